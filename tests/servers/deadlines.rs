@@ -1,7 +1,7 @@
-//! A deadline belongs to the waiting caller: it takes effect in time, whichever other threads block.
+//! The caller that waits has its own deadline: it expires in time, whichever other threads block.
 //!
-//! These tests block threads until the deadline under test has passed, so a deadline that depends on a
-//! blocked thread never comes.
+//! These tests block threads until the deadline under test has passed, so a deadline that depends
+//! on a blocked thread never expires.
 
 use crate::support;
 
@@ -26,7 +26,7 @@ const SHORT: Duration = Duration::from_millis(100);
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Keeps its replies, so no call is ever answered.
+/// A server that keeps its replies, so no call is ever answered.
 struct Silent(Vec<Reply<()>>);
 
 impl GenServer for Silent {
@@ -57,7 +57,7 @@ fn same(reply: Reply<()>) -> Reply<()> {
     reply
 }
 
-/// A tokio of this many threads.
+/// Returns a tokio runtime with this number of threads.
 fn workers(threads: usize) -> Tokio {
     Builder::new_multi_thread().worker_threads(threads).enable_all().build().unwrap()
 }
@@ -66,7 +66,7 @@ fn current_thread(paused: bool) -> Tokio {
     Builder::new_current_thread().enable_all().start_paused(paused).build().unwrap()
 }
 
-/// A server that never answers, on this tokio.
+/// Starts a server that never answers on this tokio runtime.
 fn silent(tokio: &Tokio) -> (Runtime, ServerRef<Silent>) {
     tokio.block_on(async {
         let rt = Runtime::new();
@@ -75,20 +75,21 @@ fn silent(tokio: &Tokio) -> (Runtime, ServerRef<Silent>) {
     })
 }
 
-/// Runs this on a thread; what it returns, unless that takes so long that it never will.
+/// Runs a function on a thread and returns its result. Panics if the function takes so long that it
+/// must be stuck.
 fn in_time<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> T {
     let (done, result) = mpsc::channel();
     thread::spawn(move || done.send(run()));
     result.recv_timeout(Duration::from_secs(30)).expect("it ends though others are blocked")
 }
 
-/// A worker of a tokio that is blocked until this is dropped.
+/// A blocked worker of a tokio runtime. Dropping this value releases the worker.
 struct Blocked {
     _release: Sender<()>,
 }
 
 impl Blocked {
-    /// Blocks a worker once this future has returned on it.
+    /// Blocks a worker after this future has returned on it.
     fn after(tokio: &Tokio, first: impl Future<Output = ()> + Send + 'static) -> Self {
         let (release, released) = mpsc::channel();
         let (blocks, blocked) = mpsc::channel();
@@ -100,7 +101,7 @@ impl Blocked {
         Blocked { _release: release }
     }
 
-    /// Blocks a worker that has begun a call with this limit, and not gone back to its queue.
+    /// Blocks a worker that has begun a call with this limit, before it returns to its queue.
     fn in_a_call(tokio: &Tokio, server: &ServerRef<Silent>, limit: Duration) -> Self {
         let (release, released) = mpsc::channel();
         let (blocks, blocked) = mpsc::channel();
@@ -133,7 +134,7 @@ fn a_call_from_another_tokio_times_out_while_the_servers_tokio_is_blocked() {
         let tokio = workers(1);
         let (_rt, server) = silent(&tokio);
         let answer = in_time(move || {
-            // The same thread waits for both, one after the other.
+            // The same thread waits in both runtimes, one after the other.
             assert_eq!(tokio.block_on(server.call_timeout(same, SHORT)), TIMEOUT);
             let blocked = Blocked::after(&tokio, async {});
             let answers = [
@@ -174,7 +175,7 @@ fn waits_from_another_tokio_time_out_while_the_runtimes_tokio_is_blocked() {
     });
 }
 
-/// The clock that is read and the clock that is waited for are one.
+/// The call reads the same clock that it waits for.
 #[test]
 fn a_call_from_another_tokio_uses_the_clock_of_that_tokio() {
     let tokio = workers(1);
@@ -199,14 +200,14 @@ fn a_call_times_out_while_a_worker_with_a_started_call_is_blocked() {
     assert_eq!(answer, TIMEOUT);
 }
 
-/// Deadlines of many are looked after by one task: that one is not woken by the call of a
-/// worker that blocks.
+/// One task watches the deadlines of many calls. A worker that begins a call and then blocks does
+/// not wake that task.
 #[test]
 fn pooled_deadlines_expire_while_a_worker_with_a_started_call_is_blocked() {
     let tokio = workers(2);
     let (_rt, server) = silent(&tokio);
     let answer = in_time(move || {
-        // From here on the task looks after calls as long as these.
+        // From now on the task watches calls with this limit.
         assert_eq!(tokio.block_on(server.call_timeout(same, SHORT)), TIMEOUT);
         let waiting = tokio.spawn(calls(server.clone()));
         let second = tokio.spawn(calls(server.clone()));
@@ -287,7 +288,8 @@ async fn a_blocking_call_inside_async_code_panics() {
     drop(server.call_blocking(same, SHORT));
 }
 
-/// A thread of no tokio's, and what it returns.
+/// Runs a function on a thread that belongs to no tokio runtime, and returns a receiver of the
+/// result.
 fn on_a_thread<T: Send + 'static>(
     run: impl FnOnce() -> T + Send + 'static,
 ) -> oneshot::Receiver<T> {
@@ -305,14 +307,15 @@ async fn a_blocking_call_uses_a_paused_clock() {
     assert_eq!(start.elapsed(), HOUR);
 }
 
-/// The time is up by the system's clock, but not by the one that counts.
+/// The deadline has passed by the system's clock, but not by the paused clock, which decides.
 #[tokio::test(start_paused = true)]
 async fn a_blocking_call_waits_while_a_paused_clock_stands_still() {
     let (rt, start) = (Runtime::new(), Instant::now());
     let server = Silent::start(&rt, ()).await.unwrap();
     let asking = server.clone();
     let mut answer = on_a_thread(move || asking.call_blocking(same, Duration::from_millis(1)));
-    // Never idle, so the clock stands still, for longer than a tokio may take for a sign.
+    // The runtime is never idle, so its clock stands still, for longer than tokio may take to
+    // react.
     let busy = std::time::Instant::now();
     while busy.elapsed() < Duration::from_millis(1500) {
         tokio::task::yield_now().await;
@@ -331,7 +334,7 @@ impl Wake for Unpark {
     }
 }
 
-/// An executor that knows no tokio.
+/// Runs a future without tokio.
 fn without_tokio<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
@@ -346,7 +349,7 @@ fn without_tokio<F: Future>(future: F) -> F::Output {
 #[tokio::test(start_paused = true)]
 async fn a_call_polled_outside_tokio_uses_the_clock_of_the_servers_tokio() {
     let rt = Runtime::new();
-    tokio::time::advance(HOUR).await; // far from the system's
+    tokio::time::advance(HOUR).await; // far from the system's clock
     let (server, start) = (Silent::start(&rt, ()).await.unwrap(), Instant::now());
     let answer = on_a_thread(move || without_tokio(server.call_timeout(same, HOUR)));
     assert_eq!(answer.await.unwrap(), TIMEOUT);
@@ -402,7 +405,7 @@ fn waits_of_a_blocking_child_time_out_while_its_tokio_is_blocked() {
     drop(blocked);
 }
 
-/// No wait is counted when it is over, whatever timed it.
+/// A finished wait is not counted, whichever mechanism timed it.
 #[tokio::test(start_paused = true)]
 async fn a_finished_call_leaves_no_deadline_counted() {
     let rt = Runtime::new();

@@ -16,8 +16,8 @@ use tokio::time::Instant;
 /// Calls another server.
 type Ask = Arc<dyn Fn(Runtime) -> BoxFuture<'static, ()> + Send + Sync>;
 
-/// Asks in its `init`, in the first handler after that, in its handler of calls and in its
-/// `terminate`.
+/// A server that runs an [`Ask`] in its `init`, in the first handler after that, in its call
+/// handler and in its `terminate`.
 struct Curious {
     runtime: Runtime,
     asks: Asks,
@@ -67,10 +67,10 @@ fn quiet() -> Asks {
     Asks { init: nothing(), first: nothing(), call: nothing(), terminate: nothing() }
 }
 
-/// What the asking came to.
+/// The results of the calls.
 type Told = UnboundedReceiver<Result<(), CallError>>;
 
-/// Calls by this function, and reports the result.
+/// Returns an [`Ask`] that runs this function, and the results that it reports.
 fn asking<F>(ask: impl Fn(Runtime) -> F + Send + Sync + 'static) -> (Ask, Told)
 where
     F: Future<Output = Result<(), CallError>> + Send + 'static,
@@ -105,7 +105,8 @@ fn assert_circle(told: Option<Result<(), CallError>>, through: &[Pid]) {
     assert_eq!(cycle.first(), cycle.last());
 }
 
-/// At its first start, at a later one, and below an inner supervisor.
+/// The `init` calls the supervisor at the first start, at a restart, at a restart by hand, and
+/// below a nested supervisor.
 #[tokio::test(start_paused = true)]
 async fn an_init_that_calls_its_own_supervisor_gets_a_deadlock_error() {
     let rt = detecting();
@@ -148,7 +149,8 @@ async fn an_init_that_asks_its_supervisor_to_start_or_stop_gets_a_deadlock_error
     assert_eq!(tree.count_children().await.unwrap().active, 2, "it was not asked to stop");
 }
 
-/// It serves others meanwhile.
+/// A dynamic supervisor serves other requests while the `init` of a child runs, so the call is
+/// answered.
 #[tokio::test(start_paused = true)]
 async fn an_init_may_call_its_dynamic_supervisor() {
     let rt = detecting();
@@ -209,7 +211,7 @@ async fn a_child_that_calls_its_supervisor_before_ready_gets_a_deadlock_error() 
     assert_eq!(told.recv().await, Some(Ok(())), "it was ready");
 }
 
-/// In the step after its `init`, before its supervisor has noticed.
+/// The child calls right after its `init`, before its supervisor has noticed the end of the `init`.
 #[tokio::test(start_paused = true)]
 async fn a_child_may_call_its_supervisor_after_its_init() {
     let rt = detecting();
@@ -260,10 +262,10 @@ async fn a_stop_of_a_server_that_waits_for_the_caller_gets_a_deadlock_error() {
     assert_eq!(first.recv().await, Some(Ok(())));
 }
 
-/// In the handler that has answered, before its caller has noticed.
+/// The server calls in the handler that has answered, before its caller has noticed the answer.
 #[tokio::test(start_paused = true)]
 async fn a_server_may_call_a_caller_that_it_has_answered() {
-    /// Answers first, and asks then.
+    /// A server that answers first, and calls afterwards.
     struct Prompt(Runtime, UnboundedSender<Result<(), CallError>>);
 
     impl GenServer for Prompt {

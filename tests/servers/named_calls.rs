@@ -1,4 +1,4 @@
-//! The result of a request by name depends on whether there will be a successor.
+//! The result of a request by name depends on whether a successor of the holder will be started.
 
 use crate::support;
 
@@ -22,7 +22,7 @@ const PERMANENT: Restart = Restart::Permanent;
 const TRANSIENT: Restart = Restart::Transient;
 const TEMPORARY: Restart = Restart::Temporary;
 
-/// Answers at once, but can be held up in a handler that blocks its thread.
+/// A server that answers at once, but can be made to block its thread in a handler.
 struct Desk;
 
 struct Hold {
@@ -30,7 +30,7 @@ struct Hold {
     leave: mpsc::Receiver<()>,
 }
 
-/// Whether its next starts hang in `init`; those after them do not.
+/// Whether each of the next starts hangs in `init`. Later starts do not hang.
 #[derive(Clone, Default)]
 struct Hangs(Arc<Mutex<VecDeque<bool>>>);
 
@@ -55,7 +55,7 @@ impl GenServer for Desk {
     async fn handle_cast(&mut self, hold: Option<Hold>, _: &mut ServerContext<Self>) -> Result {
         if let Some(hold) = hold {
             hold.entered.send(()).unwrap();
-            // No receiver is left if the test has failed.
+            // If the test has failed, the sender is gone.
             let _ = hold.leave.recv();
         }
         Ok(())
@@ -70,7 +70,7 @@ fn patient() -> SupervisorSpec {
     Supervisor::one_for_one().intensity(1_000_000, Duration::from_secs(1))
 }
 
-/// Holds the server up in a handler, until what this returns is dropped.
+/// Blocks the server in a handler until the returned value is dropped.
 async fn held_up(server: &ServerRef<Desk>) -> mpsc::Sender<()> {
     let ((entered, entry), (exit, leave)) = (mpsc::channel(), mpsc::channel());
     assert!(server.cast(Some(Hold { entered, leave })));
@@ -78,7 +78,7 @@ async fn held_up(server: &ServerRef<Desk>) -> mpsc::Sender<()> {
     exit
 }
 
-/// The result of each kind of request by name while its holder handles nothing.
+/// Returns the results of all kinds of requests by name while the holder handles nothing.
 async fn refusals(rt: &Runtime) -> Vec<(&'static str, CallError)> {
     let server = rt.server(DESK);
     let second = Duration::from_secs(1);
@@ -110,7 +110,8 @@ async fn assert_refused(rt: &Runtime, expected: &CallError, when: &str) {
     }
 }
 
-/// Each restart type with each accepted reason, and whether a successor is started.
+/// Returns the cases: a restart type, an accepted reason, and the result of a call, which tells
+/// whether a successor is started.
 fn table() -> Vec<(Restart, ExitReason, CallError)> {
     vec![
         (PERMANENT, ExitReason::Killed, RESTARTING),
@@ -126,8 +127,8 @@ fn table() -> Vec<(Restart, ExitReason, CallError)> {
     ]
 }
 
-/// It was accepted, and the process' task has not noticed; then it has ended, and its
-/// supervisor has not noticed.
+/// Checks the results by name at two moments: when the exit is accepted but the process has not
+/// noticed, and when the process has ended but its supervisor has not noticed.
 async fn assert_told_until_the_successor(
     rt: &Runtime,
     reason: ExitReason,
@@ -184,7 +185,7 @@ async fn calls_to_a_killed_unsupervised_server_fail_with_noproc() {
     assert_refused(&rt, &CallError::NoProc, "unsupervised, ended").await;
 }
 
-/// A handle of one incarnation does not know of others.
+/// A direct handle reaches only its own incarnation.
 #[tokio::test(start_paused = true)]
 async fn calls_by_a_direct_handle_to_a_killed_child_fail_with_noproc() {
     let rt = Runtime::new();
@@ -196,7 +197,8 @@ async fn calls_by_a_direct_handle_to_a_killed_child_fail_with_noproc() {
     assert_eq!(direct.try_cast(None).unwrap_err().reason, CallError::NoProc);
 }
 
-/// However long its handler blocks; a caller that waits for the successor reaches it.
+/// The handler of the killed child still blocks its thread. A caller that waits for the successor
+/// reaches it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn calls_to_a_killed_child_with_a_busy_handler_fail_with_restarting() {
     let rt = Runtime::new();
@@ -215,7 +217,7 @@ async fn calls_to_a_killed_child_with_a_busy_handler_fail_with_restarting() {
     assert_eq!(waiting.await.unwrap(), Ok(42));
 }
 
-/// A crashed sibling takes the server along, which is busy.
+/// A crashed sibling stops the server with the group while the server is in a handler.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn calls_to_a_child_stopped_for_a_group_restart_fail_with_restarting() {
     let told = [(PERMANENT, RESTARTING), (TRANSIENT, RESTARTING), (TEMPORARY, CallError::NoProc)];
@@ -274,7 +276,8 @@ async fn calls_to_a_terminated_dynamic_child_fail_with_noproc() {
     assert_eq!(stopping.await.unwrap(), Ok(()));
 }
 
-/// Neither the child that it waits for, nor one that it has not come to.
+/// The supervisor waits for one child to stop. The other child is killed before the supervisor
+/// stops it. Calls to both return `NoProc`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn calls_to_a_child_of_a_stopping_supervisor_fail_with_noproc() {
     let rt = Runtime::new();
@@ -295,7 +298,7 @@ async fn calls_to_a_child_of_a_stopping_supervisor_fail_with_noproc() {
     assert_eq!(stopping.await.unwrap(), Ok(ExitReason::Shutdown));
 }
 
-/// All are asked to stop at once, so any of them is busy.
+/// A dynamic supervisor asks all its children to stop at once, so one busy child stands for all.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn calls_to_a_child_of_a_stopping_dynamic_supervisor_fail_with_noproc() {
     let rt = Runtime::new();
@@ -309,7 +312,7 @@ async fn calls_to_a_child_of_a_stopping_dynamic_supervisor_fail_with_noproc() {
     assert_eq!(stopping.await.unwrap(), Ok(ExitReason::Shutdown));
 }
 
-/// It ended before its supervisor began to stop: the name is kept no longer.
+/// The child had ended before its supervisor was killed. The name is no longer reserved.
 #[tokio::test(start_paused = true)]
 async fn calls_to_a_child_in_backoff_fail_with_noproc_once_its_supervisor_stops() {
     let rt = Runtime::new();
@@ -327,7 +330,7 @@ async fn calls_to_a_child_in_backoff_fail_with_noproc_once_its_supervisor_stops(
     assert_refused(&rt, &CallError::NoProc, "its supervisor has ended").await;
 }
 
-/// As it happens when both are killed in the same moment.
+/// The supervisor and its child are killed at the same moment.
 #[tokio::test(start_paused = true)]
 async fn calls_to_a_child_of_a_killed_supervisor_fail_with_noproc() {
     let rt = Runtime::new();
@@ -341,7 +344,7 @@ async fn calls_to_a_child_of_a_killed_supervisor_fail_with_noproc() {
     assert_refused(&rt, &CallError::NoProc, "both ended").await;
 }
 
-/// Killed in its `init`: a first start has failed, a restart is tried again.
+/// The child is killed in its `init`: a first start fails, a restart is retried.
 #[tokio::test(start_paused = true)]
 async fn a_killed_init_fails_calls_with_restarting_only_during_a_restart() {
     let rt = Runtime::new();
@@ -368,7 +371,7 @@ async fn a_killed_init_fails_calls_with_restarting_only_during_a_restart() {
     assert_eq!(rt.server(DESK).call(|reply| reply).await, Ok(42));
 }
 
-/// Its `init` is over, but it is not ready.
+/// The `init` of the child has returned, but the child is not ready.
 #[tokio::test(start_paused = true)]
 async fn a_killed_unready_child_fails_calls_with_restarting_only_during_a_restart() {
     let rt = Runtime::new();
@@ -432,7 +435,7 @@ async fn requests_by_name_to_a_killed_supervisor_fail_with_restarting() {
     assert_eq!(dynamic.count_children().await, Err(CallError::NoProc));
 }
 
-/// Counted over all calls while the holder is killed over and over.
+/// Counts the results of all calls while the holder is killed again and again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_call_by_name_fails_with_noproc_during_repeated_kills() {
     let rt = Runtime::new();

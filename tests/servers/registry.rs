@@ -42,7 +42,7 @@ async fn a_key_of_a_duplicate_registry_has_many() {
     assert_eq!(topics.all_keys(), ["news"]);
 }
 
-/// When an end is announced, the entry is removed and its value dropped.
+/// When an end is announced, the entry is already removed and its value dropped.
 #[tokio::test]
 async fn a_registry_entry_is_removed_before_the_end_is_announced() {
     let rt = Runtime::new();
@@ -95,8 +95,8 @@ async fn a_registry_value_that_panics_when_dropped_is_caught() {
     assert_eq!((registry.count(), rt.process_count()), (0, 0));
 }
 
-/// A registration and the end of its process, in every order: there is never an entry of an ended
-/// process, and changes are reported in pairs.
+/// A registration races with the end of its process: no entry of an ended process is left, and
+/// additions and removals are reported in pairs.
 #[test]
 fn a_registration_during_an_exit_leaves_no_entry() {
     let make = |rt: &Runtime| {
@@ -126,7 +126,7 @@ fn a_registration_during_an_exit_leaves_no_entry() {
     );
 }
 
-/// After the announcement of an end there is no entry of that process, not even during a concurrent
+/// After an end is announced, no entry of that process is visible, not even during a concurrent
 /// registration.
 #[test]
 fn no_entry_of_an_ended_process_is_visible_during_a_registration() {
@@ -151,7 +151,8 @@ fn no_entry_of_an_ended_process_is_visible_during_a_registration() {
     });
 }
 
-/// What is refused, taken out or replaced is dropped when the registry can be used again.
+/// A value that is rejected, removed or replaced is dropped only when the registry can be used
+/// again.
 #[tokio::test]
 async fn a_value_may_use_the_registry_when_it_is_dropped() {
     #[derive(Clone)]
@@ -173,7 +174,7 @@ async fn a_value_may_use_the_registry_when_it_is_dropped() {
     assert_eq!(registry.count(), 0);
 }
 
-/// As in Elixir, a process may be under one key of a duplicate registry many times.
+/// As in Elixir, a process may register one key of a duplicate registry many times.
 #[tokio::test]
 async fn a_process_may_register_a_duplicate_key_several_times() {
     let rt = Runtime::new();
@@ -189,7 +190,7 @@ async fn a_process_may_register_a_duplicate_key_several_times() {
     assert_eq!(topics.keys(one), Vec::<&str>::new());
 }
 
-/// A process that outlives a registry keeps nothing of it.
+/// A process that outlives a registry keeps no value of it.
 #[tokio::test]
 async fn a_registry_is_dropped_with_its_last_handle() {
     let rt = Runtime::new();
@@ -204,7 +205,7 @@ async fn a_registry_is_dropped_with_its_last_handle() {
     killed(&rt, pid).await;
 }
 
-/// T46: very many under one key come and go, and none is looked for among the others.
+/// T46: many processes register and leave one key, and no removal searches through the others.
 #[tokio::test]
 async fn a_key_may_have_very_many_holders() {
     let rt = Runtime::new();
@@ -223,7 +224,7 @@ async fn a_key_may_have_very_many_holders() {
     assert_eq!(topics.count(), 0);
 }
 
-/// Every listener receives every change, in order, however late.
+/// Every listener receives every change in order, however late it reads.
 #[tokio::test]
 async fn every_listener_receives_every_change_in_order() {
     let rt = Runtime::new();
@@ -272,7 +273,7 @@ impl GenServer for Mirror {
     }
 }
 
-/// Changes come into a server's mailbox.
+/// A pipe delivers changes into the mailbox of a server.
 #[tokio::test(start_paused = true)]
 async fn a_server_receives_registry_changes_through_a_pipe() {
     let rt = Runtime::new();
@@ -289,7 +290,7 @@ async fn a_server_receives_registry_changes_through_a_pipe() {
     assert_eq!(last, Some(RegistryChange::Unregistered { key: 7, pid }));
 }
 
-/// OTP's `via`: a call to the holder of a key, looked up at the call.
+/// OTP's `via`: the call looks up the holder of a key when it is made.
 #[tokio::test(start_paused = true)]
 async fn a_server_is_reached_by_its_key() {
     let rt = Runtime::new();
@@ -303,7 +304,7 @@ async fn a_server_is_reached_by_its_key() {
     assert!(mirrors.server::<Mirror>(&key).is_none());
 }
 
-/// Updates of many at once: each counts, once.
+/// Concurrent updates of one entry are each applied exactly once.
 #[test]
 fn concurrent_updates_are_all_applied() {
     support::race::on_workers(async |rt| {

@@ -8,7 +8,7 @@ use support::ledger::{Call, Cast, LEDGER, Ledger, ParentCall, Setup, ledger};
 
 fn is_plain<T: Clone + Send + Sync + std::fmt::Debug + 'static>(_: &T) {}
 
-/// Whatever the server's type, one type takes its message.
+/// Senders of one type reach servers of different types.
 #[tokio::test]
 async fn a_sender_reaches_servers_of_different_types() {
     let rt = Runtime::new();
@@ -27,8 +27,8 @@ async fn a_sender_reaches_servers_of_different_types() {
     assert_eq!(server.call(Call::Lines).await, Ok(vec![7, 8]));
 }
 
-/// A named handle's sender and caller reach the successor; a direct one's are this
-/// incarnation's.
+/// The sender and the caller of a named handle reach the successor. Those of a direct handle reach
+/// only its own incarnation.
 #[tokio::test]
 async fn a_sender_of_a_named_handle_reaches_the_restarted_server() {
     let rt = Runtime::new();
@@ -49,7 +49,7 @@ async fn a_sender_of_a_named_handle_reaches_the_restarted_server() {
     assert_eq!(ask_one.call(()).await, Err(CallError::NoProc));
 }
 
-/// A caller's errors are those of a call.
+/// A caller returns the errors of a call.
 #[tokio::test(start_paused = true)]
 async fn a_caller_returns_the_errors_of_a_call() {
     let rt = Runtime::new();
@@ -75,7 +75,7 @@ async fn a_caller_returns_the_errors_of_a_call() {
     );
 }
 
-/// They say where they go, and nothing of what they carry.
+/// The debug output contains the target, and nothing of the messages.
 #[tokio::test]
 async fn the_debug_output_of_a_sender_names_its_target() {
     let rt = Runtime::new();

@@ -18,7 +18,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const ALL: [Overflow; 4] =
     [Overflow::Reject, Overflow::Wait, Overflow::DropOldest, Overflow::DropNewest];
 
-/// A ledger with a mailbox of this capacity that is busy for a second.
+/// Starts a ledger with a mailbox of this capacity, and keeps it busy for a second.
 async fn busy(rt: &Runtime, capacity: usize, overflow: Overflow) -> ServerRef<Ledger> {
     let spec = Ledger::spec(Setup { trap: true, ..Setup::default() });
     let server = spec.mailbox_capacity(capacity, overflow).start(rt).await.unwrap();
@@ -36,7 +36,7 @@ fn info(rt: &Runtime, server: &ServerRef<Ledger>) -> ProcessInfo {
     rt.info(server.pid().unwrap()).unwrap()
 }
 
-/// What the server has handled, once it has nothing left to do.
+/// Returns the lines that the server has handled, after it has nothing left to do.
 async fn lines(server: &ServerRef<Ledger>) -> Vec<u32> {
     tokio::time::sleep(2 * SECOND).await;
     server.call(Call::Lines).await.unwrap()
@@ -90,8 +90,8 @@ async fn messages_and_streams_count_against_the_bound_like_casts() {
     }
 }
 
-/// The oldest message is dropped: the caller of an evicted call is notified at once that it was not
-/// handled.
+/// The oldest message is dropped. The caller of an evicted call is told at once that the call was
+/// not handled.
 #[tokio::test(start_paused = true)]
 async fn drop_oldest_evicts_the_oldest_message() {
     let rt = Runtime::new();
@@ -105,11 +105,11 @@ async fn drop_oldest_evicts_the_oldest_message() {
     server.cast_wait(Cast::Write(4)).now_or_never().unwrap().unwrap();
     let seen = info(&rt, &server);
     assert_eq!((seen.mailbox_depth, seen.dropped_messages, rt.dropped_messages()), (3, 3, 3));
-    // The call itself takes the place of line 2.
+    // The call itself evicts line 2.
     assert_eq!(server.call(Call::Lines).await, Ok(vec![3, 4]));
 }
 
-/// Of a mailbox for one, the newest is left.
+/// A mailbox for one message keeps the newest.
 #[tokio::test(start_paused = true)]
 async fn drop_oldest_with_capacity_one_keeps_the_newest_message() {
     let rt = Runtime::new();
@@ -119,7 +119,7 @@ async fn drop_oldest_with_capacity_one_keeps_the_newest_message() {
     assert_eq!(lines(&server).await, [99]);
 }
 
-/// The new message is dropped; a cast is not notified, a call is.
+/// The new message is dropped. The sender of a cast is not told, the caller of a call is.
 #[tokio::test(start_paused = true)]
 async fn drop_newest_drops_the_new_message() {
     let rt = Runtime::new();
@@ -132,8 +132,8 @@ async fn drop_newest_drops_the_new_message() {
     assert_eq!(lines(&server).await, [0, 1]);
 }
 
-/// PROC-023, T24. Signals, the server's own timers and a stop find a full mailbox open, and
-/// take no room in it.
+/// PROC-023, T24. A full mailbox accepts exit signals, the server's own timers and a stop. They do
+/// not count against the bound.
 #[tokio::test(start_paused = true)]
 async fn signals_are_exempt_from_every_overflow_policy() {
     for overflow in ALL {
@@ -151,7 +151,7 @@ async fn signals_are_exempt_from_every_overflow_policy() {
         server.cast(Cast::Write(3));
         let seen = info(&rt, &server);
         assert_eq!((seen.mailbox_depth, seen.dropped_messages), (4, 2), "{overflow:?}");
-        // The `Down` and the `Exit` came, whatever became of the casts.
+        // The `Down` and the `Exit` arrived, whatever happened to the casts.
         let handled = lines(&server).await;
         assert_eq!(handled.iter().filter(|&&line| line == 999).count(), 2, "{handled:?}");
 
@@ -161,7 +161,7 @@ async fn signals_are_exempt_from_every_overflow_policy() {
     }
 }
 
-/// A server's own timers and continue values need no room.
+/// A server's own timers and continue values do not count against the bound.
 #[tokio::test(start_paused = true)]
 async fn own_timers_and_continues_are_exempt_from_the_bound() {
     let rt = Runtime::new();
@@ -176,7 +176,7 @@ async fn own_timers_and_continues_are_exempt_from_the_bound() {
     }
 }
 
-/// Sets itself two alarms, then oversleeps them.
+/// A server that sets itself two alarms, and is busy when they are due.
 struct Alarm(Vec<&'static str>);
 
 impl GenServer for Alarm {
@@ -205,8 +205,8 @@ impl GenServer for Alarm {
     }
 }
 
-/// A call waits for room and for the answer under one deadline: `Overloaded` says that it
-/// was never handled, `Timeout` that it may have been. Exact to the millisecond.
+/// A call waits for room and for the answer under one deadline. `Overloaded` means that it was
+/// never handled, `Timeout` that it may have been. The deadline is exact to the millisecond.
 #[tokio::test(start_paused = true)]
 async fn a_call_waits_for_room_within_its_deadline() {
     let rt = Runtime::new();
@@ -234,8 +234,8 @@ async fn a_call_waits_for_room_within_its_deadline() {
     assert_eq!(rt.leftovers().calls, 0);
 }
 
-/// Waiting senders are served in the order they came, for every kind of message, and no sender
-/// overtakes them.
+/// Waiting senders are admitted in the order of their arrival, for every kind of message, and no
+/// later sender overtakes them.
 #[tokio::test(start_paused = true)]
 async fn queued_senders_are_admitted_in_order() {
     let rt = Runtime::new();
@@ -256,7 +256,7 @@ async fn queued_senders_are_admitted_in_order() {
     }
 }
 
-/// Calls and casts wait in one line.
+/// Calls and casts wait in the same queue.
 #[tokio::test(start_paused = true)]
 async fn calls_and_casts_share_one_send_queue() {
     let rt = Runtime::new();
@@ -269,7 +269,7 @@ async fn calls_and_casts_share_one_send_queue() {
     assert_eq!(lines(&server).await, [0, 1, 2]);
 }
 
-/// A sender that stops waiting takes its message along, and the senders behind it move up.
+/// If a waiting sender is dropped, so is its message, and the senders behind it move up.
 #[tokio::test(start_paused = true)]
 async fn a_dropped_send_lets_the_next_queued_sender_in() {
     let rt = Runtime::new();
@@ -289,7 +289,7 @@ async fn a_dropped_send_lets_the_next_queued_sender_in() {
     assert_eq!(info(&rt, &server).dropped_messages, 0);
 }
 
-/// A sender that is admitted need not be polled for that, and delays no other sender.
+/// A sender is admitted without being polled, and does not delay the senders behind it.
 #[tokio::test(start_paused = true)]
 async fn a_queued_send_that_is_not_polled_does_not_block_the_next() {
     let rt = Runtime::new();
@@ -302,8 +302,8 @@ async fn a_queued_send_that_is_not_polled_does_not_block_the_next() {
     assert!(asleep.await.is_ok());
 }
 
-/// However the server ends, a waiting sender gets its message back, and a caller learns that its
-/// call was not handled.
+/// The server is killed, stopped or crashes: a waiting sender gets its message back, and the error
+/// of a waiting call says that it was not handled.
 #[tokio::test(start_paused = true)]
 async fn queued_senders_get_their_messages_back_when_the_server_ends() {
     let rt = Runtime::new();
@@ -314,10 +314,12 @@ async fn queued_senders_get_their_messages_back_when_the_server_ends() {
             "crash" => assert!(server.cast(Cast::Fail)),
             _ => {}
         }
-        // Let in at once, or by the crash that is handled first.
+        // The first cast is admitted at once, unless the cast that crashes the server is ahead of
+        // it.
         let mut first = Box::pin(server.cast_wait(Cast::Write(0)));
         assert_eq!(first.as_mut().now_or_never().is_some(), how != "crash");
-        // Polled before the end, and not at all until after it.
+        // One cast is polled before the end of the server, the other is polled again only
+        // afterwards.
         let cast = server.cast_wait(Cast::Write(1));
         let mut late = Box::pin(server.cast_wait(Cast::Write(2)));
         assert!(late.as_mut().now_or_never().is_none());
@@ -334,7 +336,8 @@ async fn queued_senders_get_their_messages_back_when_the_server_ends() {
     }
 }
 
-/// A call that may wait for a successor does so too when it waited for room.
+/// A call that may wait for a successor leaves the send queue of the killed server, and reaches the
+/// successor.
 #[tokio::test(start_paused = true)]
 async fn a_waiting_call_leaves_the_send_queue_of_a_killed_server_for_the_next() {
     let rt = Runtime::new();
@@ -354,7 +357,7 @@ async fn a_waiting_call_leaves_the_send_queue_of_a_killed_server_for_the_next() 
     assert_eq!(bound, (Some(1), Some(Overflow::Wait)), "each incarnation has the bound");
 }
 
-/// A refused cast says why.
+/// The error of a refused cast contains the reason and the message.
 #[tokio::test(start_paused = true)]
 async fn a_refused_cast_is_returned_with_the_reason() {
     let rt = Runtime::new();
@@ -369,8 +372,8 @@ async fn a_refused_cast_is_returned_with_the_reason() {
     assert_eq!(CallError::from(error), CallError::WrongType);
 }
 
-/// A server's own bound overrides the runtime's; one given to a supervisor counts for
-/// nothing, lest it drops what a supervisor tells itself.
+/// The bound of a server overrides that of the runtime. A bound for a supervisor is ignored,
+/// because it could drop messages that a supervisor sends to itself.
 #[tokio::test(start_paused = true)]
 async fn the_bound_of_a_server_overrides_that_of_the_runtime() {
     let rt = Runtime::with_mailbox_capacity(1);

@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::time::Instant;
 
-/// Acts on request; can be blocked at a gate.
+/// A server that acts on request and can wait at a gate.
 struct Worker {
     gate: Arc<Notify>,
     done: Vec<usize>,
@@ -24,13 +24,14 @@ struct Worker {
 
 enum Call {
     Done(Reply<Vec<usize>>),
-    /// Casts this many to itself, waiting for room; how many were taken, and why no more.
+    /// Casts this number of messages to itself, and waits for room. Answers with the number of
+    /// accepted casts and the error of the next.
     TellItself(usize, Reply<(usize, CallError)>),
-    /// Casts to another, waiting for room.
+    /// Casts to another server, and waits for room.
     Tell(Name<Worker>, Reply<CallError>),
-    /// Asks another, before it answers.
+    /// Calls another server before it answers.
     Ask(Name<Worker>, Reply<Vec<usize>>),
-    /// Starts tasks and a pipe that together send it 0 to 99.
+    /// Starts tasks and a pipe that together send it the numbers 0 to 99.
     Launch(Reply<()>),
 }
 
@@ -38,11 +39,11 @@ enum Cast {
     Wait,
     Did(usize),
     Fragile(#[allow(dead_code)] Fragile),
-    /// A reply of another server's call.
+    /// The reply of a call to another server.
     Relay(#[allow(dead_code)] Reply<Vec<usize>>),
 }
 
-/// Its destructor fails.
+/// A value whose destructor panics.
 struct Fragile(UnboundedSender<()>);
 
 impl Drop for Fragile {
@@ -122,7 +123,7 @@ impl Fixture {
         spec.start(&self.rt).await.unwrap()
     }
 
-    /// One that waits at the gate.
+    /// Starts a worker that waits at the gate.
     async fn waiting(&self, capacity: usize, overflow: Overflow) -> ServerRef<Worker> {
         let worker = self.worker(capacity, overflow).await;
         assert!(worker.cast(Cast::Wait));
@@ -131,7 +132,7 @@ impl Fixture {
     }
 }
 
-/// A handler that waited for room in its own mailbox would do so for ever.
+/// A handler that waits for room in the mailbox of its own server would wait for ever.
 #[tokio::test]
 async fn a_wait_for_room_in_the_own_mailbox_fails_with_calling_self() {
     let fixture = Fixture::new();
@@ -141,7 +142,7 @@ async fn a_wait_for_room_in_the_own_mailbox_fails_with_calling_self() {
     assert_eq!(worker.call(Call::Done).await, Ok(vec![0, 1, 2]));
 }
 
-/// A wait for room that would close a circle of servers is named, where that is looked for.
+/// With deadlock detection, a wait for room that would close a cycle of servers returns the cycle.
 #[tokio::test(start_paused = true)]
 async fn a_wait_for_room_that_closes_a_cycle_gets_a_deadlock_error() {
     let fixture = Fixture::new();
@@ -154,7 +155,7 @@ async fn a_wait_for_room_that_closes_a_cycle_gets_a_deadlock_error() {
     assert!(rt.register("one", pids[0]) && rt.register("two", pids[1]));
     let telling = first.call(|reply| Call::Tell(two, reply));
     let asking = async {
-        settled().await; // the first has that in its mailbox, before it is asked
+        settled().await; // the first must get its request before it is called
         second.call(|reply| Call::Ask(one, reply)).await
     };
     let filling = async {
@@ -167,7 +168,7 @@ async fn a_wait_for_room_that_closes_a_cycle_gets_a_deadlock_error() {
     assert_eq!((told, asked), (Ok(CallError::Deadlock { cycle }), Ok(vec![])));
 }
 
-/// Results of tasks and items of pipes wait for room: none is lost.
+/// Results of tasks and items of pipes wait for room, and none is lost.
 #[tokio::test(start_paused = true)]
 async fn task_results_and_pipe_items_wait_for_room() {
     for overflow in [Overflow::Reject, Overflow::Wait] {
@@ -184,9 +185,8 @@ async fn task_results_and_pipe_items_wait_for_room() {
     }
 }
 
-/// Where the policy is to drop, items of a pipe are dropped as casts are; but what comes once,
-/// the end of a pipe and the result of a task, is not, however full the mailbox is and whatever
-/// comes after it.
+/// With a policy that drops messages, items of a pipe are dropped like casts. The end of a pipe and
+/// the result of a task come only once, so they are never dropped, however full the mailbox is.
 #[tokio::test(start_paused = true)]
 async fn pipe_ends_and_task_results_are_never_dropped() {
     for overflow in [Overflow::DropOldest, Overflow::DropNewest] {
@@ -231,7 +231,8 @@ async fn a_panicking_destructor_of_an_evicted_message_is_caught() {
     assert_eq!(worker.call(Call::Done).await, Ok(vec![1]));
 }
 
-/// A reply that is evicted inside of another message: its server says what is true of it.
+/// A reply is evicted inside another message. The call fails with the error of the server that was
+/// called, which is alive.
 #[tokio::test(start_paused = true)]
 async fn a_reply_evicted_inside_another_message_fails_with_no_reply() {
     let fixture = Fixture::new();
@@ -248,7 +249,7 @@ async fn a_reply_evicted_inside_another_message_fails_with_no_reply() {
     assert_eq!(begun.elapsed(), Duration::from_millis(1));
 }
 
-/// Relays what it is asked.
+/// A server that passes the reply of each call on to a worker.
 struct Desk;
 
 impl GenServer for Desk {

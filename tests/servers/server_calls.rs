@@ -1,4 +1,4 @@
-//! Special kinds of calls.
+//! Calls to several servers at once, calls that wait for a restart, and calls from outside tokio.
 
 use crate::support;
 
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// GS-047: one time-out in all, and each server's own outcome.
+/// GS-047: one time-out applies to all servers together, and each server has its own outcome.
 #[tokio::test(start_paused = true)]
 async fn call_many_returns_the_outcome_of_each_server_within_one_timeout() {
     let rt = Runtime::new();
@@ -32,7 +32,7 @@ async fn call_many_returns_the_outcome_of_each_server_within_one_timeout() {
     assert_eq!(busy.await.unwrap(), Ok(0));
 }
 
-/// Returns the server of these guests, and monitors them.
+/// A server that answers whether a process is alive, and monitors it.
 struct Porter;
 
 impl GenServer for Porter {
@@ -59,8 +59,8 @@ impl GenServer for Porter {
     }
 }
 
-/// A reply doesn't know its caller: what asks may be in no process. A question that is to be
-/// answered to a process in particular carries its pid.
+/// A reply does not contain its caller, because the caller may be outside of any process. A call
+/// that must be answered to a certain process carries the pid of that process.
 #[tokio::test]
 async fn a_call_can_carry_the_pid_of_its_caller_in_the_message() {
     let rt = Runtime::new();
@@ -75,7 +75,7 @@ async fn a_call_can_carry_the_pid_of_its_caller_in_the_message() {
     assert_eq!(porter.call(|reply| (Pid::OUTSIDE, reply)).await, Ok(false));
 }
 
-/// A call that may wait reaches the successor, also during the gap and while the holder ends.
+/// A call that may wait reaches the successor, during the restart and while the holder ends.
 /// Without a successor it fails at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_waiting_call_survives_restarts() {
@@ -95,7 +95,7 @@ async fn a_waiting_call_survives_restarts() {
     assert_eq!(server.call_waiting(Call::Lines, 60 * SECOND).await, Err(CallError::NoProc));
 }
 
-/// It waits no longer than its timeout.
+/// A call that may wait waits no longer than its time-out.
 #[tokio::test(start_paused = true)]
 async fn a_waiting_call_fails_with_restarting_after_its_time_limit() {
     let rt = Runtime::new();
@@ -111,7 +111,7 @@ async fn a_waiting_call_fails_with_restarting_after_its_time_limit() {
     assert_eq!(begun.elapsed(), SECOND);
 }
 
-/// Starts its child once, and then takes for ever.
+/// A start function that starts its child once. Every later start takes for ever.
 struct Once(AtomicBool);
 
 #[async_trait::async_trait]
@@ -124,7 +124,7 @@ impl StartChild for Once {
     }
 }
 
-/// From a thread that knows nothing of tokio.
+/// A thread without a tokio context calls a server.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_thread_outside_tokio_can_call_a_server() {
     let rt = Runtime::new();
@@ -138,7 +138,8 @@ async fn a_thread_outside_tokio_can_call_a_server() {
     assert_eq!(answers, (Err(CallError::Timeout), Err(CallError::Timeout)));
 }
 
-/// By pid and by a name that is only text: a wrong type is an error, not a panic.
+/// A server is found by its pid or by a name that is only text. A wrong type is an error, not a
+/// panic.
 #[tokio::test]
 async fn server_at_and_server_named_find_a_server_and_check_its_type() {
     let rt = Runtime::new();
@@ -152,7 +153,7 @@ async fn server_at_and_server_named_find_a_server_and_check_its_type() {
     assert_eq!(rt.server_at::<Asker>(pid).unwrap_err(), CallError::WrongType);
 }
 
-/// Asks another server whom it asks, before it answers.
+/// A server that calls the next server before it answers.
 struct Asker(Name<Asker>);
 
 impl GenServer for Asker {
@@ -180,7 +181,8 @@ impl GenServer for Asker {
     }
 }
 
-/// A circle of calls is named, at once; off, all time out; a chain is none.
+/// With detection, a call that closes a cycle fails at once with the cycle. Without detection, all
+/// calls time out. A chain of calls is no cycle.
 #[tokio::test(start_paused = true)]
 async fn a_cycle_of_calls_gets_a_deadlock_error() {
     let rt = Runtime::new();

@@ -1,5 +1,5 @@
-//! The fate of all outstanding work of a server for each way to end: the table in the documentation of
-//! `GenServer`, cell by cell.
+//! The fate of all outstanding work of a server for each way to end: the table in the documentation
+//! of `GenServer`, cell by cell.
 
 use crate::support;
 
@@ -22,7 +22,7 @@ enum Then {
     Panic,
 }
 
-/// What happens, in the order it does.
+/// The events of a test in their order.
 #[derive(Debug, PartialEq, Eq)]
 enum Told {
     Handled(&'static str),
@@ -43,7 +43,8 @@ enum Call {
     Plain(Reply<()>),
 }
 
-/// A cast that reports its drop if it is unhandled. "go on" continues with "stop", which stops.
+/// A cast that reports its drop if it was not handled. The cast "go on" continues with "stop",
+/// which stops the server.
 struct Note {
     text: &'static str,
     told: UnboundedSender<Told>,
@@ -53,7 +54,7 @@ struct Note {
 impl Drop for Note {
     fn drop(&mut self) {
         let (text, handled) = (self.text, self.handled);
-        // The test may be over.
+        // The receiver is gone if the test is over.
         let _ = self.told.send(if handled { Handled(text) } else { Dropped(text) });
     }
 }
@@ -101,7 +102,7 @@ impl GenServer for Desk {
 
 type Answer = std::result::Result<(), CallError>;
 
-/// A desk with something in hand and something queued.
+/// A desk that is in a handler and has queued messages.
 struct Scene {
     rt: Runtime,
     desk: ServerRef<Desk>,
@@ -142,7 +143,7 @@ impl Scene {
         self.gate.take().unwrap().send(then).unwrap();
     }
 
-    /// The true reason, the results of the calls, and the reports.
+    /// Returns the exit reason, the results of the calls, and the reports.
     async fn end(mut self) -> (ExitReason, [Answer; 3], Vec<Told>) {
         let reason = self.desk.ended().await;
         let mut answers = Vec::new();
@@ -159,7 +160,7 @@ impl Scene {
     }
 }
 
-/// A call under way.
+/// Starts a call in a task of its own.
 async fn asked(
     desk: &ServerRef<Desk>,
     make: impl FnOnce(Reply<()>) -> Call + Send + 'static,
@@ -174,7 +175,7 @@ fn exited(reason: &ExitReason) -> Answer {
     Err(CallError::Exited(reason.clone()))
 }
 
-/// GS-035. What was queued before is handled, what came after is not.
+/// GS-035. Messages that were queued before the stop are handled, later ones are not.
 #[tokio::test(start_paused = true)]
 async fn a_stop_takes_effect_after_the_messages_queued_before_it() {
     let mut scene = Scene::new(false).await;
@@ -245,7 +246,7 @@ async fn a_stop_in_a_continue_runs_terminate() {
     assert_eq!(heard, [Handled("go on"), Handled("stop"), Terminated, Dropped("never")]);
 }
 
-/// GS-044, GS-045. It is ended where it stands, and takes nothing more.
+/// GS-044, GS-045. The server ends in the middle of its handler, and handles nothing more.
 #[tokio::test(start_paused = true)]
 async fn a_kill_and_an_untrapped_exit_end_a_server_in_its_handler() {
     for (trap, kill) in [(false, false), (false, true), (true, true)] {
@@ -271,7 +272,7 @@ async fn a_kill_and_an_untrapped_exit_end_a_server_in_its_handler() {
 
 const DESK: Name<Desk> = Name::new("desk");
 
-/// What was queued for one incarnation is never handled by the next.
+/// Messages that are queued for one incarnation are never handled by the next.
 #[tokio::test(start_paused = true)]
 async fn a_restarted_server_has_an_empty_mailbox() {
     let rt = Runtime::new();
@@ -297,7 +298,7 @@ async fn a_restarted_server_has_an_empty_mailbox() {
     assert!(hear.try_recv().is_err(), "the next incarnation handled what was not its own");
 }
 
-/// At the deadline the server is left alone, and stops when it comes to it.
+/// At the deadline the caller stops waiting. The server still stops when it gets to the request.
 #[tokio::test(start_paused = true)]
 async fn stop_timeout_fails_at_its_limit_and_the_server_still_stops() {
     let mut scene = Scene::new(false).await;
@@ -313,7 +314,8 @@ async fn stop_timeout_fails_at_its_limit_and_the_server_still_stops() {
     assert_eq!(told, [Handled("before"), Terminated]);
 }
 
-/// GS-036, GS-039. The result is the true reason; another reason than requested is an error.
+/// GS-036, GS-039. The call returns the actual exit reason. If it differs from the requested
+/// reason, the result is an error.
 #[tokio::test(start_paused = true)]
 async fn stop_timeout_returns_the_true_reason() {
     let limit = Duration::from_secs(1);

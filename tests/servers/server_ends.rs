@@ -51,7 +51,7 @@ async fn stop_returns_after_the_server_has_ended() {
     assert_eq!((rt.process_count(), ended.try_recv()), (0, Ok(reason)));
 }
 
-/// A server whose `terminate` panics, or that ends by itself when it comes to it.
+/// A server that ends by itself at a cast, and whose `terminate` may panic.
 struct Careless(bool);
 
 impl GenServer for Careless {
@@ -76,7 +76,8 @@ impl GenServer for Careless {
     }
 }
 
-/// As in OTP, where `gen_server:stop` exits then: no crash is swallowed by a `?`.
+/// `stop` is an error if the exit reason differs, so that `?` does not hide a crash. In OTP,
+/// `gen_server:stop` exits in this case.
 #[tokio::test(start_paused = true)]
 async fn stop_is_an_error_when_the_server_ends_with_another_reason() {
     let rt = Runtime::new();
@@ -96,20 +97,20 @@ async fn stop_is_an_error_when_the_server_ends_with_another_reason() {
             assert_eq!(rt.process_count(), 0);
         }
         let server = Careless::start(&rt, false).await.unwrap();
-        server.cast(()); // it ends by itself, before it comes to the stop
+        server.cast(()); // the server ends by itself before it gets to the stop
         assert_eq!(stop(&server).await, Err(CallError::Exited(ExitReason::Normal)));
         let server = Careless::start(&rt, false).await.unwrap();
         assert_eq!(stop(&server).await, Ok(asked()));
     }
 }
 
-/// A supervisor that is killed while it stops has not stopped as it was asked to.
+/// A supervisor is killed while it stops, so its exit reason is not the requested one.
 #[tokio::test(start_paused = true)]
 async fn stop_of_a_supervisor_is_an_error_when_it_ends_with_another_reason() {
     let rt = Runtime::new();
     let deaf = || {
         ChildSpec::task("deaf", |mut ctx| async move {
-            let stop = ctx.cancellation_token(); // asked to stop, it goes on
+            let stop = ctx.cancellation_token(); // the child ignores the stop request
             stop.cancelled().await;
             pending().await
         })
@@ -164,8 +165,8 @@ async fn neither_a_kill_nor_an_untrapped_exit_runs_terminate() {
     }
 }
 
-/// GS-002, GS-041: the parent of a trapping server ends it, and `terminate` runs; a failed start is
-/// reported by its result alone.
+/// GS-002, GS-041: the exit of its parent stops a trapping server, and `terminate` runs. A failed
+/// start is reported only by its result.
 #[tokio::test]
 async fn a_parents_exit_stops_a_trapping_server() {
     let rt = Runtime::new();
@@ -180,7 +181,7 @@ async fn a_parents_exit_stops_a_trapping_server() {
     assert_eq!(ended.recv().await, Some(ExitReason::crashed("parent gone")));
 }
 
-/// `?` in a handler ends the server with that very error.
+/// `?` in a handler ends the server with the error itself as the reason.
 #[tokio::test]
 async fn an_error_returned_by_a_handler_is_the_exit_reason() {
     let rt = Runtime::new();
@@ -192,7 +193,7 @@ async fn an_error_returned_by_a_handler_is_the_exit_reason() {
     assert!(crash.location().unwrap().file().ends_with("ledger.rs"));
 }
 
-/// Calls against servers that die at random moments: each resolves once, with the truth.
+/// Calls to servers that end at random moments: each call resolves once, with the true outcome.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn every_call_to_an_ending_server_resolves_with_the_true_reason() {
     let rt = Runtime::new();

@@ -1,5 +1,5 @@
-//! A server that waits at its mailbox: a message is handled whenever it arrives, and `info` shows whether
-//! the server waits.
+//! A server that waits at its mailbox: a message is handled whenever it arrives, and `info` shows
+//! whether the server waits.
 
 use std::time::Duration;
 
@@ -11,15 +11,15 @@ fn ms(time: u64) -> Duration {
     Duration::from_millis(time)
 }
 
-/// Works for the requested time, in one step or in steps of a millisecond, and records when it was
-/// done.
+/// A server that works for the requested time, in one step or in steps of a millisecond, and
+/// records when each job was done.
 #[derive(Default)]
 struct Worker(Vec<Instant>);
 
 enum Work {
     Once(Duration),
     Bit(u64),
-    /// Sends itself something, and comes to its end at once.
+    /// Sends itself a message, and finishes at once.
     Again,
 }
 
@@ -56,7 +56,8 @@ async fn worker(rt: &Runtime) -> ServerRef<Worker> {
     Worker::start(rt, ()).await.unwrap()
 }
 
-/// While a handler waits, between its waits, and in the very step in which it ends.
+/// The message arrives while a handler waits, between two waits of a handler, or in the last step
+/// of a handler.
 #[tokio::test(start_paused = true)]
 async fn a_message_that_arrives_during_a_handler_is_handled_next() {
     let rt = Runtime::new();
@@ -79,7 +80,8 @@ fn waits(rt: &Runtime, pid: Pid) -> bool {
     rt.info(pid).unwrap().receiving
 }
 
-/// Before it has handled anything, in a handler, and after that; each time anew.
+/// A server is receiving before its first message and after a handler, but not in a handler. The
+/// test checks this several times.
 #[tokio::test(start_paused = true)]
 async fn info_receiving_tells_whether_a_server_waits() {
     let rt = Runtime::new();

@@ -19,7 +19,7 @@ fn ms(time: u64) -> Duration {
     Duration::from_millis(time)
 }
 
-/// Takes its time, and hands replies on.
+/// A slow server that passes its replies on.
 struct Slow {
     hand_on: UnboundedSender<Reply<u32>>,
     heard: Vec<u32>,
@@ -29,7 +29,7 @@ enum Ask {
     HandOn(Reply<u32>),
     Heard(Reply<Vec<u32>>),
     ReplyAndStop(Reply<u32>),
-    /// Asks another server, in the handler.
+    /// Calls another server in the handler.
     Through(ServerRef<Ledger>, Reply<Vec<u32>>),
 }
 
@@ -77,7 +77,7 @@ impl GenServer for Slow {
     }
 }
 
-/// GS-022. Also after the server that was asked has ended.
+/// GS-022. The reply is also delivered after the called server has ended.
 #[tokio::test(start_paused = true)]
 async fn a_reply_may_be_sent_by_another_process() {
     let rt = Runtime::new();
@@ -95,7 +95,7 @@ async fn a_reply_may_be_sent_by_another_process() {
     assert_eq!(process.join().await, ExitReason::Normal);
 }
 
-/// GS-027. It is logged once, and the server stays alive.
+/// GS-027. An unhandled message is logged once, and the server stays alive.
 #[tokio::test(start_paused = true)]
 async fn an_unhandled_message_is_logged_and_dropped() {
     let log = Log::listen();
@@ -125,7 +125,7 @@ async fn a_continue_may_stop_the_server() {
     assert_eq!(start.elapsed(), ms(1_000), "terminate ran, and nothing that was queued");
 }
 
-/// T40. OTP's caller would wait for the clean-up.
+/// T40. The caller of an OTP server would wait for the clean-up.
 #[tokio::test(start_paused = true)]
 async fn a_reply_before_a_stop_does_not_wait_for_terminate() {
     let rt = Runtime::new();
@@ -138,7 +138,8 @@ async fn a_reply_before_a_stop_does_not_wait_for_terminate() {
     assert_eq!(start.elapsed(), ms(1_000));
 }
 
-/// T42. Neither an answer nor the news that there is none is looked for behind a backlog.
+/// T42. A server with a long queue still notices at once that its own call was answered, and that a
+/// reply was dropped.
 #[tokio::test(start_paused = true)]
 async fn a_reply_does_not_wait_behind_queued_messages() {
     let rt = Runtime::new();
@@ -187,10 +188,10 @@ async fn a_late_reply_is_dropped() {
     assert_eq!(caller.join().await, ExitReason::Normal);
 }
 
-/// T30. The caller of a start or an end of a child does not give up waiting for it.
+/// T30. A caller that starts or stops a child waits for the supervisor without a limit.
 #[tokio::test(start_paused = true)]
 async fn requests_to_a_supervisor_have_no_timeout() {
-    /// Takes a minute to begin, and as long to end.
+    /// A server that takes a minute to start and a minute to stop.
     struct Tanker;
     impl GenServer for Tanker {
         type Args = ();
@@ -223,14 +224,15 @@ async fn requests_to_a_supervisor_have_no_timeout() {
     tree.stop().await.unwrap();
 }
 
-/// How long this waits before it times out.
+/// Returns how long the future waits before it times out.
 async fn timed(wait: impl Future<Output = Result<(), CallError>>) -> Duration {
     let start = Instant::now();
     assert_eq!(wait.await, Err(CallError::Timeout));
     start.elapsed()
 }
 
-/// GS-008, GS-013, GS-047. Whatever waits at most so long gives up then, to the millisecond.
+/// GS-008, GS-013, GS-047. Every wait with a limit times out exactly at the limit, to the
+/// millisecond.
 #[tokio::test(start_paused = true)]
 async fn every_timeout_is_exact_to_the_millisecond() {
     for limit in [1, 7, 333, 5_000, 86_400_000].map(ms) {
@@ -259,7 +261,7 @@ async fn every_timeout_is_exact_to_the_millisecond() {
     }
 }
 
-/// How long a call that may wait through a restart waits for one that comes too late.
+/// Returns how long a call that may wait for a restart waits, if the restart comes after its limit.
 async fn in_the_gap(rt: &Runtime, limit: Duration) -> Duration {
     const GAP: Name<Ledger> = Name::new("gap");
     let child: ChildSpec = Ledger::child(Setup::default()).named(GAP.as_str());

@@ -50,14 +50,14 @@ fn slow(log: &Log) -> Vec<Line> {
     lines
 }
 
-/// One line, at the very moment, while the handler is still at it.
+/// The report is one line that is logged exactly at the limit, while the handler still runs.
 #[tokio::test(start_paused = true)]
 async fn a_slow_handler_is_logged_once_while_it_runs() {
     let log = Log::listen();
     let rt = Runtime::new();
     rt.warn_after(SECOND);
     let server = Slow::spec(()).label("mailer").start(&rt).await.unwrap();
-    sleep(SECOND * 10).await; // idle is not slow
+    sleep(SECOND * 10).await; // an idle server is not slow
     assert_eq!(slow(&log).len(), 0, "its init was");
     server.cast(SECOND * 60);
     sleep(SECOND - MS).await;
@@ -71,7 +71,7 @@ async fn a_slow_handler_is_logged_once_while_it_runs() {
     sleep(SECOND * 50).await;
     assert_eq!(slow(&log).len(), 0, "once is enough");
 
-    server.cast(SECOND * 2); // an incident of its own
+    server.cast(SECOND * 2); // a second slow handler
     took(&server, SECOND * 3).await;
     let callbacks: Vec<_> = slow(&log).iter().map(|l| l.field("callback").to_owned()).collect();
     assert_eq!(callbacks, ["handle_cast", "handle_call"]);
@@ -79,7 +79,7 @@ async fn a_slow_handler_is_logged_once_while_it_runs() {
     assert_eq!(slow(&log).len(), 0, "its terminate was");
 }
 
-/// Many that are quick, one after the other, are no slow one.
+/// Many quick handlers in sequence are not reported.
 #[tokio::test(start_paused = true)]
 async fn many_quick_handlers_are_not_logged_as_slow() {
     let log = Log::listen();
@@ -102,7 +102,7 @@ async fn many_quick_handlers_are_not_logged_as_slow() {
     assert!(lines.iter().all(|line| line.field("elapsed") == "1s"), "{lines:?}");
 }
 
-/// A server's own limit counts, shorter or longer.
+/// The limit of a server replaces that of the runtime, whether it is shorter or longer.
 #[tokio::test(start_paused = true)]
 async fn the_warn_after_of_a_server_overrides_that_of_the_runtime() {
     let log = Log::listen();
@@ -128,7 +128,7 @@ async fn the_warn_after_of_a_server_overrides_that_of_the_runtime() {
     assert_eq!(slow(&log).len(), 1, "its own stays");
 }
 
-/// A panic or a kill ends the incident, too.
+/// A handler that has panicked or was killed is not reported.
 #[tokio::test(start_paused = true)]
 async fn a_handler_that_has_ended_is_not_logged_as_slow() {
     let log = Log::listen();
@@ -147,7 +147,7 @@ async fn a_handler_that_has_ended_is_not_logged_as_slow() {
     settled().await;
 }
 
-/// A subscriber that fails ends no process.
+/// A panicking log subscriber ends no process.
 #[tokio::test(start_paused = true)]
 async fn a_panicking_subscriber_does_not_end_a_slow_server() {
     let _broken = tracing::subscriber::set_default(support::log::Broken);
@@ -159,7 +159,7 @@ async fn a_panicking_subscriber_does_not_end_a_slow_server() {
     assert!(rt.is_alive(server.pid().unwrap()));
 }
 
-/// The handler never awaits, and blocks its thread until it has been reported.
+/// A server whose handler never awaits, and blocks its thread until it has been reported.
 struct Stuck;
 
 impl GenServer for Stuck {
@@ -182,7 +182,7 @@ impl GenServer for Stuck {
     }
 }
 
-/// Releases the handler when it is reported as slow.
+/// A log subscriber that releases the handler when the handler is reported as slow.
 struct LetGo(std::sync::Mutex<std::sync::mpsc::Sender<()>>);
 
 impl tracing::Subscriber for LetGo {
@@ -201,7 +201,7 @@ impl tracing::Subscriber for LetGo {
     fn exit(&self, _: &tracing::span::Id) {}
 }
 
-/// Without a report while it blocks its thread, this test would never end.
+/// The report must come while the handler blocks its thread; otherwise this test would never end.
 #[test]
 fn a_slow_handler_that_never_awaits_is_logged_by_another_thread() {
     support::log::keep_lines_wanted();
@@ -212,7 +212,7 @@ fn a_slow_handler_that_never_awaits_is_logged_by_another_thread() {
         .worker_threads(2)
         .enable_all()
         .on_thread_start(move || {
-            // For as long as the thread lives.
+            // The default lasts as long as the thread.
             std::mem::forget(tracing::dispatcher::set_default(&each));
         })
         .build()
@@ -223,7 +223,7 @@ fn a_slow_handler_that_never_awaits_is_logged_by_another_thread() {
         let stuck = Stuck::start(&rt, ()).await.unwrap();
         stuck.cast(gate);
         let call = tokio::spawn(async move { stuck.call_unlimited(|reply| reply).await });
-        // Something happens on the other thread too, so that it looks at its timers.
+        // The other thread gets tasks, so that it also processes its timers.
         while !call.is_finished() {
             tokio::spawn(tokio::task::yield_now()).await.unwrap();
         }

@@ -1,4 +1,4 @@
-//! Starting servers: linked, monitored, with a time limit, and again.
+//! Starting servers: linked, monitored, with a time limit, and restarted.
 
 use crate::support;
 
@@ -35,7 +35,8 @@ async fn start_link_sends_the_exit_of_the_server_to_a_trapping_starter() {
     assert_eq!(starter.join().await, ExitReason::Normal);
 }
 
-/// The error says it all: a parent that does not trap lives on, one that traps gets no `Exit`.
+/// The failure is reported only by the returned error: a parent that does not trap exits stays
+/// alive, and one that traps them gets no `Exit`.
 #[tokio::test]
 async fn a_failed_init_under_start_link_sends_its_parent_no_exit() {
     let rt = Runtime::new();
@@ -56,7 +57,8 @@ async fn a_failed_init_under_start_link_sends_its_parent_no_exit() {
     assert_eq!(rt.leftovers(), Leftovers::default());
 }
 
-/// GS-003: one `Down` with the returned reference; a start that failed leaves none.
+/// GS-003: the starter gets one `Down` with the returned reference. A failed start leaves no
+/// monitor.
 #[tokio::test]
 async fn start_monitor_sends_the_starter_one_down() {
     let rt = Runtime::new();
@@ -74,7 +76,7 @@ async fn start_monitor_sends_the_starter_one_down() {
     assert_eq!(starter.join().await, ExitReason::Normal);
 }
 
-/// GS-008: exactly at its limit; the half-started server is gone, and its name free.
+/// GS-008: the start fails exactly at its limit. The process is then gone, and its name free.
 #[tokio::test(start_paused = true)]
 async fn an_init_that_exceeds_its_timeout_is_killed() {
     let rt = Runtime::new();
@@ -92,7 +94,7 @@ async fn an_init_that_exceeds_its_timeout_is_killed() {
     assert_eq!(rt.leftovers(), Leftovers::default());
 }
 
-/// A parent that ends during its child's `init` ends the child.
+/// A parent that ends during the `init` of its child ends the child.
 #[tokio::test]
 async fn a_killed_parent_ends_a_child_that_is_starting() {
     let rt = Runtime::new();
@@ -108,7 +110,7 @@ async fn a_killed_parent_ends_a_child_that_is_starting() {
     assert_eq!(rt.whereis("ledger"), None);
 }
 
-/// Says that it is about to have started.
+/// A server that notifies the test just before its `init` returns.
 struct Prompt;
 
 impl GenServer for Prompt {
@@ -130,9 +132,9 @@ impl GenServer for Prompt {
     }
 }
 
-/// The child has started when its parent's time limit expires, before the parent has polled the
-/// result: the child is killed, and the parent is not notified, linked or monitoring, trapping or
-/// not.
+/// The child has started when its parent drops the start, before the parent has polled the result.
+/// The child is killed. The parent receives nothing, whether it is linked or monitors, and whether
+/// it traps exits.
 #[tokio::test]
 async fn a_dropped_start_sends_the_parent_no_exit_and_no_down() {
     let rt = Runtime::new();
@@ -161,7 +163,7 @@ async fn a_dropped_start_sends_the_parent_no_exit_and_no_down() {
     assert_eq!(rt.leftovers(), Leftovers::default());
 }
 
-/// Tells that its init runs, and is held up there without an await.
+/// A server that notifies the test in its `init`, and then blocks its thread there.
 struct Held;
 
 impl GenServer for Held {
@@ -184,8 +186,8 @@ impl GenServer for Held {
     }
 }
 
-/// The other way round: the parent gives up while the child, in its init, can't be killed; that
-/// it has started is delivered after that, and changes nothing.
+/// The parent drops the start while the child blocks its thread in `init` and can't be ended. The
+/// child's start completes afterwards; the child is killed, and the parent receives nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn a_dropped_start_kills_a_child_whose_init_is_blocked() {
     let rt = Runtime::new();
@@ -201,7 +203,7 @@ async fn a_dropped_start_kills_a_child_whose_init_is_blocked() {
     assert_eq!(parent.join().await, ExitReason::Normal);
 }
 
-/// `init` can distinguish a restart from the first start, and read the previous reason.
+/// The `init` can distinguish a restart from the first start, and read the previous exit reason.
 #[tokio::test]
 async fn a_server_can_read_its_start_cause() {
     let rt = Runtime::new();
@@ -221,7 +223,7 @@ async fn a_server_can_read_its_start_cause() {
     tree.stop().await.unwrap();
 }
 
-/// Every context is an inside.
+/// Every context implements `Inside`.
 #[tokio::test]
 async fn every_context_gives_its_pid_and_runtime() {
     let rt = Runtime::new();

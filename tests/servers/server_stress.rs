@@ -1,9 +1,10 @@
-//! Thousands of calls to servers that crash, stop and drop replies at random: each call resolves once,
-//! with the true outcome.
+//! Thousands of calls to servers that crash, stop and drop replies at random: each call resolves
+//! once, with the true outcome.
 //!
-//! A record gives the possible outcomes of each call: the handler records what it is about to do with the
-//! call, and every incarnation has a monitor that records its exit reason. No two reasons are equal, so
-//! the test detects a caller that receives the reason of another server or of another incarnation.
+//! A record gives the possible outcomes of each call: the handler records what it is about to do
+//! with the call, and every incarnation has a monitor that records its exit reason. No two reasons
+//! are equal, so the test detects a caller that receives the reason of another server or of another
+//! incarnation.
 
 use crate::support::rng;
 
@@ -23,29 +24,30 @@ use tokio::task::JoinHandle;
 const SLOTS: [&str; 6] = ["s0", "s1", "s2", "s3", "s4", "s5"];
 const THREADS: u64 = 4;
 const CALLS: u64 = 20_000;
-/// Calls that one thread waits for at once.
+/// The number of concurrent calls of one thread.
 const BATCH: u64 = 10;
 const FOREVER: Duration = Duration::from_secs(300);
 
-/// What a handler did with a call.
+/// The outcome of a call in its handler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Replied,
-    /// Kept, or in hand when the server ended.
+    /// Kept, or being handled when the server ended.
     Kept,
     Dropped,
 }
 
-/// What happened, as those wrote it down that did it.
+/// The records of the handlers and of the threads that end servers.
 #[derive(Default)]
 struct Books {
     fates: Mutex<HashMap<u64, (Pid, Fate)>>,
     lives: Mutex<Vec<Life>>,
-    /// Exit signals from outside, and whose server they hit: it may not have run by then.
+    /// The exit signals from outside, with the slot of the target. The server may not have run at
+    /// that time.
     struck: Mutex<Vec<(&'static str, ExitReason)>>,
 }
 
-/// One incarnation: its server, its number, and how it ended.
+/// One incarnation: its slot, its pid, and its exit reason.
 struct Life {
     slot: &'static str,
     pid: Pid,
@@ -60,7 +62,7 @@ impl Books {
     }
 }
 
-/// Does with each call as chance has it.
+/// A server that treats each call at random.
 struct Fickle {
     books: Arc<Books>,
     kept: Vec<Question>,
@@ -68,7 +70,7 @@ struct Fickle {
 
 enum Call {
     Ask(Question),
-    /// Answers half of those that were kept, and drops the others.
+    /// Answers half of the kept calls, and drops the others.
     LetGo(Reply<()>),
 }
 
@@ -138,13 +140,14 @@ impl GenServer for Fickle {
                 self.kept.push(call);
                 self.let_go(pid, |_| matches!(whim, Whim::ReplyToAll));
             }
-            // As a panic, but for the hook.
+            // Like a panic, but without the panic hook.
             Whim::Panic => std::panic::resume_unwind(Box::new(format!("panic {number}"))),
             Whim::Fail => return Err(ExitReason::crashed(format!("failure {number}"))),
             Whim::Stop => return Err(ExitReason::shutdown_with(format!("stop {number}"))),
         }
         if number.is_multiple_of(7) {
-            tokio::task::yield_now().await; // an exit signal finds it here, mid-handler
+            // An exit signal can arrive here, in the middle of the handler.
+            tokio::task::yield_now().await;
         }
         Ok(())
     }
@@ -171,7 +174,7 @@ impl Fickle {
         drop(call);
     }
 
-    /// Whatever becomes of the server meanwhile.
+    /// Replies or drops the reply in another task, whatever happens to the server meanwhile.
     fn elsewhere(&self, call: Question, pid: Pid, whim: Whim) {
         let fate = if matches!(whim, Whim::ReplyElsewhere) { Fate::Replied } else { Fate::Dropped };
         self.books.write(call.number, pid, fate);
@@ -186,7 +189,8 @@ impl Fickle {
 
 type Outcome = (u64, &'static str, Result<u64, CallError>);
 
-/// One thread's calls; now and then it ends a server from outside, for a reason of its own.
+/// Makes the calls of one thread. In some batches it also ends a server from outside, for a unique
+/// reason.
 async fn client(rt: Runtime, books: Arc<Books>, thread: u64) -> Vec<Outcome> {
     let mut rng = Rng::new(thread + 1);
     let mut outcomes = Vec::new();
@@ -216,7 +220,7 @@ async fn client(rt: Runtime, books: Arc<Books>, thread: u64) -> Vec<Outcome> {
     outcomes
 }
 
-/// Half of the calls wait through a restart, the others fail with `Restarting`.
+/// Calls a server. A call that waits reaches the successor; any other fails with `Restarting`.
 async fn call(server: &ServerRef<Fickle>, number: u64, waits: bool) -> Result<u64, CallError> {
     let make = |reply| Call::Ask(Question { number, reply });
     if waits {
@@ -226,10 +230,10 @@ async fn call(server: &ServerRef<Fickle>, number: u64, waits: bool) -> Result<u6
     }
 }
 
-/// A kept call is not answered unless a later one comes.
+/// Resolves the kept calls: without a later call, they would stay unanswered.
 async fn let_go(rt: &Runtime) {
     for slot in SLOTS {
-        // One that is ending lets them go by that.
+        // A server that is ending resolves its kept calls by its end, so an error is fine.
         let _ = rt.server(Name::<Fickle>::new(slot)).call_waiting(Call::LetGo, FOREVER).await;
     }
 }
@@ -273,7 +277,7 @@ async fn judge(outcomes: Vec<Outcome>, books: &Books) {
         let fate = fates.get(&number).copied();
         let ended_so = |reason: &ExitReason| match fate {
             Some((pid, _)) => ends[&pid] == (slot, reason.clone()),
-            // Queued, and never handled: by whom it would have been, its reason tells.
+            // The call was queued and never handled. Its reason tells which incarnation had it.
             None => {
                 let end = (slot, reason.clone());
                 ends.values().any(|known| *known == end) || struck.contains(&end)

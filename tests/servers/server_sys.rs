@@ -12,7 +12,7 @@ use support::settled;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, advance};
 
-/// Tells everything it does.
+/// A server that reports everything that it does.
 struct Clerk {
     told: UnboundedSender<String>,
     kept: Option<Reply<u32>>,
@@ -34,7 +34,7 @@ enum Cast {
 
 impl Clerk {
     fn tell(&self, what: impl Into<String>) {
-        // The test may be over.
+        // The receiver is gone if the test is over.
         let _ = self.told.send(what.into());
     }
 }
@@ -137,7 +137,7 @@ async fn a_suspended_server_handles_its_queue_in_order_after_resume() {
     assert_eq!(clerk.call(Call::Ask).await, Ok(42));
 }
 
-/// It has looked at them, and passed them, before they are taken back.
+/// The suspended server has skipped the `Down` messages in its mailbox before they are removed.
 #[tokio::test(start_paused = true)]
 async fn demonitor_flush_removes_downs_that_a_suspended_server_has_skipped() {
     let rt = Runtime::with_mailbox_depth();
@@ -162,7 +162,7 @@ async fn demonitor_flush_removes_downs_that_a_suspended_server_has_skipped() {
     assert_eq!(received(&mut receiver), ["1", "2", "info None", "3", "4", "ask"]);
 }
 
-/// SYS-006: not the state, but what it chooses to say of it.
+/// SYS-006: the status is the line that `format_status` returns, not the state itself.
 #[tokio::test(start_paused = true)]
 async fn get_status_returns_the_line_of_format_status() {
     let rt = Runtime::new();
@@ -184,7 +184,7 @@ async fn get_status_returns_the_line_of_format_status() {
     assert_eq!(silent.get_status().await.unwrap().to_string(), "running");
 }
 
-/// A look at a server never ends it.
+/// Inspecting a server never ends it.
 #[tokio::test(start_paused = true)]
 async fn a_panicking_format_status_fails_get_status_and_not_the_server() {
     let rt = Runtime::new();
@@ -200,7 +200,7 @@ async fn a_panicking_format_status_fails_get_status_and_not_the_server() {
     assert_eq!(kept.await.unwrap(), Ok(7));
 }
 
-/// A server can't answer while it asks.
+/// A server can't answer a request that it sends from its own handler.
 #[tokio::test(start_paused = true)]
 async fn a_server_that_suspends_itself_gets_calling_self() {
     let rt = Runtime::new();
@@ -210,8 +210,8 @@ async fn a_server_that_suspends_itself_gets_calling_self() {
     assert_eq!(clerk.call(Call::Ask).await, Ok(42));
 }
 
-/// SYS-005, GS-035, GS-041, GS-044, GS-045: it ends as ever, without having handled what
-/// was queued.
+/// SYS-005, GS-035, GS-041, GS-044, GS-045: a suspended server ends as usual, and does not handle
+/// the queued messages.
 #[tokio::test(start_paused = true)]
 async fn every_way_to_end_a_server_ends_a_suspended_one() {
     for way in ["stop", "kill", "exit", "parent"] {
@@ -256,7 +256,7 @@ async fn every_way_to_end_a_server_ends_a_suspended_one() {
     }
 }
 
-/// An exit of another process is a message like any other, and waits.
+/// An exit signal of a process other than the parent is queued like a message.
 #[tokio::test(start_paused = true)]
 async fn a_trapped_exit_of_another_process_waits_until_resume() {
     let rt = Runtime::new();
@@ -271,7 +271,7 @@ async fn a_trapped_exit_of_another_process_waits_until_resume() {
     assert_eq!(received(&mut receiver), ["info None"]);
 }
 
-/// Full or not, held or not: it answers.
+/// A server answers system messages with a full mailbox, whether it is suspended or not.
 #[tokio::test(start_paused = true)]
 async fn a_full_mailbox_accepts_every_system_message() {
     for overflow in [Overflow::Reject, Overflow::Wait, Overflow::DropNewest, Overflow::DropOldest] {
@@ -282,12 +282,13 @@ async fn a_full_mailbox_accepts_every_system_message() {
         clerk.suspend().await.unwrap();
         for number in 1..=4 {
             clerk.cast(Cast::Write(number));
-            settled().await; // it looks, and finds nothing urgent
+            settled().await; // the server checks the mailbox, and finds no system message
         }
         let info = rt.info(clerk.pid().unwrap()).unwrap();
         assert_eq!((info.mailbox_depth, info.dropped_messages), (2, 2), "{overflow:?}");
         assert_eq!(clerk.suspend().await, Ok(()));
-        // A cast that comes right after a request, and may move what lies before it.
+        // A cast follows the request immediately, and may evict a message that was queued before
+        // the request.
         let (status, _) = tokio::join!(clerk.get_status(), async { clerk.cast(Cast::Write(5)) });
         assert!(status.unwrap().suspended);
         assert_eq!(clerk.resume().await, Ok(()));
@@ -301,7 +302,7 @@ async fn a_full_mailbox_accepts_every_system_message() {
     }
 }
 
-/// What waits for room while the server is held gets in when it goes on.
+/// A sender that waits for room while the server is suspended is admitted after the resume.
 #[tokio::test(start_paused = true)]
 async fn a_queued_sender_of_a_suspended_server_is_admitted_after_resume() {
     let rt = Runtime::new();
@@ -318,7 +319,7 @@ async fn a_queued_sender_of_a_suspended_server_is_admitted_after_resume() {
     assert_eq!(received(&mut receiver), ["1", "ask"]);
 }
 
-/// The clock of an idle time-out stands still, and a look doesn't set it back.
+/// The idle time-out does not run during a suspension, and a status request does not reset it.
 #[tokio::test(start_paused = true)]
 async fn the_idle_timeout_is_paused_while_a_server_is_suspended() {
     let rt = Runtime::new();
@@ -338,7 +339,7 @@ async fn the_idle_timeout_is_paused_while_a_server_is_suspended() {
     assert!(waited > SECOND * 3 && waited <= SECOND * 4, "{waited:?}");
 }
 
-/// What was to be continued with comes first; timers wait with all else.
+/// Continue values are handled before the suspension. Timers wait like all other messages.
 #[tokio::test(start_paused = true)]
 async fn continues_run_before_a_suspension_and_timers_after_it() {
     let rt = Runtime::new();
@@ -357,7 +358,7 @@ async fn continues_run_before_a_suspension_and_timers_after_it() {
     assert_eq!(received(&mut receiver), ["3", "4", "ask"]);
 }
 
-/// A reply that another process drops meanwhile resolves its call at once.
+/// Another process drops a reply of the suspended server: its call fails at once.
 #[tokio::test(start_paused = true)]
 async fn a_dropped_reply_fails_its_call_while_the_server_is_suspended() {
     let rt = Runtime::new();
@@ -371,7 +372,8 @@ async fn a_dropped_reply_fails_its_call_while_the_server_is_suspended() {
     assert_eq!(kept.await.unwrap(), Err(CallError::NoReply));
 }
 
-/// A request is carried out if its caller has gone; it fails with the reason if the server ends.
+/// A request is carried out even if its caller is gone. It fails with the exit reason if the server
+/// ends.
 #[tokio::test(start_paused = true)]
 async fn a_dropped_suspend_request_still_takes_effect() {
     let rt = Runtime::new();
@@ -389,7 +391,8 @@ async fn a_dropped_suspend_request_still_takes_effect() {
     assert_eq!(rt.leftovers(), Leftovers::default());
 }
 
-/// A successor is not suspended; until there is one, the name says so.
+/// The successor of a suspended server is not suspended. Until it has started, requests by name
+/// return `Restarting`.
 #[tokio::test(start_paused = true)]
 async fn a_restarted_server_is_not_suspended() {
     let rt = Runtime::new();

@@ -16,10 +16,11 @@ fn ms(time: u64) -> Duration {
     Duration::from_millis(time)
 }
 
-/// What came, and how long after the start.
+/// A received event, and its time since the start in milliseconds.
 type Heard = (&'static str, u128);
 
-/// Runs a step of a test inside of its context, and reports what comes.
+/// A server that runs each step of a test with its context, and reports the events that it
+/// receives.
 struct Clock {
     begun: Instant,
     heard: UnboundedSender<Heard>,
@@ -94,14 +95,14 @@ impl Fixture {
         assert!(self.server.cast(Cast::Do(Box::new(step))));
     }
 
-    /// All that comes within this time.
+    /// Returns all events that arrive within this time.
     async fn within(&mut self, time: Duration) -> Vec<Heard> {
         tokio::time::sleep(time).await;
         std::iter::from_fn(|| self.heard.try_recv().ok()).collect()
     }
 }
 
-/// An interval longer than any clock is one that never comes.
+/// A tick with an interval of `Duration::MAX` never comes.
 #[tokio::test(start_paused = true)]
 async fn a_max_interval_never_ticks() {
     let mut f = Fixture::new().await;
@@ -114,7 +115,8 @@ async fn a_max_interval_never_ticks() {
     assert_eq!(f.server.call(|reply| reply).await, Ok(()));
 }
 
-/// A limit of hours says nothing of those that are set after it, nor one of for ever.
+/// A call with a time-out of hours, or without an end, does not delay the shorter time-out of a
+/// later call.
 #[tokio::test(start_paused = true)]
 async fn a_long_call_timeout_does_not_delay_a_shorter_one() {
     for long in [ms(3 * 3_600_000), Duration::from_secs(1 << 40), Duration::MAX] {
@@ -140,7 +142,7 @@ async fn the_idle_timeout_fires_once() {
     assert_eq!(f.within(ms(1_000)).await, [("timeout", 100)]);
 }
 
-/// GS-033: a call, a cast and a plain message alike.
+/// GS-033: a call, a cast and a plain message all cancel the idle time-out.
 #[tokio::test(start_paused = true)]
 async fn any_message_cancels_the_idle_timeout() {
     for message in 0..3 {
@@ -159,7 +161,7 @@ async fn any_message_cancels_the_idle_timeout() {
     }
 }
 
-/// A zero time-out loses to what is queued, and wins when nothing is.
+/// A zero time-out fires only if no message is queued.
 #[tokio::test(start_paused = true)]
 async fn a_zero_idle_timeout_loses_to_a_queued_message() {
     let mut f = Fixture::new().await;
@@ -172,7 +174,7 @@ async fn a_zero_idle_timeout_loses_to_a_queued_message() {
     assert_eq!(f.within(ms(10)).await, [("timeout", 10)]);
 }
 
-/// One-shot casts come in time order; what is cancelled never comes.
+/// Delayed casts arrive in the order of their due times. Cancelled ones never arrive.
 #[tokio::test(start_paused = true)]
 async fn delayed_casts_arrive_in_time_order_unless_cancelled() {
     let mut f = Fixture::new().await;
@@ -186,8 +188,8 @@ async fn delayed_casts_arrive_in_time_order_unless_cancelled() {
     assert_eq!(f.within(ms(1_000)).await, [("a", 100), ("b", 200)]);
 }
 
-/// T39. A key that is set again replaces what was set, even if that was due already and lies
-/// in the mailbox.
+/// T39. A key that is set again replaces the earlier timer, even if that timer was due and its
+/// message is in the mailbox.
 #[tokio::test(start_paused = true)]
 async fn a_replaced_or_cancelled_keyed_timer_never_arrives() {
     let mut f = Fixture::new().await;
@@ -206,7 +208,8 @@ async fn a_replaced_or_cancelled_keyed_timer_never_arrives() {
     assert_eq!(f.within(ms(1_000)).await, [("busy", 1_050)]);
 }
 
-/// Ticks come on time; a busy server makes up for those it missed as it asked to.
+/// Ticks come on time. A busy server handles the missed ticks according to its
+/// `MissedTickBehavior`.
 #[tokio::test(start_paused = true)]
 async fn ticks_follow_the_missed_tick_behavior() {
     let late = [
@@ -246,7 +249,7 @@ async fn timers_of_a_server_end_with_it() {
     assert_eq!(f.rt.leftovers().timers, 0);
 }
 
-/// The result of a task comes as a cast; the server serves others meanwhile.
+/// The result of a task arrives as a cast. Meanwhile the server handles other messages.
 #[tokio::test(start_paused = true)]
 async fn a_server_handles_messages_while_its_task_runs() {
     let mut f = Fixture::new().await;
@@ -258,7 +261,7 @@ async fn a_server_handles_messages_while_its_task_runs() {
     assert_eq!(f.within(ms(1_000)).await, [("meanwhile", 0), ("done", 100)]);
 }
 
-/// No more at once than asked for.
+/// The number of concurrent tasks never exceeds the limit.
 #[tokio::test(start_paused = true)]
 async fn limit_tasks_limits_the_concurrent_tasks() {
     let mut f = Fixture::new().await;
@@ -273,7 +276,7 @@ async fn limit_tasks_limits_the_concurrent_tasks() {
     assert_eq!(f.within(ms(1_000)).await, at);
 }
 
-/// A task ends with its server, however that ends; a task that panics takes it along.
+/// A task ends with its server, for every exit reason. A task that panics ends its server.
 #[tokio::test]
 async fn a_task_and_its_server_end_together() {
     for reason in [ExitReason::Normal, ExitReason::Shutdown, ExitReason::crashed("x")] {
@@ -300,7 +303,7 @@ async fn spawn_endless(f: &Fixture) -> Pid {
     task.recv().await.unwrap()
 }
 
-/// Every item of a stream, in order, then its end.
+/// A pipe delivers every item of a stream in order, and then the end.
 #[tokio::test]
 async fn a_pipe_casts_every_item_and_the_end_in_order() {
     let mut f = Fixture::new().await;

@@ -11,7 +11,7 @@ use regrow::{
 use support::settled;
 use tokio::time::{Instant, sleep};
 
-/// Takes its time, with everything it does.
+/// A server whose callbacks all take time.
 struct Slow;
 
 #[derive(Clone, Default)]
@@ -67,14 +67,14 @@ fn info(rt: &Runtime, server: &ServerRef<Slow>) -> ProcessInfo {
     rt.info(server.pid().unwrap()).unwrap()
 }
 
-/// What runs, and for how many milliseconds.
+/// Returns the running callback, and its elapsed milliseconds.
 fn handling(rt: &Runtime, pid: Pid) -> Option<(Callback, u128)> {
     let handling = rt.info(pid)?.handling?;
     let Handling { callback, elapsed, .. } = handling;
     Some((callback, elapsed.as_millis()))
 }
 
-/// How long the oldest has waited, in milliseconds.
+/// Returns how long the oldest message has waited, in milliseconds.
 fn age(rt: &Runtime, server: &ServerRef<Slow>) -> Option<u128> {
     info(rt, server).oldest_queued.map(|age| age.as_millis())
 }
@@ -96,7 +96,7 @@ async fn handler_tracking_is_off_by_default_and_applies_only_to_servers() {
     untold(rt.info(raw).unwrap());
 }
 
-/// Every callback shows, with the time it has taken so far.
+/// `info` shows every kind of callback, with its elapsed time.
 #[tokio::test(start_paused = true)]
 async fn info_has_the_running_callback_and_its_elapsed_time() {
     let rt = Runtime::new();
@@ -141,7 +141,8 @@ async fn info_has_the_running_callback_and_its_elapsed_time() {
     assert_eq!((ended.await, stop.await.unwrap()), (ExitReason::Normal, Ok(ExitReason::Normal)));
 }
 
-/// The age is that of the very message: not of the batch it came with, nor of the one before.
+/// The age is that of the oldest waiting message itself, not of its batch or of the message before
+/// it.
 #[tokio::test(start_paused = true)]
 async fn oldest_queued_is_the_age_of_the_oldest_waiting_message() {
     for rt in [Runtime::new(), Runtime::with_mailbox_depth()] {
@@ -168,7 +169,7 @@ async fn oldest_queued_is_the_age_of_the_oldest_waiting_message() {
     }
 }
 
-/// Signals are messages too; a suspended server keeps all of them waiting.
+/// Signals count as messages. A suspended server keeps all of them waiting.
 #[tokio::test(start_paused = true)]
 async fn oldest_queued_grows_while_a_server_is_suspended() {
     for rt in [Runtime::new(), Runtime::with_mailbox_depth()] {
@@ -188,7 +189,7 @@ async fn oldest_queued_grows_while_a_server_is_suspended() {
     }
 }
 
-/// Where the oldest is dropped for the newest, the oldest that is left counts.
+/// After the oldest messages were evicted, the age is that of the oldest remaining one.
 #[tokio::test(start_paused = true)]
 async fn oldest_queued_ignores_evicted_messages() {
     let rt = Runtime::new();
@@ -205,7 +206,7 @@ async fn oldest_queued_ignores_evicted_messages() {
     assert_eq!(info(&rt, &server).mailbox_depth, 2);
 }
 
-/// It can be turned on and off while servers run; what was before is not made up.
+/// Tracking can be switched on and off while servers run. Earlier messages have no data.
 #[tokio::test(start_paused = true)]
 async fn track_handlers_may_be_switched_while_servers_run() {
     let rt = Runtime::new();
@@ -235,7 +236,8 @@ async fn track_handlers_may_be_switched_while_servers_run() {
     assert_eq!(info(&rt, &server).handled, Some(1), "counted anew");
 }
 
-/// Servers that start, end and are turned over while the switch is: it settles.
+/// Servers start, end and handle calls while the switch changes. At the end every server has the
+/// last setting.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn concurrent_switches_of_track_handlers_reach_every_server() {
     let rt = Runtime::new();
@@ -261,7 +263,7 @@ async fn concurrent_switches_of_track_handlers_reach_every_server() {
         for _ in 0..3 {
             server.call(|reply| (Duration::ZERO, reply)).await.unwrap();
         }
-        // The last of them may not have returned yet.
+        // The last of the three handlers may not have returned yet.
         let handled = || info(&rt, server).handled >= Some(before + 2);
         support::until("three more handlers", handled).await;
     }

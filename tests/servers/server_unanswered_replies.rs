@@ -1,5 +1,5 @@
-//! Replies that are dropped in unusual places: in a handler in which another server is polled, with a
-//! caller that cannot be woken, at the end of a thread.
+//! Replies that are dropped in unusual places: in a handler in which another server is polled, with
+//! a caller that cannot be woken, and at the end of a thread.
 
 use crate::support;
 
@@ -15,7 +15,7 @@ use support::counting_waker::counting_waker;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::yield_now;
 
-/// Keeps replies, and handles them on request.
+/// A server that keeps replies, and processes them on request.
 #[derive(Default)]
 struct Desk(Replies);
 
@@ -42,7 +42,7 @@ impl GenServer for Desk {
     }
 }
 
-/// Counts its polls until a message arrives.
+/// A server whose cast handler waits for a notification, and counts the polls of that handler.
 struct Guard(Arc<Polls>);
 
 #[derive(Default)]
@@ -60,7 +60,7 @@ impl GenServer for Guard {
         Ok(Guard(polls))
     }
 
-    /// Answers nothing.
+    /// Drops the reply.
     async fn handle_call(&mut self, _: Reply<u32>, _: &mut ServerContext<Self>) -> Result {
         Ok(())
     }
@@ -76,7 +76,8 @@ impl GenServer for Guard {
     }
 }
 
-/// A server's whole life on this thread, in a tokio of its own, in another's handler.
+/// Runs a server from its start to its end on this thread, in its own tokio runtime, inside a
+/// handler of another server.
 fn guarded() {
     let tokio = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     tokio.block_on(async {
@@ -112,16 +113,16 @@ async fn a_server_polled_in_another_servers_handler_keeps_its_own_replies() {
     is_done.try_recv().expect("the other's life went as it should, and is over");
 }
 
-/// What becomes of three questions in one handler.
+/// The outcome of three calls in one handler.
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Fate {
     Answered,
     Dropped,
-    /// And then the handler fails.
+    /// The replies are dropped, and then the handler fails.
     Crashed,
 }
 
-/// Three calls, each polled once by hand: of those callers the second can't be woken.
+/// Three calls are each polled once by hand. The waker of the second caller panics.
 #[tokio::test(start_paused = true)]
 async fn a_caller_whose_waker_panics_does_not_affect_other_callers() {
     for fate in [Fate::Answered, Fate::Dropped, Fate::Crashed] {
@@ -144,7 +145,7 @@ async fn a_caller_whose_waker_panics_does_not_affect_other_callers() {
         if fate == Fate::Crashed {
             assert!(desk.ended().await.is_abnormal());
         } else {
-            // Its next handler runs after it has resolved these calls.
+            // The next handler runs after the server has resolved these calls.
             desk.cast(Box::new(move |_| told.send(()).unwrap()));
             is_told.await.unwrap();
         }
@@ -165,11 +166,12 @@ async fn a_caller_whose_waker_panics_does_not_affect_other_callers() {
 }
 
 thread_local! {
-    /// What goes with a thread. What is first used after it goes before it.
+    /// Values that are dropped when the thread ends. A thread-local that is first used after this
+    /// one is dropped before it.
     static KEPT: RefCell<Vec<Box<dyn Any>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// By a thread that is ending, outside of any server.
+/// A thread that is ending drops the reply, outside of any server.
 #[tokio::test]
 async fn a_reply_dropped_with_a_thread_fails_the_call_with_no_reply() {
     let rt = Runtime::new();
@@ -183,8 +185,8 @@ async fn a_reply_dropped_with_a_thread_fails_the_call_with_no_reply() {
     assert_eq!(answer, Err(CallError::NoReply));
 }
 
-/// A thread ends, and with it a tokio and a server of it that owes an answer: by then the thread
-/// remembers nothing of what its servers owe, though it has done so before.
+/// A thread ends, and drops a tokio runtime with a server that has an open call. By then the
+/// thread-local of unanswered replies, which the thread has used before, is already gone.
 #[tokio::test]
 async fn a_server_that_ends_with_its_thread_fails_its_open_calls() {
     let (asked, is_asked) = oneshot::channel();
@@ -201,7 +203,7 @@ async fn a_server_that_ends_with_its_thread_fails_its_open_calls() {
         });
         let mut call = Box::pin(async move { desk.call_unlimited(|reply| reply).await });
         assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-        // It takes the question.
+        // The server receives the call.
         tokio.block_on(yield_now());
         asked.send(call).ok().expect("a caller waits");
         KEPT.with_borrow_mut(|kept| kept.push(Box::new(tokio)));

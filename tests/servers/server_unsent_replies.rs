@@ -1,4 +1,5 @@
-//! Replies that are never sent: the error that the caller gets and when, wherever the reply is dropped.
+//! Replies that are never sent: the error that the caller gets and when, wherever the reply is
+//! dropped.
 
 use std::future::Future;
 use std::task::{Context, Poll, Waker};
@@ -14,7 +15,7 @@ fn ms(time: u64) -> Duration {
     Duration::from_millis(time)
 }
 
-/// Keeps questions, or hands them on.
+/// A server that keeps replies, or passes them on.
 #[derive(Default)]
 struct Desk {
     kept: Vec<Reply<u32>>,
@@ -23,15 +24,15 @@ struct Desk {
 enum Ask {
     Keep(Reply<u32>),
     HandOn(UnboundedSender<Reply<u32>>, Reply<u32>),
-    /// Drops it, and then works for that long; then it may fail.
+    /// Drops the reply, works for this time, and then returns this result.
     DropAndWork(Duration, Result, Reply<u32>),
 }
 
 enum Tell {
     Work(Duration),
-    /// Drops those of another server.
+    /// Drops the replies of calls to another server.
     Drop(Vec<Reply<u32>>),
-    /// Reads these beside its mailbox, and drops each where it is read.
+    /// Pipes this stream into its mailbox, and drops each reply where the item is read.
     Read(UnboundedReceiver<Reply<u32>>),
     Forget,
 }
@@ -82,7 +83,7 @@ async fn desk(rt: &Runtime) -> ServerRef<Desk> {
     Desk::start(rt, ()).await.unwrap()
 }
 
-/// What comes of the call, and after how many milliseconds.
+/// Returns the result of the call, and the milliseconds until then.
 async fn timed(
     desk: &ServerRef<Desk>,
     ask: impl FnOnce(Reply<u32>) -> Ask,
@@ -92,7 +93,8 @@ async fn timed(
     (answer, start.elapsed().as_millis() as u64)
 }
 
-/// The server may still fail in the handler that dropped it: that would be the reason.
+/// The call fails only after the handler that dropped the reply: if this handler fails, its error
+/// is the reason.
 #[tokio::test(start_paused = true)]
 async fn a_dropped_reply_fails_its_call_after_the_handler_returns() {
     let rt = Runtime::new();
@@ -105,7 +107,7 @@ async fn a_dropped_reply_fails_its_call_after_the_handler_returns() {
     assert_eq!(last.await, (Err(CallError::Exited(reason)), 30));
 }
 
-/// A reply that was dropped in one handler is none of the next one's.
+/// A call whose reply is dropped in one handler fails before the next handler runs.
 #[tokio::test(start_paused = true)]
 async fn a_dropped_reply_does_not_wait_for_the_next_handler() {
     let rt = Runtime::new();
@@ -123,7 +125,8 @@ async fn a_dropped_reply_does_not_wait_for_the_next_handler() {
     assert!(kept.1 <= 500, "what was in hand when it was asked, and no more: {kept:?}");
 }
 
-/// Killed in the handler that dropped it, or later with the reply in its state.
+/// The server is killed in the handler that dropped the reply, or later with the reply in its
+/// state.
 #[tokio::test(start_paused = true)]
 async fn a_reply_dropped_by_a_killed_server_fails_with_its_reason() {
     let rt = Runtime::new();
@@ -137,7 +140,7 @@ async fn a_reply_dropped_by_a_killed_server_fails_with_its_reason() {
     }
 }
 
-/// By a task that is no process, and by another server.
+/// A task outside of any process, or another server, drops the reply.
 #[tokio::test(start_paused = true)]
 async fn a_reply_dropped_by_a_task_or_another_server_fails_with_no_reply() {
     let rt = Runtime::new();
@@ -160,7 +163,7 @@ async fn a_reply_dropped_by_a_task_or_another_server_fails_with_no_reply() {
     assert_eq!(answer, (Err(CallError::Exited(ExitReason::Shutdown)), 0));
 }
 
-/// Where a stream that it reads ends up with them.
+/// A stream that the server pipes drops the reply.
 #[tokio::test(start_paused = true)]
 async fn a_reply_dropped_by_a_piped_stream_fails_with_no_reply() {
     let rt = Runtime::new();
@@ -173,8 +176,8 @@ async fn a_reply_dropped_by_a_piped_stream_fails_with_no_reply() {
     }
 }
 
-/// A call that was polled once is awaited by another task: one that is answered after that, one
-/// that is given up after that, and one that was given up before.
+/// A call that was polled once is moved to another task. The reply is sent after that, dropped
+/// after that, or was dropped before.
 #[tokio::test(start_paused = true)]
 async fn a_polled_call_may_move_to_another_task() {
     let rt = Runtime::new();
@@ -199,12 +202,12 @@ async fn a_polled_call_may_move_to_another_task() {
     assert_eq!(moved.await.unwrap(), Err(CallError::NoReply));
     let (mut call, reply) = polled().await;
     drop(reply);
-    // From here on the call is unanswered, and the server has a waker that is out of date.
+    // From here on the call is unanswered, and the server has an outdated waker.
     assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     assert_eq!(tokio::spawn(call).await.unwrap(), Err(CallError::NoReply));
 }
 
-/// The caller's value is dropped if the caller is gone, without a notification.
+/// A reply to a caller that is gone is dropped without an error.
 #[tokio::test(start_paused = true)]
 async fn is_awaited_is_false_after_a_call_timed_out() {
     let rt = Runtime::new();

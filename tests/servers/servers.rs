@@ -56,7 +56,7 @@ async fn a_failed_start_frees_its_name_before_it_returns() {
     assert_eq!(rt.leftovers(), regrow::Leftovers::default());
 }
 
-/// A start that is dropped half way kills the server, and its name is free.
+/// A start that is dropped before it is complete kills the server and frees its name.
 #[tokio::test(start_paused = true)]
 async fn a_dropped_start_leaves_no_process_and_no_name() {
     let rt = Runtime::new();
@@ -118,8 +118,8 @@ async fn a_reply_may_be_sent_after_the_handler() {
     assert_eq!(answer, Ok(1));
 }
 
-/// A reply that is dropped while the server lives gives `NoReply`, also behind a backlog and when
-/// another process drops it.
+/// A reply that is dropped while the server lives fails with `NoReply`, also behind queued messages
+/// and when another process drops it.
 #[tokio::test]
 async fn a_dropped_reply_fails_with_no_reply_or_the_exit_reason() {
     let rt = Runtime::new();

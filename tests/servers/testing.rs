@@ -1,4 +1,4 @@
-//! The test kit: contexts made by hand, stand-ins for servers, probes, and waiting.
+//! The test kit: contexts made by hand, mock servers, probes, and waits.
 
 use crate::support;
 
@@ -17,7 +17,7 @@ fn ms(time: u64) -> Duration {
     Duration::from_millis(time)
 }
 
-/// Asks everything of its context that there is to be asked.
+/// A server that makes every kind of request to its context.
 struct Asker(Vec<&'static str>);
 
 impl GenServer for Asker {
@@ -58,7 +58,7 @@ impl GenServer for Asker {
     }
 }
 
-/// What a handler asked of its context can be looked at.
+/// The test can read what a handler requested from its context.
 #[tokio::test(start_paused = true)]
 async fn a_test_context_shows_continues_timeouts_and_timers() {
     let rt = Runtime::new();
@@ -77,8 +77,8 @@ async fn a_test_context_shows_continues_timeouts_and_timers() {
     assert_eq!(ctx.timers().len(), 2);
 }
 
-/// Turn by turn everything is handled as a running server would: continues, messages, timers,
-/// the idle time-out, the result of a task.
+/// `handle_next` handles one event at a time in the order of a running server: continue values,
+/// messages, timers, the idle time-out, and the result of a task.
 #[tokio::test(start_paused = true)]
 async fn handle_next_handles_one_event_in_the_order_of_a_server() {
     let rt = Runtime::new();
@@ -105,7 +105,7 @@ async fn handle_next_handles_one_event_in_the_order_of_a_server() {
     assert_eq!((asker.0.last(), start.elapsed()), (Some(&"worked"), ms(410)));
 }
 
-/// A caller gets the true reason also if no handler runs and another process drops the reply.
+/// A caller gets the true outcome, also if no handler runs and another process drops the reply.
 #[tokio::test(start_paused = true)]
 async fn a_test_context_question_resolves_as_a_call_does() {
     let rt = Runtime::new();
@@ -134,7 +134,7 @@ async fn a_test_context_question_resolves_as_a_call_does() {
     assert_eq!(next, Err(crash("out of paper")));
 }
 
-/// A stop is reported with the reason that would end the server; a dropped context leaves nothing.
+/// A stop is reported with the reason that would end the server. A dropped context leaves nothing.
 #[tokio::test]
 async fn a_test_context_ends_as_a_server_does() {
     let rt = Runtime::new();
@@ -148,12 +148,12 @@ async fn a_test_context_ends_as_a_server_does() {
     let (this, other) = (ctx.this(), again.this());
     drop((ctx, again));
     assert_eq!((this.ended().await, other.ended().await), (ExitReason::Normal, ExitReason::Normal));
-    // It was dropped, and has not ended as it was asked to.
+    // The context was dropped, so it did not end with the requested reason.
     assert_eq!(stopping.await.unwrap(), Err(CallError::Exited(ExitReason::Normal)));
     assert_eq!(rt.leftovers(), Leftovers::default());
 }
 
-/// Calls, casts, messages, signals and a stop come in the order they were sent.
+/// Calls, casts, messages, signals and a stop arrive in the order in which they were sent.
 #[tokio::test]
 async fn a_mock_receives_requests_in_order() {
     let rt = Runtime::new();
@@ -176,7 +176,7 @@ async fn a_mock_receives_requests_in_order() {
     assert_eq!(rt.leftovers(), Leftovers::default());
 }
 
-/// A caller of a mock gets the reason of its end, whether the test has taken the call or not.
+/// The caller of a mock gets its exit reason, whether the test has taken the call or not.
 #[tokio::test]
 async fn calls_to_a_mock_resolve_as_calls_to_a_server() {
     let rt = Runtime::new();
@@ -201,7 +201,7 @@ async fn calls_to_a_mock_resolve_as_calls_to_a_server() {
     assert_eq!(server.call(Call::Lines).await, Err(CallError::NoProc));
 }
 
-/// A kill and a drop end it like any server, and its monitors are notified.
+/// A mock that is killed or dropped ends like any server, and its monitors are notified.
 #[tokio::test]
 async fn a_mock_ends_when_killed_or_dropped() {
     let rt = Runtime::new();
@@ -228,7 +228,7 @@ async fn a_mock_ends_when_killed_or_dropped() {
     }
 }
 
-/// Code that meets a full mailbox can be tested too.
+/// A mock with a full mailbox tests how code reacts to it.
 #[tokio::test]
 async fn a_mock_can_be_overloaded() {
     let rt = Runtime::with_mailbox_capacity(1);
@@ -241,7 +241,7 @@ async fn a_mock_can_be_overloaded() {
     assert!(server.cast(Cast::Write(3)));
 }
 
-/// A probe is a process like any other: linked, watching, trapping, a parent.
+/// A probe is a process like any other: it links, monitors, traps exits, and is a parent.
 #[tokio::test]
 async fn a_probe_can_link_monitor_trap_and_start_children() {
     let rt = Runtime::new();
@@ -272,7 +272,7 @@ async fn a_probe_can_link_monitor_trap_and_start_children() {
     assert_eq!(probes_end.await, ExitReason::Killed);
 }
 
-/// What waits says what it waited for, at once where time is paused, and doesn't hang.
+/// A wait that times out panics with what it expected. With paused time it does so at once.
 #[tokio::test(start_paused = true)]
 async fn a_wait_of_the_test_kit_that_times_out_panics_with_what_it_expected() {
     let rt = Runtime::new();
@@ -304,8 +304,8 @@ async fn a_wait_of_the_test_kit_that_times_out_panics_with_what_it_expected() {
     assert!(gone.contains("a new holder of \"nobody\""), "{gone}");
 }
 
-/// Whichever comes first, the wait or the restart; also across a gap, for an unsupervised
-/// successor, and for a supervisor that is itself restarted.
+/// The wait may begin before or after the restart. The successor may come after a backoff, after a
+/// restart of its supervisor, or without any supervisor.
 #[tokio::test(start_paused = true)]
 async fn await_restart_returns_the_next_holder_of_a_name() {
     let rt = Runtime::new();

@@ -1,4 +1,4 @@
-//! Delayed restarts: their delays, what is observable meanwhile, and that none is lost or stuck.
+//! Delayed restarts: their delays, the observable state meanwhile, and that none is lost or stuck.
 
 use crate::support;
 
@@ -16,7 +16,7 @@ fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// 1, 2, 4 … 30 s, to the point.
+/// Returns a backoff with delays of exactly 1, 2, 4 … 30 s.
 fn exact() -> Backoff {
     Backoff::new().jitter(0.0)
 }
@@ -25,7 +25,7 @@ fn patient() -> SupervisorSpec {
     Supervisor::one_for_one().backoff(exact())
 }
 
-/// T29, T35: the delays grow and are capped; the supervisor serves everybody meanwhile.
+/// T29, T35: the delays grow up to the maximum, and the supervisor serves all requests meanwhile.
 #[tokio::test(start_paused = true)]
 async fn backoff_delays_grow_and_do_not_block_the_supervisor() {
     let mut t = ScriptedChildren::new();
@@ -55,7 +55,7 @@ async fn backoff_delays_grow_and_do_not_block_the_supervisor() {
     assert_eq!(delays, [0, 1, 2, 4, 8, 16, 30]);
 }
 
-/// A healthy run takes the delay back to the first.
+/// After a healthy run the next delay is the first one again.
 #[tokio::test(start_paused = true)]
 async fn a_healthy_run_resets_the_delay() {
     let t = ScriptedChildren::new();
@@ -74,7 +74,8 @@ async fn a_healthy_run_resets_the_delay() {
     }
 }
 
-/// A call by name in the gap says when the next try is; one that may wait waits for it.
+/// A call by name during the delay returns the time of the next try. A call that may wait waits for
+/// it.
 #[tokio::test(start_paused = true)]
 async fn a_call_during_a_backoff_returns_the_time_of_the_next_try() {
     let t = ScriptedChildren::new();
@@ -91,7 +92,7 @@ async fn a_call_during_a_backoff_returns_the_time_of_the_next_try() {
     assert_eq!(tree.which_child("a").await.unwrap().pid(), Some(pid));
 }
 
-/// Half of each delay is fixed and half is drawn, by the seed.
+/// Half of each delay is fixed. The other half is drawn by the seed.
 #[tokio::test(start_paused = true)]
 async fn jitter_is_determined_by_the_seed() {
     let mut drawn = Vec::new();
@@ -114,8 +115,8 @@ async fn jitter_is_determined_by_the_seed() {
     assert_ne!(drawn[0], drawn[2]);
 }
 
-/// A retry that itself fails is tried again, for ever if need be: an endless budget doesn't
-/// disable the delays, nor do they get stuck.
+/// A retry that fails is tried again without end. With an unlimited budget the delays still apply,
+/// and no retry gets stuck.
 #[tokio::test(start_paused = true)]
 async fn a_failing_retry_keeps_its_capped_delay_with_unlimited_restarts() {
     let mut t = ScriptedChildren::new();
@@ -131,7 +132,7 @@ async fn a_failing_retry_keeps_its_capped_delay_with_unlimited_restarts() {
     assert_eq!(states(&tree).await, ["a runs"]);
 }
 
-/// INT-002: where no restart is allowed there is nothing to wait for.
+/// INT-002: a supervisor that allows no restart gives up without a delay.
 #[tokio::test(start_paused = true)]
 async fn a_budget_of_zero_gives_up_without_a_backoff_delay() {
     let t = ScriptedChildren::new();
@@ -143,7 +144,7 @@ async fn a_budget_of_zero_gives_up_without_a_backoff_delay() {
     assert_eq!(start.elapsed(), Duration::ZERO);
 }
 
-/// A child that waits is no more running than one that fails to start.
+/// A child that waits for its backoff is listed as restarting, like a child whose start fails.
 #[tokio::test(start_paused = true)]
 async fn a_child_that_waits_for_its_backoff_is_restarting() {
     let t = ScriptedChildren::new();
@@ -157,7 +158,7 @@ async fn a_child_that_waits_for_its_backoff_is_restarting() {
     assert_eq!(tree.start_child(t.child("a")).await, present);
 }
 
-/// What was stopped by hand is not brought back by a restart that was waiting.
+/// A pending retry does not start a child that was stopped by hand.
 #[tokio::test(start_paused = true)]
 async fn a_retry_of_a_child_stopped_by_hand_is_ignored() {
     let mut t = ScriptedChildren::new();
@@ -171,7 +172,7 @@ async fn a_retry_of_a_child_stopped_by_hand_is_ignored() {
     assert!(t.reports().await.is_empty(), "it was stopped by hand");
     assert_eq!(states(&tree).await, ["a stopped"]);
 
-    // Restarted by hand, and crashed again: only the new retry counts, in its own time.
+    // The child is restarted by hand: the old retry has no effect.
     tree.restart_child("a").await.unwrap();
     t.crash("a");
     settled().await;
@@ -184,7 +185,7 @@ async fn a_retry_of_a_child_stopped_by_hand_is_ignored() {
     assert_eq!(t.rt.whereis("a"), by_hand);
     assert!(t.reports().await.is_empty());
 
-    // Waiting again when the old retry comes: it waits its own time.
+    // The child crashes again before the old retry is due: it waits for its new delay.
     t.crash("a");
     settled().await;
     sleep(ms(500)).await;
@@ -197,7 +198,7 @@ async fn a_retry_of_a_child_stopped_by_hand_is_ignored() {
     sleep(ms(100)).await;
     assert_eq!(t.reports().await, ["a starts"]);
 
-    // Deleted, and another of the same id added.
+    // The child is deleted, and another child of the same id is added: the old retry has no effect.
     t.crash("a");
     settled().await;
     tree.terminate_child("a").await.unwrap();
@@ -207,7 +208,7 @@ async fn a_retry_of_a_child_stopped_by_hand_is_ignored() {
     assert_eq!(tree.which_child("a").await.unwrap().pid(), Some(another));
 }
 
-/// A stop waits for no retry, and nothing comes after it.
+/// A stop does not wait for pending retries, and no child starts after it.
 #[tokio::test(start_paused = true)]
 async fn a_stop_cancels_pending_retries() {
     let mut t = ScriptedChildren::new();
@@ -224,8 +225,8 @@ async fn a_stop_cancels_pending_retries() {
     assert!(t.reports().await.is_empty());
 }
 
-/// one_for_all: the group is stopped at once, waits as long as the child that failed, and
-/// comes back in order.
+/// one_for_all: the group is stopped at once, waits for the delay of the failed child, and is
+/// started in order.
 #[tokio::test(start_paused = true)]
 async fn a_one_for_all_group_waits_for_the_backoff_of_the_failed_child() {
     let mut t = ScriptedChildren::new();
@@ -243,7 +244,7 @@ async fn a_one_for_all_group_waits_for_the_backoff_of_the_failed_child() {
     }
     sleep(ms(1_000)).await;
     assert_eq!(t.reports().await, ["a starts", "b starts", "c starts"]);
-    // A start that fails in the group: from there on that child's backoff counts.
+    // A start of the group fails: the group then waits for the backoff of that child.
     t.next_starts("a", [Start::Fails]);
     t.crash("b");
     t.reports().await;
@@ -264,7 +265,7 @@ async fn a_partly_started_group_is_stopped_before_it_waits() {
     let tree = spec.child(t.child("b").backoff(exact())).start(&t.rt).await.unwrap();
     t.reports().await;
     t.next_starts("b", [Start::Fails]);
-    t.crash("a"); // a itself does not wait
+    t.crash("a"); // a itself has no backoff
     let told = ["a stops: boom", "b stops: shutdown", "a starts", "b fails", "a stops: shutdown"];
     assert_eq!(t.reports().await, told);
     assert_eq!(states(&tree).await, ["a stopped", "b restarting in 999 ms"]);
@@ -272,8 +273,8 @@ async fn a_partly_started_group_is_stopped_before_it_waits() {
     assert_eq!(t.reports().await, ["a starts", "b starts"]);
 }
 
-/// rest_for_one: an earlier child crashes while later ones wait; its restart takes them
-/// over, and the retry that they waited for is stale.
+/// rest_for_one: an earlier child crashes while later ones wait. Its restart includes the later
+/// ones, and their old retry has no effect.
 #[tokio::test(start_paused = true)]
 async fn a_crash_of_an_earlier_child_restarts_the_waiting_children_too() {
     let mut t = ScriptedChildren::new();
@@ -292,7 +293,8 @@ async fn a_crash_of_an_earlier_child_restarts_the_waiting_children_too() {
     assert_eq!(t.rt.whereis("b"), before);
 }
 
-/// rest_for_one: the earlier child waits as well; then all wait for it.
+/// rest_for_one: an earlier child that crashes has a backoff as well. All children then wait for
+/// it.
 #[tokio::test(start_paused = true)]
 async fn waiting_children_wait_for_the_backoff_of_an_earlier_crashed_child() {
     let mut t = ScriptedChildren::new();
@@ -312,8 +314,8 @@ async fn waiting_children_wait_for_the_backoff_of_an_earlier_crashed_child() {
     assert_eq!(tree.which_child("b").await.unwrap().history.len(), 1);
 }
 
-/// A member of a waiting group that is started by hand meanwhile is stopped by the retry,
-/// as in any restart of the group.
+/// A member of a waiting group is started by hand. The retry stops it, as in any restart of the
+/// group.
 #[tokio::test(start_paused = true)]
 async fn a_member_started_by_hand_during_a_backoff_restarts_with_its_group() {
     let mut t = ScriptedChildren::new();
@@ -325,7 +327,8 @@ async fn a_member_started_by_hand_during_a_backoff_restarts_with_its_group() {
     t.reports().await;
     sleep(ms(1_000)).await;
     assert_eq!(t.reports().await, ["a stops: shutdown", "a starts", "b starts"]);
-    // It crashes while b waits: the group waits for it from there on, and once.
+    // The member crashes while b waits: from then on the group waits for this member, and only
+    // once.
     t.crash("b");
     settled().await;
     tree.restart_child("a").await.unwrap();
@@ -337,7 +340,7 @@ async fn a_member_started_by_hand_during_a_backoff_restarts_with_its_group() {
     assert_eq!(t.reports().await, ["a starts", "b starts"]);
 }
 
-/// Invalid settings are named, at the start and at run time.
+/// The error names the invalid setting, at the start of a tree and of a single child.
 #[tokio::test(start_paused = true)]
 async fn an_invalid_backoff_is_refused_by_name() {
     let t = ScriptedChildren::new();

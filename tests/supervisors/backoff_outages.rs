@@ -1,5 +1,5 @@
-//! A backoff survives an outage for any number of children. A child that never recovers is given up after
-//! a time limit. Fixed and dynamic supervisors make the same decisions.
+//! A backoff survives an outage for any number of children. A child that never recovers is given up
+//! after a time limit. Fixed and dynamic supervisors make the same decisions.
 
 use crate::support;
 
@@ -18,7 +18,7 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// A child that fails at once until the outage is over, and then runs.
+/// Returns a child that fails at once while the outage lasts, and runs afterwards.
 fn needs_the_service(id: String, over: Instant) -> ChildSpec {
     ChildSpec::task(id, move |_| async move {
         match Instant::now() < over {
@@ -28,7 +28,7 @@ fn needs_the_service(id: String, over: Instant) -> ChildSpec {
     })
 }
 
-/// Spread over a range by a seed, so that a failing seed can be run alone.
+/// Draws a number of a range by a seed, so that a failing seed can be run alone.
 fn drawn(seed: u64, salt: u64, range: std::ops::Range<u64>) -> u64 {
     let mixed = (seed ^ (salt << 32)).wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     range.start
@@ -36,7 +36,8 @@ fn drawn(seed: u64, salt: u64, range: std::ops::Range<u64>) -> u64 {
             % (range.end - range.start)
 }
 
-/// Every child of either kind of supervisor is up again after the outage, and none gave up.
+/// Checks that every child of both kinds of supervisors runs after the outage, and that no
+/// supervisor gave up.
 async fn survives(seed: u64, children: u64, outage: Duration, backoff: Backoff) {
     let rt = Runtime::new();
     let over = Instant::now() + outage;
@@ -68,7 +69,7 @@ async fn survives(seed: u64, children: u64, outage: Duration, backoff: Backoff) 
     );
 }
 
-/// How many seeds are run: all of them where a proof asks for its full size.
+/// Returns the number of seeds, which is larger in a proof of full size.
 fn seeds() -> u64 {
     if std::env::var("REGROW_PROOF").is_ok_and(|size| size == "full") { 1_000 } else { 100 }
 }
@@ -81,8 +82,8 @@ async fn one_to_twenty_children_with_backoff_survive_a_ten_minute_outage() {
     }
 }
 
-/// Two children gave up after two seconds, five after less than one, when a delayed restart
-/// still counted against the budget.
+/// When delayed restarts still counted against the budget, two children gave up after two seconds,
+/// and five after less than one.
 #[tokio::test(start_paused = true)]
 async fn short_first_delays_do_not_exhaust_the_budget_of_twenty_children() {
     for seed in 0..seeds() {
@@ -92,8 +93,8 @@ async fn short_first_delays_do_not_exhaust_the_budget_of_twenty_children() {
     }
 }
 
-/// A child that has not had one healthy run within a quarter of an hour ends its supervisor, with
-/// a reason that says so; a healthy sibling and a healthy run in between change that.
+/// A child that has no healthy run within 15 minutes ends its supervisor, and the reason says so. A
+/// healthy sibling does not prevent this; a healthy run of the child does.
 #[tokio::test(start_paused = true)]
 async fn a_child_without_a_healthy_run_ends_its_supervisor_with_no_healthy_run() {
     let (rt, begin) = (Runtime::new(), Instant::now());
@@ -111,8 +112,8 @@ async fn a_child_without_a_healthy_run_ends_its_supervisor_with_no_healthy_run()
     assert_eq!(rt.leftovers(), Leftovers::default());
 }
 
-/// Thirty runs of half a minute each, healthy by the default, take more than the quarter of an
-/// hour and are no reason to give up; runs a second shorter are.
+/// Thirty runs of 30 s, healthy by the default, together exceed 15 minutes and do not end the
+/// supervisor. Runs that are one second shorter do.
 #[tokio::test(start_paused = true)]
 async fn one_healthy_run_resets_the_give_up_time() {
     for (run, gives_up) in [(29, true), (30, false)] {
@@ -146,7 +147,8 @@ async fn give_up_after_and_never_give_up_set_the_give_up_time() {
     let child = tree.which_child("lost").await.unwrap();
     assert!(matches!(child.state, ChildState::Restarting { .. }), "{child:?}");
 
-    // A supervisor that never gives up doesn't, and a limit that was set holds under it too.
+    // A supervisor with unlimited restarts never gives up by default. A time limit that is set
+    // applies to it too.
     let tree = lost(Backoff::new()).unlimited_restarts().start(&rt).await.unwrap();
     sleep(seconds(3_600)).await;
     assert!(tree.count_children().await.is_ok());
@@ -154,7 +156,7 @@ async fn give_up_after_and_never_give_up_set_the_give_up_time() {
     assert_eq!(limit(&reason).limit, Limit::NoHealthyRun);
 }
 
-/// Restarts that wait spend nothing of what those without a backoff may use.
+/// Delayed restarts use nothing of the budget of children without a backoff.
 #[tokio::test(start_paused = true)]
 async fn a_delayed_restart_does_not_count_against_the_budget() {
     let (rt, over) = (Runtime::new(), Instant::now() + seconds(100));
@@ -181,7 +183,8 @@ async fn a_delayed_restart_does_not_count_against_the_budget() {
     assert_eq!((child.as_str(), *which), ("sibling", Limit::Budget));
 }
 
-/// A dynamic supervisor whose children have budgets of their own gives up the child alone.
+/// A dynamic supervisor whose children have their own budgets gives up only the child that has no
+/// healthy run for too long.
 #[tokio::test(start_paused = true)]
 async fn a_dynamic_child_with_its_own_budget_is_given_up_alone_by_time() {
     let rt = Runtime::new();
@@ -199,7 +202,8 @@ async fn a_dynamic_child_with_its_own_budget_is_given_up_alone_by_time() {
     assert_eq!(active().await, 1);
 }
 
-/// When a child that always fails was started, since its supervisor was.
+/// The times of the starts of a child that always fails, in milliseconds since its supervisor
+/// started.
 type Starts = Arc<Mutex<Vec<u128>>>;
 
 fn failing(starts: &Starts) -> ChildSpec {
@@ -210,7 +214,8 @@ fn failing(starts: &Starts) -> ChildSpec {
     })
 }
 
-/// One restart state decides for both: the same starts at the same times, the same end.
+/// Both kinds of supervisors use the same restart state: they start the child at the same times,
+/// and end in the same way.
 #[tokio::test(start_paused = true)]
 async fn fixed_and_dynamic_supervisors_make_the_same_restart_decisions() {
     let backoffs = [
@@ -242,7 +247,7 @@ async fn fixed_and_dynamic_supervisors_make_the_same_restart_decisions() {
 
             assert_eq!(limit(&one), limit(&other), "{backoff:?} {restarts} in {period:?}");
             let (fixed, dynamic) = (fixed.lock().unwrap(), dynamic.lock().unwrap());
-            // The clock of tests is exact to the millisecond, and each timer may round up.
+            // The test clock is exact to the millisecond, and each timer may round up.
             let alike = fixed.iter().zip(&*dynamic).all(|(one, other)| one.abs_diff(*other) <= 5);
             assert!(alike && fixed.len() == dynamic.len(), "{fixed:?} {dynamic:?}");
             if restarts == 0 {

@@ -15,7 +15,7 @@ use support::reporter::settle;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// A supervisor over one child of this kind, which is up.
+/// Starts a supervisor with one child of this kind, and waits until the child runs.
 async fn up(rt: &Runtime, (_, make): Kind, does: Does) -> (SupervisorRef, Heard) {
     up_with(rt, make, does, |spec| spec).await
 }
@@ -89,7 +89,7 @@ async fn every_kind_of_child_stops_when_asked() {
     }
 }
 
-/// SHU-009: what goes wrong at the end is not lost.
+/// SHU-009: a failure during the stop is reported.
 #[tokio::test]
 async fn a_failure_during_the_stop_of_every_kind_is_reported() {
     for kind in KINDS {
@@ -154,7 +154,8 @@ async fn a_killed_supervisor_stops_every_kind_of_child() {
     }
 }
 
-/// The same for one that would not stop: it is killed when its time is over.
+/// A child that ignores the stop request of its killed supervisor is killed after its shutdown
+/// time.
 #[tokio::test(start_paused = true)]
 async fn every_kind_ends_within_its_shutdown_time_after_a_killed_supervisor() {
     for kind in KINDS {
@@ -167,7 +168,7 @@ async fn every_kind_ends_within_its_shutdown_time_after_a_killed_supervisor() {
     }
 }
 
-/// ONE-016, SYS-008: names and labels are those of the child, in each incarnation.
+/// ONE-016, SYS-008: each incarnation has the name and the label of the child.
 #[tokio::test]
 async fn every_kind_of_child_has_its_name_and_label() {
     for kind in KINDS {
@@ -192,7 +193,7 @@ async fn every_kind_of_child_has_its_name_and_label() {
     }
 }
 
-/// SYS-007: a crash is one ERROR line, with its words.
+/// SYS-007: a crash is logged as one ERROR line with its message.
 #[tokio::test]
 async fn a_crash_of_every_kind_logs_one_error() {
     hush_injected_panics();
@@ -214,8 +215,8 @@ async fn a_crash_of_every_kind_logs_one_error() {
     }
 }
 
-/// A kind of child with a stop request from its supervisor only ends by other exit signals as an
-/// ordinary process does.
+/// A child that handles only the stop request of its supervisor ends by any other exit signal like
+/// an ordinary process.
 #[tokio::test]
 async fn an_exit_signal_of_another_process_ends_a_non_trapping_child() {
     for kind in KINDS.into_iter().filter(|(name, _)| *name != "task") {

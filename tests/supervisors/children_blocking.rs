@@ -1,4 +1,4 @@
-//! Blocking functions as children: the properties that only threads have.
+//! Blocking functions as children: properties that apply only to threads.
 
 use crate::support;
 
@@ -16,8 +16,8 @@ use tokio::sync::mpsc::unbounded_channel;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// T37: a thread cannot be killed. Its overrun is logged by name every five seconds, its name stays
-/// held, and the next incarnation waits for it.
+/// T37: a thread cannot be killed. If it exceeds its shutdown time, this is logged with its name
+/// every five seconds, its name stays held, and the next incarnation waits for its end.
 #[tokio::test(start_paused = true)]
 async fn an_overrunning_thread_is_logged_every_five_seconds_and_waited_for() {
     let rt = Runtime::new();
@@ -26,7 +26,7 @@ async fn an_overrunning_thread_is_logged_every_five_seconds_and_waited_for() {
     let gate = Arc::new(Mutex::new(gate));
     let stuck = ChildSpec::blocking("stuck", move |ctx| {
         up.send(ctx.pid())?;
-        // Only the test releases it; it ignores everything else.
+        // The thread waits only for the test, and ignores every stop request.
         gate.lock().unwrap().recv().ok();
         Ok(())
     });
@@ -58,7 +58,7 @@ async fn an_overrunning_thread_is_logged_every_five_seconds_and_waited_for() {
     tree.ended().await;
 }
 
-/// Two incarnations are never there at once.
+/// The next incarnation starts only after the thread of the killed one has ended.
 #[tokio::test]
 async fn a_restart_waits_for_the_thread_of_a_killed_child() {
     let rt = Runtime::new();
@@ -87,7 +87,7 @@ async fn a_restart_waits_for_the_thread_of_a_killed_child() {
     tree.stop().await.unwrap();
 }
 
-/// Its panic is caught on its thread, with text and place.
+/// A panic is caught on its thread, with its message and location.
 #[tokio::test]
 async fn a_panic_on_a_thread_keeps_its_message_and_location() {
     hush_injected_panics();
@@ -103,7 +103,7 @@ async fn a_panic_on_a_thread_keeps_its_message_and_location() {
     assert_eq!((place.file(), place.line()), (file!(), line));
 }
 
-/// It acts as its process, on a thread of its name, inside of tokio.
+/// The thread acts as its process, has the name of the child, and runs inside tokio.
 #[tokio::test]
 async fn a_blocking_thread_acts_as_its_process() {
     let rt = Runtime::new();
@@ -126,7 +126,7 @@ async fn a_blocking_thread_acts_as_its_process() {
     assert_eq!(said.recv().await, Some(Some("aname".to_owned())));
 }
 
-/// Each wait ends when the child is to stop.
+/// Every kind of wait ends when the child is asked to stop.
 #[tokio::test]
 async fn every_blocking_wait_ends_at_a_stop() {
     type Wait = fn(&mut regrow::BlockingContext) -> bool;
@@ -159,7 +159,7 @@ async fn every_blocking_wait_ends_at_a_stop() {
     }
 }
 
-/// A crash of what it is linked to is a wish that it stop, and its reason.
+/// A crash of a linked process asks the thread to stop, and is its exit reason.
 #[tokio::test]
 async fn a_linked_crash_stops_a_blocking_child() {
     let rt = Runtime::new();
@@ -194,7 +194,7 @@ fn dropping_tokio_signals_a_blocking_thread_to_stop() {
     assert_eq!(rt.process_count(), 0);
 }
 
-/// Many threads come and go at once, and nothing is left of them.
+/// Many threads start and end concurrently, and nothing of them is left.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn concurrent_stops_and_exits_of_threads_leave_nothing() {
     for _ in 0..20 {
@@ -215,8 +215,8 @@ async fn concurrent_stops_and_exits_of_threads_leave_nothing() {
     }
 }
 
-/// What the thread waits for may block it by itself, and use up what would have woken it: that it
-/// is to stop is not lost on that.
+/// The future may block the thread and consume the wake-up of the stop. `block_on` still returns at
+/// the stop.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn block_on_returns_at_a_stop_after_its_future_blocked_the_thread() {
     let rt = Runtime::new();

@@ -1,5 +1,6 @@
-//! Programs of the operating system as children. The tests wait for lines that real programs
-//! print, and for the end of the pipe they print to, which is reached when none of them is left.
+//! Programs of the operating system as children. The tests wait for lines that real programs print,
+//! and for the end of the pipe that they print to. The end is read when none of the programs is
+//! left.
 
 use crate::support;
 
@@ -20,16 +21,16 @@ use tokio::process::Command;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Waits for a signal, without a program of its own that could be left behind: what it starts
-/// ends with the pipe that the test holds.
+/// Shell code that waits for a signal and leaves no program behind: `cat` ends with the pipe that
+/// the test holds.
 const WAIT: &str = "cat <&3 >/dev/null & while :; do wait; done";
 
 /// Runs scripts in shells, and receives their output.
 struct Shells {
     printed: Lines<BufReader<Receiver>>,
-    /// Dropped, it ends what the shells wait for.
+    /// When this is dropped, the shells and their programs read the end of their input.
     _input: PipeWriter,
-    /// Taken by the child's description.
+    /// The other ends of the pipes, until `child` takes them.
     ends: Option<(std::io::PipeReader, PipeWriter)>,
 }
 
@@ -58,18 +59,19 @@ impl Shells {
         self.printed.next_line().await.unwrap().unwrap_or_default()
     }
 
-    /// No process is left that could print, and nothing was printed.
+    /// Checks that no process is left that could print, and that nothing was printed.
     async fn is_over(&mut self) {
         assert_eq!(self.printed.next_line().await.unwrap(), None);
     }
 }
 
-/// A command that prints a line when it receives the stop, and exits with this code.
+/// Returns a script that prints a line when it receives SIGTERM, and exits with this code.
 fn polite(code: u8) -> String {
     format!("trap 'echo stopping; exit {code}' TERM; echo up; {WAIT}")
 }
 
-/// SHU-001: SIGTERM, and every exit code of a program that obeyed it is an end as requested.
+/// SHU-001: the stop sends SIGTERM. An exit of a program that obeyed it is an end as requested,
+/// with every exit code.
 #[tokio::test]
 async fn a_program_is_stopped_with_sigterm() {
     let untrapped = format!("echo up; {WAIT}");
@@ -86,7 +88,7 @@ async fn a_program_is_stopped_with_sigterm() {
     }
 }
 
-/// What goes wrong at the end is not lost.
+/// A failure during the stop is reported.
 #[tokio::test]
 async fn a_program_that_fails_during_its_stop_is_reported() {
     let (rt, mut shells, log) = (Runtime::new(), Shells::new(), Log::listen());
@@ -103,7 +105,8 @@ fn failure(reason: &ExitReason) -> &CommandFailed {
     crash.downcast_ref().unwrap_or_else(|| panic!("{reason}"))
 }
 
-/// SHU-003, T37: SIGKILL when its time is over; it has ended before the stop returns.
+/// SHU-003, T37: the program gets SIGKILL when its shutdown time is over, and has ended before the
+/// stop returns.
 #[tokio::test]
 async fn a_program_that_ignores_sigterm_is_killed_after_its_shutdown_time() {
     let (rt, mut shells, log) = (Runtime::new(), Shells::new(), Log::listen());
@@ -130,7 +133,7 @@ async fn brutal_kill_kills_a_program_without_sigterm() {
     shells.is_over().await;
 }
 
-/// No program outlives a supervisor that was killed, nor a tokio that shuts down.
+/// No program outlives its killed supervisor.
 #[tokio::test]
 async fn a_killed_supervisor_stops_its_program() {
     let (rt, mut shells) = (Runtime::new(), Shells::new());
@@ -144,7 +147,7 @@ async fn a_killed_supervisor_stops_its_program() {
     assert_eq!(rt.process_count(), 0);
 }
 
-/// The same for a runtime that is closed, and a tokio that is dropped.
+/// No program outlives a runtime that is closed, or a tokio runtime that is dropped.
 #[test]
 fn dropping_tokio_ends_a_program() {
     let tokio = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -162,7 +165,7 @@ fn dropping_tokio_ends_a_program() {
     second.block_on(shells.is_over());
 }
 
-/// The next one is started when the last is truly gone.
+/// The next incarnation starts only after the killed program has ended.
 #[tokio::test]
 async fn a_killed_program_has_ended_before_its_restart() {
     let (rt, mut shells) = (Runtime::new(), Shells::new());
@@ -182,7 +185,7 @@ async fn a_killed_program_has_ended_before_its_restart() {
     tree.stop().await.unwrap();
 }
 
-/// ONE-001, ONE-002: how a program ends decides about its restart.
+/// ONE-001, ONE-002: the exit status of a program decides about its restart.
 #[tokio::test]
 async fn the_exit_status_of_a_program_decides_its_exit_reason() {
     let rt = Runtime::new();
@@ -194,7 +197,7 @@ async fn the_exit_status_of_a_program_decides_its_exit_reason() {
     let reason = end("exit 7").await;
     assert_eq!(failure(&reason).status.code(), Some(7));
     assert_eq!(reason.to_string(), "error: `sh` failed: exit status: 7");
-    // They were not asked to stop: these are no clean ends.
+    // These programs were not asked to stop, so their ends are failures.
     assert_eq!(failure(&end("exit 143").await).status.code(), Some(143));
     assert_eq!(failure(&end("kill -TERM $$").await).status.signal(), Some(15));
 
@@ -209,7 +212,7 @@ async fn the_exit_status_of_a_program_decides_its_exit_reason() {
     shells.is_over().await;
 }
 
-/// What can't be started is a start that failed, by name, with nothing left of it.
+/// A program that can't be started is a failed start that is reported by name and leaves nothing.
 #[tokio::test]
 async fn a_missing_program_fails_the_start() {
     let rt = Runtime::new();
@@ -224,7 +227,7 @@ async fn a_missing_program_fails_the_start() {
     assert_eq!(rt.leftovers(), regrow::Leftovers::default());
 }
 
-/// Piped output is logged line by line to the end, also a last line without a newline.
+/// Piped output is logged line by line, including a last line without a newline.
 #[tokio::test]
 async fn the_piped_output_of_a_program_is_logged_line_by_line() {
     let (rt, log) = (Runtime::new(), Log::listen());
@@ -246,7 +249,7 @@ async fn the_piped_output_of_a_program_is_logged_line_by_line() {
     assert!(lines.iter().all(|line| line.field("os_pid").parse::<u32>().is_ok()));
 }
 
-/// Names and exit signals are as for any child that traps nothing.
+/// A program has a name and obeys exit signals, like any child that does not trap exits.
 #[tokio::test]
 async fn a_program_child_has_a_name_and_obeys_exit_signals() {
     let (rt, mut shells) = (Runtime::new(), Shells::new());
@@ -262,14 +265,14 @@ async fn a_program_child_has_a_name_and_obeys_exit_signals() {
     shells.is_over().await;
 }
 
-/// Waits until the program of this number has ended and was waited for.
+/// Waits until the process with this number has ended and its parent has waited for it.
 async fn gone(number: &str) {
     let ask = format!("while kill -0 {number} 2>/dev/null; do sleep 0.01; done");
     assert!(Command::new("sh").args(["-c", &ask]).status().await.unwrap().success());
 }
 
-/// A signal from outside may have ended it. A stop that follows then explains the end, however it
-/// ended.
+/// A signal from outside may end the program shortly before a stop. The end then counts as a stop,
+/// whatever the exit status is.
 #[tokio::test]
 async fn a_program_that_ends_within_its_stop_window_counts_as_stopped() {
     for last in ["kill -TERM $$", "kill -INT $$", "exit 143", "exit 130", "exit 1", "exit 0"] {
@@ -286,7 +289,7 @@ async fn a_program_that_ends_within_its_stop_window_counts_as_stopped() {
     }
 }
 
-/// A restart of its group is a stop as well, and so is the death of its supervisor.
+/// A group restart or the kill of its supervisor counts as the stop as well.
 #[tokio::test]
 async fn a_group_restart_or_a_killed_supervisor_ends_the_stop_window() {
     let (rt, mut shells) = (Runtime::new(), Shells::new());
@@ -309,8 +312,8 @@ async fn a_group_restart_or_a_killed_supervisor_ends_the_stop_window() {
     shells.is_over().await;
 }
 
-/// While a supervisor above stops other children first, the order is waited for, whatever the
-/// window.
+/// While a supervisor above still stops other children, the end of the program waits for its own
+/// stop, even with a window of zero.
 #[tokio::test]
 async fn an_ended_program_waits_for_a_stop_that_has_begun_above() {
     let (rt, mut shells, log) = (Runtime::new(), Shells::new(), Log::listen());
@@ -332,7 +335,7 @@ async fn an_ended_program_waits_for_a_stop_that_has_begun_above() {
     hear.recv().await.unwrap();
     assert!(Command::new("kill").arg(&number).status().await.unwrap().success());
     gone(&number).await;
-    // Its end has long been decided by then, if it is decided too early.
+    // If the end were decided too early, it would be decided by now.
     inner.which_children().await.unwrap();
     assert!(rt.send_named("slow", b"go on".to_vec()));
     stop.await.unwrap().unwrap();
@@ -341,7 +344,7 @@ async fn an_ended_program_waits_for_a_stop_that_has_begun_above() {
     shells.is_over().await;
 }
 
-/// With a group of its own, what the program has started is signalled with it.
+/// With its own process group, all processes that the program has started are signalled too.
 #[tokio::test]
 async fn own_process_group_signals_the_whole_group() {
     let inner = |action: &str| format!("sh -c \"trap '{action}' TERM; echo inner; {WAIT}\" &");
@@ -359,7 +362,7 @@ async fn own_process_group_signals_the_whole_group() {
     }
 }
 
-/// A program with its output logged.
+/// Returns a child whose output is logged.
 fn piped(script: &str) -> ChildSpec {
     let script = script.to_owned();
     ChildSpec::command("talker", move || {
@@ -369,7 +372,7 @@ fn piped(script: &str) -> ChildSpec {
     })
 }
 
-/// The number of lines logged for each pipe since the last call.
+/// Returns the number of lines logged for each pipe since the last call.
 fn count_lines(log: &Log) -> [usize; 2] {
     let mut told = [0; 2];
     for line in log.take().iter().filter(|line| line.target == "regrow::command") {
@@ -378,11 +381,11 @@ fn count_lines(log: &Log) -> [usize; 2] {
     told
 }
 
-/// Twice what tokio lets a task do in one poll.
+/// Twice the number of operations that tokio allows a task in one poll.
 const SHARE: usize = 256;
 
-/// On one thread, with a program that prints as fast as it can on one pipe, or on both: another
-/// task runs again after few lines, and neither pipe waits for the other to fall silent.
+/// On one thread, a program prints as fast as it can to one pipe or to both. Other tasks run again
+/// after few lines, and neither pipe waits until the other is silent.
 #[tokio::test]
 async fn endless_program_output_does_not_starve_other_tasks() {
     for (script, both) in [("exec yes", false), ("yes >&2 & exec yes", true)] {
@@ -402,7 +405,8 @@ async fn endless_program_output_does_not_starve_other_tasks() {
     }
 }
 
-/// Lines of 8 KiB are long: fewer of them are logged before other tasks run.
+/// Output without newlines is logged in lines of 8 KiB. Fewer of these long lines are logged before
+/// other tasks run.
 #[tokio::test]
 async fn few_long_lines_are_logged_at_a_time() {
     let (rt, log) = (Runtime::new(), Log::listen());
@@ -420,7 +424,7 @@ async fn few_long_lines_are_logged_at_a_time() {
     tree.stop().await.unwrap();
 }
 
-/// Its end is its end, also where what it has started goes on printing to its pipes for ever.
+/// The end of a program is seen although processes that it started print to its pipes without end.
 #[tokio::test]
 async fn the_exit_of_a_program_is_seen_while_others_fill_its_pipes() {
     for script in ["yes & exit 3", "yes & yes >&2 & exit 3", "(sleep 3 | cat) & exit 3"] {
@@ -431,7 +435,7 @@ async fn the_exit_of_a_program_is_seen_while_others_fill_its_pipes() {
     }
 }
 
-/// All its own output is logged before its end is announced, however much that is.
+/// All output of a program is logged before its end is announced, however much it is.
 #[tokio::test]
 async fn all_output_of_a_program_is_logged_before_its_end() {
     let (rt, log) = (Runtime::new(), Log::listen());
@@ -449,8 +453,8 @@ async fn all_output_of_a_program_is_logged_before_its_end() {
     assert_eq!(of(tracing::Level::WARN), (10_000, Some("worst")));
 }
 
-/// A line that is too long is split between two characters, and only there. Bytes that are not
-/// UTF-8 are logged as such, and an empty line is logged only if there is one.
+/// A long line is split only between two characters. Bytes that are not UTF-8 are logged as
+/// replacement characters, and an empty line is logged only if the program printed one.
 #[tokio::test]
 async fn long_lines_are_cut_between_characters_and_invalid_utf8_is_replaced() {
     let rt = Runtime::new();
@@ -469,7 +473,7 @@ async fn long_lines_are_cut_between_characters_and_invalid_utf8_is_replaced() {
     }
     assert_eq!(lines_of("printf '%08192d\\n\\nb\\r\\n' 1").await[1..], ["", "b"]);
     assert_eq!(lines_of("printf 'a\\377\\303\\n\\303'").await, ["a\u{fffd}\u{fffd}", "\u{fffd}"]);
-    // Continuation bytes without a beginning have no character to be kept whole.
+    // Continuation bytes without a first byte form no character that must be kept whole.
     let lines = lines_of("head -c 20000 /dev/zero | tr '\\0' '\\200'").await;
     assert_eq!(lines.concat().chars().count(), 20_000);
 }

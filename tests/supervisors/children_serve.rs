@@ -15,8 +15,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 
-/// Echoes lines. Told to shut down it takes no more connections, and serves those it has
-/// to their end, as the servers of the well-known crates do.
+/// Echoes lines. After the shutdown signal it accepts no more connections, and serves the open ones
+/// to their end, as the servers of well-known crates do.
 async fn echo(
     port: Arc<TcpListener>,
     shutdown: ShutdownSignal,
@@ -42,7 +42,7 @@ async fn echo(
     Ok(())
 }
 
-/// SHU-001: what is under way when the stop comes is served to its end.
+/// SHU-001: connections that are open when the stop comes are served to their end.
 #[tokio::test]
 async fn open_connections_are_drained_at_a_stop() {
     let rt = Runtime::new();
@@ -66,7 +66,7 @@ async fn open_connections_are_drained_at_a_stop() {
     assert_eq!(ended.await, ExitReason::Shutdown);
 }
 
-/// SHU-003: what isn't drained in time is dropped.
+/// SHU-003: connections that are not drained in time are dropped.
 #[tokio::test(start_paused = true)]
 async fn a_drain_that_exceeds_the_shutdown_time_is_dropped() {
     let rt = Runtime::new();
@@ -87,7 +87,7 @@ async fn a_drain_that_exceeds_the_shutdown_time_is_dropped() {
     assert_eq!((said.try_recv(), said.try_recv()), (Ok("draining"), Ok("dropped")));
 }
 
-/// An error stays what it is, and is given no place in regrow's own source.
+/// The error of a server keeps its type, and is reported without a location in regrow's own source.
 #[tokio::test]
 async fn the_error_of_a_serve_child_keeps_its_type() {
     let rt = Runtime::new();
@@ -109,7 +109,7 @@ async fn the_error_of_a_serve_child_keeps_its_type() {
     assert_eq!(only_end(&rt, own).await, ExitReason::shutdown_with("moved"));
 }
 
-/// Servers are often no futures yet, but what turns into one.
+/// Many servers are not futures, but types that convert into one.
 #[tokio::test]
 async fn serve_accepts_every_into_future() {
     struct Builder;
@@ -125,7 +125,8 @@ async fn serve_accepts_every_into_future() {
     assert_eq!(only_end(&rt, server).await, ExitReason::Normal);
 }
 
-/// The signal and its clones resolve at the stop; a token of it at the latest at the end.
+/// The signal and its clones resolve when the child is stopped or killed. The token resolves at the
+/// end of the child at the latest.
 #[tokio::test]
 async fn the_shutdown_signal_and_its_token_resolve_at_the_end() {
     let rt = Runtime::new();
@@ -144,7 +145,7 @@ async fn the_shutdown_signal_and_its_token_resolve_at_the_end() {
     signal.await;
     let (_, next) = said.recv().await.unwrap();
     assert!(!next.is_cancelled(), "each incarnation has its own");
-    next.cancel(); // nobody else's stop
+    next.cancel(); // this stops nothing else
     assert_eq!(tree.count_children().await.unwrap().active, 1);
     assert_eq!(said.try_recv().err(), Some(tokio::sync::mpsc::error::TryRecvError::Empty));
 }

@@ -13,7 +13,7 @@ use support::kinds::only_end;
 use support::settled;
 use tokio::sync::mpsc::unbounded_channel;
 
-/// A supervisor and a temporary child of it with this body.
+/// Starts a supervisor with one temporary child that runs this body.
 async fn child<Fut>(
     rt: &Runtime,
     body: impl FnOnce(TaskContext) -> Fut + Clone + Send + Sync + 'static,
@@ -27,7 +27,7 @@ where
     (tree, pid)
 }
 
-/// However a child ends, what it spawned with a link ends with it.
+/// A helper that a child spawned with a link ends with the child, whatever the reason.
 #[tokio::test(start_paused = true)]
 async fn a_linked_helper_ends_with_its_child() {
     hush_injected_panics();
@@ -56,13 +56,13 @@ async fn a_linked_helper_ends_with_its_child() {
     }
 }
 
-/// A trap is no help.
+/// Makes a helper trap exits, which must not keep it alive.
 fn rt_trap(rt: &Runtime, pid: regrow::Pid) {
     rt.set_trap_exit(pid, true);
 }
 
-/// The failure of a helper is the failure of its child, also if the child traps exits. A normal end
-/// of the helper has no effect.
+/// A failure of a helper ends its child, also if the child traps exits. A normal end of the helper
+/// has no effect.
 #[tokio::test(start_paused = true)]
 async fn a_failed_helper_ends_its_child() {
     for told in [false, true] {
@@ -81,7 +81,7 @@ async fn a_failed_helper_ends_its_child() {
     }
 }
 
-/// While a child cleans up, its helpers still help.
+/// The helpers of a child keep running while the child cleans up.
 #[tokio::test(start_paused = true)]
 async fn helpers_keep_running_during_the_clean_up_of_their_child() {
     let rt = Runtime::new();
@@ -108,14 +108,14 @@ async fn helpers_keep_running_during_the_clean_up_of_their_child() {
     assert_eq!(rt.process_count(), 0);
 }
 
-/// The holder of the token is notified of every kind of end. A cancel by hand stops nothing else.
+/// The token is cancelled at every kind of end. Cancelling it by hand stops nothing else.
 #[tokio::test]
 async fn the_cancellation_token_is_cancelled_at_the_end_at_the_latest() {
     for kill in [false, true] {
         let rt = Runtime::new();
         let (say, mut said) = unbounded_channel();
         let (_tree, pid) = child(&rt, move |mut ctx| {
-            // The context is gone before the body begins to run.
+            // The context is dropped before the body begins to run.
             let (mine, token) = (ctx.cancellation_token(), ctx.cancellation_token());
             say.send((ctx.cancellation_token(), ctx.is_stopping())).unwrap();
             drop(ctx);
@@ -140,7 +140,8 @@ async fn the_cancellation_token_is_cancelled_at_the_end_at_the_latest() {
     }
 }
 
-/// SHU-009: a child that was asked to stop and did ended as requested; an error stays an error.
+/// SHU-009: a child that stops when it is asked to ends as requested. An error in its stop stays an
+/// error.
 #[tokio::test]
 async fn a_child_that_stops_when_asked_ends_with_shutdown() {
     let failures = [None, Some(ExitReason::crashed("disk full"))];
@@ -163,7 +164,7 @@ async fn a_child_that_stops_when_asked_ends_with_shutdown() {
     }
 }
 
-/// A task child sees whether it is a restart, and of what.
+/// A task child can read whether it was restarted, and after which end.
 #[tokio::test]
 async fn a_task_child_can_read_its_start_cause() {
     let rt = Runtime::new();

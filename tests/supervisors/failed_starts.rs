@@ -1,5 +1,5 @@
-//! A start that fails leaves nothing: every process that it began has ended, its name is free, and the
-//! supervisor receives no exit from it.
+//! A start that fails leaves nothing: every process that it started has ended, its name is free,
+//! and the supervisor receives no exit from it.
 
 use crate::support;
 
@@ -21,7 +21,7 @@ use tokio::time::{Instant, timeout};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A server that is up at once, or never.
+/// A server that starts at once, or never.
 struct Server;
 
 impl GenServer for Server {
@@ -42,14 +42,14 @@ impl GenServer for Server {
     }
 }
 
-/// What a start begins.
+/// The kinds of processes that a start function starts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Begins {
     Task,
-    /// A task that has ended, with a crash, before the start goes on.
+    /// A task that crashes before the start function continues.
     EndedTask,
     Server,
-    /// A server whose start is dropped half-way.
+    /// A server whose start is dropped before it is complete.
     HalfServer,
     Blocking,
     Serve,
@@ -57,26 +57,26 @@ enum Begins {
     Command,
 }
 
-/// How a start goes on after that.
+/// What the start function does after that.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Then {
     Fails,
     Ignores,
     Panics,
     Hangs,
-    /// It returns what it began first.
+    /// Returns the first process that it started.
     ReturnsFirst,
-    /// It returns what it began last.
+    /// Returns the last process that it started.
     ReturnsLast,
-    /// It keeps what it began, and returns what an earlier start kept.
+    /// Keeps the process that it started, and returns the one that an earlier start kept.
     Swaps,
 }
 
-/// A start as it is told, that keeps the ends of what it began.
+/// A scripted start function. It records the ends of the processes that it starts.
 #[derive(Clone)]
 struct Told {
     begins: Vec<Begins>,
-    /// How each start goes on; the last one holds from then on.
+    /// What each start does afterwards; the last entry applies to all later starts.
     then: Vec<Then>,
     starts: Arc<AtomicU32>,
     ends: Arc<Mutex<Vec<Ended>>>,
@@ -102,7 +102,7 @@ impl Told {
         self.starts.load(Ordering::Relaxed)
     }
 
-    /// The reasons of all that was begun: they have ended by now.
+    /// Returns the exit reasons of all started processes, which must have ended by now.
     async fn reasons(&self) -> Vec<ExitReason> {
         let ends = std::mem::take(&mut *self.ends.lock().unwrap());
         let mut reasons = Vec::new();
@@ -186,7 +186,7 @@ enum Above {
 }
 
 impl Above {
-    /// Each in a runtime of its own.
+    /// Starts one supervisor of each kind, each in its own runtime.
     fn each() -> [BoxFuture<'static, (Runtime, Above)>; 2] {
         let fixed = async {
             let rt = Runtime::new();
@@ -224,7 +224,7 @@ impl Above {
     }
 }
 
-/// Lines about anything but the failed start itself.
+/// Returns the log lines about anything except the failed start itself.
 fn complaints(log: &Log) -> Vec<String> {
     let mut lines = log.take();
     lines.retain(|line| line.target == "regrow::supervisor" && line.message != "start failed");
@@ -252,7 +252,8 @@ async fn processes_of_a_failed_start_have_ended_before_the_error_is_returned() {
             assert_eq!(failed, Err(StartError::Failed(crash("second thoughts"))), "{kind:?}");
             let reason = match kind {
                 Begins::HalfServer => vec![],
-                Begins::EndedTask => vec![ExitReason::NoProc], // asked after its end
+                // The reason is requested after the end of the task.
+                Begins::EndedTask => vec![ExitReason::NoProc],
                 _ => vec![ExitReason::Shutdown],
             };
             assert_eq!(told.reasons().await, reason, "{kind:?}");
@@ -262,7 +263,7 @@ async fn processes_of_a_failed_start_have_ended_before_the_error_is_returned() {
         above.start_child(all.child()).await.unwrap_err();
         assert_eq!(all.reasons().await.len(), kinds.len() - 1);
         assert_eq!(rt.process_count(), 1);
-        // It has handled whatever came to it.
+        // The supervisor has now handled all messages that it had received.
         assert!(above.start_child(ChildSpec::task("last", |_| pending())).await.is_ok());
         assert_eq!(complaints(&log), Vec::<String>::new(), "{kinds:?}");
         above.stop().await;
@@ -320,7 +321,7 @@ async fn a_panicking_start_stops_the_processes_it_began() {
     assert_eq!(told.reasons().await, [ExitReason::Shutdown, ExitReason::Shutdown]);
     jobs.stop().await.unwrap();
 
-    // In the start of a supervisor, and in a running one: both are its crash.
+    // The panic is a crash of the supervisor, both during its start and while it runs.
     let told = Told::new(&[Begins::Task], &[Then::Panics]);
     let tree = Supervisor::one_for_one().child(told.child()).start(&rt).await;
     let Err(StartError::Failed(reason)) = tree else { panic!("{tree:?}") };
@@ -343,7 +344,7 @@ async fn a_dropped_start_stops_the_processes_it_began() {
             for above in Above::each() {
                 let (rt, above) = above.await;
                 if !kill && matches!(above, Above::Fixed(_)) {
-                    continue; // It is asked to stop only after the start.
+                    continue; // This supervisor is asked to stop only after the start.
                 }
                 let told = Told::new(&[begins, Begins::Task], &[Then::Hangs]);
                 let (asked, child) = (above.clone(), told.child());
@@ -421,7 +422,7 @@ async fn a_process_of_an_earlier_start_is_refused() {
         let failed = above.start_child(told.child()).await;
         let Err(StartError::Invalid(what)) = failed else { panic!("{failed:?}") };
         assert!(what.contains("\"told\"") && what.contains("did not start"), "{what}");
-        // Neither the old nor the new one is left.
+        // Neither the old process nor the new one is left.
         assert_eq!(told.reasons().await, [ExitReason::Shutdown, ExitReason::Shutdown]);
         above.stop().await;
     }

@@ -23,8 +23,8 @@ fn over<const N: usize>(spec: SupervisorSpec, children: [ChildSpec; N]) -> Super
     children.into_iter().fold(spec, SupervisorSpec::child)
 }
 
-/// INT-001, INT-002, INT-006, T43: the siblings are stopped in reverse, and the reason tells of
-/// child, budget and last end.
+/// INT-001, INT-002, INT-006, T43: the siblings are stopped in reverse order, and the reason
+/// contains the child, the budget and the last end.
 #[tokio::test(start_paused = true)]
 async fn exceeding_the_intensity_stops_all_children_in_reverse_order() {
     for restarts in [0, 2] {
@@ -47,7 +47,7 @@ async fn exceeding_the_intensity_stops_all_children_in_reverse_order() {
     }
 }
 
-/// INT-003: exactly: what is a period old counts no more, what is younger does.
+/// INT-003: a restart counts until it is exactly one period old.
 #[tokio::test(start_paused = true)]
 async fn the_intensity_window_slides() {
     let t = ScriptedChildren::new();
@@ -67,7 +67,7 @@ async fn the_intensity_window_slides() {
     assert_eq!(limit(&ended.await).restarts, 1);
 }
 
-/// T54: no period is too long.
+/// T54: no period is too long for the supervisor.
 #[tokio::test(start_paused = true)]
 async fn an_intensity_period_of_max_covers_the_whole_lifetime() {
     let t = ScriptedChildren::new();
@@ -80,8 +80,8 @@ async fn an_intensity_period_of_max_covers_the_whole_lifetime() {
     assert_eq!(limit(&ended.await).period, Duration::MAX);
 }
 
-/// INT-008, T33: escalation upward; a subtree that gave up is no clean end, so that even a
-/// transient one is started again.
+/// INT-008, T33: a supervisor that gives up ends with a failure. So its parent restarts even a
+/// transient one, and gives up itself when its own budget is used up.
 #[tokio::test(start_paused = true)]
 async fn giving_up_escalates_to_the_parent_supervisor() {
     let t = ScriptedChildren::new();
@@ -147,14 +147,15 @@ async fn all_children_share_one_restart_budget() {
     assert_eq!(limit(&ended.await).child, "c");
 }
 
-/// What counts of each id, as pairs.
+/// Returns the counts of each id: the number of children and of restarts.
 fn counts(limit: &RestartLimitReached) -> Vec<(&str, u32, u32)> {
     let count = |count: &regrow::RestartCount| (count.children, count.restarts);
     let counts = limit.counts.iter().map(|each| (each.child.as_str(), count(each)));
     counts.map(|(child, (children, restarts))| (child, children, restarts)).collect()
 }
 
-/// Four children end once each: none of them ended more than three times, and all four count.
+/// Four children end once each. The ends count together, and exceed the default budget of three
+/// restarts.
 #[tokio::test(start_paused = true)]
 async fn restart_limit_reached_lists_the_restarts_per_child() {
     let t = ScriptedChildren::new();
@@ -174,7 +175,7 @@ async fn restart_limit_reached_lists_the_restarts_per_child() {
     assert!(reason.to_string().contains(&limit.to_string()));
 }
 
-/// What is older than the period counts no more, a start that failed does, and the highest count
+/// Restarts that are older than the period are not listed, failed starts are, and the highest count
 /// comes first.
 #[tokio::test(start_paused = true)]
 async fn only_restarts_within_the_window_are_listed() {
@@ -193,7 +194,8 @@ async fn only_restarts_within_the_window_are_listed() {
     assert_eq!(limit(&reason).last, crash("c has no luck"));
 }
 
-/// Children of a dynamic supervisor may have one id: then it says how many they were.
+/// Children of a dynamic supervisor may share an id. The reason then contains the number of these
+/// children.
 #[tokio::test(start_paused = true)]
 async fn a_dynamic_supervisor_that_gives_up_lists_children_and_restarts_per_id() {
     let rt = Runtime::new();
@@ -209,7 +211,7 @@ async fn a_dynamic_supervisor_that_gives_up_lists_children_and_restarts_per_id()
     assert!(text.contains(": 3 of 3 children \"job\", 1 of \"other\"; "), "{text}");
 }
 
-/// However many children there are, and however long their ids.
+/// The text is bounded for any number of children and any length of their ids.
 #[tokio::test(start_paused = true)]
 async fn the_text_of_restart_limit_reached_is_bounded() {
     let rt = Runtime::new();
@@ -230,7 +232,7 @@ async fn the_text_of_restart_limit_reached_is_bounded() {
     assert!(text.contains(", 12 of others; the last end was that of child \"19\\n"), "{text}");
 }
 
-/// The error is the source, and is displayed once in the whole chain.
+/// The error is the source of the reason, and is displayed once in the whole chain.
 #[tokio::test(start_paused = true)]
 async fn the_error_of_the_last_child_is_the_source_of_restart_limit_reached() {
     let rt = Runtime::new();
@@ -250,7 +252,7 @@ async fn the_error_of_the_last_child_is_the_source_of_restart_limit_reached() {
     assert_eq!(story.matches("of child \"log\"").count(), 1, "{story}");
 }
 
-/// Only a word makes a budget endless.
+/// Only `unlimited_restarts` makes a budget unlimited.
 #[tokio::test(start_paused = true)]
 async fn unlimited_restarts_never_give_up() {
     let mut t = ScriptedChildren::new();

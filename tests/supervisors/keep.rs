@@ -19,7 +19,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// A list that is kept, and how often it was made.
+/// Returns a kept list, and the number of its creations.
 fn counted() -> (Keep<Vec<u32>>, Arc<AtomicUsize>) {
     let made = Arc::new(AtomicUsize::new(0));
     let count = made.clone();
@@ -30,7 +30,7 @@ fn counted() -> (Keep<Vec<u32>>, Arc<AtomicUsize>) {
     (keep, made)
 }
 
-/// How a body that borrows is ended.
+/// How a body that borrows the value ends.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum End {
     Returns,
@@ -41,7 +41,7 @@ enum End {
 
 const ENDS: [End; 4] = [End::Returns, End::Fails, End::Panics, End::Killed];
 
-/// Adds its number, says what it found, and ends like this.
+/// Reports the list that it found, adds a number to it, and ends in this way.
 async fn borrow(mut list: KeepGuard<Vec<u32>>, end: End, say: Say) -> Result {
     say.send(list.clone())?;
     let next = list.len() as u32;
@@ -56,7 +56,7 @@ async fn borrow(mut list: KeepGuard<Vec<u32>>, end: End, say: Say) -> Result {
 
 type Say = UnboundedSender<Vec<u32>>;
 
-/// It is made once, and comes back however an incarnation ends.
+/// The value is created once, and survives every kind of end of an incarnation.
 #[tokio::test]
 async fn a_kept_value_survives_every_kind_of_restart() {
     hush_injected_panics();
@@ -83,7 +83,7 @@ async fn a_kept_value_survives_every_kind_of_restart() {
     }
 }
 
-/// The same from a thread.
+/// A blocking child can borrow the value from its thread.
 #[tokio::test]
 async fn a_blocking_child_can_borrow_a_kept_value() {
     let rt = Runtime::new();
@@ -101,7 +101,7 @@ async fn a_blocking_child_can_borrow_a_kept_value() {
     assert_eq!((said.recv().await, said.recv().await), (Some(vec![]), Some(vec![7])));
 }
 
-/// Only what was asked to be discarded on a panic is, and only by a panic.
+/// Only a panic discards the value, and only if the value was created with `discard_on_panic`.
 #[tokio::test]
 async fn discard_on_panic_discards_the_value_only_after_a_panic() {
     hush_injected_panics();
@@ -124,7 +124,8 @@ async fn discard_on_panic_discards_the_value_only_after_a_panic() {
     }
 }
 
-/// The way for a server, and for a child that keeps a value only after a clean end.
+/// A child resets the value itself. This is the way for a server, and for a child that keeps a
+/// value only after a clean end.
 #[tokio::test]
 async fn a_child_may_reset_its_kept_value_after_a_crash() {
     let rt = Runtime::new();
@@ -146,7 +147,7 @@ async fn a_child_may_reset_its_kept_value_after_a_crash() {
     assert_eq!(said.recv().await, Some(vec![]));
 }
 
-/// A failed making is the child's failure, with the error as it was, and the next one tries
+/// If the creation fails, the child fails with the same error, and the next incarnation tries
 /// again.
 #[tokio::test]
 async fn a_failed_creation_of_a_kept_value_is_retried_by_the_next_borrow() {
@@ -170,7 +171,7 @@ async fn a_failed_creation_of_a_kept_value_is_retried_by_the_next_borrow() {
     assert_eq!(tries.load(Ordering::SeqCst), 2);
 }
 
-/// A child that is killed while the value is being made leaves nothing half made.
+/// A child that is killed during the creation leaves no partly created value.
 #[tokio::test]
 async fn a_dropped_creation_of_a_kept_value_leaves_none() {
     let rt = Runtime::new();
@@ -191,7 +192,7 @@ async fn a_dropped_creation_of_a_kept_value_leaves_none() {
     assert!(!keep.reset().await);
 }
 
-/// It lives as long as the description that its supervisor keeps.
+/// The value lives as long as the child specification that its supervisor keeps.
 #[tokio::test]
 async fn a_kept_value_is_dropped_with_its_child_spec() {
     let rt = Runtime::new();
@@ -230,7 +231,7 @@ async fn a_kept_value_is_dropped_with_its_child_spec() {
     assert_eq!(next().await, "c gone");
 }
 
-/// A client that comes between two incarnations is served by the second.
+/// A client that connects between two incarnations is served by the second.
 #[tokio::test]
 async fn a_kept_port_stays_open_through_restarts() {
     let rt = Runtime::new();
@@ -258,7 +259,7 @@ async fn a_kept_port_stays_open_through_restarts() {
     tree.stop().await.unwrap();
 }
 
-/// Siblings that share one take turns, and a group's restart loses nothing.
+/// Siblings that share a value take turns, and a group restart loses nothing of it.
 #[tokio::test]
 async fn siblings_can_share_a_kept_value_through_a_group_restart() {
     let rt = Runtime::new();

@@ -37,7 +37,8 @@ fn lint_reports_a_supervisor_with_a_shutdown_limit_and_a_worker_without() {
     let inner = ChildSpec::from(inner).shutdown(Shutdown::Timeout(5 * SECOND));
     let tree = Supervisor::one_for_one().with_id("app").child(inner);
     let (path, limit, needs) = ("app/inner".to_owned(), 5 * SECOND, Some(10 * SECOND));
-    // A crash of "brutal" ends in a stop of "slow": four give-ups never come within 5 s.
+    // A crash of "brutal" leads to a stop of "slow", which takes longer than the period. So four
+    // give-ups never fall within 5 s.
     let (takes, restarts, period) = (10 * SECOND, 3, 5 * SECOND);
     assert_eq!(
         findings(&tree),
@@ -98,7 +99,7 @@ fn lint_reports_children_that_stay_down_and_trees_that_never_give_up() {
     assert!(error.to_string().contains("app/deep/y may be started 100 times"), "{error}");
 }
 
-/// Each is looked at once, and not once for each other.
+/// The lint visits each child once, so its time is not quadratic in the number of children.
 #[test]
 fn lint_handles_a_hundred_thousand_children() {
     for spec in [Supervisor::one_for_one(), Supervisor::one_for_all(), Supervisor::rest_for_one()] {

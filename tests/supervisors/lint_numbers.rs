@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Counts the starts of one child, which fails at once, each time.
+/// Counts the starts of one child that always fails at once.
 #[derive(Clone, Default)]
 struct Starts(Arc<AtomicU64>);
 
@@ -29,7 +29,7 @@ impl Starts {
     }
 }
 
-/// A child that is asked to stop and takes all the time that it has for it.
+/// Returns a child that uses its whole shutdown time when it is asked to stop.
 fn slow(id: &str) -> ChildSpec {
     ChildSpec::task(id, |mut ctx| async move {
         ctx.cancellation_token();
@@ -47,7 +47,7 @@ async fn starts_until_its_end(spec: SupervisorSpec, starts: &Starts) -> u64 {
     starts.count()
 }
 
-/// Without a backoff it is the budgets of all levels.
+/// Without a backoff, the number is the product of the starts that each level allows.
 #[tokio::test(start_paused = true)]
 async fn most_starts_equals_the_starts_that_the_budgets_allow() {
     let inner = |child| Supervisor::one_for_one().with_id("inner").child(child);
@@ -66,8 +66,8 @@ async fn most_starts_equals_the_starts_that_the_budgets_allow() {
     }
 }
 
-/// With a backoff it is what fits into the time without a healthy run, and a sibling's restarts
-/// in a group come on top.
+/// With a backoff, the number is that of the starts that fit into the time without a healthy run.
+/// In a group, the restarts that a sibling causes are added.
 #[tokio::test(start_paused = true)]
 async fn most_starts_with_backoff_equals_the_starts_within_the_give_up_time() {
     let exact = Backoff::new().jitter(0.0);
@@ -78,7 +78,8 @@ async fn most_starts_with_backoff_equals_the_starts_within_the_give_up_time() {
         let most = spec.lint().most_starts.unwrap();
         assert_eq!(starts_until_its_end(spec, &starts).await, most, "{backoff:?}");
     }
-    // At most: what is drawn is longer, most of the time.
+    // With jitter the number is an upper limit, because most of the drawn delays are longer than
+    // the shortest possible ones.
     for seed in 0..20 {
         let starts = Starts::default();
         let spec = Supervisor::one_for_one().backoff(Backoff::new()).jitter_seed(seed);
@@ -89,7 +90,8 @@ async fn most_starts_with_backoff_equals_the_starts_within_the_give_up_time() {
     }
 }
 
-/// What the book recommends is no finding, and no limit is a limit.
+/// Unlimited restarts with a backoff, which the book recommends, are no finding. The lint then
+/// gives no largest number of starts.
 #[test]
 fn unlimited_restarts_with_a_backoff_are_not_a_lint_finding() {
     let failing = || Starts::default().child("failing");
@@ -101,21 +103,22 @@ fn unlimited_restarts_with_a_backoff_are_not_a_lint_finding() {
     let lint = Supervisor::one_for_one().unlimited_restarts().child(child).lint();
     assert_eq!((lint.most_starts, &lint.findings[..]), (None, &[][..]));
 
-    // One below it, restarted without a pause for as long as that one's budget lasts, is paced by
-    // the backoff above.
+    // The nested supervisor restarts its child without a delay until its own budget is used up. The
+    // backoff above then delays its restart.
     let inner = Supervisor::one_for_one().with_id("inner").child(failing());
     let spec = Supervisor::one_for_one().unlimited_restarts().backoff(Backoff::new());
     assert_eq!(spec.child(inner).lint().findings, []);
 
-    // A child without a backoff among those that have one is restarted without a pause.
+    // A child without a backoff is restarted without a delay, even if its supervisor sets a backoff
+    // for all others.
     let spec = Supervisor::one_for_one().unlimited_restarts().backoff(Backoff::new());
     let lint = spec.with_id("app").child(failing().backoff(Backoff::none())).lint();
     let path = "app/failing".to_owned();
     assert_eq!(lint.findings, [Finding::ManyStarts { path, starts: None }]);
 }
 
-/// A temporary child is not brought back by its group; a supervisor that is one is no pause for
-/// what is below it, and neither is a backoff above a large budget.
+/// A group restart does not start a temporary child again. A temporary supervisor does not delay
+/// the restarts below it, and neither does a backoff above a large budget.
 #[tokio::test(start_paused = true)]
 async fn lint_finds_restarts_without_a_delay_at_any_level() {
     let starts = Starts::default();
@@ -139,7 +142,8 @@ async fn lint_finds_restarts_without_a_delay_at_any_level() {
     assert_eq!(lint.findings, [Finding::ManyStarts { path, starts: Some(10_001) }]);
 }
 
-/// The delays of one child let the window forget what another of its group has spent.
+/// While one child waits for its delay, the restarts of another child of its group leave the
+/// window.
 #[tokio::test(start_paused = true)]
 async fn a_mixed_group_with_and_without_backoff_stays_below_most_starts() {
     let (one, other) = (Starts::default(), Starts::default());
@@ -151,8 +155,8 @@ async fn a_mixed_group_with_and_without_backoff_stays_below_most_starts() {
     assert!(other.count() <= most);
 }
 
-/// A stop that is slower than the window: the budget is never spent. 720 starts in an hour are
-/// not "4 times at most".
+/// A stop takes longer than the period, so the budget is never used up: the child starts 720 times
+/// an hour, not 4 times.
 #[tokio::test(start_paused = true)]
 async fn a_stop_slower_than_the_intensity_window_is_a_lint_finding() {
     let starts = Starts::default();
@@ -170,8 +174,8 @@ async fn a_stop_slower_than_the_intensity_window_is_a_lint_finding() {
     assert!(tree.count_children().await.is_ok());
 }
 
-/// Just fast enough for the window, and just too slow; by a sibling, and by what a supervisor
-/// that gives up has still to stop.
+/// A stop just fast enough and one just too slow for the window. The slow child is a sibling in the
+/// group, or a child that a supervisor must stop when it gives up.
 #[tokio::test(start_paused = true)]
 async fn the_slow_stop_threshold_is_exact() {
     let group = |stop: Duration, failing| {
@@ -197,7 +201,7 @@ async fn the_slow_stop_threshold_is_exact() {
     }
 }
 
-/// The worst stop is what it takes when all take the time that they have.
+/// The worst stop is the time of a stop in which every child uses its whole shutdown time.
 #[tokio::test(start_paused = true)]
 async fn worst_stop_equals_the_duration_of_the_slowest_stop() {
     let two = |a, b| {

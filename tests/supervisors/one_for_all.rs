@@ -20,8 +20,8 @@ fn over<const N: usize>(spec: SupervisorSpec, children: [ChildSpec; N]) -> Super
     children.into_iter().fold(spec, SupervisorSpec::child)
 }
 
-/// ALL-001, T19, T21: each child has ended completely before the next is asked to stop, and all
-/// before any starts.
+/// ALL-001, T19, T21: each child has ended before the next is asked to stop, and all children have
+/// ended before the first is started.
 #[tokio::test(start_paused = true)]
 async fn one_for_all_stops_in_reverse_order_and_starts_in_order() {
     let mut t = ScriptedChildren::new();
@@ -42,7 +42,7 @@ async fn one_for_all_stops_in_reverse_order_and_starts_in_order() {
     assert!(before.into_iter().all(|old| !t.rt.is_alive(old.unwrap())));
 }
 
-/// ALL-002: the restarted a is stopped again, and each attempt is counted once.
+/// ALL-002: a, which was restarted, is stopped again, and each attempt is counted once.
 #[tokio::test(start_paused = true)]
 async fn a_failed_start_in_a_group_restart_retries_the_whole_group() {
     let mut t = ScriptedChildren::new();
@@ -76,8 +76,8 @@ async fn a_group_that_keeps_failing_ends_the_supervisor() {
     assert_eq!(t.rt.leftovers(), Leftovers::default());
 }
 
-/// The state between two attempts: as in OTP, children that were started run until the next
-/// attempt.
+/// Between two attempts, the children that were started keep running until the next attempt, as in
+/// OTP.
 #[tokio::test(start_paused = true)]
 async fn a_supervisor_serves_requests_between_restart_attempts_of_a_group() {
     let t = ScriptedChildren::new();
@@ -89,7 +89,7 @@ async fn a_supervisor_serves_requests_between_restart_attempts_of_a_group() {
     assert_eq!(states(&tree).await, ["a runs", "b restarting", "c stopped"]);
     let gap = t.server("c").call(|reply| reply).await;
     assert_eq!(gap, Err(CallError::Restarting { retry_in: None }), "it comes back with b");
-    // Called off, it does not.
+    // After the retry is cancelled, c is not restarted.
     tree.terminate_child("b").await.unwrap();
     assert_eq!(t.server("c").call(|reply| reply).await, Err(CallError::NoProc));
     assert_eq!(tree.stop().await, Ok(ExitReason::Shutdown));
@@ -114,8 +114,8 @@ async fn an_exit_without_restart_leaves_the_siblings_running() {
     assert_eq!(t.rt.whereis("a"), a);
 }
 
-/// ALL-005, T20: and a transient sibling that had finished is started with the group, as
-/// in OTP.
+/// ALL-005, T20: a temporary sibling is stopped and removed. A transient sibling that had finished
+/// is started with the group, as in OTP.
 #[tokio::test(start_paused = true)]
 async fn one_for_all_stops_and_removes_temporary_siblings() {
     let mut t = ScriptedChildren::new();
@@ -161,9 +161,9 @@ async fn siblings_that_end_together_count_as_one_restart() {
     }
 }
 
-/// Three children under `one_for_all`. c crashes, b fails to start in that restart, and in the
-/// retry a, which took 30 ms to stop, fails to start. Gives the supervisor in the middle of that
-/// last stop of a: what it is asked now is answered before a is tried again.
+/// Starts three children under `one_for_all`. c crashes, and the start of b fails in the group
+/// restart. In the retry, a takes 30 ms to stop, and then its start fails. Returns while a is still
+/// stopping, so that requests that are sent now are answered before the next try.
 async fn in_the_retry_of_a_sibling(t: &mut ScriptedChildren) -> SupervisorRef {
     let spec = Supervisor::one_for_all().auto_shutdown(AutoShutdown::AllSignificant);
     let spec = spec.intensity(9, Duration::from_secs(60));
@@ -183,7 +183,7 @@ fn significant(child: ChildSpec) -> ChildSpec {
     child.restart(Restart::Transient).significant(true)
 }
 
-/// A request that is sent now, and answered when the supervisor gets to it.
+/// Sends a request now. The supervisor answers when it gets to it.
 fn ask<T: Send + 'static>(
     tree: &SupervisorRef,
     request: impl AsyncFnOnce(SupervisorRef) -> T,
@@ -193,7 +193,7 @@ fn ask<T: Send + 'static>(
     asked
 }
 
-/// The retry of b began, and failed with a: b waits for nothing any more.
+/// The retry of b has begun, and the start of a has failed in it: b no longer waits.
 #[tokio::test(start_paused = true)]
 async fn terminating_the_waiting_child_between_retries_stops_its_whole_group() {
     let mut t = ScriptedChildren::new();
@@ -207,7 +207,7 @@ async fn terminating_the_waiting_child_between_retries_stops_its_whole_group() {
     }
     tree.restart_child("b").await.unwrap();
     assert_eq!(states(&tree).await, ["a stopped", "b runs", "c stopped"]);
-    // b is the last significant child that is left.
+    // b is the last significant child.
     t.end("b", ExitReason::Normal);
     assert_eq!(tree.ended().await, ExitReason::Shutdown);
     assert_eq!(t.reports().await[..2], ["a is gone", "a fails"]);
@@ -234,7 +234,7 @@ async fn a_child_whose_retry_failed_with_a_sibling_can_be_started_before_the_nex
     assert_eq!(t.reports().await, [&told[..], &again].concat());
 }
 
-/// Only the child whose start failed last is restarting; the others are down with it.
+/// Only the child whose start failed last is restarting. The others are stopped.
 #[tokio::test(start_paused = true)]
 async fn one_child_of_a_failing_group_is_restarting_at_a_time() {
     let mut t = ScriptedChildren::new();
@@ -244,7 +244,7 @@ async fn one_child_of_a_failing_group_is_restarting_at_a_time() {
     assert_eq!(states(&tree).await, ["a runs", "b runs", "c runs"]);
 }
 
-/// A child that went down with the one that waits is stopped already: the retry starts it.
+/// A child that was stopped with its group is already stopped. The retry still starts it.
 #[tokio::test(start_paused = true)]
 async fn terminating_a_child_that_is_down_with_its_group_cancels_no_retry() {
     for id in ["b", "c"] {
@@ -256,7 +256,8 @@ async fn terminating_a_child_that_is_down_with_its_group_cancels_no_retry() {
     }
 }
 
-/// The same where b waited for its retry by its backoff.
+/// The retry of b was delayed by its backoff: after the start of a has failed in it, b no longer
+/// waits.
 #[tokio::test(start_paused = true)]
 async fn a_delayed_retry_that_failed_with_a_sibling_is_over() {
     let t = ScriptedChildren::new();

@@ -1,4 +1,4 @@
-//! one_for_one: only the child that ended is started again.
+//! one_for_one: only the child that ended is restarted.
 
 use crate::support;
 
@@ -48,7 +48,7 @@ async fn a_permanent_child_is_restarted_after_every_exit_reason() {
     }
 }
 
-/// ONE-002, ONE-003: and no restart is counted where there is none.
+/// ONE-002, ONE-003: an end without a restart is not counted.
 #[tokio::test(start_paused = true)]
 async fn a_transient_child_is_restarted_only_after_a_failure() {
     let mut t = ScriptedChildren::new();
@@ -97,7 +97,7 @@ async fn a_child_restarted_by_hand_is_supervised_again() {
     assert_eq!(t.reports().await, ["a stops: boom", "a starts"]);
 }
 
-/// ONE-009: each attempt counts, and siblings are stopped at the end.
+/// ONE-009: each attempt counts, and the siblings are stopped when the supervisor gives up.
 #[tokio::test(start_paused = true)]
 async fn a_restart_that_keeps_failing_ends_the_supervisor() {
     let mut t = ScriptedChildren::new();
@@ -119,7 +119,7 @@ async fn a_restart_that_keeps_failing_ends_the_supervisor() {
     assert_eq!(t.rt.leftovers(), regrow::Leftovers::default());
 }
 
-/// ONE-010, T35, T51: it answers between two attempts.
+/// ONE-010, T35, T51: the supervisor answers requests between two attempts.
 #[tokio::test(start_paused = true)]
 async fn a_child_whose_restart_keeps_failing_is_restarting() {
     let mut t = ScriptedChildren::new();
@@ -149,7 +149,8 @@ async fn a_child_whose_restart_keeps_failing_is_restarting() {
     assert_eq!(tree.stop().await, Ok(ExitReason::Shutdown));
 }
 
-/// A full mailbox rejects casts, but accepts the messages of a supervisor to itself.
+/// A full mailbox of the supervisor rejects casts, but accepts its retries, which it sends to
+/// itself.
 #[tokio::test(start_paused = true)]
 async fn a_restart_retry_is_not_lost_to_a_full_supervisor_mailbox() {
     let mut t = ScriptedChildren::on(regrow::Runtime::with_mailbox_capacity(1));
@@ -163,7 +164,7 @@ async fn a_restart_retry_is_not_lost_to_a_full_supervisor_mailbox() {
     assert_eq!(t.reports().await, ["a starts", "a stops: boom", "a fails", "a starts"]);
 }
 
-/// Takes its time to go.
+/// A value whose drop takes time.
 struct SlowToDrop;
 
 impl Drop for SlowToDrop {
@@ -207,7 +208,7 @@ async fn a_direct_handle_reaches_one_incarnation_and_a_named_one_the_current() {
     assert!(new > old.pid().unwrap());
 }
 
-/// A name that the next incarnation doesn't take is free as soon as that runs.
+/// A name that only the first incarnation registered is free as soon as the next incarnation runs.
 #[tokio::test(start_paused = true)]
 async fn a_name_that_the_next_incarnation_does_not_register_is_free() {
     let t = ScriptedChildren::new();
@@ -259,13 +260,14 @@ async fn a_restarted_child_starts_with_its_initial_arguments() {
     counter.cast(Cast::Add(3));
     assert_eq!(counter.call(|reply| reply).await, Ok(5));
     counter.cast(Cast::Crash);
-    counter.cast(Cast::Add(40)); // goes with the one it was sent to
+    counter.cast(Cast::Add(40)); // only the incarnation that it was sent to receives this cast
     settled().await;
     assert_eq!(counter.call(|reply| reply).await, Ok(2));
     tree.stop().await.unwrap();
 }
 
-/// A child whose start panics in the supervisor's own process ends the supervisor, in order.
+/// A panic of a start function in the supervisor's own process ends the supervisor, which stops its
+/// children in order.
 #[tokio::test(start_paused = true)]
 async fn a_panic_in_a_start_function_ends_the_supervisor_in_order() {
     hush_injected_panics();

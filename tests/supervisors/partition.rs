@@ -10,7 +10,7 @@ use regrow::{
 };
 use support::settled;
 
-/// Knows which partition it is, and how often it was started before.
+/// The index of a partition, and the number of its earlier starts.
 struct Partition(usize, u32);
 
 impl GenServer for Partition {
@@ -109,8 +109,8 @@ async fn a_partition_keeps_its_index_after_a_restart() {
     assert_eq!(ask(2).await, before.2);
 }
 
-/// Very many children, spread over several supervisors: one that is killed takes along its own
-/// only, and comes back empty under the same key.
+/// Children are spread over several dynamic supervisors. A supervisor that is killed takes only its
+/// own children with it, and is restarted without children under the same key.
 #[tokio::test(start_paused = true)]
 async fn dynamic_supervisors_can_be_partitioned() {
     let rt = Runtime::new();
@@ -149,7 +149,7 @@ async fn task_supervisors_can_be_partitioned() {
     assert_eq!(tasks.all().len(), 3);
 }
 
-/// A partition that was not started.
+/// The index is beyond the last partition.
 #[tokio::test(start_paused = true)]
 async fn a_partition_index_beyond_the_last_fails_with_noproc() {
     let rt = Runtime::new();

@@ -17,10 +17,10 @@ use support::{Listener, assert_nothing_left, crash, idle, killed, settled, until
 
 const WAIT: Duration = Duration::from_secs(10);
 
-/// What the `init` of a [`Desk`] does first.
+/// The code that the `init` of a [`Desk`] runs first.
 type First = Arc<dyn Fn(&mut ServerContext<Desk>) -> Result + Send + Sync>;
 
-/// Answers a call with its pid.
+/// A server that answers a call with its pid.
 struct Desk;
 
 impl GenServer for Desk {
@@ -42,7 +42,7 @@ impl GenServer for Desk {
     }
 }
 
-/// A child `"desk"` under the name `"n"`.
+/// Returns a child `"desk"` under the name `"n"`.
 fn desk(first: impl Fn(&mut ServerContext<Desk>) -> Result + Send + Sync + 'static) -> ChildSpec {
     let first: First = Arc::new(first);
     Desk::child_with(move || first.clone()).with_id("desk").named("n")
@@ -52,7 +52,7 @@ fn plain() -> ChildSpec {
     desk(|_| Ok(()))
 }
 
-/// Comes back in exactly ten seconds.
+/// Gives the child a backoff, so that its restart takes exactly ten seconds.
 fn later(child: impl Into<ChildSpec>) -> ChildSpec {
     child.into().backoff(Backoff::new().first(WAIT).factor(1.0).jitter(0.0))
 }
@@ -70,7 +70,8 @@ fn reserved(name: &str, child: &str, supervisor: Pid) -> RegisterError {
     RegisterError::Reserved { name: name.into(), child: child.into(), supervisor }
 }
 
-/// The name is still reserved, or its successor has it by now.
+/// Checks that a stranger can't register the name: the name is reserved, or the successor already
+/// holds it.
 #[track_caller]
 fn assert_refused(rt: &Runtime, name: &str, child: &str, supervisor: Pid, stranger: Pid) {
     let refused = rt.try_register(name, stranger).unwrap_err();
@@ -83,7 +84,7 @@ async fn strike(rt: &Runtime, name: &str) {
     killed(rt, rt.whereis(name).unwrap()).await;
 }
 
-/// No process but the successor of this child gets the name, whatever it tries.
+/// Checks that no operation gives the name to a process other than the successor of this child.
 async fn assert_reserved(
     rt: &Runtime,
     name: &'static str,
@@ -116,7 +117,7 @@ fn assert_free(rt: &Runtime, name: &str, what: &str) {
     rt.kill(stranger);
 }
 
-/// Each kind of child that can have a name.
+/// Returns one child of each kind that can have a name.
 fn kinds() -> Vec<(&'static str, ChildSpec)> {
     let job = |id: &str| forever(id).named("n");
     vec![
@@ -146,7 +147,7 @@ async fn the_name_of_a_child_in_backoff_is_reserved() {
             let before = rt.whereis("n");
             strike(&rt, "n").await;
             assert_reserved(&rt, "n", &id, tree.pid().unwrap(), what).await;
-            settled().await; // its supervisor has drawn the delay by now
+            settled().await; // the supervisor has drawn the delay by now
             assert_reserved(&rt, "n", &id, tree.pid().unwrap(), what).await;
             tokio::time::sleep(WAIT).await;
             assert!(rt.whereis("n").is_some() && rt.whereis("n") != before, "{what}");
@@ -181,7 +182,7 @@ async fn the_name_of_a_dynamic_child_in_backoff_is_reserved() {
     }
 }
 
-/// Nor that of a partition, whose supervisor restarts at once.
+/// The name of a partition is reserved although its supervisor restarts it at once.
 #[tokio::test(start_paused = true)]
 async fn the_name_of_a_partition_is_reserved_during_its_restart() {
     let rt = Runtime::new();
@@ -197,7 +198,8 @@ async fn the_name_of_a_partition_is_reserved_during_its_restart() {
     }
 }
 
-/// A stranger that asks without a pause, on other threads, while the holder is killed.
+/// A stranger on other threads tries to register the name without a pause, while the holder is
+/// killed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn concurrent_registrations_never_take_a_reserved_name() {
     let rt = Runtime::new();
@@ -255,7 +257,7 @@ async fn a_name_that_a_child_registered_itself_is_free_before_its_end_is_announc
     tree.stop().await.unwrap();
 }
 
-/// What frees a reserved name, other than a successor.
+/// Every way in which a reserved name becomes free without a successor.
 #[tokio::test(start_paused = true)]
 async fn a_name_is_free_when_its_child_is_not_restarted() {
     let rt = Runtime::new();
@@ -316,7 +318,8 @@ async fn a_name_is_free_when_its_child_is_given_up() {
     assert_nothing_left(&rt).await;
 }
 
-/// The child had ended before, and waited; or ends after its supervisor, alone or nested.
+/// Two children had ended before their supervisor was killed, and waited for their restart. A
+/// third, the nested supervisor with its child, ends after it.
 #[tokio::test(start_paused = true)]
 async fn a_killed_supervisor_releases_reserved_names_before_its_end_is_announced() {
     let rt = Runtime::new();
@@ -346,7 +349,7 @@ async fn a_killed_supervisor_releases_reserved_names_before_its_end_is_announced
     assert_nothing_left(&rt).await;
 }
 
-/// The name becomes free or passes to the other process, and is never lost.
+/// The name becomes free, or the registering process gets it; it is never lost.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_registration_during_a_supervisor_kill_gets_the_name_in_the_end() {
     for round in 0..300 {
@@ -374,7 +377,8 @@ async fn a_registration_during_a_supervisor_kill_gets_the_name_in_the_end() {
     }
 }
 
-/// As in OTP: it gave the name up, and its successors can't start while another has it.
+/// The child gave the name up, so another process may hold it. Meanwhile the successors of the
+/// child fail to start, as in OTP.
 #[tokio::test(start_paused = true)]
 async fn a_name_that_its_child_unregisters_may_be_taken_while_the_child_lives() {
     let rt = Runtime::new();
@@ -431,7 +435,7 @@ async fn a_child_that_registers_its_own_name_again_keeps_it_reserved() {
     }
 }
 
-/// The helper holds it as any other process does.
+/// The helper holds the name like any other process: nothing is reserved for it.
 #[tokio::test(start_paused = true)]
 async fn a_name_that_an_init_moves_to_another_process_belongs_to_it() {
     let rt = Runtime::new();
@@ -478,7 +482,7 @@ async fn of_two_specs_with_one_name_the_running_child_keeps_it() {
     assert!(rt.whereis("n").is_some());
 }
 
-/// It requests each name as soon as the `Down` of its holder arrives.
+/// A stranger tries to register each name as soon as the `Down` of its holder arrives.
 #[tokio::test(start_paused = true)]
 async fn the_names_of_a_group_are_reserved_during_its_restart() {
     for strategy in [Supervisor::one_for_all, Supervisor::rest_for_one] {
@@ -516,10 +520,10 @@ async fn the_names_of_a_group_are_reserved_during_its_restart() {
     }
 }
 
-/// Its `init` fails, or the function that starts it does before there is a process.
+/// The restart fails in the `init`, or in the start function before a process exists.
 #[tokio::test(start_paused = true)]
 async fn a_name_stays_reserved_while_restarts_fail() {
-    /// Fails at its second and third start.
+    /// A start function that fails at its second and third call.
     struct Second(AtomicUsize);
 
     #[async_trait::async_trait]
@@ -551,7 +555,7 @@ async fn a_name_stays_reserved_while_restarts_fail() {
     }
 }
 
-/// A restart in which the child chooses not to run is its last one.
+/// A child that ignores its restart is not restarted again.
 #[tokio::test(start_paused = true)]
 async fn a_child_that_ignores_its_restart_releases_its_name() {
     let rt = Runtime::new();
@@ -567,7 +571,7 @@ async fn a_child_that_ignores_its_restart_releases_its_name() {
     assert_free(&rt, "n", "it is known, and does not run");
 }
 
-/// The one that is asked for under the name of another supervisor's child.
+/// `get_or_start` is called with the name of another supervisor's child, and returns that child.
 #[tokio::test(start_paused = true)]
 async fn get_or_start_waits_for_the_child_with_the_reserved_name() {
     let rt = Runtime::new();
@@ -580,8 +584,8 @@ async fn get_or_start_waits_for_the_child_with_the_reserved_name() {
     assert_eq!(pool.count_children().await.unwrap().specs, 0);
 }
 
-/// Members that have ended before, by themselves or just before they were to be stopped, come back
-/// with their group.
+/// A member that ended by itself, either before the crash or just before it was to be stopped, is
+/// restarted with its group.
 #[tokio::test(start_paused = true)]
 async fn a_waiting_group_reserves_the_names_of_all_children_it_restarts() {
     for earlier in [true, false] {

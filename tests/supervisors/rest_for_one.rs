@@ -20,7 +20,7 @@ fn rest() -> SupervisorSpec {
     Supervisor::rest_for_one().intensity(4, Duration::from_secs(60))
 }
 
-/// RST-001, RST-002: each child has ended completely before the next is asked to stop.
+/// RST-001, RST-002: each child has ended before the next is asked to stop.
 #[tokio::test(start_paused = true)]
 async fn rest_for_one_stops_later_children_in_reverse_and_starts_them_in_order() {
     let mut t = ScriptedChildren::new();
@@ -65,7 +65,7 @@ async fn a_group_that_keeps_failing_ends_the_supervisor() {
     assert_eq!(t.rt.leftovers(), regrow::Leftovers::default());
 }
 
-/// A start that fails in a group is tried again with the children after it; the children started
+/// A failed start in a group is retried with the children after it. The children that were started
 /// before it keep running.
 #[tokio::test(start_paused = true)]
 async fn a_failed_start_is_retried_with_the_children_after_it() {
@@ -97,7 +97,7 @@ async fn children_after_a_failing_restart_are_stopped() {
     assert_eq!(t.rt.whereis("a"), Some(a));
 }
 
-/// RST-009: and one after the crash is stopped and dropped.
+/// RST-009: a temporary child after the crashed one is stopped and removed.
 #[tokio::test(start_paused = true)]
 async fn rest_for_one_removes_temporary_children() {
     let mut t = ScriptedChildren::new();
@@ -116,7 +116,7 @@ async fn rest_for_one_removes_temporary_children() {
     assert_eq!(states(&tree).await, ["a runs", "c runs"]);
 }
 
-/// T01: the failed child and an earlier one die together; both come back.
+/// T01: the failed child and an earlier one end together, and both are restarted.
 #[tokio::test(start_paused = true)]
 async fn two_children_that_end_together_are_both_restarted() {
     for first in ["a", "b"] {

@@ -12,7 +12,7 @@ fn with(auto: AutoShutdown) -> SupervisorSpec {
     Supervisor::one_for_one().auto_shutdown(auto).intensity(9, Duration::from_secs(3600))
 }
 
-/// Ends a child in the way of this reason.
+/// Ends a child with this reason.
 async fn end(t: &ScriptedChildren, id: &'static str, reason: ExitReason) {
     match reason {
         ExitReason::Killed => drop(t.rt.kill(t.rt.whereis(id).unwrap())),
@@ -77,7 +77,7 @@ async fn a_clean_exit_of_a_significant_transient_child_stops_the_supervisor() {
     assert_eq!(ended.await, ExitReason::Shutdown);
 }
 
-/// SGN-005: nor does a stop with its group.
+/// SGN-005: neither a stop by hand nor a stop with its group ends the supervisor.
 #[tokio::test(start_paused = true)]
 async fn stopping_a_significant_child_does_not_stop_the_supervisor() {
     let t = ScriptedChildren::new();
@@ -117,7 +117,7 @@ async fn all_significant_stops_the_supervisor_at_the_last_exit() {
     assert_eq!(t.reports().await, ["t2 stops: normal", "a stops: shutdown"]);
 }
 
-/// One that is being restarted is one that is left.
+/// A significant child that is being restarted counts as running.
 #[tokio::test(start_paused = true)]
 async fn a_significant_child_in_a_restart_counts_as_running() {
     let t = ScriptedChildren::new();
@@ -136,8 +136,9 @@ async fn a_significant_child_in_a_restart_counts_as_running() {
     assert_eq!(ended.await, ExitReason::Shutdown);
 }
 
-/// The restart of `b` waits, and with it `c`, which was stopped in its group. While they wait, the
-/// end of `a`, the only significant child that runs, ends nothing; the end of `c` afterwards does.
+/// The restart of `b` waits, and `c`, which was stopped with its group, waits with it. Meanwhile
+/// the end of `a`, the only significant child that runs, does not stop the supervisor. The later
+/// end of `c` does.
 #[tokio::test(start_paused = true)]
 async fn a_significant_child_that_waits_with_its_group_counts_as_running() {
     let (t, wait) = (ScriptedChildren::new(), Duration::from_secs(10));
@@ -156,8 +157,8 @@ async fn a_significant_child_that_waits_with_its_group_counts_as_running() {
     assert_eq!(ended.await, ExitReason::Shutdown);
 }
 
-/// Another member of the group, started by hand, ends while the restart of the group waits: the
-/// restart brings `a` back, so `a` is left.
+/// A member of the waiting group that was started by hand ends. The pending restart will start `a`
+/// again, so `a` counts as running.
 #[tokio::test(start_paused = true)]
 async fn a_waiting_significant_child_counts_as_running_when_a_sibling_ends() {
     let (t, wait) = (ScriptedChildren::new(), Duration::from_secs(10));
@@ -173,8 +174,8 @@ async fn a_waiting_significant_child_counts_as_running_when_a_sibling_ends() {
     assert_eq!(states(&tree).await, ["a runs", "b runs", "c runs"]);
 }
 
-/// Where the restart is called off by hand, those that waited with it are stopped by hand, and are
-/// not left.
+/// The restart is cancelled by hand. The children that waited with it then count as stopped by
+/// hand.
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_restart_leaves_no_significant_child_counted_as_running() {
     let (t, wait) = (ScriptedChildren::new(), Duration::from_secs(10));

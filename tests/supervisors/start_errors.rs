@@ -1,5 +1,5 @@
-//! The origin of a start error: an error of another start that an `init` returns by `?` is a failure of the
-//! start that the `init` belongs to.
+//! The origin of a start error: if an `init` returns the error of another start by `?`, the error
+//! is a failure of the start that the `init` belongs to.
 
 use crate::support;
 
@@ -19,11 +19,11 @@ use support::{idle, settled};
 
 const OUTER: Name<Server> = Name::new("outer");
 
-/// What a server does in its init.
+/// The code that the `init` of a server runs.
 type Init =
     Arc<dyn for<'a> Fn(&'a mut ServerContext<Server>) -> BoxFuture<'a, Result> + Send + Sync>;
 
-/// A server whose init is given.
+/// A server that runs a given `init`.
 struct Server;
 
 impl GenServer for Server {
@@ -58,7 +58,7 @@ fn ignores() -> Init {
     init(|ctx| async move { Err(ctx.ignore()) }.boxed())
 }
 
-/// An init that passes this error on.
+/// Returns an `init` that returns this error.
 fn passes_on(error: &StartError) -> Init {
     let error = error.clone();
     init(move |_| {
@@ -67,7 +67,7 @@ fn passes_on(error: &StartError) -> Init {
     })
 }
 
-/// Each kind of start error, some of them about this name.
+/// Returns one start error of each kind. Errors that contain a name contain this one.
 fn start_errors(name: &str) -> Vec<StartError> {
     let pid = Pid::from_raw(1);
     let taken = StartError::AlreadyStarted { name: name.into(), pid };
@@ -86,7 +86,7 @@ fn start_errors(name: &str) -> Vec<StartError> {
     ]
 }
 
-/// Whether it is the failure of the outer start, for this very error.
+/// Checks that the outer start failed, and that this error is the cause.
 #[track_caller]
 fn is_failed_with(error: &StartError, inner: &StartError) {
     let StartError::Failed(reason) = error else { panic!("{inner:?} came out as {error:?}") };
@@ -133,7 +133,7 @@ async fn a_start_error_returned_by_the_init_of_a_child_is_its_failure() {
     }
 }
 
-/// An init that counts itself, and starts another server that ignores its start.
+/// Returns an `init` that counts its calls, and starts another server that ignores its start.
 fn starts_an_ignoring_one(inits: &Arc<AtomicU32>, from: u32) -> Init {
     let inits = inits.clone();
     init(move |ctx| {
@@ -170,14 +170,15 @@ async fn a_restart_that_fails_with_another_servers_ignore_is_retried() {
     }
 }
 
-/// It would be looked at again for ever, if its error were taken for a lost race.
+/// If `get_or_start` took the error of the `init` for a lost race, it would look for the name
+/// without end.
 #[tokio::test(start_paused = true)]
 async fn get_or_start_tries_once_when_an_init_returns_already_started() {
     let rt = Runtime::new();
     let rooms = DynamicSupervisor::new().start(&rt).await.unwrap();
     let inits = Arc::new(AtomicU32::new(0));
     let counted = inits.clone();
-    // It starts another under its own name, and that is held: by itself.
+    // The `init` starts another server under its own name, which it holds itself.
     let room = init(move |ctx| {
         counted.fetch_add(1, Ordering::Relaxed);
         async move {
@@ -193,7 +194,7 @@ async fn get_or_start_tries_once_when_an_init_returns_already_started() {
     assert_eq!(inits.load(Ordering::Relaxed), 1);
 }
 
-/// Its start says that its name is taken, which is not so.
+/// A start function that wrongly returns that its name is held.
 struct Mistaken(AtomicU32);
 
 #[async_trait::async_trait]
@@ -257,7 +258,8 @@ async fn only_ignore_from_its_own_context_ignores_a_supervisor_start() {
     let keep = kept.clone();
     let first = Supervisor::with_init(move |ctx| async move {
         *keep.lock().unwrap() = Some(ctx.clone());
-        // By way of an error, and by a clone, it is still its own.
+        // An error that was converted, and came from a clone of the context, still belongs to this
+        // start.
         Err(ctx.clone().ignore().into_error())?
     });
     assert_eq!(first.start(&rt).await.unwrap_err(), StartError::Ignored);
@@ -291,7 +293,7 @@ async fn only_ignore_from_its_own_context_ignores_a_server_start() {
     let failed = StartError::Failed(ExitReason::Normal);
     assert_eq!(Server::start(&rt, second).await.unwrap_err(), failed);
 
-    // It had a mind to, and then something else went wrong.
+    // The `init` called `ignore`, but then returned another error.
     let third = init(|ctx| {
         let _ = ctx.ignore();
         async move { Err(ExitReason::crashed("no disk")) }.boxed()
@@ -323,7 +325,7 @@ async fn an_ignore_returned_outside_an_init_is_an_ordinary_exit() {
     assert_eq!(error, Some(&StartError::Ignored));
 }
 
-/// A tree that gives up at once, for this child.
+/// Starts a tree with this child, which gives up at once, and returns the exit reason.
 async fn gave_up(rt: &Runtime, child: &str) -> ExitReason {
     let lost = ChildSpec::task(child, |_| async { Err(ExitReason::crashed("lost")) });
     let tree = Supervisor::one_for_one().intensity(0, Duration::from_secs(1)).child(lost);
@@ -340,7 +342,7 @@ async fn a_run_error_has_only_the_path_of_its_own_supervisors() {
             false => gave_up(&rt, "elsewhere").await,
         };
         let passed = foreign.clone();
-        // Both as a worker's end and as a subtree's.
+        // The foreign reason is both the end of a worker and the end of a subtree.
         let worker = ChildSpec::task("worker", move |_| async move { Err(passed.into_error())? });
         let none = |spec: regrow::SupervisorSpec| spec.intensity(0, Duration::from_secs(1));
         let subtree = none(Supervisor::one_for_one()).with_id("subtree").child(worker);

@@ -14,7 +14,7 @@ use support::reporter::counts;
 use support::scripted_children::{ScriptedChildren, ScriptedServer, Start, pids, states};
 use support::{crash, settled};
 
-/// SUP-009: a call by its name returns `NoProc`, not `Restarting`.
+/// SUP-009: after the failed start, a call by the child's name returns `NoProc`, not `Restarting`.
 #[tokio::test(start_paused = true)]
 async fn a_child_that_fails_to_start_is_not_kept() {
     let mut t = ScriptedChildren::new();
@@ -44,7 +44,7 @@ async fn a_child_id_can_be_used_once() {
     assert_eq!(error, StartError::AlreadyPresent("a".into()));
 }
 
-/// An id that is taken is this supervisor's affair; a name may be anybody's.
+/// A used id concerns this supervisor only. A held name may belong to any process.
 #[tokio::test(start_paused = true)]
 async fn a_used_child_id_and_a_held_name_are_different_errors() {
     let t = ScriptedChildren::new();
@@ -62,7 +62,7 @@ async fn a_used_child_id_and_a_held_name_are_different_errors() {
     assert!(same_id.to_string().contains("a child \"a\" runs under this supervisor"), "{same_id}");
 }
 
-/// A server that is generic.
+/// A generic server.
 struct Cache<T>(std::marker::PhantomData<fn() -> T>);
 
 impl<T: 'static> GenServer for Cache<T> {
@@ -109,7 +109,7 @@ async fn the_default_ids_of_a_generic_server_differ_by_its_types() {
     assert_eq!(tree.count_children().await.unwrap().active, 5);
 }
 
-/// A name that was given is registered, or the start says why not.
+/// A name that was set is registered, or the start fails with the reason.
 #[tokio::test(start_paused = true)]
 async fn two_names_for_one_supervisor_are_refused() {
     let rt = Runtime::new();
@@ -143,14 +143,14 @@ async fn two_names_for_one_supervisor_are_refused() {
     assert!(matches!(init.clone().start(&rt).await, Err(StartError::Invalid(_))));
     assert!(init.named("one").start(&rt).await.is_ok());
 
-    // A setting that is set twice in one place: the last counts.
+    // If one setting is set twice in one place, the last one applies.
     let found = pool.get_or_start("key", job.clone().named("any")).await.unwrap();
     assert_eq!((rt.whereis("key"), rt.whereis("any")), (Some(found), None));
     let twice = tree.start_child(job.named("one more").named("two")).await.unwrap();
     assert_eq!((rt.whereis("two"), rt.whereis("one more")), (Some(twice), None));
 }
 
-/// Every kind of handle returns `None` without a process.
+/// Every kind of handle returns `None` as its pid if no process has the name.
 #[tokio::test(start_paused = true)]
 async fn a_handle_by_a_free_name_has_no_pid() {
     let rt = Runtime::new();
@@ -166,7 +166,8 @@ async fn a_handle_by_a_free_name_has_no_pid() {
     assert_eq!((pids(), started.pid()), ([None; 4], pid));
 }
 
-/// SUP-006: it is known from then on, unless temporary, and may be started by hand later.
+/// SUP-006: the child is known as stopped, unless it is temporary, and can be started by hand
+/// later.
 #[tokio::test(start_paused = true)]
 async fn a_child_that_ignores_its_start_by_hand_is_listed_as_stopped() {
     let t = ScriptedChildren::new();
@@ -181,7 +182,7 @@ async fn a_child_that_ignores_its_start_by_hand_is_listed_as_stopped() {
     assert_eq!(t.server("a").call(|reply| reply).await, Ok(pid));
 }
 
-/// SUP-010, SUP-011: as in OTP, a spec is looked at before its id is looked up.
+/// SUP-010, SUP-011: a specification is checked before its id is looked up, as in OTP.
 #[tokio::test(start_paused = true)]
 async fn an_invalid_spec_is_refused_before_its_id_is_looked_up() {
     let t = ScriptedChildren::new();
@@ -197,7 +198,7 @@ async fn an_invalid_spec_is_refused_before_its_id_is_looked_up() {
     }
 }
 
-/// SUP-016, SUP-017, INT-010: however often, it counts for no budget.
+/// SUP-016, SUP-017, INT-010: terminations never count against the budget.
 #[tokio::test(start_paused = true)]
 async fn a_terminated_child_stays_listed_as_stopped() {
     let mut t = ScriptedChildren::new();
@@ -242,7 +243,7 @@ async fn only_a_stopped_child_can_be_restarted_or_deleted_by_hand() {
     tree.start_child(t.child("a")).await.unwrap();
 }
 
-/// SUP-018: a restart by hand that fails, or is ignored, leaves the child as it was.
+/// SUP-018: a restart by hand that fails or is ignored leaves the child stopped.
 #[tokio::test(start_paused = true)]
 async fn a_failed_restart_by_hand_leaves_the_child_stopped() {
     let t = ScriptedChildren::new();
@@ -310,7 +311,8 @@ async fn requests_to_an_ended_or_unknown_supervisor_fail_at_once() {
     }
 }
 
-/// SUP-028: a message, a stranger's exit, a link of which the supervisor knows nothing.
+/// SUP-028: a message, the exit signal of a stranger, and the end of a linked process that is no
+/// child.
 #[tokio::test(start_paused = true)]
 async fn a_supervisor_drops_unexpected_messages_and_exits() {
     let mut t = ScriptedChildren::new();
@@ -362,7 +364,7 @@ async fn a_temporary_child_is_removed_after_every_exit() {
     tree.start_child(temporary).await.unwrap();
 }
 
-/// The end of each incarnation is recorded: pid, times, reason, and failed starts.
+/// The history records each incarnation: pid, times, exit reason, and failed starts.
 #[tokio::test(start_paused = true)]
 async fn a_child_has_a_history_of_its_exits() {
     let mut t = ScriptedChildren::new();
@@ -390,7 +392,8 @@ async fn a_child_has_a_history_of_its_exits() {
     assert_eq!((attempts, info.restarts), ((4..12).collect(), 12));
 }
 
-/// A start that was asked for is counted apart: what grows by itself is a sign of trouble.
+/// Starts by hand have their own counter, so that a growing number of restarts is a sign of
+/// trouble.
 #[tokio::test(start_paused = true)]
 async fn a_start_by_hand_is_not_counted_as_a_restart() {
     let t = ScriptedChildren::new();

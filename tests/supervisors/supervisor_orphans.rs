@@ -1,7 +1,7 @@
-//! The start of a supervisor waits for the children that its killed predecessor left behind: no child
-//! overlaps with its successor, and none finds its own name taken. SUP-032, ONE-014, and the invariant
-//! that incarnations of one id never overlap, I-12. OTP starts the supervisor at once, and may exhaust its
-//! restarts because the names are taken.
+//! The start of a supervisor waits for the children that its killed predecessor left behind: no
+//! child overlaps with its successor, and no child finds its own name held. SUP-032, ONE-014, and
+//! the invariant that incarnations of one id never overlap, I-12. OTP starts the supervisor at
+//! once, and may use up its restarts because the names are held.
 
 use crate::support;
 
@@ -23,13 +23,13 @@ fn inner() -> SupervisorSpec {
     Supervisor::one_for_one().named("inner")
 }
 
-/// Kills the supervisor of this name, once everybody rests.
+/// Kills the supervisor of this name, when all processes are idle.
 async fn strike(rt: &Runtime, name: &str) {
     settled().await;
     assert!(rt.kill(rt.whereis(name).expect("it runs")));
 }
 
-/// The second start comes when the first incarnation is gone; it is one restart.
+/// The supervisor is restarted after its orphan has ended; this counts as one restart.
 #[tokio::test(start_paused = true)]
 async fn the_next_incarnation_waits_for_the_orphans_of_a_killed_supervisor() {
     let mut t = ScriptedChildren::new();
@@ -55,7 +55,8 @@ async fn the_next_incarnation_waits_for_the_orphans_of_a_killed_supervisor() {
     assert_eq!(t.rt.leftovers(), Leftovers::default());
 }
 
-/// One that ignores its end is killed when its time is up, and the next comes then.
+/// An orphan that ignores the stop is killed when its shutdown time is over. The restart follows
+/// then.
 #[tokio::test(start_paused = true)]
 async fn an_unresponsive_orphan_delays_the_restart_by_its_shutdown_time() {
     let t = ScriptedChildren::new();
@@ -72,7 +73,8 @@ async fn an_unresponsive_orphan_delays_the_restart_by_its_shutdown_time() {
     assert!(top.stop().await.is_ok());
 }
 
-/// Grandchildren too: their own supervisor stops them, in its order and their times.
+/// Grandchildren are waited for too: their own supervisor stops them in its order and with their
+/// shutdown times.
 #[tokio::test(start_paused = true)]
 async fn a_restart_waits_for_a_whole_orphaned_tree() {
     let mut t = ScriptedChildren::new();
@@ -90,7 +92,7 @@ async fn a_restart_waits_for_a_whole_orphaned_tree() {
     assert!(top.stop().await.is_ok());
 }
 
-/// A supervisor that overran its time in a restart of its group was killed as well.
+/// A supervisor that exceeded its shutdown time in a group restart was killed by its parent.
 #[tokio::test(start_paused = true)]
 async fn a_restart_waits_for_orphans_of_a_supervisor_killed_by_its_parent() {
     let mut t = ScriptedChildren::new();
@@ -109,7 +111,7 @@ async fn a_restart_waits_for_orphans_of_a_supervisor_killed_by_its_parent() {
     assert!(top.stop().await.is_ok());
 }
 
-/// And by hand: terminated, and killed for its slowness; then restarted.
+/// A supervisor is terminated by hand with a brutal kill, and then restarted by hand.
 #[tokio::test(start_paused = true)]
 async fn a_restart_by_hand_waits_for_orphans() {
     let mut t = ScriptedChildren::new();
@@ -127,7 +129,7 @@ async fn a_restart_by_hand_waits_for_orphans() {
     assert!(top.stop().await.is_ok());
 }
 
-/// A dynamic supervisor serves others meanwhile.
+/// A dynamic supervisor serves other requests while it waits for orphans.
 #[tokio::test(start_paused = true)]
 async fn a_dynamic_supervisor_serves_requests_while_it_waits_for_orphans() {
     let mut t = ScriptedChildren::new();
@@ -147,7 +149,7 @@ async fn a_dynamic_supervisor_serves_requests_while_it_waits_for_orphans() {
     assert_eq!(t.rt.leftovers(), Leftovers::default());
 }
 
-/// A dynamic child that is terminated while it waits is not started any more.
+/// A dynamic child that is terminated while it waits for orphans is not started any more.
 #[tokio::test(start_paused = true)]
 async fn a_dynamic_child_terminated_while_it_waits_for_orphans_is_not_started() {
     let mut t = ScriptedChildren::new();
@@ -164,7 +166,7 @@ async fn a_dynamic_child_terminated_while_it_waits_for_orphans_is_not_started() 
     assert_eq!(pool.count_children().await.unwrap().specs, 0);
 }
 
-/// A supervisor that is killed again or stopped while it waits leaves no process.
+/// A supervisor that is killed again or stopped while it waits for orphans leaves no process.
 #[tokio::test(start_paused = true)]
 async fn killing_a_supervisor_that_waits_for_orphans_leaves_no_process() {
     let t = ScriptedChildren::new();
@@ -179,8 +181,8 @@ async fn killing_a_supervisor_that_waits_for_orphans_leaves_no_process() {
     assert_eq!(t.rt.spawned(), t.rt.finished());
 }
 
-/// On several threads the killed children and the restart race: no name is ever found taken,
-/// so each kill costs one restart.
+/// On several threads, the ends of orphans race with the restart. No name is ever found held, so
+/// each kill costs one restart.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn repeated_kills_on_threads_cost_one_restart_each() {
     let rt = Runtime::new();
@@ -204,7 +206,7 @@ async fn pid(top: &SupervisorRef) -> regrow::Pid {
     top.which_child("inner").await.unwrap().pid().expect("it runs")
 }
 
-/// What an orphan leaves that is killed itself is waited for as well.
+/// If an orphan is itself killed, the restart waits for the orphans of that orphan too.
 #[tokio::test(start_paused = true)]
 async fn a_restart_waits_for_the_orphans_of_a_killed_orphan() {
     let mut t = ScriptedChildren::new();
@@ -221,7 +223,7 @@ async fn a_restart_waits_for_the_orphans_of_a_killed_orphan() {
     assert!(top.stop().await.is_ok());
 }
 
-/// A supervisor that is killed while it waits for what another had left passes that on.
+/// A supervisor is killed while it waits for orphans. Its parent then waits for them.
 #[tokio::test(start_paused = true)]
 async fn orphans_pass_to_the_parent_of_a_supervisor_killed_while_waiting() {
     let mut t = ScriptedChildren::new();
@@ -230,7 +232,7 @@ async fn orphans_pass_to_the_parent_of_a_supervisor_killed_while_waiting() {
     let top = Supervisor::one_for_one().intensity(1, ms(5_000)).child(inner().child(deep));
     let top = top.start(&t.rt).await.unwrap();
     strike(&t.rt, "deep").await;
-    strike(&t.rt, "inner").await; // which waits
+    strike(&t.rt, "inner").await; // `inner` waits at this time
     sleep(ms(60)).await;
     let story = ["slow starts", "slow stops: killed", "slow is gone", "slow starts"];
     assert_eq!(t.reports().await, story);
@@ -239,8 +241,8 @@ async fn orphans_pass_to_the_parent_of_a_supervisor_killed_while_waiting() {
     assert_eq!(t.rt.leftovers(), Leftovers::default());
 }
 
-/// An orphan that exceeds its shutdown time is killed; its own children are handed to the nearest
-/// live supervisor above, even if the one directly above has ended.
+/// An orphan that exceeds its shutdown time is killed. Its own children pass to the nearest live
+/// supervisor above, even if the one directly above has ended.
 #[tokio::test(start_paused = true)]
 async fn orphans_pass_to_the_nearest_live_ancestor() {
     let mut t = ScriptedChildren::new();
@@ -259,7 +261,8 @@ async fn orphans_pass_to_the_nearest_live_ancestor() {
     assert!(top.stop().await.is_ok());
 }
 
-/// A supervisor with one child that is killed and takes as long as this to end.
+/// Starts a supervisor whose child takes this many milliseconds to end after its supervisor is
+/// killed.
 async fn one_that_leaves(t: &ScriptedChildren, top: SupervisorSpec, takes: u64) -> SupervisorRef {
     t.on_stop("slow", Stop::Takes(ms(takes)));
     let inner = inner().child(t.child("slow").shutdown(Shutdown::Infinity));
@@ -272,7 +275,7 @@ async fn state(top: &SupervisorRef, id: &str) -> ChildState {
 
 const WAITS: ChildState = ChildState::Restarting { retry_in: None };
 
-/// The wait for what was left is a state of the child: the parent answers, and restarts others.
+/// Only the child waits for the orphans: its parent answers requests, and restarts other children.
 #[tokio::test(start_paused = true)]
 async fn the_parent_serves_requests_and_restarts_while_orphans_end() {
     let mut t = ScriptedChildren::new();
@@ -296,7 +299,8 @@ async fn the_parent_serves_requests_and_restarts_while_orphans_end() {
     assert_eq!(top.stop().await, Ok(ExitReason::Shutdown));
 }
 
-/// A stop does not wait for it either, and neither brings the child back.
+/// A termination or a stop does not wait for the orphans, and the child is not restarted
+/// afterwards.
 #[tokio::test(start_paused = true)]
 async fn a_stop_or_termination_cancels_a_restart_that_waits_for_orphans() {
     let t = ScriptedChildren::new();
@@ -322,7 +326,8 @@ async fn a_stop_or_termination_cancels_a_restart_that_waits_for_orphans() {
     assert_eq!(t.rt.leftovers(), Leftovers::default());
 }
 
-/// A group waits together: the others are stopped at once, and all come back in order.
+/// A group waits together: its other children are stopped at once, and all are started again in
+/// order.
 #[tokio::test(start_paused = true)]
 async fn a_group_waits_together_for_the_orphans_of_one_member() {
     let mut t = ScriptedChildren::new();
@@ -344,8 +349,8 @@ async fn a_group_waits_together_for_the_orphans_of_one_member() {
     assert!(top.stop().await.is_ok());
 }
 
-/// A sibling that falls meanwhile takes its group over, and is restarted with it: nothing is
-/// started beside what is left, and nothing is restarting for ever.
+/// A sibling that crashes meanwhile is restarted together with the waiting child, after the orphans
+/// have ended. No child stays restarting for ever.
 #[tokio::test(start_paused = true)]
 async fn a_sibling_that_crashes_meanwhile_waits_for_the_same_orphans() {
     let mut t = ScriptedChildren::new();
@@ -368,8 +373,8 @@ async fn a_sibling_that_crashes_meanwhile_waits_for_the_same_orphans() {
     assert!(top.stop().await.is_ok());
 }
 
-/// A start by hand that waits is answered when it has come to something: to a process, or to
-/// what was done about the child meanwhile.
+/// A start by hand that waits for orphans is answered with the new process, or with the outcome of
+/// what happened to the child meanwhile.
 #[tokio::test(start_paused = true)]
 async fn a_start_by_hand_that_waits_for_orphans_is_always_answered() {
     for (meanwhile, takes) in [("nothing", 50), ("terminate", 50), ("delete", 50), ("stop", 0)] {

@@ -1,4 +1,4 @@
-//! How supervisors stop their children, and what remains of a killed supervisor.
+//! How supervisors stop their children, and what a killed supervisor leaves behind.
 
 use crate::support;
 
@@ -16,7 +16,7 @@ fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// A child that ignores the stop request.
+/// Returns a child that ignores the stop request.
 fn deaf(id: &str, shutdown: Shutdown) -> ChildSpec {
     let child = ChildSpec::task(id, |mut ctx| async move {
         ctx.shutdown().await;
@@ -25,7 +25,7 @@ fn deaf(id: &str, shutdown: Shutdown) -> ChildSpec {
     child.shutdown(shutdown)
 }
 
-/// SHU-001: the patience ends for the one child, and not for the supervisor.
+/// SHU-001: only this child is killed; its supervisor continues.
 #[tokio::test(start_paused = true)]
 async fn a_child_that_ignores_its_shutdown_is_killed_after_its_shutdown_time() {
     let mut t = ScriptedChildren::new();
@@ -99,7 +99,8 @@ async fn a_shutdown_time_of_zero_kills_at_once() {
     assert!(!t.reports().await.contains(&"traps is gone".to_owned()));
 }
 
-/// SHU-006: one after the other, and no longer than that takes.
+/// SHU-006: children are stopped one after the other, and the stop takes no longer than the sum of
+/// their shutdown times.
 #[tokio::test(start_paused = true)]
 async fn shutdown_times_of_fixed_children_add_up() {
     let t = ScriptedChildren::new();
@@ -141,8 +142,8 @@ async fn a_child_that_crashes_during_its_stop_counts_as_stopped() {
     assert_eq!(told[told.len() - 2..], ["b stops: shutdown", "a stops: shutdown"]);
 }
 
-/// T45: a child that ends by itself just as it is stopped has ended by itself, which is no error if
-/// its restart type allows it.
+/// T45: a child ends by itself just before it is stopped. The end keeps its own reason, and is no
+/// error if the restart type of the child allows it.
 #[tokio::test(start_paused = true)]
 async fn a_child_that_finishes_as_it_is_stopped_keeps_its_own_reason() {
     let t = ScriptedChildren::new();
@@ -198,8 +199,8 @@ async fn a_killed_supervisor_leaves_no_children_behind() {
     assert_eq!(t.rt.leftovers(), Leftovers::default());
 }
 
-/// T03: a supervisor that is killed while it waits for a child to stop leaves no process behind,
-/// not even that child, after its shutdown time.
+/// T03: a supervisor is killed while it waits for a child to stop. No process is left after the
+/// shutdown time of that child, not even the child.
 #[tokio::test(start_paused = true)]
 async fn a_supervisor_killed_during_a_stop_leaves_no_child_behind() {
     let t = ScriptedChildren::new();
@@ -216,7 +217,7 @@ async fn a_supervisor_killed_during_a_stop_leaves_no_child_behind() {
     assert_eq!(killed.elapsed(), ms(1_000));
 }
 
-/// T03: one that has as long as it takes has that still.
+/// T03: a child with `Shutdown::Infinity` is asked to stop, and is never killed.
 #[tokio::test(start_paused = true)]
 async fn an_infinity_child_outlives_a_killed_supervisor() {
     let t = ScriptedChildren::new();
@@ -230,7 +231,7 @@ async fn an_infinity_child_outlives_a_killed_supervisor() {
     support::killed(&t.rt, deaf).await;
 }
 
-/// T01: while the supervisor waits for one child to stop, others end, and none of their
+/// T01: several children end while the supervisor waits for one child to stop, and none of their
 /// ends is lost.
 #[tokio::test(start_paused = true)]
 async fn exits_during_a_stop_of_another_child_are_not_lost() {

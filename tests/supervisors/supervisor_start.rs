@@ -1,4 +1,5 @@
-//! How supervisors start: in order, completely or not at all, from valid and invalid specifications.
+//! How supervisors start: in order, completely or not at all, from valid and invalid
+//! specifications.
 
 use crate::support;
 
@@ -13,7 +14,7 @@ use support::reporter::counts;
 use support::scripted_children::{ScriptedChildren, Start, Stop, states};
 use tokio::sync::oneshot;
 
-/// All of them, one after the other.
+/// Adds these children in order.
 fn over<const N: usize>(spec: SupervisorSpec, children: [ChildSpec; N]) -> SupervisorSpec {
     children.into_iter().fold(spec, SupervisorSpec::child)
 }
@@ -28,7 +29,8 @@ async fn an_empty_supervisor_starts_and_stops() {
     assert_eq!(t.rt.leftovers(), Leftovers::default());
 }
 
-/// SUP-002, SUP-003: each only after the one before is ready, or is gone.
+/// SUP-002, SUP-003: each child is started after the one before it is ready, and stopped after the
+/// one after it has ended.
 #[tokio::test(start_paused = true)]
 async fn children_start_in_order_and_stop_in_reverse() {
     let mut t = ScriptedChildren::new();
@@ -43,7 +45,8 @@ async fn children_start_in_order_and_stop_in_reverse() {
     assert_eq!(t.reports().await, ["e", "d", "c", "b", "a"].map(stop).concat());
 }
 
-/// SUP-033: depth first, last child first, and no process is left when the stop returns.
+/// SUP-033: subtrees are stopped completely, the last child first, and no process is left when the
+/// stop returns.
 #[tokio::test(start_paused = true)]
 async fn a_tree_stops_depth_first() {
     let mut t = ScriptedChildren::new();
@@ -59,7 +62,7 @@ async fn a_tree_stops_depth_first() {
     assert_eq!(t.reports().await, ["d", "c", "b", "a"].map(|id| format!("{id} stops: shutdown")));
 }
 
-/// SUP-004, T15: at once another supervisor can have the names.
+/// SUP-004, T15: after the failed start, another supervisor can use the names at once.
 #[tokio::test(start_paused = true)]
 async fn a_failed_child_start_stops_the_started_children_in_reverse() {
     let mut t = ScriptedChildren::new();
@@ -75,7 +78,7 @@ async fn a_failed_child_start_stops_the_started_children_in_reverse() {
     assert_eq!(t.rt.whereis("top"), tree.pid());
 }
 
-/// SUP-004: the error of a tree names the whole way down.
+/// SUP-004: the error of a tree contains the path to the child that failed.
 #[tokio::test(start_paused = true)]
 async fn a_nested_start_failure_has_the_path_of_the_child() {
     let t = ScriptedChildren::new();
@@ -103,8 +106,8 @@ async fn a_supervisor_may_ignore_its_start() {
     assert_eq!(states(&tree).await, ["top stopped", "a runs"]);
 }
 
-/// SUP-005: the init of a supervisor runs again at each restart, and what it gives is
-/// looked at like any other.
+/// SUP-005: the `init` of a supervisor runs again at each restart, and its result is validated like
+/// any specification.
 #[tokio::test(start_paused = true)]
 async fn a_supervisor_init_runs_at_each_start() {
     let mut t = ScriptedChildren::new();
@@ -137,7 +140,7 @@ async fn a_supervisor_init_runs_at_each_start() {
     assert_eq!(t.rt.leftovers(), Leftovers::default());
 }
 
-/// SUP-006: and a temporary one is not kept.
+/// SUP-006: a child that ignores its start is listed as stopped; a temporary one is not kept.
 #[tokio::test(start_paused = true)]
 async fn a_child_may_ignore_its_start() {
     let t = ScriptedChildren::new();
@@ -168,8 +171,8 @@ async fn invalid_settings_are_refused_before_any_child_starts() {
     assert_eq!(t.rt.leftovers(), Leftovers::default());
 }
 
-/// SUP-014, SUP-015: as it is described it is handed out; the default budget is three in
-/// five seconds.
+/// SUP-014, SUP-015: the settings are returned as they were set. The default budget is three
+/// restarts in five seconds.
 #[tokio::test(start_paused = true)]
 async fn child_spec_returns_the_default_settings() {
     let mut t = ScriptedChildren::new();
@@ -197,7 +200,8 @@ async fn child_spec_returns_the_default_settings() {
     tree.ended().await;
 }
 
-/// SUP-031: the parent's end is the supervisor's, after an orderly stop.
+/// SUP-031: the end of its parent stops a supervisor in order, and the supervisor ends with the
+/// same reason.
 #[tokio::test(start_paused = true)]
 async fn the_end_of_its_parent_stops_a_supervisor_in_order() {
     for reason in [ExitReason::Shutdown, crash("parent"), ExitReason::Normal, ExitReason::Killed] {
@@ -222,7 +226,7 @@ async fn the_end_of_its_parent_stops_a_supervisor_in_order() {
     }
 }
 
-/// T52: a linked start that fails is reported by its result alone.
+/// T52: a failed linked start returns an error, and sends no exit signal.
 #[tokio::test(start_paused = true)]
 async fn a_linked_start_that_fails_sends_no_exit() {
     let t = ScriptedChildren::new();
@@ -238,7 +242,7 @@ async fn a_linked_start_that_fails_sends_no_exit() {
     assert_eq!(parent.join().await, ExitReason::Normal);
 }
 
-/// Panics as it is to start.
+/// A start function that panics.
 struct Panics;
 
 #[async_trait::async_trait]
@@ -248,8 +252,8 @@ impl regrow::StartChild for Panics {
     }
 }
 
-/// A panic of a start function during the start of the tree is a crash of the supervisor. The
-/// children started before have stopped in order by then, and their names are free.
+/// A panic of a start function during the start of the tree is a crash of the supervisor. Before
+/// the start returns, the earlier children have stopped in order, and their names are free.
 #[tokio::test(start_paused = true)]
 async fn a_panic_in_a_start_function_stops_the_started_children() {
     let mut t = ScriptedChildren::new();

@@ -2,10 +2,10 @@
 
 use regrow::{CrashKind, ExitReason};
 
-/// The number of the command that made a process, a monitor or a timer.
+/// The number of the command that created a process, a monitor or a timer.
 pub(crate) type Id = u32;
 
-/// The actor of operations outside of any process.
+/// The actor of a command that no process executes.
 pub(crate) const OUTSIDE: Id = 0;
 
 pub(crate) const NAMES: u8 = 6;
@@ -58,14 +58,14 @@ impl Reason {
     }
 }
 
-/// What something is addressed to.
+/// The target of a message or a timer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum To {
     Process(Id),
     Name(u8),
 }
 
-/// What a timer does.
+/// The action of a timer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Act {
     Send(u8),
@@ -74,17 +74,17 @@ pub(crate) enum Act {
     Kill,
 }
 
-/// What a process takes out of its mailbox.
+/// The items that a process receives from its mailbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Take {
     All,
     /// The first message with this tag.
     Tag(u8),
-    /// Everything that is no message.
+    /// All items that are not messages.
     Signals,
 }
 
-/// One operation. The process that does it, if it matters, is [`Command::by`].
+/// One operation. If the process that executes it matters, [`Command::by`] names that process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Op {
     Spawn { eager: bool },
@@ -119,21 +119,21 @@ pub(crate) enum Op {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Command {
     pub(crate) id: Id,
-    /// [`OUTSIDE`], or the process that executes it.
+    /// [`OUTSIDE`], or the process that executes the operation.
     pub(crate) by: Id,
     /// How often the driver yields before it sends the command.
     pub(crate) pause: u8,
-    /// How often the process is at an await before it does it: what comes meanwhile waits, and
-    /// a signal may end it there.
+    /// How often the process yields before it executes the operation. Later commands wait
+    /// meanwhile, and a signal may end the process there.
     pub(crate) busy: u8,
     pub(crate) op: Op,
 }
 
-/// Commands that are told in one go, then settled; one each in the sequential mode. One process
-/// does its own in order.
+/// Commands that are issued together; the state is compared after all of them have finished. In the
+/// sequential mode a batch is one command. A process executes its own commands in order.
 pub(crate) type Batch = Vec<Command>;
 
-/// How the runtime of a program keeps its mailboxes.
+/// The mailbox mode of a program's runtime.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mailboxes {
     Plain,
@@ -147,7 +147,7 @@ pub(crate) struct Program {
     pub(crate) batches: Vec<Batch>,
 }
 
-/// What a process takes from its mailbox, in the model's words.
+/// An item that a process receives, in the terms of the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Item {
     Message { from: Id, id: Id, tag: u8 },
@@ -157,5 +157,5 @@ pub(crate) enum Item {
     Group { monitor: Id, group: u8, pid: Id, joined: bool },
 }
 
-/// What a command answered: booleans are 0 and 1, processes their number.
+/// The result of a command. A boolean is 0 or 1, and a process is its number.
 pub(crate) type Answer = Vec<u32>;

@@ -23,7 +23,7 @@ impl Model {
         self.signal(to, by, Reason::Killed, Kind::Kill)
     }
 
-    /// OTP's table of what an exit signal does.
+    /// Applies OTP's table of exit signals.
     pub(crate) fn signal(&mut self, to: Id, from: Id, reason: Reason, kind: Kind) -> Outcome {
         let Some(process) = self.processes.get_mut(&to) else { return Outcome::Gone };
         if process.reason.is_some() {
@@ -47,7 +47,8 @@ impl Model {
         Outcome::Accepted
     }
 
-    /// The process ends by itself: there is no moment between its decision and its death.
+    /// Ends a process by itself. Its exit is never pending: no step comes between its decision and
+    /// its end.
     pub(crate) fn end(&mut self, p: Id, reason: Reason) {
         if let Some(process) = self.processes.get_mut(&p) {
             process.reason = Some(reason);
@@ -55,7 +56,7 @@ impl Model {
         self.die(p);
     }
 
-    /// The death of a condemned process.
+    /// Ends a process whose exit is pending.
     pub(crate) fn die(&mut self, p: Id) {
         let Some(reason) = self.processes.get(&p).and_then(|process| process.reason) else {
             return;
@@ -80,7 +81,8 @@ impl Model {
         self.monitors.retain(|_, monitor| monitor.watcher != p);
     }
 
-    /// All the condemned die; then the eager take what has come.
+    /// Ends all processes whose exits are pending. Then the eager processes receive what is in
+    /// their mailboxes.
     pub(crate) fn settle(&mut self) {
         while let Some(&p) = self.condemned.front() {
             self.die(p);
@@ -107,8 +109,9 @@ impl Model {
         }
     }
 
-    /// Timers fire in the order of their time, then of their making; what falls on one
-    /// instant fires before anybody dies of it.
+    /// Advances the time. Timers fire in the order of their due times, and timers of one due time
+    /// in the order of their creation. All timers of one due time fire before a process ends as a
+    /// result.
     pub(crate) fn pass(&mut self, ms: u64) {
         let until = self.now + ms;
         self.settle();

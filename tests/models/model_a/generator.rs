@@ -1,8 +1,8 @@
 //! Generates the program of a seed.
 //!
-//! The generator runs the model along with the program, so that most of the pids and names it uses exist.
-//! The driver advances the clock by even milliseconds and timers are due on odd ones, so no check
-//! coincides with a timer.
+//! The generator runs the model along with the program, so that most of the pids and names it uses
+//! exist. The driver advances the clock by even milliseconds and timers are due on odd ones, so no
+//! check coincides with a timer.
 
 use super::choices::{Choice, WEIGHTS};
 use super::commands::{
@@ -11,18 +11,19 @@ use super::commands::{
 use super::model::Model;
 use crate::rng::Rng;
 
-/// How far the driver lets time pass after each batch.
+/// How far the driver advances the time after each batch, in milliseconds.
 pub(crate) const SETTLE: u64 = 2;
 
 const MOST_LIVE: usize = 24;
 
-/// With fewer than this, most deaths are births instead: links kill by the dozen.
+/// With fewer live processes than this, most generated ends become spawns instead, because links
+/// let many processes end at once.
 const FEW_LIVE: usize = 10;
 
-/// A process, a monitor or a timer that never was.
+/// The id of a process, a monitor or a timer that never existed.
 const STRANGER: Id = 1_000_000;
 
-/// One command at a time.
+/// Generates a program whose batches are single commands.
 pub(crate) fn sequential(seed: u64, operations: usize) -> Program {
     let mut writer = Writer::new(seed, false);
     while writer.written < operations {
@@ -31,7 +32,8 @@ pub(crate) fn sequential(seed: u64, operations: usize) -> Program {
     writer.program
 }
 
-/// Two to six commands at a time, by as many processes; now and then a single one.
+/// Generates batches of two to six commands, each by a different process, and now and then a single
+/// command.
 pub(crate) fn burst(seed: u64, operations: usize) -> Program {
     let mut writer = Writer::new(seed, true);
     while writer.written < operations {
@@ -44,8 +46,8 @@ pub(crate) fn burst(seed: u64, operations: usize) -> Program {
     writer.program
 }
 
-/// Three to nine commands at a time, most of which wait for a process that is busy with others;
-/// now and then a single one.
+/// Generates batches of three to nine commands, and now and then a single command. Most commands of
+/// a batch wait for a process that still executes earlier ones.
 pub(crate) fn queue(seed: u64, operations: usize) -> Program {
     let mut writer = Writer::new(seed, true);
     while writer.written < operations {
@@ -62,7 +64,7 @@ struct Writer {
     rng: Rng,
     model: Model,
     program: Program,
-    /// Every monitor and timer that was ever made.
+    /// All monitors and timers that the program has created.
     monitors: Vec<Id>,
     timers: Vec<Id>,
     weights: [(usize, Choice); WEIGHTS.len()],
@@ -79,7 +81,7 @@ impl Writer {
         };
         let mut rng = Rng::new(seed);
         let mut weights = WEIGHTS;
-        // Every other program has its favourites.
+        // Every other program uses some operations more often.
         if rng.percent(50) {
             for _ in 0..4 {
                 weights[rng.below(WEIGHTS.len())].0 *= 4;
@@ -125,7 +127,7 @@ impl Writer {
         self.take(batch);
     }
 
-    /// For one to three processes.
+    /// Adds a batch of commands for one to three processes.
     fn queue(&mut self) {
         let mut free = self.live();
         let most = (1 + self.rng.below(3)).min(free.len());
@@ -176,7 +178,8 @@ impl Writer {
         }
     }
 
-    /// Mostly a live process; one in five has ended or never existed.
+    /// Returns a live process in four of five cases, otherwise a process that has ended or never
+    /// existed.
     fn anyone(&mut self) -> Id {
         let dead: Vec<Id> = self.model.ended.keys().copied().chain([STRANGER]).collect();
         let live = self.live();
@@ -186,12 +189,12 @@ impl Writer {
         self.rng.pick(&live)
     }
 
-    /// Another one, mostly; one in ten is the same.
+    /// Returns the given process in one of ten cases, otherwise any process.
     fn other(&mut self, than: Id) -> Id {
         if self.rng.percent(10) { than } else { self.anyone() }
     }
 
-    /// The actor: mostly the process that the operation is about.
+    /// Chooses the actor, which in most cases is the process that the operation is about.
     fn actor(&mut self, about: Id) -> Id {
         let live = self.live();
         match self.rng.below(20) {

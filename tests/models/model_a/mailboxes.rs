@@ -23,7 +23,8 @@ impl Model {
         }
     }
 
-    /// Only the live take anything.
+    /// Adds an item to the mailbox. A process that has ended, or whose exit is pending, receives
+    /// nothing.
     pub(crate) fn push(&mut self, to: Id, item: Item, ticket: Ticket) {
         if let Some(process) = self.processes.get_mut(&to)
             && process.reason.is_none()

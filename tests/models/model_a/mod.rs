@@ -1,9 +1,10 @@
 //! Model A: the signal kernel against a model of it, command by command.
 //!
-//! Each process interprets commands and records what it receives. After each batch of commands the test
-//! compares every observable fact with [`model`]. A failure prints its shortened program and the
-//! command that repeats it. `REGROW_PROOF=full` runs 100,000 seeds of each mode, `REGROW_SEED=n` one
-//! seed, and `REGROW_FRESH=hex` adds a tenth more seeds, beginning with that one.
+//! Each process interprets commands and records what it receives. After each batch of commands the
+//! test compares every observable fact with [`model`]. A failure prints its shortened program and
+//! the command that repeats it. `REGROW_PROOF=full` runs 100,000 seeds of each mode,
+//! `REGROW_SEED=n` one seed, and `REGROW_FRESH=hex` adds a tenth more seeds, beginning with that
+//! one.
 
 mod commands;
 mod model;
@@ -27,13 +28,13 @@ use commands::Program;
 
 const OPERATIONS: usize = 100;
 
-/// How many seeds are run of each mode with `REGROW_PROOF=full`.
+/// The number of seeds of each mode with `REGROW_PROOF=full`.
 const FULL: u64 = 100_000;
 
-/// Seeds that found something once, of each mode.
+/// Seeds of each mode that once found a defect.
 const REGRESSIONS: [(&str, &[u64]); 2] = [("sequential", &[299, 1010]), ("burst", &[410])];
 
-/// Every command is settled before the next, and everything is exact.
+/// The model predicts the whole observable state after each single command.
 #[test]
 fn one_command_at_a_time_matches_the_model() {
     prove("sequential", "one_command_at_a_time", 2_000, |seed| {
@@ -41,13 +42,15 @@ fn one_command_at_a_time_matches_the_model() {
     });
 }
 
-/// Two to six processes do something at once, and some order of it explains the rest.
+/// Two to six processes execute commands concurrently, and some order of the commands explains the
+/// observed state.
 #[test]
 fn a_burst_of_commands_matches_some_order_of_the_model() {
     prove("burst", "a_burst_of_commands", 500, |seed| generator::burst(seed, OPERATIONS));
 }
 
-/// Commands wait for a process that is at an await of one before them; signals come meanwhile.
+/// Commands wait for a process that still executes an earlier command, and signals arrive
+/// meanwhile.
 #[test]
 fn commands_to_a_busy_process_match_some_order_of_the_model() {
     prove("queue", "commands_to_a_busy_process", 500, |seed| generator::queue(seed, OPERATIONS));

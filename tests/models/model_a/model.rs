@@ -1,9 +1,9 @@
 //! The semantics of the kernel, as sequential rules.
 //!
-//! A fatal signal makes the exit of a process *pending*: the process takes nothing more, but can still
-//! be found. Its *end* is a step of its own, in this order: its names, groups and timers are freed; each
-//! process that monitors it gets a `Down`; each process that is linked to it gets its exit. Processes
-//! with a pending exit end in the order in which their exits became pending.
+//! A fatal signal makes the exit of a process *pending*: the process takes nothing more, but can
+//! still be found. Its *end* is a step of its own, in this order: its names, groups and timers are
+//! freed; each process that monitors it gets a `Down`; each process that is linked to it gets its
+//! exit. Processes with a pending exit end in the order in which their exits became pending.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -12,21 +12,21 @@ use super::exits::{Kind, Outcome};
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Process {
-    /// Its exit is pending.
+    /// The exit reason, if the exit of the process is pending.
     pub(crate) reason: Option<Reason>,
     pub(crate) trap: bool,
-    /// It receives messages at once; others receive on command.
+    /// An eager process receives messages at once; any other receives on command.
     pub(crate) eager: bool,
     pub(crate) mailbox: Vec<(Item, Ticket)>,
 }
 
-/// What takes an item back out of the mailbox.
+/// The operation that removes an item from the mailbox again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ticket {
     Nothing,
-    /// Unlinking this process.
+    /// This process is unlinked.
     Link(Id),
-    /// Letting go of this monitor.
+    /// This monitor is released.
     Monitor(Id),
 }
 
@@ -34,7 +34,7 @@ pub(crate) enum Ticket {
 pub(crate) struct Monitor {
     pub(crate) watcher: Id,
     pub(crate) on: On,
-    /// Its `Down` lies in the mailbox.
+    /// Whether the `Down` of this monitor has been put into the mailbox.
     pub(crate) fired: bool,
 }
 
@@ -61,7 +61,7 @@ pub(crate) struct Model {
     pub(crate) ended: BTreeMap<Id, Reason>,
     pub(crate) links: BTreeSet<(Id, Id)>,
     pub(crate) monitors: BTreeMap<Id, Monitor>,
-    /// Whom a monitor by name meant.
+    /// The process that each monitor by name found.
     pub(crate) named: BTreeMap<Id, Id>,
     pub(crate) names: BTreeMap<u8, Id>,
     pub(crate) groups: BTreeSet<(u8, Id)>,
@@ -86,13 +86,13 @@ impl Model {
         Model { capacity, ..Model::default() }
     }
 
-    /// What was received and answered has been compared.
+    /// Discards the received items and answers after their comparison.
     pub(crate) fn forget_seen(&mut self) {
         self.heard.clear();
         self.answers.clear();
     }
 
-    /// Found in the tables: live or condemned.
+    /// Returns whether the process is in the table: live, or with a pending exit.
     pub(crate) fn is_found(&self, id: Id) -> bool {
         self.processes.contains_key(&id)
     }

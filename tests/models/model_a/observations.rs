@@ -38,10 +38,10 @@ pub(crate) struct Seen {
     ended: BTreeMap<Id, Reason>,
     names: BTreeMap<u8, Id>,
     groups: BTreeMap<u8, Vec<Id>>,
-    /// How long each pending timer has left, in milliseconds.
+    /// The remaining time of each pending timer, in milliseconds.
     timers: BTreeMap<Id, u128>,
     totals: Totals,
-    /// What each process took since it was looked at before, by its source.
+    /// The items that each process has received since the last comparison, by their source.
     heard: BTreeMap<Id, BTreeMap<Id, Vec<Item>>>,
     answers: BTreeMap<Id, Answer>,
 }
@@ -69,7 +69,7 @@ impl Seen {
         }
     }
 
-    /// Needs the model to know whose a named `Down` is.
+    /// Observes the real kernel. The model says which process the monitor of a named `Down` found.
     pub(crate) fn of_world(world: &World, model: &Model) -> Seen {
         let mut books = world.books();
         books.mourn(&world.rt);
@@ -111,13 +111,14 @@ impl Seen {
         }
     }
 
-    /// What an eager process that has ended took before depends on the order in which
-    /// the observers of one death were served: it is not compared.
+    /// Discards the items that these processes received. The items of an eager process that has
+    /// ended depend on the order in which the observers of one exit were notified, so they are not
+    /// compared.
     pub(crate) fn forget(&mut self, ids: &BTreeSet<Id>) {
         self.heard.retain(|id, _| !ids.contains(id));
     }
 
-    /// Every part that differs, in words.
+    /// Describes every part that differs.
     pub(crate) fn differs(&self, got: &Seen) -> Option<String> {
         let mut text = String::new();
         let mut part = |name: &str, expected: &dyn std::fmt::Debug, got: &dyn std::fmt::Debug| {
@@ -153,8 +154,8 @@ fn look(model: &Model, id: Id, counted: bool) -> Look {
     }
 }
 
-/// The order within one source counts, that between sources doesn't. Several monitors
-/// of one watcher hear of one event in any order.
+/// Sorts the items by source. The order of the items of one source is compared, the order between
+/// sources is not. Several monitors of one watcher receive their `Down` for one exit in any order.
 fn by_source(
     heard: &BTreeMap<Id, Vec<Item>>,
     model: &Model,

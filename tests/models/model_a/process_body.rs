@@ -11,8 +11,8 @@ use super::real_runtime::World;
 use super::records::Step;
 use crate::injected_panics::BOOM;
 
-/// Books a death: dropped with the body, in the poll in which the kernel tears down. A body that
-/// never ran has it as well.
+/// Records the end of a process when it is dropped. The kernel drops it with the body, in the poll
+/// that tears the process down, also if the body never ran.
 pub(crate) struct Mourner(pub(crate) Arc<World>, pub(crate) Id);
 
 impl Drop for Mourner {
@@ -52,7 +52,7 @@ pub(crate) async fn obey(
             }
             _ => world.perform(command),
         }
-        // A signal that it sent itself ends it at an await, before its next command.
+        // A signal that the process sent itself ends it at this await, before its next command.
         tokio::task::yield_now().await;
     }
 }

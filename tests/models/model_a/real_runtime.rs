@@ -55,7 +55,7 @@ impl World {
             _ if command.by == OUTSIDE => self.perform(command),
             _ => {
                 if let Some(job) = self.books().jobs.get(&command.by) {
-                    // It fails if the process has ended.
+                    // The send fails if the process has ended.
                     let _ = job.send(command);
                 }
             }
@@ -192,8 +192,8 @@ impl World {
         books.heard.entry(id).or_default().push(item);
     }
 
-    /// The body of a process: it executes commands, and receives from its mailbox only on command,
-    /// unless it is eager.
+    /// Returns the body of a process. It executes commands, and receives from its mailbox only on
+    /// command, unless it is eager.
     fn body(
         self: &Arc<Self>,
         id: Id,

@@ -1,4 +1,5 @@
-//! The processes and references of the real kernel by their model ids, and what was observed of them.
+//! The processes and references of the real kernel by their model ids, and what was observed of
+//! them.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -7,14 +8,14 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::commands::{Answer, Command, Id, Item, OUTSIDE, Reason};
 
-/// One thing that happened, in the order in which it did.
+/// One recorded event: a command that a process executed, or the end of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
     Ran(Id),
     Died(Id),
 }
 
-/// The processes by id, and what was observed.
+/// The processes by id, and the recorded observations.
 #[derive(Default)]
 pub(crate) struct Books {
     pub(crate) pids: HashMap<Id, Pid>,
@@ -30,7 +31,7 @@ pub(crate) struct Books {
     pub(crate) steps: Vec<Step>,
 }
 
-/// Where the pids begin that no process has.
+/// The first of the pids that no process has.
 const NOBODY: u64 = 1 << 40;
 
 impl Books {
@@ -51,7 +52,7 @@ impl Books {
         ids
     }
 
-    /// What was received and answered has been compared.
+    /// Discards the received items, answers and steps after their comparison.
     pub(crate) fn forget_seen(&mut self) {
         self.heard.clear();
         self.answers.clear();

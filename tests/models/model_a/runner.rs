@@ -15,14 +15,15 @@ use super::observations::Seen;
 use super::real_runtime::World;
 use super::records::Step;
 
-/// How many orders of one batch are tried, and of how many commands.
+/// The maximum numbers of orders that are tried for one batch, and of commands in a batch for which
+/// orders are tried.
 const ORDERS: usize = 720;
 const MOST: usize = 6;
 
-/// Where the numbers of the runner's own commands begin.
+/// The first id of the runner's own commands.
 const EPILOGUE: Id = 2_000_000;
 
-/// What was expected and what came instead; and what the trace of a proof run says.
+/// The expected and the observed state, and the trace in a proof run.
 pub(crate) type Mismatch = String;
 
 pub(crate) fn run(program: &Program) -> Result<(), Mismatch> {
@@ -71,8 +72,8 @@ impl Run {
         Ok(())
     }
 
-    /// Finds an order of the batch that the model agrees with. The one that was booked
-    /// should do; if not, any will.
+    /// Finds an order of the batch that the model agrees with. The recorded order comes first, then
+    /// all others.
     fn explain(&mut self, batch: &Batch) -> Result<(), Mismatch> {
         let mut first = self.model.clone();
         match batch.as_slice() {
@@ -112,7 +113,8 @@ impl Run {
         expected.differs(&got).map_or(Ok(()), Err)
     }
 
-    /// Everybody takes what is left, then the runtime is shut down, and nothing is left.
+    /// Lets every process receive its leftover messages, shuts the runtime down, and checks that
+    /// nothing is left.
     async fn epilogue(&mut self) -> Result<(), Mismatch> {
         let live = self.model.processes.keys().copied().enumerate();
         let op = Op::Receive(Take::All);
@@ -155,12 +157,12 @@ impl Run {
     }
 }
 
-/// Paused time moves only when every task is idle.
+/// Waits until every task is idle: paused time advances only then.
 async fn settle() {
     tokio::time::sleep(Duration::from_millis(SETTLE)).await;
 }
 
-/// Does the commands and the deaths in the order that was booked.
+/// Runs the commands and the process ends in the recorded order.
 fn replay(model: &mut Model, batch: &Batch, steps: &[Step]) {
     for step in steps {
         match *step {
@@ -170,7 +172,7 @@ fn replay(model: &mut Model, batch: &Batch, steps: &[Step]) {
     }
 }
 
-/// Whether each process executes its commands in the order they were sent.
+/// Returns whether each process has its own commands in the same sequence in both lists.
 fn keeps_turns(told: &[Command], order: &[Command]) -> bool {
     let of = |by: Id, all: &[Command]| -> Vec<Id> {
         all.iter().filter(|c| c.by == by).map(|c| c.id).collect()
@@ -178,7 +180,7 @@ fn keeps_turns(told: &[Command], order: &[Command]) -> bool {
     told.iter().all(|command| of(command.by, told) == of(command.by, order))
 }
 
-/// All orders of a batch.
+/// Returns all orders of a batch.
 fn permutations(batch: &[Command]) -> Vec<Batch> {
     if batch.is_empty() {
         return vec![Batch::new()];
@@ -194,7 +196,7 @@ fn permutations(batch: &[Command]) -> Vec<Batch> {
     all
 }
 
-/// The batch as a person reads it.
+/// Formats the batch for a failure report.
 pub(crate) fn show(batch: &[Command]) -> String {
     let mut text = String::new();
     for (nth, Command { id, by, pause, busy, op }) in batch.iter().enumerate() {

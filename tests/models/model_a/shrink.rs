@@ -25,7 +25,7 @@ fn size(program: &Program) -> usize {
     program.batches.iter().map(Vec::len).sum()
 }
 
-/// Leaves out every run of `chunk` commands that the failure doesn't need.
+/// Removes every run of `chunk` commands that the failure doesn't need.
 fn without_chunks(mut program: Program, chunk: usize) -> Program {
     let mut at = 0;
     while at < size(&program) {
@@ -39,7 +39,7 @@ fn without_chunks(mut program: Program, chunk: usize) -> Program {
     program
 }
 
-/// Makes every command plainer that needn't be as it is.
+/// Applies the change to every command with which the program still fails after it.
 fn simpler(mut program: Program, change: impl Fn(&mut Command)) -> Program {
     for batch in 0..program.batches.len() {
         for nth in 0..program.batches[batch].len() {

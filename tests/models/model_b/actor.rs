@@ -67,7 +67,7 @@ impl GenServer for Worker {
                     ctx.cast_after(Duration::from_millis(time), end);
                 }
                 let sibling = script.link.and_then(|other| ctx.runtime().whereis(&name(other)));
-                // A supervisor may have its id by now.
+                // A supervisor may have the id of the sibling by now.
                 let is_worker = |pid: &Pid| ctx.runtime().server_at::<Worker>(*pid).is_ok();
                 let sibling = sibling.filter(is_worker);
                 if let Some(sibling) = sibling {
@@ -91,7 +91,7 @@ impl GenServer for Worker {
         Ok(())
     }
 
-    /// It ends by itself, without the ado of a stop.
+    /// Ends the worker by itself. Its end is not traced as a stop.
     async fn handle_cast(&mut self, end: ExitReason, _: &mut ServerContext<Self>) -> Result {
         self.script.stop = Stop::AtOnce;
         self.id = 0;

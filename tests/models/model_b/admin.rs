@@ -3,7 +3,7 @@
 use super::model::{Child, Model, Over, State, Tree};
 use super::plan::{Auto, Command, End, Look, ROOT, Request, Restart, Spec, Strategy};
 
-/// What a request came to, as far as the model knows.
+/// The result of a command, as far as the model knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Answer {
     None,
@@ -12,14 +12,14 @@ pub(crate) enum Answer {
     Running,
     Restarting,
     AlreadyPresent,
-    /// By a child of another supervisor.
+    /// A child of another supervisor holds the name.
     NameHeld,
     Failed,
     Ignored,
     Invalid,
     NoProc,
     Children(Vec<(u32, Look)>),
-    /// Of the requests of a queue, each with the time at which it came.
+    /// The answers to the requests of a queue, each with the time of the answer.
     All(Vec<(u64, Answer)>),
 }
 
@@ -38,7 +38,7 @@ impl Model {
                 }
             }
             let fallen = model.bereave(tree);
-            // Beside what the supervisor does about the first of several ends.
+            // The linked siblings end while the supervisor handles the first of several ends.
             model.falls |= ends.len() > 1 && !fallen.is_empty();
             ((), model.ended(tree, &[order, &fallen].concat()))
         });
@@ -89,7 +89,7 @@ impl Model {
         Answer::None
     }
 
-    /// Asks this supervisor, and waits.
+    /// Sends the request to the supervisor of this number, and waits for the answer.
     fn ask(&mut self, sup: u32, request: &Request) -> Answer {
         let taken = matches!(request, Request::Add(spec) if self.holds(spec.id));
         let done = self.with(sup, |model, tree| {
@@ -101,7 +101,7 @@ impl Model {
         done.unwrap_or(Answer::NoProc)
     }
 
-    /// A supervisor does what it is asked.
+    /// Executes a request in the supervisor.
     pub(crate) fn serve(&mut self, tree: &mut Tree, request: &Request, taken: bool) -> Answer {
         let (id, act): (_, fn(&mut Model, &mut Tree, usize) -> Answer) = match request {
             Request::Terminate(id) => (id, Model::terminate),
@@ -119,7 +119,7 @@ impl Model {
         self.stop(&mut tree.children[at]);
         tree.children[at].forgets_failures();
         if waits && tree.spec.strategy != Strategy::OneForOne {
-            // Those that waited with it are not started again by themselves either.
+            // The children that waited with this child are not restarted automatically either.
             let first = tree.group(at);
             let group = tree.children[first..].iter_mut();
             let waited = group.filter(|child| matches!(child.state, State::Stopped));
@@ -148,7 +148,8 @@ impl Model {
             State::Waiting(_) => return Answer::Restarting,
             State::Stopped => {}
         }
-        // The answer would come when that is over, while the supervisor serves others.
+        // Children of the killed incarnation are still ending. The real supervisor answers after
+        // they have ended, and serves other requests meanwhile.
         self.undecided |= child.alone >= self.now;
         child.began = self.now;
         child.forgets_failures();
@@ -186,7 +187,7 @@ impl Model {
         if ignored { Answer::Ignored } else { Answer::Ok }
     }
 
-    /// Whether a process of this number is alive, and so has its name.
+    /// Returns whether a child of this number runs and so holds its name.
     fn holds(&self, id: u32) -> bool {
         let mut all = Vec::new();
         self.root.iter().for_each(|root| self.states(root, &mut all));

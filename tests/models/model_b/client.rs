@@ -11,7 +11,7 @@ use super::admin::Answer;
 use super::comparison::looks;
 use super::plan::{End, Queued, Request, What};
 
-/// Asks the supervisor of this number.
+/// Sends requests to the supervisor of this number.
 #[derive(Clone)]
 pub(crate) struct Client {
     pub(crate) rt: Runtime,
@@ -19,7 +19,7 @@ pub(crate) struct Client {
     pub(crate) sup: u32,
 }
 
-/// When something was answered, and how.
+/// The time of an answer, and the answer.
 type Answered = (u64, Answer);
 
 impl Client {
@@ -46,7 +46,8 @@ impl Client {
         }
     }
 
-    /// Sends each item at its time, to the supervisor that there is now: none to its successor.
+    /// Sends each item at its time to the supervisor that runs now. If that supervisor has ended,
+    /// its successor receives none of them.
     pub(crate) async fn queue(&self, items: &[Queued]) -> Vec<Answered> {
         let began = Instant::now();
         let sup = self.rt.whereis(&name(self.sup));
@@ -64,7 +65,8 @@ impl Client {
         futures_util::future::join_all(answers).await
     }
 
-    /// Sends a request now, and looks for its answer beside whatever else is done.
+    /// Sends a request now, and returns a future of its answer, so that the caller can do other
+    /// things meanwhile.
     fn send(&self, request: &Request) -> BoxFuture<'static, Answered> {
         let (client, request) = (self.clone(), request.clone());
         let mut asked = Box::pin(async move {

@@ -1,4 +1,4 @@
-//! Compares what a run shows with what the models allow.
+//! Compares the observations of a run with the outcomes that the models allow.
 
 use std::collections::HashSet;
 
@@ -9,21 +9,21 @@ use super::admin::Answer;
 use super::model::Model;
 use super::plan::{Command, End, Look};
 
-/// What may come of a command.
+/// One outcome of a command that the model allows.
 pub(crate) struct Guess {
     pub(crate) model: Model,
     pub(crate) answer: Answer,
-    /// How long it may take to be answered; `None` if that is as it should be.
+    /// When the answer is due; `None` if it came in time, or if its time is not checked.
     pub(crate) due: Option<Due>,
 }
 
 /// When an answer is due.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Due {
-    /// After exactly this number of milliseconds: the caller is answered when the request is done.
+    /// The answer comes after exactly this number of milliseconds, when the request is done.
     After(u64),
-    /// The caller of a stop is answered before the parent of the stopped supervisor has handled its
-    /// end.
+    /// The answer comes within this number of milliseconds. The caller of a stop is answered before
+    /// the parent of the stopped supervisor has handled the end of that supervisor.
     Within(u64),
 }
 
@@ -36,7 +36,8 @@ impl Due {
     }
 }
 
-/// What the model says may come of it: of deaths at one instant, each order of them.
+/// Returns the outcomes that the model allows for a command. Ends at one instant have one outcome
+/// for each order.
 pub(crate) fn explain(before: &Model, command: &Command) -> Vec<Guess> {
     if let Command::End(ends) = command {
         let one = |order: Vec<u32>| {
@@ -76,9 +77,9 @@ fn orders(ids: &[u32]) -> Vec<Vec<u32>> {
     (0..ids.len()).flat_map(first).collect()
 }
 
-/// The models that predicted this, each once.
+/// Returns the distinct models that predicted the observed state.
 pub(crate) fn explained(guesses: Vec<Guess>, mut got: World) -> Result<Vec<Model>, String> {
-    // Events at one instant may come in any order.
+    // Events at one instant may be recorded in any order.
     let falls = guesses.iter().any(|guess| guess.model.falls);
     got.sort(falls);
     let several = guesses.len() > 1;
@@ -101,18 +102,18 @@ pub(crate) fn explained(guesses: Vec<Guess>, mut got: World) -> Result<Vec<Model
     }
 }
 
-/// What can be seen of a command.
+/// Everything observable that a command caused.
 #[derive(Debug, PartialEq)]
 pub(crate) struct World {
     pub(crate) trace: Vec<(u64, String)>,
     pub(crate) ended: Vec<(u32, End)>,
-    /// Each of them counted: I-13, I-14.
+    /// The restarts: supervisor, child, and restarts left. Each one counts for I-13 and I-14.
     pub(crate) restarts: Vec<(u32, u32, u32)>,
     pub(crate) states: States,
     pub(crate) answer: Answer,
 }
 
-/// Every supervisor, and what it says of each child.
+/// All supervisors, each with the reported state of its children.
 pub(crate) type States = Vec<(u32, Vec<(u32, Look)>)>;
 
 impl World {
@@ -123,7 +124,7 @@ impl World {
         model.falls = false;
         let (trace, mut ended) =
             (std::mem::take(&mut model.trace), std::mem::take(&mut model.ended));
-        // Some are known only when their supervisor has come to them.
+        // Some ends become known only after their supervisor has handled them.
         ended.sort_by_key(|(at, ..)| *at);
         let ended = ended.into_iter().map(|(_, id, end)| (id, end)).collect();
         World { trace, ended, restarts: std::mem::take(&mut model.restarts), states, answer }
@@ -137,7 +138,7 @@ impl World {
     }
 }
 
-/// Every supervisor there is, and its children.
+/// Observes every running supervisor and its children.
 pub(crate) async fn look(rt: &Runtime) -> Result<States, String> {
     let mut all = Vec::new();
     for pid in rt.list() {
@@ -158,7 +159,7 @@ pub(crate) async fn look(rt: &Runtime) -> Result<States, String> {
     Ok(all)
 }
 
-/// What a supervisor says of its children.
+/// Converts the children that a supervisor reports.
 pub(crate) fn looks(children: &[ChildInfo]) -> Vec<(u32, Look)> {
     let look = |child: &ChildInfo| match child.state {
         ChildState::Running(_) => Look::Runs,
@@ -170,8 +171,8 @@ pub(crate) fn looks(children: &[ChildInfo]) -> Vec<(u32, Look)> {
     children.iter().map(|child| (number(&child.id).unwrap_or(u32::MAX), look(child))).collect()
 }
 
-/// A request by the name of a child that is tried again returns `Restarting`; without such a child,
-/// no name does.
+/// Checks that a call by name returns `Restarting` exactly if the child of that name waits for a
+/// retry. If any child of the supervisor waits, the other names are not checked.
 async fn names_tell(rt: &Runtime, children: &[(u32, Look)]) -> Result<(), String> {
     let restarting = |look: &Look| matches!(look, Look::Restarting(_));
     let any = children.iter().any(|(_, look)| restarting(look));

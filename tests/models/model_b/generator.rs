@@ -6,17 +6,17 @@ use super::plan::{
 };
 use crate::rng::Rng;
 
-/// How many nodes a tree has at most.
+/// The maximum number of nodes of a tree.
 const NODES: u32 = 40;
 
-/// What is done at one instant.
+/// What happens at one instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// One thing, and the next when that is over.
+    /// One command; the next one comes after everything that it caused is over.
     One,
-    /// Several siblings die.
+    /// Several siblings end.
     Burst,
-    /// Anything, while the supervisor is busy with what was done before.
+    /// Requests and ends arrive while the supervisor still handles earlier ones.
     Queue,
 }
 
@@ -29,13 +29,13 @@ pub(crate) struct Draw {
 pub(crate) fn program(seed: u64, commands: usize, mode: Mode) -> Program {
     let mut draw = Draw { rng: Rng::new(seed), next: 0, mode };
     let mut tree = draw.sup(1);
-    // Most trees last for a while.
+    // Most trees get limits that let them run for many commands.
     if draw.rng.percent(90) {
         let restarts = if mode == Mode::Queue { 12 } else { 5 };
         (tree.restarts, tree.period, tree.auto) = (restarts, 100, Auto::Never);
         tree.children.iter_mut().for_each(|child| child.significant = false);
     }
-    // The first start of the root is good, or there would be nothing to see.
+    // The first start of the root succeeds; otherwise there would be nothing to observe.
     good(&mut tree);
     let mut commands: Vec<_> = (0..commands).map(|_| draw.command(&tree)).collect();
     let last = draw.rng.percent(50);
@@ -81,7 +81,7 @@ impl Draw {
         let significant = loud && self.rng.percent(40);
         if depth < 4 && self.rng.percent(25) {
             let kind = Kind::Supervisor(self.sup(depth + 1));
-            // More than enough, or all the time there is.
+            // Either more time than any stop needs, or no limit.
             let limits =
                 [(4, Shutdown::Infinity), (4, Shutdown::Time(60_000)), (1, Shutdown::Brutal)];
             let shutdown = self.rng.weighted(&limits);
@@ -119,7 +119,7 @@ impl Draw {
         (0..self.rng.below(8)).map(|_| self.rng.weighted(&kinds)).collect()
     }
 
-    /// Longer than any stop takes.
+    /// Generates delays that are longer than any stop takes.
     fn backoff(&mut self) -> Option<Backoff> {
         let first = self.rng.pick(&[5_000, 20_000]) + self.rng.below(500) as u64;
         let healthy = self.rng.pick(&[1_000, 60_000]);
@@ -128,10 +128,10 @@ impl Draw {
         self.rng.percent(15).then_some(backoff)
     }
 
-    /// Now and then a worker is linked to one of its siblings.
+    /// Links some of the workers to one of their siblings.
     fn link(&mut self, children: &mut [Spec]) {
         let is_worker = |child: &&Spec| matches!(child.kind, Kind::Worker(_));
-        // While the supervisor is busy, the effect of the second end is not defined.
+        // While the supervisor is busy, the effect of the end of a linked sibling is not defined.
         let often = if self.mode == Mode::Queue { 2 } else { 10 };
         let workers: Vec<_> = children.iter().filter(is_worker).map(|child| child.id).collect();
         for child in children {
@@ -145,7 +145,7 @@ impl Draw {
         let bursts = self.mode == Mode::Burst;
         let sups = supervisors(tree);
         let (sup, children) = sups[self.rng.below(sups.len())].clone();
-        // Sometimes of another supervisor, or of none.
+        // Sometimes the child belongs to another supervisor, or does not exist.
         let stranger = self.rng.below(NODES as usize + 2) as u32;
         let own = children.is_empty() || self.rng.percent(5);
         let id = if own { stranger } else { children[self.rng.below(children.len())] };
@@ -158,7 +158,7 @@ impl Draw {
                 let lower = pair.copied().filter(|_| self.rng.percent(50));
                 Command::Kill(lower.into_iter().chain([sup]).collect())
             }
-            // One that was added, perhaps.
+            // The id may belong to a child that was added.
             1 if !bursts => {
                 let any = 1 + self.rng.below(self.next as usize) as u32;
                 Command::End(vec![(any, self.end_kind())])
@@ -195,14 +195,15 @@ impl Draw {
     pub(crate) fn add(&mut self, children: &[u32]) -> Spec {
         let starts = vec![self.rng.weighted(&[(3, Start::Good), (1, Start::Fails)])];
         let id = if !children.is_empty() && self.rng.percent(30) {
-            children[self.rng.below(children.len())] // one that there may be
+            children[self.rng.below(children.len())] // this id may exist already
         } else {
             self.next += 1;
             self.next
         };
         let types = [Restart::Permanent, Restart::Transient, Restart::Temporary];
         let restart = self.rng.pick(&types);
-        // Not all of them can be: a permanent one, or where nobody looks at it.
+        // Some of these specifications are invalid: a significant child must not be permanent, and
+        // needs a supervisor with automatic shutdown.
         let significant = self.rng.percent(15);
         let (kind, shutdown) = match self.rng.percent(15) && self.next < NODES {
             true => (Kind::Supervisor(self.sup(4)), Shutdown::Infinity),

@@ -3,12 +3,13 @@
 use super::generator::Draw;
 use super::plan::{End, Queued, Request, What};
 
-/// All that workers do takes so many milliseconds, or twice as many, or more.
+/// The unit of time, in milliseconds: each start and stop of a worker takes a multiple of it.
 const BEAT: u64 = 10;
 
 impl Draw {
-    /// Items by their time. What a supervisor does about an item ends whole beats later, and
-    /// no two instants of a queue are whole beats apart: nothing else is at an item's instant.
+    /// Generates items in the order of their times. The handling of an item ends whole beats later,
+    /// and no two instants of a queue are whole beats apart. So nothing else happens at the instant
+    /// of an item.
     pub(crate) fn queue(&mut self, children: &[u32]) -> Vec<Queued> {
         let mut phases: Vec<u64> = (1..BEAT).collect();
         let mut instants = vec![0];

@@ -4,7 +4,7 @@ use super::model::{Child, Model, State, Tree};
 use super::plan::{End, Kind, Script, Shutdown, Spec, Stop};
 
 impl Model {
-    /// A worker runs, and is linked to this sibling if that one does.
+    /// Records that a worker runs, and links it to this sibling if the sibling runs.
     pub(crate) fn link(&mut self, id: u32, sibling: Option<u32>) {
         if let Some(sibling) = sibling.filter(|sibling| self.alive.contains(sibling)) {
             self.undecided |= self.coming.ends(sibling);
@@ -13,7 +13,7 @@ impl Model {
         self.alive.insert(id);
     }
 
-    /// An ended process has no links; an abnormal end is delivered to its linked siblings.
+    /// Removes the links of an ended process. Its linked siblings receive an abnormal end.
     pub(crate) fn unlink(&mut self, id: u32, end: End) {
         self.alive.remove(&id);
         for (a, b) in std::mem::take(&mut self.links) {
@@ -25,8 +25,8 @@ impl Model {
         }
     }
 
-    /// A process that lost a linked sibling and does not trap exits ends with the same reason.
-    /// Returns these processes, before their supervisor has handled their ends. The supervisor runs
+    /// Ends the children that lost a linked sibling and do not trap exits, with the reason of the
+    /// sibling. Returns them, before their supervisor has handled their ends. The supervisor runs
     /// concurrently with further ends in the cascade, and their relative order is not defined.
     pub(crate) fn bereave(&mut self, tree: &mut Tree) -> Vec<u32> {
         let mut fallen = Vec::new();
@@ -35,7 +35,7 @@ impl Model {
             let is_first = first > 0;
             first = first.saturating_sub(1);
             let Some(at) = tree.at(id) else { continue };
-            // One that ended by itself while its supervisor was busy did so before its sibling.
+            // A child that ended by itself while its supervisor was busy ended before its sibling.
             self.strike(&mut tree.children[at]);
             let child = &mut tree.children[at];
             if matches!(child.state, State::Running(None)) && !child.spec.traps() {
@@ -47,7 +47,7 @@ impl Model {
         fallen
     }
 
-    /// The children of a killed supervisor end concurrently, each within its own shutdown time.
+    /// Ends the children of a killed supervisor concurrently, each within its own shutdown time.
     /// Returns the time at which the last of them has ended. A child that waits for the end of a
     /// sibling may crash by itself meanwhile.
     pub(crate) fn fall(&mut self, tree: &mut Tree) -> u64 {
@@ -56,7 +56,7 @@ impl Model {
         for child in tree.children.drain(..) {
             last = last.max(self.falls(child));
             self.now = now;
-            // A process that lost a sibling by this ends anyway.
+            // A process that lost a linked sibling in this way ends anyway.
             self.bereft.clear();
         }
         self.falling = self.falling.max(last);

@@ -1,26 +1,27 @@
 //! Model B: supervision trees against a model of them, command by command.
 //!
 //! A seed generates a tree: strategies, restart types, shutdown values, intensities, significant
-//! children, and a script for the starts and stops of each child. It then generates commands: ends of
-//! every kind, all administration calls, and time that passes. After each command the test compares
-//! three things with [`model`], which implements OTP's rules: the trace of starts and ends with their
-//! times, the result of the call, and the state of every child.
+//! children, and a script for the starts and stops of each child. It then generates commands: ends
+//! of every kind, all administration calls, and time that passes. After each command the test
+//! compares three things with [`model`], which implements OTP's rules: the trace of starts and ends
+//! with their times, the result of the call, and the state of every child.
 //!
-//! Supervisors are killed, workers crash after a delay or together with a linked sibling, and restarts
-//! wait. A run stops where two unrequested events fall on one instant, because their order is not
-//! defined. In a burst several siblings end at one instant, and some order of their ends must explain
-//! everything that is observed from then on. In a queue, requests of several clients and ends of
-//! children arrive while their supervisor is busy with slow starts and stops. The supervisor serves them
-//! in the order of its mailbox, also between the attempts of a failing restart, and the test compares
-//! the replies and their times.
+//! Supervisors are killed, workers crash after a delay or together with a linked sibling, and
+//! restarts wait. A run stops where two unrequested events fall on one instant, because their order
+//! is not defined. In a burst several siblings end at one instant, and some order of their ends
+//! must explain everything that is observed from then on. In a queue, requests of several clients
+//! and ends of children arrive while their supervisor is busy with slow starts and stops. The
+//! supervisor serves them in the order of its mailbox, also between the attempts of a failing
+//! restart, and the test compares the replies and their times.
 //!
-//! The invariants that hold independently of the model are cited by their numbers: I-12 one incarnation
-//! at a time, I-13 and I-14 restarts and their budget, I-16 which children are restarted, I-17 counts
-//! and lists, I-18 the duration of a request and of a stop, I-22 and I-25 nothing is left.
+//! The invariants that hold independently of the model are cited by their numbers: I-12 one
+//! incarnation at a time, I-13 and I-14 restarts and their budget, I-16 which children are
+//! restarted, I-17 counts and lists, I-18 the duration of a request and of a stop, I-22 and I-25
+//! nothing is left.
 //!
-//! A failure prints its seed, its tree and its commands, both shortened, and the command that repeats
-//! it. `REGROW_PROOF=full` runs ten times as many seeds, `REGROW_FRESH=1` new seeds at each run, and
-//! `REGROW_SEED=n` one seed.
+//! A failure prints its seed, its tree and its commands, both shortened, and the command that
+//! repeats it. `REGROW_PROOF=full` runs ten times as many seeds, `REGROW_FRESH=1` new seeds at each
+//! run, and `REGROW_SEED=n` one seed.
 
 mod plan;
 mod model;
@@ -42,27 +43,28 @@ use crate::injected_panics::hush_injected_panics;
 use generator::Mode;
 use plan::Program;
 
-/// How many seeds are run: few in a debug build.
+/// The number of seeds; a debug build runs few.
 const SEEDS: u64 = if cfg!(debug_assertions) { 150 } else { 10_000 };
 
-/// Seeds that have failed once.
+/// Seeds that once failed.
 const REGRESSIONS: [u64; 7] = [16, 125, 534, 18_114, 44_416, 45_928, 83_440];
 
 const COMMANDS: usize = 100;
 
-/// One command at a time.
+/// The model predicts the result of each single command.
 #[test]
 fn one_command_at_a_time_matches_the_model() {
     prove("one_command_at_a_time", |seed| generator::program(seed, COMMANDS, Mode::One));
 }
 
-/// Several siblings die at one instant.
+/// Several siblings end at one instant, and some order of their ends explains what follows.
 #[test]
 fn simultaneous_exits_match_some_order_of_the_model() {
     prove("simultaneous_exits", |seed| generator::program(seed, COMMANDS, Mode::Burst));
 }
 
-/// Requests and ends come while their supervisor is busy.
+/// Requests and ends arrive while their supervisor is busy, and are handled in the order of
+/// arrival.
 #[test]
 fn waiting_requests_are_served_in_arrival_order() {
     prove("waiting_requests", |seed| generator::program(seed, COMMANDS, Mode::Queue));

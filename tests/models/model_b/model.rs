@@ -1,8 +1,8 @@
 //! OTP's supervisor as a sequential program with its own clock.
 //!
-//! Only starts and stops take time. Every event of a child is a line of the trace with its time. Events
-//! that occur later without a command are in [`time`](super::time). Links and the children of killed
-//! supervisors are in [`links_and_orphans`](super::links_and_orphans).
+//! Only starts and stops take time. Every event of a child is a line of the trace with its time.
+//! Events that occur later without a command are in [`time`](super::time). Links and the children
+//! of killed supervisors are in [`links_and_orphans`](super::links_and_orphans).
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
@@ -11,15 +11,15 @@ use super::plan::{Auto, End, Kind, Look, Restart, Script, Shutdown, Spec, Start,
 use super::queue::Coming;
 use super::time::{Due, Timer};
 
-/// One supervisor as it runs.
+/// A running supervisor.
 #[derive(Debug, Clone)]
 pub(crate) struct Tree {
     pub(crate) number: u32,
     pub(crate) spec: Sup,
     pub(crate) children: Vec<Child>,
-    /// When it restarted something.
+    /// The times of its restarts within the period.
     pub(crate) window: Vec<u64>,
-    /// When the last of those is gone that it leaves.
+    /// The time at which the last of the orphans of its forgotten children has ended.
     pub(crate) leaves: u64,
 }
 
@@ -27,17 +27,17 @@ pub(crate) struct Tree {
 pub(crate) struct Child {
     pub(crate) spec: Spec,
     pub(crate) state: State,
-    /// When its incarnation was begun.
+    /// The time at which the start of its incarnation began.
     pub(crate) began: u64,
-    /// How many delayed restarts there were since it last ran well.
+    /// The number of delayed restarts since its last healthy run.
     pub(crate) tries: u32,
-    /// Since when it had no healthy run, while that is counted.
+    /// The time since which it had no healthy run, while that time counts.
     pub(crate) unhealthy: Option<u64>,
-    /// What had been counted when it was stopped with its group.
+    /// The time without a healthy run that had counted when its group was stopped.
     counted: u64,
-    /// When the last of those is gone that a killed incarnation left.
+    /// The time at which the last orphan of its killed incarnations has ended.
     pub(crate) alone: u64,
-    /// When its incarnation had started.
+    /// The time at which the start of its incarnation succeeded.
     since: u64,
     /// The number of its last unrequested end.
     pub(crate) death: u64,
@@ -46,9 +46,9 @@ pub(crate) struct Child {
 #[derive(Debug, Clone)]
 pub(crate) enum State {
     Running(Option<Box<Tree>>),
-    /// It has ended, and its supervisor has not handled that yet.
+    /// The child has ended, and its supervisor has not handled the end yet.
     Dead(End),
-    /// Its start failed; it is tried again with this ticket.
+    /// The child waits for the restart with this ticket.
     Waiting(u64),
     Stopped,
 }
@@ -58,7 +58,7 @@ pub(crate) enum State {
 pub(crate) enum Over {
     Shutdown,
     GaveUp,
-    /// What it left is gone at this time.
+    /// The supervisor was killed; its orphans have ended at this time.
     Killed(u64),
 }
 
@@ -67,35 +67,35 @@ pub(crate) enum Over {
 pub(crate) struct Model {
     pub(crate) now: u64,
     pub(crate) trace: Vec<(u64, String)>,
-    /// The children that ended, and their reasons.
+    /// The children that ended: time, number and reason.
     pub(crate) ended: Vec<(u64, u32, End)>,
-    /// When a request was answered, if something went on after that.
+    /// The time of the answer to a request, if its effects lasted longer.
     pub(crate) answered: Option<u64>,
-    /// Which restarts were decided: whose, of whom, and how many were left then.
+    /// The decided restarts: supervisor, child, and number of restarts left.
     pub(crate) restarts: Vec<(u32, u32, u32)>,
-    /// How often each worker was started.
+    /// The number of starts of each worker.
     pub(crate) starts: HashMap<u32, usize>,
     pub(crate) root: Option<Tree>,
     pub(crate) tickets: u64,
     pub(crate) timers: Vec<Timer>,
-    /// Until when the last command, or what came of itself, went on.
+    /// The time at which the effects of the last command or event were over.
     pub(crate) busy: u64,
-    /// An unrequested event during another: their order is not defined.
+    /// Whether an unrequested event fell into the handling of another; their order is not defined.
     pub(crate) undecided: bool,
-    /// Until when what killed supervisors left is ending.
+    /// The time at which the last orphan of killed supervisors has ended.
     pub(crate) falling: u64,
-    /// Something fell since this was last looked at.
+    /// Whether several processes ended concurrently since the last comparison.
     pub(crate) falls: bool,
     /// The time at which the last child of a supervisor with a failed start has ended.
     pub(crate) left: u64,
-    /// Workers that run.
+    /// The running workers.
     pub(crate) alive: BTreeSet<u32>,
     pub(crate) links: BTreeSet<(u32, u32)>,
     /// The processes that lost a linked sibling, and the reason of that sibling.
     pub(crate) bereft: VecDeque<(u32, End)>,
-    /// What is yet to come to one supervisor.
+    /// The items that have not yet arrived at one supervisor.
     pub(crate) coming: Coming,
-    /// When the first timer that was set by a command is due.
+    /// The due time of the first timer that was set by a command.
     pub(crate) soonest: Option<u64>,
 }
 
@@ -113,14 +113,14 @@ impl Model {
         self.unlink(id, end);
     }
 
-    /// A worker ends by itself. Its supervisor receives the number of this end.
+    /// Ends a worker by itself. Its supervisor receives the number of this end.
     pub(crate) fn dies(&mut self, child: &mut Child, end: End) {
         self.tickets += 1;
         child.dead(end, self.tickets);
         self.ends(child.spec.id, end);
     }
 
-    /// Starts a supervisor and all its children, or none.
+    /// Starts a supervisor with all its children. If one child fails, none is left running.
     pub(crate) fn start_tree(&mut self, number: u32, spec: &Sup) -> Result<Tree, ()> {
         let mut tree = Tree::new(number, spec);
         for child in &spec.children {
@@ -181,7 +181,7 @@ impl Model {
         }
     }
 
-    /// Stops a child, and takes the time that it needs.
+    /// Stops a child. The clock advances by the time that the stop takes.
     pub(crate) fn stop(&mut self, child: &mut Child) {
         self.strike(child);
         match std::mem::replace(&mut child.state, State::Stopped) {
@@ -202,7 +202,7 @@ impl Model {
         child.is_stopped(self.now);
     }
 
-    /// Asks a worker to end with this, and waits as long as it may take.
+    /// Asks a worker to end with this reason. The clock advances by the time that the stop takes.
     pub(crate) fn stop_worker(&mut self, spec: &Spec, asked: End) {
         let Kind::Worker(Script { stop, .. }) = spec.kind else { unreachable!() };
         if spec.shutdown == Shutdown::Brutal {
@@ -233,8 +233,8 @@ impl Model {
         }
     }
 
-    /// Applies this to the supervisor of this number. If the supervisor ends by that, delivers its
-    /// end to the supervisors above.
+    /// Applies `act` to the supervisor of this number. If the supervisor ends as a result, delivers
+    /// its end to the supervisors above.
     pub(crate) fn with<R>(
         &mut self,
         number: u32,
@@ -299,7 +299,7 @@ impl Tree {
         self.forget(&child);
     }
 
-    /// A child is known no more. What its killed incarnations left is the supervisor's.
+    /// Forgets a child. The orphans of its killed incarnations then count for the supervisor.
     pub(crate) fn forget(&mut self, child: &Child) {
         self.leaves = self.leaves.max(child.alone);
     }
@@ -321,7 +321,7 @@ impl Tree {
 }
 
 impl Model {
-    /// Every supervisor of the tree, and what it knows of its children.
+    /// Lists every supervisor of the tree with the states of its children.
     pub(crate) fn states(&self, tree: &Tree, all: &mut States) {
         all.push((tree.number, self.looks(tree)));
         for child in &tree.children {
@@ -331,8 +331,8 @@ impl Model {
         }
     }
 
-    /// The children as their supervisor knows them: a child with an end that is not handled yet
-    /// counts as running.
+    /// Returns the children as their supervisor knows them: a child counts as running until its end
+    /// is handled.
     pub(crate) fn looks(&self, tree: &Tree) -> Vec<(u32, Look)> {
         let look = |child: &Child| match child.state {
             State::Running(_) | State::Dead(_) => Look::Runs,
@@ -349,7 +349,7 @@ impl Child {
         Child { spec: spec.clone(), state, began, tries, unhealthy, counted, alone, since, death }
     }
 
-    /// Its start is over, and good.
+    /// Records a successful start.
     pub(crate) fn starts(&mut self, state: State, now: u64) {
         (self.state, self.since) = (state, now);
     }
@@ -358,7 +358,8 @@ impl Child {
         (self.state, self.death) = (State::Dead(end), death);
     }
 
-    /// Whether its incarnation had started at this time; `None` if it was about to.
+    /// Returns whether the incarnation had started at this time; `None` if its start was in
+    /// progress.
     pub(crate) fn had_started(&self, at: u64) -> Option<bool> {
         match (self.began < at, self.since < at) {
             (_, true) => Some(true),
@@ -371,7 +372,8 @@ impl Child {
         self.spec.backoff.is_some_and(|backoff| now.saturating_sub(self.began) >= backoff.healthy)
     }
 
-    /// Its incarnation ended by itself: if that was a healthy one, its backoff starts afresh.
+    /// Records an unrequested end of the incarnation. After a healthy run the backoff starts
+    /// afresh.
     pub(crate) fn is_over(&mut self, now: u64) {
         if self.was_healthy(now) {
             (self.tries, self.unhealthy, self.counted) = (0, Some(now), 0);
@@ -380,14 +382,14 @@ impl Child {
         }
     }
 
-    /// Its incarnation was not healthy: perhaps its start failed.
+    /// Records a run that was not healthy, or a failed start.
     pub(crate) fn fails(&mut self) {
         if self.unhealthy.is_none() {
             self.unhealthy = Some(self.began.saturating_sub(std::mem::take(&mut self.counted)));
         }
     }
 
-    /// Its supervisor stopped it, with its group.
+    /// Records a stop by the supervisor.
     fn is_stopped(&mut self, now: u64) {
         if self.was_healthy(now) {
             self.forgets_failures();
@@ -396,14 +398,14 @@ impl Child {
         }
     }
 
-    /// It waits for another of its group from now on.
+    /// Pauses the time without a healthy run while the child waits with its group.
     pub(crate) fn is_held(&mut self, now: u64) {
         if let Some(since) = self.unhealthy.take() {
             self.counted = now.saturating_sub(since);
         }
     }
 
-    /// It ended for good, or is started or stopped by hand.
+    /// Resets the backoff: the child ended for good, or was started or stopped on request.
     pub(crate) fn forgets_failures(&mut self) {
         (self.tries, self.unhealthy, self.counted) = (0, None, 0);
     }

@@ -1,7 +1,8 @@
-//! The events of a run in the format of the model, and the invariants that hold independently of it.
+//! The events of a run in the format of the model, and the invariants that hold independently of
+//! it.
 //!
-//! Invariants are cited by their numbers: I-12 one incarnation of a child at a time, I-14 a
-//! restart follows an end, I-16 which children are restarted.
+//! Invariants are cited by their numbers: I-12 one incarnation of a child at a time, I-14 a restart
+//! follows an end, I-16 which children are restarted.
 
 use std::collections::HashMap;
 
@@ -13,19 +14,21 @@ use super::plan::{End, Kind, Restart, Spec, Sup};
 
 /// The state that the events have shown so far.
 pub(crate) struct Seen {
-    /// And how many of them were missed until then.
+    /// The events, each with the number of events that were missed before it.
     events: UnboundedReceiver<(LifecycleEvent, u64)>,
     /// The running incarnation of each node.
     alive: HashMap<u32, Pid>,
     numbers: HashMap<Pid, u32>,
-    /// A node that was added may be of another type than one of its id before.
+    /// The restart types of each id: a child that was added may have the id of an earlier one with
+    /// another type.
     types: HashMap<u32, Vec<Restart>>,
     pub(crate) ended: Vec<(u32, End)>,
     pub(crate) restarts: Vec<(u32, u32, u32)>,
 }
 
 impl Seen {
-    /// The events are taken as they come: one command may cause more than are kept.
+    /// Collects the events while they occur, because one command may cause more events than the
+    /// runtime keeps.
     pub(crate) fn new(mut all: Events, tree: &Sup) -> Self {
         let (tell, events) = unbounded_channel();
         tokio::spawn(async move {
@@ -50,7 +53,7 @@ impl Seen {
         }
     }
 
-    /// Reads what has happened since.
+    /// Reads the events since the last call, and checks them.
     pub(crate) fn read(&mut self) -> Result<(), String> {
         while let Ok((event, missed)) = self.events.try_recv() {
             if missed > 0 {

@@ -1,6 +1,6 @@
 //! The parts of a run: a tree, the scripts of its children, and commands.
 
-/// A supervisor, as it is described.
+/// The description of a supervisor.
 #[derive(Debug, Clone)]
 pub(crate) struct Sup {
     pub(crate) strategy: Strategy,
@@ -31,7 +31,7 @@ pub(crate) enum Restart {
     Temporary,
 }
 
-/// Milliseconds, where it is a time.
+/// The shutdown value of a child; a time is in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shutdown {
     Brutal,
@@ -39,7 +39,7 @@ pub(crate) enum Shutdown {
     Infinity,
 }
 
-/// A child, as it is described. Its id is its name, and unique in the whole tree.
+/// The description of a child. Its id is also its name, and unique in the whole tree.
 #[derive(Debug, Clone)]
 pub(crate) struct Spec {
     pub(crate) id: u32,
@@ -50,14 +50,15 @@ pub(crate) struct Spec {
     pub(crate) kind: Kind,
 }
 
-/// The second restart waits twice as long as the first, the third twice as long again.
+/// A backoff: each restart waits twice as long as the one before, up to `max`. Times are in
+/// milliseconds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Backoff {
     pub(crate) first: u64,
     pub(crate) max: u64,
-    /// How long it must run to be healthy.
+    /// How long the child must run to count as healthy.
     pub(crate) healthy: u64,
-    /// How long it may go without a healthy run; `None` is the default.
+    /// How long the child may have no healthy run; `None` is the default.
     pub(crate) patience: Option<u64>,
 }
 
@@ -67,38 +68,38 @@ pub(crate) enum Kind {
     Supervisor(Sup),
 }
 
-/// How a worker behaves.
+/// The behaviour of a worker.
 #[derive(Debug, Clone)]
 pub(crate) struct Script {
-    /// How its starts go, one after the other; good ones after those.
+    /// The outcomes of its first starts, in order. All later starts succeed.
     pub(crate) starts: Vec<Start>,
     pub(crate) stop: Stop,
-    /// A sibling that it links itself to, if that one runs.
+    /// A sibling that the worker links itself to, if the sibling runs.
     pub(crate) link: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Start {
     Good,
-    /// It is good, after so many milliseconds.
+    /// The start succeeds after this number of milliseconds.
     Takes(u64),
-    /// It is good, and crashes so many milliseconds later.
+    /// The start succeeds, and the worker crashes this number of milliseconds later.
     Lives(u64),
     Fails,
     Ignores,
 }
 
-/// What it does when it is asked to stop.
+/// How a worker reacts when it is asked to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stop {
     AtOnce,
-    /// It takes so many milliseconds.
+    /// The stop takes this number of milliseconds.
     Takes(u64),
-    /// It never does.
+    /// The worker never stops.
     Deaf,
-    /// It panics instead.
+    /// The worker panics.
     Panics,
-    /// It does not trap exits, and so is never asked.
+    /// The worker does not trap exits, so it ends without being asked.
     Unasked,
 }
 
@@ -111,28 +112,28 @@ pub(crate) enum End {
     Kill,
 }
 
-/// One thing that is done to the tree.
+/// One operation on the tree.
 #[derive(Debug, Clone)]
 pub(crate) enum Command {
-    /// These children of one supervisor end, at one instant.
+    /// Several children of one supervisor end at one instant.
     End(Vec<(u32, End)>),
     /// A supervisor is stopped by a process other than its own supervisor.
     StopSupervisor(u32),
-    /// A supervisor is killed; or two at one instant, of which the second is above the first.
+    /// One supervisor is killed, or two at one instant. The second is then above the first.
     Kill(Vec<u32>),
-    /// A stranger sends a supervisor an exit signal, which is no business of its.
+    /// An unrelated process sends a supervisor an exit signal, which the supervisor ignores.
     Stranger(u32, End),
-    /// One request to a supervisor; the next command waits for its answer.
+    /// One request to a supervisor. The next command waits for the answer.
     Ask(u32, Request),
-    /// Requests to one supervisor, and ends of its children, that do not wait for each other:
-    /// most of them come while it is busy.
+    /// Requests to one supervisor, and ends of its children, at given times. They do not wait for
+    /// each other, so most of them arrive while the supervisor is busy.
     Queue(u32, Vec<Queued>),
     Advance(u64),
     /// The root's parent ends.
     ParentEnds,
 }
 
-/// What a supervisor is asked about its children.
+/// A request to a supervisor about its children.
 #[derive(Debug, Clone)]
 pub(crate) enum Request {
     Terminate(u32),
@@ -142,7 +143,7 @@ pub(crate) enum Request {
     Which,
 }
 
-/// One item of a queue, and how many milliseconds after its begin it comes.
+/// One item of a queue; `at` is its time in milliseconds since the queue began.
 #[derive(Debug, Clone)]
 pub(crate) struct Queued {
     pub(crate) at: u64,
@@ -152,20 +153,22 @@ pub(crate) struct Queued {
 #[derive(Debug, Clone)]
 pub(crate) enum What {
     Ask(Request),
-    /// A child ends, if it runs then. No kill: a child that stops already goes on with that.
+    /// A child ends, if it runs at that time. The end is never a kill, because a child that is
+    /// already stopping must go on with its stop.
     End(u32, End),
 }
 
-/// What a supervisor says of one of its children.
+/// The state of a child that its supervisor reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Look {
     Runs,
-    /// It waits for a retry, so many milliseconds if that is delayed.
+    /// The child waits for a retry. If the retry is delayed, the value is the number of
+    /// milliseconds left.
     Restarting(Option<u64>),
     Stopped,
 }
 
-/// The root's number.
+/// The number of the root.
 pub(crate) const ROOT: u32 = 0;
 
 #[derive(Debug, Clone)]

@@ -1,9 +1,9 @@
 //! A supervisor's mailbox, and the messages that arrive while the supervisor is busy.
 //!
-//! A mailbox has one order: that in which requests, exits and the supervisor's own retries
-//! arrive. The model runs a supervisor in one step, so it checks for messages that have arrived
-//! meanwhile before it posts or takes anything. No two messages arrive at one instant, except requests
-//! that were sent together, which have an order.
+//! A mailbox has one order: that in which requests, exits and the supervisor's own retries arrive.
+//! The model runs a supervisor in one step, so it checks for messages that have arrived meanwhile
+//! before it posts or takes anything. No two messages arrive at one instant, except requests that
+//! were sent together, which have an order.
 
 use std::collections::VecDeque;
 
@@ -11,14 +11,16 @@ use super::admin::Answer;
 use super::model::{Child, Model, State, Tree};
 use super::plan::{End, Queued, Request, What};
 
-/// What lies in a supervisor's mailbox.
+/// A message in the mailbox of a supervisor.
 pub(crate) enum Event {
-    /// A child ended; one that was stopped or started again since did not die this death.
+    /// The end of a child. The supervisor ignores it if the child was stopped or started again
+    /// since.
     Exit {
         id: u32,
         death: u64,
     },
-    /// A start failed, and is tried again, unless a request has handled the child.
+    /// The retry of a failed start. The supervisor ignores it if a request has handled the child
+    /// since.
     Retry {
         id: u32,
         ticket: u64,
@@ -30,20 +32,20 @@ pub(crate) enum Event {
     },
 }
 
-/// What a retry counts.
+/// How a retry counts in the restart window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Retry {
-    /// One restart, like the end of a child.
+    /// As one restart, like the end of a child.
     Counted,
-    /// Nothing: its child has a backoff.
+    /// Not at all: the child has a backoff.
     Delayed,
-    /// Nothing: it is already counted and in the trace, and waited for the children left behind.
+    /// Not again: the restart is already counted and in the trace, and waited for orphans to end.
     Decided,
 }
 
 pub(crate) type Mailbox = VecDeque<Event>;
 
-/// What is yet to come to one supervisor.
+/// The items that have not yet arrived at one supervisor.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Coming {
     sup: u32,
@@ -60,12 +62,12 @@ struct Item {
 #[derive(Debug, Clone)]
 enum Kind {
     Ask(usize, Request),
-    /// With the number of the death, once the child has died it.
+    /// The number of the end is set once the child has ended.
     End(u32, End, Option<u64>),
 }
 
 impl Coming {
-    /// Whether this child may end by itself.
+    /// Returns whether an end of this child is still to come.
     pub(crate) fn ends(&self, child: u32) -> bool {
         self.items.iter().any(|item| matches!(item.what, Kind::End(id, ..) if id == child))
     }
@@ -76,7 +78,7 @@ impl Coming {
 }
 
 impl Model {
-    /// All of this comes to a supervisor, each at its time.
+    /// Delivers all items to a supervisor, each at its time.
     pub(crate) fn queue(&mut self, sup: u32, items: &[Queued]) -> Answer {
         let began = self.now;
         let mut coming = Coming { sup, ..Coming::default() };
@@ -98,7 +100,8 @@ impl Model {
         Answer::All(std::mem::take(&mut self.coming).answers)
     }
 
-    /// What the supervisor takes next; it waits for what is yet to come.
+    /// Returns the next event for the supervisor. If the mailbox is empty, advances the clock to
+    /// the next item.
     pub(crate) fn next(&mut self, tree: &mut Tree, mailbox: &mut Mailbox) -> Option<Event> {
         loop {
             self.deliver(tree, mailbox);
@@ -110,7 +113,7 @@ impl Model {
         }
     }
 
-    /// After what has come by now.
+    /// Adds an event to the mailbox, after the items that have arrived by now.
     pub(crate) fn post(&mut self, tree: &mut Tree, mailbox: &mut Mailbox, event: Event) {
         self.deliver(tree, mailbox);
         mailbox.push_back(event);
@@ -136,8 +139,8 @@ impl Model {
         self.post_fallen(tree, mailbox);
     }
 
-    /// The supervisor has ended: what it did not take is answered by its end, and what comes
-    /// later at once.
+    /// Answers the requests that an ended supervisor has not received: waiting ones at its end,
+    /// later ones at once.
     pub(crate) fn leave_unanswered(&mut self, tree: &mut Tree, mut mailbox: Mailbox) {
         if self.coming.sup != tree.number {
             return;
@@ -151,7 +154,7 @@ impl Model {
         self.coming.items.clear();
     }
 
-    /// Puts into the mailbox what has come by now.
+    /// Moves the items that have arrived by now into the mailbox.
     pub(crate) fn deliver(&mut self, tree: &mut Tree, mailbox: &mut Mailbox) {
         if self.coming.sup != tree.number {
             return;
@@ -170,16 +173,16 @@ impl Model {
         }
     }
 
-    /// All that were to die by now have, before anything is done to one of them: a sibling may
-    /// have fallen with it.
+    /// Applies all ends that are due by now, before the supervisor acts on a child, because a
+    /// linked sibling may have ended as well.
     pub(crate) fn strike_all(&mut self, tree: &mut Tree) {
         if self.coming.sup == tree.number {
             tree.children.iter_mut().for_each(|child| self.strike(child));
         }
     }
 
-    /// The child has died by now, if it was to and ran at that time: one that started or
-    /// stopped then went on with it.
+    /// Applies the ends of this child that are due by now, if the child was running at that time. A
+    /// child that was starting or stopping at that time continues with that.
     pub(crate) fn strike(&mut self, child: &mut Child) {
         for nth in 0..self.coming.items.len() {
             let Item { at, what } = &mut self.coming.items[nth];
@@ -194,7 +197,7 @@ impl Model {
                     self.tickets += 1;
                     *death = Some(self.tickets);
                     child.dead(end, self.tickets);
-                    // Its siblings may end with it, while the supervisor is busy.
+                    // Linked siblings may end as well while the supervisor is busy.
                     self.undecided |= self.links.iter().any(|&(a, b)| a == id || b == id);
                     self.ends_at(at, id, end);
                 }

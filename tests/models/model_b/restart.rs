@@ -5,26 +5,25 @@ use super::plan::{Auto, End, Restart, Strategy};
 use super::queue::{Event, Mailbox, Retry};
 use super::time::Due;
 
-/// What follows an end, or a start that failed.
+/// What follows the end of a child or a failed start.
 enum Next {
     AtOnce,
     After(u64),
-    /// It had no healthy run for too long.
+    /// The child had no healthy run for too long.
     GiveUp,
 }
 
-/// How long a child with a backoff may go without a healthy run.
+/// How long a child with a backoff may have no healthy run, in milliseconds.
 const PATIENCE: u64 = 15 * 60 * 1_000;
 
 impl Model {
-    /// Delivers these ends to the supervisor, in this order. Returns the reason if the supervisor
-    /// ends.
+    /// Delivers these ends to the supervisor, in this order. If the supervisor ends, returns how.
     pub(crate) fn ended(&mut self, tree: &mut Tree, ids: &[u32]) -> Option<Over> {
         let exits = ids.iter().filter_map(|&id| tree.exit_of(id)).collect();
         self.handle_ends(tree, exits)
     }
 
-    /// A restart that waited is due.
+    /// Handles a delayed restart that is due.
     pub(crate) fn retried(
         &mut self,
         tree: &mut Tree,
@@ -35,7 +34,7 @@ impl Model {
         self.handle_ends(tree, [Event::Retry { id, ticket, retry }].into())
     }
 
-    /// Takes one after the other from the mailbox, until no more comes.
+    /// Handles the events of the mailbox in order, until no more arrive.
     pub(crate) fn handle_ends(&mut self, tree: &mut Tree, mut mailbox: Mailbox) -> Option<Over> {
         while let Some(event) = self.next(tree, &mut mailbox) {
             let over = match event {
@@ -108,8 +107,8 @@ impl Model {
         due.then_some(Over::Shutdown)
     }
 
-    /// One attempt to restart the child and its group; a start that fails is tried again by a
-    /// message to itself.
+    /// Makes one attempt to restart the child and its group. If a start fails, the supervisor posts
+    /// a retry to its own mailbox or, with a backoff, sets a timer.
     fn restart(
         &mut self,
         tree: &mut Tree,
@@ -149,8 +148,8 @@ impl Model {
         None
     }
 
-    /// If killed supervisors of the group left children that are still ending, the group waits for
-    /// them, and the supervisor does not wait.
+    /// Delays the restart while orphans of killed supervisors in the group are still ending. Only
+    /// the group waits for them; the supervisor does not.
     fn wait_alone(
         &mut self,
         tree: &mut Tree,
@@ -165,8 +164,8 @@ impl Model {
         let alone = group.iter().map(|child| child.alone).max().unwrap_or(0);
         if alone <= self.now {
             self.deliver(tree, mailbox);
-            // What ends at this very instant may be waited for or not: it is the same, if nothing
-            // else is done before the retry.
+            // The real supervisor may or may not wait for an orphan that ends at this very instant.
+            // The outcome is the same if the supervisor does nothing else before the retry.
             self.undecided |= alone == self.now && !mailbox.is_empty();
             return false;
         }
@@ -176,7 +175,8 @@ impl Model {
         true
     }
 
-    /// What can only be given up is so at once.
+    /// Decides what follows a failure. A supervisor without a restart budget gives up at once,
+    /// without the delay of the backoff.
     fn next_try(&mut self, tree: &mut Tree, at: usize) -> Next {
         let child = &mut tree.children[at];
         let Some(backoff) = child.spec.backoff.filter(|_| tree.spec.restarts > 0) else {
@@ -192,7 +192,7 @@ impl Model {
         Next::After(grown.min(backoff.max))
     }
 
-    /// The child waits for its restart, and its group with it.
+    /// Delays the restart of the child. The children of its group are stopped and wait with it.
     fn wait(&mut self, tree: &mut Tree, at: usize, delay: u64, mailbox: &mut Mailbox) {
         let (id, ticket) = self.waits(tree, at);
         let due = Due::Retry { sup: tree.number, id, ticket, retry: Retry::Delayed };
@@ -207,7 +207,7 @@ impl Model {
         (tree.children[at].spec.id, self.tickets)
     }
 
-    /// All but the failed one, in reverse; the temporary ones are forgotten.
+    /// Stops the group except the failed child, in reverse order. Temporary children are forgotten.
     fn stop_group(&mut self, tree: &mut Tree, first: usize, failed: u32, mailbox: &mut Mailbox) {
         if tree.spec.strategy == Strategy::OneForOne {
             return;
@@ -225,7 +225,7 @@ impl Model {
         }
     }
 
-    /// Where a start failed, if one did.
+    /// Starts the group. Returns the position of the first child whose start failed.
     fn start_group(&mut self, tree: &mut Tree, first: usize, failed: u32) -> Option<usize> {
         let one = tree.spec.strategy == Strategy::OneForOne;
         for at in first..tree.children.len() {
@@ -256,13 +256,14 @@ impl Model {
 }
 
 impl Tree {
-    /// The event of the last end of this child.
+    /// Returns the event of the last end of this child.
     pub(crate) fn exit_of(&self, id: u32) -> Option<Event> {
         let death = self.children[self.at(id)?].death;
         Some(Event::Exit { id, death })
     }
 
-    /// Whether a significant child runs, waits, or is to come back with one that waits.
+    /// Returns whether a significant child runs, waits, or will be restarted with a child that
+    /// waits.
     fn significant_are_left(&self) -> bool {
         let waits = self.children.iter().position(|child| matches!(child.state, State::Waiting(_)));
         let back = match self.spec.strategy {
@@ -276,7 +277,7 @@ impl Tree {
         })
     }
 
-    /// Where the group of this child begins.
+    /// Returns the position of the first child of this child's group.
     pub(crate) fn group(&self, at: usize) -> usize {
         match self.spec.strategy {
             Strategy::OneForAll => 0,

@@ -12,16 +12,16 @@ use super::model::Model;
 use super::observations::Seen;
 use super::plan::{Command, Program, ROOT, Request, What};
 
-/// What came of a run that the model explains.
+/// The result of a run that the model explains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Run {
-    /// How many commands it took: a tree may end before them.
+    /// The number of executed commands: a tree may end before the last one.
     pub(crate) commands: u32,
-    /// Two unrequested events happened at one instant in an undefined order: the run ended there.
+    /// Whether the run ended early because two unrequested events happened at one instant.
     pub(crate) tie: bool,
 }
 
-/// What is different, if something is.
+/// Runs a program. Returns a description of the first difference, if there is one.
 pub(crate) fn run(program: &Program) -> Result<Run, String> {
     let mut tokio = tokio::runtime::Builder::new_current_thread();
     let tokio = tokio.enable_time().start_paused(true).build().unwrap();
@@ -54,7 +54,7 @@ async fn play(program: &Program) -> Result<Run, String> {
     }
 }
 
-/// The process that starts the tree; a message ends it.
+/// Spawns the process that starts the tree. A message ends this process.
 fn parent(rt: &Runtime, tree: SupervisorSpec) -> ProcessHandle {
     rt.spawn_fallible(|mut ctx| async move {
         ctx.runtime().set_trap_exit(ctx.pid(), true);
@@ -64,7 +64,7 @@ fn parent(rt: &Runtime, tree: SupervisorSpec) -> ProcessHandle {
     })
 }
 
-/// What commands are carried out on.
+/// The targets of the commands.
 struct Commands<'a> {
     parent: &'a ProcessHandle,
     rt: &'a Runtime,
@@ -72,8 +72,8 @@ struct Commands<'a> {
 }
 
 impl Commands<'_> {
-    /// Carries out a command, here and in all models that explain what was seen until now; gives
-    /// those that still do. None are left by a tie.
+    /// Executes a command on the real tree and on all models that explain the observations until
+    /// now. Returns the models that still explain them, or none after a tie.
     async fn one(
         &self,
         seen: &mut Seen,
@@ -111,7 +111,7 @@ impl Commands<'_> {
         Client { rt: self.rt.clone(), stage: self.stage.clone(), sup }
     }
 
-    /// Does it, and says what it came to.
+    /// Executes a command, and returns its result.
     async fn obey(&self, command: &Command) -> Answer {
         let rt = self.rt;
         match command {
@@ -130,7 +130,7 @@ impl Commands<'_> {
             }
             Command::Kill(numbers) => {
                 for number in numbers {
-                    // By now a worker may have it.
+                    // A worker may hold the name by now.
                     let is_tree = |pid: &Pid| rt.server_at::<Worker>(*pid).is_err();
                     rt.whereis(&name(*number)).filter(is_tree).map(|pid| rt.kill(pid));
                 }
@@ -149,7 +149,7 @@ impl Commands<'_> {
         Answer::None
     }
 
-    /// Waits until nothing goes on any more, here and in all models.
+    /// Waits until the effects of the command are over, in the real tree and in all models.
     async fn rest(&self, guesses: &mut [Guess]) {
         let mut latest = 0;
         loop {
@@ -164,7 +164,7 @@ impl Commands<'_> {
         }
     }
 
-    /// The models that explain what is seen, or what is seen instead.
+    /// Returns the models that explain the observations, or a description of the difference.
     async fn compare(
         &self,
         seen: &mut Seen,

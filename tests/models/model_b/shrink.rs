@@ -3,7 +3,7 @@
 use super::plan::{Command, Kind, Program, Sup};
 use super::runner::run;
 
-/// Leaves out every command and every node that the failure doesn't need.
+/// Removes every command and every node that the failure doesn't need.
 pub(crate) fn shrink(program: &Program) -> Program {
     let mut best = without_commands(program.clone());
     loop {

@@ -4,7 +4,7 @@ use super::model::{Model, State};
 use super::plan::{End, ROOT};
 use super::queue::Retry;
 
-/// Something that is due at some time.
+/// An event that is due at some time.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Timer {
     pub(crate) at: u64,
@@ -13,9 +13,9 @@ pub(crate) struct Timer {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Due {
-    /// A worker crashes, if this start of it is still the last.
+    /// A worker crashes, if this is still its last start.
     Crash { id: u32, nth: usize },
-    /// A child is started again, if it still waits for this.
+    /// A child is started again, if it still waits for this retry.
     Retry { sup: u32, id: u32, ticket: u64, retry: Retry },
 }
 
@@ -26,14 +26,15 @@ impl Model {
         self.soonest = Some(self.soonest.map_or(at, |first| first.min(at)));
     }
 
-    /// When something is due next.
+    /// Returns the time of the next due event.
     pub(crate) fn next_due(&mut self) -> Option<u64> {
         let all = std::mem::take(&mut self.timers);
         self.timers = all.into_iter().filter(|timer| self.is_due(timer.due)).collect();
         self.timers.iter().map(|timer| timer.at).min()
     }
 
-    /// In how many milliseconds the retry with this ticket is due, if it is delayed.
+    /// Returns the number of milliseconds until the retry with this ticket, if the retry is
+    /// delayed.
     pub(crate) fn waits_for(&self, with: u64) -> Option<u64> {
         let is_due = |due| match due {
             Due::Retry { ticket, retry, .. } => ticket == with && retry == Retry::Delayed,
@@ -43,7 +44,7 @@ impl Model {
         self.timers.iter().find(retry).map(|timer| timer.at.saturating_sub(self.now))
     }
 
-    /// The workers that will crash by themselves, and the times.
+    /// Returns the workers that will crash by themselves, and the times.
     pub(crate) fn crashes(&self) -> Vec<(u32, u64)> {
         let crash = |timer: &Timer| match timer.due {
             Due::Crash { id, .. } if self.is_due(timer.due) => Some((id, timer.at)),
@@ -64,7 +65,7 @@ impl Model {
         }
     }
 
-    /// Has everything happen that is due before this time.
+    /// Applies all events that are due before this time.
     pub(crate) fn run_to(&mut self, now: u64) {
         while let Some(at) = self.next_due().filter(|at| *at < now) {
             let first = |timer: &Timer| timer.at == at;
@@ -77,7 +78,8 @@ impl Model {
         self.now = self.now.max(now);
     }
 
-    /// Does this. If something else is due before it is over, either may be the first.
+    /// Runs an operation. If a timer is due before the operation is over, the order of the two is
+    /// undecided.
     pub(crate) fn during<R>(&mut self, act: impl FnOnce(&mut Self) -> R) -> R {
         self.soonest = self.next_due();
         let outcome = act(self);
@@ -95,12 +97,12 @@ impl Model {
         }
     }
 
-    /// The end of an operation that is already in the trace.
+    /// Returns the time at which the last command and the ends of orphans are over.
     pub(crate) fn rests_at(&self) -> u64 {
         self.now.max(self.falling)
     }
 
-    /// Nothing goes on at this time, and nothing is due at it.
+    /// Returns whether everything is over before this time, and nothing is due at this time.
     pub(crate) fn rests_before(&mut self, now: u64) -> bool {
         self.busy.max(self.falling) < now && self.now == now && self.next_due() != Some(now)
     }
