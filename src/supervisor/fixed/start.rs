@@ -26,7 +26,7 @@ impl SupervisorSpec {
     /// # Errors
     ///
     /// * [`StartError::Child`], with the id of the child, if a child failed. The children that were
-    /// started before it have been stopped in reverse order, and no process is left.
+    ///   started before it have been stopped in reverse order, and no process is left.
     /// * [`StartError::DuplicateId`] or [`StartError::Invalid`] if the description can't work. No
     ///   child was started.
     /// * [`StartError::AlreadyStarted`] if another process holds the supervisor's own name.
@@ -35,7 +35,7 @@ impl SupervisorSpec {
     ///
     /// # Panics
     ///
-    /// If there is no tokio runtime now, and there was none at any earlier use of `runtime`.
+    /// If there is no tokio runtime, neither now nor at an earlier use of `runtime`.
     ///
     /// # Cancel safety
     ///
