@@ -32,7 +32,8 @@ pub struct Incarnation {
 }
 
 /// The last incarnations of a child that have ended, oldest first: eight at most. The running
-/// incarnation is not included. Derefs to a slice. Cheap to clone. OTP has no counterpart.
+/// incarnation is not included. A history derefs to a slice, and is cheap to clone. OTP has no
+/// counterpart.
 ///
 /// # Examples
 ///
@@ -130,6 +131,6 @@ mod tests {
         assert_eq!((history[0].attempt, history[KEPT - 1].attempt), (12, 19));
         let mut shorter = History::default();
         (12..20).for_each(|attempt| drop(shorter.push(incarnation(attempt))));
-        assert_eq!(history, shorter); // incarnations that are not shown don't count
+        assert_eq!(history, shorter); // only shown incarnations are compared
     }
 }

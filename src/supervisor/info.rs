@@ -70,7 +70,8 @@ pub enum ChildState {
         /// child is a supervisor that was killed, when all its orphans have ended.
         retry_in: Option<Duration>,
     },
-    /// The child does not run. It is started again only on request or by a restart of its group.
+    /// The child does not run. The supervisor starts it again only on request or in a restart of
+    /// its group.
     Stopped,
 }
 

@@ -37,8 +37,8 @@ use crate::supervisor::history::{History, Incarnation};
 /// How many `Publish` requests a mailbox may hold (invariant 4).
 const MAX_QUEUED_REQUESTS: usize = 8;
 
-/// The permission to have one `Publish` request in a supervisor's mailbox. It is part of the
-/// request, and is returned when the request is handled or dropped.
+/// The permission to have one `Publish` request in a supervisor's mailbox. The permission is part
+/// of the request, and is returned when the request is handled or dropped.
 pub(crate) type PublishPermit = OwnedSemaphorePermit;
 
 /// The cell that holds the published state.
@@ -53,9 +53,9 @@ pub(crate) struct PublishedCell {
 /// The state of a supervisor and its children at one moment.
 #[derive(Debug, Clone)]
 pub(crate) struct PublishedState {
-    /// The name of the strategy in OTP; empty before it is known.
+    /// The name of the strategy in OTP; empty before the strategy is known.
     pub(crate) strategy: &'static str,
-    /// When the supervisor began to start its children.
+    /// The time at which the supervisor began to start its children.
     pub(crate) since: Instant,
     budget: Option<RestartBudget>,
     /// The time at which `budget` was computed.

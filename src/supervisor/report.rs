@@ -11,7 +11,7 @@
 //! | restarting | WARN, after a clean end INFO | likewise |
 //! | gave up | WARN | always, once |
 //! | child given up | WARN | always, once |
-//! | shutdown error: it ended with another reason than asked, or overran its time | WARN | always |
+//! | shutdown error: another reason than requested, or an overrun | WARN | always |
 //! | killed, but not yielding | WARN | always, every 5 s |
 //! | not started while a process of its predecessor is ending | WARN | always, every 5 s |
 //! | stopped: the start of its child returned another process | WARN | always |

@@ -18,7 +18,8 @@
 //! **Invariants**
 //!
 //! 1. [`stop`] waits for the child's process record, which announces the end last and with the true
-//!    reason. It does not read the supervisor's mailbox: messages that arrive meanwhile stay there.
+//!    reason. `stop` does not read the supervisor's mailbox: messages that arrive meanwhile stay
+//!    there.
 //! 2. The link stays until the child has ended. So the child also ends if the supervisor is killed
 //!    while the supervisor waits.
 

@@ -11,10 +11,10 @@ use crate::process::AnyProcess;
 pub(crate) enum RunState {
     Running(Arc<dyn AnyProcess>),
     /// The child does not run, and waits for the retry with this id. The retry starts the child's
-    /// group or, if it is `Requested`, the child alone.
+    /// group or, if `retry` is `Requested`, the child alone.
     Restarting {
         retry_id: u64,
-        /// When the retry is due, if it waits for a delay.
+        /// The time at which a delayed retry is due; `None` for a retry without a delay.
         due: Option<Instant>,
         retry: RetryKind,
     },
@@ -27,7 +27,7 @@ pub(crate) enum RunState {
 pub(crate) enum RetryKind {
     /// A start failed. The retry counts against the window.
     Counted,
-    /// The retry waits for the delay of a backoff. It is not counted.
+    /// The retry waits for the delay of a backoff, and is not counted.
     Delayed,
     /// The restart is decided and reported already, and waits for orphans.
     AfterOrphans,

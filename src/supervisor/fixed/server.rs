@@ -173,8 +173,8 @@ impl GenServer for FixedServer {
     }
 }
 
-/// Returns the description to run. If the supervisor has an init of its own, that is the
-/// description that the init returns.
+/// Returns the description to run. If the supervisor has its own init, calls the init and returns
+/// the description from it.
 async fn resolve_spec(
     spec: SupervisorSpec,
     ctx: &mut ServerContext<FixedServer>,

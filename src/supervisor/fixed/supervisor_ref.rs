@@ -14,7 +14,7 @@ use crate::server::ServerRef;
 use crate::supervisor::fixed::server::{Call, FixedServer};
 use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo};
 
-/// A handle to a running supervisor. Cheap to clone; dropping it stops nothing.
+/// A handle to a running supervisor. The handle is cheap to clone, and dropping it stops nothing.
 ///
 /// Calls by this handle have no time limit: a supervisor handles no request while it starts a child
 /// or waits for a child to end, and a caller must not take that delay for a failure. So a child
@@ -73,7 +73,7 @@ impl SupervisorRef {
     /// sessions.start_child(ChildSpec::task("session 1", |_| std::future::pending())).await?;
     /// assert_eq!(sessions.count_children().await?.active, 1);
     ///
-    /// // After a restart the same handle reaches a supervisor with the children of its description.
+    /// // After a restart the same handle reaches the successor, which has only described children.
     /// let ended = sessions.ended();
     /// rt.kill(sessions.pid().unwrap());
     /// ended.await;

@@ -165,7 +165,7 @@ impl<P: Partitioned> PartitionSupervisor<P> {
     /// let counters = PartitionSupervisor::<Counter>::new("counters", |index| index as u64);
     /// let tree = Supervisor::one_for_one().child(counters.partitions(3).spec()?).start(&rt).await?;
     /// let counters = PartitionSupervisorRef::<Counter>::named(&rt, "counters", 3);
-    /// assert_eq!(counters.partition(7).call(|reply| reply).await?, 1); // 7 modulo 3
+    /// assert_eq!(counters.partition(7).call(|reply| reply).await?, 1); // the index is 7 modulo 3
     /// tree.stop().await?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
@@ -199,7 +199,7 @@ fn partition_name(name: &str, index: usize) -> String {
     format!("{name}/{index}")
 }
 
-/// A handle to running partitions. Cheap to clone; dropping it stops nothing.
+/// A handle to running partitions. The handle is cheap to clone, and dropping it stops nothing.
 /// [`PartitionSupervisor`] has an example.
 pub struct PartitionSupervisorRef<P: Partitioned> {
     runtime: Runtime,

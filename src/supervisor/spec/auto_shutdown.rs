@@ -1,8 +1,8 @@
 //! The setting by which the end of significant children ends their supervisor.
 
-/// When a supervisor stops because [significant](crate::ChildSpec::significant) children ended for
-/// good. The supervisor then stops the other children in reverse order and ends with
-/// [`Shutdown`](crate::ExitReason::Shutdown). OTP: `auto_shutdown`.
+/// The rule that says when a supervisor stops because [significant](crate::ChildSpec::significant)
+/// children ended for good. The supervisor then stops the other children in reverse order and ends
+/// with [`Shutdown`](crate::ExitReason::Shutdown). OTP: `auto_shutdown`.
 ///
 /// A child ends for good when it ends and is not started again: a temporary child at any end, a
 /// transient child at a clean end. A stop by

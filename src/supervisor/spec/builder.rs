@@ -32,7 +32,7 @@ impl Supervisor {
     /// [`Shutdown::Infinity`](crate::Shutdown::Infinity) any time. OTP: `one_for_one`, which does
     /// not wait for the children.
     ///
-    /// Don't use it for children that depend on each other's state: when one of them ends, the
+    /// Don't use this for children that depend on each other's state: when one of them ends, the
     /// others would continue with state that no longer exists. Put such children in one process, or
     /// give a name to the child that the others need, so that they find its next incarnation.
     ///
@@ -83,7 +83,7 @@ impl Supervisor {
     /// ended.await;
     /// let after = pids().await?; // answered after the restart
     /// assert!(before.iter().all(|&old| !rt.is_alive(old)));
-    /// assert!(after.is_sorted()); // in order
+    /// assert!(after.is_sorted()); // started in order
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```

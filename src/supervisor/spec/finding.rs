@@ -31,8 +31,8 @@ pub enum Finding {
         paths: [String; 2],
     },
     /// A supervisor has a shutdown time that its children may exceed. When that time is over, the
-    /// supervisor is killed, and its children end without the shutdown times of their
-    /// specifications.
+    /// supervisor is killed. The children that still run then receive their exit signals all at
+    /// once instead of in reverse order, and those that don't trap exits end immediately.
     HurriedSupervisor {
         /// The path of the supervisor.
         path: String,

@@ -53,9 +53,9 @@ pub struct Lint {
     /// The longest time that a stop of the tree may take; `None` if there is no limit.
     pub worst_stop: Option<Duration>,
     /// How often one child may be started at most before the root gives up; `None` if there is no
-    /// limit. It is a product of one factor for the child and one for each supervisor between the
-    /// child and the root: how often one incarnation of its own supervisor may start it. That is
-    /// the restart budget of that supervisor plus one; for a child with a
+    /// limit. The number is a product of one factor for the child and one for each supervisor
+    /// between the child and the root: how often one incarnation of its own supervisor may start
+    /// it. That is the restart budget of that supervisor plus one; for a child with a
     /// [`Backoff`](crate::Backoff), as many starts as fit into its
     /// [`give_up_after`](crate::Backoff::give_up_after).
     ///
@@ -170,8 +170,8 @@ impl Walk {
         Level { starts, ..level }
     }
 
-    /// Leaves a supervisor after its children. `needs` is the longest time that their stops may
-    /// take.
+    /// Leaves a supervisor whose children have been visited. `needs` is the longest time that the
+    /// stops of these children may take.
     fn leave(&mut self, child: &Spec, left: &Level<'_>, needs: Option<Duration>) {
         let Level { spec, path, .. } = left;
         if let Shutdown::Timeout(limit) = child.shutdown

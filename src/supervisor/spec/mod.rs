@@ -133,7 +133,7 @@ impl SupervisorSpec {
     /// let start = tokio::time::Instant::now();
     /// let reason = tree.ended().await;
     /// assert!(reason.crash().unwrap().downcast_ref::<RestartLimitReached>().is_some());
-    /// assert_eq!(start.elapsed().as_secs() / 3600, 8); // the eighth end was one too many
+    /// assert_eq!(start.elapsed().as_secs() / 3600, 8); // the eighth restart was refused
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```
