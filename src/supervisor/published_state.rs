@@ -151,7 +151,6 @@ impl PublishedCell {
         change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Returns a copy of the state.
     pub(crate) fn read(&self) -> PublishedState {
         self.change(|state| state.clone())
     }
@@ -231,13 +230,11 @@ impl PublishedCell {
         drop(oldest);
     }
 
-    /// Returns the history of this child.
     pub(crate) fn history(&self, key: u64) -> History {
         let history = |state: &mut PublishedState| Some(state.children.get(&key)?.history.clone());
         self.change(history).unwrap_or_default()
     }
 
-    /// Removes a child.
     pub(crate) fn remove(&self, key: u64) {
         drop(self.change(|state| {
             state.end_step(key);

@@ -21,7 +21,6 @@ use crate::supervisor::fixed::child_state::RunState;
 use crate::supervisor::published_state::{PublishedCell, StartCounts};
 use crate::supervisor::spec::strategy::Position;
 
-/// All children of a supervisor.
 #[derive(Debug)]
 pub(crate) struct Children {
     published: Arc<PublishedCell>,
@@ -149,7 +148,6 @@ impl Children {
         self.published.record_end(position, incarnation);
     }
 
-    /// Forgets a child.
     pub(crate) fn remove(&mut self, position: Position) {
         let Some(child) = self.list.remove(&position) else { return };
         self.by_id.remove(&child.spec.id);

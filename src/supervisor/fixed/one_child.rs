@@ -58,7 +58,6 @@ impl FixedServer {
         at
     }
 
-    /// Records the end of an incarnation.
     pub(crate) fn record_end(&mut self, position: Position, end: EndRecord) {
         self.children.record_end(position, end, self.backoff);
     }

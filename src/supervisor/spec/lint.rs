@@ -54,10 +54,10 @@ pub struct Lint {
     pub worst_stop: Option<Duration>,
     /// How often one child may be started at most before the root gives up; `None` if there is no
     /// limit. The number is a product of one factor for the child and one for each supervisor
-    /// between the child and the root: how often one incarnation of its own supervisor may start
-    /// it. That is the restart budget of that supervisor plus one; for a child with a
-    /// [`Backoff`](crate::Backoff), as many starts as fit into its
-    /// [`give_up_after`](crate::Backoff::give_up_after).
+    /// between the child and the root. Each factor is the number of times that one incarnation of
+    /// the supervisor directly above may start this child or supervisor: the restart budget of the
+    /// supervisor above plus one; with a [`Backoff`](crate::Backoff), as many starts as fit into
+    /// its [`give_up_after`](crate::Backoff::give_up_after).
     ///
     /// The number assumes that every child fails as soon as it is started, and that it stops at
     /// once, or takes its whole [`shutdown`](crate::ChildSpec::shutdown) time where that is set.
