@@ -1,4 +1,4 @@
-//! The context that a supervisor's own init is called with.
+//! The context of a supervisor's own init.
 
 use crate::base::pid::Pid;
 use crate::exit::crash::Crash;
@@ -14,8 +14,8 @@ pub struct SupervisorContext {
     pub(crate) runtime: Runtime,
     pub(crate) pid: Pid,
     pub(crate) cause: StartCause,
-    /// The crash that [`ignore`](Self::ignore) returns. It is compared by identity, so an error
-    /// with the same text is not taken for it.
+    /// The crash that [`ignore`](Self::ignore) returns. The crash is compared by identity, so
+    /// another error with the same text is not mistaken for it.
     ignore: Crash,
 }
 
@@ -25,36 +25,36 @@ impl SupervisorContext {
         SupervisorContext { runtime, pid, cause, ignore }
     }
 
-    /// Whether this reason was made by [`ignore`](Self::ignore) of this very context.
+    /// Returns whether this reason was returned by [`ignore`](Self::ignore) of this context.
     pub(crate) fn is_own_ignore(&self, reason: &ExitReason) -> bool {
         reason.crash().is_some_and(|crash| crash.is_same(&self.ignore))
     }
 
-    /// The supervisor's pid.
-    /// [`Supervisor::with_init`](crate::Supervisor::with_init) has an example.
+    /// Returns the pid of the supervisor. [`Supervisor::with_init`](crate::Supervisor::with_init)
+    /// has an example.
     pub fn pid(&self) -> Pid {
         self.pid
     }
 
-    /// The runtime of the supervisor.
+    /// Returns the runtime of the supervisor.
     /// [`Supervisor::with_init`](crate::Supervisor::with_init) has an example.
     pub fn runtime(&self) -> &Runtime {
         &self.runtime
     }
 
-    /// Why the supervisor was started: for the first time, or again by the supervisor above, and
-    /// after which reason.
+    /// Returns why the supervisor was started: for the first time, or again by the supervisor
+    /// above, with the reason of the end before.
     /// [`Supervisor::with_init`](crate::Supervisor::with_init) has an example.
     pub fn start_cause(&self) -> &StartCause {
         &self.cause
     }
 
-    /// The error that the init returns when there is nothing to supervise: the start gives
-    /// [`StartError::Ignored`], and no process is left. OTP: `ignore`.
+    /// Returns the error for an init that has nothing to supervise. If the init returns this error,
+    /// the start returns [`StartError::Ignored`], and no process is left. OTP: `ignore`.
     ///
     /// The error has this meaning only as the result of this supervisor's own init. If the init
-    /// passes on the [`StartError::Ignored`] of another start by `?`, its start has failed.
-    /// [`Supervisor::with_init`](crate::Supervisor::with_init) has an example.
+    /// passes on the [`StartError::Ignored`] of another start by `?`, the start of this supervisor
+    /// fails. [`Supervisor::with_init`](crate::Supervisor::with_init) has an example.
     #[must_use = "the init returns it in an `Err`"]
     pub fn ignore(&self) -> ExitReason {
         ExitReason::Crashed(self.ignore.clone())

@@ -8,7 +8,7 @@ use crate::restart::backoff::Backoff;
 use crate::restart::restart_state::{RestartState, Run};
 use crate::supervisor::history::Incarnation;
 
-/// How an incarnation ended, or why its start failed; a failed start has no pid.
+/// The end of an incarnation, or its failed start, which has no pid.
 #[derive(Debug)]
 pub(crate) struct EndRecord {
     pub(crate) pid: Option<Pid>,
@@ -17,12 +17,12 @@ pub(crate) struct EndRecord {
     pub(crate) by: EndedBy,
 }
 
-/// What caused the end of an incarnation.
+/// The cause of the end of an incarnation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EndedBy {
     /// The incarnation ended by itself, or its start failed.
     Itself,
-    /// The supervisor stopped it, with its group or on request.
+    /// The supervisor stopped the incarnation, with its group or on request.
     Supervisor,
 }
 
@@ -35,7 +35,8 @@ pub(crate) struct StartRecord {
 }
 
 impl EndRecord {
-    /// Records this end in the restart state of the child. Returns its entry for the history.
+    /// Records this end in the restart state of the child. Returns the entry of this end for the
+    /// history.
     pub(crate) fn record(
         self,
         start: StartRecord,

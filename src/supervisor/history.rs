@@ -25,14 +25,15 @@ pub struct Incarnation {
     pub ended: Instant,
     /// Why the incarnation ended, or its start failed.
     pub reason: ExitReason,
-    /// How many times the child had been started again by then: 0 for the first.
+    /// How many times the child had been started again by then: 0 for the first incarnation.
     pub attempt: u32,
     /// How long the start had waited because of a [`Backoff`](crate::Backoff).
     pub delay: Duration,
 }
 
-/// The last incarnations of a child that have ended, oldest first: eight at most. The incarnation
-/// that runs is not among them. Derefs to a slice. Cheap to clone. OTP has no counterpart.
+/// The last incarnations of a child that have ended, oldest first: eight at most. The running
+/// incarnation is not included. A history derefs to a slice, and is cheap to clone. OTP has no
+/// counterpart.
 ///
 /// # Examples
 ///
@@ -63,15 +64,16 @@ pub struct Incarnation {
 pub struct History(Option<Arc<Vec<Incarnation>>>);
 
 impl History {
-    /// Adds an incarnation. Returns the oldest ones if there is no room for them: their reasons
-    /// hold values of a user, whose `Drop` must not run under a lock. Clones that were handed out
-    /// stay as they were.
+    /// Adds an incarnation. If there is no room, removes the oldest incarnations and returns them:
+    /// their reasons hold values of a user, whose `Drop` must not run under a lock. Earlier clones
+    /// of the history do not change.
     #[must_use = "dropping the incarnations runs a user's code"]
     pub(crate) fn push(&mut self, incarnation: Incarnation) -> Vec<Incarnation> {
         let kept = Arc::make_mut(self.0.get_or_insert_default());
         let oldest = match kept.len() == 2 * KEPT {
-            // Half of them at once: moving all that stay at each push costs more than keeping some
-            // that are not shown.
+            // About half of the incarnations are removed at once. To remove one at each push, all
+            // others would have to be moved each time, which costs more than keeping some that are
+            // not shown.
             true => kept.drain(..=KEPT).collect(),
             false => Vec::new(),
         };
@@ -129,6 +131,6 @@ mod tests {
         assert_eq!((history[0].attempt, history[KEPT - 1].attempt), (12, 19));
         let mut shorter = History::default();
         (12..20).for_each(|attempt| drop(shorter.push(incarnation(attempt))));
-        assert_eq!(history, shorter); // incarnations that are not shown don't count
+        assert_eq!(history, shorter); // only shown incarnations are compared
     }
 }

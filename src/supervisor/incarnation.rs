@@ -1,22 +1,23 @@
-//! The start of one incarnation of a child, and the decision that its restart type makes at its
-//! end.
+//! Starts one incarnation of a child, and decides by the restart type whether a child that ended is
+//! restarted, kept or forgotten.
 //!
-//! **Guarantee.** A start that returns a process returns one that is ready; a start that returns
-//! none has left no process behind.
+//! **Guarantee.** A process that a start returns is ready. A start that returns no process has left
+//! none behind.
 //!
 //! **Steps** of [`start`]
 //!
-//! 1. Call the start function. One that never waits registers the process and runs it
-//!    ([`Start::AtOnce`]); any other is an [attempt](crate::supervisor::start_attempt) with a time
-//!    limit.
-//! 2. If the child has a `ready_within`, wait until it says that it serves. If it ends before, the
-//!    start failed; if the time is over, it is stopped.
-//! 3. Make the outcome of it: a process, none if the child chose not to run, or an error, which is
+//! 1. Call the start function. A function that never waits registers the process and runs it
+//!    ([`Start::AtOnce`]). Any other function is called by an
+//!    [attempt](crate::supervisor::start_attempt), which has a time limit.
+//! 2. If the child has a `ready_within`, wait until the child reports that it serves. The start
+//!    fails if the child ends before that, or if the time is over; in the second case the child is
+//!    stopped.
+//! 3. Return the outcome: the process, `None` if the child chose not to run, or an error, which is
 //!    reported.
 //!
 //! The child is linked to its supervisor before its init runs. So if the supervisor is killed
-//! during the start, the start is dropped at its await, and the processes that it started are
-//! killed.
+//! during the start, the future of the start is dropped at its await, and the processes that the
+//! start began are killed.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -52,16 +53,16 @@ pub(crate) struct NotStarted {
     pub(crate) name_taken: bool,
 }
 
-/// What a supervisor does with a child that ended.
+/// The reaction of a supervisor to the end of a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Decision {
     Restart,
-    /// The child stays known, stopped.
+    /// The child stays known, as stopped.
     Keep,
     Forget,
 }
 
-/// Decides by the restart type; a pure function.
+/// Decides by the restart type and the reason of the end. This is a pure function.
 pub(crate) fn decide(restart: Restart, reason: &ExitReason) -> Decision {
     match restart {
         restart if restart.restarts_after(reason) => Decision::Restart,
@@ -70,7 +71,7 @@ pub(crate) fn decide(restart: Restart, reason: &ExitReason) -> Decision {
     }
 }
 
-/// Starts one incarnation. A child that ignores its start is not a failure.
+/// Starts one incarnation. A child that chooses not to run is not a failure.
 pub(crate) async fn start(
     report: &Report,
     slot: ChildSlot,
@@ -114,12 +115,14 @@ pub(crate) fn start_at_once(
     Some(outcome_of(report, spec, started, name_taken))
 }
 
-/// Whether a start that only registers and runs a process failed because of the name.
+/// Returns whether a start that only registers and runs a process has failed because the child's
+/// name was taken.
 fn failed_by_name(started: &Result<Started, StartError>) -> bool {
     started.as_ref().is_err_and(is_name_taken)
 }
 
-/// Whether another process holds the name, or it is reserved for one.
+/// Returns whether the error says that another process holds the name, or that the name is reserved
+/// for another child.
 fn is_name_taken(error: &StartError) -> bool {
     matches!(error, StartError::AlreadyStarted { .. } | StartError::NameReserved { .. })
 }
@@ -158,8 +161,8 @@ fn outcome_of(
     }
 }
 
-/// Waits until the child says that it serves. If the child ends before, its start failed; if it
-/// takes longer than `limit`, it is stopped.
+/// Waits until the child reports that it serves. Returns an error if the child ends before that.
+/// Stops the child and returns an error if the child takes longer than `limit`.
 async fn until_ready(
     report: &Report,
     spec: &Spec,
@@ -173,12 +176,14 @@ async fn until_ready(
     let serving = pin!(wait_until_serving(runtime, &*process, spec.kind));
     match timeout(limit, select(ended, serving)).await {
         Ok(Either::Right(_)) => {
-            // Its start is over: from here on its restart type decides about an end.
+            // The start is over. From here on, the restart type decides what follows an end of the
+            // child.
             report.note_stop(&*started.process, ChildStop::No);
             Ok(started)
         }
         Ok(Either::Left((reason, _))) => {
-            // The supervisor receives no exit of it: the error of the start is the report.
+            // The supervisor receives no exit of this child, because the error of the start reports
+            // the end.
             runtime.kernel.give_up_start(report.supervisor, started.process.pid());
             Err(StartError::Failed(reason))
         }
@@ -189,13 +194,14 @@ async fn until_ready(
     }
 }
 
-/// Waits until this process reports a health that serves. A supervisor that reports none serves as
-/// soon as it has started, because its children were ready by then.
+/// Waits until the health that this process reports is serving. A supervisor that reports no health
+/// is serving as soon as it has started, because its children are ready by then.
 async fn wait_until_serving(runtime: &Runtime, process: &dyn AnyProcess, kind: ChildType) {
     loop {
         let changed = runtime.kernel.health_changes.notified();
         let mut changed = pin!(changed);
-        // Enabled before the check, so that no report between check and wait is missed.
+        // The notification is enabled before the check, so a report between the check and the wait
+        // is not missed.
         changed.as_mut().enable();
         let health = process.with(|locked| locked.core().reported_health());
         let serves_by_default = kind == ChildType::Supervisor;

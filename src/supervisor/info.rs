@@ -1,4 +1,5 @@
-//! The answers of a supervisor about its children, and the errors of requests about one.
+//! The information that a supervisor returns about its children, and the errors of requests about a
+//! child.
 
 use std::error::Error;
 use std::fmt;
@@ -41,16 +42,17 @@ pub struct ChildInfo {
     pub state: ChildState,
     /// Whether the child is a worker or a supervisor.
     pub kind: ChildType,
-    /// How often the supervisor restarted the child, failed starts included. Starts on request are
-    /// not counted here, so a number that grows is always a sign of trouble.
+    /// How often the supervisor restarted the child, failed starts included. Requested starts are
+    /// not counted. So an increase always means that a child ended, or failed to start, without a
+    /// request.
     pub restarts: u32,
     /// How often the child was started again on request, failed starts included: by
     /// [`restart_child`](crate::SupervisorRef::restart_child), or by a `SIGHUP`, see
     /// [`restart_on_hangup`](crate::Run::restart_on_hangup). Always 0 under a dynamic supervisor.
     pub starts_by_hand: u32,
-    /// When the incarnation that runs was started; `None` if none runs.
+    /// When the running incarnation was started; `None` if the child does not run.
     pub since: Option<Instant>,
-    /// The incarnations before it.
+    /// The last incarnations that have ended.
     pub history: History,
 }
 
@@ -62,18 +64,19 @@ pub enum ChildState {
     Running(Pid),
     /// The child ended, and is about to be restarted. [`Backoff`](crate::Backoff) has an example.
     Restarting {
-        /// The time that is left of a delay. A delay that the clock can't represent, such as
-        /// `Duration::MAX`, is shown as a hundred years. `None` if the restart has no delay: it is
-        /// attempted as soon as the supervisor has handled earlier messages, or, after the kill of
-        /// a child that is a supervisor, when all its orphans have ended.
+        /// The time that is left of the delay. A delay that the clock can't represent, such as
+        /// `Duration::MAX`, is shown as a hundred years. `None` if the restart has no delay. Such a
+        /// restart is attempted as soon as the supervisor has handled earlier messages or, if the
+        /// child is a supervisor that was killed, when all its orphans have ended.
         retry_in: Option<Duration>,
     },
-    /// The child does not run, and is not started again without a request.
+    /// The child does not run. The supervisor starts it again only on request or in a restart of
+    /// its group.
     Stopped,
 }
 
 impl ChildInfo {
-    /// The pid of the child, if it runs. [`ChildInfo`] has an example.
+    /// Returns the pid of the child, if it runs. [`ChildInfo`] has an example.
     pub fn pid(&self) -> Option<Pid> {
         match self.state {
             ChildState::Running(pid) => Some(pid),
@@ -82,8 +85,8 @@ impl ChildInfo {
     }
 }
 
-/// The number of a supervisor's children. OTP: `count_children/1`. [`SupervisorSpec`] has an
-/// example.
+/// The numbers of a supervisor's children: of all, of those that run, and of each type. OTP:
+/// `count_children/1`. [`SupervisorSpec`] has an example.
 ///
 /// [`SupervisorSpec`]: crate::SupervisorSpec
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -117,22 +120,22 @@ impl ChildCounts {
 
 /// The error of a request about a child.
 /// [`SupervisorRef::restart_child`](crate::SupervisorRef::restart_child) has an example. The text
-/// does not repeat the [`source`](Error::source).
+/// of the error does not repeat its [`source`](Error::source).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ChildError {
     /// The supervisor knows no child of this id.
     NotFound(String),
-    /// The child runs: terminate it first.
+    /// The child runs. Terminate it before this request.
     Running {
         /// The id of the child.
         id: String,
         /// The pid of the child.
         pid: Pid,
     },
-    /// The child waits for its restart, which `terminate_child` cancels.
+    /// The child waits for its restart. `terminate_child` cancels that restart.
     Restarting(String),
-    /// The child was not started. It stays known, stopped.
+    /// The child was not started. The supervisor still knows the child, as stopped.
     NotStarted(StartError),
     /// The request did not reach the supervisor, or the supervisor ended before it answered.
     Unreachable(CallError),

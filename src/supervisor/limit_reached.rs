@@ -1,4 +1,5 @@
-//! The error of a supervisor that gives up: the limit, what counted against it, and the last end.
+//! The error of a supervisor that gives up: the limit, the restarts that counted against it, and
+//! the last end of a child.
 
 use std::collections::{HashMap, HashSet};
 use std::error::Error;
@@ -23,7 +24,7 @@ const MAX_ID_CHARS: usize = 64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Limit {
-    /// One restart more was due than the budget allows. The restarts of all children that share the
+    /// More restarts were due than the budget allows. The restarts of all children that share the
     /// budget count.
     Budget,
     /// The child had no healthy run for as long as its [`Backoff`](crate::Backoff) allows.
@@ -33,9 +34,10 @@ pub enum Limit {
 /// The error that a supervisor ends with when it gives up. In OTP the reason is `shutdown`, so a
 /// transient subtree disappears without a report.
 ///
-/// The error is inside of the supervisor's [`ExitReason`]. Its text names the limit, what counted
-/// against it, and the child of the last end with its reason. If that child ended with an error,
-/// the text leaves that error out, and [`source`](Error::source) returns it.
+/// The [`ExitReason`] of the supervisor contains this error. The text names the limit, the restarts
+/// that counted against the limit, and the child that ended last, with the reason of that end. If
+/// that child ended with an error, the text leaves that error out, and [`source`](Error::source)
+/// returns it.
 ///
 /// ```
 /// use regrow::{ChildSpec, ExitReason, RestartLimitReached, Runtime, Supervisor};
@@ -58,27 +60,27 @@ pub enum Limit {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RestartLimitReached {
-    /// The child of the last end, which would have been started next.
+    /// The id of the child that ended last, and that would have been restarted next.
     pub child: String,
     /// The limit that was reached.
     pub limit: Limit,
-    /// For the budget: how many restarts it allows within any `period`. For a child without a
-    /// healthy run: how often it was restarted without success.
+    /// For [`Limit::Budget`]: the number of restarts that the budget allows within any `period`.
+    /// For [`Limit::NoHealthyRun`]: how often the child was restarted without success.
     pub restarts: u32,
-    /// For the budget: the length of its window. For a child without a healthy run: how long its
-    /// backoff allows that.
+    /// For [`Limit::Budget`]: the length of the window. For [`Limit::NoHealthyRun`]: how long the
+    /// backoff allows the child to have no healthy run.
     pub period: Duration,
     /// The restarts that counted against the limit, by the ids of the children, the highest count
-    /// first; at most eight ids. For the budget: the restarts within the window, and the one that
-    /// was due and refused; together with [`uncounted`](Self::uncounted) they are one more than
-    /// `restarts`. For a child without a healthy run: that child alone.
+    /// first; at most eight ids. For [`Limit::Budget`]: the restarts within the window, and the
+    /// restart that was refused. Together with [`uncounted`](Self::uncounted) these are one more
+    /// than `restarts`. For [`Limit::NoHealthyRun`]: the restarts of the child alone.
     pub counts: Vec<RestartCount>,
-    /// The number of restarts of ids that `counts` has no room for.
+    /// The number of restarts of the ids that `counts` has no room for.
     pub uncounted: u32,
-    /// The reason of that child's last end, or the error of its last start.
+    /// The reason of the last end of `child`, or the error of its last start.
     pub last: ExitReason,
-    /// The supervisor that gave up. Distinguishes the own error of a supervisor from one that it
-    /// passed on by `?`.
+    /// The supervisor that gave up. Distinguishes an error that a supervisor made itself from an
+    /// error that it passed on by `?`.
     pub(crate) origin: Origin,
 }
 
@@ -107,16 +109,17 @@ pub struct RestartLimitReached {
 pub struct RestartCount {
     /// The id of the child or the children.
     pub child: SharedStr,
-    /// The number of children with this id. A dynamic supervisor may have several.
+    /// The number of children with this id that were counted. A dynamic supervisor may have several
+    /// children with one id.
     pub children: u32,
-    /// The number of their restarts together.
+    /// The number of counted restarts of these children together.
     pub restarts: u32,
 }
 
 /// The supervisor that gave up, and the last incarnation of the child that caused it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Origin {
-    /// The runtime: pids of different runtimes may be equal.
+    /// The kernel of the runtime, because pids of different runtimes may be equal.
     pub(crate) kernel: Weak<Kernel>,
     pub(crate) supervisor: Option<Pid>,
     /// `None` if the last start of the child failed.
@@ -124,7 +127,7 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// Whether this very process is the supervisor that gave up.
+    /// Returns whether this process is the supervisor that gave up.
     pub(crate) fn is_of(&self, kernel: &Arc<Kernel>, pid: Option<Pid>) -> bool {
         std::ptr::eq(self.kernel.as_ptr(), Arc::as_ptr(kernel))
             && pid.is_some()
@@ -132,7 +135,7 @@ impl Origin {
     }
 }
 
-/// Always equal: the origin is no part of the value of an error.
+/// Two origins are always equal, because the origin is not part of the value of an error.
 impl PartialEq for Origin {
     fn eq(&self, _: &Self) -> bool {
         true
@@ -142,7 +145,7 @@ impl PartialEq for Origin {
 impl Eq for Origin {}
 
 impl RestartLimitReached {
-    /// The error with which the supervisor of this child ends, or gives the child up.
+    /// Returns the error with which the supervisor of this child ends, or gives the child up.
     pub(crate) fn new(
         exceeded: Exceeded,
         window: &Window,
@@ -167,8 +170,8 @@ impl RestartLimitReached {
     }
 }
 
-/// Counts restarts by the ids of their children: the highest count first; among equal counts, the
-/// oldest first restart first.
+/// Counts restarts by the ids of their children. The highest count comes first. Ids with equal
+/// counts are in the order of their first restarts.
 fn counts<'a>(restarts: impl Iterator<Item = &'a Counted>) -> Vec<RestartCount> {
     let (mut counts, mut at) = (Vec::<RestartCount>::new(), HashMap::new());
     let mut known = HashSet::new();

@@ -1,15 +1,15 @@
-//! Waiting for the orphans of a killed supervisor before it is started again.
+//! Waits for the orphans of a killed supervisor before the supervisor is started again.
 //!
 //! A supervisor that is killed ends before its children do. The children that still run then are
-//! its *orphans*: their links end them, each in its own time.
+//! its *orphans*: the exit signals over their links end them, some later than others.
 //!
 //! **Guarantee.** An incarnation of a supervisor starts only after all orphans of its earlier
 //! incarnations have ended. So no two incarnations of a child overlap, and no name is still held
 //! by an orphan when its successor registers it.
 //!
-//! The wait may take as long as the slowest orphan. Therefore the supervisor above waits beside
-//! its loop, and shows the child as restarting: it serves requests, restarts other children and
-//! can be stopped meanwhile.
+//! The wait takes as long as the slowest orphan needs to end. Therefore the supervisor above does
+//! not wait in its loop, and shows the child as restarting. Meanwhile it serves requests, restarts
+//! other children and can be stopped.
 
 use crate::base::shared_str::SharedStr;
 use crate::child::ChildType;
@@ -18,7 +18,7 @@ use crate::runtime::deadline::within;
 use crate::supervisor::report::Report;
 use crate::supervisor::stop::NOT_YIELDING;
 
-/// The orphans of one child's incarnations, up to the one of this start.
+/// The orphans that one child's incarnations up to `last_start` have left.
 #[derive(Debug)]
 pub(crate) struct Orphans {
     child: SharedStr,
@@ -26,8 +26,8 @@ pub(crate) struct Orphans {
 }
 
 impl Orphans {
-    /// The orphans of a child of this kind that doesn't run; `None` if there are none. Only a
-    /// supervisor leaves orphans.
+    /// Returns the orphans of a child of this kind that doesn't run; `None` if there are none. Only
+    /// a supervisor leaves orphans.
     pub(crate) fn of(
         report: &Report,
         kind: ChildType,
@@ -40,7 +40,7 @@ impl Orphans {
         (!orphans.is_empty()).then(|| Orphans { child: child.clone(), last_start })
     }
 
-    /// Waits until all of them have ended. Logs every [`NOT_YIELDING`] which one it waits for.
+    /// Waits until all orphans have ended. Logs the awaited orphan every [`NOT_YIELDING`].
     pub(crate) async fn ended(self, report: &Report) {
         let Report { runtime, supervisor, .. } = report;
         loop {

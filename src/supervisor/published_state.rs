@@ -1,5 +1,5 @@
-//! The published state of a supervisor: its children and its current step, for readers that send it
-//! no request.
+//! The published state of a supervisor: its children and its current step, for readers that send
+//! the supervisor no request.
 //!
 //! A supervisor handles no request while it starts or stops a child. So it keeps a copy of its
 //! state in a cell, which readers may read at any time, and updates the cell with each change of
@@ -12,7 +12,8 @@
 //!    locked section. A supervisor that has recorded the end of a process does not publish that
 //!    process as running.
 //! 2. The lock is held for the change of one child, or for the time it takes to copy the state;
-//!    never across an await. No value of a user is dropped and no code of a user runs under it.
+//!    never across an await. Under the lock, no value of a user is dropped and no code of a user
+//!    runs.
 //! 3. A reader finds the cell through the record of the supervisor's process. The cell is dropped
 //!    with that record.
 //! 4. The mailbox of a supervisor holds at most [`MAX_QUEUED_REQUESTS`] `Publish` requests, however
@@ -36,8 +37,8 @@ use crate::supervisor::history::{History, Incarnation};
 /// How many `Publish` requests a mailbox may hold (invariant 4).
 const MAX_QUEUED_REQUESTS: usize = 8;
 
-/// The permission to have one `Publish` request in a supervisor's mailbox. It is part of the
-/// request, and is returned when the request is handled or dropped.
+/// The permission to have one `Publish` request in a supervisor's mailbox. The permission is part
+/// of the request, and is returned when the request is handled or dropped.
 pub(crate) type PublishPermit = OwnedSemaphorePermit;
 
 /// The cell that holds the published state.
@@ -52,24 +53,26 @@ pub(crate) struct PublishedCell {
 /// The state of a supervisor and its children at one moment.
 #[derive(Debug, Clone)]
 pub(crate) struct PublishedState {
-    /// The name of the strategy in OTP; empty before it is known.
+    /// The name of the strategy in OTP; empty before the strategy is known.
     pub(crate) strategy: &'static str,
-    /// When the supervisor began to start its children.
+    /// The time at which the supervisor began to start its children.
     pub(crate) since: Instant,
     budget: Option<RestartBudget>,
-    /// The time of which `budget` is true.
+    /// The time at which `budget` was computed.
     budget_at: Instant,
-    /// The children, in start order. A dynamic supervisor publishes a hundred at most, as of the
-    /// last request, or of the time when it began to stop.
+    /// The children, in start order. A dynamic supervisor publishes at most a hundred children, as
+    /// of the last request or of the time at which it began to stop.
     pub(crate) children: BTreeMap<u64, PublishedChild>,
-    /// Whether children start and stop without a change here, as those of a dynamic supervisor.
+    /// Whether children start and stop without a change of this state, as under a dynamic
+    /// supervisor.
     pub(crate) is_partial: bool,
     pub(crate) step: Step,
-    /// Since when the supervisor has been stopping, with all its children.
+    /// The time at which the supervisor began to stop itself and all its children; `None` before
+    /// that.
     pub(crate) ending: Option<Instant>,
 }
 
-/// The step that a supervisor carries out. A `key` is one of [`PublishedState::children`].
+/// The step that a supervisor carries out. A `key` is a key of [`PublishedState::children`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
     /// The supervisor handles messages, or waits for one.
@@ -89,12 +92,12 @@ pub(crate) struct PublishedChild {
     pub(crate) kind: ChildType,
     pub(crate) state: PublishedChildState,
     pub(crate) restarts: u32,
-    /// When its latest start began.
+    /// The time at which the latest start of the child began.
     pub(crate) started: Instant,
     pub(crate) history: History,
 }
 
-/// The counts of a child when a start of it begins.
+/// The counts of a child at the beginning of a start.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StartCounts {
     /// The number of this start, from 1.
@@ -137,7 +140,7 @@ impl PublishedCell {
         supervisor.with(|locked| locked.core().publish(cell));
     }
 
-    /// The cell of this process, if it is a supervisor and its init has begun.
+    /// Returns the cell of this process, if the process is a supervisor whose init has begun.
     pub(crate) fn of(process: &dyn AnyProcess) -> Option<Arc<Self>> {
         let cell = process.with(|locked| locked.core().published());
         cell?.downcast().ok()
@@ -148,7 +151,6 @@ impl PublishedCell {
         change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// A copy of the state.
     pub(crate) fn read(&self) -> PublishedState {
         self.change(|state| state.clone())
     }
@@ -162,23 +164,23 @@ impl PublishedCell {
         self.count.load(Ordering::Relaxed)
     }
 
-    /// Waits for the permission to send one more `Publish` request. Never gives `None`: the
-    /// semaphore is not closed.
+    /// Waits for the permission to send one more `Publish` request. The result is never `None`,
+    /// because the semaphore is never closed.
     pub(crate) async fn permit(&self) -> Option<PublishPermit> {
-        // The supervisor drops the permit, and with that wakes the next caller. A panic of its
-        // waker must not reach the supervisor.
+        // When the supervisor drops a permit, the drop wakes the next caller. A panic of that
+        // caller's waker must not reach the supervisor.
         with_caught_wakers(self.permits.clone().acquire_owned()).await.ok()
     }
 
-    /// The number of `Publish` requests in the supervisor's mailbox.
+    /// Returns the number of `Publish` requests in the supervisor's mailbox.
     pub(crate) fn queued_requests(&self) -> usize {
         MAX_QUEUED_REQUESTS.saturating_sub(self.permits.available_permits())
     }
 }
 
-/// The changes of a child of a supervisor that publishes all its children.
+/// Changes of one child, for a supervisor that publishes all its children.
 impl PublishedCell {
-    /// Adds a child after the others, stopped.
+    /// Adds a child after the others, as stopped.
     pub(crate) fn add(&self, key: u64, spec: &Spec) {
         let child = PublishedChild {
             id: spec.id.clone(),
@@ -207,7 +209,7 @@ impl PublishedCell {
         self.change(|state| state.step = Step::Stopping { key, since });
     }
 
-    /// Publishes a new state of this child. A start or a stop of the child is over with that.
+    /// Publishes a new state of this child. Ends the step if it is a start or a stop of the child.
     pub(crate) fn set(&self, key: u64, state: PublishedChildState) {
         self.change(|published| {
             published.end_step(key);
@@ -228,13 +230,11 @@ impl PublishedCell {
         drop(oldest);
     }
 
-    /// The history of this child.
     pub(crate) fn history(&self, key: u64) -> History {
         let history = |state: &mut PublishedState| Some(state.children.get(&key)?.history.clone());
         self.change(history).unwrap_or_default()
     }
 
-    /// Removes a child.
     pub(crate) fn remove(&self, key: u64) {
         drop(self.change(|state| {
             state.end_step(key);
@@ -244,8 +244,8 @@ impl PublishedCell {
 }
 
 impl PublishedState {
-    /// The restarts that are left as of the last restart. From one period after that on, all of
-    /// them are left.
+    /// Returns the budget as of the time at which it was set. If a whole period has passed since
+    /// then, all restarts are left.
     pub(crate) fn budget(&self) -> Option<RestartBudget> {
         let mut budget = self.budget?;
         if self.budget_at.elapsed() >= budget.period {
@@ -254,7 +254,7 @@ impl PublishedState {
         Some(budget)
     }
 
-    /// Sets the budget as of `now`. What is left grows as time passes.
+    /// Sets the budget as of `now`. The number of restarts that are left grows as time passes.
     pub(crate) fn set_budget(&mut self, budget: Option<RestartBudget>, now: Instant) {
         self.budget = budget;
         self.budget_at = now;

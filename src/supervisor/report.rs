@@ -1,4 +1,4 @@
-//! The log lines and lifecycle events of supervisors: all of them are written here.
+//! All log lines and lifecycle events of supervisors.
 //!
 //! Target `regrow::supervisor`; fields `supervisor` (its pid), `label`, `child`, `pid`, `reason`,
 //! `restarts`, `budget_left`, `delay`. A crash is logged as ERROR once, by the crashed process
@@ -11,7 +11,7 @@
 //! | restarting | WARN, after a clean end INFO | likewise |
 //! | gave up | WARN | always, once |
 //! | child given up | WARN | always, once |
-//! | shutdown error: it ended with another reason than asked, or overran its time | WARN | always |
+//! | shutdown error: another reason than requested, or an overrun | WARN | always |
 //! | killed, but not yielding | WARN | always, every 5 s |
 //! | not started while a process of its predecessor is ending | WARN | always, every 5 s |
 //! | stopped: the start of its child returned another process | WARN | always |
@@ -20,7 +20,7 @@
 //! **Invariants**
 //! 1. A panic of a log subscriber does not reach the supervisor: each line is written under
 //!    `ignore_panic`.
-//! 2. The level of the runtime silences lines, but no events.
+//! 2. The log level of the runtime suppresses lines, but no events.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,23 +53,23 @@ const TARGET: &str = "regrow::supervisor";
 pub(crate) struct Report {
     pub(crate) runtime: Runtime,
     pub(crate) supervisor: Pid,
-    /// The process with that pid.
+    /// The process of the supervisor.
     pub(crate) process: Arc<dyn AnyProcess>,
     pub(crate) label: SharedStr,
     /// Whether the supervisor handles no message while a child starts or stops.
     pub(crate) sequential: bool,
 }
 
-/// A restart that was decided, to be reported.
+/// A decided restart that is to be reported.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RestartNotice<'a> {
     pub(crate) child: &'a str,
     /// The incarnation that ended; `None` if its start failed.
     pub(crate) pid: Option<Pid>,
     pub(crate) reason: &'a ExitReason,
-    /// The number of restarts of this child, this one included.
+    /// The number of restarts of this child, this restart included.
     pub(crate) restarts: u32,
-    /// The restarts that are left after this one; `None` if there is no limit.
+    /// The number of restarts that are left after this restart; `None` if there is no limit.
     pub(crate) budget_left: Option<u32>,
     pub(crate) delay: Duration,
 }
@@ -112,8 +112,8 @@ impl Report {
         self.runtime.kernel.waits.wait(self.supervisor, child, until)
     }
 
-    /// The origin of an error with which this supervisor gives up. `child` is the last pid of the
-    /// child that it gave up.
+    /// Returns the origin of an error with which this supervisor gives up. `child` is the last pid
+    /// of the child that caused the error.
     pub(crate) fn origin(&self, child: Option<Pid>) -> Origin {
         let kernel = Arc::downgrade(&self.runtime.kernel);
         Origin { kernel, supervisor: Some(self.supervisor), child }
@@ -126,8 +126,8 @@ impl Report {
         self.runtime.kernel.signal_exit(child, signal);
     }
 
-    /// Notes in the record of this child that it is being stopped. Must precede the stop: callers
-    /// by its name learn from this whether a successor follows.
+    /// Notes in the record of this child how it is being stopped, if it is. The note must precede
+    /// the stop: callers that use the child's name learn from the note whether a successor follows.
     pub(crate) fn note_stop(&self, child: &dyn AnyProcess, stop: ChildStop) {
         child.with(|locked| locked.core().note_stop(stop));
     }
@@ -225,7 +225,8 @@ impl Report {
         ExitReason::from_library(limit)
     }
 
-    /// Reports a child that used up its own restarts. Its supervisor goes on without it.
+    /// Reports a child that reached its own restart limit. The supervisor continues without the
+    /// child.
     pub(crate) fn child_given_up(&self, pid: Pid, limit: &RestartLimitReached) {
         let restarts = limit.restarts;
         let reason = excerpt(ErrorChain(limit), PAGE);
@@ -266,7 +267,7 @@ impl Report {
         child_line!(warn, self, child, %pid, "killed, but not yielding");
     }
 
-    /// Reports a process of a start that returned another process as the child.
+    /// Reports a process that is stopped because its start returned another process as the child.
     pub(crate) fn extra_process(&self, child: &str, pid: Pid) {
         child_line!(warn, self, child, %pid, "stopped: the start of its child returned another process");
     }

@@ -1,28 +1,30 @@
-//! One call of a child's start function, and the end of every other process that the call started.
+//! Calls a child's start function once, and ends every process that the call started except the
+//! child.
 //!
-//! **Guarantee.** When the attempt has succeeded, the child is the only process of it that runs;
-//! when it has failed, none runs.
+//! **Guarantee.** When the attempt has succeeded, the child is the only process of the attempt that
+//! runs. When the attempt has failed, no process of the attempt runs.
 //!
 //! **Steps**
 //!
-//! 1. Run the start function, within the child's `init_timeout`. Each process that it starts is put
-//!    into the start context.
-//! 2. If it returned a process of this very start, that is the child. Anything else is a failure.
-//! 3. Stop all processes of the start but the child, the last one first, each to its very end. A
-//!    process that runs is stopped as the child's specification says. A process that is ending
-//!    already, because it ended by itself or because the dropped start of a server killed it, is
-//!    only waited for.
+//! 1. Run the start function, within the child's `init_timeout`. Each process that the function
+//!    starts is listed in the start context.
+//! 2. If the function returned a process of this start, that process is the child. Otherwise the
+//!    attempt has failed.
+//! 3. Stop all processes of the start except the child, the last one first. The next process is
+//!    stopped when the one before has ended. A process that runs is stopped as the child's
+//!    specification says. A process that is ending already, because it ended by itself or because
+//!    the dropped start of a server killed it, is only waited for.
 //!
 //! **Invariants**
 //!
 //! 1. Each process that the function starts is in the process table, linked to the supervisor, and
 //!    listed in the start context, before anything is awaited.
-//! 2. When the attempt returns an error or panics, all of these have ended: their names are free,
-//!    and the supervisor receives no exit of theirs. When it succeeds, that holds for all but the
-//!    child.
-//! 3. An attempt that is dropped kills all of them. If the supervisor goes on, it finds them by
-//!    their links, and waits for them; if it ends, they are waited for as its
-//!    [orphans](crate::supervisor::orphans).
+//! 2. When the attempt returns an error or panics, all its processes have ended: their names are
+//!    free, and the supervisor receives no exit of them. When the attempt succeeds, this holds for
+//!    all its processes except the child.
+//! 3. An attempt that is dropped kills all its processes. If the supervisor continues, it finds
+//!    these processes by their links and waits for them. If the supervisor ends, these processes
+//!    are its [orphans](crate::supervisor::orphans), and the supervisor above waits for them.
 
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::pin::pin;
@@ -42,7 +44,8 @@ use crate::runtime::errors::start_error::StartError;
 use crate::supervisor::report::Report;
 use crate::supervisor::stop::{StopRequest, stop};
 
-/// Runs the start function within its time.
+/// Runs the start function within the child's `init_timeout`, then stops the other processes of the
+/// start.
 pub(crate) async fn run_start(
     report: &Report,
     spec: &Spec,
@@ -57,8 +60,8 @@ pub(crate) async fn run_start(
                 .await
                 .unwrap_or(Ok(Err(StartError::InitTimeout(limit)))),
         }
-        // Invariant 2: an unfinished start function is dropped here, so it starts nothing while the
-        // processes that it started are stopped.
+        // Invariant 2: an unfinished start function is dropped here, so the function starts no
+        // process while its earlier ones are stopped.
     };
     match called {
         Ok(Ok(started)) if started.start_id == ctx.start_id() => {
@@ -70,8 +73,8 @@ pub(crate) async fn run_start(
             Err(result.err().unwrap_or_else(|| not_of_this_start(spec)))
         }
         Err(payload) => {
-            // Made before the await below: after an await the task may run on another thread, and
-            // the details of the panic belong to this one.
+            // The crash is made before the await below, because the details of the panic belong to
+            // this thread, and the task may run on another thread after an await.
             let crash = Crash::from_panic(payload);
             stop_all_but(report, spec, ctx, None).await;
             resume_unwind(Box::new(CaughtPanic(crash)))
@@ -87,8 +90,8 @@ fn not_of_this_start(spec: &Spec) -> StartError {
     ))
 }
 
-/// Stops all processes of the start but `kept`, the last one first. Each stays listed until it has
-/// ended, so it is killed if this future is dropped (invariant 3).
+/// Stops all processes of the start except `kept`, the last one first. Each process stays listed
+/// until it has ended, so that it is killed if this future is dropped (invariant 3).
 async fn stop_all_but(report: &Report, spec: &Spec, ctx: &mut StartContext, kept: Option<Pid>) {
     let how = if kept.is_some() { ChildStop::ForGood } else { ChildStop::Starting };
     while let Some(process) = ctx.started_processes.last_except(kept) {
@@ -105,8 +108,8 @@ async fn stop_all_but(report: &Report, spec: &Spec, ctx: &mut StartContext, kept
     }
 }
 
-/// Waits for the end of a process that is ending already. The supervisor doesn't receive its exit;
-/// one that is in the mailbox is taken out.
+/// Waits for the end of a process that is ending already. The supervisor doesn't receive the exit
+/// of that process: an exit that is already in the mailbox is removed.
 async fn await_end_of(report: &Report, spec: &Spec, process: &Arc<dyn AnyProcess>) {
     report.runtime.kernel.give_up_start(report.supervisor, process.pid());
     StopRequest::of(spec, process).await_killed(report).await;

@@ -1,24 +1,27 @@
 //! The stop of one child.
 //!
-//! **Guarantee.** When [`stop`] returns, the child has ended, holds no name any more,
-//! and the supervisor will not receive an exit of it.
+//! **Guarantee.** When [`stop`] returns, the child has ended and holds no name any more, and the
+//! supervisor will not receive an exit of that child.
 //!
 //! **Steps**
 //!
-//! 1. Mute the link: it still ends the child with the supervisor, but brings no exit.
+//! 1. Mute the link. If the supervisor ends, the link still ends the child; but the end of the
+//!    child sends the supervisor no exit.
 //! 2. Ask the child to stop, with the exit signal `Shutdown`, unless it is to be killed at once.
-//! 3. Wait for its end, within its shutdown time.
-//! 4. Kill it if that time is over, and wait for its end. The wait is logged every
+//! 3. Wait for the end of the child, within its shutdown time.
+//! 4. Kill the child if that time is over, and wait for its end. This wait is logged every
 //!    [`NOT_YIELDING`].
-//! 5. Record the stop, and log an end other than the one that was asked for. If the link was gone
-//!    in step 1, its exit may be in the mailbox, and is taken out.
+//! 5. Record the stop, and log it if the reason is an error or the child overran its time. If the
+//!    link was already gone in step 1, the exit of the child may be in the mailbox, and is removed
+//!    from there.
 //!
 //! **Invariants**
 //!
-//! 1. The wait is for the child's record, which announces the end last and with the true reason,
-//!    and not for the supervisor's mailbox: messages that arrive meanwhile stay there.
-//! 2. The link stays until the child has ended. So the child ends also if the supervisor is killed
-//!    while it waits.
+//! 1. [`stop`] waits for the child's process record, which announces the end last and with the true
+//!    reason. `stop` does not read the supervisor's mailbox: messages that arrive meanwhile stay
+//!    there.
+//! 2. The link stays until the child has ended. So the child also ends if the supervisor is killed
+//!    while the supervisor waits.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,7 +43,7 @@ use crate::runtime::ended::Ended;
 use crate::supervisor::report::Report;
 use crate::time::timer_queue::after;
 
-/// How often a wait for a killed child that doesn't end is logged.
+/// The interval at which a wait for a killed child that doesn't end is logged.
 pub(crate) const NOT_YIELDING: Duration = Duration::from_secs(5);
 
 /// A child to stop, and how to stop it.
@@ -52,9 +55,8 @@ pub(crate) struct StopRequest<'a> {
     pub(crate) process: &'a Arc<dyn AnyProcess>,
 }
 
-/// Stops one incarnation as its specification says; its shutdown time begins at `now`. Returns the
-/// reason and the time of its end. An end other than the one that was asked for is logged, and
-/// changes nothing else.
+/// Stops one incarnation as its specification says. The shutdown time begins at `now`. Returns the
+/// reason and the time of the end. A reason that is an error is logged, and has no other effect.
 pub(crate) async fn stop(
     report: &Report,
     child: StopRequest<'_>,
@@ -102,7 +104,7 @@ impl<'a> StopRequest<'a> {
     }
 
     /// Waits for the end of a child that was killed. A body that never awaits can't be interrupted,
-    /// so this may wait without end.
+    /// so this may wait for ever.
     pub(crate) async fn await_killed(&self, report: &Report) -> ExitReason {
         loop {
             match within(&report.runtime.kernel, NOT_YIELDING, self.ended(report)).await {
@@ -112,7 +114,8 @@ impl<'a> StopRequest<'a> {
         }
     }
 
-    /// Records a stop for the stop report, and logs it if it is an error.
+    /// Records a stop for the stop report. Logs the stop if the reason is an error or the child
+    /// overran its time.
     pub(crate) fn record_stop(
         &self,
         report: &Report,
@@ -137,8 +140,8 @@ impl<'a> StopRequest<'a> {
     }
 }
 
-/// Whether the reason of a stopped child is an error. OTP's table: a child that isn't permanent may
-/// have finished by itself.
+/// Returns whether the reason of a stopped child is an error. The rules are those of OTP: any clean
+/// reason is allowed for a child that isn't permanent, which may have finished by itself.
 fn is_error(how: Shutdown, restart: Restart, reason: &ExitReason) -> bool {
     match (how, reason) {
         (Shutdown::BrutalKill, ExitReason::Killed) => false,
@@ -155,7 +158,8 @@ mod tests {
     use crate::exit::shutdown::Shutdown::{BrutalKill, Infinity, Timeout};
     use std::time::Duration;
 
-    /// SHU-009, T45.
+    /// SHU-009, T45: a child that is stopped ends with another reason than the requested one. That
+    /// is an error, unless a child that isn't permanent ended by itself with a clean reason.
     #[test]
     fn ends_other_than_asked_for_are_errors() {
         let polite = [Timeout(Duration::from_secs(1)), Infinity];

@@ -25,21 +25,22 @@ pub(crate) struct Child {
     pub(super) position: Position,
     pub(crate) spec: Arc<Spec>,
     pub(super) state: RunState,
-    /// The number of its starts until now, failed ones included.
+    /// The number of starts until now, failed starts included.
     pub(crate) starts: u32,
-    /// How many of its starts, after the first, were requested: by `restart_child` or by a hangup.
+    /// The number of starts after the first that were requested, by `restart_child` or by a hangup.
     pub(super) requested_starts: u32,
     pub(crate) restarts: RestartState,
-    /// When its latest start began.
+    /// The time at which the latest start began.
     pub(super) started: Instant,
-    /// The reason of its last end, or the error of its last start if that failed.
+    /// The reason of the last end, or the error of the last start if that start failed.
     pub(crate) last: Option<ExitReason>,
-    /// The pid of the incarnation that ended last; `None` if its start failed.
+    /// The pid of the incarnation that ended last; `None` if the last start failed, or if no
+    /// incarnation has ended.
     pub(crate) last_pid: Option<Pid>,
 }
 
 impl Child {
-    /// A child that was not started yet.
+    /// Returns the record of a child that was not started yet.
     pub(super) fn new(position: Position, spec: Arc<Spec>) -> Self {
         Child {
             position,
@@ -69,54 +70,55 @@ impl Child {
         self.process().map(|process| process.pid())
     }
 
-    /// Identifies its latest start.
+    /// Returns the slot that identifies the latest start.
     pub(crate) fn slot(&self) -> ChildSlot {
         ChildSlot { child: self.position, start: self.starts }
     }
 
-    /// What the window counts a restart of this child as.
+    /// Returns the entry that a restart of this child adds to the window.
     pub(crate) fn counted(&self) -> Counted {
         Counted { number: self.position, id: self.spec.id.clone() }
     }
 
-    /// Whether it is forgotten when it ends.
+    /// Returns whether the child is forgotten when it ends.
     pub(crate) fn is_temporary(&self) -> bool {
         decide(self.spec.restart, &ExitReason::Normal) == Decision::Forget
     }
 
-    /// Whether it waits for a restart of its whole group. A requested start is of the child alone.
+    /// Returns whether the child waits for a restart of its whole group. The result is false if the
+    /// child waits for a requested start, which starts the child alone.
     pub(crate) fn restarts_with_group(&self) -> bool {
         matches!(&self.state, RunState::Restarting { retry, .. } if *retry != RetryKind::Requested)
     }
 
-    /// How often it was started again.
+    /// Returns how often the child was started again.
     pub(super) fn attempt(&self) -> u32 {
         self.starts.saturating_sub(1)
     }
 
-    /// How often its supervisor restarted it without a request.
+    /// Returns how often the supervisor restarted the child without a request.
     pub(crate) fn restarts(&self) -> u32 {
         self.attempt().saturating_sub(self.requested_starts)
     }
 
-    /// How often it was started again on request.
+    /// Returns how often the child was started again on request.
     pub(crate) fn requested_starts(&self) -> u32 {
         self.requested_starts
     }
 
-    /// Counts its next start as requested, unless it is the first.
+    /// Counts the next start as requested, unless it is the first start.
     pub(crate) fn count_requested_start(&mut self) {
         if self.starts > 0 {
             self.requested_starts = self.requested_starts.saturating_add(1);
         }
     }
 
-    /// When the incarnation that runs was started; `None` if none runs.
+    /// Returns when the running incarnation was started; `None` if the child does not run.
     pub(crate) fn running_since(&self) -> Option<Instant> {
         self.process().map(|_| self.started)
     }
 
-    /// Begins a start. Returns its cause.
+    /// Records that a start begins. Returns the cause of the start.
     pub(super) fn begin_start(&mut self) -> StartCause {
         self.starts = self.starts.saturating_add(1);
         self.started = Instant::now();
@@ -126,8 +128,8 @@ impl Child {
         }
     }
 
-    /// Records the end of an incarnation. `fallback` is the backoff of a child without one of its
-    /// own. Returns the entry for the history.
+    /// Records the end of an incarnation. `fallback` is the backoff that applies if the child has
+    /// none of its own. Returns the entry for the history.
     pub(super) fn record_end(&mut self, end: EndRecord, fallback: Option<Backoff>) -> Incarnation {
         (self.last, self.last_pid) = (Some(end.reason.clone()), end.pid);
         let start = StartRecord { started: self.started, attempt: self.attempt() };

@@ -10,10 +10,11 @@ use crate::process::AnyProcess;
 #[derive(Debug, Clone)]
 pub(crate) enum RunState {
     Running(Arc<dyn AnyProcess>),
-    /// The child ended. The retry with this id starts its group again.
+    /// The child does not run, and waits for the retry with this id. The retry starts the child's
+    /// group or, if `retry` is `Requested`, the child alone.
     Restarting {
         retry_id: u64,
-        /// When the retry is due, if it waits for a delay.
+        /// The time at which a delayed retry is due; `None` for a retry without a delay.
         due: Option<Instant>,
         retry: RetryKind,
     },
@@ -21,15 +22,15 @@ pub(crate) enum RunState {
     Stopped,
 }
 
-/// What a retry waited for, and so what is left to decide.
+/// The reason why a child waits for a retry. The reason decides which steps the retry carries out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RetryKind {
-    /// A start failed: the retry counts against the window.
+    /// A start failed. The retry counts against the window.
     Counted,
-    /// The retry has waited for its delay, and counts against nothing.
+    /// The retry waits for the delay of a backoff, and is not counted.
     Delayed,
-    /// The restart was decided and reported, and waited for orphans.
+    /// The restart is decided and reported already, and waits for orphans.
     AfterOrphans,
-    /// A start that was requested waited for orphans.
+    /// A requested start waits for orphans.
     Requested,
 }

@@ -1,7 +1,7 @@
-//! The children of one supervisor: in start order, and found by position, id or pid.
+//! The children of one supervisor, in start order. A child is found by its position, id or pid.
 //!
-//! Every change of a child goes through [`Children`], which repeats the change in the
-//! [published state](crate::supervisor::published_state), under one short lock.
+//! Every change of a child that readers can see goes through [`Children`], which makes the same
+//! change in the [published state](crate::supervisor::published_state), under one short lock.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::RangeInclusive;
@@ -21,7 +21,6 @@ use crate::supervisor::fixed::child_state::RunState;
 use crate::supervisor::published_state::{PublishedCell, StartCounts};
 use crate::supervisor::spec::strategy::Position;
 
-/// All children of a supervisor.
 #[derive(Debug)]
 pub(crate) struct Children {
     published: Arc<PublishedCell>,
@@ -32,7 +31,7 @@ pub(crate) struct Children {
 }
 
 impl Children {
-    /// No children. `published` shows none either.
+    /// Returns an empty list. `published` must show no children either.
     pub(crate) fn new(published: Arc<PublishedCell>) -> Self {
         Children {
             published,
@@ -47,12 +46,12 @@ impl Children {
         &self.published
     }
 
-    /// In start order.
+    /// Returns the children in start order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Child> {
         self.list.values()
     }
 
-    /// The positions in this range that are taken, in start order.
+    /// Returns the positions in this range that have a child, in start order.
     pub(crate) fn positions(&self, range: RangeInclusive<Position>) -> Vec<Position> {
         if range.start() == range.end() {
             let only = *range.start();
@@ -61,7 +60,7 @@ impl Children {
         self.list.range(range).map(|(position, _)| *position).collect()
     }
 
-    /// The children at these positions, in start order.
+    /// Returns the children in this range of positions, in start order.
     pub(crate) fn range(&self, range: RangeInclusive<Position>) -> impl Iterator<Item = &Child> {
         self.list.range(range).map(|(_, child)| child)
     }
@@ -87,7 +86,7 @@ impl Children {
         self.by_pid.get(&pid).copied()
     }
 
-    /// Adds a child after the others, without starting it.
+    /// Adds a child after the others, without starting it. Returns the position of the child.
     pub(crate) fn add(&mut self, spec: Arc<Spec>) -> Position {
         let position = self.next;
         self.next += 1;
@@ -97,7 +96,8 @@ impl Children {
         position
     }
 
-    /// Begins a start of a child. Returns the cause of the start and the child.
+    /// Records and publishes that a start of a child begins. Returns the cause of the start and the
+    /// child.
     pub(crate) fn begin_start(&mut self, position: Position) -> Option<(StartCause, &Child)> {
         let child = self.list.get_mut(&position)?;
         let cause = child.begin_start();
@@ -106,7 +106,8 @@ impl Children {
         Some((cause, child))
     }
 
-    /// Begins a stop of a child at `now`, if it runs. Returns the child and its process.
+    /// Publishes that the stop of a child begins at `now`, if the child runs. Returns the child and
+    /// its process.
     pub(crate) fn begin_stop(
         &self,
         position: Position,
@@ -131,8 +132,8 @@ impl Children {
         self.published.set(position, child.published_state());
     }
 
-    /// Records the end of an incarnation of a child. `fallback` is the backoff of a child that has
-    /// none of its own.
+    /// Records the end of an incarnation of a child. `fallback` is the backoff that applies if the
+    /// child has none of its own.
     pub(crate) fn record_end(
         &mut self,
         position: Position,
@@ -147,7 +148,6 @@ impl Children {
         self.published.record_end(position, incarnation);
     }
 
-    /// Forgets a child.
     pub(crate) fn remove(&mut self, position: Position) {
         let Some(child) = self.list.remove(&position) else { return };
         self.by_id.remove(&child.spec.id);

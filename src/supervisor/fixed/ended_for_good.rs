@@ -1,4 +1,4 @@
-//! The end of a child that is not started again, which may end its supervisor.
+//! Handles the end of a child that is not started again. That end may end the supervisor.
 
 use tokio::time::Instant;
 
@@ -29,11 +29,12 @@ impl FixedServer {
         Err(ExitReason::Shutdown)
     }
 
-    /// Whether a significant child runs, waits for its restart, or is in the group of a child that
-    /// waits and is started with it. So a delayed restart has the same result here as the same
-    /// restart at once.
+    /// Returns whether a significant child runs, waits for its restart, or will be started by a
+    /// restart of its group that another child waits for. So a delayed restart gives the same
+    /// result here as a restart without a delay.
     fn has_significant_left(&self) -> bool {
-        // The group of the first child that waits contains the groups of all others that wait.
+        // The group of the first child that waits contains the groups of all other waiting
+        // children.
         let first = self.children.iter().find(|child| child.restarts_with_group());
         let group = first.map(|child| self.strategy.group(child.slot().child));
         self.children.iter().filter(|child| child.spec.significant).any(|child| {

@@ -1,5 +1,5 @@
 //! The supervisor of a declared list of children: starts them in order, stops them in reverse
-//! order, and restarts the group that its strategy names.
+//! order, and restarts groups of children as its strategy says.
 
 pub(crate) mod child_state;
 pub(crate) mod child_record;

@@ -38,8 +38,9 @@ impl FixedServer {
         }
     }
 
-    /// Stops a child if it runs, and waits for its end. Its shutdown time begins at `now`. Returns
-    /// the time at which the child ended. Its name stays reserved if the child is to be restarted.
+    /// Stops a child if it runs, and waits for its end. The shutdown time begins at `now`. Returns
+    /// the time at which the child ended. The name of the child stays reserved if the child is to
+    /// be restarted.
     pub(crate) async fn stop_incarnation(
         &mut self,
         position: Position,
@@ -57,7 +58,6 @@ impl FixedServer {
         at
     }
 
-    /// Records the end of an incarnation.
     pub(crate) fn record_end(&mut self, position: Position, end: EndRecord) {
         self.children.record_end(position, end, self.backoff);
     }

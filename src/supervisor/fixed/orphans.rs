@@ -1,12 +1,12 @@
 //! Restarts that wait for the [orphans](crate::supervisor::orphans) of a killed supervisor.
 //!
-//! The wait is a task beside the loop, and the child is [`Restarting`](RunState::Restarting)
+//! A background task waits for the orphans, and the child is [`Restarting`](RunState::Restarting)
 //! meanwhile. When the orphans have ended, the task sends the supervisor the retry.
 //!
 //! A [`restart_child`](crate::SupervisorRef::restart_child) request waits in the same way, and is
 //! answered when the start has succeeded or failed. If another event changes the child meanwhile,
-//! the retry is stale (invariant 1 of [`restart`](super::restart)); the answer then is the state of
-//! the child.
+//! the retry is stale (invariant 1 of [`restart`](super::restart)), and the request is answered
+//! with the state of the child.
 
 use crate::base::pid::Pid;
 use crate::call::reply::Reply;
@@ -21,12 +21,12 @@ use crate::supervisor::orphans::Orphans;
 use crate::supervisor::spec::strategy::Position;
 
 impl FixedServer {
-    /// The orphans of this child's incarnations, if there are any.
+    /// Returns the orphans of this child's incarnations, if there are any.
     pub(crate) fn orphans_of(&self, child: &Child) -> Option<Orphans> {
         Orphans::of(&self.report, child.spec.kind, (&child.spec.id, child.slot()))
     }
 
-    /// Sends the supervisor this retry when all these orphans have ended.
+    /// Spawns a task that sends the supervisor this retry when all these orphans have ended.
     pub(crate) fn retry_after_orphans(
         &mut self,
         position: Position,
@@ -39,7 +39,7 @@ impl FixedServer {
             for orphans in orphans {
                 orphans.ended(&report).await;
             }
-            // Fails if the supervisor has ended by now: then it restarts nothing.
+            // The cast fails if the supervisor has ended, and then no restart is due.
             drop(own_ref.cast_wait(Cast::Retry { position, retry_id }).await);
         });
     }
@@ -65,7 +65,8 @@ impl FixedServer {
         }
     }
 
-    /// Runs a requested start after its orphans have ended, and answers the request.
+    /// Carries out a requested start after the orphans of the child have ended, and answers the
+    /// request.
     pub(crate) async fn retry_requested(&mut self, position: Position, retry_id: u64) {
         let started = self.start_requested(position).await;
         if let Some((_, reply)) = self.waiting_requests.remove(&retry_id) {
@@ -73,7 +74,7 @@ impl FixedServer {
         }
     }
 
-    /// Answers a request if its retry became stale while it waited.
+    /// Answers the request for a start, if this stale retry belongs to one.
     pub(crate) fn answer_stale_request(&mut self, retry_id: u64) {
         let Some((id, reply)) = self.waiting_requests.remove(&retry_id) else { return };
         reply.send(match self.children.by_id(&id).map(|(_, child)| child.state()) {

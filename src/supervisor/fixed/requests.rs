@@ -1,4 +1,4 @@
-//! The requests of a [`SupervisorRef`](crate::SupervisorRef), as the supervisor carries them out.
+//! Handles the requests of a [`SupervisorRef`](crate::SupervisorRef).
 
 use std::sync::Arc;
 
@@ -56,7 +56,7 @@ impl FixedServer {
         Ok(())
     }
 
-    /// Marks the children that waited for this restart with their group as stopped.
+    /// Marks as stopped the members of this child's group that waited for the cancelled restart.
     fn cancel_group_restart(&mut self, position: Position) {
         for member in self.children.positions(self.strategy.group(position)) {
             let state = self.children.get(member).map(Child::state);
@@ -118,7 +118,8 @@ impl FixedServer {
         self.children.get(position)?.pid()
     }
 
-    /// The position of a child that neither runs nor waits for its restart.
+    /// Returns the position of a child that is stopped, and an error if the child runs or waits for
+    /// its restart.
     pub(crate) fn stopped_position(&self, id: &str) -> Result<Position, ChildError> {
         let position = self.position_of(id)?;
         let Some(child) = self.children.get(position) else { return Ok(position) };

@@ -93,7 +93,7 @@ impl FixedServer {
     }
 
     /// Carries out a retry that is due. If the child does not hold this id, the retry is stale
-    /// (invariant 1).
+    /// (invariant 1): it starts nothing, and the request that waited for it, if any, is answered.
     pub(crate) async fn retry(
         &mut self,
         position: Position,
@@ -117,7 +117,8 @@ impl FixedServer {
         }
     }
 
-    /// Attempts once to restart the group of this child, if the budget allows it.
+    /// Attempts once to restart this child and its group. Gives up if the budget refuses the
+    /// restart.
     async fn restart(
         &mut self,
         position: Position,
@@ -149,7 +150,8 @@ impl FixedServer {
                     self.children.get(position).map(Child::state),
                     Some(RunState::Restarting { .. })
                 ) {
-                    // Invariant 2. The retry of `member` starts this child with its group.
+                    // Invariant 2: the retry that this child waited for was handled. The retry of
+                    // `member` will start this child, too.
                     self.children.set(position, RunState::Stopped);
                 }
                 return self.start_failed(member, ctx).await;
@@ -172,10 +174,9 @@ impl FixedServer {
         true
     }
 
-    /// Stops the other children of the group of this child in reverse order. Temporary children are
-    /// forgotten. The restart of this child starts all the others, so retries of their own become
-    /// stale (invariant 1). It also starts the children that had ended for good, so this reserves
-    /// their names.
+    /// Stops the other members of this child's group in reverse order, and forgets those that are
+    /// temporary. The restart of this child will start the remaining members. So their own retries
+    /// become stale (invariant 1), and the names of members that had ended for good are reserved.
     async fn stop_group(&mut self, group: &[Position], of: Position, mut now: Instant) {
         for &member in group.iter().rev().filter(|member| **member != of) {
             let Some(child) = self.children.get(member) else { continue };
@@ -209,7 +210,8 @@ impl FixedServer {
         Ok(())
     }
 
-    /// Schedules the restart of this child and its group after this delay, and stops the group.
+    /// Schedules the restart of this child and its group after this delay. Stops the other members
+    /// of the group at once.
     async fn restart_after(
         &mut self,
         position: Position,
@@ -231,7 +233,7 @@ impl FixedServer {
         }
     }
 
-    /// Puts a child into `Restarting`. Returns the id of the retry that it waits for.
+    /// Puts a child into `Restarting`. Returns the id of the retry that the child waits for.
     pub(crate) fn set_restarting(
         &mut self,
         position: Position,
@@ -244,7 +246,7 @@ impl FixedServer {
         self.last_retry_id
     }
 
-    /// Decides what follows after this child has ended by itself or failed to start.
+    /// Decides the next step after this child has ended by itself or failed to start.
     fn next(&mut self, position: Position, now: Instant) -> Next {
         let Some(child) = self.children.get_mut(position) else { return Next::AtOnce };
         let backoff = child.spec.backoff.or(self.backoff);
@@ -266,8 +268,8 @@ impl FixedServer {
         });
     }
 
-    /// Gives up. Returns the reason that the supervisor ends with; its `terminate` stops the
-    /// children.
+    /// Gives up: reports the limit and marks the child as stopped. Returns the reason that the
+    /// supervisor ends with. `terminate` then stops the other children.
     fn give_up(&mut self, position: Position, exceeded: Exceeded) -> ExitReason {
         let Some(child) = self.children.get(position) else { return ExitReason::Shutdown };
         let last = child.last.clone().unwrap_or(ExitReason::Normal);

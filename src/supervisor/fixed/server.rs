@@ -1,12 +1,12 @@
 //! The process of a fixed supervisor, which is a server.
 //!
 //! The supervisor traps exits and is linked to its children. While it waits for one child, the
-//! exits of others stay in its mailbox. The exit of a child that it stopped is taken out of the
-//! mailbox together with the link, so an exit from a pid that belongs to no child came from
-//! elsewhere.
+//! exits of the other children stay in its mailbox. When the supervisor has stopped a child, the
+//! link is removed and no exit of that child is in the mailbox. So an exit from a pid that belongs
+//! to no child was sent by another process.
 //!
-//! The loop waits for a child in the places below and in no others. As a supervisor of OTP, it
-//! handles no request during such a wait:
+//! The loop waits for a child only in the places below. Like a supervisor of OTP, it handles no
+//! request during such a wait:
 //!
 //! | waits for | where | why |
 //! |---|---|---|
@@ -16,7 +16,8 @@
 //! | the end of a child that it killed | `await_killed` | names and `Down`s must be final before a successor starts; unbounded for a body that never awaits, which is logged every 5 s |
 //! | its own init | `resolve_spec` | there is no child yet |
 //!
-//! Orphans of a killed supervisor, and the delay of a backoff, are waited for beside the loop.
+//! The loop does not wait for the orphans of a killed supervisor, which a background task awaits,
+//! nor for the delay of a backoff, which is a timer.
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -63,13 +64,13 @@ pub(crate) struct FixedServer {
     pub(crate) random: Random,
     /// The id of the last retry. A retry is stale if its child holds another id.
     pub(crate) last_retry_id: u64,
-    /// The tasks that wait beside the loop.
+    /// The background tasks that wait for orphans.
     pub(crate) background: JoinSet<()>,
     /// Requested starts that wait for orphans, by the ids of their retries.
     pub(crate) waiting_requests: HashMap<u64, RestartRequest>,
 }
 
-/// A requested start: the id of the child, and the reply that is due.
+/// A requested start: the id of the child, and the reply to the request.
 type RestartRequest = (SharedStr, Reply<Result<Pid, ChildError>>);
 
 /// The requests to a supervisor. `Publish` is answered when the supervisor has handled all earlier
@@ -88,7 +89,7 @@ pub(crate) enum Call {
 
 /// The messages of a supervisor to itself.
 pub(crate) enum Cast {
-    /// A retry is due. It is stale if its child waits for another.
+    /// A retry is due. The retry is stale if the child does not hold this `retry_id`.
     Retry { position: Position, retry_id: u64 },
 }
 
@@ -119,7 +120,8 @@ impl GenServer for FixedServer {
         };
         tree.publish_description();
         for child in spec.children {
-            // A panic ends the supervisor, after the children that were started have stopped.
+            // A panic ends the supervisor, but only after the children that were started have
+            // stopped.
             let reason = match AssertUnwindSafe(tree.add(child.spec)).catch_unwind().await {
                 Ok(Ok(())) => continue,
                 Ok(Err(error)) => ctx.refuse(error),
@@ -171,7 +173,8 @@ impl GenServer for FixedServer {
     }
 }
 
-/// The description to run: the one that the supervisor's own init returns, if it has an init.
+/// Returns the description to run. If the supervisor has its own init, calls the init and returns
+/// the description from it.
 async fn resolve_spec(
     spec: SupervisorSpec,
     ctx: &mut ServerContext<FixedServer>,
@@ -221,7 +224,7 @@ impl FixedServer {
         });
     }
 
-    /// Publishes the budget: after each restart that counts, and on request.
+    /// Publishes the budget. This happens after each counted restart, and on request.
     pub(crate) fn publish_budget(&self, now: Instant) {
         let Some(budget) = self.window.budget(self.intensity, now) else { return };
         self.children.published().change(|state| state.set_budget(Some(budget), now));

@@ -20,25 +20,26 @@ impl SupervisorSpec {
     /// Starts the supervisor without a link to another process. Returns when all its children are
     /// ready. OTP: `supervisor:start_link/2`, without the link. [`SupervisorSpec`] has an example.
     ///
-    /// The supervisor needs a tokio runtime with time enabled: without, it crashes at the first
-    /// stop of a child.
+    /// The supervisor needs a tokio runtime with time enabled: without time, the supervisor crashes
+    /// at the first stop of a child.
     ///
     /// # Errors
     ///
-    /// [`StartError::Child`] names the child that failed; the children that were started before it
-    /// have been stopped in reverse order, and no process is left. [`StartError::DuplicateId`] and
-    /// [`StartError::Invalid`] refuse a description that can't work, before any child is
-    /// started. [`StartError::AlreadyStarted`] if the supervisor's own name is held,
-    /// [`StartError::NameReserved`] if it is reserved for a child that is being restarted, and
-    /// [`StartError::TokioGone`] if the tokio that the runtime runs on has shut down.
+    /// * [`StartError::Child`], with the id of the child, if a child failed. The children that were
+    ///   started before it have been stopped in reverse order, and no process is left.
+    /// * [`StartError::DuplicateId`] or [`StartError::Invalid`] if the description can't work. No
+    ///   child was started.
+    /// * [`StartError::AlreadyStarted`] if another process holds the supervisor's own name.
+    /// * [`StartError::NameReserved`] if that name is reserved for a child that is being restarted.
+    /// * [`StartError::TokioGone`] if the tokio runtime that `runtime` runs on has shut down.
     ///
     /// # Panics
     ///
-    /// If there is no tokio runtime: neither now nor at any earlier use.
+    /// If there is no tokio runtime, neither now nor at an earlier use of `runtime`.
     ///
     /// # Cancel safety
     ///
-    /// A start that is dropped kills the supervisor, and with it all its children.
+    /// Dropping the start kills the supervisor, and with it all its children.
     ///
     /// ```
     /// use regrow::{ChildSpec, Runtime, StartError, Supervisor};
@@ -59,14 +60,14 @@ impl SupervisorSpec {
         Ok(SupervisorRef::new(starting.run::<FixedServer>(self).await?))
     }
 
-    /// Starts the supervisor from inside of a process, and links both before the first child is
-    /// started. When that process ends, for whatever reason, the supervisor stops its children and
-    /// ends with the same reason. OTP: `supervisor:start_link/2`.
+    /// Starts the supervisor, linked to the process `parent`. The link exists before the first
+    /// child is started. When the parent ends, for whatever reason, the supervisor stops its
+    /// children and ends with the same reason. OTP: `supervisor:start_link/2`.
     ///
     /// # Errors
     ///
-    /// As [`start`](Self::start). The error is the only report of a failed start: the process
-    /// receives no exit.
+    /// As [`start`](Self::start). The error is the only report of a failed start: the parent
+    /// receives no exit signal.
     ///
     /// # Cancel safety
     ///
@@ -98,13 +99,13 @@ impl SupervisorSpec {
         Ok(SupervisorRef::new(starting.run::<FixedServer>(self).await?))
     }
 
-    /// Starts the supervisor from inside of a process that monitors it: the process receives a
-    /// [`Received::Down`](crate::Received::Down) at its end, and is not linked to it. OTP:
-    /// `gen_server:start_monitor/3`.
+    /// Starts the supervisor, monitored by the process `watcher`. When the supervisor ends, the
+    /// watcher receives a [`Received::Down`](crate::Received::Down). The two processes are not
+    /// linked. OTP: `gen_server:start_monitor/3`.
     ///
     /// # Errors
     ///
-    /// As [`start`](Self::start). The error is the only report of a failed start: the process
+    /// As [`start`](Self::start). The error is the only report of a failed start: the watcher
     /// receives no `Down`.
     ///
     /// # Cancel safety
@@ -138,8 +139,8 @@ impl SupervisorSpec {
         Ok((SupervisorRef::new(server), reference))
     }
 
-    /// Begins a start. Returns the pid of the supervisor, and a future of the outcome, to be polled
-    /// at once.
+    /// Begins a start. Returns the pid of the supervisor, and the future of the outcome, which must
+    /// be polled at once.
     pub(crate) fn begin(
         self,
         runtime: &Runtime,
@@ -158,7 +159,7 @@ impl SupervisorSpec {
     }
 }
 
-/// A supervisor as a child of another. Its shutdown time is
+/// Makes a supervisor a child of another, with the shutdown time
 /// [`Infinity`](crate::Shutdown::Infinity).
 impl From<SupervisorSpec> for ChildSpec {
     fn from(spec: SupervisorSpec) -> Self {
@@ -174,7 +175,7 @@ impl StartChild for SupervisorStart {
     async fn start(&self, ctx: &mut StartContext) -> Result<Started, StartError> {
         self.0.check()?;
         let mut spec = SupervisorSpec::clone(&self.0);
-        // As a child it may have another id than its description gives.
+        // The id of the child can differ from the id in the supervisor's description.
         spec.id = ctx.spec.id.clone();
         ctx.server::<FixedServer>(spec).await
     }

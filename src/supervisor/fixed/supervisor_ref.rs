@@ -14,12 +14,12 @@ use crate::server::ServerRef;
 use crate::supervisor::fixed::server::{Call, FixedServer};
 use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo};
 
-/// A handle to a running supervisor. Cheap to clone; dropping it stops nothing.
+/// A handle to a running supervisor. The handle is cheap to clone, and dropping it stops nothing.
 ///
-/// Its calls have no time limit: a supervisor handles no request while it starts a child or waits
-/// for a child to end, and a caller must not take that delay for a failure. So a child must not
-/// call its own supervisor from its `init`, nor from its `terminate`: both would wait for ever, or
-/// until the child is killed.
+/// Calls by this handle have no time limit: a supervisor handles no request while it starts a child
+/// or waits for a child to end, and a caller must not take that delay for a failure. So a child
+/// must not call its own supervisor from its `init` or its `terminate`: the child and the
+/// supervisor would wait for each other for ever, or until the child is killed.
 ///
 /// # Examples
 ///
@@ -58,8 +58,8 @@ impl SupervisorRef {
         SupervisorRef { server }
     }
 
-    /// A handle to the supervisor that holds this name at the time of each call. So the handle
-    /// stays valid through restarts. The name need not be held yet.
+    /// Returns a handle to the supervisor that holds this name at the time of each call. So the
+    /// handle stays valid through restarts. The name need not be held yet.
     ///
     /// ```
     /// use regrow::{ChildSpec, Runtime, Supervisor, SupervisorRef};
@@ -73,7 +73,7 @@ impl SupervisorRef {
     /// sessions.start_child(ChildSpec::task("session 1", |_| std::future::pending())).await?;
     /// assert_eq!(sessions.count_children().await?.active, 1);
     ///
-    /// // After a restart the same handle reaches a supervisor with the children of its description.
+    /// // After a restart the same handle reaches the successor, which has only described children.
     /// let ended = sessions.ended();
     /// rt.kill(sessions.pid().unwrap());
     /// ended.await;
@@ -87,17 +87,17 @@ impl SupervisorRef {
         SupervisorRef { server: runtime.server(name) }
     }
 
-    /// The supervisor's pid. A named handle gives the pid of the present holder of the name, if
-    /// there is one; a direct handle gives the pid also after the supervisor has ended.
-    /// [`named`](Self::named) has an example.
+    /// Returns the pid of the supervisor. A named handle returns the pid of the present holder of
+    /// the name, if there is one. A direct handle returns the pid also after the supervisor has
+    /// ended. [`named`](Self::named) has an example.
     pub fn pid(&self) -> Option<Pid> {
         self.server.pid()
     }
 
-    /// Whether the supervisor has not ended: it may be starting, serving or stopping. This method
-    /// sends the supervisor no request and returns at once, so a liveness probe can use it. For a
-    /// named handle the result is also true while the name is reserved for a successor, which a
-    /// supervisor above is about to start, perhaps after a backoff. [`tree_routes`] answers
+    /// Returns whether the supervisor has not ended: it may be starting, serving or stopping. This
+    /// method sends the supervisor no request and returns at once, so a liveness probe can use it.
+    /// For a named handle the result is also true while the name is reserved for a successor, which
+    /// a supervisor above is about to start, perhaps after a backoff. [`tree_routes`] answers
     /// `/healthz` with this result. [`SupervisorRef`] has an example.
     ///
     /// [`tree_routes`]: https://docs.rs/regrow/latest/regrow/fn.tree_routes.html
@@ -105,15 +105,15 @@ impl SupervisorRef {
         self.server.is_there()
     }
 
-    /// The pid of the process that a call made now would reach, dead or alive.
+    /// Returns the pid of the process that a call made now would reach, dead or alive.
     pub(crate) fn reach(&self) -> Result<Pid, CallError> {
         self.server.reach()
     }
 
-    /// Starts a child and adds it after the others. Returns when it is ready. The child is kept and
-    /// restarted like the others, but is no part of the supervisor's description: a supervisor that
-    /// is itself restarted begins without it. OTP: `supervisor:start_child/2`, which gives `{ok,
-    /// undefined}` for a child that is ignored.
+    /// Starts a child and adds it after the others. Returns when the child is ready. The child is
+    /// kept and restarted like the others, but is not part of the supervisor's description: if the
+    /// supervisor itself is restarted, it starts without this child. OTP:
+    /// `supervisor:start_child/2`, which returns `{ok, undefined}` for a child that is ignored.
     ///
     /// # Errors
     ///
@@ -180,11 +180,12 @@ impl SupervisorRef {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](ChildError::NotFound), [`Running`](ChildError::Running), or
-    /// [`Restarting`](ChildError::Restarting) if it already waits for a restart;
-    /// [`NotStarted`](ChildError::NotStarted) if its start failed or was ignored, and then the
-    /// child stays known; [`Unreachable`](ChildError::Unreachable) if the supervisor is dead or
-    /// dies.
+    /// * [`NotFound`](ChildError::NotFound) if there is no child of this id.
+    /// * [`Running`](ChildError::Running) if the child runs.
+    /// * [`Restarting`](ChildError::Restarting) if the child already waits for a restart.
+    /// * [`NotStarted`](ChildError::NotStarted) if the start failed or was ignored. The child stays
+    ///   known.
+    /// * [`Unreachable`](ChildError::Unreachable) if the supervisor is dead or dies.
     ///
     /// # Cancel safety
     ///
@@ -216,14 +217,12 @@ impl SupervisorRef {
         self.server.call_unlimited(|reply| Call::RestartChild { id, reply }).await?
     }
 
-    /// Forgets a child that does not run. Its id is free afterwards. OTP:
+    /// Forgets a child that is stopped. The id of the child is free afterwards. OTP:
     /// `supervisor:delete_child/2`. [`restart_child`](Self::restart_child) has an example.
     ///
     /// # Errors
     ///
-    /// [`NotFound`](ChildError::NotFound), [`Running`](ChildError::Running) or
-    /// [`Restarting`](ChildError::Restarting);
-    /// [`Unreachable`](ChildError::Unreachable) if the supervisor is dead or dies.
+    /// As [`restart_child`](Self::restart_child), except `NotStarted`.
     ///
     /// # Cancel safety
     ///
@@ -233,7 +232,7 @@ impl SupervisorRef {
         self.server.call_unlimited(|reply| Call::DeleteChild { id, reply }).await?
     }
 
-    /// The state and the history of one child. The supervisor answers in the order that
+    /// Returns the state and the history of one child. The supervisor answers in the order that
     /// [`which_children`](Self::which_children) describes. OTP: `supervisor:which_child/2`.
     /// [`History`](crate::History) has an example.
     ///
@@ -244,13 +243,13 @@ impl SupervisorRef {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: it changes nothing.
+    /// Cancel safe: the call changes nothing.
     pub async fn which_child(&self, id: &str) -> Result<ChildInfo, ChildError> {
         let id = id.to_owned();
         self.server.call_unlimited(|reply| Call::WhichChild { id, reply }).await?
     }
 
-    /// The specification of one child. OTP: `supervisor:get_childspec/2`.
+    /// Returns the specification of one child. OTP: `supervisor:get_childspec/2`.
     ///
     /// # Errors and cancel safety
     ///
@@ -278,10 +277,11 @@ impl SupervisorRef {
         self.server.call_unlimited(|reply| Call::ChildSpec { id, reply }).await?
     }
 
-    /// All children, in start order. The supervisor answers after it has handled the messages that
-    /// it received before the request. So a request that is made after a child has ended is
-    /// answered after the restart of that child was attempted or, with a backoff, scheduled. OTP:
-    /// `supervisor:which_children/1`, in reverse order. [`SupervisorRef`] has an example.
+    /// Returns all children, in start order. The supervisor answers after it has handled the
+    /// messages that it received before the request. So a request that is made after a child has
+    /// ended is answered after the restart of that child was attempted or, with a backoff,
+    /// scheduled. OTP: `supervisor:which_children/1`, in reverse order. [`SupervisorRef`] has an
+    /// example.
     ///
     /// # Errors
     ///
@@ -289,12 +289,12 @@ impl SupervisorRef {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: it changes nothing.
+    /// Cancel safe: the call changes nothing.
     pub async fn which_children(&self) -> Result<Vec<ChildInfo>, CallError> {
         self.server.call_unlimited(Call::WhichChildren).await
     }
 
-    /// The numbers of all children, of those that run, and of each type. OTP:
+    /// Returns the numbers of all children, of those that run, and of each type. OTP:
     /// `supervisor:count_children/1`. [`SupervisorSpec`](crate::SupervisorSpec) has an example.
     ///
     /// # Errors, cancel safety and the order of requests
@@ -312,9 +312,11 @@ impl SupervisorRef {
     ///
     /// # Errors
     ///
-    /// `Exited` with the reason if the supervisor ended with another one, for example because it
-    /// gave up meanwhile. `NoProc` if it is dead. For a named handle also `Restarting`, and
-    /// `WrongType` if the holder of the name is no supervisor.
+    /// * `Exited`, with the reason, if the supervisor ended with another reason, for example
+    ///   because it gave up meanwhile.
+    /// * `NoProc` if the supervisor is dead.
+    /// * For a named handle also `Restarting` if the supervisor is being restarted, and `WrongType`
+    ///   if the holder of the name is no supervisor.
     ///
     /// # Cancel safety
     ///

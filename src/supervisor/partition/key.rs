@@ -18,7 +18,7 @@ use crate::base::pid::Pid;
 pub struct PartitionKey(u128);
 
 impl PartitionKey {
-    /// The key of a value that can be hashed.
+    /// Returns the key of a value that can be hashed.
     pub fn of(value: &(impl Hash + ?Sized)) -> Self {
         let mut hasher = DefaultHasher::new();
         value.hash(&mut hasher);
@@ -26,7 +26,7 @@ impl PartitionKey {
     }
 
     pub(super) fn index(self, partitions: usize) -> usize {
-        // The remainder is smaller than `partitions`, so it fits.
+        // The remainder is smaller than `partitions`, so it fits into a `usize`.
         (self.0 % partitions as u128) as usize
     }
 }

@@ -22,14 +22,15 @@ pub(crate) mod key;
 pub(crate) mod partitioned;
 
 /// A supervisor of several *partitions*: servers or
-/// [`DynamicSupervisor`](crate::DynamicSupervisor)s of one kind, each with a state of its own. A
-/// key always chooses the same partition. Use it where one process would be a bottleneck and its
-/// state can be divided by a key: counters, caches, connection pools, rate limits, many children
-/// that are started at once. Don't use it for a state that must be read as a whole.
+/// [`DynamicSupervisor`](crate::DynamicSupervisor)s of one kind, each with a state of its own. Each
+/// key always chooses the same partition. Use partitions where one process would be a bottleneck
+/// and its state can be divided by a key: counters, caches, connection pools, rate limits, many
+/// children that are started at once. Don't use partitions for a state that must be read as a
+/// whole.
 ///
-/// Each partition has a name, so a handle stays valid through its restarts. The supervisor is
-/// `one_for_one`, and its children are the partitions `0` to `n - 1`. The types that can be
-/// partitioned are [`Partitioned`]. Elixir: `PartitionSupervisor`.
+/// Each partition has a name, so a handle stays valid when the partition is restarted. The
+/// supervisor is `one_for_one`, and its children are the partitions `0` to `n - 1`. Types that can
+/// be partitioned implement [`Partitioned`]. Elixir: `PartitionSupervisor`.
 ///
 /// # Examples
 ///
@@ -81,9 +82,9 @@ pub struct PartitionSupervisor<P: Partitioned> {
 }
 
 impl<P: Partitioned> PartitionSupervisor<P> {
-    /// Partitions under a supervisor of this name. `args` returns the arguments of the partition
-    /// with this index; for a server it is called at each start. [`PartitionSupervisor`] has an
-    /// example.
+    /// Describes partitions under a supervisor of this name. `args` returns the arguments of the
+    /// partition with the given index. If the partitions are servers, `args` is called at each
+    /// start. [`PartitionSupervisor`] has an example.
     pub fn new(
         name: impl Into<String>,
         args: impl Fn(usize) -> P::Args + Send + Sync + 'static,
@@ -92,7 +93,7 @@ impl<P: Partitioned> PartitionSupervisor<P> {
         PartitionSupervisor { name, partitions: None, args, intensity: None }
     }
 
-    /// Sets the number of partitions. By default the number of cores of the machine.
+    /// Sets the number of partitions. By default it is the number of cores of the machine.
     /// [`PartitionSupervisor`] has an example.
     pub fn partitions(mut self, partitions: usize) -> Self {
         self.partitions = Some(partitions);
@@ -100,7 +101,7 @@ impl<P: Partitioned> PartitionSupervisor<P> {
     }
 
     /// Sets how many restarts the supervisor allows within any `period`, for all partitions
-    /// together. By default three in five seconds.
+    /// together. By default it allows three in five seconds.
     pub fn intensity(mut self, restarts: u32, period: Duration) -> Self {
         self.intensity = Some((restarts, period));
         self
@@ -111,16 +112,16 @@ impl<P: Partitioned> PartitionSupervisor<P> {
     ///
     /// # Errors
     ///
-    /// [`StartError::Invalid`] if the number of partitions is zero; else as
+    /// [`StartError::Invalid`] if the number of partitions is zero. Otherwise as
     /// [`SupervisorSpec::start`].
     ///
     /// # Panics
     ///
-    /// If there is no tokio runtime: neither now nor at any earlier use.
+    /// If there is no tokio runtime, neither now nor at an earlier use of `runtime`.
     ///
     /// # Cancel safety
     ///
-    /// A start that is dropped kills the supervisor, and with it all its partitions.
+    /// Dropping the start kills the supervisor, and with it all its partitions.
     pub async fn start(self, runtime: &Runtime) -> Result<PartitionSupervisorRef<P>, StartError> {
         consume_budget().await;
         let (name, partitions) = (self.name.clone(), self.count());
@@ -131,8 +132,8 @@ impl<P: Partitioned> PartitionSupervisor<P> {
         })
     }
 
-    /// The description of the supervisor and its partitions, to be a child of another supervisor.
-    /// Get a handle by [`PartitionSupervisorRef::named`].
+    /// Returns the description of the supervisor and its partitions, for a child of another
+    /// supervisor. [`PartitionSupervisorRef::named`] returns a handle to these partitions.
     ///
     /// # Errors
     ///
@@ -164,7 +165,7 @@ impl<P: Partitioned> PartitionSupervisor<P> {
     /// let counters = PartitionSupervisor::<Counter>::new("counters", |index| index as u64);
     /// let tree = Supervisor::one_for_one().child(counters.partitions(3).spec()?).start(&rt).await?;
     /// let counters = PartitionSupervisorRef::<Counter>::named(&rt, "counters", 3);
-    /// assert_eq!(counters.partition(7).call(|reply| reply).await?, 1); // 7 modulo 3
+    /// assert_eq!(counters.partition(7).call(|reply| reply).await?, 1); // the index is 7 modulo 3
     /// tree.stop().await?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
@@ -198,20 +199,20 @@ fn partition_name(name: &str, index: usize) -> String {
     format!("{name}/{index}")
 }
 
-/// A handle to running partitions. Cheap to clone; dropping it stops nothing.
+/// A handle to running partitions. The handle is cheap to clone, and dropping it stops nothing.
 /// [`PartitionSupervisor`] has an example.
 pub struct PartitionSupervisorRef<P: Partitioned> {
     runtime: Runtime,
     tree: SupervisorRef,
     name: SharedStr,
-    /// One handle for each partition, so that choosing one allocates no name.
+    /// One handle for each partition, so that choosing a partition allocates no name.
     handles: Arc<[P::Handle]>,
 }
 
 impl<P: Partitioned> PartitionSupervisorRef<P> {
-    /// A handle to the partitions that run, or will run, under this name. Give the number of
-    /// partitions that were started; with another number, keys choose other partitions.
-    /// [`PartitionSupervisor::spec`] has an example.
+    /// Returns a handle to the partitions that run, or will run, under this name. `partitions` must
+    /// be the number of partitions that are started: with another number, keys choose other
+    /// partitions. [`PartitionSupervisor::spec`] has an example.
     pub fn named(runtime: &Runtime, name: impl Into<String>, partitions: usize) -> Self {
         let name = SharedStr::from(name.into());
         let handle = |index| P::handle(runtime, partition_name(&name, index));
@@ -220,31 +221,32 @@ impl<P: Partitioned> PartitionSupervisorRef<P> {
         PartitionSupervisorRef { runtime: runtime.clone(), tree, name, handles }
     }
 
-    /// The partition of this key. An integer chooses by its absolute value modulo the number of
-    /// partitions, any other key by a hash that is the same in every run of one build.
-    /// [`PartitionSupervisor`] has an example.
+    /// Returns a handle to the partition of this key. An integer chooses by its absolute value
+    /// modulo the number of partitions, any other key by a hash that is the same in every run of
+    /// one build. [`PartitionSupervisor`] has an example.
     pub fn partition(&self, key: impl Into<PartitionKey>) -> P::Handle {
         self.at(key.into().index(self.handles.len()))
     }
 
-    /// The partition with this index, counted from 0. If there is none, calls return `NoProc`.
+    /// Returns a handle to the partition with this index, counted from 0. If there is no such
+    /// partition, calls return `NoProc`.
     pub fn at(&self, index: usize) -> P::Handle {
         let unknown = || P::handle(&self.runtime, partition_name(&self.name, index));
         self.handles.get(index).cloned().unwrap_or_else(unknown)
     }
 
-    /// The number of partitions. [`PartitionSupervisor`] has an example.
+    /// Returns the number of partitions. [`PartitionSupervisor`] has an example.
     pub fn partitions(&self) -> usize {
         self.handles.len()
     }
 
-    /// A handle to each partition, in order of the indexes: to call all, or to add up their counts.
-    /// [`Partitioned`] has an example.
+    /// Returns a handle to each partition, in the order of the indexes. Use this to call all
+    /// partitions, or to add up their counts. [`Partitioned`] has an example.
     pub fn all(&self) -> &[P::Handle] {
         &self.handles
     }
 
-    /// The supervisor of the partitions.
+    /// Returns a handle to the supervisor of the partitions.
     pub fn supervisor(&self) -> &SupervisorRef {
         &self.tree
     }

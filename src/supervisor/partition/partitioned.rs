@@ -36,16 +36,18 @@ use crate::supervisor::dynamic::{DynamicSupervisor, DynamicSupervisorRef};
 /// # }).unwrap();
 /// ```
 pub trait Partitioned: 'static {
-    /// The arguments of a start of one partition.
+    /// The arguments with which one partition is started.
     type Args;
 
-    /// The handle of one partition. It reaches the incarnation that holds the name at each use.
+    /// The handle of one partition. Each use of the handle reaches the process that holds the
+    /// partition's name at that time.
     type Handle: Clone + Send + Sync;
 
-    /// One partition as a child. The supervisor sets its id and its name afterwards.
+    /// Returns one partition as a child. The supervisor sets the id and the name of the child
+    /// afterwards.
     fn partition(args: impl Fn() -> Self::Args + Send + Sync + 'static) -> ChildSpec;
 
-    /// The handle of the partition with this name.
+    /// Returns the handle of the partition with this name.
     fn handle(runtime: &Runtime, name: String) -> Self::Handle;
 }
 

@@ -1,18 +1,19 @@
 //! The setting by which the end of significant children ends their supervisor.
 
-/// When a supervisor stops because [significant](crate::ChildSpec::significant) children ended for
-/// good. The supervisor then stops the other children in reverse order and ends with
-/// [`Shutdown`](crate::ExitReason::Shutdown). OTP: `auto_shutdown`.
+/// The rule that says when a supervisor stops because [significant](crate::ChildSpec::significant)
+/// children ended for good. The supervisor then stops the other children in reverse order and ends
+/// with [`Shutdown`](crate::ExitReason::Shutdown). OTP: `auto_shutdown`.
 ///
 /// A child ends for good when it ends and is not started again: a temporary child at any end, a
 /// transient child at a clean end. A stop by
 /// [`terminate_child`](crate::SupervisorRef::terminate_child) or with the group of another child is
-/// not such an end, and decides nothing.
+/// not such an end, and does not stop the supervisor.
 ///
-/// A child that waits for its restart has not ended for good, nor has a child that was stopped with
-/// its group and will be started with it. So a restart with a [`Backoff`](crate::Backoff) has the
-/// same consequences as one without. If [`terminate_child`](crate::SupervisorRef::terminate_child)
-/// cancels that restart, the children that waited count as stopped by request.
+/// A child that waits for its restart has not ended for good. The same holds for a child that was
+/// stopped with its group and will be started with its group. So a restart with a
+/// [`Backoff`](crate::Backoff) has the same consequences as a restart without a backoff. If
+/// [`terminate_child`](crate::SupervisorRef::terminate_child) cancels a restart, the children that
+/// waited for the restart count as stopped by request.
 ///
 /// Use this for a unit of work that is done when its main part is done. Make the supervisor of such
 /// a unit transient or temporary: a permanent one would be started again.
@@ -42,18 +43,19 @@
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum AutoShutdown {
-    /// Never. No child may be significant then.
+    /// The supervisor never stops for this reason, and no child may be significant.
     #[default]
     Never,
-    /// When any significant child has ended for good.
+    /// The supervisor stops when any significant child has ended for good.
     AnySignificant,
-    /// When a significant child has ended for good and no other significant child runs or is to be
-    /// started again.
+    /// The supervisor stops when a significant child has ended for good and no other significant
+    /// child runs or is to be started again.
     AllSignificant,
 }
 
 impl AutoShutdown {
-    /// Whether the supervisor stops, after a child has ended for good.
+    /// Returns whether the supervisor stops after a child has ended for good. `significant` is a
+    /// property of that child.
     pub(crate) fn is_due(self, significant: bool, others_left: impl FnOnce() -> bool) -> bool {
         match self {
             AutoShutdown::Never => false,

@@ -1,4 +1,4 @@
-//! The constructors of a supervisor's description, one for each strategy.
+//! The constructors of a supervisor's description: one for each strategy, and one for an init.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -22,18 +22,19 @@ use crate::supervisor::spec::{Init, SupervisorSpec};
 pub struct Supervisor;
 
 impl Supervisor {
-    /// A supervisor that restarts only the child that ended.
+    /// Describes a supervisor that restarts only the child that ended.
     ///
     /// The supervisor starts its children in order, each after the one before is ready; stops them
-    /// one at a time in reverse order; and gives up when they end too often. It is a process that
-    /// is linked to its children. If it is killed, they end with it, and a supervisor above starts
-    /// it again when they have ended: children that trap exits may take their shutdown times for
-    /// that, and a child with [`Shutdown::Infinity`](crate::Shutdown::Infinity) any time. OTP:
-    /// `one_for_one`, which does not wait for them.
+    /// one at a time in reverse order; and gives up when they end too often. The supervisor is a
+    /// process that is linked to its children. If the supervisor is killed, its children end as
+    /// well, and a supervisor above starts it again when they have ended. Children that trap exits
+    /// may take their shutdown times to end, and a child with
+    /// [`Shutdown::Infinity`](crate::Shutdown::Infinity) any time. OTP: `one_for_one`, which does
+    /// not wait for the children.
     ///
-    /// Don't use it for children that depend on each other's state: when one of them ends, the
-    /// others would go on with state that no longer exists. Put them in one process, or register a
-    /// name for the one, by which the others find it.
+    /// Don't use this for children that depend on each other's state: when one of them ends, the
+    /// others would continue with state that no longer exists. Put such children in one process, or
+    /// give a name to the child that the others need, so that they find its next incarnation.
     ///
     /// ```
     /// use regrow::{ChildSpec, Runtime, Supervisor};
@@ -55,14 +56,14 @@ impl Supervisor {
         SupervisorSpec::new(Strategy::OneForOne)
     }
 
-    /// A supervisor that restarts all its children when one of them is to be restarted: the others
-    /// are stopped in reverse order, each to its very end, and then all are started in order.
-    /// Temporary children are stopped, and are not started again. OTP: `one_for_all`.
+    /// Describes a supervisor that restarts all its children when one of them is to be restarted.
+    /// The others are stopped in reverse order, one at a time, and then all children are started in
+    /// order. Temporary children are stopped, and are not started again. OTP: `one_for_all`.
     ///
-    /// For children that can't go on without each other. A child that ends for good, as its
-    /// [`Restart`](crate::Restart) type says, leaves the others running. If a start fails in a
-    /// restart, the restart is attempted again, and the children that were started by then are
-    /// stopped first; each attempt counts.
+    /// Use this for children that can't continue without each other. If a child ends for good, as
+    /// its [`Restart`](crate::Restart) type says, the others keep running. If a start fails in a
+    /// restart, the children that were started by then are stopped, and the restart is attempted
+    /// again. Each attempt counts, unless it waits for a [`Backoff`](crate::Backoff).
     ///
     /// ```
     /// use regrow::{ChildSpec, Runtime, Supervisor};
@@ -82,7 +83,7 @@ impl Supervisor {
     /// ended.await;
     /// let after = pids().await?; // answered after the restart
     /// assert!(before.iter().all(|&old| !rt.is_alive(old)));
-    /// assert!(after.is_sorted()); // in order
+    /// assert!(after.is_sorted()); // started in order
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```
@@ -90,11 +91,12 @@ impl Supervisor {
         SupervisorSpec::new(Strategy::OneForAll)
     }
 
-    /// A supervisor that restarts the child that ended and the children after it; those before it
-    /// go on running. Apart from that it is as [`one_for_all`](Self::one_for_all). OTP:
-    /// `rest_for_one`.
+    /// Describes a supervisor that restarts the child that ended and the children after it. The
+    /// children before it keep running. Otherwise this strategy is like
+    /// [`one_for_all`](Self::one_for_all). OTP: `rest_for_one`.
     ///
-    /// For children that need those before them: a connection, then the users of the connection.
+    /// Use this for children that need the children before them: a connection, then the users of
+    /// the connection.
     ///
     /// ```
     /// use regrow::{ChildSpec, Runtime, Supervisor};
@@ -118,15 +120,16 @@ impl Supervisor {
         SupervisorSpec::new(Strategy::RestForOne)
     }
 
-    /// A supervisor with a description that an init computes at each start, inside of its process
-    /// and before the first child is started: for a tree that depends on values that are only known
-    /// then. The init may choose not to run the supervisor, by [`SupervisorContext::ignore`].
+    /// Describes a supervisor with an init. The init computes the children and the settings at each
+    /// start, inside of the supervisor's process, before the first child is started. Use this for a
+    /// tree that depends on values that are not known earlier. The init may choose not to run the
+    /// supervisor, by [`SupervisorContext::ignore`].
     ///
-    /// The supervisor runs by the description that the init returns, except for name and id, which
-    /// are needed earlier: set those on the value that this returns. If the init returns a
-    /// description with another name, the start is refused. An error or a panic of the init is a
-    /// failed start. Each start clones the closure and calls the clone. OTP: a supervisor's
-    /// `init/1`.
+    /// The supervisor follows the description that the init returns, except for the name and the
+    /// id. These two are needed earlier: set them on the value that `with_init` returns. If the
+    /// init returns a description with another name, the start is refused. An error or a panic of
+    /// the init is a failed start. Each start clones the closure and calls the clone. OTP: a
+    /// supervisor's `init/1`.
     ///
     /// ```
     /// use regrow::{ChildSpec, Runtime, StartError, Supervisor};

@@ -1,4 +1,5 @@
-//! The findings of a lint: what may be wrong in the description of a tree, and its text.
+//! The findings of a lint, and their texts. A finding is a possible mistake in the description of a
+//! tree.
 
 use std::error::Error;
 use std::fmt;
@@ -10,38 +11,40 @@ use crate::runtime::errors::start_error::StartError;
 
 /// A finding of a [`Lint`](crate::Lint) in the description of a tree. `Lint` has an example.
 ///
-/// A path is the ids from the root down, separated by `/`. An empty id is `""`. In a path of more
-/// than 128 levels, `…` stands for the ids in the middle.
+/// A path consists of the ids from the root down, separated by `/`. An empty id is shown as `""`.
+/// In a path of more than 128 levels, `…` stands for the ids in the middle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Finding {
     /// A supervisor would refuse to start.
     Refused {
-        /// The supervisor.
+        /// The path of the supervisor.
         path: String,
-        /// The error of its start.
+        /// The error with which the start would fail.
         error: StartError,
     },
-    /// Two children have the same name; the second would not start.
+    /// Two children have the same name. The second child would not start.
     DuplicateName {
         /// The name.
         name: String,
-        /// The two children.
+        /// The paths of the two children.
         paths: [String; 2],
     },
     /// A supervisor has a shutdown time that its children may exceed. When that time is over, the
-    /// supervisor is killed, and its children with it, without their own shutdown times.
+    /// supervisor is killed. The children that still run then receive their exit signals all at
+    /// once instead of in reverse order, and those that don't trap exits end immediately.
     HurriedSupervisor {
-        /// The supervisor.
+        /// The path of the supervisor.
         path: String,
-        /// Its shutdown time.
+        /// The shutdown time of the supervisor.
         limit: Duration,
-        /// How long it may need; `None` if there is no limit.
+        /// How long the stop may take; `None` if there is no limit.
         needs: Option<Duration>,
     },
-    /// A worker has no limit for its stop, so the supervisors above it have none either.
+    /// The stop of a worker has no time limit, so the stops of the supervisors above it have none
+    /// either.
     EndlessStop {
-        /// The worker.
+        /// The path of the worker.
         path: String,
     },
     /// A stop of the whole tree may take longer than 25 s.
@@ -49,23 +52,23 @@ pub enum Finding {
         /// The longest time that the stop may take.
         worst: Duration,
     },
-    /// A supervisor with `auto_shutdown` is transient. Its own shutdown is a clean end, so it is
-    /// not started again then. After a give-up it is.
+    /// A supervisor with `auto_shutdown` is transient. When it shuts itself down, that is a clean
+    /// end, so it is not started again. When it gives up, it is started again.
     StaysDown {
-        /// The supervisor.
+        /// The path of the supervisor.
         path: String,
     },
     /// A child that keeps failing may be started very often without a delay.
     ManyStarts {
-        /// The child.
+        /// The path of the child.
         path: String,
-        /// How often without a delay at most; `None` if there is no limit.
+        /// The highest number of starts without a delay; `None` if there is no limit.
         starts: Option<u64>,
     },
     /// The stops of one restart may take so long that the earlier restarts are no longer within the
-    /// window of the supervisor's budget: a child that keeps failing is restarted for ever.
+    /// window of the supervisor's budget. Then a child that keeps failing is restarted for ever.
     SlowStop {
-        /// The supervisor.
+        /// The path of the supervisor.
         path: String,
         /// The longest time that the stops of one restart may take.
         takes: Duration,
@@ -81,7 +84,7 @@ pub enum Finding {
 pub struct LintError(pub(super) Vec<Finding>);
 
 impl LintError {
-    /// The findings.
+    /// Returns the findings.
     pub fn findings(&self) -> &[Finding] {
         &self.0
     }

@@ -20,9 +20,9 @@ use crate::supervisor::spec::most_starts::{self, SlowStop, Starts, StopTimes, ne
 /// A child that may be started this often without a delay, before the root gives up, is a finding.
 const MANY_STARTS: u64 = 100;
 
-/// The result of [`SupervisorSpec::lint`]: findings and bounds of a tree that doesn't run yet. Its
-/// [`Display`](fmt::Display) is for people; [`deny`](Self::deny) turns findings into an error. OTP
-/// has no counterpart; its guide warns of the same mistakes in prose.
+/// The result of [`SupervisorSpec::lint`]: findings and bounds of a tree that doesn't run yet. The
+/// [`Display`](fmt::Display) text is for people; [`deny`](Self::deny) turns findings into an error.
+/// OTP has no counterpart, but its guide warns of the same mistakes.
 ///
 /// # Examples
 ///
@@ -53,11 +53,11 @@ pub struct Lint {
     /// The longest time that a stop of the tree may take; `None` if there is no limit.
     pub worst_stop: Option<Duration>,
     /// How often one child may be started at most before the root gives up; `None` if there is no
-    /// limit. It is a product of one factor for the child and one for each supervisor between the
-    /// child and the root: how often one incarnation of its own supervisor may start it. That is
-    /// the restart budget of that supervisor plus one; for a child with a
-    /// [`Backoff`](crate::Backoff), as many starts as fit into its
-    /// [`give_up_after`](crate::Backoff::give_up_after).
+    /// limit. The number is a product of one factor for the child and one for each supervisor
+    /// between the child and the root. Each factor is the number of times that one incarnation of
+    /// the supervisor directly above may start this child or supervisor: the restart budget of the
+    /// supervisor above plus one; with a [`Backoff`](crate::Backoff), as many starts as fit into
+    /// its [`give_up_after`](crate::Backoff::give_up_after).
     ///
     /// The number assumes that every child fails as soon as it is started, and that it stops at
     /// once, or takes its whole [`shutdown`](crate::ChildSpec::shutdown) time where that is set.
@@ -76,7 +76,7 @@ impl Lint {
 }
 
 impl SupervisorSpec {
-    /// Lints this description and all below it. [`Lint`] has an example.
+    /// Lints this description and all descriptions below it. [`Lint`] has an example.
     pub fn lint(&self) -> Lint {
         let mut walk = Walk::default();
         let id = self.id.clone();
@@ -104,15 +104,15 @@ impl Default for Walk {
     }
 }
 
-/// A supervisor, during the visit of its children.
+/// A supervisor whose children are being visited.
 struct Level<'a> {
     spec: &'a SupervisorSpec,
-    /// Its specification as a child; `None` for the root.
+    /// The specification of the supervisor as a child; `None` for the root.
     child: Option<&'a Spec>,
     path: Path<SharedStr>,
-    /// How often each of its children may be started, by all its incarnations together.
+    /// How often each child may be started, by all incarnations of the supervisor together.
     starts: Vec<Starts>,
-    /// How many of its children have been visited.
+    /// How many children have been visited.
     seen: usize,
     /// The longest time that the stops of the visited children take together; `None` if there is no
     /// limit.
@@ -120,9 +120,9 @@ struct Level<'a> {
 }
 
 impl Walk {
-    /// Visits a root and all below it. Returns the longest time that its stop may take.
-    /// Descriptions may be nested deeper than a thread's stack allows for recursion, so the open
-    /// levels are kept in a list.
+    /// Visits a root and all children below it. Returns the longest time that the stop of the root
+    /// may take. Descriptions may be nested deeper than a thread's stack allows for recursion, so
+    /// the open levels are kept in a list.
     fn tree(&mut self, root: &SupervisorSpec) -> Option<Duration> {
         let stops = StopTimes::of(root);
         let mut path = Path::new();
@@ -170,8 +170,8 @@ impl Walk {
         Level { starts, ..level }
     }
 
-    /// Leaves a supervisor after its children. `needs` is the longest time that their stops may
-    /// take.
+    /// Leaves a supervisor whose children have been visited. `needs` is the longest time that the
+    /// stops of these children may take.
     fn leave(&mut self, child: &Spec, left: &Level<'_>, needs: Option<Duration>) {
         let Level { spec, path, .. } = left;
         if let Shutdown::Timeout(limit) = child.shutdown
@@ -184,8 +184,8 @@ impl Walk {
         }
     }
 
-    /// The longest time that the stop of a child may take. `needs` is the time that the stop would
-    /// take if the child's specification set no limit.
+    /// Returns the longest time that the stop of a child may take. `needs` is the time that the
+    /// stop would take if the child's specification set no limit.
     fn stop(
         &mut self,
         child: &Spec,

@@ -1,4 +1,4 @@
-//! The description of a supervisor: a value, before the supervisor runs.
+//! The description of a supervisor, a value from which the supervisor is started.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -31,8 +31,8 @@ pub(crate) type Init =
 
 /// The description of a supervisor: its children, in order, and its budget.
 ///
-/// A supervisor is [started](Self::start) by itself, as the root of a tree, or is a child of
-/// another: its description converts into a [`ChildSpec`]. OTP: the result of a supervisor's
+/// A supervisor is [started](Self::start) alone, as the root of a tree, or as a child of another
+/// supervisor: the description converts into a [`ChildSpec`]. OTP: the result of a supervisor's
 /// `init/1`.
 ///
 /// | setting | default |
@@ -97,23 +97,25 @@ impl SupervisorSpec {
         }
     }
 
-    /// Adds a child after those that were added before: a [`ChildSpec`] or another
-    /// `SupervisorSpec`. [`SupervisorSpec`] has an example.
+    /// Adds a child, a [`ChildSpec`] or another `SupervisorSpec`, after the children that were
+    /// added before. [`SupervisorSpec`] has an example.
     pub fn child(mut self, child: impl Into<ChildSpec>) -> Self {
         self.children.push(child.into());
         self
     }
 
-    /// Sets the budget: how many restarts the supervisor allows within any window of `period`. At
-    /// one more it gives up: it stops its children and ends with
-    /// [`RestartLimitReached`](crate::RestartLimitReached). 0 allows none. By default three in five
-    /// seconds. A start that fails in a restart counts as well; a restart that waits for a
-    /// [`Backoff`] does not, and is bounded by [`give_up_after`](Backoff::give_up_after). OTP:
-    /// `intensity` and `period`, by default one in five seconds.
+    /// Sets the budget: how many restarts the supervisor allows within any window of `period`. If
+    /// one more restart is due, the supervisor gives up: it stops its children and ends with
+    /// [`RestartLimitReached`](crate::RestartLimitReached). If `restarts` is 0, no restart is
+    /// allowed. By default the budget is three in five seconds. A start that fails in a restart
+    /// counts as well. A restart that waits for a [`Backoff`] does not count, and is bounded by
+    /// [`give_up_after`](Backoff::give_up_after). OTP: `intensity` and `period`, by default one in
+    /// five seconds.
     ///
-    /// All children share the budget, so the end of `n` children at once is `n` restarts. The
+    /// All children share the budget, so if `n` children end at once, `n` restarts count. The
     /// budgets of several levels multiply: with the default on two levels a child may end 16 times
-    /// before the upper supervisor gives up. A period of zero is refused at the start.
+    /// before the upper supervisor gives up. The start of a supervisor with a period of zero is
+    /// refused.
     ///
     /// ```
     /// use std::time::Duration;
@@ -131,7 +133,7 @@ impl SupervisorSpec {
     /// let start = tokio::time::Instant::now();
     /// let reason = tree.ended().await;
     /// assert!(reason.crash().unwrap().downcast_ref::<RestartLimitReached>().is_some());
-    /// assert_eq!(start.elapsed().as_secs() / 3600, 8); // the eighth end was one too many
+    /// assert_eq!(start.elapsed().as_secs() / 3600, 8); // the eighth restart was refused
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```
@@ -141,8 +143,8 @@ impl SupervisorSpec {
     }
 
     /// Allows any number of restarts: the supervisor never gives up. By default there is a budget,
-    /// see [`intensity`](Self::intensity). Use it only with a [`backoff`](Self::backoff): without,
-    /// a child that fails at once is started again without a pause, for ever. OTP has no
+    /// see [`intensity`](Self::intensity). Use this only with a [`backoff`](Self::backoff): without
+    /// one, a child that fails at once is started again without a pause, for ever. OTP has no
     /// counterpart.
     ///
     /// ```
@@ -171,7 +173,7 @@ impl SupervisorSpec {
     }
 
     /// Sets how long restarts wait, for all children that have no [`Backoff`] of their own. By
-    /// default they don't wait.
+    /// default restarts don't wait.
     ///
     /// ```
     /// use regrow::{Backoff, ChildSpec, ChildState, Runtime, Supervisor};
@@ -207,15 +209,15 @@ impl SupervisorSpec {
     }
 
     /// Sets whether the supervisor stops when its [significant](ChildSpec::significant) children
-    /// end for good. By default never. OTP: `auto_shutdown`. [`AutoShutdown`] has an example.
+    /// end for good. By default it does not. OTP: `auto_shutdown`. [`AutoShutdown`] has an example.
     pub fn auto_shutdown(mut self, auto_shutdown: AutoShutdown) -> Self {
         self.auto_shutdown = auto_shutdown;
         self
     }
 
-    /// Sets the name that the supervisor is registered under, and its id, unless a later
-    /// [`with_id`](Self::with_id) sets another. By default there is no name.
-    /// [`SupervisorRef::named`](crate::SupervisorRef::named) has an example.
+    /// Sets the name under which the supervisor is registered. The name is also the id of the
+    /// supervisor, unless a later [`with_id`](Self::with_id) sets another id. By default there is
+    /// no name. [`SupervisorRef::named`](crate::SupervisorRef::named) has an example.
     pub fn named(mut self, name: impl Into<String>) -> Self {
         let name = SharedStr::from(name.into());
         self.id = name.clone();
@@ -223,15 +225,17 @@ impl SupervisorSpec {
         self
     }
 
-    /// Sets the label of the supervisor in the log, and its id as a child of another. By default
-    /// the name, or `"Supervisor"`; so of two children of one supervisor that have no name, one
-    /// needs another id. [`SupervisorSpec`] has an example.
+    /// Sets the id of the supervisor, which is its label in the log and its id as a child of
+    /// another supervisor. By default the id is the name, or `"Supervisor"` without a name. So if a
+    /// supervisor has two children that are supervisors without names, one of them needs another
+    /// id. [`SupervisorSpec`] has an example.
     pub fn with_id(mut self, id: impl Into<String>) -> Self {
         self.id = id.into().into();
         self
     }
 
-    /// This description, which the init of `outer` returned, with the name and the id of `outer`.
+    /// Returns this description with the name and the id of `outer`, whose init returned it.
+    /// Refuses a description with another name.
     pub(crate) fn with_identity_of(self, outer: &SupervisorSpec) -> Result<Self, StartError> {
         if let Some(own) = &self.name
             && self.name != outer.name
@@ -266,7 +270,7 @@ impl SupervisorSpec {
     }
 }
 
-/// Refuses a child that can't work under such a supervisor.
+/// Refuses a child that can't work under a supervisor with this `auto_shutdown`.
 pub(crate) fn check_child(child: &Spec, auto: AutoShutdown) -> Result<(), StartError> {
     let id = &child.id;
     child.name.as_ref().map_or(Ok(()), |name| check_single_name(child, name))?;
@@ -288,8 +292,8 @@ pub(crate) fn check_child(child: &Spec, auto: AutoShutdown) -> Result<(), StartE
     Ok(())
 }
 
-/// Refuses this name for a supervisor that has another one in its own description: that would be
-/// lost.
+/// Refuses this name for a child that is a supervisor with another name in its own description,
+/// because that other name would be lost.
 pub(crate) fn check_single_name(child: &Spec, name: &str) -> Result<(), StartError> {
     match child.nested.as_ref().and_then(|nested| nested.name.as_ref()) {
         Some(own) if *own != *name => invalid(format!(

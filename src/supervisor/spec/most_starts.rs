@@ -3,12 +3,12 @@
 //!
 //! The computation assumes that every child fails as soon as it is started, and stops at once when
 //! it is asked to, unless its description says how long its stop may take. A child is started again
-//! because of its own failure and, under a group strategy, because of the failures of others of its
-//! group:
+//! because of its own failure and, under a group strategy, because of the failures of other
+//! children in its group:
 //!
 //! * failures without a backoff share the budget of the supervisor;
-//! * failures with a backoff are as many as fit into the time without a healthy run, at the
-//!   shortest delays that the jitter may draw;
+//! * failures with a backoff are limited to the number that fits into the allowed time without a
+//!   healthy run, at the shortest delays that the jitter may draw;
 //! * if the stops between two restarts take so long that the first restart has left the budget's
 //!   window by then, there is no limit.
 
@@ -25,17 +25,19 @@ use crate::supervisor::spec::strategy::Strategy;
 /// How often one child may be started by one incarnation of its supervisor.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Starts {
-    /// `None` if there is no limit.
+    /// The highest number of starts; `None` if there is no limit.
     pub(crate) most: Option<u64>,
-    /// How often without a delay or a slow stop in between.
+    /// The highest number of starts without a delay or a slow stop in between; `None` if there is
+    /// no limit.
     pub(crate) burst: Option<u64>,
 }
 
 impl Starts {
     pub(crate) const ONCE: Starts = Starts { most: Some(1), burst: Some(1) };
 
-    /// The starts of a child that each incarnation of a supervisor starts as often as `each` says,
-    /// if the supervisor is itself started as often as `self` says.
+    /// Returns how often a child may be started in total, if its supervisor is started as often as
+    /// `self` says, and each incarnation of the supervisor starts the child as often as `each`
+    /// says.
     pub(crate) fn multiplied_by(self, each: Starts) -> Starts {
         let product = |above: Option<u64>, each: Option<u64>| Some(above?.saturating_mul(each?));
         let Starts { most, burst } = self;
@@ -43,8 +45,8 @@ impl Starts {
     }
 }
 
-/// A restart whose stops take so long that the restarts before it have left the window, so the
-/// budget never refuses one.
+/// A restart whose stops take so long that the restarts before it have left the window. So the
+/// budget never refuses such a restart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SlowStop {
     /// The longest time that the stops of one restart may take.
@@ -53,7 +55,7 @@ pub(crate) struct SlowStop {
     pub(crate) period: Duration,
 }
 
-/// The starts of each child, in start order, and the slow stop if there is one.
+/// Returns the starts of each child, in start order, and the slow stop if there is one.
 pub(crate) fn starts_per_child(
     spec: &SupervisorSpec,
     stops: &StopTimes,
@@ -67,7 +69,7 @@ pub(crate) fn starts_per_child(
     (starts.collect(), slow)
 }
 
-/// How often a child may fail by itself and be restarted for that.
+/// How often a child may be restarted because of its own failures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Failures {
     Never,
@@ -118,7 +120,8 @@ impl RestartCauses {
     }
 }
 
-/// For each child: its own failures, and those of others that restart it with their group.
+/// Returns for each child the failures after which it is restarted: its own, and those of other
+/// children whose group contains it.
 fn causes(strategy: Strategy, failures: &[Failures]) -> Vec<RestartCauses> {
     match strategy {
         Strategy::OneForOne => failures.iter().map(|own| RestartCauses::NONE.and(*own)).collect(),
@@ -149,7 +152,7 @@ fn starts_of(spec: &SupervisorSpec, own: Failures, causes: RestartCauses, slow: 
         Intensity::Limited { restarts, .. } => Some(u64::from(restarts)),
     };
     let plus_one = |restarts: Option<u64>| restarts.map(|restarts| restarts.saturating_add(1));
-    // After each delay, the restarts counted before may have left the window.
+    // After each delay, the restarts that were counted before it may have left the window.
     let most = plus_one(delayed).zip(plus_one(counted));
     Starts {
         most: most.map(|(delayed, counted)| delayed.saturating_mul(counted)),
@@ -157,8 +160,7 @@ fn starts_of(spec: &SupervisorSpec, own: Failures, causes: RestartCauses, slow: 
     }
 }
 
-/// Of the restarts whose stops take so long that the restarts before have left the window, the one
-/// that takes longest.
+/// Returns the slow stop that takes longest, if there is a slow stop.
 fn slowest(spec: &SupervisorSpec, failures: &[Failures], stops: &StopTimes) -> Option<SlowStop> {
     let Intensity::Limited { restarts, period } = spec.intensity else { return None };
     if restarts == 0 {
@@ -177,7 +179,8 @@ fn slowest(spec: &SupervisorSpec, failures: &[Failures], stops: &StopTimes) -> O
     slow.max().map(|takes| SlowStop { takes, restarts, period })
 }
 
-/// For each child: the longest time that the stops of the others in its group may take.
+/// Returns for each child the longest time that the stops of the other children in its group may
+/// take.
 fn stop_times_of_others(strategy: Strategy, own: &[Duration]) -> Vec<Duration> {
     let sums = |stops: &mut dyn Iterator<Item = &Duration>| -> Vec<Duration> {
         let sum = stops.scan(Duration::ZERO, |sum, stop| {
@@ -198,7 +201,7 @@ fn stop_times_of_others(strategy: Strategy, own: &[Duration]) -> Vec<Duration> {
 }
 
 /// The longest times that the supervisors of a tree may take to stop, as far as their descriptions
-/// say. Each is computed once, after those below it.
+/// say. Each time is computed once, after the times of the supervisors below.
 #[derive(Debug, Default)]
 pub(crate) struct StopTimes(HashMap<*const SupervisorSpec, Duration>);
 
@@ -227,7 +230,7 @@ impl StopTimes {
         self.0.get(&std::ptr::from_ref(spec)).copied().unwrap_or_default()
     }
 
-    /// The longest time that a child may take to stop.
+    /// Returns the longest time that a child may take to stop.
     fn of_child(&self, child: &Spec) -> Duration {
         let below = nested(child).map(|below| self.of_supervisor(below));
         match child.shutdown {
@@ -244,8 +247,9 @@ impl StopTimes {
         }
     }
 
-    /// The longest time that the stops of a supervisor's children may take at its give-up. All are
-    /// stopped but the one that failed, which may be the one with the shortest stop.
+    /// Returns the longest time that the stops of a supervisor's children may take when the
+    /// supervisor gives up. All children are stopped except the one that failed, which may be the
+    /// child with the shortest stop.
     fn of_giving_up(&self, spec: &SupervisorSpec) -> Duration {
         let fail = spec.children.iter().filter(|child| child.spec.restart != Restart::Temporary);
         let shortest = fail.map(|child| self.of_child(&child.spec)).min();
@@ -253,7 +257,7 @@ impl StopTimes {
     }
 }
 
-/// The description of this child, if it is a fixed supervisor.
+/// Returns the description of this child, if it is a fixed supervisor.
 pub(crate) fn nested(child: &Spec) -> Option<&SupervisorSpec> {
     child.nested.as_ref()?.description.downcast_ref()
 }

@@ -1,4 +1,4 @@
-//! The strategies: which children are restarted together.
+//! The strategies, which say which children are restarted together.
 
 use std::ops::RangeInclusive;
 
@@ -16,7 +16,7 @@ pub(crate) enum Strategy {
 }
 
 impl Strategy {
-    /// The name of the strategy in OTP.
+    /// Returns the name of the strategy in OTP.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Strategy::OneForOne => "one_for_one",
@@ -25,8 +25,8 @@ impl Strategy {
         }
     }
 
-    /// The positions of the children that are stopped and started together with this one, itself
-    /// included.
+    /// Returns the positions of the children that are stopped and started together with the child
+    /// at `of`, which is included.
     pub(crate) fn group(self, of: Position) -> RangeInclusive<Position> {
         match self {
             Strategy::OneForOne => of..=of,
@@ -40,7 +40,8 @@ impl Strategy {
 mod tests {
     use super::{Position, Strategy};
 
-    /// RST-003.
+    /// RST-003: the group of a child is the child alone, all children, or the child and those after
+    /// it.
     #[test]
     fn the_strategy_decides_which_children_are_in_a_group() {
         let group = |strategy: Strategy, of| {
