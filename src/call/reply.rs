@@ -1,6 +1,6 @@
 //! The reply of a call, on the side of the server.
 //!
-//! What happens to a reply that is dropped unsent depends on where it is dropped:
+//! The place where a reply is dropped unsent determines how its call is resolved:
 //!
 //! | dropped | |
 //! |---|---|

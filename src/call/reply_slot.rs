@@ -76,7 +76,7 @@ impl<T> ReplySlot<T> {
         (slot.clone(), AwaitedReply { slot: Some(slot), is_new: true })
     }
 
-    /// Whether the other owner has not released the slot yet.
+    /// Whether the other owner still owns the slot.
     #[inline]
     pub(crate) fn is_shared(self: &Arc<Self>) -> bool {
         Arc::strong_count(self) > 1
@@ -128,8 +128,8 @@ impl<T: Send> Unanswered for ReplySlot<T> {
 /// The caller's side of a slot. A caller that stops waiting drops it.
 pub(crate) struct AwaitedReply<T> {
     slot: Option<Arc<ReplySlot<T>>>,
-    /// Whether the call was made in the caller's poll that is under way. The registered waker is
-    /// then the one of this poll.
+    /// Whether the call was made in the caller's poll that is under way. In that poll the
+    /// registered waker is the current one.
     is_new: bool,
 }
 
@@ -141,7 +141,7 @@ impl<T: Send + 'static> AwaitedReply<T> {
         move || slot.as_ref().is_some_and(|slot| slot.strong_count() > 1)
     }
 
-    /// Allows polls by another task than the one that made the call.
+    /// Allows polls by a task other than the one that made the call.
     pub(crate) fn later(self) -> Self {
         AwaitedReply { is_new: false, ..self }
     }

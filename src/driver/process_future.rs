@@ -26,8 +26,8 @@
 //!
 //! A body that waits for a thread or for an operating system's process must not be dropped before
 //! that has ended: see [`DEFERS_EXIT`](crate::process::flag::DEFERS_EXIT). For such a body step 2
-//! is skipped: it is polled while the exit is pending, and returns when the thread or the operating
-//! system's process has ended.
+//! is skipped: the body is polled while the exit is pending, and returns when the thread or the
+//! operating system's process has ended.
 //!
 //! The future consists of two words, the record and the boxed body, to keep tokio's task cell
 //! small.

@@ -1,4 +1,4 @@
-//! How the reader of a mailbox waits while its inbox is empty.
+//! The wait of the reader of a mailbox while its inbox is empty.
 //!
 //! # Guarantees
 //!

@@ -16,7 +16,7 @@
 //!    if the process is ending, the poll takes the item back. Otherwise, the poll registers its
 //!    waker for the end of the process.
 //! 3. **Receive.** The reader takes an item and moves the first item of the send queue to the
-//!    inbox. It wakes the sender of that item after unlock.
+//!    inbox. The reader wakes the sender of that item after unlock.
 //! 4. **Cancel.** The item leaves the send queue, and is dropped after unlock.
 //! 5. **Teardown.** The process becomes *closing*, and the teardown wakes all wakers that are
 //!    registered for the end of the process.

@@ -1,9 +1,9 @@
 //! The receiving side of a process.
 //!
 //! The reader swaps the whole inbox for its own empty buffer and takes items from there, so it
-//! locks the process once for each batch. It takes the items of a counted mailbox one by one, each
-//! in the step that counts the item out. So while a counted mailbox is full, the items that fill it
-//! lie in the inbox, where they can be evicted.
+//! locks the process once for each batch. The reader takes the items of a counted mailbox one by
+//! one, each in the step that counts the item out. So while a counted mailbox is full, the items
+//! that fill it lie in the inbox, where they can be evicted.
 //!
 //! **Invariants**
 //! 1. No item is handed out while an exit is pending.
@@ -29,8 +29,8 @@ const FOUND: &str = "a poll has just found an item";
 /// The reader's end of a mailbox.
 pub(crate) struct Mailbox<M> {
     pub(crate) process: Arc<Process<M>>,
-    /// Items that were moved out of the inbox and not yet handed out. They are older than all items
-    /// of the inbox.
+    /// Items that were moved out of the inbox and not yet handed out. These items are older than
+    /// all items of the inbox.
     pub(crate) local: VecDeque<M>,
     pub(crate) counted: bool,
     pub(crate) idle_wait: IdleWait,

@@ -26,8 +26,8 @@ impl Runtime {
         self.kernel.table.contains(&pid)
     }
 
-    /// All live processes, oldest first. The list is not an atomic snapshot, since processes run on
-    /// while it is made. OTP: `processes/0`.
+    /// The pids of all live processes, oldest first. The list is not an atomic snapshot, since
+    /// processes run on while it is made. OTP: `processes/0`.
     ///
     /// ```
     /// use regrow::Runtime;

@@ -34,7 +34,7 @@ impl Runtime {
         self.kernel.join_group(tag.into().into(), &process)
     }
 
-    /// The members of a group, oldest first. Empty if there is no such group. OTP:
+    /// The pids of the members of a group, oldest first. Empty if there is no such group. OTP:
     /// `pg:get_members`. [`register_tag`](Self::register_tag) has an example.
     pub fn whereis_tag(&self, tag: &str) -> Vec<Pid> {
         self.kernel.members(tag)

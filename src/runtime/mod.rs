@@ -172,7 +172,7 @@ impl Runtime {
         runtime
     }
 
-    /// Sends bytes to a process. Never blocks and never panics.
+    /// Sends bytes to a process. This method never blocks and never panics.
     ///
     /// Returns true if the bytes were queued in the mailbox of the process; the process may still
     /// end before it reads them. Returns false if the process is dead or ending, or if its mailbox
@@ -236,7 +236,7 @@ impl Runtime {
         process.deliver(received)
     }
 
-    /// The process whose body runs on this thread, or [`Pid::OUTSIDE`].
+    /// The pid of the process that is current on this thread, or [`Pid::OUTSIDE`].
     pub(crate) fn current_pid(&self) -> Pid {
         current_process::current_pid(self.kernel.number())
     }

@@ -148,8 +148,8 @@ impl Runtime {
         })
     }
 
-    /// The process that holds the name. `None` if no process holds it, also while the name is
-    /// reserved for a child that is being restarted.
+    /// The pid of the process that holds the name. `None` if no process holds it, also while the
+    /// name is reserved for a child that is being restarted.
     ///
     /// The name may have another holder later. To reach whichever process holds the name, keep the
     /// name instead of the pid. OTP: `whereis/1`. [`register`](Self::register) has an example.

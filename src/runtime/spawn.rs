@@ -157,7 +157,8 @@ impl Runtime {
         (self.run(process, admitted.is_ok(), plain(body)), reference)
     }
 
-    /// Returns the process that holds the name, or spawns a process with that name from this body.
+    /// Returns the pid of the process that holds the name. If there is none, spawns a process with
+    /// that name from this body.
     ///
     /// If several callers race, all get the same process, and only one body runs. On a runtime that
     /// was [shut down](Self::shutdown), and while the name is [reserved](Self::try_register) for a

@@ -75,7 +75,7 @@ impl Starting {
         self
     }
 
-    /// Links the process to the parent that starts it, before `init` runs.
+    /// Links the process to the parent that starts it. The link exists before `init` runs.
     pub(crate) fn linked(mut self, parent: Pid) -> Self {
         let link = Link::awaited(self.runtime.kernel.fresh_id());
         let shutdown = Shutdown::Infinity;

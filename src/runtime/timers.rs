@@ -69,7 +69,7 @@ impl Runtime {
     /// when the timer fires. OTP: `erlang:send_after/3`.
     ///
     /// A timer for a pid is dropped when that process ends. The end of the process that set the
-    /// timer has no effect on it. A timer for a dead process is never pending.
+    /// timer does not affect the timer. A timer for a dead process is never pending.
     ///
     /// Timers fire with tokio's resolution of 1 ms, and never early. Timers that are due at the
     /// same instant fire in the order in which they were set. A delay of zero is due at once. A

@@ -113,7 +113,7 @@ impl Runtime {
     ///
     /// The span has level INFO, the name `process`, the target `regrow::process`, and the fields
     /// `pid` and, if the process has one, `label`. A new label creates a new span. The span has no
-    /// parent, not even the span of the process that spawned this one. It is created when the
+    /// parent, not even the span of the process that spawned this one. A span is created when its
     /// process next runs, and only if its target is enabled, so a filter such as
     /// `regrow::process=off` avoids its cost. Tasks that a body spawns with `tokio::spawn` run
     /// outside the span.

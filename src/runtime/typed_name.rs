@@ -9,7 +9,7 @@ use crate::message::dest::Dest;
 /// The name of a server of type `S`: a constant that the server and its callers share. OTP: a
 /// registered name.
 ///
-/// [`Runtime::server`](crate::Runtime::server) makes a handle from it. Each call through that
+/// [`Runtime::server`](crate::Runtime::server) makes a handle from a name. Each call through that
 /// handle looks up the process that holds the name, so the handle stays valid across restarts. Each
 /// call also checks that the process is an `S`.
 ///

@@ -76,8 +76,8 @@ pub enum StartError {
         supervisor: Pid,
     },
     /// A child of a supervisor was not started, so the supervisor was not started either. If more
-    /// than 128 nested supervisors failed in this way, those in the middle are replaced by one with
-    /// the id `…`.
+    /// than 128 nested supervisors failed in this way, the ones in the middle are replaced by a
+    /// single one with the id `…`.
     Child {
         /// The child's id.
         id: String,
