@@ -1,6 +1,6 @@
 //! The reply of a call, on the side of the server.
 //!
-//! What happens to a reply that is dropped unsent depends on where it is dropped:
+//! The place where a reply is dropped unsent determines how its call is resolved:
 //!
 //! | dropped | |
 //! |---|---|
@@ -20,19 +20,19 @@ use crate::mailbox::record::Process;
 /// The reply address of one call. It travels inside the request. The server answers with
 /// [`send`](Self::send), in the handler, later, or from another process.
 ///
-/// If a reply is dropped unsent, its call fails: with [`NoReply`](crate::CallError::NoReply) while
-/// the server lives, with [`Overloaded`](crate::CallError::Overloaded) if the mailbox dropped the
-/// request unread, and otherwise with the reason that the server ended with. A reply does not
-/// identify the caller, which need not be a process. If the server needs the caller's pid, put it
-/// into the request. OTP: `From`, which holds the caller's pid, and `gen_server:reply/2`; a caller
-/// without an answer waits there until its time is up.
+/// If a reply is dropped unsent, its call fails: with [`Overloaded`](crate::CallError::Overloaded)
+/// if the mailbox dropped the request unread, with [`NoReply`](crate::CallError::NoReply) if the
+/// server lives, and otherwise with the reason of the server's end. A reply does not identify the
+/// caller, which need not be a process. If the server needs the caller's pid, put it into the
+/// request. OTP: `From`, which holds the caller's pid, and `gen_server:reply/2`. In OTP, a caller
+/// that gets no answer waits until its time is up.
 ///
 /// # Examples
 ///
 /// The example of [`GenServer`](crate::GenServer) shows the plain use: the handler answers at once.
 /// A handler that waits until an answer is available blocks its server: the server handles no other
-/// request meanwhile, so the message that the handler waits for is never handled. Keep the reply
-/// instead, and return:
+/// request meanwhile, so the message that the handler waits for is never handled. Instead, keep the
+/// reply and return:
 ///
 /// ```
 /// use std::collections::VecDeque;
@@ -84,8 +84,8 @@ pub struct Reply<T: Send + 'static> {
 }
 
 impl<T: Send + 'static> Reply<T> {
-    /// A reply of this server, and the caller's side of it. The answer wakes this waker, until the
-    /// caller's side is polled with another one.
+    /// Creates a reply of this server, and the caller's side of it. The answer wakes this waker,
+    /// unless the caller's side has been polled with another one by then.
     #[inline]
     pub(crate) fn new<M>(server: &Arc<Process<M>>, waker: Waker) -> (Self, AwaitedReply<T>) {
         let (slot, awaited) = ReplySlot::new(waker);
@@ -102,7 +102,8 @@ impl<T: Send + 'static> Reply<T> {
         }
     }
 
-    /// Whether the caller still waits for the answer. Long work can check this before it starts.
+    /// Whether the caller still waits for the answer. Check this before you start long work for the
+    /// caller.
     ///
     /// ```
     /// use std::time::Duration;

@@ -1,9 +1,9 @@
-//! The slot of a call: the place where the answer is put.
+//! The slot of a call, which holds the answer until the caller takes it.
 //!
 //! # Guarantees
 //!
-//! Each call gets exactly one result: the answer, or the true reason why there is none, also if
-//! the server ends at any moment.
+//! Each call gets exactly one result: the answer, or the true reason why there is none. This holds
+//! at whatever moment the server ends.
 //!
 //! # Steps
 //!
@@ -11,10 +11,10 @@
 //! [`Reply`](crate::Reply), or a list of unanswered callers.
 //!
 //! 1. The answering side stores the answer, or marks the reply as dropped.
-//! 2. It releases the slot.
-//! 3. It wakes the caller.
-//! 4. The caller takes the answer. If the reply was dropped, it asks the record of the server,
-//!    under the lock of the server:
+//! 2. The answering side releases the slot.
+//! 3. The answering side wakes the caller.
+//! 4. The caller takes the answer. If the reply was dropped, the caller asks the record of the
+//!    server, under the lock of the server:
 //!    - If the server has ended, the record has the reason.
 //!    - Otherwise the caller adds a new slot to the list of unanswered callers in the record. The
 //!      server resolves that list between two handlers, with `NoReply`; or its teardown resolves
@@ -25,8 +25,8 @@
 //! 1. The answering side releases the slot before it wakes the caller. So a caller that owns the
 //!    slot alone takes the answer without a lock.
 //! 2. The check for the end and the entry in the list are one step under the lock of the server,
-//!    and teardown takes the list in the step that makes the process *ended*. So no caller is
-//!    added to a list that is not resolved any more.
+//!    and teardown takes the list in the step that makes the process *ended*. So no caller is added
+//!    to a list that will not be resolved.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -52,22 +52,23 @@ pub(crate) enum Lost {
     Overloaded,
 }
 
-/// The content of a slot: a waker while the caller waits, then an answer. A content with neither
-/// marks a reply that was dropped outside its server.
+/// The content of a slot: a waker while the caller waits, then an answer. A content with neither of
+/// them marks a reply that was dropped outside its server.
 ///
-/// It has two fields instead of an enum because the answer is copied out of it twice: a processor
-/// that copies a value as a whole just after its parts were stored waits for those stores.
+/// The content has two fields instead of an enum, because the answer is copied out of it twice: a
+/// processor that copies a whole value just after its parts were stored has to wait for those
+/// stores.
 struct Content<T> {
     answer: Option<Answer<T>>,
     /// The waker of the caller.
     waker: Option<Waker>,
 }
 
-/// One slot. Owned by the caller and by the answering side.
+/// One slot. The caller and the answering side own it together.
 pub(crate) struct ReplySlot<T>(Mutex<Content<T>>);
 
 impl<T> ReplySlot<T> {
-    /// An empty slot, and the caller's side of it.
+    /// Creates an empty slot, and the caller's side of it.
     #[inline]
     pub(crate) fn new(waker: Waker) -> (Arc<Self>, AwaitedReply<T>) {
         let content = Content { answer: None, waker: Some(waker) };
@@ -75,7 +76,7 @@ impl<T> ReplySlot<T> {
         (slot.clone(), AwaitedReply { slot: Some(slot), is_new: true })
     }
 
-    /// Whether the other owner has not released the slot yet.
+    /// Whether the other owner still owns the slot.
     #[inline]
     pub(crate) fn is_shared(self: &Arc<Self>) -> bool {
         Arc::strong_count(self) > 1
@@ -91,7 +92,8 @@ impl<T> ReplySlot<T> {
         self.fill(None);
     }
 
-    /// The answer; `None` if the reply was dropped. While the slot is empty, registers the waker.
+    /// Returns the answer, or `None` if the reply was dropped. If neither has happened yet,
+    /// registers the waker.
     fn poll_content(&self, waker: &Waker) -> Poll<Option<Answer<T>>> {
         let waker = waker.clone();
         let mut content = self.0.lock();
@@ -126,19 +128,20 @@ impl<T: Send> Unanswered for ReplySlot<T> {
 /// The caller's side of a slot. A caller that stops waiting drops it.
 pub(crate) struct AwaitedReply<T> {
     slot: Option<Arc<ReplySlot<T>>>,
-    /// The registered waker is that of the poll that is under way: the call was made in it.
+    /// Whether the call was made in the caller's poll that is under way. In that poll the
+    /// registered waker is the current one.
     is_new: bool,
 }
 
 impl<T: Send + 'static> AwaitedReply<T> {
-    /// A function that returns whether the answer is still awaited. It keeps neither the answer nor
-    /// the caller alive.
+    /// Returns a function that says whether the answer is still awaited. The function keeps neither
+    /// the answer nor the caller alive.
     pub(crate) fn is_due(&self) -> impl Fn() -> bool + Send + 'static {
         let slot = self.slot.as_ref().map(Arc::downgrade);
         move || slot.as_ref().is_some_and(|slot| slot.strong_count() > 1)
     }
 
-    /// Allows polls by another task than the one that made the call.
+    /// Allows polls by a task other than the one that made the call.
     pub(crate) fn later(self) -> Self {
         AwaitedReply { is_new: false, ..self }
     }
@@ -177,7 +180,7 @@ impl<T: Send + 'static> AwaitedReply<T> {
         }
     }
 
-    /// Step 4 for a reply that was dropped.
+    /// Carries out step 4 for a reply that was dropped.
     #[cold]
     #[inline(never)]
     fn ask_server(&mut self, waker: &Waker, server: &dyn AnyProcess) -> Poll<Answer<T>> {
@@ -192,8 +195,8 @@ impl<T: Send + 'static> AwaitedReply<T> {
     }
 }
 
-/// Adds callers to the server's list of unanswered callers. If the server has ended, gives them back
-/// with the reason.
+/// Adds callers to the server's list of unanswered callers. If the server has ended, returns the
+/// callers and the reason.
 pub(crate) fn add_unanswered(
     server: &dyn AnyProcess,
     callers: Vec<Arc<dyn Unanswered>>,
@@ -209,14 +212,14 @@ pub(crate) fn add_unanswered(
         core.registrations_mut().unanswered.extend(callers);
         server.raise(flag::UNANSWERED);
         core.notify();
-        // The notification reaches only a reader that waits. The server may also run a handler, or be
-        // a test's stand-in for a server.
+        // The notification wakes only a reader that waits. The server may also be running a
+        // handler, or be a process that stands in for a server in a test.
         core.wake_task();
         Ok(())
     })
 }
 
-/// Resolves the server's list of unanswered callers with `NoReply`, because the server lives.
+/// Resolves the server's list of unanswered callers with `NoReply`. Called while the server lives.
 pub(crate) fn resolve_handed_over(server: &dyn AnyProcess) {
     server.flags().fetch_and(!flag::UNANSWERED, Ordering::AcqRel);
     let callers = server.with(|locked| {
@@ -228,7 +231,7 @@ pub(crate) fn resolve_handed_over(server: &dyn AnyProcess) {
     resolve_all(callers, None);
 }
 
-/// Resolves each of these callers, also if the waker of another one panics.
+/// Resolves all these callers, even if the waker of one of them panics.
 pub(crate) fn resolve_all(callers: Vec<Arc<dyn Unanswered>>, ended: Option<&ExitReason>) {
     for caller in callers {
         ignore_panic(|| caller.resolve(ended));

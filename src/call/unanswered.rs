@@ -3,24 +3,26 @@
 //!
 //! # Guarantees
 //!
-//! The caller of such a reply gets `NoReply` if the server lives after the handler, or else the
-//! reason of the server's end. It gets no result before the handler has returned, since the
-//! handler may still end the server.
+//! If the server lives after the handler has returned, the caller of such a reply gets `NoReply`.
+//! Otherwise the caller gets the reason of the server's end. The caller gets no result before the
+//! handler has returned, because the handler may still end the server.
 //!
 //! # Steps
 //!
-//! 1. **Keep.** A reply that is dropped is kept in a list of the thread, without a lock.
+//! 1. **Keep.** A reply that is dropped is added to a thread-local list, without a lock.
 //! 2. **Resolve.** When the handler has returned, the server resolves its replies in that list with
 //!    `NoReply`.
-//! 3. **Hand over.** If the poll of the server ends before the handler does, or the body is dropped,
-//!    the replies move to the list of unanswered callers in the server's record. The server resolves
-//!    that list between two handlers with `NoReply`, or its teardown with the reason.
+//! 3. **Hand over.** If the poll of the server ends before the handler does, or the body is
+//!    dropped, the replies move to the list of unanswered callers in the server's record. The
+//!    server resolves that list between two handlers with `NoReply`, or its teardown with the
+//!    reason.
 //!
 //! # Invariants
 //!
 //! 1. A reply is kept only while its own server runs on the thread.
 //! 2. When a poll of a server has ended, the list has no reply of that server.
-//! 3. The list may have replies of another server: of the one in whose handler this process is polled.
+//! 3. The list may also have replies of another server, if this process is polled inside a handler
+//!    of that server.
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -34,25 +36,26 @@ use crate::process::core::Unanswered;
 type UnansweredReply = (usize, Arc<dyn Unanswered>);
 
 thread_local! {
-    /// Whether the list has entries: cheaper to read than the list.
+    /// Whether the list has entries. This flag is cheaper to read than the list.
     static ANY: Cell<bool> = const { Cell::new(false) };
     static UNANSWERED: RefCell<Vec<UnansweredReply>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Keeps a caller for the server whose record has this address. Returns false and keeps nothing if
-/// another process runs on the thread, or none.
+/// Keeps a caller for the server whose record has this address. Keeps nothing and returns false if
+/// that server does not run on this thread.
 pub(crate) fn keep<T: Send + 'static>(server: usize, caller: &Arc<ReplySlot<T>>) -> bool {
     // Invariant 1.
     if current_process::current_record() != server {
         return false;
     }
-    // The list is gone on a thread that is ending.
+    // On a thread that is ending, the list may already be destroyed.
     let kept = UNANSWERED.try_with(|kept| kept.borrow_mut().push((server, caller.clone()))).is_ok();
     ANY.set(kept || ANY.get());
     kept
 }
 
-/// Resolves the kept replies of a server that lives after its handler.
+/// Resolves the kept replies of a server whose handler has returned, and which lives, with
+/// `NoReply`.
 #[inline]
 pub(crate) fn resolve(server: usize) {
     if ANY.get() {

@@ -2,8 +2,8 @@
 //! closure returns.
 //!
 //! The future is stored in the place of the closure, so a body is as large as the larger of the
-//! two. A body is one frame deep, because each frame that a panic unwinds costs about as much as a
-//! message.
+//! two. A body adds only one stack frame, because each frame that a panic unwinds takes about as
+//! long as a message.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -17,8 +17,8 @@ use crate::kernel::closing::End;
 pub(crate) type Body = Pin<Box<dyn Future<Output = End> + Send>>;
 
 pin_project! {
-    /// Calls `start` at the first poll, polls the future that it returns, and makes the end of the
-    /// process from the output with `finish`.
+    /// Calls `start` at the first poll, and polls the future that `start` returns. `finish` turns
+    /// the output of that future into the end of the process.
     #[project = Projected]
     enum BodyFuture<Start, Fut, Finish> {
         Unstarted { closures: Option<(Start, Finish)> },
@@ -26,7 +26,8 @@ pin_project! {
     }
 }
 
-/// A body from a closure that starts it, and a function that makes the end from its output.
+/// Creates a body from a closure that returns its future, and a function that turns the output of
+/// that future into the end of the process.
 pub(crate) fn body<Start, Fut, Finish>(start: Start, finish: Finish) -> Body
 where
     Start: FnOnce() -> Fut + Send + 'static,

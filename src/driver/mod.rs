@@ -1,8 +1,8 @@
 //! The future that tokio polls for each process: it runs the body, catches its panics, and tears
-//! the process down when it is dropped, however that comes about.
+//! the process down, also if tokio drops the future.
 //!
 //! **Uses** `base`, `exit`, `observe`, `process`, `kernel`, `mailbox`, `call`.
-//! **Knows nothing of** what the body does.
+//! **Knows nothing of** the code that runs in the body.
 
 mod span;
 pub(crate) mod body;

@@ -17,16 +17,17 @@
 //!
 //! # Invariants
 //!
-//! 1. The body is `Some` until the teardown starts. Each way to the teardown takes it, so the
-//!    process is torn down once.
+//! 1. The body is `Some` until the teardown starts. Each path to the teardown takes the body, so
+//!    the process is torn down once.
 //! 2. The body of a process is dropped before the teardown, so the names and links of the process
 //!    outlive its values.
 //! 3. No panic leaves `poll` or `drop`: the panic of a body becomes the reason of the process, and
 //!    the panic of a destructor is logged.
 //!
-//! A body that stands for a thread or for an operating system's process can't be dropped: see
-//! [`DEFERS_EXIT`](crate::process::flag::DEFERS_EXIT). It skips step 2, is polled while the exit is pending,
-//! and returns when the thread or the process has ended.
+//! A body that waits for a thread or for an operating system's process must not be dropped before
+//! that has ended: see [`DEFERS_EXIT`](crate::process::flag::DEFERS_EXIT). For such a body step 2
+//! is skipped: the body is polled while the exit is pending, and returns when the thread or the
+//! operating system's process has ended.
 //!
 //! The future consists of two words, the record and the boxed body, to keep tokio's task cell
 //! small.
@@ -68,13 +69,13 @@ impl<M: Item> ProcessFuture<M> {
         Arc::as_ptr(&self.process).addr()
     }
 
-    /// Marks this process as the one that runs on this thread: for a poll or a drop of the body.
+    /// Marks this process as the current one of this thread, for a poll or a drop of the body.
     fn current_record(&self) -> CurrentGuard {
         CurrentGuard::enter_body(self.process.kernel.number(), self.process.pid(), self.record())
     }
 
-    /// Registers the waker of the task in the record. An exit that became pending before has no
-    /// waker to wake; `poll` checks for it after this.
+    /// Registers the waker of the task in the record. An exit that became pending before found no
+    /// waker, so `poll` checks for a pending exit after this.
     fn register_waker(&self, cx: &Context<'_>) {
         let mut state = self.process.state.lock();
         state.core.task = Some(cx.waker().clone());
@@ -141,7 +142,7 @@ impl<M: Item> Future for ProcessFuture<M> {
 impl<M: Item> Drop for ProcessFuture<M> {
     fn drop(&mut self) {
         if self.body.is_some() {
-            // Nothing aborts the task, so the tokio runtime is shutting down or has shut down.
+            // No code aborts the task, so the tokio runtime is shutting down or has shut down.
             self.process.kernel.note_process_lost(self.process.pid());
             self.end(End::Dropped);
         }

@@ -1,9 +1,8 @@
 //! The tracing span of a process.
 //!
-//! A span is created when it is first needed, and stored in the record. It is shared as an `Arc`,
-//! because the user's subscriber runs when a span is cloned, entered or dropped, and no user code
-//! may run under the lock. A span that is created while the label changes is used once and not
-//! stored.
+//! A span is created when it is first needed, and stored in the record. The record holds it in an
+//! `Arc`: cloning, entering or dropping a span runs the user's subscriber, and no user code may run
+//! under the lock. A span that is created while the label changes is used once and not stored.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! How far the announced wait of a server has come. [`idle_wait`](crate::mailbox::idle_wait)
-//! explains what an announced wait is.
+//! The progress of a server's announced wait: none, announced or started.
+//! [`idle_wait`](crate::mailbox::idle_wait) explains what an announced wait is.
 
 use crate::base::sync::atomic::{AtomicU8, Ordering};
 
@@ -7,10 +7,12 @@ const NONE: u8 = 0;
 const ANNOUNCED: u8 = 1;
 const STARTED: u8 = 2;
 
-/// A part of the record of a process that is written without its lock.
+/// The progress of the announced wait. It is a part of the record of a process, and is written
+/// without the lock of the process.
 ///
 /// Only the task of the process announces and starts a wait, and only while the task is polled. Any
-/// reader of the mailbox may withdraw. Plain stores suffice.
+/// reader of the mailbox may withdraw it. Plain stores suffice, without read-modify-write
+/// operations.
 pub(crate) struct AnnouncedWait(AtomicU8);
 
 impl AnnouncedWait {
@@ -18,7 +20,7 @@ impl AnnouncedWait {
         AnnouncedWait(AtomicU8::new(NONE))
     }
 
-    /// Withdraws an announcement: at the start of each poll of the task, and before a reader
+    /// Withdraws an announcement. Called at the start of each poll of the task, and before a reader
     /// checks the inbox.
     #[inline]
     pub(crate) fn withdraw(&self) {
@@ -39,7 +41,8 @@ impl AnnouncedWait {
         announced
     }
 
-    /// Whether the process waits: the handler that ran when the wait was announced has returned.
+    /// Whether the announced wait has started: the handler that ran after the announcement has
+    /// returned.
     pub(crate) fn has_started(&self) -> bool {
         self.0.load(Ordering::Acquire) == STARTED
     }

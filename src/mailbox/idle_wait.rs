@@ -1,4 +1,4 @@
-//! How the reader of a mailbox waits while its inbox is empty.
+//! The wait of the reader of a mailbox while its inbox is empty.
 //!
 //! # Guarantees
 //!
@@ -7,8 +7,8 @@
 //!
 //! # States
 //!
-//! [`ReaderWait`] says, under the lock of the process, what a sender does once it has queued an
-//! item:
+//! [`ReaderWait`] determines how a sender wakes the reader after it has queued an item. The lock of
+//! the process guards it:
 //!
 //! ```text
 //!               the inbox is empty, and the reader is
@@ -22,30 +22,32 @@
 //!
 //! # The announced wait
 //!
-//! A server that takes an item which is alone in the inbox announces its wait in the same locked
-//! step:
+//! A server announces its wait when it takes an item that is alone in the inbox:
 //!
-//! 1. It takes the item, sets `Announced`, and notes the announcement in [`AnnouncedWait`](crate::mailbox::announced_wait::AnnouncedWait).
-//! 2. It runs the handler, without the lock.
+//! 1. Under one lock, the server takes the item, sets `Announced`, and records the announcement in
+//!    [`AnnouncedWait`](crate::mailbox::announced_wait::AnnouncedWait).
+//! 2. The server runs the handler, without the lock.
 //! 3. If the handler has returned in the same poll of the task, the wait starts. The server does
-//!    not lock its mailbox again to find it empty, which saves one lock for each item that meets
-//!    an idle server.
+//!    not lock its mailbox again to find that the inbox is empty. This saves one lock for each item
+//!    that arrives while the server is idle.
 //!
-//! An item that is queued during step 2 wakes the task, which is being polled, so tokio polls it
-//! once more.
+//! An item that is queued during step 2 wakes the task. The task is being polled at that time, so
+//! tokio polls it once more.
 //!
 //! # Invariants
 //!
 //! 1. A reader checks the inbox and registers its wait in one step under the lock.
-//! 2. An announcement holds only within the poll of the task in which it was made: the wake of an
-//!    item that is queued later may be consumed by the next poll.
-//! 3. A reader announces its wait only if it is polled by the process' task alone, and does
-//!    nothing else when its inbox is empty. A server with an idle time-out withdraws its
-//!    announcement, and a process that receives by itself, as in a `select!`, makes none.
-//! 4. A waker that may be a user's is woken and dropped after unlock. The waker of the process'
-//!    task is tokio's, and is woken by reference under the lock.
-//! 5. A reader that waits keeps no buffer of more than [`KEPT_SLOTS`] slots. For this reason a
-//!    reader with a larger buffer does not announce its wait.
+//! 2. An announcement is valid only within the poll of the task in which it was made. If the
+//!    handler returns in a later poll, that poll may have consumed the wake of an item that was
+//!    queued meanwhile, so the server checks the inbox again.
+//! 3. A reader announces its wait only if it is polled with the waker of the process' task, and if
+//!    it waits for nothing but an item when its inbox is empty. A server with an idle time-out
+//!    waits for a timer as well, so it withdraws its announcement. A process that calls `recv` may
+//!    wait for other events too, as in a `select!`, so it announces no wait.
+//! 4. A waker that may run user code is woken and dropped after unlock. The waker of the process'
+//!    task belongs to tokio, and is woken by reference under the lock.
+//! 5. A reader that waits keeps no buffer of more than [`KEPT_SLOTS`] slots. An announced wait
+//!    frees no buffer, so a reader with a larger buffer does not announce its wait.
 
 use std::collections::VecDeque;
 use std::task::{Context, Waker};
@@ -56,7 +58,7 @@ use crate::mailbox::record::Process;
 use crate::mailbox::spin::Spin;
 use crate::process::{Core, ReaderWait, State};
 
-/// The reader's part of its wait.
+/// The state of a wait that only the reader uses.
 #[derive(Default)]
 pub(crate) struct IdleWait {
     may_announce: bool,
@@ -64,18 +66,19 @@ pub(crate) struct IdleWait {
 }
 
 impl IdleWait {
-    /// Allows announced waits. The reader satisfies invariant 3.
+    /// Allows announced waits. The caller guarantees that the reader satisfies invariant 3.
     pub(crate) fn allow_announcing(&mut self) {
         self.may_announce = true;
     }
 
-    /// The inbox was found to hold this many items.
+    /// Records that the reader found this many items in the inbox.
     pub(crate) fn found(&mut self, items: usize) {
         self.spin.found(items);
     }
 
-    /// Moves the items of the inbox to `local` and returns true. If there are none, returns false:
-    /// the reader then waits, or has yielded and will be polled again.
+    /// Moves the items of the inbox to `local` and returns true. Items of a counted mailbox are not
+    /// moved. If the inbox is empty, returns false: the reader then waits, or has yielded and will
+    /// be polled again.
     pub(crate) fn refill_or_wait<M: Item>(
         &mut self,
         process: &Process<M>,
@@ -90,7 +93,8 @@ impl IdleWait {
         }
         let found = state.mail.inbox.len();
         if process.is_counted() {
-            // The item was queued just now. The reader takes it in the step that counts it out.
+            // An item was queued after the reader last checked. The reader takes the item in the
+            // step that counts it out.
         } else if local.is_empty() {
             std::mem::swap(local, &mut state.mail.inbox);
             // Invariant 5.
@@ -131,8 +135,8 @@ impl IdleWait {
     }
 }
 
-/// Registers the wait of a reader that found nothing to take. Returns a waker to be dropped after
-/// unlock.
+/// Registers the wait of a reader that found no item to take. Returns the waker that was registered
+/// before, to be dropped after unlock.
 pub(crate) fn register(core: &mut Core, waker: &Waker) -> Option<Waker> {
     if core.is_task(waker) {
         core.reader_wait = ReaderWait::Task;

@@ -11,7 +11,7 @@ use crate::mailbox::send_queue::SendQueue;
 use crate::message::received::{Envelope, Received};
 use crate::process::{AnyMail, Core, Entry, IfFull, Relations, Stage, State, Unread};
 
-/// A buffer of more slots than this is freed when it holds few items.
+/// A buffer with more slots than this is shrunk or freed when it holds few items.
 pub(crate) const KEPT_SLOTS: usize = 64;
 
 /// One item of a mailbox. The item of a plain process is an [`Envelope`]. The item of a server is
@@ -25,10 +25,12 @@ pub(crate) trait Item: Send + 'static {
     /// As [`envelope`](Self::envelope), mutable.
     fn envelope_mut(&mut self) -> Option<&mut Envelope>;
 
-    /// Whether the item counts towards the bound of the mailbox: a message or a stream, no signal.
+    /// Whether the item counts towards the bound of the mailbox. Messages, streams, calls and casts
+    /// count; signals do not.
     fn is_user(&self) -> bool;
 
-    /// The item for the expiry of one of the process' own timers; `None` if it has no such timers.
+    /// Returns the item for the expiry of a timer that the process itself set, or `None` if
+    /// processes with these items have no such timers.
     fn from_tick(timer: u64) -> Option<Self>
     where
         Self: Sized;
@@ -36,7 +38,7 @@ pub(crate) trait Item: Send + 'static {
     /// Whether the reader has handlers, which can be tracked.
     const HANDLED: bool = false;
 
-    /// The item with the current time, if items of its kind are tracked.
+    /// Adds the current time to the item, if items of this type are tracked.
     fn stamped(self) -> Self
     where
         Self: Sized,
@@ -44,7 +46,7 @@ pub(crate) trait Item: Send + 'static {
         self
     }
 
-    /// The time that [`stamped`](Self::stamped) has added.
+    /// Returns the time that [`stamped`](Self::stamped) has added.
     fn stamp(&self) -> Option<Instant> {
         None
     }
@@ -154,7 +156,8 @@ impl<M: Item> Mail<M> {
         if inbox.len() == inbox.capacity() {
             make_room(inbox);
         }
-        // Lets the compiler omit the code that drops the item if there is no room.
+        // This check lets the compiler omit the code that would drop the item if there were no
+        // room.
         assert!(inbox.len() < inbox.capacity(), "room was just made");
         if tracked {
             inbox.push_back(wrap(value).stamped());
@@ -164,8 +167,10 @@ impl<M: Item> Mail<M> {
     }
 }
 
-/// A counted mailbox. Every item that counts as queued lies in the inbox, except for items that a
-/// selective receive has moved to the reader. A suspended server searches the inbox in place.
+/// Operations on the locked state, most of them for counted mailboxes. In a counted mailbox, every
+/// item that counts as queued lies in the inbox, except for items that a selective receive has
+/// moved to the reader. A suspended server searches the inbox in place, without moving items to the
+/// reader.
 impl<M: Item> State<Mail<M>> {
     pub(crate) fn new(relations: Option<Box<Relations>>) -> Self {
         State {
@@ -174,7 +179,8 @@ impl<M: Item> State<Mail<M>> {
         }
     }
 
-    /// Decides what happens to an item that is being sent, and counts the item that is lost by it.
+    /// Decides what happens to an item that is being sent. If the decision loses this item or an
+    /// older one, counts the loss.
     pub(crate) fn decide_entry(&mut self, item: &M, if_full: IfFull) -> Entry {
         let Some(counts) = self.core.counts().filter(|_| item.is_user()) else {
             return Entry::Queue;
@@ -204,7 +210,7 @@ impl<M: Item> State<Mail<M>> {
         self.mail.inbox.remove(oldest)
     }
 
-    /// Takes the first item that `pick` selects among those that were not searched before.
+    /// Takes the first item that `pick` selects among the items that were not searched before.
     pub(crate) fn take_next_match(&mut self, pick: &mut impl FnMut(&M) -> bool) -> Option<M> {
         let counts = self.core.counts()?;
         let found = self.mail.inbox.range(counts.passed..).position(pick);
@@ -212,8 +218,9 @@ impl<M: Item> State<Mail<M>> {
         self.mail.inbox.remove(counts.passed)
     }
 
-    /// Counts out an item that was taken from a counted mailbox, and moves the first item of the
-    /// send queue into the room. Returns the waker of its sender, to be woken after unlock.
+    /// Counts out an item that was taken from a counted mailbox. If this makes room, moves the
+    /// first item of the send queue to the inbox. Returns the waker of the sender of that item, to
+    /// be woken after unlock.
     pub(crate) fn count_out(&mut self, user: bool) -> Option<Waker> {
         let counts = self.core.counts()?;
         counts.count_out(user);
@@ -239,8 +246,8 @@ impl<M: Item> State<Mail<M>> {
     }
 }
 
-/// The first buffer has one slot: most processes that receive the end of another process never
-/// hold more than that item.
+/// Makes room for one more item. The first buffer has one slot: most processes that are notified of
+/// the end of another process never hold a second item.
 #[cold]
 #[inline(never)]
 fn make_room<M>(inbox: &mut VecDeque<M>) {

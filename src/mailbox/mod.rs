@@ -1,9 +1,9 @@
-//! The mailbox of a process: how an item is queued, what a full mailbox does with it, and how the
-//! process receives and waits.
+//! The mailbox of a process: how an item is queued, what happens to an item if the mailbox is full,
+//! and how the process receives and waits.
 //!
 //! **Uses** `base`, `message`, `process`, `kernel`.
-//! **Knows nothing of** what the items are, beyond [`Item`](inbox::Item): plain processes queue
-//! envelopes, servers queue calls and casts.
+//! **Knows nothing of** the items beyond [`Item`](inbox::Item): plain processes queue envelopes,
+//! servers queue calls and casts.
 
 mod send_queue;
 mod announced_wait;

@@ -2,8 +2,9 @@
 //!
 //! # Guarantees
 //!
-//! The item of a queued send ends up in the inbox or with its sender, exactly once. A send that is
-//! dropped takes its item along. Items enter the inbox in the order in which they were sent.
+//! The item of a queued send enters the inbox or returns to its sender, exactly once. If a send is
+//! dropped while its item waits, the item is dropped as well. Items enter the inbox in the order in
+//! which they were sent.
 //!
 //! # Steps
 //!
@@ -13,19 +14,23 @@
 //!    queue](crate::mailbox::send_queue). No waker is registered before the first poll.
 //! 2. **Poll.** If the item is no longer in the send queue, it was moved to the inbox. Otherwise,
 //!    if the process is ending, the poll takes the item back. Otherwise, the poll registers its
-//!    waker among those that wait for the end of the process.
+//!    waker for the end of the process.
 //! 3. **Receive.** The reader takes an item and moves the first item of the send queue to the
-//!    inbox. It wakes the sender of that item after unlock.
+//!    inbox. The reader wakes the sender of that item after unlock.
 //! 4. **Cancel.** The item leaves the send queue, and is dropped after unlock.
-//! 5. **Teardown.** The process becomes *closing*, and wakes all that wait for its end.
+//! 5. **Teardown.** The process becomes *closing*, and the teardown wakes all wakers that are
+//!    registered for the end of the process.
 //!
 //! # Invariants
 //!
-//! 1. A send that is cancelled after step 3 has no room to pass on: its item is in the inbox.
-//! 2. An item that leaves the send queue in step 4 leaves no gap: the items behind it move up.
-//! 3. From step 5 on no item enters the inbox from the send queue, and none is dropped there. Each
-//!    stays until its own send takes it back: a poll before step 5 has registered a waker, which
-//!    step 5 wakes; a poll after step 5 takes the item back itself.
+//! 1. If a send is cancelled after step 3, its item stays in the inbox, so no room becomes free for
+//!    the next send.
+//! 2. The removal of an item in step 4 leaves no gap in the send queue: the items behind it move
+//!    up.
+//! 3. From step 5 on, no item moves from the send queue to the inbox, and no item of the send queue
+//!    is dropped by the teardown. Each item stays there until its own send takes it back. A send
+//!    that was polled before step 5 has registered a waker, which step 5 wakes. A send that is
+//!    first polled after step 5 takes its item back in that poll.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -36,15 +41,16 @@ use crate::mailbox::inbox::{Item, Mail};
 use crate::mailbox::record::Process;
 use crate::process::{Stage, State};
 
-/// A future that waits until its item has entered the inbox. Resolves with the item if the process
-/// ends before. A queued send that is dropped before takes its item along.
+/// A future that waits until its item has entered the inbox. If the process ends before that, the
+/// future resolves with the item. If the future is dropped before that, the item is dropped as
+/// well.
 pub(crate) struct QueuedSend<M: Item> {
     process: Arc<Process<M>>,
     number: u64,
 }
 
 impl<M: Item> QueuedSend<M> {
-    /// The send of the item that entered the send queue [under this
+    /// Creates the send of the item that entered the send queue [under this
     /// number](crate::mailbox::record::Sent::InSendQueue).
     pub(crate) fn new(process: Arc<Process<M>>, number: u64) -> Self {
         QueuedSend { process, number }
@@ -54,8 +60,8 @@ impl<M: Item> QueuedSend<M> {
         &self.process
     }
 
-    /// Takes the item back because the time is up, and counts it as dropped. `None` if the item has
-    /// entered the inbox just before.
+    /// Takes the item back because the time is up, and counts it as dropped. Returns `None` if the
+    /// item has entered the inbox meanwhile.
     pub(crate) fn cancel(&self) -> Option<M> {
         let mut state = self.process.state.lock();
         let (item, waker) = self.take_back(&mut state);
@@ -68,8 +74,8 @@ impl<M: Item> QueuedSend<M> {
         item
     }
 
-    /// Takes the item out of the send queue, if it is still there, and the registered waker. Both
-    /// are to be dropped after unlock.
+    /// Takes the item out of the send queue, if it is still there, and removes the registered
+    /// waker. Neither may be dropped under the lock.
     fn take_back(&self, state: &mut State<Mail<M>>) -> (Option<M>, Option<Waker>) {
         let waker =
             state.core.relations().and_then(|relations| relations.waiters.remove(&self.number));

@@ -1,9 +1,9 @@
 //! The receiving side of a process.
 //!
 //! The reader swaps the whole inbox for its own empty buffer and takes items from there, so it
-//! locks the process once for each batch. From a counted mailbox it takes items one by one, each
-//! in the step that counts it out. So while a counted mailbox is full, the items that fill it lie
-//! in the inbox, where they can be evicted.
+//! locks the process once for each batch. The reader takes the items of a counted mailbox one by
+//! one, each in the step that counts the item out. So while a counted mailbox is full, the items
+//! that fill it lie in the inbox, where they can be evicted.
 //!
 //! **Invariants**
 //! 1. No item is handed out while an exit is pending.
@@ -29,8 +29,8 @@ const FOUND: &str = "a poll has just found an item";
 /// The reader's end of a mailbox.
 pub(crate) struct Mailbox<M> {
     pub(crate) process: Arc<Process<M>>,
-    /// Items that were moved out of the inbox and not yet handed out. They are older than all items
-    /// of the inbox.
+    /// Items that were moved out of the inbox and not yet handed out. These items are older than
+    /// all items of the inbox.
     pub(crate) local: VecDeque<M>,
     pub(crate) counted: bool,
     pub(crate) idle_wait: IdleWait,
@@ -42,8 +42,9 @@ impl<M: Item> Mailbox<M> {
         Mailbox { process, local: VecDeque::new(), counted, idle_wait: IdleWait::default() }
     }
 
-    /// Waits for an item, which [`take`](Self::take) then hands out. An item that is returned in a
-    /// `Poll` would be copied at each level of nested polls; with two steps it is moved once.
+    /// Waits until there is an item, which [`take`](Self::take) then hands out. Receiving has these
+    /// two steps because an item that is returned in a `Poll` would be copied at each level of
+    /// nested polls. With two steps the item is moved once.
     pub(crate) fn poll_some(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.local.is_empty() && self.process.announced_wait.start() {
             return Poll::Pending;
@@ -72,7 +73,7 @@ impl<M: Item> Mailbox<M> {
         }
     }
 
-    /// The item that [`take`](Self::take) takes next.
+    /// Returns the item that [`take`](Self::take) will take.
     pub(crate) fn first(&self) -> &M {
         self.local.front().expect(FOUND)
     }
@@ -82,13 +83,15 @@ impl<M: Item> Mailbox<M> {
         self.local.pop_front().expect(FOUND)
     }
 
-    /// When the item that is taken next was queued, if it was moved out of the inbox and is stamped.
+    /// Returns the time when the next item was queued, if that item was moved out of the inbox and
+    /// is stamped.
     pub(crate) fn next_queued(&self) -> Option<Instant> {
         self.local.front()?.stamp()
     }
 
-    /// Waits for an item from `cursor` on that `matches`, which [`take_at`](Self::take_at) then
-    /// hands out. The items before it stay queued.
+    /// Searches from `cursor` on for an item that `matches`, and waits while there is none. Moves
+    /// `cursor` to the item, which [`take_at`](Self::take_at) then hands out. The items before it
+    /// stay queued.
     pub(crate) fn poll_match(
         &mut self,
         cx: &mut Context<'_>,
@@ -128,7 +131,7 @@ impl<M: Item> Mailbox<M> {
         self.local.remove(cursor).expect(FOUND)
     }
 
-    /// Moves items out of the inbox and returns true, or starts to wait and returns false.
+    /// Checks the inbox: see [`IdleWait::refill_or_wait`].
     fn refill_or_wait(&mut self, cx: &Context<'_>) -> bool {
         self.idle_wait.refill_or_wait(&self.process, &mut self.local, cx)
     }
@@ -139,7 +142,7 @@ impl<M: Item> Mailbox<M> {
     }
 
     /// Moves one item out of the inbox for a selective receive. The item counts as queued until it
-    /// is admitted. False if the inbox is empty.
+    /// is admitted. Returns false if the inbox is empty.
     fn move_one(&mut self) -> bool {
         let mut state = self.process.state.lock();
         let (found, item) = (state.mail.inbox.len(), state.mail.inbox.pop_front());
@@ -149,7 +152,8 @@ impl<M: Item> Mailbox<M> {
         found > 0
     }
 
-    /// Moves one item out of the inbox and counts it out. False if there is none to be handed out.
+    /// Moves one item out of the inbox and counts it out. Returns false if the inbox has no item
+    /// that may be handed out.
     fn take_counted(&mut self) -> bool {
         loop {
             let mut state = self.process.state.lock();
@@ -166,7 +170,7 @@ impl<M: Item> Mailbox<M> {
         }
     }
 
-    /// Whether the item is a signal whose ticket was taken back (invariant 2).
+    /// Whether the item is a signal whose ticket the process no longer holds (invariant 2).
     fn is_revoked(&self, item: &M) -> bool {
         let Some(envelope) = item.envelope() else { return false };
         let Some(ticket) = envelope.ticket else { return false };
@@ -175,8 +179,8 @@ impl<M: Item> Mailbox<M> {
         !relations.is_some_and(|relations| relations.holds(ticket.get(), &envelope.received))
     }
 
-    /// Redeems the ticket of an item and counts it out. Returns whether the item may be handed out
-    /// (invariant 2).
+    /// Redeems the ticket of an item, if it has one, and counts the item out of a counted mailbox.
+    /// Returns whether the item may be handed out (invariant 2).
     #[inline]
     fn admit(&self, item: &M) -> bool {
         let ticketed = item.envelope().is_some_and(|envelope| envelope.ticket.is_some());
@@ -195,8 +199,8 @@ impl<M: Item> Mailbox<M> {
     }
 }
 
-/// Redeems the ticket of an item and counts it out. Returns whether the item may be handed out, and
-/// a waker to be woken after unlock.
+/// Redeems the ticket of an item, if it has one, and counts the item out of a counted mailbox.
+/// Returns whether the item may be handed out, and a waker to be woken after unlock.
 pub(crate) fn count_out<M: Item>(state: &mut State<Mail<M>>, item: &M) -> (bool, Option<Waker>) {
     let envelope = item.envelope();
     let ticket = envelope.and_then(|envelope| Some((envelope.ticket?, &envelope.received)));

@@ -1,5 +1,5 @@
-//! The record of one process: its flags, its lock with everything that the lock guards, and the
-//! ways to send an item to it.
+//! The record of one process: its flags, the state that its lock guards, and the functions that
+//! send an item to it.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -56,7 +56,8 @@ impl<M: Item> Process<M> {
         self.flags.load(Ordering::Relaxed) & flag::COUNTED != 0
     }
 
-    /// Reads the counts of the mailbox under the lock, if it is counted.
+    /// Calls `read` with the counts of the mailbox, under the lock. Returns `None` if the mailbox
+    /// is not counted.
     pub(crate) fn with_counts<R>(&self, read: impl FnOnce(&Counts) -> R) -> Option<R> {
         if !self.is_counted() {
             return None;
@@ -70,14 +71,14 @@ impl<M: Item> Process<M> {
         self.send_with(item, IfFull::Lose).map(|_| ())
     }
 
-    /// Queues an item. `if_full` says what happens to the item when the mailbox is full.
+    /// Queues an item. `if_full` says what happens to the item if the mailbox is full.
     pub(crate) fn send_with(&self, item: M, if_full: IfFull) -> Result<Sent, (M, Refused)> {
         self.send_wrapped(item, |item| item, if_full)
     }
 
-    /// As [`send_with`](Self::send_with), for the item that `wrap` makes of `value`. The item is
-    /// built at its place in the inbox, because moving a finished item there costs more than the
-    /// lock.
+    /// Sends the item that `wrap` makes of `value`, as [`send_with`](Self::send_with) does. If the
+    /// mailbox is not counted, the item is built in its slot of the inbox, because moving a
+    /// finished item there costs more than the lock.
     #[inline]
     pub(crate) fn send_wrapped<T>(
         &self,
@@ -144,12 +145,12 @@ impl<M: Item> Process<M> {
     }
 }
 
-/// Where an item is after it was sent.
+/// The result of a send that was not refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sent {
-    /// In the mailbox, or dropped there by the policy of a full mailbox.
+    /// The item is in the mailbox, or was dropped by the policy of the full mailbox.
     Accepted,
-    /// In the send queue, under this number.
+    /// The item is in the send queue, under this number.
     InSendQueue(u64),
 }
 
@@ -177,7 +178,7 @@ impl<M: Item> AnyProcess for Process<M> {
 
     fn tick(&self, timer: u64) {
         if let Some(item) = M::from_tick(timer) {
-            // A process that is ending drops the tick.
+            // If the process is ending, the tick is dropped.
             drop(self.send(item));
         }
     }

@@ -1,7 +1,7 @@
 //! The queue of items that wait for room in a full mailbox.
 //!
-//! The items themselves wait here, not only their senders. The step that takes an item out of the
-//! inbox moves the first item of this queue into it, under the same lock.
+//! The queue holds the items themselves, not only their senders. The step that takes an item out of
+//! the inbox also moves the first item of this queue to the inbox, under the same lock.
 //!
 //! **Invariants**
 //! 1. The queue is empty while the inbox has room, so no sender overtakes a sender that waits.
@@ -23,7 +23,7 @@ impl<M> SendQueue<M> {
         SendQueue(None)
     }
 
-    /// Appends an item. Its number is larger than all numbers before it.
+    /// Appends an item. `number` is larger than all numbers in the queue.
     pub(crate) fn push(&mut self, number: u64, item: M) {
         self.0.get_or_insert_default().push_back((number, item));
     }
@@ -32,12 +32,12 @@ impl<M> SendQueue<M> {
         self.position(number).is_some()
     }
 
-    /// Takes the item out that has waited longest.
+    /// Takes out the item that has waited longest.
     pub(crate) fn pop(&mut self) -> Option<(u64, M)> {
         self.0.as_mut()?.pop_front()
     }
 
-    /// Takes the item with this number out.
+    /// Takes out the item with this number.
     pub(crate) fn remove(&mut self, number: u64) -> Option<M> {
         let at = self.position(number)?;
         self.0.as_mut()?.remove(at).map(|(_, item)| item)

@@ -1,22 +1,22 @@
-//! When a reader whose inbox is empty yields once before it waits.
+//! The decision of a reader whose inbox is empty: whether to yield once before it waits.
 //!
-//! A reader that waits as soon as its inbox is empty is woken for each item when many senders
-//! send at the same time. If it yields first, it finds the items of several senders at once.
-//! Each yield costs a poll, so a reader yields only while yields pay: a yield pays if more than
-//! one item is found after it.
+//! When many senders send at the same time, a reader that waits as soon as its inbox is empty is
+//! woken for each item. A reader that yields first finds the items of several senders at once. Each
+//! yield costs a poll, so a reader yields only while yields pay. A yield pays if the reader finds
+//! more than one item after it.
 
 /// A reader for which yields do not pay still yields before every 64th wait, to find out whether
-/// they pay by now.
+/// yields pay now.
 const TRIAL_EVERY: u8 = 64;
 
-/// Decides by what the last yields found.
+/// The result of the last yield, and the number of waits, which decide whether to yield.
 #[derive(Default)]
 pub(crate) struct Spin {
     /// The last yield found more than one item.
     pays: bool,
     /// The reader has yielded and has not checked its inbox since.
     has_yielded: bool,
-    /// Waits, modulo 256.
+    /// The number of waits, modulo 256.
     waits: u8,
 }
 
@@ -26,12 +26,12 @@ impl Spin {
         self.pays || self.waits.wrapping_add(1).is_multiple_of(TRIAL_EVERY)
     }
 
-    /// Counts a wait that starts without a yield.
+    /// Counts a wait, or the yield before it.
     pub(crate) fn count_wait(&mut self) {
         self.waits = self.waits.wrapping_add(1);
     }
 
-    /// The inbox is not empty.
+    /// Records the number of items that the reader found in the inbox.
     pub(crate) fn found(&mut self, items: usize) {
         if self.has_yielded {
             self.pays = items > 1;
@@ -39,7 +39,7 @@ impl Spin {
         self.has_yielded = false;
     }
 
-    /// The inbox is empty. Returns whether the reader is to yield; if not, it waits.
+    /// Records that the inbox is empty. Returns whether the reader yields; otherwise it waits.
     pub(crate) fn found_nothing(&mut self) -> bool {
         if self.has_yielded {
             (self.pays, self.has_yielded) = (false, false);

@@ -1,10 +1,10 @@
-//! How a suspended server receives: it takes only urgent items, such as system requests and the
-//! exit of its parent. All other items stay queued in order.
+//! The receive operation of a suspended server: it takes only urgent items, such as system requests
+//! and the exit of its parent. All other items stay queued in order.
 //!
-//! A mailbox that is not counted is searched as by a selective receive. A counted mailbox is
+//! In a mailbox that is not counted, the search is a selective receive. A counted mailbox is
 //! searched in place: the items that fill it stay in the inbox, where they can be evicted, and an
-//! item that is taken is counted out in the same step. The search runs under the lock, because
-//! `urgent` runs no code of a user.
+//! item that is taken is counted out in the same step. The search may run under the lock, because
+//! `urgent` runs no user code.
 
 use std::task::{Context, Poll, ready};
 
@@ -17,7 +17,7 @@ use crate::mailbox::receive::{Mailbox, count_out};
 
 impl<M: Item> Mailbox<M> {
     /// Waits for an item that is `urgent`, which [`take_at`](Self::take_at) then hands out.
-    /// `cursor` is the position up to which items were searched, and is 0 at first.
+    /// `cursor` is the number of items that were searched, and is 0 at first.
     pub(crate) fn poll_urgent(
         &mut self,
         cx: &mut Context<'_>,
@@ -52,7 +52,7 @@ impl<M: Item> Mailbox<M> {
         }
     }
 
-    /// Ends the suspension: items are taken from the front again.
+    /// Ends the suspension: a later search starts at the front of the inbox again.
     pub(crate) fn read_on(&mut self) {
         if let Some(counts) = self.process.state.lock().core.counts() {
             counts.passed = 0;

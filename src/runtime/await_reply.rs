@@ -21,7 +21,7 @@ pub(crate) struct AwaitReply<'a, T> {
 }
 
 impl<'a, T> AwaitReply<'a, T> {
-    /// Waits up to `due`, or without a limit if that is `None`.
+    /// Creates a wait up to `due`, or without a limit if `due` is `None`.
     #[inline]
     pub(crate) fn until<M: Item>(
         answer: AwaitedReply<T>,
@@ -33,7 +33,7 @@ impl<'a, T> AwaitReply<'a, T> {
     }
 }
 
-/// The result of a call from the answer in its slot.
+/// Converts the answer in the slot of a call to the result of the call.
 pub(crate) fn outcome<T>(answer: Answer<T>) -> Result<T, CallError> {
     answer.map_err(|lost| match lost {
         Lost::Exited(reason) => CallError::Exited(reason),

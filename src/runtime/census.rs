@@ -11,8 +11,7 @@ use crate::observe::lifecycle_log;
 use crate::observe::log_level::LogLevel;
 use crate::runtime::Runtime;
 
-/// The time from the first change to the line that is logged. All changes until then are in that
-/// line.
+/// The time from the first change to the log line. The line includes all changes within this time.
 const DEBOUNCE: Duration = Duration::from_secs(2);
 
 /// The number of live processes for each label, and of members for each group.
@@ -56,7 +55,8 @@ impl Runtime {
         census
     }
 
-    /// Starts the task that logs the census, once, if a tokio runtime is known.
+    /// Starts the task that logs the census, if a tokio runtime is known and the task was not
+    /// started before.
     pub(crate) fn start_census(&self) {
         let Some(handle) = self.kernel.handle.get() else { return };
         if self.kernel.census.claim_start() {
@@ -66,7 +66,8 @@ impl Runtime {
     }
 }
 
-/// Holds the kernel only while a line is made, so the task keeps no runtime alive.
+/// Logs a census line after changes. Holds the kernel only while it makes a line, so that the task
+/// keeps no runtime alive.
 async fn log_changes(wake: Arc<CensusWake>, kernel: Weak<Kernel>) {
     while wake.changed().await {
         tokio::time::sleep(DEBOUNCE).await;

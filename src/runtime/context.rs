@@ -51,7 +51,7 @@ impl Context {
         Context { mailbox }
     }
 
-    /// Makes the exit signal of the parent cancel this token.
+    /// Makes the exit signal of the parent cancel this token. From then on the process traps exits.
     pub(crate) fn stop_by(&self, token: CancellationToken) {
         let process: &dyn AnyProcess = &*self.mailbox.process;
         let mut token = Some(token);
@@ -86,11 +86,11 @@ impl Context {
         Runtime { kernel: self.mailbox.process.kernel.clone() }
     }
 
-    /// Receives the next item, and waits until there is one. OTP: a `receive` that matches anything.
-    /// [`Context`] has an example.
+    /// Waits for the next item and receives it. OTP: a `receive` that matches anything. [`Context`]
+    /// has an example.
     ///
-    /// A process that waits uses no processor time. Once the process has accepted a fatal signal, it
-    /// receives no further item and ends here.
+    /// A process that waits uses no processor time. Once the process has accepted a fatal signal,
+    /// it receives no further item and ends in this await.
     ///
     /// # Cancel safety
     ///
@@ -100,8 +100,8 @@ impl Context {
         self.mailbox.take().received
     }
 
-    /// Receives the first item that `matches`, and waits until there is one. The other items stay
-    /// queued in order, and later receives see them first. OTP: the selective `receive`.
+    /// Waits for an item that `matches`, and receives the first one. The other items stay queued in
+    /// order, and later receives see them first. OTP: the selective `receive`.
     ///
     /// Each call searches the queue from the start, so it gets slower as other items accumulate. Do
     /// not use it on a mailbox that other processes can fill without a limit.
@@ -136,8 +136,8 @@ impl Context {
         self.mailbox.take_at(cursor).received
     }
 
-    /// Receives the next item, or returns `None` if none arrived within `limit`. With a limit of zero,
-    /// an item that is queued already is still received. OTP: `receive … after`.
+    /// Receives the next item, or returns `None` if none arrived within `limit`. With a limit of
+    /// zero, an item that is queued already is still received. OTP: `receive … after`.
     ///
     /// # Panics
     ///
@@ -155,7 +155,7 @@ impl Context {
     /// # .build().unwrap().block_on(async {
     /// let rt = Runtime::new();
     /// let body = rt.spawn(|mut ctx| async move {
-    ///     assert!(ctx.recv_timeout(Duration::ZERO).await.is_some()); // it is queued already
+    ///     assert!(ctx.recv_timeout(Duration::ZERO).await.is_some()); // the item is queued already
     ///     assert_eq!(ctx.recv_timeout(Duration::from_secs(60)).await, None);
     /// });
     /// rt.send(body.pid(), b"only one".to_vec());
@@ -166,9 +166,9 @@ impl Context {
         tokio::time::timeout(limit, self.recv()).await.ok()
     }
 
-    /// Receives the first item that `matches`, or returns `None` if none arrived within `limit`. The
-    /// other items stay queued, as for [`recv_match`](Self::recv_match). OTP: the selective
-    /// `receive … after`.
+    /// Receives the first item that `matches`, or returns `None` if no such item arrived within
+    /// `limit`. The other items stay queued, as for [`recv_match`](Self::recv_match). OTP: the
+    /// selective `receive … after`.
     ///
     /// # Panics
     ///

@@ -5,9 +5,9 @@ use crate::base::sync::atomic::Ordering;
 use crate::runtime::Runtime;
 
 impl Runtime {
-    /// Whether the process is alive: true from its spawn until its names and groups are freed. It is
-    /// still alive while its destructors run. OTP: `is_process_alive/1`, which returns false as soon
-    /// as the process is exiting.
+    /// Whether the process is alive: true from its spawn until its names and groups are freed. It
+    /// is still alive while its destructors run. OTP: `is_process_alive/1`, which returns false as
+    /// soon as the process is exiting.
     ///
     /// ```
     /// use regrow::{Pid, Runtime};
@@ -26,8 +26,8 @@ impl Runtime {
         self.kernel.table.contains(&pid)
     }
 
-    /// All live processes, oldest first. The list is not an atomic snapshot, since processes run on
-    /// while it is made. OTP: `processes/0`.
+    /// The pids of all live processes, oldest first. The list is not an atomic snapshot, since
+    /// processes run on while it is made. OTP: `processes/0`.
     ///
     /// ```
     /// use regrow::Runtime;
@@ -67,8 +67,8 @@ impl Runtime {
     }
 
     /// The number of messages, streams, casts and calls that were lost because a mailbox was full:
-    /// refused, dropped or evicted. Messages that [`try_cast`](crate::ServerRef::try_cast) gave back
-    /// are not counted. [`ProcessInfo`](crate::ProcessInfo) has the number for one process.
+    /// refused, dropped or evicted. Messages that [`try_cast`](crate::ServerRef::try_cast) gave
+    /// back are not counted. [`ProcessInfo`](crate::ProcessInfo) has the number for one process.
     /// [`with_mailbox_capacity`](Self::with_mailbox_capacity) has an example.
     pub fn dropped_messages(&self) -> u64 {
         self.kernel.dropped.load(Ordering::SeqCst)

@@ -2,8 +2,8 @@
 //!
 //! # Guarantees
 //!
-//! A deadline belongs to the caller. It is timed by the tokio runtime that polls the caller, whatever
-//! the runtime of the other process does meanwhile.
+//! The tokio runtime that polls the caller times the deadline, whatever the runtime of the other
+//! process does meanwhile.
 //!
 //! # What times a deadline
 //!
@@ -14,15 +14,16 @@
 //! | a thread that blocks in [`wait`](crate::time::deadline_pool::blocking_wait) | a slot, and the system's clock if the tokio runtime of the regrow runtime does not run |
 //! | any other executor | a slot |
 //!
-//! A tokio timer that is created for each wait is inserted into the timer wheel and removed again. If
-//! the wheel has no other timer, the worker that sleeps until it is due is woken each time to
-//! compute its sleep anew: a stop of a hundred children woke the worker a hundred times. A slot
-//! costs a few stores. Slots are for waits that mostly end before their deadline: each deadline that
-//! passes makes the sweeper check all slots.
+//! A tokio timer for each wait would be inserted into the timer wheel and removed again. If the
+//! wheel has no other timer, each insertion wakes the worker that sleeps until the next timer, so
+//! that it computes the length of its sleep again: a stop of a hundred children woke the worker a
+//! hundred times. A slot costs a few stores. Slots suit waits that mostly end before their
+//! deadline, because each deadline that passes makes the sweeper check all slots.
 //!
-//! The waker of the caller identifies the tokio runtime if it is the waker of a tokio task that has
-//! used a slot of this runtime before, since a task stays on its tokio runtime. Otherwise the
-//! current tokio handle of the thread is read, which costs two atomic exchanges.
+//! The waker of the caller identifies the tokio runtime that polls the caller if it is the waker of
+//! a tokio task that has used a slot of this runtime before, since a task stays on its tokio
+//! runtime. Otherwise the current tokio handle of the thread is read, which costs two atomic
+//! exchanges.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -39,7 +40,7 @@ use crate::time::deadline_pool::blocking_wait::{is_waiting, poll_again_by};
 use crate::time::deadline_pool::{ArmedSlot, TimerWait};
 use crate::time::timer_queue::after;
 
-/// A future that waits for another future. Resolves with `None` if the deadline passes before.
+/// A future that waits for another future. If the deadline passes first, resolves with `None`.
 pub(crate) struct Within<'a, F> {
     future: F,
     deadline: Option<Deadline<'a>>,
@@ -67,16 +68,16 @@ impl<F: Future + Unpin> Future for Within<'_, F> {
     }
 }
 
-/// A deadline, and what wakes the caller when it passes.
+/// A deadline, and the slot or timer that wakes the caller when it passes.
 pub(crate) struct Deadline<'a> {
     due: Instant,
     kernel: &'a Arc<Kernel>,
-    /// Armed in the first poll that has to wait.
+    /// The slot is armed in the first poll that has to wait.
     slot: Option<ArmedSlot<'a>>,
     fallback: Fallback<'a>,
 }
 
-/// What wakes the caller if it has no slot that the sweeper checks in time.
+/// The source of the wake of a caller that has no slot which the sweeper checks in time.
 enum Fallback<'a> {
     None,
     Timer { sleep: Pin<Box<Sleep>>, _counted: TimerWait<'a> },
@@ -145,17 +146,17 @@ impl<'a> Deadline<'a> {
     }
 }
 
-/// The time that a running tokio runtime has to respond, once a deadline has passed by the system's
-/// clock.
+/// The time within which a running tokio runtime has to respond after a deadline has passed by the
+/// system's clock.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
 /// The deadline of a caller that is not polled by a tokio runtime.
 ///
-/// It is timed by the clock of the tokio runtime of the regrow runtime, which may be paused. While
-/// that clock is the system's clock, the two agree, and the check of the time is enough. If the
-/// system's clock says that the deadline has passed and tokio's clock is behind, the tokio runtime is
-/// asked to respond. If it responds, its clock decides. If it does not respond within a second, it is
-/// not running or is blocked, so its clock will not advance, and the deadline counts as passed.
+/// The deadline is timed by the clock of the tokio runtime of the regrow runtime. Unless that clock
+/// is paused, it agrees with the system's clock, and comparing the time is enough. If the system's
+/// clock says that the deadline has passed and tokio's clock is behind, the tokio runtime is asked
+/// to respond. If it responds, its clock decides. If it does not respond within a second, it is not
+/// running or is blocked, so its clock will not advance, and the deadline counts as passed.
 struct OutsideTokio<'a> {
     slot: ArmedSlot<'a>,
     kernel: &'a Arc<Kernel>,
@@ -171,7 +172,7 @@ struct OutsideTokio<'a> {
 impl<'a> OutsideTokio<'a> {
     fn new(due: Instant, kernel: &'a Arc<Kernel>, cx: &Context<'_>) -> Self {
         let tokio = kernel.tokio().expect(NO_TOKIO);
-        // By the clock that `due` was read from, which is that of this thread.
+        // `due` was computed by the clock of this thread, so `left` is computed by the same clock.
         let left = due.saturating_duration_since(Instant::now());
         let _inside = tokio.enter();
         let due = after(Instant::now(), left);

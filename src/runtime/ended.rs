@@ -14,11 +14,11 @@ use crate::runtime::Runtime;
 
 /// A future that waits for the end of a process and resolves with the reason.
 ///
-/// It resolves after all other notifications of the end: the names of the process are free, and
-/// every `Down` and the exit of every link has been delivered.
+/// The future resolves after all other notifications of the end: the names of the process are free
+/// by then, and every `Down` and the exit of every link has been delivered.
 ///
-/// It is returned by [`Runtime::ended`], [`ProcessHandle::join`] and the handles of servers and
-/// supervisors. A process that awaits its own end waits until another process ends it.
+/// [`Runtime::ended`], [`ProcessHandle::join`] and the handles of servers and supervisors return
+/// it. A process that awaits its own end waits until another process ends it.
 ///
 /// # Cancel safety
 ///
@@ -32,10 +32,10 @@ use crate::runtime::Runtime;
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// let rt = Runtime::new();
 /// let worker = rt.spawn_fallible(|_| async { Err(ExitReason::crashed("tired")) });
-/// let ended = rt.ended(worker.pid()); // made while the process lives, so it gets the reason
+/// let ended = rt.ended(worker.pid()); // made while the process lives: gets the reason
 /// assert_eq!(ended.await, ExitReason::crashed("tired"));
 ///
-/// // Made after the end: the reason is kept by handles, not by pid.
+/// // Made after the end, by pid. Only handles keep the reason.
 /// assert_eq!(rt.ended(worker.pid()).await, ExitReason::NoProc);
 /// assert_eq!(worker.join().await, ExitReason::crashed("tired"));
 /// # });
@@ -44,9 +44,9 @@ use crate::runtime::Runtime;
 #[derive(Debug)]
 pub struct Ended {
     process: Option<Arc<dyn AnyProcess>>,
-    /// The number of the waker in the record.
+    /// The number under which the record holds the waker.
     waiter: u64,
-    /// Whether that waker may be registered.
+    /// Whether the record may hold that waker.
     is_registered: bool,
 }
 
@@ -61,7 +61,7 @@ impl Future for Ended {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ExitReason> {
         let this = &mut *self;
-        // A loop that awaits an ended process over and over must let other tasks run.
+        // This consumes budget, so that a loop that awaits ended processes lets other tasks run.
         let budget = ready!(coop::poll_proceed(cx));
         let Some(process) = &this.process else {
             budget.made_progress();
@@ -100,10 +100,10 @@ impl Drop for Ended {
 }
 
 impl Runtime {
-    /// Waits for the end of a process and resolves with the reason. For a process that is not alive
-    /// it resolves at once with [`NoProc`](ExitReason::NoProc), so call this before you cause the
-    /// end. For code outside of any process. Inside a process, use [`monitor`](Self::monitor). OTP
-    /// has no counterpart.
+    /// Waits for the end of a process and resolves with the reason. For a process that is not
+    /// alive, the future resolves at once with [`NoProc`](ExitReason::NoProc), so call this before
+    /// you cause the end. Use this method in code outside of any process, and
+    /// [`monitor`](Self::monitor) inside a process. OTP has no counterpart.
     ///
     /// # Cancel safety
     ///
@@ -126,8 +126,8 @@ impl Runtime {
 
 /// A handle of a spawned process. Cheap to clone. Dropping the handle does not affect the process.
 ///
-/// A handle refers to one incarnation, and keeps the reason of its end for as long as the handle
-/// exists. OTP: a pid, which does not keep the reason.
+/// A handle refers to one process, and keeps the reason of the end of that process for as long as
+/// the handle exists. OTP: a pid, which does not keep the reason.
 ///
 /// # Examples
 ///
@@ -156,14 +156,14 @@ impl ProcessHandle {
         self.process.pid()
     }
 
-    /// Kills the process at its next await, as [`Runtime::kill`] does. Its teardown still runs.
-    /// Returns false if the process is not alive. [`ProcessHandle`] has an example.
+    /// Kills the process at its next await, as [`Runtime::kill`] does. The process is still torn
+    /// down. Returns false if the process is not alive. [`ProcessHandle`] has an example.
     pub fn kill(&self) -> bool {
         self.runtime.kill(self.pid())
     }
 
     /// Waits for the end of the process and resolves with the reason, also long after the end. A
-    /// panic or a kill is not an error here, but a reason. [`ProcessHandle`] has an example.
+    /// panic or a kill is a reason here, not an error. [`ProcessHandle`] has an example.
     ///
     /// # Cancel safety
     ///

@@ -13,8 +13,8 @@ use crate::runtime::Runtime;
 /// A listener for the events of a runtime. [`Runtime::events`] creates it, and has an example.
 ///
 /// A listener receives the events that happen after its creation. Events never slow down the
-/// processes that cause them: a listener that is more than 1,024 events behind loses the oldest, and
-/// [`missed`](Self::missed) counts them.
+/// processes that cause them: a listener that is more than 1,024 events behind loses the oldest
+/// events, and [`missed`](Self::missed) counts these.
 #[derive(Debug)]
 pub struct Events {
     receiver: Receiver<LifecycleEvent>,
@@ -23,8 +23,8 @@ pub struct Events {
 }
 
 impl Events {
-    /// Waits for the next event. Returns `None` when the runtime is gone: its last process has ended
-    /// and its last handle was dropped. [`Runtime::events`] has an example.
+    /// Waits for the next event. Returns `None` when the runtime is gone: its last process has
+    /// ended and its last handle was dropped. [`Runtime::events`] has an example.
     ///
     /// # Cancel safety
     ///
@@ -49,12 +49,13 @@ impl Events {
 }
 
 impl Runtime {
-    /// Creates a listener for what happens to labelled processes and to children of supervisors from
-    /// now on. For code that reacts to events, such as an alert on a restart loop or a view of a tree.
+    /// Creates a listener for the events of labelled processes and of children of supervisors, from
+    /// now on. Use it in code that reacts to events, such as an alert on a restart loop or a view
+    /// of a tree.
     ///
-    /// The events are those of the lifecycle log, regardless of the log level. No process waits for a
-    /// listener: a listener that is too slow loses the oldest events. To watch one process without a
-    /// loss, [`monitor`](Self::monitor) it.
+    /// The events are those of the lifecycle log, regardless of the log level. No process waits for
+    /// a listener: a listener that is too slow loses the oldest events. To watch one process
+    /// without a loss, [`monitor`](Self::monitor) it.
     ///
     /// ```
     /// use regrow::{ChildSpec, LifecycleEvent, Runtime, Supervisor};

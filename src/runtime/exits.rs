@@ -12,15 +12,15 @@ use crate::observe::log_level::LogLevel;
 use crate::runtime::Runtime;
 
 impl Runtime {
-    /// Kills a process. It ends at its next await with reason [`Killed`](ExitReason::Killed), and
-    /// can't trap the kill. OTP: `exit(Pid, kill)`.
+    /// Kills a process. The process ends at its next await with reason
+    /// [`Killed`](ExitReason::Killed), and can't trap the kill. OTP: `exit(Pid, kill)`.
     ///
-    /// Its values are dropped, its names are freed and its watchers are notified, as at any other
-    /// end. A body that never awaits can't be killed. The kill is logged at level Info:
-    /// [`set_log_level`](Self::set_log_level).
+    /// The values of the process are dropped, its names are freed and its watchers are notified, as
+    /// at any other end. A body that never awaits can't be killed. The kill is logged at level
+    /// Info: see [`set_log_level`](Self::set_log_level).
     ///
-    /// Returns true if the process was alive. If it was ending already, it keeps its first reason, and
-    /// this still returns true.
+    /// Returns true if the process was alive. A process that is ending already counts as alive, and
+    /// keeps its first reason.
     ///
     /// ```
     /// use regrow::{ExitReason, Runtime};
@@ -29,7 +29,7 @@ impl Runtime {
     /// let rt = Runtime::new();
     /// let stubborn = rt.spawn(|_| std::future::pending());
     /// rt.set_trap_exit(stubborn.pid(), true);
-    /// assert!(rt.exit(stubborn.pid(), ExitReason::Shutdown)); // a message, since it traps
+    /// assert!(rt.exit(stubborn.pid(), ExitReason::Shutdown)); // a message: exits are trapped
     /// assert!(rt.kill(stubborn.pid()));
     /// assert_eq!(stubborn.join().await, ExitReason::Killed);
     /// assert!(!rt.kill(stubborn.pid()));
@@ -43,18 +43,19 @@ impl Runtime {
         alive
     }
 
-    /// Sends an exit signal to a process. Returns false if the process is not alive. True does not mean
-    /// that the process will end. OTP: `exit/2`.
+    /// Sends an exit signal to a process. Returns false if the process is not alive. A result of
+    /// true does not mean that the process will end. OTP: `exit/2`.
     ///
     /// The sender is the process in whose body this is called, or [`Pid::OUTSIDE`].
     ///
     /// A process that traps exits gets the signal as [`Received::Exit`](crate::Received::Exit). Any
-    /// other process ignores the reason [`Normal`](ExitReason::Normal) if another process sent it, and
-    /// ends with any other reason at its next await. A process that is ending already keeps its first
-    /// reason. A process that accepts the signal handles no message that is sent to it after this has
-    /// returned.
+    /// other process ignores the reason [`Normal`](ExitReason::Normal) if another process sent it,
+    /// and ends with any other reason at its next await. A process that is ending already keeps its
+    /// first reason. A process that accepts the signal handles no message that is sent to it after
+    /// this call has returned.
     ///
-    /// `Killed` is an ordinary reason here, and can be trapped. OTP's `kill` is [`kill`](Self::kill).
+    /// The reason `Killed` is an ordinary reason here, and can be trapped. The counterpart of OTP's
+    /// reason `kill` is the method [`kill`](Self::kill).
     ///
     /// ```
     /// use regrow::{ExitReason, Runtime};
@@ -62,7 +63,7 @@ impl Runtime {
     /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
     /// let rt = Runtime::new();
     /// let worker = rt.spawn(|_| std::future::pending());
-    /// assert!(rt.exit(worker.pid(), ExitReason::Normal)); // ignored, since it doesn't trap
+    /// assert!(rt.exit(worker.pid(), ExitReason::Normal)); // ignored: exits are not trapped
     /// assert!(rt.exit(worker.pid(), ExitReason::Shutdown));
     /// assert_eq!(worker.join().await, ExitReason::Shutdown);
     /// assert!(!rt.exit(worker.pid(), ExitReason::Shutdown));
@@ -80,9 +81,9 @@ impl Runtime {
         self.kernel.signal_exit(&*process, signal).was_alive()
     }
 
-    /// Sets whether a process traps exits. While it does, exit signals arrive as
-    /// [`Received::Exit`](crate::Received::Exit). Returns the old value, or `None` if the process is
-    /// not alive. A new process does not trap exits. A kill can't be trapped.
+    /// Sets whether a process traps exits. While a process traps exits, exit signals arrive as
+    /// [`Received::Exit`](crate::Received::Exit). Returns the old value, or `None` if the process
+    /// is not alive. A new process does not trap exits. A kill can't be trapped.
     ///
     /// OTP: `process_flag(trap_exit, Flag)`, which a process can set for itself only.
     ///
@@ -99,7 +100,7 @@ impl Runtime {
     /// assert_eq!(rt.set_trap_exit(watcher.pid(), true), Some(false));
     /// rt.link(watcher.pid(), worker);
     /// rt.kill(worker);
-    /// assert_eq!(watcher.join().await, ExitReason::Normal); // it got a message, and went on
+    /// assert_eq!(watcher.join().await, ExitReason::Normal); // it got a message, and lived on
     /// # });
     /// ```
     pub fn set_trap_exit(&self, pid: Pid, trap: bool) -> Option<bool> {
@@ -112,13 +113,14 @@ impl Runtime {
 
     /// Kills all processes of the runtime and closes it for good. OTP: `halt/0`, roughly.
     ///
-    /// Each process is torn down as at any other end. No process is spawned afterwards, including a
-    /// child that a supervisor is restarting at this moment. All timers are dropped. Returns how many
-    /// processes were alive and not ending already, supervisors included. They end as soon as tokio
-    /// polls them.
+    /// Each process is torn down as at any other end. No process is spawned afterwards, not even a
+    /// child that a supervisor is restarting at this moment. All timers are dropped. Returns the
+    /// number of processes that were alive and not ending already, supervisors included. These
+    /// processes end as soon as tokio polls them.
     ///
     /// No `terminate` runs, and processes end in no particular order. To stop a tree in order, use
-    /// [`SupervisorRef::stop`](crate::SupervisorRef::stop), which corresponds to OTP's `init:stop/0`.
+    /// [`SupervisorRef::stop`](crate::SupervisorRef::stop), which corresponds to OTP's
+    /// `init:stop/0`.
     ///
     /// ```
     /// use regrow::{ExitReason, Leftovers, Runtime};

@@ -7,10 +7,10 @@ use crate::runtime::Runtime;
 
 impl Runtime {
     /// Makes a process a member of a group. Returns false if the process is dead. OTP: `pg:join`,
-    /// where joining twice counts twice.
+    /// where a process that joins twice is two members.
     ///
-    /// A process that joins twice is one member. A process can be in many groups. It leaves them when
-    /// it ends, before any process is notified of its end.
+    /// A process that joins twice is one member. A process can be in many groups. A process leaves
+    /// its groups when it ends, before any process is notified of its end.
     ///
     /// ```
     /// use regrow::Runtime;
@@ -34,14 +34,15 @@ impl Runtime {
         self.kernel.join_group(tag.into().into(), &process)
     }
 
-    /// The members of a group, oldest first. Empty if there is no such group. OTP:
+    /// The pids of the members of a group, oldest first. Empty if there is no such group. OTP:
     /// `pg:get_members`. [`register_tag`](Self::register_tag) has an example.
     pub fn whereis_tag(&self, tag: &str) -> Vec<Pid> {
         self.kernel.members(tag)
     }
 
-    /// Removes a process from a group. Returns false if the process is not a member. A group without
-    /// members no longer exists. OTP: `pg:leave`. [`register_tag`](Self::register_tag) has an example.
+    /// Removes a process from a group. Returns false if the process is not a member. A group
+    /// without members no longer exists. OTP: `pg:leave`. [`register_tag`](Self::register_tag) has
+    /// an example.
     pub fn unregister_tag(&self, tag: &str, pid: Pid) -> bool {
         self.kernel.leave_group(tag.into(), pid)
     }
@@ -57,8 +58,9 @@ impl Runtime {
         tags
     }
 
-    /// Kills all members of a group, as [`kill`](Self::kill) does. Returns how many of them were alive
-    /// and not ending already. Logs one line instead of one for each member. OTP has no counterpart.
+    /// Kills all members of a group, as [`kill`](Self::kill) does. Returns the number of members
+    /// that were alive and not ending already. Logs one line, not one for each member. OTP has no
+    /// counterpart.
     ///
     /// ```
     /// use regrow::{ExitReason, Runtime};

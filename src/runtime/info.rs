@@ -1,4 +1,4 @@
-//! Snapshots: of one process, and of the number of entries left in the tables.
+//! Snapshots of one process, and counts of the entries left in the tables.
 
 use std::time::Duration;
 
@@ -36,49 +36,52 @@ use crate::runtime::Runtime;
 pub struct ProcessInfo {
     /// The pid of the process.
     pub pid: Pid,
-    /// The number of processes it is linked to.
+    /// The number of processes that the process is linked to.
     pub links: usize,
-    /// The number of monitors that watch it.
+    /// The number of monitors that watch the process.
     pub monitors: usize,
-    /// The number of monitors it holds, of groups and of processes that have not ended.
+    /// The number of monitors that the process holds, of groups and of processes that have not
+    /// ended.
     pub monitoring: usize,
-    /// The names it holds, in alphabetical order.
+    /// The names that the process holds, in alphabetical order.
     pub names: Vec<String>,
-    /// The groups it is a member of, in alphabetical order.
+    /// The groups that the process is a member of, in alphabetical order.
     pub tags: Vec<String>,
-    /// Its label, if it has one.
+    /// The label of the process, if it has one.
     pub label: Option<String>,
     /// The number of items that are queued and not yet received. Also 0 if the mailbox is not
     /// counted: see [`depth`](Self::depth).
     pub mailbox_depth: usize,
     /// Whether the mailbox is counted.
     is_counted: bool,
-    /// The largest number of messages that its mailbox holds, not counting signals; `None` without a
-    /// bound.
+    /// The largest number of messages that the mailbox holds, not counting signals; `None` without
+    /// a bound.
     pub mailbox_capacity: Option<usize>,
-    /// What its mailbox does when it is full; `None` without a bound.
+    /// The policy of the mailbox when it is full; `None` without a bound.
     pub overflow: Option<Overflow>,
-    /// The number of messages, streams, casts and calls that were lost so far because its mailbox was
-    /// full: refused, dropped or evicted.
+    /// The number of messages, streams, casts and calls that were lost so far because the mailbox
+    /// was full: refused, dropped or evicted.
     pub dropped_messages: u64,
-    /// Whether it traps exits.
+    /// Whether the process traps exits.
     pub trap_exit: bool,
-    /// The number of its handlers that have returned. `None` unless the process is a server whose
-    /// handlers are [tracked](Runtime::track_handlers); the same holds for `handling` and
-    /// `oldest_queued`.
+    /// The number of handlers of the process that have returned. `None` unless the process is a
+    /// server whose handlers are [tracked](Runtime::track_handlers); the same holds for `handling`
+    /// and `oldest_queued`.
     pub handled: Option<u64>,
-    /// The callback that runs. Also `None` while the server waits or is
+    /// The callback that runs now. Also `None` while the server waits or is
     /// [suspended](crate::ServerRef::suspend).
     pub handling: Option<Handling>,
-    /// Whether the process waits for a message. [`doing`](Self::doing) combines this with `handling`.
+    /// Whether the process waits for a message. [`doing`](Self::doing) combines this with
+    /// `handling`.
     pub receiving: bool,
-    /// How long the oldest item of its mailbox has been queued, signals included. Also `None` if the
-    /// mailbox is empty.
+    /// The time for which the oldest item of the mailbox has been queued, signals included. Also
+    /// `None` if the mailbox is empty.
     pub oldest_queued: Option<Duration>,
 }
 
-/// The number of entries left in the tables of a runtime. All are zero once all processes have ended
-/// after a [`shutdown`](Runtime::shutdown). [`Runtime::leftovers`] returns it, and has an example.
+/// The number of entries left in the tables of a runtime. All are zero once all processes have
+/// ended after a [`shutdown`](Runtime::shutdown). [`Runtime::leftovers`] returns it, and has an
+/// example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Leftovers {
@@ -99,7 +102,7 @@ pub struct Leftovers {
 }
 
 impl Doing {
-    /// What this process is doing now. `Working` if it has ended.
+    /// Returns the current activity of this process, or `Working` if it has ended.
     pub(crate) fn of(runtime: &Runtime, pid: Pid) -> Self {
         runtime.info(pid).map_or(Doing::Working, |info| info.doing())
     }
@@ -164,11 +167,11 @@ impl Runtime {
         Some(info)
     }
 
-    /// Sets the label of a process, and replaces an earlier one. Returns false if the process is not
-    /// alive. OTP: `proc_lib:set_label/1`.
+    /// Sets the label of a process, and replaces an earlier one. Returns false if the process is
+    /// not alive. OTP: `proc_lib:set_label/1`.
     ///
-    /// A label is free text for people, and need not be unique. Processes with a label appear in the
-    /// lifecycle log and in the census. A supervised child is labelled with its id.
+    /// A label is free text for people, and need not be unique. Processes with a label appear in
+    /// the lifecycle log and in the census. A supervised child is labelled with its id.
     ///
     /// ```
     /// use regrow::Runtime;
@@ -201,8 +204,8 @@ impl Runtime {
         labelled
     }
 
-    /// Counts the entries left in the tables. For tests that check that nothing leaks. It visits
-    /// every process, so do not call it frequently in a running program.
+    /// Counts the entries left in the tables. Use this in tests that check that nothing leaks. The
+    /// method visits every process, so do not call it frequently in a running program.
     ///
     /// ```
     /// use regrow::{Leftovers, Runtime};
@@ -240,8 +243,8 @@ impl Runtime {
 
 impl ProcessInfo {
     /// The number of items that are queued and not yet received; `None` if the mailbox is not
-    /// counted. A mailbox is counted if it has a bound, or if its runtime counts all mailboxes. OTP:
-    /// `message_queue_len`, which is always counted.
+    /// counted. A mailbox is counted if it has a bound, or if its runtime counts all mailboxes.
+    /// OTP: `message_queue_len`, which is always counted.
     ///
     /// ```
     /// use regrow::Runtime;
@@ -260,7 +263,7 @@ impl ProcessInfo {
         self.is_counted.then_some(self.mailbox_depth)
     }
 
-    /// What the process is doing. [`Doing`] has an example.
+    /// The current activity of the process. [`Doing`] has an example.
     pub fn doing(&self) -> Doing {
         match self.handling {
             Some(handling) => Doing::Handling(handling),

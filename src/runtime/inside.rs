@@ -1,4 +1,4 @@
-//! The trait of the contexts that the code inside a process has.
+//! The trait of all contexts that code inside a process gets.
 
 use crate::base::pid::Pid;
 use crate::runtime::Runtime;
@@ -7,9 +7,9 @@ use crate::runtime::context::Context;
 /// The context of code that runs inside a process: [`Context`],
 /// [`TaskContext`](crate::TaskContext) or [`ServerContext`](crate::ServerContext).
 ///
-/// The trait is sealed, so a function that links or monitors through an `Inside` always has a
-/// process at the other end. [`ServerSpec::start_link`](crate::ServerSpec::start_link) has an
-/// example.
+/// The trait is sealed, so every `Inside` belongs to a process. A function that takes an `Inside`
+/// can link that process, or make it the watcher of a monitor.
+/// [`ServerSpec::start_link`](crate::ServerSpec::start_link) has an example.
 pub trait Inside: sealed::Sealed {
     /// The pid of this process.
     fn pid(&self) -> Pid;

@@ -4,20 +4,20 @@ use crate::base::pid::{MonitorRef, Pid};
 use crate::runtime::Runtime;
 
 impl Runtime {
-    /// Links two processes. When one ends abnormally, the other ends with the same reason. A process
-    /// that traps exits gets a [`Received::Exit`](crate::Received::Exit) instead, also for a normal
-    /// end.
+    /// Links two processes. When one ends abnormally, the other ends with the same reason. A
+    /// process that traps exits gets a [`Received::Exit`](crate::Received::Exit) instead, also for
+    /// a normal end.
     ///
-    /// `a` is the process that links. Returns false if either process is dead. If `b` is dead and `a`
-    /// traps exits, `a` gets an `Exit` with `NoProc`. If `a` is dead, `b` is not notified. In both
-    /// cases neither process has a link afterwards. Two processes have at most one link, and linking
-    /// a process to itself has no effect.
+    /// `a` is the process that makes the link. Returns false if either process is dead. If `b` is
+    /// dead and `a` traps exits, `a` gets an `Exit` with `NoProc`. If `a` is dead, `b` is not
+    /// notified. In both cases there is no link afterwards. Two processes have at most one link,
+    /// and linking a process to itself has no effect.
     ///
     /// Link processes that can't work without each other. A process that only needs to be notified
     /// uses [`monitor`](Self::monitor).
     ///
-    /// OTP: `link/1`, where `a` is the caller. If `b` is dead, an `a` that does not trap exits ends
-    /// with `noproc` there, and lives on here.
+    /// OTP: `link/1`, where `a` is the caller. If `b` is dead and `a` does not trap exits, `a` ends
+    /// with `noproc` in OTP, and lives on here.
     ///
     /// ```
     /// use regrow::{ExitReason, Runtime};
@@ -36,9 +36,9 @@ impl Runtime {
         self.kernel.link(a, b)
     }
 
-    /// Removes the link between two processes, whichever of them made it. When this has returned, no
-    /// `Exit` of that link is queued on either side. Has no effect if there is no link. OTP:
-    /// `unlink/1`, which leaves an exit that has arrived already.
+    /// Removes the link between two processes, whichever of them made it. When this call has
+    /// returned, no `Exit` of that link is queued on either side. If there is no link, the call has
+    /// no effect. OTP: `unlink/1`, which does not remove an exit that has arrived already.
     ///
     /// ```
     /// use regrow::{ExitReason, Runtime};
@@ -57,12 +57,12 @@ impl Runtime {
         self.kernel.unlink(a, b);
     }
 
-    /// Monitors a process: `watcher` gets one [`Received::Down`](crate::Received::Down) when `target`
-    /// ends. If `target` is dead, the `Down` arrives at once, with `NoProc`.
+    /// Monitors a process: `watcher` gets one [`Received::Down`](crate::Received::Down) when
+    /// `target` ends. If `target` is dead, the `Down` arrives at once, with `NoProc`.
     ///
-    /// If the watcher is dead, nothing is monitored. Each monitor is independent, so two monitors of
-    /// one process give two `Down`s. A process can monitor itself: that monitor is counted and can be
-    /// removed, but never sends a `Down`.
+    /// If the watcher is dead, nothing is monitored. Each monitor is independent, so two monitors
+    /// of one process give two `Down`s. A process can monitor itself. Such a monitor is counted and
+    /// can be removed, but never sends a `Down`.
     ///
     /// Code outside of any process uses [`ended`](Self::ended). OTP: `monitor(process, Pid)`, where
     /// the watcher is the caller.
@@ -88,9 +88,9 @@ impl Runtime {
     }
 
     /// Monitors the process that holds the name now: `watcher` gets one
-    /// [`Received::DownName`](crate::Received::DownName) when that process ends. If no process holds
-    /// the name, the `DownName` arrives at once, with `NoProc`. A later holder is not monitored:
-    /// monitor the name again. OTP: `monitor(process, Name)`.
+    /// [`Received::DownName`](crate::Received::DownName) when that process ends. If no process
+    /// holds the name, the `DownName` arrives at once, with `NoProc`. A later holder is not
+    /// monitored: to watch that process, monitor the name again. OTP: `monitor(process, Name)`.
     ///
     /// ```
     /// use regrow::{ExitReason, Received, Runtime};
@@ -114,12 +114,12 @@ impl Runtime {
         self.kernel.monitor_name(watcher, name.into())
     }
 
-    /// Removes a monitor of a process, a name or a group. Returns true if the monitor was active: no
-    /// `Down` was sent, and none will be. A `Down` that is queued already stays queued.
+    /// Removes a monitor of a process, a name or a group. Returns true if the monitor was active:
+    /// no `Down` was sent, and none will be. A `Down` that is queued already stays queued.
     ///
-    /// Removing a monitor again, or an unknown reference, has no effect and returns false. Any process
-    /// may remove the monitor of any watcher. OTP: `demonitor/1`, which removes a monitor of the
-    /// calling process only.
+    /// Removing a monitor again, or an unknown reference, has no effect and returns false. Any
+    /// process may remove the monitor of any watcher. OTP: `demonitor/1`, which removes a monitor
+    /// of the calling process only.
     ///
     /// ```
     /// use regrow::Runtime;
@@ -140,9 +140,9 @@ impl Runtime {
         self.kernel.demonitor(reference, false)
     }
 
-    /// Removes a monitor, as [`demonitor`](Self::demonitor), and removes a `Down` that is queued already
-    /// from the mailbox. So the watcher receives no `Down` of this monitor afterwards. OTP:
-    /// `demonitor(Ref, [flush, info])`.
+    /// Removes a monitor, as [`demonitor`](Self::demonitor) does, and removes a `Down` that is
+    /// queued already from the mailbox. So the watcher receives no `Down` of this monitor after
+    /// this call. OTP: `demonitor(Ref, [flush, info])`.
     ///
     /// ```
     /// use regrow::Runtime;

@@ -9,14 +9,14 @@ use crate::runtime::Runtime;
 impl Runtime {
     /// Sets the level of the lifecycle log. The default is [`Off`](LogLevel::Off).
     ///
-    /// Logged at any level, for processes with or without a label: panics and errors that end a
-    /// process, and children that a supervisor can't start, can't stop in time, or gives up.
-    /// Restarts of a child are logged from [`Warn`](LogLevel::Warn) on. All other events are logged
-    /// for labelled processes only.
+    /// At every level, including `Off`, the log has the panics and errors that end a process, and
+    /// the children that a supervisor can't start, can't stop in time, or gives up, with or without
+    /// a label. Restarts of a child are logged from [`Warn`](LogLevel::Warn) on. All other events
+    /// are logged for labelled processes only.
     ///
     /// From [`Info`](LogLevel::Info) on, a census is logged as well: one line of [live processes by
-    /// label](Self::census), 2 s after a change. One background task logs it. The task needs a tokio
-    /// runtime with time enabled, which this `Runtime` must know by the time of this call.
+    /// label](Self::census), 2 s after a change. One background task logs it. The task needs a
+    /// tokio runtime with time enabled, which this `Runtime` must know by the time of this call.
     ///
     /// ```
     /// use regrow::{LogLevel, Runtime};
@@ -45,9 +45,9 @@ impl Runtime {
     }
 
     /// Logs at level Info that a process was spawned. `detail` is free text; build it only if
-    /// [`wants_log`](Self::wants_log) returns true. This does not set a label:
-    /// [`set_label`](Self::set_label) does. The spawns of supervisors and their children are logged
-    /// without this call.
+    /// [`wants_log`](Self::wants_log) returns true. This method does not set a label: use
+    /// [`set_label`](Self::set_label) for that. The spawns of supervisors and their children are
+    /// logged without this call.
     ///
     /// ```
     /// use regrow::{LogLevel, Runtime};

@@ -1,5 +1,5 @@
-//! The public operations on processes. A [`Runtime`] has all processes of one program or of one test.
-//! A file here that has the name of a file in `kernel` is the public side of that file.
+//! The public operations on processes. A [`Runtime`] has all processes of one program or of one
+//! test. A file here that has the name of a file in `kernel` is the public side of that file.
 //!
 //! **Uses** `base`, `exit`, `message`, `time`, `observe`, `process`, `kernel`, `mailbox`, `call`,
 //! `driver`.
@@ -43,14 +43,14 @@ const NO_UNWINDING: &str = "built with panic = \"abort\": no crash can be caught
 /// timers, and their log.
 ///
 /// A `Runtime` is cheap to clone, and all clones are the same runtime. A program can have several
-/// runtimes. They are independent of each other, except for what a program has only once: its panic
-/// hook and its signals. Dropping handles of a runtime does not stop its processes.
+/// runtimes. The runtimes are independent of each other, except that they share the panic hook and
+/// the signals of the program. Dropping handles of a runtime does not stop its processes.
 ///
-/// A runtime captures the handle of tokio where it is created, or at its first use inside tokio. It
-/// spawns its processes through that handle, also from threads outside tokio. When that tokio
-/// runtime shuts down, all processes end with [`Killed`](crate::ExitReason::Killed), and no further
-/// process runs: starts, calls and tasks fail with
-/// [`StartError::TokioGone`](crate::StartError::TokioGone),
+/// A runtime captures the handle of the tokio runtime in which it is created or, if it is created
+/// outside tokio, first used. It spawns its processes through that handle, also from threads
+/// outside tokio. When that tokio runtime shuts down, all processes end with
+/// [`Killed`](crate::ExitReason::Killed), and no further process runs: starts, calls and tasks fail
+/// with [`StartError::TokioGone`](crate::StartError::TokioGone),
 /// [`CallError::TokioGone`](crate::CallError::TokioGone) and
 /// [`TaskError::TokioGone`](crate::TaskError::TokioGone). Each `#[tokio::test]` has its own tokio
 /// runtime, so create a `Runtime` in each test instead of a `static` one.
@@ -90,8 +90,8 @@ impl Default for Runtime {
 }
 
 impl Runtime {
-    /// Creates a runtime whose mailboxes are unbounded and not counted, which is the fastest kind. A
-    /// mailbox that is not read can grow until memory is exhausted; to prevent that, use
+    /// Creates a runtime whose mailboxes are unbounded and not counted, which is the fastest kind.
+    /// A mailbox that is not read can grow until memory is exhausted; to prevent that, use
     /// [`with_mailbox_capacity`](Self::with_mailbox_capacity).
     ///
     /// In a program that is built with `panic = "abort"`, the first runtime logs one ERROR event,
@@ -112,8 +112,8 @@ impl Runtime {
         Runtime::with(Mailboxes::Plain)
     }
 
-    /// Creates a runtime whose mailboxes are counted: [`info`](Self::info) shows how many items each
-    /// holds. Costs one lock for each message.
+    /// Creates a runtime whose mailboxes are counted: [`info`](Self::info) shows how many items
+    /// each holds. Counting costs one lock for each message.
     ///
     /// ```
     /// use regrow::Runtime;
@@ -135,10 +135,10 @@ impl Runtime {
     ///
     /// Calls and casts of a server are messages too: a call to a server with a full mailbox fails
     /// with [`Overloaded`](crate::CallError::Overloaded). Signals are never refused. Mailboxes are
-    /// counted, as by [`with_mailbox_depth`](Self::with_mailbox_depth). The bound of a server, which
-    /// may have another policy, overrides this one:
-    /// [`ServerSpec::mailbox_capacity`](crate::ServerSpec::mailbox_capacity). OTP has no counterpart:
-    /// its mailboxes are unbounded.
+    /// counted, as by [`with_mailbox_depth`](Self::with_mailbox_depth). The bound of a server,
+    /// which may have another policy, overrides this one:
+    /// [`ServerSpec::mailbox_capacity`](crate::ServerSpec::mailbox_capacity). OTP has no
+    /// counterpart: its mailboxes are unbounded.
     ///
     /// # Panics
     ///
@@ -172,22 +172,23 @@ impl Runtime {
         runtime
     }
 
-    /// Sends bytes to a process. Never blocks and never panics.
+    /// Sends bytes to a process. This method never blocks and never panics.
     ///
-    /// Returns true if the bytes were queued in the mailbox of the process; the process may still end
-    /// before it reads them. Returns false if the process is dead or ending, or if its mailbox is
-    /// full. A mailbox with a policy that drops a message instead returns true: see [`Overflow`].
+    /// Returns true if the bytes were queued in the mailbox of the process; the process may still
+    /// end before it reads them. Returns false if the process is dead or ending, or if its mailbox
+    /// is full. If the policy of a full mailbox is to drop a message instead, the result is true:
+    /// see [`Overflow`].
     ///
-    /// All that one process sends to another arrives in the order in which it was sent, including
-    /// `Down`s and exits. OTP: `Pid ! Message`, which does not report a failure. [`Runtime`] has an
-    /// example.
+    /// Everything that one process sends to another, including `Down`s and exits, arrives in the
+    /// order in which it was sent. OTP: `Pid ! Message`, which does not report a failure.
+    /// [`Runtime`] has an example.
     pub fn send(&self, pid: Pid, message: Message) -> bool {
         self.receive(pid, Received::Message(message))
     }
 
-    /// Sends bytes to the process that holds the name. Returns false if no process holds it, and
-    /// otherwise as [`send`](Self::send). OTP: `Name ! Message`, which raises `badarg` if no process
-    /// holds the name.
+    /// Sends bytes to the process that holds the name. Returns false if no process holds the name,
+    /// and otherwise the result of [`send`](Self::send). OTP: `Name ! Message`, which raises
+    /// `badarg` if no process holds the name.
     ///
     /// ```
     /// use regrow::{ExitReason, Runtime};
@@ -205,8 +206,9 @@ impl Runtime {
         self.whereis(name).is_some_and(|pid| self.send(pid, message))
     }
 
-    /// Sends a byte stream as one mailbox item. Returns false as [`send`](Self::send) does; the
-    /// reader of the stream is then dropped, and writes to it fail. OTP has no counterpart.
+    /// Sends a byte stream as one mailbox item. Returns false in the same cases as
+    /// [`send`](Self::send). The reader of the stream is then dropped, and writes to the stream
+    /// fail. OTP has no counterpart.
     ///
     /// ```
     /// use regrow::{ExitReason, Runtime};
@@ -234,7 +236,7 @@ impl Runtime {
         process.deliver(received)
     }
 
-    /// The process whose body runs on this thread, or [`Pid::OUTSIDE`].
+    /// The pid of the process that is current on this thread, or [`Pid::OUTSIDE`].
     pub(crate) fn current_pid(&self) -> Pid {
         current_process::current_pid(self.kernel.number())
     }

@@ -9,11 +9,12 @@ use crate::kernel::NameEntry;
 use crate::kernel::name_table::NameRefused;
 use crate::runtime::Runtime;
 
-/// Why a process did not get a name. [`Runtime::try_register`] returns this error, and has an example.
+/// Why a process did not get a name. [`Runtime::try_register`] returns this error, and has an
+/// example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RegisterError {
-    /// A process holds the name. It may be the process that was to be registered.
+    /// A process holds the name. This may be the process that was to be registered.
     Held {
         /// The name.
         name: String,
@@ -65,12 +66,13 @@ pub(crate) fn write_reserved(
 impl Runtime {
     /// Registers a process under a name. Returns false if a process holds the name, this process
     /// included; if the name is reserved for a child that is being restarted; or if the process is
-    /// dead. [`try_register`](Self::try_register) reports which. OTP: `register/2`, which allows one
-    /// name for each process, and raises `badarg` where this returns false.
+    /// dead. [`try_register`](Self::try_register) reports the reason. OTP: `register/2`, which
+    /// allows one name for each process, and raises `badarg` where this returns false.
     ///
-    /// A process can hold several names. They are freed when it ends, before any process is notified
-    /// of its end. For a child of a supervisor, use [`ChildSpec::named`](crate::ChildSpec::named): its
-    /// successor then gets the same name, and no other process can take the name in between.
+    /// A process can hold several names. When the process ends, its names are freed before any
+    /// process is notified of its end. For a child of a supervisor, use
+    /// [`ChildSpec::named`](crate::ChildSpec::named): the successor of the child then gets the same
+    /// name, and no other process can take the name in between.
     ///
     /// ```
     /// use regrow::Runtime;
@@ -94,8 +96,8 @@ impl Runtime {
         self.try_register(name, pid).is_ok()
     }
 
-    /// Registers a process under a name, as [`register`](Self::register), and returns the reason if it
-    /// fails.
+    /// Registers a process under a name, as [`register`](Self::register) does, and returns the
+    /// reason if this fails.
     ///
     /// # Errors
     ///
@@ -146,18 +148,18 @@ impl Runtime {
         })
     }
 
-    /// The process that holds the name. `None` if no process holds it, also while the name is reserved
-    /// for a child that is being restarted.
+    /// The pid of the process that holds the name. `None` if no process holds it, also while the
+    /// name is reserved for a child that is being restarted.
     ///
-    /// The name may have another holder later. To reach the current holder at any time, keep the name
-    /// instead of the pid. OTP: `whereis/1`. [`register`](Self::register) has an example.
+    /// The name may have another holder later. To reach whichever process holds the name, keep the
+    /// name instead of the pid. OTP: `whereis/1`. [`register`](Self::register) has an example.
     pub fn whereis(&self, name: &str) -> Option<Pid> {
         self.kernel.whereis(name)
     }
 
-    /// Frees a name. Its holder lives on. Returns false if no process holds the name: a name that is
-    /// [reserved](Self::try_register) stays reserved. OTP: `unregister/1`, which raises `badarg` where
-    /// this returns false. [`register`](Self::register) has an example.
+    /// Frees a name. The process that held the name lives on. Returns false if no process holds the
+    /// name. A name that is [reserved](Self::try_register) stays reserved. OTP: `unregister/1`,
+    /// which raises `badarg` where this returns false. [`register`](Self::register) has an example.
     ///
     /// If the name comes from the specification of a child, any process can register it afterwards.
     /// While another process holds it, the starts of the child's successors fail.

@@ -7,8 +7,8 @@ use crate::observe::health::Health;
 use crate::runtime::Runtime;
 
 impl Runtime {
-    /// Sets the health of a process, and replaces an earlier one. Returns false if the process is not
-    /// alive. Servers and tasks set their own health with
+    /// Sets the health of a process, and replaces an earlier one. Returns false if the process is
+    /// not alive. Servers and tasks set their own health with
     /// [`ServerContext::set_health`](crate::ServerContext::set_health) and
     /// [`TaskContext::set_health`](crate::TaskContext::set_health).
     ///

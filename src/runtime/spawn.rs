@@ -24,16 +24,15 @@ impl Runtime {
     /// Spawns a process. OTP: `spawn/1`.
     ///
     /// The process is in the table before its body first runs, so a message that is sent at once is
-    /// not lost. The future of the body is made inside the process: if the closure panics, the
-    /// process crashes.
+    /// not lost. The closure is called inside the process: if it panics, the process crashes.
     ///
     /// On a runtime that was [shut down](Self::shutdown) the body never runs, and the handle refers
-    /// to a process that has ended. The same holds if the tokio runtime has shut down: the reason is
-    /// then `Killed`, and the first such spawn is logged as a warning.
+    /// to a process that has ended. The same holds if the tokio runtime has shut down: the reason
+    /// is then `Killed`, and the first such spawn is logged as a warning.
     ///
-    /// A failure of this process affects no other process. Only processes that monitor it or are
-    /// linked to it, and handles that [join](ProcessHandle::join) it, are notified. Most processes
-    /// should run under a supervisor instead: [`ChildSpec`](crate::ChildSpec).
+    /// A failure of this process affects only the processes that are linked to it. Processes that
+    /// monitor it and handles that [join](ProcessHandle::join) it are notified of its end. Most
+    /// processes should run under a supervisor instead: [`ChildSpec`](crate::ChildSpec).
     ///
     /// # Panics
     ///
@@ -48,7 +47,7 @@ impl Runtime {
     ///     let text = ctx.recv().await.message().unwrap();
     ///     panic!("got {}", text.len());
     /// });
-    /// assert!(rt.send(body.pid(), b"1234".to_vec())); // before it first runs
+    /// assert!(rt.send(body.pid(), b"1234".to_vec())); // before the body first runs
     /// let reason = body.join().await;
     /// let crash = reason.crash().unwrap();
     /// assert_eq!((crash.kind(), crash.message()), (CrashKind::Panic, "got 4"));
@@ -96,8 +95,8 @@ impl Runtime {
     /// body never runs, and the process ends with [`NoProc`](ExitReason::NoProc). OTP:
     /// `spawn_link/1`, where the parent is the caller.
     ///
-    /// A [`spawn`](Self::spawn) followed by a [`link`](Self::link) is not the same: the body may end
-    /// in between.
+    /// A [`spawn`](Self::spawn) followed by a [`link`](Self::link) is not the same: the body may
+    /// end in between.
     ///
     /// # Panics
     ///
@@ -128,7 +127,7 @@ impl Runtime {
     }
 
     /// Spawns a process that `watcher` monitors before its body runs. So the `Down` has the true
-    /// reason, however soon the process ends. OTP: `spawn_monitor/1`, where the watcher is the
+    /// reason, even if the process ends at once. OTP: `spawn_monitor/1`, where the watcher is the
     /// caller.
     ///
     /// # Panics
@@ -158,16 +157,17 @@ impl Runtime {
         (self.run(process, admitted.is_ok(), plain(body)), reference)
     }
 
-    /// Returns the process that holds the name, or spawns a process with that name from this body.
+    /// Returns the pid of the process that holds the name. If there is none, spawns a process with
+    /// that name from this body.
     ///
-    /// If several callers race, all get the same process, and only one body runs. The body is not
-    /// run, and the pid returned is that of a process that has ended, on a runtime that was [shut
-    /// down](Self::shutdown) and while the name is [reserved](Self::try_register) for a child that
-    /// is being restarted.
+    /// If several callers race, all get the same process, and only one body runs. On a runtime that
+    /// was [shut down](Self::shutdown), and while the name is [reserved](Self::try_register) for a
+    /// child that is being restarted, the body is not run, and the returned pid is that of a
+    /// process that has ended.
     ///
     /// A [`whereis`](Self::whereis) followed by a [`spawn`](Self::spawn) and a
-    /// [`register`](Self::register) is not the same: two callers may both find that no process holds
-    /// the name. OTP has no counterpart.
+    /// [`register`](Self::register) is not the same: two callers may both find that no process
+    /// holds the name. OTP has no counterpart.
     ///
     /// # Panics
     ///
@@ -217,7 +217,8 @@ impl Runtime {
     ) -> (Arc<Process<M>>, Result<(), NotAdmitted>) {
         assert!(self.kernel.tokio().is_some(), "{NO_TOKIO}");
         if self.wants_log(LogLevel::Info) {
-            // The log level may have been set before a tokio runtime was known.
+            // If the log level was set before a tokio runtime was known, the census task was not
+            // started then.
             self.start_census();
         }
         let process = Process::<M>::new(self.kernel.clone(), new_process.relations(&self.kernel));
@@ -247,7 +248,8 @@ impl Runtime {
     }
 }
 
-/// Boxes a body. Its closure runs inside the process, and its captures are stored once.
+/// Boxes a body that returns no result. The closure is called inside the process, and its captures
+/// are stored once.
 pub(crate) fn plain<F, Fut>(body: F) -> impl FnOnce(Context) -> Body
 where
     F: FnOnce(Context) -> Fut + Send + 'static,

@@ -1,4 +1,4 @@
-//! The settings of a start: everything that servers and children set before a process is admitted.
+//! The settings of a start, which servers and children set before a process is admitted.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ pub enum StartCause {
     /// The server is started for the first time.
     #[default]
     First,
-    /// Its supervisor restarts it.
+    /// The supervisor of the server restarts it.
     Restart {
         /// The number of restart attempts so far, including this one.
         attempt: u32,
@@ -75,7 +75,7 @@ impl Starting {
         self
     }
 
-    /// Links the process to the parent that starts it, before `init` runs.
+    /// Links the process to the parent that starts it. The link exists before `init` runs.
     pub(crate) fn linked(mut self, parent: Pid) -> Self {
         let link = Link::awaited(self.runtime.kernel.fresh_id());
         let shutdown = Shutdown::Infinity;
@@ -84,16 +84,16 @@ impl Starting {
         self
     }
 
-    /// Links the process to its supervisor, which knows it by `role`. `shutdown` limits how long the
-    /// process may outlive that supervisor.
+    /// Links the process to its supervisor. `role` identifies the process to the supervisor.
+    /// `shutdown` limits how long the process may outlive that supervisor.
     pub(crate) fn supervised(mut self, parent: Pid, role: ChildRole, shutdown: Shutdown) -> Self {
         self = self.linked(parent);
         self.new_process.parent = Some(Parent { pid: parent, shutdown, role: Some(role) });
         self
     }
 
-    /// Notes the supervisors above. For a supervisor, whose children become orphans if it ends
-    /// before them.
+    /// Records the supervisors above this process. Called for a supervisor, because its children
+    /// become orphans if it ends before them.
     pub(crate) fn with_ancestors(mut self) -> Self {
         if let Some(Parent { pid, role: Some(role), .. }) = self.new_process.parent {
             self.new_process.ancestors = Some(self.runtime.kernel.ancestors(pid, role.slot));
@@ -101,7 +101,7 @@ impl Starting {
         self
     }
 
-    /// For a process without `init`: its link carries its exit signal from the start on.
+    /// Marks the process as one without `init`: its link carries exit signals from the start on.
     pub(crate) fn without_init(mut self) -> Self {
         if let Some((_, link)) = &mut self.new_process.link {
             link.state = LinkState::Active;
@@ -109,7 +109,7 @@ impl Starting {
         self
     }
 
-    /// The process is ready only when `init` has returned.
+    /// Marks the process as one with `init`: it is ready only when `init` has returned.
     pub(crate) fn with_init(mut self) -> Self {
         self.new_process.has_init = true;
         self
@@ -121,19 +121,19 @@ impl Starting {
         self
     }
 
-    /// The exit signal of the parent cancels this token, and has no other effect.
+    /// Makes the exit signal of the parent cancel this token. The signal then has no other effect.
     pub(crate) fn stopped_by(mut self, stop: CancellationToken) -> Self {
         self.new_process.stop = Some(stop);
         self
     }
 
-    /// The process is killed if `init` takes longer than `limit`.
+    /// Sets the limit for `init`. If `init` takes longer, the process is killed.
     pub(crate) fn within(mut self, limit: Option<Duration>) -> Self {
         self.init_timeout = limit;
         self
     }
 
-    /// A handler that runs longer than `limit` is logged.
+    /// Sets the limit for handlers. A handler that runs longer is logged.
     pub(crate) fn warned_after(mut self, limit: Option<Duration>) -> Self {
         self.warn_after = limit;
         self
@@ -164,7 +164,7 @@ impl Starting {
         &self.runtime
     }
 
-    /// The error of a process that ended before it was ready.
+    /// Returns the error for a process that ended before it was ready.
     pub(crate) fn failed(&self, reason: ExitReason) -> StartError {
         match reason {
             ExitReason::Killed if self.runtime.kernel.tokio_is_gone() => StartError::TokioGone,
@@ -172,7 +172,7 @@ impl Starting {
         }
     }
 
-    /// The error of a process that was not admitted.
+    /// Returns the error for a process that was not admitted.
     pub(crate) fn refused(&self, not_admitted: NotAdmitted) -> StartError {
         let name = || self.new_process.name.as_ref().map(ToString::to_string).unwrap_or_default();
         match not_admitted {

@@ -42,19 +42,20 @@ pub struct TimerRef {
 }
 
 impl TimerRef {
-    /// Cancels the timer. Returns true if the timer was pending; it will not fire then. Returns false
-    /// if the timer has fired or was cancelled, if its target has ended, or if its tokio runtime has
-    /// shut down. An interval is pending until it is cancelled. Messages that were sent before are
-    /// not taken back. OTP: `erlang:cancel_timer/1`. [`TimerRef`] has an example.
+    /// Cancels the timer. Returns true if the timer was pending; then it will not fire. Returns
+    /// false if the timer has fired or was cancelled, if its target has ended, or if its tokio
+    /// runtime has shut down. An interval is pending until it is cancelled, or until its target
+    /// process ends. Messages that the timer has sent are not taken back. OTP:
+    /// `erlang:cancel_timer/1`. [`TimerRef`] has an example.
     pub fn cancel(&self) -> bool {
         crate::base::failpoint::point!("timer cancel");
         let Some(kernel) = self.kernel.upgrade() else { return false };
         kernel.timers.disarm(self.armed.target, self.armed.id).is_some()
     }
 
-    /// The time until the timer fires next; `None` if it is not pending. The result is what remains of
-    /// the requested delay or period, also for [`Duration::MAX`]. OTP: `erlang:read_timer/1`.
-    /// [`TimerRef`] has an example.
+    /// The time until the timer fires next; `None` if it is not pending. The result is the rest of
+    /// the requested delay or period, also if that is [`Duration::MAX`]. OTP:
+    /// `erlang:read_timer/1`. [`TimerRef`] has an example.
     pub fn remaining(&self) -> Option<Duration> {
         let kernel = self.kernel.upgrade()?;
         let due = kernel.timers.due(self.armed.target, self.armed.id)?;
@@ -64,20 +65,20 @@ impl TimerRef {
 }
 
 impl Runtime {
-    /// Sends bytes once, after `delay`. The target is a process, or the process that holds a name when
-    /// the timer fires. OTP: `erlang:send_after/3`.
+    /// Sends bytes once, after `delay`. The target is a process, or the process that holds a name
+    /// when the timer fires. OTP: `erlang:send_after/3`.
     ///
-    /// A timer for a pid is dropped when that process ends. It does not depend on the process that
-    /// set it. A timer for a dead process is never pending.
+    /// A timer for a pid is dropped when that process ends. The end of the process that set the
+    /// timer does not affect the timer. A timer for a dead process is never pending.
     ///
-    /// Timers fire with tokio's resolution of 1 ms, and never early. Timers that are due at the same
-    /// instant fire in the order in which they were set. A delay of zero is due at once. A delay that
-    /// the clock can't represent, such as [`Duration::MAX`], is due in a hundred years.
+    /// Timers fire with tokio's resolution of 1 ms, and never early. Timers that are due at the
+    /// same instant fire in the order in which they were set. A delay of zero is due at once. A
+    /// delay that the clock can't represent, such as [`Duration::MAX`], is due in a hundred years.
     ///
     /// # Panics
     ///
-    /// If there is no tokio runtime, neither now nor at an earlier use of this `Runtime`. If tokio's
-    /// time is not enabled.
+    /// If there is no tokio runtime, neither now nor at an earlier use of this `Runtime`, or if
+    /// tokio's time is not enabled.
     ///
     /// ```
     /// use std::time::Duration;
@@ -139,8 +140,8 @@ impl Runtime {
         self.timer(to.into(), period, Some(period), Action::Send(message))
     }
 
-    /// Sends an exit signal after `delay`, as [`exit`](Self::exit) does from outside of any process. A
-    /// process that traps exits only gets a message. OTP: `timer:exit_after/3`.
+    /// Sends an exit signal after `delay`, as [`exit`](Self::exit) does from outside of any
+    /// process. A process that traps exits only gets a message. OTP: `timer:exit_after/3`.
     ///
     /// # Panics
     ///

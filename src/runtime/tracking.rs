@@ -1,4 +1,4 @@
-//! Switches for observing the processes of a runtime. They can be turned at any time.
+//! Switches for observing the processes of a runtime. They can be turned on and off at any time.
 
 use std::time::Duration;
 
@@ -7,20 +7,20 @@ use crate::process::{AnyProcess, flag};
 use crate::runtime::Runtime;
 
 impl Runtime {
-    /// Turns the tracking of handlers on or off. It is off by default, and costs nothing then. OTP:
-    /// `sys:statistics/2`, for all servers.
+    /// Turns the tracking of handlers on or off. Tracking is off by default, and costs nothing
+    /// while it is off. OTP: `sys:statistics/2`, for all servers.
     ///
     /// While tracking is on, [`info`](Self::info) shows for each server how many handlers have
     /// returned, which callback runs and for how long, and the age of the oldest message in its
-    /// mailbox. That age shows better than the depth whether a server keeps up. Use it to diagnose a
-    /// live system, and for dashboards.
+    /// mailbox. That age shows better than the mailbox depth whether a server keeps up. Use
+    /// tracking to diagnose a live system, and for dashboards.
     ///
     /// Handlers are counted from the moment when tracking was turned on, or from the start of the
-    /// server. Messages that were queued and handlers that were started before that have no age and
-    /// are not shown. So for a server that was already stuck, only messages that arrive later are
-    /// shown as waiting. Messages that wait for [room](crate::Overflow::Wait) are not in the mailbox
-    /// yet. While tracking is on, each message costs one more allocation and two more locks.
-    /// Processes that are not servers have no handlers, and are not tracked.
+    /// server. Messages that were queued earlier have no age, and handlers that were started
+    /// earlier are not shown. So for a server that was already stuck, only messages that arrive
+    /// later are shown as waiting. Messages that wait for [room](crate::Overflow::Wait) are not in
+    /// the mailbox yet. While tracking is on, each message costs one more allocation and two more
+    /// locks. Processes that are not servers have no handlers, and are not tracked.
     ///
     /// ```
     /// use std::time::Duration;
@@ -52,9 +52,9 @@ impl Runtime {
     /// rt.track_handlers(true);
     /// let slow = Slow::start(&rt, ()).await?;
     /// slow.call(|reply| reply).await?;
-    /// slow.cast(Duration::from_secs(60)); // handled at once,
+    /// slow.cast(Duration::from_secs(60)); // its handler starts at once
     /// sleep(Duration::from_secs(10)).await;
-    /// slow.cast(Duration::ZERO); // and this one waits for it
+    /// slow.cast(Duration::ZERO); // waits for the first handler
     /// sleep(Duration::from_secs(5)).await;
     ///
     /// let info = rt.info(slow.pid().unwrap()).unwrap();
@@ -70,8 +70,8 @@ impl Runtime {
         self.apply_to_all();
     }
 
-    /// Logs a warning for each handler that runs longer than `limit`. `None`, the default, turns the
-    /// warnings off, and costs nothing then.
+    /// Logs a warning for each handler that runs longer than `limit`. `None`, the default, turns
+    /// the warnings off, and then they cost nothing.
     ///
     /// A limit of a server takes precedence over this one:
     /// [`ServerSpec::warn_after`](crate::ServerSpec::warn_after),
@@ -79,16 +79,17 @@ impl Runtime {
     ///
     /// Each such handler is logged as one WARN event when the limit passes, while the handler still
     /// runs: target `regrow::server`, fields `pid`, `label`, `callback` and `elapsed`. The server
-    /// itself is not affected. The limit applies to calls, casts, infos and idle time-outs. It applies
-    /// to supervisors too, which handle no other message while the `init` of a child runs. `init` and
-    /// `terminate` have limits of another kind.
+    /// itself is not affected. The limit applies to calls, casts, infos and idle time-outs. It
+    /// applies to supervisors too, which handle no other message while the `init` of a child runs.
+    /// The limit does not apply to `init` and `terminate`, which have limits of their own.
     ///
     /// Time is measured in steps of 1 ms, as for all tokio timers: a shorter limit, including zero,
-    /// counts as 1 ms. With `None` and [`Duration::MAX`] no handler is logged.
+    /// counts as 1 ms. With [`Duration::MAX`], as with `None`, no handler is logged.
     ///
     /// A handler that never awaits is logged only if tokio has another thread that can log it. A
-    /// handler that already runs when this is called is not logged. OTP has no counterpart except
-    /// `erlang:system_monitor/2`, whose `long_schedule` reports one stretch without a pause.
+    /// handler that already runs when this is called is not logged. The closest counterpart in OTP
+    /// is `erlang:system_monitor/2`, whose `long_schedule` reports a process that runs for too long
+    /// without a pause.
     ///
     /// ```
     /// use std::time::Duration;
@@ -106,15 +107,16 @@ impl Runtime {
         self.apply_to_all();
     }
 
-    /// Turns a `tracing` span for each process on or off. The body, the handlers and the destructors
-    /// of a process run inside its span. Off by default, and then costs one load when a process is
-    /// polled. OTP: the pid in the metadata of each log event.
+    /// Turns a `tracing` span for each process on or off. The body, the handlers and the
+    /// destructors of a process run inside its span. Spans are off by default, and then cost one
+    /// load when a process is polled. OTP: the pid in the metadata of each log event.
     ///
     /// The span has level INFO, the name `process`, the target `regrow::process`, and the fields
     /// `pid` and, if the process has one, `label`. A new label creates a new span. The span has no
-    /// parent, whichever process has spawned this one. It is created when the process next runs, and
-    /// only if its target is enabled, so a filter such as `regrow::process=off` avoids its cost.
-    /// Tasks that a body spawns with `tokio::spawn` run outside the span.
+    /// parent, not even the span of the process that spawned this one. A span is created when its
+    /// process next runs, and only if its target is enabled, so a filter such as
+    /// `regrow::process=off` avoids its cost. Tasks that a body spawns with `tokio::spawn` run
+    /// outside the span.
     ///
     /// ```
     /// use regrow::Runtime;
@@ -136,7 +138,7 @@ impl Runtime {
         self.kernel.switches.set_gives_spans(on);
     }
 
-    /// Applies a switch that was turned to all processes.
+    /// Applies the switches to all processes, after one of them has changed.
     fn apply_to_all(&self) {
         let kernel = &self.kernel;
         for process in kernel.table.collect(|_, process| Some(process.clone())) {
@@ -149,8 +151,8 @@ impl Runtime {
 }
 
 impl Kernel {
-    /// Applies the tracking switch to a process. The switch is read under the lock of the process, so
-    /// the last of several calls sets the current value.
+    /// Applies the tracking switch to a process. The switch is read under the lock of the process,
+    /// so the last of several concurrent calls applies the current value.
     pub(crate) fn apply_tracking(&self, process: &dyn AnyProcess) {
         process.with(|locked| locked.track(self.switches.tracks_handlers()));
     }

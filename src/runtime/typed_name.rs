@@ -9,9 +9,9 @@ use crate::message::dest::Dest;
 /// The name of a server of type `S`: a constant that the server and its callers share. OTP: a
 /// registered name.
 ///
-/// [`Runtime::server`](crate::Runtime::server) makes a handle from it. Each call through that handle
-/// looks up the process that holds the name, so the handle stays valid across restarts. Each call
-/// also checks that the process is an `S`.
+/// [`Runtime::server`](crate::Runtime::server) makes a handle from a name. Each call through that
+/// handle looks up the process that holds the name, so the handle stays valid across restarts. Each
+/// call also checks that the process is an `S`.
 ///
 /// While no process handles calls under the name, calls fail at once: with
 /// [`Restarting`](crate::CallError::Restarting) if the holder's supervisor will start a successor,
@@ -19,8 +19,8 @@ use crate::message::dest::Dest;
 ///
 /// # Examples
 ///
-/// Do not look a process up once and keep its pid. A pid refers to one incarnation, so messages to it
-/// are lost after a restart. Keep the name:
+/// Do not look a process up once and keep its pid. A pid refers to one incarnation, so messages to
+/// it are lost after a restart. Keep the name:
 ///
 /// ```
 /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
@@ -55,8 +55,8 @@ pub struct Name<S> {
 }
 
 impl<S> Name<S> {
-    /// Creates a name with this text. This does not register a process. Two names with the same text
-    /// are the same name.
+    /// Creates a name with this text. This does not register a process. Two names with the same
+    /// text are the same name.
     ///
     /// ```
     /// use regrow::Name;

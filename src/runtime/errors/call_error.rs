@@ -11,11 +11,12 @@ use crate::kernel::tokio_gone::TOKIO_GONE;
 
 /// Why a call got no reply.
 ///
-/// Its `source` is the error that ended the server, so `?` in the body or the handler of another
-/// process keeps the whole chain of causes. Its [`Display`](fmt::Display) does not repeat its
-/// source.
+/// The `source` of this error is the error that ended the server, so `?` in the body or the handler
+/// of another process keeps the whole chain of causes. The [`Display`](fmt::Display) text does not
+/// repeat the source.
 ///
-/// OTP: a failed call exits the caller. Here the caller decides, and `?` in a process is that exit.
+/// OTP: a failed call exits the caller. Here the caller decides; `?` in a process has the effect of
+/// that exit.
 ///
 /// # Examples
 ///
@@ -29,7 +30,7 @@ use crate::kernel::tokio_gone::TOKIO_GONE;
 /// # .build().unwrap().block_on(async {
 /// let rt = Runtime::new();
 /// let counter = Counter::start(&rt, 0).await?;
-/// counter.cast(Cast::Crash); // handled before the call is
+/// counter.cast(Cast::Crash); // handled before the call
 /// let Err(CallError::Exited(reason)) = counter.call(Call::Get).await else { panic!() };
 /// assert_eq!(reason.crash().unwrap().message(), "as asked");
 ///
@@ -41,22 +42,23 @@ use crate::kernel::tokio_gone::TOKIO_GONE;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CallError {
-    /// There is no such process. By name: no process held the name when the call was made, and no
-    /// supervisor [will start one](Self::Restarting) under it. This is also the error if the server
-    /// ended while the call waited for room in its mailbox. The request was not handled.
+    /// There is no such process. For a call by name: no process held the name when the call was
+    /// made, and no supervisor [will start one](Self::Restarting) under that name. Calls also fail
+    /// with this error if the server ended while the call waited for room in its mailbox. The
+    /// request was not handled.
     NoProc,
     /// The server ended before it replied, for this reason. It is not known whether the server
-    /// handled the request. From `stop`: the server ended for this reason instead of the requested
-    /// one.
+    /// handled the request. If `stop` returns this error, the server ended for this reason instead
+    /// of the requested one.
     Exited(ExitReason),
-    /// Only by name: the holder of the name has ended or has accepted an exit, and its supervisor
-    /// will start a successor. Try again soon. The request was not handled.
+    /// Only for calls by name: the holder of the name has ended or has accepted an exit, and its
+    /// supervisor will start a successor. Try again soon. The request was not handled.
     ///
     /// A call gets this error while a permanent child is restarted, whatever the reason of its end;
     /// while a transient child is restarted after an abnormal reason; and while either is restarted
     /// with its group. The error is [`NoProc`](Self::NoProc) for a temporary child, and while the
-    /// supervisor stops that child, stops itself or is ending. It reports the state at the time of
-    /// the call: the supervisor may still reach its restart limit instead.
+    /// supervisor stops that child, stops itself or is ending. `Restarting` describes the state at
+    /// the time of the call: the supervisor may still reach its restart limit instead.
     Restarting {
         /// The delay until the next start, if a backoff sets one; `None` if the start is immediate
         /// or the delay is not known yet.
@@ -71,28 +73,28 @@ pub enum CallError {
     /// server directly, and [`continue_with`](crate::ServerContext::continue_with) schedules work
     /// for after the handler.
     CallingSelf,
-    /// Only for a mailbox with [a bound](crate::Overflow): the mailbox is full, or stayed full while
-    /// the call waited for room, or dropped the request for a newer one. The request was not
+    /// Only for a mailbox with [a bound](crate::Overflow): the mailbox is full, or stayed full
+    /// while the call waited for room, or dropped the request for a newer one. The request was not
     /// handled.
     Overloaded,
     /// The process that holds the name is not a server of this type.
     WrongType,
     /// The call would have closed a cycle of processes that wait for each other for ever. Reported
-    /// only while [deadlock detection](crate::Runtime::detect_deadlocks) is on; otherwise such calls
-    /// end with [`Timeout`](Self::Timeout). The request was not handled.
+    /// only while [deadlock detection](crate::Runtime::detect_deadlocks) is on; otherwise such
+    /// calls end with [`Timeout`](Self::Timeout). The request was not handled.
     Deadlock {
-        /// Each process waits for the next one. The first pid is repeated at the end, and is that of
-        /// the process that made this call.
+        /// Each process waits for the next one. The first pid is repeated at the end, and is that
+        /// of the process that made this call.
         cycle: Vec<Pid>,
     },
-    /// The tokio runtime that the [`Runtime`](crate::Runtime) runs on has shut down, so its processes
-    /// no longer run. Takes the place of [`NoProc`](Self::NoProc). Create a `Runtime` in each tokio
-    /// runtime, and so in each `#[tokio::test]`, instead of sharing one.
+    /// The tokio runtime that the [`Runtime`](crate::Runtime) runs on has shut down, so its
+    /// processes no longer run. This error takes the place of [`NoProc`](Self::NoProc). Create a
+    /// `Runtime` in each tokio runtime, and so in each `#[tokio::test]`, instead of sharing one.
     TokioGone,
 }
 
 impl CallError {
-    /// The error of a request for which there is no process.
+    /// Returns the error of a request for which there is no process.
     #[cold]
     pub(crate) fn no_proc(kernel: &Kernel) -> Self {
         if kernel.tokio_is_gone() { CallError::TokioGone } else { CallError::NoProc }

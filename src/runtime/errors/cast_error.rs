@@ -7,7 +7,7 @@ use crate::runtime::errors::call_error::CallError;
 
 /// A cast that was refused, and the reason. The message was not queued.
 ///
-/// The reason is one of those for which a call is refused:
+/// The reason is one of these, for which a call is refused as well:
 ///
 /// | [`reason`](Self::reason) | |
 /// |---|---|
@@ -18,8 +18,8 @@ use crate::runtime::errors::call_error::CallError;
 /// | [`CallingSelf`](CallError::CallingSelf) | `cast_wait` only: the server would wait for room in its own mailbox |
 /// | [`Deadlock`](CallError::Deadlock) | `cast_wait` only: the wait would close a cycle of processes that wait for each other |
 ///
-/// `Display` and `Debug` do not show the message, so messages need not be `Debug`. If the message is
-/// not `Sync`, `?` in a process needs `.map_err(CallError::from)`. OTP has no counterpart:
+/// `Display` and `Debug` do not show the message, so messages need not be `Debug`. If the message
+/// is not `Sync`, `?` in a process needs `.map_err(CallError::from)`. OTP has no counterpart:
 /// `gen_server:cast/2` always returns `ok`.
 ///
 /// # Examples

@@ -14,8 +14,9 @@ use crate::runtime::names::write_reserved;
 /// is free.
 ///
 /// `?` in the body or the handler of another process turns this error into a crash of that process.
-/// Its `source` is the error that ended the process, also if that process is a child of a child. Its
-/// [`Display`](fmt::Display) shows everything except that error. OTP: `{error, Reason}` and `ignore`.
+/// The `source` of this error is the error that ended the process, also if that process is a child
+/// of a child. The [`Display`](fmt::Display) text shows everything except the source. OTP:
+/// `{error, Reason}` and `ignore`.
 ///
 /// # Examples
 ///
@@ -47,9 +48,9 @@ pub enum StartError {
     Ignored,
     /// The process ended before it was ready, for this reason.
     Failed(ExitReason),
-    /// The tokio runtime that the [`Runtime`](crate::Runtime) runs on has shut down, so its processes
-    /// no longer run. Create a `Runtime` in each tokio runtime, and so in each `#[tokio::test]`,
-    /// instead of sharing one.
+    /// The tokio runtime that the [`Runtime`](crate::Runtime) runs on has shut down, so its
+    /// processes no longer run. Create a `Runtime` in each tokio runtime, and so in each
+    /// `#[tokio::test]`, instead of sharing one.
     TokioGone,
     /// `init` took longer than this limit, so the process was killed.
     InitTimeout(Duration),
@@ -75,8 +76,8 @@ pub enum StartError {
         supervisor: Pid,
     },
     /// A child of a supervisor was not started, so the supervisor was not started either. If more
-    /// than 128 nested supervisors failed in this way, those in the middle are replaced by one with
-    /// the id `…`.
+    /// than 128 nested supervisors failed in this way, the ones in the middle are replaced by a
+    /// single one with the id `…`.
     Child {
         /// The child's id.
         id: String,
@@ -85,8 +86,8 @@ pub enum StartError {
     },
     /// Two children have this id. Give one of them another id.
     DuplicateId(String),
-    /// A child with this id runs under this supervisor. Terminate and delete that child, or give the
-    /// new child another id. If another process holds the name, the error is
+    /// A child with this id runs under this supervisor. Terminate and delete that child, or give
+    /// the new child another id. If another process holds the name, the error is
     /// [`AlreadyStarted`](Self::AlreadyStarted).
     AlreadyRunning {
         /// The child's id.
@@ -99,8 +100,9 @@ pub enum StartError {
     /// The dynamic supervisor already has this many children, which is its maximum.
     MaxChildren(usize),
     /// The last child with this name ended too often, so its dynamic supervisor gave up this child,
-    /// and no other. No child is started under the name until a restart is within the child's own
-    /// limit again: [`DynamicSupervisor::child_intensity`](crate::DynamicSupervisor::child_intensity).
+    /// but no other child. No child is started under the name until a restart is within the child's
+    /// own limit again:
+    /// [`DynamicSupervisor::child_intensity`](crate::DynamicSupervisor::child_intensity).
     GivenUp {
         /// The name.
         name: String,
@@ -120,7 +122,7 @@ pub enum StartError {
 const NESTED: usize = 128;
 
 impl StartError {
-    /// The error of a supervisor whose child with this id failed to start with `error`.
+    /// Returns the error of a supervisor whose child with this id failed to start with `error`.
     pub(crate) fn of_child(id: String, error: StartError) -> Self {
         let mut ids = Vec::new();
         let mut error = error;
@@ -136,7 +138,7 @@ impl StartError {
         ids.into_iter().rev().chain([id]).fold(error, wrap)
     }
 
-    /// The exit reason that stands for a failed start.
+    /// Returns the exit reason that stands for a failed start.
     pub(crate) fn as_reason(&self) -> ExitReason {
         match self {
             StartError::Failed(reason) => reason.clone(),
@@ -200,10 +202,10 @@ impl Error for StartError {
 }
 
 /// The largest number of supervisors that `Display` names above a child that was not started. If
-/// there are more, it names these and the last one.
+/// there are more, `Display` names these and the innermost one.
 const NAMED: usize = 32;
 
-/// The error of the innermost child, and the number of supervisors above that child.
+/// Returns the error of the innermost child, and the number of supervisors above that child.
 fn innermost(error: &StartError) -> (&StartError, usize) {
     let (mut at, mut depth) = (error, 0);
     while let StartError::Child { error, .. } = at {
@@ -212,7 +214,8 @@ fn innermost(error: &StartError) -> (&StartError, usize) {
     (at, depth)
 }
 
-/// Writes the nested errors. Not recursive, because a tree may be deeper than the stack allows.
+/// Writes the nested errors. This function is not recursive, because a tree may be deeper than the
+/// stack allows.
 fn not_started(f: &mut fmt::Formatter<'_>, id: &str, error: &StartError) -> fmt::Result {
     let (why, below) = innermost(error);
     write!(f, "child {id:?} was not started: ")?;
