@@ -43,9 +43,9 @@ mod plan {
     pub struct FailPlan {
         /// The seed of the plan's random numbers. 0 is taken as 1.
         pub seed: u64,
-        /// How often a visit yields the thread, up to 19 times.
+        /// The chance that a visit yields the thread, up to 19 times.
         pub yields: u16,
-        /// How often a visit sleeps up to 50 µs of real time.
+        /// The chance that a visit lets the thread sleep, for less than 50 µs of real time.
         pub pauses: u16,
     }
 

@@ -94,8 +94,8 @@ impl<K: Eq + Hash, V> SmallMap<K, V> {
         Some(removed)
     }
 
-    /// Returns all entries. They are in order of insertion while the map never had more than
-    /// [`FEW`].
+    /// Returns all entries. They are in order of insertion, unless the map has had more than
+    /// [`FEW`] since it was last empty.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         let (few, many) = match self {
             SmallMap::One(one) => (one.as_slice(), None),

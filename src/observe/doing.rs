@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::observe::activity::Handling;
 
-/// What a process is doing at some moment, as far as it can be seen from outside.
+/// The activity of a process at some moment, as far as it can be seen from outside.
 ///
 /// A [`StopReport`](crate::StopReport) contains it for each child that overran its time. OTP:
 /// `process_info(Pid, [status, current_function])`.
@@ -29,8 +29,8 @@ pub enum Doing {
     Handling(Handling),
     /// The process waits for a message.
     Receiving,
-    /// The process computes, or awaits something else. Also a server that runs a handler while
-    /// handlers are not tracked.
+    /// The process computes, or awaits something else than a message. A server that runs a handler
+    /// while handlers are not tracked is shown like this as well.
     Working,
 }
 
