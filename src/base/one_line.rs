@@ -24,8 +24,8 @@ pub(crate) const PAGE: usize = 4096;
 /// The mark for the part that was cut off.
 const CUT: char = '…';
 
-/// Shows a whole text on one line. Line breaks are shown as `
-/// `, other control characters by their number, such as `\u{1b}`.
+/// Shows a whole text on one line. Line breaks are shown as `\n`, other control characters by their
+/// number, such as `\u{1b}`.
 pub(crate) fn one_line<T: Display>(text: T) -> OneLine<T> {
     OneLine { text, limit: usize::MAX, quoted: false }
 }

@@ -20,7 +20,7 @@
 //!    same number. An unlink has a number as well, and removes only entries and tickets with
 //!    smaller numbers.
 //!
-//! What happens if one side ends between two steps:
+//! The effect of an end of one side between two steps:
 //!
 //! * The linker ends before step 1: it gets nothing.
 //! * The target ends before step 1: a linker that traps gets `NoProc`. The exception is a linker

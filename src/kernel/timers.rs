@@ -37,7 +37,7 @@ impl Kernel {
     ///
     /// # Panics
     ///
-    /// If there is no tokio runtime to drive the timer.
+    /// Panics if there is no tokio runtime to drive the timer.
     pub(crate) fn arm_timer(
         self: &Arc<Self>,
         to: Dest,
@@ -128,8 +128,8 @@ impl Drop for Driver {
     }
 }
 
-/// Drives the timers, as a task. The task holds the kernel only while timers fire. It ends when the
-/// kernel is dropped, or is dropped by tokio.
+/// Drives the timers, as a task. The task holds the kernel only while timers fire. The task ends
+/// when the kernel is dropped; tokio may drop the task earlier.
 ///
 /// The task is exempt from the cooperative budget, which would split the timers that are due at one
 /// instant into several rounds. Instead the task yields after each round, so that a handler can

@@ -1,9 +1,9 @@
 //! Removes signals from the inbox that an unlink, a demonitor or the join of a task has revoked.
 //!
-//! A signal is revoked by the removal of its ticket, and the reader skips it. But a process that
-//! never receives would keep its revoked signals, and the errors in their reasons. So revoked
-//! signals are removed from the inbox as well. Each removal searches the whole inbox under the
-//! lock:
+//! A signal is revoked by the removal of its ticket, and the reader then skips that signal. But a
+//! process that never receives would keep its revoked signals, and the errors in their reasons. So
+//! revoked signals are removed from the inbox as well. Each removal searches the whole inbox under
+//! the lock:
 //!
 //! * An inbox of up to [`SHORT_INBOX`] items is searched for each revoked signal.
 //! * A longer one is searched once for [`BATCH`] signals.
