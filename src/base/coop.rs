@@ -7,8 +7,8 @@
 //! method would never return from its poll. On a current-thread runtime no other task would run,
 //! and the state that the loop waits for would never be reached.
 //!
-//! **A method consumes budget before it does anything else.** A future that is dropped while it
-//! waits for budget has changed nothing, so the wait costs no cancel safety.
+//! **A method consumes budget before its first effect.** A future that is dropped while it waits
+//! for budget has changed nothing, so the method stays cancel safe.
 //!
 //! A call is the exception. A call consumes budget only if it returns without having waited, so a
 //! call that waits for its reply consumes none. A request that is refused was not sent, so nothing

@@ -4,7 +4,7 @@
 //! In a normal build [`point!`] and [`step!`] expand to nothing. Under `--cfg regrow_proof` a test
 //! arms a plan. Each point may then yield its thread a few times or let it sleep for a moment, so
 //! that races occur that need a pause at that point. A step is between two awaits of a supervisor.
-//! It calls the hook of the test, which may kill any process; then the supervisor yields.
+//! A step calls the hook of the test, which may kill any process; then the supervisor yields.
 
 /// Marks a point between two operations, at which operations of other processes may interleave.
 macro_rules! point {
@@ -58,7 +58,7 @@ mod plan {
         STATE.store(plan.seed.max(1), Ordering::SeqCst);
     }
 
-    /// Disarms the plan: points do nothing from here on.
+    /// Disarms the plan: points do nothing from now on.
     pub fn disarm_failpoints() {
         STATE.store(0, Ordering::SeqCst);
     }

@@ -1,8 +1,8 @@
 //! Displays untrusted text on one line. Escapes the characters that a terminal acts on, and cuts
 //! text that is too long to read.
 //!
-//! An id, a name, a label, a reason or the text of a panic may be any text. It may be empty, be a
-//! megabyte long, have many lines, or contain escape sequences that clear a screen or set its
+//! An id, a name, a label, a reason or the text of a panic may be any text. The text may be empty
+//! or a megabyte long, have many lines, or contain escape sequences that clear a screen or set its
 //! title, or marks that change the direction of writing. Values keep the text unchanged. All code
 //! that shows such a text, in a view, a log line, a report or a picture, uses the functions of this
 //! module.

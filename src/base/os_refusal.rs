@@ -19,8 +19,8 @@ struct Refused {
     error: io::Error,
 }
 
-/// Returns an error of the same kind that names the failed operation and gives advice. Its source
-/// is the error of the operating system.
+/// Returns an error of the same kind that names the failed operation and gives advice. The source
+/// of the new error is the error of the operating system.
 pub(crate) fn refused(what: String, error: io::Error) -> io::Error {
     io::Error::new(error.kind(), Refused { what, error })
 }

@@ -27,7 +27,7 @@ pub struct Pid(u64);
 
 impl Pid {
     /// The pid of code that runs in no process: plain async code, a thread of its own, or a
-    /// `tokio::spawn` inside a process. It is never alive and never a parent. OTP has no
+    /// `tokio::spawn` inside a process. This pid is never alive and never a parent. OTP has no
     /// counterpart, because in OTP all code runs in a process.
     pub const OUTSIDE: Pid = Pid(0);
 

@@ -9,8 +9,8 @@ use std::fmt::{self, Display};
 /// The number of ids that are kept at each end of a path.
 const KEPT: usize = 64;
 
-/// Ids from the root down. They are displayed with `/` between them; an empty id is shown as `""`,
-/// and `…` replaces all ids that were left out.
+/// Ids from the root down. A path is displayed with `/` between the ids; an empty id is shown as
+/// `""`, and `…` replaces all ids that were left out.
 #[derive(Debug, Clone)]
 pub(crate) struct Path<T> {
     first: Vec<T>,

@@ -38,16 +38,16 @@ pub struct Crash(Arc<CrashData>);
 struct CrashData {
     kind: CrashKind,
     message: Box<str>,
-    /// The error. It is a `CaughtDrop`, since errors may be nested deeply: for example, the error
-    /// of a supervisor that gave up contains the exit reason of its child, which may contain an
-    /// error as well.
+    /// The error, in a `CaughtDrop`, since errors may be nested deeply: for example, the error of a
+    /// supervisor that gave up contains the exit reason of its child, which may contain an error as
+    /// well.
     error: Option<CaughtDrop<BoxError>>,
     location: Option<CrashLocation>,
     backtrace: Option<Backtrace>,
 }
 
-/// The payload of a panic that was caught and is resumed. It holds the crash that was made from the
-/// panic when it was caught.
+/// The payload of a panic that was caught and is resumed. The payload holds the crash that was made
+/// from the panic when it was caught.
 pub(crate) struct CaughtPanic(pub(crate) Crash);
 
 /// How a process crashed.

@@ -24,9 +24,9 @@ thread_local! {
 /// Installs a panic hook that gives the [`Crash`](crate::Crash) of a panic its location, and its
 /// backtrace if `RUST_BACKTRACE` enables backtraces.
 ///
-/// The hook records only panics of processes. It then calls the hook that was installed before, so
-/// the output of a panic does not change. A program calls this function once, at its start;
-/// libraries should not call it. A second call does nothing.
+/// The hook records only panics of processes. After that it calls the hook that was installed
+/// before, so the output of a panic does not change. A program calls this function once, at its
+/// start; libraries should not call it. A second call does nothing.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {

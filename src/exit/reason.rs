@@ -69,7 +69,7 @@ pub enum ExitReason {
     ShutdownWith(Detail),
     /// The process was killed, or its task was dropped.
     Killed,
-    /// There was no such process.
+    /// The process did not exist.
     NoProc,
     /// The process panicked, returned an error, or ended with an explicit crash.
     Crashed(Crash),

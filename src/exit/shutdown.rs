@@ -43,13 +43,13 @@ pub enum Shutdown {
     /// is the same as [`Infinity`](Self::Infinity). With zero the child is asked to stop, and
     /// killed at once.
     Timeout(Duration),
-    /// Asks the child to stop, and waits until it has ended. This is right for supervisors, and
-    /// risky for all other children: a child that ignores the request is never killed for that,
+    /// Asks the child to stop, and waits until it has ended. This value is right for supervisors,
+    /// and risky for all other children: a child that ignores the request is never killed for that,
     /// whether its supervisor still runs or was killed.
     Infinity,
 }
 
-/// The default limit for the stop of a whole program. It is less than the 30 s after which
+/// The default limit for the stop of a whole program. The limit is less than the 30 s after which
 /// Kubernetes kills a program (`terminationGracePeriodSeconds`), and less than the 90 s of systemd
 /// (`TimeoutStopSec`).
 pub(crate) const STOP_DEADLINE: Duration = Duration::from_secs(25);

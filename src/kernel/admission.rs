@@ -30,7 +30,7 @@ pub(crate) struct NewProcess {
     pub(crate) label: Option<SharedStr>,
     pub(crate) link: Option<(Pid, Link)>,
     pub(crate) parent: Option<Parent>,
-    /// Of a supervisor: the supervisors above it.
+    /// The supervisors above this process, if it is a supervisor.
     pub(crate) ancestors: Option<Arc<Ancestors>>,
     /// The kind of the mailbox, if it differs from that of the runtime.
     pub(crate) mailbox: Option<Mailboxes>,

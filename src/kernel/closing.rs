@@ -3,10 +3,10 @@
 //! taken out of its record.
 //!
 //! Invariants:
-//! 1. This step drops nothing, since the lock is held. It returns all values that have to be
-//!    dropped.
-//! 2. The exit reason that this step fixes is final. It is the panic of the body, if there was one;
-//!    otherwise the reason of the accepted exit signal; otherwise the reason that the body
+//! 1. This step drops nothing, since the lock is held. The values that have to be dropped are
+//!    returned.
+//! 2. The exit reason that this step fixes is final. The reason is the panic of the body, if there
+//!    was one; otherwise the reason of the accepted exit signal; otherwise the reason that the body
 //!    returned. If there is none of these, the body was dropped from outside, and the reason is
 //!    `Killed`.
 
@@ -43,12 +43,12 @@ pub(super) struct Closing {
 pub(super) struct HeldRegistrations {
     /// The supervisor that will start a successor, and to which the names are left.
     pub(super) restarted_by: Option<Parent>,
-    /// Of a supervisor: the supervisors above it.
+    /// The supervisors above this process, if it is a supervisor.
     pub(super) ancestors: Option<Arc<Ancestors>>,
     pub(super) names: SmallMap<SharedStr, ()>,
     /// The name that the specification of a child gives, whether the child holds it or not.
     pub(super) spec_name: Option<Box<SpecName>>,
-    /// Of a supervisor: the names that its ended children have left to it.
+    /// The names that ended children have left to this process, if it is a supervisor.
     pub(super) vacated_names: Option<Box<VacatedNames>>,
     pub(super) tags: SmallMap<SharedStr, ()>,
     pub(super) registries: SmallMap<u64, Weak<dyn Registrar>>,

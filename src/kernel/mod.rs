@@ -200,8 +200,8 @@ impl Kernel {
         }
     }
 
-    /// The tokio runtime that processes run on. It is captured at the first use inside a tokio
-    /// runtime.
+    /// The tokio runtime that processes run on. The runtime is captured at the first use inside a
+    /// tokio runtime.
     pub(crate) fn tokio(&self) -> Option<&tokio::runtime::Handle> {
         if self.handle.get().is_none()
             && let Ok(handle) = tokio::runtime::Handle::try_current()

@@ -12,9 +12,9 @@
 //!
 //! 1. Under its own lock, the ending supervisor takes its orphans out of its record and sets
 //!    `passed_on`.
-//! 2. It records these orphans and its children at the next supervisor above whose `passed_on` is
-//!    not set.
-//! 3. It leaves the table.
+//! 2. The ending supervisor records these orphans and its children at the next supervisor above
+//!    whose `passed_on` is not set.
+//! 3. The ending supervisor leaves the table.
 //!
 //! Invariants:
 //! 1. A supervisor that has left the table has recorded all its children and orphans further up.

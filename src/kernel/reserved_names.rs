@@ -19,8 +19,8 @@
 //!    child that left it. Entry and list change under the lock of the entry. The exception is a
 //!    supervisor that releases all its names at once: it empties the list first. A vacant entry
 //!    that is not listed is not reserved.
-//! 2. A supervisor that is ending or restarts no children adds nothing to its list. It releases the
-//!    listed names before its own end is announced.
+//! 2. A supervisor that is ending or restarts no children adds nothing to its list. An ending
+//!    supervisor releases the listed names before its own end is announced.
 //! 3. Lock order: the entry of a name, then one process. A process lock that is taken under the
 //!    lock of an entry is taken by `with_deferred`, which does not wake a foreign reader.
 

@@ -11,13 +11,13 @@ use crate::base::pid::Pid;
 use crate::kernel::Kernel;
 use crate::process::AnyProcess;
 
-/// What caused the stop of a supervisor above a process.
+/// The cause of the stop of a supervisor above a process.
 #[cfg_attr(not(feature = "process"), allow(dead_code))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StopOrigin {
     /// An operating system signal to the whole program.
     Signal,
-    /// Anything else.
+    /// Any other cause.
     Other,
 }
 

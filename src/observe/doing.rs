@@ -24,12 +24,12 @@ use crate::observe::activity::Handling;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Doing {
-    /// A callback of a server runs. This is known only while handlers are
+    /// A callback of a server runs. The callback is known only while handlers are
     /// [tracked](crate::Runtime::track_handlers).
     Handling(Handling),
     /// The process waits for a message.
     Receiving,
-    /// The process computes, or awaits something else than a message. A server that runs a handler
+    /// The process computes, or awaits something other than a message. A server that runs a handler
     /// while handlers are not tracked is shown like this as well.
     Working,
 }

@@ -64,7 +64,7 @@ pub enum LifecycleEvent {
         /// Why the child ended.
         reason: ExitReason,
     },
-    /// A child is being started again.
+    /// A child is about to be started again.
     Restarting {
         /// The supervisor of the child.
         supervisor: Pid,
@@ -93,15 +93,15 @@ pub enum LifecycleEvent {
         /// Whether the child overran its time, and was killed.
         overran: bool,
     },
-    /// A dynamic child used up its own restart budget, and was given up. Its supervisor goes on
-    /// without it.
+    /// A dynamic child used up its own restart budget, and was given up. The supervisor continues
+    /// without the child.
     Parked {
         /// The supervisor of the child.
         supervisor: Pid,
         /// The id of the child.
         child: SharedStr,
-        /// The pid of the last incarnation. [`terminate_child`] accepts it, as well as the pid that
-        /// the start of the child returned.
+        /// The pid of the last incarnation. [`terminate_child`] accepts this pid, and also the pid
+        /// that the start of the child returned.
         ///
         /// [`terminate_child`]: crate::DynamicSupervisorRef::terminate_child
         pid: Pid,

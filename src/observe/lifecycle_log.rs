@@ -1,10 +1,10 @@
 //! The lifecycle log: one line for each fact, through `tracing`.
 //!
 //! The target is `regrow::lifecycle`, the fields are `pid`, `label`, `name` and `reason`. A restart
-//! has no line of its own. Its lines are that of the exit of the old incarnation, and that of the
-//! spawn of the new one.
+//! has no line of its own. A restart appears as the `exit` line of the old incarnation, followed by
+//! the `spawn` line of the new one.
 //!
-//! A subscriber may panic, for example because standard error is broken. That panic is discarded.
+//! A subscriber may panic, for example because standard error is broken. Such a panic is discarded.
 
 use tracing::{error, info, warn};
 

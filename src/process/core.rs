@@ -93,7 +93,7 @@ pub(crate) struct Registrations {
     pub(crate) registries: SmallMap<u64, Weak<dyn Registrar>>,
     /// The names that ended children have left to this supervisor, for their successors.
     pub(crate) vacated_names: Option<Box<VacatedNames>>,
-    /// Of a child: the name that its specification gives.
+    /// The name that the specification of this child gives.
     pub(crate) spec_name: Option<Box<SpecName>>,
     /// This supervisor restarts no child any more: it is stopping, or has given up.
     pub(crate) stopping: bool,
@@ -110,7 +110,8 @@ pub(crate) struct Registrations {
     pub(crate) health: Option<Health>,
     /// The activity of a server, if its handlers are tracked or slow handlers are reported.
     pub(crate) activity: Option<Box<Activity>>,
-    /// The span of the process, made when it is first needed. It is never dropped under the lock.
+    /// The span of the process, made when it is first needed. The span is never dropped under the
+    /// lock.
     pub(crate) span: Option<Arc<Span>>,
 }
 

@@ -35,7 +35,7 @@ pub(crate) enum IfFull {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Entry {
     Queue,
-    /// The oldest item is dropped and counted, and this one is queued.
+    /// The oldest item is dropped and counted, and the new item is queued.
     Evict,
     /// The item is dropped and counted, and the send succeeds.
     Drop,

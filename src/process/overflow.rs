@@ -1,6 +1,6 @@
 //! The overflow policy of a bounded mailbox.
 
-/// What a bounded mailbox does with a message that is sent while it is full.
+/// The policy of a bounded mailbox for a message that is sent while the mailbox is full.
 ///
 /// The policy is set together with the bound: for a server by
 /// [`ServerSpec::mailbox_capacity`](crate::ServerSpec::mailbox_capacity), for a child by

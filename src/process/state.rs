@@ -43,8 +43,8 @@ pub(crate) trait AnyMail: Send {
     ) -> Option<Box<dyn Unread>>;
 }
 
-/// Items that were taken out of an inbox unread. They are dropped one by one, so that a destructor
-/// that panics does not affect the others.
+/// Items that were taken out of an inbox unread. The items are dropped one by one, so that a
+/// destructor that panics does not affect other items.
 pub(crate) trait Unread: Send {
     /// Closes the streams among the items, so that their writers fail. This runs wakers.
     fn close_streams(&mut self);

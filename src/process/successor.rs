@@ -1,8 +1,8 @@
 //! Decides whether a process that is ending will have a successor.
 //!
 //! The decision is made in two places: where a caller by name is refused, so that the caller learns
-//! whether to try again, and where a name is released, so that the name becomes vacant or free. It
-//! uses the facts that are known at that moment:
+//! whether to try again, and where a name is released, so that the name becomes vacant or free. The
+//! decision uses the facts that are known at that moment:
 //!
 //! * Before the teardown fixes the exit reason, the reason of the accepted exit signal counts. A
 //!   panic of the body may still replace that reason.
@@ -35,8 +35,8 @@ impl Core {
         registrations.is_some_and(|registrations| registrations.starting)
     }
 
-    /// Whether this process, a supervisor, still restarts its children. That is so if it is live,
-    /// has not begun to stop its children, and is not being stopped by its own supervisor.
+    /// Whether this process, a supervisor, still restarts its children. True if this process is
+    /// live, has not begun to stop its children, and is not being stopped by its own supervisor.
     pub(crate) fn restarts_children(&self) -> bool {
         let Some(relations) = &self.relations else { return self.stage == Stage::Live };
         let stopping =

@@ -1,9 +1,9 @@
 //! The queue of all timers of a runtime, from which a task takes the timers that are due.
 //!
 //! **Guarantee.** A pending timer fires once, when the driving task is polled at or after the time
-//! at which the timer is due. It does not fire if it is disarmed, its target ends or the queue is
-//! closed before. When an interval fires, it is armed again for one period after the time at which
-//! it was due, so it does not drift.
+//! at which the timer is due. A timer that is disarmed before does not fire, and neither does a
+//! timer whose target ends or whose queue is closed before. When an interval fires, it is armed
+//! again for one period after the time at which it was due, so it does not drift.
 //!
 //! ```text
 //!            arm                     poll_due
@@ -15,8 +15,9 @@
 //! ```
 //!
 //! **Invariants**
-//! 1. A timer is pending exactly while it is in [`Queue::armed`]. It is removed from there under
-//!    the lock, so only one of these happens to it: it is fired, disarmed or dropped.
+//! 1. A timer is pending exactly while it is in [`Queue::armed`]. A timer is removed from there
+//!    under the lock, so exactly one of these happens to the timer: it is fired, disarmed or
+//!    dropped.
 //! 2. Timers that are due at the same instant fire in the order in which they were armed.
 //! 3. The driving task holds the queue but not the kernel, and ends when the queue is closed.
 
@@ -102,9 +103,9 @@ pub(crate) fn beyond_clock(start: Instant, delay: Duration) -> Duration {
 
 #[derive(Default)]
 struct Queue {
-    /// The delay queue. It is made with the first timer, so that it uses the clock of the runtime's
-    /// tokio. If it is empty, and was made longer than [`MAX_QUEUED_DELAY`] ago, the next timer
-    /// makes a new one, since the clock of an empty delay queue does not advance.
+    /// The delay queue. The queue is made with the first timer, so that it uses the clock of the
+    /// runtime's tokio. If it is empty, and was made longer than [`MAX_QUEUED_DELAY`] ago, the next
+    /// timer makes a new one, since the clock of an empty delay queue does not advance.
     delays: Option<DelayQueue<Timer>>,
     /// When `delays` was made.
     made: Option<Instant>,

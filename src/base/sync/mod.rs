@@ -72,7 +72,7 @@ mod checked {
         value: std::sync::Mutex<T>,
     }
 
-    /// The guard of a [`Mutex`]. Its fields are dropped in order: the value is unlocked before the
+    /// The guard of a [`Mutex`]. The fields are dropped in order: the value is unlocked before the
     /// gate.
     pub(crate) struct MutexGuard<'a, T: ?Sized> {
         value: std::sync::MutexGuard<'a, T>,

@@ -98,7 +98,7 @@ pub(crate) struct WaitEdge {
     caller: Pid,
     server: Pid,
     until: Until,
-    /// The number of an edge that [ends with an answer](WaitEdge::end_with); else 0.
+    /// The number of an edge that [ends with an answer](WaitEdge::end_with); otherwise 0.
     number: u64,
 }
 

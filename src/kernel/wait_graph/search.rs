@@ -6,7 +6,7 @@ use std::ops::Bound::{Excluded, Included, Unbounded};
 use crate::base::pid::Pid;
 use crate::kernel::wait_graph::EdgeCounts;
 
-/// A depth-first search for a path back to `start`. It visits no process twice.
+/// A depth-first search for a path back to `start`. The search visits no process twice.
 pub(super) struct Search {
     start: Pid,
     /// The path to the current process. Each entry is a process, and the target of its edge that

@@ -3,7 +3,7 @@
 //! **Guarantee.** A caller that waits on an armed slot is woken at its deadline, as a timer of
 //! tokio would wake it. Arming a slot takes a few stores, and so does disarming it.
 //!
-//! A *deadline slot* is an instant and a waker. It belongs to the [per-task slot
+//! A *deadline slot* is an instant and a waker. A slot belongs to the [per-task slot
 //! cache](crate::time::deadline_pool::slot_cache), where a task finds its last slot again, or to a
 //! [slot pool](crate::time::deadline_pool::slot_pool). One task of a runtime, the *sweeper*, sleeps
 //! until `next_sweep`, expires the slots that are due, wakes the tasks of these slots, and sleeps

@@ -50,7 +50,7 @@ const HELD: u64 = NEVER - 1;
 /// The number of slots: two under a model checker, which explores all interleavings of their use.
 const SLOTS: usize = if cfg!(any(regrow_loom, regrow_shuttle)) { 2 } else { 512 };
 
-/// The addresses of a waker's data and vtable. They identify the waker while it is stored.
+/// The addresses of a waker's data and vtable. Together they identify the waker while it is stored.
 type WakerId = (usize, usize);
 
 fn waker_id(waker: &Waker) -> WakerId {

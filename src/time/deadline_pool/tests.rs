@@ -27,8 +27,8 @@ fn slots_return_to_the_cache_or_the_pool_that_they_belong_to() {
     assert!(matches!(third.home, Home::SlotPool(_, 0)));
 }
 
-/// A caller whose deadline comes before the next sweep must not rely on that sweep. It requests
-/// sweeps that are in time for the callers that follow.
+/// A caller whose deadline comes before the next sweep must not rely on that sweep. The caller
+/// requests sweeps that are in time for later callers.
 #[tokio::test(start_paused = true)]
 async fn a_slot_is_in_time_if_the_next_sweep_comes_before_its_deadline() {
     let (deadlines, handle) = (Arc::new(DeadlinePool::new()), Handle::current());
@@ -47,7 +47,7 @@ async fn a_slot_is_in_time_if_the_next_sweep_comes_before_its_deadline() {
 }
 
 /// The sweeper has no timer while no slot is armed and there was no request since the last sweep.
-/// It has a timer while a slot is armed.
+/// While a slot is armed, the sweeper has a timer.
 #[tokio::test(start_paused = true)]
 async fn a_sweeper_without_slots_and_requests_sets_no_timer() {
     let (deadlines, handle) = (Arc::new(DeadlinePool::new()), Handle::current());
