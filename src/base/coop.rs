@@ -1,19 +1,19 @@
 //! tokio's cooperative budget, for async methods that may return without having waited.
 //!
-//! Tokio gives a task a budget for each poll. An operation of tokio consumes a unit of it. When the
-//! budget is used up, the operation is pending, and tokio polls the task again after other tasks
-//! have run. A method of this crate that fails at once, or finds its result at once, uses no
-//! operation of tokio. It consumes a unit itself: otherwise a loop around the method never returns
-//! from its poll, no other task runs on a current-thread runtime, and the state that the loop waits
-//! for never comes.
+//! Tokio gives a task a budget for each poll. Each operation of tokio consumes one unit of the
+//! budget. When the budget is used up, the operation is pending, and tokio polls the task again
+//! after other tasks have run. A method of this crate that fails at once, or has its result at
+//! once, uses no operation of tokio, so it consumes a unit itself. Otherwise a loop around the
+//! method would never return from its poll. On a current-thread runtime no other task would run,
+//! and the state that the loop waits for would never be reached.
 //!
-//! **A method consumes budget before it does anything else.** A future that is dropped while it
-//! waits for budget has changed nothing, so the wait costs no cancel safety.
+//! **A method consumes budget before its first effect.** A future that is dropped while it waits
+//! for budget has changed nothing, so the method stays cancel safe.
 //!
-//! A call is the exception. It consumes budget only where it returns without having waited, so a
-//! call that waits for its reply pays nothing. A request that is refused was not sent, so nothing
-//! was done before the wait for budget. A reply that is there in the poll that sends the request
-//! stays in its slot until the budget is granted.
+//! A call is the exception. A call consumes budget only if it returns without having waited, so a
+//! call that waits for its reply consumes none. A request that is refused was not sent, so nothing
+//! has changed before the wait for budget. If the reply arrives during the poll that sends the
+//! request, it stays in its slot until the budget is granted.
 //!
 //! Outside of a tokio task there is no budget, and these functions return at once.
 
@@ -22,7 +22,7 @@ use std::task::{Context, Poll, Waker, ready};
 
 use tokio::task::coop;
 
-/// Consumes one unit of budget, for a future that is written by hand.
+/// Consumes one unit of budget, in the `poll` method of a future.
 #[inline]
 pub(crate) fn poll_budget(cx: &mut Context<'_>) -> Poll<()> {
     ready!(coop::poll_proceed(cx)).made_progress();
@@ -35,7 +35,8 @@ pub(crate) fn consume_budget() -> impl Future<Output = ()> {
     poll_fn(poll_budget)
 }
 
-/// Consumes one unit of budget, then returns the outcome: a failure that has changed nothing.
+/// Consumes one unit of budget, then returns `outcome`, which must be a failure that has changed
+/// nothing.
 #[cold]
 pub(crate) async fn after_budget<T>(outcome: T) -> T {
     consume_budget().await;

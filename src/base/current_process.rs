@@ -20,20 +20,21 @@ thread_local! {
     static CURRENT: Cell<Current> = const { Cell::new(NO_PROCESS) };
 }
 
-/// Makes a process the current one of this thread. Dropping the guard restores the one before.
+/// Makes a process the current process of this thread. Dropping the guard restores the process that
+/// was current before.
 #[derive(Debug)]
 pub(crate) struct CurrentGuard {
     before: Current,
 }
 
 impl CurrentGuard {
-    /// Enters a process without its body. `runtime` is the address of the runtime's kernel, which
-    /// is unique as long as the guard lives.
+    /// Makes a process current, for code that is not its body. `runtime` is the address of the
+    /// runtime's kernel, which is unique while the guard exists.
     pub(crate) fn enter(runtime: usize, pid: Pid) -> Self {
         CurrentGuard::enter_body(runtime, pid, 0)
     }
 
-    /// Enters the body of the process whose record has this address.
+    /// Makes a process current, for its body. `record` is the address of the record of the process.
     #[inline]
     pub(crate) fn enter_body(runtime: usize, pid: Pid, record: usize) -> Self {
         CurrentGuard { before: CURRENT.replace(Current { runtime, pid, record }) }

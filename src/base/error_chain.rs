@@ -9,17 +9,19 @@ use std::fmt::{self, Write};
 use crate::base::one_line::one_line;
 use crate::base::user_panics::catch_panic;
 
-/// A text is cut off after this many bytes, since a `Display` may write without end.
+/// The maximum length of a text in bytes. A longer text is cut, since a `Display` may write without
+/// end.
 const MAX_TEXT_BYTES: usize = 16 << 20;
 
-/// This many causes are named from the first on; of those after them only the last is.
+/// The number of causes that are named, from the first on. Of the causes after these, only the last
+/// is named.
 const MAX_NAMED_CAUSES: usize = 32;
 
-/// At most this many causes are visited, since their chain may be a cycle.
+/// The maximum number of causes that are visited, since the chain of causes may be a cycle.
 const MAX_FOLLOWED_CAUSES: usize = 10_000;
 
-/// The text that a value displays as. Where its `Display` panics, fails or writes too much, the
-/// text says so at its end.
+/// Returns the text that a value displays as. If its `Display` panics, fails or writes too much, a
+/// note at the end of the text says that.
 pub(crate) fn text_of(value: &dyn fmt::Display) -> String {
     let mut written = Bounded { text: String::new(), full: false };
     let outcome = catch_panic(|| write!(written, "{value}"));
@@ -35,7 +37,7 @@ pub(crate) fn text_of(value: &dyn fmt::Display) -> String {
     text
 }
 
-/// A text that accepts nothing more once it is too long.
+/// A writer that fails once its text has the maximum length.
 struct Bounded {
     text: String,
     full: bool,
@@ -52,8 +54,8 @@ impl Write for Bounded {
     }
 }
 
-/// The texts of the causes of an error, in order. Of a long chain, the causes in the middle are
-/// only counted.
+/// Returns the texts of the causes of an error, in order. In a long chain, the causes in the middle
+/// are only counted.
 pub(crate) fn causes(error: &dyn Error) -> Vec<String> {
     let (mut texts, mut count, mut last) = (Vec::new(), 0, None);
     let mut at = error;
@@ -83,8 +85,8 @@ pub(crate) fn causes(error: &dyn Error) -> Vec<String> {
     texts
 }
 
-/// This text of an error, followed by all its causes. Some errors name their causes in their own
-/// text: a cause that the text contains already is not repeated.
+/// Returns the text of an error, followed by all its causes. A cause that the text already contains
+/// is not repeated, since some errors name their causes in their own text.
 pub(crate) fn with_causes(text: String, error: &dyn Error) -> String {
     causes(error).iter().fold(text, |mut line, cause| {
         if !contains_alone(&line, cause) {
@@ -96,7 +98,7 @@ pub(crate) fn with_causes(text: String, error: &dyn Error) -> String {
     })
 }
 
-/// Whether `text` contains `part` as whole words: `15` does not contain `5` that way.
+/// Whether `text` contains `part` as whole words. For example, `15` does not contain `5` as a word.
 fn contains_alone(text: &str, part: &str) -> bool {
     let joined = |left: Option<char>, right: Option<char>| {
         [left, right].into_iter().all(|c| c.is_some_and(char::is_alphanumeric))

@@ -1,9 +1,10 @@
-//! Drops the items that a full mailbox evicts, and marks the thread while it does.
+//! Drops the items that a full mailbox evicts, and marks the thread during the drop.
 //!
-//! The reply of a call lies somewhere inside the user's message, so only the dropping thread knows
-//! that the message is evicted. A reply that is dropped calls [`is_evicting`], and then
-//! reports the eviction to its caller. The call names the record of the reply's own server: replies
-//! of other servers that lie in the same message report their usual error.
+//! The reply of a call is somewhere inside the user's message, so only the mark of the dropping
+//! thread tells the reply that its message is evicted. A reply that is dropped calls
+//! [`is_evicting`] with the record of its own server. If the result is true, the reply reports the
+//! eviction to its caller. Replies of other servers that are in the same message report their usual
+//! error.
 
 use std::cell::Cell;
 
@@ -14,8 +15,8 @@ thread_local! {
     static EVICTING_FROM: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Drops an item that was evicted from the mailbox of the record at this address. It runs on the
-/// thread of an unrelated sender, so a panic of a destructor is discarded.
+/// Drops an item that was evicted from the mailbox of the record at this address. Discards a panic
+/// of a destructor, since this runs on the thread of an unrelated sender.
 pub(crate) fn evict<M>(record: usize, item: M) {
     let before = EVICTING_FROM.replace(record);
     ignore_panic(|| drop(item));

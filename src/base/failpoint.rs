@@ -1,11 +1,12 @@
-//! Failpoints: named points in the kernel at which a proof run injects pauses, by a seeded plan.
+//! Failpoints: named points in the kernel at which a proof run inserts pauses, following a seeded
+//! plan.
 //!
 //! In a normal build [`point!`] and [`step!`] expand to nothing. Under `--cfg regrow_proof` a test
-//! arms a plan. Each point then may yield its thread a few times or make it sleep for a moment, so
-//! that races which need an unlucky pause get one. A step lies between two awaits of a supervisor:
-//! it calls the hook of the test, which may kill any process, and then the supervisor yields.
+//! arms a plan. Each point may then yield its thread a few times or let it sleep for a moment, so
+//! that races occur that need a pause at that point. A step is between two awaits of a supervisor.
+//! A step calls the hook of the test, which may kill any process; then the supervisor yields.
 
-/// Marks a point between two operations that another process may interleave with.
+/// Marks a point between two operations, at which operations of other processes may interleave.
 macro_rules! point {
     ($name:literal) => {
         #[cfg(regrow_proof)]
@@ -37,14 +38,14 @@ mod plan {
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::Duration;
 
-    /// What may happen at a point. Chances are per 1,000 visits.
+    /// The actions at a point. `yields` and `pauses` are chances per 1,000 visits.
     #[derive(Debug, Clone, Copy)]
     pub struct FailPlan {
         /// The seed of the plan's random numbers. 0 is taken as 1.
         pub seed: u64,
-        /// How often a visit yields the thread up to twenty times.
+        /// The chance that a visit yields the thread, up to 19 times.
         pub yields: u16,
-        /// How often a visit sleeps up to 50 µs of real time.
+        /// The chance that a visit lets the thread sleep, for less than 50 µs of real time.
         pub pauses: u16,
     }
 
@@ -57,7 +58,7 @@ mod plan {
         STATE.store(plan.seed.max(1), Ordering::SeqCst);
     }
 
-    /// Disarms the plan: points do nothing from here on.
+    /// Disarms the plan: points do nothing from now on.
     pub fn disarm_failpoints() {
         STATE.store(0, Ordering::SeqCst);
     }
@@ -108,7 +109,7 @@ mod steps {
 
     /// Calls the hook, if there is one. Returns whether there was one.
     fn call(name: &'static str) -> bool {
-        // Taken out while it runs, since the hook itself may make a supervisor reach a step.
+        // The hook is taken out while it runs, since it may itself make a supervisor reach a step.
         let Some(mut hook) = HOOK.take() else { return false };
         hook(name);
         HOOK.set(Some(hook));

@@ -2,8 +2,8 @@
 //! atomics, the text of names and errors, catching panics of user code.
 //!
 //! **Uses** no other folder.
-//! **Knows nothing of** processes, mailboxes and the runtime: it gets an address or a pid in their
-//! place.
+//! **Knows nothing of** processes, mailboxes and the runtime: functions here take an address or a
+//! pid instead.
 
 pub(crate) mod failpoint;
 pub(crate) mod sync;

@@ -1,49 +1,53 @@
-//! Displays untrusted text on one line: escapes the characters that a terminal acts on, and cuts
+//! Displays untrusted text on one line. Escapes the characters that a terminal acts on, and cuts
 //! text that is too long to read.
 //!
-//! An id, a name, a label, a reason or the text of a panic may be anything: empty, a megabyte, many
-//! lines, escape sequences that clear a screen or set its title, marks that turn the direction of
-//! writing. Values keep all of it unchanged. All code that shows such a text, in a view, a log
-//! line, a report or a picture, uses the functions of this module.
+//! An id, a name, a label, a reason or the text of a panic may be any text. The text may be empty
+//! or a megabyte long, have many lines, or contain escape sequences that clear a screen or set its
+//! title, or marks that change the direction of writing. Values keep the text unchanged. All code
+//! that shows such a text, in a view, a log line, a report or a picture, uses the functions of this
+//! module.
 //!
-//! A backslash is not escaped, so escaping an escaped text again changes nothing.
+//! A backslash is not escaped, so escaping an escaped text a second time changes nothing.
 
 use std::fmt::{self, Display, Write};
 
-/// How many characters of an id, a name or a label are shown.
+/// The number of characters of an id, a name or a label that are shown.
 pub(crate) const NAME: usize = 64;
 
-/// How many characters of a reason, or of another sentence, are shown in a view.
+/// The number of characters of a reason, or of another sentence, that are shown in a view.
 pub(crate) const SENTENCE: usize = 256;
 
-/// How many characters are shown of a reason in a log line, and of an error that ends a program.
+/// The number of characters that are shown of a reason in a log line, and of an error that ends a
+/// program.
 pub(crate) const PAGE: usize = 4096;
 
-/// Stands for the part that was cut off.
+/// The mark for the part that was cut off.
 const CUT: char = '…';
 
-/// A whole text on one line. Line breaks are shown as `\n`, other controls as `\u{1b}`.
+/// Shows a whole text on one line. Line breaks are shown as `\n`, other control characters by their
+/// number, such as `\u{1b}`.
 pub(crate) fn one_line<T: Display>(text: T) -> OneLine<T> {
     OneLine { text, limit: usize::MAX, quoted: false }
 }
 
-/// A text on one line, cut after `limit` characters. `…` stands for the rest.
+/// Shows a text on one line, cut after `limit` characters. `…` replaces the rest.
 pub(crate) fn excerpt<T: Display>(text: T, limit: usize) -> OneLine<T> {
     OneLine { text, limit, quoted: false }
 }
 
-/// An id, a name or a label, cut after [`NAME`] characters. It is quoted where it would be hard to
-/// see: if it is empty, or begins or ends with a space.
+/// Shows an id, a name or a label, cut after [`NAME`] characters. The text is quoted if it is
+/// empty, or begins or ends with a space, since it would be hard to see otherwise.
 pub(crate) fn name(text: &str) -> OneLine<&str> {
     OneLine { text, limit: NAME, quoted: text.is_empty() || text.trim() != text }
 }
 
-/// An id, a name or a label, cut after [`NAME`] characters, and always quoted.
+/// Shows an id, a name or a label, cut after [`NAME`] characters, and always quoted.
 pub(crate) fn quoted(text: &str) -> OneLine<&str> {
     OneLine { text, limit: NAME, quoted: true }
 }
 
-/// A path of ids separated by `/`. Each id is cut by itself, so that the last one is always shown.
+/// Shows a path of ids separated by `/`. Each id is cut separately, so that the last id is shown
+/// even if others are long.
 pub(crate) fn path_excerpt(path: &str) -> impl Display {
     excerpt(Ids(path), PAGE)
 }
@@ -64,7 +68,7 @@ impl Display for Ids<'_> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OneLine<T> {
     text: T,
-    /// Counted in characters of the output; an escape is not cut.
+    /// The limit, counted in characters of the output. An escape is not cut in the middle.
     limit: usize,
     quoted: bool,
 }
@@ -104,7 +108,7 @@ impl Write for Line<'_, '_> {
                     self.is_cut = true;
                     self.out.write_char(CUT)?;
                 }
-                // No error: a user's `Display` may not expect one.
+                // This returns no error, since a user's `Display` may not expect an error.
                 return Ok(());
             }
             if needs_escape(c) {
@@ -129,7 +133,7 @@ pub(crate) fn needs_escape(c: char) -> bool {
         // Marks, embeddings, overrides and isolates of the direction of writing.
         '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' => true,
         '\u{2066}'..='\u{2069}' => true,
-        // Characters of no width: a text with them looks like one without.
+        // Characters of no width: a text with such characters looks like the text without them.
         '\u{200B}' | '\u{2060}'..='\u{2064}' | '\u{FEFF}' => true,
         // Interlinear annotations, and tags.
         '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}' => true,
@@ -137,7 +141,7 @@ pub(crate) fn needs_escape(c: char) -> bool {
     }
 }
 
-/// How many characters the output has for this one.
+/// The number of characters in the output for this character.
 fn width(c: char) -> usize {
     match c {
         '\n' | '\r' | '\t' => 2,

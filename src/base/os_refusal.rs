@@ -19,13 +19,13 @@ struct Refused {
     error: io::Error,
 }
 
-/// An error of the same kind that names the operation and what to do about it. Its source is the
-/// error of the operating system.
+/// Returns an error of the same kind that names the failed operation and gives advice. The source
+/// of the new error is the error of the operating system.
 pub(crate) fn refused(what: String, error: io::Error) -> io::Error {
     io::Error::new(error.kind(), Refused { what, error })
 }
 
-/// Starts a thread of this name. `purpose` is named in the error.
+/// Starts a thread with this name. The text of an error contains `purpose`.
 pub(crate) fn start_thread(
     name: String,
     purpose: &str,
@@ -38,7 +38,8 @@ pub(crate) fn start_thread(
 
 /// Builds a tokio runtime with all drivers enabled. The text of an error begins with `what`.
 ///
-/// Where threads or files are used up, tokio's builder may panic: that is an error here, too.
+/// If no threads or files are left, tokio's builder may panic. This function returns an error in
+/// that case.
 pub(crate) fn build_tokio(mut builder: impl BorrowMut<Builder>, what: &str) -> io::Result<Tokio> {
     let built = catch_panic(|| builder.borrow_mut().enable_all().build());
     let built = built.unwrap_or_else(|panic| Err(io::Error::other(panic)));

@@ -4,13 +4,13 @@ use std::fmt;
 
 /// The identifier of one incarnation of a process.
 ///
-/// Pids are unique in their [`Runtime`](crate::Runtime), handed out in increasing order, and never
-/// reused: a process that is restarted gets a new one. A stale or made-up pid is harmless
-/// everywhere: a message to it is dropped, and the send returns `false`. To address a process that
-/// may be restarted, keep its [name](crate::Name), not its pid.
+/// Pids are unique in their [`Runtime`](crate::Runtime), assigned in increasing order, and never
+/// reused: a process that is restarted gets a new one. A stale or invented pid is harmless
+/// everywhere: a message to such a pid is dropped, and the send returns `false`. To address a
+/// process that may be restarted, keep its [name](crate::Name), not its pid.
 ///
 /// The upper 16 bits are reserved for a node number; 0 is this node. OTP's counterpart is the pid;
-/// unlike OTP's, these are ordered by age.
+/// unlike pids of OTP, these are ordered by age.
 ///
 /// # Examples
 ///
@@ -27,16 +27,17 @@ pub struct Pid(u64);
 
 impl Pid {
     /// The pid of code that runs in no process: plain async code, a thread of its own, or a
-    /// `tokio::spawn` inside a process. It is never alive and never a parent. OTP has no
-    /// counterpart: there all code runs in a process.
+    /// `tokio::spawn` inside a process. This pid is never alive and never a parent. OTP has no
+    /// counterpart, because in OTP all code runs in a process.
     pub const OUTSIDE: Pid = Pid(0);
 
-    /// The bits of the pid, to be stored or sent elsewhere. [`Pid`] has an example.
+    /// Returns the bits of the pid, which can be stored or sent elsewhere. [`Pid`] has an example.
     pub const fn raw(self) -> u64 {
         self.0
     }
 
-    /// A pid of these bits, whether or not such a process ever existed. [`Pid`] has an example.
+    /// Returns the pid with these bits, whether or not such a process ever existed. [`Pid`] has an
+    /// example.
     pub const fn from_raw(raw: u64) -> Pid {
         Pid(raw)
     }
@@ -72,9 +73,9 @@ impl fmt::Debug for Pid {
 
 /// The identifier of one monitor of a process, a name or a group.
 ///
-/// Every message of the monitor carries it. It contains the pid of the watcher, so it is all that
-/// [`Runtime::demonitor`](crate::Runtime::demonitor) needs. OTP's counterpart is the monitor
-/// reference.
+/// Every message of the monitor contains its `MonitorRef`. A `MonitorRef` contains the pid of the
+/// watcher, so [`Runtime::demonitor`](crate::Runtime::demonitor) needs no other argument. OTP's
+/// counterpart is the monitor reference.
 ///
 /// # Examples
 ///
@@ -87,7 +88,7 @@ impl fmt::Debug for Pid {
 /// let one = rt.monitor(watcher, watcher);
 /// let two = rt.monitor(watcher, watcher);
 /// assert_eq!(one.watcher(), watcher);
-/// assert_ne!(one.raw(), two.raw()); // two monitors, though of one process
+/// assert_ne!(one.raw(), two.raw()); // two monitors of the same process
 /// # });
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -106,7 +107,7 @@ impl MonitorRef {
         self.id
     }
 
-    /// The process that the monitor's messages go to. [`MonitorRef`] has an example.
+    /// The process that receives the monitor's messages. [`MonitorRef`] has an example.
     pub const fn watcher(self) -> Pid {
         self.watcher
     }

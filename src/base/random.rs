@@ -3,13 +3,14 @@
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 
-/// A xorshift generator: small and fast, and equal seeds give equal numbers.
+/// A xorshift generator, which is small and fast. Generators with equal seeds return equal numbers.
 #[derive(Debug, Clone)]
 pub(crate) struct Random(u64);
 
 impl Random {
     pub(crate) fn seeded(seed: u64) -> Self {
-        // The multiplication makes small seeds differ from the first number on; `| 1` avoids 0.
+        // The multiplication makes the first numbers of small seeds differ. `| 1` avoids the state
+        // 0.
         Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }
 
@@ -18,12 +19,12 @@ impl Random {
         Random::seeded(RandomState::new().build_hasher().finish())
     }
 
-    /// Draws a number from 0 to 1, without 1.
+    /// Draws a number from 0, inclusive, to 1, exclusive.
     pub(crate) fn unit(&mut self) -> f64 {
         f64::from(self.bits()) / (f64::from(u32::MAX) + 1.0)
     }
 
-    /// Draws a number from 0 to `end`, without `end`. `end` must not be 0.
+    /// Draws a number from 0, inclusive, to `end`, exclusive. `end` must not be 0.
     pub(crate) fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.bits()).unwrap_or(usize::MAX) % end
     }

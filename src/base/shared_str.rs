@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 /// A shared, immutable text: the name of a process or of a group.
 ///
-/// It derefs to `str`, compares with `str`, is one word wide in a mailbox, and is cheap to clone.
+/// A `SharedStr` derefs to `str`, compares with `str`, is one word wide in a mailbox, and is cheap
+/// to clone.
 ///
 /// ```
 /// use regrow::SharedStr;

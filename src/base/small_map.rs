@@ -1,10 +1,10 @@
-//! A map that is optimized for few entries: a process mostly has no or one link, monitor and name,
-//! sometimes a handful, and now and then thousands.
+//! A map that is optimized for few entries. Most processes have at most one link, monitor or name,
+//! some have a few, and a rare process has thousands.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 
-/// Up to this many entries are kept in a list, more of them in a hash table.
+/// The maximum number of entries in a list. More entries are kept in a hash table.
 const FEW: usize = 8;
 
 type Many<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
@@ -57,7 +57,7 @@ impl<K: Eq + Hash, V> SmallMap<K, V> {
         self.get(key).is_some()
     }
 
-    /// Adds the entry, or replaces the value it had and returns that.
+    /// Adds an entry. If the key had a value, replaces that value and returns it.
     pub(crate) fn insert(&mut self, key: K, value: V) -> Option<V> {
         if let Some(held) = self.get_mut(&key) {
             return Some(std::mem::replace(held, value));
@@ -94,7 +94,8 @@ impl<K: Eq + Hash, V> SmallMap<K, V> {
         Some(removed)
     }
 
-    /// All entries. They are in order of insertion while there are at most [`FEW`].
+    /// Returns all entries. They are in order of insertion, unless the map has had more than
+    /// [`FEW`] since it was last empty.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         let (few, many) = match self {
             SmallMap::One(one) => (one.as_slice(), None),
@@ -116,7 +117,7 @@ impl<K, V> IntoIterator for SmallMap<K, V> {
     type Item = (K, V);
     type IntoIter = IntoIter<K, V>;
 
-    /// In the order of [`iter`](Self::iter).
+    /// Yields the entries in the order of [`iter`](Self::iter).
     fn into_iter(self) -> IntoIter<K, V> {
         match self {
             SmallMap::One(one) => IntoIter::One(one.into_iter()),

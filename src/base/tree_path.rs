@@ -1,16 +1,16 @@
-//! The path from the root of a tree to one of its nodes, as ids.
+//! The path from the root of a tree to one of its nodes, as a list of ids.
 //!
-//! The path of a deep node leaves out the ids in the middle. Otherwise the paths of all nodes in a
-//! tree that is one long chain would together grow with the square of its depth.
+//! The path of a deep node leaves out the ids in the middle. Otherwise, in a tree that is one long
+//! chain, the total size of the paths of all nodes would grow with the square of the depth.
 
 use std::collections::VecDeque;
 use std::fmt::{self, Display};
 
-/// How many ids are kept at each end.
+/// The number of ids that are kept at each end of a path.
 const KEPT: usize = 64;
 
-/// Ids from the root down. They are displayed with `/` between them; an empty id is shown as `""`,
-/// and `…` stands for all ids that were left out.
+/// Ids from the root down. A path is displayed with `/` between the ids; an empty id is shown as
+/// `""`, and `…` replaces all ids that were left out.
 #[derive(Debug, Clone)]
 pub(crate) struct Path<T> {
     first: Vec<T>,
@@ -23,7 +23,7 @@ impl<T: Clone> Path<T> {
         Path { first: Vec::new(), left_out: false, last: VecDeque::new() }
     }
 
-    /// The path of a node below this one.
+    /// Returns the path of a node directly below this one.
     pub(crate) fn below(&self, id: T) -> Self {
         let mut path = self.clone();
         path.push(id);

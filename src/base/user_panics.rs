@@ -19,7 +19,7 @@ pub(crate) fn ignore_panic(act: impl FnOnce()) {
     }
 }
 
-/// Returns the value of the closure, or the text of its panic.
+/// Runs a closure, and returns its value, or the text of its panic.
 pub(crate) fn catch_panic<T>(act: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(act)).map_err(|payload| {
         let text = panic_text(payload.as_ref());
@@ -47,7 +47,8 @@ pub(crate) fn wake(waker: Option<Waker>) {
     }
 }
 
-/// Wraps the waker of a poll in one that catches panics. A wrapper is made once for each waker.
+/// Wraps the waker of a poll in a waker that catches panics. The wrapper is kept, and used again
+/// while the waker stays the same.
 ///
 /// tokio wakes its waiters one after the other: if a waker panicked, tokio would not wake the
 /// waiters after it.
@@ -87,19 +88,19 @@ pub(crate) async fn with_caught_wakers<F: Future>(future: F) -> F::Output {
     poll_fn(|cx| waker.poll(cx, |cx| future.as_mut().poll(cx))).await
 }
 
-/// Drops the values one by one. If the destructor of one panics, the next is dropped all the same.
+/// Drops the values one by one. If a destructor panics, the next values are dropped nevertheless.
 pub(crate) fn drop_each<T>(values: impl IntoIterator<Item = T>) {
     for value in values {
         ignore_panic(|| drop(value));
     }
 }
 
-/// How many drops by [`drop_nested`] may be nested on one thread before further values are
+/// The maximum number of nested drops by [`drop_nested`] on one thread. Further values are
 /// deferred.
 const MAX_NESTED_DROPS: usize = 16;
 
 thread_local! {
-    /// How many drops are nested now.
+    /// The current number of nested drops.
     static DROP_DEPTH: Cell<usize> = const { Cell::new(0) };
     /// Values that the outermost drop drops before it returns.
     static DEFERRED: RefCell<Vec<Box<dyn Any>>> = const { RefCell::new(Vec::new()) };
@@ -108,11 +109,11 @@ thread_local! {
 /// Drops a value that may contain values of its own kind, at any depth, on a stack of bounded
 /// depth.
 ///
-/// The description of a child, for example, may be that of a supervisor with descriptions of its
-/// own children. A value at depth [`MAX_NESTED_DROPS`] or deeper is deferred: the outermost call
+/// For example, the description of a child may describe a supervisor, and contain the descriptions
+/// of its children. A value at depth [`MAX_NESTED_DROPS`] or deeper is deferred: the outermost call
 /// drops it before it returns.
 pub(crate) fn drop_nested<T: 'static>(value: T) {
-    // At the end of a thread its thread-locals are gone: then values are dropped in place.
+    // At the end of a thread its thread-locals no longer exist. Then values are dropped in place.
     let depth = DROP_DEPTH.try_with(Cell::get).unwrap_or(0);
     if depth < MAX_NESTED_DROPS {
         return drop_at(depth, value);

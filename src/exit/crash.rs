@@ -16,7 +16,7 @@ pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 /// The facts of one crash: its kind, its message, its error, and where it happened.
 ///
 /// A crash is cheap to clone; all observers of one end share one `Crash`. OTP: the exit term, which
-/// is any term, and the stack trace beside it.
+/// is any term, and its stack trace.
 ///
 /// # Examples
 ///
@@ -30,7 +30,7 @@ pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 /// assert_eq!(crash.error().unwrap().to_string(), "disk full");
 /// assert!(crash.downcast_ref::<std::io::Error>().is_some());
 /// assert!(crash.location().unwrap().file().ends_with(".rs"));
-/// assert!(crash.backtrace().is_none()); // only panics have one
+/// assert!(crash.backtrace().is_none()); // only panics have a backtrace
 /// ```
 #[derive(Clone)]
 pub struct Crash(Arc<CrashData>);
@@ -38,14 +38,16 @@ pub struct Crash(Arc<CrashData>);
 struct CrashData {
     kind: CrashKind,
     message: Box<str>,
-    /// The error may contain the reason of another end, with an error in it: the error of a
-    /// supervisor that gave up contains the reason of its child.
+    /// The error, in a `CaughtDrop`, since errors may be nested deeply: for example, the error of a
+    /// supervisor that gave up contains the exit reason of its child, which may contain an error as
+    /// well.
     error: Option<CaughtDrop<BoxError>>,
     location: Option<CrashLocation>,
     backtrace: Option<Backtrace>,
 }
 
-/// The payload of a panic that was caught and is resumed: the crash that the catch made of it.
+/// The payload of a panic that was caught and is resumed. The payload holds the crash that was made
+/// from the panic when it was caught.
 pub(crate) struct CaughtPanic(pub(crate) Crash);
 
 /// How a process crashed.
@@ -69,7 +71,7 @@ pub enum CrashKind {
     Panic,
     /// The body or a handler returned an error, most often by `?`.
     Error,
-    /// The program made the reason by [`ExitReason::crashed`](crate::ExitReason::crashed).
+    /// The program created the reason with [`ExitReason::crashed`](crate::ExitReason::crashed).
     Explicit,
 }
 
@@ -82,8 +84,9 @@ impl Crash {
         Crash::new(CrashKind::Error, text_of(&error), Some(error), location)
     }
 
-    /// The crash of a caught panic. Dropping a payload may panic as well: that panic is caught, and
-    /// cannot overwrite the note of the first one, which is taken before.
+    /// Returns the crash of a caught panic. Dropping the payload may panic as well. That second
+    /// panic is caught, and cannot overwrite the note of the first panic, which is taken before the
+    /// drop.
     pub(crate) fn from_panic(payload: Box<dyn Any + Send>) -> Self {
         let payload = match payload.downcast::<CaughtPanic>() {
             Ok(caught) => return caught.0,
@@ -112,7 +115,8 @@ impl Crash {
         Crash(Arc::new(CrashData { kind, message, error, location, backtrace: None }))
     }
 
-    /// The crash without its location, if no clone of it exists; otherwise the crash unchanged.
+    /// Returns the crash without its location, if the crash has no clones; otherwise returns it
+    /// unchanged.
     pub(crate) fn without_location(mut self) -> Self {
         if let Some(data) = Arc::get_mut(&mut self.0) {
             data.location = None;
@@ -120,12 +124,12 @@ impl Crash {
         self
     }
 
-    /// Whether both are clones of one crash, not only equal.
+    /// Whether both are clones of the same crash, and not only equal.
     pub(crate) fn is_same(&self, other: &Crash) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// The kind, the message and the causes of an error, each once, in one text.
+    /// Returns a text of the kind, the message and, if there is an error, its causes, each once.
     pub(crate) fn with_causes(&self) -> String {
         let text = format!("{}{}", self.prefix(), self.message());
         match self.error() {
@@ -142,15 +146,16 @@ impl Crash {
         }
     }
 
-    /// Whether it was a panic, an error, or an explicit reason. [`CrashKind`] has an example.
+    /// The kind of the crash: a panic, an error, or an explicit reason. [`CrashKind`] has an
+    /// example.
     pub fn kind(&self) -> CrashKind {
         self.0.kind
     }
 
-    /// The message of the panic, the text of the error, or the text that was given. For a panic
-    /// whose payload is not text, and for an error whose `Display` panics or fails, the message
-    /// says that. The causes of an error are not in it; `{:#}` of the crash and of its reason shows
-    /// them too. [`Crash`] has an example.
+    /// The message of the panic, the text of the error, or the text that was given. If the payload
+    /// of a panic is not text, or the `Display` of an error panics or fails, the message says so.
+    /// The message does not contain the causes of an error; `{:#}` of the crash or of its reason
+    /// shows them too. [`Crash`] has an example.
     pub fn message(&self) -> &str {
         &self.0.message
     }
@@ -166,9 +171,9 @@ impl Crash {
         self.error()?.downcast_ref()
     }
 
-    /// Where the crash happened: for an error the line of the `?` or of the `From`; for a panic its
-    /// line, but only if [`install_panic_hook`](crate::install_panic_hook) was called. [`Crash`]
-    /// has an example.
+    /// The location of the crash. For an error it is the line of the `?` or of the `From`
+    /// conversion. For a panic it is the line of the panic, and is known only if
+    /// [`install_panic_hook`](crate::install_panic_hook) was called. [`Crash`] has an example.
     pub fn location(&self) -> Option<&CrashLocation> {
         self.0.location.as_ref()
     }
@@ -180,8 +185,8 @@ impl Crash {
     }
 }
 
-/// Displays the message on one line; with `{:#}` also the causes of an error, each once, and the
-/// location. Line breaks and other controls are escaped here, but not in
+/// Displays the kind and the message on one line; with `{:#}` also the causes of an error, each
+/// once, and the location. Line breaks and other controls are escaped in this text, but not in
 /// [`message`](Crash::message).
 impl fmt::Display for Crash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -205,7 +210,7 @@ impl fmt::Debug for Crash {
     }
 }
 
-/// Two crashes are equal when their kinds and their messages are.
+/// Two crashes are equal if their kinds and their messages are equal.
 impl PartialEq for Crash {
     fn eq(&self, other: &Self) -> bool {
         self.kind() == other.kind() && self.message() == other.message()
@@ -216,8 +221,8 @@ impl Eq for Crash {}
 
 /// The value inside [`ExitReason::ShutdownWith`](crate::ExitReason::ShutdownWith).
 ///
-/// [`ExitReason::shutdown_with`](crate::ExitReason::shutdown_with) makes it, and has an example.
-/// OTP: the term in `{shutdown, Term}`.
+/// [`ExitReason::shutdown_with`](crate::ExitReason::shutdown_with) creates a `Detail`, and has an
+/// example. OTP: the term in `{shutdown, Term}`.
 #[derive(Clone)]
 pub struct Detail(Arc<DetailData>);
 
@@ -234,7 +239,7 @@ impl Detail {
         }))
     }
 
-    /// The value as text, as its `Display` gave it.
+    /// The text of the value: the output of its `Display`, which ran when the `Detail` was created.
     ///
     /// ```
     /// use regrow::ExitReason;
@@ -267,7 +272,7 @@ impl fmt::Debug for Detail {
     }
 }
 
-/// Two details are equal when their texts are.
+/// Two details are equal if their texts are equal.
 impl PartialEq for Detail {
     fn eq(&self, other: &Self) -> bool {
         self.text() == other.text()

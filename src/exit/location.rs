@@ -26,7 +26,7 @@ pub struct CrashLocation {
 }
 
 impl CrashLocation {
-    /// The path of the file, as it was given to the compiler. [`CrashLocation`] has an example.
+    /// The path of the file, as the compiler received it. [`CrashLocation`] has an example.
     pub fn file(&self) -> &str {
         &self.file
     }

@@ -1,9 +1,9 @@
-//! Why a process ends, and what an arriving exit signal does: exit reasons, crashes with their
-//! location in the source code, the table of exit signals, and how a child is stopped.
+//! The ends of processes: exit reasons, crashes with their location in the source code, the table
+//! of the effects of exit signals, and how a child is stopped.
 //!
 //! **Uses** `base`.
-//! **Knows nothing of** the process that ends. Everything here is a value or a pure function of
-//! values, except for the panic hook.
+//! **Knows nothing of** the process that ends. Except for the panic hook, this folder has only
+//! values and pure functions of values.
 
 pub(crate) mod location;
 pub(crate) mod panic_hook;

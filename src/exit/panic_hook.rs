@@ -1,4 +1,5 @@
-//! The optional panic hook, which records location and backtrace for the crash of a panic.
+//! The optional panic hook, which records the location and the backtrace of a panic for its
+//! [`Crash`](crate::Crash).
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::cell::RefCell;
@@ -8,7 +9,7 @@ use std::sync::Once;
 use crate::base::current_process::{self, Current};
 use crate::exit::location::CrashLocation;
 
-/// The location and the backtrace of a panic, as the hook saw them.
+/// The location and the backtrace of a panic, recorded by the hook.
 pub(crate) struct PanicNote {
     by: Current,
     pub(crate) location: CrashLocation,
@@ -21,11 +22,11 @@ thread_local! {
 }
 
 /// Installs a panic hook that gives the [`Crash`](crate::Crash) of a panic its location, and its
-/// backtrace where `RUST_BACKTRACE` enables backtraces.
+/// backtrace if `RUST_BACKTRACE` enables backtraces.
 ///
-/// The hook records panics of processes only, and calls the hook that was installed before, so a
-/// panic prints what it printed before. A second call does nothing. Programs call it once, at their
-/// start; libraries leave that to the program.
+/// The hook records only panics of processes. After that it calls the hook that was installed
+/// before, so the output of a panic does not change. A program calls this function once, at its
+/// start; libraries should not call it. A second call does nothing.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -61,9 +62,9 @@ fn note(by: Current, info: &PanicHookInfo<'_>) {
 
 /// Takes the note of the panic that was just caught, while its process is still the current one.
 ///
-/// The last note may belong to another process: that one panicked and caught the panic itself, and
-/// the panic that was just caught did not run the hook, as a resumed panic does not. Then the
-/// result is `None`.
+/// Returns `None` if the last note belongs to another process. That happens if the other process
+/// caught its panic itself, and the panic that was just caught did not run the hook, because it was
+/// resumed.
 pub(crate) fn take_panic_note() -> Option<PanicNote> {
     let current = current_process::current();
     LAST_PANIC.with_borrow_mut(Option::take).filter(|note| Some(note.by) == current)

@@ -6,8 +6,9 @@ use std::panic::Location;
 
 use crate::exit::crash::{BoxError, Crash, Detail};
 
-/// The result of a process's body and of its handlers: `Ok` carries on, `Err(reason)` ends the
-/// process with that reason. `?` on any error lets the process crash with that error.
+/// The result of a process's body and of its handlers. After `Ok` from a handler the process
+/// continues; `Err(reason)` ends the process with that reason. `?` on any error makes the process
+/// crash with that error.
 ///
 /// ```
 /// use regrow::{ExitReason, Result};
@@ -21,11 +22,12 @@ use crate::exit::crash::{BoxError, Crash, Detail};
 /// ```
 pub type Result<T = (), E = ExitReason> = std::result::Result<T, E>;
 
-/// Why a process ended. It is cheap to clone; all observers of one end get the same reason.
+/// The reason for which a process ended. A reason is cheap to clone, and all observers of one end
+/// get the same reason.
 ///
 /// `?` and `From` turn any error into a reason that keeps its sources and the location of the `?`.
-/// `ExitReason` itself does not implement [`Error`], since that would rule out this conversion;
-/// [`into_error`](ExitReason::into_error) returns an error with the reason.
+/// `ExitReason` itself does not implement [`Error`], since this conversion would then be
+/// impossible; [`into_error`](ExitReason::into_error) returns an error with the reason.
 ///
 /// | reason | for linked processes | for a supervisor |
 /// |---|---|---|
@@ -33,14 +35,16 @@ pub type Result<T = (), E = ExitReason> = std::result::Result<T, E>;
 /// | `Shutdown`, `ShutdownWith` | an abnormal end | a clean end |
 /// | `Killed`, `NoProc`, `Crashed` | an abnormal end | a transient child is restarted |
 ///
-/// Its [`Display`](fmt::Display) is one line; for an error it is the text of that error alone.
-/// `{:#}` adds the causes of the error, each once, and the location. Line breaks, escape sequences
-/// and other controls in the text of a panic or an error are escaped, but not in [`Crash::message`]
-/// and [`Detail::text`]. An error whose `Display` or `source` panics, fails or never ends is a
-/// valid reason; its text says what happened.
+/// The [`Display`](fmt::Display) of a reason is one line. If the reason is an error, the line
+/// contains the text of that error without its causes. `{:#}` adds the causes of the error, each
+/// once, and the location. Line breaks, escape sequences and other controls in the text of a panic
+/// or an error are escaped, but not in [`Crash::message`] and [`Detail::text`]. An error whose
+/// `Display` or `source` panics, fails or never ends is a valid reason, and a note in its text
+/// names the problem.
 ///
-/// Reasons are equal when their variants and their texts are. OTP's counterparts are the exit terms
-/// `normal`, `shutdown`, `{shutdown, Term}`, `killed` and `noproc`; any other term is a crash.
+/// Two reasons are equal if their variants and their texts are equal. OTP's counterparts are the
+/// exit terms `normal`, `shutdown`, `{shutdown, Term}`, `killed` and `noproc`; any other term is a
+/// crash.
 ///
 /// # Examples
 ///
@@ -51,7 +55,7 @@ pub type Result<T = (), E = ExitReason> = std::result::Result<T, E>;
 /// let reason = ExitReason::from(error);
 /// assert!(reason.is_abnormal() && !reason.is_clean());
 /// assert_eq!(reason.to_string(), "error: invalid digit found in string");
-/// // With its sources and its location, as in the log.
+/// // With the sources and the location, as in the log.
 /// assert!(format!("{reason:#}").contains(" (at "));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,18 +65,18 @@ pub enum ExitReason {
     Normal,
     /// The process was asked to stop, or chose to stop cleanly.
     Shutdown,
-    /// A clean stop with a value that says more about it.
+    /// The process stopped cleanly, and gave a value that describes the stop.
     ShutdownWith(Detail),
     /// The process was killed, or its task was dropped.
     Killed,
-    /// There was no such process.
+    /// The process did not exist.
     NoProc,
     /// The process panicked, returned an error, or ended with an explicit crash.
     Crashed(Crash),
 }
 
 impl ExitReason {
-    /// A crash with this message.
+    /// Returns a crash with this message.
     ///
     /// ```
     /// use regrow::ExitReason;
@@ -85,7 +89,7 @@ impl ExitReason {
         ExitReason::Crashed(Crash::explicit(message.into()))
     }
 
-    /// A clean stop that carries a value.
+    /// Returns a clean stop that contains a value.
     ///
     /// ```
     /// use regrow::ExitReason;
@@ -99,14 +103,14 @@ impl ExitReason {
         ExitReason::ShutdownWith(Detail::new(value))
     }
 
-    /// The reason for an error of this library. It has no location, since a location in the
-    /// library's own source is of no use.
+    /// Returns the reason for an error of this library. The reason has no location, since a
+    /// location in the library's own source does not help the user.
     pub(crate) fn from_library(error: impl Into<BoxError>) -> Self {
         ExitReason::Crashed(Crash::from_error(error.into(), None))
     }
 
-    /// The reason without its location: for an error that was converted in the library's own
-    /// source.
+    /// Returns the reason without its location. For an error that was converted in the library's
+    /// own source.
     pub(crate) fn without_location(self) -> Self {
         match self {
             ExitReason::Crashed(crash) => ExitReason::Crashed(crash.without_location()),
@@ -128,13 +132,13 @@ impl ExitReason {
         !matches!(self, ExitReason::Normal)
     }
 
-    /// Whether a transient child that ends with this reason is not restarted: true for `Normal`,
-    /// `Shutdown` and `ShutdownWith`. [`is_abnormal`](Self::is_abnormal) has an example.
+    /// Whether the end counts as clean, so that a transient child is not restarted: true for
+    /// `Normal`, `Shutdown` and `ShutdownWith`. [`is_abnormal`](Self::is_abnormal) has an example.
     pub fn is_clean(&self) -> bool {
         matches!(self, ExitReason::Normal | ExitReason::Shutdown | ExitReason::ShutdownWith(_))
     }
 
-    /// The crash, if the reason is one. [`Crash`] has an example.
+    /// Returns the crash, if the reason is a crash. [`Crash`] has an example.
     pub fn crash(&self) -> Option<&Crash> {
         match self {
             ExitReason::Crashed(crash) => Some(crash),
@@ -142,12 +146,13 @@ impl ExitReason {
         }
     }
 
-    /// The error of a crash, which is the source of an error about this reason.
+    /// Returns the error of a crash, for the `source` of an error that contains this reason.
     pub(crate) fn cause(&self) -> Option<&(dyn Error + 'static)> {
         self.crash()?.error().map(|error| error as _)
     }
 
-    /// The reason, and the causes of an error, each once, in one text; without the location.
+    /// Returns a text of the reason and, if it is an error, of its causes, each once. The location
+    /// is left out.
     pub(crate) fn with_causes(&self) -> String {
         match self {
             ExitReason::Crashed(crash) => crash.with_causes(),
@@ -155,8 +160,8 @@ impl ExitReason {
         }
     }
 
-    /// The reason as an [`Error`], with its sources. `?` turns the error into the same reason
-    /// again.
+    /// Returns the reason as an [`Error`], with its sources. `?` turns that error back into the
+    /// same reason.
     ///
     /// ```
     /// use regrow::{ExitReason, Result};
@@ -195,7 +200,8 @@ impl fmt::Display for WithCauses<'_> {
 }
 
 /// Displays a reason inside the text of an error whose source is the [cause](ExitReason::cause) of
-/// the reason: the text of the cause is left out. With `{:#}` the location is shown.
+/// the reason. The text of the cause is left out, since the source has it. With `{:#}` the location
+/// is shown.
 pub(crate) struct Causeless<'a>(pub(crate) &'a ExitReason);
 
 impl fmt::Display for Causeless<'_> {
@@ -221,8 +227,8 @@ impl<E: Into<BoxError>> From<E> for ExitReason {
     }
 }
 
-/// An [`ExitReason`] as an error. Its source is the error that ended the process, if an error did;
-/// its [`Display`](fmt::Display) does not repeat that.
+/// An [`ExitReason`] as an error. If an error ended the process, that error is the source, and the
+/// [`Display`](fmt::Display) does not repeat its text.
 ///
 /// ```
 /// use regrow::ExitReason;

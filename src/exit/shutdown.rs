@@ -4,8 +4,9 @@ use std::time::Duration;
 
 /// How a supervisor stops a child. OTP: the shutdown value.
 ///
-/// Times are measured by tokio's clock. A paused clock does not wait for a blocking child or for a
-/// program of the operating system, which take real time: their time may be over at once.
+/// Times are measured by tokio's clock. Blocking children and programs of the operating system need
+/// real time to stop, for which a paused clock does not wait. So with a paused clock their time may
+/// be over at once.
 ///
 /// # Examples
 ///
@@ -39,22 +40,23 @@ pub enum Shutdown {
     /// Kills the child at once; its `terminate` is not run.
     BrutalKill,
     /// Asks the child to stop, and kills it if it has not ended after this time. [`Duration::MAX`]
-    /// is the same as [`Infinity`](Self::Infinity); with zero the child is asked, and killed at
-    /// once.
+    /// is the same as [`Infinity`](Self::Infinity). With zero the child is asked to stop, and
+    /// killed at once.
     Timeout(Duration),
-    /// Asks the child to stop, and waits until it has ended. Right for supervisors, risky for
-    /// everything else: a child that ignores the stop is never killed for that, neither by its
-    /// supervisor nor after its supervisor has been killed.
+    /// Asks the child to stop, and waits until it has ended. This value is right for supervisors,
+    /// and risky for all other children: a child that ignores the request is never killed for that,
+    /// whether its supervisor still runs or was killed.
     Infinity,
 }
 
-/// How long the stop of a whole program may take by default: less than the 30 s after which
-/// Kubernetes kills a program (`terminationGracePeriodSeconds`), and than the 90 s of systemd
+/// The default limit for the stop of a whole program. The limit is less than the 30 s after which
+/// Kubernetes kills a program (`terminationGracePeriodSeconds`), and less than the 90 s of systemd
 /// (`TimeoutStopSec`).
 pub(crate) const STOP_DEADLINE: Duration = Duration::from_secs(25);
 
 impl Shutdown {
-    /// How long the child has to stop after it was asked; `None` if that is not limited.
+    /// Returns the time that the child has to end after it was asked to stop; `None` if there is no
+    /// limit.
     pub(crate) fn grace(self) -> Option<Duration> {
         match self {
             Shutdown::BrutalKill => Some(Duration::ZERO),

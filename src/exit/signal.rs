@@ -7,17 +7,17 @@ use crate::exit::reason::ExitReason;
 pub(crate) enum ExitKind {
     /// [`Runtime::kill`](crate::Runtime::kill).
     Kill,
-    /// [`Runtime::exit`](crate::Runtime::exit) by another process, or from outside of processes.
+    /// [`Runtime::exit`](crate::Runtime::exit), called by another process or outside of processes.
     Exit,
     /// The request to stop a task, by the code that waits for it.
     Stop,
-    /// [`Runtime::exit`](crate::Runtime::exit) by the process on itself.
+    /// [`Runtime::exit`](crate::Runtime::exit), called by the process for itself.
     ExitSelf,
     /// A linked process ended.
     Link,
 }
 
-/// What the receiver of an exit signal does with it.
+/// The effect of an exit signal on its receiver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Ignore,

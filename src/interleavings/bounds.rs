@@ -10,7 +10,7 @@ use crate::interleavings::test_process::PayloadProcess;
 use crate::interleavings::world::{World, down, message};
 use crate::process::overflow::Overflow;
 
-/// A process with one message in a mailbox that has room for two.
+/// Creates a process with one message in a mailbox that has room for two.
 fn nearly_full() -> (World, Pid) {
     let world = World::with_mailbox_capacity(2);
     let pid = world.process();
@@ -71,7 +71,7 @@ fn counts_are_exact_while_a_reader_makes_room() {
         assert_eq!(received.len(), taken);
         assert_eq!(world.dropped_messages(), 3 - taken as u64);
         assert_eq!(world.info(pid).expect("it lives").mailbox_depth, 0);
-        // There is room for exactly two again.
+        // The mailbox has room for exactly two messages again.
         assert!(world.send(pid, vec![]) && world.send(pid, vec![]));
         assert!(!world.send(pid, vec![]));
         world.assert_consistent();
@@ -115,7 +115,8 @@ fn counts_are_exact_with_a_reader_an_exit_and_an_unlink() {
     });
 }
 
-/// L11. With `DropOldest` the bound holds, and each payload is received or dropped.
+/// L11. With `DropOldest` the mailbox never exceeds its bound, and each payload is received or is
+/// counted as dropped.
 #[test]
 fn counts_are_exact_with_a_reader_and_evictions() {
     check(|| {
@@ -136,15 +137,15 @@ fn counts_are_exact_with_a_reader_and_evictions() {
     });
 }
 
-/// A process whose mailbox has room for one, and is full: it holds payload 0.
+/// Creates a process whose mailbox has room for one message and holds payload 0.
 fn full(world: &World) -> Arc<PayloadProcess> {
     let process = PayloadProcess::bounded(world, 1, Overflow::Wait);
     assert!(process.send(0));
     process
 }
 
-/// L11. A waiting send is queued by the reader that makes room, or fails at the end of the process.
-/// It never waits for ever.
+/// L11. When the reader makes room, the waiting message is queued; if the process ends first, the
+/// send fails. The send never waits for ever.
 #[test]
 fn a_waiting_send_is_queued_or_fails_at_the_end() {
     check(|| {
@@ -160,7 +161,8 @@ fn a_waiting_send_is_queued_or_fails_at_the_end() {
     });
 }
 
-/// L11. The process is killed meanwhile. A message that is received was queued.
+/// L11. The process is killed during the send. The send fails, unless the message was queued
+/// before. A received message was reported as queued.
 #[test]
 fn a_waiting_send_to_a_killed_process_fails() {
     check(|| {
@@ -179,8 +181,8 @@ fn a_waiting_send_to_a_killed_process_fails() {
     });
 }
 
-/// L11. Of two waiting sends one is dropped as room is made. The other is queued, whichever came
-/// first.
+/// L11. One of two waiting sends is dropped while the reader makes room. The message of the other
+/// send is queued, whether the reader or the drop comes first.
 #[test]
 fn a_waiting_send_that_is_dropped_leaves_its_room_to_the_next() {
     check(|| {

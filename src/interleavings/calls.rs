@@ -13,7 +13,8 @@ use crate::mailbox::record::Process;
 use crate::message::received::Envelope;
 use crate::process::{AnyProcess, flag};
 
-/// Waits as a caller does. `answering` gets the reply during the poll that sends the request.
+/// Makes a call and waits for the answer. The first poll creates the reply and passes it to
+/// `answering` on another thread, so that `answering` runs while the caller begins to wait.
 fn asked(
     server: &Arc<Process<Envelope>>,
     answering: impl FnOnce(Reply<u8>) + Send + 'static,
@@ -27,7 +28,7 @@ fn asked(
             awaited
         });
         let first = awaited.poll(cx, &**server);
-        // A caller may be polled without having been woken.
+        // A caller may be polled again although its waker was not woken.
         if first.is_pending() { awaited.poll(cx, &**server) } else { first }
     }));
     helper.expect("the request was sent").join().expect("it answers");
@@ -63,7 +64,8 @@ fn a_reply_dropped_while_its_server_ends_reports_the_exit_reason() {
     });
 }
 
-/// L13. The server resolves dropped replies between two handlers; its end resolves later ones.
+/// L13. Between two handlers the server resolves the calls whose replies were dropped. Its teardown
+/// resolves the calls whose replies are dropped later.
 #[test]
 fn a_dropped_reply_is_resolved_by_the_server_or_by_its_end() {
     check(|| {

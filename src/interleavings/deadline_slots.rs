@@ -13,8 +13,8 @@ impl Wake for Task {
     fn wake(self: Arc<Self>) {}
 }
 
-/// Arms slots one after the other, like a task that makes calls. A sweep after a slot was armed wakes
-/// the task.
+/// Arms slots one after the other, as a task does that makes calls. Checks that a sweep after a
+/// slot was armed would wake the task.
 fn calls(cache: &SlotCache, dues: &[u64]) {
     let waker = Waker::from(Arc::new(Task));
     for due in dues {
@@ -26,7 +26,9 @@ fn calls(cache: &SlotCache, dues: &[u64]) {
     }
 }
 
-/// This holds whatever sweeps and other tasks did to the slot before, and do to it at the same time.
+/// Three tasks arm slots from the same cache while sweeps run. Each task that has armed a slot is
+/// woken by a later sweep, whatever sweeps and other tasks do to that slot before or at the same
+/// time.
 #[test]
 fn a_task_that_armed_a_slot_is_woken_by_a_sweep() {
     check(|| {

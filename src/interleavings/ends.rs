@@ -1,4 +1,4 @@
-//! Several causes of one end at once, and the tasks that wait for it.
+//! Several causes of an end at the same time, and the tasks that wait for the end.
 
 use crate::base::pid::Pid;
 use crate::exit::reason::ExitReason::{self, Killed, NoProc, Normal, Shutdown};
@@ -8,8 +8,8 @@ use crate::interleavings::{block_on, check};
 use crate::kernel::exits::ExitSignal;
 use crate::process::AnyProcess;
 
-/// Sends an exit signal from outside of any process. The thread-local for the current process can't
-/// be used: all threads of a checker share it.
+/// Sends an exit signal from outside of any process. Does not use the thread-local for the current
+/// process, because all threads of a checker share it.
 fn signal(world: &World, pid: Pid, reason: &ExitReason, kind: ExitKind) -> bool {
     let signal = ExitSignal { from: Pid::OUTSIDE, reason, kind };
     world.kernel.signal_exit(&*world.process_of(pid), signal).was_alive()
@@ -30,7 +30,8 @@ impl Watched {
         Watched { pid, linked, watcher, reference: world.monitor(watcher, pid) }
     }
 
-    /// Checks that the end was announced once to each, with one reason. Returns the reason.
+    /// Checks that the watcher and the linked process were notified once each, with the same
+    /// reason. Returns the reason.
     fn assert_notified(&self, world: &World) -> ExitReason {
         let reason = world.exit_reason(self.pid).expect("it has ended");
         let downs = [down(self.reference, self.pid, reason.clone())];
@@ -184,7 +185,7 @@ fn a_task_that_waits_for_an_end_is_woken_after_the_monitors() {
             },
             move |world| world.end(pid, Shutdown),
         );
-        // If the process was out of the table before, there was nothing to wait for.
+        // If the process had already left the table, `ended` returned `NoProc` without a wait.
         assert!(reason == NoProc || (reason == Shutdown && downs == 1), "{reason}, {downs}");
         watched.assert_notified(&world);
         world.assert_consistent();
@@ -217,7 +218,7 @@ fn a_dropped_wait_for_an_end_leaves_no_waiter() {
 }
 
 /// At each step of its end, a process is counted as alive or as finished. The counters are read in
-/// the order in which it could be in neither.
+/// the order in which a wrong teardown could make both reads miss the process.
 #[test]
 fn a_process_that_ends_is_never_missing_in_the_counters() {
     check(|| {
@@ -232,7 +233,8 @@ fn a_process_that_ends_is_never_missing_in_the_counters() {
     });
 }
 
-/// The counters are read in the order in which the process could be in both.
+/// The counters are read in the order in which a wrong teardown could make both reads count the
+/// process.
 #[test]
 fn a_process_that_ends_is_never_counted_twice() {
     check(|| {

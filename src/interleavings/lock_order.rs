@@ -1,5 +1,5 @@
-//! Operations that take locks, in pairs and all at once: none causes a deadlock, and both sides
-//! agree afterwards.
+//! Runs operations that take locks in pairs, and all at the same time: no combination causes a
+//! deadlock, and the records and tables agree afterwards.
 
 use crate::base::pid::Pid;
 use crate::exit::reason::ExitReason::Shutdown;
@@ -33,7 +33,7 @@ const ACTS: [Act; 8] = [
     },
 ];
 
-/// Two processes with relations, so that each operation changes something.
+/// Creates two processes with relations, so that each operation changes something.
 fn with_relations() -> (World, Pid, Pid) {
     let world = World::new();
     let (a, b) = (world.trapping(), world.trapping());
@@ -68,7 +68,8 @@ fn a_link_by_the_other_side_causes_no_deadlock() {
 /// L14.
 #[test]
 fn an_end_causes_no_deadlock() {
-    // A process ends once.
+    // A process ends only once, so the end is not paired with itself. The pairs with links are
+    // checked by the two tests above.
     check_pairs_with(ACTS[2], &ACTS[3..]);
 }
 

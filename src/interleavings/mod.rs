@@ -1,19 +1,22 @@
-//! The kernel's protocols under every interleaving of a few operations.
+//! Model-checker tests of the kernel's protocols: each runs a few operations in many interleavings.
 //!
 //! **Uses** `base`, `exit`, `message`, `time`, `restart`, `process`, `kernel`, `mailbox`, `call`,
 //! `driver`, `runtime`.
-//! **Knows nothing of** anything above `runtime`: a target is about processes.
+//! **Knows nothing of** anything above `runtime`: a target tests processes, not servers or
+//! supervisors.
 //!
 //! A target is a test; its doc comment starts with the number of the property that it checks. Under
-//! `--cfg regrow_loom` loom runs it in every interleaving of at most two preemptions. Under
-//! `--cfg regrow_shuttle` shuttle draws schedules: half of them at random, half with few preemptions
-//! at unfavourable places. `REGROW_PROOF=full` asks for three preemptions and for ten times as many
-//! schedules. The assertions of a target hold at the end of each run, and
-//! [`World::assert_consistent`] adds those that hold after any run.
+//! `--cfg regrow_loom` loom runs the target in every interleaving of at most two preemptions. Under
+//! `--cfg regrow_shuttle` shuttle runs the target in a sample of schedules: half of them are
+//! random, half have few preemptions at points that shuttle selects to expose bugs.
+//! `REGROW_PROOF=full` sets three preemptions and ten times as many schedules. A target checks its
+//! own assertions at the end of each run, and calls [`World::assert_consistent`], which checks
+//! properties that hold after every run.
 //!
-//! No tokio runs here. A process is a record in the kernel's tables, with the mailbox and the teardown
-//! of a normal build, and ends when the target says so. If the task of a process matters, a thread
-//! blocks on its [`ProcessFuture`](crate::driver::process_future::ProcessFuture).
+//! There is no tokio runtime. A process is a record in the kernel's tables, with the mailbox and
+//! the teardown of a normal build, and ends when the target ends it. If a target needs the task of
+//! a process, a thread blocks on the
+//! [`ProcessFuture`](crate::driver::process_future::ProcessFuture).
 
 mod world;
 mod test_process;
@@ -39,7 +42,7 @@ pub(crate) use loom::{future::block_on, thread};
 #[cfg(regrow_shuttle)]
 pub(crate) use shuttle::{future::block_on, thread};
 
-/// Whether the long run was asked for.
+/// Whether `REGROW_PROOF` requests the long run.
 fn is_full() -> bool {
     std::env::var("REGROW_PROOF").is_ok_and(|size| size == "full")
 }

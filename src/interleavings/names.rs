@@ -123,7 +123,7 @@ fn an_unregistered_name_of_an_ending_process_is_free() {
     });
 }
 
-/// An incarnation of the only child of a supervisor.
+/// The role of an incarnation of the only child of a supervisor.
 fn role(start: u32) -> ChildRole {
     ChildRole { slot: slot(start), restart: Restart::Permanent, stop: ChildStop::No }
 }
@@ -132,7 +132,7 @@ fn slot(start: u32) -> ChildSlot {
     ChildSlot { child: 0, start }
 }
 
-/// Creates a child of this supervisor, which holds the name.
+/// Creates a child of this supervisor. The child holds the name.
 fn supervised(world: &World, supervisor: Pid, start: u32) -> Pid {
     let shutdown = crate::exit::shutdown::Shutdown::Infinity;
     let parent = Some(Parent { pid: supervisor, shutdown, role: Some(role(start)) });
@@ -277,7 +277,8 @@ fn a_name_left_by_a_later_incarnation_is_not_freed_for_an_earlier_one() {
     });
 }
 
-/// Finds or creates the holder of the name, as `Runtime::whereis_or_spawn` does, except for the task.
+/// Finds or creates the holder of the name, as `Runtime::whereis_or_spawn` does, but without a
+/// task.
 fn whereis_or_create(world: &World) -> Pid {
     if let Some(holder) = world.whereis(NAME) {
         return holder;

@@ -1,4 +1,5 @@
-//! Orphans of supervisors that end before their children, and where they are recorded.
+//! Supervisors that end before their children, and the supervisors at which these orphans are
+//! recorded.
 
 use crate::base::pid::Pid;
 use crate::exit::reason::ExitReason::{Killed, Shutdown};
@@ -12,7 +13,7 @@ use crate::restart::policy::Restart;
 const SLOT: ChildSlot = ChildSlot { child: 0, start: 1 };
 const ROLE: ChildRole = ChildRole { slot: SLOT, restart: Restart::Permanent, stop: ChildStop::No };
 
-/// A child of this supervisor, which may be a supervisor as well.
+/// Creates a child of this supervisor. The child may be a supervisor as well.
 fn child(world: &World, supervisor: Pid) -> Pid {
     let link = Link::active(world.kernel.fresh_id(), LinkRole::Peer);
     let parent = Parent { pid: supervisor, shutdown: Infinity, role: Some(ROLE) };
@@ -28,7 +29,8 @@ fn child(world: &World, supervisor: Pid) -> Pid {
     pid
 }
 
-/// Three nested supervisors, and a worker at the bottom that outlives them.
+/// Creates three nested supervisors, and a worker under the lowest that survives the end of its
+/// supervisor.
 fn nested_supervisors(world: &World) -> [Pid; 4] {
     let top = world.trapping();
     let upper = child(world, top);
@@ -38,8 +40,9 @@ fn nested_supervisors(world: &World) -> [Pid; 4] {
     [top, upper, lower, worker]
 }
 
-/// L6. Two nested supervisors end at once. When the top supervisor receives the exit of the upper
-/// one, it finds a process to wait for, and finally the worker.
+/// L6. Two nested supervisors end at the same time. When the top supervisor receives the exit of
+/// the upper supervisor, its record already lists the lower supervisor or the worker as an orphan.
+/// After both ends it lists only the worker.
 #[test]
 fn orphans_of_two_supervisors_that_end_together_are_recorded_above() {
     check(|| {
@@ -61,7 +64,8 @@ fn orphans_of_two_supervisors_that_end_together_are_recorded_above() {
     });
 }
 
-/// L6. The upper supervisor ends by itself, without waiting for its orphans.
+/// L6. The upper supervisor ends while its own orphans are read. The worker is then recorded at the
+/// top supervisor.
 #[test]
 fn orphans_left_while_the_supervisor_above_ends_are_recorded_further_up() {
     check(|| {

@@ -109,7 +109,8 @@ impl PayloadProcess {
         }
     }
 
-    /// Sends a payload. Returns the queued send if there is no room.
+    /// Sends a payload with this number. Returns the waiting send if the mailbox is full, and `Err`
+    /// if the process is ending or has ended.
     pub(crate) fn queue_send(&self, number: usize) -> Result<Option<QueuedSend<TestItem>>, ()> {
         let payload = Payload { number, drops: Arc::clone(&self.drops) };
         match self.process.send_with(TestItem::Payload(payload), IfFull::Wait) {
@@ -124,7 +125,8 @@ impl PayloadProcess {
         }
     }
 
-    /// Sends a payload, and waits for room. Returns whether it was queued.
+    /// Sends a payload with this number, and waits for room. Returns whether the payload was
+    /// queued.
     pub(crate) fn send_and_wait(&self, number: usize) -> bool {
         match self.queue_send(number) {
             Ok(None) => true,

@@ -24,7 +24,7 @@ use crate::runtime::info::Leftovers;
 #[derive(Clone)]
 pub(crate) struct World {
     runtime: Runtime,
-    /// A lock of `std`, not of the checker: it is never held while another thread may run.
+    /// A lock of `std`, not of the checker: no thread switch happens while the lock is held.
     made: Arc<Mutex<Vec<TestProcess>>>,
 }
 
@@ -73,7 +73,7 @@ impl World {
         pid
     }
 
-    /// Creates a process as `Runtime` does, except for the task.
+    /// Creates a process as `Runtime` does, but without a task.
     pub(crate) fn create(&self, new_process: &NewProcess) -> (Pid, Result<(), NotAdmitted>) {
         let kernel = &self.runtime.kernel;
         let process = Process::<Envelope>::new(Arc::clone(kernel), new_process.relations(kernel));
@@ -84,7 +84,7 @@ impl World {
         (pid, kernel.admit(&any, new_process))
     }
 
-    /// Ends a process as if its body had returned because it was asked to stop.
+    /// Ends a process as if its body had returned after a request to stop.
     pub(crate) fn end(&self, pid: Pid, reason: ExitReason) {
         self.kernel.tear_down(&*self.process_of(pid), End::Stopped(reason));
     }
@@ -94,8 +94,8 @@ impl World {
         self.kernel.tear_down(&*self.process_of(pid), End::Dropped);
     }
 
-    /// Runs the task of a process to its end. The body receives until the message `stop`. Returns
-    /// the other items that it has received.
+    /// Runs the task of a process to its end. The body receives items until the message `stop`, and
+    /// the function returns the items before that message.
     pub(crate) fn run_task(&self, pid: Pid) -> Vec<Received> {
         let mut mailbox = self.take_mailbox(pid);
         mailbox.idle_wait.allow_announcing();
@@ -147,12 +147,12 @@ impl World {
         self.look_up(pid, |made| made.mailbox = Some(mailbox));
     }
 
-    /// The number of items in the mailbox, with or without a ticket.
+    /// The number of items in the inbox, including revoked signals.
     pub(crate) fn queued(&self, pid: Pid) -> usize {
         self.process_of(pid).state.lock().mail.inbox.len()
     }
 
-    /// The reason that the process has ended with or will end with, if it is fixed or accepted.
+    /// The exit reason of the process, if an exit signal was accepted or the teardown has begun.
     pub(crate) fn exit_reason(&self, pid: Pid) -> Option<ExitReason> {
         self.process_of(pid).state.lock().core.reason.clone()
     }
@@ -238,8 +238,9 @@ const NO_PANIC: &str = "nothing panics in a target's threads";
 
 /// Properties that hold whenever no operation is under way.
 impl World {
-    /// Checks that both sides of each link and monitor agree, and names and groups with their
-    /// holders and members. Then ends all processes, and checks that nothing is left.
+    /// Checks that the records of both sides of each link and monitor agree, and that the tables of
+    /// names and groups agree with the records of the holders, members and watchers. Then ends all
+    /// processes, and checks that no entry is left in any table.
     pub(crate) fn assert_consistent(&self) {
         let live = self.list();
         for &pid in &live {

@@ -1,8 +1,8 @@
-//! How a new process enters the tables, before its task runs.
+//! Adds a new process to the tables, before its task runs.
 //!
-//! Before the first poll of the body, the record is in the table, has its name and its label, and is
-//! linked on both sides. So a message that is sent at once is queued, and the parent is notified of
-//! the end however soon it comes.
+//! Before the first poll of the body, the record is in the table, has its name and its label, and
+//! is linked on both sides. So a message that is sent right after the start is queued, and the
+//! parent is notified of the end even if the process ends at once.
 
 use std::sync::Arc;
 
@@ -30,14 +30,13 @@ pub(crate) struct NewProcess {
     pub(crate) label: Option<SharedStr>,
     pub(crate) link: Option<(Pid, Link)>,
     pub(crate) parent: Option<Parent>,
-    /// Of a supervisor: the supervisors above it.
+    /// The supervisors above this process, if it is a supervisor.
     pub(crate) ancestors: Option<Arc<Ancestors>>,
-    /// How the mailbox is kept, if not as the runtime keeps mailboxes.
+    /// The kind of the mailbox, if it differs from that of the runtime.
     pub(crate) mailbox: Option<Mailboxes>,
     /// The token that the exit of the parent cancels.
     pub(crate) stop: Option<CancellationToken>,
-    /// The process counts as started only when its init has
-    /// [finished](Kernel::mark_started).
+    /// The process counts as started only when its `init` has [finished](Kernel::mark_started).
     pub(crate) has_init: bool,
 }
 
@@ -46,7 +45,7 @@ impl NewProcess {
     pub(crate) fn relations(&self, kernel: &Kernel) -> Option<Box<Relations>> {
         let counts = self.mailbox.unwrap_or(kernel.mailboxes).counts();
         let ordinary = self.label.is_none() && self.link.is_none() && self.parent.is_none();
-        // A process without a name can't be found before its start has returned.
+        // Only a process with a name can be found before its start has returned.
         let starting = self.has_init && self.name.is_some();
         if ordinary && counts.is_none() && !starting {
             return None;
@@ -84,7 +83,8 @@ impl NewProcess {
         Some(Box::new(relations))
     }
 
-    /// The name of a child, which its specification gives to all incarnations.
+    /// Returns the name that the specification of a child gives to all incarnations; `None` for
+    /// other processes.
     fn spec_name(&self) -> Option<Box<SpecName>> {
         self.parent?.role?;
         let name = self.name.clone()?;
@@ -96,7 +96,7 @@ impl NewProcess {
 /// Why a new process was not admitted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum NotAdmitted {
-    /// This process holds the name. The new process has entered no table.
+    /// Another process, with this pid, holds the name. The new process has entered no table.
     NameTaken(Pid),
     /// The name is reserved for a child that is being restarted. The new process has entered no
     /// table.
@@ -171,7 +171,7 @@ impl Kernel {
         children.iter().find(|process| has_slot(process)).map(|process| process.pid())
     }
 
-    /// Notes that the init of a process has finished, and wakes the tasks that wait for its name.
+    /// Notes that the `init` of a process has finished, and wakes the tasks that wait for its name.
     pub(crate) fn mark_started(&self, process: &dyn AnyProcess) {
         self.waits.reached(process.pid(), Until::Started);
         let is_named = process.with(|locked| {

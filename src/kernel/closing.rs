@@ -1,11 +1,14 @@
-//! The first step of a teardown, under the lock: the process refuses what is sent from now on, and
-//! everything that has to be released or dropped is taken out of its record.
+//! The step *closing* of a [teardown](crate::kernel::teardown), under the lock. The process refuses
+//! everything that is sent from now on, and all values that have to be released or dropped are
+//! taken out of its record.
 //!
 //! Invariants:
-//! 1. Nothing is dropped in this step, since the lock is held: all of it is returned.
-//! 2. The exit reason that is fixed here is final. A panic of the body comes first, then the first
-//!    accepted exit signal, then what the body returned. A body that was dropped without any of
-//!    these was killed.
+//! 1. This step drops nothing, since the lock is held. The values that have to be dropped are
+//!    returned.
+//! 2. The exit reason that this step fixes is final. The reason is the panic of the body, if there
+//!    was one; otherwise the reason of the accepted exit signal; otherwise the reason that the body
+//!    returned. If there is none of these, the body was dropped from outside, and the reason is
+//!    `Killed`.
 
 use std::sync::{Arc, Weak};
 use std::task::Waker;
@@ -22,14 +25,14 @@ use crate::process::{
 #[derive(Debug)]
 pub(crate) enum End {
     Returned(ExitReason),
-    /// The body returned because it was asked to stop with this reason, as a server is.
+    /// The body returned because it was asked to stop with this reason. Used for servers.
     Stopped(ExitReason),
     Panicked(ExitReason),
     /// The task was dropped, or an exit signal ended the body.
     Dropped,
 }
 
-/// What this step takes out of the record.
+/// The values that this step takes out of the record.
 pub(super) struct Closing {
     pub(super) details: EndDetails,
     pub(super) registrations: Option<HeldRegistrations>,
@@ -38,20 +41,20 @@ pub(super) struct Closing {
 
 /// The names, groups and registries of a process, which have to be released.
 pub(super) struct HeldRegistrations {
-    /// The supervisor that will start a successor: the names are left to it.
+    /// The supervisor that will start a successor, and to which the names are left.
     pub(super) restarted_by: Option<Parent>,
-    /// Of a supervisor: the supervisors above it.
+    /// The supervisors above this process, if it is a supervisor.
     pub(super) ancestors: Option<Arc<Ancestors>>,
     pub(super) names: SmallMap<SharedStr, ()>,
     /// The name that the specification of a child gives, whether the child holds it or not.
     pub(super) spec_name: Option<Box<SpecName>>,
-    /// Of a supervisor: the names that its ended children have left to it.
+    /// The names that ended children have left to this process, if it is a supervisor.
     pub(super) vacated_names: Option<Box<VacatedNames>>,
     pub(super) tags: SmallMap<SharedStr, ()>,
     pub(super) registries: SmallMap<u64, Weak<dyn Registrar>>,
 }
 
-/// What logs, events and signals report about an end.
+/// The facts about an end that logs, events and signals report.
 pub(super) struct EndDetails {
     pub(super) reason: ExitReason,
     /// The process failed by itself: it panicked, or returned a crash although no exit signal had
@@ -66,7 +69,7 @@ pub(super) struct DeferredDrops {
     queue: Option<Box<dyn Unread>>,
     task: Option<Waker>,
     reader: Option<Waker>,
-    /// The reason that lost against another one.
+    /// The reason that invariant 2 did not select.
     spare: Option<ExitReason>,
 }
 

@@ -1,21 +1,21 @@
 //! Exit signals. Every exit signal goes through [`Kernel::signal_exit`].
 //!
-//! What it guarantees: the effect of a signal is decided in one step, under the lock of the
-//! receiver. The steps:
+//! **Guarantee.** The effect of a signal is decided at once, under the lock of the receiver. The
+//! steps:
 //!
-//! 1. The exit of a link is looked up in the record of the receiver, and its entry is removed.
+//! 1. For the exit of a link, the entry of the sender is removed from the record of the receiver.
 //! 2. The state of the link, the role of the peer, the stage of the receiver and OTP's table
 //!    ([`verdict`]) decide the [`SignalOutcome`].
 //! 3. The outcome takes effect: an accepted signal moves the receiver to *exit pending* and wakes
-//!    its task; a delivered one cancels a stop token, or is queued as a message.
+//!    its task; a delivered signal cancels a stop token, or is queued as a message.
 //!
 //! Invariants:
-//! 1. The exit of a link has an effect only while the receiver lists the peer, so it has an effect
-//!    at most once.
-//! 2. At most one signal is accepted, and its reason is the reason of the receiver's end, unless
-//!    the body panics: only a live process accepts a signal.
-//! 3. User code runs only after unlock: the token is cancelled, the unused reason and envelope are
-//!    dropped, and the timer of an orphan is armed after it.
+//! 1. The exit of a link has an effect only if the receiver lists the peer. Since step 1 removes
+//!    the entry, the exit has an effect at most once.
+//! 2. At most one signal is accepted, since only a live process accepts a signal. Its reason
+//!    becomes the exit reason of the receiver, unless the body panics.
+//! 3. User code runs only after unlock: only then the token is cancelled, the unused reason and
+//!    envelope are dropped, and the timer of an orphan is armed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,11 +50,13 @@ pub(crate) enum SignalOutcome {
     ExitPending,
     /// None: the receiver does not list the link.
     Unlinked,
-    /// None: the table says so, or the link is muted.
+    /// None: OTP's table says so, or the link is muted, or the link is to a task or a helper that
+    /// ended normally.
     Ignored,
     /// A stop token was cancelled, or a message was queued.
     Delivered,
-    /// As `Delivered`, to a child whose supervisor has ended: the child is killed after this time.
+    /// As `Delivered`. In addition, the receiver is a child whose supervisor has ended, and is
+    /// killed after this time.
     Orphaned(Duration),
     /// The receiver will end with the reason of the signal.
     Accepted,
@@ -66,7 +68,8 @@ impl SignalOutcome {
         self != SignalOutcome::Gone
     }
 
-    /// Whether the signal ends the receiver, or reached it as a message or as a stop request.
+    /// Whether the signal ends the receiver, or reaches the receiver as a message or as a stop
+    /// request.
     fn is_arrival(self) -> bool {
         matches!(
             self,
@@ -82,7 +85,8 @@ impl Kernel {
         to: &dyn AnyProcess,
         signal: ExitSignal<'_>,
     ) -> SignalOutcome {
-        // Invariant 3: both are made before the lock, and the unused one is dropped after unlock.
+        // Invariant 3: the reason and the envelope are made before the lock is taken, and the
+        // unused one is dropped after unlock.
         let mut reason = Some(signal.reason.clone());
         let received = Received::Exit { from: signal.from, reason: signal.reason.clone() };
         let mut envelope = Some(Envelope::plain(received));
@@ -125,9 +129,9 @@ impl Kernel {
 }
 
 impl Kernel {
-    /// Kills these processes, and returns how many of them were live. They are counted before the
-    /// first is killed: its end, on another thread, may end others by their links before they are
-    /// killed here.
+    /// Kills these processes, and returns how many of them were live. All are counted before the
+    /// first is killed: the end of a killed process, on another thread, may end others of them by
+    /// their links.
     pub(crate) fn kill_all(
         self: &Arc<Self>,
         mut processes: Vec<Arc<dyn AnyProcess>>,
@@ -142,13 +146,13 @@ impl Kernel {
     }
 }
 
-/// What the sender of a signal is to the receiver.
+/// The relation of the sender of a signal to the receiver.
 #[derive(Debug, Clone, Copy)]
 struct Sender {
     /// Set if the sender is the parent of the receiver.
     parent: Option<Parent>,
-    /// The sender is the parent, and the receiver has a stop token: the signal cancels it, as if the
-    /// receiver trapped exits.
+    /// The sender is the parent, and the receiver has a stop token. The effect is decided as if the
+    /// receiver trapped exits, and a delivered signal cancels the token.
     requests_stop: bool,
 }
 
@@ -165,8 +169,8 @@ impl Sender {
     }
 }
 
-/// The stop token that a delivered signal cancels instead of being queued. The exit of the parent, a
-/// stop request, and the failure of a task's caller cancel it.
+/// Returns the stop token, if a delivered signal cancels it instead of being queued: the exit of
+/// the parent, a stop request, or the failure of a task's caller.
 fn stop_token(
     core: &mut Core,
     signal: ExitSignal<'_>,
@@ -179,8 +183,8 @@ fn stop_token(
     requests_stop.then(|| core.registrations()?.stop.clone()).flatten()
 }
 
-/// Steps 1 and 2: decides the outcome, and removes the link entry of the sender. Returns that entry
-/// as well.
+/// Takes steps 1 and 2: removes the link entry of the sender, and decides the outcome. Returns
+/// both.
 fn arrive(
     core: &mut Core,
     signal: ExitSignal<'_>,
@@ -209,8 +213,8 @@ fn arrive(
     (outcome, Some(link))
 }
 
-/// The outcome of a signal that neither the state of a link nor a role has decided.
-/// `ended_supervisor` is set if the signal reports the end of the receiver's supervisor.
+/// Decides the outcome of a signal that neither the state of the link nor the role of the peer has
+/// decided. `ended_supervisor` is set if the signal reports the end of the receiver's supervisor.
 fn effect(
     stage: Stage,
     traps: bool,

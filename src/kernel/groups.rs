@@ -1,8 +1,9 @@
 //! Groups: sets of processes under a tag, and the monitors of their changes.
 //!
 //! The entry of a group is locked while its members and watchers change, and while changes are
-//! queued to the watchers. So each watcher gets all changes after its own call, in order. The lock of
-//! an entry is taken before the lock of a process, never after it.
+//! queued to the watchers. So each watcher gets all changes that follow its call of
+//! `monitor_group`, in order. The lock of an entry is taken before the lock of a process, never
+//! after it.
 
 use std::sync::Arc;
 use std::task::Waker;
@@ -15,11 +16,12 @@ use crate::kernel::{Group, Kernel};
 use crate::message::received::{Envelope, GroupChange, Received};
 use crate::process::{AnyProcess, MonitorEntry, Stage};
 
-/// The wakers of notified watchers, which are woken after the entry was unlocked.
+/// The wakers of notified watchers. They are woken after the entry is unlocked.
 type Wakers = Vec<Waker>;
 
 impl Kernel {
-    /// Adds a process to a group; false if the process has ended. A second join has no effect.
+    /// Adds a process to a group; false if the process is ending or has ended. A second join has no
+    /// effect.
     pub(crate) fn join_group(&self, tag: SharedStr, process: &Arc<dyn AnyProcess>) -> bool {
         let name = tag.clone();
         let (joined, wakers) = self.groups.with_entry(tag, |entry| {
@@ -56,9 +58,9 @@ impl Kernel {
             let wakers = self.notify_group(group, &name, pid, GroupChange::Left);
             remove_if_empty(entry);
             crate::base::failpoint::point!("leave between entry and member");
-            // Last, under the lock of the entry: the teardown of the member waits for the entries
-            // of the groups in its record, so its `Down` can't arrive before the watchers are
-            // notified.
+            // The group is removed from the record last, under the lock of the entry. The teardown
+            // of the member takes the lock of the entry of each group in its record, so its `Down`
+            // can't arrive before the watchers are notified.
             if let Some(process) = &process {
                 process.with_deferred(|locked| {
                     locked
@@ -73,7 +75,8 @@ impl Kernel {
         left
     }
 
-    /// Queues a change to the watchers of a group, and marks the census.
+    /// Queues a change to the watchers of a group, and marks the census as outdated. Returns the
+    /// wakers that the caller has to wake.
     fn notify_group(
         &self,
         group: &Group,
@@ -145,7 +148,7 @@ impl Kernel {
 }
 
 impl Group {
-    /// The members, in no order.
+    /// The members, in unspecified order.
     fn pids(&self) -> Vec<Pid> {
         self.members.iter().map(|(&pid, ())| pid).collect()
     }

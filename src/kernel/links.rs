@@ -1,8 +1,8 @@
 //! Links. A link is two entries, one in the record of each side; no step holds two locks.
 //!
-//! What it guarantees: each side that is linked when the other one ends gets exactly one exit
-//! signal. If a link and the end of one side race, the other side gets that signal, or an exit with
-//! `NoProc` (the linker, if it traps exits), or nothing because the link was never made.
+//! **Guarantee.** If one of two linked processes ends, the other gets exactly one exit signal. If a
+//! process ends while a link to it is being made, the other process gets that signal, or, if it is
+//! the linker and traps exits, an exit with `NoProc`, or nothing, because the link was never made.
 //!
 //! The steps of [`Kernel::link`]:
 //!
@@ -12,28 +12,30 @@
 //!
 //! Invariants:
 //! 1. The step that adds the entry of a peer reads, under the same lock, whether that peer has
-//!    ended. If it has not, it will announce its end only after this lock was released, and will
-//!    find the entry.
-//! 2. An exit signal of a link has an effect only if its receiver lists the sender, and removes that
-//!    entry. So of several signals for one link only the first has an effect.
-//! 3. Each entry has the number of the call that made it, and its exit signal has the same number as
-//!    its ticket. An unlink removes only what is older than itself.
+//!    ended. A peer that has not ended announces its end only after this lock is released, and then
+//!    finds the entry.
+//! 2. An exit signal of a link has an effect only if its receiver lists the sender, and the signal
+//!    removes that entry. So only the first of several signals for one link has an effect.
+//! 3. Each entry has the number of the call that made it, and the ticket of its exit signal has the
+//!    same number. An unlink has a number as well, and removes only entries and tickets with
+//!    smaller numbers.
 //!
-//! What happens if one side ends between two steps:
+//! The effect of an end of one side between two steps:
 //!
-//! * Before step 1: a linker that has ended gets nothing. If the target has ended, a linker that
-//!   traps gets `NoProc`, unless an earlier link to this target is listed: then the target is about
-//!   to send its true reason.
-//! * The target ends before step 2: until its end is announced it still accepts the entry, and
-//!   signals the linker as well. After that, the linker's entry is withdrawn, and the linker gets
+//! * The linker ends before step 1: it gets nothing.
+//! * The target ends before step 1: a linker that traps gets `NoProc`. The exception is a linker
+//!   that already lists a link to this target, which is then about to send its true reason.
+//! * The target ends before step 2: until its end is announced, the target still accepts the entry,
+//!   and signals the linker. After that, the linker's entry is withdrawn, and the linker gets
 //!   `NoProc` if it traps.
 //! * The linker ends before step 2: the target adds no entry and gets no signal.
-//! * The linker ends after step 2: its teardown finds the target, or, if an unlink has removed that
-//!   entry, step 3 does. By invariant 2 only the first of both signals has an effect.
+//! * The linker ends after step 2: its teardown signals the target. Step 3 signals the target as
+//!   well, because an unlink may have removed the linker's entry before the teardown. By invariant
+//!   2 only the first signal has an effect.
 //!
-//! An unlink that races with a link: by invariant 3 a link that was made meanwhile on both sides
-//! stays on both. An older link may be half made, so the unlink repeats until neither side has an
-//! older entry.
+//! If an unlink races with a later link, the link stays on both sides, by invariant 3. An earlier
+//! link may have only one of its entries yet, so the unlink repeats until neither side has an older
+//! entry.
 
 use std::sync::Arc;
 
@@ -57,7 +59,8 @@ impl Kernel {
         self.link_as(task, caller, [LinkRole::Caller, LinkRole::Task])
     }
 
-    /// Links `a` to `b`. `roles` are the role of `b` for `a`, and the role of `a` for `b`.
+    /// Links `a` to `b`; false if either has ended. `roles` are the role of `b` for `a`, and the
+    /// role of `a` for `b`.
     fn link_as(self: &Arc<Self>, a: Pid, b: Pid, roles: [LinkRole; 2]) -> bool {
         let Some(linker) = self.find(a) else { return false };
         if a == b {
@@ -101,8 +104,8 @@ impl Kernel {
         true
     }
 
-    /// Queues a `NoProc` exit of `ended` to a linker that traps, unless an earlier link is about to
-    /// report the end of that target.
+    /// Queues a `NoProc` exit of `ended` to a linker that traps, unless the linker lists an earlier
+    /// link, which is about to report the end of `ended`.
     fn report_ended_peer(&self, linker: &dyn AnyProcess, ended: Pid) {
         let ticket = self.fresh_id();
         let mut envelope = Some(no_proc(ended));
@@ -126,7 +129,7 @@ impl Kernel {
         });
     }
 
-    /// Removes the link, and the queued exits of it from both mailboxes.
+    /// Removes the link from both records, and its queued exits from both mailboxes.
     pub(crate) fn unlink(&self, a: Pid, b: Pid) {
         let id = self.fresh_id();
         let remove = |of, peer| self.find(of).is_some_and(|of| remove_entry(&*of, peer, id));
@@ -152,8 +155,9 @@ impl Kernel {
         })
     }
 
-    /// Activates the link from `parent` to a child that has started: the link reports the end of the
-    /// child from now on. False if the parent has given the start up, or does not list the child.
+    /// Activates the link from `parent` to a child that has started: from now on the link reports
+    /// the end of the child. Returns false if the parent has given up the start, or does not list
+    /// the child.
     pub(crate) fn acknowledge(&self, parent: Pid, child: Pid) -> bool {
         let Some(parent) = self.find(parent) else { return false };
         parent.with(|locked| {
@@ -164,8 +168,8 @@ impl Kernel {
         })
     }
 
-    /// Gives the start of `child` up: nothing reports its end to `parent`, not even if the child has
-    /// just started or has already ended.
+    /// Gives up the start of `child`: no exit reports the end of the child to `parent`, not even if
+    /// the child has just started or has already ended.
     pub(crate) fn give_up_start(&self, parent: Pid, child: Pid) {
         let Some(parent) = self.find(parent) else { return };
         if !set_state(&*parent, child, LinkState::GivenUp) {
@@ -175,7 +179,7 @@ impl Kernel {
 }
 
 /// Mutes the link from `parent` to `child`: the caller awaits the end of the child and reports it.
-/// False if there is no such link; the exit of the child may be queued in that case.
+/// Returns false if there is no such link; then the exit of the child may already be queued.
 pub(crate) fn mark_awaited(parent: &dyn AnyProcess, child: Pid) -> bool {
     set_state(parent, child, LinkState::Awaited)
 }
@@ -253,8 +257,8 @@ fn push_if_trapping(locked: &mut Locked, ticket: u64, from: Pid, envelope: &mut 
     }
 }
 
-/// Removes the link entry of `peer` if it is older than `before`, and revokes the queued exits of
-/// links that are. Returns whether there was such an entry.
+/// Removes the link entry of `peer` if its number is less than `before`, and revokes the queued
+/// exits of `peer` with such numbers. Returns whether there was such an entry.
 fn remove_entry(process: &dyn AnyProcess, peer: Pid, before: u64) -> bool {
     let (older, exit) = process.with(|locked| {
         let Some(relations) = locked.core().relations.as_mut() else { return (false, None) };

@@ -54,7 +54,7 @@ pub(crate) struct Kernel {
     pub(crate) spawned: AtomicU64,
     pub(crate) finished: AtomicU64,
     pub(crate) dropped: AtomicU64,
-    /// The runtime is shut down: no process is started any more.
+    /// Set when the runtime is shut down. No process is started any more.
     pub(crate) closed: AtomicBool,
     pub(crate) mailboxes: Mailboxes,
     pub(crate) handle: OnceLock<tokio::runtime::Handle>,
@@ -64,11 +64,13 @@ pub(crate) struct Kernel {
     pub(crate) census: Arc<CensusWake>,
     pub(crate) events: EventHub,
     pub(crate) stops: StopRecords,
-    /// The programs that are being stopped, by their root supervisors.
+    /// The stops of programs that are in progress: the pid of each root supervisor, and the cause
+    /// of the stop.
     pub(crate) stops_in_progress: Mutex<Vec<(Pid, stop_above::StopOrigin)>>,
     #[cfg(all(unix, feature = "process"))]
     pub(crate) programs: running_programs::Programs,
-    /// Notified when a name was registered, or is not vacant any more.
+    /// Notified when a name is registered, when a vacant name is freed, and when the `init` of a
+    /// process with a name has finished.
     pub(crate) name_changes: tokio::sync::Notify,
     /// Notified when a process reports its health.
     pub(crate) health_changes: tokio::sync::Notify,
@@ -90,11 +92,11 @@ pub(crate) enum NameEntry {
     Vacant(Vacancy),
 }
 
-/// A name without a holder, for which a successor is to come.
+/// A name without a holder, whose supervisor is about to start a successor of the last holder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Vacancy {
     pub(crate) supervisor: Pid,
-    /// When the holder is restarted, if the supervisor waits before it does.
+    /// When the supervisor starts the successor, if it waits before the restart.
     pub(crate) until: Option<Instant>,
 }
 
@@ -106,10 +108,10 @@ pub(crate) struct Group {
     pub(crate) watchers: SmallMap<u64, Pid>,
 }
 
-/// How the mailboxes of a runtime are kept.
+/// Whether the mailboxes of a runtime are counted and bounded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mailboxes {
-    /// Unbounded and not counted, so that a send has no extra cost.
+    /// Unbounded and not counted: a send has no extra cost.
     Plain,
     /// Counted, with room for this many user messages.
     Counted(usize, Overflow),
@@ -163,7 +165,8 @@ impl Kernel {
         })
     }
 
-    /// The number that the thread-local for the current process stores for this runtime.
+    /// The number of this runtime: its address. The thread-local for the current process stores
+    /// this number.
     pub(crate) fn number(&self) -> usize {
         std::ptr::from_ref(self).addr()
     }
@@ -176,7 +179,8 @@ impl Kernel {
         Pid::from_raw(self.next_pid.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// A new number for a link, a monitor, a ticket or a waiter, greater than all before.
+    /// Returns a new number for a link, a monitor, a ticket or a waiter. The number is greater than
+    /// all earlier ones.
     pub(crate) fn fresh_id(&self) -> u64 {
         self.next_id.fetch_add(1, Ordering::SeqCst)
     }
@@ -196,13 +200,13 @@ impl Kernel {
         }
     }
 
-    /// The tokio runtime that processes run on. It is captured at the first use inside a tokio
-    /// runtime.
+    /// The tokio runtime that processes run on. The runtime is captured at the first use inside a
+    /// tokio runtime.
     pub(crate) fn tokio(&self) -> Option<&tokio::runtime::Handle> {
         if self.handle.get().is_none()
             && let Ok(handle) = tokio::runtime::Handle::try_current()
         {
-            // Another thread may have set it first; its handle serves as well.
+            // If another thread has set a handle meanwhile, that handle is used.
             let _ = self.handle.set(handle);
         }
         self.handle.get()

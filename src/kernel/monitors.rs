@@ -1,20 +1,20 @@
 //! Monitors. A monitor is one-way, and has a number of its own.
 //!
-//! What it guarantees: the watcher gets exactly one `Down` for each monitor, unless it demonitors in
+//! **Guarantee.** The watcher gets exactly one `Down` for each monitor, unless it demonitors in
 //! time. The steps of [`Kernel::monitor`]:
 //!
 //! 1. Under the lock of the watcher: add its entry, [`MonitorEntry::Process`].
 //! 2. Under the lock of the target: add a [`Watcher`]. If the target has ended, queue a `Down` with
 //!    `NoProc` instead.
-//! 3. Under the lock of the watcher: recheck. If the watcher has ended or has demonitored since,
-//!    remove the entry at the target.
+//! 3. Under the lock of the watcher: recheck. If the watcher has ended or has demonitored
+//!    meanwhile, remove its entry from the record of the target.
 //!
 //! Invariants:
-//! 1. The entry of the watcher decides: a `Down` is queued only if the entry is
-//!    [`MonitorEntry::Process`], which then becomes [`MonitorEntry::Fired`]. So no monitor fires
-//!    twice, even if both the target and step 2 report an end.
-//! 2. The number of the monitor is the ticket of its `Down`: the reader hands the `Down` out only
-//!    while the entry is there. So a flush only has to remove the entry.
+//! 1. A `Down` is queued only if the entry in the watcher's record is [`MonitorEntry::Process`],
+//!    and the entry then becomes [`MonitorEntry::Fired`]. So no monitor fires twice, even if both
+//!    the target and step 2 report the end.
+//! 2. The number of the monitor is the ticket of its `Down`: the reader delivers the `Down` only
+//!    while the watcher's entry exists. So a flush only has to remove that entry.
 
 use crate::base::pid::{MonitorRef, Pid};
 use crate::base::shared_str::SharedStr;
@@ -99,7 +99,7 @@ impl Kernel {
     }
 
     /// Removes a monitor. With `flush`, a queued `Down` is revoked as well. Returns true if the
-    /// monitor had not fired: no `Down` will be received.
+    /// monitor had not fired, so that no `Down` will be received.
     pub(crate) fn demonitor(&self, reference: MonitorRef, flush: bool) -> bool {
         let Some(own) = self.find(reference.watcher()) else { return false };
         let id = reference.raw();

@@ -16,34 +16,34 @@ use crate::process::AnyProcess;
 /// Why a name was not registered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum NameRefused {
-    /// This process holds the name.
+    /// Another process, with this pid, holds the name.
     Taken(Pid),
     /// The name is reserved for the successor of a child.
     Reserved(Reserved),
-    /// The process that was to hold the name has ended.
+    /// The process for which the name is to be registered is ending or has ended.
     Dead,
 }
 
-/// The holder of a name, as a caller by that name sees it.
+/// The holder of a name, for a caller that addresses it by the name.
 pub(crate) enum Holder {
     Process(Arc<dyn AnyProcess>),
-    /// The last holder has ended, or is ending; its supervisor starts a successor.
+    /// The last holder has ended or is ending, and its supervisor starts a successor.
     Successor {
-        /// When the successor is started, if the supervisor waits before it does.
+        /// When the supervisor starts the successor, if it waits before the restart.
         until: Option<Instant>,
     },
     Nobody,
 }
 
 impl Kernel {
-    /// The process that a caller by name sends its request to.
+    /// Returns the process to which a caller by name sends its request.
     pub(crate) fn holder(&self, name: &str) -> Holder {
         loop {
             match self.names.get(name) {
                 None => return Holder::Nobody,
                 Some(NameEntry::Vacant(vacancy)) => return self.successor(vacancy),
-                // A teardown frees the name before it removes the holder from the table. So if
-                // the holder is not there, the entry has changed, and is read again.
+                // A teardown frees the name before it removes the holder from the table. So if the
+                // holder is not in the table, the entry has changed, and has to be read again.
                 Some(NameEntry::Held(pid)) => {
                     if let Some(process) = self.find(pid) {
                         return Holder::Process(process);
@@ -53,8 +53,8 @@ impl Kernel {
         }
     }
 
-    /// The process that a caller by name sends its request to after `refused`, the holder so far,
-    /// has refused it because it is ending.
+    /// Returns the process to which a caller by name sends its request again, after the earlier
+    /// holder, `refused`, has refused the request because it is ending.
     pub(crate) fn holder_after(&self, name: &str, refused: &dyn AnyProcess) -> Holder {
         loop {
             let process = match self.holder(name) {
@@ -68,7 +68,7 @@ impl Kernel {
                 let core = locked.core();
                 (core.has_ended(), core.restarted_by())
             });
-            // The teardown has freed the name since, so the entry is read again.
+            // The teardown has freed the name meanwhile, so the entry has to be read again.
             if ended {
                 continue;
             }
@@ -79,7 +79,8 @@ impl Kernel {
         }
     }
 
-    /// The answer for a vacant name: whether its supervisor still restarts children.
+    /// Returns the answer for a vacant name: `Successor` if its supervisor still restarts children,
+    /// otherwise `Nobody`.
     fn successor(&self, vacancy: Vacancy) -> Holder {
         let supervisor = self.find(vacancy.supervisor);
         let restarts = |supervisor: Arc<dyn AnyProcess>| {
@@ -165,9 +166,9 @@ impl Kernel {
                 self.trace
                     .record(crate::kernel::trace::Event::Freed { name: name.clone(), pid: holder });
                 crate::base::failpoint::point!("unregister between entry and holder");
-                // Last, under the lock of the entry: the teardown of the holder waits for the
-                // entries of the names in its record, so its `Down` can't arrive before the name is
-                // free.
+                // The name is removed from the record last, under the lock of the entry. The
+                // teardown of the holder takes the lock of the entry of each name in its record, so
+                // its `Down` can't arrive before the name is free.
                 if let Some(process) = &process {
                     process.with_deferred(|locked| {
                         locked

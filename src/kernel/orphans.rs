@@ -1,22 +1,25 @@
 //! Orphans: processes that a supervisor leaves behind when it ends before its children, for example
 //! because it is killed.
 //!
-//! What it guarantees: an old and a new incarnation of a child never overlap, and the new one finds
-//! its name free. Before a supervisor leaves the table, it records its children at the supervisor
-//! above, under its own slot there; or at one further up, if that one has ended too. A supervisor that
-//! starts the next incarnation in a slot first waits for the orphans of that slot. A child that was
-//! deleted and a new child with the same id have different slots.
+//! **Guarantee.** An old and a new incarnation of a child never run at the same time, and the name
+//! of the new incarnation is free. Before a supervisor leaves the table, it records its children at
+//! the supervisor above, under its own slot there. If the supervisor above has ended as well, the
+//! children are recorded further up. Before a supervisor starts the next incarnation in a slot, it
+//! waits for the orphans of that slot. A child that was deleted and a new child with the same id
+//! have different slots.
 //!
 //! The steps:
 //!
-//! 1. The ending supervisor takes its own orphans, and sets `passed_on` under the same lock.
-//! 2. It records these and its children at the next supervisor above that has not passed on.
-//! 3. It leaves the table.
+//! 1. Under its own lock, the ending supervisor takes its orphans out of its record and sets
+//!    `passed_on`.
+//! 2. The ending supervisor records these orphans and its children at the next supervisor above
+//!    whose `passed_on` is not set.
+//! 3. The ending supervisor leaves the table.
 //!
 //! Invariants:
-//! 1. A supervisor that is out of the table has recorded all that it leaves.
-//! 2. Orphans are recorded only at a supervisor that has not passed on, under its lock. So either
-//!    that supervisor passes them on as well, or they are recorded further up, and none is lost.
+//! 1. A supervisor that has left the table has recorded all its children and orphans further up.
+//! 2. Orphans are recorded under the lock of a supervisor, and only while its `passed_on` is not
+//!    set. So that supervisor passes them on as well when it ends, and none is lost.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -34,8 +37,8 @@ impl Kernel {
         Ancestors::new(supervisor, slot, above)
     }
 
-    /// Records the children and the orphans of a supervisor further up. Call this before the
-    /// supervisor leaves the table.
+    /// Takes steps 1 and 2: records the children and the orphans of an ending supervisor further
+    /// up. Call this before the supervisor leaves the table.
     pub(crate) fn pass_on_orphans(&self, supervisor: &dyn AnyProcess, ancestors: &Arc<Ancestors>) {
         let (mut left, linked) = supervisor.with(|locked| {
             let core = locked.core();
@@ -61,7 +64,7 @@ impl Kernel {
         parent.is_some_and(|parent| parent.role.is_some() && parent.pid == supervisor)
     }
 
-    /// Records orphans at the first of these ancestors that has not passed on its own.
+    /// Records orphans at the first of these ancestors whose `passed_on` is not set.
     fn record_orphans(&self, ancestors: &Arc<Ancestors>, left: &[Pid]) {
         let mut next = Some(ancestors.clone());
         let mut ended = Vec::new();
@@ -70,8 +73,8 @@ impl Kernel {
             ended.push(ancestors);
         }
         if let Some(ancestors) = &next {
-            // This removes orphans that have ended, so that they don't pile up where no
-            // supervisor waits for them.
+            // This call removes orphans that have ended. Otherwise they would accumulate at a
+            // supervisor that never waits for them.
             self.orphans(ancestors.supervisor, ancestors.slot);
         }
         for ancestors in ended {
@@ -79,12 +82,12 @@ impl Kernel {
         }
     }
 
-    /// Records orphans at the first of these ancestors; false if it has passed on its own, or has
-    /// ended.
+    /// Records orphans at the first of these ancestors. Returns false if its `passed_on` is set, or
+    /// it has ended.
     fn accept_orphans(&self, ancestors: &Ancestors, left: &[Pid]) -> bool {
         let Some(above) = self.find(ancestors.supervisor) else { return false };
         above.with(|locked| {
-            // A supervisor that has ended has passed on its orphans before.
+            // A supervisor that has ended has already passed on its orphans.
             if locked.core().has_ended() {
                 return false;
             }
@@ -96,8 +99,8 @@ impl Kernel {
         })
     }
 
-    /// The live orphans that incarnations up to this slot have left. Removes those that have ended
-    /// from the record.
+    /// Returns the live orphans that incarnations up to this slot have left. Removes orphans that
+    /// have ended from the record.
     pub(crate) fn orphans(&self, supervisor: Pid, slot: ChildSlot) -> Vec<Pid> {
         let Some(supervisor) = self.find(supervisor) else { return Vec::new() };
         let recorded = |core: &mut Core| {

@@ -1,9 +1,9 @@
 //! Names between two incarnations of a child.
 //!
-//! What it guarantees: while a child is restarted, a caller by its name gets `Restarting`, and no
-//! other process takes the name that the specification of the child gives.
+//! **Guarantee.** While a child is restarted, a caller by its name gets `Restarting`, and only a
+//! process of that child can take the name that its specification gives.
 //!
-//! The states of a name, as its table entry says:
+//! The table entry of a name has one of these states:
 //!
 //! | state | next state |
 //! |---|---|
@@ -16,12 +16,13 @@
 //!
 //! Invariants:
 //! 1. A vacant entry names a supervisor, and the record of that supervisor lists the name with the
-//!    child that left it. Both change under the lock of the entry. A supervisor that releases all
-//!    its names at once empties the list first: a vacant entry that is not listed is not reserved.
-//! 2. A supervisor that is ending or restarts no children adds nothing to its list. It releases the
-//!    listed names before its own end is announced.
-//! 3. Lock order: the entry of a name, then one process. A waker that is due under the lock of an
-//!    entry is only deferred.
+//!    child that left it. Entry and list change under the lock of the entry. The exception is a
+//!    supervisor that releases all its names at once: it empties the list first. A vacant entry
+//!    that is not listed is not reserved.
+//! 2. A supervisor that is ending or restarts no children adds nothing to its list. An ending
+//!    supervisor releases the listed names before its own end is announced.
+//! 3. Lock order: the entry of a name, then one process. A process lock that is taken under the
+//!    lock of an entry is taken by `with_deferred`, which does not wake a foreign reader.
 
 use tokio::time::Instant;
 
@@ -40,8 +41,8 @@ pub(crate) struct Reserved {
 }
 
 impl Kernel {
-    /// The child for which a vacant name is reserved; `None` if this process may take the name. Call
-    /// this under the lock of the name's entry.
+    /// Returns the child for which a vacant name is reserved; `None` if `newcomer` may take the
+    /// name. Call this under the lock of the name's entry.
     pub(crate) fn reserved(
         &self,
         name: &SharedStr,
@@ -62,9 +63,10 @@ impl Kernel {
     }
 
     /// Frees the name of a holder that has ended, or leaves it to the supervisor that will start a
-    /// successor. Does nothing if another process holds the name. With `reserved_for`, the id of the
-    /// child whose specification gives the name, a vacant name is reserved, even if the holder had
-    /// unregistered it and it is free.
+    /// successor. Does nothing if another process holds the name. `reserved_for` is the id of the
+    /// child whose specification gives the name. If it is set, a name that becomes vacant is
+    /// reserved, and a name that the holder had unregistered, and that is still free, becomes
+    /// vacant as well.
     pub(crate) fn free_name(
         &self,
         name: SharedStr,
@@ -90,8 +92,9 @@ impl Kernel {
         });
     }
 
-    /// Reserves the name of a specification for the child in this slot, if the name is free. For a
-    /// supervisor that is about to start the child, while no incarnation of it runs.
+    /// Reserves the name of a specification for the child in this slot, if the name is free. Call
+    /// this for a supervisor that is about to start the child, while no incarnation of the child
+    /// runs.
     pub(crate) fn reserve(&self, supervisor: &dyn AnyProcess, slot: ChildSlot, spec: SpecName) {
         let SpecName { name, child } = spec;
         let own = name.clone();
@@ -115,8 +118,7 @@ impl Kernel {
         }
     }
 
-    /// Notes that a supervisor restarts no child any more, and frees all names that it keeps for
-    /// successors.
+    /// Notes that a supervisor restarts no child any more, and frees all names that are left to it.
     pub(crate) fn end_restarts(&self, supervisor: &dyn AnyProcess) {
         let vacated = supervisor.with(|locked| {
             let registrations = locked.core().registrations_mut();
@@ -133,8 +135,8 @@ impl Kernel {
         }
     }
 
-    /// Frees the names that incarnations of a child up to `last` have left, as far as no successor
-    /// has taken them.
+    /// Frees the names that incarnations of a child up to `last` have left, except for names that a
+    /// successor has taken.
     pub(crate) fn free_names_of(&self, supervisor: &dyn AnyProcess, last: ChildSlot) {
         for name in vacated_by(supervisor, last) {
             let forget = || {
@@ -149,7 +151,7 @@ impl Kernel {
         }
     }
 
-    /// Notes that the supervisor restarts this child, but not before `until`.
+    /// Notes that the supervisor will restart this child, but not before `until`.
     pub(crate) fn postpone_names_of(&self, supervisor: Pid, last: ChildSlot, until: Instant) {
         let Some(process) = self.find(supervisor) else { return };
         for name in vacated_by(&*process, last) {
@@ -163,8 +165,8 @@ impl Kernel {
         }
     }
 
-    /// Frees a name that is left to this supervisor, if `forget`, which runs under the lock of the
-    /// entry and may remove the name from the supervisor's list, returns true.
+    /// Frees a name that is left to this supervisor, if `forget` returns true. `forget` runs under
+    /// the lock of the entry, and may remove the name from the supervisor's list.
     fn free_vacant(&self, name: SharedStr, supervisor: Pid, forget: impl FnOnce() -> bool) {
         let freed = self.names.with_entry(name, |entry| {
             let vacant =
@@ -181,8 +183,8 @@ impl Kernel {
     }
 }
 
-/// Adds a name to the list of a supervisor that still restarts children. Returns the new value of
-/// the name's entry; call this under the lock of that entry.
+/// Adds a name to the list of a supervisor, if it still restarts children. Returns the new value of
+/// the name's entry: vacant, or `None`. Call this under the lock of that entry.
 fn vacate(supervisor: &dyn AnyProcess, name: SharedStr, vacated: VacatedName) -> Option<NameEntry> {
     let (restarts, _) = supervisor.with_deferred(|locked| {
         let core = locked.core();

@@ -1,5 +1,5 @@
-//! The operating system programs that run as children. The thread that ends this program when no
-//! async code runs any more kills them, since nothing else could.
+//! The operating system programs that run as children. When no async code runs any more, a thread
+//! ends this program, and kills these programs before, because no other code could.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 use crate::base::sync::Mutex;
 use crate::kernel::Kernel;
 
-/// The programs that have not been waited for.
+/// The programs whose end has not been collected by a wait.
 #[derive(Debug, Default)]
 pub(crate) struct Programs(Mutex<Vec<Program>>);
 
@@ -20,7 +20,7 @@ struct Program {
     own_group: bool,
 }
 
-/// The entry of a running program, which is removed when this is dropped.
+/// The entry of a running program. The entry is removed when this value is dropped.
 #[derive(Debug)]
 pub(crate) struct RunningProgram {
     kernel: Arc<Kernel>,
@@ -28,12 +28,13 @@ pub(crate) struct RunningProgram {
 }
 
 impl Programs {
-    /// Kills all running programs. Call this only when no async code runs any more: otherwise a
-    /// program could be waited for meanwhile, and its number reused by the operating system.
+    /// Kills all running programs. Call this only when no async code runs any more: otherwise the
+    /// end of a program could be collected meanwhile, and the operating system could reuse its
+    /// number.
     pub(crate) fn kill_all(&self) {
         for Program { number, own_group } in std::mem::take(&mut *self.0.lock()) {
             let number = Pid::from_raw(number);
-            // This fails only for a program that has ended.
+            // The kill fails only for a program that has ended.
             let _ = match own_group {
                 true => killpg(number, Signal::SIGKILL),
                 false => kill(number, Signal::SIGKILL),

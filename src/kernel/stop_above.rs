@@ -1,7 +1,9 @@
-//! Whether a process is about to be stopped, because a supervisor above it is being stopped.
+//! Finds out whether a process is about to be stopped, because a supervisor above it is being
+//! stopped.
 //!
-//! This is known of a supervisor as soon as an exit signal of its parent has arrived, or it has begun
-//! to stop its children; and of the root of a program as soon as the stop of the program has begun.
+//! A supervisor counts as being stopped as soon as an exit signal of its parent has arrived, or it
+//! has begun to stop its children. The root of a program counts as being stopped as soon as the
+//! stop of the program has begun.
 
 use std::sync::Arc;
 
@@ -9,17 +11,17 @@ use crate::base::pid::Pid;
 use crate::kernel::Kernel;
 use crate::process::AnyProcess;
 
-/// What caused the stop of a supervisor above a process.
+/// The cause of the stop of a supervisor above a process.
 #[cfg_attr(not(feature = "process"), allow(dead_code))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StopOrigin {
     /// An operating system signal to the whole program.
     Signal,
-    /// Anything else.
+    /// Any other cause.
     Other,
 }
 
-/// The stop of a program, until this is dropped.
+/// The stop of a program. The stop counts as in progress until this value is dropped.
 #[derive(Debug)]
 pub(crate) struct StopInProgress {
     kernel: Arc<Kernel>,
@@ -33,8 +35,8 @@ impl Kernel {
         StopInProgress { kernel: self.clone(), root }
     }
 
-    /// The cause, if a supervisor above this process is being stopped. The stop of a program takes
-    /// precedence over other causes.
+    /// Returns the cause, if a supervisor above this process is being stopped. The stop of a
+    /// program takes precedence over other causes.
     #[cfg_attr(not(feature = "process"), allow(dead_code))]
     pub(crate) fn stop_above(&self, process: &dyn AnyProcess) -> Option<StopOrigin> {
         let parent = |process: &dyn AnyProcess| {

@@ -14,11 +14,11 @@
 //! | 8 | | The other queued items are dropped, last, because their destructors may take long. |
 //!
 //! Invariants:
-//! 1. An end is announced exactly once to each link, monitor and waiter, with the same reason: an
-//!    entry that is made between steps 2 and 5 is in the record that step 5 takes. A link that is
-//!    made between steps 5 and 7 is signalled by another round of step 7.
-//! 2. A process that is notified of an end, or that finds the stage *ended*, finds the names free,
-//!    the groups left and the timers gone: steps 3 and 4 come first.
+//! 1. Each link, monitor and waiter is notified of an end exactly once, with the same reason. An
+//!    entry that is made before step 5 is in the relations that step 5 takes out of the record. A
+//!    link that is made between steps 5 and 7 is signalled by another round of step 7.
+//! 2. When a process is notified of an end, or finds the stage *ended*, the names are free or left
+//!    to a successor, the groups are left, and the timers are dropped: step 4 comes first.
 //! 3. No user value is dropped under the lock, and each is dropped under `catch_unwind`: a panic in
 //!    a destructor or a waker does not leave a teardown unfinished.
 //!
@@ -66,7 +66,8 @@ impl Kernel {
         closing.deferred.drop_all();
     }
 
-    /// Step 5. Returns what has to be announced, if anything has.
+    /// Takes step 5. Returns the relations that have to be notified of the end; `None` if the end
+    /// has to be neither announced nor logged.
     fn enter_ended(
         &self,
         process: &dyn AnyProcess,
@@ -90,7 +91,7 @@ impl Kernel {
         })
     }
 
-    /// Step 4, except for the table.
+    /// Takes step 4, except for the table and the timers.
     #[inline(never)]
     fn release_registrations(&self, process: &dyn AnyProcess, held: HeldRegistrations) {
         let pid = process.pid();
@@ -100,8 +101,8 @@ impl Kernel {
             let child = spec_name.take_if(|spec| spec.name == name).map(|spec| spec.child);
             self.free_name(name, pid, restarted_by, child);
         }
-        // The child has unregistered the name of its specification, which its successor will
-        // register again.
+        // The child had unregistered the name of its specification. The name is reserved, since the
+        // successor will register it again.
         if let Some(spec) = spec_name.filter(|_| restarted_by.is_some()) {
             self.free_name(spec.name, pid, restarted_by, Some(spec.child));
         }
@@ -112,7 +113,8 @@ impl Kernel {
             self.leave_group(tag, pid);
         }
         for (_, registry) in held.registries {
-            // This may drop the last handle of the registry, and with it a user's keys and values.
+            // This may drop the last handle of the registry, and with that handle a user's keys and
+            // values.
             ignore_panic(|| {
                 registry.upgrade().into_iter().for_each(|registry| registry.forget(pid))
             });
@@ -120,7 +122,7 @@ impl Kernel {
         held.ancestors.iter().for_each(|ancestors| self.pass_on_orphans(process, ancestors));
     }
 
-    /// Steps 6 and 7.
+    /// Takes steps 6 and 7.
     fn announce(
         self: &Arc<Self>,
         process: &dyn AnyProcess,
@@ -203,8 +205,8 @@ impl Kernel {
     }
 }
 
-/// Step 7. The end is announced, unless links have been made since the last round. Returns those
-/// links, and the waiters that were added.
+/// Takes step 7: enters the stage *announced*, unless links have been made since the last round.
+/// Returns these links, and the waiters that were added since then.
 fn enter_announced(process: &dyn AnyProcess) -> Option<Box<Relations>> {
     process.with(|locked| {
         let core = locked.core();

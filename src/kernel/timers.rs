@@ -1,9 +1,10 @@
-//! Arming timers, and firing those that are due.
+//! Arms timers, and fires timers that are due.
 //!
-//! A timer holds the pid of its target, and no reference to it. Invariant: no timer of a process is
-//! pending after the end of that process is announced. Arming puts the timer into the queue, raises
-//! [`flag::TIMED`], and then reads [`flag::ENDED`]; the teardown raises `ENDED` and then reads `TIMED`.
-//! So either the teardown drops the timer, or the arming side disarms it.
+//! A timer holds the pid of its target, and no reference to the process. Invariant: no timer of a
+//! process stays pending after the process has entered the stage *ended*. Arming puts the timer
+//! into the queue, raises [`flag::TIMED`], and then reads [`flag::ENDED`]; the teardown raises
+//! `ENDED` and then reads `TIMED`. So either the teardown drops the timer, or the code that armed
+//! the timer disarms it.
 
 use std::future::poll_fn;
 use std::sync::{Arc, Weak};
@@ -32,11 +33,11 @@ pub(crate) struct ArmedTimer {
 }
 
 impl Kernel {
-    /// Arms a timer that fires after `delay`. A timer for a process that has ended is never pending.
+    /// Arms a timer that fires after `delay`. For a process that has ended, no timer stays pending.
     ///
     /// # Panics
     ///
-    /// If there is no tokio runtime to drive it.
+    /// Panics if there is no tokio runtime to drive the timer.
     pub(crate) fn arm_timer(
         self: &Arc<Self>,
         to: Dest,
@@ -45,7 +46,8 @@ impl Kernel {
         action: Action,
     ) -> ArmedTimer {
         let handle = self.tokio().expect(NO_TOKIO);
-        // A thread outside of tokio has to read the clock of this tokio runtime as well.
+        // Enters the runtime, so that a thread outside of tokio also reads the clock of this tokio
+        // runtime.
         let _entered = handle.enter();
         let due = after(Instant::now(), delay);
         let id = self.fresh_id();
@@ -62,7 +64,7 @@ impl Kernel {
             let driver = Driver { queue: self.timers.clone(), kernel: Arc::downgrade(self) };
             handle.spawn(coop::unconstrained(drive(driver)));
         }
-        // The target may have ended since it was found.
+        // The target may have ended after it was found.
         if let Some(process) = process
             && self.mark_timed(&*process)
         {
@@ -126,18 +128,19 @@ impl Drop for Driver {
     }
 }
 
-/// The task that drives the timers. It holds the kernel only while timers fire, and ends with the
-/// kernel, or is dropped by tokio.
+/// Drives the timers, as a task. The task holds the kernel only while timers fire. The task ends
+/// when the kernel is dropped; tokio may drop the task earlier.
 ///
 /// The task is exempt from the cooperative budget, which would split the timers that are due at one
-/// instant. Instead it yields after each round: a handler may cancel an interval that has ticks to
-/// make up for.
+/// instant into several rounds. Instead the task yields after each round, so that a handler can
+/// cancel an interval that still has missed ticks to fire.
 async fn drive(driver: Driver) {
     let Driver { queue, kernel } = &driver;
     while let Some(due) = poll_fn(|cx| queue.poll_due(cx)).await {
         let Some(kernel) = kernel.upgrade() else { return };
         for timer in due {
-            // A timer that has fired before it in this round may have caused its cancellation.
+            // A timer that fired earlier in this round may have caused the cancellation of this
+            // interval.
             if timer.period.is_none() || queue.due(timer.target(), timer.id).is_some() {
                 ignore_panic(|| kernel.fire(&timer));
             }

@@ -1,16 +1,16 @@
-//! Whether the tokio runtime that processes run on has shut down.
+//! Detects that the tokio runtime on which processes run has shut down.
 //!
-//! The only sign is that tokio drops each task that is spawned on a runtime that has shut down. No
-//! task of a process is aborted, so a body that tokio drops before its end shows that tokio is
-//! shutting down, or has shut down. A `Runtime` stays with the first tokio runtime that it has found,
-//! so none of its processes runs from then on.
+//! The only sign of the shutdown is that tokio drops the tasks of the runtime, and each task that
+//! is spawned on it later. This crate aborts no task of a process, so a body that tokio drops
+//! before its end shows that tokio is shutting down, or has shut down. A `Runtime` uses only the
+//! first tokio runtime that it has found, so none of its processes runs after that shutdown.
 
 use crate::base::pid::Pid;
 use crate::base::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::base::user_panics::ignore_panic;
 use crate::kernel::Kernel;
 
-/// The message of errors and of the warning.
+/// The text of the errors and of the warning about the shutdown.
 pub(crate) const TOKIO_GONE: &str = "the tokio runtime that this regrow `Runtime` runs on has shut \
      down, so no process of it runs any more: make a `Runtime` in each tokio runtime, as in each \
      `#[tokio::test]`, instead of sharing one";
@@ -34,15 +34,15 @@ impl Kernel {
     pub(crate) fn note_tokio_gone(&self) {
         if !self.tokio_is_gone() {
             let next = self.next_pid.load(Ordering::Relaxed);
-            // Another thread may have noted it first.
+            // Another thread may have noted the shutdown first.
             let _ =
                 self.tokio_end.since.compare_exchange(0, next, Ordering::AcqRel, Ordering::Acquire);
         }
     }
 
     /// Notes that tokio has dropped the body of this process. Logs a warning, once, if the process
-    /// was spawned after the shutdown was known; processes that still run when a program ends are no
-    /// error.
+    /// was spawned after the shutdown was known. Logs nothing for earlier processes, since
+    /// processes that still run when a program ends are no error.
     pub(crate) fn note_process_lost(&self, pid: Pid) {
         self.note_tokio_gone();
         let TokioEnd { since, warned } = &self.tokio_end;

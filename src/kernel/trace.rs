@@ -1,7 +1,7 @@
 //! The event trace of a proof run: the events of one runtime, in order.
 //!
-//! It exists only under `--cfg regrow_proof`. Each event is recorded where it takes effect, under the
-//! lock that orders it.
+//! The trace exists only under `--cfg regrow_proof`. Each event is recorded under the lock under
+//! which it takes effect, so the trace has the events in their true order.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -23,7 +23,7 @@ pub enum Event {
         /// The process that it is linked to from the start.
         parent: Option<Pid>,
     },
-    /// A process has ended: its values are dropped, its names free, its groups left.
+    /// A process has ended: its body is dropped, it holds no name, and it has left its groups.
     Exited {
         /// The process.
         pid: Pid,
@@ -59,9 +59,10 @@ pub enum Event {
         from: Pid,
         /// The receiver.
         to: Pid,
-        /// Whether it is the exit of a link.
+        /// Whether the signal is the exit of a link.
         by_link: bool,
-        /// Whether it ends the receiver; else it was queued.
+        /// Whether the signal ends the receiver. Otherwise it was queued, or it cancelled a stop
+        /// token.
         fatal: bool,
         /// The reason of the signal.
         reason: ExitReason,

@@ -1,4 +1,4 @@
-//! Calls by which the kernel records events in the trace of a proof run.
+//! Functions with which the kernel records events in the trace of a proof run.
 
 use crate::base::pid::{MonitorRef, Pid};
 use crate::exit::reason::ExitReason;

@@ -5,8 +5,8 @@ use crate::base::shared_str::SharedStr;
 
 /// A process by its pid, or the process that holds a name at the moment of delivery.
 ///
-/// Calls that take `impl Into<Dest>` accept a [`Pid`], a `&str`, a `String` and a
-/// [`Name`](crate::Name). OTP: the `Dest` of `erlang:send_after/3`.
+/// Functions with an argument of type `impl Into<Dest>` accept a [`Pid`], a `&str`, a `String` and
+/// a [`Name`](crate::Name). OTP: the `Dest` of `erlang:send_after/3`.
 ///
 /// # Examples
 ///
@@ -23,7 +23,7 @@ use crate::base::shared_str::SharedStr;
 /// rt.send_after("logger", Duration::from_secs(1), b"tick".to_vec()); // no process has the name yet
 /// let logger = rt.spawn(|mut ctx| async move { drop(ctx.recv().await) });
 /// rt.register("logger", logger.pid());
-/// assert_eq!(logger.join().await, ExitReason::Normal); // the tick found it
+/// assert_eq!(logger.join().await, ExitReason::Normal); // the process has received the tick
 /// # });
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

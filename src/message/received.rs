@@ -8,15 +8,16 @@ use crate::base::shared_str::SharedStr;
 use crate::exit::reason::ExitReason;
 use crate::message::stream::StreamHandle;
 
-/// A message of a plain process: opaque bytes, moved into the mailbox by value. Typed messages are
-/// those of a [`GenServer`](crate::GenServer). OTP: any term.
+/// A message of a plain process: opaque bytes, moved into the mailbox by value. For typed messages
+/// use a [`GenServer`](crate::GenServer). OTP: any term.
 pub type Message = Vec<u8>;
 
-/// One item of a mailbox. Messages, streams and signals share one queue and its order.
+/// One item of a mailbox. Messages, streams and signals share one queue, and are received in its
+/// order.
 ///
-/// Variants will be added: a `match` needs an arm for the rest. OTP: a term that `receive` takes.
-/// There signals are tuples (`{'DOWN', …}`, `{'EXIT', …}`), which cannot be distinguished from
-/// messages of the same shape.
+/// Variants may be added later, so a `match` needs a wildcard arm. OTP: a term that `receive`
+/// takes. In OTP, signals are tuples (`{'DOWN', …}`, `{'EXIT', …}`), which cannot be distinguished
+/// from messages of the same shape.
 ///
 /// # Examples
 ///
@@ -36,7 +37,7 @@ pub type Message = Vec<u8>;
 /// ```
 #[derive(Debug, PartialEq)]
 #[non_exhaustive]
-#[repr(u64)] // with a tag as wide as the fields, the value is moved in whole words
+#[repr(u64)] // the tag is as wide as the fields, so that a value is moved in whole words
 pub enum Received {
     /// A message of bytes.
     Message(Message),
@@ -48,7 +49,7 @@ pub enum Received {
         reference: MonitorRef,
         /// The process that ended.
         pid: Pid,
-        /// Why it ended; `NoProc` if it did not exist when the monitor was set.
+        /// Why the process ended; `NoProc` if it did not exist when the monitor was set.
         reason: ExitReason,
     },
     /// A process that was monitored by name ended, or no process held the name.
@@ -75,7 +76,7 @@ pub enum Received {
         group: SharedStr,
         /// The process that joined or left.
         pid: Pid,
-        /// Whether it joined or left.
+        /// Whether the process joined or left.
         change: GroupChange,
     },
 }
@@ -84,9 +85,9 @@ pub enum Received {
 /// has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum GroupChange {
-    /// A process joined.
+    /// A process joined the group.
     Joined,
-    /// A member left, or ended.
+    /// A member left the group, or ended.
     Left,
 }
 
@@ -107,7 +108,7 @@ impl Received {
         }
     }
 
-    /// Returns the stream, if the item is one; any other item is dropped.
+    /// Returns the stream, if the item is a stream; any other item is dropped.
     ///
     /// ```
     /// use regrow::Received;
@@ -123,7 +124,7 @@ impl Received {
         }
     }
 
-    /// A description for the log, without the content of a message.
+    /// Returns a description for the log, which does not contain the bytes of a message.
     pub(crate) fn outline(&self) -> String {
         match self {
             Received::Message(message) => format!("a message of {} bytes", message.len()),
@@ -132,7 +133,7 @@ impl Received {
         }
     }
 
-    /// Whether the capacity of a mailbox counts the item: it does not count signals.
+    /// Whether the item counts towards the capacity of a mailbox. Signals do not.
     pub(crate) fn is_user(&self) -> bool {
         matches!(self, Received::Message(_) | Received::Stream(_))
     }

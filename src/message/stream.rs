@@ -8,11 +8,11 @@ use tokio::sync::mpsc::error::TrySendError;
 use crate::base::coop::consume_budget;
 use crate::base::user_panics::with_caught_wakers;
 
-/// How many chunks a stream made by [`stream`] holds before its writer waits.
+/// The number of chunks that a stream made by [`stream`] holds before its writers wait.
 const DEFAULT_CAPACITY: usize = 16;
 
 /// The writing end of a byte stream. Clones write to the same stream; the stream ends for its
-/// reader when the last of them is dropped.
+/// reader when the last clone is dropped.
 ///
 /// # Examples
 ///
@@ -33,12 +33,12 @@ pub struct StreamWriter(mpsc::Sender<Vec<u8>>);
 /// The reading end of a byte stream.
 ///
 /// [`Runtime::send_stream`](crate::Runtime::send_stream) sends it to a process, and has an example.
-/// A handle never equals another one, not even itself.
+/// A handle equals no other handle, and not even itself.
 pub struct StreamHandle(Box<mpsc::Receiver<Vec<u8>>>);
 
 /// Makes a byte stream that holds up to 16 chunks before its writers wait.
 ///
-/// A stream is for many bytes, or for bytes that come slowly; send a few as a
+/// Use a stream for many bytes, or for bytes that arrive slowly. Send a few bytes as a
 /// [`Message`](crate::Message). OTP has no counterpart.
 ///
 /// # Examples
@@ -70,7 +70,7 @@ pub fn stream() -> (StreamWriter, StreamHandle) {
 /// let (writer, mut reader) = regrow::stream_with_capacity(1);
 /// writer.write(b"one".to_vec()).await.unwrap();
 /// let full = writer.write(b"two".to_vec());
-/// assert!(tokio::time::timeout(Duration::from_secs(1), full).await.is_err()); // it waits
+/// assert!(tokio::time::timeout(Duration::from_secs(1), full).await.is_err()); // the writer waits
 /// assert_eq!(reader.read().await, Some(b"one".to_vec()));
 /// writer.write(b"two".to_vec()).await.unwrap(); // there is room again
 /// # });
@@ -96,7 +96,7 @@ impl StreamWriter {
         match self.0.try_send(chunk) {
             Ok(()) => Ok(()),
             Err(TrySendError::Closed(chunk)) => Err(chunk),
-            // This write overtakes no other: `try_send` fails while writers wait.
+            // This write overtakes no waiting write: `try_send` fails while writers wait.
             Err(TrySendError::Full(chunk)) => {
                 with_caught_wakers(self.0.send(chunk)).await.map_err(|refused| refused.0)
             }
@@ -110,12 +110,12 @@ impl StreamHandle {
     ///
     /// # Cancel safety
     ///
-    /// This method is cancel safe: if the future is dropped before it is ready, no chunk was taken.
+    /// This method is cancel safe: if the future is dropped before it is ready, no chunk is lost.
     pub async fn read(&mut self) -> Option<Vec<u8>> {
         self.0.recv().await
     }
 
-    /// Fails all writes, those that wait and those to come. This runs the wakers of writers.
+    /// Makes all waiting and all later writes fail. This runs the wakers of writers.
     pub(crate) fn close(&mut self) {
         self.0.close();
     }

@@ -1,7 +1,8 @@
-//! The activity of a server: which callback runs, and since when.
+//! The activity of a server: the callback that runs, and since when it has been running.
 //!
-//! It is kept in the server's record, under its lock, and only while handlers are tracked or slow
-//! handlers are reported. Callers and the slow-handler watch read it from outside the server.
+//! The activity is in the server's record, under the lock of the record, and is kept only while
+//! handlers are tracked or slow handlers are reported. Code outside of the server, such as the
+//! slow-handler watch, reads it.
 
 use std::fmt;
 use std::time::Duration;
@@ -17,11 +18,11 @@ use tokio::time::Instant;
 pub struct Handling {
     /// The callback that runs.
     pub callback: Callback,
-    /// How long it has been running.
+    /// How long the callback has been running.
     pub elapsed: Duration,
 }
 
-/// A callback of a [`GenServer`](crate::GenServer). It is displayed as the name of its method.
+/// A callback of a [`GenServer`](crate::GenServer). Its `Display` is the name of the method.
 ///
 /// ```
 /// assert_eq!(regrow::Callback::HandleCall.to_string(), "handle_call");
@@ -44,7 +45,7 @@ pub enum Callback {
 }
 
 impl Callback {
-    /// Whether it handles an item: true for all but `init` and `terminate`.
+    /// Whether the callback handles an item: true for all callbacks except `init` and `terminate`.
     pub(crate) fn is_handler(self) -> bool {
         !matches!(self, Callback::Init | Callback::Terminate)
     }
@@ -70,8 +71,7 @@ pub(crate) struct Activity {
     pub(crate) handled: u64,
     /// The callback that runs.
     pub(crate) running: Option<Running>,
-    /// When the item that the server handles next was queued, if the server has taken that item out
-    /// of the inbox already.
+    /// When the next item was queued, if the server has already taken that item out of the inbox.
     pub(crate) next_queued: Option<Instant>,
     /// Whether the server waits for an item. The server clears this before it handles the item.
     pub(crate) waits: bool,
@@ -131,8 +131,9 @@ impl Activity {
 
     /// Decides the next step of the slow-handler watch, and records it.
     ///
-    /// Unless the server waits, at most the limit passes between two looks. So the watch looks at a
-    /// handler that begins in between before the handler is due, and need not be woken for it.
+    /// Unless the server waits, at most the limit passes between two looks. So if a handler begins
+    /// between two looks, the next look is before the handler is due, and the watch need not be
+    /// woken for it.
     pub(crate) fn look(&mut self, now: Instant) -> Look {
         let limit = self.limit.filter(|limit| now.checked_add(*limit).is_some());
         let Some(limit) = limit.filter(|_| !self.waits) else {

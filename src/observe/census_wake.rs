@@ -33,7 +33,7 @@ impl CensusWake {
         self.has_changes.store(false, Ordering::SeqCst);
     }
 
-    /// Claims the start of the task. Returns true to the first caller only, which starts the task.
+    /// Returns true to the first caller only, which must start the task.
     pub(crate) fn claim_start(&self) -> bool {
         !self.started.load(Ordering::Relaxed) && !self.started.swap(true, Ordering::SeqCst)
     }

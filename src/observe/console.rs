@@ -7,17 +7,17 @@ use tracing_subscriber::filter::LevelFilter;
 
 use crate::observe::log_level::LogLevel;
 
-/// Prints the events of `tracing` up to this level on stderr, in colour where stderr is a terminal.
+/// Prints the events of `tracing` up to this level on stderr, in colour if stderr is a terminal.
 ///
-/// Returns false if the program has installed a subscriber already, and then changes nothing. The
+/// If the program has already installed a subscriber, changes nothing and returns false. The
 /// lifecycle log is off until [`Runtime::set_log_level`](crate::Runtime::set_log_level) turns it
-/// on. For programs, not for libraries.
+/// on. This function is for programs, not for libraries.
 ///
 /// ```
 /// use regrow::{LogLevel, Runtime};
 ///
 /// assert!(regrow::log::init(LogLevel::Info));
-/// assert!(!regrow::log::init(LogLevel::Debug)); // one is installed already
+/// assert!(!regrow::log::init(LogLevel::Debug)); // a subscriber is already installed
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
 /// let rt = Runtime::new();
 /// rt.set_log_level(LogLevel::Info);

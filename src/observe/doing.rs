@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::observe::activity::Handling;
 
-/// What a process is doing at some moment, as far as it can be seen from outside.
+/// The activity of a process at some moment, as far as it can be seen from outside.
 ///
 /// A [`StopReport`](crate::StopReport) contains it for each child that overran its time. OTP:
 /// `process_info(Pid, [status, current_function])`.
@@ -24,13 +24,13 @@ use crate::observe::activity::Handling;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Doing {
-    /// A callback of a server runs. This is known only while handlers are
+    /// A callback of a server runs. The callback is known only while handlers are
     /// [tracked](crate::Runtime::track_handlers).
     Handling(Handling),
     /// The process waits for a message.
     Receiving,
-    /// The process computes, or awaits something else. Also a server that runs a handler while
-    /// handlers are not tracked.
+    /// The process computes, or awaits something other than a message. A server that runs a handler
+    /// while handlers are not tracked is shown like this as well.
     Working,
 }
 

@@ -1,7 +1,7 @@
-//! Lifecycle events: what happens to processes and children, as values.
+//! Lifecycle events: the starts, ends, restarts and failures of processes and children, as values.
 //!
-//! An event is made where the log line of the same facts is made, and goes to the listeners of that
-//! moment. While there is no listener, an event costs one load.
+//! An event is created where the log line about the same facts is written, and is sent to the
+//! listeners that exist at that time. Until there is a first listener, an event costs one load.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,14 +14,14 @@ use crate::base::shared_str::SharedStr;
 use crate::base::user_panics::ignore_panic;
 use crate::exit::reason::ExitReason;
 
-/// How many events a listener may lag behind before it misses the oldest.
+/// The number of events that a listener may lag behind before it misses the oldest.
 const KEPT: usize = 1024;
 
 /// One event of a runtime: the facts of a line of the lifecycle log or of a supervisor's report.
 ///
 /// [`Runtime::events`](crate::Runtime::events) returns the stream of events. Labelled processes,
-/// and so all children, have events for their starts and ends; other processes only for their
-/// crashes. OTP: `supervisor_report`, `crash_report` and `progress`, as terms of the logger.
+/// which include all children, have events for their starts and ends; other processes only for
+/// their crashes. OTP: `supervisor_report`, `crash_report` and `progress`, as terms of the logger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LifecycleEvent {
@@ -32,7 +32,7 @@ pub enum LifecycleEvent {
         /// The label of the process.
         label: SharedStr,
     },
-    /// A labelled process ended, or any process by a panic or an error.
+    /// A labelled process ended, or any process ended by a panic or an error.
     Exited {
         /// The process.
         pid: Pid,
@@ -53,7 +53,7 @@ pub enum LifecycleEvent {
         /// The reason with which the child ended, or the error of the start.
         reason: ExitReason,
     },
-    /// A child ended without having been asked to, and is not started again.
+    /// A child ended without having been asked to stop, and is not started again.
     ChildEnded {
         /// The supervisor of the child.
         supervisor: Pid,
@@ -64,7 +64,7 @@ pub enum LifecycleEvent {
         /// Why the child ended.
         reason: ExitReason,
     },
-    /// A child is being started again.
+    /// A child is about to be started again.
     Restarting {
         /// The supervisor of the child.
         supervisor: Pid,
@@ -76,11 +76,11 @@ pub enum LifecycleEvent {
         attempt: u32,
         /// How long the restart was delayed by the backoff of the child.
         delay: Duration,
-        /// How many more restarts the budget allows after this one; `None` if any number.
+        /// How many more restarts the budget allows after this one; `None` if there is no limit.
         budget_left: Option<u32>,
     },
-    /// A child did not stop as it was asked to: it overran its time and was killed, or it ended
-    /// with another reason than `shutdown`.
+    /// A child did not stop properly after it was asked to: it overran its time and was killed, or
+    /// it ended with a reason other than `shutdown`.
     ShutdownFailed {
         /// The supervisor of the child.
         supervisor: Pid,
@@ -93,19 +93,19 @@ pub enum LifecycleEvent {
         /// Whether the child overran its time, and was killed.
         overran: bool,
     },
-    /// A dynamic child used up its own restart budget, and was given up. Its supervisor goes on
-    /// without it.
+    /// A dynamic child used up its own restart budget, and was given up. The supervisor continues
+    /// without the child.
     Parked {
         /// The supervisor of the child.
         supervisor: Pid,
         /// The id of the child.
         child: SharedStr,
-        /// The pid of the last incarnation. [`terminate_child`] accepts it, as well as the pid that
-        /// the start of the child returned.
+        /// The pid of the last incarnation. [`terminate_child`] accepts this pid, and also the pid
+        /// that the start of the child returned.
         ///
         /// [`terminate_child`]: crate::DynamicSupervisorRef::terminate_child
         pid: Pid,
-        /// The limit that the child reached.
+        /// The reason for giving up, which names the limit that the child reached.
         reason: ExitReason,
     },
     /// A supervisor reached its restart limit, and ends.
@@ -122,13 +122,13 @@ pub enum LifecycleEvent {
 /// Distributes the events of a runtime to its listeners.
 #[derive(Debug, Default)]
 pub(crate) struct EventHub {
-    /// Whether there was a listener since the runtime was made.
+    /// Whether there has been a listener since the runtime was created.
     was_subscribed: AtomicBool,
     sender: OnceLock<Sender<LifecycleEvent>>,
 }
 
 impl EventHub {
-    /// A new listener, for all events from here on.
+    /// Returns a new listener, for all events from now on.
     pub(crate) fn subscribe(&self) -> Receiver<LifecycleEvent> {
         let sender = self.sender.get_or_init(|| broadcast::channel(KEPT).0);
         let receiver = sender.subscribe();
@@ -136,7 +136,7 @@ impl EventHub {
         receiver
     }
 
-    /// Sends an event to all listeners. `make` does not run while there is none.
+    /// Sends an event to all listeners. `make` does not run while there is no listener.
     pub(crate) fn publish(&self, make: impl FnOnce() -> LifecycleEvent) {
         if !self.was_subscribed.load(Ordering::Acquire) {
             return;

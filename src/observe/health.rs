@@ -1,4 +1,4 @@
-//! The health that a process reports, beyond being alive.
+//! The health that a process reports about itself.
 
 use std::fmt;
 
@@ -42,7 +42,7 @@ pub enum Health {
     /// The process does all of its work.
     #[default]
     Ready,
-    /// The process serves, but not as it should, for this reason.
+    /// The process serves, but not as well as it should, for this reason.
     Degraded(SharedStr),
     /// The process runs, but does not serve yet.
     Starting,
@@ -58,7 +58,8 @@ impl Health {
     }
 }
 
-/// Displays a reason on one line, with controls escaped, and cut after 256 characters.
+/// Displays the reason of `Degraded` on one line, with controls escaped, and cut after 256
+/// characters; for the other values, a word.
 impl fmt::Display for Health {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,10 +1,10 @@
 //! The lifecycle log: one line for each fact, through `tracing`.
 //!
 //! The target is `regrow::lifecycle`, the fields are `pid`, `label`, `name` and `reason`. A restart
-//! has no line of its own: it is the exit of the old incarnation, followed by the spawn of the new
-//! one.
+//! has no line of its own. A restart appears as the `exit` line of the old incarnation, followed by
+//! the `spawn` line of the new one.
 //!
-//! A subscriber may panic, for example because standard error is broken. That panic is discarded.
+//! A subscriber may panic, for example because standard error is broken. Such a panic is discarded.
 
 use tracing::{error, info, warn};
 
@@ -16,7 +16,7 @@ use crate::observe::log_level::LogLevel;
 
 const TARGET: &str = "regrow::lifecycle";
 
-/// A label or a name as the log shows it.
+/// Returns a label or a name in the form that the log shows.
 fn field(label: &str) -> String {
     name(label).to_string()
 }
@@ -32,7 +32,7 @@ pub(crate) fn spawn(pid: Pid, label: &str, detail: &str) {
 }
 
 pub(crate) fn exit(pid: Pid, label: Option<&str>, name: Option<&str>, reason: &ExitReason) {
-    // Formatted only if the subscriber is interested in the line.
+    // The texts are formatted only if the subscriber is interested in the line.
     let text = || format!("{:#}", excerpt(reason, PAGE));
     let (label, name) = (|| label.map(field), || name.map(field));
     macro_rules! log_exit {

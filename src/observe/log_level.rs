@@ -2,8 +2,8 @@
 
 use crate::exit::reason::ExitReason;
 
-/// How much the lifecycle log contains: each level contains the lines of the level before, and
-/// more.
+/// The level of the lifecycle log, which decides which lines it contains. Each level contains the
+/// lines of the level before, and more.
 ///
 /// ```
 /// use regrow::{ExitReason, LogLevel};
@@ -24,15 +24,15 @@ pub enum LogLevel {
     Error = 1,
     /// Also kills, and restarts after an end that is not clean.
     Warn = 2,
-    /// Also starts, clean ends, restarts after those, and the census.
+    /// Also starts, clean ends, restarts after clean ends, and the census.
     Info = 3,
     /// All lines.
     Debug = 4,
 }
 
 impl LogLevel {
-    /// The level of this name, in any case and with spaces around it; an unknown name is
-    /// [`Off`](Self::Off). [`LogLevel`] has an example.
+    /// Returns the level with this name. Upper and lower case are equal, and outer spaces are
+    /// ignored. An unknown name is [`Off`](Self::Off). [`LogLevel`] has an example.
     pub fn parse(text: &str) -> LogLevel {
         match text.trim().to_ascii_lowercase().as_str() {
             "error" => LogLevel::Error,
@@ -43,8 +43,9 @@ impl LogLevel {
         }
     }
 
-    /// The level of the line for an end with this reason: error for a crash, warning for a kill,
-    /// information for a clean end. [`LogLevel`] has an example.
+    /// Returns the level of the log line for an end with this reason: error for a crash, warning
+    /// for a kill or for a process that did not exist, information for a clean end. [`LogLevel`]
+    /// has an example.
     pub fn for_exit(reason: &ExitReason) -> LogLevel {
         match reason {
             ExitReason::Crashed(_) => LogLevel::Error,

@@ -2,7 +2,8 @@
 //! and the switches that turn each of them on.
 //!
 //! **Uses** `base`, `exit`.
-//! **Knows nothing of** the code that reports the facts: that code calls this folder.
+//! **Knows nothing of** the code that reports the facts. That code calls the functions of this
+//! folder.
 
 pub(crate) mod log_level;
 pub(crate) mod lifecycle_log;

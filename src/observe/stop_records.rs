@@ -1,4 +1,4 @@
-//! Records how the stops of children went, while a program stops.
+//! Records the stops of children while a program stops.
 //!
 //! Recording is on only while [`run`](crate::run) stops its tree. While it is off, a stop costs one
 //! load.
@@ -12,7 +12,7 @@ use crate::base::shared_str::SharedStr;
 use crate::exit::reason::ExitReason;
 use crate::observe::doing::Doing;
 
-/// How the stop of one child went.
+/// The facts about the stop of one child.
 #[derive(Debug, Clone)]
 pub(crate) struct StopRecord {
     pub(crate) supervisor: Pid,
@@ -21,9 +21,10 @@ pub(crate) struct StopRecord {
     /// The reason with which the child ended.
     pub(crate) reason: ExitReason,
     pub(crate) took: Duration,
-    /// What the child was doing when it was killed because its time was up.
+    /// The activity of the child when it was killed because it overran its time; `None` if it was
+    /// not.
     pub(crate) overran: Option<Doing>,
-    /// Whether the child was killed at once, as its spec says.
+    /// Whether the child was killed at once, because its specification says so.
     pub(crate) killed_at_once: bool,
 }
 
@@ -39,7 +40,7 @@ pub(crate) struct StopRecords {
 }
 
 impl StopRecords {
-    /// Records all stops from here on, until the returned list is dropped.
+    /// Records all stops from now on, until the returned list is dropped.
     pub(crate) fn start_recording(&self) -> StopRecordList {
         let list = StopRecordList::default();
         let mut lists = lock(&self.lists);

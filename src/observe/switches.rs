@@ -1,19 +1,20 @@
-//! The switches that turn on the observation of a runtime's processes. All are off at first.
+//! The switches that turn on the observation of a runtime's processes. Initially all are off.
 //!
-//! **What they guarantee**: a server pays nothing for tracking and for reports of slow handlers
-//! while they are off, and both reach every live server when they are turned on. Spans cost one
-//! load for each poll of a process while they are off.
+//! **Guarantee.** While the tracking of handlers and the reports of slow handlers are off, they
+//! cost a server nothing. When one of them is turned on, it takes effect for every live server.
+//! While spans are off, they cost one load for each poll of a process.
 //!
-//! A server has a bit for them in its [flags](crate::process::flag), which it reads in any case.
-//! The bit means "read the switches".
+//! The [flags](crate::process::flag) of a server have one bit for these switches,
+//! [`CHECK_SWITCHES`](crate::process::flag::CHECK_SWITCHES). The server reads its flags in any
+//! case; if the bit is set, it reads the switches.
 //!
 //! **Invariants**
-//! 1. The code that turns a switch on first sets the switch, then raises the bit on all live
+//! 1. The code that turns on a switch first sets the switch, and then raises the bit of all live
 //!    processes.
 //! 2. A server that starts is in the process table before it reads the switches. So either the code
 //!    of invariant 1 finds the server in the table, or the server finds the switch on.
-//! 3. A server lowers its bit first, and then reads the switches once more: if one is on, the
-//!    server raises the bit again. So no bit is lost that was raised in between.
+//! 3. A server first lowers its bit, and then reads the switches once more. If one of them is on,
+//!    the server raises the bit again. So a bit that was raised in between is not lost.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -25,7 +26,7 @@ const NO_LIMIT: u64 = u64::MAX;
 #[derive(Debug)]
 pub(crate) struct Switches {
     track: AtomicBool,
-    /// In nanoseconds, or [`NO_LIMIT`].
+    /// The limit in nanoseconds, or [`NO_LIMIT`].
     warn_after: AtomicU64,
     spans: AtomicBool,
 }
@@ -47,7 +48,8 @@ impl Switches {
         self.track.store(on, Ordering::Relaxed);
     }
 
-    /// A handler that runs longer than this is reported; `None` if none is.
+    /// The time after which a running handler is reported as slow; `None` if slow handlers are not
+    /// reported.
     pub(crate) fn slow_handler_limit(&self) -> Option<Duration> {
         match self.warn_after.load(Ordering::Relaxed) {
             NO_LIMIT => None,

@@ -6,13 +6,13 @@ use crate::base::pid::Pid;
 use crate::base::sync::Mutex;
 use crate::process::child_role::ChildSlot;
 
-/// The supervisor that restarts a supervisor, the slot of the latter there, and the supervisors
-/// further up. A linked list from the bottom to the root.
+/// The supervisor directly above a supervisor, the slot of the lower supervisor there, and the
+/// supervisors further up. This is a linked list from the bottom to the root.
 #[derive(Debug)]
 pub(crate) struct Ancestors {
     pub(crate) supervisor: Pid,
     pub(crate) slot: ChildSlot,
-    /// The list of the supervisor above, or of one further up if all in between have ended.
+    /// The rest of the list. Supervisors that have ended may be left out.
     above: Mutex<Option<Arc<Ancestors>>>,
 }
 
@@ -30,16 +30,16 @@ impl Ancestors {
     }
 
     /// Replaces the rest of the list, because all supervisors before `above` have ended. Later
-    /// searches skip them. Without that, the ends of many nested supervisors would take time with
-    /// the square of their number.
+    /// searches skip the ended supervisors. Otherwise the time for the ends of many nested
+    /// supervisors would grow with the square of their number.
     pub(crate) fn skip_to(&self, above: Option<Arc<Ancestors>>) {
         let before = std::mem::replace(&mut *self.above.lock(), above);
         drop(before);
     }
 }
 
-/// Drops the list in a loop, as far as nothing else holds it. Recursion could overflow the stack,
-/// since supervisors may be nested deeply.
+/// Drops the entries of the list that no other value holds, in a loop. Recursion could overflow the
+/// stack, since supervisors may be nested deeply.
 impl Drop for Ancestors {
     fn drop(&mut self) {
         let mut next = self.above.lock().take();

@@ -21,19 +21,19 @@ pub(crate) trait AnyProcess: Send + Sync {
     /// The state that the lock guards.
     fn state(&self) -> &Mutex<Locked>;
 
-    /// Whether a wait that was [announced](crate::process::ReaderWait::Announced) has started: the
-    /// handler has returned.
+    /// Whether a wait that was [announced](crate::process::ReaderWait::Announced) has started,
+    /// because the handler has returned.
     fn announced_wait_has_started(&self) -> bool;
 
-    /// Queues a user's message or stream. False if it was not queued; an item that found the
-    /// mailbox full is counted as dropped.
+    /// Queues a user's message or stream. Returns false if it was not queued. An item that is
+    /// refused because the mailbox is full is counted as dropped.
     fn deliver(&self, received: Received) -> bool;
 
     /// Queues the expiry of a server's own timer.
     fn tick(&self, timer: u64);
 
-    /// For a downcast to the concrete process, which a [`ServerRef`](crate::ServerRef) of a pid or
-    /// a name needs.
+    /// Returns the process for a downcast to its concrete type. A [`ServerRef`](crate::ServerRef)
+    /// that is made from a pid or a name needs this.
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
 
@@ -42,12 +42,12 @@ pub(crate) trait AnyProcess: Send + Sync {
 pub(crate) enum Refused {
     /// The process is ending or has ended.
     Dead,
-    /// Its mailbox is full.
+    /// The mailbox is full.
     Full,
 }
 
 impl dyn AnyProcess + '_ {
-    /// Runs `act` under the lock, and then wakes a foreign reader that is due.
+    /// Runs `act` under the lock, and wakes a foreign reader that is due after unlock.
     #[inline]
     pub(crate) fn with<R>(&self, act: impl FnOnce(&mut Locked) -> R) -> R {
         let (outcome, waker) = self.with_deferred(act);
@@ -55,8 +55,9 @@ impl dyn AnyProcess + '_ {
         outcome
     }
 
-    /// As `with`, for a caller that holds the lock of a table entry: it has to wake
-    /// the returned waker after it has released that lock.
+    /// Runs `act` as `with` does, but returns the waker of a foreign reader that is due. For a
+    /// caller that holds the lock of a table entry, and has to wake that waker after it has
+    /// released the entry.
     #[inline]
     pub(crate) fn with_deferred<R>(
         &self,
@@ -76,7 +77,7 @@ impl dyn AnyProcess + '_ {
         }
     }
 
-    /// Sets these flag bits. Those of a stage are set by `advance`.
+    /// Sets these flag bits. `advance` sets the bits of a stage.
     pub(crate) fn raise(&self, bits: u8) {
         self.flags().fetch_or(bits, Ordering::Release);
     }

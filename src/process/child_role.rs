@@ -1,4 +1,4 @@
-//! What the record of a child says about its place under its supervisor.
+//! The facts in the record of a child about its place under its supervisor.
 
 use crate::base::shared_str::SharedStr;
 use crate::restart::policy::Restart;
@@ -19,7 +19,7 @@ impl ChildSlot {
     }
 }
 
-/// What decides how the supervisor of a process reacts to its end.
+/// The facts that decide how the supervisor of a process reacts to the end of the process.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ChildRole {
     /// The incarnation.
@@ -31,11 +31,13 @@ pub(crate) struct ChildRole {
 /// Whether a supervisor has begun to stop a child, and whether a successor follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum ChildStop {
-    /// The supervisor is not stopping the child. The restart type decides what its end leads to.
+    /// The supervisor is not stopping the child. The restart type of the child decides what follows
+    /// its end.
     #[default]
     No,
-    /// The supervisor waits until the child is ready, or stops it because its start failed. The
-    /// failure of a first start is returned to its caller; a later start is tried again.
+    /// The supervisor waits until the child is ready, or stops the child because its start failed.
+    /// If a first start fails, the error is returned to the caller of the start; a later start is
+    /// tried again.
     Starting,
     /// The supervisor stops the child and starts no successor.
     ForGood,

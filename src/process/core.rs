@@ -21,34 +21,35 @@ use crate::process::mailbox_bound::Counts;
 use crate::process::stage::Stage;
 use crate::process::vacated_names::{VacatedName, VacatedNames};
 
-/// Whether the reader of the mailbox waits, and how it is woken when an item is queued.
-/// `mailbox::idle_wait` shows the transitions.
+/// Whether the reader of the mailbox waits, and how a queued item wakes it. `mailbox::idle_wait`
+/// shows the transitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ReaderWait {
     NotWaiting,
-    /// The task of the process waits. It is woken by reference, under the lock.
+    /// The task of the process waits. A queued item wakes it by reference, under the lock.
     Task,
-    /// The task of the process has announced its wait before it runs a handler. It is woken as in
-    /// `Task`.
+    /// The task of the process has announced its wait before it runs a handler. A queued item wakes
+    /// it as in `Task`.
     Announced,
-    /// A reader waits that is polled with another waker, in [`Registrations::reader`].
+    /// A foreign reader waits: a reader that is polled with another waker, which is stored in
+    /// [`Registrations::reader`].
     Foreign,
-    /// An item was queued for such a reader. Its waker may be a user's, so it is woken after
-    /// unlock.
+    /// An item was queued for a foreign reader. The waker of that reader may be user code, so it is
+    /// woken after unlock.
     WakeDue,
 }
 
 /// The state that every process has.
 #[derive(Debug)]
 pub(crate) struct Core {
-    /// Changed only by `AnyProcess::advance`, which keeps the flag bits in step.
+    /// Changed only by `AnyProcess::advance`, which raises the flag bits of the stage as well.
     pub(crate) stage: Stage,
     pub(crate) trap: bool,
     pub(crate) reader_wait: ReaderWait,
-    /// What is queued is stamped with the time.
+    /// Queued items are stamped with the time, because the handlers of the server are tracked.
     pub(crate) tracked: bool,
-    /// An exit signal of the parent has arrived, or the process, a supervisor, has begun to stop its
-    /// children for another reason.
+    /// An exit signal of the parent has arrived, or the process is a supervisor that has begun to
+    /// stop its children for another reason.
     pub(crate) stop_requested: bool,
     /// Revoked signals that may still be in the inbox, counted up to 255: see
     /// [`revoke_signals`](crate::process::Locked::revoke_signals).
@@ -59,11 +60,11 @@ pub(crate) struct Core {
     pub(crate) relations: Option<Box<Relations>>,
 }
 
-/// Tickets of link exits, by the peer that ended: an unlink finds the tickets of its peer without
-/// reading all others. One peer has several tickets where links to it were made after its end.
+/// Tickets of link exits, by the peer that ended, so that an unlink finds the tickets of its peer
+/// without a search. A peer has several tickets if links to it were made after its end.
 pub(crate) type ExitTickets = SmallMap<Pid, SmallMap<u64, ()>>;
 
-/// How a process is related to others.
+/// The relations of a process to other processes.
 #[derive(Debug, Default)]
 pub(crate) struct Relations {
     pub(crate) links: SmallMap<Pid, Link>,
@@ -77,8 +78,8 @@ pub(crate) struct Relations {
     pub(crate) waiters: SmallMap<u64, Waker>,
     pub(crate) label: Option<SharedStr>,
     pub(crate) parent: Option<Parent>,
-    /// In a box of its own: the child of a supervisor has most of the above, and rarely any of
-    /// this.
+    /// A separate box, because the child of a supervisor needs most of the fields above, and rarely
+    /// any of these.
     pub(crate) registrations: Option<Box<Registrations>>,
 }
 
@@ -92,24 +93,25 @@ pub(crate) struct Registrations {
     pub(crate) registries: SmallMap<u64, Weak<dyn Registrar>>,
     /// The names that ended children have left to this supervisor, for their successors.
     pub(crate) vacated_names: Option<Box<VacatedNames>>,
-    /// Of a child: the name that its specification gives.
+    /// The name that the specification of this child gives.
     pub(crate) spec_name: Option<Box<SpecName>>,
     /// This supervisor restarts no child any more: it is stopping, or has given up.
     pub(crate) stopping: bool,
     pub(crate) supervisor_record: Option<Box<SupervisorRecord>>,
-    /// The exit of the parent cancels this token, whether the process traps exits or not, and has
-    /// no other effect.
+    /// The token that a delivered exit of the parent, or a request to stop, cancels instead of
+    /// being queued. For the exit of the parent, the process counts as trapping exits.
     pub(crate) stop: Option<CancellationToken>,
     pub(crate) unanswered: Vec<Arc<dyn Unanswered>>,
     pub(crate) reader: Option<Waker>,
     pub(crate) counts: Option<Counts>,
-    /// The process was started with a name, and its init has not finished.
+    /// The process was started with a name, and its `init` has not finished.
     pub(crate) starting: bool,
     /// The health that the process has reported.
     pub(crate) health: Option<Health>,
-    /// What a server is handling, if its handlers are tracked.
+    /// The activity of a server, if its handlers are tracked or slow handlers are reported.
     pub(crate) activity: Option<Box<Activity>>,
-    /// The span of the process, once it has been needed. It is never dropped under the lock.
+    /// The span of the process, made when it is first needed. The span is never dropped under the
+    /// lock.
     pub(crate) span: Option<Arc<Span>>,
 }
 
@@ -147,18 +149,19 @@ pub(crate) struct Parent {
 pub(crate) struct SupervisorRecord {
     /// The supervisors above this one.
     pub(crate) ancestors: Option<Arc<Ancestors>>,
-    /// Processes that ended children of this supervisor have left, by the slot of the child.
+    /// Orphans: processes that ended children of this supervisor have left behind, by the slot of
+    /// the child.
     pub(crate) orphans: Vec<(ChildSlot, Pid)>,
     /// The supervisor is ending, and has passed its orphans on.
     pub(crate) passed_on: bool,
-    /// A picture of the supervisor, for readers that don't wait for its answer.
+    /// The published state of the supervisor, for readers that don't wait for its answer.
     pub(crate) published: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 /// A caller whose reply was dropped unsent.
 pub(crate) trait Unanswered: Send + Sync {
-    /// Resolves the call: with the exit reason of the server if it has ended, else with "no
-    /// reply".
+    /// Resolves the call: with the exit reason of the server if `ended` gives one, otherwise with
+    /// "no reply".
     fn resolve(self: Arc<Self>, ended: Option<&ExitReason>);
 }
 
@@ -256,7 +259,7 @@ impl Core {
         self.stage >= Stage::Ended
     }
 
-    /// Whether everything that had to be notified of the end has been.
+    /// Whether all links, monitors and waiters have been notified of the end.
     pub(crate) fn end_is_announced(&self) -> bool {
         self.stage == Stage::Announced
     }
@@ -266,8 +269,9 @@ impl Core {
         self.stage < Stage::Closing
     }
 
-    /// Wakes the reader if it waits: the task of the process at once, another reader after unlock,
-    /// by [`take_due_waker`](Self::take_due_waker).
+    /// Wakes the reader if it waits. The task of the process is woken at once. A foreign reader is
+    /// marked as due, and is woken after unlock, with the waker that
+    /// [`take_due_waker`](Self::take_due_waker) returns.
     pub(crate) fn notify(&mut self) {
         match self.reader_wait {
             ReaderWait::NotWaiting | ReaderWait::WakeDue => {}
@@ -290,7 +294,7 @@ impl Core {
         }
     }
 
-    /// Takes the waker of a foreign reader that is to be woken after unlock.
+    /// Takes the waker of a foreign reader, if it is due. The caller wakes it after unlock.
     pub(crate) fn take_due_waker(&mut self) -> Option<Waker> {
         if self.reader_wait != ReaderWait::WakeDue {
             return None;

@@ -1,5 +1,5 @@
-//! Tickets of queued signals. The reader hands a signal out only while the process holds its
-//! ticket.
+//! Tickets of queued signals. The reader delivers a signal only while the process holds the ticket
+//! of the signal.
 
 use crate::base::pid::Pid;
 use crate::base::small_map::SmallMap;
@@ -53,7 +53,8 @@ impl Relations {
         }
     }
 
-    /// As [`holds`](Self::holds), and removes the ticket if it is for a single signal.
+    /// Returns the same as [`holds`](Self::holds), and removes the ticket, unless it is that of a
+    /// group monitor, which stays valid for further changes.
     pub(crate) fn redeem(&mut self, ticket: u64, signal: &Received) -> bool {
         match signal {
             Received::Exit { from, .. } => self.take_exit_ticket(*from, ticket),

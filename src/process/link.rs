@@ -1,4 +1,5 @@
-//! One side of a link: what the peer is to this process, and whether its exit signal is delivered.
+//! One side of a link: the role of the peer for this process, and whether the exit signal of the
+//! peer is delivered.
 
 /// One side of a link: the entry of the peer in the record of this process.
 #[derive(Debug, Clone, Copy)]
@@ -21,7 +22,8 @@ impl Link {
     }
 }
 
-/// What the peer is to this process. The role decides what the exit signal of the peer does here.
+/// The role of the peer for this process. The role decides which effect the exit signal of the peer
+/// has on this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LinkRole {
     /// An equal: OTP's table applies.
@@ -42,11 +44,12 @@ pub(crate) enum LinkRole {
 /// Whether a link delivers the exit signal of the peer. Only a link to a child can be muted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LinkState {
-    /// The signal arrives, and the role decides what it does.
+    /// The signal arrives, and the role decides its effect.
     Active,
-    /// Muted: the start or the stop of the child is awaited, and its result reports the end.
+    /// Muted: the start or the stop of the child is awaited, and the result of the start or stop
+    /// reports the end of the child.
     Awaited,
-    /// Muted for good: the start was given up, so nothing reports the end. The child can't
-    /// acknowledge its start any more.
+    /// Muted for ever: the start was given up, so the end of the child is not reported. The child
+    /// can't acknowledge its start any more.
     GivenUp,
 }

@@ -18,7 +18,7 @@ pub(crate) struct Counts {
     pub(crate) passed: usize,
 }
 
-/// What a sender chooses for an item that finds no room.
+/// The choice of a sender for an item that is sent while the mailbox is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum IfFull {
     /// The item is lost and counted, and the sender gets an error.
@@ -27,15 +27,15 @@ pub(crate) enum IfFull {
     GiveBack,
     /// The item joins the send queue.
     Wait,
-    /// The item joins the send queue if the policy is to wait; else as `Lose`.
+    /// The item joins the send queue if the policy is [`Overflow::Wait`]; otherwise as `Lose`.
     WaitOrLose,
 }
 
-/// What is done with a user's item.
+/// The decision about a user's item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Entry {
     Queue,
-    /// The oldest item is dropped and counted, and this one is queued.
+    /// The oldest item is dropped and counted, and the new item is queued.
     Evict,
     /// The item is dropped and counted, and the send succeeds.
     Drop,
@@ -51,7 +51,7 @@ impl Counts {
         Counts { capacity, overflow, users: 0, depth: 0, dropped: 0, passed: 0 }
     }
 
-    /// What is done with a user's item that is sent now.
+    /// Decides about a user's item that is sent now.
     pub(crate) fn entry(&self, if_full: IfFull) -> Entry {
         if self.users < self.capacity {
             return Entry::Queue;
@@ -77,7 +77,7 @@ impl Counts {
         self.depth = self.depth.saturating_sub(1);
     }
 
-    /// The bound, if there is one. A mailbox without a bound may be counted as well.
+    /// The bound, if there is one. A mailbox may be counted without a bound.
     pub(crate) fn bound(&self) -> Option<usize> {
         Some(self.capacity).filter(|&capacity| capacity != usize::MAX)
     }

@@ -1,5 +1,5 @@
-//! The record of one process: the state that its one lock guards, and the flags that are read
-//! without the lock.
+//! The record of one process: the state that the lock of the process guards, and the flags that are
+//! read without the lock.
 //!
 //! **Uses** `base`, `exit`, `message`, `restart`, `observe`.
 //! **Knows nothing of** other processes and of message types: the mailbox is behind [`AnyMail`].
@@ -7,10 +7,11 @@
 //! Invariants:
 //! 1. One mutex guards [`Core`] and the inbox, and no thread holds the locks of two processes at
 //!    once.
-//! 2. A [`Stage`] only grows: live, exit pending, closing, ended, announced. The flag bits of a
-//!    stage are raised in the step that changes the stage, under the lock.
+//! 2. The [`Stage`] of a process never goes back. The order is: live, exit pending, closing, ended,
+//!    announced. The flag bits of a stage are raised in the step that changes the stage, under the
+//!    lock.
 //! 3. While the lock is held, no user code runs, no user value is dropped, and no waker is woken
-//!    except that of the process's own task.
+//!    except the waker of the process's own task.
 
 pub(crate) mod overflow;
 pub(crate) mod mailbox_bound;
@@ -46,7 +47,7 @@ pub(crate) mod flag {
     pub(crate) const EXIT_PENDING: u8 = 1;
     /// The waker of the task is stored in the record.
     pub(crate) const STARTED: u8 = 2;
-    /// Replies were dropped unsent; the server has to resolve the calls.
+    /// Replies were dropped unsent, and the server has to resolve their calls.
     pub(crate) const UNANSWERED: u8 = 4;
     /// Timers may be armed for this process.
     pub(crate) const TIMED: u8 = 8;
@@ -56,8 +57,8 @@ pub(crate) mod flag {
     pub(crate) const ENDED: u8 = 16;
     /// The mailbox is counted. Set when the process is created, and never cleared.
     pub(crate) const COUNTED: u8 = 32;
-    /// An accepted exit signal does not drop the body: the body is polled on, and returns when it
-    /// has passed the exit on.
+    /// An accepted exit signal does not drop the body. The body is still polled, and returns when
+    /// it has passed the exit on.
     pub(crate) const DEFERS_EXIT: u8 = 64;
     /// The server checks the runtime's observation switches between two handlers.
     pub(crate) const CHECK_SWITCHES: u8 = 128;

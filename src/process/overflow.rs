@@ -1,16 +1,16 @@
 //! The overflow policy of a bounded mailbox.
 
-/// What a bounded mailbox does with a message that is sent while it is full.
+/// The policy of a bounded mailbox for a message that is sent while the mailbox is full.
 ///
 /// The policy is set together with the bound: for a server by
 /// [`ServerSpec::mailbox_capacity`](crate::ServerSpec::mailbox_capacity), for a child by
-/// [`ChildSpec::mailbox_capacity`](crate::ChildSpec::mailbox_capacity). Messages and
-/// streams sent to the server's pid count like its casts and calls. Signals, the server's own
-/// timers, [`continue_with`](crate::ServerContext::continue_with) and
-/// [`stop`](crate::ServerRef::stop) are exempt: they never wait and are never dropped. The result
-/// of a [`spawn_task`](crate::ServerContext::spawn_task) and the end of a
-/// [`pipe`](crate::ServerContext::pipe), which are sent only once, are exempt if the policy is to
-/// drop; under the other policies they wait for room.
+/// [`ChildSpec::mailbox_capacity`](crate::ChildSpec::mailbox_capacity). Messages and streams sent
+/// to the server's pid count like its casts and calls. Signals, the server's own timers,
+/// [`continue_with`](crate::ServerContext::continue_with) and [`stop`](crate::ServerRef::stop) are
+/// exempt: they never wait and are never dropped. The result of a
+/// [`spawn_task`](crate::ServerContext::spawn_task) and the end of a
+/// [`pipe`](crate::ServerContext::pipe), which are sent only once, are exempt under `DropOldest`
+/// and `DropNewest`; under the other policies they wait for room.
 ///
 /// | policy, when full | `cast`, a message | [`try_cast`] | [`cast_wait`] | a call |
 /// |---|---|---|---|---|
@@ -71,18 +71,18 @@
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Overflow {
-    /// The message is refused, and the sender gets an error. For servers whose callers should not
-    /// wait.
+    /// The message is refused, and the sender gets an error. Use this for servers whose callers
+    /// should not wait.
     #[default]
     Reject,
-    /// Calls wait for room, within their deadline; a plain `cast` fails. For callers that have to slow
-    /// down to the pace of the server.
+    /// Calls wait for room, within their deadline; a plain `cast` fails. Use this for callers that
+    /// have to slow down to the pace of the server.
     Wait,
-    /// The oldest message is dropped; if it was a call, its caller gets an error. For data that
-    /// becomes outdated.
+    /// The oldest message is dropped; if it was a call, its caller gets an error. Use this for data
+    /// that becomes outdated.
     DropOldest,
-    /// The new message is dropped, and a cast succeeds all the same. For data that may be thinned
-    /// out.
+    /// The new message is dropped, and a cast still returns success. Use this for data of which
+    /// some may be lost.
     DropNewest,
 }
 

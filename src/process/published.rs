@@ -1,4 +1,4 @@
-//! What a process publishes, for readers that don't send it a request.
+//! The values that a process publishes, for readers that don't send it a request.
 
 use std::any::Any;
 use std::sync::Arc;

@@ -1,16 +1,18 @@
-//! Signals that an unlink, a demonitor or the join of a task has revoked.
+//! Removes signals from the inbox that an unlink, a demonitor or the join of a task has revoked.
 //!
-//! To revoke a signal is to remove its ticket: the reader skips a signal without a ticket. But a
-//! process that never receives would keep such signals, and the errors in their reasons. So they are
-//! removed from the inbox as well. Each removal searches the whole inbox under the lock:
+//! A signal is revoked by the removal of its ticket, and the reader then skips that signal. But a
+//! process that never receives would keep its revoked signals, and the errors in their reasons. So
+//! revoked signals are removed from the inbox as well. Each removal searches the whole inbox under
+//! the lock:
 //!
 //! * An inbox of up to [`SHORT_INBOX`] items is searched for each revoked signal.
 //! * A longer one is searched once for [`BATCH`] signals.
 //! * A very long one is searched once for about a sixteenth of its length: from [`LONG_INBOX`] items
 //!   on, a signal counts as less than one.
 //!
-//! So a revoked signal costs a look at some sixteen items, and not at all of them. Signals that the
-//! reader has already moved out of the inbox are left to the reader.
+//! So in an inbox that is not short, a revoked signal costs a look at about sixteen items at most,
+//! on average, and not at all items. A revoked signal that the reader has already moved out of the
+//! inbox is not removed here: the reader skips it.
 
 use crate::base::random::Random;
 use crate::message::received::Envelope;
@@ -26,9 +28,9 @@ const BATCH: u8 = 64;
 const LONG_INBOX: usize = 1024;
 
 impl Locked {
-    /// Notes that so many queued signals have lost their tickets. Returns signals without a ticket
-    /// if a search was due; drop them after unlock, since their reasons may run a user's
-    /// destructors.
+    /// Notes that this number of queued signals have lost their tickets. If a search of the inbox
+    /// is due, removes the revoked signals and returns them. Drop them after unlock, since the drop
+    /// of a reason may run a user's destructor.
     #[must_use = "its destructors run user code: drop it after unlock"]
     pub(crate) fn revoke_signals(&mut self, signals: usize) -> Option<Box<dyn Unread>> {
         if signals == 0 {
@@ -58,8 +60,9 @@ impl Locked {
     }
 }
 
-/// By how much the count of revoked signals grows. Every process has the count, so it is one byte; a
-/// signal that counts as a fraction adds one at random, with that probability.
+/// Returns the number that is added to the count of revoked signals. The count is one byte, because
+/// every process has it, so it holds no fractions: a signal that counts as a fraction adds one with
+/// that probability.
 fn counted_share(signals: usize, queued: usize) -> usize {
     let each = queued / LONG_INBOX + 1;
     let (whole, rest) = (signals / each, signals % each);

@@ -7,13 +7,13 @@ use crate::process::flag;
 pub(crate) enum Stage {
     /// The process accepts messages.
     Live,
-    /// A fatal exit signal was accepted; the task has not ended the body yet.
+    /// A fatal exit signal was accepted, but the task has not ended the body yet.
     ExitPending,
     /// The body is dropped; names and groups are being released.
     Closing,
     /// The process is in no table; links and monitors are being notified.
     Ended,
-    /// Everything that had to be notified of the end has been.
+    /// All links, monitors and waiters have been notified of the end.
     Announced,
 }
 

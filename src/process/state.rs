@@ -8,7 +8,7 @@ use crate::base::pid::Pid;
 use crate::message::received::Envelope;
 use crate::process::Core;
 
-/// The guarded state: a core that is the same for all processes, and the mail.
+/// The guarded state: a core of the same type for all processes, and the mail.
 pub(crate) struct State<Mail: ?Sized> {
     pub(crate) core: Core,
     pub(crate) mail: Mail,
@@ -22,10 +22,10 @@ pub(crate) trait AnyMail: Send {
     /// Appends an envelope to the inbox, stamped with the time if `tracked`.
     fn put_envelope(&mut self, envelope: Envelope, tracked: bool);
 
-    /// Whether the items are handled by handlers, which can be tracked.
+    /// Whether handlers, which can be tracked, handle the items.
     fn is_handled(&self) -> bool;
 
-    /// When the first item of the inbox was queued, if that is tracked.
+    /// When the first item of the inbox was queued, if items are stamped with the time.
     fn oldest_queued(&self) -> Option<Instant>;
 
     /// The number of items in the inbox.
@@ -34,8 +34,8 @@ pub(crate) trait AnyMail: Send {
     /// Takes all queued items out, to be dropped after unlock.
     fn take_queue(&mut self) -> Option<Box<dyn Unread>>;
 
-    /// Takes out the items that `selects` returns true for, to be dropped after unlock. `passed` is
-    /// a position in the inbox; it is moved so that it stays before the same item.
+    /// Takes out the items for which `selects` returns true, to be dropped after unlock. `passed`
+    /// is a position in the inbox, which is adjusted so that it stays before the same item.
     fn take_out(
         &mut self,
         selects: &dyn Fn(&Envelope) -> bool,
@@ -43,10 +43,10 @@ pub(crate) trait AnyMail: Send {
     ) -> Option<Box<dyn Unread>>;
 }
 
-/// Items that were taken out of an inbox unread. They are dropped one by one, so that a destructor
-/// that panics does not affect the others.
+/// Items that were taken out of an inbox unread. The items are dropped one by one, so that a
+/// destructor that panics does not affect other items.
 pub(crate) trait Unread: Send {
-    /// Closes the streams among the items, so that their writers fail. Runs wakers.
+    /// Closes the streams among the items, so that their writers fail. This runs wakers.
     fn close_streams(&mut self);
 }
 

@@ -1,8 +1,8 @@
-//! Whether a process that is ending will have a successor.
+//! Decides whether a process that is ending will have a successor.
 //!
-//! This is decided where a name can't be used any more, or is about to be released: a caller by name
-//! learns whether to try again, and the name becomes reserved or free. The decision uses what is
-//! known at that moment:
+//! The decision is made in two places: where a caller by name is refused, so that the caller learns
+//! whether to try again, and where a name is released, so that the name becomes vacant or free. The
+//! decision uses the facts that are known at that moment:
 //!
 //! * Before the teardown fixes the exit reason, the reason of the accepted exit signal counts. A
 //!   panic of the body may still replace that reason.
@@ -28,15 +28,15 @@ impl Core {
         restarts.then_some(parent)
     }
 
-    /// Whether the process was started with a name, and its init has not finished.
+    /// Whether the process was started with a name, and its `init` has not finished.
     fn is_starting(&self) -> bool {
         let registrations =
             self.relations.as_ref().and_then(|relations| relations.registrations.as_ref());
         registrations.is_some_and(|registrations| registrations.starting)
     }
 
-    /// Whether this process, a supervisor, still restarts its children: it is live, has not begun to
-    /// stop them, and is not being stopped by its own supervisor.
+    /// Whether this process, a supervisor, still restarts its children. True if this process is
+    /// live, has not begun to stop its children, and is not being stopped by its own supervisor.
     pub(crate) fn restarts_children(&self) -> bool {
         let Some(relations) = &self.relations else { return self.stage == Stage::Live };
         let stopping =

@@ -20,7 +20,7 @@ pub(crate) struct VacatedName {
 }
 
 /// All vacated names of a supervisor. The names of one child are found without a search of the
-/// others, since thousands of children may wait for their restart at once.
+/// other names, since thousands of children may wait for their restart at the same time.
 #[derive(Debug, Default)]
 pub(crate) struct VacatedNames {
     names: SmallMap<SharedStr, VacatedName>,
@@ -69,7 +69,7 @@ impl VacatedNames {
         names.filter(is_up_to).cloned().collect()
     }
 
-    /// The names, in no order.
+    /// Returns the names, in unspecified order.
     pub(crate) fn into_names(self) -> impl Iterator<Item = SharedStr> {
         self.names.into_iter().map(|(name, _)| name)
     }
@@ -103,7 +103,8 @@ mod tests {
         assert_eq!(vacant.into_names().collect::<Vec<_>>(), [b]);
     }
 
-    /// A search of all names for each child would take hours.
+    /// Finds the names of each of 200,000 children. With a search of all names for each child this
+    /// test would take hours.
     #[test]
     fn the_names_of_one_of_many_children_are_found_without_a_search() {
         const MANY: u64 = 200_000;

@@ -1,5 +1,5 @@
-//! The queue of a runtime's timers, and the pool of call deadlines, which are too many and too
-//! short-lived to be timers.
+//! The queue of a runtime's timers, and the pool of call deadlines. There are too many deadlines,
+//! and they are too short-lived, for a timer each.
 //!
 //! **Uses** `base`, `exit`, `message`.
 //! **Knows nothing of** processes. A timer has a pid or a name as its destination, a deadline has a

@@ -1,9 +1,9 @@
-//! The queue of all timers of a runtime, and the polling of those that are due.
+//! The queue of all timers of a runtime, from which a task takes the timers that are due.
 //!
-//! **What it guarantees**: a pending timer fires once, at its time or as soon after it as the
-//! driving task is polled, unless the timer is disarmed, its target ends or the queue is closed
-//! before. An interval is armed again in the moment in which it fires, counted from when it was
-//! due, so it does not drift.
+//! **Guarantee.** A pending timer fires once, when the driving task is polled at or after the time
+//! at which the timer is due. A timer that is disarmed before does not fire, and neither does a
+//! timer whose target ends or whose queue is closed before. When an interval fires, it is armed
+//! again for one period after the time at which it was due, so it does not drift.
 //!
 //! ```text
 //!            arm                     poll_due
@@ -15,9 +15,10 @@
 //! ```
 //!
 //! **Invariants**
-//! 1. A timer is pending exactly while it is in [`Queue::armed`]. Under the lock, its removal from
-//!    there decides whether it is fired, disarmed or dropped: only one of them happens.
-//! 2. Timers that are due at the same instant fire in the order in which they were made.
+//! 1. A timer is pending exactly while it is in [`Queue::armed`]. A timer is removed from there
+//!    under the lock, so exactly one of these happens to the timer: it is fired, disarmed or
+//!    dropped.
+//! 2. Timers that are due at the same instant fire in the order in which they were armed.
 //! 3. The driving task holds the queue but not the kernel, and ends when the queue is closed.
 
 use std::collections::HashMap;
@@ -55,7 +56,7 @@ pub(crate) struct Timer {
     pub(crate) to: Dest,
     pub(crate) action: Action,
     pub(crate) due: Instant,
-    /// The period of an interval: it is armed again this much after it was due.
+    /// The period of an interval: the time from one instant at which it is due to the next.
     pub(crate) period: Option<Duration>,
 }
 
@@ -70,26 +71,29 @@ impl Timer {
     }
 }
 
-/// The pending timers of each target, by their numbers: the key in the delay queue, and when each
-/// is due.
+/// The pending timers of each target, by their numbers. The value of a timer is its key in the
+/// delay queue, and the instant at which it is due.
 type ByTarget = HashMap<Pid, SmallMap<u64, (Key, Instant)>, foldhash::fast::RandomState>;
 
-/// A timer that is due later than this from now is queued for this long, and then queued again.
+/// The longest delay with which a timer is queued. A timer that is due later is queued again after
+/// this delay.
 ///
-/// The delay queue refuses a timer that is due 2^36 ms after its clock last advanced. While it is
-/// not empty, its clock advances every 2^30 ms, except for timers that lie beyond the next such
-/// step. This delay is less than 2^30 ms, so no timer does.
+/// The delay queue refuses a timer that is due 2^36 ms or more after its clock last advanced. While
+/// the queue is not empty, its clock advances every 2^30 ms, unless all timers are due later than
+/// that. This delay is less than 2^30 ms, so that never happens.
 const MAX_QUEUED_DELAY: Duration = Duration::from_secs(12 * 24 * 3600);
 
-/// The delay that stands for one that the clock cannot represent.
+/// The delay that replaces a delay for which the clock has no instant.
 const FAR_FUTURE: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
-/// The instant after this delay. A delay beyond the end of the clock is [`FAR_FUTURE`].
+/// Returns the instant that is `delay` after `start`. A delay beyond the end of the clock is
+/// replaced by [`FAR_FUTURE`].
 pub(crate) fn after(start: Instant, delay: Duration) -> Instant {
     start.checked_add(delay).unwrap_or(start + FAR_FUTURE)
 }
 
-/// The part of a delay that [`after`] leaves out, if the clock cannot represent the whole.
+/// Returns the part of a delay that [`after`] leaves out, if the delay goes beyond the end of the
+/// clock.
 pub(crate) fn beyond_clock(start: Instant, delay: Duration) -> Duration {
     match start.checked_add(delay) {
         Some(_) => Duration::ZERO,
@@ -99,9 +103,9 @@ pub(crate) fn beyond_clock(start: Instant, delay: Duration) -> Duration {
 
 #[derive(Default)]
 struct Queue {
-    /// Made with the first timer, so that its clock is that of the runtime's tokio. Made again for
-    /// the first timer after it was empty for long, since its clock does not advance while it is
-    /// empty.
+    /// The delay queue. The queue is made with the first timer, so that it uses the clock of the
+    /// runtime's tokio. If it is empty, and was made longer than [`MAX_QUEUED_DELAY`] ago, the next
+    /// timer makes a new one, since the clock of an empty delay queue does not advance.
     delays: Option<DelayQueue<Timer>>,
     /// When `delays` was made.
     made: Option<Instant>,
@@ -114,7 +118,7 @@ struct Queue {
     closed: bool,
 }
 
-/// The timers of a runtime. The runtime and its driving task share the queue.
+/// The timers of a runtime. The runtime and the driving task share the queue.
 #[derive(Clone, Default)]
 pub(crate) struct TimerQueue(Arc<Mutex<Queue>>);
 
@@ -127,7 +131,8 @@ impl TimerQueue {
         Self::default()
     }
 
-    /// Arms a timer; needs a tokio context. Returns whether the caller must start the driving task.
+    /// Arms a timer. Call this inside a tokio context. Returns whether the caller must start the
+    /// driving task.
     pub(crate) fn arm(&self, timer: Timer) -> bool {
         let mut queue = self.lock();
         if queue.closed {
@@ -178,9 +183,9 @@ impl TimerQueue {
         }
     }
 
-    /// Returns all timers that are due, in the order of their time and then of their making
-    /// (invariant 2); `None` once the queue is closed. An interval is armed again under the same
-    /// lock, so it stays pending.
+    /// Returns all timers that are due, in the order of their times, and at the same time in the
+    /// order in which they were armed (invariant 2). Returns `None` once the queue is closed. An
+    /// interval is armed again under the same lock, so it stays pending.
     pub(crate) fn poll_due(&self, cx: &mut Context<'_>) -> Poll<Option<Vec<Timer>>> {
         let mut queue = self.lock();
         if queue.closed {
@@ -189,7 +194,7 @@ impl TimerQueue {
         let mut due = Vec::new();
         while let Some(timer) = queue.poll_one(cx) {
             queue.forget(timer.target(), timer.id);
-            // Due later than `MAX_QUEUED_DELAY` when it was queued.
+            // This timer was due more than `MAX_QUEUED_DELAY` after it was queued.
             if timer.due > Instant::now() {
                 queue.insert(timer);
             } else {
@@ -226,7 +231,7 @@ impl Queue {
         }
     }
 
-    /// Removes the next timer from the delay queue whose time there is over.
+    /// Removes the next timer whose delay in the delay queue has passed.
     fn poll_one(&mut self, cx: &mut Context<'_>) -> Option<Timer> {
         match self.delays.as_mut()?.poll_expired(cx) {
             Poll::Ready(expired) => expired.map(Expired::into_inner),

@@ -1,16 +1,18 @@
-//! The locks, atomics and concurrent maps of the kernel, real or model-checked.
+//! The locks, atomics and concurrent maps of the kernel, in a normal and a model-checked version.
 //!
-//! In a normal build these are `std`'s mutex and a map in shards, each behind a lock that lets no
-//! reader overtake a waiting writer. Under `--cfg regrow_loom` and `--cfg regrow_shuttle` the same
-//! names stand for types of the model checker, so the checkers explore the code that ships.
+//! In a normal build these are `std`'s mutex and atomics, and a map in shards. The lock of a shard
+//! lets no reader overtake a waiting writer. Under `--cfg regrow_loom` and `--cfg regrow_shuttle`
+//! the same names refer to types of the model checker, so the checkers explore the code of the
+//! normal build.
 //!
 //! **Invariants**
-//! 1. A guard of a map never leaves the file of the map: [`Table`] returns clones, or runs a short
-//!    closure of the kernel under the guard. That closure does not use the same table: even a
-//!    second read of one shard waits for a writer that waits for the first read.
+//! 1. A lock guard of a map never leaves the module of the map: [`Table`] returns clones, or runs a
+//!    short closure of the kernel under the guard. The closure must not use the same table. Even a
+//!    second read of the same shard could deadlock: it waits for a waiting writer, which waits for
+//!    the first read.
 //! 2. Locks are taken in this order: an entry of names or groups, the process table, one process.
-//!    Two process locks are never held at once.
-//! 3. No lock is held while user code runs, nor across an await.
+//!    No thread holds two process locks at the same time.
+//! 3. No lock is held while user code runs, or across an await.
 
 #[cfg(not(any(regrow_loom, regrow_shuttle)))]
 mod table;
@@ -62,15 +64,15 @@ mod checked {
 
     /// A mutex of the checker that can hold an unsized value.
     ///
-    /// The checkers' mutexes cannot, so one of them, the gate, guards a mutex of `std` with the
-    /// value, which therefore is never contended.
+    /// The checkers' mutexes cannot hold an unsized value. So a mutex of the checker, the gate,
+    /// guards a mutex of `std` that holds the value. The inner mutex is therefore never contended.
     #[derive(Debug)]
     pub(crate) struct Mutex<T: ?Sized> {
         gate: checker::Mutex<()>,
         value: std::sync::Mutex<T>,
     }
 
-    /// The guard of a [`Mutex`]. Its fields are dropped in order: the value is unlocked before the
+    /// The guard of a [`Mutex`]. The fields are dropped in order: the value is unlocked before the
     /// gate.
     pub(crate) struct MutexGuard<'a, T: ?Sized> {
         value: std::sync::MutexGuard<'a, T>,
@@ -112,7 +114,8 @@ mod checked {
     type Hasher = foldhash::fast::FixedState;
     type Shard<K, V> = Mutex<HashMap<K, V, Hasher>>;
 
-    /// Two shards, so that both same-shard and cross-shard interleavings occur.
+    /// A map with two shards, so that the checkers explore operations on the same shard and on
+    /// different shards.
     pub(crate) struct Table<K, V>([Shard<K, V>; 2]);
 
     impl<K: Eq + Hash, V> Table<K, V> {

@@ -18,16 +18,17 @@ struct Shard<K, V>(RwLock<Entries<K, V>>);
 
 /// A concurrent map that never lends out a reference to a value.
 ///
-/// Each key belongs to one shard. The lock of a shard is fair: a waiting writer goes before readers
-/// that come later, so readers delay a writer only for the reads that have begun already.
+/// Each key belongs to one shard. The lock of a shard is fair: a waiting writer gets the lock
+/// before readers that arrive later, so a writer waits only for reads that have already begun.
 pub(crate) struct Table<K, V> {
     hasher: Hasher,
-    /// How far a hash is shifted right to give the index of its shard.
+    /// The number of bits by which a hash is shifted right to get the index of its shard.
     shift: u32,
     shards: Box<[Shard<K, V>]>,
 }
 
-/// The number of shards: four for each processor, so that two threads seldom use the same one.
+/// Returns the number of shards: at least four for each processor, so that two threads rarely use
+/// the same shard.
 fn shard_count() -> usize {
     static COUNT: OnceLock<usize> = OnceLock::new();
     *COUNT.get_or_init(|| {
@@ -44,9 +45,9 @@ impl<K: Eq + Hash, V> Table<K, V> {
         Table { hasher: Hasher::default(), shift: u64::BITS - count.trailing_zeros(), shards }
     }
 
-    /// The shard of this hash. Its index is taken from the bits above the low ones, which choose
-    /// the bucket inside a shard, and below the highest seven, which tell the entries of a bucket
-    /// apart.
+    /// Returns the shard of this hash. The index of the shard is taken from the bits directly below
+    /// the highest seven. The hash table inside the shard uses the lowest bits to select a bucket,
+    /// and the highest seven to distinguish the entries of a bucket.
     #[inline]
     fn shard(&self, hash: u64) -> &RwLock<Entries<K, V>> {
         &self.shards[((hash << 7) >> self.shift) as usize].0
@@ -72,7 +73,8 @@ impl<K: Eq + Hash, V> Table<K, V> {
         self.read(key, V::clone)
     }
 
-    /// Applies `look` to the value, if there is one. It runs beside other readers.
+    /// Applies `look` to the value, if there is one. Other reads of the shard may run at the same
+    /// time.
     #[inline]
     pub(crate) fn read<Q, R>(&self, key: &Q, look: impl FnOnce(&V) -> R) -> Option<R>
     where
@@ -104,8 +106,8 @@ impl<K: Eq + Hash, V> Table<K, V> {
         removed.and_then(|(_, value)| value)
     }
 
-    /// Runs `act` on the entry, whether it exists or not. `None` is an entry that does not exist:
-    /// the table keeps the value that `act` leaves, and removes the entry if that is `None`.
+    /// Runs `act` on the value of this key, which is `None` if the key has no entry. Afterwards the
+    /// table has the value that `act` leaves, or no entry if that is `None`.
     pub(crate) fn with_entry<R>(&self, key: K, act: impl FnOnce(&mut Option<V>) -> R) -> R {
         let hash = self.hasher.hash_one(&key);
         let mut shard = self.shard(hash).write();
@@ -133,7 +135,7 @@ impl<K: Eq + Hash, V> Table<K, V> {
         outcome
     }
 
-    /// Applies `pick` to each entry, and collects the results. It locks one shard at a time. `pick`
+    /// Applies `pick` to each entry, and collects the results. Locks one shard at a time. `pick`
     /// must not use the table.
     pub(crate) fn collect<R>(&self, mut pick: impl FnMut(&K, &V) -> Option<R>) -> Vec<R> {
         let mut picked = Vec::new();
@@ -155,11 +157,13 @@ mod tests {
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
     use std::thread::{scope, yield_now};
 
-    /// How many reads may begin, each while another is in progress, before the writer has its turn.
+    /// The maximum number of reads that one thread may begin while the writer waits. Each begins
+    /// while a read of the other thread is in progress.
     const RELAY: usize = 200_000;
 
-    /// The reads overlap, so that there is always one in progress: each ends when the next has
-    /// begun, or when the next cannot begin for a while because a writer waits.
+    /// The reads of two threads overlap, so that a read is always in progress: a read ends only
+    /// when the next has begun, or when the next has not begun for a while because a writer waits.
+    /// The writer still gets the lock.
     #[test]
     fn readers_that_overlap_do_not_keep_a_writer_out() {
         let table = Table::new();

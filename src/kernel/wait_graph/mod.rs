@@ -1,7 +1,8 @@
 //! The wait graph: edges between processes that wait for each other.
 //!
-//! What it guarantees: a call that would close a cycle is refused at once, since all processes in
-//! the cycle would wait for ever. The graph is off by default; then a call reads one flag.
+//! **Guarantee.** While the graph is on, a call that would close a cycle is refused at once, since
+//! all processes in the cycle would wait for ever. The graph is off by default; then a call only
+//! reads one flag.
 //!
 //! | waiting process | waits for | until | refused if it closes a cycle |
 //! |---|---|---|---|
@@ -14,21 +15,24 @@
 //!
 //! 1. Add the edge from the caller to the server.
 //! 2. Follow the edges from the server, each at most once, until they lead back to the caller or
-//!    end. The lock is released after every [`STEPS_PER_LOCK`] steps, so that no search holds up the
-//!    calls of others, however many edges there are.
-//! 3. If they lead back, remove the edges of the cycle whose answer has been sent, and search again
-//!    if there were any. Else check that all edges of the cycle are there at once: if so, remove the
-//!    edge of step 1 and refuse the call; if not, search again under one lock.
+//!    none is left. The lock is released after every [`STEPS_PER_LOCK`] steps, so that a search of
+//!    many edges does not delay the calls of other processes.
+//! 3. If they lead back to the caller, remove the edges of the cycle whose answer has been sent,
+//!    and search again if there were any. Otherwise check that all edges of the cycle exist at the
+//!    same time. If they do, remove the edge of step 1 and refuse the call; if not, search again
+//!    under one lock.
 //!
 //! Invariants:
-//! 1. The edge is added before the search. The edges of a true cycle do not change, since no process
-//!    in it can go on. So the last of its callers finds the whole cycle.
-//! 2. A cycle is checked under the lock under which its edge is removed. So of two callers that close
-//!    one cycle together, only one is refused.
-//! 3. An edge ends with the event that it waits for, not when the waiting process notices that event:
-//!    [`Waits::reached`] removes the edges to a process that has finished its `init` or is ready, and
-//!    an edge that waits for an answer knows whether the answer is due ([`WaitEdge::end_with`]). So a
-//!    new process may call its supervisor, and a server its caller, right after the event.
+//! 1. The edge is added before the search. The edges of a true cycle do not change, since no
+//!    process in it can continue. So the caller that adds the last edge of a cycle finds the whole
+//!    cycle.
+//! 2. A cycle is checked, and the edge of the refused call is removed, under the same lock. So if
+//!    two callers close one cycle together, only one of them is refused.
+//! 3. An edge ends with the event that it waits for, not when the waiting process notices that
+//!    event: [`Waits::reached`] removes the edges to a process that has finished its `init` or is
+//!    ready, and an edge that waits for an answer has a function that tells whether the answer is
+//!    still due ([`WaitEdge::end_with`]). So a new process may call its supervisor, and a server
+//!    its caller, right after the event.
 
 mod search;
 
@@ -40,7 +44,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::base::pid::Pid;
 use crate::kernel::wait_graph::search::{Progress, Search};
 
-/// How many times each process waits for each other one at once.
+/// For each pair of processes, the number of waits of the first for the second that are in
+/// progress.
 type EdgeCounts = BTreeMap<(Pid, Pid), u32>;
 
 /// The event that ends a wait.
@@ -48,7 +53,7 @@ type EdgeCounts = BTreeMap<(Pid, Pid), u32>;
 pub(crate) enum Until {
     /// The answer, or the end of the process.
     Answer,
-    /// The `init` has finished.
+    /// The `init` of the process has finished.
     Started,
     /// The process reports that it serves.
     Ready,
@@ -70,11 +75,11 @@ struct Graph(Mutex<Edges>);
 #[derive(Debug, Default)]
 struct Edges {
     counts: EdgeCounts,
-    /// The edges that end when the awaited process is started or ready, by that process.
+    /// The edges that end when the awaited process has started or is ready, sorted by that process.
     until: BTreeMap<(Pid, Until, Pid), u32>,
     /// The edges that end with an answer, by their numbers, and whether the answer is still due.
     due: BTreeMap<(Pid, Pid, u64), IsDue>,
-    /// The last number that was given.
+    /// The number that was assigned last.
     number: u64,
 }
 
@@ -86,14 +91,14 @@ impl fmt::Debug for IsDue {
     }
 }
 
-/// An edge of the graph, which is removed when this is dropped.
+/// An edge of the graph. The edge is removed when this value is dropped.
 #[derive(Debug)]
 pub(crate) struct WaitEdge {
     graph: Arc<Graph>,
     caller: Pid,
     server: Pid,
     until: Until,
-    /// The number of an edge that [ends with an answer](WaitEdge::end_with); else 0.
+    /// The number of an edge that [ends with an answer](WaitEdge::end_with); otherwise 0.
     number: u64,
 }
 
@@ -102,8 +107,8 @@ impl Waits {
         self.on.store(on, Ordering::SeqCst);
     }
 
-    /// Adds an edge, if the graph is on. An edge that closes a cycle is not added, and the cycle is
-    /// returned: from the caller round to the caller.
+    /// Adds an edge, if the graph is on. An edge that closes a cycle is not kept, and the error is
+    /// the cycle: a list of pids that begins and ends with the caller.
     #[inline]
     pub(crate) fn enter(&self, caller: Pid, server: Pid) -> Result<Option<WaitEdge>, Vec<Pid>> {
         if caller == Pid::OUTSIDE || !self.on.load(Ordering::Relaxed) {
@@ -140,7 +145,7 @@ impl Edges {
 
     /// Removes the edge with this number.
     fn remove_numbered(&mut self, caller: Pid, server: Pid, number: u64) {
-        // The edge is gone if a search has seen the answer.
+        // A search that found the answer sent has already removed the edge.
         if self.due.remove(&(caller, server, number)).is_some() {
             decrement(&mut self.counts, &(caller, server));
         }
@@ -162,7 +167,7 @@ impl Edges {
     }
 
     fn remove(&mut self, caller: Pid, server: Pid, until: Until) {
-        // The edge is gone if the event that it waits for has happened.
+        // The edge was already removed if the event that it waits for has happened.
         if until == Until::Answer || decrement(&mut self.until, &(server, until, caller)) {
             decrement(&mut self.counts, &(caller, server));
         }
@@ -213,7 +218,7 @@ impl Graph {
                     edges.remove(caller, server, Until::Answer);
                     return Err(search.cycle());
                 }
-                // The edges of the cycle were not there at the same time.
+                // The edges of the cycle did not exist at the same time.
                 Progress::Cycle => {
                     search = Search::new(caller, server);
                     steps = usize::MAX;

@@ -1,4 +1,4 @@
-//! The search of the wait graph, in steps.
+//! The search of the wait graph for a cycle. The search can be interrupted after any step.
 
 use std::collections::HashSet;
 use std::ops::Bound::{Excluded, Included, Unbounded};
@@ -6,10 +6,11 @@ use std::ops::Bound::{Excluded, Included, Unbounded};
 use crate::base::pid::Pid;
 use crate::kernel::wait_graph::EdgeCounts;
 
-/// A depth-first search for a path back to `start`. It visits no process twice.
+/// A depth-first search for a path back to `start`. The search visits no process twice.
 pub(super) struct Search {
     start: Pid,
-    /// The path to the current process, and for each process on it the last edge that was followed.
+    /// The path to the current process. Each entry is a process, and the target of its edge that
+    /// was followed last.
     path: Vec<(Pid, Option<Pid>)>,
     seen: HashSet<Pid, foldhash::fast::RandomState>,
 }
@@ -49,7 +50,7 @@ impl Search {
         Progress::Unfinished
     }
 
-    /// Whether all edges of the cycle that was found are in the graph.
+    /// Whether all edges of the found cycle are in the graph.
     pub(super) fn is_current(&self, edges: &EdgeCounts) -> bool {
         self.cycle().windows(2).all(|edge| edges.contains_key(&(edge[0], edge[1])))
     }

@@ -1,4 +1,4 @@
-//! Tests of which edges close a cycle, and of how many steps a search takes.
+//! Tests that exactly the edges that close a cycle are refused, and that a search takes few steps.
 
 use super::search::{Progress, Search};
 use super::{Until, WaitEdge, Waits};
@@ -39,7 +39,8 @@ fn an_edge_that_closes_a_cycle_is_refused_with_the_cycle() {
     assert!(waits.enter(Pid::OUTSIDE, a).expect(NO_CYCLE).is_none());
 }
 
-/// Each process of a layer waits for both of the next layer: there are 2^24 paths, and 96 edges.
+/// Each process of a layer waits for both processes of the next layer: there are 2^24 paths, but
+/// only 96 edges.
 #[test]
 fn each_edge_is_followed_once_where_paths_converge() {
     let waits = detecting();
@@ -58,7 +59,8 @@ fn each_edge_is_followed_once_where_paths_converge() {
     assert_eq!(waits.enter(pid(10 + 48), pid(10)).expect_err(CYCLE).len(), 26);
 }
 
-/// The cycle is longer than what is searched under one lock, and one process waits for many others.
+/// One cycle has more edges than a search follows under one lock. The other leads through a process
+/// that waits for many others. Both are found.
 #[test]
 fn a_long_cycle_and_a_wide_one_are_found() {
     let waits = detecting();
@@ -72,7 +74,7 @@ fn a_long_cycle_and_a_wide_one_are_found() {
     assert!(waits.enter(pid(30_000), pid(1)).expect(NO_CYCLE).is_some());
 }
 
-/// A process that waits twice for another, and has ended one wait, still waits.
+/// A process that waits twice for another process, and has ended one of these waits, still waits.
 #[test]
 fn waits_for_the_same_process_are_counted() {
     let waits = detecting();
@@ -85,7 +87,7 @@ fn waits_for_the_same_process_are_counted() {
     assert!(waits.graph.lock().counts.is_empty());
 }
 
-/// The waits end whether the waiting process has noticed the event or not.
+/// The waits end at the event, whether or not the waiting process has noticed it.
 #[test]
 fn an_event_of_a_process_ends_only_the_waits_for_that_event() {
     let waits = detecting();
@@ -103,8 +105,8 @@ fn an_event_of_a_process_ends_only_the_waits_for_that_event() {
     assert!(edges.counts.is_empty() && edges.until.is_empty());
 }
 
-/// The wait ends whether the caller has noticed the answer or not. Another wait of the same caller
-/// stays.
+/// The wait ends with the answer, whether or not the caller has noticed it. Another wait of the
+/// same caller stays.
 #[test]
 fn an_answer_ends_its_wait() {
     let waits = detecting();

@@ -15,7 +15,7 @@ pub(crate) struct ArmedSlot<'a> {
     pub(super) deadlines: &'a DeadlinePool,
 }
 
-/// The place that a slot belongs to: it is disarmed there.
+/// The cache or the pool to which a slot belongs, and in which it is disarmed.
 #[derive(Debug)]
 pub(super) enum Home<'a> {
     SlotCache(&'a CachedSlot),
@@ -26,8 +26,8 @@ impl ArmedSlot<'_> {
     /// Whether the caller may rely on the sweeper (invariant 2 of
     /// [`deadline_pool`](crate::time::deadline_pool)).
     ///
-    /// Call it where the slot is stored: to move the slot after its parts were written costs as
-    /// much as to arm it.
+    /// Call this method only where the slot is stored for good: moving the slot after its fields
+    /// were written costs as much as arming it.
     #[inline]
     pub(crate) fn is_in_time(&self) -> bool {
         let next = self.deadlines.next_sweep.load(Ordering::SeqCst);

@@ -1,17 +1,17 @@
 //! Blocking waits: polls a future on a thread that may block, until it is ready.
 //!
-//! **What it guarantees**: the thread polls the future again when the future's waker was woken, and
-//! at the latest at the instant that the last poll set by [`poll_again_by`].
+//! **Guarantee.** The thread polls the future again when the future's waker was woken, or at the
+//! instant that the last poll set by [`poll_again_by`], whichever is first.
 //!
-//! A deadline is measured by the clock of the tokio that it belongs to. That tokio may be blocked,
-//! or not driven at all, and then wakes no waiter. So a deadline also sets the latest instant of
-//! the next poll, by the system's clock.
+//! A deadline is measured by the clock of its tokio runtime. That runtime may be blocked, or not
+//! driven at all, and then wakes no waiter. So a wait with a deadline also sets the latest instant
+//! of the next poll, by the system's clock.
 //!
 //! **Invariants**
-//! 1. `POLL_AGAIN_BY` is set only during a poll in [`wait`], and restored after the poll, also if
-//!    the poll panics: waits may be nested.
-//! 2. A wake-up sets `woken` before it unparks the thread. So it is not lost when the polled code
-//!    blocks the thread itself, and consumes the unpark.
+//! 1. `POLL_AGAIN_BY` is set only during a poll in [`wait`], and its earlier value is restored
+//!    after the poll, even if the poll panics, since waits may be nested.
+//! 2. A wake-up sets `woken` before it unparks the thread. So the wake-up is not lost if the polled
+//!    code blocks the thread itself and thereby consumes the unpark.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -33,13 +33,13 @@ pub(crate) fn is_waiting() -> bool {
     POLL_AGAIN_BY.get().is_some()
 }
 
-/// Lets [`wait`] poll the future that is being polled again at this instant, at the latest.
+/// Makes [`wait`] poll the current future again at this instant, at the latest.
 pub(crate) fn poll_again_by(at: Instant) {
     let earliest = POLL_AGAIN_BY.get().flatten().map_or(at, |other| other.min(at));
     POLL_AGAIN_BY.set(Some(Some(earliest)));
 }
 
-/// Sets `POLL_AGAIN_BY` during one poll, and restores the value before (invariant 1).
+/// Sets `POLL_AGAIN_BY` during one poll, and restores the earlier value afterwards (invariant 1).
 struct Polling {
     before: Option<Option<Instant>>,
 }

@@ -1,13 +1,13 @@
 //! The deadlines of calls, without a timer for each call.
 //!
-//! **What it guarantees**: a caller that waits on an armed slot is woken at its deadline, as it
-//! would be by a timer of tokio. To arm a slot and to disarm it takes a few stores each.
+//! **Guarantee.** A caller that waits on an armed slot is woken at its deadline, as a timer of
+//! tokio would wake it. Arming a slot takes a few stores, and so does disarming it.
 //!
-//! A *deadline slot* is an instant and a waker. It belongs to the [per-task slot
-//! cache](crate::time::deadline_pool::slot_cache), where a task finds the slot again that it used
-//! last, or to a [slot pool](crate::time::deadline_pool::slot_pool). One task of a runtime, the
-//! *sweeper*, sleeps until `next_sweep`, expires the slots that are due, wakes their tasks, and
-//! sleeps again.
+//! A *deadline slot* is an instant and a waker. A slot belongs to the [per-task slot
+//! cache](crate::time::deadline_pool::slot_cache), where a task finds its last slot again, or to a
+//! [slot pool](crate::time::deadline_pool::slot_pool). One task of a runtime, the *sweeper*, sleeps
+//! until `next_sweep`, expires the slots that are due, wakes the tasks of these slots, and sleeps
+//! again.
 //!
 //! ```text
 //!   a caller                                 the sweeper
@@ -20,23 +20,25 @@
 //! ```
 //!
 //! **Invariants**
-//! 1. `next_sweep` is [`NEVER`] unless the sweeper's timer is set to that instant. Until then only
-//!    the timer wakes the sweeper, or the request of a thread (invariant 4).
-//! 2. A caller relies on the sweeper only if `next_sweep`, read after its slot was armed, is not
-//!    after its deadline. All these accesses are sequentially consistent: the slot was armed before
-//!    that sweep begins, so the sweep finds the slot, and its next timer takes the slot into
-//!    account.
-//! 3. No task has to wake the sweeper for its own deadline. Only while `next_sweep` is `NEVER`, so
-//!    that no caller relies on the sweeper, does a task request a sweep, and it does so for the
-//!    calls that follow. The reason: tokio may put a task that a worker's task wakes into a slot of
-//!    that worker that other workers do not take from, until the waking task yields. A sweeper that
-//!    lay there behind a task that blocks would delay every deadline of the runtime.
-//! 4. A thread that is not a worker may request a sweep at any time: tasks that it wakes go to all
-//!    workers.
+//! 1. `next_sweep` is [`NEVER`], or the instant to which the sweeper's timer is set. While it is an
+//!    instant, only the timer or the request of a thread (invariant 4) wakes the sweeper.
+//! 2. A caller relies on the sweeper only if it arms its slot, then reads `next_sweep`, and the
+//!    value is not after its deadline. All these accesses are sequentially consistent. So the slot
+//!    is armed before the next sweep begins: the sweep finds the slot, and the timer that it sets
+//!    next takes the deadline of the slot into account.
+//! 3. No caller depends on a task that wakes the sweeper. A task requests a sweep only while
+//!    `next_sweep` is `NEVER`, when no caller relies on the sweeper; the request serves later
+//!    calls. The reason: if a task wakes another, tokio may put the woken task into the LIFO slot
+//!    of that worker. Other workers do not take tasks from this slot until the waking task yields.
+//!    If the sweeper were in the LIFO slot behind a task that blocks, every deadline of the runtime
+//!    would be late.
+//! 4. A thread that is not a worker may request a sweep at any time, since any worker can run a
+//!    task that such a thread wakes.
 //!
-//! Most calls end before their deadline. The sweeper sweeps at that time all the same, so the calls
-//! that follow find a `next_sweep` before their own deadlines. It sweeps every five seconds while a
-//! slot is armed, and earlier after a caller with a shorter limit had to use a timer.
+//! Most calls end before their deadline. The sweep that was set for such a deadline takes place
+//! nevertheless, so that later calls find a `next_sweep` before their own deadlines. The sweeper
+//! sweeps at least every five seconds while a slot is armed, and sooner after a caller with a
+//! shorter limit had to use a timer.
 //!
 //! After the shutdown of the runtime, callers use timers of their own, and the sweeper ends as soon
 //! as no slot is armed.
@@ -71,25 +73,26 @@ pub(crate) use crate::time::deadline_pool::armed_slot::ArmedSlot;
 const MAX_SWEEP_INTERVAL: u64 = 5_000_000_000;
 /// The shortest time between two sweeps, in nanoseconds, if no armed slot is due before.
 const MIN_SWEEP_INTERVAL: u64 = 1_000_000;
-/// A deadline this much later than the next sweep gets a timer of its own, in nanoseconds. Under a
-/// paused clock each sweep on the way to the deadline would be a step of the clock.
+/// A deadline that is at least this much later than the next sweep gets a timer of its own, in
+/// nanoseconds. Otherwise a paused clock would stop at each sweep before the deadline.
 const MAX_LEAD: u64 = 3_600_000_000_000;
 
 /// All deadline slots of a runtime, and the state of its sweeper.
 #[derive(Debug)]
 pub(crate) struct DeadlinePool {
     cache: SlotCache,
-    /// The slots of callers that found their slots in the cache taken, and of threads.
+    /// The slots of threads, and of callers whose slots in the cache are held by others.
     pools: [SlotPool; SLOT_POOLS],
-    /// The instant that all others are counted from, in nanoseconds.
+    /// The instant from which all other instants are counted, in nanoseconds.
     base: OnceLock<Instant>,
     /// The instant of the next sweep, or [`NEVER`].
     next_sweep: AtomicU64,
-    /// The shortest time that a caller with a timer of its own had left, since the last sweep.
+    /// The shortest time that a caller had left when it began to use a timer of its own, since the
+    /// last sweep.
     shortest_wait: AtomicU64,
     /// The address of the vtable of wakers of tokio tasks; 0 until the sweeper has run.
     task_vtable: AtomicUsize,
-    /// The number of sweeps. While it grows, the sweeper's tokio is driven.
+    /// The number of sweeps. A number that grows shows that the sweeper's tokio is driven.
     sweeps: AtomicU64,
     /// The number of waits that use a timer of their own.
     timer_waits: AtomicUsize,
@@ -121,8 +124,8 @@ impl DeadlinePool {
 
     /// Arms the slot that the task of this waker used last.
     ///
-    /// `None` if that slot is not available, or if the waker is not that of a task: then only the
-    /// current thread shows which tokio polls the caller.
+    /// Returns `None` if that slot is not available, or if the waker does not belong to a tokio
+    /// task. Without a task's waker, only the current thread shows which tokio polls the caller.
     #[inline]
     pub(crate) fn rearm(&self, due: Instant, waker: &Waker) -> Option<ArmedSlot<'_>> {
         if vtable_addr(waker) != self.task_vtable.load(Ordering::Relaxed) {
@@ -150,8 +153,9 @@ impl DeadlinePool {
         ArmedSlot { home: Home::SlotPool(pool, at), due, deadlines: self }
     }
 
-    /// Arms a slot for a caller on a thread that is not a worker of any tokio. The sweeper sweeps
-    /// in time for it, as soon as this tokio runs the sweeper (invariant 4).
+    /// Arms a slot for a caller on a thread that is not a worker of any tokio. Requests a sweep, if
+    /// the next one is too late for the slot (invariant 4). The sweeper takes the slot into account
+    /// when this tokio runs the sweeper.
     ///
     /// Panics if tokio's time is not enabled.
     pub(crate) fn arm_outside(
@@ -168,8 +172,8 @@ impl DeadlinePool {
         slot
     }
 
-    /// Requests sweeps in time for calls as short as that of a caller which had this much time left
-    /// and had to use a timer of its own (invariant 3).
+    /// Requests sweeps that are frequent enough for calls with this much time left. For a caller
+    /// that had to use a timer of its own (invariant 3).
     pub(crate) fn request_sweep(self: &Arc<Self>, left: Duration, handle: Option<&Handle>) {
         if self.closed.load(Ordering::SeqCst) {
             return;
@@ -193,7 +197,8 @@ impl DeadlinePool {
         drop(tokio::time::sleep(Duration::ZERO));
         drop(inside);
         if !self.started.swap(true, Ordering::SeqCst) {
-            // Unconstrained, since a poll without budget left does not look at the timer.
+            // Unconstrained, since a timer that is polled without budget does not report that it is
+            // due.
             handle.spawn(unconstrained(Arc::clone(self).run_sweeper()));
         }
     }
@@ -278,19 +283,19 @@ impl DeadlinePool {
     }
 
     /// Requests a sweep from a thread that is not a worker (invariant 4). Returns the number of
-    /// sweeps before it, for [`has_swept_since`](Self::has_swept_since).
+    /// sweeps before the request, for [`has_swept_since`](Self::has_swept_since).
     pub(crate) fn request_sweep_from_thread(&self) -> u64 {
         let sweeps = self.sweeps.load(Ordering::SeqCst);
         self.requested_by_thread.notify_one();
         sweeps
     }
 
-    /// Whether there was a sweep since there were this many.
+    /// Whether there was a sweep since the number of sweeps was `sweeps`.
     pub(crate) fn has_swept_since(&self, sweeps: u64) -> bool {
         self.sweeps.load(Ordering::SeqCst) != sweeps
     }
 
-    /// Ends the sweeper as soon as no slot is armed. Until then its timer goes on.
+    /// Ends the sweeper as soon as no slot is armed. Until then the sweeper continues to sweep.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
         self.end_if_idle();
@@ -304,15 +309,16 @@ impl DeadlinePool {
     }
 }
 
-/// The instant that all others are counted from: an hour before the first one and before now, so
-/// that the deadline of a call that began a while ago comes after it, too.
+/// Returns the instant from which all other instants are counted: an hour before `first` or before
+/// now, whichever is earlier. So the deadline of a call that began a while ago is also after this
+/// instant.
 fn base(first: Instant) -> Instant {
     let first = first.min(Instant::now());
     first.checked_sub(Duration::from_secs(3600)).unwrap_or(first)
 }
 
-/// Resets the state of the sweeper when it ends. Its tokio may drop it at any time: from then on no
-/// caller may rely on it.
+/// Resets the state of the sweeper when the sweeper ends, so that no caller relies on it any more.
+/// Its tokio may drop the sweeper at any time.
 struct SweeperGuard<'a>(&'a DeadlinePool);
 
 impl Drop for SweeperGuard<'_> {

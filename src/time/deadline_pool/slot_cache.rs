@@ -1,12 +1,12 @@
-//! The per-task slot cache, where a task finds the deadline slot again that it used last.
+//! The per-task slot cache, where a task finds its last deadline slot again.
 //!
-//! **What it guarantees**: a task that has armed a slot is woken once, by a sweep at its deadline
-//! or later, whatever sweeps and other tasks did to the slot before. A task that makes one call
-//! after the other arms its slot by one compare-and-exchange, and disarms it by one store.
+//! **Guarantee.** A task that has armed a slot is woken once, by a sweep at its deadline or later,
+//! whatever sweeps and other tasks did to the slot before. A task that makes one call after another
+//! arms its slot with one compare-and-exchange, and disarms it with one store.
 //!
 //! The address in a waker determines the two slots that the waker may use. A slot keeps its waker
-//! when it is disarmed, so that the same task need not store it again. If both slots are held by
-//! others, the caller uses a [slot pool](crate::time::deadline_pool::slot_pool).
+//! when it is disarmed, so that the same task need not store the waker again. If other callers hold
+//! both slots, the caller uses a [slot pool](crate::time::deadline_pool::slot_pool).
 //!
 //! ```text
 //!            rearm: same waker                     a sweep: due
@@ -28,8 +28,8 @@
 //!    the exchange fails, and the sweep restores the vtable.
 //! 3. A caller that has armed a slot checks afterwards that the slot still has the id of its waker.
 //!    This check and the steps of invariant 2 are sequentially consistent with the exchanges of
-//!    `due`: if a sweep has cleared the id, the caller sees that, disarms the slot, and arms one
-//!    with a new clone of its waker.
+//!    `due`: if a sweep has cleared the id, the caller finds it cleared, disarms the slot, and arms
+//!    a slot with a new clone of its waker.
 
 use std::sync::OnceLock;
 use std::task::Waker;
@@ -50,7 +50,7 @@ const HELD: u64 = NEVER - 1;
 /// The number of slots: two under a model checker, which explores all interleavings of their use.
 const SLOTS: usize = if cfg!(any(regrow_loom, regrow_shuttle)) { 2 } else { 512 };
 
-/// The addresses of a waker's data and vtable. They identify the waker as long as it is stored.
+/// The addresses of a waker's data and vtable. Together they identify the waker while it is stored.
 type WakerId = (usize, usize);
 
 fn waker_id(waker: &Waker) -> WakerId {
@@ -101,7 +101,8 @@ impl CachedSlot {
         if due > now {
             return None;
         }
-        // Clears the id before the exchange, so that a caller which arms the slot now sees it.
+        // The id is cleared before the exchange, so that a caller that arms the slot now finds it
+        // cleared.
         let vtable = self.vtable.swap(0, SeqCst);
         if self.due.compare_exchange(due, HELD, SeqCst, SeqCst).is_ok() {
             return kept.take();
@@ -110,7 +111,7 @@ impl CachedSlot {
         None
     }
 
-    /// Whether a sweep now or later will wake this waker, or one has woken it. For the holder.
+    /// Whether a sweep will wake this waker, or has already taken it. For the holder.
     #[cfg(all(test, regrow_shuttle))]
     pub(crate) fn will_wake(&self, waker: &Waker) -> bool {
         let kept = self.waker.lock();
@@ -126,14 +127,15 @@ impl CachedSlot {
     }
 
     fn store_waker(&self, waker: Waker) {
-        // The id of this clone: that of the original may differ, and is unique only while it lives.
+        // The id of this clone is stored. The id of the original may differ, and is unique only
+        // while the original exists.
         let (data, vtable) = waker_id(&waker);
         let mut kept = self.waker.lock();
         self.data.store(data, SeqCst);
         self.vtable.store(vtable, SeqCst);
         let old = kept.replace(waker);
         drop(kept);
-        // The waker before may belong to another task, and may be user code.
+        // The old waker may belong to another task, and may be user code.
         ignore_panic(|| drop(old));
     }
 
@@ -144,7 +146,7 @@ impl CachedSlot {
     }
 }
 
-/// The slots, which are made when the first is needed.
+/// The slots. All are made when the first is needed.
 #[derive(Debug, Default)]
 pub(crate) struct SlotCache(OnceLock<Box<[CachedSlot]>>);
 
@@ -178,8 +180,8 @@ impl SlotCache {
     #[inline]
     fn candidates(&self, (data, _): WakerId) -> [&CachedSlot; 2] {
         let slots = self.0.get_or_init(|| (0..SLOTS).map(|_| CachedSlot::new()).collect());
-        // The addresses of tasks differ in their middle bits: the multiplication spreads these to
-        // the top.
+        // The addresses of tasks differ in their middle bits. The multiplication moves the
+        // difference to the high bits.
         let hash = (data as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
         let own = hash as usize % SLOTS;
         [&slots[own], &slots[own ^ 1]]
@@ -193,7 +195,8 @@ impl SlotCache {
         due: u64,
         waker: &Waker,
     ) -> Option<&'a CachedSlot> {
-        // Before the slot is held, since the clone may panic: then no caller would disarm the slot.
+        // The waker is cloned before a slot is held: the clone may panic, and then no caller would
+        // disarm the slot.
         let waker = waker.clone();
         let slot = candidates.into_iter().find(|slot| slot.hold(HELD))?;
         slot.store_waker(waker);
@@ -236,8 +239,8 @@ mod tests {
         (cache.expire_due(now, &mut due), due)
     }
 
-    /// A sweep at the deadline or later expires a slot once, for the waker that armed it; armed
-    /// again, by the same waker or another, the slot expires again.
+    /// A sweep at the deadline or later expires a slot once, and returns the waker that armed it.
+    /// After the slot is armed again, by the same waker or another one, it expires again.
     #[test]
     fn a_slot_that_is_due_expires_for_the_waker_that_armed_it_last() {
         let (cache, tasks) =
@@ -268,7 +271,7 @@ mod tests {
         assert_eq!(sweep(&cache, LATEST_DUE).1.len(), 0);
     }
 
-    /// A task may use two slots. If other callers hold both, the cache has none for it.
+    /// A task may use two slots. If other callers hold both, the cache arms none for this task.
     #[test]
     fn a_held_slot_is_not_armed_for_another_caller() {
         let (cache, waker) = (SlotCache::default(), Waker::noop());
@@ -293,7 +296,8 @@ mod tests {
         }
     }
 
-    /// The future that armed the slot may move to another task.
+    /// The future that armed a slot may move to another task. The slot then wakes the waker of that
+    /// task.
     #[test]
     fn an_armed_slot_wakes_the_waker_that_was_registered_last() {
         let (cache, other) = (SlotCache::default(), Waker::from(Arc::new(Task)));

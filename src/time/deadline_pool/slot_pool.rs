@@ -1,25 +1,25 @@
 //! A shared pool of deadline slots, behind one lock.
 //!
-//! **What it guarantees**: an armed slot expires once, by a sweep at its deadline or later, which
-//! gets the waker of the slot. Any number of slots can be armed.
+//! **Guarantee.** An armed slot expires once: the first sweep at its deadline or later gets the
+//! waker of the slot. Any number of slots can be armed.
 //!
-//! A runtime has [`SLOT_POOLS`] pools, and most threads use one that few other threads use. So to
-//! arm a slot and to disarm it takes an uncontended lock each, and no other exchange.
+//! A runtime has [`SLOT_POOLS`] pools, and most threads use one that few other threads use. So
+//! arming a slot usually takes one uncontended lock, and so does disarming it.
 //!
 //! **Invariants**
-//! 1. The lock is held for a few stores. User code does not run under it: wakers are cloned,
-//!    dropped and woken outside.
-//! 2. A slot is in `free`, or one caller holds its index, until that caller disarms it. An expired
-//!    slot is still held.
-//! 3. A slot keeps its waker when it is disarmed, since the next caller is mostly the same task. It
-//!    loses its waker when it expires.
+//! 1. The lock is held for a few stores. No user code runs under the lock: wakers are cloned,
+//!    dropped and woken without it.
+//! 2. A slot is either in `free`, or held: one caller has its index until that caller disarms the
+//!    slot. An expired slot is still held.
+//! 3. A slot keeps its waker when it is disarmed, since the next caller is usually the same task.
+//!    The waker is taken out when the slot expires.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use crate::base::user_panics::ignore_panic;
 
-/// As the `due` of a slot: not armed. As an instant: never.
+/// As the `due` of a slot: the slot is not armed. As an instant: never.
 pub(crate) const NEVER: u64 = u64::MAX;
 /// The number of slot pools of a runtime.
 pub(crate) const SLOT_POOLS: usize = 8;
@@ -27,15 +27,15 @@ pub(crate) const SLOT_POOLS: usize = 8;
 const MAX_IDLE: usize = 64;
 
 thread_local! {
-    /// Only its address is used, which differs between threads.
+    /// Only the address of this value is used, which differs between threads.
     static THREAD_LOCAL: u8 = const { 0 };
 }
 
 /// A number below [`SLOT_POOLS`] that differs between most threads.
 pub(crate) fn own_pool() -> usize {
     let address = THREAD_LOCAL.with(|local| std::ptr::from_ref(local).addr()) as u64;
-    // The addresses of threads differ in a few middle bits: the multiplication spreads them to the
-    // top.
+    // The addresses differ between threads in a few middle bits. The multiplication moves the
+    // difference to the highest bits.
     (address.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 61) as usize
 }
 
@@ -55,7 +55,7 @@ struct Slots {
 }
 
 impl Slots {
-    /// The index of a free slot, which the caller holds from here on.
+    /// Takes a free slot, and returns its index. The caller holds the slot from now on.
     fn take_free(&mut self) -> usize {
         self.free.pop().unwrap_or_else(|| {
             self.all.push(PooledSlot { due: NEVER, waker: None });
@@ -88,7 +88,8 @@ impl SlotPool {
         }
         slots.free.push(at);
         drop(slots);
-        // While no slot is held, since the clone may panic: then no caller would disarm the slot.
+        // The waker is cloned while no slot is held: the clone may panic, and then no caller would
+        // disarm the slot.
         let waker = waker.clone();
         let mut slots = self.lock();
         let at = slots.take_free();
@@ -109,9 +110,9 @@ impl SlotPool {
         ignore_panic(|| drop(old));
     }
 
-    /// Disarms a slot, whether it has expired or not. When the last of more than [`MAX_IDLE`] slots
-    /// is disarmed, all are freed: otherwise each sweep would visit as many as were ever needed at
-    /// once.
+    /// Disarms a slot, whether it has expired or not. When the last held slot is disarmed, and
+    /// there are more than [`MAX_IDLE`] slots, all slots are freed. Otherwise each sweep would
+    /// visit as many slots as were ever held at the same time.
     pub(crate) fn disarm(&self, at: usize) {
         let mut slots = self.lock();
         slots.all[at].due = NEVER;
@@ -172,7 +173,8 @@ mod tests {
         }
     }
 
-    /// The deadline of the caller before does not expire a slot that is used again.
+    /// A slot that was disarmed and armed again expires at its new deadline, not at that of the
+    /// earlier caller.
     #[test]
     fn a_disarmed_slot_is_used_again() {
         let pool = SlotPool::default();

@@ -1,4 +1,4 @@
-//! The sweeper, and the callers that may rely on it.
+//! Tests of the sweeper, and of the rule that says whether a caller may rely on it.
 
 use super::armed_slot::Home;
 use super::{DeadlinePool, MAX_SWEEP_INTERVAL, NEVER};
@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Slots that one thread arms and another disarms are used again.
+/// Slots that one thread arms and another thread disarms are used again.
 #[test]
 fn slots_return_to_the_cache_or_the_pool_that_they_belong_to() {
     let deadlines = DeadlinePool::new();
@@ -27,8 +27,8 @@ fn slots_return_to_the_cache_or_the_pool_that_they_belong_to() {
     assert!(matches!(third.home, Home::SlotPool(_, 0)));
 }
 
-/// A caller whose deadline comes before the next sweep must not rely on that sweep. It requests
-/// sweeps that are in time for the callers that follow.
+/// A caller whose deadline comes before the next sweep must not rely on that sweep. The caller
+/// requests sweeps that are in time for later callers.
 #[tokio::test(start_paused = true)]
 async fn a_slot_is_in_time_if_the_next_sweep_comes_before_its_deadline() {
     let (deadlines, handle) = (Arc::new(DeadlinePool::new()), Handle::current());
@@ -46,7 +46,8 @@ async fn a_slot_is_in_time_if_the_next_sweep_comes_before_its_deadline() {
     assert!(in_time(SECOND / 2), "the next sweep takes the request into account");
 }
 
-/// With no slot armed, and no request since the last sweep, the sweeper has no timer.
+/// The sweeper has no timer while no slot is armed and there was no request since the last sweep.
+/// While a slot is armed, the sweeper has a timer.
 #[tokio::test(start_paused = true)]
 async fn a_sweeper_without_slots_and_requests_sets_no_timer() {
     let (deadlines, handle) = (Arc::new(DeadlinePool::new()), Handle::current());
@@ -66,7 +67,7 @@ async fn a_sweeper_without_slots_and_requests_sets_no_timer() {
     drop(far);
 }
 
-/// Waits on an armed slot.
+/// Waits on an armed slot, and checks that the wait ends at the deadline.
 async fn wait(deadlines: &Arc<DeadlinePool>, after: Duration) {
     let (due, mut slot) = (Instant::now() + after, None);
     poll_fn(|cx| {
@@ -81,7 +82,8 @@ async fn wait(deadlines: &Arc<DeadlinePool>, after: Duration) {
     assert_eq!(Instant::now(), due);
 }
 
-/// The shutdown of the runtime ends no wait, and no sweeper stays without a wait.
+/// The shutdown of the runtime ends no wait. The sweeper ends after the last wait, and a later
+/// request does not start it again.
 #[tokio::test(start_paused = true)]
 async fn a_closed_sweeper_wakes_the_callers_that_wait_and_then_ends() {
     let (deadlines, handle) = (Arc::new(DeadlinePool::new()), Handle::current());
