@@ -13,7 +13,7 @@ pub(crate) enum System {
     Status(Reply<ServerStatus>),
 }
 
-/// The status of a server, as [`ServerRef::get_status`](crate::ServerRef::get_status) returns it,
+/// The status of a server, the result of [`ServerRef::get_status`](crate::ServerRef::get_status),
 /// which has an example. OTP: the result of `sys:get_status/1`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

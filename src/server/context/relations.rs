@@ -74,14 +74,15 @@ impl<S: GenServer> ServerContext<S> {
 
     /// Removes a monitor, and its `Down` if one is queued already, as
     /// [`Runtime::demonitor_flush`](crate::Runtime::demonitor_flush) does, which has an example.
-    /// Returns true if the monitor was still active, so that no `Down` was sent.
+    /// Returns true if the monitor was still active, which means that no `Down` was sent.
     pub fn demonitor(&mut self, reference: MonitorRef) -> bool {
         self.runtime().demonitor_flush(reference)
     }
 
-    /// Starts another server, linked to this one from before its `init` on. A start that fails
-    /// returns the error and sends nothing over the link. Later the two end together: a server that
-    /// may crash alone is better a child of a supervisor. OTP: `gen_server:start_link/3`.
+    /// Starts another server, linked to this one. The link exists before the `init` of the new
+    /// server runs. A start that fails returns the error and sends no exit signal over the link.
+    /// After the start the two servers end together. If the new server may crash without ending
+    /// this one, make it a child of a supervisor instead. OTP: `gen_server:start_link/3`.
     ///
     /// # Errors
     ///
