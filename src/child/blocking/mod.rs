@@ -2,9 +2,9 @@
 //!
 //! # Guarantee
 //!
-//! A process represents the thread. The process [ends by itself](StopSignals::hold): not before the
-//! function has returned, and with the result of the function. So the next incarnation never
-//! overlaps with the thread of the one before.
+//! A process represents the thread. The process [ends by itself](StopSignals::hold): it ends only
+//! after the function has returned, and with the result of the function. So the next incarnation
+//! never overlaps with the thread of the one before.
 //!
 //! # The life of an incarnation
 //!
@@ -18,8 +18,8 @@
 //! 3. The function returns, or its panic is caught on its thread, where the panic hook has recorded
 //!    the location. The process ends with this result; after a kill it ends as killed.
 //!
-//! Tokio's blocking threads are not suitable: their number is limited, so that functions that never
-//! return would use them up, and tokio waits for them when it shuts down.
+//! Tokio's blocking threads are not suitable: their number is limited, so functions that never
+//! return would use them up; and tokio waits for these threads when it shuts down.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -50,12 +50,12 @@ pub(crate) mod context;
 type Outcome = std::result::Result<Result, Crash>;
 
 impl ChildSpec {
-    /// A blocking function as a child. Each incarnation runs on a thread of its own, named after
+    /// Makes a blocking function a child. Each incarnation runs on a thread of its own, named after
     /// the child, and a process represents the thread. Each start clones the closure and calls the
     /// clone.
     ///
-    /// The child ends when the function has returned: `Ok(())` is a normal end, an `Err` or a panic
-    /// a crash. The function has to check whether it should stop, by
+    /// The child ends when the function has returned: `Ok(())` is a normal end; an `Err` or a panic
+    /// is a crash. The function has to check whether it should stop, by
     /// [`is_stopping`](BlockingContext::is_stopping), or by waiting in one of the context's
     /// methods. If it returns `Ok(())` after a stop request, the exit reason is
     /// [`Shutdown`](crate::ExitReason::Shutdown).
@@ -138,7 +138,7 @@ impl StartContext {
     }
 }
 
-/// Runs a function on a new thread, on which this process is the current one.
+/// Runs a function on a new thread, on which this process is the current process.
 fn run_on_thread(
     name: &SharedStr,
     process: Arc<Process<Envelope>>,
@@ -170,7 +170,7 @@ fn end_of_thread(
     }
 }
 
-/// Starts a clone of a blocking function.
+/// A start function that starts a clone of a blocking function.
 struct BlockingStart<F>(F);
 
 #[async_trait]

@@ -48,9 +48,9 @@ impl<S: GenServer> ServerContext<S> {
 
     /// Makes `handle_timeout` run if no message comes within `limit` after the end of this handler.
     /// Each message cancels the time-out, and the message's handler may set a new one. A message
-    /// that is already queued takes precedence over a zero limit. A [status
-    /// request](crate::ServerRef::get_status) does not change the time-out. OTP: the time-out in a
-    /// callback's result, which a system message starts again.
+    /// that is already queued takes precedence over a zero limit. A
+    /// [status request](crate::ServerRef::get_status) does not change the time-out. OTP: the
+    /// time-out in a callback's result, which a system message starts again.
     ///
     /// A busy server is never idle. Use [`cast_after`](Self::cast_after) for work that must happen
     /// at a certain time.
