@@ -273,9 +273,9 @@ impl ChildSpec {
         self
     }
 
-    /// Counts the child as started only when it has set its health to
-    /// [ready](crate::Health::Ready) or degraded: the next child starts then. By default a child
-    /// counts as started as soon as its `init` has returned.
+    /// Counts the child as started only when it has set its health to [ready](crate::Health::Ready)
+    /// or degraded: the next child starts then. By default a child counts as started when its
+    /// `init` has returned.
     ///
     /// A child that takes longer than `limit` is stopped, and its start fails with
     /// [`NotReady`](crate::StartError::NotReady). A supervisor that sets no health is ready when

@@ -1,7 +1,7 @@
 //! Start functions of children, and the context through which they start processes.
 //!
-//! Only a [`StartContext`] makes a [`Started`], and it links each process to the supervisor. So
-//! every child is linked to its supervisor.
+//! Only a [`StartContext`] makes a [`Started`], and the context links each process to the
+//! supervisor. So every child is linked to its supervisor.
 
 use std::future::Future;
 use std::sync::Arc;

@@ -97,7 +97,7 @@ impl TaskContext {
     /// # .build().unwrap().block_on(async {
     /// let rt = Runtime::new();
     /// let child = ChildSpec::task("member", |mut ctx| async move {
-    ///     ctx.runtime().register_tag("members", ctx.pid()); // each incarnation joins anew
+    ///     ctx.runtime().register_tag("members", ctx.pid()); // each incarnation joins again
     ///     drop(ctx.recv().await);
     ///     Ok(())
     /// });
@@ -198,9 +198,9 @@ impl TaskContext {
     /// let rt = Runtime::new();
     /// let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
     /// let child = ChildSpec::task("reader", |mut ctx| async move {
-    ///     let helper = ctx.spawn_link(std::future::pending()); // it ends with this child
+    ///     let helper = ctx.spawn_link(std::future::pending()); // ends with this child
     ///     ctx.spawn_link(async {
-    ///         std::fs::read("/no/such/file")?; // and this child with it
+    ///         std::fs::read("/no/such/file")?; // fails, and so ends the child
     ///         Ok(())
     ///     });
     ///     sender.send(helper)?;
@@ -211,7 +211,7 @@ impl TaskContext {
     /// let _tree = Supervisor::one_for_one().child(child).start(&rt).await?;
     /// let reason = receiver.recv().await.unwrap().join().await;
     /// assert!(reason.crash().unwrap().downcast_ref::<std::io::Error>().is_some());
-    /// assert_eq!(rt.process_count(), 1); // its supervisor
+    /// assert_eq!(rt.process_count(), 1); // only the supervisor is left
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```

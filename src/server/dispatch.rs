@@ -15,7 +15,7 @@ pub(crate) enum WaitOutcome {
     IdleTimeout,
 }
 
-/// The callback that the loop runs, or what it does instead of a callback.
+/// The callback that the loop runs, or the action that the loop takes instead.
 pub(crate) enum Dispatch<S: GenServer> {
     /// `handle_call`.
     Call(S::Call),

@@ -134,7 +134,8 @@ impl<S: GenServer> ServerSpec<S> {
     ///
     /// As [`GenServer::start`]; [`StartError::AlreadyStarted`] if another process holds the name;
     /// [`StartError::NameReserved`] if the name is reserved for a child that is being restarted;
-    /// [`StartError::InitTimeout`]. After an error nothing of the server is left.
+    /// [`StartError::InitTimeout`] if `init` exceeds its time limit. After an error nothing of the
+    /// server is left.
     ///
     /// # Panics
     ///

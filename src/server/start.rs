@@ -9,7 +9,7 @@
 //!    tables.
 //! 2. *Run*: a task runs the [body](crate::server::run), which begins with `init`.
 //! 3. *Wait* until the body has acknowledged its `init`, or refused the start, or has ended without
-//!    either, or the time limit has passed.
+//!    doing either, or the time limit has passed.
 //! 4. *Fail*: after a time-out the process is killed. An error is returned only when the process
 //!    has ended.
 //!

@@ -26,9 +26,9 @@ impl<S: GenServer> ServerRef<S> {
     /// time limit passes meanwhile fails with [`Timeout`](CallError::Timeout). Suspending a
     /// suspended server changes nothing. OTP: `sys:suspend/1`.
     ///
-    /// A suspended server still answers [`get_status`](Self::get_status). It still ends by
+    /// A suspended server still answers [`get_status`](Self::get_status). The server still ends by
     /// [`stop`](Self::stop), by its parent's exit, by an exit signal that it doesn't trap, and by a
-    /// kill. Its timers run on, and their casts are queued. The clock of its
+    /// kill. The server's timers continue to run, and their casts are queued. The clock of its
     /// [idle time-out](crate::ServerContext::idle_timeout) stands still.
     ///
     /// The request is handled in order, like a call: after the items that were queued before it,
@@ -38,8 +38,8 @@ impl<S: GenServer> ServerRef<S> {
     ///
     /// # Errors
     ///
-    /// [`Timeout`](CallError::Timeout) after five seconds; else as [`call`](Self::call), except for
-    /// `NoReply` and `Overloaded`.
+    /// [`Timeout`](CallError::Timeout) after five seconds. Otherwise as [`call`](Self::call),
+    /// except for `NoReply` and `Overloaded`.
     ///
     /// # Cancel safety
     ///
@@ -90,7 +90,7 @@ impl<S: GenServer> ServerRef<S> {
     ///
     /// # Errors
     ///
-    /// `NoReply` if `format_status` panicked; else as [`suspend`](Self::suspend).
+    /// `NoReply` if `format_status` panicked. Otherwise as [`suspend`](Self::suspend).
     ///
     /// # Cancel safety
     ///
@@ -118,7 +118,7 @@ impl<S: GenServer> ServerRef<S> {
     /// #         Ok(())
     /// #     }
     ///     fn format_status(&self) -> Option<String> {
-    ///         Some(format!("{} jobs", self.jobs.len())) // how many, not which
+    ///         Some(format!("{} jobs", self.jobs.len())) // the number, not the jobs
     ///     }
     /// }
     ///

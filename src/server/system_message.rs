@@ -5,7 +5,7 @@ use std::fmt;
 use crate::base::one_line::one_line;
 use crate::call::reply::Reply;
 
-/// One system message. It is queued in order with all other items. No bound refuses it, and a
+/// One system message, queued in order with all other items. No bound refuses the message, and a
 /// suspended server answers it.
 pub(crate) enum System {
     Suspend(Reply<()>),

@@ -19,7 +19,7 @@
 //!    the location. The process ends with this result; after a kill it ends as killed.
 //!
 //! Tokio's blocking threads are not suitable: their number is limited, so functions that never
-//! return would use them up; and tokio waits for these threads when it shuts down.
+//! return would use them up; also, tokio waits for these threads when it shuts down.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -87,7 +87,7 @@ impl ChildSpec {
     ///     Ok(())
     /// });
     /// let tree = Supervisor::one_for_one().child(sync).start(&rt).await?;
-    /// tree.stop().await?; // at once: it ends the wait
+    /// tree.stop().await?; // at once: the stop ends the wait
     /// assert_eq!(receiver.recv().await, Some(Some("sync".to_owned())));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();

@@ -22,8 +22,8 @@
 //! 3. The program has ended. Its remaining output is logged.
 //! 4. If the program was not asked to stop, the process waits for the child's
 //!    [stop window](ChildSpec::stop_window): `Ctrl-C` signals a whole group, and systemd signals
-//!    every process of a unit, so the stop of this program may arrive a moment later. A stop within
-//!    the window makes the end a stop.
+//!    every process of a unit, so the stop of this program may arrive a moment later. If a stop
+//!    arrives within the window, the exit reason is that of a stop.
 //! 5. If an ancestor supervisor is being stopped when the window closes, the stop of this program
 //!    will follow. The process waits for that stop without a limit, because the ancestor may stop
 //!    other children first.
@@ -75,16 +75,16 @@ impl ChildSpec {
     ///
     /// The last row is for signals that reach several programs: `Ctrl-C` in a terminal signals this
     /// program and its children at once, and systemd (`KillMode=control-group`, its default)
-    /// signals every process of the unit. Such an end is no crash. The end is logged at INFO if the
-    /// exit status names no signal.
+    /// signals every process of the unit. Such an end is no crash. The end is logged at INFO unless
+    /// the program ended with success or by one of the signals in the table.
     ///
     /// * The stop window delays the handling of ends: a program that crashes is restarted 100 ms
     ///   later, and its end is announced 100 ms later.
     /// * If a stop takes longer than the window to reach the child, because other children stop
     ///   first, the child waits for the stop.
-    /// * In a stop that a signal to [`Run`](crate::Run) began, any end within the window after the
-    ///   child was asked to stop counts as a stop too: the program may have received that signal
-    ///   itself.
+    /// * If a signal to [`Run`](crate::Run) began the stop, any end within the window after the
+    ///   child was asked to stop counts as a stop too, because the program may have received that
+    ///   signal itself.
     ///
     /// **Output** goes where `command` says, by default to the output of this program. Piped output
     /// is logged, each line as an event of the target `regrow::command`: standard output at INFO,
@@ -135,7 +135,7 @@ impl ChildSpec {
     ///     command
     /// });
     /// let tree = Supervisor::one_for_one().child(sleeping).start(&rt).await?;
-    /// tree.stop().await?; // at once: SIGTERM ends it
+    /// tree.stop().await?; // at once: SIGTERM ends the program
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```

@@ -50,7 +50,7 @@ impl<S: GenServer> ServerContext<S> {
     /// Each message cancels the time-out, and the message's handler may set a new one. A message
     /// that is already queued takes precedence over a zero limit. A
     /// [status request](crate::ServerRef::get_status) does not change the time-out. OTP: the
-    /// time-out in a callback's result, which a system message starts again.
+    /// time-out in a callback's result, which a system message restarts.
     ///
     /// A busy server is never idle. Use [`cast_after`](Self::cast_after) for work that must happen
     /// at a certain time.

@@ -21,7 +21,7 @@ impl<S: GenServer> ServerContext<S> {
     /// #     type Call = Reply<u32>;
     /// #     type Cast = Pid;
     ///     async fn init((): (), ctx: &mut ServerContext<Self>) -> Result<Self> {
-    ///         assert!(!ctx.trap_exit(true)); // it was off
+    ///         assert!(!ctx.trap_exit(true)); // trapping was off
     ///         Ok(Survivor(0))
     ///     }
     /// #     async fn handle_call(&mut self, reply: Reply<u32>, _: &mut ServerContext<Self>) -> Result {

@@ -124,7 +124,7 @@ impl<S: GenServer> ServerContext<S> {
 
     /// Sends this server a cast every `period`, for the first time after one period. `missed`
     /// decides what happens to ticks that a busy server handles too late, as in
-    /// [`tokio::time::Interval`]. OTP: `timer:send_interval/2`, which sends them all.
+    /// [`tokio::time::Interval`]. OTP: `timer:send_interval/2`, which sends all ticks.
     ///
     /// # Panics
     ///

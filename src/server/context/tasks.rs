@@ -148,7 +148,7 @@ impl<S: GenServer> ServerContext<S> {
     /// **With a [bounded mailbox](crate::Overflow) the server sets the pace of the stream.** While
     /// the mailbox is full, the item that was read last waits for room, and the stream is not
     /// polled: so a socket is not read, and its peer is slowed down. Without a bound the stream is
-    /// polled also while the server is busy, and the mailbox grows.
+    /// polled even while the server is busy, and the mailbox grows.
     ///
     /// | full, and the policy is | an item | the final `None` |
     /// |---|---|---|
@@ -159,7 +159,7 @@ impl<S: GenServer> ServerContext<S> {
     /// process of the stream is killed.
     ///
     /// A server that handles a thousand numbers at its own pace; the stream is never more than a
-    /// few items ahead of it:
+    /// few items ahead of the server:
     ///
     /// ```
     /// use std::sync::Arc;

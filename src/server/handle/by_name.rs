@@ -44,7 +44,7 @@ impl Runtime {
     ///
     /// The detection knows these waits:
     ///
-    /// * a server that calls, or [stops](ServerRef::stop), another;
+    /// * a server that calls or [stops](ServerRef::stop) another server;
     /// * a process that starts a server, for its `init`;
     /// * a [`Supervisor`](crate::Supervisor), for the child that it starts or stops;
     /// * a [`DynamicSupervisor`](crate::DynamicSupervisor) that stops, for its children.

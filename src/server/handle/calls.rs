@@ -77,7 +77,7 @@ impl<S: GenServer> ServerRef<S> {
     /// let tree = tree.start(&rt).await?;
     /// let counter = rt.server::<Counter>("counter");
     /// rt.kill(counter.pid().unwrap());
-    /// assert!(counter.call(Call::Get).await.is_err()); // wrong: it is ending, or not yet restarted
+    /// assert!(counter.call(Call::Get).await.is_err()); // ending, or not yet restarted
     /// assert_eq!(counter.call_waiting(Call::Get, Duration::from_secs(5)).await?, 0);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();

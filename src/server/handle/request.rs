@@ -63,8 +63,8 @@ fn send_call<S: GenServer, T: Send + 'static>(
 }
 
 /// Waits until the call that has this number in the send queue is queued in the mailbox. A call
-/// that still waits for room when its time is up, or when its server ends, is taken back, so it is
-/// never handled.
+/// that still waits for room when its time limit has passed, or when its server ends, is taken
+/// back, so it is never handled.
 pub(crate) async fn wait_until_queued<S: GenServer, T: Send + 'static>(
     process: &Arc<Process<ServerItem<S>>>,
     number: u64,

@@ -143,12 +143,12 @@ pub struct Caller<M, T> {
 
 type BoxedCall<'a, T> = Pin<Box<dyn Future<Output = Result<T, CallError>> + Send + 'a>>;
 
-/// A server as the target of casts of an `M`.
+/// A server that accepts an `M` as a cast.
 trait CastTarget<M>: Send + Sync + fmt::Debug {
     fn take(&self, message: M) -> bool;
 }
 
-/// A server as the target of calls that answer an `M` with a `T`.
+/// A server that answers an `M` with a `T`.
 trait CallTarget<M, T>: Send + Sync + fmt::Debug {
     fn ask(&self, message: M, limit: Duration) -> BoxedCall<'_, T>;
 }

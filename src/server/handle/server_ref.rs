@@ -181,10 +181,10 @@ impl<S: GenServer> ServerRef<S> {
     ///
     /// # Panics
     ///
-    /// If the call has to wait, and time is not enabled in the tokio that polls it. The time limit
-    /// of a call is measured by the tokio that polls the call. So a call from another tokio than
-    /// the server's ends in time, even if the server's tokio is blocked. If another executor polls
-    /// the call, the server's tokio measures the limit.
+    /// If the call has to wait, and time is not enabled in the tokio that polls the call. The time
+    /// limit of a call is measured by the tokio that polls the call. So a call from another tokio
+    /// than the server's ends in time, even if the server's tokio is blocked. If another executor
+    /// polls the call, the server's tokio measures the limit.
     pub async fn call<T: Send + 'static>(
         &self,
         make: impl FnOnce(Reply<T>) -> S::Call,
@@ -284,8 +284,8 @@ impl<S: GenServer> ServerRef<S> {
     ///
     /// As [`call`](Self::call).
     //
-    // This repeats the code of `call_timeout` without the deadline: a future shared by both would
-    // cost each call 16 instructions, and this one 48 bytes.
+    // This repeats the code of `call_timeout` without the deadline: a future shared by both methods
+    // would cost each call 16 instructions, and each future of this method 48 bytes.
     pub async fn call_unlimited<T: Send + 'static>(
         &self,
         make: impl FnOnce(Reply<T>) -> S::Call,

@@ -27,7 +27,7 @@ impl<S: GenServer> ServerRef<S> {
     /// # Errors
     ///
     /// * `Exited` with the true reason if the server has ended with another reason: `terminate`
-    ///   panicked, the server was killed, or it ended by itself before it took the request.
+    ///   panicked, the server was killed, or the server ended by itself before it took the request.
     /// * `NoProc` if the server is dead.
     /// * `CallingSelf` from one of the server's own handlers: return
     ///   [`ServerContext::stop`](crate::ServerContext::stop) there instead.

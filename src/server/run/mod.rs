@@ -51,8 +51,8 @@ mod tracked;
 mod next_item;
 pub(crate) mod suspended;
 
-/// The result of `init`, for the caller of the start. If the start fails for any other reason,
-/// nothing is sent, and the caller takes the reason from the end of the process.
+/// The result of `init`, for the caller of the start. If the start fails in any other way, nothing
+/// is sent, and the caller takes the reason from the end of the process.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Ack {
     Started,

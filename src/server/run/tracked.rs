@@ -5,8 +5,8 @@
 //! word beside its mailbox.
 //!
 //! **Steps**, for one item of a watched server; each note takes the lock of the record once:
-//! 1. The server is about to wait. It follows the runtime's switches, and notes that the last
-//!    callback has returned.
+//! 1. The server is about to wait. The server follows the runtime's switches, and notes that the
+//!    last callback has returned.
 //! 2. The server finds an item. If the task that logs slow handlers sleeps, the server wakes that
 //!    task and yields once, so that the task runs before the handler does.
 //! 3. The server notes that the callback begins, and runs the callback.
