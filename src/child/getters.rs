@@ -7,8 +7,8 @@ use crate::exit::shutdown::Shutdown;
 use crate::restart::backoff::Backoff;
 
 /// Getters, for example for a specification that
-/// [`SupervisorRef::child_spec`](crate::SupervisorRef::child_spec) returns. A getter whose name
-/// would be that of its setter begins with `get_`, as in [`std::process::Command`].
+/// [`SupervisorRef::child_spec`](crate::SupervisorRef::child_spec) returns. If a getter would have
+/// the same name as its setter, its name begins with `get_`, as in [`std::process::Command`].
 impl ChildSpec {
     /// Returns the child's id.
     ///

@@ -6,8 +6,8 @@
 //!
 //! * *The constructor fails, panics or is dropped*: no value is kept, and the next use calls the
 //!   constructor again.
-//! * *The borrower panics*: its guard is dropped while its thread panics. The guard detects that,
-//!   and the policy decides.
+//! * *The borrower panics*: its guard is dropped while the thread panics. The guard detects the
+//!   panic, and drops or keeps the value as `discard_on_panic` says.
 //! * *The borrower is killed*: its guard is dropped with its body, and the value stays as it was at
 //!   the await where the kill took effect.
 //! * *The supervisor ends, or removes the child*: the child's specification is dropped with its
@@ -32,8 +32,9 @@ type Making<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 /// The `Keep` is a cheap handle that the child's closure or arguments capture. The value lives as
 /// long as one of its handles, and so as long as the supervisor keeps the child's specification.
 ///
-/// Use it for a value that is expensive to get again and cannot be the cause of a crash: a bound
-/// listener, so that no client finds the port closed; a warm cache; a pool of connections.
+/// Use a `Keep` for a value that is expensive to construct again and cannot be the cause of a
+/// crash: a bound listener, so that no client finds the port closed; a warm cache; a pool of
+/// connections.
 ///
 /// | | |
 /// |---|---|
@@ -283,8 +284,8 @@ impl<T> fmt::Debug for Keep<T> {
     }
 }
 
-/// A guard through which a kept value is borrowed. Dropping it returns the value. [`Keep`] has an
-/// example.
+/// A guard through which a kept value is borrowed. Dropping the guard returns the value. [`Keep`]
+/// has an example.
 #[must_use = "dropping the guard returns the value at once"]
 pub struct KeepGuard<T> {
     slot: OwnedMutexGuard<Option<T>>,

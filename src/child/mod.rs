@@ -3,8 +3,8 @@
 //! of the operating system.
 //!
 //! **Uses** `base`, `exit`, `message`, `time`, `restart`, `observe`, `process`, `kernel`,
-//! `mailbox`, `driver`, `runtime`.
-//! **Knows nothing of** supervisors, which carry out what a specification says.
+//! `mailbox`, `driver`, `runtime`. **Knows nothing of** supervisors, which carry out a
+//! specification.
 
 use std::any::Any;
 use std::fmt;
@@ -233,11 +233,11 @@ impl ChildSpec {
     ///   child: [registering](crate::RegisterError::Reserved) the name for another process fails,
     ///   and so does the start of another child with this name
     ///   ([`NameReserved`](crate::StartError::NameReserved)).
-    /// * The name is free if the supervisor does not restart the child, because of its restart type
-    ///   or because the child was given up, terminated or deleted, and when the supervisor stops or
-    ///   ends.
-    /// * A live child that unregisters the name gives it up: any process may register the name, and
-    ///   the child's restarts fail while another process holds it.
+    /// * The name becomes free when the supervisor stops or ends, and when the supervisor does not
+    ///   restart the child: because of its restart type, or because the child was given up,
+    ///   terminated or deleted.
+    /// * A live child that unregisters the name gives up its reservation: any process may register
+    ///   the name, and the child's restarts fail while another process holds the name.
     ///
     /// OTP reserves no names: a process that registers the name between two incarnations makes each
     /// restart fail.

@@ -96,7 +96,8 @@ pub trait StartChild: Send + Sync + 'static {
     /// as the child's specification says, the last first. These processes have ended, and the
     /// child's name is free, before the supervisor continues.
     ///
-    /// * [`StartError::Ignored`] is no failure: the child is known and does not run.
+    /// * [`StartError::Ignored`] does not count as a failure: the supervisor knows the child, which
+    ///   does not run.
     /// * Convert the error of any *other* start before you return it by `?`: an error that this
     ///   function returns counts as an error of this child.
     /// * A start that takes longer than the child's
@@ -117,7 +118,7 @@ pub trait StartChild: Send + Sync + 'static {
     async fn start(&self, ctx: &mut StartContext) -> Result<Started, StartError>;
 }
 
-/// A started child. Only a [`StartContext`] makes it. [`StartChild`] has an example.
+/// A started child. Only a [`StartContext`] makes this value. [`StartChild`] has an example.
 #[derive(Debug)]
 pub struct Started {
     pub(crate) process: Arc<dyn AnyProcess>,

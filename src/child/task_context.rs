@@ -166,7 +166,7 @@ impl TaskContext {
         self.context.recv_match(matches).await
     }
 
-    /// Receives the next item, or returns `None` if none arrives within `limit`, as
+    /// Receives the next item, or returns `None` if no item arrives within `limit`, as
     /// [`Context::recv_timeout`], which has an example.
     ///
     /// # Panics

@@ -150,7 +150,7 @@ pub use system_message::ServerStatus;
 /// requests, use [`ChildSpec::task`]. Do not use a server as a lock around data that many processes
 /// could read at once: calls to a server are handled one after another.
 pub trait GenServer: Sized + Send + 'static {
-    /// The arguments of `init`. [`child`](Self::child) needs them to be `Clone`.
+    /// The arguments of `init`. For [`child`](Self::child) the arguments must be `Clone`.
     type Args: Send + 'static;
 
     /// The calls: an enum whose variants hold a [`Reply`](crate::Reply), or just a `Reply` if there
@@ -263,7 +263,7 @@ pub trait GenServer: Sized + Send + 'static {
     /// # Cancel safety
     ///
     /// `terminate` is dropped at its await when the server is killed, for example by a supervisor
-    /// after the child's [shutdown time](crate::Shutdown).
+    /// when the child's [shutdown time](crate::Shutdown) is over.
     ///
     /// ```
     /// use regrow::{ExitReason, GenServer, Reply, Result, Runtime, ServerContext};
@@ -319,7 +319,7 @@ pub trait GenServer: Sized + Send + 'static {
     /// # Errors
     ///
     /// [`StartError::Failed`] with the reason if `init` fails or panics, and
-    /// [`StartError::Ignored`] if it returns [`ctx.ignore()`](ServerContext::ignore). After an
+    /// [`StartError::Ignored`] if `init` returns [`ctx.ignore()`](ServerContext::ignore). After an
     /// error nothing of the server is left.
     ///
     /// # Panics

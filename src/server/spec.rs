@@ -80,8 +80,8 @@ impl<S: GenServer> ServerSpec<S> {
     }
 
     /// Sets how long the `init` may take. A server that takes longer is killed, and its name is
-    /// free, before the start returns [`StartError::InitTimeout`]. By default there is no limit, as
-    /// with [`Duration::MAX`]. Zero is too short for nearly every `init`. [`ServerSpec`] has an
+    /// freed, before the start returns [`StartError::InitTimeout`]. By default there is no limit,
+    /// as with [`Duration::MAX`]. Zero is too short for nearly every `init`. [`ServerSpec`] has an
     /// example.
     pub fn init_timeout(mut self, limit: Duration) -> Self {
         self.init_timeout = Some(limit);

@@ -59,7 +59,7 @@ impl Starting {
     }
 
     /// Admits a server, step 1. Returns its pid and a future that does the other steps. The future
-    /// must be polled at once: until then the process is in the tables and does not run.
+    /// must be polled at once: until the first poll the process is in the tables and does not run.
     pub(crate) fn begin<S: GenServer>(
         self,
         args: S::Args,

@@ -26,7 +26,7 @@ use crate::time::deadline_pool::blocking_wait::wait;
 /// [trap](Runtime::set_trap_exit) exits.
 ///
 /// **Time limits** use the clock of the runtime's tokio, which may be paused. If that tokio is
-/// blocked or has shut down, they use the system's clock.
+/// blocked or has shut down, the limits use the system's clock.
 ///
 /// **Spawning.** The thread has entered the tokio runtime, so [`tokio::spawn`] works. A task that
 /// is spawned this way is not part of the child, and does not end with it.
@@ -114,8 +114,8 @@ impl BlockingContext {
         wait(or_stop(&self.stop, self.context.recv()))
     }
 
-    /// Waits for the next item of the mailbox. Returns `None` if none arrives within `limit`, or
-    /// the child should stop.
+    /// Waits for the next item of the mailbox. Returns `None` if no item arrives within `limit`, or
+    /// if the child should stop.
     ///
     /// ```
     /// use std::time::Duration;

@@ -16,7 +16,7 @@
 //!    * *tokio drops the process' task*: the process ends at once, the token is cancelled, and the
 //!      thread continues until the function returns.
 //! 3. The function returns, or its panic is caught on its thread, where the panic hook has recorded
-//!    the location. The process ends with this result; after a kill it ends as killed.
+//!    the location. The process ends with this result or, after a kill, as killed.
 //!
 //! Tokio's blocking threads are not suitable: their number is limited, so functions that never
 //! return would use them up; also, tokio waits for these threads when it shuts down.
@@ -63,7 +63,8 @@ impl ChildSpec {
     /// **A thread can't be killed.** While a thread exceeds its [`shutdown`](Self::shutdown) time,
     /// the child is logged by name, every five seconds. Its supervisor waits for the thread before
     /// a restart and before its own end: the next incarnation never runs at the same time, and the
-    /// name stays registered. So give blocking operations a time limit, and check regularly.
+    /// name stays registered. So give blocking operations a time limit, and check regularly whether
+    /// to stop.
     ///
     /// **When not to use it.** For a short blocking operation inside an async child
     /// [`tokio::task::spawn_blocking`] is enough. With a paused clock tokio does not know that a

@@ -94,8 +94,8 @@ impl ChildSpec {
     ///   UTF-8 are replaced by U+FFFD.
     /// * The output of a program that prints without a pause is read a few lines at a time, from
     ///   both pipes in turn, so it does not delay other tasks.
-    /// * All output of the program itself is logged before its end is announced. Processes that it
-    ///   has started may hold the pipes for up to a second longer.
+    /// * All output of the program itself is logged before its end is announced. Processes that the
+    ///   program has started may hold the pipes for up to a second longer.
     ///
     /// **Signals** go to the program only, and not to the processes that it has started. Let a
     /// shell `exec` its last command, or give the child

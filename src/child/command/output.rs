@@ -1,7 +1,7 @@
 //! Logs the output of a child's program, line by line.
 //!
 //! The target is `regrow::command`, with the fields `child`, `pid` and `os_pid`. Standard output is
-//! logged at INFO, standard error at WARN. The line is the message.
+//! logged at INFO, standard error at WARN. The message of the event is the line.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -26,16 +26,19 @@ use crate::child::stop_signals::StopSignals;
 
 const TARGET: &str = "regrow::command";
 
-/// A line of more bytes is logged in pieces of whole characters.
+/// The maximum length of a logged piece, in bytes. A longer line is logged in pieces of whole
+/// characters.
 const MAX_PIECE: usize = 8 * 1024;
 
 /// A line takes one unit of the cooperative budget, and one more for each of this many bytes.
 const BYTES_PER_BUDGET_UNIT: usize = 1024;
 
-/// How long output is logged after the program has ended, if other processes still hold its pipes.
+/// How long output is logged after the program has ended, if other processes still hold the
+/// program's pipes.
 const DRAIN_TIME: Duration = Duration::from_secs(1);
 
-/// More bytes than the pipes of a program hold, unless the program has enlarged them.
+/// A number of bytes that is larger than the capacity of a program's pipes, unless the program has
+/// enlarged them.
 const PIPE_CAPACITY: usize = 256 * 1024;
 
 /// The progress of the log of a program's output.

@@ -32,8 +32,8 @@ impl ChildSpec {
     ///
     /// * `Ctrl-C` does not signal the program: it is stopped in the stop order of its tree. Signals
     ///   that are not sent to a group, such as those of systemd, still reach the program.
-    /// * A stop and a kill signal the whole group, and with it the processes that the program has
-    ///   started and that are still in its group. Those processes are signalled only while the
+    /// * A stop and a kill signal the whole group: the program, and the processes that it has
+    ///   started and that are still in its group. These processes are signalled only while the
     ///   program itself exists. When tokio shuts down, only the program is killed.
     /// * The program must not read from a terminal: the terminal suspends a background group that
     ///   reads from it.

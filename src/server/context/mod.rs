@@ -36,7 +36,8 @@ mod tasks;
 ///
 /// # Examples
 ///
-/// A server that monitors the guests in its room, so that a guest that has crashed is not counted:
+/// A server that monitors the guests in its room, so that it does not count a guest that has
+/// crashed:
 ///
 /// ```
 /// use regrow::{GenServer, Pid, Received, Reply, Result, Runtime, ServerContext};
@@ -255,9 +256,10 @@ impl<S: GenServer> ServerContext<S> {
         &self.cause
     }
 
-    /// Returns the reason that `init` returns in an `Err` if this server is not needed: the start
-    /// returns [`StartError::Ignored`](crate::StartError::Ignored), and the process ends normally.
-    /// A supervisor keeps the child as not running and starts the others. OTP: `ignore`.
+    /// Returns a reason for an `init` that decides that this server is not needed. If `init`
+    /// returns it in an `Err`, the start returns
+    /// [`StartError::Ignored`](crate::StartError::Ignored), and the process ends normally. A
+    /// supervisor keeps the child as not running and starts the others. OTP: `ignore`.
     ///
     /// The reason has this effect only as the result of this server's own `init`. A handler that
     /// returns the reason ends the server with [`Normal`](ExitReason::Normal). If `init` passes on
@@ -311,7 +313,7 @@ impl<S: GenServer> ServerContext<S> {
         self.runtime().set_label(self.pid(), label);
     }
 
-    /// Sets the health of this server, as snapshots of the tree show it. [`Health`] has an example.
+    /// Sets the health of this server, which snapshots of the tree show. [`Health`] has an example.
     pub fn set_health(&mut self, health: Health) {
         self.runtime().set_health(self.pid(), health);
     }

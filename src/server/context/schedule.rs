@@ -14,8 +14,8 @@ use crate::server::GenServer;
 use crate::time::timer_queue::after;
 
 /// A timer that a server has set for itself by [`cast_after`](crate::ServerContext::cast_after) or
-/// [`cast_every`](crate::ServerContext::cast_every). The end of this incarnation cancels it;
-/// dropping the value does not.
+/// [`cast_every`](crate::ServerContext::cast_every). The end of this incarnation cancels the timer;
+/// dropping this value does not.
 ///
 /// # Examples
 ///

@@ -38,16 +38,17 @@ impl Runtime {
         ServerRef { target: Target::Named { kernel: self.kernel.clone(), name } }
     }
 
-    /// Turns the detection of deadlocks on or off; by default it is off. While it is on, a call
-    /// from a handler that would close a cycle of processes that wait for each other fails at once,
-    /// with a [`CallError::Deadlock`] that names the cycle. While it is off, such calls time out.
+    /// Turns the detection of deadlocks on or off; by default it is off. While the detection is on,
+    /// a call from a handler fails at once if it would close a cycle of processes that wait for
+    /// each other; its [`CallError::Deadlock`] names the cycle. While the detection is off, such a
+    /// call times out.
     ///
     /// The detection knows these waits:
     ///
-    /// * a server that calls or [stops](ServerRef::stop) another server;
-    /// * a process that starts a server, for its `init`;
-    /// * a [`Supervisor`](crate::Supervisor), for the child that it starts or stops;
-    /// * a [`DynamicSupervisor`](crate::DynamicSupervisor) that stops, for its children.
+    /// * a server waits for a server that it calls or [stops](ServerRef::stop);
+    /// * a process that starts a server waits for the `init` of that server;
+    /// * a [`Supervisor`](crate::Supervisor) waits for the child that it starts or stops;
+    /// * a [`DynamicSupervisor`](crate::DynamicSupervisor) that stops waits for its children.
     ///
     /// So a call from an `init` to its own supervisor is refused. A call that was made before its
     /// server began one of the last three waits is not refused, and times out. The detection does
@@ -102,8 +103,8 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// [`CallError::NoProc`] if the process is not alive, [`CallError::WrongType`] if it is not a
-    /// server of type `S`.
+    /// [`CallError::NoProc`] if the process is not alive, [`CallError::WrongType`] if the process
+    /// is not a server of type `S`.
     ///
     /// ```
     /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }

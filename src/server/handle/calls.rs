@@ -156,9 +156,9 @@ impl<S: GenServer> ServerRef<S> {
     /// Calls the server from a thread that may block, and waits up to `limit` for the answer.
     ///
     /// The limit is measured by the clock of the runtime's tokio, which may be paused. If that
-    /// tokio is blocked or is not being driven, the system's clock ends the call: at the limit, or
-    /// one second after it under a paused clock. While a paused clock stands still, because its
-    /// tokio is busy or inside `spawn_blocking`, the call waits.
+    /// tokio is blocked or is not being driven, the system's clock ends the call: at the limit, or,
+    /// under a paused clock, one second after the limit. While a paused clock stands still, because
+    /// its tokio is busy or inside `spawn_blocking`, the call waits.
     ///
     /// # Errors
     ///
@@ -166,8 +166,8 @@ impl<S: GenServer> ServerRef<S> {
     ///
     /// # Panics
     ///
-    /// If it is used inside async code: use [`call`](Self::call) there. If there is no tokio
-    /// runtime, neither now nor at any earlier use.
+    /// If this method is used inside async code; use [`call`](Self::call) there. If there is no
+    /// tokio runtime, neither now nor at any earlier use.
     ///
     /// ```
     /// use std::time::Duration;
@@ -227,7 +227,7 @@ impl<S: GenServer> ServerRef<S> {
     }
 }
 
-/// Calls this process. `NoProc` means that the call was never in its mailbox.
+/// Calls this process. The error `NoProc` means that the call was never in its mailbox.
 async fn call_process<S: GenServer, T: Send + 'static>(
     process: &Arc<Process<ServerItem<S>>>,
     make: impl FnOnce(Reply<T>) -> S::Call,

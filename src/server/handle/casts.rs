@@ -49,8 +49,8 @@ impl<S: GenServer> ServerRef<S> {
     ///
     /// # Errors
     ///
-    /// [`CastError`], with the message: the server is dead, is being restarted, has a full mailbox,
-    /// or is of another type.
+    /// [`CastError`], with the message, if the server is dead, is being restarted, has a full
+    /// mailbox, or is of another type.
     pub fn try_cast(&self, cast: S::Cast) -> Result<(), CastError<S::Cast>> {
         let process = match self.resolve() {
             Ok(process) => process,

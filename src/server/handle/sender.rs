@@ -11,8 +11,8 @@ use crate::runtime::errors::call_error::CallError;
 use crate::server::handle::server_ref::CALL_TIMEOUT;
 use crate::server::{GenServer, ServerRef};
 
-/// A handle to a server of any type that accepts an `M` as a cast. Cheap to clone; dropping it does
-/// nothing to the server.
+/// A handle to a server of any type that accepts an `M` as a cast. A sender is cheap to clone;
+/// dropping it does not affect the server.
 ///
 /// [`ServerRef::sender`] makes a sender from a handle and a function from `M` to the server's cast.
 /// The sender reaches the process that the handle reaches: one incarnation, or, by a named handle,

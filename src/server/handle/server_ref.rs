@@ -27,7 +27,7 @@ use crate::server::item::ServerItem;
 /// The time limit of [`call`](ServerRef::call).
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A handle to a server. Cheap to clone; dropping it does nothing to the server.
+/// A handle to a server. A handle is cheap to clone; dropping it does not affect the server.
 ///
 /// There are two kinds. A *direct* handle, from a start, reaches one incarnation: once that
 /// incarnation has ended, each call fails with `NoProc`. A *named* handle, from
@@ -195,8 +195,8 @@ impl<S: GenServer> ServerRef<S> {
     /// Calls the server, and waits up to `limit` for the answer, from the first poll on. OTP:
     /// `gen_server:call/3`.
     ///
-    /// After a `Timeout` the server may still handle the call, so calling again may do the same
-    /// thing twice. A late answer is dropped: it can't be taken for the answer of another call.
+    /// After a `Timeout` the server may still handle the call, so a second call may do the same
+    /// work twice. A late answer is dropped: it can't be taken for the answer of another call.
     ///
     /// # Errors
     ///

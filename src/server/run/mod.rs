@@ -24,8 +24,8 @@
 //! **Invariants**
 //! 1. The state is stored outside the loop's future. So it survives a panic in a handler, and
 //!    `terminate` can use it.
-//! 2. The link is acknowledged first and the caller of the start is notified last: once a start has
-//!    returned, the end of the server reaches its parent by the link.
+//! 2. The link is acknowledged before the caller of the start is notified. So once a start has
+//!    returned, the end of the server reaches its parent over the link.
 //! 3. The loop matches a plain call or cast as it was queued, so the item is moved once, from the
 //!    mailbox to its handler. Every other item is turned into a [`Dispatch`] first.
 
