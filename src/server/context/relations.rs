@@ -81,8 +81,9 @@ impl<S: GenServer> ServerContext<S> {
 
     /// Starts another server, linked to this one. The link exists before the `init` of the new
     /// server runs. A start that fails returns the error and sends no exit signal over the link.
-    /// After the start the two servers end together. If the new server may crash without ending
-    /// this one, make it a child of a supervisor instead. OTP: `gen_server:start_link/3`.
+    /// After the start, the end of one server with any reason but `Normal` reaches the other server
+    /// over the link. If the new server may crash without ending this server, make it a child of a
+    /// supervisor instead. OTP: `gen_server:start_link/3`.
     ///
     /// # Errors
     ///
