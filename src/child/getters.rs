@@ -7,10 +7,10 @@ use crate::exit::shutdown::Shutdown;
 use crate::restart::backoff::Backoff;
 
 /// Getters, for example for a specification that
-/// [`SupervisorRef::child_spec`](crate::SupervisorRef::child_spec) returns. A getter whose name
-/// would be that of its setter begins with `get_`, as in [`std::process::Command`].
+/// [`SupervisorRef::child_spec`](crate::SupervisorRef::child_spec) returns. If a getter would have
+/// the same name as its setter, its name begins with `get_`, as in [`std::process::Command`].
 impl ChildSpec {
-    /// The child's id.
+    /// Returns the child's id.
     ///
     /// ```
     /// use std::time::Duration;
@@ -33,44 +33,46 @@ impl ChildSpec {
         &self.spec.id
     }
 
-    /// The name that the child is registered under, if any. [`id`](Self::id) has an example.
+    /// Returns the name that the child is registered under, if any. [`id`](Self::id) has an
+    /// example.
     pub fn name(&self) -> Option<&str> {
         self.spec.name.as_deref()
     }
 
-    /// Whether the child is a supervisor. [`id`](Self::id) has an example.
+    /// Returns whether the child is a supervisor. [`id`](Self::id) has an example.
     pub fn kind(&self) -> ChildType {
         self.spec.kind
     }
 
-    /// When the child is restarted. [`id`](Self::id) has an example.
+    /// Returns when the child is restarted. [`id`](Self::id) has an example.
     pub fn get_restart(&self) -> Restart {
         self.spec.restart
     }
 
-    /// How the child is stopped. [`id`](Self::id) has an example.
+    /// Returns how the child is stopped. [`id`](Self::id) has an example.
     pub fn get_shutdown(&self) -> Shutdown {
         self.spec.shutdown
     }
 
-    /// The maximum duration of each start; `None` is no limit. [`id`](Self::id) has an example.
+    /// Returns the maximum duration of each start; `None` means no limit. [`id`](Self::id) has an
+    /// example.
     pub fn get_init_timeout(&self) -> Option<Duration> {
         self.spec.init_timeout
     }
 
-    /// The delay before restarts; `None` is that of the supervisor. [`id`](Self::id) has an
-    /// example.
+    /// Returns the delay before restarts; `None` means the delay of the supervisor.
+    /// [`id`](Self::id) has an example.
     pub fn get_backoff(&self) -> Option<Backoff> {
         self.spec.backoff
     }
 
-    /// How long a handler may run before a warning is logged; `None` is the limit of the runtime.
-    /// [`id`](Self::id) has an example.
+    /// Returns how long a handler may run before a warning is logged; `None` means the limit of the
+    /// runtime. [`id`](Self::id) has an example.
     pub fn get_warn_after(&self) -> Option<Duration> {
         self.spec.warn_after
     }
 
-    /// How long after the end of its program a stop may still arrive.
+    /// Returns how long after the end of the program a stop may still arrive.
     /// [`stop_window`](Self::stop_window) has an example.
     #[cfg(feature = "process")]
     #[cfg_attr(docsrs, doc(cfg(feature = "process")))]
@@ -78,7 +80,7 @@ impl ChildSpec {
         self.spec.stop_window
     }
 
-    /// Whether the program gets a process group of its own.
+    /// Returns whether the program gets a process group of its own.
     /// [`own_process_group`](Self::own_process_group) has an example.
     #[cfg(feature = "process")]
     #[cfg_attr(docsrs, doc(cfg(feature = "process")))]
@@ -86,7 +88,7 @@ impl ChildSpec {
         self.spec.own_group
     }
 
-    /// Whether the child's end may end its supervisor. [`id`](Self::id) has an example.
+    /// Returns whether the child's end may end its supervisor. [`id`](Self::id) has an example.
     pub fn is_significant(&self) -> bool {
         self.spec.significant
     }

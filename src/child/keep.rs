@@ -1,15 +1,15 @@
 //! Values that outlive restarts.
 //!
-//! The value lies behind a tokio mutex, whose guard is held while the value is lent. The body of an
-//! incarnation that ends is dropped, and its guard with it, before the end is announced. So the
-//! next incarnation finds the value free.
+//! A tokio mutex protects the value, and its guard is held while the value is lent. When an
+//! incarnation ends, its body and the guard in that body are dropped before the end is announced.
+//! So the next incarnation finds the value free.
 //!
 //! * *The constructor fails, panics or is dropped*: no value is kept, and the next use calls the
 //!   constructor again.
-//! * *The borrower panics*: its guard is dropped while its thread panics. The guard detects that,
-//!   and the policy decides.
+//! * *The borrower panics*: its guard is dropped while the thread panics. The guard detects the
+//!   panic, and drops or keeps the value as `discard_on_panic` says.
 //! * *The borrower is killed*: its guard is dropped with its body, and the value stays as it was at
-//!   the await where that happened.
+//!   the await where the kill took effect.
 //! * *The supervisor ends, or removes the child*: the child's specification is dropped with its
 //!   handle. The value is dropped with the last handle or guard.
 
@@ -32,8 +32,9 @@ type Making<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 /// The `Keep` is a cheap handle that the child's closure or arguments capture. The value lives as
 /// long as one of its handles, and so as long as the supervisor keeps the child's specification.
 ///
-/// Use it for a value that is expensive to get again and cannot be the cause of a crash: a bound
-/// listener, so that no client finds the port closed; a warm cache; a pool of connections.
+/// Use a `Keep` for a value that is expensive to construct again and cannot be the cause of a
+/// crash: a bound listener, so that no client finds the port closed; a warm cache; a pool of
+/// connections.
 ///
 /// | | |
 /// |---|---|
@@ -138,8 +139,8 @@ pub struct Keep<T> {
 }
 
 impl<T: Send + 'static> Keep<T> {
-    /// A value that `make` constructs. `make` is called at the first use, and at the next use after
-    /// it failed or the value was dropped. [`Keep`] has an example.
+    /// Makes a handle to a value that `make` constructs. `make` is called at the first use, and at
+    /// the next use after it failed or the value was dropped. [`Keep`] has an example.
     pub fn new<F, Fut, E>(make: F) -> Self
     where
         F: Fn() -> Fut + Send + Sync + 'static,
@@ -153,20 +154,20 @@ impl<T: Send + 'static> Keep<T> {
         Keep { make: Arc::new(make), slot: Arc::default(), discard_on_panic: false }
     }
 
-    /// A value that `make` constructs without waiting and without an error. [`Keep`] has an
-    /// example.
+    /// Makes a handle to a value that `make` constructs without waiting and without an error.
+    /// [`Keep`] has an example.
     pub fn with(make: impl Fn() -> T + Send + Sync + 'static) -> Self {
         Keep::new(move || std::future::ready(Result::<T>::Ok(make())))
     }
 
     /// Drops the value when the body that borrows it panics, so that the next incarnation gets a
     /// new one. By default the value stays as it was at the panic, perhaps in the middle of a
-    /// change. A returned error and a kill are no panics.
+    /// change. A returned error and a kill do not count as panics.
     ///
-    /// The panic must drop the [`KeepGuard`]. A panic drops a guard in the body of a task or a
-    /// thread, and not the state of a [`GenServer`](crate::GenServer), which outlives the panic of
-    /// a handler until its `terminate` has run: a server calls [`reset`](Self::reset) in its `init`
-    /// instead, if it was started after a crash.
+    /// The panic must drop the [`KeepGuard`]. A panic in the body of a task or a thread drops a
+    /// guard in that body. A panic in a handler of a [`GenServer`](crate::GenServer) does not drop
+    /// the server's state, which lives until `terminate` has run. So a server calls
+    /// [`reset`](Self::reset) in its `init` instead, if it was started after a crash.
     ///
     /// ```
     /// use regrow::{ChildSpec, Keep, Runtime, Supervisor};
@@ -194,16 +195,16 @@ impl<T: Send + 'static> Keep<T> {
         self
     }
 
-    /// Borrows the value until the guard is dropped, at the latest with the incarnation. Constructs
-    /// the value first, if there is none. [`Keep`] has an example.
+    /// Borrows the value until the guard is dropped, at the latest at the end of the incarnation.
+    /// Constructs the value first, if there is none. [`Keep`] has an example.
     ///
     /// Waits while the value is lent to another borrower. Children that share a value use it in
     /// turn. A child that borrows the value twice waits for itself for ever.
     ///
     /// # Errors
     ///
-    /// The error of the constructor. With `?` it is a crash of the child. The next use calls the
-    /// constructor again.
+    /// The error of the constructor. A child that returns this error by `?` crashes. The next use
+    /// calls the constructor again.
     ///
     /// # Cancel safety
     ///
@@ -216,8 +217,8 @@ impl<T: Send + 'static> Keep<T> {
         Ok(KeepGuard { slot, discard_on_panic: self.discard_on_panic })
     }
 
-    /// A clone of the value, which is constructed first if there is none. For shared handles that
-    /// are cheap to clone: an `Arc`, a pool, a channel's sender.
+    /// Returns a clone of the value. Constructs the value first, if there is none. Use this for
+    /// shared handles that are cheap to clone: an `Arc`, a pool, a channel's sender.
     ///
     /// Waits while the value is [lent](Self::lend).
     ///
@@ -251,7 +252,7 @@ impl<T: Send + 'static> Keep<T> {
         self.lend().await.map(|guard| (*guard).clone())
     }
 
-    /// Drops the value, so that the next use constructs another, and returns whether there was one.
+    /// Drops the value, so that the next use constructs another. Returns whether there was a value.
     /// Waits while the value is [lent](Self::lend). [`get`](Self::get) has an example.
     ///
     /// # Cancel safety
@@ -271,7 +272,7 @@ impl<T> Clone for Keep<T> {
     }
 }
 
-/// Shows whether there is a value and whether it is lent, and not the value.
+/// Shows whether there is a value and whether it is lent. Does not show the value.
 impl<T> fmt::Debug for Keep<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match self.slot.try_lock().map(|slot| slot.is_some()) {
@@ -283,8 +284,8 @@ impl<T> fmt::Debug for Keep<T> {
     }
 }
 
-/// A guard through which a kept value is borrowed. Dropping it returns the value. [`Keep`] has an
-/// example.
+/// A guard through which a kept value is borrowed. Dropping the guard returns the value. [`Keep`]
+/// has an example.
 #[must_use = "dropping the guard returns the value at once"]
 pub struct KeepGuard<T> {
     slot: OwnedMutexGuard<Option<T>>,

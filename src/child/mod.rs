@@ -1,10 +1,10 @@
-//! Child specifications: how a supervisor starts a child, when it restarts the child and how it
-//! stops it; and each kind of child: tasks, blocking functions, existing servers, programs of the
-//! operating system.
+//! Child specifications: how a supervisor starts a child, when it restarts the child, and how it
+//! stops the child; and each kind of child: tasks, blocking functions, existing servers, programs
+//! of the operating system.
 //!
 //! **Uses** `base`, `exit`, `message`, `time`, `restart`, `observe`, `process`, `kernel`,
-//! `mailbox`, `driver`, `runtime`.
-//! **Knows nothing of** supervisors, which carry out what a specification says.
+//! `mailbox`, `driver`, `runtime`. **Knows nothing of** supervisors, which carry out a
+//! specification.
 
 use std::any::Any;
 use std::fmt;
@@ -44,9 +44,9 @@ pub use crate::restart::policy::Restart;
 
 /// Whether a child is itself a supervisor.
 ///
-/// [`which_children`](crate::SupervisorRef::which_children) returns the type. The type has no
-/// effect but the default of [`Shutdown`]. OTP: the child type. [`ChildInfo`](crate::ChildInfo) has
-/// an example.
+/// [`which_children`](crate::SupervisorRef::which_children) returns the type. The type affects only
+/// the default of [`Shutdown`]. OTP: the child type. [`ChildInfo`](crate::ChildInfo) has an
+/// example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum ChildType {
     /// Any other child.
@@ -134,8 +134,8 @@ pub(crate) struct Nested {
 }
 
 impl ChildSpec {
-    /// A child that `start` starts: a permanent worker that has five seconds to stop.
-    /// [`StartChild`] has an example.
+    /// Makes a specification of a child that `start` starts: a permanent worker that has five
+    /// seconds to stop. [`StartChild`] has an example.
     pub fn new(id: impl Into<String>, start: impl StartChild) -> Self {
         ChildSpec::started_by(id, start::Start::Awaited(Arc::new(start)))
     }
@@ -164,16 +164,16 @@ impl ChildSpec {
         ChildSpec { spec: Arc::new(spec) }
     }
 
-    /// The fields, to be changed; cloned first if the specification has clones.
+    /// Returns the fields for a change. Clones them first if the specification has clones.
     pub(crate) fn edit(&mut self) -> &mut Spec {
         Arc::make_mut(&mut self.spec)
     }
 
-    /// A plain async closure as a child. Each start clones the closure and calls the clone, so the
-    /// captured values are cloned for each incarnation.
+    /// Makes a plain async closure a child. Each start clones the closure and calls the clone, so
+    /// the captured values are cloned for each incarnation.
     ///
-    /// The closure is called inside the process. A panic or an `Err` is a crash, `Ok(())` a normal
-    /// end. The child is permanent by default, so a task that may finish needs
+    /// The closure is called inside the process. A panic or an `Err` is a crash; `Ok(())` is a
+    /// normal end. The child is permanent by default, so a task that may finish needs
     /// [`Restart::Transient`] or [`Restart::Temporary`]; [`Restart`] shows why. The start is
     /// finished as soon as the process exists: work that must be done before the next child starts
     /// belongs in a server's `init`, or in a [`StartChild`].
@@ -207,11 +207,11 @@ impl ChildSpec {
         ChildSpec::started_by(id, start::Start::task(body))
     }
 
-    /// The child's id, also its label in the log. Under a [`Supervisor`](crate::Supervisor) the id
-    /// is unique among the siblings.
+    /// Sets the child's id, which is also its label in the log. Under a
+    /// [`Supervisor`](crate::Supervisor) the id is unique among the siblings.
     ///
-    /// The default of a supervisor is its name or `"Supervisor"`. The default of a server is the
-    /// name of its type, without the module and with its type parameters: `Counter`,
+    /// The default id of a supervisor is its name or `"Supervisor"`. The default id of a server is
+    /// the name of its type, without the module and with its type parameters: `Counter`,
     /// `Cache<String>`. If an id is given several times, also by a supervisor's own specification,
     /// the last one counts. [`ChildSpec`] has an example.
     pub fn with_id(mut self, id: impl Into<String>) -> Self {
@@ -219,10 +219,10 @@ impl ChildSpec {
         self
     }
 
-    /// The name that the child is registered under, at each start before its `init`. By default
-    /// none. If this is called twice, the second name counts;
-    /// [`get_or_start`](crate::DynamicSupervisorRef::get_or_start) replaces the name by its
-    /// argument. [`ChildSpec`] has an example.
+    /// Sets the name that the child is registered under. Each start registers the name before the
+    /// `init` of the child. By default the child has no name. If this method is called twice, the
+    /// second name counts; [`get_or_start`](crate::DynamicSupervisorRef::get_or_start) replaces the
+    /// name by its argument. [`ChildSpec`] has an example.
     ///
     /// * If another process holds the name, the start fails with
     ///   [`AlreadyStarted`](crate::StartError::AlreadyStarted).
@@ -230,14 +230,14 @@ impl ChildSpec {
     ///   [`SupervisorSpec::named`](crate::SupervisorSpec::named), the start fails with an
     ///   [`Invalid`](crate::StartError::Invalid) that contains both names.
     /// * From the end of one incarnation until the start of the next, the name is reserved for the
-    ///   child: [registering](crate::RegisterError::Reserved) it for another process fails, and so
-    ///   does the start of another child with it
+    ///   child: [registering](crate::RegisterError::Reserved) the name for another process fails,
+    ///   and so does the start of another child with this name
     ///   ([`NameReserved`](crate::StartError::NameReserved)).
-    /// * The name is free if the supervisor does not restart the child, because of its restart type
-    ///   or because the child was given up, terminated or deleted, and when the supervisor stops or
-    ///   ends.
-    /// * A live child that unregisters the name gives it up: any process may register the name, and
-    ///   the child's restarts fail while another process holds it.
+    /// * The name becomes free when the supervisor stops or ends, and when the supervisor does not
+    ///   restart the child: because of its restart type, or because the child was given up,
+    ///   terminated or deleted.
+    /// * A live child that unregisters the name gives up its reservation: any process may register
+    ///   the name, and the child's restarts fail while another process holds the name.
     ///
     /// OTP reserves no names: a process that registers the name between two incarnations makes each
     /// restart fail.
@@ -246,21 +246,22 @@ impl ChildSpec {
         self
     }
 
-    /// When the child is restarted. By default [`Restart::Permanent`]. [`Restart`] has an example.
+    /// Sets when the child is restarted. By default [`Restart::Permanent`]. [`Restart`] has an
+    /// example.
     pub fn restart(mut self, restart: Restart) -> Self {
         self.edit().restart = restart;
         self
     }
 
-    /// How the child is stopped. By default a worker has five seconds, and a supervisor no limit.
-    /// [`Shutdown`] has an example.
+    /// Sets how the child is stopped. By default a worker has five seconds, and a supervisor has no
+    /// limit. [`Shutdown`] has an example.
     pub fn shutdown(mut self, shutdown: Shutdown) -> Self {
         let spec = self.edit();
         (spec.shutdown, spec.shutdown_is_set) = (shutdown, true);
         self
     }
 
-    /// The maximum duration of each start: of a server's `init`, or of the whole
+    /// Sets the maximum duration of each start: of a server's `init`, or of the whole
     /// [`StartChild::start`]. By default there is no limit.
     ///
     /// A start that takes longer is dropped at its current await. A half-started server is killed,
@@ -272,14 +273,14 @@ impl ChildSpec {
         self
     }
 
-    /// Counts the child as started only when it has set its health to
-    /// [ready](crate::Health::Ready) or degraded: the next child starts then. By default a child
-    /// counts as started as soon as its `init` has returned.
+    /// Counts the child as started only when it has set its health to [ready](crate::Health::Ready)
+    /// or degraded: the next child starts then. By default a child counts as started when its
+    /// `init` has returned.
     ///
     /// A child that takes longer than `limit` is stopped, and its start fails with
     /// [`NotReady`](crate::StartError::NotReady). A supervisor that sets no health is ready when
-    /// all its children have started, and are ready where their specifications ask for it. OTP has
-    /// no counterpart.
+    /// all its children have started; a child whose specification requires it must also be ready.
+    /// OTP has no counterpart.
     ///
     /// ```
     /// use std::time::Duration;
@@ -309,27 +310,27 @@ impl ChildSpec {
         self
     }
 
-    /// The delay before restarts. By default that of the supervisor, which by default is none.
-    /// [`Backoff`] has an example.
+    /// Sets the delay before restarts. By default the supervisor's backoff applies, if it has one;
+    /// otherwise restarts have no delay. [`Backoff`] has an example.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.edit().backoff = Some(backoff);
         self
     }
 
-    /// Whether the child's end may end its supervisor, as the supervisor's
-    /// [`auto_shutdown`](crate::SupervisorSpec::auto_shutdown) says. By default not.
+    /// Sets whether the child's end may end its supervisor, as the supervisor's
+    /// [`auto_shutdown`](crate::SupervisorSpec::auto_shutdown) says. By default it may not.
     ///
-    /// A permanent child is always restarted, so the start of a significant one fails. OTP:
-    /// `significant`. [`AutoShutdown`](crate::AutoShutdown) has an example.
+    /// A permanent child is always restarted, so the start of a child that is both permanent and
+    /// significant fails. OTP: `significant`. [`AutoShutdown`](crate::AutoShutdown) has an example.
     pub fn significant(mut self, significant: bool) -> Self {
         self.edit().significant = significant;
         self
     }
 
-    /// The mailbox capacity of a server, in messages, streams, casts and calls, and the policy for
-    /// a full mailbox. By default the capacity of the
-    /// [runtime](crate::Runtime::with_mailbox_capacity), or no bound. The setting applies to
-    /// servers only: plain tasks and supervisors have the capacity of the runtime.
+    /// Sets the mailbox capacity of a server, in messages, streams, casts and calls, and the policy
+    /// for a full mailbox. By default the capacity of the
+    /// [runtime](crate::Runtime::with_mailbox_capacity) applies, if it has one. The setting applies
+    /// to servers only: plain tasks and supervisors have the capacity of the runtime.
     /// [`ServerSpec::mailbox_capacity`] is the same for a server without a supervisor.
     ///
     /// # Panics
@@ -360,7 +361,8 @@ impl ChildSpec {
     }
 
     /// Logs a warning for a handler of the server that runs longer than `limit`. By default the
-    /// limit of [`Runtime::warn_after`](crate::Runtime::warn_after); [`Duration::MAX`] is no limit.
+    /// limit of [`Runtime::warn_after`](crate::Runtime::warn_after) applies. [`Duration::MAX`]
+    /// means no limit.
     ///
     /// A limit below 1 ms, zero included, counts as 1 ms. Plain tasks have no handlers.
     /// [`ServerSpec::warn_after`](crate::ServerSpec::warn_after) has an example.
@@ -369,7 +371,7 @@ impl ChildSpec {
         self
     }
 
-    /// Makes the child a supervisor with this specification and with the name that it gives.
+    /// Makes the child a supervisor with this specification and with the name in it.
     pub(crate) fn supervisor<D>(mut self, name: Option<SharedStr>, description: Arc<D>) -> Self
     where
         D: Any + Send + Sync,

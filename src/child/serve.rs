@@ -2,8 +2,8 @@
 //!
 //! * The supervisor's exit signal, or its end, cancels the token that the shutdown signal waits
 //!   for. The server receives nothing else.
-//! * A server that ends before the cancellation ended by itself. A server that ends afterwards was
-//!   stopped, also if it had not polled the signal yet.
+//! * A server that ends before the cancellation counts as ended by itself. A server that ends
+//!   afterwards counts as stopped, even if it had not polled the signal yet.
 //! * A kill drops the server at its next await.
 
 use std::fmt;
@@ -27,7 +27,7 @@ use crate::runtime::errors::start_error::StartError;
 ///
 /// # Cancel safety
 ///
-/// Cancel safe. Once it has resolved, its clones resolve at once.
+/// Cancel safe. Once the signal has resolved, its clones resolve at once.
 #[must_use = "a server without the signal does not shut down gracefully"]
 pub struct ShutdownSignal {
     stop: CancellationToken,
@@ -40,8 +40,8 @@ impl ShutdownSignal {
         ShutdownSignal { stop, stopping }
     }
 
-    /// The signal as a token, for servers that take one. The token is cancelled at the latest when
-    /// the child has ended, so other tasks that wait for it end too.
+    /// Returns the signal as a token, for servers that take a token. The token is cancelled at the
+    /// latest when the child has ended, so other tasks that wait for it end too.
     ///
     /// ```
     /// use regrow::{ChildSpec, Runtime, Supervisor};
@@ -89,15 +89,15 @@ impl fmt::Debug for ShutdownSignal {
 }
 
 impl ChildSpec {
-    /// An existing server as a child: a future that runs until a signal resolves, as the servers of
-    /// axum, hyper and tonic do. Each start clones the closure and calls the clone inside the new
-    /// process.
+    /// Makes an existing server a child: a future that runs until a signal resolves, as the servers
+    /// of axum, hyper and tonic do. Each start clones the closure and calls the clone inside the
+    /// new process.
     ///
     /// When the supervisor stops the child, or ends, the signal resolves. The server then has its
     /// [`shutdown`](Self::shutdown) time to answer requests in progress, and is dropped afterwards.
-    /// An error or a panic is a crash. `Ok(())` is a normal end, and after the signal the exit
-    /// reason is [`Shutdown`](crate::ExitReason::Shutdown). Exit signals of other processes drop
-    /// the server, like any process that doesn't [trap](crate::Runtime::set_trap_exit) them.
+    /// An error or a panic is a crash. `Ok(())` is a normal end; after the signal, the exit reason
+    /// of `Ok(())` is [`Shutdown`](crate::ExitReason::Shutdown). Exit signals of other processes
+    /// drop the server, like any process that doesn't [trap](crate::Runtime::set_trap_exit) them.
     ///
     /// An example with axum, where `listener` is a [`Keep`](crate::Keep) that keeps the port open
     /// during restarts:
@@ -186,7 +186,7 @@ impl StartContext {
     }
 }
 
-/// Starts a clone of a server's closure.
+/// A start function that starts a clone of a server's closure.
 struct ServeStart<F>(F);
 
 #[async_trait]

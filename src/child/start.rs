@@ -1,7 +1,7 @@
 //! Start functions of children, and the context through which they start processes.
 //!
-//! Only a [`StartContext`] makes a [`Started`], and it links each process to the supervisor. So
-//! every child is linked to its supervisor.
+//! Only a [`StartContext`] makes a [`Started`], and the context links each process to the
+//! supervisor. So every child is linked to its supervisor.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -28,9 +28,9 @@ use crate::runtime::starting::{StartCause, Starting};
 /// A start function of a child, called for its first start and for each restart.
 ///
 /// Implement it, with the `async-trait` crate, for a child whose start may fail before the child
-/// runs, looks something up, or decides what to start. Each call starts one process through the
-/// [`StartContext`], which is then a child like any other. The trait is object-safe, because a
-/// supervisor holds many kinds of children.
+/// runs, has to look something up, or decides what to start. Each call starts one process through
+/// the [`StartContext`]. The process is then a child like any other. The trait is object-safe,
+/// because a supervisor holds many kinds of children.
 ///
 /// | method | starts | as a [`ChildSpec`](crate::ChildSpec) |
 /// |---|---|---|
@@ -46,7 +46,7 @@ use crate::runtime::starting::{StartCause, Starting};
 ///
 /// # Examples
 ///
-/// A child whose start may fail, which is a failed start and not a crash:
+/// A child whose start may fail. The failure is a failed start, not a crash:
 ///
 /// ```
 /// use std::path::PathBuf;
@@ -83,7 +83,8 @@ use crate::runtime::starting::{StartCause, Starting};
 #[async_trait]
 pub trait StartChild: Send + Sync + 'static {
     /// Starts one incarnation, and returns when it is ready. The supervisor's process runs this
-    /// function and handles nothing else meanwhile; a dynamic supervisor handles other requests.
+    /// function and handles nothing else meanwhile. A dynamic supervisor continues to handle
+    /// requests.
     ///
     /// Return the [`Started`] of one process that was started through `ctx` in this call. The
     /// process may have ended by then. All other processes that were started through `ctx` are
@@ -95,13 +96,14 @@ pub trait StartChild: Send + Sync + 'static {
     /// as the child's specification says, the last first. These processes have ended, and the
     /// child's name is free, before the supervisor continues.
     ///
-    /// * [`StartError::Ignored`] is no failure: the child is known and does not run.
-    /// * Map the error of any *other* start before you return it by `?`, because as the result of
-    ///   this function it is an error of this child.
+    /// * [`StartError::Ignored`] does not count as a failure: the supervisor knows the child, which
+    ///   does not run.
+    /// * Convert the error of any *other* start before you return it by `?`: an error that this
+    ///   function returns counts as an error of this child.
     /// * A start that takes longer than the child's
     ///   [`init_timeout`](crate::ChildSpec::init_timeout) fails with [`StartError::InitTimeout`].
-    /// * A start that returns a [`Started`] of another call fails with [`StartError::Invalid`].
-    ///   That process is not stopped.
+    /// * A start that returns a [`Started`] of another call fails with [`StartError::Invalid`]. The
+    ///   process of that [`Started`] is not stopped.
     ///
     /// # Panics
     ///
@@ -110,17 +112,17 @@ pub trait StartChild: Send + Sync + 'static {
     ///
     /// # Cancel safety
     ///
-    /// The future is dropped at its current await when its time is over, when the supervisor is
-    /// killed, and when a dynamic supervisor stops. The processes that were started through `ctx`
-    /// by then are stopped, or killed if the supervisor ends.
+    /// The future is dropped at its current await when its time limit has passed, when the
+    /// supervisor is killed, and when a dynamic supervisor stops. The processes that were started
+    /// through `ctx` by then are stopped, or killed if the supervisor ends.
     async fn start(&self, ctx: &mut StartContext) -> Result<Started, StartError>;
 }
 
-/// A started child. Only a [`StartContext`] makes it. [`StartChild`] has an example.
+/// A started child. Only a [`StartContext`] makes this value. [`StartChild`] has an example.
 #[derive(Debug)]
 pub struct Started {
     pub(crate) process: Arc<dyn AnyProcess>,
-    /// The start that started the process.
+    /// The call of a start function that started the process.
     pub(crate) start_id: StartId,
 }
 
@@ -128,14 +130,14 @@ pub struct Started {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct StartId {
     /// The runtime's number. A process keeps its runtime alive, so the number is not used again
-    /// while a [`Started`] has it.
+    /// while a [`Started`] contains it.
     runtime: usize,
     supervisor: Pid,
     slot: ChildSlot,
 }
 
 impl Started {
-    /// The child's pid. [`StartContext::supervisor`] has an example.
+    /// Returns the child's pid. [`StartContext::supervisor`] has an example.
     pub fn pid(&self) -> Pid {
         self.process.pid()
     }
@@ -160,18 +162,19 @@ pub struct StartContext {
     /// Whether the registration failed because another process held the child's name, or the name
     /// was reserved for another child.
     pub(crate) name_taken: bool,
-    /// `Some` if the supervisor waits for the start: its wait edges to the processes of the start,
-    /// for deadlock detection.
+    /// `Some` if the supervisor waits for the start: the edges from the supervisor to the processes
+    /// of the start in the wait graph, for deadlock detection.
     pub(crate) waits: Option<Vec<WaitEdge>>,
 }
 
 impl StartContext {
-    /// The runtime that the child is started in. [`supervisor`](Self::supervisor) has an example.
+    /// Returns the runtime that the child is started in. [`supervisor`](Self::supervisor) has an
+    /// example.
     pub fn runtime(&self) -> &Runtime {
         &self.runtime
     }
 
-    /// The supervisor's pid.
+    /// Returns the supervisor's pid.
     ///
     /// ```
     /// use regrow::{ChildSpec, Runtime, StartChild, StartContext, StartError, Started, Supervisor};
@@ -249,8 +252,8 @@ impl StartContext {
         starting: &Starting,
     ) -> Result<Arc<Process<M>>, StartError> {
         let admitted = self.admit_at_once(starting);
-        // Decided here, at the registration of the name. An error that the start function returns
-        // may come from another start.
+        // The flag is set here, at the registration of the name, because an error that the start
+        // function returns may come from another start.
         self.name_taken = match &admitted {
             Err(StartError::AlreadyStarted { pid, .. }) => !self.started_processes.contains(*pid),
             Err(StartError::NameReserved { .. }) => true,
@@ -266,8 +269,8 @@ impl StartContext {
         admitted
     }
 
-    /// As [`admit`](Self::admit), for a start that cannot fail after this: the process is not
-    /// listed.
+    /// Does the same as [`admit`](Self::admit) for a start that cannot fail afterwards, and does
+    /// not list the process in `started_processes`.
     pub(crate) fn admit_at_once<M: Item>(
         &self,
         starting: &Starting,
@@ -298,12 +301,12 @@ impl StartContext {
         StartId { runtime, supervisor: self.supervisor, slot: self.slot }
     }
 
-    /// Ends the start: its processes are no longer killed when the context is dropped.
+    /// Marks the start as finished: its processes are no longer killed when the context is dropped.
     pub(crate) fn finish(&mut self) {
         drop(self.started_processes.take());
     }
 
-    /// Why the child is started: for the first time, or again after which exit.
+    /// Returns why the child is started: for the first time, or again, and after which exit.
     /// [`ServerContext::start_cause`](crate::ServerContext::start_cause) has an example.
     pub fn cause(&self) -> &StartCause {
         &self.cause

@@ -7,8 +7,9 @@ use crate::process::AnyProcess;
 
 /// The processes that an unfinished start has started.
 ///
-/// Each is added before anything is awaited, so that a start that fails, panics or is dropped
-/// leaves no process behind. Most starts start one process, for which the list does not allocate.
+/// Each process is added before anything is awaited, so that a start that fails, panics or is
+/// dropped leaves no process behind. Most starts start one process, for which the list does not
+/// allocate.
 #[derive(Debug, Default)]
 pub(crate) struct StartedProcesses {
     first: Option<Arc<dyn AnyProcess>>,
@@ -27,7 +28,7 @@ impl StartedProcesses {
         self.iter().any(|process| process.pid() == pid)
     }
 
-    /// The last process in the list, except this one.
+    /// Returns the last process in the list other than `kept`.
     pub(crate) fn last_except(&self, kept: Option<Pid>) -> Option<Arc<dyn AnyProcess>> {
         self.iter().filter(|process| Some(process.pid()) != kept).last().cloned()
     }
@@ -37,7 +38,7 @@ impl StartedProcesses {
         self.others.retain(|process| process.pid() != pid);
     }
 
-    /// Empties the list.
+    /// Empties the list and returns its processes.
     pub(crate) fn take(&mut self) -> impl Iterator<Item = Arc<dyn AnyProcess>> + use<> {
         self.first.take().into_iter().chain(std::mem::take(&mut self.others))
     }

@@ -22,8 +22,8 @@ use crate::mailbox::record::Process;
 use crate::message::received::Envelope;
 use crate::process::{AnyProcess, flag};
 
-/// The end of a child's body: `Ok` after a stop request is [`Shutdown`](ExitReason::Shutdown). An
-/// error is the exit reason in any case.
+/// Returns the end of a child's body. `Ok` after a stop request becomes
+/// [`Shutdown`](ExitReason::Shutdown). An error is the exit reason in any case.
 pub(crate) fn end_of(result: Result, stop_requested: bool) -> End {
     match result {
         Ok(()) if stop_requested => End::Stopped(ExitReason::Shutdown),
@@ -32,15 +32,15 @@ pub(crate) fn end_of(result: Result, stop_requested: bool) -> End {
     }
 }
 
-/// Whether the child has a stop token and was asked to stop by it.
+/// Returns whether the child has a stop token and was asked to stop by it.
 pub(crate) fn is_stop_requested(process: &Arc<Process<Envelope>>) -> bool {
     let process: &dyn AnyProcess = &**process;
     let stop = process.with(|locked| locked.core().registrations()?.stop.clone());
     stop.is_some_and(|stop| stop.is_cancelled())
 }
 
-/// The exit reason of a body that returns an error of any type. If the conversion happens here, the
-/// source location is removed, because it would be the location of this function.
+/// Returns the exit reason of a body that returns an error of any type. If the conversion happens
+/// here, the source location is removed, because it would be the location of this function.
 pub(crate) fn reason_of<E: Into<ExitReason> + 'static>(error: E) -> ExitReason {
     let is_reason = std::any::TypeId::of::<E>() == std::any::TypeId::of::<ExitReason>();
     let reason = error.into();
@@ -65,8 +65,8 @@ pub(crate) enum StopSignal {
 }
 
 impl StopSignals {
-    /// Sets the flag, so that a kill does not drop the process any more. The parent's exit cancels
-    /// `stop`. Rule 2.
+    /// Sets the flag `DEFERS_EXIT`, so that a kill does not drop the process any more, rule 2.
+    /// `stop` is the token that the parent's exit cancels.
     pub(crate) fn hold(process: Arc<Process<Envelope>>, stop: CancellationToken) -> Self {
         let held: &dyn AnyProcess = &*process;
         held.raise(flag::DEFERS_EXIT);
@@ -74,7 +74,7 @@ impl StopSignals {
         StopSignals { process, stop, stopping, received: None }
     }
 
-    /// Waits for the result of this work, or for a signal that was not returned before.
+    /// Waits for the result of `work`, or for a signal that was not returned before.
     pub(crate) async fn or_signal<T>(
         &mut self,
         work: impl Future<Output = T>,
@@ -98,25 +98,27 @@ impl StopSignals {
         Poll::Ready(signal)
     }
 
-    /// Whether an ancestor supervisor is being stopped, so that a signal will arrive.
+    /// Returns whether an ancestor supervisor is being stopped, which means that a signal will
+    /// arrive.
     #[cfg(feature = "process")]
     pub(crate) fn is_stop_expected(&self) -> bool {
         self.process.kernel.stop_above(&*self.process).is_some()
     }
 
-    /// Whether this process is being stopped because the whole program received a signal to stop.
+    /// Returns whether this process is being stopped because the whole program received a signal to
+    /// stop.
     #[cfg(feature = "process")]
     pub(crate) fn is_program_stop(&self) -> bool {
         self.process.kernel.stop_above(&*self.process) == Some(StopOrigin::Signal)
     }
 
-    /// Whether the process was killed.
+    /// Returns whether the process was killed.
     #[cfg(feature = "process")]
     pub(crate) fn is_killed(&self) -> bool {
         self.process.is_exit_pending()
     }
 
-    /// Whether the process was asked to stop, or killed.
+    /// Returns whether the process was asked to stop, or killed.
     pub(crate) fn is_stop_requested(&self) -> bool {
         self.stop.is_cancelled() || self.received.is_some()
     }

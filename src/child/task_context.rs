@@ -24,17 +24,17 @@ use crate::runtime::starting::StartCause;
 ///
 /// **Stopping.** By default a child does not trap exits: when its supervisor stops it, it is
 /// dropped at its next await. A child that has work to finish calls
-/// [`cancellation_token`](Self::cancellation_token) or awaits [`shutdown`](Self::shutdown). From
-/// the first use on, a stop cancels the token instead of dropping the child, which then has the
-/// shutdown time of its specification to end. Call it before the first await: a stop that comes
-/// earlier still drops the child. A child that was asked to stop by the token and returns `Ok(())`
-/// ends with [`Shutdown`](crate::ExitReason::Shutdown). OTP: `process_flag(trap_exit, true)` at the
-/// start of the child.
+/// [`cancellation_token`](Self::cancellation_token) or awaits [`shutdown`](Self::shutdown). After
+/// the first use of one of them, a stop cancels the token instead of dropping the child, which then
+/// has the shutdown time of its specification to end. Make this first use before the first await of
+/// the child: an earlier stop still drops the child. A child that was asked to stop by the token
+/// and returns `Ok(())` ends with [`Shutdown`](crate::ExitReason::Shutdown). OTP:
+/// `process_flag(trap_exit, true)` at the start of the child.
 ///
 /// **Spawning.** A task of [`tokio::spawn`] is not part of the child: it outlives the child, and
-/// its panic has no effect on it. Use [`spawn_link`](Self::spawn_link) for a task that belongs to
-/// the child. A task that must be spawned in another way, for example by a library, can wait for
-/// the token, which is cancelled at the latest when the child has ended.
+/// its panic has no effect on the child. Use [`spawn_link`](Self::spawn_link) for a task that
+/// belongs to the child. A task that must be spawned in another way, for example by a library, can
+/// wait for the token, which is cancelled at the latest when the child has ended.
 ///
 /// # Examples
 ///
@@ -82,13 +82,13 @@ impl TaskContext {
         self
     }
 
-    /// The pid of this process; the next incarnation has another.
+    /// Returns the pid of this process; the next incarnation has another pid.
     /// [`runtime`](Self::runtime) has an example.
     pub fn pid(&self) -> Pid {
         self.context.pid()
     }
 
-    /// The runtime of this process.
+    /// Returns the runtime of this process.
     ///
     /// ```
     /// use regrow::{ChildSpec, Restart, Runtime, Supervisor};
@@ -97,7 +97,7 @@ impl TaskContext {
     /// # .build().unwrap().block_on(async {
     /// let rt = Runtime::new();
     /// let child = ChildSpec::task("member", |mut ctx| async move {
-    ///     ctx.runtime().register_tag("members", ctx.pid()); // each incarnation joins anew
+    ///     ctx.runtime().register_tag("members", ctx.pid()); // each incarnation joins again
     ///     drop(ctx.recv().await);
     ///     Ok(())
     /// });
@@ -113,8 +113,8 @@ impl TaskContext {
         self.context.runtime()
     }
 
-    /// Why the child was started: for the first time, or again after which exit. In a
-    /// [`Task`](crate::Task) it is always [`StartCause::First`].
+    /// Returns why the child was started: for the first time, or again, and after which exit. In a
+    /// [`Task`](crate::Task) this is always [`StartCause::First`].
     ///
     /// ```
     /// use regrow::{ChildSpec, Runtime, StartCause, Supervisor};
@@ -142,8 +142,9 @@ impl TaskContext {
         self.cause.as_deref().unwrap_or(&StartCause::First)
     }
 
-    /// Receives the next item of the mailbox, as [`Context::recv`]. With the token in use, the
-    /// supervisor's exit signal is not received here. [`TaskContext`] has an example.
+    /// Receives the next item of the mailbox, as [`Context::recv`]. After the first use of the
+    /// token, this method does not receive the supervisor's exit signal. [`TaskContext`] has an
+    /// example.
     ///
     /// # Cancel safety
     ///
@@ -165,7 +166,7 @@ impl TaskContext {
         self.context.recv_match(matches).await
     }
 
-    /// Receives the next item, or returns `None` if none arrives within `limit`, as
+    /// Receives the next item, or returns `None` if no item arrives within `limit`, as
     /// [`Context::recv_timeout`], which has an example.
     ///
     /// # Panics
@@ -183,7 +184,7 @@ impl TaskContext {
     /// reason.
     ///
     /// A normal end of the helper has no effect. If the helper fails, this child ends with the same
-    /// reason, even if it traps exits: as if the child had awaited the future in its body. A child
+    /// reason, even if it traps exits, as if the child had awaited the future in its body. A child
     /// that is being stopped may still use its helpers while it cleans up. Helpers are dropped at
     /// their next await when the child has ended.
     ///
@@ -197,9 +198,9 @@ impl TaskContext {
     /// let rt = Runtime::new();
     /// let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
     /// let child = ChildSpec::task("reader", |mut ctx| async move {
-    ///     let helper = ctx.spawn_link(std::future::pending()); // it ends with this child
+    ///     let helper = ctx.spawn_link(std::future::pending()); // ends with this child
     ///     ctx.spawn_link(async {
-    ///         std::fs::read("/no/such/file")?; // and this child with it
+    ///         std::fs::read("/no/such/file")?; // fails, and so ends the child
     ///         Ok(())
     ///     });
     ///     sender.send(helper)?;
@@ -210,7 +211,7 @@ impl TaskContext {
     /// let _tree = Supervisor::one_for_one().child(child).start(&rt).await?;
     /// let reason = receiver.recv().await.unwrap().join().await;
     /// assert!(reason.crash().unwrap().downcast_ref::<std::io::Error>().is_some());
-    /// assert_eq!(rt.process_count(), 1); // its supervisor
+    /// assert_eq!(rt.process_count(), 1); // only the supervisor is left
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```
@@ -230,17 +231,18 @@ impl TaskContext {
         self.runtime().set_health(self.pid(), health);
     }
 
-    /// A token that is cancelled when the supervisor asks this child to stop, or ends, and at
-    /// the latest when this child has ended. Cancelling the token by hand stops nothing else.
+    /// Returns a token that is cancelled when the supervisor asks this child to stop, or ends, and
+    /// at the latest when this child has ended. Cancelling the token by hand stops nothing else.
     ///
-    /// The first use makes the child trap exits: from then on other exit signals arrive in
+    /// The first use makes the child trap exits: afterwards, other exit signals arrive in
     /// [`recv`](Self::recv), as [`Received::Exit`]. [`TaskContext`] has an example.
     pub fn cancellation_token(&mut self) -> CancellationToken {
         self.stop().child_token()
     }
 
-    /// Whether this child was asked to stop. For a long computation that yields sometimes. The
-    /// first use makes the child trap exits, as [`cancellation_token`](Self::cancellation_token).
+    /// Returns whether this child was asked to stop. Use it in a long computation that yields
+    /// sometimes. The first use makes the child trap exits, as
+    /// [`cancellation_token`](Self::cancellation_token).
     /// [`BlockingContext::is_stopping`](crate::BlockingContext::is_stopping) has an example.
     pub fn is_stopping(&mut self) -> bool {
         self.stop().is_cancelled()
@@ -255,12 +257,12 @@ impl TaskContext {
     }
 
     /// Resolves when the supervisor asks this child to stop, or ends; at once if that has already
-    /// happened. The same as awaiting [`cancellation_token`](Self::cancellation_token), for a child
-    /// that receives nothing meanwhile.
+    /// happened. This is the same as awaiting [`cancellation_token`](Self::cancellation_token), for
+    /// a child that receives nothing meanwhile.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: it can be called any number of times.
+    /// Cancel safe: the method can be called any number of times.
     ///
     /// ```
     /// use regrow::{ChildSpec, Runtime, Supervisor};

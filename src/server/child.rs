@@ -17,9 +17,8 @@ impl StartContext {
     ///
     /// # Errors
     ///
-    /// As [`GenServer::start_named`]. The child's
-    /// [`init_timeout`](crate::ChildSpec::init_timeout) is not among the errors: it ends the whole
-    /// start.
+    /// As [`GenServer::start_named`]. The child's [`init_timeout`](crate::ChildSpec::init_timeout)
+    /// is not reported by this method: it ends the whole start.
     ///
     /// # Cancel safety
     ///
@@ -54,14 +53,15 @@ impl StartContext {
     /// ```
     pub async fn server<S: GenServer>(&mut self, args: S::Args) -> Result<Started, StartError> {
         consume_budget().await;
-        // No bound for a supervisor, since what it sends itself must not be dropped.
+        // The specification's bound does not apply to a supervisor, because messages that the
+        // supervisor sends to itself must not be dropped.
         let own = self.spec.mailbox.filter(|_| self.spec.kind == ChildType::Worker);
         let starting = self.starting().mailbox(own).with_init();
         let process = self.admit::<ServerItem<S>>(&starting)?;
         match starting.init(args, process.clone()).await {
             Ok(process) => Ok(self.started(process)),
             Err(error) => {
-                // The process has ended, so the start need not stop it any more.
+                // The process has ended, so the start need not stop it.
                 self.started_processes.remove(process.pid());
                 Err(error)
             }
@@ -98,7 +98,7 @@ fn short_type_name(full: &str) -> String {
     short
 }
 
-/// Starts a server with fresh arguments each time.
+/// A start function that starts a server with fresh arguments each time.
 struct ServerStart<S, F> {
     args: F,
     server: PhantomData<fn() -> S>,

@@ -1,4 +1,4 @@
-//! What the loop of a server does with an item.
+//! The outcome of a server's wait, and the action of its loop for an item.
 
 use crate::exit::reason::ExitReason;
 use crate::message::received::Received;
@@ -15,7 +15,7 @@ pub(crate) enum WaitOutcome {
     IdleTimeout,
 }
 
-/// The callback that the loop runs, or what it does instead of a callback.
+/// The callback that the loop runs, or the action that the loop takes instead.
 pub(crate) enum Dispatch<S: GenServer> {
     /// `handle_call`.
     Call(S::Call),
@@ -29,12 +29,12 @@ pub(crate) enum Dispatch<S: GenServer> {
     Stop(ExitReason),
     /// The loop answers the request itself.
     System(Box<System>),
-    /// Nothing: the item was the expiry of a timer that the server has cancelled since.
+    /// The loop does nothing: the item is the expiry of a timer that was cancelled or replaced.
     Stale,
 }
 
 impl<S: GenServer> Dispatch<S> {
-    /// The callback that it runs, if it runs one.
+    /// Returns the callback that the loop runs, if it runs one.
     pub(crate) fn callback(&self) -> Option<Callback> {
         match self {
             Dispatch::Call(_) => Some(Callback::HandleCall),

@@ -10,17 +10,17 @@ use crate::server::GenServer;
 use crate::server::system_message::System;
 
 /// One item of a server's mailbox, as it was queued. The loop turns each item but a plain call or
-/// cast into a [`Dispatch`](crate::server::dispatch::Dispatch). What is rare is boxed, so that it
-/// does not make calls and casts larger.
+/// cast into a [`Dispatch`](crate::server::dispatch::Dispatch). Rare items are boxed, so that they
+/// do not enlarge the enum.
 pub(crate) enum ServerItem<S: GenServer> {
     Call(S::Call),
     Cast(S::Cast),
-    /// A cast that no bound counts, refuses or drops: the result of a task of the server, or the
-    /// end of a stream that is piped into it.
+    /// A cast that the bound of the mailbox does not count, refuse or drop: the result of a task of
+    /// the server, or the end of a stream that is piped into it.
     Exempt(Box<S::Cast>),
     /// A request to stop.
     Stop(ExitReason),
-    /// A request to suspend, resume or show the server.
+    /// A request to suspend, resume or inspect the server.
     System(Box<System>),
     /// A timer of the server itself has expired.
     Timer(u64),
@@ -30,7 +30,7 @@ pub(crate) enum ServerItem<S: GenServer> {
     Envelope(Box<Envelope>),
 }
 
-/// Its item is never `Stamped` itself.
+/// An item with the time at which it was queued. The item is never `Stamped` itself.
 pub(crate) struct Stamped<S: GenServer> {
     pub(crate) queued_at: Instant,
     pub(crate) item: ServerItem<S>,

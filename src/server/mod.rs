@@ -1,6 +1,6 @@
 //! [`GenServer`]: a process that keeps a state and handles one message at a time. `handle` is the
-//! client side, `context` what callbacks can do, `run` the loop, `tracking` what is recorded of a
-//! handler while it runs.
+//! client side, `context` is the interface for callbacks, `run` is the loop, and `tracking` records
+//! the running handler.
 //!
 //! **Uses** `base`, `exit`, `message`, `time`, `observe`, `process`, `kernel`, `mailbox`, `call`,
 //! `runtime`, `child`.
@@ -38,12 +38,12 @@ pub use server_name::ServerName;
 pub use spec::ServerSpec;
 pub use system_message::ServerStatus;
 
-/// A process that keeps a state and handles one message at a time: what most processes of a program
-/// are. OTP: `gen_server`.
+/// A process that keeps a state and handles one message at a time. Most processes of a program are
+/// servers. OTP: `gen_server`.
 ///
 /// The protocol of a server is two enums: its *calls*, which are answered, and its *casts*, which
-/// are not. Each call carries its own [`Reply`](crate::Reply), so each has its own answer type, and
-/// a client builds a call with the variant itself.
+/// are not. Each call carries its own [`Reply`](crate::Reply), so each call has its own answer
+/// type, and a client builds a call with the variant itself.
 ///
 /// # Examples
 ///
@@ -110,7 +110,7 @@ pub use system_message::ServerStatus;
 ///
 /// A handler that returns `Err(reason)` ends the server with that reason;
 /// [`ctx.stop(reason)`](ServerContext::stop) makes such a result. `?` on any error means "crash
-/// with that error". What becomes of the items that are not handled yet:
+/// with that error". The table shows what happens to the items that are not handled yet:
 ///
 /// | what ends it | `terminate` | the call being handled | queued before | queued after, or at all |
 /// |---|---|---|---|---|
@@ -122,34 +122,35 @@ pub use system_message::ServerStatus;
 /// | [`Runtime::kill`] | no | `Exited`, at its next await | – | calls `Exited`, casts dropped |
 ///
 /// `Exited` is [`CallError::Exited`](crate::CallError::Exited) with the true reason. A caller
-/// receives it as soon as the server has ended, also if the server kept the reply for later: every
-/// call is resolved. After the end, calls fail with `NoProc` and casts return false.
+/// receives this error as soon as the server has ended, even if the server kept the reply for
+/// later: every call is resolved. After the end, calls fail with `NoProc` and casts return false.
 ///
-/// A restart keeps nothing: the new incarnation begins with an empty mailbox. Until it holds the
-/// name, calls by that name fail with [`Restarting`](crate::CallError::Restarting), or
-/// [wait](ServerRef::call_waiting) for it.
+/// A restart keeps nothing: the new incarnation begins with an empty mailbox. Until the new
+/// incarnation holds the name, calls by that name fail with
+/// [`Restarting`](crate::CallError::Restarting), or [wait](ServerRef::call_waiting) for the new
+/// incarnation.
 ///
 /// To reply and then stop, send the reply first. OTP's `{stop, Reason, Reply, State}` replies after
-/// `terminate`, so there the caller waits for `terminate`; here it doesn't.
+/// `terminate`, so there the caller waits for `terminate`; here the caller doesn't.
 ///
 /// # Cancel safety
 ///
 /// No callback is ever dropped to handle the next message. A callback is dropped at its await when
-/// the server is killed, or ended by an exit signal it does not trap. Then its destructors run, and
-/// nothing else of it.
+/// the server is killed, or ended by an exit signal that it does not trap. Then only the
+/// destructors of the callback run.
 ///
 /// # What it costs
 ///
 /// A callback that holds 4 KB across an await makes each such server 4 KB larger for its whole
-/// life: box what is big.
+/// life, so box large values.
 ///
 /// # When not to use it
 ///
-/// Not for code that has no state of its own: call a function. Not for a plain loop that receives
-/// no requests: use [`ChildSpec::task`]. Not as a lock around data that many could read at once:
-/// calls to a server are handled one after another.
+/// For code that has no state of its own, use a function. For a plain loop that receives no
+/// requests, use [`ChildSpec::task`]. Do not use a server as a lock around data that many processes
+/// could read at once: calls to a server are handled one after another.
 pub trait GenServer: Sized + Send + 'static {
-    /// The arguments of `init`. [`child`](Self::child) needs them to be `Clone`.
+    /// The arguments of `init`. For [`child`](Self::child) the arguments must be `Clone`.
     type Args: Send + 'static;
 
     /// The calls: an enum whose variants hold a [`Reply`](crate::Reply), or just a `Reply` if there
@@ -159,31 +160,30 @@ pub trait GenServer: Sized + Send + 'static {
     /// The casts: an enum; `()`, or an enum without variants, if there are none.
     type Cast: Send + 'static;
 
-    /// Makes the state. The caller of the start waits for this, and so does a supervisor: what
-    /// takes long belongs into [`ServerContext::continue_with`]. OTP: `init/1`. [`GenServer`] has
-    /// an example.
+    /// Creates the state. The caller of the start waits for `init`, and so does a supervisor: move
+    /// long work to [`ServerContext::continue_with`]. OTP: `init/1`. [`GenServer`] has an example.
     ///
     /// # Errors
     ///
-    /// After `Err(reason)` or a panic the start fails. After `Err(ctx.ignore())` it returns
+    /// After `Err(reason)` or a panic the start fails. After `Err(ctx.ignore())` the start returns
     /// [`StartError::Ignored`]. [`terminate`](Self::terminate) does not run.
     ///
     /// # Cancel safety
     ///
-    /// `init` is dropped at its await when the future of the start is dropped, or its time limit
-    /// has passed.
+    /// `init` is dropped at its await when the future of the start is dropped, or when the time
+    /// limit of the start has passed.
     fn init(
         args: Self::Args,
         ctx: &mut ServerContext<Self>,
     ) -> impl Future<Output = Result<Self>> + Send;
 
-    /// Handles a call. It may reply later: the [`Reply`](crate::Reply) can be kept or moved to
-    /// another task, and has an example of that. OTP: `handle_call/3`. [`GenServer`] has an
+    /// Handles a call. The handler may reply later: the [`Reply`](crate::Reply), which has an
+    /// example, can be kept or moved to another task. OTP: `handle_call/3`. [`GenServer`] has an
     /// example.
     ///
     /// # Errors
     ///
-    /// `Err(reason)`, and `?` on any error, ends the server; so does a panic.
+    /// `Err(reason)`, `?` on any error, and a panic end the server.
     ///
     /// # Cancel safety
     ///
@@ -212,8 +212,8 @@ pub trait GenServer: Sized + Send + 'static {
     ) -> impl Future<Output = Result> + Send;
 
     /// Handles every other message: bytes, streams, `Down`s, and exits if the server traps them. By
-    /// default it logs the message, at Warn, and drops it. OTP: `handle_info/2`. [`ServerContext`]
-    /// has an example.
+    /// default `handle_info` logs the message, at Warn, and drops it. OTP: `handle_info/2`.
+    /// [`ServerContext`] has an example.
     ///
     /// # Errors
     ///
@@ -234,8 +234,8 @@ pub trait GenServer: Sized + Send + 'static {
         ready(Ok(()))
     }
 
-    /// Runs when no message came within the limit of [`ServerContext::idle_timeout`], which has an
-    /// example. By default it does nothing. OTP: `handle_info(timeout, State)`.
+    /// Runs when no message has come within the limit of [`ServerContext::idle_timeout`], which has
+    /// an example. By default it does nothing. OTP: `handle_info(timeout, State)`.
     ///
     /// # Errors
     ///
@@ -253,16 +253,17 @@ pub trait GenServer: Sized + Send + 'static {
     }
 
     /// Cleans up before the server ends with this reason. After a panic the state is as the handler
-    /// left it. If `terminate` panics, that becomes the reason. By default it does nothing. OTP:
-    /// `terminate/2`, whose state after a crash is the last one that a handler returned.
+    /// left it. If `terminate` panics, that panic becomes the reason. By default `terminate` does
+    /// nothing. OTP: `terminate/2`, whose state after a crash is the last one that a handler
+    /// returned.
     ///
-    /// What must be undone in any case belongs into a `Drop`: `terminate` does not run when the
-    /// server is killed, or ended by an exit signal that it does not trap.
+    /// Put cleanup that must always run into a `Drop`: `terminate` does not run when the server is
+    /// killed, or ended by an exit signal that it does not trap.
     ///
     /// # Cancel safety
     ///
     /// `terminate` is dropped at its await when the server is killed, for example by a supervisor
-    /// after the child's [shutdown time](crate::Shutdown).
+    /// when the child's [shutdown time](crate::Shutdown) is over.
     ///
     /// ```
     /// use regrow::{ExitReason, GenServer, Reply, Result, Runtime, ServerContext};
@@ -303,22 +304,22 @@ pub trait GenServer: Sized + Send + 'static {
         ready(())
     }
 
-    /// Returns a line about the state, for [`ServerRef::get_status`], which has an example: what
-    /// may be seen, and nothing secret. By default `None`. It runs in the server's process, between
-    /// two handlers, so it should be quick. If it panics, the caller gets
+    /// Returns a line about the state, for [`ServerRef::get_status`], which has an example. The
+    /// line must contain nothing secret. By default `None`. This method runs in the server's
+    /// process, between two handlers, so it should be quick. If it panics, the caller gets
     /// [`NoReply`](crate::CallError::NoReply), and the server runs on. OTP: `format_status/1`.
     fn format_status(&self) -> Option<String> {
         None
     }
 
-    /// Starts a server, linked to no process. Returns when `init` has returned. For tests and small
-    /// programs; a server that is to be restarted is a [`child`](Self::child) of a supervisor. OTP:
-    /// `gen_server:start/3`. [`GenServer`] has an example.
+    /// Starts a server, linked to no process. Returns when `init` has returned. Use this in tests
+    /// and small programs; a server that has to be restarted should be a [`child`](Self::child) of
+    /// a supervisor. OTP: `gen_server:start/3`. [`GenServer`] has an example.
     ///
     /// # Errors
     ///
     /// [`StartError::Failed`] with the reason if `init` fails or panics, and
-    /// [`StartError::Ignored`] if it returns [`ctx.ignore()`](ServerContext::ignore). After an
+    /// [`StartError::Ignored`] if `init` returns [`ctx.ignore()`](ServerContext::ignore). After an
     /// error nothing of the server is left.
     ///
     /// # Panics
@@ -335,14 +336,14 @@ pub trait GenServer: Sized + Send + 'static {
         Starting::new(runtime).run(args)
     }
 
-    /// Starts a server under a name, which it holds from before its `init` on. For a name that is
-    /// made at run time use [`ServerSpec::named`]. OTP: `gen_server:start/4`.
+    /// Starts a server under a name. The server holds the name before its `init` runs. For a name
+    /// that is made at run time, use [`ServerSpec::named`]. OTP: `gen_server:start/4`.
     ///
     /// # Errors
     ///
     /// [`StartError::AlreadyStarted`] with the holder's pid if the name is held, and
     /// [`StartError::NameReserved`] if the name is reserved for a child that is being restarted: in
-    /// both cases `init` does not run. Else as [`start`](Self::start).
+    /// both cases `init` does not run. Otherwise as [`start`](Self::start).
     ///
     /// # Panics
     ///
@@ -387,8 +388,8 @@ pub trait GenServer: Sized + Send + 'static {
     }
 
     /// Returns the specification of this server as a child of a supervisor. Each start gets a clone
-    /// of `args`. The child's id is the name of the type, so two children of one type need another
-    /// [id](ChildSpec::with_id). Elixir: `child_spec/1` of a `GenServer`.
+    /// of `args`. The child's id is the name of the type, so two children of one type need
+    /// different [ids](ChildSpec::with_id). Elixir: `child_spec/1` of a `GenServer`.
     ///
     /// ```
     /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
@@ -423,9 +424,9 @@ pub trait GenServer: Sized + Send + 'static {
         Self::child_with(move || args.clone())
     }
 
-    /// Returns the specification of this server as a child, with fresh arguments for each start:
-    /// for arguments that can't be cloned, or should not be. A panic in `args` crashes the
-    /// supervisor.
+    /// Returns the specification of this server as a child, with fresh arguments for each start.
+    /// Use this for arguments that can't be cloned, or should not be cloned. A panic in `args`
+    /// crashes the supervisor.
     ///
     /// ```
     /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }

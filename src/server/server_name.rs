@@ -7,13 +7,14 @@ use crate::base::shared_str::SharedStr;
 use crate::runtime::typed_name::Name;
 
 /// The name of a server of type `S`, as an argument of [`Runtime::server`](crate::Runtime::server)
-/// and [`ServerSpec::named`](crate::ServerSpec::named). It is made from a [`Name`], which is a
-/// constant, or, for names that are made at run time, from a `&str`, a `String` or a [`SharedStr`].
+/// and [`ServerSpec::named`](crate::ServerSpec::named). A `ServerName` is made from a [`Name`],
+/// which is a constant, or from a `&str`, a `String` or a [`SharedStr`], which can be made at run
+/// time.
 ///
-/// A `Name` of another type of server does not compile. A string is accepted for every type;
+/// A `Name` of another type of server is a compile error. A string is accepted for every type;
 /// whether the process that holds the name is an `S` is checked at each call and cast.
 ///
-/// One `From` turns a type of your own into a typed name:
+/// To use a type of your own as a name, implement `From`:
 ///
 /// ```
 /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }

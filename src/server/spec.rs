@@ -14,7 +14,7 @@ use crate::runtime::starting::Starting;
 use crate::server::{GenServer, ServerName, ServerRef};
 
 /// The description of a server that is to be started: its arguments, its name, the time limit of
-/// its `init`. Made by [`GenServer::spec`]. OTP: the options of `gen_server:start/4`.
+/// its `init`. [`GenServer::spec`] makes it. OTP: the options of `gen_server:start/4`.
 ///
 /// # Examples
 ///
@@ -80,8 +80,8 @@ impl<S: GenServer> ServerSpec<S> {
     }
 
     /// Sets how long the `init` may take. A server that takes longer is killed, and its name is
-    /// free, before the start returns [`StartError::InitTimeout`]. By default there is no limit, as
-    /// with [`Duration::MAX`]. Zero is too short for nearly every `init`. [`ServerSpec`] has an
+    /// freed, before the start returns [`StartError::InitTimeout`]. By default there is no limit,
+    /// as with [`Duration::MAX`]. Zero is too short for nearly every `init`. [`ServerSpec`] has an
     /// example.
     pub fn init_timeout(mut self, limit: Duration) -> Self {
         self.init_timeout = Some(limit);
@@ -102,8 +102,9 @@ impl<S: GenServer> ServerSpec<S> {
     }
 
     /// Sets the limit after which a handler of this server is logged as slow, in place of the limit
-    /// that [`Runtime::warn_after`] sets for all servers; [`Duration::MAX`] for never. By default
-    /// the limit for all servers holds. A limit below 1 ms, zero included, is taken as 1 ms.
+    /// that [`Runtime::warn_after`] sets for all servers. With [`Duration::MAX`] no handler is
+    /// logged. By default the limit for all servers applies. A limit below 1 ms, zero included,
+    /// counts as 1 ms.
     ///
     /// ```
     /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
@@ -131,9 +132,10 @@ impl<S: GenServer> ServerSpec<S> {
     ///
     /// # Errors
     ///
-    /// As [`GenServer::start`]; [`StartError::AlreadyStarted`] if the name is held;
+    /// As [`GenServer::start`]; [`StartError::AlreadyStarted`] if another process holds the name;
     /// [`StartError::NameReserved`] if the name is reserved for a child that is being restarted;
-    /// [`StartError::InitTimeout`]. After an error nothing of the server is left.
+    /// [`StartError::InitTimeout`] if `init` exceeds its time limit. After an error nothing of the
+    /// server is left.
     ///
     /// # Panics
     ///

@@ -1,22 +1,24 @@
 //! Starting a server: admission, `init`, acknowledgement.
 //!
-//! **What it guarantees.** A start returns a server whose `init` has succeeded, or an error, and
-//! then nothing is left of the process: no name, no link, no message to the parent or to a watcher.
+//! **Guarantee.** A start returns either a server whose `init` has succeeded, or an error. After an
+//! error nothing is left of the process: no name, no link, no message to the parent or to a
+//! watcher.
 //!
 //! **Steps**
-//! 1. *Admit*: the process gets its pid, its name and the link to its parent, and is in the tables.
+//! 1. *Admit*: the process gets its pid, its name and the link to its parent, and is entered in the
+//!    tables.
 //! 2. *Run*: a task runs the [body](crate::server::run), which begins with `init`.
 //! 3. *Wait* until the body has acknowledged its `init`, or refused the start, or has ended without
-//!    either, or the time limit has passed.
+//!    doing either, or the time limit has passed.
 //! 4. *Fail*: after a time-out the process is killed. An error is returned only when the process
 //!    has ended.
 //!
 //! **Invariants**
-//! 1. Until the acknowledgement the parent's link is one-way: the parent's end reaches the child,
-//!    and the failure of the child is reported by the result of the start alone.
-//! 2. A start that is dropped gives up the link of the parent first and kills its process then, so
-//!    the parent receives no exit.
-//! 3. A monitor from before the `init` leaves no `Down` if the start fails or is dropped.
+//! 1. Until the acknowledgement the link to the parent is one-way: the end of the parent reaches
+//!    the child, but a failure of the child is reported only by the result of the start.
+//! 2. A start that is dropped first gives up the parent's link and then kills the process, so the
+//!    parent receives no exit signal.
+//! 3. A monitor that is set before the `init` delivers no `Down` if the start fails or is dropped.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -51,13 +53,13 @@ impl Starting {
         starting.init(args, process).await.map(ServerRef::direct)
     }
 
-    /// Notes that the process that calls the start waits for the `init`, if deadlocks are detected.
+    /// If deadlocks are detected, notes that the process that calls the start waits for the `init`.
     fn starter_waits(&self, process: Pid) -> Option<WaitEdge> {
         self.runtime().kernel.waits.wait(self.runtime().current_pid(), process, Until::Started)
     }
 
     /// Admits a server, step 1. Returns its pid and a future that does the other steps. The future
-    /// must be polled at once: until then the process is in the tables and does not run.
+    /// must be polled at once: until the first poll the process is in the tables and does not run.
     pub(crate) fn begin<S: GenServer>(
         self,
         args: S::Args,
@@ -73,7 +75,7 @@ impl Starting {
         Ok((pid, started))
     }
 
-    /// Starts a server that `watcher` monitors from before its `init` on.
+    /// Starts a server that `watcher` monitors. The monitor is set before the `init` runs.
     pub(crate) async fn run_monitored<S: GenServer>(
         self,
         args: S::Args,
@@ -134,8 +136,8 @@ impl Starting {
             drop(start_guard);
         }
         let reason = ended.await;
-        // The reason is not searched for a `StartError`: one inside it belongs to another start,
-        // which this `init` called.
+        // The reason is not searched for a `StartError`: a `StartError` in it belongs to another
+        // start, which the `init` of this server called.
         Err(error.unwrap_or_else(|| self.failed(reason)))
     }
 }

@@ -1,7 +1,7 @@
 //! Suspending, resuming and inspecting a live server: OTP's module `sys`.
 //!
 //! If the server ends before it has answered a request, the request fails with the reason, as a
-//! call does. A request is carried out also after its caller has stopped waiting.
+//! call does. A request is carried out even if its caller has stopped waiting.
 
 use std::time::Duration;
 
@@ -21,25 +21,25 @@ use crate::server::{GenServer, ServerRef};
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 impl<S: GenServer> ServerRef<S> {
-    /// Suspends the server: from the answer on it runs no handler, until [`resume`](Self::resume).
-    /// What is sent meanwhile is queued, and handled afterwards, in order. A call whose time limit
-    /// passes meanwhile fails with [`Timeout`](CallError::Timeout). Suspending a suspended server
-    /// changes nothing. OTP: `sys:suspend/1`.
+    /// Suspends the server: after the answer it runs no handler until [`resume`](Self::resume).
+    /// Messages that are sent meanwhile are queued, and handled afterwards, in order. A call whose
+    /// time limit passes meanwhile fails with [`Timeout`](CallError::Timeout). Suspending a
+    /// suspended server changes nothing. OTP: `sys:suspend/1`.
     ///
-    /// A suspended server still answers [`get_status`](Self::get_status). It still ends by
+    /// A suspended server still answers [`get_status`](Self::get_status). The server still ends by
     /// [`stop`](Self::stop), by its parent's exit, by an exit signal that it doesn't trap, and by a
-    /// kill. Its timers run on, and their casts are queued. The clock of its
+    /// kill. The server's timers continue to run, and their casts are queued. The clock of its
     /// [idle time-out](crate::ServerContext::idle_timeout) stands still.
     ///
-    /// The request is handled in order, like a call, after what was queued before it and what
-    /// `continue_with` was given. No bound on the mailbox refuses it. Meant for looking at a live
-    /// system: nothing but `resume` resumes a server, not even the end of the process that
-    /// suspended it.
+    /// The request is handled in order, like a call: after the items that were queued before it,
+    /// and after the casts that were given to `continue_with`. No bound on the mailbox refuses the
+    /// request. Use this to inspect a live system. Only `resume` resumes a server; the end of the
+    /// process that suspended the server does not.
     ///
     /// # Errors
     ///
-    /// [`Timeout`](CallError::Timeout) after five seconds; else as [`call`](Self::call), except for
-    /// `NoReply` and `Overloaded`.
+    /// [`Timeout`](CallError::Timeout) after five seconds. Otherwise as [`call`](Self::call),
+    /// except for `NoReply` and `Overloaded`.
     ///
     /// # Cancel safety
     ///
@@ -68,9 +68,9 @@ impl<S: GenServer> ServerRef<S> {
         self.ask_system(System::Suspend).await
     }
 
-    /// Resumes a suspended server, which then handles what was queued meanwhile. It changes nothing
-    /// if the server is not suspended. OTP: `sys:resume/1`. [`suspend`](Self::suspend) has an
-    /// example.
+    /// Resumes a suspended server, which then handles the items that were queued meanwhile. Changes
+    /// nothing if the server is not suspended. OTP: `sys:resume/1`. [`suspend`](Self::suspend) has
+    /// an example.
     ///
     /// # Errors
     ///
@@ -85,12 +85,12 @@ impl<S: GenServer> ServerRef<S> {
 
     /// Returns whether the server is suspended, and the line that it publishes by
     /// [`format_status`](GenServer::format_status). The request is handled in order, between two
-    /// handlers. OTP: `sys:get_status/1`, which shows the whole state; here the server chooses what
-    /// it shows.
+    /// handlers. OTP: `sys:get_status/1`, which shows the whole state; here the server chooses the
+    /// content of the line.
     ///
     /// # Errors
     ///
-    /// `NoReply` if `format_status` panicked; else as [`suspend`](Self::suspend).
+    /// `NoReply` if `format_status` panicked. Otherwise as [`suspend`](Self::suspend).
     ///
     /// # Cancel safety
     ///
@@ -118,7 +118,7 @@ impl<S: GenServer> ServerRef<S> {
     /// #         Ok(())
     /// #     }
     ///     fn format_status(&self) -> Option<String> {
-    ///         Some(format!("{} jobs", self.jobs.len())) // how many, not which
+    ///         Some(format!("{} jobs", self.jobs.len())) // the number, not the jobs
     ///     }
     /// }
     ///
@@ -151,8 +151,8 @@ impl<S: GenServer> ServerRef<S> {
         }
         let due = Instant::now() + TIMEOUT;
         if let Err((refused, _)) = process.send(ServerItem::System(Box::new(make(reply)))) {
-            // The answer first, so that the reply in the refused request is dropped without a
-            // caller.
+            // The answer is dropped first, so that the reply in the refused request has no caller
+            // when it is dropped.
             drop(answer);
             drop(refused);
             return Err(self.refusal(&process));

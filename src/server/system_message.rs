@@ -5,7 +5,7 @@ use std::fmt;
 use crate::base::one_line::one_line;
 use crate::call::reply::Reply;
 
-/// One system message. It is queued in order with all other items. No bound refuses it, and a
+/// One system message, queued in order with all other items. No bound refuses the message, and a
 /// suspended server answers it.
 pub(crate) enum System {
     Suspend(Reply<()>),
@@ -13,7 +13,7 @@ pub(crate) enum System {
     Status(Reply<ServerStatus>),
 }
 
-/// The status of a server, as [`ServerRef::get_status`](crate::ServerRef::get_status) returns it,
+/// The status of a server, the result of [`ServerRef::get_status`](crate::ServerRef::get_status),
 /// which has an example. OTP: the result of `sys:get_status/1`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

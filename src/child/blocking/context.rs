@@ -21,15 +21,15 @@ use crate::time::deadline_pool::blocking_wait::wait;
 /// The context of a blocking child, the argument of the function of [`ChildSpec::blocking`].
 ///
 /// **Stopping.** The child should stop when its supervisor stops it or has ended, and when it was
-/// killed. Every wait in this context then returns at once. Another exit signal asks the child to
-/// stop too, and is its exit reason, as for any process that does not
+/// killed. Every wait in this context then returns at once. Another exit signal also asks the child
+/// to stop, and its reason becomes the exit reason of the child, as for any process that does not
 /// [trap](Runtime::set_trap_exit) exits.
 ///
 /// **Time limits** use the clock of the runtime's tokio, which may be paused. If that tokio is
-/// blocked or has shut down, they use the system's clock.
+/// blocked or has shut down, the limits use the system's clock.
 ///
-/// **Spawning.** The thread has entered tokio, so [`tokio::spawn`] works. A task that is spawned
-/// this way is not part of the child, and does not end with it.
+/// **Spawning.** The thread has entered the tokio runtime, so [`tokio::spawn`] works. A task that
+/// is spawned this way is not part of the child, and does not end with it.
 ///
 /// # Examples
 ///
@@ -70,19 +70,19 @@ impl BlockingContext {
         BlockingContext { context, stop, cause }
     }
 
-    /// The pid of this process; the next incarnation has another.
+    /// Returns the pid of this process; the next incarnation has another pid.
     /// [`TaskContext::runtime`](crate::TaskContext::runtime) has an example.
     pub fn pid(&self) -> Pid {
         self.context.pid()
     }
 
-    /// The runtime of this process. [`TaskContext::runtime`](crate::TaskContext::runtime)
+    /// Returns the runtime of this process. [`TaskContext::runtime`](crate::TaskContext::runtime)
     /// has an example.
     pub fn runtime(&self) -> Runtime {
         self.context.runtime()
     }
 
-    /// Why the child was started: for the first time, or again after which exit.
+    /// Returns why the child was started: for the first time, or again, and after which exit.
     /// [`TaskContext::start_cause`](crate::TaskContext::start_cause) has an example.
     pub fn start_cause(&self) -> &StartCause {
         &self.cause
@@ -94,8 +94,8 @@ impl BlockingContext {
         self.runtime().set_health(self.pid(), health);
     }
 
-    /// Whether the child should stop. The check is cheap, so call it often. [`BlockingContext`] has
-    /// an example.
+    /// Returns whether the child should stop. The check is cheap, so call it often.
+    /// [`BlockingContext`] has an example.
     pub fn is_stopping(&self) -> bool {
         self.stop.is_cancelled()
     }
@@ -114,8 +114,8 @@ impl BlockingContext {
         wait(or_stop(&self.stop, self.context.recv()))
     }
 
-    /// Waits for the next item of the mailbox. Returns `None` if none arrives within `limit`, or
-    /// the child should stop.
+    /// Waits for the next item of the mailbox. Returns `None` if no item arrives within `limit`, or
+    /// if the child should stop.
     ///
     /// ```
     /// use std::time::Duration;
@@ -171,15 +171,15 @@ impl BlockingContext {
         wait(or_stop(&self.stop, future))
     }
 
-    /// A token that is cancelled when the child should stop, and at the latest when it has
-    /// ended. [`TaskContext::cancellation_token`](crate::TaskContext::cancellation_token) has
-    /// an example.
+    /// Returns a token that is cancelled when the child should stop, and at the latest when the
+    /// child has ended. [`TaskContext::cancellation_token`](crate::TaskContext::cancellation_token)
+    /// has an example.
     pub fn cancellation_token(&self) -> CancellationToken {
         self.stop.child_token()
     }
 }
 
-/// The future's output, or `None` once the child should stop.
+/// Returns the future's output, or `None` as soon as the child should stop.
 async fn or_stop<F: Future>(stop: &CancellationToken, future: F) -> Option<F::Output> {
     let mut stopping = pin!(stop.cancelled());
     let mut future = pin!(future);

@@ -2,9 +2,9 @@
 //!
 //! # Guarantee
 //!
-//! A process represents the thread. The process [ends by itself](StopSignals::hold): not before the
-//! function has returned, and with the result of the function. So the next incarnation never
-//! overlaps with the thread of the one before.
+//! A process represents the thread. The process [ends by itself](StopSignals::hold): it ends only
+//! after the function has returned, and with the result of the function. So the next incarnation
+//! never overlaps with the thread of the one before.
 //!
 //! # The life of an incarnation
 //!
@@ -16,10 +16,10 @@
 //!    * *tokio drops the process' task*: the process ends at once, the token is cancelled, and the
 //!      thread continues until the function returns.
 //! 3. The function returns, or its panic is caught on its thread, where the panic hook has recorded
-//!    the location. The process ends with this result; after a kill it ends as killed.
+//!    the location. The process ends with this result or, after a kill, as killed.
 //!
-//! Tokio's blocking threads are not suitable: their number is limited, so that functions that never
-//! return would use them up, and tokio waits for them when it shuts down.
+//! Tokio's blocking threads are not suitable: their number is limited, so functions that never
+//! return would use them up; also, tokio waits for these threads when it shuts down.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -50,12 +50,12 @@ pub(crate) mod context;
 type Outcome = std::result::Result<Result, Crash>;
 
 impl ChildSpec {
-    /// A blocking function as a child. Each incarnation runs on a thread of its own, named after
+    /// Makes a blocking function a child. Each incarnation runs on a thread of its own, named after
     /// the child, and a process represents the thread. Each start clones the closure and calls the
     /// clone.
     ///
-    /// The child ends when the function has returned: `Ok(())` is a normal end, an `Err` or a panic
-    /// a crash. The function has to check whether it should stop, by
+    /// The child ends when the function has returned: `Ok(())` is a normal end; an `Err` or a panic
+    /// is a crash. The function has to check whether it should stop, by
     /// [`is_stopping`](BlockingContext::is_stopping), or by waiting in one of the context's
     /// methods. If it returns `Ok(())` after a stop request, the exit reason is
     /// [`Shutdown`](crate::ExitReason::Shutdown).
@@ -63,7 +63,8 @@ impl ChildSpec {
     /// **A thread can't be killed.** While a thread exceeds its [`shutdown`](Self::shutdown) time,
     /// the child is logged by name, every five seconds. Its supervisor waits for the thread before
     /// a restart and before its own end: the next incarnation never runs at the same time, and the
-    /// name stays registered. So give blocking operations a time limit, and check regularly.
+    /// name stays registered. So give blocking operations a time limit, and check regularly whether
+    /// to stop.
     ///
     /// **When not to use it.** For a short blocking operation inside an async child
     /// [`tokio::task::spawn_blocking`] is enough. With a paused clock tokio does not know that a
@@ -87,7 +88,7 @@ impl ChildSpec {
     ///     Ok(())
     /// });
     /// let tree = Supervisor::one_for_one().child(sync).start(&rt).await?;
-    /// tree.stop().await?; // at once: it ends the wait
+    /// tree.stop().await?; // at once: the stop ends the wait
     /// assert_eq!(receiver.recv().await, Some(Some("sync".to_owned())));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
@@ -138,7 +139,7 @@ impl StartContext {
     }
 }
 
-/// Runs a function on a new thread, on which this process is the current one.
+/// Runs a function on a new thread, on which this process is the current process.
 fn run_on_thread(
     name: &SharedStr,
     process: Arc<Process<Envelope>>,
@@ -170,7 +171,7 @@ fn end_of_thread(
     }
 }
 
-/// Starts a clone of a blocking function.
+/// A start function that starts a clone of a blocking function.
 struct BlockingStart<F>(F);
 
 #[async_trait]

@@ -6,13 +6,14 @@
 //!
 //! 1. The process ends only after the program has ended and the operating system has reported its
 //!    exit status, unless tokio drops the process' task.
-//! 2. The program does not outlive the process: its handle kills it when it is dropped.
+//! 2. The program does not outlive the process: the process holds the program's handle, and
+//!    dropping the handle kills the program.
 //! 3. No signal reaches another program with the same number: an ended program keeps its number
 //!    until its status was collected, and no signal is sent afterwards.
 //!
 //! # The life of an incarnation
 //!
-//! 1. The program is started. If that fails, the process never runs, and the start has failed.
+//! 1. The program is started. If it can't be started, the process never runs, and the start fails.
 //! 2. The process waits for the program's end and for signals:
 //!    * *a stop, or the parent's end*: SIGTERM, once. When the shutdown time is over, the
 //!      supervisor kills the process, or the cleanup of its orphans does if the supervisor is dead.
@@ -20,11 +21,12 @@
 //!    * *tokio drops the process' task*: SIGKILL, because no task waits for the end any more.
 //! 3. The program has ended. Its remaining output is logged.
 //! 4. If the program was not asked to stop, the process waits for the child's
-//!    [stop window](ChildSpec::stop_window): `Ctrl-C` signals a whole group, and systemd every
-//!    process of a unit, so the stop of this program may arrive a moment later. A stop within the
-//!    window makes the end a stop.
-//! 5. If an ancestor supervisor is being stopped when the window closes, its stop will arrive. The
-//!    process waits for it without a limit, because the ancestor may stop other children first.
+//!    [stop window](ChildSpec::stop_window): `Ctrl-C` signals a whole group, and systemd signals
+//!    every process of a unit, so the stop of this program may arrive a moment later. If a stop
+//!    arrives within the window, the exit reason is that of a stop.
+//! 5. If an ancestor supervisor is being stopped when the window closes, the stop of this program
+//!    will follow. The process waits for that stop without a limit, because the ancestor may stop
+//!    other children first.
 
 use std::io;
 use std::time::Duration;
@@ -50,19 +52,19 @@ mod running_program;
 use output::OutputLog;
 use running_program::{Program, run_to_end};
 
-/// The default time after a program's end in which its stop may arrive.
+/// The default of the time after a program's end in which its stop may still arrive.
 pub(super) const STOP_WINDOW: Duration = Duration::from_millis(100);
 
 impl ChildSpec {
-    /// A program of the operating system as a child. Each start runs the command that `command`
-    /// returns. With the feature `process`.
+    /// Makes a program of the operating system a child. Each start runs the command that `command`
+    /// returns. Needs the feature `process`.
     ///
     /// A stop sends SIGTERM, and SIGKILL when the [`shutdown`](Self::shutdown) time is over. Where
     /// these signals do not exist, a stop kills the program at once. The program does not outlive
-    /// the process that represents it, also if its supervisor is killed or tokio shuts down; only a
+    /// the process that represents it, even if its supervisor is killed or tokio shuts down; only a
     /// kill of this whole program leaves it running. A [`Run`](crate::Run) that ends this program
-    /// because no async code runs any more kills it first. If the program can't be started, the
-    /// start fails.
+    /// because no async code runs any more kills the child's program first. If the program can't be
+    /// started, the start fails.
     ///
     /// | the program ends | the child's exit reason |
     /// |---|---|
@@ -72,17 +74,17 @@ impl ChildSpec {
     /// | in any way, and its stop arrives within its [`stop_window`](Self::stop_window) | [`Shutdown`](ExitReason::Shutdown) |
     ///
     /// The last row is for signals that reach several programs: `Ctrl-C` in a terminal signals this
-    /// program and its children at once, and systemd (`KillMode=control-group`, its default) every
-    /// process of the unit. Such an end is no crash. The end is logged at INFO if the exit status
-    /// names no signal.
+    /// program and its children at once, and systemd (`KillMode=control-group`, its default)
+    /// signals every process of the unit. Such an end is no crash. The end is logged at INFO unless
+    /// the program ended with success or by one of the signals in the table.
     ///
-    /// * The stop window has a price: a program that crashes is restarted 100 ms later, and its end
-    ///   is announced 100 ms later.
+    /// * The stop window delays the handling of ends: a program that crashes is restarted 100 ms
+    ///   later, and its end is announced 100 ms later.
     /// * If a stop takes longer than the window to reach the child, because other children stop
-    ///   first, the child waits for it.
-    /// * In a stop that a signal to [`Run`](crate::Run) began, any end within the window after the
-    ///   child was asked to stop counts as a stop too: the program may have received that signal
-    ///   itself.
+    ///   first, the child waits for the stop.
+    /// * If a signal to [`Run`](crate::Run) began the stop, any end within the window after the
+    ///   child was asked to stop counts as a stop too, because the program may have received that
+    ///   signal itself.
     ///
     /// **Output** goes where `command` says, by default to the output of this program. Piped output
     /// is logged, each line as an event of the target `regrow::command`: standard output at INFO,
@@ -92,11 +94,11 @@ impl ChildSpec {
     ///   UTF-8 are replaced by U+FFFD.
     /// * The output of a program that prints without a pause is read a few lines at a time, from
     ///   both pipes in turn, so it does not delay other tasks.
-    /// * All output of the program itself is logged before its end is announced. Processes that it
-    ///   has started may hold the pipes for up to a second longer.
+    /// * All output of the program itself is logged before its end is announced. Processes that the
+    ///   program has started may hold the pipes for up to a second longer.
     ///
-    /// **Signals** go to the program only, and not to the processes that it has started. A shell
-    /// should `exec` its last command, or the child get
+    /// **Signals** go to the program only, and not to the processes that it has started. Let a
+    /// shell `exec` its last command, or give the child
     /// [a group of its own](Self::own_process_group).
     ///
     /// OTP: a port, opened by `open_port({spawn_executable, …}, …)`, which ends with its owner only
@@ -133,7 +135,7 @@ impl ChildSpec {
     ///     command
     /// });
     /// let tree = Supervisor::one_for_one().child(sleeping).start(&rt).await?;
-    /// tree.stop().await?; // at once: SIGTERM ends it
+    /// tree.stop().await?; // at once: SIGTERM ends the program
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```
@@ -152,7 +154,7 @@ impl StartContext {
     /// # Errors
     ///
     /// As [`task`](Self::task), and [`StartError::Failed`] with an [`io::Error`] if the program
-    /// can't be started. The source of that is the error of the operating system.
+    /// can't be started. The source of the [`io::Error`] is the error of the operating system.
     ///
     /// # Panics
     ///
@@ -212,7 +214,7 @@ impl StartContext {
     }
 }
 
-/// Starts the command that a closure returns.
+/// A start function that starts the command that a closure returns.
 struct CommandStart<F>(F);
 
 #[async_trait]

@@ -1,7 +1,7 @@
 //! Logs the output of a child's program, line by line.
 //!
 //! The target is `regrow::command`, with the fields `child`, `pid` and `os_pid`. Standard output is
-//! logged at INFO, standard error at WARN. The line is the message.
+//! logged at INFO, standard error at WARN. The message of the event is the line.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -26,24 +26,28 @@ use crate::child::stop_signals::StopSignals;
 
 const TARGET: &str = "regrow::command";
 
-/// A line of more bytes is logged in pieces of whole characters.
+/// The maximum length of a logged piece, in bytes. A longer line is logged in pieces of whole
+/// characters.
 const MAX_PIECE: usize = 8 * 1024;
 
 /// A line takes one unit of the cooperative budget, and one more for each of this many bytes.
 const BYTES_PER_BUDGET_UNIT: usize = 1024;
 
-/// How long output is logged after the program has ended, if other processes still hold its pipes.
+/// How long output is logged after the program has ended, if other processes still hold the
+/// program's pipes.
 const DRAIN_TIME: Duration = Duration::from_secs(1);
 
-/// More bytes than the pipes of a program hold, unless the program has enlarged them.
+/// A number of bytes that is larger than the capacity of a program's pipes, unless the program has
+/// enlarged them.
 const PIPE_CAPACITY: usize = 256 * 1024;
 
-/// How far the output of a program was logged.
+/// The progress of the log of a program's output.
 #[derive(Debug, Default)]
 pub(crate) struct LogProgress {
-    /// The number of bytes logged; since the end of the program, once it has ended.
+    /// The number of logged bytes. Once the program has ended, only the bytes logged since its end
+    /// count.
     bytes: AtomicUsize,
-    /// Whether each pipe was empty at some time since then.
+    /// Whether each pipe was empty at some time since the start, or since the end of the program.
     empty: [AtomicBool; 2],
     /// Whether each pipe is closed.
     closed: [AtomicBool; 2],
@@ -56,8 +60,9 @@ impl LogProgress {
         self.empty.iter().for_each(|empty| empty.store(false, Ordering::Relaxed));
     }
 
-    /// Whether all output of an ended program itself is logged: since its end each pipe was empty
-    /// or closed, or more bytes were logged than the pipes hold.
+    /// Returns whether all output of an ended program itself is logged. The output is complete
+    /// when, since the end of the program, each pipe was empty or closed, or more bytes were logged
+    /// than the pipes hold.
     pub(crate) fn is_complete(&self) -> bool {
         let mut both = self.empty.iter().zip(&self.closed);
         both.all(|(empty, closed)| [empty, closed].iter().any(|is| is.load(Ordering::Relaxed)))
@@ -109,8 +114,8 @@ impl OutputLog {
 }
 
 /// Logs the remaining output of a program that has ended: all output of the program itself, without
-/// a limit of time. Processes that it has started may hold its pipes and print for ever, so the log
-/// ends when the output of the program itself is complete.
+/// a limit of time. Processes that the program has started may hold its pipes and print for ever,
+/// so the log ends when the output of the program itself is complete.
 pub(crate) async fn drain_output(
     mut printed: Pin<&mut impl Future<Output = ()>>,
     progress: &LogProgress,
@@ -197,8 +202,8 @@ async fn log_lines(
     }
 }
 
-/// The number of bytes before an incomplete last character; all of them if there is none or if
-/// nothing would be left.
+/// Returns the number of bytes before an incomplete last character. Returns the number of all bytes
+/// if the last character is complete, or if no bytes would be left.
 fn len_of_whole_characters(bytes: &[u8]) -> usize {
     let last = bytes.len().saturating_sub(4);
     let last_start = bytes.iter().skip(last).rposition(|byte| byte & 0xC0 != 0x80);

@@ -96,8 +96,9 @@ async fn wait_and_log(
     ended
 }
 
-/// Whether a signal arrives within the window after the end of a program, or later if an ancestor
-/// is being stopped: a supervisor stops its children one after the other. Steps 4 and 5.
+/// Waits for a signal after the end of a program, and returns whether one has arrived: within the
+/// window, or later if an ancestor is being stopped, because a supervisor stops its children one
+/// after the other. Steps 4 and 5.
 async fn wait_for_stop(signals: &mut StopSignals, ended: Instant, stop_window: Duration) -> bool {
     let deadline = sleep_until(after(ended, stop_window));
     if !stop_window.is_zero()
@@ -116,7 +117,8 @@ async fn wait_for_stop(signals: &mut StopSignals, ended: Instant, stop_window: D
 }
 
 impl Program {
-    /// Waits for the end: the status, the time, and the last signal before it.
+    /// Waits for the end of the program. Returns its status, its time, and the last signal before
+    /// it.
     async fn wait(
         &mut self,
         signals: &mut StopSignals,
@@ -142,7 +144,7 @@ impl Program {
     }
 
     /// Asks the program to stop. The signal fails for a program that has changed its user; such a
-    /// program is killed when its time is over.
+    /// program is killed when its shutdown time is over.
     #[cfg(unix)]
     fn terminate(&mut self) {
         self.signal(nix::sys::signal::Signal::SIGTERM);
@@ -158,12 +160,12 @@ impl Program {
         if self.own_group {
             self.signal(nix::sys::signal::Signal::SIGKILL);
         }
-        // The kill fails only if the program has ended, which the next wait finds.
+        // The kill fails only if the program has ended, which the next `wait` detects.
         drop(self.child.start_kill());
     }
 
-    /// Signals the program, or its group. Its status was not collected yet, so the number is still
-    /// its own. Guarantee 3.
+    /// Signals the program, or its group. The program's status was not collected yet, so no other
+    /// program has its number, guarantee 3.
     #[cfg(unix)]
     fn signal(&self, signal: nix::sys::signal::Signal) {
         use nix::sys::signal::{kill, killpg};
@@ -177,8 +179,8 @@ impl Program {
     }
 }
 
-/// Whether the program ended by SIGTERM, or by SIGINT, which `Ctrl-C` sends to all programs; or
-/// with the code by which shells report these signals.
+/// Returns whether the program ended by SIGTERM, by SIGINT, which `Ctrl-C` sends to all programs,
+/// or with the code by which shells report these signals.
 #[cfg(unix)]
 fn is_terminated(status: ExitStatus) -> bool {
     use nix::sys::signal::Signal::{SIGINT, SIGTERM};
@@ -189,7 +191,7 @@ fn is_terminated(status: ExitStatus) -> bool {
         .any(|signal| status.signal() == Some(signal) || status.code() == Some(128 + signal))
 }
 
-/// Without signals every stop is a kill.
+/// Returns true: without signals every stop is a kill.
 #[cfg(not(unix))]
 fn is_terminated(_: ExitStatus) -> bool {
     true

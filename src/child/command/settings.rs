@@ -5,10 +5,11 @@ use std::time::Duration;
 use crate::child::ChildSpec;
 
 impl ChildSpec {
-    /// How long the end of a program that was not asked to stop stays undecided: if a stop arrives
-    /// within this time, the exit reason is [`Shutdown`](crate::ExitReason::Shutdown). Only for
-    /// [`command`](Self::command). By default 100 ms; zero decides at once. The window is real
-    /// time, unless tokio's clock is paused.
+    /// Sets how long the exit reason of a program that ended without a stop request stays
+    /// undecided: if a stop arrives within this time, the exit reason is
+    /// [`Shutdown`](crate::ExitReason::Shutdown). Applies only to a [`command`](Self::command). By
+    /// default 100 ms; with zero, the exit reason is decided at once. The window is real time,
+    /// unless tokio's clock is paused.
     ///
     /// ```
     /// use std::time::Duration;
@@ -26,16 +27,16 @@ impl ChildSpec {
         self
     }
 
-    /// Whether the program of a [`command`](Self::command) gets a process group of its own, on
+    /// Sets whether the program of a [`command`](Self::command) gets a process group of its own, on
     /// Unix. By default it is in the group of this program. With a group of its own:
     ///
     /// * `Ctrl-C` does not signal the program: it is stopped in the stop order of its tree. Signals
-    ///   that are not sent to a group, as those of systemd, still reach it.
-    /// * A stop and a kill signal the whole group, and with it the processes that the program has
-    ///   started and that are still in its group. Those processes are signalled only while the
+    ///   that are not sent to a group, such as those of systemd, still reach the program.
+    /// * A stop and a kill signal the whole group: the program, and the processes that it has
+    ///   started and that are still in its group. These processes are signalled only while the
     ///   program itself exists. When tokio shuts down, only the program is killed.
     /// * The program must not read from a terminal: the terminal suspends a background group that
-    ///   does.
+    ///   reads from it.
     ///
     /// ```
     /// use regrow::ChildSpec;

@@ -15,14 +15,15 @@ use crate::base::coop::poll_budget;
 pub(crate) enum IdleTimeout {
     #[default]
     Off,
-    /// Set by a handler. The time counts from when the server begins to wait.
+    /// A handler has set this limit. The time counts from the moment at which the server begins to
+    /// wait.
     Set(Duration),
     /// The server waits, and the clock runs.
     Waiting(Pin<Box<Sleep>>),
 }
 
 impl IdleTimeout {
-    /// The time that is left, if a time-out is set.
+    /// Returns the time that is left, if a time-out is set.
     pub(crate) fn limit(&self) -> Option<Duration> {
         match self {
             IdleTimeout::Off => None,
@@ -40,12 +41,13 @@ impl IdleTimeout {
         }
     }
 
-    /// Ready once, when the time has elapsed. Polled only after the mailbox was found empty.
+    /// Returns `Ready` once, when the time has elapsed. The server polls this only after it has
+    /// found the mailbox empty.
     pub(crate) fn poll_elapsed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
             IdleTimeout::Off => return Poll::Pending,
-            // Without budget the mailbox was not looked into, and a zero time-out loses to a queued
-            // message. So the time-out needs budget as well.
+            // Without budget the mailbox was not checked, and a queued message takes precedence
+            // over a zero time-out. So the time-out needs budget as well.
             IdleTimeout::Set(Duration::ZERO) => ready!(poll_budget(cx)),
             IdleTimeout::Set(limit) => {
                 *self = IdleTimeout::Waiting(Box::pin(tokio::time::sleep(*limit)));

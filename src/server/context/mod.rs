@@ -1,4 +1,4 @@
-//! The context that a server's callbacks are given, and what they can do with it.
+//! The context that a server's callbacks receive, and its methods.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -30,13 +30,14 @@ mod stop;
 mod self_casts;
 mod tasks;
 
-/// A server seen from its own callbacks: its pid, its handle, its runtime, and what it can do to
-/// itself. Each callback but `terminate` and `format_status` is given one. OTP: the process in
-/// which a `gen_server`'s callbacks run, as `self/0`.
+/// The interface of a server for its own callbacks: its pid, its handle, its runtime, and methods
+/// that act on the server. Each callback but `terminate` and `format_status` receives one. OTP: the
+/// process in which a `gen_server`'s callbacks run, as `self/0`.
 ///
 /// # Examples
 ///
-/// A server that monitors the guests in its room, so that a guest that has crashed is not counted:
+/// A server that monitors the guests in its room, so that it does not count a guest that has
+/// crashed:
 ///
 /// ```
 /// use regrow::{GenServer, Pid, Received, Reply, Result, Runtime, ServerContext};
@@ -90,10 +91,12 @@ pub struct ServerContext<S: GenServer> {
     pub(crate) process: Arc<Process<ServerItem<S>>>,
     parent: Option<Pid>,
     cause: StartCause,
-    /// The error of the start, if `init` returns the reason that was made with it.
+    /// The error that the start returns, if `init` returns the reason that was made with this
+    /// error.
     refusal: Option<Box<StartError>>,
-    /// Never locked: it is reached through `&mut` only. The mutex makes the context `Sync` without
-    /// its content, so that handlers can keep a `&ServerContext` across an await.
+    /// The mutex is never locked: the content is accessed only through `&mut`. The mutex makes the
+    /// context `Sync` although its content is not, so that handlers can keep a `&ServerContext`
+    /// across an await.
     inner: Mutex<Inner<S>>,
 }
 
@@ -125,7 +128,7 @@ impl<S: GenServer> ServerContext<S> {
         ServerContext { process, parent, cause, refusal: None, inner }
     }
 
-    /// The pid of this server. OTP: `self/0`.
+    /// Returns the pid of this server. OTP: `self/0`.
     ///
     /// ```
     /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
@@ -160,9 +163,9 @@ impl<S: GenServer> ServerContext<S> {
         self.process.pid()
     }
 
-    /// Returns a direct handle to this server, to be given to other processes. It reaches this
-    /// incarnation only, so a process that outlives it should keep a named handle. A cast of the
-    /// server to itself is handled in order; a call to itself is refused.
+    /// Returns a direct handle to this server, for other processes. The handle reaches only this
+    /// incarnation, so a process that outlives the incarnation should keep a named handle. A cast
+    /// of the server to itself is handled in order; a call to itself is refused.
     ///
     /// ```
     /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
@@ -201,13 +204,13 @@ impl<S: GenServer> ServerContext<S> {
         ServerRef::direct(self.process.clone())
     }
 
-    /// The runtime of this server. [`pid`](Self::pid) has an example.
+    /// Returns the runtime of this server. [`pid`](Self::pid) has an example.
     pub fn runtime(&self) -> Runtime {
         Runtime { kernel: self.process.kernel.clone() }
     }
 
-    /// Why this server was started: for the first time, or again, and after which end. For a server
-    /// that does something else after a crash. OTP has no counterpart.
+    /// Returns why this server was started: for the first time, or again, and after which exit. Use
+    /// this in a server that behaves differently after a crash. OTP has no counterpart.
     ///
     /// ```
     /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
@@ -253,13 +256,14 @@ impl<S: GenServer> ServerContext<S> {
         &self.cause
     }
 
-    /// Returns the reason that `init` returns in an `Err` if this server is not needed: the start
-    /// returns [`StartError::Ignored`](crate::StartError::Ignored), and the process ends normally.
-    /// A supervisor keeps the child as not running and starts the others. OTP: `ignore`.
+    /// Returns a reason for an `init` that decides that this server is not needed. If `init`
+    /// returns it in an `Err`, the start returns
+    /// [`StartError::Ignored`](crate::StartError::Ignored), and the process ends normally. A
+    /// supervisor keeps the child as not running and starts the others. OTP: `ignore`.
     ///
-    /// It has this effect only as the result of this server's own `init`. A handler that returns it
-    /// ends the server with [`Normal`](ExitReason::Normal). If `init` passes on the
-    /// [`StartError::Ignored`](crate::StartError) of another server's start by `?`, this server
+    /// The reason has this effect only as the result of this server's own `init`. A handler that
+    /// returns the reason ends the server with [`Normal`](ExitReason::Normal). If `init` passes on
+    /// the [`StartError::Ignored`](crate::StartError) of another server's start by `?`, this server
     /// crashes.
     ///
     /// ```
@@ -303,19 +307,19 @@ impl<S: GenServer> ServerContext<S> {
         ExitReason::Normal
     }
 
-    /// Sets the label of this server, as [`Runtime::set_label`] does, which has an example. At
-    /// first the label of a supervised server is its id.
+    /// Sets the label of this server, as [`Runtime::set_label`] does, which has an example. The
+    /// initial label of a supervised server is its id.
     pub fn set_label(&mut self, label: impl Into<String>) {
         self.runtime().set_label(self.pid(), label);
     }
 
-    /// Sets the health of this server, as snapshots of the tree show it. [`Health`] has an example.
+    /// Sets the health of this server, which snapshots of the tree show. [`Health`] has an example.
     pub fn set_health(&mut self, health: Health) {
         self.runtime().set_health(self.pid(), health);
     }
 
-    /// Returns the reason that the `init` of one of the library's own servers returns if the start
-    /// is to fail with this error.
+    /// Returns a reason for the `init` of one of the library's own servers. If that `init` returns
+    /// the reason, the start fails with this error.
     pub(crate) fn refuse(&mut self, error: StartError) -> ExitReason {
         let reason = error.as_reason();
         self.refusal = Some(Box::new(error));
@@ -342,7 +346,7 @@ impl<S: GenServer> ServerContext<S> {
         self.inner().schedule.get_or_insert_default()
     }
 
-    /// Takes what `continue_with` was given and is not handled yet.
+    /// Takes the casts that were given to `continue_with` and are not handled yet.
     pub(crate) fn take_continues(&mut self) -> VecDeque<S::Cast> {
         std::mem::take(&mut self.inner().continues)
     }

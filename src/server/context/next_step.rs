@@ -1,4 +1,4 @@
-//! What a server does next without a message: `continue_with` and the idle time-out.
+//! The next step of a server without a message: `continue_with` and the idle time-out.
 
 use std::time::Duration;
 
@@ -6,9 +6,9 @@ use crate::server::context::idle::IdleTimeout;
 use crate::server::{GenServer, ServerContext};
 
 impl<S: GenServer> ServerContext<S> {
-    /// Makes `handle_cast` handle this next, before every queued item; from `init`, before the
-    /// first message. Several are handled in the order in which they were given. OTP:
-    /// `{continue, Term}`.
+    /// Makes `handle_cast` handle this cast next, before every queued item. A cast that is given in
+    /// `init` is handled before the first message. Several casts are handled in the order in which
+    /// they were given. OTP: `{continue, Term}`.
     ///
     /// ```
     /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
@@ -47,13 +47,13 @@ impl<S: GenServer> ServerContext<S> {
     }
 
     /// Makes `handle_timeout` run if no message comes within `limit` after the end of this handler.
-    /// Each message cancels the time-out, and its handler may set it anew. A message that is queued
-    /// already wins over a zero limit. A [status request](crate::ServerRef::get_status) does not
-    /// change the time-out. OTP: the time-out in a callback's result, which a system message starts
-    /// again.
+    /// Each message cancels the time-out, and the message's handler may set a new one. A message
+    /// that is already queued takes precedence over a zero limit. A
+    /// [status request](crate::ServerRef::get_status) does not change the time-out. OTP: the
+    /// time-out in a callback's result, which a system message restarts.
     ///
-    /// A busy server is never idle: for what must happen at a certain time use
-    /// [`cast_after`](Self::cast_after).
+    /// A busy server is never idle. Use [`cast_after`](Self::cast_after) for work that must happen
+    /// at a certain time.
     ///
     /// ```
     /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};

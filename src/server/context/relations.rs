@@ -6,9 +6,9 @@ use crate::runtime::starting::Starting;
 use crate::server::{GenServer, ServerContext, ServerRef};
 
 impl<S: GenServer> ServerContext<S> {
-    /// Turns the trapping of exit signals on or off, and returns the old value. While it is on,
-    /// exit signals arrive in `handle_info`, except for the parent's, which ends the server after
-    /// `terminate` has run. OTP: `process_flag(trap_exit, Flag)`.
+    /// Turns the trapping of exit signals on or off, and returns the old value. While trapping is
+    /// on, exit signals arrive in `handle_info`. The exception is the parent's exit signal, which
+    /// ends the server after `terminate` has run. OTP: `process_flag(trap_exit, Flag)`.
     ///
     /// ```
     /// use regrow::{GenServer, Pid, Received, Reply, Result, Runtime, ServerContext};
@@ -21,7 +21,7 @@ impl<S: GenServer> ServerContext<S> {
     /// #     type Call = Reply<u32>;
     /// #     type Cast = Pid;
     ///     async fn init((): (), ctx: &mut ServerContext<Self>) -> Result<Self> {
-    ///         assert!(!ctx.trap_exit(true)); // it was off
+    ///         assert!(!ctx.trap_exit(true)); // trapping was off
     ///         Ok(Survivor(0))
     ///     }
     /// #     async fn handle_call(&mut self, reply: Reply<u32>, _: &mut ServerContext<Self>) -> Result {
@@ -74,14 +74,16 @@ impl<S: GenServer> ServerContext<S> {
 
     /// Removes a monitor, and its `Down` if one is queued already, as
     /// [`Runtime::demonitor_flush`](crate::Runtime::demonitor_flush) does, which has an example.
-    /// Returns true if the monitor was still active, so that no `Down` was sent.
+    /// Returns true if the monitor was still active, which means that no `Down` was sent.
     pub fn demonitor(&mut self, reference: MonitorRef) -> bool {
         self.runtime().demonitor_flush(reference)
     }
 
-    /// Starts another server, linked to this one from before its `init` on. A start that fails
-    /// returns the error and sends nothing over the link. Later the two end together: a server that
-    /// may crash alone is better a child of a supervisor. OTP: `gen_server:start_link/3`.
+    /// Starts another server, linked to this one. The link exists before the `init` of the new
+    /// server runs. A start that fails returns the error and sends no exit signal over the link.
+    /// After the start, the end of one server with any reason but `Normal` reaches the other server
+    /// over the link. If the new server may crash without ending this server, make it a child of a
+    /// supervisor instead. OTP: `gen_server:start_link/3`.
     ///
     /// # Errors
     ///

@@ -1,8 +1,8 @@
 //! The timers of one server: casts that it sends itself later.
 //!
-//! The cast of a timer lies here, inside the server; the queue of timers has only the timer's
-//! number. An expiry whose number is not in this table any more is dropped. So a timer that was
-//! cancelled or replaced never runs, even if its expiry was queued already.
+//! The cast of a timer is stored here, inside the server; the runtime's timer queue holds only the
+//! timer's number. An expiry whose number is no longer in this table is dropped. So a timer that
+//! was cancelled or replaced never runs, even if its expiry was queued already.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -14,8 +14,8 @@ use crate::server::GenServer;
 use crate::time::timer_queue::after;
 
 /// A timer that a server has set for itself by [`cast_after`](crate::ServerContext::cast_after) or
-/// [`cast_every`](crate::ServerContext::cast_every). The end of this incarnation cancels it;
-/// dropping the value does not.
+/// [`cast_every`](crate::ServerContext::cast_every). The end of this incarnation cancels the timer;
+/// dropping this value does not.
 ///
 /// # Examples
 ///
@@ -59,7 +59,7 @@ use crate::time::timer_queue::after;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CastTimer(pub(crate) u64);
 
-/// All timers of one server, by number, and the numbers of those that have a key.
+/// All timers of one server, by number, and the numbers of the timers that have a key.
 pub(crate) struct Schedule<S: GenServer> {
     pub(crate) timers: HashMap<u64, ScheduledCast<S>, foldhash::fast::RandomState>,
     pub(crate) keys: HashMap<SharedStr, u64, foldhash::fast::RandomState>,
@@ -87,7 +87,7 @@ impl<S: GenServer> Default for Schedule<S> {
 }
 
 impl<S: GenServer> ScheduledCast<S> {
-    /// The number in the [`CastTimer`] of the timer that has this number.
+    /// Returns the number in the [`CastTimer`] of the timer whose current number is `id`.
     pub(crate) fn handle(&self, id: u64) -> u64 {
         match self {
             ScheduledCast::Once { .. } => id,

@@ -1,4 +1,4 @@
-//! Casts of a server to itself, later: once, under a key, at intervals.
+//! Delayed casts of a server to itself: once, under a key, or at intervals.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,8 +64,8 @@ impl<S: GenServer> ServerContext<S> {
     }
 
     /// Sends this server a cast after `delay`, under a key. Setting a key again replaces the timer
-    /// that was set before: its cast is never handled, even if it was due already. OTP: a time-out
-    /// of `gen_statem` with a name.
+    /// that was set before: the cast of the old timer is never handled, even if it was already due.
+    /// OTP: a time-out of `gen_statem` with a name.
     ///
     /// # Panics
     ///
@@ -122,9 +122,9 @@ impl<S: GenServer> ServerContext<S> {
         self.schedule().keys.insert(key, id);
     }
 
-    /// Sends this server a cast every `period`, for the first time after one period. `missed` says
-    /// what becomes of ticks that a busy server handles too late, as in [`tokio::time::Interval`].
-    /// OTP: `timer:send_interval/2`, which sends them all.
+    /// Sends this server a cast every `period`, for the first time after one period. `missed`
+    /// decides what happens to ticks that a busy server handles too late, as in
+    /// [`tokio::time::Interval`]. OTP: `timer:send_interval/2`, which sends all ticks.
     ///
     /// # Panics
     ///
@@ -184,14 +184,15 @@ impl<S: GenServer> ServerContext<S> {
         CastTimer(id)
     }
 
-    /// Cancels a timer. Returns true if it was pending: its cast is then never handled, even if it
-    /// was due already. OTP: `erlang:cancel_timer/1`. [`CastTimer`] has an example.
+    /// Cancels a timer. Returns true if the timer was pending: its cast is then never handled, even
+    /// if it was already due. OTP: `erlang:cancel_timer/1`. [`CastTimer`] has an example.
     pub fn cancel(&mut self, timer: CastTimer) -> bool {
         let schedule = self.schedule();
         let known = |(id, scheduled): (&u64, &ScheduledCast<S>)| {
             (scheduled.handle(*id) == timer.0).then_some(*id)
         };
-        // Only the number of an interval changes, at each tick.
+        // The timer of an interval gets a new number at each tick; the number of any other timer
+        // stays the same.
         let id = match schedule.timers.get(&timer.0) {
             Some(ScheduledCast::Once { .. }) => Some(timer.0),
             _ => schedule.timers.iter().find_map(known),
@@ -205,7 +206,8 @@ impl<S: GenServer> ServerContext<S> {
         scheduled.is_some()
     }
 
-    /// Cancels the timer of this key. Returns true if it was pending. [`CastTimer`] has an example.
+    /// Cancels the timer of this key. Returns true if the timer was pending. [`CastTimer`] has an
+    /// example.
     pub fn cancel_key(&mut self, key: &str) -> bool {
         let schedule = self.schedule();
         let Some(id) = schedule.keys.remove(key) else { return false };
@@ -224,8 +226,8 @@ impl<S: GenServer> ServerContext<S> {
         drop(self.runtime().kernel.timers.disarm(self.pid(), id));
     }
 
-    /// Returns the cast of a timer that has expired, and arms the next tick of an interval. `None`
-    /// if the timer was cancelled or replaced since.
+    /// Returns the cast of a timer that has expired, and arms the next tick of an interval. Returns
+    /// `None` if the timer was cancelled or replaced meanwhile.
     pub(crate) fn expire(&mut self, id: u64) -> Option<S::Cast> {
         let (kernel, pid) = (self.runtime().kernel, self.pid());
         let schedule = self.schedule();

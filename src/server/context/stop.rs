@@ -5,10 +5,10 @@ use crate::server::{GenServer, ServerContext};
 
 impl<S: GenServer> ServerContext<S> {
     /// Returns `Err(reason)`, which stops this server if a handler returns it. If `init` returns
-    /// it, the start fails. OTP: `{stop, Reason, State}`.
+    /// this result, the start fails. OTP: `{stop, Reason, State}`.
     ///
-    /// The call itself changes nothing, and `Err(reason)` means the same. Another process uses
-    /// [`ServerRef::stop`](crate::ServerRef::stop).
+    /// The call itself changes nothing: returning `Err(reason)` directly has the same effect. To
+    /// stop a server from another process, use [`ServerRef::stop`](crate::ServerRef::stop).
     ///
     /// # Errors
     ///

@@ -15,15 +15,16 @@ use crate::server::GenServer;
 use crate::server::context::ServerContext;
 
 impl<S: GenServer> ServerContext<S> {
-    /// Runs a future beside this server, as a process of its own, and sends the server the result
-    /// as a cast, which `done` makes. So long work doesn't keep other callers waiting. Returns the
-    /// pid of the task. If the mailbox is [bounded](crate::Overflow) and full, the result waits for
-    /// room; if the policy is to drop, the result is exempt from the bound. It is never lost.
+    /// Runs a future as a process of its own, beside this server, and sends the server the result
+    /// as a cast, which `done` makes. So long work does not keep the server's other callers
+    /// waiting. Returns the pid of the task. If the mailbox is [bounded](crate::Overflow) and full,
+    /// the result waits for room; if the policy is to drop, the result is exempt from the bound. So
+    /// the bound never loses the result.
     ///
-    /// The two are linked: the task ends when the server ends, for whatever reason, and a task that
-    /// panics ends the server, unless the server traps exits. OTP: a linked `Task`.
+    /// The task and the server are linked: the task ends when the server ends, for whatever reason,
+    /// and a task that panics ends the server, unless the server traps exits. OTP: a linked `Task`.
     ///
-    /// It is tempting to await long work in the handler. Then every other caller waits for it:
+    /// Do not await long work in the handler, because every other caller would wait for it:
     ///
     /// ```
     /// use std::time::Duration;
@@ -87,8 +88,9 @@ impl<S: GenServer> ServerContext<S> {
         })
     }
 
-    /// Limits how many tasks of this server run at once; more wait. The limit holds for tasks that
-    /// are spawned from now on. By default there is no limit. OTP has no counterpart.
+    /// Limits how many tasks of this server run at once; further tasks wait. The limit applies to
+    /// tasks that are spawned after this call. By default there is no limit. OTP has no
+    /// counterpart.
     ///
     /// # Panics
     ///
@@ -139,13 +141,14 @@ impl<S: GenServer> ServerContext<S> {
     }
 
     /// Sends this server every item of a stream as a cast, and `None` when the stream has ended;
-    /// `each` makes the casts. The stream is polled in a process of its own, which is linked as a
-    /// task is. Returns the pid of that process. OTP has no counterpart.
+    /// `each` makes the casts. The stream is polled in a process of its own, which is linked to
+    /// this server like a [task](Self::spawn_task). Returns the pid of that process. OTP has no
+    /// counterpart.
     ///
     /// **With a [bounded mailbox](crate::Overflow) the server sets the pace of the stream.** While
     /// the mailbox is full, the item that was read last waits for room, and the stream is not
     /// polled: so a socket is not read, and its peer is slowed down. Without a bound the stream is
-    /// polled also while the server is busy, and the mailbox grows.
+    /// polled even while the server is busy, and the mailbox grows.
     ///
     /// | full, and the policy is | an item | the final `None` |
     /// |---|---|---|
@@ -156,7 +159,7 @@ impl<S: GenServer> ServerContext<S> {
     /// process of the stream is killed.
     ///
     /// A server that handles a thousand numbers at its own pace; the stream is never more than a
-    /// few items ahead of it:
+    /// few items ahead of the server:
     ///
     /// ```
     /// use std::sync::Arc;
@@ -254,7 +257,7 @@ impl<S: GenServer> ServerContext<S> {
                 if this.cast_wait(each(Some(item))).await.is_err() {
                     return;
                 }
-                // A stream that is always ready must let its server run.
+                // Without this yield, a stream that is always ready would not let its server run.
                 tokio::task::yield_now().await;
             }
         })

@@ -1,4 +1,4 @@
-//! Handles of servers that run already, by name and by pid, and the detection of deadlocks.
+//! Handles of running servers, by name and by pid, and the detection of deadlocks.
 
 use crate::base::pid::Pid;
 use crate::runtime::Runtime;
@@ -7,9 +7,9 @@ use crate::server::handle::server_ref::{ServerRef, Target};
 use crate::server::{GenServer, ServerName};
 
 impl Runtime {
-    /// Returns a named handle: each call and cast by it goes to the server that holds the name at
-    /// that moment. No process need hold the name now. For a [`Name`](crate::Name), which has an
-    /// example, the type of the server is known; for any other string, name the type.
+    /// Returns a named handle: each call and cast goes to the server that holds the name at that
+    /// moment. The name may be free now. A [`Name`](crate::Name), which has an example, determines
+    /// the type of the server; for any other string, specify the type.
     ///
     /// If the holder is no server of type `S`, calls fail with [`CallError::WrongType`].
     ///
@@ -38,26 +38,27 @@ impl Runtime {
         ServerRef { target: Target::Named { kernel: self.kernel.clone(), name } }
     }
 
-    /// Turns the detection of deadlocks on or off; by default it is off. While it is on, a call
-    /// from a handler that would close a cycle of processes that wait for each other fails at once,
-    /// with a [`CallError::Deadlock`] that names the cycle. While it is off, such calls time out.
+    /// Turns the detection of deadlocks on or off; by default it is off. While the detection is on,
+    /// a call from a handler fails at once if it would close a cycle of processes that wait for
+    /// each other; its [`CallError::Deadlock`] names the cycle. While the detection is off, such a
+    /// call times out.
     ///
-    /// These waits are known:
+    /// The detection knows these waits:
     ///
-    /// * a server that calls, or [stops](ServerRef::stop), another;
-    /// * a process that starts a server, for its `init`;
-    /// * a [`Supervisor`](crate::Supervisor), for the child that it starts or stops;
-    /// * a [`DynamicSupervisor`](crate::DynamicSupervisor) that stops, for its children.
+    /// * a server waits for a server that it calls or [stops](ServerRef::stop);
+    /// * a process that starts a server waits for the `init` of that server;
+    /// * a [`Supervisor`](crate::Supervisor) waits for the child that it starts or stops;
+    /// * a [`DynamicSupervisor`](crate::DynamicSupervisor) that stops waits for its children.
     ///
-    /// So an `init` that calls its own supervisor is refused. A call that was made before its
-    /// server began one of the last three waits is not refused, and times out. These waits are not
-    /// known: for a [`Task`](crate::Task), for an [end](Self::ended), and, in
-    /// [`get_or_start`](crate::DynamicSupervisorRef::get_or_start), for an `init` that another
-    /// caller has begun.
+    /// So a call from an `init` to its own supervisor is refused. A call that was made before its
+    /// server began one of the last three waits is not refused, and times out. The detection does
+    /// not know waits for a [`Task`](crate::Task), waits for an [end](Self::ended), and waits in
+    /// [`get_or_start`](crate::DynamicSupervisorRef::get_or_start) for an `init` that another
+    /// caller has started.
     ///
-    /// Meant for tests and development: each call takes a lock that all calls share, and follows
-    /// the waits of the called server, each of them once. The lock is released in between, so that
-    /// other calls go on. OTP has no counterpart.
+    /// Use the detection in tests and development: each call takes a lock that all calls share, and
+    /// follows the waits of the called server, each of them once. The lock is released between two
+    /// waits, so that other calls can proceed. OTP has no counterpart.
     ///
     /// ```
     /// use regrow::{CallError, GenServer, Name, Reply, Result, Runtime, ServerContext};
@@ -102,8 +103,8 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// [`CallError::NoProc`] if the process is not alive, [`CallError::WrongType`] if it is not a
-    /// server of type `S`.
+    /// [`CallError::NoProc`] if the process is not alive, [`CallError::WrongType`] if the process
+    /// is not a server of type `S`.
     ///
     /// ```
     /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }

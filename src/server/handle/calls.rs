@@ -1,21 +1,22 @@
 //! Calls through a restart, to many servers at once, and from a thread.
 //!
-//! **What [`call_waiting`](ServerRef::call_waiting) guarantees.** Within its limit, a call that was
-//! not queued is made again, to the successor; a call that was queued is never made again, since it
+//! **Guarantees of [`call_waiting`](ServerRef::call_waiting).** Within its limit, a call that was
+//! not queued is repeated, to the successor. A call that was queued is never repeated, because it
 //! may have been handled.
 //!
 //! **Steps**, in a loop:
 //! 1. Register for changes of names.
-//! 2. Resolve the name. If a successor is awaited, wait for a change and start over. Any other
-//!    error is returned.
-//! 3. Call the process. Its answer or error is returned, except for step 4.
-//! 4. `NoProc` means that the process is ending and the call was never in its mailbox. Wait for its
-//!    end, which frees or reserves the name, and start over.
+//! 2. Resolve the name. If the name is reserved for a successor, wait for a change and start over.
+//!    Return any other error.
+//! 3. Call the process. Return its answer or its error, unless the error is `NoProc`.
+//! 4. `NoProc` means that the process is ending and the call was never in its mailbox. Wait for the
+//!    end of the process, which frees or reserves the name, and start over.
 //!
 //! **Invariants**
 //! 1. Step 1 comes before step 2, so a change between them is not missed.
-//! 2. One deadline holds for all waits. When it passes in step 2, the error says that the server is
-//!    being restarted; in step 4 it is the refusal of the process that was ending.
+//! 2. One deadline holds for all waits. If the deadline passes in step 2, the error says that the
+//!    server is being restarted. If it passes in step 4, the error is the refusal by the process
+//!    that was ending.
 
 use std::future::ready;
 use std::sync::Arc;
@@ -47,11 +48,11 @@ use crate::time::deadline_pool::blocking_wait::wait;
 impl<S: GenServer> ServerRef<S> {
     /// Calls the server, and waits for its successor if it is being restarted, all within `limit`.
     /// `make` may run more than once. A call that was queued when its server ended is not repeated,
-    /// because it may have been handled. A direct handle has no successor: by such a handle this is
-    /// [`call_timeout`](Self::call_timeout).
+    /// because it may have been handled. A direct handle reaches no successor: with such a handle,
+    /// this method does the same as [`call_timeout`](Self::call_timeout).
     ///
     /// OTP has no counterpart: there a call fails while the server is restarted. Unlike a loop of
-    /// calls this is idle while it waits, so a paused clock moves on to the restart.
+    /// calls, this call is idle while it waits, so a paused clock advances to the restart.
     ///
     /// # Errors
     ///
@@ -76,7 +77,7 @@ impl<S: GenServer> ServerRef<S> {
     /// let tree = tree.start(&rt).await?;
     /// let counter = rt.server::<Counter>("counter");
     /// rt.kill(counter.pid().unwrap());
-    /// assert!(counter.call(Call::Get).await.is_err()); // wrong: it is ending, or not yet restarted
+    /// assert!(counter.call(Call::Get).await.is_err()); // ending, or not yet restarted
     /// assert_eq!(counter.call_waiting(Call::Get, Duration::from_secs(5)).await?, 0);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
@@ -120,7 +121,7 @@ impl<S: GenServer> ServerRef<S> {
     ///
     /// # Errors
     ///
-    /// For each server its own, as [`call`](Self::call).
+    /// Each server has its own result, with the errors of [`call`](Self::call).
     ///
     /// # Cancel safety
     ///
@@ -155,9 +156,9 @@ impl<S: GenServer> ServerRef<S> {
     /// Calls the server from a thread that may block, and waits up to `limit` for the answer.
     ///
     /// The limit is measured by the clock of the runtime's tokio, which may be paused. If that
-    /// tokio is blocked or is not being driven, the system's clock ends the call: at the limit, or
-    /// one second after it under a paused clock. While a paused clock stands still, because its
-    /// tokio is busy or inside `spawn_blocking`, the call waits.
+    /// tokio is blocked or is not being driven, the system's clock ends the call: at the limit, or,
+    /// under a paused clock, one second after the limit. While a paused clock stands still, because
+    /// its tokio is busy or inside `spawn_blocking`, the call waits.
     ///
     /// # Errors
     ///
@@ -165,8 +166,8 @@ impl<S: GenServer> ServerRef<S> {
     ///
     /// # Panics
     ///
-    /// If it is used inside async code: use [`call`](Self::call) there. If there is no tokio
-    /// runtime, neither now nor at any earlier use.
+    /// If this method is used inside async code; use [`call`](Self::call) there. If there is no
+    /// tokio runtime, neither now nor at any earlier use.
     ///
     /// ```
     /// use std::time::Duration;
@@ -204,8 +205,8 @@ impl<S: GenServer> ServerRef<S> {
 }
 
 impl<S: GenServer> ServerRef<S> {
-    /// A call while deadlocks are detected: a future of its own, so that no other call has room for
-    /// an edge.
+    /// Makes a call while deadlocks are detected. This is a separate future, so that the futures of
+    /// other calls do not hold space for an edge.
     pub(crate) async fn call_with_edge<T: Send + 'static>(
         &self,
         process: Arc<Process<ServerItem<S>>>,
@@ -226,7 +227,7 @@ impl<S: GenServer> ServerRef<S> {
     }
 }
 
-/// Calls this process. `NoProc` means that the call was never in its mailbox.
+/// Calls this process. The error `NoProc` means that the call was never in its mailbox.
 async fn call_process<S: GenServer, T: Send + 'static>(
     process: &Arc<Process<ServerItem<S>>>,
     make: impl FnOnce(Reply<T>) -> S::Call,

@@ -1,20 +1,20 @@
 //! Casts: without waiting, or waiting for room.
 //!
-//! **What [`cast_wait`](ServerRef::cast_wait) guarantees.** The message is queued once, or given
-//! back with the error. A future that is dropped has either queued the message or dropped it.
+//! **Guarantees of [`cast_wait`](ServerRef::cast_wait).** The message is queued once, or given back
+//! with the error. A future that is dropped has either queued the message or dropped it.
 //!
 //! **Steps**
 //! 1. Try to cast. Only a full mailbox leads to step 2.
 //! 2. Refuse a server that waits for itself, and add the edge to the wait graph.
-//! 3. Send again, under the lock of the process: the message is queued, since room came meanwhile,
-//!    or it joins the send queue under a number.
-//! 4. Wait as [`QueuedSend`], until the message is queued or the process is ending. In the second
-//!    case the message is taken back.
+//! 3. Send again, under the lock of the process. The message is queued if there is room by now;
+//!    otherwise it joins the send queue under a number.
+//! 4. Wait as [`QueuedSend`] until the message is queued or the process is ending. If the process
+//!    is ending, take the message back.
 //!
 //! **Invariants**
-//! 1. From step 3 on the message lies with the process, in the mailbox or in its send queue, and is
-//!    taken back only under the lock of the process.
-//! 2. Steps 3 and 4 stay with the process that step 2 found: a named handle does not move on to a
+//! 1. From step 3 on the process holds the message, in its mailbox or in its send queue, and the
+//!    message is taken back only under the lock of the process.
+//! 2. Steps 3 and 4 use the process that step 2 found: a named handle does not switch to a
 //!    successor.
 
 use crate::base::coop::consume_budget;
@@ -29,28 +29,28 @@ use crate::server::item::ServerItem;
 use crate::server::{GenServer, ServerRef};
 
 impl<S: GenServer> ServerRef<S> {
-    /// Sends the server a message and doesn't wait. Returns false if the server is dead or its
-    /// mailbox is full, and then drops the message: [`try_cast`](Self::try_cast) gives the reason
-    /// and the message back. True does not mean that the message will be handled: the server may
-    /// end first, and a mailbox whose policy is to drop returns true as well
+    /// Sends the server a message and doesn't wait. If the server is dead or its mailbox is full,
+    /// drops the message and returns false; [`try_cast`](Self::try_cast) returns the reason and the
+    /// message instead. The result true does not mean that the message will be handled: the server
+    /// may end first, and the result is also true if the mailbox is full and its policy is to drop
     /// ([`Overflow`](crate::Overflow)).
     ///
     /// Casts and calls of one sender are handled in the order in which they were sent. A mailbox
-    /// without a bound does not slow down a sender that is faster than the server: there, call, or
-    /// use a bound and [`cast_wait`](Self::cast_wait). OTP: `gen_server:cast/2`, which returns `ok`
-    /// in any case. [`ServerRef`] has an example.
+    /// without a bound does not slow down a sender that is faster than the server. To slow the
+    /// sender down, make calls, or use a bound and [`cast_wait`](Self::cast_wait). OTP:
+    /// `gen_server:cast/2`, which returns `ok` in any case. [`ServerRef`] has an example.
     pub fn cast(&self, cast: S::Cast) -> bool {
         self.resolve()
             .is_ok_and(|process| process.send_wrapped(cast, ServerItem::Cast, IfFull::Lose).is_ok())
     }
 
-    /// Sends the server a message as [`cast`](Self::cast) does, and gives a refused message back
-    /// with the reason. OTP has no counterpart. [`CastError`] has an example.
+    /// Sends the server a message as [`cast`](Self::cast) does, and returns a refused message with
+    /// the reason. OTP has no counterpart. [`CastError`] has an example.
     ///
     /// # Errors
     ///
-    /// [`CastError`], with the message: the server is dead, is being restarted, has a full mailbox,
-    /// or is of another type.
+    /// [`CastError`], with the message, if the server is dead, is being restarted, has a full
+    /// mailbox, or is of another type.
     pub fn try_cast(&self, cast: S::Cast) -> Result<(), CastError<S::Cast>> {
         let process = match self.resolve() {
             Ok(process) => process,
@@ -73,16 +73,18 @@ impl<S: GenServer> ServerRef<S> {
     /// # Errors
     ///
     /// [`CastError`], with the message: as [`try_cast`](Self::try_cast), except that a full mailbox
-    /// is no error. If the server ends during the wait, [`NoProc`](CallError::NoProc) at once, or
-    /// by name, if the server is restarted, [`Restarting`](CallError::Restarting). From one of the
-    /// server's own handlers [`CallingSelf`](CallError::CallingSelf), because only that handler
-    /// could make room.
+    /// is no error. If the server ends during the wait, the error is returned at once:
+    /// [`NoProc`](CallError::NoProc), or, by a named handle of a server that is being restarted,
+    /// [`Restarting`](CallError::Restarting). One of the server's own handlers gets
+    /// [`CallingSelf`](CallError::CallingSelf) instead of a wait, because only that handler could
+    /// make room.
     ///
     /// # Cancel safety
     ///
     /// The message is queued as soon as there is room, whether or not this future is polled by
-    /// then. Dropped before that, the future drops the message; dropped after, it changes nothing.
-    /// To know which, let the future finish.
+    /// then. If the future is dropped before, the message is dropped too; if the future is dropped
+    /// later, the message stays queued. Only a future that completes tells whether the message was
+    /// queued.
     ///
     /// ```
     /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
@@ -130,14 +132,15 @@ impl<S: GenServer> ServerRef<S> {
 }
 
 impl<S: GenServer> ServerRef<S> {
-    /// Sends the server a message that it asked for itself and that comes once: the end of a pipe
-    /// or the result of a task. The message is lost only if the server ends. It waits for room; if
-    /// the policy of the mailbox is to drop, it is exempt from the bound instead.
+    /// Sends the server a message that the server itself requested and that is sent once: the end
+    /// of a pipe or the result of a task. The message is lost only if the server ends. The message
+    /// waits for room; if the policy of the mailbox is to drop, the message is exempt from the
+    /// bound instead.
     pub(crate) async fn cast_exempt(&self, cast: S::Cast) {
         let Ok(process) = self.resolve() else { return };
         let drops = process.with_counts(|counts| counts.overflow.drops());
         if drops == Some(true) {
-            // Refused only by a server that is ending.
+            // Only a server that is ending refuses the message.
             drop(process.send(ServerItem::Exempt(Box::new(cast))));
         } else {
             drop(self.cast_wait(cast).await);
@@ -145,7 +148,7 @@ impl<S: GenServer> ServerRef<S> {
     }
 }
 
-/// The error of a cast that was not queued.
+/// Returns the error of a cast that was not queued.
 fn given_back<S: GenServer>(item: ServerItem<S>, reason: CallError) -> CastError<S::Cast> {
     match item {
         ServerItem::Cast(cast) => CastError::new(reason, cast),

@@ -19,7 +19,7 @@ use crate::server::GenServer;
 use crate::server::item::ServerItem;
 
 /// Sends a call. A call that is not queued at once [waits for room](wait_until_queued). `waker` is
-/// woken when the answer is there.
+/// woken when the answer arrives.
 #[inline]
 pub(crate) fn ask<S: GenServer, T: Send + 'static>(
     process: &Arc<Process<ServerItem<S>>>,
@@ -53,7 +53,8 @@ fn send_call<S: GenServer, T: Send + 'static>(
     match process.send_wrapped(make(reply), ServerItem::Call, IfFull::WaitOrLose) {
         Ok(sent) => Ok((answer, sent)),
         Err((refused, why)) => {
-            // The answer first, so that the reply in the refused call is dropped without a caller.
+            // The answer is dropped first, so that the reply in the refused call has no caller when
+            // it is dropped.
             drop(answer);
             drop(refused);
             Err(why.into())
@@ -62,8 +63,8 @@ fn send_call<S: GenServer, T: Send + 'static>(
 }
 
 /// Waits until the call that has this number in the send queue is queued in the mailbox. A call
-/// that still waits for room when its time is up, or when its server ends, is taken back: it was
-/// not handled.
+/// that still waits for room when its time limit has passed, or when its server ends, is taken
+/// back, so it is never handled.
 pub(crate) async fn wait_until_queued<S: GenServer, T: Send + 'static>(
     process: &Arc<Process<ServerItem<S>>>,
     number: u64,
@@ -74,7 +75,7 @@ pub(crate) async fn wait_until_queued<S: GenServer, T: Send + 'static>(
     match wait_for_room(queued_send, due).await {
         Ok(()) => Ok(answer.later()),
         Err((call, error)) => {
-            // In the order of `send_call`.
+            // The answer is dropped first, as in `send_call`.
             drop(answer);
             drop(call);
             Err(error)
@@ -91,7 +92,7 @@ async fn wait_for_room<S: GenServer>(
         Some(queued) => queued.map_err(|call| (call, CallError::NoProc)),
         None => match queued_send.cancel() {
             Some(call) => Err((call, CallError::Overloaded)),
-            // It was queued just before.
+            // The call was queued just before.
             None => Ok(()),
         },
     }

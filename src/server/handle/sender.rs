@@ -11,15 +11,15 @@ use crate::runtime::errors::call_error::CallError;
 use crate::server::handle::server_ref::CALL_TIMEOUT;
 use crate::server::{GenServer, ServerRef};
 
-/// A handle to a server of any type that accepts an `M` as a cast. Cheap to clone; dropping it does
-/// nothing to the server.
+/// A handle to a server of any type that accepts an `M` as a cast. A sender is cheap to clone;
+/// dropping it does not affect the server.
 ///
-/// [`ServerRef::sender`] makes it from a handle and a function from `M` to the server's cast. It
-/// reaches the process that the handle reaches: one incarnation, or, by a named handle, the process
-/// that holds the name at each send. Code that knows the server's type doesn't need it:
-/// [`ServerRef::cast`] saves an indirect call.
+/// [`ServerRef::sender`] makes a sender from a handle and a function from `M` to the server's cast.
+/// The sender reaches the process that the handle reaches: one incarnation, or, by a named handle,
+/// the process that holds the name at each send. Code that knows the server's type should use
+/// [`ServerRef::cast`], which saves an indirect call.
 ///
-/// OTP has no counterpart: there any pid takes any message.
+/// OTP has no counterpart: there any pid accepts any message.
 ///
 /// # Examples
 ///
@@ -143,25 +143,25 @@ pub struct Caller<M, T> {
 
 type BoxedCall<'a, T> = Pin<Box<dyn Future<Output = Result<T, CallError>> + Send + 'a>>;
 
-/// A server as the target of casts of an `M`.
+/// A server that accepts an `M` as a cast.
 trait CastTarget<M>: Send + Sync + fmt::Debug {
     fn take(&self, message: M) -> bool;
 }
 
-/// A server as the target of calls that answer an `M` with a `T`.
+/// A server that answers an `M` with a `T`.
 trait CallTarget<M, T>: Send + Sync + fmt::Debug {
     fn ask(&self, message: M, limit: Duration) -> BoxedCall<'_, T>;
 }
 
-/// A handle, and the function that makes a message of it from an `M`.
+/// A handle, and the function that turns an `M` into a message for that handle.
 struct Mapped<To, F> {
     to: To,
     make: F,
 }
 
 impl<S: GenServer> ServerRef<S> {
-    /// Returns a handle that accepts an `M`. `make` turns the `M` into a cast; usually it is the
-    /// variant itself. [`Sender`] has an example.
+    /// Returns a handle that accepts an `M`. `make` turns the `M` into a cast; usually `make` is
+    /// the variant itself. [`Sender`] has an example.
     pub fn sender<M: Send + 'static>(
         &self,
         make: impl Fn(M) -> S::Cast + Send + Sync + 'static,
@@ -180,8 +180,8 @@ impl<S: GenServer> ServerRef<S> {
 }
 
 impl<M: Send + 'static> Sender<M> {
-    /// Sends the message and doesn't wait. Returns what [`ServerRef::cast`] returns: if that is
-    /// false, the message is dropped. [`Sender`] has an example.
+    /// Sends the message and doesn't wait. Returns the result of [`ServerRef::cast`]: if it is
+    /// false, the message was dropped. [`Sender`] has an example.
     pub fn send(&self, message: M) -> bool {
         self.target.take(message)
     }
@@ -302,7 +302,7 @@ impl<To: fmt::Debug, F> fmt::Debug for Mapped<To, F> {
     }
 }
 
-/// Shows the handle that it was made from.
+/// Shows the handle from which the sender was made.
 impl<M> fmt::Debug for Sender<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Sender({:?})", self.target)

@@ -27,11 +27,12 @@ use crate::server::item::ServerItem;
 /// The time limit of [`call`](ServerRef::call).
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A handle to a server. Cheap to clone; dropping it does nothing to the server.
+/// A handle to a server. A handle is cheap to clone; dropping it does not affect the server.
 ///
-/// There are two kinds. A *direct* handle, from a start, reaches one incarnation: once that has
-/// ended, each call fails with `NoProc`. A *named* handle, from [`Runtime::server`], reaches the
-/// process that holds the name at the time of each call, so it stays valid through restarts.
+/// There are two kinds. A *direct* handle, from a start, reaches one incarnation: once that
+/// incarnation has ended, each call fails with `NoProc`. A *named* handle, from
+/// [`Runtime::server`], reaches the process that holds the name at the time of each call, so it
+/// stays valid through restarts.
 ///
 /// OTP: `ServerRef`, a pid or a name; here the handle knows the type of the server.
 ///
@@ -72,8 +73,9 @@ impl<S: GenServer> ServerRef<S> {
         ServerRef { target: Target::Direct(process) }
     }
 
-    /// The server's pid. By a named handle the pid of the process that holds the name now, if there
-    /// is one; by a direct handle the same pid also after the server has ended.
+    /// Returns the server's pid. For a named handle, this is the pid of the process that holds the
+    /// name now, if there is one. For a direct handle, it is the same pid even after the server has
+    /// ended.
     ///
     /// ```
     /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
@@ -102,7 +104,7 @@ impl<S: GenServer> ServerRef<S> {
         }
     }
 
-    /// The process that a call made now would reach.
+    /// Returns the process that a call made now would reach.
     #[inline]
     pub(crate) fn resolve(&self) -> Result<Cow<'_, Arc<Process<ServerItem<S>>>>, CallError> {
         match &self.target {
@@ -111,15 +113,15 @@ impl<S: GenServer> ServerRef<S> {
         }
     }
 
-    /// The error of a request that this process has refused because it is ending. A direct handle
-    /// reaches no other process, so the error is `NoProc`; by name it is `Restarting` if the
-    /// process is being restarted.
+    /// Returns the error of a request that this process has refused because it is ending. A direct
+    /// handle reaches no other process, so the error is `NoProc`. For a named handle, it is
+    /// `Restarting` if the process is being restarted.
     #[cold]
     pub(crate) fn refusal(&self, process: &Process<ServerItem<S>>) -> CallError {
         match &self.target {
             Target::Direct(process) => CallError::no_proc(&process.kernel),
             Target::Named { kernel, name } => match kernel.holder_after(name, process) {
-                // Another process holds the name by now: the successor, or an unrelated one.
+                // Another process holds the name by now: the successor, or an unrelated process.
                 Holder::Process(holder) => match is_successor(&*holder) {
                     true => CallError::Restarting { retry_in: None },
                     false => CallError::NoProc,
@@ -141,12 +143,12 @@ impl<S: GenServer> ServerRef<S> {
         }
     }
 
-    /// The pid of the process that a call made now would reach, dead or alive.
+    /// Returns the pid of the process that a call made now would reach, dead or alive.
     pub(crate) fn reach(&self) -> Result<Pid, CallError> {
         self.resolve().map(|process| process.pid())
     }
 
-    /// Whether the process is in the table, or the name is reserved for a successor.
+    /// Returns whether the process is in the table, or the name is reserved for a successor.
     pub(crate) fn is_there(&self) -> bool {
         match self.resolve() {
             Ok(process) => process.kernel.table.contains(&process.pid()),
@@ -156,21 +158,21 @@ impl<S: GenServer> ServerRef<S> {
     }
 
     /// Calls the server, and waits up to five seconds for the answer. `make` puts the [`Reply`]
-    /// into the call; usually it is the variant itself. OTP: `gen_server:call/2`, which ends the
-    /// caller where this returns an error. [`ServerRef`] has an example.
+    /// into the call; usually `make` is the variant itself. OTP: `gen_server:call/2`, which ends
+    /// the caller instead of returning an error. [`ServerRef`] has an example.
     ///
     /// # Errors
     ///
-    /// `Timeout` after five seconds. If the server is dead, or ends before it has answered, an
-    /// error at once. [`CallError`] lists all of them.
+    /// `Timeout` after five seconds. If the server is dead, or ends before it has answered, the
+    /// call fails at once. [`CallError`] lists all of them.
     ///
     /// # Calling again
     ///
     /// A loop such as `while server.call(..).await.is_err() {}` lets other tasks run, also on one
     /// thread: each call, like every async method of this crate, takes part in tokio's cooperative
-    /// budget. But such a loop is never idle, and a paused clock moves only while all tasks are
-    /// idle: under it no virtual time passes, and a restart that [waits](crate::Backoff) never
-    /// comes. Use [`call_waiting`](Self::call_waiting), which waits for the restart.
+    /// budget. But such a loop is never idle, and a paused clock advances only while all tasks are
+    /// idle. So under a paused clock a restart with a [delay](crate::Backoff) never happens. Use
+    /// [`call_waiting`](Self::call_waiting), which waits for the restart.
     ///
     /// # Cancel safety
     ///
@@ -179,10 +181,10 @@ impl<S: GenServer> ServerRef<S> {
     ///
     /// # Panics
     ///
-    /// If the call has to wait, and time is not enabled in the tokio that polls it. The tokio that
-    /// polls a call times it, so a call from another tokio than the server's ends in time whatever
-    /// the server's tokio does. A call that is polled by another executor is timed by the server's
-    /// tokio.
+    /// If the call has to wait, and time is not enabled in the tokio that polls the call. The time
+    /// limit of a call is measured by the tokio that polls the call. So a call from another tokio
+    /// than the server's ends in time, even if the server's tokio is blocked. If another executor
+    /// polls the call, the server's tokio measures the limit.
     pub async fn call<T: Send + 'static>(
         &self,
         make: impl FnOnce(Reply<T>) -> S::Call,
@@ -193,8 +195,8 @@ impl<S: GenServer> ServerRef<S> {
     /// Calls the server, and waits up to `limit` for the answer, from the first poll on. OTP:
     /// `gen_server:call/3`.
     ///
-    /// After a `Timeout` the server may still handle the call, so calling again may do the same
-    /// thing twice. A late answer is dropped: it can't be taken for the answer of another call.
+    /// After a `Timeout` the server may still handle the call, so a second call may do the same
+    /// work twice. A late answer is dropped: it can't be taken for the answer of another call.
     ///
     /// # Errors
     ///
@@ -282,8 +284,8 @@ impl<S: GenServer> ServerRef<S> {
     ///
     /// As [`call`](Self::call).
     //
-    // The text of `call_timeout` without the deadline: a future that both share costs each call 16
-    // instructions, and this one 48 bytes.
+    // This repeats the code of `call_timeout` without the deadline: a future shared by both methods
+    // would cost each call 16 instructions, and each future of this method 48 bytes.
     pub async fn call_unlimited<T: Send + 'static>(
         &self,
         make: impl FnOnce(Reply<T>) -> S::Call,
@@ -317,9 +319,9 @@ impl<S: GenServer> ServerRef<S> {
         AwaitReply::until(answer, None, &process).await
     }
 
-    /// Resolves with the reason when the server has ended, or at once if it ended before. By a
-    /// named handle it waits for the process that holds the name now; if no process does, it
-    /// resolves with `NoProc` at once. [`ServerRef`] has an example.
+    /// Resolves with the reason when the server has ended, or at once if it ended before. For a
+    /// named handle, the future waits for the process that holds the name now; if no process holds
+    /// the name, the future resolves with `NoProc` at once. [`ServerRef`] has an example.
     ///
     /// # Cancel safety
     ///
@@ -339,7 +341,7 @@ impl<S: GenServer> ServerRef<S> {
     }
 }
 
-/// The holder of a name, if it is a server of this type.
+/// Returns the holder of a name, if the holder is a server of this type.
 fn resolve_name<S: GenServer>(
     kernel: &Kernel,
     name: &str,
@@ -350,14 +352,14 @@ fn resolve_name<S: GenServer>(
     }
 }
 
-/// Whether a supervisor has started this process as the successor of another.
+/// Returns whether a supervisor has started this process as the successor of another.
 fn is_successor(holder: &dyn AnyProcess) -> bool {
     let parent = holder.with(|locked| locked.core().relations()?.parent);
     parent.and_then(|parent| parent.role).is_some_and(|role| role.slot.start > 1)
 }
 
 impl Holder {
-    /// The error of a request by a name that no process holds.
+    /// Returns the error of a request by a name that no process holds.
     fn error(self, kernel: &Kernel) -> CallError {
         match self {
             Holder::Successor { until } => {

@@ -1,8 +1,8 @@
 //! Stopping a server from outside.
 //!
-//! The wait for the end begins before the request is queued, so it gets the true reason however
-//! soon and for whatever cause the server ends. A request stays queued when its time is up or its
-//! future is dropped: the server stops when it takes the request.
+//! The wait for the end begins before the request is queued, so the wait returns the true reason,
+//! however soon and for whatever cause the server ends. A request stays queued after the time limit
+//! has passed or the future was dropped: the server stops when it takes the request.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,17 +20,18 @@ use crate::server::{GenServer, ServerRef};
 
 impl<S: GenServer> ServerRef<S> {
     /// Stops the server with this reason, and waits until it has ended, however long that takes.
-    /// What was queued before is handled first, and `terminate` runs. Returns the reason if the
-    /// server ended with it. A permanent child is started again. OTP: `gen_server:stop/1`.
-    /// [`ServerRef`] has an example.
+    /// The items that were queued before are handled first, and `terminate` runs. Returns the
+    /// reason if the server ended with this reason. A permanent child is restarted. OTP:
+    /// `gen_server:stop/1`. [`ServerRef`] has an example.
     ///
     /// # Errors
     ///
-    /// * `Exited` with the true reason if the server has ended with another one: `terminate`
-    ///   panicked, the server was killed, or it ended by itself before it took the request.
-    /// * `NoProc` if it is dead.
-    /// * `CallingSelf` from one of its own handlers: return [`ServerContext::stop`](crate::ServerContext::stop) there instead.
-    /// * `Deadlock` if the server waits for the caller, if deadlocks are
+    /// * `Exited` with the true reason if the server has ended with another reason: `terminate`
+    ///   panicked, the server was killed, or the server ended by itself before it took the request.
+    /// * `NoProc` if the server is dead.
+    /// * `CallingSelf` from one of the server's own handlers: return
+    ///   [`ServerContext::stop`](crate::ServerContext::stop) there instead.
+    /// * `Deadlock` if the server waits for the caller and deadlocks are
     ///   [detected](crate::Runtime::detect_deadlocks).
     /// * By a named handle also `Restarting` and `WrongType`.
     ///
@@ -81,14 +82,14 @@ impl<S: GenServer> ServerRef<S> {
     /// Stops the server as [`stop`](Self::stop) does, and waits no longer than `limit`. OTP:
     /// `gen_server:stop/3`.
     ///
-    /// The deadline does nothing to the server: the server still stops when it takes the request,
-    /// after what was queued before. A server that is stuck in a handler never takes it. End such a
-    /// server by [`Runtime::kill`], as a supervisor does after the child's
+    /// The deadline has no effect on the server: the server still stops when it takes the request,
+    /// after the items that were queued before. A server that is stuck in a handler never takes the
+    /// request. End such a server by [`Runtime::kill`], as a supervisor does after the child's
     /// [shutdown time](crate::Shutdown).
     ///
     /// # Errors
     ///
-    /// `Timeout` if the server has not ended by then; else as [`stop`](Self::stop).
+    /// `Timeout` if the server has not ended within `limit`. Otherwise as [`stop`](Self::stop).
     ///
     /// # Cancel safety
     ///
@@ -159,7 +160,7 @@ impl<S: GenServer> ServerRef<S> {
     }
 }
 
-/// The result of a stop: `Ok` if the server has ended with the reason that was asked for.
+/// Returns the result of a stop: `Ok` if the server has ended with the requested reason.
 fn as_asked(asked: &ExitReason, ended: ExitReason) -> Result<ExitReason, CallError> {
     if *asked == ended { Ok(ended) } else { Err(CallError::Exited(ended)) }
 }

@@ -1,9 +1,10 @@
 //! The body of a server's process: `init`, the loop, `terminate`.
 //!
-//! **What it guarantees.** Callbacks run one at a time. What `continue_with` was given is handled
-//! first, then the items of the mailbox, in order. No callback is dropped so that another item can
-//! be handled. Once `init` has succeeded, `terminate` runs, unless the process is killed or an exit
-//! signal that it does not trap ends it: then the body is dropped at its await.
+//! **Guarantees.** Callbacks run one at a time. Casts that were given to `continue_with` are
+//! handled first, then the items of the mailbox, in order. No callback is dropped so that another
+//! item can be handled. Once `init` has succeeded, `terminate` runs, unless the process is killed
+//! or an exit signal that it does not trap ends it. In these two cases the body is dropped at its
+//! await.
 //!
 //! **Steps**
 //!
@@ -21,12 +22,12 @@
 //! ```
 //!
 //! **Invariants**
-//! 1. The state lies outside of the loop's future, so a panic in a handler leaves it to
-//!    `terminate`.
-//! 2. The link is acknowledged first and the caller of the start is notified last: once a start has
-//!    returned, the end of the server reaches its parent by the link.
-//! 3. A plain call or cast is matched as it was queued and moved once, from the mailbox to its
-//!    handler. Every other item becomes a [`Dispatch`] first.
+//! 1. The state is stored outside the loop's future. So it survives a panic in a handler, and
+//!    `terminate` can use it.
+//! 2. The link is acknowledged before the caller of the start is notified. So once a start has
+//!    returned, the end of the server reaches its parent over the link.
+//! 3. The loop matches a plain call or cast as it was queued, so the item is moved once, from the
+//!    mailbox to its handler. Every other item is turned into a [`Dispatch`] first.
 
 use std::future::poll_fn;
 use std::ops::ControlFlow;
@@ -50,8 +51,8 @@ mod tracked;
 mod next_item;
 pub(crate) mod suspended;
 
-/// The result of `init`, for the caller of the start. A start that failed for any other reason
-/// sends nothing: the caller takes the reason from the end of the process.
+/// The result of `init`, for the caller of the start. If the start fails in any other way, nothing
+/// is sent, and the caller takes the reason from the end of the process.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Ack {
     Started,
@@ -59,9 +60,9 @@ pub(crate) enum Ack {
     Refused(Box<StartError>),
 }
 
-/// Sends the result of `init` to the caller of the start. The caller may have been polled with a
-/// waker of the user's. A panic of that waker is not the server's crash, and must not meet the
-/// panic of an `init` that unwinds and drops this sender.
+/// Sends the result of `init` to the caller of the start. The future of the start may have been
+/// polled with a waker of the user's, which may panic. Such a panic is caught: it is not a crash of
+/// the server, and it would abort the program if `init` panics and the unwinding drops this sender.
 pub(crate) struct AckSender(Option<oneshot::Sender<Ack>>);
 
 impl AckSender {
@@ -83,7 +84,7 @@ impl Drop for AckSender {
     }
 }
 
-/// Runs all steps.
+/// Runs the server: all steps.
 pub(crate) async fn body<S: GenServer>(
     args: S::Args,
     mut ctx: ServerContext<S>,
@@ -120,7 +121,7 @@ pub(crate) async fn body<S: GenServer>(
     end
 }
 
-/// The loop, step 3.
+/// Runs the loop, step 3, and returns its end.
 async fn serve<S: GenServer>(state: &mut S, ctx: &mut ServerContext<S>) -> End {
     loop {
         let waited = poll_fn(|cx| ctx.poll_some(cx)).await;
@@ -159,7 +160,7 @@ async fn run_dispatch<S: GenServer>(
     })
 }
 
-/// Runs `terminate`. If it panics, the server ends with that crash.
+/// Runs `terminate`. If `terminate` panics, the server ends with that crash.
 async fn terminate<S: GenServer>(state: &mut S, end: End) -> End {
     let reason = match &end {
         End::Returned(reason) | End::Stopped(reason) | End::Panicked(reason) => reason.clone(),

@@ -1,23 +1,23 @@
-//! How a server waits for its next item, takes it, and finds out what to do with it.
+//! The wait of a server for its next item, and the choice of the callback that handles the item.
 //!
-//! **What it guarantees.** The server does the first of these that applies: nothing, once its exit
-//! is pending; what `continue_with` was given; the first item of the mailbox; `handle_timeout`,
-//! when the idle time-out has elapsed.
+//! **Guarantee.** The server does the first of these that applies: nothing, if its exit is pending;
+//! handle a cast that was given to `continue_with`; handle the first item of the mailbox; run
+//! `handle_timeout`, if the idle time-out has elapsed.
 //!
 //! **Steps**
 //! 1. [`poll_some`](ServerContext::poll_some) waits until there is something to do.
-//! 2. [`next_item`](ServerContext::next_item) takes the item. The loop hands a plain call or cast
-//!    to its handler as it is.
+//! 2. [`next_item`](ServerContext::next_item) takes the item. The loop passes a plain call or cast
+//!    directly to its handler.
 //! 3. [`dispatch`](ServerContext::dispatch) turns any other item into a [`Dispatch`].
 //!
 //! **Invariants**
-//! 1. A plain call or cast is moved once. So waiting and taking are two steps, since an item inside
-//!    a `Poll` is copied at each level of nested polls, and step 3 does not wrap it: another enum
-//!    on the way costs more than all else that is done to it.
+//! 1. A plain call or cast is moved once. So waiting and taking are two steps: an item inside a
+//!    `Poll` would be copied at each level of nested polls. Step 3 is skipped, because wrapping the
+//!    item in another enum costs more than all other work on it.
 //! 2. Replies that a handler dropped unsent are resolved before the server waits again.
-//! 3. Each item cancels the idle time-out, and its handler may set it anew. System messages,
-//!    expired timers that were cancelled, and what `continue_with` was given leave the time-out
-//!    alone.
+//! 3. Each item cancels the idle time-out, and the item's handler may set a new one. System
+//!    messages, expiries of cancelled timers, and casts that were given to `continue_with` do not
+//!    change the time-out.
 //! 4. The exit of the parent ends the server before any handler receives it.
 
 use std::sync::Arc;
@@ -55,8 +55,8 @@ impl<S: GenServer> ServerContext<S> {
         let exit_pending = self.process.is_exit_pending();
         let inner = self.inner();
         if !matches!(inner.idle, IdleTimeout::Off) {
-            // A time-out that has elapsed loses to a queued item, so the mailbox must be looked
-            // into, even where the wait was announced before the handler.
+            // A queued item takes precedence over a time-out that has elapsed. So the mailbox must
+            // be checked, even if the wait was announced before the handler ran.
             inner.mailbox.withdraw_announced_wait();
         }
         if !inner.continues.is_empty() {
@@ -75,8 +75,8 @@ impl<S: GenServer> ServerContext<S> {
         inner.idle.poll_elapsed(cx).map(|()| WaitOutcome::IdleTimeout)
     }
 
-    /// Takes what [`poll_some`](Self::poll_some) has found, step 2. `None` if that is the end of
-    /// the idle time-out.
+    /// Takes the item that [`poll_some`](Self::poll_some) has found, step 2. Returns `None` if the
+    /// idle time-out has elapsed instead.
     #[inline]
     pub(crate) fn next_item(&mut self, waited: WaitOutcome) -> Option<ServerItem<S>> {
         let inner = self.inner();
@@ -107,7 +107,7 @@ impl<S: GenServer> ServerContext<S> {
         }
     }
 
-    /// Steps 2 and 3 in one, for the test kit, which runs the callbacks itself.
+    /// Runs steps 2 and 3, for the test kit, which runs the callbacks itself.
     pub(crate) fn next_dispatch(&mut self, waited: WaitOutcome) -> Dispatch<S> {
         match self.next_item(waited) {
             Some(ServerItem::Call(call)) => Dispatch::Call(call),
@@ -116,7 +116,7 @@ impl<S: GenServer> ServerContext<S> {
         }
     }
 
-    /// Says what to do with an item that [`next_item`](Self::next_item) has taken and that is no
+    /// Chooses the action for an item that [`next_item`](Self::next_item) has taken and that is no
     /// plain call or cast, step 3.
     pub(crate) fn dispatch(&mut self, item: Option<ServerItem<S>>) -> Dispatch<S> {
         let dispatch = match item {
@@ -162,13 +162,13 @@ impl<S: GenServer> ServerContext<S> {
         polled
     }
 
-    /// Takes what [`poll_suspended`](Self::poll_suspended) has found.
+    /// Takes the item that [`poll_suspended`](Self::poll_suspended) has found.
     pub(crate) fn take_suspended(&mut self, cursor: usize) -> Dispatch<S> {
         let item = self.inner().mailbox.take_at(cursor);
         self.dispatch_item(item)
     }
 
-    /// Takes every item again, as before the server was suspended.
+    /// Makes the server take every item again, as before the suspension.
     pub(crate) fn resume_reading(&mut self) {
         self.inner().mailbox.read_on();
     }
@@ -179,7 +179,7 @@ impl<S: GenServer> ServerContext<S> {
     }
 
     /// Resolves the replies that were dropped unsent (invariant 2), and notes the end of the
-    /// handler where that is watched.
+    /// handler if the server is watched.
     fn finish_handler(&mut self) {
         unanswered::resolve(Arc::as_ptr(&self.process).addr());
         let flags = self.process.flags().load(Ordering::Acquire);
@@ -199,8 +199,8 @@ impl<S: GenServer> ServerContext<S> {
     }
 }
 
-/// Whether a suspended server takes this item: a system message, a request to stop, or the exit of
-/// its parent.
+/// Returns whether a suspended server takes this item: a system message, a request to stop, or the
+/// exit of its parent.
 fn is_taken_while_suspended<S: GenServer>(item: &ServerItem<S>, parent: Option<Pid>) -> bool {
     match item {
         ServerItem::Stop(_) | ServerItem::System(_) => true,

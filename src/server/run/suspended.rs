@@ -1,10 +1,11 @@
 //! The loop of a suspended server, and the answers to system messages: the server's side of
 //! [`sys`](crate::server::sys).
 //!
-//! A suspended server takes from its mailbox what a suspended process of OTP takes: system
-//! messages, a request to stop, its parent's exit. Every other item stays queued where it is. Once
-//! the process' exit is pending, it takes nothing at all. What `continue_with` was given is handled
-//! before a system message is taken, so none of that waits while the server is suspended.
+//! A suspended server takes from its mailbox the same items as a suspended process of OTP: system
+//! messages, a request to stop, and its parent's exit. Every other item stays queued, in order.
+//! Once an exit of the process is pending, the server takes nothing. Casts that were given to
+//! `continue_with` are handled before a system message is taken, so none of them waits while the
+//! server is suspended.
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,8 +16,8 @@ use crate::server::dispatch::Dispatch;
 use crate::server::system_message::{ServerStatus, System};
 use crate::server::{GenServer, ServerContext};
 
-/// Answers the request, and the ones that follow for as long as the server is suspended. Returns
-/// the reason if the server is to stop meanwhile.
+/// Answers the request and, while the server is suspended, the requests that follow. Returns the
+/// reason if the server has to stop meanwhile.
 pub(crate) async fn serve<S: GenServer>(
     request: System,
     state: &mut S,
@@ -39,7 +40,7 @@ pub(crate) async fn serve<S: GenServer>(
     None
 }
 
-/// Answers one request. Returns whether the server is suspended from here on.
+/// Answers one request. Returns whether the server is suspended afterwards.
 fn answer<S: GenServer>(
     request: System,
     state: &mut S,

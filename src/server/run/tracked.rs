@@ -1,25 +1,26 @@
 //! The server's side of tracking: a server that is watched notes in its record which callback runs.
 //!
-//! **What it guarantees.** The record of a watched server says which callback runs and since when.
-//! A server that is not watched pays for one bit of its own flags, which it reads anyway, and for
-//! one word beside its mailbox.
+//! **Guarantees.** The record of a watched server says which callback runs and since when. The cost
+//! for a server that is not watched is one bit of its flags, which the server reads anyway, and one
+//! word beside its mailbox.
 //!
 //! **Steps**, for one item of a watched server; each note takes the lock of the record once:
-//! 1. The server is about to wait. It follows the runtime's switches, and notes that the last
-//!    callback has returned.
-//! 2. It finds an item. If the task that logs slow handlers sleeps, the server wakes that task and
-//!    yields once, so that the task runs before the handler does.
-//! 3. It notes that the callback begins, and runs it.
+//! 1. The server is about to wait. The server follows the runtime's switches, and notes that the
+//!    last callback has returned.
+//! 2. The server finds an item. If the task that logs slow handlers sleeps, the server wakes that
+//!    task and yields once, so that the task runs before the handler does.
+//! 3. The server notes that the callback begins, and runs the callback.
 //!
 //! **Invariants**
-//! 1. A switch that is turned on sets [`CHECK_SWITCHES`](crate::process::flag::CHECK_SWITCHES) in the flags of each server. The
-//!    server looks at the switches whenever the bit is set, before it next waits. So turning a
-//!    switch off need not change any server.
+//! 1. A switch that is turned on sets [`CHECK_SWITCHES`](crate::process::flag::CHECK_SWITCHES) in
+//!    the flags of each server. The bit stays set while the server is watched, and a server whose
+//!    bit is set checks the switches before it waits. So turning a switch off need not change any
+//!    server.
 //! 2. A switch that is turned on while the server clears the bit is not missed: the switch is
 //!    written before the bit is set, and the server reads the switches again after it has cleared
-//!    the bit. One of the two sets the bit again.
+//!    the bit. So the switch or the server sets the bit again.
 //! 3. After a panic or an error of a handler the record names that handler until `terminate`
-//!    begins. The end of the record removes the note.
+//!    begins. The note is removed with the record.
 
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -41,8 +42,8 @@ impl<S: GenServer> ServerContext<S> {
         self
     }
 
-    /// Notes that `init` begins. The process is in the table, so a switch that is turned on from
-    /// here on sets its bit.
+    /// Notes that `init` begins. The process is already in the table, so a switch that is turned on
+    /// later sets the process' bit.
     pub(crate) fn note_init(&mut self) {
         if self.inner().watch.is_none() && !self.process.kernel.switches.observes_handlers() {
             return;
@@ -58,13 +59,13 @@ impl<S: GenServer> ServerContext<S> {
         process.raise(flag::CHECK_SWITCHES);
     }
 
-    /// Whether the switches, or the server's own limit, ask for its handlers to be watched.
+    /// Returns whether the switches or the server's own limit require its handlers to be watched.
     fn is_to_be_watched(&mut self) -> bool {
         self.process.kernel.switches.observes_handlers()
             || self.inner().watch.as_ref().is_some_and(|watch| watch.own_limit.is_some())
     }
 
-    /// Makes the server watched, or not watched any more, as the switches are now.
+    /// Starts or ends the watching of the server, as the switches now require.
     fn follow_switches(&mut self) {
         if self.is_to_be_watched() {
             self.inner().watch.get_or_insert_default();
@@ -94,7 +95,7 @@ impl<S: GenServer> ServerContext<S> {
         });
     }
 
-    /// Step 2: passes on that an item was found, at once or after one yield.
+    /// Returns the outcome of the wait, at once or after one yield, step 2.
     pub(crate) fn poll_watched(
         &mut self,
         cx: &Context<'_>,
@@ -122,12 +123,13 @@ impl<S: GenServer> ServerContext<S> {
         Poll::Pending
     }
 
-    /// Takes what the server had found before it yielded.
+    /// Takes the outcome of the wait after which the server yielded.
     pub(crate) fn take_found(&mut self) -> Option<WaitOutcome> {
         self.inner().watch.as_mut()?.found.take()
     }
 
-    /// How long a handler may run before it is logged: the server's own limit, else the runtime's.
+    /// Returns how long a handler may run before it is logged: the server's own limit, else the
+    /// runtime's.
     fn limit(&mut self) -> Option<Duration> {
         let runtime_limit = self.process.kernel.switches.slow_handler_limit();
         let own = self.inner().watch.as_ref().and_then(|watch| watch.own_limit);
@@ -145,8 +147,8 @@ impl<S: GenServer> ServerContext<S> {
         self.note(|activity| activity.begin(callback, limit));
     }
 
-    /// Notes that a suspended server waits, and which item it takes next: a search may have moved
-    /// items out of the inbox.
+    /// Notes that a suspended server waits, and which item is queued next, because a search may
+    /// have moved items out of the inbox.
     pub(crate) fn note_waiting(&mut self) {
         if let Some(watch) = &mut self.inner().watch {
             watch.waits = true;

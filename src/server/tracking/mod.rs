@@ -1,5 +1,5 @@
-//! What is recorded of a server whose handlers are watched: the callback that runs and since when,
-//! and the log line of a handler that runs long.
+//! The tracking of a server whose handlers are watched: the state of the running callback, and the
+//! log line for a handler that exceeds its time limit.
 
 pub(crate) mod slow_handler;
 pub(crate) mod state;

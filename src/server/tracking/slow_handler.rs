@@ -1,21 +1,23 @@
-//! Logs a handler that runs long, while it runs.
+//! Logs a handler that exceeds its time limit, while the handler runs.
 //!
-//! **What it guarantees.** A handler that runs longer than the limit is logged once, also if it
-//! never awaits. No handler pays for a timer.
+//! **Guarantees.** A handler that runs longer than the limit is logged once, even if it never
+//! awaits. No handler sets a timer.
 //!
 //! **Steps**
-//! 1. A task of its own, the watch, looks at the server's record. While the server waits, the watch
-//!    sleeps; otherwise it looks again when the handler that runs, or one that begins meanwhile,
-//!    may be due.
-//! 2. A server that finds an item while the watch sleeps wakes it, and yields once before it runs
-//!    the handler. The watch then sets its timer.
-//! 3. A handler that is due is logged.
+//! 1. A separate task, the watch, reads the server's record. While the server waits, the watch
+//!    sleeps. Otherwise the watch reads the record again at the earliest time at which the running
+//!    handler, or one that begins meanwhile, can exceed the limit.
+//! 2. A server that finds an item while the watch sleeps wakes the watch, and yields once before it
+//!    runs the handler. The watch then sets its timer.
+//! 3. The watch logs a handler that exceeds the limit.
 //!
 //! **Invariants**
-//! 1. The watch is awake before the handler begins. What a task wakes may lie in a slot of its
-//!    worker thread from which no other worker takes, until the task yields: without the yield of
-//!    step 2, a handler that never awaits would hold up its own watch.
-//! 2. The watch holds its server weakly, and is aborted when the server drops it.
+//! 1. The watch runs before the handler begins. Tokio may put a task that is woken into a slot of
+//!    the waking worker thread. No other worker takes a task from this slot, so the woken task
+//!    waits until the waking task yields. Without the yield of step 2, a handler that never awaits
+//!    would delay its own watch.
+//! 2. The watch holds a weak reference to the server, and is aborted when the server drops its
+//!    `SlowHandlerWatch`.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -32,11 +34,11 @@ use crate::mailbox::record::Process;
 use crate::observe::activity::{Handling, Look};
 use crate::process::AnyProcess;
 
-/// The shortest limit: one step of tokio's timer. With a shorter one the watch would look without a
-/// pause, and a paused clock would stand still.
+/// The shortest limit: one step of tokio's timer. With a shorter limit the watch would read the
+/// record without a pause, and a paused clock would not advance.
 pub(crate) const SHORTEST: Duration = Duration::from_millis(1);
 
-/// The task that logs one server's slow handlers, until this is dropped.
+/// A handle to the task that logs one server's slow handlers. Dropping the handle aborts the task.
 pub(crate) struct SlowHandlerWatch {
     next: Arc<Notify>,
     task: AbortHandle,
@@ -51,7 +53,7 @@ impl SlowHandlerWatch {
         SlowHandlerWatch { next, task: handle.spawn(watch).abort_handle() }
     }
 
-    /// Wakes the watch, since a handler is about to begin.
+    /// Wakes the watch, because a handler is about to begin.
     pub(crate) fn wake(&self) {
         self.next.notify_one();
     }
@@ -77,7 +79,7 @@ async fn log_slow_handlers(process: Weak<dyn AnyProcess>, next: Arc<Notify>) {
     }
 }
 
-/// Looks at the record once, and logs a handler that is due.
+/// Reads the record once, and logs a handler that exceeds the limit.
 fn look(process: &dyn AnyProcess) -> Look {
     let (look, label) = process.with(|locked| {
         let core = locked.core();
