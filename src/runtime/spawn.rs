@@ -36,7 +36,7 @@ impl Runtime {
     ///
     /// # Panics
     ///
-    /// If there is no tokio runtime, neither now nor at an earlier use of this `Runtime`.
+    /// If called outside a tokio runtime, unless an earlier use of this `Runtime` was inside one.
     ///
     /// ```
     /// use regrow::{CrashKind, Runtime};

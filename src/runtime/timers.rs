@@ -77,8 +77,8 @@ impl Runtime {
     ///
     /// # Panics
     ///
-    /// If there is no tokio runtime, neither now nor at an earlier use of this `Runtime`, or if
-    /// tokio's time is not enabled.
+    /// If called outside a tokio runtime, unless an earlier use of this `Runtime` was inside one,
+    /// or if tokio's time is not enabled.
     ///
     /// ```
     /// use std::time::Duration;

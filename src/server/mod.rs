@@ -324,7 +324,7 @@ pub trait GenServer: Sized + Send + 'static {
     ///
     /// # Panics
     ///
-    /// If there is no tokio runtime, neither now nor at any earlier use.
+    /// If called outside a tokio runtime, unless an earlier use of the runtime was inside one.
     ///
     /// # Cancel safety
     ///

@@ -14,7 +14,7 @@
 //! | shutdown error: another reason than requested, or an overrun | WARN | always |
 //! | killed, but not yielding | WARN | always, every 5 s |
 //! | not started while a process of its predecessor is ending | WARN | always, every 5 s |
-//! | stopped: the start of its child returned another process | WARN | always |
+//! | stopped: the child's start returned another process | WARN | always |
 //! | unexpected message dropped | WARN | always |
 //!
 //! **Invariants**
@@ -126,8 +126,8 @@ impl Report {
         self.runtime.kernel.signal_exit(child, signal);
     }
 
-    /// Notes in the record of this child how it is being stopped, if it is. The note must precede
-    /// the stop: callers that use the child's name learn from the note whether a successor follows.
+    /// Records in the child's process how the supervisor stops the child. The record must precede
+    /// the stop: callers that use the child's name learn from it whether a successor follows.
     pub(crate) fn note_stop(&self, child: &dyn AnyProcess, stop: ChildStop) {
         child.with(|locked| locked.core().note_stop(stop));
     }
@@ -267,9 +267,10 @@ impl Report {
         child_line!(warn, self, child, %pid, "killed, but not yielding");
     }
 
-    /// Reports a process that is stopped because its start returned another process as the child.
+    /// Reports a surplus process, which the supervisor stops: the child's start function started
+    /// it, but returned another process as the child.
     pub(crate) fn extra_process(&self, child: &str, pid: Pid) {
-        child_line!(warn, self, child, %pid, "stopped: the start of its child returned another process");
+        child_line!(warn, self, child, %pid, "stopped: the child's start returned another process");
     }
 
     /// Reports that the start of a child waits for an orphan of its killed predecessor.

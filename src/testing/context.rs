@@ -89,7 +89,7 @@ impl<S: GenServer> TestContext<S> {
     ///
     /// # Panics
     ///
-    /// If there is no tokio runtime, neither now nor at an earlier use of `runtime`.
+    /// If called outside a tokio runtime, unless an earlier use of `runtime` was inside one.
     pub fn new(runtime: &Runtime) -> Self {
         TestContext::with_cause(runtime, StartCause::First)
     }

@@ -111,8 +111,8 @@ impl<S: GenServer> Mock<S> {
     ///
     /// # Panics
     ///
-    /// If there is no tokio runtime, neither now nor at an earlier use of `runtime`. If `runtime`
-    /// was shut down.
+    /// If called outside a tokio runtime, unless an earlier use of `runtime` was inside one. If
+    /// `runtime` was shut down.
     pub fn new(runtime: &Runtime) -> Self {
         Mock::start(runtime, &NewProcess::default())
     }

@@ -50,8 +50,8 @@ impl Probe {
     ///
     /// # Panics
     ///
-    /// If there is no tokio runtime, neither now nor at an earlier use of `runtime`. If `runtime`
-    /// was shut down.
+    /// If called outside a tokio runtime, unless an earlier use of `runtime` was inside one. If
+    /// `runtime` was shut down.
     pub fn new(runtime: &Runtime) -> Self {
         let process = BareProcess::new(runtime, &NewProcess::default(), |_| ());
         Probe { mailbox: Mailbox::new(process.inner().clone()), process }

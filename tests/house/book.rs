@@ -124,8 +124,8 @@ fn every_question_of_a_design_chapter_is_in_the_overview() {
     assert_none(&complaints);
 }
 
-/// A page includes a picture unchanged. So an empty line would end the picture, and a colour of the
-/// picture's own could be invisible on a dark page.
+/// A page inlines the SVG as raw HTML. An empty line would end the HTML block, and a fixed colour
+/// could be invisible on the dark theme.
 #[test]
 fn every_picture_is_shown_and_fits_every_theme() {
     let text: String = pages().into_iter().map(|(_, text)| text).collect();
@@ -179,10 +179,11 @@ fn texts() -> Vec<(String, String)> {
     all
 }
 
-/// A value in a source that other texts quote: the source, its line, and each text with its words.
-type Twice = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+/// A constant that other texts quote: its source file, its line there, and the files with the
+/// phrases that must quote it.
+type QuotedConstant = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
 
-const TWICE: &[Twice] = &[
+const QUOTED_CONSTANTS: &[QuotedConstant] = &[
     (
         "src/exit/shutdown.rs",
         "const STOP_DEADLINE: Duration = Duration::from_secs(25);",
@@ -250,7 +251,7 @@ const TWICE: &[Twice] = &[
         "src/supervisor/history.rs",
         "const KEPT: usize = 8;",
         &[
-            ("book/src/defaults.md", "| stories kept of each child | the last 8 |"),
+            ("book/src/defaults.md", "| ends kept of each child | the last 8 |"),
             ("book/src/supervisors.md", "their last eight ends"),
         ],
     ),
@@ -290,7 +291,7 @@ const TWICE: &[Twice] = &[
 #[test]
 fn a_number_in_a_source_equals_the_number_in_the_text() {
     let mut complaints = Vec::new();
-    for (source, line, words) in TWICE {
+    for (source, line, words) in QUOTED_CONSTANTS {
         let mut must = |path: &str, text: &str| {
             let found = read(path).is_some_and(|all| flowing(&all).contains(text));
             complaints.extend((!found).then(|| format!("{path} doesn't say {text:?}.")));
@@ -366,7 +367,7 @@ fn rows(text: &str) -> impl Iterator<Item = Vec<&str>> {
     rows.map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
 }
 
-/// The README has some rows of a page of the book, and no number that this page doesn't have.
+/// Every number in the README's table also stands in a table of `what-costs-what.md`.
 #[test]
 fn the_figures_of_the_readme_are_those_of_the_book() {
     let book = read("book/src/what-costs-what.md").unwrap_or_default();
@@ -418,7 +419,7 @@ fn no_text_shows_an_unneeded_drop() {
     assert_none(&complaints);
 }
 
-/// A method of a context is not shown as a call of its runtime with its own pid.
+/// No text shows `ctx.runtime().set_health(ctx.pid(), …)` where `ctx.set_health(…)` does the same.
 #[test]
 fn no_text_shows_the_long_form_of_a_context_method() {
     const SHORT: [&str; 2] = ["set_health", "set_label"];

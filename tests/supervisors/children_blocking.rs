@@ -93,9 +93,8 @@ async fn a_panic_on_a_thread_keeps_its_message_and_location() {
     hush_injected_panics();
     regrow::install_panic_hook();
     let rt = Runtime::new();
-    let line = line!() + 1;
-    let child =
-        ChildSpec::blocking("child", |_| panic!("{} on a thread", support::injected_panics::BOOM));
+    let (line, boom) = (line!() + 1, support::injected_panics::BOOM);
+    let child = ChildSpec::blocking("child", move |_| panic!("{boom} on a thread"));
     let reason = only_end(&rt, child).await;
     let crash = reason.crash().unwrap();
     assert_eq!((crash.kind(), crash.message()), (CrashKind::Panic, "boom on a thread"));

@@ -401,7 +401,7 @@ async fn a_start_stops_the_processes_it_began_beside_its_child() {
             let mut ends = std::mem::take(&mut *told.ends.lock().unwrap());
             let other = timeout(Duration::ZERO, ends.remove(1 - kept)).await;
             assert_eq!(other, Ok(ExitReason::Shutdown));
-            let warning = "WARN stopped: the start of its child returned another process ";
+            let warning = "WARN stopped: the child's start returned another process ";
             assert_eq!(complaints(&log), [warning]);
             support::killed(&rt, pid).await;
             assert_eq!(ends.remove(0).await, ExitReason::Killed);

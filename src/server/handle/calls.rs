@@ -166,8 +166,8 @@ impl<S: GenServer> ServerRef<S> {
     ///
     /// # Panics
     ///
-    /// If this method is used inside async code; use [`call`](Self::call) there. If there is no
-    /// tokio runtime, neither now nor at any earlier use.
+    /// If this method is used inside async code; use [`call`](Self::call) there. If this is called
+    /// outside a tokio runtime, unless an earlier use of the runtime was inside one.
     ///
     /// ```
     /// use std::time::Duration;

@@ -10,10 +10,10 @@ use crate::base::shared_str::SharedStr;
 #[derive(Default)]
 pub(super) struct Index {
     pub(super) given_up_by_name: HashMap<SharedStr, Pid>,
-    /// The children that were given up, by the number that each got at that moment: the first is
-    /// the oldest.
+    /// The given-up children, by a number that grows with each child that is given up. The first
+    /// entry was given up first.
     pub(super) given_up_by_age: BTreeMap<u64, Pid>,
-    /// From the pid that the first start of a child returned to the pid of its last incarnation,
-    /// where they differ.
+    /// Maps the pid of a child's first incarnation to the pid of its latest one. A child whose two
+    /// pids are equal has no entry.
     pub(super) last_pids: HashMap<Pid, Pid, foldhash::fast::RandomState>,
 }

@@ -30,7 +30,7 @@ impl DynamicSupervisor {
     ///
     /// # Panics
     ///
-    /// If there is no tokio runtime, neither now nor at any earlier use of the [`Runtime`].
+    /// If called outside a tokio runtime, unless an earlier use of the [`Runtime`] was inside one.
     ///
     /// # Cancel safety
     ///

@@ -35,7 +35,7 @@ impl SupervisorSpec {
     ///
     /// # Panics
     ///
-    /// If there is no tokio runtime, neither now nor at an earlier use of `runtime`.
+    /// If called outside a tokio runtime, unless an earlier use of `runtime` was inside one.
     ///
     /// # Cancel safety
     ///

@@ -1,7 +1,7 @@
-//! Blocking waits: polls a future on a thread that may block, until it is ready.
+//! Blocking waits: [`wait`] blocks the current thread and polls a future until the future is ready.
 //!
-//! **Guarantee.** The thread polls the future again when the future's waker was woken, or at the
-//! instant that the last poll set by [`poll_again_by`], whichever is first.
+//! **Guarantee.** The thread polls the future again when the future's waker is woken. If the last
+//! poll called [`poll_again_by`], the thread polls again at that instant at the latest.
 //!
 //! A deadline is measured by the clock of its tokio runtime. That runtime may be blocked, or not
 //! driven at all, and then wakes no waiter. So a wait with a deadline also sets the latest instant
