@@ -654,7 +654,7 @@ impl Drop for Bomb {
 /// The arguments of a temporary child are dropped at once. A panic of their destructors neither
 /// crashes the supervisor nor fails the start.
 #[tokio::test(start_paused = true)]
-async fn a_panicking_destructor_of_a_temporary_childs_capture_is_caught() {
+async fn a_panicking_destructor_captured_by_a_temporary_child_is_caught() {
     let rt = Runtime::new();
     let jobs = DynamicSupervisor::new().start(&rt).await.unwrap();
     let armed = Arc::new(AtomicBool::new(true));

@@ -283,7 +283,7 @@ async fn an_ignored_start_stops_the_processes_it_began() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn processes_of_a_failed_start_are_stopped_with_the_childs_shutdown_setting() {
+async fn processes_of_a_failed_start_are_stopped_with_the_shutdown_setting_of_the_child() {
     for above in Above::each() {
         let (_rt, above) = above.await;
         let told = Told::new(&[Begins::Task], &[Then::Fails]);
