@@ -75,6 +75,12 @@ impl Starting {
         self
     }
 
+    /// Sets the label of the process, and its name if it has one.
+    pub(crate) fn with_identity(mut self, label: SharedStr, name: Option<SharedStr>) -> Self {
+        self.new_process.name = name;
+        self.labelled(label)
+    }
+
     /// Links the process to the parent that starts it. The link exists before `init` runs.
     pub(crate) fn linked(mut self, parent: Pid) -> Self {
         let link = Link::awaited(self.runtime.kernel.fresh_id());

@@ -459,7 +459,7 @@ async fn lending_a_free_keep_lets_other_tasks_run() {
     lets_other_tasks_run!("Keep::reset", _ = kept.reset().await);
 }
 
-/// One child has been told to stop; another one serves until it is told to stop.
+/// One child has received its stop request; another child serves until it receives one.
 #[tokio::test]
 async fn waits_for_a_signalled_shutdown_let_other_tasks_run() {
     let rt = Runtime::new();

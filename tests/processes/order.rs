@@ -184,7 +184,7 @@ impl fmt::Display for Clingy {
 }
 
 /// Guarantee 5. A reason is dropped while no lock is held. The test has four: a reason that arrives
-/// after another was accepted, one for an ended process, one that nobody reads, and one in a
+/// after another was accepted, one for an ended process, one that no code reads, and one in a
 /// mailbox.
 #[tokio::test]
 async fn a_destructor_of_a_reason_may_use_the_runtime() {

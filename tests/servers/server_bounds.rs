@@ -90,7 +90,7 @@ async fn messages_and_streams_count_against_the_bound_like_casts() {
     }
 }
 
-/// The oldest message is dropped. The caller of an evicted call is told at once that the call was
+/// The oldest message is dropped. The caller of an evicted call learns at once that the call was
 /// not handled.
 #[tokio::test(start_paused = true)]
 async fn drop_oldest_evicts_the_oldest_message() {

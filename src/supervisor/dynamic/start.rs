@@ -62,11 +62,7 @@ impl DynamicSupervisor {
 
     fn starting(&self, runtime: &Runtime) -> Result<Starting, StartError> {
         self.check()?;
-        let starting = Starting::new(runtime).labelled(self.id.clone());
-        Ok(match self.name.clone() {
-            Some(name) => starting.named(name),
-            None => starting,
-        })
+        Ok(Starting::new(runtime).with_identity(self.id.clone(), self.name.clone()))
     }
 }
 
