@@ -32,7 +32,7 @@ pub(crate) enum Holder {
         /// When the supervisor starts the successor, if it waits before the restart.
         until: Option<Instant>,
     },
-    Nobody,
+    Free,
 }
 
 impl Kernel {
@@ -40,7 +40,7 @@ impl Kernel {
     pub(crate) fn holder(&self, name: &str) -> Holder {
         loop {
             match self.names.get(name) {
-                None => return Holder::Nobody,
+                None => return Holder::Free,
                 Some(NameEntry::Vacant(vacancy)) => return self.successor(vacancy),
                 // A teardown frees the name before it removes the holder from the table. So if the
                 // holder is not in the table, the entry has changed, and has to be read again.
@@ -74,13 +74,13 @@ impl Kernel {
             }
             return match restarted_by {
                 Some(parent) => self.successor(Vacancy { supervisor: parent.pid, until: None }),
-                None => Holder::Nobody,
+                None => Holder::Free,
             };
         }
     }
 
     /// Returns the answer for a vacant name: `Successor` if its supervisor still restarts children,
-    /// otherwise `Nobody`.
+    /// otherwise `Free`.
     fn successor(&self, vacancy: Vacancy) -> Holder {
         let supervisor = self.find(vacancy.supervisor);
         let restarts = |supervisor: Arc<dyn AnyProcess>| {
@@ -88,7 +88,7 @@ impl Kernel {
         };
         match supervisor.is_some_and(restarts) {
             true => Holder::Successor { until: vacancy.until },
-            false => Holder::Nobody,
+            false => Holder::Free,
         }
     }
 

@@ -366,7 +366,7 @@ impl Holder {
                 let left = |until: Instant| until.saturating_duration_since(Instant::now());
                 CallError::Restarting { retry_in: until.map(left) }
             }
-            Holder::Process(_) | Holder::Nobody => CallError::no_proc(kernel),
+            Holder::Process(_) | Holder::Free => CallError::no_proc(kernel),
         }
     }
 }
