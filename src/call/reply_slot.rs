@@ -27,6 +27,8 @@
 //! 2. The check for the end and the entry in the list are one step under the lock of the server,
 //!    and teardown takes the list in the step that makes the process *ended*. So no caller is added
 //!    to a list that will not be resolved.
+//! 3. The waker in a slot is that of the caller's last poll. Only the poll that makes the call may
+//!    skip the registration, because the slot is made with the waker of that poll.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -187,7 +189,8 @@ impl<T: Send + 'static> AwaitedReply<T> {
         let (slot, awaited) = ReplySlot::new(waker.clone());
         match add_unanswered(server, vec![slot]) {
             Ok(()) => {
-                *self = awaited;
+                // Invariant 3: the next poll registers its own waker.
+                *self = awaited.later();
                 Poll::Pending
             }
             Err((_, reason)) => Poll::Ready(Err(Lost::Exited(reason))),

@@ -5,15 +5,19 @@ use crate::support;
 
 use std::any::Any;
 use std::cell::RefCell;
+use std::fmt;
 use std::future::{Future, poll_fn};
-use std::sync::Arc;
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
+use futures_util::FutureExt;
 use regrow::{CallError, ExitReason, GenServer, Reply, Result, Runtime, ServerContext};
 use support::counting_waker::counting_waker;
 use tokio::sync::{Notify, oneshot};
-use tokio::task::yield_now;
+use tokio::task::{spawn_blocking, yield_now};
 
 /// A server that keeps replies, and processes them on request.
 #[derive(Default)]
@@ -211,4 +215,65 @@ async fn a_server_that_ends_with_its_thread_fails_its_open_calls() {
     let call = is_asked.await.unwrap();
     thread.join().unwrap();
     assert_eq!(call.await, Err(CallError::Exited(ExitReason::Killed)));
+}
+
+/// A value in an exit reason. Its destructor reports that it runs, and waits until it may return.
+struct SlowDrop(mpsc::Sender<()>, Mutex<mpsc::Receiver<()>>);
+
+impl fmt::Display for SlowDrop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("slow to drop")
+    }
+}
+
+impl Drop for SlowDrop {
+    fn drop(&mut self) {
+        self.0.send(()).unwrap();
+        self.1.lock().unwrap().recv().unwrap();
+    }
+}
+
+/// Invariant 2 of the teardown: while the timers of a server are being dropped, its end cannot be
+/// observed yet. A reply that another thread drops at that moment stays open until they are gone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_fails_only_after_the_timers_of_its_ended_server_are_dropped() {
+    let rt = Runtime::new();
+    let desk = Desk::start(&rt, ()).await.unwrap();
+    let mut call = pin!(desk.call_unlimited(|reply| reply));
+    assert!(call.as_mut().now_or_never().is_none());
+    let (hand_out, replies) = oneshot::channel();
+    desk.cast(Box::new(|replies| drop(hand_out.send(replies))));
+    let replies = replies.await.unwrap();
+    let ((dropping, is_dropping), (let_go, may_go)) = (mpsc::channel(), mpsc::channel());
+    let reason = ExitReason::shutdown_with(SlowDrop(dropping, Mutex::new(may_go)));
+    let pid = desk.pid().unwrap();
+    let timer = rt.exit_after(pid, Duration::from_secs(3600), reason);
+    rt.kill(pid);
+    spawn_blocking(move || is_dropping.recv()).await.unwrap().unwrap();
+    drop(replies);
+    assert!(call.as_mut().now_or_never().is_none(), "the timers are still being dropped");
+    let_go.send(()).unwrap();
+    assert_eq!(call.await, Err(CallError::Exited(ExitReason::Killed)));
+    assert_eq!(timer.remaining(), None);
+}
+
+/// A call that waits for the server to resolve its dropped reply wakes the task that polled it last.
+#[tokio::test]
+async fn a_call_with_a_dropped_reply_may_move_to_another_task() {
+    let rt = Runtime::new();
+    let desk = Desk::start(&rt, ()).await.unwrap();
+    let mut call = pin!(desk.call_unlimited(|reply| reply));
+    assert!(call.as_mut().now_or_never().is_none());
+    let (hand_out, replies) = oneshot::channel();
+    desk.cast(Box::new(|replies| drop(hand_out.send(replies))));
+    drop(replies.await.unwrap());
+    // This poll asks the server; the next is another task's.
+    assert!(call.as_mut().now_or_never().is_none());
+    let (counts, waker) = counting_waker(false);
+    assert!(call.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    for _ in 0..100 {
+        yield_now().await; // the server resolves the call
+    }
+    assert_eq!(counts.woken(), 1);
+    assert_eq!(call.await, Err(CallError::NoReply));
 }
