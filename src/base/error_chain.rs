@@ -17,8 +17,10 @@ const MAX_TEXT_BYTES: usize = 16 << 20;
 /// is named.
 const MAX_NAMED_CAUSES: usize = 32;
 
-/// The maximum number of causes that are visited, since the chain of causes may be a cycle.
-const MAX_FOLLOWED_CAUSES: usize = 10_000;
+/// The maximum number of causes that are visited. It bounds the time that a line of the log takes:
+/// the chain of causes may be a cycle, and if many nested supervisors give up, each has one cause
+/// more than the one below it.
+const MAX_FOLLOWED_CAUSES: usize = 1_000;
 
 /// Returns the text that a value displays as. If its `Display` panics, fails or writes too much, a
 /// note at the end of the text says that.
@@ -73,7 +75,7 @@ pub(crate) fn causes(error: &dyn Error) -> Vec<String> {
             0..=MAX_NAMED_CAUSES => texts.push(text_of(&at)),
             count if count <= MAX_FOLLOWED_CAUSES => last = Some(at),
             _ => {
-                texts.push("… (its causes have no end)".to_owned());
+                texts.push(format!("… (more than {MAX_FOLLOWED_CAUSES} causes)"));
                 return texts;
             }
         }
@@ -167,7 +169,7 @@ mod tests {
     #[test]
     fn a_cycle_of_causes_ends_with_a_note() {
         let texts = ErrorChain(&chain(2, true)).to_string();
-        assert_eq!(texts, "no 0: no 1: … (its causes have no end)");
+        assert_eq!(texts, "no 0: no 1: … (more than 1000 causes)");
         const { assert!(MAX_FOLLOWED_CAUSES > MAX_NAMED_CAUSES) };
     }
 

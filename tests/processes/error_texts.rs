@@ -348,7 +348,8 @@ fn error_types(source: &Source) -> Vec<String> {
 /// Returns the variants of an enum; for a struct, one variant with an empty name.
 fn variants(sources: &[Source], of: &str) -> BTreeSet<String> {
     let head = format!("pub enum {of} ");
-    let Some(code) = sources.iter().map(Source::code).find(|code| code.contains(&head)) else {
+    let declaring = sources.iter().filter(|source| source.text.contains(&head));
+    let Some(code) = declaring.map(Source::code).find(|code| code.contains(&head)) else {
         return BTreeSet::from([String::new()]);
     };
     let body = &code[code.find(&head).unwrap() + head.len()..];
@@ -491,7 +492,7 @@ const WHIMS: [(Whim, &str); 6] = [
     (Whim::DisplayPanics, "error: half a sentence (its `Display` panicked: boom display)"),
     (Whim::DisplayFails, "error: (its `Display` failed)"),
     (Whim::SourcePanics, "error: odd: (its `source` panicked: boom source)"),
-    (Whim::IsItsOwnSource, "error: odd: … (its causes have no end)"),
+    (Whim::IsItsOwnSource, "error: odd: … (more than 1000 causes)"),
     (Whim::SaysSomethingElseEachTime, "error: word "),
     (Whim::SaysNothing, "error: "),
 ];
