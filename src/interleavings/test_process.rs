@@ -68,52 +68,55 @@ impl Item for TestItem {
 }
 
 /// A process that receives payloads.
+#[derive(Clone)]
 pub(crate) struct PayloadProcess {
     pub(crate) process: Arc<Process<TestItem>>,
-    pub(crate) drops: Arc<[AtomicUsize; 2]>,
+    drops: Arc<[AtomicUsize; 2]>,
 }
 
 impl PayloadProcess {
-    pub(crate) fn new(world: &World) -> Arc<Self> {
+    pub(crate) fn new(world: &World) -> Self {
         Self::create(world, &NewProcess::default())
     }
 
     /// A process with a bounded mailbox.
-    pub(crate) fn bounded(world: &World, capacity: usize, overflow: Overflow) -> Arc<Self> {
+    pub(crate) fn bounded(world: &World, capacity: usize, overflow: Overflow) -> Self {
         let mailbox = Some(Mailboxes::bounded(capacity, overflow));
         Self::create(world, &NewProcess { mailbox, ..NewProcess::default() })
     }
 
-    fn create(world: &World, new_process: &NewProcess) -> Arc<Self> {
+    fn create(world: &World, new_process: &NewProcess) -> Self {
         let kernel = &world.kernel;
         let process = Process::<TestItem>::new(Arc::clone(kernel), new_process.relations(kernel));
         let any: Arc<dyn AnyProcess> = process.clone();
         world.kernel.admit(&any, new_process).expect("nothing is in its way");
-        Arc::new(PayloadProcess { process, drops: Arc::default() })
+        PayloadProcess { process, drops: Arc::default() }
+    }
+
+    /// Makes an operation on this process, for [`World::both`] and [`World::three`].
+    pub(crate) fn act<R, A>(&self, act: A) -> impl FnOnce(&World) -> R + use<R, A>
+    where
+        A: FnOnce(&Self) -> R,
+    {
+        let process = self.clone();
+        move |_| act(&process)
+    }
+
+    fn payload(&self, number: usize) -> TestItem {
+        TestItem::Payload(Payload { number, drops: Arc::clone(&self.drops) })
     }
 
     /// Sends a payload with this number. Returns whether it was queued.
     pub(crate) fn send(&self, number: usize) -> bool {
-        let payload = Payload { number, drops: Arc::clone(&self.drops) };
-        match self.process.send(TestItem::Payload(payload)) {
-            Ok(()) => true,
-            Err((refused, _)) => {
-                assert_eq!(
-                    self.drops[number].load(Ordering::Relaxed),
-                    0,
-                    "the payload was returned"
-                );
-                drop(refused);
-                false
-            }
-        }
+        let refused = self.process.send(self.payload(number)).err();
+        assert!(refused.is_none() || self.drops()[number] == 0, "the payload was returned");
+        refused.is_none()
     }
 
     /// Sends a payload with this number. Returns the waiting send if the mailbox is full, and `Err`
     /// if the process is ending or has ended.
     pub(crate) fn queue_send(&self, number: usize) -> Result<Option<QueuedSend<TestItem>>, ()> {
-        let payload = Payload { number, drops: Arc::clone(&self.drops) };
-        match self.process.send_with(TestItem::Payload(payload), IfFull::Wait) {
+        match self.process.send_with(self.payload(number), IfFull::Wait) {
             Ok(Sent::Accepted) => Ok(None),
             Ok(Sent::InSendQueue(number)) => {
                 Ok(Some(QueuedSend::new(Arc::clone(&self.process), number)))

@@ -48,13 +48,14 @@ impl World {
         World { runtime: Runtime::new(), made: Arc::default() }
     }
 
-    pub(crate) fn with_mailbox_capacity(capacity: usize) -> Self {
-        World { runtime: Runtime::with_mailbox_capacity(capacity), ..World::new() }
-    }
-
     /// Creates a process.
     pub(crate) fn process(&self) -> Pid {
-        let (pid, admitted) = self.create(&NewProcess::default());
+        self.admit(&NewProcess::default())
+    }
+
+    /// Creates a process with this initial state.
+    pub(crate) fn admit(&self, new_process: &NewProcess) -> Pid {
+        let (pid, admitted) = self.create(new_process);
         admitted.expect("nothing is in its way");
         pid
     }
@@ -73,7 +74,7 @@ impl World {
         pid
     }
 
-    /// Creates a process as `Runtime` does, but without a task.
+    /// Creates a process as `Runtime` does, but without a task, and returns whether it was admitted.
     pub(crate) fn create(&self, new_process: &NewProcess) -> (Pid, Result<(), NotAdmitted>) {
         let kernel = &self.runtime.kernel;
         let process = Process::<Envelope>::new(Arc::clone(kernel), new_process.relations(kernel));
@@ -193,48 +194,38 @@ impl World {
     }
 }
 
-/// Running closures at the same time.
+/// Running operations at the same time.
 impl World {
-    pub(crate) fn both<A, B>(
+    pub(crate) fn both<A: Send + 'static, B>(
         &self,
         first: impl FnOnce(&World) -> A + Send + 'static,
         second: impl FnOnce(&World) -> B,
-    ) -> (A, B)
-    where
-        A: Send + 'static,
-    {
+    ) -> (A, B) {
         let first = self.on_thread(first);
         let second = second(self);
-        (first.join().expect(NO_PANIC), second)
+        (first.join().expect("it does not panic"), second)
     }
 
-    pub(crate) fn three<A, B, C>(
+    pub(crate) fn three<A: Send + 'static, B: Send + 'static, C>(
         &self,
         first: impl FnOnce(&World) -> A + Send + 'static,
         second: impl FnOnce(&World) -> B + Send + 'static,
         third: impl FnOnce(&World) -> C,
-    ) -> (A, B, C)
-    where
-        A: Send + 'static,
-        B: Send + 'static,
-    {
+    ) -> (A, B, C) {
         let first = self.on_thread(first);
-        let second = self.on_thread(second);
-        let third = third(self);
-        (first.join().expect(NO_PANIC), second.join().expect(NO_PANIC), third)
+        let (second, third) = self.both(second, third);
+        (first.join().expect("it does not panic"), second, third)
     }
 
-    /// Runs a closure on a thread of its own.
+    /// Runs an operation on a thread of its own.
     pub(crate) fn on_thread<R: Send + 'static>(
         &self,
-        act: impl FnOnce(&World) -> R + Send + 'static,
+        operation: impl FnOnce(&World) -> R + Send + 'static,
     ) -> thread::JoinHandle<R> {
         let world = self.clone();
-        thread::spawn(move || act(&world))
+        thread::spawn(move || operation(&world))
     }
 }
-
-const NO_PANIC: &str = "nothing panics in a target's threads";
 
 /// Properties that hold whenever no operation is under way.
 impl World {
