@@ -57,12 +57,10 @@ impl NewProcess {
         let named = starting || spec_name.is_some();
         if counts.is_some() || named || self.stop.is_some() || self.ancestors.is_some() {
             let stop = self.stop.clone();
-            let supervisor_record = self.ancestors.clone().map(|ancestors| {
-                Box::new(SupervisorRecord {
-                    ancestors: Some(ancestors),
-                    ..SupervisorRecord::default()
-                })
-            });
+            let ancestors = self.ancestors.clone();
+            let supervisor_record = ancestors
+                .is_some()
+                .then(|| Box::new(SupervisorRecord { ancestors, ..SupervisorRecord::default() }));
             let registrations = Registrations {
                 counts,
                 stop,
@@ -149,26 +147,21 @@ impl Kernel {
     pub(crate) fn children_of(&self, parent: Pid) -> Vec<Arc<dyn AnyProcess>> {
         let Some(process) = self.find(parent) else { return Vec::new() };
         let linked: Vec<Pid> = process.with(|locked| {
-            let relations = locked.core().relations.as_ref();
-            relations.map_or_else(Vec::new, |relations| {
-                relations.links.iter().map(|(&pid, _)| pid).collect()
-            })
+            let relations = locked.core().relations.iter();
+            relations.flat_map(|relations| relations.links.iter()).map(|(&pid, _)| pid).collect()
         });
-        let is_child = |process: &Arc<dyn AnyProcess>| {
-            let own = process.with(|locked| locked.core().relations()?.parent);
-            own.is_some_and(|own| own.pid == parent)
-        };
+        let is_child =
+            |process: &Arc<dyn AnyProcess>| process.parent().is_some_and(|own| own.pid == parent);
         linked.into_iter().filter_map(|pid| self.find(pid)).filter(is_child).collect()
     }
 
     /// The process that this supervisor has started in this slot, if it is still linked.
     pub(crate) fn child_at(&self, supervisor: Pid, slot: ChildSlot) -> Option<Pid> {
-        let has_slot = |process: &Arc<dyn AnyProcess>| {
-            let parent = process.with(|locked| locked.core().relations()?.parent);
-            parent.and_then(|parent| parent.role).is_some_and(|role| role.slot == slot)
+        let has_slot = |process: &&Arc<dyn AnyProcess>| {
+            let role = process.parent().and_then(|parent| parent.role);
+            role.is_some_and(|role| role.slot == slot)
         };
-        let children = self.children_of(supervisor);
-        children.iter().find(|process| has_slot(process)).map(|process| process.pid())
+        self.children_of(supervisor).iter().find(has_slot).map(|process| process.pid())
     }
 
     /// Notes that the `init` of a process has finished, and wakes the tasks that wait for its name.

@@ -158,13 +158,9 @@ struct Sender {
 
 impl Sender {
     fn of(core: &Core, from: Pid) -> Self {
-        let relations = core.relations.as_deref();
-        let parent = relations.and_then(|relations| relations.parent);
+        let parent = core.relations.as_ref().and_then(|relations| relations.parent);
         let parent = parent.filter(|parent| parent.pid == from);
-        let has_token = || {
-            let registrations = relations.and_then(|relations| relations.registrations.as_ref());
-            registrations.is_some_and(|registrations| registrations.stop.is_some())
-        };
+        let has_token = || core.held_registrations().is_some_and(|own| own.stop.is_some());
         Sender { parent, requests_stop: parent.is_some() && has_token() }
     }
 }

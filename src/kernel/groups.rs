@@ -26,14 +26,11 @@ impl Kernel {
         let name = tag.clone();
         let (joined, wakers) = self.groups.with_entry(tag, |entry| {
             let (open, _) = process.with_deferred(|locked| {
-                let core = locked.core();
-                let open = core.is_open();
-                if open {
-                    core.registrations_mut().tags.insert(name.clone(), ());
-                }
-                open
+                let registrations = locked.core().open_registrations()?;
+                registrations.tags.insert(name.clone(), ());
+                Some(())
             });
-            if !open {
+            if open.is_none() {
                 return (false, Wakers::new());
             }
             let group = entry.get_or_insert_default();
@@ -62,12 +59,7 @@ impl Kernel {
             // of the member takes the lock of the entry of each group in its record, so its `Down`
             // can't arrive before the watchers are notified.
             if let Some(process) = &process {
-                process.with_deferred(|locked| {
-                    locked
-                        .core()
-                        .registrations()
-                        .and_then(|registrations| registrations.tags.remove(&name))
-                });
+                process.with_deferred(|locked| locked.core().registrations()?.tags.remove(&name));
             }
             (true, wakers)
         });
@@ -94,10 +86,8 @@ impl Kernel {
             let received = Received::Group { reference, group: name.clone(), pid, change };
             let mut envelope = Some(Envelope::ticketed(id, received));
             let ((), waker) = process.with_deferred(|locked| {
-                let core = locked.core();
-                let live = core.stage == Stage::Live;
-                let held =
-                    core.relations.as_mut().and_then(|relations| relations.monitors.get_mut(&id));
+                let live = locked.core().stage == Stage::Live;
+                let held = locked.core().relations().and_then(|own| own.monitors.get_mut(&id));
                 if let Some(MonitorEntry::Group { queued, .. }) = held
                     && live
                     && let Some(envelope) = envelope.take()

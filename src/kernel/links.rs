@@ -110,8 +110,7 @@ impl Kernel {
         let ticket = self.fresh_id();
         let mut envelope = Some(no_proc(ended));
         linker.with(|locked| {
-            let relations = locked.core().relations.as_ref();
-            if !relations.is_some_and(|relations| relations.links.contains(&ended)) {
+            if locked.core().link_to(ended).is_none() {
                 push_if_trapping(locked, ticket, ended, &mut envelope);
             }
         });
@@ -122,7 +121,7 @@ impl Kernel {
     fn withdraw_link(&self, linker: &dyn AnyProcess, ended: Pid) {
         let mut envelope = Some(no_proc(ended));
         linker.with(|locked| {
-            let relations = locked.core().relations.as_mut();
+            let relations = locked.core().relations();
             if let Some(link) = relations.and_then(|relations| relations.links.remove(&ended)) {
                 push_if_trapping(locked, link.id, ended, &mut envelope);
             }
@@ -161,8 +160,7 @@ impl Kernel {
     pub(crate) fn acknowledge(&self, parent: Pid, child: Pid) -> bool {
         let Some(parent) = self.find(parent) else { return false };
         parent.with(|locked| {
-            let links = locked.core().relations.as_mut().map(|relations| &mut relations.links);
-            let link = links.and_then(|links| links.get_mut(&child));
+            let link = locked.core().link_to(child);
             let link = link.filter(|link| link.state != LinkState::GivenUp);
             link.map(|link| link.state = LinkState::Active).is_some()
         })
@@ -185,11 +183,7 @@ pub(crate) fn mark_awaited(parent: &dyn AnyProcess, child: Pid) -> bool {
 }
 
 fn set_state(of: &dyn AnyProcess, peer: Pid, state: LinkState) -> bool {
-    of.with(|locked| {
-        let link =
-            locked.core().relations.as_mut().and_then(|relations| relations.links.get_mut(&peer));
-        link.map(|link| link.state = state).is_some()
-    })
+    of.with(|locked| locked.core().link_to(peer).map(|link| link.state = state).is_some())
 }
 
 /// Whether an entry was added.
@@ -240,9 +234,7 @@ fn recheck(linker: &dyn AnyProcess, peer: Pid) -> Recheck {
         if core.has_ended() {
             return Recheck::Ended(core.reason.clone().unwrap_or(ExitReason::NoProc));
         }
-        let listed =
-            core.relations.as_ref().is_some_and(|relations| relations.links.contains(&peer));
-        if listed { Recheck::Linked } else { Recheck::Unlinked }
+        if core.link_to(peer).is_some() { Recheck::Linked } else { Recheck::Unlinked }
     })
 }
 
@@ -261,8 +253,8 @@ fn push_if_trapping(locked: &mut Locked, ticket: u64, from: Pid, envelope: &mut 
 /// exits of `peer` with such numbers. Returns whether there was such an entry.
 fn remove_entry(process: &dyn AnyProcess, peer: Pid, before: u64) -> bool {
     let (older, exit) = process.with(|locked| {
-        let Some(relations) = locked.core().relations.as_mut() else { return (false, None) };
-        let older = relations.links.get(&peer).is_some_and(|link| link.id < before);
+        let older = locked.core().link_to(peer).is_some_and(|link| link.id < before);
+        let Some(relations) = locked.core().relations() else { return (false, None) };
         if older {
             relations.links.remove(&peer);
         }

@@ -86,10 +86,10 @@ impl Kernel {
         let restarts = |supervisor: Arc<dyn AnyProcess>| {
             supervisor.with(|locked| locked.core().restarts_children())
         };
-        match supervisor.is_some_and(restarts) {
-            true => Holder::Successor { until: vacancy.until },
-            false => Holder::Free,
+        if !supervisor.is_some_and(restarts) {
+            return Holder::Free;
         }
+        Holder::Successor { until: vacancy.until }
     }
 
     pub(crate) fn whereis(&self, name: &str) -> Option<Pid> {
@@ -128,17 +128,12 @@ impl Kernel {
                 return Err(NameRefused::Reserved(reserved));
             }
             crate::base::failpoint::point!("register between entry and holder");
-            let (taken, _) = process.with_deferred(|locked| {
-                let core = locked.core();
-                let open = core.is_open();
-                if open {
-                    core.registrations_mut().names.insert(own.clone(), ());
-                }
-                open
+            let (open, _) = process.with_deferred(|locked| {
+                let registrations = locked.core().open_registrations()?;
+                registrations.names.insert(own.clone(), ());
+                Some(())
             });
-            if !taken {
-                return Err(NameRefused::Dead);
-            }
+            open.ok_or(NameRefused::Dead)?;
             *entry = Some(NameEntry::Held(process.pid()));
             if let Some(NameEntry::Vacant(vacancy)) = vacant {
                 self.forget_vacated(vacancy.supervisor, &own);
@@ -170,12 +165,8 @@ impl Kernel {
                 // teardown of the holder takes the lock of the entry of each name in its record, so
                 // its `Down` can't arrive before the name is free.
                 if let Some(process) = &process {
-                    process.with_deferred(|locked| {
-                        locked
-                            .core()
-                            .registrations()
-                            .and_then(|registrations| registrations.names.remove(name))
-                    });
+                    process
+                        .with_deferred(|locked| locked.core().registrations()?.names.remove(name));
                 }
                 true
             });

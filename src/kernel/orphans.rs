@@ -60,8 +60,7 @@ impl Kernel {
     /// Whether `supervisor` has started `process`.
     fn is_child(&self, process: Pid, supervisor: Pid) -> bool {
         let Some(process) = self.find(process) else { return false };
-        let parent = process.with(|locked| locked.core().relations()?.parent);
-        parent.is_some_and(|parent| parent.role.is_some() && parent.pid == supervisor)
+        process.parent().is_some_and(|parent| parent.role.is_some() && parent.pid == supervisor)
     }
 
     /// Records orphans at the first of these ancestors whose `passed_on` is not set.

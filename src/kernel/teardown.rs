@@ -137,8 +137,8 @@ impl Kernel {
         }
         crate::base::failpoint::point!("teardown between monitors and links");
         self.signal_links(pid, &mut relations, reason);
-        if !relations.monitors.is_empty() {
-            self.release_monitors(pid, relations.monitors.take());
+        for (id, held) in relations.monitors.take() {
+            self.release_monitor(MonitorRef::new(id, pid), held);
         }
         if let Some(registrations) = &mut relations.registrations {
             Self::resolve_requests(registrations, reason);

@@ -245,6 +245,10 @@ impl Core {
         self.relations()?.registrations.as_deref_mut()
     }
 
+    pub(crate) fn held_registrations(&self) -> Option<&Registrations> {
+        self.relations.as_ref()?.registrations.as_deref()
+    }
+
     /// The counts of the mailbox, if it is counted.
     pub(crate) fn counts(&mut self) -> Option<&mut Counts> {
         self.registrations()?.counts.as_mut()
@@ -252,6 +256,16 @@ impl Core {
 
     pub(crate) fn registrations_mut(&mut self) -> &mut Registrations {
         self.relations_mut().registrations.get_or_insert_default()
+    }
+
+    /// The registrations, if names and groups may still be added.
+    pub(crate) fn open_registrations(&mut self) -> Option<&mut Registrations> {
+        self.is_open().then(|| self.registrations_mut())
+    }
+
+    /// The entry of this peer in the links of the process.
+    pub(crate) fn link_to(&mut self, peer: Pid) -> Option<&mut Link> {
+        self.relations()?.links.get_mut(&peer)
     }
 
     /// Whether the process has left every table.
