@@ -104,6 +104,11 @@ impl<K: Eq + Hash, V> SmallMap<K, V> {
         };
         few.iter().map(|(k, v)| (k, v)).chain(many.into_iter().flatten())
     }
+
+    /// Returns all keys, in the order of [`iter`](Self::iter).
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &K> {
+        self.iter().map(|(k, _)| k)
+    }
 }
 
 /// A map from keys to sets of values, none of which is empty.

@@ -39,10 +39,10 @@ pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> String {
     }
 }
 
-/// Wakes the waker, if there is one. A waker may be user code, so its panic is discarded.
+/// Wakes the wakers one by one. A waker may be user code, so its panic is discarded.
 #[inline]
-pub(crate) fn wake(waker: Option<Waker>) {
-    if let Some(waker) = waker {
+pub(crate) fn wake(wakers: impl IntoIterator<Item = Waker>) {
+    for waker in wakers {
         ignore_panic(|| waker.wake());
     }
 }

@@ -2,16 +2,19 @@
 
 use std::future::poll_fn;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Waker};
 
 use crate::base::pid::{MonitorRef, Pid};
 use crate::base::shared_str::SharedStr;
+use crate::base::small_map::SmallMap;
+use crate::base::sync::PlainMutex;
 use crate::driver::process_future::ProcessFuture;
 use crate::exit::reason::ExitReason;
 use crate::interleavings::{block_on, thread};
-use crate::kernel::admission::{NewProcess, NotAdmitted};
+use crate::kernel::admission::NewProcess;
 use crate::kernel::closing::End;
+use crate::kernel::name_table::NotAdmitted;
 use crate::kernel::{Kernel, NameEntry, Vacancy};
 use crate::mailbox::receive::Mailbox;
 use crate::mailbox::record::Process;
@@ -24,8 +27,8 @@ use crate::runtime::info::Leftovers;
 #[derive(Clone)]
 pub(crate) struct World {
     runtime: Runtime,
-    /// A lock of `std`, not of the checker: no thread switch happens while the lock is held.
-    made: Arc<Mutex<Vec<TestProcess>>>,
+    /// No thread switch happens while this lock is held, since the checkers do not know it.
+    made: Arc<PlainMutex<Vec<TestProcess>>>,
 }
 
 struct TestProcess {
@@ -100,7 +103,7 @@ impl World {
     pub(crate) fn run_task(&self, pid: Pid) -> Vec<Received> {
         let mut mailbox = self.take_mailbox(pid);
         mailbox.idle_wait.allow_announcing();
-        let log = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::new(PlainMutex::default());
         let kept = Arc::clone(&log);
         let body = Box::pin(async move {
             loop {
@@ -109,11 +112,11 @@ impl World {
                 if received == Received::Message(b"stop".to_vec()) {
                     return End::Returned(ExitReason::Normal);
                 }
-                kept.lock().unwrap_or_else(PoisonError::into_inner).push(received);
+                kept.lock().push(received);
             }
         });
         block_on(ProcessFuture::new(self.process_of(pid), body));
-        std::mem::take(&mut *log.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *log.lock())
     }
 }
 
@@ -163,7 +166,7 @@ impl World {
     }
 
     pub(crate) fn links(&self, pid: Pid) -> Vec<Pid> {
-        self.relations(pid, |relations| relations.links.iter().map(|(&peer, _)| peer).collect())
+        self.relations(pid, |relations| relations.links.keys().copied().collect())
     }
 
     pub(crate) fn process_of(&self, pid: Pid) -> Arc<Process<Envelope>> {
@@ -177,13 +180,11 @@ impl World {
     }
 
     fn registrations<R: Default>(&self, pid: Pid, look: impl FnOnce(&Registrations) -> R) -> R {
-        self.relations(pid, |relations| {
-            relations.registrations.as_deref().map(look).unwrap_or_default()
-        })
+        self.relations(pid, |own| own.registrations.as_deref().map(look).unwrap_or_default())
     }
 
     fn all<R>(&self, act: impl FnOnce(&mut Vec<TestProcess>) -> R) -> R {
-        act(&mut self.made.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self.made.lock())
     }
 
     fn look_up<R>(&self, pid: Pid, act: impl FnOnce(&mut TestProcess) -> R) -> R {
@@ -253,8 +254,8 @@ impl World {
     }
 
     fn check_monitors(&self, pid: Pid, live: &[Pid]) {
-        let held: Vec<(u64, Pid)> = self.relations(pid, |relations| {
-            let held = relations.monitors.iter().filter_map(|(&id, held)| match held {
+        let held: Vec<(u64, Pid)> = self.relations(pid, |own| {
+            let held = own.monitors.iter().filter_map(|(&id, held)| match held {
                 MonitorEntry::Process(target) => Some((id, *target)),
                 _ => None,
             });
@@ -262,31 +263,28 @@ impl World {
         });
         for (id, target) in held {
             assert!(live.contains(&target), "{pid} watches {target}, which has ended");
-            let listed = self.relations(target, |relations| {
-                relations.watchers.as_ref().is_some_and(|watchers| watchers.contains(&id))
-            });
-            assert!(listed, "{pid} watches {target}, which does not list it");
+            let watchers = self.watchers(target);
+            assert!(watchers.contains(&(id, pid)), "{target} does not list its watcher {pid}");
         }
-        let watchers: Vec<(u64, Pid)> = self.relations(pid, |relations| {
-            let all = relations.watchers.iter().flat_map(|watchers| watchers.iter());
-            all.map(|(&id, watcher)| (id, watcher.pid)).collect()
-        });
-        for (id, watcher) in watchers {
-            let holds = self.relations(watcher, |relations| relations.monitors.contains(&id));
+        for (id, watcher) in self.watchers(pid) {
+            let holds = self.relations(watcher, |own| own.monitors.contains(&id));
             assert!(holds, "{pid} lists the watcher {watcher}, which has no such monitor");
         }
     }
 
+    fn watchers(&self, pid: Pid) -> Vec<(u64, Pid)> {
+        self.relations(pid, |own| {
+            let all = own.watchers.iter().flat_map(|watchers| watchers.iter());
+            all.map(|(&id, watcher)| (id, watcher.pid)).collect()
+        })
+    }
+
     fn check_names(&self, pid: Pid) {
-        let (names, tags): (Vec<SharedStr>, Vec<SharedStr>) =
-            self.registrations(pid, |registrations| {
-                let names = registrations.names.iter().map(|(name, ())| name.clone()).collect();
-                (names, registrations.tags.iter().map(|(tag, ())| tag.clone()).collect())
-            });
-        for name in names {
+        let keys = |map: &SmallMap<SharedStr, ()>| Vec::from_iter(map.keys().cloned());
+        for name in self.registrations(pid, |own| keys(&own.names)) {
             assert_eq!(self.whereis(&name), Some(pid), "{pid} holds {name}");
         }
-        for tag in tags {
+        for tag in self.registrations(pid, |own| keys(&own.tags)) {
             assert!(self.whereis_tag(&tag).contains(&pid), "{pid} is in {tag}");
         }
     }
@@ -296,24 +294,22 @@ impl World {
         for (name, entry) in kernel.names.collect(|name, entry| Some((name.clone(), *entry))) {
             let (NameEntry::Held(pid) | NameEntry::Vacant(Vacancy { supervisor: pid, .. })) = entry;
             assert!(live.contains(&pid), "{name} belongs to {pid}, which has ended");
-            let is_listed = self.registrations(pid, |registrations| match entry {
-                NameEntry::Held(_) => registrations.names.contains(&name),
-                NameEntry::Vacant(_) => registrations.vacated(&name).is_some(),
+            let is_listed = self.registrations(pid, |own| match entry {
+                NameEntry::Held(_) => own.names.contains(&name),
+                NameEntry::Vacant(_) => own.vacated(&name).is_some(),
             });
             assert!(is_listed, "{name} belongs to {pid}, which does not list it");
         }
         let groups = kernel.groups.collect(|tag, group| {
-            let members: Vec<Pid> = group.members.iter().map(|(&pid, ())| pid).collect();
-            let watchers: Vec<Pid> = group.watchers.iter().map(|(_, &pid)| pid).collect();
+            let members = Vec::from_iter(group.members.keys().copied());
+            let watchers = Vec::from_iter(group.watchers.iter().map(|(_, &pid)| pid));
             Some((tag.clone(), members, watchers))
         });
         for (tag, members, watchers) in groups {
             assert!(members.len() + watchers.len() > 0, "{tag} is empty, and still there");
             for member in members {
                 assert!(live.contains(&member), "{member} has ended, and is still in {tag}");
-                assert!(
-                    self.registrations(member, |registrations| registrations.tags.contains(&tag))
-                );
+                assert!(self.registrations(member, |own| own.tags.contains(&tag)));
             }
             for watcher in watchers {
                 assert!(live.contains(&watcher), "{watcher} has ended, and still watches {tag}");

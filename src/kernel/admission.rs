@@ -14,8 +14,7 @@ use crate::base::sync::atomic::Ordering;
 use crate::base::user_panics::ignore_panic;
 use crate::exit::reason::ExitReason;
 use crate::kernel::closing::End;
-use crate::kernel::name_table::NameRefused;
-use crate::kernel::reserved_names::Reserved;
+pub(crate) use crate::kernel::name_table::NotAdmitted;
 use crate::kernel::wait_graph::Until;
 use crate::kernel::{Kernel, Mailboxes};
 use crate::process::{
@@ -91,19 +90,6 @@ impl NewProcess {
     }
 }
 
-/// Why a new process was not admitted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum NotAdmitted {
-    /// Another process, with this pid, holds the name. The new process has entered no table.
-    NameTaken(Pid),
-    /// The name is reserved for a child that is being restarted. The new process has entered no
-    /// table.
-    NameReserved(Reserved),
-    /// The runtime is closed, or the parent to link to has ended. The new process has entered the
-    /// table, and has ended with this reason.
-    Ended(ExitReason),
-}
-
 impl Kernel {
     /// Adds a new process to the tables. The caller spawns the task after this has returned `Ok`.
     pub(crate) fn admit(
@@ -119,12 +105,7 @@ impl Kernel {
         };
         match new_process.name.clone() {
             None => enter(),
-            Some(name) => match self.register_then(name, process, enter) {
-                Ok(()) => {}
-                Err(NameRefused::Taken(holder)) => return Err(NotAdmitted::NameTaken(holder)),
-                Err(NameRefused::Reserved(by)) => return Err(NotAdmitted::NameReserved(by)),
-                Err(NameRefused::Dead) => return Err(NotAdmitted::Ended(ExitReason::NoProc)),
-            },
+            Some(name) => self.register_then(name, process, enter)?,
         }
         #[cfg(regrow_proof)]
         self.trace_spawn(pid, new_process);
@@ -148,7 +129,7 @@ impl Kernel {
         let Some(process) = self.find(parent) else { return Vec::new() };
         let linked: Vec<Pid> = process.with(|locked| {
             let relations = locked.core().relations.iter();
-            relations.flat_map(|relations| relations.links.iter()).map(|(&pid, _)| pid).collect()
+            relations.flat_map(|relations| relations.links.keys().copied()).collect()
         });
         let is_child =
             |process: &Arc<dyn AnyProcess>| process.parent().is_some_and(|own| own.pid == parent);

@@ -145,7 +145,7 @@ impl Kernel {
             mailboxes,
             handle: OnceLock::new(),
             tokio_end: tokio_gone::TokioEnd::default(),
-            timers: TimerQueue::new(),
+            timers: TimerQueue::default(),
             deadlines: Arc::new(DeadlinePool::new()),
             census: Arc::new(CensusWake::default()),
             events: EventHub::default(),

@@ -9,19 +9,22 @@ use tokio::time::Instant;
 use crate::base::pid::Pid;
 use crate::base::shared_str::SharedStr;
 use crate::base::user_panics::ignore_panic;
+use crate::exit::reason::ExitReason;
 use crate::kernel::reserved_names::Reserved;
 use crate::kernel::{Kernel, NameEntry, Vacancy};
 use crate::process::AnyProcess;
 
-/// Why a name was not registered.
+/// Why a name was not registered, or a new process was not admitted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum NameRefused {
-    /// Another process, with this pid, holds the name.
-    Taken(Pid),
-    /// The name is reserved for the successor of a child.
-    Reserved(Reserved),
-    /// The process for which the name is to be registered is ending or has ended.
-    Dead,
+pub(crate) enum NotAdmitted {
+    /// Another process, with this pid, holds the name. A new process has entered no table.
+    NameTaken(Pid),
+    /// The name is reserved for a child that is being restarted. A new process has entered no
+    /// table.
+    NameReserved(Reserved),
+    /// The process is ending or has ended. A new process has entered the table, and has ended with
+    /// this reason, if the runtime is closed, or the parent to link to has ended.
+    Ended(ExitReason),
 }
 
 /// The holder of a name, for a caller that addresses it by the name.
@@ -104,7 +107,7 @@ impl Kernel {
         &self,
         name: SharedStr,
         process: &Arc<dyn AnyProcess>,
-    ) -> Result<(), NameRefused> {
+    ) -> Result<(), NotAdmitted> {
         self.register_then(name, process, || ())
     }
 
@@ -115,17 +118,17 @@ impl Kernel {
         name: SharedStr,
         process: &Arc<dyn AnyProcess>,
         then: impl FnOnce(),
-    ) -> Result<(), NameRefused> {
+    ) -> Result<(), NotAdmitted> {
         let own = name.clone();
         self.names.with_entry(name, |entry| {
             if let Some(NameEntry::Held(holder)) = *entry {
-                return Err(NameRefused::Taken(holder));
+                return Err(NotAdmitted::NameTaken(holder));
             }
             let vacant = *entry;
             if let Some(NameEntry::Vacant(vacancy)) = vacant
                 && let Some(reserved) = self.reserved(&own, vacancy.supervisor, &**process)
             {
-                return Err(NameRefused::Reserved(reserved));
+                return Err(NotAdmitted::NameReserved(reserved));
             }
             crate::base::failpoint::point!("register between entry and holder");
             let (open, _) = process.with_deferred(|locked| {
@@ -133,7 +136,7 @@ impl Kernel {
                 registrations.names.insert(own.clone(), ());
                 Some(())
             });
-            open.ok_or(NameRefused::Dead)?;
+            open.ok_or(NotAdmitted::Ended(ExitReason::NoProc))?;
             *entry = Some(NameEntry::Held(process.pid()));
             if let Some(NameEntry::Vacant(vacancy)) = vacant {
                 self.forget_vacated(vacancy.supervisor, &own);

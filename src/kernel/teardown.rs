@@ -30,7 +30,7 @@ use crate::base::pid::{MonitorRef, Pid};
 use crate::base::shared_str::SharedStr;
 use crate::base::small_map::SmallMap;
 use crate::base::sync::atomic::Ordering;
-use crate::base::user_panics::ignore_panic;
+use crate::base::user_panics::{ignore_panic, wake};
 use crate::exit::reason::ExitReason;
 use crate::exit::signal::ExitKind;
 use crate::kernel::Kernel;
@@ -152,9 +152,8 @@ impl Kernel {
             }
             self.signal_links(pid, &mut late, reason);
         }
-        for (_, waiter) in relations.waiters.take().into_iter().chain(late_waiters) {
-            ignore_panic(|| waiter.wake());
-        }
+        let waiters = relations.waiters.take().into_iter().chain(late_waiters);
+        wake(waiters.map(|(_, waiter)| waiter));
         ignore_panic(|| drop(relations));
     }
 

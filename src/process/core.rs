@@ -40,7 +40,6 @@ pub(crate) enum ReaderWait {
 }
 
 /// The state that every process has.
-#[derive(Debug)]
 pub(crate) struct Core {
     /// Changed only by `AnyProcess::advance`, which raises the flag bits of the stage as well.
     pub(crate) stage: Stage,
@@ -65,7 +64,7 @@ pub(crate) struct Core {
 pub(crate) type ExitTickets = SmallMap<Pid, SmallMap<u64, ()>>;
 
 /// The relations of a process to other processes.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Relations {
     pub(crate) links: SmallMap<Pid, Link>,
     /// The monitors that this process has set, by number.
@@ -85,7 +84,7 @@ pub(crate) struct Relations {
 
 /// The names and groups of a process, its unanswered callers, and other state that few processes
 /// have.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Registrations {
     pub(crate) names: SmallMap<SharedStr, ()>,
     pub(crate) tags: SmallMap<SharedStr, ()>,
@@ -116,7 +115,6 @@ pub(crate) struct Registrations {
 }
 
 /// A monitor in the record of its watcher.
-#[derive(Debug)]
 pub(crate) enum MonitorEntry {
     /// The monitor waits for the end of this process.
     Process(Pid),
@@ -145,7 +143,7 @@ pub(crate) struct Parent {
 }
 
 /// State that only supervisors have.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct SupervisorRecord {
     /// The supervisors above this one.
     pub(crate) ancestors: Option<Arc<Ancestors>>,
@@ -163,12 +161,6 @@ pub(crate) trait Unanswered: Send + Sync {
     /// Resolves the call: with the exit reason of the server if `ended` gives one, otherwise with
     /// "no reply".
     fn resolve(self: Arc<Self>, ended: Option<&ExitReason>);
-}
-
-impl std::fmt::Debug for dyn Unanswered {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Unanswered")
-    }
 }
 
 impl Relations {
@@ -212,12 +204,6 @@ pub(crate) trait Registrar: Send + Sync {
     fn forget(&self, pid: Pid);
 }
 
-impl std::fmt::Debug for dyn Registrar {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Registrar")
-    }
-}
-
 impl Core {
     pub(crate) fn new(relations: Option<Box<Relations>>) -> Self {
         Core {
@@ -256,6 +242,14 @@ impl Core {
 
     pub(crate) fn registrations_mut(&mut self) -> &mut Registrations {
         self.relations_mut().registrations.get_or_insert_default()
+    }
+
+    pub(crate) fn supervisor_record(&mut self) -> Option<&mut SupervisorRecord> {
+        self.registrations()?.supervisor_record.as_deref_mut()
+    }
+
+    pub(crate) fn supervisor_record_mut(&mut self) -> &mut SupervisorRecord {
+        self.registrations_mut().supervisor_record.get_or_insert_default()
     }
 
     /// The registrations, if names and groups may still be added.

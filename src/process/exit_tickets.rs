@@ -16,9 +16,8 @@ impl Relations {
     /// number.
     pub(crate) fn revoke_exits(&mut self, from: Pid, before: u64) -> usize {
         let tickets = self.exits.as_ref().and_then(|exits| exits.get(&from));
-        let tickets = tickets.into_iter().flat_map(SmallMap::iter);
-        let older = tickets.map(|(&ticket, ())| ticket).filter(|&ticket| ticket < before);
-        let older: Vec<u64> = older.collect();
+        let tickets = tickets.into_iter().flat_map(SmallMap::keys).copied();
+        let older: Vec<u64> = tickets.filter(|&ticket| ticket < before).collect();
         older.into_iter().filter(|&ticket| self.take_exit_ticket(from, ticket)).count()
     }
 

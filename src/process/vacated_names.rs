@@ -48,11 +48,10 @@ impl VacatedNames {
     /// The names that incarnations of a child up to `last` have left.
     pub(crate) fn left_up_to(&self, last: ChildSlot) -> Vec<SharedStr> {
         let Some(names) = self.of_child.get(&last.child) else { return Vec::new() };
-        let names = names.iter().map(|(name, ())| name);
         let is_up_to = |name: &&SharedStr| {
             self.names.get(name).is_some_and(|vacated| vacated.slot.is_up_to(last))
         };
-        names.filter(is_up_to).cloned().collect()
+        names.keys().filter(is_up_to).cloned().collect()
     }
 
     /// Returns the names, in unspecified order.

@@ -17,12 +17,16 @@
 #[cfg(not(any(regrow_loom, regrow_shuttle)))]
 mod table;
 
-#[cfg(not(any(regrow_loom, regrow_shuttle)))]
+use std::borrow::Borrow;
+use std::hash::Hash;
+
 mod plain {
+    #[cfg(not(any(regrow_loom, regrow_shuttle)))]
     pub(crate) use std::sync::{MutexGuard, atomic};
 
     use std::sync::PoisonError;
 
+    #[cfg(not(any(regrow_loom, regrow_shuttle)))]
     pub(crate) use super::table::Table;
 
     /// A mutex without poisoning: no code of this crate panics while it holds one.
@@ -40,7 +44,7 @@ mod plain {
     }
 
     impl<T: ?Sized> Mutex<T> {
-        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        pub(crate) fn lock(&self) -> std::sync::MutexGuard<'_, T> {
             crate::base::failpoint::point!("lock");
             self.0.lock().unwrap_or_else(PoisonError::into_inner)
         }
@@ -65,11 +69,11 @@ mod checked {
     /// A mutex of the checker that can hold an unsized value.
     ///
     /// The checkers' mutexes cannot hold an unsized value. So a mutex of the checker, the gate,
-    /// guards a mutex of `std` that holds the value. The inner mutex is therefore never contended.
+    /// guards a plain mutex that holds the value. The inner mutex is therefore never contended.
     #[derive(Debug)]
     pub(crate) struct Mutex<T: ?Sized> {
         gate: checker::Mutex<()>,
-        value: std::sync::Mutex<T>,
+        value: super::PlainMutex<T>,
     }
 
     /// The guard of a [`Mutex`]. The fields are dropped in order: the value is unlocked before the
@@ -81,19 +85,18 @@ mod checked {
 
     impl<T> Mutex<T> {
         pub(crate) fn new(value: T) -> Self {
-            Mutex { gate: checker::Mutex::new(()), value: std::sync::Mutex::new(value) }
+            Mutex { gate: checker::Mutex::new(()), value: super::PlainMutex::new(value) }
         }
 
         pub(crate) fn into_inner(self) -> T {
-            self.value.into_inner().unwrap_or_else(PoisonError::into_inner)
+            self.value.into_inner()
         }
     }
 
     impl<T: ?Sized> Mutex<T> {
         pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
             let gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
-            let value = self.value.lock().unwrap_or_else(PoisonError::into_inner);
-            MutexGuard { value, _gate: gate }
+            MutexGuard { value: self.value.lock(), _gate: gate }
         }
     }
 
@@ -128,31 +131,12 @@ mod checked {
             &self.0[(Hasher::default().hash_one(key) & 1) as usize]
         }
 
-        pub(crate) fn insert_and(&self, key: K, value: V, also: impl FnOnce()) {
-            let mut shard = self.shard(&key).lock();
-            also();
-            shard.insert(key, value);
-        }
-
-        pub(crate) fn get<Q>(&self, key: &Q) -> Option<V>
-        where
-            K: Borrow<Q>,
-            Q: Eq + Hash + ?Sized,
-            V: Clone,
-        {
-            self.read(key, V::clone)
-        }
-
         pub(crate) fn read<Q, R>(&self, key: &Q, look: impl FnOnce(&V) -> R) -> Option<R>
         where
             K: Borrow<Q>,
             Q: Eq + Hash + ?Sized,
         {
             self.shard(key).lock().get(key).map(look)
-        }
-
-        pub(crate) fn contains(&self, key: &K) -> bool {
-            self.shard(key).lock().contains_key(key)
         }
 
         pub(crate) fn remove_and(&self, key: &K, also: impl FnOnce()) -> Option<V> {
@@ -185,6 +169,36 @@ mod checked {
         }
     }
 }
+
+/// The functions of a table that need no access to its shards.
+impl<K: Eq + Hash, V> Table<K, V> {
+    /// Inserts the entry, and runs `also` under the same lock: [`len`](Self::len) sees both or
+    /// neither.
+    pub(crate) fn insert_and(&self, key: K, value: V, also: impl FnOnce()) {
+        let before = self.with_entry(key, |entry| {
+            also();
+            entry.replace(value)
+        });
+        drop(before);
+    }
+
+    #[inline]
+    pub(crate) fn get<Q>(&self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+        V: Clone,
+    {
+        self.read(key, V::clone)
+    }
+
+    pub(crate) fn contains(&self, key: &K) -> bool {
+        self.read(key, |_| ()).is_some()
+    }
+}
+
+/// A mutex of which the checkers know nothing, for state that no checked protocol depends on.
+pub(crate) use plain::Mutex as PlainMutex;
 
 #[cfg(any(regrow_loom, regrow_shuttle))]
 pub(crate) use checked::{Mutex, MutexGuard, Table, atomic};

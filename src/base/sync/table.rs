@@ -53,26 +53,6 @@ impl<K: Eq + Hash, V> Table<K, V> {
         &self.shards[((hash << 7) >> self.shift) as usize].0
     }
 
-    /// Inserts the entry, and runs `also` under the same lock: [`len`](Self::len) sees both or
-    /// neither.
-    pub(crate) fn insert_and(&self, key: K, value: V, also: impl FnOnce()) {
-        let before = self.with_entry(key, |entry| {
-            also();
-            entry.replace(value)
-        });
-        drop(before);
-    }
-
-    #[inline]
-    pub(crate) fn get<Q>(&self, key: &Q) -> Option<V>
-    where
-        K: Borrow<Q>,
-        Q: Eq + Hash + ?Sized,
-        V: Clone,
-    {
-        self.read(key, V::clone)
-    }
-
     /// Applies `look` to the value, if there is one. Other reads of the shard may run at the same
     /// time.
     #[inline]
@@ -85,10 +65,6 @@ impl<K: Eq + Hash, V> Table<K, V> {
         let shard = self.shard(hash).read();
         let (_, value) = shard.find(hash, |(held, _)| held.borrow() == key)?;
         value.as_ref().map(look)
-    }
-
-    pub(crate) fn contains(&self, key: &K) -> bool {
-        self.read(key, |_| ()).is_some()
     }
 
     /// Removes the entry, if there is one, and runs `also` under the same lock: [`len`](Self::len)

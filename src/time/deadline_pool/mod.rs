@@ -61,7 +61,7 @@ use tokio::sync::Notify;
 use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
 
-use crate::base::user_panics::ignore_panic;
+use crate::base::user_panics::wake;
 use crate::time::deadline_pool::armed_slot::Home;
 use crate::time::deadline_pool::slot_cache::{LATEST_DUE, SlotCache, vtable_addr};
 use crate::time::deadline_pool::slot_pool::{NEVER, SLOT_POOLS, SlotPool, own_pool};
@@ -251,10 +251,7 @@ impl DeadlinePool {
         let nexts = self.pools.iter().map(|pool| pool.expire_due(now, &mut due));
         let earliest = nexts.fold(NEVER, u64::min);
         let earliest = earliest.min(self.cache.expire_due(now, &mut due));
-        for waker in due {
-            // The waker may be user code: its panic must not keep the others from being woken.
-            ignore_panic(|| waker.wake());
-        }
+        wake(due);
         if earliest == NEVER && shortest_wait == NEVER {
             return NEVER;
         }
