@@ -16,13 +16,13 @@ struct Watched {
     reference: MonitorRef,
 }
 
-impl Watched {
-    fn new(world: &World) -> Self {
-        let (pid, linked, watcher) = (world.process(), world.trapping(), world.process());
-        assert!(world.link(linked, pid));
-        Watched { pid, linked, watcher, reference: world.monitor(watcher, pid) }
-    }
+fn watched(world: &World) -> (Watched, Pid) {
+    let (pid, linked, watcher) = (world.process(), world.trapping(), world.process());
+    assert!(world.link(linked, pid));
+    (Watched { pid, linked, watcher, reference: world.monitor(watcher, pid) }, pid)
+}
 
+impl Watched {
     /// Checks that the watcher and the linked process were notified once each, with the same
     /// reason. Returns the reason.
     fn assert_notified(&self, world: &World) -> ExitReason {
@@ -38,8 +38,7 @@ impl Watched {
 #[test]
 fn the_first_of_two_signals_is_the_reason_in_all_notifications() {
     check(|world| {
-        let watched = Watched::new(world);
-        let pid = watched.pid;
+        let (watched, pid) = watched(world);
         let alive = world.both(signal(pid, Killed, Kill), signal(pid, Shutdown, Exit));
         assert_eq!(alive, (true, true));
         world.drop_task(pid);
@@ -52,8 +51,7 @@ fn the_first_of_two_signals_is_the_reason_in_all_notifications() {
 #[test]
 fn a_signal_and_an_end_are_announced_once() {
     check(|world| {
-        let watched = Watched::new(world);
-        let pid = watched.pid;
+        let (watched, pid) = watched(world);
         let (killed, ()) = world.both(signal(pid, Killed, Kill), end(pid, Shutdown));
         let reason = watched.assert_notified(world);
         assert_eq!(reason, if killed { Killed } else { Shutdown });
@@ -64,8 +62,7 @@ fn a_signal_and_an_end_are_announced_once() {
 #[test]
 fn two_signals_and_an_end_are_announced_once() {
     check(|world| {
-        let watched = Watched::new(world);
-        let pid = watched.pid;
+        let (watched, pid) = watched(world);
         let (killed, exited, ()) =
             world.three(signal(pid, Killed, Kill), signal(pid, Shutdown, Exit), end(pid, Normal));
         match watched.assert_notified(world) {
@@ -92,8 +89,7 @@ fn a_signal_always_wakes_the_task() {
 #[test]
 fn two_signals_end_a_task_once() {
     check(|world| {
-        let watched = Watched::new(world);
-        let pid = watched.pid;
+        let (watched, pid) = watched(world);
         world.three(run_task(pid), signal(pid, Killed, Kill), signal(pid, Shutdown, Exit));
         let reason = watched.assert_notified(world);
         assert!(reason == Killed || reason == Shutdown);
@@ -104,8 +100,7 @@ fn two_signals_end_a_task_once() {
 #[test]
 fn a_task_that_returns_as_it_is_killed_ends_once() {
     check(|world| {
-        let watched = Watched::new(world);
-        let pid = watched.pid;
+        let (watched, pid) = watched(world);
         world.three(run_task(pid), send(pid, "stop"), signal(pid, Killed, Kill));
         let reason = watched.assert_notified(world);
         assert!(reason == Killed || reason == Normal);
@@ -130,8 +125,8 @@ fn a_task_is_woken_for_each_message() {
 #[test]
 fn a_task_that_waits_for_an_end_is_woken_after_the_monitors() {
     check(|world| {
-        let watched = Watched::new(world);
-        let Watched { pid, watcher, .. } = watched;
+        let (watched, pid) = watched(world);
+        let watcher = watched.watcher;
         let wait = move |world: &World| (block_on(world.ended(pid)), world.queued(watcher));
         let ((reason, downs), ()) = world.both(wait, end(pid, Shutdown));
         // If the process had already left the table, `ended` returned `NoProc` without a wait.

@@ -34,32 +34,21 @@ impl Drop for Payload {
     }
 }
 
-pub(crate) enum TestItem {
-    Signal(Envelope),
-    Payload(Payload),
-}
-
-impl Item for TestItem {
+impl Item for Payload {
     fn from_envelope(envelope: Envelope) -> Self {
-        TestItem::Signal(envelope)
+        panic!("no target sends {envelope:?} to this process")
     }
 
     fn envelope(&self) -> Option<&Envelope> {
-        match self {
-            TestItem::Signal(envelope) => Some(envelope),
-            TestItem::Payload(_) => None,
-        }
+        None
     }
 
     fn envelope_mut(&mut self) -> Option<&mut Envelope> {
-        match self {
-            TestItem::Signal(envelope) => Some(envelope),
-            TestItem::Payload(_) => None,
-        }
+        None
     }
 
     fn is_user(&self) -> bool {
-        matches!(self, TestItem::Payload(_))
+        true
     }
 
     fn from_tick(_: u64) -> Option<Self> {
@@ -70,7 +59,7 @@ impl Item for TestItem {
 /// A process that receives payloads.
 #[derive(Clone)]
 pub(crate) struct PayloadProcess {
-    pub(crate) process: Arc<Process<TestItem>>,
+    pub(crate) process: Arc<Process<Payload>>,
     drops: Arc<[AtomicUsize; 2]>,
 }
 
@@ -87,7 +76,7 @@ impl PayloadProcess {
 
     fn create(world: &World, new_process: &NewProcess) -> Self {
         let kernel = &world.kernel;
-        let process = Process::<TestItem>::new(Arc::clone(kernel), new_process.relations(kernel));
+        let process = Process::<Payload>::new(Arc::clone(kernel), new_process.relations(kernel));
         let any: Arc<dyn AnyProcess> = process.clone();
         world.kernel.admit(&any, new_process).expect("nothing is in its way");
         PayloadProcess { process, drops: Arc::default() }
@@ -102,8 +91,8 @@ impl PayloadProcess {
         move |_| act(&process)
     }
 
-    fn payload(&self, number: usize) -> TestItem {
-        TestItem::Payload(Payload { number, drops: Arc::clone(&self.drops) })
+    fn payload(&self, number: usize) -> Payload {
+        Payload { number, drops: Arc::clone(&self.drops) }
     }
 
     /// Sends a payload with this number. Returns whether it was queued.
@@ -113,18 +102,14 @@ impl PayloadProcess {
         refused.is_none()
     }
 
-    /// Sends a payload with this number. Returns the waiting send if the mailbox is full, and `Err`
-    /// if the process is ending or has ended.
-    pub(crate) fn queue_send(&self, number: usize) -> Result<Option<QueuedSend<TestItem>>, ()> {
+    /// Sends a payload with this number. Returns the waiting send if the mailbox is full.
+    pub(crate) fn queue_send(&self, number: usize) -> Result<Option<QueuedSend<Payload>>, Refused> {
         match self.process.send_with(self.payload(number), IfFull::Wait) {
             Ok(Sent::Accepted) => Ok(None),
             Ok(Sent::InSendQueue(number)) => {
                 Ok(Some(QueuedSend::new(Arc::clone(&self.process), number)))
             }
-            Err((_, refused)) => {
-                assert_eq!(refused, Refused::Dead);
-                Err(())
-            }
+            Err((_, refused)) => Err(refused),
         }
     }
 
@@ -132,9 +117,11 @@ impl PayloadProcess {
     /// queued.
     pub(crate) fn send_and_wait(&self, number: usize) -> bool {
         match self.queue_send(number) {
-            Ok(None) => true,
-            Ok(Some(place)) => block_on(place).is_ok(),
-            Err(()) => false,
+            Ok(waiting) => waiting.is_none_or(|send| block_on(send).is_ok()),
+            Err(refused) => {
+                assert_eq!(refused, Refused::Dead);
+                false
+            }
         }
     }
 
@@ -149,10 +136,7 @@ impl PayloadProcess {
         let mut cx = Context::from_waker(Waker::noop());
         let mut numbers = Vec::new();
         while mailbox.poll_some(&mut cx).is_ready() {
-            match mailbox.take() {
-                TestItem::Payload(payload) => numbers.push(payload.number),
-                TestItem::Signal(signal) => panic!("{signal:?}"),
-            }
+            numbers.push(mailbox.take().number);
         }
         numbers
     }

@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::task::{Context, Waker};
 
 use crate::base::pid::{MonitorRef, Pid};
@@ -103,8 +103,7 @@ impl World {
     pub(crate) fn run_task(&self, pid: Pid) -> Vec<Received> {
         let mut mailbox = self.take_mailbox(pid);
         mailbox.idle_wait.allow_announcing();
-        let log = Arc::new(PlainMutex::default());
-        let kept = Arc::clone(&log);
+        let (kept, log) = mpsc::channel();
         let body = Box::pin(async move {
             loop {
                 poll_fn(|cx| mailbox.poll_some(cx)).await;
@@ -112,11 +111,11 @@ impl World {
                 if received == Received::Message(b"stop".to_vec()) {
                     return End::Returned(ExitReason::Normal);
                 }
-                kept.lock().push(received);
+                kept.send(received).expect("the receiver exists");
             }
         });
         block_on(ProcessFuture::new(self.process_of(pid), body));
-        std::mem::take(&mut *log.lock())
+        log.try_iter().collect()
     }
 }
 
@@ -124,31 +123,33 @@ impl World {
 impl World {
     /// Receives all items that are in the mailbox now.
     pub(crate) fn received(&self, pid: Pid) -> Vec<Received> {
-        let mut mailbox = self.take_mailbox(pid);
-        let mut cx = Context::from_waker(Waker::noop());
-        let mut received = Vec::new();
-        while mailbox.poll_some(&mut cx).is_ready() {
-            received.push(mailbox.take().received);
-        }
-        self.give_back(pid, mailbox);
-        received
+        self.read(pid, |mailbox| {
+            let mut cx = Context::from_waker(Waker::noop());
+            let mut received = Vec::new();
+            while mailbox.poll_some(&mut cx).is_ready() {
+                received.push(mailbox.take().received);
+            }
+            received
+        })
     }
 
     /// Receives the next item, and waits for it if there is none.
     pub(crate) fn receive(&self, pid: Pid) -> Received {
-        let mut mailbox = self.take_mailbox(pid);
-        block_on(poll_fn(|cx| mailbox.poll_some(cx)));
-        let received = mailbox.take().received;
-        self.give_back(pid, mailbox);
-        received
+        self.read(pid, |mailbox| {
+            block_on(poll_fn(|cx| mailbox.poll_some(cx)));
+            mailbox.take().received
+        })
     }
 
     fn take_mailbox(&self, pid: Pid) -> Mailbox<Envelope> {
         self.look_up(pid, |made| made.mailbox.take()).expect("only one thread reads")
     }
 
-    fn give_back(&self, pid: Pid, mailbox: Mailbox<Envelope>) {
+    fn read<R>(&self, pid: Pid, read: impl FnOnce(&mut Mailbox<Envelope>) -> R) -> R {
+        let mut mailbox = self.take_mailbox(pid);
+        let outcome = read(&mut mailbox);
         self.look_up(pid, |made| made.mailbox = Some(mailbox));
+        outcome
     }
 
     /// The number of items in the inbox, including revoked signals.

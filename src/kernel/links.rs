@@ -146,11 +146,11 @@ impl Kernel {
         let Some(parent) = self.find(parent) else { return false };
         parent.with(|locked| {
             let core = locked.core();
-            if !core.is_open() {
-                return false;
+            let is_open = core.is_open();
+            if is_open {
+                core.relations_mut().links.insert(child, link);
             }
-            core.relations_mut().links.insert(child, link);
-            true
+            is_open
         })
     }
 

@@ -142,16 +142,13 @@ pub(crate) fn add_monitor(
     reference: MonitorRef,
     held: MonitorEntry,
 ) -> bool {
-    let mut held = Some(held);
     watcher.with(|locked| {
         let core = locked.core();
-        if !core.is_open() {
-            return false;
-        }
-        if let Some(held) = held.take() {
+        let is_open = core.is_open();
+        if is_open {
             core.relations_mut().monitors.insert(reference.raw(), held);
         }
-        true
+        is_open
     })
 }
 
@@ -166,16 +163,14 @@ fn is_held(watcher: &dyn AnyProcess, reference: MonitorRef) -> bool {
 
 /// Adds an entry to the record of the target; false if the target has ended.
 fn add_watcher(target: &dyn AnyProcess, reference: MonitorRef, entry: &Watcher) -> bool {
-    let mut entry = Some(entry.clone());
+    let entry = entry.clone();
     target.with(|locked| {
         let core = locked.core();
-        if core.has_ended() {
-            return false;
-        }
-        if let Some(entry) = entry.take() {
+        let has_ended = core.has_ended();
+        if !has_ended {
             core.relations_mut().watchers.get_or_insert_default().insert(reference.raw(), entry);
         }
-        true
+        !has_ended
     })
 }
 

@@ -174,7 +174,7 @@ impl<M: Item> Mail<M> {
 impl<M: Item> State<Mail<M>> {
     pub(crate) fn new(relations: Option<Box<Relations>>) -> Self {
         State {
-            core: Core::new(relations),
+            core: Core { relations, ..Core::default() },
             mail: Mail { inbox: VecDeque::new(), send_queue: SendQueue::new() },
         }
     }

@@ -23,8 +23,9 @@ use crate::process::vacated_names::{VacatedName, VacatedNames};
 
 /// Whether the reader of the mailbox waits, and how a queued item wakes it. `mailbox::idle_wait`
 /// shows the transitions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum ReaderWait {
+    #[default]
     NotWaiting,
     /// The task of the process waits. A queued item wakes it by reference, under the lock.
     Task,
@@ -40,6 +41,7 @@ pub(crate) enum ReaderWait {
 }
 
 /// The state that every process has.
+#[derive(Default)]
 pub(crate) struct Core {
     /// Changed only by `AnyProcess::advance`, which raises the flag bits of the stage as well.
     pub(crate) stage: Stage,
@@ -205,20 +207,6 @@ pub(crate) trait Registrar: Send + Sync {
 }
 
 impl Core {
-    pub(crate) fn new(relations: Option<Box<Relations>>) -> Self {
-        Core {
-            stage: Stage::Live,
-            trap: false,
-            reader_wait: ReaderWait::NotWaiting,
-            tracked: false,
-            stop_requested: false,
-            revoked: 0,
-            reason: None,
-            task: None,
-            relations,
-        }
-    }
-
     pub(crate) fn relations_mut(&mut self) -> &mut Relations {
         self.relations.get_or_insert_default()
     }

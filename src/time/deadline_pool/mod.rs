@@ -104,8 +104,8 @@ pub(crate) struct DeadlinePool {
     closed: AtomicBool,
 }
 
-impl DeadlinePool {
-    pub(crate) fn new() -> Self {
+impl Default for DeadlinePool {
+    fn default() -> Self {
         DeadlinePool {
             cache: SlotCache::default(),
             pools: Default::default(),
@@ -121,7 +121,9 @@ impl DeadlinePool {
             closed: AtomicBool::new(false),
         }
     }
+}
 
+impl DeadlinePool {
     /// Arms the slot that the task of this waker used last.
     ///
     /// Returns `None` if that slot is not available, or if the waker does not belong to a tokio
