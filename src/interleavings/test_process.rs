@@ -50,10 +50,6 @@ impl Item for Payload {
     fn is_user(&self) -> bool {
         true
     }
-
-    fn from_tick(_: u64) -> Option<Self> {
-        None
-    }
 }
 
 /// A process that receives payloads.

@@ -46,12 +46,8 @@ pub(crate) struct ExitSignal<'a> {
 pub(crate) enum SignalOutcome {
     /// None: the receiver is ending or has ended.
     Gone,
-    /// None: an earlier signal was accepted.
-    ExitPending,
-    /// None: the receiver does not list the link.
-    Unlinked,
-    /// None: OTP's table says so, or the link is muted, or the link is to a task or a helper that
-    /// ended normally.
+    /// None: OTP's table says so, an earlier signal was accepted, the receiver does not list the
+    /// link, the link is muted, or it is a link to a task or a helper that ended normally.
     Ignored,
     /// A stop token was cancelled, or a message was queued.
     Delivered,
@@ -193,7 +189,7 @@ fn arrive(
     // Invariant 1.
     let Some(link) = core.relations().and_then(|relations| relations.links.remove(&signal.from))
     else {
-        return (SignalOutcome::Unlinked, None);
+        return (SignalOutcome::Ignored, None);
     };
     if link.state != LinkState::Active {
         return (SignalOutcome::Ignored, Some(link));
@@ -219,7 +215,7 @@ fn effect(
 ) -> SignalOutcome {
     match stage {
         Stage::Live => {}
-        Stage::ExitPending => return SignalOutcome::ExitPending,
+        Stage::ExitPending => return SignalOutcome::Ignored,
         Stage::Closing | Stage::Ended | Stage::Announced => return SignalOutcome::Gone,
     }
     match verdict(signal.kind, traps, signal.reason) {

@@ -93,10 +93,10 @@ impl Kernel {
         }
         crate::base::failpoint::point!("link before recheck");
         // Step 3.
-        match recheck(&*linker, b) {
-            Recheck::Linked => {}
-            Recheck::Unlinked => drop(remove_entry(&*target, a, id + 1)),
-            Recheck::Ended(reason) => {
+        match is_listed(&*linker, b) {
+            Ok(true) => {}
+            Ok(false) => drop(remove_entry(&*target, a, id + 1)),
+            Err(reason) => {
                 let signal = ExitSignal { from: a, reason: &reason, kind: ExitKind::Link };
                 self.signal_exit(&*target, signal);
             }
@@ -221,20 +221,14 @@ fn add_entry(
     })
 }
 
-/// The state of the linker in step 3.
-enum Recheck {
-    Linked,
-    Unlinked,
-    Ended(ExitReason),
-}
-
-fn recheck(linker: &dyn AnyProcess, peer: Pid) -> Recheck {
+/// Whether the linker still lists this peer. If the linker has ended, the error is its exit reason.
+fn is_listed(linker: &dyn AnyProcess, peer: Pid) -> Result<bool, ExitReason> {
     linker.with(|locked| {
         let core = locked.core();
         if core.has_ended() {
-            return Recheck::Ended(core.reason.clone().unwrap_or(ExitReason::NoProc));
+            return Err(core.reason.clone().unwrap_or(ExitReason::NoProc));
         }
-        if core.link_to(peer).is_some() { Recheck::Linked } else { Recheck::Unlinked }
+        Ok(core.link_to(peer).is_some())
     })
 }
 

@@ -48,11 +48,10 @@ pub(crate) mod slot_cache;
 mod armed_slot;
 pub(crate) mod blocking_wait;
 
-use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::task::{Poll, Waker};
+use std::task::Waker;
 use std::time::Duration;
 
 use futures_util::future::select;
@@ -61,6 +60,7 @@ use tokio::sync::Notify;
 use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
 
+use crate::base::coop::own_waker;
 use crate::base::user_panics::wake;
 use crate::time::deadline_pool::armed_slot::Home;
 use crate::time::deadline_pool::slot_cache::{LATEST_DUE, SlotCache, vtable_addr};
@@ -213,11 +213,7 @@ impl DeadlinePool {
 
     async fn run_sweeper(self: Arc<Self>) {
         let guard = SweeperGuard(&self);
-        poll_fn(|cx| {
-            self.task_vtable.store(vtable_addr(cx.waker()), Ordering::Relaxed);
-            Poll::Ready(())
-        })
-        .await;
+        self.task_vtable.store(vtable_addr(&own_waker().await), Ordering::Relaxed);
         loop {
             let next = self.sweep_once();
             if self.closed.load(Ordering::SeqCst) && self.armed() == 0 {
