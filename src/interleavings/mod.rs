@@ -9,8 +9,8 @@
 //! `--cfg regrow_loom` loom runs the target in every interleaving of at most two preemptions. Under
 //! `--cfg regrow_shuttle` shuttle runs the target in a sample of schedules: half of them are
 //! random, half have few preemptions at points that shuttle selects to expose bugs.
-//! `REGROW_PROOF=full` sets three preemptions and ten times as many schedules. [`check`] gives a target a new
-//! [`World`] for each run. After the target's own assertions it calls
+//! `REGROW_PROOF=full` sets three preemptions and ten times as many schedules. [`check`] gives a
+//! target a new [`World`] for each run. After the target's own assertions it calls
 //! [`World::assert_consistent`], which checks properties that hold after every run.
 //!
 //! There is no tokio runtime. A process is a record in the kernel's tables, with the mailbox and

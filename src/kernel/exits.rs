@@ -122,9 +122,7 @@ impl Kernel {
         }
         outcome
     }
-}
 
-impl Kernel {
     /// Kills these processes, and returns how many of them were live. All are counted before the
     /// first is killed: the end of a killed process, on another thread, may end others of them by
     /// their links.

@@ -230,9 +230,7 @@ impl<M: Item> State<Mail<M>> {
         self.queue(item);
         self.core.relations()?.waiters.remove(&number)
     }
-}
 
-impl<M: Item> State<Mail<M>> {
     /// Appends an item to the inbox, with the current time if handlers are tracked.
     pub(crate) fn push(&mut self, item: M) {
         self.push_wrapped(item, |item| item);

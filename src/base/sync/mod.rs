@@ -59,7 +59,7 @@ mod checked {
     ///
     /// The checkers' mutexes cannot hold an unsized value. So a mutex of the checker, the gate,
     /// guards a plain mutex that holds the value. The inner mutex is therefore never contended.
-    #[derive(Debug)]
+    #[derive(Debug, Default)]
     pub(crate) struct Mutex<T: ?Sized> {
         gate: checker::Mutex<()>,
         value: PlainMutex<T>,
