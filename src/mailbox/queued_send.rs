@@ -35,8 +35,9 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
+use crate::base::sync::MutexGuard;
 use crate::mailbox::inbox::{Item, Mail};
 use crate::mailbox::record::Process;
 use crate::process::{Stage, State};
@@ -64,22 +65,23 @@ impl<M: Item> QueuedSend<M> {
     /// item has entered the inbox meanwhile.
     pub(crate) fn cancel(&self) -> Option<M> {
         let mut state = self.process.state.lock();
-        let (item, waker) = self.take_back(&mut state);
-        if let (Some(_), Some(counts)) = (&item, state.core.counts()) {
+        if state.mail.send_queue.contains(self.number)
+            && let Some(counts) = state.core.counts()
+        {
             counts.dropped += 1;
             self.process.kernel.count_dropped();
         }
-        drop(state);
-        drop(waker);
-        item
+        self.take_back(state)
     }
 
     /// Takes the item out of the send queue, if it is still there, and removes the registered
-    /// waker. Neither may be dropped under the lock.
-    fn take_back(&self, state: &mut State<Mail<M>>) -> (Option<M>, Option<Waker>) {
-        let waker =
-            state.core.relations().and_then(|relations| relations.waiters.remove(&self.number));
-        (state.mail.send_queue.remove(self.number), waker)
+    /// waker. Then unlocks the process: neither may be dropped under the lock.
+    fn take_back(&self, mut state: MutexGuard<'_, State<Mail<M>>>) -> Option<M> {
+        let waker = state.core.relations().and_then(|own| own.waiters.remove(&self.number));
+        let item = state.mail.send_queue.remove(self.number);
+        drop(state);
+        drop(waker);
+        item
     }
 }
 
@@ -98,18 +100,12 @@ impl<M: Item> Future for QueuedSend<M> {
             drop(old);
             return Poll::Pending;
         }
-        let (item, old) = self.take_back(&mut state);
-        drop(state);
-        drop(old);
-        Poll::Ready(item.map_or(Ok(()), Err))
+        Poll::Ready(self.take_back(state).map_or(Ok(()), Err))
     }
 }
 
 impl<M: Item> Drop for QueuedSend<M> {
     fn drop(&mut self) {
-        let mut state = self.process.state.lock();
-        let left = self.take_back(&mut state);
-        drop(state);
-        drop(left);
+        drop(self.take_back(self.process.state.lock()));
     }
 }
