@@ -21,8 +21,8 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use crate::child::stop_signals::reason_of;
-use crate::exit::reason::{ExitReason, Result};
+use crate::child::reason_of;
+use crate::exit::{ExitReason, Result};
 
 type Making<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 

@@ -12,10 +12,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::shared_str::SharedStr;
-use crate::base::user_panics::CaughtDrop;
-use crate::exit::reason::Result;
-use crate::exit::shutdown::Shutdown;
+use crate::base::{CaughtDrop, SharedStr};
+use crate::exit::{Result, Shutdown};
 use crate::kernel::Mailboxes;
 use crate::process::overflow::Overflow;
 use crate::restart::backoff::Backoff;
@@ -38,6 +36,7 @@ pub use command::failed::CommandFailed;
 pub use keep::{Keep, KeepGuard};
 pub use serve::ShutdownSignal;
 pub use start::{StartChild, StartContext, Started};
+pub(crate) use stop_signals::{StopSignals, end_of, reason_of};
 pub use task_context::TaskContext;
 
 pub use crate::restart::policy::Restart;

@@ -8,22 +8,17 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::base::coop::consume_budget;
-use crate::base::pid::Pid;
+use crate::base::{Pid, consume_budget};
 use crate::child::started_processes::StartedProcesses;
-use crate::child::stop_signals::{end_of, is_stop_requested};
-use crate::child::{ChildType, Spec, TaskContext};
-use crate::driver::body::Body;
-use crate::exit::reason::Result;
-use crate::kernel::wait_graph::{Until, WaitEdge};
-use crate::mailbox::inbox::Item;
-use crate::mailbox::record::Process;
-use crate::message::received::Envelope;
+use crate::child::stop_signals::is_stop_requested;
+use crate::child::{ChildType, Spec, TaskContext, end_of};
+use crate::driver::Body;
+use crate::exit::Result;
+use crate::kernel::{Until, WaitEdge};
+use crate::mailbox::{Item, Process};
+use crate::message::Envelope;
 use crate::process::{AnyProcess, ChildRole, ChildSlot, ChildStop};
-use crate::runtime::Runtime;
-use crate::runtime::context::Context;
-use crate::runtime::errors::start_error::StartError;
-use crate::runtime::starting::{StartCause, Starting};
+use crate::runtime::{Context, Runtime, StartCause, StartError, Starting};
 
 /// A start function of a child, called for its first start and for each restart.
 ///

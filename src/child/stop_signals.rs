@@ -14,12 +14,12 @@ use std::task::{Context, Poll};
 
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use crate::exit::reason::{ExitReason, Result};
-use crate::kernel::closing::End;
+use crate::exit::{ExitReason, Result};
+use crate::kernel::End;
 #[cfg(feature = "process")]
 use crate::kernel::stop_above::StopOrigin;
-use crate::mailbox::record::Process;
-use crate::message::received::Envelope;
+use crate::mailbox::Process;
+use crate::message::Envelope;
 use crate::process::{AnyProcess, flag};
 
 /// Returns the end of a child's body. `Ok` after a stop request becomes

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use crate::kernel::closing::End;
+use crate::kernel::End;
 
 /// A boxed body.
 pub(crate) type Body = Pin<Box<dyn Future<Output = End> + Send>>;

@@ -42,13 +42,10 @@ use std::task::{Context, Poll};
 use crate::base::current_process::CurrentGuard;
 use crate::base::sync::atomic::Ordering;
 use crate::call::unanswered;
-use crate::driver::body::Body;
-use crate::driver::span;
-use crate::exit::crash::Crash;
-use crate::exit::reason::ExitReason;
-use crate::kernel::closing::End;
-use crate::mailbox::inbox::Item;
-use crate::mailbox::record::Process;
+use crate::driver::{Body, span};
+use crate::exit::{Crash, ExitReason};
+use crate::kernel::End;
+use crate::mailbox::{Item, Process};
 use crate::observe::lifecycle_log;
 use crate::process::{AnyProcess, flag};
 

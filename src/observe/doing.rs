@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::observe::activity::Handling;
+use crate::observe::Handling;
 
 /// The activity of a process at some moment, as far as it can be seen from outside.
 ///

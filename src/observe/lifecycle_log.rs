@@ -8,11 +8,9 @@
 
 use tracing::{error, info, warn};
 
-use crate::base::one_line::{PAGE, excerpt, name};
-use crate::base::pid::Pid;
-use crate::base::user_panics::ignore_panic;
-use crate::exit::reason::ExitReason;
-use crate::observe::log_level::LogLevel;
+use crate::base::{PAGE, Pid, excerpt, ignore_panic, name};
+use crate::exit::ExitReason;
+use crate::observe::LogLevel;
 
 const TARGET: &str = "regrow::lifecycle";
 

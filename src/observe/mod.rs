@@ -17,3 +17,9 @@ pub(crate) mod census_wake;
 #[cfg(feature = "log")]
 #[cfg_attr(docsrs, doc(cfg(feature = "log")))]
 pub mod console;
+
+pub use activity::{Callback, Handling};
+pub use doing::Doing;
+pub use event::LifecycleEvent;
+pub use health::Health;
+pub use log_level::LogLevel;

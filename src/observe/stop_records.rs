@@ -7,10 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use crate::base::pid::Pid;
-use crate::base::shared_str::SharedStr;
-use crate::exit::reason::ExitReason;
-use crate::observe::doing::Doing;
+use crate::base::{Pid, SharedStr};
+use crate::exit::ExitReason;
+use crate::observe::Doing;
 
 /// The facts about the stop of one child.
 #[derive(Debug, Clone)]

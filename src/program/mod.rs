@@ -60,7 +60,11 @@ mod builder;
 pub use builder::{Program, main};
 pub use error::RunError;
 pub use run::{Run, run};
+use signals::SignalRequest;
 pub use stop_report::{CutShort, StopCause, StopOutcome, StopReport, StoppedChild};
+use stop_state::StopState;
+use tree_members::{ForcedStop, TreeMembers};
+use watchdog_handle::Watchdog;
 
 /// The time limit for the ends of the processes that a run has killed.
 const KILL_WAIT: Duration = Duration::from_secs(1);

@@ -12,9 +12,7 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tracing::error;
 
-use crate::base::error_chain::ErrorChain;
-use crate::base::one_line::{PAGE, excerpt, path_excerpt};
-use crate::base::user_panics::ignore_panic;
+use crate::base::{ErrorChain, PAGE, excerpt, ignore_panic, path_excerpt};
 use crate::runtime::Runtime;
 use crate::supervisor::{ChildError, ChildState, SupervisorRef};
 

@@ -8,8 +8,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::base::one_line::{SENTENCE, excerpt, path_excerpt};
-use crate::program::stop_report::{StopOutcome, StopReport, StoppedChild};
+use crate::base::{SENTENCE, excerpt, path_excerpt};
+use crate::program::{StopOutcome, StopReport, StoppedChild};
 
 /// The largest number of children that have a row each.
 const ROWS: usize = 32;

@@ -3,15 +3,13 @@
 use std::pin::pin;
 use std::sync::Arc;
 
-use crate::exit::panic_hook::install_panic_hook;
-use crate::exit::reason::ExitReason;
+use crate::exit::{ExitReason, install_panic_hook};
 use crate::program::reload::Reloader;
 use crate::program::run::next_request;
-use crate::program::signals::SignalRequest;
-use crate::program::stop_state::StopState;
-use crate::program::watchdog_handle::Watchdog;
 use crate::program::watchdog_thread::WatchdogConfig;
-use crate::program::{Run, RunError, StopCause, StopReport, first, outcome_log};
+use crate::program::{
+    Run, RunError, SignalRequest, StopCause, StopReport, StopState, Watchdog, first, outcome_log,
+};
 use crate::runtime::Runtime;
 use crate::supervisor::SupervisorRef;
 

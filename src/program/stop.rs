@@ -6,14 +6,12 @@ use std::sync::Arc;
 
 use tokio::time::{Instant, sleep_until};
 
-use crate::kernel::stop_above::StopInProgress;
+use crate::kernel::StopInProgress;
 use crate::program::run::next_request;
-use crate::program::signals::SignalRequest;
-use crate::program::stop_report::{CutShort, StopCause, StopReport};
-use crate::program::stop_state::StopState;
-use crate::program::tree_members::{ForcedStop, TreeMembers};
-use crate::program::watchdog_handle::Watchdog;
-use crate::program::{KILL_WAIT, Run, RunError, first};
+use crate::program::{
+    CutShort, ForcedStop, KILL_WAIT, Run, RunError, SignalRequest, StopCause, StopReport,
+    StopState, TreeMembers, Watchdog, first,
+};
 use crate::supervisor::SupervisorRef;
 
 /// A stop that has begun.

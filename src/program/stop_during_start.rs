@@ -3,12 +3,9 @@
 use std::future::Future;
 
 use crate::program::run::next_request;
-use crate::program::signals::SignalRequest;
 use crate::program::stop::Stop;
-use crate::program::stop_report::{StopCause, StopReport};
-use crate::program::watchdog_handle::Watchdog;
-use crate::program::{Run, RunError, first};
-use crate::runtime::errors::start_error::StartError;
+use crate::program::{Run, RunError, SignalRequest, StopCause, StopReport, Watchdog, first};
+use crate::runtime::StartError;
 use crate::supervisor::SupervisorRef;
 
 impl Run {

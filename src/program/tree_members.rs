@@ -10,16 +10,14 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::{Instant, timeout_at};
 
-use crate::base::pid::Pid;
-use crate::base::shared_str::SharedStr;
 use crate::base::tree_path::Path;
-use crate::exit::reason::ExitReason;
-use crate::kernel::stop_above::{StopInProgress, StopOrigin};
-use crate::observe::doing::Doing;
+use crate::base::{Pid, SharedStr};
+use crate::exit::ExitReason;
+use crate::kernel::{StopInProgress, StopOrigin};
+use crate::observe::Doing;
 use crate::observe::stop_records::{StopRecord, StopRecordList};
 use crate::process::{LinkState, Stage};
-use crate::program::error::RunError;
-use crate::program::stop_report::{CutShort, StopCause, StopOutcome, StoppedChild};
+use crate::program::{CutShort, RunError, StopCause, StopOutcome, StoppedChild};
 use crate::runtime::Runtime;
 
 /// A root and all processes below it.

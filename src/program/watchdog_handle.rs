@@ -10,9 +10,8 @@ use tokio::sync::mpsc;
 use crate::base::os_refusal::start_thread;
 use crate::program::clock::is_clock_paused;
 use crate::program::default_action::HandledSignals;
-use crate::program::signals::SignalRequest;
-use crate::program::stop_report::StopCause;
 use crate::program::watchdog_thread::{self, Notice, WatchdogConfig};
+use crate::program::{SignalRequest, StopCause};
 
 /// The run's handle to the watchdog thread.
 pub(super) struct Watchdog {

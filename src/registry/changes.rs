@@ -13,8 +13,7 @@ use std::task::{Context, Poll, Waker, ready};
 use futures_util::{Stream, StreamExt};
 use tokio::task::coop;
 
-use crate::base::pid::Pid;
-use crate::base::user_panics::ignore_panic;
+use crate::base::{Pid, ignore_panic};
 
 /// One change of a registry. [`RegistryChanges`] has an example.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
-use crate::base::pid::Pid;
+use crate::base::Pid;
 use crate::base::small_map::SmallMap;
 
 type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;

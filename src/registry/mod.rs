@@ -28,9 +28,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use thiserror::Error;
 
-use crate::base::pid::Pid;
-use crate::base::user_panics::ignore_panic;
-use crate::exit::reason::Result;
+use crate::base::{Pid, ignore_panic};
+use crate::exit::Result;
 use crate::process::{AnyProcess, Registrar};
 use crate::runtime::Runtime;
 

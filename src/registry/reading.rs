@@ -2,7 +2,7 @@
 
 use std::hash::Hash;
 
-use crate::base::pid::Pid;
+use crate::base::Pid;
 use crate::registry::Registry;
 use crate::server::{GenServer, ServerRef};
 

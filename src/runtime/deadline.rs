@@ -34,8 +34,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::kernel::Kernel;
-use crate::kernel::timers::NO_TOKIO;
+use crate::kernel::{Kernel, NO_TOKIO};
 use crate::time::deadline_pool::blocking_wait::{is_waiting, poll_again_by};
 use crate::time::deadline_pool::{ArmedSlot, TimerWait};
 use crate::time::timer_queue::after;

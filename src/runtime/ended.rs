@@ -7,8 +7,8 @@ use std::task::{Context, Poll, ready};
 
 use tokio::task::coop;
 
-use crate::base::pid::Pid;
-use crate::exit::reason::ExitReason;
+use crate::base::Pid;
+use crate::exit::ExitReason;
 use crate::process::AnyProcess;
 use crate::runtime::Runtime;
 

@@ -6,8 +6,8 @@ use std::pin::pin;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::base::user_panics::CaughtWakers;
-use crate::observe::event::LifecycleEvent;
+use crate::base::CaughtWakers;
+use crate::observe::LifecycleEvent;
 use crate::runtime::Runtime;
 
 /// A listener for the events of a runtime. [`Runtime::events`] creates it, and has an example.

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::base::pid::Pid;
-use crate::observe::activity::Handling;
-use crate::observe::doing::Doing;
+use crate::base::Pid;
+use crate::observe::{Doing, Handling};
 use crate::process::overflow::Overflow;
 use crate::process::{Locked, ReaderWait};
 use crate::runtime::Runtime;

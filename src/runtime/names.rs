@@ -3,8 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use crate::base::pid::Pid;
-use crate::base::shared_str::SharedStr;
+use crate::base::{Pid, SharedStr};
 use crate::kernel::NameEntry;
 use crate::kernel::name_table::NameRefused;
 use crate::runtime::Runtime;

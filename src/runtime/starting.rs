@@ -4,16 +4,12 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::base::pid::Pid;
-use crate::base::shared_str::SharedStr;
-use crate::exit::reason::ExitReason;
-use crate::exit::shutdown::Shutdown;
-use crate::kernel::Mailboxes;
-use crate::kernel::admission::{NewProcess, NotAdmitted};
+use crate::base::{Pid, SharedStr};
+use crate::exit::{ExitReason, Shutdown};
 use crate::kernel::reserved_names::Reserved;
+use crate::kernel::{Mailboxes, NewProcess, NotAdmitted};
 use crate::process::{ChildRole, Link, LinkState, Parent};
-use crate::runtime::Runtime;
-use crate::runtime::errors::start_error::StartError;
+use crate::runtime::{Runtime, StartError};
 
 /// The settings of one start.
 pub(crate) struct Starting {

@@ -4,13 +4,12 @@ use std::marker::PhantomData;
 
 use async_trait::async_trait;
 
-use crate::base::coop::consume_budget;
+use crate::base::consume_budget;
 use crate::child::{ChildSpec, ChildType, StartChild, StartContext, Started};
-use crate::exit::reason::Result;
+use crate::exit::Result;
 use crate::process::AnyProcess;
-use crate::runtime::errors::start_error::StartError;
-use crate::server::GenServer;
-use crate::server::item::ServerItem;
+use crate::runtime::StartError;
+use crate::server::{GenServer, ServerItem};
 
 impl StartContext {
     /// Starts a server as the child, and returns when its `init` has returned.

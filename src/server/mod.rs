@@ -8,14 +8,11 @@
 
 use std::future::{Future, ready};
 
-use crate::base::user_panics::ignore_panic;
+use crate::base::ignore_panic;
 use crate::child::ChildSpec;
-use crate::exit::reason::{ExitReason, Result};
-use crate::message::received::Received;
-use crate::runtime::Runtime;
-use crate::runtime::errors::start_error::StartError;
-use crate::runtime::starting::Starting;
-use crate::runtime::typed_name::Name;
+use crate::exit::{ExitReason, Result};
+use crate::message::Received;
+use crate::runtime::{Name, Runtime, StartError, Starting};
 
 mod server_name;
 mod system_message;
@@ -32,11 +29,15 @@ mod child;
 
 pub use context::ServerContext;
 pub use context::schedule::CastTimer;
+pub(crate) use dispatch::{Dispatch, WaitOutcome};
+pub(crate) use handle::request::{refuse_self, wait_edge};
 pub use handle::sender::{Caller, Sender};
 pub use handle::server_ref::ServerRef;
+pub(crate) use item::ServerItem;
 pub use server_name::ServerName;
 pub use spec::ServerSpec;
 pub use system_message::ServerStatus;
+pub(crate) use system_message::System;
 
 /// A process that keeps a state and handles one message at a time. Most processes of a program are
 /// servers. OTP: `gen_server`.

@@ -3,14 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::base::pid::MonitorRef;
-use crate::base::shared_str::SharedStr;
+use crate::base::{MonitorRef, SharedStr};
 use crate::kernel::Mailboxes;
 use crate::process::overflow::Overflow;
-use crate::runtime::Runtime;
-use crate::runtime::errors::start_error::StartError;
-use crate::runtime::inside::Inside;
-use crate::runtime::starting::Starting;
+use crate::runtime::{Inside, Runtime, StartError, Starting};
 use crate::server::{GenServer, ServerName, ServerRef};
 
 /// The description of a server that is to be started: its arguments, its name, the time limit of

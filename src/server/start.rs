@@ -25,20 +25,13 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use crate::base::coop::consume_budget;
-use crate::base::pid::{MonitorRef, Pid};
-use crate::kernel::Kernel;
-use crate::kernel::wait_graph::{Until, WaitEdge};
-use crate::mailbox::record::Process;
+use crate::base::{MonitorRef, Pid, consume_budget};
+use crate::kernel::{Kernel, Until, WaitEdge};
+use crate::mailbox::Process;
 use crate::process::AnyProcess;
-use crate::runtime::Runtime;
-use crate::runtime::deadline::within;
-use crate::runtime::ended::{Ended, ProcessHandle};
-use crate::runtime::errors::start_error::StartError;
-use crate::runtime::starting::Starting;
-use crate::server::item::ServerItem;
+use crate::runtime::{Ended, ProcessHandle, Runtime, StartError, Starting, within};
 use crate::server::run::{self, Ack};
-use crate::server::{GenServer, ServerContext, ServerRef};
+use crate::server::{GenServer, ServerContext, ServerItem, ServerRef};
 
 /// The record of a server's process.
 pub(crate) type ServerProcess<S> = Arc<Process<ServerItem<S>>>;

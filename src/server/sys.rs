@@ -7,15 +7,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::base::coop::budget_then_waker;
-use crate::call::reply::Reply;
-use crate::exit::reason::Result;
-use crate::runtime::await_reply::AwaitReply;
-use crate::runtime::errors::call_error::CallError;
-use crate::server::handle::request::{refuse_self, wait_edge};
-use crate::server::item::ServerItem;
-use crate::server::system_message::{ServerStatus, System};
-use crate::server::{GenServer, ServerRef};
+use crate::base::budget_then_waker;
+use crate::call::Reply;
+use crate::exit::Result;
+use crate::runtime::{AwaitReply, CallError};
+use crate::server::{
+    GenServer, ServerItem, ServerRef, ServerStatus, System, refuse_self, wait_edge,
+};
 
 /// The time limit of a request, as in OTP.
 const TIMEOUT: Duration = Duration::from_secs(5);

@@ -4,17 +4,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::base::coop::consume_budget;
-use crate::base::pid::Pid;
+use crate::base::{Pid, consume_budget};
 use crate::child::ChildType;
-use crate::exit::reason::Result;
-use crate::runtime::Runtime;
-use crate::runtime::errors::call_error::CallError;
-use crate::runtime::info::ProcessInfo;
-use crate::snapshot::busy::Busy;
-use crate::snapshot::nodes::{TreeNodes, assemble};
+use crate::exit::Result;
+use crate::runtime::{CallError, ProcessInfo, Runtime};
+use crate::snapshot::nodes::assemble;
 use crate::snapshot::survey::{Answer, Survey, SurveyedSupervisor, starting_process};
-use crate::snapshot::{NodeKind, NodeState, TreeNode, TreeSnapshot};
+use crate::snapshot::{Busy, NodeKind, NodeState, TreeNode, TreeNodes, TreeSnapshot};
 use crate::supervisor::published_state::{
     PublishedChild, PublishedChildState, PublishedState, Step,
 };

@@ -2,10 +2,9 @@
 
 use std::fmt::Write;
 
-use crate::base::one_line::name;
-use crate::snapshot::nodes::numbered;
+use crate::base::name;
 use crate::snapshot::text::facts;
-use crate::snapshot::{NodeKind, NodeState, TreeNode, TreeSnapshot};
+use crate::snapshot::{NodeKind, NodeState, TreeNode, TreeSnapshot, numbered};
 
 impl TreeSnapshot {
     /// Returns the tree in the DOT language of Graphviz. `dot -Tsvg` draws it.

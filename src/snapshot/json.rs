@@ -12,11 +12,9 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 use tokio::time::Instant;
 
 use crate::base::one_line::needs_escape;
-use crate::exit::reason::ExitReason;
-use crate::observe::health::Health;
-use crate::snapshot::busy::Busy;
-use crate::snapshot::nodes::numbered;
-use crate::snapshot::{NodeKind, NodeState, TreeNode, TreeSnapshot};
+use crate::exit::ExitReason;
+use crate::observe::Health;
+use crate::snapshot::{Busy, NodeKind, NodeState, TreeNode, TreeSnapshot, numbered};
 use crate::supervisor::Incarnation;
 
 impl TreeSnapshot {

@@ -34,13 +34,11 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
 
-use crate::base::pid::Pid;
+use crate::base::Pid;
 use crate::child::ChildType;
-use crate::exit::reason::Result;
+use crate::exit::Result;
 use crate::process::ChildSlot;
-use crate::runtime::Runtime;
-use crate::runtime::deadline::until;
-use crate::runtime::errors::call_error::CallError;
+use crate::runtime::{CallError, Runtime, until};
 use crate::supervisor::dynamic::server::{self as dynamic_server, DynamicServer};
 use crate::supervisor::fixed::server::{self, FixedServer};
 use crate::supervisor::published_state::{

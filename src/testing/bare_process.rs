@@ -16,17 +16,14 @@ use std::task::{Context, Poll};
 use futures_util::future::{Either, select};
 use tokio::sync::oneshot;
 
-use crate::base::pid::Pid;
+use crate::base::Pid;
 use crate::base::sync::atomic::Ordering;
-use crate::call::reply_slot::resolve_handed_over;
-use crate::exit::reason::ExitReason;
-use crate::kernel::admission::NewProcess;
-use crate::kernel::closing::End;
-use crate::mailbox::inbox::Item;
-use crate::mailbox::record::Process;
+use crate::call::resolve_handed_over;
+use crate::exit::ExitReason;
+use crate::kernel::{End, NewProcess};
+use crate::mailbox::{Item, Process};
 use crate::process::{AnyProcess, flag};
-use crate::runtime::Runtime;
-use crate::runtime::ended::Ended;
+use crate::runtime::{Ended, Runtime};
 
 /// The handle to the process, which ends normally when the handle is dropped.
 pub(super) struct BareProcess<M: Item> {

@@ -7,20 +7,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::base::shared_str::SharedStr;
-use crate::call::reply::Reply;
-use crate::exit::reason::{ExitReason, Result};
-use crate::kernel::admission::NewProcess;
-use crate::runtime::Runtime;
-use crate::runtime::starting::StartCause;
+use crate::base::SharedStr;
+use crate::call::Reply;
+use crate::exit::{ExitReason, Result};
+use crate::kernel::NewProcess;
+use crate::runtime::{Runtime, StartCause};
 use crate::server::context::schedule::ScheduledCast;
-use crate::server::dispatch::Dispatch;
-use crate::server::item::ServerItem;
 use crate::server::run::suspended;
-use crate::server::{GenServer, ServerContext};
-use crate::testing::answer::Answer;
-use crate::testing::bare_process::BareProcess;
-use crate::testing::time_limit::wait_for;
+use crate::server::{Dispatch, GenServer, ServerContext, ServerItem};
+use crate::testing::{Answer, BareProcess, wait_for};
 
 /// A [`ServerContext`] without a running server. The test creates the state, calls the handlers one
 /// by one, and inspects what they requested from the context.

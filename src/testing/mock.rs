@@ -8,18 +8,13 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
-use crate::base::pid::Pid;
-use crate::exit::reason::ExitReason;
-use crate::kernel::admission::NewProcess;
-use crate::message::received::Received;
-use crate::runtime::Runtime;
-use crate::runtime::starting::StartCause;
-use crate::runtime::typed_name::Name;
-use crate::server::dispatch::Dispatch;
-use crate::server::item::ServerItem;
-use crate::server::{GenServer, ServerContext, ServerRef};
-use crate::testing::bare_process::BareProcess;
-use crate::testing::time_limit::wait_for;
+use crate::base::Pid;
+use crate::exit::ExitReason;
+use crate::kernel::NewProcess;
+use crate::message::Received;
+use crate::runtime::{Name, Runtime, StartCause};
+use crate::server::{Dispatch, GenServer, ServerContext, ServerItem, ServerRef};
+use crate::testing::{BareProcess, wait_for};
 
 /// A stand-in for a server of type `S`. The test receives the calls and casts, as values of the
 /// server's own enums, and answers with [`Reply::send`](crate::Reply::send). No callback of `S`

@@ -4,7 +4,7 @@ use std::process::ExitStatus;
 
 use thiserror::Error;
 
-use crate::base::one_line::one_line;
+use crate::base::one_line;
 
 /// The crash reason of a [`ChildSpec::command`](crate::ChildSpec::command), which has an example:
 /// the program ended by itself and without success.

@@ -35,14 +35,13 @@ use async_trait::async_trait;
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
-use crate::base::coop::consume_budget;
+use crate::base::consume_budget;
 use crate::base::os_refusal::refused;
-use crate::child::stop_signals::StopSignals;
-use crate::child::{ChildSpec, StartChild, StartContext, Started};
-use crate::exit::reason::ExitReason;
-use crate::message::received::Envelope;
+use crate::child::{ChildSpec, StartChild, StartContext, Started, StopSignals};
+use crate::exit::ExitReason;
+use crate::message::Envelope;
 use crate::process::AnyProcess;
-use crate::runtime::errors::start_error::StartError;
+use crate::runtime::StartError;
 
 mod output;
 mod settings;

@@ -17,12 +17,8 @@ use tokio::process::{ChildStderr, ChildStdout};
 use tokio::task::coop;
 use tokio::time::timeout;
 
-use crate::base::coop::consume_budget;
-use crate::base::one_line::{name, one_line};
-use crate::base::pid::Pid;
-use crate::base::shared_str::SharedStr;
-use crate::base::user_panics::ignore_panic;
-use crate::child::stop_signals::StopSignals;
+use crate::base::{Pid, SharedStr, consume_budget, ignore_panic, name, one_line};
+use crate::child::StopSignals;
 
 const TARGET: &str = "regrow::command";
 

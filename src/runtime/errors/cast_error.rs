@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use crate::runtime::errors::call_error::CallError;
+use crate::runtime::CallError;
 
 /// A cast that was refused, and the reason. The message was not queued.
 ///

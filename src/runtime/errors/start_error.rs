@@ -4,10 +4,10 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-use crate::base::pid::Pid;
-use crate::exit::reason::{Causeless, ExitReason};
-use crate::kernel::tokio_gone::TOKIO_GONE;
-use crate::runtime::errors::call_error::CallError;
+use crate::base::Pid;
+use crate::exit::{Causeless, ExitReason};
+use crate::kernel::TOKIO_GONE;
+use crate::runtime::CallError;
 use crate::runtime::names::write_reserved;
 
 /// Why a process was not started. When this error is returned, the process has ended and its name

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
-use crate::base::coop::poll_budget;
+use crate::base::poll_budget;
 
 /// How long a server waits for its next message before `handle_timeout` runs.
 #[derive(Default)]

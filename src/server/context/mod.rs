@@ -6,21 +6,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Semaphore;
 
-use crate::base::pid::Pid;
-use crate::exit::reason::ExitReason;
-use crate::mailbox::receive::Mailbox;
-use crate::mailbox::record::Process;
-use crate::observe::health::Health;
+use crate::base::Pid;
+use crate::exit::ExitReason;
+use crate::mailbox::{Mailbox, Process};
+use crate::observe::Health;
 use crate::process::AnyProcess;
-use crate::runtime::Runtime;
-use crate::runtime::errors::start_error::StartError;
-use crate::runtime::inside::{Inside, sealed};
-use crate::runtime::starting::StartCause;
+use crate::runtime::inside::sealed;
+use crate::runtime::{Inside, Runtime, StartCause, StartError};
 use crate::server::context::idle::IdleTimeout;
 use crate::server::context::schedule::Schedule;
-use crate::server::item::ServerItem;
 use crate::server::tracking::state::Watch;
-use crate::server::{GenServer, ServerRef};
+use crate::server::{GenServer, ServerItem, ServerRef};
 
 pub(crate) mod idle;
 pub(crate) mod schedule;

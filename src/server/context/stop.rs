@@ -1,6 +1,6 @@
 //! Stopping a server from one of its handlers.
 
-use crate::exit::reason::{ExitReason, Result};
+use crate::exit::{ExitReason, Result};
 use crate::server::{GenServer, ServerContext};
 
 impl<S: GenServer> ServerContext<S> {

@@ -6,13 +6,11 @@ use std::sync::Arc;
 use futures_util::{Stream, StreamExt};
 use tokio::sync::Semaphore;
 
-use crate::base::pid::Pid;
-use crate::exit::reason::ExitReason;
-use crate::kernel::admission::NewProcess;
-use crate::kernel::closing::End;
+use crate::base::Pid;
+use crate::exit::ExitReason;
+use crate::kernel::{End, NewProcess};
 use crate::process::{Link, LinkRole};
-use crate::server::GenServer;
-use crate::server::context::ServerContext;
+use crate::server::{GenServer, ServerContext};
 
 impl<S: GenServer> ServerContext<S> {
     /// Runs a future as a process of its own, beside this server, and sends the server the result

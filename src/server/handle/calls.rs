@@ -25,24 +25,14 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::{Instant, timeout_at};
 
-use crate::base::coop::{after_budget, budget_then_waker, consume_budget, own_waker};
-use crate::base::user_panics::with_caught_wakers;
-use crate::call::reply::Reply;
-use crate::kernel::Kernel;
-use crate::kernel::timers::NO_TOKIO;
-use crate::kernel::wait_graph::WaitEdge;
-use crate::mailbox::record::Process;
-use crate::mailbox::record::Sent;
-use crate::runtime::Runtime;
-use crate::runtime::await_reply::AwaitReply;
-use crate::runtime::ended::Ended;
-use crate::runtime::errors::call_error::CallError;
-use crate::server::handle::request::{
-    ask, ask_with_edge, refuse_self, wait_edge, wait_until_queued,
-};
+use crate::base::{after_budget, budget_then_waker, consume_budget, own_waker, with_caught_wakers};
+use crate::call::Reply;
+use crate::kernel::{Kernel, NO_TOKIO, WaitEdge};
+use crate::mailbox::{Process, Sent};
+use crate::runtime::{AwaitReply, CallError, Ended, Runtime};
+use crate::server::handle::request::{ask, ask_with_edge, wait_until_queued};
 use crate::server::handle::server_ref::Target;
-use crate::server::item::ServerItem;
-use crate::server::{GenServer, ServerRef};
+use crate::server::{GenServer, ServerItem, ServerRef, refuse_self, wait_edge};
 use crate::time::deadline_pool::blocking_wait::wait;
 
 impl<S: GenServer> ServerRef<S> {

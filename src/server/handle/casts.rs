@@ -17,16 +17,12 @@
 //! 2. Steps 3 and 4 use the process that step 2 found: a named handle does not switch to a
 //!    successor.
 
-use crate::base::coop::consume_budget;
-use crate::mailbox::queued_send::QueuedSend;
-use crate::mailbox::record::Sent;
+use crate::base::consume_budget;
+use crate::mailbox::{QueuedSend, Sent};
 use crate::process::IfFull;
 use crate::process::any::Refused;
-use crate::runtime::errors::call_error::CallError;
-use crate::runtime::errors::cast_error::CastError;
-use crate::server::handle::request::{refuse_self, wait_edge};
-use crate::server::item::ServerItem;
-use crate::server::{GenServer, ServerRef};
+use crate::runtime::{CallError, CastError};
+use crate::server::{GenServer, ServerItem, ServerRef, refuse_self, wait_edge};
 
 impl<S: GenServer> ServerRef<S> {
     /// Sends the server a message and doesn't wait. If the server is dead or its mailbox is full,

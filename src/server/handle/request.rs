@@ -5,18 +5,13 @@ use std::task::Waker;
 
 use tokio::time::Instant;
 
-use crate::base::current_process;
-use crate::base::pid::Pid;
-use crate::call::reply::Reply;
-use crate::call::reply_slot::AwaitedReply;
-use crate::kernel::wait_graph::WaitEdge;
-use crate::mailbox::queued_send::QueuedSend;
-use crate::mailbox::record::{Process, Sent};
+use crate::base::{Pid, current_process};
+use crate::call::{AwaitedReply, Reply};
+use crate::kernel::WaitEdge;
+use crate::mailbox::{Process, QueuedSend, Sent};
 use crate::process::{AnyProcess, IfFull};
-use crate::runtime::deadline::until;
-use crate::runtime::errors::call_error::CallError;
-use crate::server::GenServer;
-use crate::server::item::ServerItem;
+use crate::runtime::{CallError, until};
+use crate::server::{GenServer, ServerItem};
 
 /// Sends a call. A call that is not queued at once [waits for room](wait_until_queued). `waker` is
 /// woken when the answer arrives.

@@ -6,8 +6,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::call::reply::Reply;
-use crate::runtime::errors::call_error::CallError;
+use crate::call::Reply;
+use crate::runtime::CallError;
 use crate::server::handle::server_ref::CALL_TIMEOUT;
 use crate::server::{GenServer, ServerRef};
 

@@ -7,22 +7,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::base::coop::{after_budget, consume_budget, own_waker};
-use crate::base::pid::Pid;
-use crate::base::shared_str::SharedStr;
-use crate::call::reply::Reply;
+use crate::base::{Pid, SharedStr, after_budget, consume_budget, own_waker};
+use crate::call::Reply;
 use crate::kernel::Kernel;
 use crate::kernel::name_table::Holder;
-use crate::mailbox::record::Process;
-use crate::mailbox::record::Sent;
+use crate::mailbox::{Process, Sent};
 use crate::process::AnyProcess;
-use crate::runtime::Runtime;
-use crate::runtime::await_reply::AwaitReply;
-use crate::runtime::ended::Ended;
-use crate::runtime::errors::call_error::CallError;
-use crate::server::GenServer;
-use crate::server::handle::request::{ask, refuse_self, wait_edge, wait_until_queued};
-use crate::server::item::ServerItem;
+use crate::runtime::{AwaitReply, CallError, Ended, Runtime};
+use crate::server::handle::request::{ask, wait_until_queued};
+use crate::server::{GenServer, ServerItem, refuse_self, wait_edge};
 
 /// The time limit of [`call`](ServerRef::call).
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(5);

@@ -7,16 +7,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::coop::consume_budget;
-use crate::exit::reason::{ExitReason, Result};
-use crate::kernel::wait_graph::WaitEdge;
-use crate::runtime::Runtime;
-use crate::runtime::deadline::within;
-use crate::runtime::ended::Ended;
-use crate::runtime::errors::call_error::CallError;
-use crate::server::handle::request::{refuse_self, wait_edge};
-use crate::server::item::ServerItem;
-use crate::server::{GenServer, ServerRef};
+use crate::base::consume_budget;
+use crate::exit::{ExitReason, Result};
+use crate::kernel::WaitEdge;
+use crate::runtime::{CallError, Ended, Runtime, within};
+use crate::server::{GenServer, ServerItem, ServerRef, refuse_self, wait_edge};
 
 impl<S: GenServer> ServerRef<S> {
     /// Stops the server with this reason, and waits until it has ended, however long that takes.

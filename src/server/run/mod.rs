@@ -36,16 +36,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
 
-use crate::base::user_panics::ignore_panic;
-use crate::exit::crash::Crash;
-use crate::exit::reason::{ExitReason, Result};
-use crate::kernel::closing::End;
-use crate::observe::activity::Callback;
-use crate::observe::lifecycle_log;
-use crate::runtime::errors::start_error::StartError;
-use crate::server::dispatch::Dispatch;
-use crate::server::item::ServerItem;
-use crate::server::{GenServer, ServerContext};
+use crate::base::ignore_panic;
+use crate::exit::{Crash, ExitReason, Result};
+use crate::kernel::End;
+use crate::observe::{Callback, lifecycle_log};
+use crate::runtime::StartError;
+use crate::server::{Dispatch, GenServer, ServerContext, ServerItem};
 
 mod tracked;
 mod next_item;

@@ -23,18 +23,14 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use crate::base::coop::poll_budget;
-use crate::base::pid::Pid;
 use crate::base::sync::atomic::Ordering;
-use crate::call::reply_slot::resolve_handed_over;
-use crate::call::unanswered;
-use crate::message::received::{Envelope, Received};
-use crate::observe::activity::Callback;
+use crate::base::{Pid, poll_budget};
+use crate::call::{resolve_handed_over, unanswered};
+use crate::message::{Envelope, Received};
+use crate::observe::Callback;
 use crate::process::{AnyProcess, flag};
 use crate::server::context::idle::IdleTimeout;
-use crate::server::dispatch::{Dispatch, WaitOutcome};
-use crate::server::item::ServerItem;
-use crate::server::{GenServer, ServerContext};
+use crate::server::{Dispatch, GenServer, ServerContext, ServerItem, WaitOutcome};
 
 impl<S: GenServer> ServerContext<S> {
     /// Waits for something to handle, step 1.

@@ -10,11 +10,9 @@
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::base::user_panics::ignore_panic;
-use crate::exit::reason::ExitReason;
-use crate::server::dispatch::Dispatch;
-use crate::server::system_message::{ServerStatus, System};
-use crate::server::{GenServer, ServerContext};
+use crate::base::ignore_panic;
+use crate::exit::ExitReason;
+use crate::server::{Dispatch, GenServer, ServerContext, ServerStatus, System};
 
 /// Answers the request and, while the server is suspended, the requests that follow. Returns the
 /// reason if the server has to stop meanwhile.

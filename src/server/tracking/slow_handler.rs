@@ -26,12 +26,11 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 
-use crate::base::one_line::name;
-use crate::base::user_panics::ignore_panic;
-use crate::kernel::timers::NO_TOKIO;
-use crate::mailbox::inbox::Item;
-use crate::mailbox::record::Process;
-use crate::observe::activity::{Handling, Look};
+use crate::base::{ignore_panic, name};
+use crate::kernel::NO_TOKIO;
+use crate::mailbox::{Item, Process};
+use crate::observe::Handling;
+use crate::observe::activity::Look;
 use crate::process::AnyProcess;
 
 /// The shortest limit: one step of tokio's timer. With a shorter limit the watch would read the

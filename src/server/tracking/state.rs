@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::server::dispatch::WaitOutcome;
+use crate::server::WaitOutcome;
 use crate::server::tracking::slow_handler::SlowHandlerWatch;
 
 /// The part of the tracking state that the server itself holds. The other part is the `Activity` in
