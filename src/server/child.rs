@@ -55,7 +55,8 @@ impl StartContext {
         // The specification's bound does not apply to a supervisor, because messages that the
         // supervisor sends to itself must not be dropped.
         let own = self.spec.mailbox.filter(|_| self.spec.kind == ChildType::Worker);
-        let starting = self.starting().mailbox(own).with_init();
+        let mut starting = self.starting().with_init();
+        starting.new_process.mailbox = own;
         let process = self.admit::<ServerItem<S>>(&starting)?;
         match starting.init(args, process.clone()).await {
             Ok(process) => Ok(self.started(process)),

@@ -30,7 +30,7 @@ mod child;
 pub use context::ServerContext;
 pub use context::schedule::CastTimer;
 pub(crate) use dispatch::{Dispatch, WaitOutcome};
-pub(crate) use handle::request::{refuse_self, wait_edge};
+pub(crate) use handle::request::wait_edge;
 pub use handle::sender::{Caller, Sender};
 pub use handle::server_ref::ServerRef;
 pub(crate) use item::ServerItem;
@@ -379,7 +379,7 @@ pub trait GenServer: Sized + Send + 'static {
         name: Name<Self>,
         args: Self::Args,
     ) -> impl Future<Output = Result<ServerRef<Self>, StartError>> + Send {
-        Starting::new(runtime).named(name.into()).run(args)
+        Self::spec(args).named(name).start(runtime)
     }
 
     /// Returns a description of this server, to which a name or a time limit can be added, and

@@ -89,7 +89,7 @@ impl StartChild for SupervisedTask {
         let starting = ctx.starting().without_init();
         // The process is not listed in the context, because nothing is awaited below, and the body
         // runs only if the start succeeds.
-        let process = ctx.admit_at_once::<Envelope>(&starting)?;
+        let process = starting.admit::<Envelope>()?;
         let kernel = &ctx.runtime.kernel;
         if let Some(caller) = self.caller
             && !kernel.link_task(process.pid(), caller)
