@@ -4,10 +4,10 @@
 //! load.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-use crate::base::{Pid, SharedStr};
+use crate::base::{Pid, SharedStr, lock};
 use crate::exit::ExitReason;
 use crate::observe::Doing;
 
@@ -64,8 +64,4 @@ impl StopRecords {
         });
         self.on.store(!lists.is_empty(), Ordering::Release);
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

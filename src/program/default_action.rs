@@ -55,7 +55,9 @@ mod platform {
     use super::io;
     use std::collections::BTreeMap;
     use std::sync::atomic::{AtomicBool, Ordering};
-    use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+    use std::sync::{Arc, Mutex};
+
+    use crate::base::sync::lock;
 
     /// A signal that some run has listened to.
     struct Registration {
@@ -69,15 +71,11 @@ mod platform {
     /// handlers belong to the whole process.
     static REGISTERED: Mutex<BTreeMap<i32, Registration>> = Mutex::new(BTreeMap::new());
 
-    fn registered() -> MutexGuard<'static, BTreeMap<i32, Registration>> {
-        REGISTERED.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     pub(super) fn register<T>(
         signals: &[i32],
         listen: impl FnOnce() -> io::Result<T>,
     ) -> io::Result<T> {
-        let mut registered = registered();
+        let mut registered = lock(&REGISTERED);
         let handled = handled_signals()?;
         for &signal in signals {
             if registered.contains_key(&signal) {
@@ -101,7 +99,7 @@ mod platform {
     }
 
     pub(super) fn unregister(signals: &[i32]) {
-        let mut registered = registered();
+        let mut registered = lock(&REGISTERED);
         for signal in signals {
             let Some(registration) = registered.get_mut(signal) else { continue };
             registration.runs = registration.runs.saturating_sub(1);

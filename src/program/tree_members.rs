@@ -4,14 +4,14 @@
 //! when no async code runs any more.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::time::{Instant, timeout_at};
 
 use crate::base::tree_path::Path;
-use crate::base::{Pid, SharedStr};
+use crate::base::{Pid, SharedStr, lock};
 use crate::exit::ExitReason;
 use crate::kernel::{StopInProgress, StopOrigin};
 use crate::observe::Doing;
@@ -101,7 +101,8 @@ impl TreeMembers {
         loop {
             self.runtime.kill(self.root_pid);
             let found = self.record_members();
-            let all: Vec<Pid> = self.remaining().keys().copied().chain([self.root_pid]).collect();
+            let all: Vec<Pid> =
+                lock(&self.remaining).keys().copied().chain([self.root_pid]).collect();
             let ended: Vec<_> = all.iter().map(|&pid| self.runtime.ended(pid)).collect();
             for &pid in &all {
                 self.runtime.kill(pid);
@@ -119,16 +120,12 @@ impl TreeMembers {
     /// Records the processes that are alive now. Returns whether a process is new to the record.
     pub(super) fn record_members(&self) -> bool {
         let members = self.live_members();
-        let mut remaining = self.remaining();
+        let mut remaining = lock(&self.remaining);
         let before = remaining.len();
         for (pid, member) in members {
             remaining.entry(pid).or_insert(member);
         }
         remaining.len() > before
-    }
-
-    fn remaining(&self) -> MutexGuard<'_, Members> {
-        lock(&self.remaining)
     }
 
     /// Returns all live processes below the root. The pid of a parent is smaller than the pids of
@@ -156,7 +153,7 @@ impl TreeMembers {
             }));
         }
         let mut pids = HashSet::from([self.root_pid]);
-        pids.extend(self.remaining().keys());
+        pids.extend(lock(&self.remaining).keys());
         all.retain(|pid, member| pids.contains(&member.supervisor) && pids.insert(*pid));
         for (pid, member) in &mut all {
             // The link to a child that is being stopped is awaited as well, so only a running child
@@ -176,7 +173,7 @@ impl TreeMembers {
     /// signal, and may stop some of its children before it is killed itself.
     fn stops_in_tree(&self) -> Vec<StopRecord> {
         let mut all = lock(&self.stop_records).clone();
-        let remaining = self.remaining().clone();
+        let remaining = lock(&self.remaining).clone();
         all.retain(|stop| {
             remaining.get(&stop.pid).is_none_or(|member| member.phase == Phase::StopRequested)
         });
@@ -198,7 +195,7 @@ impl TreeMembers {
     /// first. The duration `took` of the whole stop applies to the children of the second group.
     pub(super) fn report(&self, took: Duration, forced: &ForcedStop) -> Vec<StoppedChild> {
         let stops = self.stops_in_tree();
-        let remaining = self.remaining().clone();
+        let remaining = lock(&self.remaining).clone();
         let mut root = Path::new();
         root.push(SharedStr::from(self.root.as_str()));
         let mut paths = HashMap::from([(self.root_pid, root)]);
@@ -251,10 +248,6 @@ impl ForcedStop {
             (Phase::Running, _) => StopOutcome::NotAsked(by),
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Inserts the path of a child: below the path of its supervisor if that path is known, else below

@@ -7,13 +7,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Poll, Waker, ready};
 
 use futures_util::{Stream, StreamExt};
 use tokio::task::coop;
 
-use crate::base::{Pid, ignore_panic};
+use crate::base::{Pid, ignore_panic, lock};
 
 /// One change of a registry. [`RegistryChanges`] has an example.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,7 +70,7 @@ impl<K> RegistryChange<K> {
 #[derive(Debug)]
 #[must_use = "it keeps every change that is not received"]
 pub struct RegistryChanges<K> {
-    queue: Arc<ChangeQueue<K>>,
+    queue: Arc<Mutex<ChangeQueue<K>>>,
     number: u64,
     registry: Weak<dyn ListenedRegistry>,
 }
@@ -105,7 +105,7 @@ impl<K> Stream for RegistryChanges<K> {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let budget = ready!(coop::poll_proceed(cx));
         let waker = cx.waker().clone();
-        let mut queue = self.queue.lock();
+        let mut queue = lock(&self.queue);
         if let Some(change) = queue.changes.pop_front() {
             budget.made_progress();
             return Poll::Ready(Some(change));
@@ -133,38 +133,27 @@ impl<K> Drop for RegistryChanges<K> {
 
 /// The listeners of one registry, by number.
 pub(super) struct Listeners<K> {
-    list: BTreeMap<u64, Arc<ChangeQueue<K>>>,
+    list: BTreeMap<u64, Arc<Mutex<ChangeQueue<K>>>>,
     /// The number of the listener that was added last.
     last: u64,
 }
 
 #[derive(Debug)]
-struct ChangeQueue<K>(Mutex<Queue<K>>);
-
-#[derive(Debug)]
-struct Queue<K> {
+struct ChangeQueue<K> {
     changes: VecDeque<RegistryChange<K>>,
     waker: Option<Waker>,
     /// Set when the registry was dropped: no more changes follow.
     closed: bool,
 }
 
-impl<K> ChangeQueue<K> {
-    fn lock(&self) -> MutexGuard<'_, Queue<K>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl<K> Default for Listeners<K> {
-    fn default() -> Self {
+impl<K> Listeners<K> {
+    pub(super) fn new() -> Self {
         Listeners { list: BTreeMap::new(), last: 0 }
     }
-}
 
-impl<K> Listeners<K> {
     pub(super) fn add(&mut self, registry: Weak<dyn ListenedRegistry>) -> RegistryChanges<K> {
-        let queue = Queue { changes: VecDeque::new(), waker: None, closed: false };
-        let queue = Arc::new(ChangeQueue(Mutex::new(queue)));
+        let queue = ChangeQueue { changes: VecDeque::new(), waker: None, closed: false };
+        let queue = Arc::new(Mutex::new(queue));
         self.last += 1;
         self.list.insert(self.last, queue.clone());
         RegistryChanges { queue, number: self.last, registry }
@@ -179,7 +168,7 @@ impl<K> Listeners<K> {
     /// Ends all streams, since the registry is being dropped.
     pub(super) fn close(&mut self) -> Published<K> {
         let wakers = self.list.values().filter_map(|queue| {
-            let mut queue = queue.lock();
+            let mut queue = lock(queue);
             queue.closed = true;
             queue.waker.take()
         });
@@ -200,7 +189,7 @@ impl<K: Clone> Listeners<K> {
         }
         let changes: Vec<_> = changes.collect();
         for queue in self.list.values() {
-            let mut queue = queue.lock();
+            let mut queue = lock(queue);
             queue.changes.extend(changes.iter().cloned());
             published.wakers.extend(queue.waker.take());
         }

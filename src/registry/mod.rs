@@ -24,11 +24,11 @@
 use std::fmt;
 use std::hash::Hash;
 use std::iter::once_with;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use thiserror::Error;
 
-use crate::base::{Pid, ignore_panic};
+use crate::base::{Pid, ignore_panic, lock};
 use crate::exit::Result;
 use crate::process::{AnyProcess, Registrar};
 use crate::runtime::Runtime;
@@ -137,7 +137,7 @@ where
     }
 
     fn new(runtime: &Runtime, unique: bool) -> Self {
-        let state = State { entries: Entries::default(), listeners: Listeners::default() };
+        let state = State { entries: Entries::new(), listeners: Listeners::new() };
         let number = runtime.kernel.fresh_id();
         let (runtime, state) = (runtime.clone(), Mutex::new(state));
         Registry { shared: Arc::new(Shared { runtime, number, unique, state }) }
@@ -275,7 +275,7 @@ where
 
 impl<K, V> Shared<K, V> {
     fn lock(&self) -> MutexGuard<'_, State<K, V>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Runs `act` under the lock, and returns its result after the lock is released.

@@ -5,10 +5,10 @@
 //! announced, as in a real server, and their callers receive the true exit reason.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 
-use crate::base::Pid;
+use crate::base::{Pid, lock};
 use crate::exit::ExitReason;
 use crate::kernel::NewProcess;
 use crate::message::Received;
@@ -245,11 +245,11 @@ impl<S: GenServer> Mock<S> {
 impl<S: GenServer> MailboxReader<S> {
     /// Replaces the reader, and returns the old one.
     fn replace(&self, reader: Option<ServerContext<S>>) -> Option<ServerContext<S>> {
-        std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), reader)
+        std::mem::replace(&mut *lock(&self.0), reader)
     }
 
     fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Asked<S>> {
-        let mut reader = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reader = lock(&self.0);
         let Some(reader) = reader.as_mut() else { return Poll::Pending };
         loop {
             let waited = ready!(reader.poll_some(cx));

@@ -17,6 +17,12 @@
 #[cfg(not(any(regrow_loom, regrow_shuttle)))]
 mod table;
 
+/// Locks a mutex of `std`, one that the model checkers do not control. No code panics while it holds
+/// such a lock, so a mutex is never poisoned.
+pub(crate) fn lock<T: ?Sized>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
 #[cfg(not(any(regrow_loom, regrow_shuttle)))]
 mod plain {
     pub(crate) use std::sync::{MutexGuard, atomic};
