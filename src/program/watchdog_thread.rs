@@ -45,7 +45,7 @@ use std::time::Duration;
 
 use tokio::runtime::Builder;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::base::os_refusal::build_tokio;
@@ -54,6 +54,7 @@ use crate::program::default_action::HandledSignals;
 use crate::program::signals::{Signals, signal_numbers};
 use crate::program::{
     CutShort, ForcedStop, KILL_WAIT, SignalRequest, StopCause, StopState, first, outcome_log,
+    sleep_until_due,
 };
 
 /// The time that the thread gives to a run that should have returned.
@@ -249,12 +250,5 @@ impl WatchdogThread {
         }
         self.config.stop_state.kill_programs();
         std::process::exit(1)
-    }
-}
-
-async fn sleep_until_due(due: Option<Instant>) {
-    match due {
-        Some(due) => sleep_until(due).await,
-        None => pending().await,
     }
 }
