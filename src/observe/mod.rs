@@ -10,7 +10,6 @@ pub(crate) mod lifecycle_log;
 pub(crate) mod event;
 pub(crate) mod health;
 pub(crate) mod activity;
-pub(crate) mod doing;
 pub(crate) mod stop_records;
 pub(crate) mod switches;
 pub(crate) mod census_wake;
@@ -18,8 +17,7 @@ pub(crate) mod census_wake;
 #[cfg_attr(docsrs, doc(cfg(feature = "log")))]
 pub mod console;
 
-pub use activity::{Callback, Handling};
-pub use doing::Doing;
+pub use activity::{Callback, Doing, Handling};
 pub use event::LifecycleEvent;
 pub use health::Health;
 pub use log_level::LogLevel;

@@ -29,9 +29,10 @@
 //! 3. The loop matches a plain call or cast as it was queued, so the item is moved once, from the
 //!    mailbox to its handler. Every other item is turned into a [`Dispatch`] first.
 
+use std::any::Any;
 use std::future::poll_fn;
 use std::ops::ControlFlow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
@@ -97,24 +98,21 @@ pub(crate) async fn body<S: GenServer>(
         }
     };
     // Invariant 2.
-    if let Some(parent) = ctx.parent() {
+    if let Some(parent) = ctx.parent {
         ctx.runtime().kernel.acknowledge(parent, ctx.pid());
     }
     ctx.runtime().kernel.mark_started(&*ctx.process);
     ack.send(Ack::Started);
     // Invariant 1.
     let served = AssertUnwindSafe(serve(&mut state, &mut ctx)).catch_unwind().await;
-    let end = match served {
-        Ok(end) => end,
-        Err(payload) => End::Panicked(ExitReason::Crashed(Crash::from_panic(payload))),
-    };
     ctx.note_begin(Callback::Terminate);
-    let end = terminate(&mut state, end).await;
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(state))) {
-        let crash = Crash::from_panic(payload);
-        lifecycle_log::destructor_panicked(ctx.pid(), crash.message());
-    }
+    let end = terminate(&mut state, served.unwrap_or_else(panicked)).await;
+    lifecycle_log::catch_destructor(ctx.pid(), || drop(state));
     end
+}
+
+fn panicked(payload: Box<dyn Any + Send>) -> End {
+    End::Panicked(ExitReason::Crashed(Crash::from_panic(payload)))
 }
 
 /// Runs the loop, step 3, and returns its end.
@@ -162,8 +160,6 @@ async fn terminate<S: GenServer>(state: &mut S, end: End) -> End {
         End::Returned(reason) | End::Stopped(reason) | End::Panicked(reason) => reason.clone(),
         End::Dropped => ExitReason::Killed,
     };
-    match AssertUnwindSafe(state.terminate(&reason)).catch_unwind().await {
-        Ok(()) => end,
-        Err(payload) => End::Panicked(ExitReason::Crashed(Crash::from_panic(payload))),
-    }
+    let terminated = AssertUnwindSafe(state.terminate(&reason)).catch_unwind().await;
+    terminated.map_or_else(panicked, |()| end)
 }
