@@ -136,12 +136,10 @@ impl<'a> Deadline<'a> {
     }
 
     fn wait_outside(&mut self, cx: &mut Context<'_>) -> bool {
-        let outside = OutsideTokio::new(self.due, self.kernel, cx);
-        self.fallback = Fallback::OutsideTokio(Box::new(outside));
-        match &mut self.fallback {
-            Fallback::OutsideTokio(outside) => outside.is_due(cx),
-            _ => false,
-        }
+        let mut outside = Box::new(OutsideTokio::new(self.due, self.kernel, cx));
+        let is_due = outside.is_due(cx);
+        self.fallback = Fallback::OutsideTokio(outside);
+        is_due
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::task::coop;
 
 use crate::base::Pid;
 use crate::exit::ExitReason;
+use crate::kernel::Kernel;
 use crate::process::AnyProcess;
 use crate::runtime::Runtime;
 
@@ -51,8 +52,8 @@ pub struct Ended {
 }
 
 impl Ended {
-    pub(crate) fn of(runtime: &Runtime, process: Option<Arc<dyn AnyProcess>>) -> Self {
-        Ended { process, waiter: runtime.kernel.fresh_id(), is_registered: false }
+    pub(crate) fn of(kernel: &Kernel, process: Option<Arc<dyn AnyProcess>>) -> Self {
+        Ended { process, waiter: kernel.fresh_id(), is_registered: false }
     }
 }
 
@@ -120,7 +121,7 @@ impl Runtime {
     /// # });
     /// ```
     pub fn ended(&self, pid: Pid) -> Ended {
-        Ended::of(self, self.kernel.find(pid))
+        Ended::of(&self.kernel, self.kernel.find(pid))
     }
 }
 
@@ -169,6 +170,6 @@ impl ProcessHandle {
     ///
     /// As [`Ended`].
     pub fn join(&self) -> Ended {
-        Ended::of(&self.runtime, Some(Arc::clone(&self.process)))
+        Ended::of(&self.runtime.kernel, Some(Arc::clone(&self.process)))
     }
 }

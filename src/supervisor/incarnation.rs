@@ -170,7 +170,7 @@ async fn until_ready(
     limit: Duration,
 ) -> Result<Started, StartError> {
     let runtime = &report.runtime;
-    let ended = Ended::of(runtime, Some(started.process.clone()));
+    let ended = Ended::of(&runtime.kernel, Some(started.process.clone()));
     let process = started.process.clone();
     let _waits = report.register_wait_if_sequential(process.pid(), Until::Ready);
     let serving = pin!(wait_until_serving(runtime, &*process, spec.kind));

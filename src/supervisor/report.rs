@@ -36,7 +36,7 @@ use crate::exit::signal::ExitKind;
 use crate::kernel::exits::ExitSignal;
 use crate::kernel::wait_graph::{Until, WaitEdge};
 use crate::message::received::Received;
-use crate::observe::doing::Doing;
+use crate::observe::Doing;
 use crate::observe::event::LifecycleEvent;
 use crate::observe::log_level::LogLevel;
 use crate::process::{AnyProcess, ChildSlot, ChildStop, SpecName};

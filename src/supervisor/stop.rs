@@ -35,7 +35,7 @@ use crate::exit::reason::ExitReason;
 use crate::exit::shutdown::Shutdown;
 use crate::kernel::links::mark_awaited;
 use crate::kernel::wait_graph::Until;
-use crate::observe::doing::Doing;
+use crate::observe::Doing;
 use crate::observe::stop_records::StopRecord;
 use crate::process::AnyProcess;
 use crate::runtime::deadline::{until, within};
@@ -100,7 +100,7 @@ impl<'a> StopRequest<'a> {
     }
 
     pub(crate) fn ended(&self, report: &Report) -> Ended {
-        Ended::of(&report.runtime, Some(self.process.clone()))
+        Ended::of(&report.runtime.kernel, Some(self.process.clone()))
     }
 
     /// Waits for the end of a child that was killed. A body that never awaits can't be interrupted,

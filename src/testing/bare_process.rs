@@ -69,7 +69,7 @@ impl<M: Item> BareProcess<M> {
     }
 
     pub(super) fn ended(&self) -> Ended {
-        Ended::of(&self.runtime(), Some(self.process.clone()))
+        Ended::of(&self.process.kernel, Some(self.process.clone()))
     }
 
     /// Ends the process with this reason, and returns its true exit reason.

@@ -11,7 +11,7 @@ use crate::call::reply::Reply;
 use crate::child::{ChildType, Restart, Spec};
 use crate::exit::reason::{ExitReason, Result};
 use crate::exit::shutdown::Shutdown;
-use crate::observe::doing::Doing;
+use crate::observe::Doing;
 use crate::process::{AnyProcess, ChildSlot};
 use crate::restart::restart_limit::{Counted, Window};
 use crate::restart::restart_state::RestartState;

@@ -106,7 +106,7 @@ impl DynamicServer {
                 Completion::NameChanged { name, spec }
             }),
             NameStatus::Ending(holder) => self.run_in_background(async move {
-                Ended::of(&runtime, Some(holder)).await;
+                Ended::of(&runtime.kernel, Some(holder)).await;
                 Completion::NameChanged { name, spec }
             }),
             NameStatus::Restarting => self.run_in_background(async move {
@@ -134,7 +134,7 @@ impl DynamicServer {
 
 /// Waits until the holder has finished its `init` or has ended.
 async fn wait_for_init(runtime: &Runtime, holder: Arc<dyn AnyProcess>) {
-    let mut ended = Ended::of(runtime, Some(holder.clone()));
+    let mut ended = Ended::of(&runtime.kernel, Some(holder.clone()));
     loop {
         let changed = runtime.kernel.name_changes.notified();
         let mut changed = std::pin::pin!(changed);

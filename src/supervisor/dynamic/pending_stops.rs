@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::exit::reason::ExitReason;
 use crate::exit::shutdown::Shutdown;
-use crate::observe::doing::Doing;
+use crate::observe::Doing;
 use crate::process::AnyProcess;
 use crate::supervisor::dynamic::child::Child;
 use crate::supervisor::report::Report;

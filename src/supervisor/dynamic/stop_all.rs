@@ -15,7 +15,7 @@ use crate::child::Restart;
 use crate::exit::reason::{ExitReason, Result};
 use crate::exit::shutdown::Shutdown;
 use crate::kernel::wait_graph::{Until, WaitEdge};
-use crate::observe::doing::Doing;
+use crate::observe::Doing;
 use crate::process::AnyProcess;
 use crate::runtime::deadline::until;
 use crate::supervisor::dynamic::child::{Child, State};

@@ -10,7 +10,7 @@ use crate::base::pid::Pid;
 use crate::call::reply::Reply;
 use crate::exit::reason::{ExitReason, Result};
 use crate::exit::shutdown::Shutdown;
-use crate::observe::doing::Doing;
+use crate::observe::Doing;
 use crate::process::ChildStop;
 use crate::server::ServerContext;
 use crate::supervisor::dynamic::child::{State, StopReply, Stopping};
