@@ -1,6 +1,7 @@
 //! The context for handlers that are called by a test.
 
 use std::fmt;
+use std::mem;
 use std::ops::{Deref, DerefMut};
 use std::task::Waker;
 use std::time::Duration;
@@ -263,14 +264,14 @@ impl<S: GenServer> TestContext<S> {
     /// # }).unwrap();
     /// ```
     pub fn take_continues(&mut self) -> Vec<S::Cast> {
-        self.context.take_continues().into()
+        mem::take(&mut self.context.inner().continues).into()
     }
 
     /// Takes the duration that was last passed to [`idle_timeout`](ServerContext::idle_timeout), if
     /// any. The next event that [`handle_next`](Self::handle_next) handles also clears it.
     /// [`take_continues`](Self::take_continues) has an example.
     pub fn take_idle_timeout(&mut self) -> Option<Duration> {
-        self.context.take_idle().limit()
+        mem::take(&mut self.context.inner().idle).limit()
     }
 
     /// Returns the timers that [`cast_after`](ServerContext::cast_after) and similar methods have
@@ -281,14 +282,11 @@ impl<S: GenServer> TestContext<S> {
         let planned = self.context.schedule().timers.iter().map(|(id, planned)| {
             let due = kernel.timers.due(pid, *id).unwrap_or(now);
             let remaining = due.saturating_duration_since(now);
-            match planned {
-                ScheduledCast::Once { key, .. } => {
-                    SetTimer { key: key.clone(), remaining, period: None }
-                }
-                ScheduledCast::Every(ticking) => {
-                    SetTimer { key: None, remaining, period: Some(ticking.period) }
-                }
-            }
+            let (key, period) = match planned {
+                ScheduledCast::Once { key, .. } => (key.clone(), None),
+                ScheduledCast::Every(ticking) => (None, Some(ticking.period)),
+            };
+            SetTimer { key, remaining, period }
         });
         let mut timers: Vec<_> = planned.collect();
         timers.sort_by_key(|timer| timer.remaining);

@@ -1,6 +1,5 @@
 //! The idle time-out of a server.
 
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -61,15 +60,5 @@ impl IdleTimeout {
         }
         *self = IdleTimeout::Off;
         Poll::Ready(())
-    }
-}
-
-impl fmt::Debug for IdleTimeout {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            IdleTimeout::Off => "Off",
-            IdleTimeout::Set(_) => "Set",
-            IdleTimeout::Waiting(_) => "Waiting",
-        })
     }
 }

@@ -15,14 +15,13 @@ use crate::runtime::inside::sealed;
 use crate::runtime::{Inside, Runtime, StartCause, StartError};
 use crate::server::context::idle::IdleTimeout;
 use crate::server::context::schedule::Schedule;
-use crate::server::tracking::state::Watch;
+use crate::server::tracking::Watch;
 use crate::server::{GenServer, ServerItem, ServerRef};
 
 pub(crate) mod idle;
 pub(crate) mod schedule;
 mod relations;
 mod next_step;
-mod stop;
 mod self_casts;
 mod tasks;
 
@@ -85,7 +84,7 @@ mod tasks;
 /// ```
 pub struct ServerContext<S: GenServer> {
     pub(crate) process: Arc<Process<ServerItem<S>>>,
-    parent: Option<Pid>,
+    pub(crate) parent: Option<Pid>,
     cause: StartCause,
     /// The error that the start returns, if `init` returns the reason that was made with this
     /// error.
@@ -330,33 +329,12 @@ impl<S: GenServer> ServerContext<S> {
         (!ignored || *returned == ExitReason::Normal).then_some(refusal)
     }
 
-    pub(crate) fn parent(&self) -> Option<Pid> {
-        self.parent
-    }
-
     pub(crate) fn inner(&mut self) -> &mut Inner<S> {
         self.inner.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn schedule(&mut self) -> &mut Schedule<S> {
         self.inner().schedule.get_or_insert_default()
-    }
-
-    /// Takes the casts that were given to `continue_with` and are not handled yet.
-    pub(crate) fn take_continues(&mut self) -> VecDeque<S::Cast> {
-        std::mem::take(&mut self.inner().continues)
-    }
-
-    pub(crate) fn take_idle(&mut self) -> IdleTimeout {
-        std::mem::take(&mut self.inner().idle)
-    }
-
-    pub(crate) fn task_limit(&mut self) -> Option<Arc<Semaphore>> {
-        self.inner().tasks.clone()
-    }
-
-    pub(crate) fn set_task_limit(&mut self, limit: Arc<Semaphore>) {
-        self.inner().tasks = Some(limit);
     }
 }
 

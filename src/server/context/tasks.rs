@@ -76,7 +76,7 @@ impl<S: GenServer> ServerContext<S> {
         T: Send,
         Fut: Future<Output = T> + Send + 'static,
     {
-        let (this, limit) = (self.this(), self.task_limit());
+        let (this, limit) = (self.this(), self.inner().tasks.clone());
         self.launch_task(async move {
             let _permit = match &limit {
                 Some(limit) => limit.acquire().await.ok(),
@@ -135,7 +135,7 @@ impl<S: GenServer> ServerContext<S> {
     /// ```
     pub fn limit_tasks(&mut self, tasks: usize) {
         assert!(tasks > 0, "a limit of no tasks at all lets none run");
-        self.set_task_limit(Arc::new(Semaphore::new(tasks)));
+        self.inner().tasks = Some(Arc::new(Semaphore::new(tasks)));
     }
 
     /// Sends this server every item of a stream as a cast, and `None` when the stream has ended;

@@ -22,7 +22,7 @@ use crate::mailbox::{QueuedSend, Sent};
 use crate::process::IfFull;
 use crate::process::any::Refused;
 use crate::runtime::{CallError, CastError};
-use crate::server::{GenServer, ServerItem, ServerRef, refuse_self, wait_edge};
+use crate::server::{GenServer, ServerItem, ServerRef, wait_edge};
 
 impl<S: GenServer> ServerRef<S> {
     /// Sends the server a message and doesn't wait. If the server is dead or its mailbox is full,
@@ -109,8 +109,7 @@ impl<S: GenServer> ServerRef<S> {
             Ok(process) => process,
             Err(reason) => return Err(CastError::new(reason, full)),
         };
-        let edge = refuse_self(&process).and_then(|caller| wait_edge(&process, caller));
-        let _waits = match edge {
+        let _waits = match wait_edge(&process) {
             Ok(edge) => edge,
             Err(reason) => return Err(CastError::new(reason, full)),
         };

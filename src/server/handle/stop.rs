@@ -10,8 +10,8 @@ use std::time::Duration;
 use crate::base::consume_budget;
 use crate::exit::{ExitReason, Result};
 use crate::kernel::WaitEdge;
-use crate::runtime::{CallError, Ended, Runtime, within};
-use crate::server::{GenServer, ServerItem, ServerRef, refuse_self, wait_edge};
+use crate::runtime::{CallError, Ended, within};
+use crate::server::{GenServer, ServerItem, ServerRef, wait_edge};
 
 impl<S: GenServer> ServerRef<S> {
     /// Stops the server with this reason, and waits until it has ended, however long that takes.
@@ -141,10 +141,8 @@ impl<S: GenServer> ServerRef<S> {
     /// Queues the request, which no bound on the mailbox refuses.
     fn ask_to_stop(&self, reason: ExitReason) -> Result<(Ended, Option<WaitEdge>), CallError> {
         let process = self.resolve()?;
-        let caller = refuse_self(&process)?;
-        let waits = wait_edge(&process, caller)?;
-        let runtime = Runtime { kernel: process.kernel.clone() };
-        let ended = Ended::of(&runtime, Some(Arc::clone(&process) as _));
+        let waits = wait_edge(&process)?;
+        let ended = Ended::of(&process.kernel, Some(Arc::clone(&process) as _));
         match process.send(ServerItem::Stop(reason)) {
             Ok(()) => Ok((ended, waits)),
             Err((refused, _)) => {

@@ -24,7 +24,7 @@ pub(crate) async fn serve<S: GenServer>(
     if !answer(request, state, ctx, false) {
         return None;
     }
-    ctx.pause_idle_timeout();
+    ctx.inner().idle.pause();
     let (mut suspended, mut cursor) = (true, 0);
     while suspended {
         poll_fn(|cx| ctx.poll_suspended(cx, &mut cursor)).await;
@@ -34,7 +34,7 @@ pub(crate) async fn serve<S: GenServer>(
             _ => true,
         };
     }
-    ctx.resume_reading();
+    ctx.inner().mailbox.read_on();
     None
 }
 

@@ -29,8 +29,7 @@ use crate::base::sync::atomic::Ordering;
 use crate::observe::Callback;
 use crate::observe::activity::Activity;
 use crate::process::{AnyProcess, flag};
-use crate::server::tracking::slow_handler::{SHORTEST, SlowHandlerWatch};
-use crate::server::tracking::state::Watch;
+use crate::server::tracking::{SHORTEST, SlowHandlerWatch, Watch};
 use crate::server::{GenServer, ServerContext, WaitOutcome};
 
 impl<S: GenServer> ServerContext<S> {
