@@ -32,7 +32,7 @@ mod command;
 pub use blocking::context::BlockingContext;
 #[cfg(feature = "process")]
 #[cfg_attr(docsrs, doc(cfg(feature = "process")))]
-pub use command::failed::CommandFailed;
+pub use command::CommandFailed;
 pub use keep::{Keep, KeepGuard};
 pub use serve::ShutdownSignal;
 pub use start::{StartChild, StartContext, Started};

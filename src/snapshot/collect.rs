@@ -242,13 +242,11 @@ impl<'a> PartialNode<'a> {
             more: 0,
         };
         let mut child_parts = Vec::new();
-        if let (
-            Some(SurveyedSupervisor { picture, left_out_count, queued_requests, .. }),
-            Some(pid),
-        ) = (&self.surveyed, node.pid)
+        if let (Some(SurveyedSupervisor { picture, left_out, queued_requests, .. }), Some(pid)) =
+            (&self.surveyed, node.pid)
             && node.state != NodeState::Ended
         {
-            node.more = *left_out_count;
+            node.more = *left_out;
             node.mailbox_depth = node.mailbox_depth.saturating_sub(*queued_requests);
             let children = picture.children.iter();
             child_parts.extend(children.map(|(key, shown)| self.child(pid, picture, *key, shown)));

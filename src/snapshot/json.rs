@@ -15,7 +15,7 @@ use crate::base::one_line::needs_escape;
 use crate::exit::ExitReason;
 use crate::observe::Health;
 use crate::snapshot::{Busy, NodeKind, NodeState, TreeNode, TreeSnapshot, numbered};
-use crate::supervisor::Incarnation;
+use crate::supervisor::{Incarnation, RestartBudget};
 
 impl TreeSnapshot {
     /// Returns the tree as JSON: an object with `nodes`, a flat list of all nodes. A supervisor
@@ -137,12 +137,7 @@ impl Serialize for Node<'_> {
 fn strategy<S: Serializer>(out: &mut S::SerializeStruct, node: &TreeNode) -> Result<(), S::Error> {
     let NodeKind::Supervisor { strategy, budget } = &node.kind else { return Ok(()) };
     out.serialize_field("strategy", strategy)?;
-    let budget = budget.map(|budget| BudgetJson {
-        left: budget.left,
-        restarts: budget.restarts,
-        period_ms: millis(budget.period),
-    });
-    out.serialize_field("budget", &budget)
+    out.serialize_field("budget", &budget.map(BudgetJson))
 }
 
 /// The `busy` object of a supervisor.
@@ -166,18 +161,15 @@ impl Serialize for BusyJson<'_> {
     }
 }
 
-struct BudgetJson {
-    left: u32,
-    restarts: u32,
-    period_ms: u64,
-}
+struct BudgetJson(RestartBudget);
 
 impl Serialize for BudgetJson {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let BudgetJson(budget) = self;
         let mut out = serializer.serialize_struct("RestartBudget", 3)?;
-        out.serialize_field("left", &self.left)?;
-        out.serialize_field("restarts", &self.restarts)?;
-        out.serialize_field("period_ms", &self.period_ms)?;
+        out.serialize_field("left", &budget.left)?;
+        out.serialize_field("restarts", &budget.restarts)?;
+        out.serialize_field("period_ms", &millis(budget.period))?;
         out.end()
     }
 }

@@ -9,9 +9,8 @@ use futures_util::future::{Either, select};
 use tokio::process::Child;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::child::command::OutputLog;
-use crate::child::command::failed::CommandFailed;
 use crate::child::command::output::{LogProgress, drain_output};
+use crate::child::command::{CommandFailed, OutputLog};
 use crate::child::stop_signals::StopSignal;
 use crate::child::{StopSignals, end_of};
 use crate::exit::ExitReason;
