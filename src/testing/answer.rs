@@ -1,7 +1,6 @@
 //! The answer to a call that a test makes by hand.
 
 use std::fmt;
-use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};

@@ -1,7 +1,5 @@
 //! Waits for the end of a process, and for its restart.
 
-use std::future::Future;
-
 use crate::base::{Pid, consume_budget, with_caught_wakers};
 use crate::exit::ExitReason;
 use crate::runtime::Runtime;

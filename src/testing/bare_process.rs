@@ -8,7 +8,7 @@
 //! Calls among these messages are resolved at the end if the future of the process owns the mailbox
 //! reader, and otherwise when the test drops the reader.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};

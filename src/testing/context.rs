@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::mem;
-use std::ops::{Deref, DerefMut};
+use std::ops::{ControlFlow, Deref, DerefMut};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ use crate::exit::{ExitReason, Result};
 use crate::kernel::NewProcess;
 use crate::runtime::{Runtime, StartCause};
 use crate::server::context::schedule::ScheduledCast;
-use crate::server::run::suspended;
-use crate::server::{Dispatch, GenServer, ServerContext, ServerItem};
+use crate::server::run::run_dispatch;
+use crate::server::{GenServer, ServerContext, ServerItem};
 use crate::testing::{Answer, BareProcess, wait_for};
 
 /// A [`ServerContext`] without a running server. The test creates the state, calls the handlers one
@@ -210,18 +210,13 @@ impl<S: GenServer> TestContext<S> {
             let ctx = &mut self.context;
             let some = self.process.or_ended(|cx| ctx.poll_some(cx));
             let waited = wait_for("something to handle", some).await?;
-            return match ctx.next_dispatch(waited) {
-                Dispatch::Stale => continue,
-                Dispatch::Call(call) => state.handle_call(call, ctx).await,
-                Dispatch::Cast(cast) => state.handle_cast(cast, ctx).await,
-                Dispatch::Info(info) => state.handle_info(info, ctx).await,
-                Dispatch::Timeout => state.handle_timeout(ctx).await,
-                Dispatch::Stop(reason) => Err(reason),
-                Dispatch::System(request) => match suspended::serve(*request, state, ctx).await {
-                    Some(reason) => Err(reason),
-                    None => continue,
-                },
-            };
+            let dispatch = ctx.next_dispatch(waited);
+            let runs_handler = dispatch.callback().is_some();
+            match run_dispatch(dispatch, state, ctx).await {
+                ControlFlow::Continue(handled) if runs_handler => return handled,
+                ControlFlow::Continue(_) => {}
+                ControlFlow::Break(reason) => return Err(reason),
+            }
         }
     }
 

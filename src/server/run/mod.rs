@@ -46,7 +46,7 @@ use crate::server::{Dispatch, GenServer, ServerContext, ServerItem};
 
 mod tracked;
 mod next_item;
-pub(crate) mod suspended;
+mod suspended;
 
 /// The result of `init`, for the caller of the start. If the start fails in any other way, nothing
 /// is sent, and the caller takes the reason from the end of the process.
@@ -125,7 +125,7 @@ async fn serve<S: GenServer>(state: &mut S, ctx: &mut ServerContext<S>) -> End {
             Some(ServerItem::Cast(cast)) => state.handle_cast(cast, ctx).await,
             other => match run_dispatch(ctx.dispatch(other), state, ctx).await {
                 ControlFlow::Continue(handled) => handled,
-                ControlFlow::Break(end) => return end,
+                ControlFlow::Break(reason) => return End::Stopped(reason),
             },
         };
         if let Err(reason) = handled {
@@ -135,22 +135,22 @@ async fn serve<S: GenServer>(state: &mut S, ctx: &mut ServerContext<S>) -> End {
 }
 
 /// Runs the callback of an item that is no plain call or cast.
-async fn run_dispatch<S: GenServer>(
+pub(crate) async fn run_dispatch<S: GenServer>(
     dispatch: Dispatch<S>,
     state: &mut S,
     ctx: &mut ServerContext<S>,
-) -> ControlFlow<End, Result> {
+) -> ControlFlow<ExitReason, Result> {
     ControlFlow::Continue(match dispatch {
         Dispatch::Call(call) => state.handle_call(call, ctx).await,
         Dispatch::Cast(cast) => state.handle_cast(cast, ctx).await,
         Dispatch::Info(info) => state.handle_info(info, ctx).await,
         Dispatch::Timeout => state.handle_timeout(ctx).await,
         Dispatch::System(request) => match Box::pin(suspended::serve(*request, state, ctx)).await {
-            Some(reason) => return ControlFlow::Break(End::Stopped(reason)),
+            Some(reason) => return ControlFlow::Break(reason),
             None => Ok(()),
         },
         Dispatch::Stale => Ok(()),
-        Dispatch::Stop(reason) => return ControlFlow::Break(End::Stopped(reason)),
+        Dispatch::Stop(reason) => return ControlFlow::Break(reason),
     })
 }
 
