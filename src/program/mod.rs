@@ -33,7 +33,7 @@
 //! 4. The default actions of the signals that the run listens to are off from before the start of
 //!    the tree until the run has returned or was dropped.
 
-use std::future::{Future, pending};
+use std::future::pending;
 use std::pin::pin;
 use std::time::Duration;
 

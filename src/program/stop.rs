@@ -1,7 +1,6 @@
 //! Steps 3 to 5 of a run: the stop in order, the kill at the deadline or a second signal, and the
 //! report.
 
-use std::future::Future;
 use std::sync::Arc;
 
 use tokio::time::Instant;

@@ -67,13 +67,8 @@ enum Phase {
 impl TreeMembers {
     pub(super) fn new(runtime: &Runtime, root_pid: Pid, root: String) -> Self {
         let stop_records = runtime.kernel.stops.start_recording();
-        TreeMembers {
-            runtime: runtime.clone(),
-            root_pid,
-            root,
-            stop_records,
-            remaining: Mutex::default(),
-        }
+        let (runtime, remaining) = (runtime.clone(), Mutex::default());
+        TreeMembers { runtime, root_pid, root, stop_records, remaining }
     }
 
     /// Creates the error of a root that ended by itself with this reason.
