@@ -73,13 +73,8 @@ struct Nodes<'a>(&'a TreeSnapshot);
 impl Serialize for Nodes<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Nodes(TreeSnapshot { root, taken, .. }) = self;
-        let nodes = numbered(root).into_iter().enumerate();
-        serializer.collect_seq(nodes.map(|(number, (parent, node))| Node {
-            number,
-            parent,
-            node,
-            taken: *taken,
-        }))
+        let node = |(number, (parent, node))| Node { number, parent, node, taken: *taken };
+        serializer.collect_seq(numbered(root).into_iter().enumerate().map(node))
     }
 }
 

@@ -50,12 +50,8 @@ struct PendingNode<'a> {
 /// Renders the lines of all nodes, each parent before its children.
 fn lines(root: &TreeNode) -> Vec<Line> {
     let mut lines = Vec::new();
-    let mut next = vec![PendingLine::Node(PendingNode {
-        node: root,
-        level: 0,
-        indent: "".into(),
-        is_last: true,
-    })];
+    let root = PendingNode { node: root, level: 0, indent: "".into(), is_last: true };
+    let mut next = vec![PendingLine::Node(root)];
     while let Some(entry) = next.pop() {
         match entry {
             PendingLine::More(line) => lines.push(line),
