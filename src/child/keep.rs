@@ -14,7 +14,6 @@
 //!   handle. The value is dropped with the last handle or guard.
 
 use std::fmt;
-use std::future::Future;
 use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::sync::Arc;

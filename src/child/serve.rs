@@ -7,7 +7,6 @@
 //! * A kill drops the server at its next await.
 
 use std::fmt;
-use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::task::{Context as Polling, Poll, ready};
 

@@ -3,7 +3,6 @@
 //! Only a [`StartContext`] makes a [`Started`], and the context links each process to the
 //! supervisor. So every child is linked to its supervisor.
 
-use std::future::Future;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -220,17 +219,6 @@ impl StartContext {
         Ok(self.run_task(process, body))
     }
 
-    /// Does the same as [`task`](Self::task) for a start that cannot fail once it is admitted, and
-    /// does not list the process in `started_processes`.
-    fn task_at_once<F, Fut>(&self, body: F) -> Result<Started, StartError>
-    where
-        F: FnOnce(TaskContext) -> Fut + Send + 'static,
-        Fut: Future<Output = Result> + Send + 'static,
-    {
-        let process = self.starting().without_init().admit()?;
-        Ok(self.run_task(process, body))
-    }
-
     fn run_task<F, Fut>(&self, process: Arc<Process<Envelope>>, body: F) -> Started
     where
         F: FnOnce(TaskContext) -> Fut + Send + 'static,
@@ -344,6 +332,12 @@ impl Start {
         F: FnOnce(TaskContext) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result> + Send + 'static,
     {
-        Start::AtOnce(Arc::new(move |ctx| ctx.task_at_once(body.clone())))
+        Start::AtOnce(Arc::new(move |ctx| {
+            let body = body.clone();
+            // The process is not listed in `started_processes`: once it is admitted, the start
+            // can't fail.
+            let process = ctx.starting().without_init().admit()?;
+            Ok(ctx.run_task(process, body))
+        }))
     }
 }

@@ -7,7 +7,7 @@
 //!    state.
 //! 4. A kill has already determined the exit reason: no result of the body changes it.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};

@@ -1,7 +1,6 @@
 //! The context of a plain async child.
 
 use std::fmt;
-use std::future::Future;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;

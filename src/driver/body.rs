@@ -5,7 +5,6 @@
 //! two. A body adds only one stack frame, because each frame that a panic unwinds takes about as
 //! long as a message.
 
-use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 

@@ -32,7 +32,6 @@
 //! The future consists of two words, the record and the boxed body, to keep tokio's task cell
 //! small.
 
-use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;

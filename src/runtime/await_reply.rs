@@ -1,6 +1,5 @@
 //! Waiting for the answer of a call, up to its deadline.
 
-use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 

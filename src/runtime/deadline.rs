@@ -25,7 +25,6 @@
 //! runtime. Otherwise the current tokio handle of the thread is read, which costs two atomic
 //! exchanges.
 
-use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};

@@ -1,6 +1,5 @@
 //! Waiting for the end of a process, from inside or outside any process.
 
-use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};

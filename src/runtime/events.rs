@@ -1,6 +1,6 @@
 //! The stream of lifecycle events.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::pin::pin;
 
 use tokio::sync::broadcast::Receiver;
@@ -79,10 +79,7 @@ impl Runtime {
     /// # }).unwrap();
     /// ```
     pub fn events(&self) -> Events {
-        Events {
-            receiver: self.kernel.events.subscribe(),
-            missed: 0,
-            waker: CaughtWakers::default(),
-        }
+        let receiver = self.kernel.events.subscribe();
+        Events { receiver, missed: 0, waker: CaughtWakers::default() }
     }
 }

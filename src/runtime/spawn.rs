@@ -1,6 +1,5 @@
 //! Spawning processes, as users call it, and the steps that servers and children share.
 
-use std::future::Future;
 use std::sync::Arc;
 
 use crate::base::{MonitorRef, Pid};

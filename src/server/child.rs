@@ -58,14 +58,12 @@ impl StartContext {
         let mut starting = self.starting().with_init();
         starting.new_process.mailbox = own;
         let process = self.admit::<ServerItem<S>>(&starting)?;
-        match starting.init(args, process.clone()).await {
-            Ok(process) => Ok(self.started(process)),
-            Err(error) => {
-                // The process has ended, so the start need not stop it.
-                self.started_processes.remove(process.pid());
-                Err(error)
-            }
+        let initialized = starting.init(args, process.clone()).await;
+        if initialized.is_err() {
+            // The process has ended, so the start need not stop it.
+            self.started_processes.remove(process.pid());
         }
+        Ok(self.started(initialized?))
     }
 }
 

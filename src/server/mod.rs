@@ -6,7 +6,7 @@
 //! `runtime`, `child`.
 //! **Knows nothing of** supervisors, which are servers themselves.
 
-use std::future::{Future, ready};
+use std::future::ready;
 
 use crate::base::ignore_panic;
 use crate::child::ChildSpec;

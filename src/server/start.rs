@@ -20,7 +20,6 @@
 //!    parent receives no exit signal.
 //! 3. A monitor that is set before the `init` delivers no `Down` if the start fails or is dropped.
 
-use std::future::Future;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;

@@ -1,7 +1,7 @@
 //! The context of a blocking child, and its waits.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;

@@ -3,7 +3,7 @@
 //! The target is `regrow::command`, with the fields `child`, `pid` and `os_pid`. Standard output is
 //! logged at INFO, standard error at WARN. The message of the event is the line.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

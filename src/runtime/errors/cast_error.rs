@@ -64,12 +64,6 @@ pub struct CastError<T> {
     pub cast: T,
 }
 
-impl<T> CastError<T> {
-    pub(crate) fn new(reason: CallError, cast: T) -> Self {
-        CastError { reason, cast }
-    }
-}
-
 impl<T> From<CastError<T>> for CallError {
     fn from(error: CastError<T>) -> Self {
         error.reason

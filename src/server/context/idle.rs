@@ -1,6 +1,5 @@
 //! The idle time-out of a server.
 
-use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;

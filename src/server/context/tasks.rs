@@ -1,6 +1,5 @@
 //! Tasks of a server, and streams that are piped into it.
 
-use std::future::Future;
 use std::sync::Arc;
 
 use futures_util::{Stream, StreamExt};

@@ -50,7 +50,7 @@ impl<S: GenServer> ServerRef<S> {
     pub fn try_cast(&self, cast: S::Cast) -> Result<(), CastError<S::Cast>> {
         let process = match self.resolve() {
             Ok(process) => process,
-            Err(reason) => return Err(CastError::new(reason, cast)),
+            Err(reason) => return Err(CastError { reason, cast }),
         };
         let sent = process.send_wrapped(cast, ServerItem::Cast, IfFull::GiveBack);
         sent.map(|_| ()).map_err(|(item, refused)| {
@@ -105,13 +105,10 @@ impl<S: GenServer> ServerRef<S> {
             Err(CastError { reason: CallError::Overloaded, cast }) => cast,
             done => return done,
         };
-        let process = match self.resolve() {
-            Ok(process) => process,
-            Err(reason) => return Err(CastError::new(reason, full)),
-        };
-        let _waits = match wait_edge(&process) {
-            Ok(edge) => edge,
-            Err(reason) => return Err(CastError::new(reason, full)),
+        let waiting = self.resolve().and_then(|process| Ok((wait_edge(&process)?, process)));
+        let (_waits, process) = match waiting {
+            Ok(waiting) => waiting,
+            Err(reason) => return Err(CastError { reason, cast: full }),
         };
         match process.send_with(ServerItem::Cast(full), IfFull::Wait) {
             Ok(Sent::Accepted) => Ok(()),
@@ -146,7 +143,7 @@ impl<S: GenServer> ServerRef<S> {
 /// Returns the error of a cast that was not queued.
 fn given_back<S: GenServer>(item: ServerItem<S>, reason: CallError) -> CastError<S::Cast> {
     match item {
-        ServerItem::Cast(cast) => CastError::new(reason, cast),
+        ServerItem::Cast(cast) => CastError { reason, cast },
         _ => unreachable!("a mailbox gives back what it was given"),
     }
 }

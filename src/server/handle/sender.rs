@@ -1,7 +1,6 @@
 //! Handles by message type, for code that must not know the server's type.
 
 use std::fmt;
-use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
