@@ -75,19 +75,12 @@ pub(crate) struct OneLine<T> {
 
 impl<T: Display> Display for OneLine<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let alternate = f.alternate();
-        if self.quoted {
-            f.write_char('"')?;
-        }
+        let (alternate, quote) = (f.alternate(), if self.quoted { "\"" } else { "" });
+        f.write_str(quote)?;
         let mut line = Line { out: f, left: self.limit, is_cut: false };
-        match alternate {
-            true => write!(line, "{:#}", self.text)?,
-            false => write!(line, "{}", self.text)?,
-        }
-        if self.quoted {
-            f.write_char('"')?;
-        }
-        Ok(())
+        let text = &self.text;
+        if alternate { write!(line, "{text:#}") } else { write!(line, "{text}") }?;
+        f.write_str(quote)
     }
 }
 

@@ -104,6 +104,32 @@ impl<K: Eq + Hash, V> SmallMap<K, V> {
         };
         few.iter().map(|(k, v)| (k, v)).chain(many.into_iter().flatten())
     }
+
+    /// Returns all keys, in the order of [`iter`](Self::iter).
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &K> {
+        self.iter().map(|(k, _)| k)
+    }
+}
+
+/// A map from keys to sets of values, none of which is empty.
+impl<K: Eq + Hash, V: Eq + Hash> SmallMap<K, SmallMap<V, ()>> {
+    /// Adds a value to the set of this key.
+    pub(crate) fn add(&mut self, key: K, value: V) {
+        match self.get_mut(&key) {
+            Some(set) => drop(set.insert(value, ())),
+            None => drop(self.insert(key, SmallMap::One(Some((value, ()))))),
+        }
+    }
+
+    /// Removes a value from the set of this key; false if it is not there.
+    pub(crate) fn subtract(&mut self, key: &K, value: &V) -> bool {
+        let Some(set) = self.get_mut(key) else { return false };
+        let removed = set.remove(value).is_some();
+        if set.is_empty() {
+            self.remove(key);
+        }
+        removed
+    }
 }
 
 impl<K, V> SmallMap<K, V> {

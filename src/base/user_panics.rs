@@ -39,10 +39,10 @@ pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> String {
     }
 }
 
-/// Wakes the waker, if there is one. A waker may be user code, so its panic is discarded.
+/// Wakes the wakers one by one. A waker may be user code, so its panic is discarded.
 #[inline]
-pub(crate) fn wake(waker: Option<Waker>) {
-    if let Some(waker) = waker {
+pub(crate) fn wake(wakers: impl IntoIterator<Item = Waker>) {
+    for waker in wakers {
         ignore_panic(|| waker.wake());
     }
 }
@@ -119,14 +119,12 @@ pub(crate) fn drop_nested<T: 'static>(value: T) {
         return drop_at(depth, value);
     }
     let mut value = Some(value);
-    let deferred = DEFERRED.try_with(|deferred| {
-        let mut deferred = deferred.try_borrow_mut().ok()?;
-        deferred.push(Box::new(value.take()));
-        Some(())
+    let _ = DEFERRED.try_with(|deferred| {
+        if let Ok(mut deferred) = deferred.try_borrow_mut() {
+            deferred.push(Box::new(value.take()));
+        }
     });
-    if let Ok(Some(())) = deferred {
-        return;
-    }
+    // A value that could not be deferred is dropped in place.
     ignore_panic(|| drop(value));
 }
 

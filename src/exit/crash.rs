@@ -81,7 +81,7 @@ impl Crash {
     }
 
     pub(crate) fn from_error(error: BoxError, location: Option<CrashLocation>) -> Self {
-        Crash::new(CrashKind::Error, text_of(&error), Some(error), location)
+        Crash::new(CrashKind::Error, text_of(&error), Some(error), location.map(|at| (at, None)))
     }
 
     /// Returns the crash of a caught panic. Dropping the payload may panic as well. That second
@@ -95,24 +95,20 @@ impl Crash {
         let message = panic_text(payload.as_ref());
         let note = crate::exit::panic_hook::take_panic_note();
         ignore_panic(|| drop(payload));
-        let (location, backtrace) = note.map_or((None, None), |n| (Some(n.location), n.backtrace));
-        Crash(Arc::new(CrashData {
-            kind: CrashKind::Panic,
-            message: message.into(),
-            error: None,
-            location,
-            backtrace,
-        }))
+        let origin = note.map(|note| (note.location, note.backtrace));
+        Crash::new(CrashKind::Panic, message, None, origin)
     }
 
     fn new(
         kind: CrashKind,
         message: String,
         error: Option<BoxError>,
-        location: Option<CrashLocation>,
+        origin: Option<(CrashLocation, Option<Backtrace>)>,
     ) -> Self {
         let (message, error) = (message.into(), error.map(CaughtDrop::new));
-        Crash(Arc::new(CrashData { kind, message, error, location, backtrace: None }))
+        let (location, backtrace) = origin.unzip();
+        let backtrace = backtrace.flatten();
+        Crash(Arc::new(CrashData { kind, message, error, location, backtrace }))
     }
 
     /// Returns the crash without its location, if the crash has no clones; otherwise returns it

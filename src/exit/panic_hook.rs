@@ -57,7 +57,7 @@ fn note(by: Current, info: &PanicHookInfo<'_>) {
     let captured = backtrace.status() == BacktraceStatus::Captured;
     let note =
         PanicNote { by, location: location.into(), backtrace: captured.then_some(backtrace) };
-    LAST_PANIC.with_borrow_mut(|slot| *slot = Some(note));
+    LAST_PANIC.set(Some(note));
 }
 
 /// Takes the note of the panic that was just caught, while its process is still the current one.
@@ -67,5 +67,5 @@ fn note(by: Current, info: &PanicHookInfo<'_>) {
 /// resumed.
 pub(crate) fn take_panic_note() -> Option<PanicNote> {
     let current = current_process::current();
-    LAST_PANIC.with_borrow_mut(Option::take).filter(|note| Some(note.by) == current)
+    LAST_PANIC.take().filter(|note| Some(note.by) == current)
 }

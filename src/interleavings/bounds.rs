@@ -1,117 +1,90 @@
 //! Messages that are sent while the mailbox is full.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-
 use crate::base::pid::Pid;
 use crate::exit::reason::ExitReason::Shutdown;
 use crate::interleavings::check;
+use crate::interleavings::operations::{demonitor_flush, end, received, send, unlink};
 use crate::interleavings::test_process::PayloadProcess;
 use crate::interleavings::world::{World, down, message};
+use crate::kernel::Mailboxes;
+use crate::kernel::admission::NewProcess;
 use crate::process::overflow::Overflow;
 
 /// Creates a process with one message in a mailbox that has room for two.
-fn nearly_full() -> (World, Pid) {
-    let world = World::with_mailbox_capacity(2);
-    let pid = world.process();
+fn nearly_full(world: &World) -> Pid {
+    let mailbox = Some(Mailboxes::bounded(2, Overflow::Reject));
+    let pid = world.admit(&NewProcess { mailbox, ..NewProcess::default() });
     assert!(world.send(pid, b"zero".to_vec()));
-    (world, pid)
+    pid
 }
 
 /// L11.
 #[test]
 fn one_of_two_sends_to_the_last_place_is_refused() {
-    check(|| {
-        let (world, pid) = nearly_full();
-        let (one, two) = world.both(
-            move |world| world.send(pid, b"one".to_vec()),
-            move |world| world.send(pid, b"two".to_vec()),
-        );
+    check(|world| {
+        let pid = nearly_full(world);
+        let (one, two) = world.both(send(pid, "one"), send(pid, "two"));
         assert!(one != two);
         assert_eq!(world.dropped_messages(), 1);
         let kept = message(if one { "one" } else { "two" });
         assert_eq!(world.received(pid), [message("zero"), kept]);
-        world.assert_consistent();
     });
 }
 
 /// L11.
 #[test]
 fn a_down_is_queued_in_a_full_mailbox() {
-    check(|| {
-        let (world, pid) = nearly_full();
-        let target = world.process();
+    check(|world| {
+        let (pid, target) = (nearly_full(world), world.process());
         let reference = world.monitor(pid, target);
-        let (one, two, ()) = world.three(
-            move |world| world.send(pid, b"one".to_vec()),
-            move |world| world.send(pid, b"two".to_vec()),
-            move |world| world.end(target, Shutdown),
-        );
+        let (one, two, ()) = world.three(send(pid, "one"), send(pid, "two"), end(target, Shutdown));
         assert!(one != two);
         let received = world.received(pid);
         assert_eq!(received.len(), 3);
         assert!(received.contains(&down(reference, target, Shutdown)));
-        world.assert_consistent();
     });
 }
 
 /// L11.
 #[test]
 fn counts_are_exact_while_a_reader_makes_room() {
-    check(|| {
-        let (world, pid) = nearly_full();
-        let (one, two, mut received) = world.three(
-            move |world| world.send(pid, b"one".to_vec()),
-            move |world| world.send(pid, b"two".to_vec()),
-            move |world| world.received(pid),
-        );
+    check(|world| {
+        let pid = nearly_full(world);
+        let (one, two, mut all) = world.three(send(pid, "one"), send(pid, "two"), received(pid));
         assert!(one || two);
-        received.extend(world.received(pid));
+        all.extend(world.received(pid));
         let taken = 1 + usize::from(one) + usize::from(two);
-        assert_eq!(received.len(), taken);
+        assert_eq!(all.len(), taken);
         assert_eq!(world.dropped_messages(), 3 - taken as u64);
         assert_eq!(world.info(pid).expect("it lives").mailbox_depth, 0);
         // The mailbox has room for exactly two messages again.
         assert!(world.send(pid, vec![]) && world.send(pid, vec![]));
         assert!(!world.send(pid, vec![]));
-        world.assert_consistent();
     });
 }
 
 /// L11.
 #[test]
 fn counts_are_exact_with_a_reader_a_down_and_a_flush() {
-    check(|| {
-        let (world, pid) = nearly_full();
-        let target = world.process();
+    check(|world| {
+        let (pid, target) = (nearly_full(world), world.process());
         let reference = world.monitor(pid, target);
-        world.three(
-            move |world| world.demonitor_flush(reference),
-            move |world| world.end(target, Shutdown),
-            move |world| world.received(pid),
-        );
+        world.three(demonitor_flush(reference), end(target, Shutdown), received(pid));
         world.received(pid);
         assert_eq!(world.info(pid).expect("it lives").mailbox_depth, 0);
-        world.assert_consistent();
     });
 }
 
 /// L11.
 #[test]
 fn counts_are_exact_with_a_reader_an_exit_and_an_unlink() {
-    check(|| {
-        let (world, pid) = nearly_full();
+    check(|world| {
+        let (pid, peer) = (nearly_full(world), world.process());
         world.set_trap_exit(pid, true);
-        let peer = world.process();
         assert!(world.link(pid, peer));
-        world.three(
-            move |world| world.unlink(pid, peer),
-            move |world| world.end(peer, Shutdown),
-            move |world| world.received(pid),
-        );
+        world.three(unlink(pid, peer), end(peer, Shutdown), received(pid));
         world.received(pid);
         assert_eq!(world.info(pid).expect("it lives").mailbox_depth, 0);
-        world.assert_consistent();
     });
 }
 
@@ -119,45 +92,45 @@ fn counts_are_exact_with_a_reader_an_exit_and_an_unlink() {
 /// counted as dropped.
 #[test]
 fn counts_are_exact_with_a_reader_and_evictions() {
-    check(|| {
-        let world = World::new();
-        let process = PayloadProcess::bounded(&world, 1, Overflow::DropOldest);
-        let (one, two, reader) = (Arc::clone(&process), Arc::clone(&process), Arc::clone(&process));
-        let send = |process: &PayloadProcess, number| {
-            assert!(process.send(number), "the newest message is always queued");
-            assert!(process.counts().0 <= 1);
+    check(|world| {
+        let process = PayloadProcess::bounded(world, 1, Overflow::DropOldest);
+        let send = |number| {
+            process.act(move |process| {
+                assert!(process.send(number), "the newest message is always queued");
+                assert!(process.counts().0 <= 1);
+            })
         };
         let ((), (), mut received) =
-            world.three(move |_| send(&one, 0), move |_| send(&two, 1), move |_| reader.read());
+            world.three(send(0), send(1), process.act(PayloadProcess::read));
         received.extend(process.read());
         assert_eq!(received.len() + world.dropped_messages() as usize, 2);
         assert_eq!((process.counts(), process.drops()), ((0, 0), [1, 1]));
         process.end();
-        world.assert_consistent();
     });
 }
 
 /// Creates a process whose mailbox has room for one message and holds payload 0.
-fn full(world: &World) -> Arc<PayloadProcess> {
+fn full(world: &World) -> PayloadProcess {
     let process = PayloadProcess::bounded(world, 1, Overflow::Wait);
     assert!(process.send(0));
     process
+}
+
+fn send_and_wait(process: &PayloadProcess) -> bool {
+    process.send_and_wait(1)
 }
 
 /// L11. When the reader makes room, the waiting message is queued; if the process ends first, the
 /// send fails. The send never waits for ever.
 #[test]
 fn a_waiting_send_is_queued_or_fails_at_the_end() {
-    check(|| {
-        let world = World::new();
-        let process = full(&world);
-        let (sender, reader) = (Arc::clone(&process), Arc::clone(&process));
-        let (queued, received) =
-            world.both(move |_| sender.send_and_wait(1), move |_| reader.read_and_end());
+    check(|world| {
+        let process = full(world);
+        let read_and_end = process.act(PayloadProcess::read_and_end);
+        let (queued, received) = world.both(process.act(send_and_wait), read_and_end);
         assert!(received == [0] || received == [0, 1]);
         assert!(queued || received == [0]);
         assert_eq!(process.drops(), [1, 1]);
-        world.assert_consistent();
     });
 }
 
@@ -165,19 +138,15 @@ fn a_waiting_send_is_queued_or_fails_at_the_end() {
 /// before. A received message was reported as queued.
 #[test]
 fn a_waiting_send_to_a_killed_process_fails() {
-    check(|| {
-        let world = World::new();
-        let process = full(&world);
-        let (sender, killer, reader) =
-            (Arc::clone(&process), Arc::clone(&process), Arc::clone(&process));
+    check(|world| {
+        let process = full(world);
         let (queued, (), received) = world.three(
-            move |_| sender.send_and_wait(1),
-            move |_| killer.kill(),
-            move |_| reader.read_and_end(),
+            process.act(send_and_wait),
+            process.act(PayloadProcess::kill),
+            process.act(PayloadProcess::read_and_end),
         );
         assert!(queued || !received.contains(&1));
         assert_eq!(process.drops(), [1, 1]);
-        world.assert_consistent();
     });
 }
 
@@ -185,23 +154,19 @@ fn a_waiting_send_to_a_killed_process_fails() {
 /// send is queued, whether the reader or the drop comes first.
 #[test]
 fn a_waiting_send_that_is_dropped_leaves_its_room_to_the_next() {
-    check(|| {
-        let world = World::new();
-        let process = full(&world);
+    check(|world| {
+        let process = full(world);
         let dropped = process.queue_send(1).expect("it lives").expect("it is full");
-        let (kept, reader) = (Arc::clone(&process), Arc::clone(&process));
-        let drops = Arc::clone(&process.drops);
         let (queued, (), mut received) = world.three(
-            move |_| kept.send_and_wait(1),
-            move |_| drop(dropped),
-            move |_| reader.read(),
+            process.act(send_and_wait),
+            |_| drop(dropped),
+            process.act(PayloadProcess::read),
         );
         assert!(queued);
         received.extend(process.read());
         assert!(received == [0, 1] || received == [0, 1, 1], "{received:?}");
-        assert_eq!(drops[1].load(Ordering::Relaxed), 2);
+        assert_eq!(process.drops()[1], 2);
         assert_eq!(process.counts(), (0, 0));
         process.end();
-        world.assert_consistent();
     });
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 
-use crate::interleavings::{check, thread};
+use crate::interleavings::check;
 use crate::time::deadline_pool::slot_cache::SlotCache;
 
 /// A task that does nothing when it is woken.
@@ -31,18 +31,16 @@ fn calls(cache: &SlotCache, dues: &[u64]) {
 /// time.
 #[test]
 fn a_task_that_armed_a_slot_is_woken_by_a_sweep() {
-    check(|| {
+    check(|world| {
         let cache = Arc::new(SlotCache::default());
         let all = [vec![1, 2, 9], vec![3, 3], vec![9]].map(|dues| {
             let cache = cache.clone();
-            thread::spawn(move || calls(&cache, &dues))
+            world.on_thread(move |_| calls(&cache, &dues))
         });
         for _ in 0..2 {
             cache.expire_due(5, &mut Vec::new());
         }
-        for one in all {
-            one.join().expect("it ends");
-        }
+        all.into_iter().for_each(|one| one.join().expect("it ends"));
         assert_eq!(cache.armed(), 0);
     });
 }

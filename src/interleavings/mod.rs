@@ -9,9 +9,9 @@
 //! `--cfg regrow_loom` loom runs the target in every interleaving of at most two preemptions. Under
 //! `--cfg regrow_shuttle` shuttle runs the target in a sample of schedules: half of them are
 //! random, half have few preemptions at points that shuttle selects to expose bugs.
-//! `REGROW_PROOF=full` sets three preemptions and ten times as many schedules. A target checks its
-//! own assertions at the end of each run, and calls [`World::assert_consistent`], which checks
-//! properties that hold after every run.
+//! `REGROW_PROOF=full` sets three preemptions and ten times as many schedules. [`check`] gives a target a new
+//! [`World`] for each run. After the target's own assertions it calls
+//! [`World::assert_consistent`], which checks properties that hold after every run.
 //!
 //! There is no tokio runtime. A process is a record in the kernel's tables, with the mailbox and
 //! the teardown of a normal build, and ends when the target ends it. If a target needs the task of
@@ -19,6 +19,7 @@
 //! [`ProcessFuture`](crate::driver::process_future::ProcessFuture).
 
 mod world;
+mod operations;
 mod test_process;
 mod names;
 mod links;
@@ -42,22 +43,24 @@ pub(crate) use loom::{future::block_on, thread};
 #[cfg(regrow_shuttle)]
 pub(crate) use shuttle::{future::block_on, thread};
 
+use crate::interleavings::world::World;
+
 /// Whether `REGROW_PROOF` requests the long run.
 fn is_full() -> bool {
     std::env::var("REGROW_PROOF").is_ok_and(|size| size == "full")
 }
 
-/// Runs the target in all interleavings that the checker generates, and prints their number.
-fn check(target: impl Fn() + Send + Sync + 'static) {
+/// Runs the target in all interleavings that the checker generates, each time in a new world, and
+/// prints their number.
+fn check(target: impl Fn(&World) + Send + Sync + 'static) {
     let count = Arc::new(AtomicUsize::new(0));
-    let counting = {
-        let count = Arc::clone(&count);
-        move || {
-            count.fetch_add(1, Ordering::Relaxed);
-            target();
-        }
-    };
-    explore(counting);
+    let counted = Arc::clone(&count);
+    explore(move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        let world = World::new();
+        target(&world);
+        world.assert_consistent();
+    });
     println!("{} interleavings", count.load(Ordering::Relaxed));
 }
 

@@ -5,6 +5,7 @@ use crate::base::pid::Pid;
 use crate::exit::reason::ExitReason::{Killed, Shutdown};
 use crate::exit::shutdown::Shutdown::Infinity;
 use crate::interleavings::check;
+use crate::interleavings::operations::end;
 use crate::interleavings::world::{World, exit};
 use crate::kernel::admission::NewProcess;
 use crate::process::{ChildRole, ChildSlot, ChildStop, Link, LinkRole, Parent};
@@ -18,15 +19,8 @@ fn child(world: &World, supervisor: Pid) -> Pid {
     let link = Link::active(world.kernel.fresh_id(), LinkRole::Peer);
     let parent = Parent { pid: supervisor, shutdown: Infinity, role: Some(ROLE) };
     let ancestors = Some(world.kernel.ancestors(supervisor, SLOT));
-    let new_process = NewProcess {
-        link: Some((supervisor, link)),
-        parent: Some(parent),
-        ancestors,
-        ..NewProcess::default()
-    };
-    let (pid, admitted) = world.create(&new_process);
-    admitted.expect("nothing is in its way");
-    pid
+    let (link, parent) = (Some((supervisor, link)), Some(parent));
+    world.admit(&NewProcess { link, parent, ancestors, ..NewProcess::default() })
 }
 
 /// Creates three nested supervisors, and a worker under the lowest that survives the end of its
@@ -45,22 +39,16 @@ fn nested_supervisors(world: &World) -> [Pid; 4] {
 /// After both ends it lists only the worker.
 #[test]
 fn orphans_of_two_supervisors_that_end_together_are_recorded_above() {
-    check(|| {
-        let world = World::new();
-        let [top, upper, lower, worker] = nested_supervisors(&world);
-        let ((), (), ()) = world.three(
-            move |world| world.end(upper, Killed),
-            move |world| world.end(lower, Killed),
-            move |world| {
-                assert_eq!(world.receive(top), exit(upper, Killed));
-                let left = world.kernel.orphans(top, SLOT);
-                assert!(left.contains(&lower) || left.contains(&worker), "{left:?}");
-            },
-        );
+    check(|world| {
+        let [top, upper, lower, worker] = nested_supervisors(world);
+        world.three(end(upper, Killed), end(lower, Killed), move |world| {
+            assert_eq!(world.receive(top), exit(upper, Killed));
+            let left = world.kernel.orphans(top, SLOT);
+            assert!(left.contains(&lower) || left.contains(&worker), "{left:?}");
+        });
         assert_eq!(world.kernel.orphans(top, SLOT), [worker]);
         world.end(worker, Shutdown);
         assert_eq!(world.kernel.orphans(top, SLOT), []);
-        world.assert_consistent();
     });
 }
 
@@ -68,16 +56,12 @@ fn orphans_of_two_supervisors_that_end_together_are_recorded_above() {
 /// top supervisor.
 #[test]
 fn orphans_left_while_the_supervisor_above_ends_are_recorded_further_up() {
-    check(|| {
-        let world = World::new();
-        let [top, upper, lower, worker] = nested_supervisors(&world);
+    check(|world| {
+        let [top, upper, lower, worker] = nested_supervisors(world);
         world.end(lower, Killed);
-        let ((), left) = world.both(
-            move |world| world.end(upper, Shutdown),
-            move |world| world.kernel.orphans(upper, SLOT),
-        );
+        let orphans = move |world: &World| world.kernel.orphans(upper, SLOT);
+        let ((), left) = world.both(end(upper, Shutdown), orphans);
         assert!(left.is_empty() || left == [worker]);
         assert_eq!(world.kernel.orphans(top, SLOT), [worker]);
-        world.assert_consistent();
     });
 }

@@ -34,94 +34,78 @@ impl Drop for Payload {
     }
 }
 
-pub(crate) enum TestItem {
-    Signal(Envelope),
-    Payload(Payload),
-}
-
-impl Item for TestItem {
+impl Item for Payload {
     fn from_envelope(envelope: Envelope) -> Self {
-        TestItem::Signal(envelope)
+        panic!("no target sends {envelope:?} to this process")
     }
 
     fn envelope(&self) -> Option<&Envelope> {
-        match self {
-            TestItem::Signal(envelope) => Some(envelope),
-            TestItem::Payload(_) => None,
-        }
+        None
     }
 
     fn envelope_mut(&mut self) -> Option<&mut Envelope> {
-        match self {
-            TestItem::Signal(envelope) => Some(envelope),
-            TestItem::Payload(_) => None,
-        }
+        None
     }
 
     fn is_user(&self) -> bool {
-        matches!(self, TestItem::Payload(_))
-    }
-
-    fn from_tick(_: u64) -> Option<Self> {
-        None
+        true
     }
 }
 
 /// A process that receives payloads.
+#[derive(Clone)]
 pub(crate) struct PayloadProcess {
-    pub(crate) process: Arc<Process<TestItem>>,
-    pub(crate) drops: Arc<[AtomicUsize; 2]>,
+    pub(crate) process: Arc<Process<Payload>>,
+    drops: Arc<[AtomicUsize; 2]>,
 }
 
 impl PayloadProcess {
-    pub(crate) fn new(world: &World) -> Arc<Self> {
+    pub(crate) fn new(world: &World) -> Self {
         Self::create(world, &NewProcess::default())
     }
 
     /// A process with a bounded mailbox.
-    pub(crate) fn bounded(world: &World, capacity: usize, overflow: Overflow) -> Arc<Self> {
+    pub(crate) fn bounded(world: &World, capacity: usize, overflow: Overflow) -> Self {
         let mailbox = Some(Mailboxes::bounded(capacity, overflow));
         Self::create(world, &NewProcess { mailbox, ..NewProcess::default() })
     }
 
-    fn create(world: &World, new_process: &NewProcess) -> Arc<Self> {
+    fn create(world: &World, new_process: &NewProcess) -> Self {
         let kernel = &world.kernel;
-        let process = Process::<TestItem>::new(Arc::clone(kernel), new_process.relations(kernel));
+        let process = Process::<Payload>::new(Arc::clone(kernel), new_process.relations(kernel));
         let any: Arc<dyn AnyProcess> = process.clone();
         world.kernel.admit(&any, new_process).expect("nothing is in its way");
-        Arc::new(PayloadProcess { process, drops: Arc::default() })
+        PayloadProcess { process, drops: Arc::default() }
+    }
+
+    /// Makes an operation on this process, for [`World::both`] and [`World::three`].
+    pub(crate) fn act<R, A>(&self, act: A) -> impl FnOnce(&World) -> R + use<R, A>
+    where
+        A: FnOnce(&Self) -> R,
+    {
+        let process = self.clone();
+        move |_| act(&process)
+    }
+
+    fn payload(&self, number: usize) -> Payload {
+        Payload { number, drops: Arc::clone(&self.drops) }
     }
 
     /// Sends a payload with this number. Returns whether it was queued.
     pub(crate) fn send(&self, number: usize) -> bool {
-        let payload = Payload { number, drops: Arc::clone(&self.drops) };
-        match self.process.send(TestItem::Payload(payload)) {
-            Ok(()) => true,
-            Err((refused, _)) => {
-                assert_eq!(
-                    self.drops[number].load(Ordering::Relaxed),
-                    0,
-                    "the payload was returned"
-                );
-                drop(refused);
-                false
-            }
-        }
+        let refused = self.process.send(self.payload(number)).err();
+        assert!(refused.is_none() || self.drops()[number] == 0, "the payload was returned");
+        refused.is_none()
     }
 
-    /// Sends a payload with this number. Returns the waiting send if the mailbox is full, and `Err`
-    /// if the process is ending or has ended.
-    pub(crate) fn queue_send(&self, number: usize) -> Result<Option<QueuedSend<TestItem>>, ()> {
-        let payload = Payload { number, drops: Arc::clone(&self.drops) };
-        match self.process.send_with(TestItem::Payload(payload), IfFull::Wait) {
+    /// Sends a payload with this number. Returns the waiting send if the mailbox is full.
+    pub(crate) fn queue_send(&self, number: usize) -> Result<Option<QueuedSend<Payload>>, Refused> {
+        match self.process.send_with(self.payload(number), IfFull::Wait) {
             Ok(Sent::Accepted) => Ok(None),
             Ok(Sent::InSendQueue(number)) => {
                 Ok(Some(QueuedSend::new(Arc::clone(&self.process), number)))
             }
-            Err((_, refused)) => {
-                assert_eq!(refused, Refused::Dead);
-                Err(())
-            }
+            Err((_, refused)) => Err(refused),
         }
     }
 
@@ -129,9 +113,11 @@ impl PayloadProcess {
     /// queued.
     pub(crate) fn send_and_wait(&self, number: usize) -> bool {
         match self.queue_send(number) {
-            Ok(None) => true,
-            Ok(Some(place)) => block_on(place).is_ok(),
-            Err(()) => false,
+            Ok(waiting) => waiting.is_none_or(|send| block_on(send).is_ok()),
+            Err(refused) => {
+                assert_eq!(refused, Refused::Dead);
+                false
+            }
         }
     }
 
@@ -146,10 +132,7 @@ impl PayloadProcess {
         let mut cx = Context::from_waker(Waker::noop());
         let mut numbers = Vec::new();
         while mailbox.poll_some(&mut cx).is_ready() {
-            match mailbox.take() {
-                TestItem::Payload(payload) => numbers.push(payload.number),
-                TestItem::Signal(signal) => panic!("{signal:?}"),
-            }
+            numbers.push(mailbox.take().number);
         }
         numbers
     }

@@ -2,16 +2,19 @@
 
 use std::future::poll_fn;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, mpsc};
 use std::task::{Context, Waker};
 
 use crate::base::pid::{MonitorRef, Pid};
 use crate::base::shared_str::SharedStr;
+use crate::base::small_map::SmallMap;
+use crate::base::sync::PlainMutex;
 use crate::driver::process_future::ProcessFuture;
 use crate::exit::reason::ExitReason;
 use crate::interleavings::{block_on, thread};
-use crate::kernel::admission::{NewProcess, NotAdmitted};
+use crate::kernel::admission::NewProcess;
 use crate::kernel::closing::End;
+use crate::kernel::name_table::NotAdmitted;
 use crate::kernel::{Kernel, NameEntry, Vacancy};
 use crate::mailbox::receive::Mailbox;
 use crate::mailbox::record::Process;
@@ -24,8 +27,8 @@ use crate::runtime::info::Leftovers;
 #[derive(Clone)]
 pub(crate) struct World {
     runtime: Runtime,
-    /// A lock of `std`, not of the checker: no thread switch happens while the lock is held.
-    made: Arc<Mutex<Vec<TestProcess>>>,
+    /// No thread switch happens while this lock is held, since the checkers do not know it.
+    made: Arc<PlainMutex<Vec<TestProcess>>>,
 }
 
 struct TestProcess {
@@ -48,13 +51,14 @@ impl World {
         World { runtime: Runtime::new(), made: Arc::default() }
     }
 
-    pub(crate) fn with_mailbox_capacity(capacity: usize) -> Self {
-        World { runtime: Runtime::with_mailbox_capacity(capacity), ..World::new() }
-    }
-
     /// Creates a process.
     pub(crate) fn process(&self) -> Pid {
-        let (pid, admitted) = self.create(&NewProcess::default());
+        self.admit(&NewProcess::default())
+    }
+
+    /// Creates a process with this initial state.
+    pub(crate) fn admit(&self, new_process: &NewProcess) -> Pid {
+        let (pid, admitted) = self.create(new_process);
         admitted.expect("nothing is in its way");
         pid
     }
@@ -73,7 +77,7 @@ impl World {
         pid
     }
 
-    /// Creates a process as `Runtime` does, but without a task.
+    /// Creates a process as `Runtime` does, but without a task, and returns whether it was admitted.
     pub(crate) fn create(&self, new_process: &NewProcess) -> (Pid, Result<(), NotAdmitted>) {
         let kernel = &self.runtime.kernel;
         let process = Process::<Envelope>::new(Arc::clone(kernel), new_process.relations(kernel));
@@ -99,8 +103,7 @@ impl World {
     pub(crate) fn run_task(&self, pid: Pid) -> Vec<Received> {
         let mut mailbox = self.take_mailbox(pid);
         mailbox.idle_wait.allow_announcing();
-        let log = Arc::new(Mutex::new(Vec::new()));
-        let kept = Arc::clone(&log);
+        let (kept, log) = mpsc::channel();
         let body = Box::pin(async move {
             loop {
                 poll_fn(|cx| mailbox.poll_some(cx)).await;
@@ -108,11 +111,11 @@ impl World {
                 if received == Received::Message(b"stop".to_vec()) {
                     return End::Returned(ExitReason::Normal);
                 }
-                kept.lock().unwrap_or_else(PoisonError::into_inner).push(received);
+                kept.send(received).expect("the receiver exists");
             }
         });
         block_on(ProcessFuture::new(self.process_of(pid), body));
-        std::mem::take(&mut *log.lock().unwrap_or_else(PoisonError::into_inner))
+        log.try_iter().collect()
     }
 }
 
@@ -120,31 +123,33 @@ impl World {
 impl World {
     /// Receives all items that are in the mailbox now.
     pub(crate) fn received(&self, pid: Pid) -> Vec<Received> {
-        let mut mailbox = self.take_mailbox(pid);
-        let mut cx = Context::from_waker(Waker::noop());
-        let mut received = Vec::new();
-        while mailbox.poll_some(&mut cx).is_ready() {
-            received.push(mailbox.take().received);
-        }
-        self.give_back(pid, mailbox);
-        received
+        self.read(pid, |mailbox| {
+            let mut cx = Context::from_waker(Waker::noop());
+            let mut received = Vec::new();
+            while mailbox.poll_some(&mut cx).is_ready() {
+                received.push(mailbox.take().received);
+            }
+            received
+        })
     }
 
     /// Receives the next item, and waits for it if there is none.
     pub(crate) fn receive(&self, pid: Pid) -> Received {
-        let mut mailbox = self.take_mailbox(pid);
-        block_on(poll_fn(|cx| mailbox.poll_some(cx)));
-        let received = mailbox.take().received;
-        self.give_back(pid, mailbox);
-        received
+        self.read(pid, |mailbox| {
+            block_on(poll_fn(|cx| mailbox.poll_some(cx)));
+            mailbox.take().received
+        })
     }
 
     fn take_mailbox(&self, pid: Pid) -> Mailbox<Envelope> {
         self.look_up(pid, |made| made.mailbox.take()).expect("only one thread reads")
     }
 
-    fn give_back(&self, pid: Pid, mailbox: Mailbox<Envelope>) {
+    fn read<R>(&self, pid: Pid, read: impl FnOnce(&mut Mailbox<Envelope>) -> R) -> R {
+        let mut mailbox = self.take_mailbox(pid);
+        let outcome = read(&mut mailbox);
         self.look_up(pid, |made| made.mailbox = Some(mailbox));
+        outcome
     }
 
     /// The number of items in the inbox, including revoked signals.
@@ -162,7 +167,7 @@ impl World {
     }
 
     pub(crate) fn links(&self, pid: Pid) -> Vec<Pid> {
-        self.relations(pid, |relations| relations.links.iter().map(|(&peer, _)| peer).collect())
+        self.relations(pid, |relations| relations.links.keys().copied().collect())
     }
 
     pub(crate) fn process_of(&self, pid: Pid) -> Arc<Process<Envelope>> {
@@ -176,13 +181,11 @@ impl World {
     }
 
     fn registrations<R: Default>(&self, pid: Pid, look: impl FnOnce(&Registrations) -> R) -> R {
-        self.relations(pid, |relations| {
-            relations.registrations.as_deref().map(look).unwrap_or_default()
-        })
+        self.relations(pid, |own| own.registrations.as_deref().map(look).unwrap_or_default())
     }
 
     fn all<R>(&self, act: impl FnOnce(&mut Vec<TestProcess>) -> R) -> R {
-        act(&mut self.made.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self.made.lock())
     }
 
     fn look_up<R>(&self, pid: Pid, act: impl FnOnce(&mut TestProcess) -> R) -> R {
@@ -193,48 +196,38 @@ impl World {
     }
 }
 
-/// Running closures at the same time.
+/// Running operations at the same time.
 impl World {
-    pub(crate) fn both<A, B>(
+    pub(crate) fn both<A: Send + 'static, B>(
         &self,
         first: impl FnOnce(&World) -> A + Send + 'static,
         second: impl FnOnce(&World) -> B,
-    ) -> (A, B)
-    where
-        A: Send + 'static,
-    {
+    ) -> (A, B) {
         let first = self.on_thread(first);
         let second = second(self);
-        (first.join().expect(NO_PANIC), second)
+        (first.join().expect("it does not panic"), second)
     }
 
-    pub(crate) fn three<A, B, C>(
+    pub(crate) fn three<A: Send + 'static, B: Send + 'static, C>(
         &self,
         first: impl FnOnce(&World) -> A + Send + 'static,
         second: impl FnOnce(&World) -> B + Send + 'static,
         third: impl FnOnce(&World) -> C,
-    ) -> (A, B, C)
-    where
-        A: Send + 'static,
-        B: Send + 'static,
-    {
+    ) -> (A, B, C) {
         let first = self.on_thread(first);
-        let second = self.on_thread(second);
-        let third = third(self);
-        (first.join().expect(NO_PANIC), second.join().expect(NO_PANIC), third)
+        let (second, third) = self.both(second, third);
+        (first.join().expect("it does not panic"), second, third)
     }
 
-    /// Runs a closure on a thread of its own.
+    /// Runs an operation on a thread of its own.
     pub(crate) fn on_thread<R: Send + 'static>(
         &self,
-        act: impl FnOnce(&World) -> R + Send + 'static,
+        operation: impl FnOnce(&World) -> R + Send + 'static,
     ) -> thread::JoinHandle<R> {
         let world = self.clone();
-        thread::spawn(move || act(&world))
+        thread::spawn(move || operation(&world))
     }
 }
-
-const NO_PANIC: &str = "nothing panics in a target's threads";
 
 /// Properties that hold whenever no operation is under way.
 impl World {
@@ -262,8 +255,8 @@ impl World {
     }
 
     fn check_monitors(&self, pid: Pid, live: &[Pid]) {
-        let held: Vec<(u64, Pid)> = self.relations(pid, |relations| {
-            let held = relations.monitors.iter().filter_map(|(&id, held)| match held {
+        let held: Vec<(u64, Pid)> = self.relations(pid, |own| {
+            let held = own.monitors.iter().filter_map(|(&id, held)| match held {
                 MonitorEntry::Process(target) => Some((id, *target)),
                 _ => None,
             });
@@ -271,31 +264,28 @@ impl World {
         });
         for (id, target) in held {
             assert!(live.contains(&target), "{pid} watches {target}, which has ended");
-            let listed = self.relations(target, |relations| {
-                relations.watchers.as_ref().is_some_and(|watchers| watchers.contains(&id))
-            });
-            assert!(listed, "{pid} watches {target}, which does not list it");
+            let watchers = self.watchers(target);
+            assert!(watchers.contains(&(id, pid)), "{target} does not list its watcher {pid}");
         }
-        let watchers: Vec<(u64, Pid)> = self.relations(pid, |relations| {
-            let all = relations.watchers.iter().flat_map(|watchers| watchers.iter());
-            all.map(|(&id, watcher)| (id, watcher.pid)).collect()
-        });
-        for (id, watcher) in watchers {
-            let holds = self.relations(watcher, |relations| relations.monitors.contains(&id));
+        for (id, watcher) in self.watchers(pid) {
+            let holds = self.relations(watcher, |own| own.monitors.contains(&id));
             assert!(holds, "{pid} lists the watcher {watcher}, which has no such monitor");
         }
     }
 
+    fn watchers(&self, pid: Pid) -> Vec<(u64, Pid)> {
+        self.relations(pid, |own| {
+            let all = own.watchers.iter().flat_map(|watchers| watchers.iter());
+            all.map(|(&id, watcher)| (id, watcher.pid)).collect()
+        })
+    }
+
     fn check_names(&self, pid: Pid) {
-        let (names, tags): (Vec<SharedStr>, Vec<SharedStr>) =
-            self.registrations(pid, |registrations| {
-                let names = registrations.names.iter().map(|(name, ())| name.clone()).collect();
-                (names, registrations.tags.iter().map(|(tag, ())| tag.clone()).collect())
-            });
-        for name in names {
+        let keys = |map: &SmallMap<SharedStr, ()>| Vec::from_iter(map.keys().cloned());
+        for name in self.registrations(pid, |own| keys(&own.names)) {
             assert_eq!(self.whereis(&name), Some(pid), "{pid} holds {name}");
         }
-        for tag in tags {
+        for tag in self.registrations(pid, |own| keys(&own.tags)) {
             assert!(self.whereis_tag(&tag).contains(&pid), "{pid} is in {tag}");
         }
     }
@@ -305,24 +295,22 @@ impl World {
         for (name, entry) in kernel.names.collect(|name, entry| Some((name.clone(), *entry))) {
             let (NameEntry::Held(pid) | NameEntry::Vacant(Vacancy { supervisor: pid, .. })) = entry;
             assert!(live.contains(&pid), "{name} belongs to {pid}, which has ended");
-            let is_listed = self.registrations(pid, |registrations| match entry {
-                NameEntry::Held(_) => registrations.names.contains(&name),
-                NameEntry::Vacant(_) => registrations.vacated(&name).is_some(),
+            let is_listed = self.registrations(pid, |own| match entry {
+                NameEntry::Held(_) => own.names.contains(&name),
+                NameEntry::Vacant(_) => own.vacated(&name).is_some(),
             });
             assert!(is_listed, "{name} belongs to {pid}, which does not list it");
         }
         let groups = kernel.groups.collect(|tag, group| {
-            let members: Vec<Pid> = group.members.iter().map(|(&pid, ())| pid).collect();
-            let watchers: Vec<Pid> = group.watchers.iter().map(|(_, &pid)| pid).collect();
+            let members = Vec::from_iter(group.members.keys().copied());
+            let watchers = Vec::from_iter(group.watchers.iter().map(|(_, &pid)| pid));
             Some((tag.clone(), members, watchers))
         });
         for (tag, members, watchers) in groups {
             assert!(members.len() + watchers.len() > 0, "{tag} is empty, and still there");
             for member in members {
                 assert!(live.contains(&member), "{member} has ended, and is still in {tag}");
-                assert!(
-                    self.registrations(member, |registrations| registrations.tags.contains(&tag))
-                );
+                assert!(self.registrations(member, |own| own.tags.contains(&tag)));
             }
             for watcher in watchers {
                 assert!(live.contains(&watcher), "{watcher} has ended, and still watches {tag}");

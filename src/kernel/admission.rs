@@ -14,8 +14,7 @@ use crate::base::sync::atomic::Ordering;
 use crate::base::user_panics::ignore_panic;
 use crate::exit::reason::ExitReason;
 use crate::kernel::closing::End;
-use crate::kernel::name_table::NameRefused;
-use crate::kernel::reserved_names::Reserved;
+pub(crate) use crate::kernel::name_table::NotAdmitted;
 use crate::kernel::wait_graph::Until;
 use crate::kernel::{Kernel, Mailboxes};
 use crate::process::{
@@ -57,12 +56,10 @@ impl NewProcess {
         let named = starting || spec_name.is_some();
         if counts.is_some() || named || self.stop.is_some() || self.ancestors.is_some() {
             let stop = self.stop.clone();
-            let supervisor_record = self.ancestors.clone().map(|ancestors| {
-                Box::new(SupervisorRecord {
-                    ancestors: Some(ancestors),
-                    ..SupervisorRecord::default()
-                })
-            });
+            let ancestors = self.ancestors.clone();
+            let supervisor_record = ancestors
+                .is_some()
+                .then(|| Box::new(SupervisorRecord { ancestors, ..SupervisorRecord::default() }));
             let registrations = Registrations {
                 counts,
                 stop,
@@ -93,19 +90,6 @@ impl NewProcess {
     }
 }
 
-/// Why a new process was not admitted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum NotAdmitted {
-    /// Another process, with this pid, holds the name. The new process has entered no table.
-    NameTaken(Pid),
-    /// The name is reserved for a child that is being restarted. The new process has entered no
-    /// table.
-    NameReserved(Reserved),
-    /// The runtime is closed, or the parent to link to has ended. The new process has entered the
-    /// table, and has ended with this reason.
-    Ended(ExitReason),
-}
-
 impl Kernel {
     /// Adds a new process to the tables. The caller spawns the task after this has returned `Ok`.
     pub(crate) fn admit(
@@ -121,12 +105,7 @@ impl Kernel {
         };
         match new_process.name.clone() {
             None => enter(),
-            Some(name) => match self.register_then(name, process, enter) {
-                Ok(()) => {}
-                Err(NameRefused::Taken(holder)) => return Err(NotAdmitted::NameTaken(holder)),
-                Err(NameRefused::Reserved(by)) => return Err(NotAdmitted::NameReserved(by)),
-                Err(NameRefused::Dead) => return Err(NotAdmitted::Ended(ExitReason::NoProc)),
-            },
+            Some(name) => self.register_then(name, process, enter)?,
         }
         #[cfg(regrow_proof)]
         self.trace_spawn(pid, new_process);
@@ -149,26 +128,21 @@ impl Kernel {
     pub(crate) fn children_of(&self, parent: Pid) -> Vec<Arc<dyn AnyProcess>> {
         let Some(process) = self.find(parent) else { return Vec::new() };
         let linked: Vec<Pid> = process.with(|locked| {
-            let relations = locked.core().relations.as_ref();
-            relations.map_or_else(Vec::new, |relations| {
-                relations.links.iter().map(|(&pid, _)| pid).collect()
-            })
+            let relations = locked.core().relations.iter();
+            relations.flat_map(|relations| relations.links.keys().copied()).collect()
         });
-        let is_child = |process: &Arc<dyn AnyProcess>| {
-            let own = process.with(|locked| locked.core().relations()?.parent);
-            own.is_some_and(|own| own.pid == parent)
-        };
+        let is_child =
+            |process: &Arc<dyn AnyProcess>| process.parent().is_some_and(|own| own.pid == parent);
         linked.into_iter().filter_map(|pid| self.find(pid)).filter(is_child).collect()
     }
 
     /// The process that this supervisor has started in this slot, if it is still linked.
     pub(crate) fn child_at(&self, supervisor: Pid, slot: ChildSlot) -> Option<Pid> {
-        let has_slot = |process: &Arc<dyn AnyProcess>| {
-            let parent = process.with(|locked| locked.core().relations()?.parent);
-            parent.and_then(|parent| parent.role).is_some_and(|role| role.slot == slot)
+        let has_slot = |process: &&Arc<dyn AnyProcess>| {
+            let role = process.parent().and_then(|parent| parent.role);
+            role.is_some_and(|role| role.slot == slot)
         };
-        let children = self.children_of(supervisor);
-        children.iter().find(|process| has_slot(process)).map(|process| process.pid())
+        self.children_of(supervisor).iter().find(has_slot).map(|process| process.pid())
     }
 
     /// Notes that the `init` of a process has finished, and wakes the tasks that wait for its name.

@@ -91,7 +91,7 @@ impl DeferredDrops {
 
 /// Takes step 2 of the teardown. Call this under the lock.
 pub(super) fn close(process: &dyn AnyProcess, locked: &mut Locked, end: End) -> Closing {
-    let queue = locked.take_queue();
+    let queue = locked.mail.take_queue();
     let core = locked.core();
     process.advance(core, Stage::Closing);
     let accepted = core.reason.take();
@@ -123,8 +123,7 @@ pub(super) fn close(process: &dyn AnyProcess, locked: &mut Locked, end: End) -> 
         tags: registrations.tags.take(),
         registries: registrations.registries.take(),
     });
-    let first = registrations.as_ref().and_then(|held| held.names.iter().next());
-    let name = first.map(|(name, ())| name.clone());
+    let name = registrations.as_ref().and_then(|held| held.names.keys().next().cloned());
     let details = EndDetails { reason, failed, name };
     Closing { details, registrations, deferred: DeferredDrops { queue, task, reader, spare } }
 }

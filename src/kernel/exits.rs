@@ -46,12 +46,8 @@ pub(crate) struct ExitSignal<'a> {
 pub(crate) enum SignalOutcome {
     /// None: the receiver is ending or has ended.
     Gone,
-    /// None: an earlier signal was accepted.
-    ExitPending,
-    /// None: the receiver does not list the link.
-    Unlinked,
-    /// None: OTP's table says so, or the link is muted, or the link is to a task or a helper that
-    /// ended normally.
+    /// None: OTP's table says so, an earlier signal was accepted, the receiver does not list the
+    /// link, the link is muted, or it is a link to a task or a helper that ended normally.
     Ignored,
     /// A stop token was cancelled, or a message was queued.
     Delivered,
@@ -158,13 +154,9 @@ struct Sender {
 
 impl Sender {
     fn of(core: &Core, from: Pid) -> Self {
-        let relations = core.relations.as_deref();
-        let parent = relations.and_then(|relations| relations.parent);
+        let parent = core.relations.as_ref().and_then(|relations| relations.parent);
         let parent = parent.filter(|parent| parent.pid == from);
-        let has_token = || {
-            let registrations = relations.and_then(|relations| relations.registrations.as_ref());
-            registrations.is_some_and(|registrations| registrations.stop.is_some())
-        };
+        let has_token = || core.held_registrations().is_some_and(|own| own.stop.is_some());
         Sender { parent, requests_stop: parent.is_some() && has_token() }
     }
 }
@@ -197,7 +189,7 @@ fn arrive(
     // Invariant 1.
     let Some(link) = core.relations().and_then(|relations| relations.links.remove(&signal.from))
     else {
-        return (SignalOutcome::Unlinked, None);
+        return (SignalOutcome::Ignored, None);
     };
     if link.state != LinkState::Active {
         return (SignalOutcome::Ignored, Some(link));
@@ -223,7 +215,7 @@ fn effect(
 ) -> SignalOutcome {
     match stage {
         Stage::Live => {}
-        Stage::ExitPending => return SignalOutcome::ExitPending,
+        Stage::ExitPending => return SignalOutcome::Ignored,
         Stage::Closing | Stage::Ended | Stage::Announced => return SignalOutcome::Gone,
     }
     match verdict(signal.kind, traps, signal.reason) {

@@ -10,7 +10,7 @@ use std::task::Waker;
 
 use crate::base::pid::{MonitorRef, Pid};
 use crate::base::shared_str::SharedStr;
-use crate::base::user_panics::ignore_panic;
+use crate::base::user_panics::wake;
 use crate::kernel::monitors::add_monitor;
 use crate::kernel::{Group, Kernel};
 use crate::message::received::{Envelope, GroupChange, Received};
@@ -24,55 +24,45 @@ impl Kernel {
     /// effect.
     pub(crate) fn join_group(&self, tag: SharedStr, process: &Arc<dyn AnyProcess>) -> bool {
         let name = tag.clone();
-        let (joined, wakers) = self.groups.with_entry(tag, |entry| {
+        let mut wakers = Wakers::new();
+        let joined = self.groups.with_entry(tag, |entry| {
             let (open, _) = process.with_deferred(|locked| {
-                let core = locked.core();
-                let open = core.is_open();
-                if open {
-                    core.registrations_mut().tags.insert(name.clone(), ());
-                }
-                open
+                let registrations = locked.core().open_registrations()?;
+                registrations.tags.insert(name.clone(), ());
+                Some(())
             });
-            if !open {
-                return (false, Wakers::new());
-            }
+            open?;
             let group = entry.get_or_insert_default();
-            if group.members.insert(process.pid(), ()).is_some() {
-                return (true, Wakers::new());
+            if group.members.insert(process.pid(), ()).is_none() {
+                wakers = self.notify_group(group, &name, process.pid(), GroupChange::Joined);
             }
-            (true, self.notify_group(group, &name, process.pid(), GroupChange::Joined))
+            Some(())
         });
-        wakers.into_iter().for_each(|waker| ignore_panic(|| waker.wake()));
-        joined
+        wake(wakers);
+        joined.is_some()
     }
 
     /// Removes a process from a group; false if it was not a member.
     pub(crate) fn leave_group(&self, tag: SharedStr, pid: Pid) -> bool {
         let process = self.find(pid);
         let name = tag.clone();
-        let (left, wakers) = self.groups.with_entry(tag, |entry| {
-            let Some(group) = entry else { return (false, Wakers::new()) };
-            if group.members.remove(&pid).is_none() {
-                return (false, Wakers::new());
-            }
-            let wakers = self.notify_group(group, &name, pid, GroupChange::Left);
+        let mut wakers = Wakers::new();
+        let left = self.groups.with_entry(tag, |entry| {
+            let group = entry.as_mut()?;
+            group.members.remove(&pid)?;
+            wakers = self.notify_group(group, &name, pid, GroupChange::Left);
             remove_if_empty(entry);
             crate::base::failpoint::point!("leave between entry and member");
             // The group is removed from the record last, under the lock of the entry. The teardown
             // of the member takes the lock of the entry of each group in its record, so its `Down`
             // can't arrive before the watchers are notified.
             if let Some(process) = &process {
-                process.with_deferred(|locked| {
-                    locked
-                        .core()
-                        .registrations()
-                        .and_then(|registrations| registrations.tags.remove(&name))
-                });
+                process.with_deferred(|locked| locked.core().registrations()?.tags.remove(&name));
             }
-            (true, wakers)
+            Some(())
         });
-        wakers.into_iter().for_each(|waker| ignore_panic(|| waker.wake()));
-        left
+        wake(wakers);
+        left.is_some()
     }
 
     /// Queues a change to the watchers of a group, and marks the census as outdated. Returns the
@@ -94,10 +84,8 @@ impl Kernel {
             let received = Received::Group { reference, group: name.clone(), pid, change };
             let mut envelope = Some(Envelope::ticketed(id, received));
             let ((), waker) = process.with_deferred(|locked| {
-                let core = locked.core();
-                let live = core.stage == Stage::Live;
-                let held =
-                    core.relations.as_mut().and_then(|relations| relations.monitors.get_mut(&id));
+                let live = locked.core().stage == Stage::Live;
+                let held = locked.core().relations().and_then(|own| own.monitors.get_mut(&id));
                 if let Some(MonitorEntry::Group { queued, .. }) = held
                     && live
                     && let Some(envelope) = envelope.take()
@@ -124,11 +112,8 @@ impl Kernel {
         let own = self.find(watcher);
         let name = tag.clone();
         let mut members = self.groups.with_entry(tag, |entry| {
-            let held = own.as_ref().is_some_and(|own| {
-                let held = MonitorEntry::Group { group: name.clone(), queued: 0 };
-                add_monitor(&**own, reference, held)
-            });
-            if held {
+            let held = MonitorEntry::Group { group: name.clone(), queued: 0 };
+            if own.is_some_and(|own| add_monitor(&*own, reference, held)) {
                 entry.get_or_insert_default().watchers.insert(reference.raw(), watcher);
             }
             entry.as_ref().map_or_else(Vec::new, Group::pids)
@@ -150,7 +135,7 @@ impl Kernel {
 impl Group {
     /// The members, in unspecified order.
     fn pids(&self) -> Vec<Pid> {
-        self.members.iter().map(|(&pid, ())| pid).collect()
+        self.members.keys().copied().collect()
     }
 }
 

@@ -93,10 +93,10 @@ impl Kernel {
         }
         crate::base::failpoint::point!("link before recheck");
         // Step 3.
-        match recheck(&*linker, b) {
-            Recheck::Linked => {}
-            Recheck::Unlinked => drop(remove_entry(&*target, a, id + 1)),
-            Recheck::Ended(reason) => {
+        match is_listed(&*linker, b) {
+            Ok(true) => {}
+            Ok(false) => drop(remove_entry(&*target, a, id + 1)),
+            Err(reason) => {
                 let signal = ExitSignal { from: a, reason: &reason, kind: ExitKind::Link };
                 self.signal_exit(&*target, signal);
             }
@@ -110,8 +110,7 @@ impl Kernel {
         let ticket = self.fresh_id();
         let mut envelope = Some(no_proc(ended));
         linker.with(|locked| {
-            let relations = locked.core().relations.as_ref();
-            if !relations.is_some_and(|relations| relations.links.contains(&ended)) {
+            if locked.core().link_to(ended).is_none() {
                 push_if_trapping(locked, ticket, ended, &mut envelope);
             }
         });
@@ -122,7 +121,7 @@ impl Kernel {
     fn withdraw_link(&self, linker: &dyn AnyProcess, ended: Pid) {
         let mut envelope = Some(no_proc(ended));
         linker.with(|locked| {
-            let relations = locked.core().relations.as_mut();
+            let relations = locked.core().relations();
             if let Some(link) = relations.and_then(|relations| relations.links.remove(&ended)) {
                 push_if_trapping(locked, link.id, ended, &mut envelope);
             }
@@ -147,11 +146,11 @@ impl Kernel {
         let Some(parent) = self.find(parent) else { return false };
         parent.with(|locked| {
             let core = locked.core();
-            if !core.is_open() {
-                return false;
+            let is_open = core.is_open();
+            if is_open {
+                core.relations_mut().links.insert(child, link);
             }
-            core.relations_mut().links.insert(child, link);
-            true
+            is_open
         })
     }
 
@@ -161,8 +160,7 @@ impl Kernel {
     pub(crate) fn acknowledge(&self, parent: Pid, child: Pid) -> bool {
         let Some(parent) = self.find(parent) else { return false };
         parent.with(|locked| {
-            let links = locked.core().relations.as_mut().map(|relations| &mut relations.links);
-            let link = links.and_then(|links| links.get_mut(&child));
+            let link = locked.core().link_to(child);
             let link = link.filter(|link| link.state != LinkState::GivenUp);
             link.map(|link| link.state = LinkState::Active).is_some()
         })
@@ -185,11 +183,7 @@ pub(crate) fn mark_awaited(parent: &dyn AnyProcess, child: Pid) -> bool {
 }
 
 fn set_state(of: &dyn AnyProcess, peer: Pid, state: LinkState) -> bool {
-    of.with(|locked| {
-        let link =
-            locked.core().relations.as_mut().and_then(|relations| relations.links.get_mut(&peer));
-        link.map(|link| link.state = state).is_some()
-    })
+    of.with(|locked| locked.core().link_to(peer).map(|link| link.state = state).is_some())
 }
 
 /// Whether an entry was added.
@@ -227,22 +221,14 @@ fn add_entry(
     })
 }
 
-/// The state of the linker in step 3.
-enum Recheck {
-    Linked,
-    Unlinked,
-    Ended(ExitReason),
-}
-
-fn recheck(linker: &dyn AnyProcess, peer: Pid) -> Recheck {
+/// Whether the linker still lists this peer. If the linker has ended, the error is its exit reason.
+fn is_listed(linker: &dyn AnyProcess, peer: Pid) -> Result<bool, ExitReason> {
     linker.with(|locked| {
         let core = locked.core();
         if core.has_ended() {
-            return Recheck::Ended(core.reason.clone().unwrap_or(ExitReason::NoProc));
+            return Err(core.reason.clone().unwrap_or(ExitReason::NoProc));
         }
-        let listed =
-            core.relations.as_ref().is_some_and(|relations| relations.links.contains(&peer));
-        if listed { Recheck::Linked } else { Recheck::Unlinked }
+        Ok(core.link_to(peer).is_some())
     })
 }
 
@@ -261,8 +247,8 @@ fn push_if_trapping(locked: &mut Locked, ticket: u64, from: Pid, envelope: &mut 
 /// exits of `peer` with such numbers. Returns whether there was such an entry.
 fn remove_entry(process: &dyn AnyProcess, peer: Pid, before: u64) -> bool {
     let (older, exit) = process.with(|locked| {
-        let Some(relations) = locked.core().relations.as_mut() else { return (false, None) };
-        let older = relations.links.get(&peer).is_some_and(|link| link.id < before);
+        let older = locked.core().link_to(peer).is_some_and(|link| link.id < before);
+        let Some(relations) = locked.core().relations() else { return (false, None) };
         if older {
             relations.links.remove(&peer);
         }

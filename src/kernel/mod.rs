@@ -54,6 +54,7 @@ pub(crate) use tokio_gone::TOKIO_GONE;
 pub(crate) use wait_graph::{Until, WaitEdge};
 
 /// The tables and counters that all clones of a [`Runtime`](crate::Runtime) share.
+#[derive(Default)]
 pub(crate) struct Kernel {
     pub(crate) table: Table<Pid, Arc<dyn AnyProcess>>,
     pub(crate) names: Table<SharedStr, NameEntry>,
@@ -116,9 +117,10 @@ pub(crate) struct Group {
 }
 
 /// Whether the mailboxes of a runtime are counted and bounded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Mailboxes {
     /// Unbounded and not counted: a send has no extra cost.
+    #[default]
     Plain,
     /// Counted, with room for this many user messages.
     Counted(usize, Overflow),
@@ -141,35 +143,11 @@ impl Mailboxes {
 
 impl Kernel {
     pub(crate) fn new(mailboxes: Mailboxes) -> Arc<Self> {
-        Arc::new(Kernel {
-            table: Table::new(),
-            names: Table::new(),
-            groups: Table::new(),
-            spawned: AtomicU64::new(0),
-            finished: AtomicU64::new(0),
-            dropped: AtomicU64::new(0),
-            closed: AtomicBool::new(false),
-            mailboxes,
-            handle: OnceLock::new(),
-            tokio_end: tokio_gone::TokioEnd::default(),
-            timers: TimerQueue::new(),
-            deadlines: Arc::new(DeadlinePool::new()),
-            census: Arc::new(CensusWake::default()),
-            events: EventHub::default(),
-            stops: StopRecords::default(),
-            stops_in_progress: Mutex::new(Vec::new()),
-            #[cfg(all(unix, feature = "process"))]
-            programs: running_programs::Programs::default(),
-            name_changes: tokio::sync::Notify::new(),
-            health_changes: tokio::sync::Notify::new(),
-            waits: Waits::default(),
-            switches: Switches::default(),
-            #[cfg(regrow_proof)]
-            trace: crate::kernel::trace::Trace::default(),
-            log_level: AtomicU8::new(LogLevel::Off as u8),
-            next_pid: AtomicU64::new(1),
-            next_id: AtomicU64::new(1),
-        })
+        let mut kernel = Kernel::default();
+        kernel.mailboxes = mailboxes;
+        kernel.next_pid = AtomicU64::new(1);
+        kernel.next_id = AtomicU64::new(1);
+        Arc::new(kernel)
     }
 
     /// The number of this runtime: its address. The thread-local for the current process stores

@@ -18,11 +18,10 @@
 
 use crate::base::pid::{MonitorRef, Pid};
 use crate::base::shared_str::SharedStr;
-use crate::base::small_map::SmallMap;
 use crate::exit::reason::ExitReason;
 use crate::kernel::Kernel;
 use crate::message::received::{Envelope, Received};
-use crate::process::{AnyProcess, MonitorEntry, Stage, Watcher};
+use crate::process::{AnyProcess, MonitorEntry, Relations, Stage, Watcher};
 
 impl Kernel {
     pub(crate) fn monitor(&self, watcher: Pid, target: Pid) -> MonitorRef {
@@ -79,7 +78,7 @@ impl Kernel {
         let mut envelope = Some(Envelope::ticketed(reference.raw(), received));
         watcher.with(|locked| {
             let core = locked.core();
-            let Some(relations) = core.relations.as_mut() else { return };
+            let Some(relations) = core.relations() else { return };
             // Invariant 1.
             let Some(held @ MonitorEntry::Process(_)) =
                 relations.monitors.get_mut(&reference.raw())
@@ -104,7 +103,7 @@ impl Kernel {
         let Some(own) = self.find(reference.watcher()) else { return false };
         let id = reference.raw();
         let released = own.with(|locked| {
-            let relations = locked.core().relations.as_mut()?;
+            let relations = locked.core().relations()?;
             let revoked = match relations.monitors.get(&id)? {
                 MonitorEntry::Process(_) => 0,
                 MonitorEntry::Fired if !flush => return None,
@@ -114,37 +113,23 @@ impl Kernel {
             let held = relations.monitors.remove(&id)?;
             Some((held, locked.revoke_signals(revoked)))
         });
-        let held = released.map(|(held, queued)| {
-            drop(queued);
-            held
-        });
+        let Some((held, queued)) = released else { return false };
+        drop(queued);
         crate::base::failpoint::point!("demonitor between sides");
-        match held {
-            None => false,
-            Some(MonitorEntry::Fired) => false,
-            Some(MonitorEntry::Process(target)) => {
-                if let Some(target) = self.find(target) {
-                    remove_watcher(&*target, reference);
-                }
-                true
-            }
-            Some(MonitorEntry::Group { group, .. }) => {
-                self.unwatch_group(group, id);
-                true
-            }
-        }
+        let active = !matches!(held, MonitorEntry::Fired);
+        self.release_monitor(reference, held);
+        active
     }
 
-    /// Removes the entries of a watcher that has ended from the records of its targets and groups.
-    pub(crate) fn release_monitors(&self, watcher: Pid, held: SmallMap<u64, MonitorEntry>) {
-        for (id, held) in held {
-            match held {
-                MonitorEntry::Fired => {}
-                MonitorEntry::Group { group, .. } => self.unwatch_group(group, id),
-                MonitorEntry::Process(target) => {
-                    if let Some(target) = self.find(target) {
-                        remove_watcher(&*target, MonitorRef::new(id, watcher));
-                    }
+    /// Removes the entry of a monitor that its watcher has released from the record of its target,
+    /// or from its group.
+    pub(crate) fn release_monitor(&self, reference: MonitorRef, held: MonitorEntry) {
+        match held {
+            MonitorEntry::Fired => {}
+            MonitorEntry::Group { group, .. } => self.unwatch_group(group, reference.raw()),
+            MonitorEntry::Process(target) => {
+                if let Some(target) = self.find(target) {
+                    remove_watcher(&*target, reference);
                 }
             }
         }
@@ -157,16 +142,13 @@ pub(crate) fn add_monitor(
     reference: MonitorRef,
     held: MonitorEntry,
 ) -> bool {
-    let mut held = Some(held);
     watcher.with(|locked| {
         let core = locked.core();
-        if !core.is_open() {
-            return false;
-        }
-        if let Some(held) = held.take() {
+        let is_open = core.is_open();
+        if is_open {
             core.relations_mut().monitors.insert(reference.raw(), held);
         }
-        true
+        is_open
     })
 }
 
@@ -174,30 +156,24 @@ pub(crate) fn add_monitor(
 fn is_held(watcher: &dyn AnyProcess, reference: MonitorRef) -> bool {
     watcher.with(|locked| {
         let core = locked.core();
-        let relations = core.relations.as_ref();
-        !core.has_ended()
-            && relations.is_some_and(|relations| relations.monitors.contains(&reference.raw()))
+        let is_listed = |own: &mut Relations| own.monitors.contains(&reference.raw());
+        !core.has_ended() && core.relations().is_some_and(is_listed)
     })
 }
 
 /// Adds an entry to the record of the target; false if the target has ended.
 fn add_watcher(target: &dyn AnyProcess, reference: MonitorRef, entry: &Watcher) -> bool {
-    let mut entry = Some(entry.clone());
+    let entry = entry.clone();
     target.with(|locked| {
         let core = locked.core();
-        if core.has_ended() {
-            return false;
-        }
-        if let Some(entry) = entry.take() {
+        let has_ended = core.has_ended();
+        if !has_ended {
             core.relations_mut().watchers.get_or_insert_default().insert(reference.raw(), entry);
         }
-        true
+        !has_ended
     })
 }
 
 fn remove_watcher(target: &dyn AnyProcess, reference: MonitorRef) {
-    target.with(|locked| {
-        let relations = locked.core().relations.as_mut();
-        relations.and_then(|relations| relations.watchers.as_mut()?.remove(&reference.raw()))
-    });
+    target.with(|locked| locked.core().relations()?.watchers.as_mut()?.remove(&reference.raw()));
 }

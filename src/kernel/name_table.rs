@@ -9,19 +9,22 @@ use tokio::time::Instant;
 use crate::base::pid::Pid;
 use crate::base::shared_str::SharedStr;
 use crate::base::user_panics::ignore_panic;
+use crate::exit::reason::ExitReason;
 use crate::kernel::reserved_names::Reserved;
 use crate::kernel::{Kernel, NameEntry, Vacancy};
 use crate::process::AnyProcess;
 
-/// Why a name was not registered.
+/// Why a name was not registered, or a new process was not admitted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum NameRefused {
-    /// Another process, with this pid, holds the name.
-    Taken(Pid),
-    /// The name is reserved for the successor of a child.
-    Reserved(Reserved),
-    /// The process for which the name is to be registered is ending or has ended.
-    Dead,
+pub(crate) enum NotAdmitted {
+    /// Another process, with this pid, holds the name. A new process has entered no table.
+    NameTaken(Pid),
+    /// The name is reserved for a child that is being restarted. A new process has entered no
+    /// table.
+    NameReserved(Reserved),
+    /// The process is ending or has ended. A new process has entered the table, and has ended with
+    /// this reason, if the runtime is closed, or the parent to link to has ended.
+    Ended(ExitReason),
 }
 
 /// The holder of a name, for a caller that addresses it by the name.
@@ -86,10 +89,10 @@ impl Kernel {
         let restarts = |supervisor: Arc<dyn AnyProcess>| {
             supervisor.with(|locked| locked.core().restarts_children())
         };
-        match supervisor.is_some_and(restarts) {
-            true => Holder::Successor { until: vacancy.until },
-            false => Holder::Free,
+        if !supervisor.is_some_and(restarts) {
+            return Holder::Free;
         }
+        Holder::Successor { until: vacancy.until }
     }
 
     pub(crate) fn whereis(&self, name: &str) -> Option<Pid> {
@@ -104,7 +107,7 @@ impl Kernel {
         &self,
         name: SharedStr,
         process: &Arc<dyn AnyProcess>,
-    ) -> Result<(), NameRefused> {
+    ) -> Result<(), NotAdmitted> {
         self.register_then(name, process, || ())
     }
 
@@ -115,30 +118,25 @@ impl Kernel {
         name: SharedStr,
         process: &Arc<dyn AnyProcess>,
         then: impl FnOnce(),
-    ) -> Result<(), NameRefused> {
+    ) -> Result<(), NotAdmitted> {
         let own = name.clone();
         self.names.with_entry(name, |entry| {
             if let Some(NameEntry::Held(holder)) = *entry {
-                return Err(NameRefused::Taken(holder));
+                return Err(NotAdmitted::NameTaken(holder));
             }
             let vacant = *entry;
             if let Some(NameEntry::Vacant(vacancy)) = vacant
                 && let Some(reserved) = self.reserved(&own, vacancy.supervisor, &**process)
             {
-                return Err(NameRefused::Reserved(reserved));
+                return Err(NotAdmitted::NameReserved(reserved));
             }
             crate::base::failpoint::point!("register between entry and holder");
-            let (taken, _) = process.with_deferred(|locked| {
-                let core = locked.core();
-                let open = core.is_open();
-                if open {
-                    core.registrations_mut().names.insert(own.clone(), ());
-                }
-                open
+            let (open, _) = process.with_deferred(|locked| {
+                let registrations = locked.core().open_registrations()?;
+                registrations.names.insert(own.clone(), ());
+                Some(())
             });
-            if !taken {
-                return Err(NameRefused::Dead);
-            }
+            open.ok_or(NotAdmitted::Ended(ExitReason::NoProc))?;
             *entry = Some(NameEntry::Held(process.pid()));
             if let Some(NameEntry::Vacant(vacancy)) = vacant {
                 self.forget_vacated(vacancy.supervisor, &own);
@@ -170,12 +168,8 @@ impl Kernel {
                 // teardown of the holder takes the lock of the entry of each name in its record, so
                 // its `Down` can't arrive before the name is free.
                 if let Some(process) = &process {
-                    process.with_deferred(|locked| {
-                        locked
-                            .core()
-                            .registrations()
-                            .and_then(|registrations| registrations.names.remove(name))
-                    });
+                    process
+                        .with_deferred(|locked| locked.core().registrations()?.names.remove(name));
                 }
                 true
             });

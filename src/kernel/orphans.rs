@@ -26,14 +26,14 @@ use std::sync::Arc;
 
 use crate::base::pid::Pid;
 use crate::kernel::Kernel;
-use crate::process::{Ancestors, AnyProcess, ChildSlot, Core, SupervisorRecord};
+use crate::process::{Ancestors, AnyProcess, ChildSlot, Locked};
 
 impl Kernel {
     /// The ancestors of a supervisor that is started in this slot.
     pub(crate) fn ancestors(&self, supervisor: Pid, slot: ChildSlot) -> Arc<Ancestors> {
-        let own =
-            |core: &mut Core| core.registrations()?.supervisor_record.as_ref()?.ancestors.clone();
-        let above = self.find(supervisor).and_then(|above| above.with(|locked| own(locked.core())));
+        let above = self.find(supervisor).and_then(|above| {
+            above.with(|locked| locked.core().supervisor_record()?.ancestors.clone())
+        });
         Ancestors::new(supervisor, slot, above)
     }
 
@@ -42,13 +42,13 @@ impl Kernel {
     pub(crate) fn pass_on_orphans(&self, supervisor: &dyn AnyProcess, ancestors: &Arc<Ancestors>) {
         let (mut left, linked) = supervisor.with(|locked| {
             let core = locked.core();
-            let supervisor_record = supervisor_record(core);
+            let record = core.supervisor_record_mut();
             // Invariant 2.
-            supervisor_record.passed_on = true;
-            let left = std::mem::take(&mut supervisor_record.orphans);
+            record.passed_on = true;
+            let left = std::mem::take(&mut record.orphans);
             let left: Vec<Pid> = left.into_iter().map(|(_, pid)| pid).collect();
-            let links = core.relations.iter().flat_map(|relations| relations.links.iter());
-            (left, links.map(|(peer, _)| *peer).collect::<Vec<_>>())
+            let links = core.relations.iter().flat_map(|relations| relations.links.keys());
+            (left, links.copied().collect::<Vec<_>>())
         });
         left.extend(linked.into_iter().filter(|peer| self.is_child(*peer, supervisor.pid())));
         left.retain(|pid| self.table.contains(pid));
@@ -60,8 +60,7 @@ impl Kernel {
     /// Whether `supervisor` has started `process`.
     fn is_child(&self, process: Pid, supervisor: Pid) -> bool {
         let Some(process) = self.find(process) else { return false };
-        let parent = process.with(|locked| locked.core().relations()?.parent);
-        parent.is_some_and(|parent| parent.role.is_some() && parent.pid == supervisor)
+        process.parent().is_some_and(|parent| parent.role.is_some() && parent.pid == supervisor)
     }
 
     /// Records orphans at the first of these ancestors whose `passed_on` is not set.
@@ -91,11 +90,11 @@ impl Kernel {
             if locked.core().has_ended() {
                 return false;
             }
-            let supervisor_record = supervisor_record(locked.core());
-            if !supervisor_record.passed_on {
-                supervisor_record.orphans.extend(left.iter().map(|pid| (ancestors.slot, *pid)));
+            let record = locked.core().supervisor_record_mut();
+            if !record.passed_on {
+                record.orphans.extend(left.iter().map(|pid| (ancestors.slot, *pid)));
             }
-            !supervisor_record.passed_on
+            !record.passed_on
         })
     }
 
@@ -103,11 +102,10 @@ impl Kernel {
     /// have ended from the record.
     pub(crate) fn orphans(&self, supervisor: Pid, slot: ChildSlot) -> Vec<Pid> {
         let Some(supervisor) = self.find(supervisor) else { return Vec::new() };
-        let recorded = |core: &mut Core| {
-            Some(core.registrations()?.supervisor_record.as_ref()?.orphans.clone())
-        };
         loop {
-            let recorded = supervisor.with(|locked| recorded(locked.core())).unwrap_or_default();
+            let record =
+                |locked: &mut Locked| Some(locked.core().supervisor_record()?.orphans.clone());
+            let recorded = supervisor.with(record).unwrap_or_default();
             crate::base::failpoint::point!("orphans between list and table");
             let ended = |pid: &Pid| !self.table.contains(pid);
             let gone: HashSet<Pid> = recorded.iter().map(|(_, pid)| *pid).filter(ended).collect();
@@ -118,13 +116,9 @@ impl Kernel {
             // An orphan that has ended may have recorded its own children here after this list was
             // read, so the list is read again.
             supervisor.with(|locked| {
-                let orphans = &mut supervisor_record(locked.core()).orphans;
-                orphans.retain(|(_, pid)| !gone.contains(pid));
+                let record = locked.core().supervisor_record_mut();
+                record.orphans.retain(|(_, pid)| !gone.contains(pid));
             });
         }
     }
-}
-
-fn supervisor_record(core: &mut Core) -> &mut SupervisorRecord {
-    core.registrations_mut().supervisor_record.get_or_insert_default()
 }

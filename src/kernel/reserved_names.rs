@@ -109,12 +109,7 @@ impl Kernel {
     /// the lock of the name's entry.
     pub(crate) fn forget_vacated(&self, supervisor: Pid, name: &SharedStr) {
         if let Some(supervisor) = self.find(supervisor) {
-            supervisor.with_deferred(|locked| {
-                locked
-                    .core()
-                    .registrations()
-                    .and_then(|registrations| registrations.forget_vacated(name))
-            });
+            supervisor.with_deferred(|locked| locked.core().registrations()?.forget_vacated(name));
         }
     }
 
@@ -169,13 +164,10 @@ impl Kernel {
     /// the lock of the entry, and may remove the name from the supervisor's list.
     fn free_vacant(&self, name: SharedStr, supervisor: Pid, forget: impl FnOnce() -> bool) {
         let freed = self.names.with_entry(name, |entry| {
-            let vacant =
-                matches!(entry, Some(NameEntry::Vacant(by)) if by.supervisor == supervisor);
-            let freed = vacant && forget();
-            if freed {
-                *entry = None;
-            }
-            freed
+            let freed = entry.take_if(|entry| {
+                matches!(entry, NameEntry::Vacant(by) if by.supervisor == supervisor) && forget()
+            });
+            freed.is_some()
         });
         if freed {
             ignore_panic(|| self.name_changes.notify_waiters());

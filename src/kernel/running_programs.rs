@@ -35,10 +35,8 @@ impl Programs {
         for Program { number, own_group } in std::mem::take(&mut *self.0.lock()) {
             let number = Pid::from_raw(number);
             // The kill fails only for a program that has ended.
-            let _ = match own_group {
-                true => killpg(number, Signal::SIGKILL),
-                false => kill(number, Signal::SIGKILL),
-            };
+            let kill = if own_group { killpg } else { kill };
+            let _ = kill(number, Signal::SIGKILL);
         }
     }
 }

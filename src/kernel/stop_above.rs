@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::base::pid::Pid;
 use crate::kernel::Kernel;
-use crate::process::AnyProcess;
+use crate::process::{AnyProcess, Parent};
 
 /// The cause of the stop of a supervisor above a process.
 #[cfg_attr(not(feature = "process"), allow(dead_code))]
@@ -39,12 +39,9 @@ impl Kernel {
     /// program takes precedence over other causes.
     #[cfg_attr(not(feature = "process"), allow(dead_code))]
     pub(crate) fn stop_above(&self, process: &dyn AnyProcess) -> Option<StopOrigin> {
-        let parent = |process: &dyn AnyProcess| {
-            process.with(|locked| locked.core().relations()?.parent.map(|parent| parent.pid))
-        };
         let mut found = None;
-        let mut next = parent(process);
-        while let Some(pid) = next {
+        let mut next = process.parent();
+        while let Some(Parent { pid, .. }) = next {
             let begun =
                 self.stops_in_progress.lock().iter().find(|(root, _)| *root == pid).copied();
             if let Some((_, by)) = begun {
@@ -54,7 +51,7 @@ impl Kernel {
             if above.with(|locked| locked.core().stop_requested) {
                 found = Some(StopOrigin::Other);
             }
-            next = parent(&*above);
+            next = above.parent();
         }
         found
     }

@@ -30,7 +30,7 @@ use crate::base::pid::{MonitorRef, Pid};
 use crate::base::shared_str::SharedStr;
 use crate::base::small_map::SmallMap;
 use crate::base::sync::atomic::Ordering;
-use crate::base::user_panics::ignore_panic;
+use crate::base::user_panics::{ignore_panic, wake};
 use crate::exit::reason::ExitReason;
 use crate::exit::signal::ExitKind;
 use crate::kernel::Kernel;
@@ -137,8 +137,8 @@ impl Kernel {
         }
         crate::base::failpoint::point!("teardown between monitors and links");
         self.signal_links(pid, &mut relations, reason);
-        if !relations.monitors.is_empty() {
-            self.release_monitors(pid, relations.monitors.take());
+        for (id, held) in relations.monitors.take() {
+            self.release_monitor(MonitorRef::new(id, pid), held);
         }
         if let Some(registrations) = &mut relations.registrations {
             Self::resolve_requests(registrations, reason);
@@ -152,9 +152,8 @@ impl Kernel {
             }
             self.signal_links(pid, &mut late, reason);
         }
-        for (_, waiter) in relations.waiters.take().into_iter().chain(late_waiters) {
-            ignore_panic(|| waiter.wake());
-        }
+        let waiters = relations.waiters.take().into_iter().chain(late_waiters);
+        wake(waiters.map(|(_, waiter)| waiter));
         ignore_panic(|| drop(relations));
     }
 

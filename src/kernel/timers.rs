@@ -84,27 +84,19 @@ impl Kernel {
 
     fn fire(self: &Arc<Self>, timer: &Timer) {
         let pid = match &timer.to {
-            Dest::Pid(pid) => *pid,
-            Dest::Name(name) => match self.whereis(name) {
-                Some(pid) => pid,
-                None => return,
-            },
+            Dest::Pid(pid) => Some(*pid),
+            Dest::Name(name) => self.whereis(name),
         };
-        let Some(process) = self.find(pid) else { return };
+        let Some(process) = pid.and_then(|pid| self.find(pid)) else { return };
         crate::base::failpoint::point!("timer fire");
-        let from = Pid::OUTSIDE;
+        let signal = |reason, kind| {
+            self.signal_exit(&*process, ExitSignal { from: Pid::OUTSIDE, reason, kind });
+        };
         match &timer.action {
-            Action::Send(message) => {
-                process.deliver(Received::Message(message.clone()));
-            }
-            Action::Exit(reason) => {
-                self.signal_exit(&*process, ExitSignal { from, reason, kind: ExitKind::Exit });
-            }
+            Action::Send(message) => _ = process.deliver(Received::Message(message.clone())),
+            Action::Exit(reason) => signal(reason, ExitKind::Exit),
             Action::Tick => process.tick(timer.id),
-            Action::Kill => {
-                let reason = &ExitReason::Killed;
-                self.signal_exit(&*process, ExitSignal { from, reason, kind: ExitKind::Kill });
-            }
+            Action::Kill => signal(&ExitReason::Killed, ExitKind::Kill),
         }
     }
 }

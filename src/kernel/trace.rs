@@ -3,12 +3,11 @@
 //! The trace exists only under `--cfg regrow_proof`. Each event is recorded under the lock under
 //! which it takes effect, so the trace has the events in their true order.
 
-use std::sync::{Mutex, PoisonError};
-
 use tokio::time::Instant;
 
 use crate::base::pid::{MonitorRef, Pid};
 use crate::base::shared_str::SharedStr;
+use crate::base::sync::PlainMutex;
 use crate::exit::reason::ExitReason;
 use crate::message::received::GroupChange;
 
@@ -92,16 +91,16 @@ pub struct Traced {
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Trace(Mutex<Vec<Traced>>);
+pub(crate) struct Trace(PlainMutex<Vec<Traced>>);
 
 impl Trace {
     pub(crate) fn record(&self, event: Event) {
-        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = self.0.lock();
         let seq = lines.len() as u64 + 1;
         lines.push(Traced { seq, at: Instant::now(), event });
     }
 
     pub(crate) fn lines(&self) -> Vec<Traced> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.lock().clone()
     }
 }

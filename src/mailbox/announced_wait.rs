@@ -13,13 +13,10 @@ const STARTED: u8 = 2;
 /// Only the task of the process announces and starts a wait, and only while the task is polled. Any
 /// reader of the mailbox may withdraw it. Plain stores suffice, without read-modify-write
 /// operations.
+#[derive(Default)]
 pub(crate) struct AnnouncedWait(AtomicU8);
 
 impl AnnouncedWait {
-    pub(crate) fn new() -> Self {
-        AnnouncedWait(AtomicU8::new(NONE))
-    }
-
     /// Withdraws an announcement. Called at the start of each poll of the task, and before a reader
     /// checks the inbox.
     #[inline]

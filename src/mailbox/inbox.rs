@@ -31,9 +31,12 @@ pub(crate) trait Item: Send + 'static {
 
     /// Returns the item for the expiry of a timer that the process itself set, or `None` if
     /// processes with these items have no such timers.
-    fn from_tick(timer: u64) -> Option<Self>
+    fn from_tick(_timer: u64) -> Option<Self>
     where
-        Self: Sized;
+        Self: Sized,
+    {
+        None
+    }
 
     /// Whether the reader has handlers, which can be tracked.
     const HANDLED: bool = false;
@@ -67,10 +70,6 @@ impl Item for Envelope {
 
     fn is_user(&self) -> bool {
         self.received.is_user()
-    }
-
-    fn from_tick(_: u64) -> Option<Self> {
-        None
     }
 }
 
@@ -174,7 +173,7 @@ impl<M: Item> Mail<M> {
 impl<M: Item> State<Mail<M>> {
     pub(crate) fn new(relations: Option<Box<Relations>>) -> Self {
         State {
-            core: Core::new(relations),
+            core: Core { relations, ..Core::default() },
             mail: Mail { inbox: VecDeque::new(), send_queue: SendQueue::new() },
         }
     }

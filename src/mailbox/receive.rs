@@ -13,11 +13,12 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
 use tokio::task::coop;
 use tokio::time::Instant;
 
+use crate::base::sync::MutexGuard;
 use crate::base::user_panics::{drop_each, wake};
 use crate::mailbox::idle_wait::IdleWait;
 use crate::mailbox::inbox::{Item, Mail};
@@ -104,11 +105,7 @@ impl<M: Item> Mailbox<M> {
                 return Poll::Pending;
             }
             while let Some(item) = self.local.get(*cursor) {
-                if self.is_revoked(item) {
-                    self.local.remove(*cursor);
-                    continue;
-                }
-                if !matches(item) {
+                if !self.is_revoked(item) && !matches(item) {
                     *cursor += 1;
                 } else if self.admit(item) {
                     budget.made_progress();
@@ -159,9 +156,7 @@ impl<M: Item> Mailbox<M> {
             let mut state = self.process.state.lock();
             let found = state.mail.inbox.len();
             let Some(item) = state.mail.inbox.pop_front() else { return false };
-            let (admitted, waker) = count_out(&mut state, &item);
-            drop(state);
-            wake(waker);
+            let admitted = count_out(state, &item);
             self.idle_wait.found(found);
             if admitted {
                 self.local.push_back(item);
@@ -187,21 +182,14 @@ impl<M: Item> Mailbox<M> {
         if !ticketed && !self.counted {
             return true;
         }
-        self.admit_counted(item)
-    }
-
-    fn admit_counted(&self, item: &M) -> bool {
-        let mut state = self.process.state.lock();
-        let (admitted, waker) = count_out(&mut state, item);
-        drop(state);
-        wake(waker);
-        admitted
+        count_out(self.process.state.lock(), item)
     }
 }
 
-/// Redeems the ticket of an item, if it has one, and counts the item out of a counted mailbox.
-/// Returns whether the item may be handed out, and a waker to be woken after unlock.
-pub(crate) fn count_out<M: Item>(state: &mut State<Mail<M>>, item: &M) -> (bool, Option<Waker>) {
+/// Redeems the ticket of an item, if it has one, and counts the item out of a counted mailbox. Then
+/// unlocks the process, and wakes the sender whose item was moved to the inbox. Returns whether the
+/// item may be handed out.
+pub(crate) fn count_out<M: Item>(mut state: MutexGuard<'_, State<Mail<M>>>, item: &M) -> bool {
     let envelope = item.envelope();
     let ticket = envelope.and_then(|envelope| Some((envelope.ticket?, &envelope.received)));
     let admitted = match (ticket, &mut state.core.relations) {
@@ -209,17 +197,14 @@ pub(crate) fn count_out<M: Item>(state: &mut State<Mail<M>>, item: &M) -> (bool,
         (Some(_), None) => false,
         (Some((ticket, signal)), Some(relations)) => relations.redeem(ticket.get(), signal),
     };
-    (admitted, if admitted { state.count_out(item.is_user()) } else { None })
+    let waker = if admitted { state.count_out(item.is_user()) } else { None };
+    drop(state);
+    wake(waker);
+    admitted
 }
 
 impl<M> Drop for Mailbox<M> {
     fn drop(&mut self) {
         drop_each(self.local.drain(..));
-    }
-}
-
-impl<M> std::fmt::Debug for Mailbox<M> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Mailbox").field("saved", &self.local.len()).finish_non_exhaustive()
     }
 }

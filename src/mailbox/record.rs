@@ -34,7 +34,7 @@ impl<M: Item> Process<M> {
         Arc::new(Process {
             pid: kernel.fresh_pid(),
             flags: AtomicU8::new(flags),
-            announced_wait: AnnouncedWait::new(),
+            announced_wait: AnnouncedWait::default(),
             kernel,
             state: Mutex::new(state),
         })

@@ -10,7 +10,6 @@ use std::task::{Context, Poll, ready};
 
 use tokio::task::coop;
 
-use crate::base::user_panics::wake;
 use crate::mailbox::idle_wait::register;
 use crate::mailbox::inbox::Item;
 use crate::mailbox::receive::{Mailbox, count_out};
@@ -40,10 +39,7 @@ impl<M: Item> Mailbox<M> {
                 drop(old);
                 return Poll::Pending;
             };
-            let (admitted, waker) = count_out(&mut state, &item);
-            drop(state);
-            wake(waker);
-            if admitted {
+            if count_out(state, &item) {
                 *cursor = self.local.len();
                 self.local.push_back(item);
                 budget.made_progress();

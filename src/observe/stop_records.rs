@@ -4,10 +4,10 @@
 //! load.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use crate::base::{Pid, SharedStr, lock};
+use crate::base::{Pid, PlainMutex, SharedStr};
 use crate::exit::ExitReason;
 use crate::observe::Doing;
 
@@ -28,21 +28,21 @@ pub(crate) struct StopRecord {
 }
 
 /// The records of one recording, in the order in which the stops ended.
-pub(crate) type StopRecordList = Arc<Mutex<Vec<StopRecord>>>;
+pub(crate) type StopRecordList = Arc<PlainMutex<Vec<StopRecord>>>;
 
 /// The recordings of a runtime.
 #[derive(Debug, Default)]
 pub(crate) struct StopRecords {
     on: AtomicBool,
     /// The lists of all recordings. Dropping a list ends its recording.
-    lists: Mutex<Vec<Weak<Mutex<Vec<StopRecord>>>>>,
+    lists: PlainMutex<Vec<Weak<PlainMutex<Vec<StopRecord>>>>>,
 }
 
 impl StopRecords {
     /// Records all stops from now on, until the returned list is dropped.
     pub(crate) fn start_recording(&self) -> StopRecordList {
         let list = StopRecordList::default();
-        let mut lists = lock(&self.lists);
+        let mut lists = self.lists.lock();
         lists.push(Arc::downgrade(&list));
         self.on.store(true, Ordering::Release);
         list
@@ -54,10 +54,10 @@ impl StopRecords {
             return;
         }
         let stop = make();
-        let mut lists = lock(&self.lists);
+        let mut lists = self.lists.lock();
         lists.retain(|list| match list.upgrade() {
             Some(list) => {
-                lock(&list).push(stop.clone());
+                list.lock().push(stop.clone());
                 true
             }
             None => false,

@@ -9,7 +9,7 @@ use crate::base::sync::Mutex;
 use crate::base::sync::atomic::{AtomicU8, Ordering};
 use crate::base::user_panics::wake;
 use crate::message::received::Received;
-use crate::process::{Core, Locked, Stage};
+use crate::process::{Core, Locked, Parent, Stage};
 
 /// A process of any message type: its pid, its flags, its lock, and its inbox.
 pub(crate) trait AnyProcess: Send + Sync {
@@ -66,6 +66,11 @@ impl dyn AnyProcess + '_ {
         let mut locked = self.state().lock();
         let outcome = act(&mut locked);
         (outcome, locked.core.take_due_waker())
+    }
+
+    /// The supervisor of the process, or the process that started it with `start_link`.
+    pub(crate) fn parent(&self) -> Option<Parent> {
+        self.with(|locked| locked.core().relations()?.parent)
     }
 
     /// Moves the process to a later stage and raises the flag bits of that stage.

@@ -23,8 +23,9 @@ use crate::process::vacated_names::{VacatedName, VacatedNames};
 
 /// Whether the reader of the mailbox waits, and how a queued item wakes it. `mailbox::idle_wait`
 /// shows the transitions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum ReaderWait {
+    #[default]
     NotWaiting,
     /// The task of the process waits. A queued item wakes it by reference, under the lock.
     Task,
@@ -40,7 +41,7 @@ pub(crate) enum ReaderWait {
 }
 
 /// The state that every process has.
-#[derive(Debug)]
+#[derive(Default)]
 pub(crate) struct Core {
     /// Changed only by `AnyProcess::advance`, which raises the flag bits of the stage as well.
     pub(crate) stage: Stage,
@@ -65,7 +66,7 @@ pub(crate) struct Core {
 pub(crate) type ExitTickets = SmallMap<Pid, SmallMap<u64, ()>>;
 
 /// The relations of a process to other processes.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Relations {
     pub(crate) links: SmallMap<Pid, Link>,
     /// The monitors that this process has set, by number.
@@ -85,7 +86,7 @@ pub(crate) struct Relations {
 
 /// The names and groups of a process, its unanswered callers, and other state that few processes
 /// have.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Registrations {
     pub(crate) names: SmallMap<SharedStr, ()>,
     pub(crate) tags: SmallMap<SharedStr, ()>,
@@ -116,7 +117,6 @@ pub(crate) struct Registrations {
 }
 
 /// A monitor in the record of its watcher.
-#[derive(Debug)]
 pub(crate) enum MonitorEntry {
     /// The monitor waits for the end of this process.
     Process(Pid),
@@ -145,7 +145,7 @@ pub(crate) struct Parent {
 }
 
 /// State that only supervisors have.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct SupervisorRecord {
     /// The supervisors above this one.
     pub(crate) ancestors: Option<Arc<Ancestors>>,
@@ -163,12 +163,6 @@ pub(crate) trait Unanswered: Send + Sync {
     /// Resolves the call: with the exit reason of the server if `ended` gives one, otherwise with
     /// "no reply".
     fn resolve(self: Arc<Self>, ended: Option<&ExitReason>);
-}
-
-impl std::fmt::Debug for dyn Unanswered {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Unanswered")
-    }
 }
 
 impl Relations {
@@ -212,27 +206,7 @@ pub(crate) trait Registrar: Send + Sync {
     fn forget(&self, pid: Pid);
 }
 
-impl std::fmt::Debug for dyn Registrar {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Registrar")
-    }
-}
-
 impl Core {
-    pub(crate) fn new(relations: Option<Box<Relations>>) -> Self {
-        Core {
-            stage: Stage::Live,
-            trap: false,
-            reader_wait: ReaderWait::NotWaiting,
-            tracked: false,
-            stop_requested: false,
-            revoked: 0,
-            reason: None,
-            task: None,
-            relations,
-        }
-    }
-
     pub(crate) fn relations_mut(&mut self) -> &mut Relations {
         self.relations.get_or_insert_default()
     }
@@ -245,6 +219,10 @@ impl Core {
         self.relations()?.registrations.as_deref_mut()
     }
 
+    pub(crate) fn held_registrations(&self) -> Option<&Registrations> {
+        self.relations.as_ref()?.registrations.as_deref()
+    }
+
     /// The counts of the mailbox, if it is counted.
     pub(crate) fn counts(&mut self) -> Option<&mut Counts> {
         self.registrations()?.counts.as_mut()
@@ -252,6 +230,24 @@ impl Core {
 
     pub(crate) fn registrations_mut(&mut self) -> &mut Registrations {
         self.relations_mut().registrations.get_or_insert_default()
+    }
+
+    pub(crate) fn supervisor_record(&mut self) -> Option<&mut SupervisorRecord> {
+        self.registrations()?.supervisor_record.as_deref_mut()
+    }
+
+    pub(crate) fn supervisor_record_mut(&mut self) -> &mut SupervisorRecord {
+        self.registrations_mut().supervisor_record.get_or_insert_default()
+    }
+
+    /// The registrations, if names and groups may still be added.
+    pub(crate) fn open_registrations(&mut self) -> Option<&mut Registrations> {
+        self.is_open().then(|| self.registrations_mut())
+    }
+
+    /// The entry of this peer in the links of the process.
+    pub(crate) fn link_to(&mut self, peer: Pid) -> Option<&mut Link> {
+        self.relations()?.links.get_mut(&peer)
     }
 
     /// Whether the process has left every table.

@@ -9,37 +9,21 @@ use crate::process::core::{MonitorEntry, Relations};
 impl Relations {
     /// Notes the ticket of a queued exit of `from`.
     pub(crate) fn add_exit_ticket(&mut self, from: Pid, ticket: u64) {
-        let exits = self.exits.get_or_insert_default();
-        match exits.get_mut(&from) {
-            Some(tickets) => drop(tickets.insert(ticket, ())),
-            None => {
-                let mut tickets = SmallMap::default();
-                tickets.insert(ticket, ());
-                exits.insert(from, tickets);
-            }
-        }
+        self.exits.get_or_insert_default().add(from, ticket);
     }
 
     /// Removes the tickets of exits of `from` that are older than `before`, and returns their
     /// number.
     pub(crate) fn revoke_exits(&mut self, from: Pid, before: u64) -> usize {
-        let Some(tickets) = self.exits.as_ref().and_then(|exits| exits.get(&from)) else {
-            return 0;
-        };
-        let older = tickets.iter().map(|(&ticket, ())| ticket).filter(|&ticket| ticket < before);
-        let older: Vec<u64> = older.collect();
+        let tickets = self.exits.as_ref().and_then(|exits| exits.get(&from));
+        let tickets = tickets.into_iter().flat_map(SmallMap::keys).copied();
+        let older: Vec<u64> = tickets.filter(|&ticket| ticket < before).collect();
         older.into_iter().filter(|&ticket| self.take_exit_ticket(from, ticket)).count()
     }
 
     /// Removes this ticket; false if it is not held.
     fn take_exit_ticket(&mut self, from: Pid, ticket: u64) -> bool {
-        let Some(exits) = &mut self.exits else { return false };
-        let Some(tickets) = exits.get_mut(&from) else { return false };
-        let held = tickets.remove(&ticket).is_some();
-        if tickets.is_empty() {
-            exits.remove(&from);
-        }
-        held
+        self.exits.as_mut().is_some_and(|exits| exits.subtract(&from, &ticket))
     }
 
     /// Whether the process holds the ticket of this signal.

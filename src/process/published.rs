@@ -14,11 +14,11 @@ impl Core {
 
     /// Publishes a value until the process has ended. Call this once.
     pub(crate) fn publish(&mut self, cell: Arc<dyn Any + Send + Sync>) {
-        self.registrations_mut().supervisor_record.get_or_insert_default().published = Some(cell);
+        self.supervisor_record_mut().published = Some(cell);
     }
 
     /// The published value.
     pub(crate) fn published(&mut self) -> Option<Arc<dyn Any + Send + Sync>> {
-        self.registrations()?.supervisor_record.as_ref()?.published.clone()
+        self.supervisor_record()?.published.clone()
     }
 }

@@ -3,9 +3,10 @@
 use crate::process::flag;
 
 /// The stages of a process, in order. A process never returns to an earlier stage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(crate) enum Stage {
     /// The process accepts messages.
+    #[default]
     Live,
     /// A fatal exit signal was accepted, but the task has not ended the body yet.
     ExitPending,

@@ -85,12 +85,4 @@ impl Locked {
             activity.handled = 0;
         }
     }
-
-    pub(crate) fn oldest_queued(&self) -> Option<Instant> {
-        self.mail.oldest_queued()
-    }
-
-    pub(crate) fn take_queue(&mut self) -> Option<Box<dyn Unread>> {
-        self.mail.take_queue()
-    }
 }

@@ -14,34 +14,25 @@ impl Core {
     /// The supervisor that will start a successor of this process, unless that supervisor ends.
     /// `None` while the process is live, and when it has ended.
     pub(crate) fn restarted_by(&self) -> Option<Parent> {
-        let relations = self.relations.as_ref()?;
-        let parent = relations.parent?;
+        let parent = self.relations.as_ref()?.parent?;
         let role = parent.role?;
         let reason = self.reason.as_ref()?;
+        let is_starting = || self.held_registrations().is_some_and(|own| own.starting);
         let restarts = match role.stop {
             ChildStop::ForGood => false,
             ChildStop::ForRestart => true,
             ChildStop::Starting => role.slot.start > 1,
-            ChildStop::No if self.is_starting() => role.slot.start > 1,
+            ChildStop::No if is_starting() => role.slot.start > 1,
             ChildStop::No => role.restart.restarts_after(reason),
         };
         restarts.then_some(parent)
     }
 
-    /// Whether the process was started with a name, and its `init` has not finished.
-    fn is_starting(&self) -> bool {
-        let registrations =
-            self.relations.as_ref().and_then(|relations| relations.registrations.as_ref());
-        registrations.is_some_and(|registrations| registrations.starting)
-    }
-
     /// Whether this process, a supervisor, still restarts its children. True if this process is
     /// live, has not begun to stop its children, and is not being stopped by its own supervisor.
     pub(crate) fn restarts_children(&self) -> bool {
-        let Some(relations) = &self.relations else { return self.stage == Stage::Live };
-        let stopping =
-            relations.registrations.as_ref().is_some_and(|registrations| registrations.stopping);
-        let role = relations.parent.and_then(|parent| parent.role);
+        let stopping = self.held_registrations().is_some_and(|own| own.stopping);
+        let role = self.relations.as_ref().and_then(|relations| relations.parent?.role);
         let stopped = |role: ChildRole| !matches!(role.stop, ChildStop::No | ChildStop::Starting);
         self.stage == Stage::Live && !stopping && !role.is_some_and(stopped)
     }
@@ -49,7 +40,7 @@ impl Core {
     /// Notes that the supervisor of this process begins to stop it.
     pub(crate) fn note_stop(&mut self, stop: ChildStop) {
         let parent = self.relations().and_then(|relations| relations.parent.as_mut());
-        if let Some(role) = parent.and_then(|parent| parent.role.as_mut()) {
+        if let Some(Parent { role: Some(role), .. }) = parent {
             role.stop = stop;
         }
     }

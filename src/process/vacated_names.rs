@@ -35,38 +35,23 @@ impl VacatedNames {
 
     pub(crate) fn insert(&mut self, name: SharedStr, vacated: VacatedName) {
         self.remove(&name);
-        let child = vacated.slot.child;
-        match self.of_child.get_mut(&child) {
-            Some(names) => drop(names.insert(name.clone(), ())),
-            None => {
-                let mut names = SmallMap::default();
-                names.insert(name.clone(), ());
-                self.of_child.insert(child, names);
-            }
-        }
+        self.of_child.add(vacated.slot.child, name.clone());
         self.names.insert(name, vacated);
     }
 
     pub(crate) fn remove(&mut self, name: &SharedStr) -> Option<VacatedName> {
         let vacated = self.names.remove(name)?;
-        let child = vacated.slot.child;
-        if let Some(names) = self.of_child.get_mut(&child) {
-            names.remove(name);
-            if names.is_empty() {
-                self.of_child.remove(&child);
-            }
-        }
+        self.of_child.subtract(&vacated.slot.child, name);
         Some(vacated)
     }
 
     /// The names that incarnations of a child up to `last` have left.
     pub(crate) fn left_up_to(&self, last: ChildSlot) -> Vec<SharedStr> {
         let Some(names) = self.of_child.get(&last.child) else { return Vec::new() };
-        let names = names.iter().map(|(name, ())| name);
         let is_up_to = |name: &&SharedStr| {
             self.names.get(name).is_some_and(|vacated| vacated.slot.is_up_to(last))
         };
-        names.filter(is_up_to).cloned().collect()
+        names.keys().filter(is_up_to).cloned().collect()
     }
 
     /// Returns the names, in unspecified order.

@@ -4,14 +4,14 @@
 //! when no async code runs any more.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::time::{Instant, timeout_at};
 
 use crate::base::tree_path::Path;
-use crate::base::{Pid, SharedStr, lock};
+use crate::base::{Pid, PlainMutex, SharedStr};
 use crate::exit::ExitReason;
 use crate::kernel::{StopInProgress, StopOrigin};
 use crate::observe::Doing;
@@ -27,7 +27,7 @@ pub(super) struct TreeMembers {
     root: String,
     stop_records: StopRecordList,
     /// The processes that were alive when the stop was cut short.
-    remaining: Mutex<Members>,
+    remaining: PlainMutex<Members>,
 }
 
 type Members = BTreeMap<Pid, Member>;
@@ -67,7 +67,7 @@ enum Phase {
 impl TreeMembers {
     pub(super) fn new(runtime: &Runtime, root_pid: Pid, root: String) -> Self {
         let stop_records = runtime.kernel.stops.start_recording();
-        let (runtime, remaining) = (runtime.clone(), Mutex::default());
+        let (runtime, remaining) = (runtime.clone(), PlainMutex::default());
         TreeMembers { runtime, root_pid, root, stop_records, remaining }
     }
 
@@ -97,7 +97,7 @@ impl TreeMembers {
             self.runtime.kill(self.root_pid);
             let found = self.record_members();
             let all: Vec<Pid> =
-                lock(&self.remaining).keys().copied().chain([self.root_pid]).collect();
+                self.remaining.lock().keys().copied().chain([self.root_pid]).collect();
             let ended: Vec<_> = all.iter().map(|&pid| self.runtime.ended(pid)).collect();
             for &pid in &all {
                 self.runtime.kill(pid);
@@ -115,7 +115,7 @@ impl TreeMembers {
     /// Records the processes that are alive now. Returns whether a process is new to the record.
     pub(super) fn record_members(&self) -> bool {
         let members = self.live_members();
-        let mut remaining = lock(&self.remaining);
+        let mut remaining = self.remaining.lock();
         let before = remaining.len();
         for (pid, member) in members {
             remaining.entry(pid).or_insert(member);
@@ -148,7 +148,7 @@ impl TreeMembers {
             }));
         }
         let mut pids = HashSet::from([self.root_pid]);
-        pids.extend(lock(&self.remaining).keys());
+        pids.extend(self.remaining.lock().keys());
         all.retain(|pid, member| pids.contains(&member.supervisor) && pids.insert(*pid));
         for (pid, member) in &mut all {
             // The link to a child that is being stopped is awaited as well, so only a running child
@@ -167,8 +167,8 @@ impl TreeMembers {
     /// may contain them, since a supervisor whose own supervisor was killed receives an exit
     /// signal, and may stop some of its children before it is killed itself.
     fn stops_in_tree(&self) -> Vec<StopRecord> {
-        let mut all = lock(&self.stop_records).clone();
-        let remaining = lock(&self.remaining).clone();
+        let mut all = self.stop_records.lock().clone();
+        let remaining = self.remaining.lock().clone();
         all.retain(|stop| {
             remaining.get(&stop.pid).is_none_or(|member| member.phase == Phase::StopRequested)
         });
@@ -190,7 +190,7 @@ impl TreeMembers {
     /// first. The duration `took` of the whole stop applies to the children of the second group.
     pub(super) fn report(&self, took: Duration, forced: &ForcedStop) -> Vec<StoppedChild> {
         let stops = self.stops_in_tree();
-        let remaining = lock(&self.remaining).clone();
+        let remaining = self.remaining.lock().clone();
         let mut root = Path::new();
         root.push(SharedStr::from(self.root.as_str()));
         let mut paths = HashMap::from([(self.root_pid, root)]);

@@ -7,13 +7,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker, ready};
 
 use futures_util::{Stream, StreamExt};
 use tokio::task::coop;
 
-use crate::base::{Pid, ignore_panic, lock};
+use crate::base::{Pid, PlainMutex, ignore_panic};
 
 /// One change of a registry. [`RegistryChanges`] has an example.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,7 +70,7 @@ impl<K> RegistryChange<K> {
 #[derive(Debug)]
 #[must_use = "it keeps every change that is not received"]
 pub struct RegistryChanges<K> {
-    queue: Arc<Mutex<ChangeQueue<K>>>,
+    queue: Arc<PlainMutex<ChangeQueue<K>>>,
     number: u64,
     registry: Weak<dyn ListenedRegistry>,
 }
@@ -105,7 +105,7 @@ impl<K> Stream for RegistryChanges<K> {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let budget = ready!(coop::poll_proceed(cx));
         let waker = cx.waker().clone();
-        let mut queue = lock(&self.queue);
+        let mut queue = self.queue.lock();
         if let Some(change) = queue.changes.pop_front() {
             budget.made_progress();
             return Poll::Ready(Some(change));
@@ -133,7 +133,7 @@ impl<K> Drop for RegistryChanges<K> {
 
 /// The listeners of one registry, by number.
 pub(super) struct Listeners<K> {
-    list: BTreeMap<u64, Arc<Mutex<ChangeQueue<K>>>>,
+    list: BTreeMap<u64, Arc<PlainMutex<ChangeQueue<K>>>>,
     /// The number of the listener that was added last.
     last: u64,
 }
@@ -153,7 +153,7 @@ impl<K> Listeners<K> {
 
     pub(super) fn add(&mut self, registry: Weak<dyn ListenedRegistry>) -> RegistryChanges<K> {
         let queue = ChangeQueue { changes: VecDeque::new(), waker: None, closed: false };
-        let queue = Arc::new(Mutex::new(queue));
+        let queue = Arc::new(PlainMutex::new(queue));
         self.last += 1;
         self.list.insert(self.last, queue.clone());
         RegistryChanges { queue, number: self.last, registry }
@@ -168,7 +168,7 @@ impl<K> Listeners<K> {
     /// Ends all streams, since the registry is being dropped.
     pub(super) fn close(&mut self) -> Published<K> {
         let wakers = self.list.values().filter_map(|queue| {
-            let mut queue = lock(queue);
+            let mut queue = queue.lock();
             queue.closed = true;
             queue.waker.take()
         });
@@ -189,7 +189,7 @@ impl<K: Clone> Listeners<K> {
         }
         let changes: Vec<_> = changes.collect();
         for queue in self.list.values() {
-            let mut queue = lock(queue);
+            let mut queue = queue.lock();
             queue.changes.extend(changes.iter().cloned());
             published.wakers.extend(queue.waker.take());
         }

@@ -291,7 +291,7 @@ impl ProcessInfo {
 
 impl ProcessInfo {
     fn add_activity(&mut self, locked: &mut Locked) {
-        let (now, in_inbox) = (Instant::now(), locked.oldest_queued());
+        let (now, in_inbox) = (Instant::now(), locked.mail.oldest_queued());
         let activity =
             locked.core().registrations().and_then(|registrations| registrations.activity.as_mut());
         let oldest = activity.as_ref().and_then(|activity| activity.next_queued).or(in_inbox);

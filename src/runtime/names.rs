@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use crate::base::{Pid, SharedStr};
 use crate::kernel::NameEntry;
-use crate::kernel::name_table::NameRefused;
+use crate::kernel::name_table::NotAdmitted;
 use crate::runtime::Runtime;
 
 /// Why a process did not get a name. [`Runtime::try_register`] returns this error, and has an
@@ -119,13 +119,13 @@ impl Runtime {
         let name = SharedStr::from(name.into());
         let Some(process) = self.kernel.find(pid) else { return Err(RegisterError::NoProc(pid)) };
         self.kernel.register(name.clone(), &process).map_err(|refused| match refused {
-            NameRefused::Taken(pid) => RegisterError::Held { name: name.to_string(), pid },
-            NameRefused::Reserved(by) => RegisterError::Reserved {
+            NotAdmitted::NameTaken(pid) => RegisterError::Held { name: name.to_string(), pid },
+            NotAdmitted::NameReserved(by) => RegisterError::Reserved {
                 name: name.to_string(),
                 child: by.child.to_string(),
                 supervisor: by.supervisor,
             },
-            NameRefused::Dead => RegisterError::NoProc(pid),
+            NotAdmitted::Ended(_) => RegisterError::NoProc(pid),
         })
     }
 

@@ -5,10 +5,10 @@
 //! announced, as in a real server, and their callers receive the true exit reason.
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use crate::base::{Pid, lock};
+use crate::base::{Pid, PlainMutex};
 use crate::exit::ExitReason;
 use crate::kernel::NewProcess;
 use crate::message::Received;
@@ -96,7 +96,7 @@ pub enum Asked<S: GenServer> {
 }
 
 /// The reader of the mailbox; `None` once the process has ended.
-type Reader<S> = Mutex<Option<ServerContext<S>>>;
+type Reader<S> = PlainMutex<Option<ServerContext<S>>>;
 
 /// Drops the reader when the process ends. The future of the process owns this value.
 struct DropReader<S: GenServer>(Arc<Reader<S>>);
@@ -142,7 +142,7 @@ impl<S: GenServer> Mock<S> {
     fn start(runtime: &Runtime, new_process: &NewProcess) -> Self {
         let reader = Arc::new(Reader::<S>::default());
         let process = BareProcess::new(runtime, new_process, |process| {
-            *lock(&reader) = Some(ServerContext::new(process.clone(), None, StartCause::First));
+            *reader.lock() = Some(ServerContext::new(process.clone(), None, StartCause::First));
             DropReader(reader.clone())
         });
         Mock { process, reader }
@@ -243,7 +243,7 @@ impl<S: GenServer> Mock<S> {
 }
 
 fn poll_next<S: GenServer>(reader: &Reader<S>, cx: &mut Context<'_>) -> Poll<Asked<S>> {
-    let mut reader = lock(reader);
+    let mut reader = reader.lock();
     let Some(reader) = reader.as_mut() else { return Poll::Pending };
     loop {
         let waited = ready!(reader.poll_some(cx));
@@ -261,7 +261,7 @@ fn poll_next<S: GenServer>(reader: &Reader<S>, cx: &mut Context<'_>) -> Poll<Ask
 impl<S: GenServer> Drop for DropReader<S> {
     fn drop(&mut self) {
         // Drop the reader outside the lock: it drops the unread items, which may run user code.
-        let reader = lock(&self.0).take();
+        let reader = self.0.lock().take();
         drop(reader);
     }
 }

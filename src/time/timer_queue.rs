@@ -22,7 +22,7 @@
 //! 3. The driving task holds the queue but not the kernel, and ends when the queue is closed.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -34,6 +34,7 @@ use tokio_util::time::{
 
 use crate::base::pid::Pid;
 use crate::base::small_map::SmallMap;
+use crate::base::sync::PlainMutex;
 use crate::base::user_panics::drop_each;
 use crate::exit::reason::ExitReason;
 use crate::message::dest::Dest;
@@ -120,21 +121,13 @@ struct Queue {
 
 /// The timers of a runtime. The runtime and the driving task share the queue.
 #[derive(Clone, Default)]
-pub(crate) struct TimerQueue(Arc<Mutex<Queue>>);
+pub(crate) struct TimerQueue(Arc<PlainMutex<Queue>>);
 
 impl TimerQueue {
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn new() -> Self {
-        Self::default()
-    }
-
     /// Arms a timer. Call this inside a tokio context. Returns whether the caller must start the
     /// driving task.
     pub(crate) fn arm(&self, timer: Timer) -> bool {
-        let mut queue = self.lock();
+        let mut queue = self.0.lock();
         if queue.closed {
             drop(queue);
             return false;
@@ -145,19 +138,19 @@ impl TimerQueue {
 
     /// Removes a pending timer, and returns it.
     pub(crate) fn disarm(&self, target: Pid, id: u64) -> Option<Timer> {
-        let mut queue = self.lock();
+        let mut queue = self.0.lock();
         let (key, _) = queue.forget(target, id)?;
         queue.take(&key)
     }
 
     /// The instant at which a pending timer is due.
     pub(crate) fn due(&self, target: Pid, id: u64) -> Option<Instant> {
-        self.lock().armed.get(&target)?.get(&id).map(|(_, due)| *due)
+        self.0.lock().armed.get(&target)?.get(&id).map(|(_, due)| *due)
     }
 
     /// Drops all timers of a target that has ended.
     pub(crate) fn drop_target(&self, target: Pid) {
-        let mut queue = self.lock();
+        let mut queue = self.0.lock();
         let Some(mut timers) = queue.armed.remove(&target) else { return };
         let keys = timers.take();
         let dropped: Vec<_> = keys.into_iter().map(|(_, (key, _))| queue.take(&key)).collect();
@@ -166,12 +159,12 @@ impl TimerQueue {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.lock().armed.values().map(SmallMap::len).sum()
+        self.0.lock().armed.values().map(SmallMap::len).sum()
     }
 
     /// Drops all timers and ends the driving task.
     pub(crate) fn close(&self) {
-        let mut queue = self.lock();
+        let mut queue = self.0.lock();
         queue.closed = true;
         let armed = std::mem::take(&mut queue.armed).into_values().flatten();
         let dropped: Vec<_> = armed.map(|(_, (key, _))| queue.take(&key)).collect();
@@ -187,7 +180,7 @@ impl TimerQueue {
     /// order in which they were armed (invariant 2). Returns `None` once the queue is closed. An
     /// interval is armed again under the same lock, so it stays pending.
     pub(crate) fn poll_due(&self, cx: &mut Context<'_>) -> Poll<Option<Vec<Timer>>> {
-        let mut queue = self.lock();
+        let mut queue = self.0.lock();
         if queue.closed {
             return Poll::Ready(None);
         }
@@ -252,11 +245,5 @@ impl Queue {
             self.armed.remove(&target);
         }
         found
-    }
-}
-
-impl std::fmt::Debug for TimerQueue {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TimerQueue").field("pending", &self.len()).finish()
     }
 }

@@ -1,9 +1,9 @@
 //! The locks, atomics and concurrent maps of the kernel, in a normal and a model-checked version.
 //!
-//! In a normal build these are `std`'s mutex and atomics, and a map in shards. The lock of a shard
-//! lets no reader overtake a waiting writer. Under `--cfg regrow_loom` and `--cfg regrow_shuttle`
-//! the same names refer to types of the model checker, so the checkers explore the code of the
-//! normal build.
+//! In a normal build the locks and atomics are `std`'s, and an `RwLock` in which no reader overtakes
+//! a waiting writer. Under `--cfg regrow_loom` and `--cfg regrow_shuttle` the same names refer to
+//! types of the model checker, so the checkers explore the code of the normal build. The map is the
+//! same in both.
 //!
 //! **Invariants**
 //! 1. A lock guard of a map never leaves the module of the map: [`Table`] returns clones, or runs a
@@ -14,22 +14,10 @@
 //!    No thread holds two process locks at the same time.
 //! 3. No lock is held while user code runs, or across an await.
 
-#[cfg(not(any(regrow_loom, regrow_shuttle)))]
 mod table;
 
-/// Locks a mutex of `std`, one that the model checkers do not control. No code panics while it holds
-/// such a lock, so a mutex is never poisoned.
-pub(crate) fn lock<T: ?Sized>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-#[cfg(not(any(regrow_loom, regrow_shuttle)))]
 mod plain {
-    pub(crate) use std::sync::{MutexGuard, atomic};
-
-    use std::sync::PoisonError;
-
-    pub(crate) use super::table::Table;
+    use std::sync::{MutexGuard, PoisonError};
 
     /// A mutex without poisoning: no code of this crate panics while it holds one.
     #[derive(Debug, Default)]
@@ -62,20 +50,19 @@ mod checked {
 
     pub(crate) use checker::atomic;
 
-    use std::borrow::Borrow;
-    use std::collections::HashMap;
-    use std::hash::{BuildHasher, Hash};
     use std::ops::{Deref, DerefMut};
     use std::sync::PoisonError;
+
+    use crate::base::sync::PlainMutex;
 
     /// A mutex of the checker that can hold an unsized value.
     ///
     /// The checkers' mutexes cannot hold an unsized value. So a mutex of the checker, the gate,
-    /// guards a mutex of `std` that holds the value. The inner mutex is therefore never contended.
+    /// guards a plain mutex that holds the value. The inner mutex is therefore never contended.
     #[derive(Debug)]
     pub(crate) struct Mutex<T: ?Sized> {
         gate: checker::Mutex<()>,
-        value: std::sync::Mutex<T>,
+        value: PlainMutex<T>,
     }
 
     /// The guard of a [`Mutex`]. The fields are dropped in order: the value is unlocked before the
@@ -87,19 +74,18 @@ mod checked {
 
     impl<T> Mutex<T> {
         pub(crate) fn new(value: T) -> Self {
-            Mutex { gate: checker::Mutex::new(()), value: std::sync::Mutex::new(value) }
+            Mutex { gate: checker::Mutex::new(()), value: PlainMutex::new(value) }
         }
 
         pub(crate) fn into_inner(self) -> T {
-            self.value.into_inner().unwrap_or_else(PoisonError::into_inner)
+            self.value.into_inner()
         }
     }
 
     impl<T: ?Sized> Mutex<T> {
         pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
             let gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
-            let value = self.value.lock().unwrap_or_else(PoisonError::into_inner);
-            MutexGuard { value, _gate: gate }
+            MutexGuard { value: self.value.lock(), _gate: gate }
         }
     }
 
@@ -117,82 +103,29 @@ mod checked {
         }
     }
 
-    type Hasher = foldhash::fast::FixedState;
-    type Shard<K, V> = Mutex<HashMap<K, V, Hasher>>;
+    /// A lock that a checker explores as a mutex: two reads exclude each other.
+    pub(crate) struct RwLock<T>(Mutex<T>);
 
-    /// A map with two shards, so that the checkers explore operations on the same shard and on
-    /// different shards.
-    pub(crate) struct Table<K, V>([Shard<K, V>; 2]);
-
-    impl<K: Eq + Hash, V> Table<K, V> {
-        pub(crate) fn new() -> Self {
-            let shard = || Mutex::new(HashMap::with_hasher(Hasher::default()));
-            Table([shard(), shard()])
+    impl<T> RwLock<T> {
+        pub(crate) fn new(value: T) -> Self {
+            RwLock(Mutex::new(value))
         }
 
-        fn shard<Q: Hash + ?Sized>(&self, key: &Q) -> &Shard<K, V> {
-            &self.0[(Hasher::default().hash_one(key) & 1) as usize]
+        pub(crate) fn read(&self) -> MutexGuard<'_, T> {
+            self.0.lock()
         }
 
-        pub(crate) fn insert_and(&self, key: K, value: V, also: impl FnOnce()) {
-            let mut shard = self.shard(&key).lock();
-            also();
-            shard.insert(key, value);
-        }
-
-        pub(crate) fn get<Q>(&self, key: &Q) -> Option<V>
-        where
-            K: Borrow<Q>,
-            Q: Eq + Hash + ?Sized,
-            V: Clone,
-        {
-            self.read(key, V::clone)
-        }
-
-        pub(crate) fn read<Q, R>(&self, key: &Q, look: impl FnOnce(&V) -> R) -> Option<R>
-        where
-            K: Borrow<Q>,
-            Q: Eq + Hash + ?Sized,
-        {
-            self.shard(key).lock().get(key).map(look)
-        }
-
-        pub(crate) fn contains(&self, key: &K) -> bool {
-            self.shard(key).lock().contains_key(key)
-        }
-
-        pub(crate) fn remove_and(&self, key: &K, also: impl FnOnce()) -> Option<V> {
-            let mut shard = self.shard(key).lock();
-            let removed = shard.remove(key)?;
-            also();
-            Some(removed)
-        }
-
-        pub(crate) fn with_entry<R>(&self, key: K, act: impl FnOnce(&mut Option<V>) -> R) -> R {
-            let mut shard = self.shard(&key).lock();
-            let mut slot = shard.remove(&key);
-            let outcome = act(&mut slot);
-            if let Some(value) = slot {
-                shard.insert(key, value);
-            }
-            outcome
-        }
-
-        pub(crate) fn collect<R>(&self, mut pick: impl FnMut(&K, &V) -> Option<R>) -> Vec<R> {
-            let mut picked = Vec::new();
-            for shard in &self.0 {
-                picked.extend(shard.lock().iter().filter_map(|(key, value)| pick(key, value)));
-            }
-            picked
-        }
-
-        pub(crate) fn len(&self) -> usize {
-            self.0.iter().map(|shard| shard.lock().len()).sum()
+        pub(crate) fn write(&self) -> MutexGuard<'_, T> {
+            self.0.lock()
         }
     }
 }
 
+/// A mutex that is unknown to the checkers, for state that no checked protocol depends on.
+pub(crate) use plain::Mutex as PlainMutex;
+pub(crate) use table::Table;
+
 #[cfg(any(regrow_loom, regrow_shuttle))]
-pub(crate) use checked::{Mutex, MutexGuard, Table, atomic};
+pub(crate) use checked::{Mutex, MutexGuard, RwLock, atomic};
 #[cfg(not(any(regrow_loom, regrow_shuttle)))]
-pub(crate) use plain::{Mutex, MutexGuard, Table, atomic};
+pub(crate) use {parking_lot::RwLock, plain::Mutex, std::sync::MutexGuard, std::sync::atomic};

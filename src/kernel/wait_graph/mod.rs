@@ -38,10 +38,11 @@ mod search;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::base::pid::Pid;
+use crate::base::sync::PlainMutex;
 use crate::kernel::wait_graph::search::{Progress, Search};
 
 /// For each pair of processes, the number of waits of the first for the second that are in
@@ -70,7 +71,7 @@ pub(crate) struct Waits {
 }
 
 #[derive(Debug, Default)]
-struct Graph(Mutex<Edges>);
+struct Graph(PlainMutex<Edges>);
 
 #[derive(Debug, Default)]
 struct Edges {
@@ -122,7 +123,7 @@ impl Waits {
         if caller == Pid::OUTSIDE || !self.on.load(Ordering::Relaxed) {
             return None;
         }
-        self.graph.lock().add(caller, server, until);
+        self.graph.0.lock().add(caller, server, until);
         Some(self.graph.edge(caller, server, until))
     }
 
@@ -130,7 +131,7 @@ impl Waits {
     #[inline]
     pub(crate) fn reached(&self, server: Pid, until: Until) {
         if self.on.load(Ordering::Relaxed) {
-            self.graph.lock().reached(server, until);
+            self.graph.0.lock().reached(server, until);
         }
     }
 }
@@ -194,20 +195,16 @@ fn decrement<K: Ord>(counts: &mut BTreeMap<K, u32>, key: &K) -> bool {
 }
 
 impl Graph {
-    fn lock(&self) -> MutexGuard<'_, Edges> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn edge(self: &Arc<Self>, caller: Pid, server: Pid, until: Until) -> WaitEdge {
         WaitEdge { graph: self.clone(), caller, server, until, number: 0 }
     }
 
     fn add_checked(self: &Arc<Self>, caller: Pid, server: Pid) -> Result<WaitEdge, Vec<Pid>> {
-        self.lock().add(caller, server, Until::Answer);
+        self.0.lock().add(caller, server, Until::Answer);
         let mut search = Search::new(caller, server);
         let mut steps = STEPS_PER_LOCK;
         loop {
-            let mut edges = self.lock();
+            let mut edges = self.0.lock();
             match search.walk(&edges.counts, steps) {
                 Progress::Unfinished => {}
                 Progress::NoCycle => return Ok(self.edge(caller, server, Until::Answer)),
@@ -232,7 +229,7 @@ impl WaitEdge {
     /// Makes the edge end when `is_due` returns false, even if the caller has not noticed the answer
     /// yet (invariant 3). Call this before the request is sent.
     pub(crate) fn end_with(&mut self, is_due: impl Fn() -> bool + Send + 'static) {
-        let mut edges = self.graph.lock();
+        let mut edges = self.graph.0.lock();
         edges.number += 1;
         self.number = edges.number;
         edges.due.insert((self.caller, self.server, self.number), IsDue(Box::new(is_due)));
@@ -242,7 +239,7 @@ impl WaitEdge {
 impl Drop for WaitEdge {
     fn drop(&mut self) {
         let WaitEdge { caller, server, until, number, .. } = *self;
-        let mut edges = self.graph.lock();
+        let mut edges = self.graph.0.lock();
         match number {
             0 => edges.remove(caller, server, until),
             number => edges.remove_numbered(caller, server, number),

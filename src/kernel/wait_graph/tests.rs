@@ -22,7 +22,7 @@ fn detecting() -> Waits {
 
 /// The number of steps of a whole search.
 fn steps(waits: &Waits, start: Pid, from: Pid) -> usize {
-    let (mut search, edges) = (Search::new(start, from), waits.graph.lock());
+    let (mut search, edges) = (Search::new(start, from), waits.graph.0.lock());
     (1..).find(|_| search.walk(&edges.counts, 1) != Progress::Unfinished).expect("a search ends")
 }
 
@@ -84,7 +84,7 @@ fn waits_for_the_same_process_are_counted() {
     assert!(waits.enter(pid(2), pid(1)).is_err());
     drop(twice);
     assert!(waits.enter(pid(2), pid(1)).is_ok());
-    assert!(waits.graph.lock().counts.is_empty());
+    assert!(waits.graph.0.lock().counts.is_empty());
 }
 
 /// The waits end at the event, whether or not the waiting process has noticed it.
@@ -101,7 +101,7 @@ fn an_event_of_a_process_ends_only_the_waits_for_that_event() {
     assert!(waits.enter(pid(9), pid(1)).is_ok());
     assert!(waits.enter(pid(8), pid(1)).is_err());
     drop((_all, _other));
-    let edges = waits.graph.lock();
+    let edges = waits.graph.0.lock();
     assert!(edges.counts.is_empty() && edges.until.is_empty());
 }
 
@@ -121,7 +121,7 @@ fn an_answer_ends_its_wait() {
     drop(twice);
     assert!(waits.enter(pid(2), pid(1)).is_ok());
     drop(once);
-    let edges = waits.graph.lock();
+    let edges = waits.graph.0.lock();
     assert!(edges.counts.is_empty() && edges.due.is_empty());
 }
 

@@ -48,11 +48,10 @@ pub(crate) mod slot_cache;
 mod armed_slot;
 pub(crate) mod blocking_wait;
 
-use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::task::{Poll, Waker};
+use std::task::Waker;
 use std::time::Duration;
 
 use futures_util::future::select;
@@ -61,7 +60,8 @@ use tokio::sync::Notify;
 use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
 
-use crate::base::user_panics::ignore_panic;
+use crate::base::coop::own_waker;
+use crate::base::user_panics::wake;
 use crate::time::deadline_pool::armed_slot::Home;
 use crate::time::deadline_pool::slot_cache::{LATEST_DUE, SlotCache, vtable_addr};
 use crate::time::deadline_pool::slot_pool::{NEVER, SLOT_POOLS, SlotPool, own_pool};
@@ -104,8 +104,8 @@ pub(crate) struct DeadlinePool {
     closed: AtomicBool,
 }
 
-impl DeadlinePool {
-    pub(crate) fn new() -> Self {
+impl Default for DeadlinePool {
+    fn default() -> Self {
         DeadlinePool {
             cache: SlotCache::default(),
             pools: Default::default(),
@@ -121,7 +121,9 @@ impl DeadlinePool {
             closed: AtomicBool::new(false),
         }
     }
+}
 
+impl DeadlinePool {
     /// Arms the slot that the task of this waker used last.
     ///
     /// Returns `None` if that slot is not available, or if the waker does not belong to a tokio
@@ -211,11 +213,7 @@ impl DeadlinePool {
 
     async fn run_sweeper(self: Arc<Self>) {
         let guard = SweeperGuard(&self);
-        poll_fn(|cx| {
-            self.task_vtable.store(vtable_addr(cx.waker()), Ordering::Relaxed);
-            Poll::Ready(())
-        })
-        .await;
+        self.task_vtable.store(vtable_addr(&own_waker().await), Ordering::Relaxed);
         loop {
             let next = self.sweep_once();
             if self.closed.load(Ordering::SeqCst) && self.armed() == 0 {
@@ -251,10 +249,7 @@ impl DeadlinePool {
         let nexts = self.pools.iter().map(|pool| pool.expire_due(now, &mut due));
         let earliest = nexts.fold(NEVER, u64::min);
         let earliest = earliest.min(self.cache.expire_due(now, &mut due));
-        for waker in due {
-            // The waker may be user code: its panic must not keep the others from being woken.
-            ignore_panic(|| waker.wake());
-        }
+        wake(due);
         if earliest == NEVER && shortest_wait == NEVER {
             return NEVER;
         }

@@ -171,9 +171,7 @@ impl SlotCache {
 
     /// Arms a slot for this waker, if one of its two slots is free.
     pub(crate) fn arm(&self, due: u64, waker: &Waker) -> Option<&CachedSlot> {
-        let again = self.rearm(due, waker);
-        again
-            .or_else(|| SlotCache::arm_with_new_waker(self.candidates(waker_id(waker)), due, waker))
+        self.rearm(due, waker).or_else(|| self.arm_with_new_waker(due, waker))
     }
 
     /// The two slots that a waker may use.
@@ -190,16 +188,13 @@ impl SlotCache {
     /// Arms a slot that has another waker, or none.
     #[cold]
     #[inline(never)]
-    fn arm_with_new_waker<'a>(
-        candidates: [&'a CachedSlot; 2],
-        due: u64,
-        waker: &Waker,
-    ) -> Option<&'a CachedSlot> {
+    fn arm_with_new_waker(&self, due: u64, waker: &Waker) -> Option<&CachedSlot> {
         // The waker is cloned before a slot is held: the clone may panic, and then no caller would
         // disarm the slot.
-        let waker = waker.clone();
+        let own = waker.clone();
+        let candidates = self.candidates(waker_id(waker));
         let slot = candidates.into_iter().find(|slot| slot.hold(HELD))?;
-        slot.store_waker(waker);
+        slot.store_waker(own);
         slot.due.store(due, SeqCst);
         Some(slot)
     }

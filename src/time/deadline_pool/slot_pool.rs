@@ -14,9 +14,9 @@
 //! 3. A slot keeps its waker when it is disarmed, since the next caller is usually the same task.
 //!    The waker is taken out when the slot expires.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
+use crate::base::sync::PlainMutex;
 use crate::base::user_panics::ignore_panic;
 
 /// As the `due` of a slot: the slot is not armed. As an instant: never.
@@ -71,16 +71,12 @@ impl Slots {
 /// A pool of deadline slots, on cache lines of its own.
 #[derive(Debug, Default)]
 #[repr(align(64))]
-pub(crate) struct SlotPool(Mutex<Slots>);
+pub(crate) struct SlotPool(PlainMutex<Slots>);
 
 impl SlotPool {
-    fn lock(&self) -> MutexGuard<'_, Slots> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Arms a slot, and returns its index.
     pub(crate) fn arm(&self, due: u64, waker: &Waker) -> usize {
-        let mut slots = self.lock();
+        let mut slots = self.0.lock();
         let at = slots.take_free();
         if slots.will_wake(at, waker) {
             slots.all[at].due = due;
@@ -91,7 +87,7 @@ impl SlotPool {
         // The waker is cloned while no slot is held: the clone may panic, and then no caller would
         // disarm the slot.
         let waker = waker.clone();
-        let mut slots = self.lock();
+        let mut slots = self.0.lock();
         let at = slots.take_free();
         slots.all[at].due = due;
         let old = slots.all[at].waker.replace(waker);
@@ -102,11 +98,11 @@ impl SlotPool {
 
     /// Replaces the waker that is woken when the slot expires.
     pub(crate) fn register(&self, at: usize, waker: &Waker) {
-        if self.lock().will_wake(at, waker) {
+        if self.0.lock().will_wake(at, waker) {
             return;
         }
         let waker = waker.clone();
-        let old = self.lock().all[at].waker.replace(waker);
+        let old = self.0.lock().all[at].waker.replace(waker);
         ignore_panic(|| drop(old));
     }
 
@@ -114,7 +110,7 @@ impl SlotPool {
     /// there are more than [`MAX_IDLE`] slots, all slots are freed. Otherwise each sweep would
     /// visit as many slots as were ever held at the same time.
     pub(crate) fn disarm(&self, at: usize) {
-        let mut slots = self.lock();
+        let mut slots = self.0.lock();
         slots.all[at].due = NEVER;
         slots.free.push(at);
         if slots.free.len() > MAX_IDLE && slots.free.len() == slots.all.len() {
@@ -129,7 +125,7 @@ impl SlotPool {
     /// deadline of the other slots.
     pub(crate) fn expire_due(&self, now: u64, due: &mut Vec<Waker>) -> u64 {
         let mut next = NEVER;
-        for slot in &mut self.lock().all {
+        for slot in &mut self.0.lock().all {
             if slot.due > now {
                 next = next.min(slot.due);
             } else {
@@ -142,7 +138,7 @@ impl SlotPool {
 
     /// The number of armed slots.
     pub(crate) fn armed(&self) -> usize {
-        self.lock().all.iter().filter(|slot| slot.due != NEVER).count()
+        self.0.lock().all.iter().filter(|slot| slot.due != NEVER).count()
     }
 }
 
@@ -169,7 +165,7 @@ mod tests {
         for many in [super::MAX_IDLE, 10 * super::MAX_IDLE] {
             let slots: Vec<usize> = (0..many).map(|_| pool.arm(1, Waker::noop())).collect();
             slots.into_iter().for_each(|slot| pool.disarm(slot));
-            assert_eq!(pool.lock().all.len(), if many > super::MAX_IDLE { 0 } else { many });
+            assert_eq!(pool.0.lock().all.len(), if many > super::MAX_IDLE { 0 } else { many });
         }
     }
 

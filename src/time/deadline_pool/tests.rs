@@ -16,7 +16,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// Slots that one thread arms and another thread disarms are used again.
 #[test]
 fn slots_return_to_the_cache_or_the_pool_that_they_belong_to() {
-    let deadlines = DeadlinePool::new();
+    let deadlines = DeadlinePool::default();
     let arm = || deadlines.arm(Instant::now(), Waker::noop());
     for _ in 0..100 {
         let armed = [arm(), arm(), arm()];
@@ -31,7 +31,7 @@ fn slots_return_to_the_cache_or_the_pool_that_they_belong_to() {
 /// requests sweeps that are in time for later callers.
 #[tokio::test(start_paused = true)]
 async fn a_slot_is_in_time_if_the_next_sweep_comes_before_its_deadline() {
-    let (deadlines, handle) = (Arc::new(DeadlinePool::new()), Handle::current());
+    let (deadlines, handle) = (Arc::new(DeadlinePool::default()), Handle::current());
     let in_time = |after| deadlines.arm(Instant::now() + after, Waker::noop()).is_in_time();
     assert!(!in_time(SECOND), "there is no sweeper yet");
     deadlines.request_sweep(SECOND, Some(&handle));
@@ -50,7 +50,7 @@ async fn a_slot_is_in_time_if_the_next_sweep_comes_before_its_deadline() {
 /// While a slot is armed, the sweeper has a timer.
 #[tokio::test(start_paused = true)]
 async fn a_sweeper_without_slots_and_requests_sets_no_timer() {
-    let (deadlines, handle) = (Arc::new(DeadlinePool::new()), Handle::current());
+    let (deadlines, handle) = (Arc::new(DeadlinePool::default()), Handle::current());
     deadlines.request_sweep(SECOND, Some(&handle));
     yield_now().await;
     assert_ne!(deadlines.next_sweep.load(Ordering::SeqCst), NEVER);
@@ -86,7 +86,7 @@ async fn wait(deadlines: &Arc<DeadlinePool>, after: Duration) {
 /// request does not start it again.
 #[tokio::test(start_paused = true)]
 async fn a_closed_sweeper_wakes_the_callers_that_wait_and_then_ends() {
-    let (deadlines, handle) = (Arc::new(DeadlinePool::new()), Handle::current());
+    let (deadlines, handle) = (Arc::new(DeadlinePool::default()), Handle::current());
     deadlines.request_sweep(SECOND, Some(&handle));
     yield_now().await;
     let waiting = deadlines.clone();
