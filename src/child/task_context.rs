@@ -11,8 +11,7 @@ use crate::kernel::NewProcess;
 use crate::message::Received;
 use crate::observe::Health;
 use crate::process::{Link, LinkRole};
-use crate::runtime::inside::sealed;
-use crate::runtime::{Context, Inside, ProcessHandle, Runtime, StartCause, fallible};
+use crate::runtime::{Context, Inside, ProcessHandle, Runtime, StartCause, fallible, sealed};
 
 /// The context of a plain async child: its pid, its mailbox and its stop signal.
 ///

@@ -43,6 +43,7 @@ pub use errors::{CallError, CastError, StartError};
 pub use events::Events;
 pub use info::{Leftovers, ProcessInfo};
 pub use inside::Inside;
+pub(crate) use inside::sealed;
 pub use names::RegisterError;
 pub(crate) use spawn::fallible;
 pub use starting::StartCause;

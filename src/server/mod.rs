@@ -28,11 +28,13 @@ pub(crate) mod spec;
 mod child;
 
 pub use context::ServerContext;
+pub(crate) use context::idle::IdleTimeout;
 pub use context::schedule::CastTimer;
 pub(crate) use dispatch::{Dispatch, WaitOutcome};
 pub(crate) use handle::request::wait_edge;
 pub use handle::sender::{Caller, Sender};
 pub use handle::server_ref::ServerRef;
+pub(crate) use handle::server_ref::{CALL_TIMEOUT, Target};
 pub(crate) use item::ServerItem;
 pub use server_name::ServerName;
 pub use spec::ServerSpec;

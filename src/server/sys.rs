@@ -9,8 +9,9 @@ use crate::base::budget_then_waker;
 use crate::call::Reply;
 use crate::exit::Result;
 use crate::runtime::{AwaitReply, CallError};
-use crate::server::handle::server_ref::CALL_TIMEOUT;
-use crate::server::{GenServer, ServerItem, ServerRef, ServerStatus, System, wait_edge};
+use crate::server::{
+    CALL_TIMEOUT, GenServer, ServerItem, ServerRef, ServerStatus, System, wait_edge,
+};
 
 impl<S: GenServer> ServerRef<S> {
     /// Suspends the server: after the answer it runs no handler until [`resume`](Self::resume).

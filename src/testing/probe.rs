@@ -10,8 +10,7 @@ use crate::base::{MonitorRef, Pid};
 use crate::kernel::NewProcess;
 use crate::mailbox::Mailbox;
 use crate::message::{Envelope, Received};
-use crate::runtime::inside::sealed;
-use crate::runtime::{Inside, Runtime};
+use crate::runtime::{Inside, Runtime, sealed};
 use crate::testing::{BareProcess, wait_for};
 
 /// A process whose received items are kept for the test to inspect. A probe can link, monitor and

@@ -11,8 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::base::Pid;
 use crate::message::Received;
 use crate::observe::Health;
-use crate::runtime::inside::sealed;
-use crate::runtime::{Context, Inside, Runtime, StartCause, within};
+use crate::runtime::{Context, Inside, Runtime, StartCause, sealed, within};
 use crate::time::deadline_pool::blocking_wait::wait;
 
 /// The context of a blocking child, the argument of the function of [`ChildSpec::blocking`].

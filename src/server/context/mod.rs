@@ -11,12 +11,10 @@ use crate::exit::ExitReason;
 use crate::mailbox::{Mailbox, Process};
 use crate::observe::Health;
 use crate::process::AnyProcess;
-use crate::runtime::inside::sealed;
-use crate::runtime::{Inside, Runtime, StartCause, StartError};
-use crate::server::context::idle::IdleTimeout;
+use crate::runtime::{Inside, Runtime, StartCause, StartError, sealed};
 use crate::server::context::schedule::Schedule;
 use crate::server::tracking::Watch;
-use crate::server::{GenServer, ServerItem, ServerRef};
+use crate::server::{GenServer, IdleTimeout, ServerItem, ServerRef};
 
 pub(crate) mod idle;
 pub(crate) mod schedule;

@@ -4,8 +4,7 @@
 use std::time::Duration;
 
 use crate::exit::{ExitReason, Result};
-use crate::server::context::idle::IdleTimeout;
-use crate::server::{GenServer, ServerContext};
+use crate::server::{GenServer, IdleTimeout, ServerContext};
 
 impl<S: GenServer> ServerContext<S> {
     /// Makes `handle_cast` handle this cast next, before every queued item. A cast that is given in

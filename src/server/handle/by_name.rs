@@ -2,8 +2,7 @@
 
 use crate::base::Pid;
 use crate::runtime::{CallError, Runtime};
-use crate::server::handle::server_ref::Target;
-use crate::server::{GenServer, ServerName, ServerRef};
+use crate::server::{GenServer, ServerName, ServerRef, Target};
 
 impl Runtime {
     /// Returns a named handle: each call and cast goes to the server that holds the name at that

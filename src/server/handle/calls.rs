@@ -32,8 +32,7 @@ use crate::kernel::{Kernel, NO_TOKIO, WaitEdge};
 use crate::mailbox::{Process, Sent};
 use crate::runtime::{AwaitReply, CallError};
 use crate::server::handle::request::{ask_with_edge, wait_until_queued};
-use crate::server::handle::server_ref::Target;
-use crate::server::{GenServer, ServerItem, ServerRef};
+use crate::server::{GenServer, ServerItem, ServerRef, Target};
 use crate::time::deadline_pool::blocking_wait::wait;
 
 impl<S: GenServer> ServerRef<S> {

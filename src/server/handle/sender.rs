@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use crate::call::Reply;
 use crate::runtime::CallError;
-use crate::server::handle::server_ref::CALL_TIMEOUT;
-use crate::server::{GenServer, ServerRef};
+use crate::server::{CALL_TIMEOUT, GenServer, ServerRef};
 
 /// A handle to a server of any type that accepts an `M` as a cast. A sender is cheap to clone;
 /// dropping it does not affect the server.

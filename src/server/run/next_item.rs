@@ -29,8 +29,7 @@ use crate::call::{resolve_handed_over, unanswered};
 use crate::message::{Envelope, Received};
 use crate::observe::Callback;
 use crate::process::{AnyProcess, flag};
-use crate::server::context::idle::IdleTimeout;
-use crate::server::{Dispatch, GenServer, ServerContext, ServerItem, WaitOutcome};
+use crate::server::{Dispatch, GenServer, IdleTimeout, ServerContext, ServerItem, WaitOutcome};
 
 impl<S: GenServer> ServerContext<S> {
     /// Waits for something to handle, step 1.
