@@ -135,7 +135,7 @@ pub use message::{
 };
 
 // Delays of restarts.
-pub use restart::backoff::Backoff;
+pub use restart::Backoff;
 
 // The log, events and health.
 #[cfg(feature = "log")]

@@ -11,10 +11,10 @@ use crate::runtime::{CallError, ProcessInfo, Runtime};
 use crate::snapshot::nodes::assemble;
 use crate::snapshot::survey::{Answer, Survey, SurveyedSupervisor, starting_process};
 use crate::snapshot::{Busy, NodeKind, NodeState, TreeNode, TreeNodes, TreeSnapshot};
-use crate::supervisor::published_state::{
-    PublishedChild, PublishedChildState, PublishedState, Step,
+use crate::supervisor::{
+    DynamicSupervisorRef, History, PublishedChild, PublishedChildState, PublishedState, Step,
+    SupervisorRef,
 };
-use crate::supervisor::{DynamicSupervisorRef, History, SupervisorRef};
 
 /// The default time limit for the answers of all supervisors of a tree.
 pub(crate) const LIMIT: Duration = Duration::from_millis(250);
@@ -75,8 +75,8 @@ impl SupervisorRef {
 
     pub(crate) async fn survey(&self, limit: Duration) -> Result<Survey, CallError> {
         consume_budget().await;
-        let pid = self.reach()?;
-        Survey::run(&Runtime { kernel: self.kernel().clone() }, pid, limit).await
+        let pid = self.server.reach()?;
+        Survey::run(&Runtime { kernel: self.server.kernel().clone() }, pid, limit).await
     }
 }
 
@@ -110,8 +110,8 @@ impl DynamicSupervisorRef {
     /// As [`tree`](Self::tree).
     pub async fn tree_within(&self, limit: Duration) -> Result<TreeSnapshot, CallError> {
         consume_budget().await;
-        let runtime = Runtime { kernel: self.kernel().clone() };
-        Ok(Survey::run(&runtime, self.reach()?, limit).await?.tree())
+        let runtime = Runtime { kernel: self.server.kernel().clone() };
+        Ok(Survey::run(&runtime, self.server.reach()?, limit).await?.tree())
     }
 }
 

@@ -41,9 +41,7 @@ use crate::process::ChildSlot;
 use crate::runtime::{CallError, Runtime, until};
 use crate::supervisor::dynamic::server::{self as dynamic_server, DynamicServer};
 use crate::supervisor::fixed::server::{self, FixedServer};
-use crate::supervisor::published_state::{
-    PublishedCell, PublishedChildState, PublishedState, Step,
-};
+use crate::supervisor::{PublishedCell, PublishedChildState, PublishedState, Step};
 use crate::time::timer_queue::after;
 
 /// The answers of the supervisors of a tree within a time limit.
