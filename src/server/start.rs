@@ -25,7 +25,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use crate::base::{MonitorRef, Pid, consume_budget};
-use crate::kernel::{Kernel, Until};
+use crate::kernel::{Kernel, Until, WaitEdge};
 use crate::mailbox::Process;
 use crate::process::AnyProcess;
 use crate::runtime::{Ended, Runtime, StartError, Starting, within};
@@ -39,7 +39,15 @@ impl Starting {
     /// Starts a server, all steps.
     pub(crate) async fn run<S: GenServer>(self, args: S::Args) -> Result<ServerRef<S>, StartError> {
         consume_budget().await;
-        self.begin(args)?.1.await
+        let starting = self.with_init();
+        let process = starting.admit::<ServerItem<S>>()?;
+        let _waits = starting.starter_waits(process.pid());
+        starting.init(args, process).await.map(ServerRef::direct)
+    }
+
+    /// If deadlocks are detected, notes that the process that calls the start waits for the `init`.
+    fn starter_waits(&self, process: Pid) -> Option<WaitEdge> {
+        self.runtime.kernel.waits.wait(self.runtime.current_pid(), process, Until::Started)
     }
 
     /// Admits a server, step 1. Returns its pid and a future that does the other steps. The future
@@ -50,9 +58,8 @@ impl Starting {
     ) -> Result<(Pid, impl Future<Output = Result<ServerRef<S>, StartError>>), StartError> {
         let starting = self.with_init();
         let process = starting.admit::<ServerItem<S>>()?;
-        let (pid, runtime) = (process.pid(), &starting.runtime);
-        // If deadlocks are detected, the process that calls the start waits for the `init`.
-        let waits = runtime.kernel.waits.wait(runtime.current_pid(), pid, Until::Started);
+        let pid = process.pid();
+        let waits = starting.starter_waits(pid);
         let started = async {
             let _waits = waits;
             starting.init(args, process).await.map(ServerRef::direct)
