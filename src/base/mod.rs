@@ -26,6 +26,4 @@ pub(crate) use one_line::{PAGE, SENTENCE, excerpt, name, one_line, path_excerpt}
 pub use pid::{MonitorRef, Pid};
 pub use shared_str::SharedStr;
 pub(crate) use sync::PlainMutex;
-pub(crate) use user_panics::{
-    CaughtDrop, CaughtWakers, catch_panic, ignore_panic, wake, with_caught_wakers,
-};
+pub(crate) use user_panics::{CaughtDrop, CaughtWakers, ignore_panic, wake, with_caught_wakers};

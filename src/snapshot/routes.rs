@@ -8,7 +8,8 @@ use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
-use crate::base::{ErrorChain, PAGE, catch_panic, excerpt};
+use crate::base::user_panics::catch_panic;
+use crate::base::{ErrorChain, PAGE, excerpt};
 use crate::runtime::CallError;
 use crate::snapshot::TreeSnapshot;
 use crate::snapshot::collect::LIMIT;
