@@ -121,56 +121,40 @@ pub mod testing;
 mod interleavings;
 
 // Basics.
-pub use base::pid::{MonitorRef, Pid};
-pub use base::shared_str::SharedStr;
+pub use base::{MonitorRef, Pid, SharedStr};
 
 // Exit reasons, crashes and shutdown times.
-pub use exit::crash::{Crash, CrashKind, Detail};
-pub use exit::location::CrashLocation;
-pub use exit::panic_hook::install_panic_hook;
-pub use exit::reason::{ExitError, ExitReason, Result};
-pub use exit::shutdown::Shutdown;
+pub use exit::{
+    Crash, CrashKind, CrashLocation, Detail, ExitError, ExitReason, Result, Shutdown,
+    install_panic_hook,
+};
 
 // Received messages, signals and streams.
-pub use message::dest::Dest;
-pub use message::received::{GroupChange, Message, Received};
-pub use message::stream::{StreamHandle, StreamWriter, stream, stream_with_capacity};
+pub use message::{
+    Dest, GroupChange, Message, Received, StreamHandle, StreamWriter, stream, stream_with_capacity,
+};
 
 // Delays of restarts.
-pub use restart::backoff::Backoff;
+pub use restart::Backoff;
 
 // The log, events and health.
-pub use observe::activity::{Callback, Handling};
 #[cfg(feature = "log")]
 #[cfg_attr(docsrs, doc(cfg(feature = "log")))]
 #[doc(inline)]
 pub use observe::console as log;
-pub use observe::doing::Doing;
-pub use observe::event::LifecycleEvent;
-pub use observe::health::Health;
-pub use observe::log_level::LogLevel;
+pub use observe::{Callback, Doing, Handling, Health, LifecycleEvent, LogLevel};
 
 // Bounds of mailboxes.
 pub use process::overflow::Overflow;
 
 // Replies.
-pub use call::reply::Reply;
+pub use call::Reply;
 
 // The runtime and its processes.
-pub use runtime::Runtime;
-pub use runtime::census::Census;
-pub use runtime::context::Context;
-pub use runtime::ended::{Ended, ProcessHandle};
-pub use runtime::errors::call_error::CallError;
-pub use runtime::errors::cast_error::CastError;
-pub use runtime::errors::start_error::StartError;
-pub use runtime::events::Events;
-pub use runtime::info::{Leftovers, ProcessInfo};
-pub use runtime::inside::Inside;
-pub use runtime::names::RegisterError;
-pub use runtime::starting::StartCause;
-pub use runtime::timers::TimerRef;
-pub use runtime::typed_name::Name;
+pub use runtime::{
+    CallError, CastError, Census, Context, Ended, Events, Inside, Leftovers, Name, ProcessHandle,
+    ProcessInfo, RegisterError, Runtime, StartCause, StartError, TimerRef,
+};
 
 // Child specifications, and each kind of child.
 #[cfg(feature = "process")]

@@ -19,3 +19,11 @@ pub(crate) mod coop;
 pub(crate) mod current_process;
 pub(crate) mod eviction;
 pub(crate) mod random;
+
+pub(crate) use coop::{after_budget, budget_then_waker, consume_budget, own_waker, poll_budget};
+pub(crate) use error_chain::ErrorChain;
+pub(crate) use one_line::{PAGE, SENTENCE, excerpt, name, one_line, path_excerpt};
+pub use pid::{MonitorRef, Pid};
+pub use shared_str::SharedStr;
+pub(crate) use sync::PlainMutex;
+pub(crate) use user_panics::{CaughtDrop, CaughtWakers, ignore_panic, wake, with_caught_wakers};

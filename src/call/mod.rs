@@ -8,3 +8,6 @@
 pub(crate) mod reply_slot;
 pub(crate) mod unanswered;
 pub(crate) mod reply;
+
+pub use reply::Reply;
+pub(crate) use reply_slot::{Answer, AwaitedReply, Lost, ReplySlot, resolve_handed_over};

@@ -13,9 +13,8 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use crate::base::eviction::is_evicting;
-use crate::call::reply_slot::{AwaitedReply, Lost, ReplySlot};
-use crate::call::unanswered;
-use crate::mailbox::record::Process;
+use crate::call::{AwaitedReply, Lost, ReplySlot, unanswered};
+use crate::mailbox::Process;
 
 /// The reply address of one call. It travels inside the request. The server answers with
 /// [`send`](Self::send), in the handler, later, or from another process.

@@ -33,11 +33,10 @@
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use crate::base::coop::poll_budget;
 use crate::base::sync::Mutex;
 use crate::base::sync::atomic::Ordering;
-use crate::base::user_panics::{ignore_panic, wake};
-use crate::exit::reason::ExitReason;
+use crate::base::{ignore_panic, poll_budget, wake};
+use crate::exit::ExitReason;
 use crate::process::core::Unanswered;
 use crate::process::{AnyProcess, flag};
 

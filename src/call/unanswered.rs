@@ -28,7 +28,8 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use crate::base::current_process;
-use crate::call::reply_slot::{ReplySlot, add_unanswered, resolve_all};
+use crate::call::ReplySlot;
+use crate::call::reply_slot::{add_unanswered, resolve_all};
 use crate::process::AnyProcess;
 use crate::process::core::Unanswered;
 

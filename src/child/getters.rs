@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::child::{ChildSpec, ChildType, Restart};
-use crate::exit::shutdown::Shutdown;
+use crate::exit::Shutdown;
 use crate::restart::backoff::Backoff;
 
 /// Getters, for example for a specification that

@@ -14,15 +14,14 @@
 //!   handle. The value is dropped with the last handle or guard.
 
 use std::fmt;
-use std::future::Future;
 use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::sync::Arc;
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use crate::child::stop_signals::reason_of;
-use crate::exit::reason::{ExitReason, Result};
+use crate::child::reason_of;
+use crate::exit::{ExitReason, Result};
 
 type Making<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 

@@ -8,14 +8,11 @@
 
 use std::any::Any;
 use std::fmt;
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::shared_str::SharedStr;
-use crate::base::user_panics::CaughtDrop;
-use crate::exit::reason::Result;
-use crate::exit::shutdown::Shutdown;
+use crate::base::{CaughtDrop, SharedStr};
+use crate::exit::{Result, Shutdown};
 use crate::kernel::Mailboxes;
 use crate::process::overflow::Overflow;
 use crate::restart::backoff::Backoff;
@@ -34,10 +31,11 @@ mod command;
 pub use blocking::context::BlockingContext;
 #[cfg(feature = "process")]
 #[cfg_attr(docsrs, doc(cfg(feature = "process")))]
-pub use command::failed::CommandFailed;
+pub use command::CommandFailed;
 pub use keep::{Keep, KeepGuard};
 pub use serve::ShutdownSignal;
 pub use start::{StartChild, StartContext, Started};
+pub(crate) use stop_signals::{StopSignals, end_of, reason_of};
 pub use task_context::TaskContext;
 
 pub use crate::restart::policy::Restart;

@@ -7,19 +7,17 @@
 //! * A kill drops the server at its next await.
 
 use std::fmt;
-use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::task::{Context as Polling, Poll, ready};
 
 use async_trait::async_trait;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use crate::base::coop::{consume_budget, poll_budget};
-use crate::child::stop_signals::{end_of, reason_of};
-use crate::child::{ChildSpec, StartChild, StartContext, Started};
-use crate::exit::reason::{ExitReason, Result};
-use crate::message::received::Envelope;
-use crate::runtime::errors::start_error::StartError;
+use crate::base::{consume_budget, poll_budget};
+use crate::child::{ChildSpec, StartChild, StartContext, Started, end_of, reason_of};
+use crate::exit::{ExitReason, Result};
+use crate::message::Envelope;
+use crate::runtime::StartError;
 
 /// A future that resolves when a server has to shut down, the argument of [`ChildSpec::serve`]'s
 /// closure. The signal is `'static` and `Send`, and each of its clones resolves.

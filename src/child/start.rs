@@ -3,27 +3,21 @@
 //! Only a [`StartContext`] makes a [`Started`], and the context links each process to the
 //! supervisor. So every child is linked to its supervisor.
 
-use std::future::Future;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::base::coop::consume_budget;
-use crate::base::pid::Pid;
+use crate::base::{Pid, consume_budget};
 use crate::child::started_processes::StartedProcesses;
-use crate::child::stop_signals::{end_of, is_stop_requested};
-use crate::child::{ChildType, Spec, TaskContext};
-use crate::driver::body::Body;
-use crate::exit::reason::Result;
-use crate::kernel::wait_graph::{Until, WaitEdge};
-use crate::mailbox::inbox::Item;
-use crate::mailbox::record::Process;
-use crate::message::received::Envelope;
-use crate::process::{AnyProcess, ChildRole, ChildSlot, ChildStop};
-use crate::runtime::Runtime;
-use crate::runtime::context::Context;
-use crate::runtime::errors::start_error::StartError;
-use crate::runtime::starting::{StartCause, Starting};
+use crate::child::stop_signals::is_stop_requested;
+use crate::child::{ChildType, Spec, TaskContext, end_of};
+use crate::driver::Body;
+use crate::exit::Result;
+use crate::kernel::{Until, WaitEdge};
+use crate::mailbox::{Item, Process};
+use crate::message::Envelope;
+use crate::process::{AnyProcess, ChildRole, ChildSlot, ChildStop, Parent};
+use crate::runtime::{Context, Runtime, StartCause, StartError, Starting};
 
 /// A start function of a child, called for its first start and for each restart.
 ///
@@ -225,15 +219,6 @@ impl StartContext {
         Ok(self.run_task(process, body))
     }
 
-    fn task_at_once<F, Fut>(&self, body: F) -> Result<Started, StartError>
-    where
-        F: FnOnce(TaskContext) -> Fut + Send + 'static,
-        Fut: Future<Output = Result> + Send + 'static,
-    {
-        let process = self.admit_at_once(&self.starting().without_init())?;
-        Ok(self.run_task(process, body))
-    }
-
     fn run_task<F, Fut>(&self, process: Arc<Process<Envelope>>, body: F) -> Started
     where
         F: FnOnce(TaskContext) -> Fut + Send + 'static,
@@ -251,7 +236,7 @@ impl StartContext {
         &mut self,
         starting: &Starting,
     ) -> Result<Arc<Process<M>>, StartError> {
-        let admitted = self.admit_at_once(starting);
+        let admitted = starting.admit();
         // The flag is set here, at the registration of the name, because an error that the start
         // function returns may come from another start.
         self.name_taken = match &admitted {
@@ -267,20 +252,6 @@ impl StartContext {
             }
         }
         admitted
-    }
-
-    /// Does the same as [`admit`](Self::admit) for a start that cannot fail afterwards, and does
-    /// not list the process in `started_processes`.
-    pub(crate) fn admit_at_once<M: Item>(
-        &self,
-        starting: &Starting,
-    ) -> Result<Arc<Process<M>>, StartError> {
-        let (process, admitted) = self.runtime.admit(starting.new_process());
-        if let Err(not_admitted) = admitted {
-            return Err(starting.refused(not_admitted));
-        }
-        starting.log(process.pid());
-        Ok(process)
     }
 
     /// Runs a body in an admitted process.
@@ -313,25 +284,24 @@ impl StartContext {
     }
 
     pub(crate) fn starting(&self) -> Starting {
-        let starting = Starting::new(&self.runtime).labelled(self.spec.id.clone());
-        let stop = match self.spec.ready_within {
+        let spec = &*self.spec;
+        let stop = match spec.ready_within {
             Some(_) => ChildStop::Starting,
             None => ChildStop::No,
         };
-        let restart = self.spec.restart;
-        let role = ChildRole { slot: self.slot, restart, stop };
-        let starting = starting
-            .supervised(self.supervisor, role, self.spec.shutdown)
-            .warned_after(self.spec.warn_after)
-            .with_cause(self.cause.clone());
-        let starting = match self.spec.kind {
-            ChildType::Worker => starting,
-            ChildType::Supervisor => starting.with_ancestors(),
-        };
-        match self.spec.name.clone() {
-            Some(name) => starting.named(name),
-            None => starting,
+        let role = Some(ChildRole { slot: self.slot, restart: spec.restart, stop });
+        let parent = Parent { pid: self.supervisor, shutdown: spec.shutdown, role };
+        let mut starting = Starting::new(&self.runtime)
+            .with_identity(spec.id.clone(), spec.name.clone())
+            .with_parent(parent);
+        starting.warn_after = spec.warn_after;
+        starting.cause = self.cause.clone();
+        if spec.kind == ChildType::Supervisor {
+            // The children of a supervisor become orphans if it ends before them.
+            let ancestors = self.runtime.kernel.ancestors(self.supervisor, self.slot);
+            starting.new_process.ancestors = Some(ancestors);
         }
+        starting
     }
 }
 
@@ -362,6 +332,12 @@ impl Start {
         F: FnOnce(TaskContext) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result> + Send + 'static,
     {
-        Start::AtOnce(Arc::new(move |ctx| ctx.task_at_once(body.clone())))
+        Start::AtOnce(Arc::new(move |ctx| {
+            let body = body.clone();
+            // The process is not listed in `started_processes`: once it is admitted, the start
+            // can't fail.
+            let process = ctx.starting().without_init().admit()?;
+            Ok(ctx.run_task(process, body))
+        }))
     }
 }

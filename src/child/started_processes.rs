@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::base::pid::Pid;
+use crate::base::Pid;
 use crate::process::AnyProcess;
 
 /// The processes that an unfinished start has started.

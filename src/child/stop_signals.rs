@@ -7,19 +7,19 @@
 //!    state.
 //! 4. A kill has already determined the exit reason: no result of the body changes it.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use crate::exit::reason::{ExitReason, Result};
-use crate::kernel::closing::End;
+use crate::exit::{ExitReason, Result};
+use crate::kernel::End;
 #[cfg(feature = "process")]
 use crate::kernel::stop_above::StopOrigin;
-use crate::mailbox::record::Process;
-use crate::message::received::Envelope;
+use crate::mailbox::Process;
+use crate::message::Envelope;
 use crate::process::{AnyProcess, flag};
 
 /// Returns the end of a child's body. `Ok` after a stop request becomes

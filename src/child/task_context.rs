@@ -1,24 +1,17 @@
 //! The context of a plain async child.
 
 use std::fmt;
-use std::future::Future;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::base::coop::consume_budget;
-use crate::base::pid::Pid;
-use crate::exit::reason::Result;
-use crate::kernel::admission::NewProcess;
-use crate::message::received::Received;
-use crate::observe::health::Health;
+use crate::base::{Pid, consume_budget};
+use crate::exit::Result;
+use crate::kernel::NewProcess;
+use crate::message::Received;
+use crate::observe::Health;
 use crate::process::{Link, LinkRole};
-use crate::runtime::Runtime;
-use crate::runtime::context::Context;
-use crate::runtime::ended::ProcessHandle;
-use crate::runtime::inside::{Inside, sealed};
-use crate::runtime::spawn::fallible;
-use crate::runtime::starting::StartCause;
+use crate::runtime::{Context, Inside, ProcessHandle, Runtime, StartCause, fallible, sealed};
 
 /// The context of a plain async child: its pid, its mailbox and its stop signal.
 ///

@@ -5,13 +5,12 @@
 //! two. A body adds only one stack frame, because each frame that a panic unwinds takes about as
 //! long as a message.
 
-use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use crate::kernel::closing::End;
+use crate::kernel::End;
 
 /// A boxed body.
 pub(crate) type Body = Pin<Box<dyn Future<Output = End> + Send>>;

@@ -7,3 +7,6 @@
 mod span;
 pub(crate) mod body;
 pub(crate) mod process_future;
+
+pub(crate) use body::Body;
+pub(crate) use process_future::ProcessFuture;

@@ -32,8 +32,6 @@
 //! The future consists of two words, the record and the boxed body, to keep tokio's task cell
 //! small.
 
-use std::any::Any;
-use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -42,13 +40,10 @@ use std::task::{Context, Poll};
 use crate::base::current_process::CurrentGuard;
 use crate::base::sync::atomic::Ordering;
 use crate::call::unanswered;
-use crate::driver::body::Body;
-use crate::driver::span;
-use crate::exit::crash::Crash;
-use crate::exit::reason::ExitReason;
-use crate::kernel::closing::End;
-use crate::mailbox::inbox::Item;
-use crate::mailbox::record::Process;
+use crate::driver::{Body, span};
+use crate::exit::{Crash, ExitReason};
+use crate::kernel::End;
+use crate::mailbox::{Item, Process};
 use crate::observe::lifecycle_log;
 use crate::process::{AnyProcess, flag};
 
@@ -88,24 +83,14 @@ impl<M: Item> ProcessFuture<M> {
         let Some(body) = self.body.take() else { return };
         crate::base::failpoint::point!("death before body");
         let current_record = self.current_record();
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.drop_body(body))) {
-            self.log_destructor_panic(payload);
-        }
+        let (kernel, process) = (&self.process.kernel, &*self.process);
+        let drop_body = || span::inside(kernel, process, || drop(body));
+        lifecycle_log::catch_destructor(process.pid(), drop_body);
         drop(current_record);
-        unanswered::hand_over(&*self.process, self.record());
-        let current_pid = CurrentGuard::enter(self.process.kernel.number(), self.process.pid());
-        self.process.kernel.tear_down(&*self.process, end);
+        unanswered::hand_over(process, self.record());
+        let current_pid = CurrentGuard::enter(kernel.number(), process.pid());
+        kernel.tear_down(process, end);
         drop(current_pid);
-    }
-
-    fn drop_body(&self, body: Body) {
-        span::inside(&self.process.kernel, &*self.process, || drop(body));
-    }
-
-    fn log_destructor_panic(&self, payload: Box<dyn Any + Send>) {
-        let crash = Crash::from_panic(payload);
-        let pid = self.process.pid();
-        lifecycle_log::destructor_panicked(pid, crash.message());
     }
 }
 

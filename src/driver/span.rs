@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tracing::{Level, Span, info_span, span_enabled};
 
-use crate::base::one_line::name;
+use crate::base::name;
 use crate::kernel::Kernel;
 use crate::process::AnyProcess;
 

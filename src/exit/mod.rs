@@ -11,3 +11,11 @@ pub(crate) mod crash;
 pub(crate) mod reason;
 pub(crate) mod signal;
 pub(crate) mod shutdown;
+
+pub use crash::{Crash, CrashKind, Detail};
+pub use location::CrashLocation;
+pub use panic_hook::install_panic_hook;
+pub(crate) use reason::{Causeless, WithCauses};
+pub use reason::{ExitError, ExitReason, Result};
+pub use shutdown::Shutdown;
+pub(crate) use signal::ExitKind;

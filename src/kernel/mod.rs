@@ -46,6 +46,13 @@ pub(crate) mod timers;
 #[cfg(regrow_proof)]
 mod trace_calls;
 
+pub(crate) use admission::{NewProcess, NotAdmitted};
+pub(crate) use closing::End;
+pub(crate) use stop_above::{StopInProgress, StopOrigin};
+pub(crate) use timers::{ArmedTimer, NO_TOKIO};
+pub(crate) use tokio_gone::TOKIO_GONE;
+pub(crate) use wait_graph::{Until, WaitEdge};
+
 /// The tables and counters that all clones of a [`Runtime`](crate::Runtime) share.
 #[derive(Default)]
 pub(crate) struct Kernel {

@@ -1,7 +1,6 @@
 //! The destination of a timer or a signal: a process, or the holder of a name.
 
-use crate::base::pid::Pid;
-use crate::base::shared_str::SharedStr;
+use crate::base::{Pid, SharedStr};
 
 /// A process by its pid, or the process that holds a name at the moment of delivery.
 ///

@@ -7,3 +7,8 @@
 pub(crate) mod stream;
 pub(crate) mod received;
 pub(crate) mod dest;
+
+pub use dest::Dest;
+pub(crate) use received::Envelope;
+pub use received::{GroupChange, Message, Received};
+pub use stream::{StreamHandle, StreamWriter, stream, stream_with_capacity};

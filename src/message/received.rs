@@ -2,11 +2,9 @@
 
 use std::num::NonZeroU64;
 
-use crate::base::one_line::{PAGE, excerpt};
-use crate::base::pid::{MonitorRef, Pid};
-use crate::base::shared_str::SharedStr;
-use crate::exit::reason::ExitReason;
-use crate::message::stream::StreamHandle;
+use crate::base::{MonitorRef, PAGE, Pid, SharedStr, excerpt};
+use crate::exit::ExitReason;
+use crate::message::StreamHandle;
 
 /// A message of a plain process: opaque bytes, moved into the mailbox by value. For typed messages
 /// use a [`GenServer`](crate::GenServer). OTP: any term.

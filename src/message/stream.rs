@@ -5,8 +5,7 @@ use std::fmt;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-use crate::base::coop::consume_budget;
-use crate::base::user_panics::with_caught_wakers;
+use crate::base::{consume_budget, with_caught_wakers};
 
 /// The number of chunks that a stream made by [`stream`] holds before its writers wait.
 const DEFAULT_CAPACITY: usize = 16;

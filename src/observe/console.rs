@@ -5,7 +5,7 @@
 
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::observe::log_level::LogLevel;
+use crate::observe::LogLevel;
 
 /// Prints the events of `tracing` up to this level on stderr, in colour if stderr is a terminal.
 ///

@@ -9,10 +9,8 @@ use std::time::Duration;
 
 use tokio::sync::broadcast::{self, Receiver, Sender};
 
-use crate::base::pid::Pid;
-use crate::base::shared_str::SharedStr;
-use crate::base::user_panics::ignore_panic;
-use crate::exit::reason::ExitReason;
+use crate::base::{Pid, SharedStr, ignore_panic};
+use crate::exit::ExitReason;
 
 /// The number of events that a listener may lag behind before it misses the oldest.
 const KEPT: usize = 1024;

@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use crate::base::one_line::{SENTENCE, excerpt};
-use crate::base::shared_str::SharedStr;
+use crate::base::{SENTENCE, SharedStr, excerpt};
 
 /// The health of a process, as the process itself reports it.
 ///

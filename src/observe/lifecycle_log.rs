@@ -6,13 +6,13 @@
 //!
 //! A subscriber may panic, for example because standard error is broken. Such a panic is discarded.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use tracing::{error, info, warn};
 
-use crate::base::one_line::{PAGE, excerpt, name};
-use crate::base::pid::Pid;
-use crate::base::user_panics::ignore_panic;
-use crate::exit::reason::ExitReason;
-use crate::observe::log_level::LogLevel;
+use crate::base::{PAGE, Pid, excerpt, ignore_panic, name};
+use crate::exit::{Crash, ExitReason};
+use crate::observe::LogLevel;
 
 const TARGET: &str = "regrow::lifecycle";
 
@@ -62,7 +62,10 @@ pub(crate) fn census(labels: &str, tags: &str) {
     ignore_panic(|| info!(target: TARGET, labels, tags, "census"));
 }
 
-pub(crate) fn destructor_panicked(pid: Pid, text: &str) {
-    let text = excerpt(text, PAGE).to_string();
-    ignore_panic(|| warn!(target: TARGET, %pid, panic = text, "a destructor panicked"));
+/// Runs a destructor of the user's. Catches its panic, and logs it.
+pub(crate) fn catch_destructor(pid: Pid, destructor: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(destructor)) {
+        let text = excerpt(Crash::from_panic(payload).message(), PAGE).to_string();
+        ignore_panic(|| warn!(target: TARGET, %pid, panic = text, "a destructor panicked"));
+    }
 }

@@ -1,6 +1,6 @@
 //! The levels of the lifecycle log.
 
-use crate::exit::reason::ExitReason;
+use crate::exit::ExitReason;
 
 /// The level of the lifecycle log, which decides which lines it contains. Each level contains the
 /// lines of the level before, and more.

@@ -10,10 +10,14 @@ pub(crate) mod lifecycle_log;
 pub(crate) mod event;
 pub(crate) mod health;
 pub(crate) mod activity;
-pub(crate) mod doing;
 pub(crate) mod stop_records;
 pub(crate) mod switches;
 pub(crate) mod census_wake;
 #[cfg(feature = "log")]
 #[cfg_attr(docsrs, doc(cfg(feature = "log")))]
 pub mod console;
+
+pub use activity::{Callback, Doing, Handling};
+pub use event::LifecycleEvent;
+pub use health::Health;
+pub use log_level::LogLevel;

@@ -4,13 +4,12 @@
 //! load.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use crate::base::pid::Pid;
-use crate::base::shared_str::SharedStr;
-use crate::exit::reason::ExitReason;
-use crate::observe::doing::Doing;
+use crate::base::{Pid, PlainMutex, SharedStr};
+use crate::exit::ExitReason;
+use crate::observe::Doing;
 
 /// The facts about the stop of one child.
 #[derive(Debug, Clone)]
@@ -29,21 +28,21 @@ pub(crate) struct StopRecord {
 }
 
 /// The records of one recording, in the order in which the stops ended.
-pub(crate) type StopRecordList = Arc<Mutex<Vec<StopRecord>>>;
+pub(crate) type StopRecordList = Arc<PlainMutex<Vec<StopRecord>>>;
 
 /// The recordings of a runtime.
 #[derive(Debug, Default)]
 pub(crate) struct StopRecords {
     on: AtomicBool,
     /// The lists of all recordings. Dropping a list ends its recording.
-    lists: Mutex<Vec<Weak<Mutex<Vec<StopRecord>>>>>,
+    lists: PlainMutex<Vec<Weak<PlainMutex<Vec<StopRecord>>>>>,
 }
 
 impl StopRecords {
     /// Records all stops from now on, until the returned list is dropped.
     pub(crate) fn start_recording(&self) -> StopRecordList {
         let list = StopRecordList::default();
-        let mut lists = lock(&self.lists);
+        let mut lists = self.lists.lock();
         lists.push(Arc::downgrade(&list));
         self.on.store(true, Ordering::Release);
         list
@@ -55,18 +54,14 @@ impl StopRecords {
             return;
         }
         let stop = make();
-        let mut lists = lock(&self.lists);
+        let mut lists = self.lists.lock();
         lists.retain(|list| match list.upgrade() {
             Some(list) => {
-                lock(&list).push(stop.clone());
+                list.lock().push(stop.clone());
                 true
             }
             None => false,
         });
         self.on.store(!lists.is_empty(), Ordering::Release);
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

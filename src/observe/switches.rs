@@ -19,23 +19,13 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-/// The value of `warn_after` while slow handlers are not reported.
-const NO_LIMIT: u64 = u64::MAX;
-
 /// The switches of a runtime.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Switches {
     track: AtomicBool,
-    /// The limit in nanoseconds, or [`NO_LIMIT`].
+    /// The limit in nanoseconds; 0 while slow handlers are not reported.
     warn_after: AtomicU64,
     spans: AtomicBool,
-}
-
-impl Default for Switches {
-    fn default() -> Self {
-        let (track, spans) = Default::default();
-        Switches { track, warn_after: AtomicU64::new(NO_LIMIT), spans }
-    }
 }
 
 impl Switches {
@@ -52,14 +42,14 @@ impl Switches {
     /// reported.
     pub(crate) fn slow_handler_limit(&self) -> Option<Duration> {
         match self.warn_after.load(Ordering::Relaxed) {
-            NO_LIMIT => None,
+            0 => None,
             nanos => Some(Duration::from_nanos(nanos)),
         }
     }
 
     pub(crate) fn set_slow_handler_limit(&self, limit: Option<Duration>) {
-        let nanos = limit.and_then(|limit| u64::try_from(limit.as_nanos()).ok());
-        self.warn_after.store(nanos.unwrap_or(NO_LIMIT), Ordering::Relaxed);
+        let nanos = limit.and_then(|limit| u64::try_from(limit.as_nanos().max(1)).ok());
+        self.warn_after.store(nanos.unwrap_or(0), Ordering::Relaxed);
     }
 
     /// Whether handlers are tracked, or slow handlers are reported.

@@ -10,13 +10,10 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime as Tokio};
 
-use crate::base::error_chain::ErrorChain;
-use crate::base::one_line::{PAGE, excerpt};
 use crate::base::os_refusal::build_tokio;
-use crate::exit::reason::{ExitReason, Result};
-use crate::program::stop_report::{StopOutcome, StopReport};
-use crate::program::watchdog_handle::Watchdog;
-use crate::program::{Run, RunError, outcome_log};
+use crate::base::{ErrorChain, PAGE, excerpt};
+use crate::exit::{ExitReason, Result};
+use crate::program::{Run, RunError, StopOutcome, StopReport, Watchdog, outcome_log};
 use crate::supervisor::SupervisorSpec;
 
 /// The default time that tokio's shutdown waits for jobs that are still running.

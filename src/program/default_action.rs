@@ -54,8 +54,10 @@ impl Drop for HandledSignals {
 mod platform {
     use super::io;
     use std::collections::BTreeMap;
+    use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
-    use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+    use crate::base::PlainMutex;
 
     /// A signal that some run has listened to.
     struct Registration {
@@ -67,17 +69,13 @@ mod platform {
 
     /// The signals that a run has ever listened to. All runtimes share this map, since signal
     /// handlers belong to the whole process.
-    static REGISTERED: Mutex<BTreeMap<i32, Registration>> = Mutex::new(BTreeMap::new());
-
-    fn registered() -> MutexGuard<'static, BTreeMap<i32, Registration>> {
-        REGISTERED.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+    static REGISTERED: PlainMutex<BTreeMap<i32, Registration>> = PlainMutex::new(BTreeMap::new());
 
     pub(super) fn register<T>(
         signals: &[i32],
         listen: impl FnOnce() -> io::Result<T>,
     ) -> io::Result<T> {
-        let mut registered = registered();
+        let mut registered = REGISTERED.lock();
         let handled = handled_signals()?;
         for &signal in signals {
             if registered.contains_key(&signal) {
@@ -101,7 +99,7 @@ mod platform {
     }
 
     pub(super) fn unregister(signals: &[i32]) {
-        let mut registered = registered();
+        let mut registered = REGISTERED.lock();
         for signal in signals {
             let Some(registration) = registered.get_mut(signal) else { continue };
             registration.runs = registration.runs.saturating_sub(1);

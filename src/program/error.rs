@@ -4,13 +4,10 @@ use std::error::Error;
 use std::fmt;
 use std::process::ExitCode;
 
-use crate::base::error_chain::ErrorChain;
-use crate::base::one_line::{PAGE, excerpt, path_excerpt};
-use crate::base::pid::Pid;
 use crate::base::tree_path::Path;
-use crate::exit::reason::{Causeless, ExitReason};
-use crate::runtime::Runtime;
-use crate::runtime::errors::start_error::StartError;
+use crate::base::{ErrorChain, PAGE, Pid, excerpt, path_excerpt};
+use crate::exit::{Causeless, ExitReason};
+use crate::runtime::{Runtime, StartError};
 use crate::supervisor::RestartLimitReached;
 
 /// The error of [`run`](crate::run).

@@ -33,11 +33,12 @@
 //! 4. The default actions of the signals that the run listens to are off from before the start of
 //!    the tree until the run has returned or was dropped.
 
-use std::future::Future;
+use std::future::pending;
 use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::future::select;
+use tokio::time::{Instant, sleep_until};
 
 mod error;
 mod stop_report;
@@ -48,19 +49,21 @@ mod reload;
 mod tree_members;
 mod stop_state;
 mod outcome_log;
-mod clock;
 mod watchdog_thread;
 mod watchdog_handle;
 mod run;
 mod stop;
-mod stop_during_start;
 mod steps;
 mod builder;
 
 pub use builder::{Program, main};
 pub use error::RunError;
 pub use run::{Run, run};
+use signals::SignalRequest;
 pub use stop_report::{CutShort, StopCause, StopOutcome, StopReport, StoppedChild};
+use stop_state::StopState;
+use tree_members::{ForcedStop, TreeMembers};
+use watchdog_handle::Watchdog;
 
 /// The time limit for the ends of the processes that a run has killed.
 const KILL_WAIT: Duration = Duration::from_secs(1);
@@ -68,4 +71,12 @@ const KILL_WAIT: Duration = Duration::from_secs(1);
 /// Returns the output of the future that is ready first. If both are ready, `one` has precedence.
 async fn first<T>(one: impl Future<Output = T>, other: impl Future<Output = T>) -> T {
     select(pin!(one), pin!(other)).await.factor_first().0
+}
+
+/// Sleeps until this instant; for ever if there is none.
+async fn sleep_until_due(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => pending().await,
+    }
 }

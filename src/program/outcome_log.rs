@@ -18,11 +18,8 @@ use std::time::Duration;
 
 use tracing::{error, info, warn};
 
-use crate::base::error_chain::ErrorChain;
-use crate::base::one_line::{PAGE, SENTENCE, excerpt, path_excerpt};
-use crate::base::user_panics::ignore_panic;
-use crate::program::error::RunError;
-use crate::program::stop_report::StopReport;
+use crate::base::{ErrorChain, PAGE, SENTENCE, excerpt, ignore_panic, path_excerpt};
+use crate::program::{RunError, StopReport};
 
 /// The maximum number of unclean children that the log names.
 const NAMED_CHILDREN: usize = 5;

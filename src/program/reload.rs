@@ -12,9 +12,7 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tracing::error;
 
-use crate::base::error_chain::ErrorChain;
-use crate::base::one_line::{PAGE, excerpt, path_excerpt};
-use crate::base::user_panics::ignore_panic;
+use crate::base::{ErrorChain, PAGE, excerpt, ignore_panic, path_excerpt};
 use crate::runtime::Runtime;
 use crate::supervisor::{ChildError, ChildState, SupervisorRef};
 
@@ -86,7 +84,7 @@ impl ReloadTarget {
                 ChildState::Restarting { .. } => return Ok(()),
                 ChildState::Stopped => return Err(ChildError::NotFound(id.to_owned())),
             };
-            supervisor = SupervisorRef::new(self.runtime.server_at(pid)?);
+            supervisor = SupervisorRef { server: self.runtime.server_at(pid)? };
         }
         Ok(())
     }
@@ -136,7 +134,7 @@ mod tests {
     async fn info_of_slow(rt: &Runtime, tree: &SupervisorRef) -> ChildInfo {
         let inner = tree.which_child("inner").await.expect("it is there").pid();
         let inner = rt.server_at(inner.expect("it runs")).expect("it is a supervisor");
-        SupervisorRef::new(inner).which_child("slow").await.expect("it is there")
+        SupervisorRef { server: inner }.which_child("slow").await.expect("it is there")
     }
 
     #[tokio::test(start_paused = true)]

@@ -8,8 +8,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::base::one_line::{SENTENCE, excerpt, path_excerpt};
-use crate::program::stop_report::{StopOutcome, StopReport, StoppedChild};
+use crate::base::{SENTENCE, excerpt, path_excerpt};
+use crate::program::{StopOutcome, StopReport, StoppedChild};
 
 /// The largest number of children that have a row each.
 const ROWS: usize = 32;
@@ -20,31 +20,19 @@ const SUPERVISORS: usize = 12;
 /// In a longer report, the largest number of children that have a row.
 const NAMED: usize = 24;
 
-/// The names of outcomes in a summary, in the order in which children are shown: the outcomes that
-/// hold up a stop come first.
-const KINDS: [&str; 9] = [
-    "never awaited",
-    "left behind",
-    "overran their time",
-    "not started",
-    "failed",
-    "held up by their children",
-    "not asked",
-    "killed at once",
-    "stopped",
-];
-
-fn kind(outcome: &StopOutcome) -> usize {
+/// Returns the place of an outcome and its name in a summary. Children are shown in the order of
+/// these places: the outcomes that hold up a stop come first.
+fn kind(outcome: &StopOutcome) -> (u8, &'static str) {
     match outcome {
-        StopOutcome::NotYielding => 0,
-        StopOutcome::LeftBehind => 1,
-        StopOutcome::Killed => 2,
-        StopOutcome::NotStarted(_) => 3,
-        StopOutcome::Stopped(reason) if !reason.is_clean() => 4,
-        StopOutcome::HeldUp(_) => 5,
-        StopOutcome::NotAsked(_) => 6,
-        StopOutcome::KilledAtOnce => 7,
-        StopOutcome::Stopped(_) => 8,
+        StopOutcome::NotYielding => (0, "never awaited"),
+        StopOutcome::LeftBehind => (1, "left behind"),
+        StopOutcome::Killed => (2, "overran their time"),
+        StopOutcome::NotStarted(_) => (3, "not started"),
+        StopOutcome::Stopped(reason) if !reason.is_clean() => (4, "failed"),
+        StopOutcome::HeldUp(_) => (5, "held up by their children"),
+        StopOutcome::NotAsked(_) => (6, "not asked"),
+        StopOutcome::KilledAtOnce => (7, "killed at once"),
+        StopOutcome::Stopped(_) => (8, "stopped"),
     }
 }
 
@@ -92,17 +80,17 @@ fn rows<'a>(
 
 /// Writes a line for each supervisor; supervisors of children that held up the stop come first.
 fn summaries(f: &mut fmt::Formatter<'_>, children: &[StoppedChild]) -> fmt::Result {
-    let mut all: BTreeMap<&str, [usize; KINDS.len()]> = BTreeMap::new();
+    let mut all: BTreeMap<&str, BTreeMap<_, usize>> = BTreeMap::new();
     for child in children {
         let supervisor = child.path.rsplit_once('/').map_or("", |(supervisor, _)| supervisor);
-        all.entry(supervisor).or_default()[kind(&child.outcome)] += 1;
+        *all.entry(supervisor).or_default().entry(kind(&child.outcome)).or_default() += 1;
     }
     let mut all: Vec<_> = all.into_iter().collect();
-    all.sort_by_key(|(_, counts)| counts.iter().position(|count| *count > 0));
+    all.sort_by_key(|(_, counts)| counts.keys().next().copied());
     for (supervisor, counts) in all.iter().take(SUPERVISORS) {
         let supervisor = path_excerpt(supervisor);
-        write!(f, "\n  {supervisor}: {} children", counts.iter().sum::<usize>())?;
-        for (count, kind) in counts.iter().zip(KINDS).rev().filter(|(count, _)| **count > 0) {
+        write!(f, "\n  {supervisor}: {} children", counts.values().sum::<usize>())?;
+        for ((_, kind), count) in counts.iter().rev() {
             write!(f, ", {count} {kind}")?;
         }
     }

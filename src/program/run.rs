@@ -5,11 +5,9 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::base::coop::consume_budget;
+use crate::base::consume_budget;
 use crate::exit::shutdown::STOP_DEADLINE;
-use crate::program::signals::SignalRequest;
-use crate::program::watchdog_handle::Watchdog;
-use crate::program::{RunError, StopCause, StopReport};
+use crate::program::{RunError, SignalRequest, StopCause, StopReport, Watchdog};
 use crate::runtime::Runtime;
 use crate::supervisor::SupervisorSpec;
 

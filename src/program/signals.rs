@@ -1,5 +1,6 @@
 //! Receives the signals of the operating system, as requests to the program.
 
+use std::future::poll_fn;
 use std::io;
 
 /// A request of the operating system.
@@ -19,10 +20,15 @@ pub(super) use unix::{Signals, signal_numbers};
 #[cfg(not(unix))]
 pub(super) use other::{Signals, signal_numbers};
 
+impl Signals {
+    pub(super) async fn next(&mut self) -> SignalRequest {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+}
+
 #[cfg(unix)]
 mod unix {
     use super::{SignalRequest, io};
-    use std::future::poll_fn;
     use std::task::{Context, Poll};
     use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -53,11 +59,7 @@ mod unix {
             })
         }
 
-        pub(in crate::program) async fn next(&mut self) -> SignalRequest {
-            poll_fn(|cx| self.poll_next(cx)).await
-        }
-
-        fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<SignalRequest> {
+        pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<SignalRequest> {
             if self.terminate.poll_recv(cx).is_ready() {
                 return Poll::Ready(SignalRequest::Stop("SIGTERM"));
             }
@@ -75,7 +77,6 @@ mod unix {
 #[cfg(not(unix))]
 mod other {
     use super::{SignalRequest, io};
-    use std::future::poll_fn;
     use std::task::{Context, Poll};
     use tokio::signal::windows::{CtrlBreak, CtrlC, ctrl_break, ctrl_c};
 
@@ -96,11 +97,7 @@ mod other {
             Ok(Signals { ctrl_c: ctrl_c()?, ctrl_break: ctrl_break()? })
         }
 
-        pub(in crate::program) async fn next(&mut self) -> SignalRequest {
-            poll_fn(|cx| self.poll_next(cx)).await
-        }
-
-        fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<SignalRequest> {
+        pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<SignalRequest> {
             if self.ctrl_c.poll_recv(cx).is_ready() {
                 return Poll::Ready(SignalRequest::Stop("Ctrl-C"));
             }

@@ -3,24 +3,15 @@
 use std::pin::pin;
 use std::sync::Arc;
 
-use crate::exit::panic_hook::install_panic_hook;
-use crate::exit::reason::ExitReason;
+use crate::exit::{ExitReason, install_panic_hook};
 use crate::program::reload::Reloader;
 use crate::program::run::next_request;
-use crate::program::signals::SignalRequest;
-use crate::program::stop_state::StopState;
-use crate::program::watchdog_handle::Watchdog;
 use crate::program::watchdog_thread::WatchdogConfig;
-use crate::program::{Run, RunError, StopCause, StopReport, first, outcome_log};
+use crate::program::{
+    Run, RunError, SignalRequest, StopCause, StopReport, StopState, Watchdog, first, outcome_log,
+};
 use crate::runtime::Runtime;
 use crate::supervisor::SupervisorRef;
-
-/// An event that a running tree waits for.
-enum RunEvent {
-    Ended(ExitReason),
-    Request(SignalRequest),
-    Token,
-}
 
 impl Run {
     /// Runs the tree. With `with_watchdog`, starts a watchdog, and returns it as well.
@@ -69,7 +60,8 @@ impl Run {
         stop_state.set_root(runtime, pid, &root);
         let mut starting = pin!(starting);
         let started = async { Ok(starting.as_mut().await) };
-        let requested = async { Err(self.stop_requested(watchdog).await) };
+        // The children read their configuration when they start, so no reload is needed.
+        let requested = async { Err(self.stop_requested(watchdog, || ()).await) };
         let tree = match first(started, requested).await {
             Ok(started) => started.map_err(RunError::Start)?,
             Err(cause) => {
@@ -95,28 +87,30 @@ impl Run {
     ) -> Result<StopCause, ExitReason> {
         let reloader = self.restart_path.as_deref();
         let reloader = reloader.map(|path| Reloader::start(runtime, tree, path));
-        loop {
-            match self.next_event(tree, watchdog).await {
-                RunEvent::Ended(reason) if reason.is_clean() => return Ok(StopCause::TreeEnded),
-                RunEvent::Ended(reason) => return Err(reason),
-                RunEvent::Request(SignalRequest::Stop(signal) | SignalRequest::StopNow(signal)) => {
-                    return Ok(StopCause::Signal(signal));
-                }
-                RunEvent::Token => return Ok(StopCause::Token),
-                RunEvent::Request(SignalRequest::Reload) => {
-                    reloader.iter().for_each(Reloader::request);
-                }
-            }
-        }
+        let ended = async {
+            let reason = tree.ended().await;
+            if reason.is_clean() { Ok(StopCause::TreeEnded) } else { Err(reason) }
+        };
+        let reload = || reloader.iter().for_each(Reloader::request);
+        first(ended, async { Ok(self.stop_requested(watchdog, reload).await) }).await
     }
 
-    async fn next_event(&self, tree: &SupervisorRef, watchdog: &mut Option<Watchdog>) -> RunEvent {
-        let ended = async { RunEvent::Ended(tree.ended().await) };
-        let request = async { RunEvent::Request(next_request(watchdog).await) };
-        let token = async {
-            self.token_cancelled().await;
-            RunEvent::Token
+    /// Waits for a request to stop. Meanwhile calls `reload` on each request to reload.
+    async fn stop_requested(
+        &self,
+        watchdog: &mut Option<Watchdog>,
+        reload: impl Fn(),
+    ) -> StopCause {
+        let signal = async {
+            loop {
+                match next_request(watchdog).await {
+                    SignalRequest::Stop(signal) | SignalRequest::StopNow(signal) => {
+                        return StopCause::Signal(signal);
+                    }
+                    SignalRequest::Reload => reload(),
+                }
+            }
         };
-        first(ended, first(request, token)).await
+        first(signal, self.token_cancelled()).await
     }
 }

@@ -1,25 +1,23 @@
 //! Steps 3 to 5 of a run: the stop in order, the kill at the deadline or a second signal, and the
 //! report.
 
-use std::future::pending;
 use std::sync::Arc;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
-use crate::kernel::stop_above::StopInProgress;
+use crate::kernel::StopInProgress;
 use crate::program::run::next_request;
-use crate::program::signals::SignalRequest;
-use crate::program::stop_report::{CutShort, StopCause, StopReport};
-use crate::program::stop_state::StopState;
-use crate::program::tree_members::{ForcedStop, TreeMembers};
-use crate::program::watchdog_handle::Watchdog;
-use crate::program::{KILL_WAIT, Run, RunError, first};
+use crate::program::{
+    CutShort, ForcedStop, KILL_WAIT, Run, RunError, SignalRequest, StopCause, StopReport,
+    StopState, TreeMembers, Watchdog, first, sleep_until_due,
+};
+use crate::runtime::StartError;
 use crate::supervisor::SupervisorRef;
 
 /// A stop that has begun.
 pub(super) struct Stop {
     cause: StopCause,
-    pub(super) began: Instant,
+    began: Instant,
     members: Arc<TreeMembers>,
     /// Marks the processes below the root as about to be stopped, until this is dropped.
     _in_progress: StopInProgress,
@@ -27,7 +25,7 @@ pub(super) struct Stop {
 
 impl Stop {
     /// Kills all remaining processes, and returns the report.
-    pub(super) async fn force(self, by: CutShort, watchdog: &Option<Watchdog>) -> StopReport {
+    async fn force(self, by: CutShort, watchdog: &Option<Watchdog>) -> StopReport {
         let notify_watchdog = || watchdog.iter().for_each(Watchdog::notify_forcing);
         notify_watchdog();
         self.members.kill_all(KILL_WAIT).await;
@@ -64,16 +62,9 @@ impl Run {
     }
 
     /// Waits for the deadline or a second signal, and returns which of the two came first.
-    pub(super) async fn cut_short(
-        &self,
-        watchdog: &mut Option<Watchdog>,
-        began: Instant,
-    ) -> CutShort {
+    async fn cut_short(&self, watchdog: &mut Option<Watchdog>, began: Instant) -> CutShort {
         let deadline = async {
-            match began.checked_add(self.deadline) {
-                Some(due) => sleep_until(due).await,
-                None => pending().await,
-            }
+            sleep_until_due(began.checked_add(self.deadline)).await;
             CutShort::Deadline
         };
         let second_signal = async {
@@ -101,6 +92,25 @@ impl Run {
         match first(stopped, cut_short).await {
             Ok(reason) if reason.is_clean() => Ok(stop.report(None)),
             Ok(reason) => Err(stop.members.error(reason)),
+            Err(by) => Ok(stop.force(by, watchdog).await),
+        }
+    }
+
+    /// Waits for the end of the start, and then stops the tree. Kills the tree if the deadline or a
+    /// second signal comes first.
+    pub(super) async fn stop_during_start(
+        &self,
+        starting: impl Future<Output = Result<SupervisorRef, StartError>>,
+        watchdog: &mut Option<Watchdog>,
+        stop: Stop,
+    ) -> Result<StopReport, RunError> {
+        let started = async { Ok(starting.await) };
+        let cut_short = async { Err(self.cut_short(watchdog, stop.began).await) };
+        match first(started, cut_short).await {
+            Ok(started) => {
+                let tree = started.map_err(RunError::Start)?;
+                self.stop(&tree, watchdog, stop).await
+            }
             Err(by) => Ok(stop.force(by, watchdog).await),
         }
     }

@@ -4,10 +4,9 @@ use std::fmt;
 use std::process::{ExitCode, Termination};
 use std::time::Duration;
 
-use crate::base::one_line::one_line;
-use crate::base::pid::Pid;
-use crate::exit::reason::{ExitReason, WithCauses};
-use crate::observe::doing::Doing;
+use crate::base::{Pid, one_line};
+use crate::exit::{ExitReason, WithCauses};
+use crate::observe::Doing;
 
 /// The report of the stop of a program: the cause, the duration, and the outcome of each child.
 ///

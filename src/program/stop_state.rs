@@ -3,9 +3,8 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::base::pid::Pid;
-use crate::program::stop_report::{StopCause, StopReport};
-use crate::program::tree_members::{ForcedStop, TreeMembers};
+use crate::base::Pid;
+use crate::program::{ForcedStop, StopCause, StopReport, TreeMembers};
 use crate::runtime::Runtime;
 
 /// The stop of one run.

@@ -4,22 +4,20 @@
 //! when no async code runs any more.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::time::{Instant, timeout_at};
 
-use crate::base::pid::Pid;
-use crate::base::shared_str::SharedStr;
 use crate::base::tree_path::Path;
-use crate::exit::reason::ExitReason;
-use crate::kernel::stop_above::{StopInProgress, StopOrigin};
-use crate::observe::doing::Doing;
+use crate::base::{Pid, PlainMutex, SharedStr};
+use crate::exit::ExitReason;
+use crate::kernel::{StopInProgress, StopOrigin};
+use crate::observe::Doing;
 use crate::observe::stop_records::{StopRecord, StopRecordList};
 use crate::process::{LinkState, Stage};
-use crate::program::error::RunError;
-use crate::program::stop_report::{CutShort, StopCause, StopOutcome, StoppedChild};
+use crate::program::{CutShort, RunError, StopCause, StopOutcome, StoppedChild};
 use crate::runtime::Runtime;
 
 /// A root and all processes below it.
@@ -29,7 +27,7 @@ pub(super) struct TreeMembers {
     root: String,
     stop_records: StopRecordList,
     /// The processes that were alive when the stop was cut short.
-    remaining: Mutex<Members>,
+    remaining: PlainMutex<Members>,
 }
 
 type Members = BTreeMap<Pid, Member>;
@@ -69,13 +67,8 @@ enum Phase {
 impl TreeMembers {
     pub(super) fn new(runtime: &Runtime, root_pid: Pid, root: String) -> Self {
         let stop_records = runtime.kernel.stops.start_recording();
-        TreeMembers {
-            runtime: runtime.clone(),
-            root_pid,
-            root,
-            stop_records,
-            remaining: Mutex::default(),
-        }
+        let (runtime, remaining) = (runtime.clone(), PlainMutex::default());
+        TreeMembers { runtime, root_pid, root, stop_records, remaining }
     }
 
     /// Creates the error of a root that ended by itself with this reason.
@@ -103,7 +96,8 @@ impl TreeMembers {
         loop {
             self.runtime.kill(self.root_pid);
             let found = self.record_members();
-            let all: Vec<Pid> = self.remaining().keys().copied().chain([self.root_pid]).collect();
+            let all: Vec<Pid> =
+                self.remaining.lock().keys().copied().chain([self.root_pid]).collect();
             let ended: Vec<_> = all.iter().map(|&pid| self.runtime.ended(pid)).collect();
             for &pid in &all {
                 self.runtime.kill(pid);
@@ -121,16 +115,12 @@ impl TreeMembers {
     /// Records the processes that are alive now. Returns whether a process is new to the record.
     pub(super) fn record_members(&self) -> bool {
         let members = self.live_members();
-        let mut remaining = self.remaining();
+        let mut remaining = self.remaining.lock();
         let before = remaining.len();
         for (pid, member) in members {
             remaining.entry(pid).or_insert(member);
         }
         remaining.len() > before
-    }
-
-    fn remaining(&self) -> MutexGuard<'_, Members> {
-        lock(&self.remaining)
     }
 
     /// Returns all live processes below the root. The pid of a parent is smaller than the pids of
@@ -158,7 +148,7 @@ impl TreeMembers {
             }));
         }
         let mut pids = HashSet::from([self.root_pid]);
-        pids.extend(self.remaining().keys());
+        pids.extend(self.remaining.lock().keys());
         all.retain(|pid, member| pids.contains(&member.supervisor) && pids.insert(*pid));
         for (pid, member) in &mut all {
             // The link to a child that is being stopped is awaited as well, so only a running child
@@ -177,8 +167,8 @@ impl TreeMembers {
     /// may contain them, since a supervisor whose own supervisor was killed receives an exit
     /// signal, and may stop some of its children before it is killed itself.
     fn stops_in_tree(&self) -> Vec<StopRecord> {
-        let mut all = lock(&self.stop_records).clone();
-        let remaining = self.remaining().clone();
+        let mut all = self.stop_records.lock().clone();
+        let remaining = self.remaining.lock().clone();
         all.retain(|stop| {
             remaining.get(&stop.pid).is_none_or(|member| member.phase == Phase::StopRequested)
         });
@@ -200,7 +190,7 @@ impl TreeMembers {
     /// first. The duration `took` of the whole stop applies to the children of the second group.
     pub(super) fn report(&self, took: Duration, forced: &ForcedStop) -> Vec<StoppedChild> {
         let stops = self.stops_in_tree();
-        let remaining = self.remaining().clone();
+        let remaining = self.remaining.lock().clone();
         let mut root = Path::new();
         root.push(SharedStr::from(self.root.as_str()));
         let mut paths = HashMap::from([(self.root_pid, root)]);
@@ -253,10 +243,6 @@ impl ForcedStop {
             (Phase::Running, _) => StopOutcome::NotAsked(by),
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Inserts the path of a child: below the path of its supervisor if that path is known, else below

@@ -6,13 +6,12 @@ use std::sync::mpsc as channel;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::base::os_refusal::start_thread;
-use crate::program::clock::is_clock_paused;
 use crate::program::default_action::HandledSignals;
-use crate::program::signals::SignalRequest;
-use crate::program::stop_report::StopCause;
 use crate::program::watchdog_thread::{self, Notice, WatchdogConfig};
+use crate::program::{SignalRequest, StopCause};
 
 /// The run's handle to the watchdog thread.
 pub(super) struct Watchdog {
@@ -66,4 +65,14 @@ impl Watchdog {
         self.handled_signals = None;
         let _ = self.notices.send(Notice::Returned(limit));
     }
+}
+
+/// Returns whether tokio's clock is paused. A paused clock stands still while the task does not
+/// await.
+fn is_clock_paused() -> bool {
+    let (began, before) = (std::time::Instant::now(), Instant::now());
+    while began.elapsed() < Duration::from_micros(1) {
+        std::hint::spin_loop();
+    }
+    Instant::now() == before
 }

@@ -45,18 +45,17 @@ use std::time::Duration;
 
 use tokio::runtime::Builder;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::base::os_refusal::build_tokio;
-use crate::kernel::stop_above::StopInProgress;
+use crate::kernel::StopInProgress;
 use crate::program::default_action::HandledSignals;
-use crate::program::outcome_log;
-use crate::program::signals::{SignalRequest, Signals, signal_numbers};
-use crate::program::stop_report::{CutShort, StopCause};
-use crate::program::stop_state::StopState;
-use crate::program::tree_members::ForcedStop;
-use crate::program::{KILL_WAIT, first};
+use crate::program::signals::{Signals, signal_numbers};
+use crate::program::{
+    CutShort, ForcedStop, KILL_WAIT, SignalRequest, StopCause, StopState, first, outcome_log,
+    sleep_until_due,
+};
 
 /// The time that the thread gives to a run that should have returned.
 const RETURN_MARGIN: Duration = Duration::from_secs(1);
@@ -251,12 +250,5 @@ impl WatchdogThread {
         }
         self.config.stop_state.kill_programs();
         std::process::exit(1)
-    }
-}
-
-async fn sleep_until_due(due: Option<Instant>) {
-    match due {
-        Some(due) => sleep_until(due).await,
-        None => pending().await,
     }
 }

@@ -7,14 +7,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker, ready};
 
 use futures_util::{Stream, StreamExt};
 use tokio::task::coop;
 
-use crate::base::pid::Pid;
-use crate::base::user_panics::ignore_panic;
+use crate::base::{Pid, PlainMutex, ignore_panic};
 
 /// One change of a registry. [`RegistryChanges`] has an example.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +70,7 @@ impl<K> RegistryChange<K> {
 #[derive(Debug)]
 #[must_use = "it keeps every change that is not received"]
 pub struct RegistryChanges<K> {
-    queue: Arc<ChangeQueue<K>>,
+    queue: Arc<PlainMutex<ChangeQueue<K>>>,
     number: u64,
     registry: Weak<dyn ListenedRegistry>,
 }
@@ -134,38 +133,27 @@ impl<K> Drop for RegistryChanges<K> {
 
 /// The listeners of one registry, by number.
 pub(super) struct Listeners<K> {
-    list: BTreeMap<u64, Arc<ChangeQueue<K>>>,
+    list: BTreeMap<u64, Arc<PlainMutex<ChangeQueue<K>>>>,
     /// The number of the listener that was added last.
     last: u64,
 }
 
 #[derive(Debug)]
-struct ChangeQueue<K>(Mutex<Queue<K>>);
-
-#[derive(Debug)]
-struct Queue<K> {
+struct ChangeQueue<K> {
     changes: VecDeque<RegistryChange<K>>,
     waker: Option<Waker>,
     /// Set when the registry was dropped: no more changes follow.
     closed: bool,
 }
 
-impl<K> ChangeQueue<K> {
-    fn lock(&self) -> MutexGuard<'_, Queue<K>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl<K> Default for Listeners<K> {
-    fn default() -> Self {
+impl<K> Listeners<K> {
+    pub(super) fn new() -> Self {
         Listeners { list: BTreeMap::new(), last: 0 }
     }
-}
 
-impl<K> Listeners<K> {
     pub(super) fn add(&mut self, registry: Weak<dyn ListenedRegistry>) -> RegistryChanges<K> {
-        let queue = Queue { changes: VecDeque::new(), waker: None, closed: false };
-        let queue = Arc::new(ChangeQueue(Mutex::new(queue)));
+        let queue = ChangeQueue { changes: VecDeque::new(), waker: None, closed: false };
+        let queue = Arc::new(PlainMutex::new(queue));
         self.last += 1;
         self.list.insert(self.last, queue.clone());
         RegistryChanges { queue, number: self.last, registry }

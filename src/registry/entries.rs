@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
-use crate::base::pid::Pid;
+use crate::base::Pid;
 use crate::base::small_map::SmallMap;
 
 type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
@@ -35,13 +35,11 @@ pub(super) struct Version {
     changes: u64,
 }
 
-impl<K, V> Default for Entries<K, V> {
-    fn default() -> Self {
+impl<K, V> Entries<K, V> {
+    pub(super) fn new() -> Self {
         Entries { by_key: Map::default(), by_pid: Map::default(), last: 0, len: 0 }
     }
-}
 
-impl<K, V> Entries<K, V> {
     pub(super) fn len(&self) -> usize {
         self.len
     }

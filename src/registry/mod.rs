@@ -24,13 +24,12 @@
 use std::fmt;
 use std::hash::Hash;
 use std::iter::once_with;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use thiserror::Error;
 
-use crate::base::pid::Pid;
-use crate::base::user_panics::ignore_panic;
-use crate::exit::reason::Result;
+use crate::base::{Pid, PlainMutex, ignore_panic};
+use crate::exit::Result;
 use crate::process::{AnyProcess, Registrar};
 use crate::runtime::Runtime;
 
@@ -97,7 +96,7 @@ struct Shared<K, V> {
     /// The number of this registry in the records of its members.
     number: u64,
     unique: bool,
-    state: Mutex<State<K, V>>,
+    state: PlainMutex<State<K, V>>,
 }
 
 struct State<K, V> {
@@ -138,9 +137,9 @@ where
     }
 
     fn new(runtime: &Runtime, unique: bool) -> Self {
-        let state = State { entries: Entries::default(), listeners: Listeners::default() };
+        let state = State { entries: Entries::new(), listeners: Listeners::new() };
         let number = runtime.kernel.fresh_id();
-        let (runtime, state) = (runtime.clone(), Mutex::new(state));
+        let (runtime, state) = (runtime.clone(), PlainMutex::new(state));
         Registry { shared: Arc::new(Shared { runtime, number, unique, state }) }
     }
 
@@ -275,13 +274,9 @@ where
 }
 
 impl<K, V> Shared<K, V> {
-    fn lock(&self) -> MutexGuard<'_, State<K, V>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Runs `act` under the lock, and returns its result after the lock is released.
     fn change<R>(&self, act: impl FnOnce(&mut State<K, V>) -> R) -> R {
-        act(&mut self.lock())
+        act(&mut self.state.lock())
     }
 }
 
@@ -333,6 +328,6 @@ impl<K, V> Clone for Registry<K, V> {
 impl<K, V> fmt::Debug for Registry<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = if self.shared.unique { "unique" } else { "duplicate" };
-        write!(f, "Registry({kind}, {} entries)", self.shared.lock().entries.len())
+        write!(f, "Registry({kind}, {} entries)", self.shared.state.lock().entries.len())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::hash::Hash;
 
-use crate::base::pid::Pid;
+use crate::base::Pid;
 use crate::registry::Registry;
 use crate::server::{GenServer, ServerRef};
 
@@ -17,7 +17,7 @@ where
     where
         V: Clone,
     {
-        self.shared.lock().entries.lookup(key)
+        self.shared.state.lock().entries.lookup(key)
     }
 
     /// Returns the holder of this key; in a duplicate registry the one that was registered first.
@@ -35,7 +35,7 @@ where
     /// # });
     /// ```
     pub fn whereis(&self, key: &K) -> Option<Pid> {
-        self.shared.lock().entries.holder(key)
+        self.shared.state.lock().entries.holder(key)
     }
 
     /// Returns a direct handle to the holder of this key, if the holder is a server of this type.
@@ -76,17 +76,17 @@ where
     /// many times as the process has entries under it. Elixir: `Registry.keys/2`.
     /// [`unregister`](Self::unregister) has an example.
     pub fn keys(&self, pid: Pid) -> Vec<K> {
-        self.shared.lock().entries.keys(pid)
+        self.shared.state.lock().entries.keys(pid)
     }
 
     /// Returns the number of entries. [`unregister`](Self::unregister) has an example.
     pub fn count(&self) -> usize {
-        self.shared.lock().entries.len()
+        self.shared.state.lock().entries.len()
     }
 
     /// Returns all keys that have a holder, in no order.
     pub fn all_keys(&self) -> Vec<K> {
-        self.shared.lock().entries.all_keys()
+        self.shared.state.lock().entries.all_keys()
     }
 
     /// Returns all entries as they are at one moment, in no order. Elixir: `Registry.select/2`,
@@ -109,6 +109,6 @@ where
     where
         V: Clone,
     {
-        self.shared.lock().entries.all()
+        self.shared.state.lock().entries.all()
     }
 }

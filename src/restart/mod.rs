@@ -9,4 +9,8 @@ pub(crate) mod policy;
 pub(crate) mod backoff;
 pub(crate) mod restart_limit;
 pub(crate) mod restart_state;
-pub(crate) mod budget_left;
+
+pub use backoff::Backoff;
+pub use restart_limit::RestartBudget;
+pub(crate) use restart_limit::{Counted, Exceeded, Intensity, Window};
+pub(crate) use restart_state::{Next, RestartState, Rules, Run};

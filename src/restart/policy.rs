@@ -1,6 +1,6 @@
 //! The restart types of children.
 
-use crate::exit::reason::ExitReason;
+use crate::exit::ExitReason;
 
 /// Whether a child that ended is started again. OTP: the restart type.
 ///
@@ -55,5 +55,22 @@ impl Restart {
             Restart::Transient => !reason.is_clean(),
             Restart::Temporary => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Restart::{Permanent, Temporary, Transient};
+    use crate::exit::reason::ExitReason;
+
+    #[test]
+    fn the_restart_type_and_the_reason_decide_whether_a_child_is_restarted() {
+        let clean = [ExitReason::Normal, ExitReason::Shutdown, ExitReason::shutdown_with("x")];
+        let not = [ExitReason::Killed, ExitReason::NoProc, ExitReason::crashed("x")];
+        for reason in clean.iter().chain(&not) {
+            assert!(Permanent.restarts_after(reason) && !Temporary.restarts_after(reason));
+        }
+        assert!(clean.iter().all(|reason| !Transient.restarts_after(reason)));
+        assert!(not.iter().all(|reason| Transient.restarts_after(reason)));
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::base::shared_str::SharedStr;
+use crate::base::SharedStr;
 use crate::time::timer_queue::after;
 
 /// How many restarts are allowed. OTP: `intensity` and `period`.
@@ -27,6 +27,16 @@ impl Default for Intensity {
 }
 
 impl Intensity {
+    /// Refuses a period of zero. `setting` is the name of the setting that gives the limit.
+    pub(crate) fn check(self, setting: &str) -> Result<(), String> {
+        match self {
+            Intensity::Limited { period: Duration::ZERO, .. } => {
+                Err(format!("the restart period is zero: give `{setting}` a period above zero"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Returns whether the limit allows no restart at all.
     pub(crate) fn forbids_restarts(self) -> bool {
         matches!(self, Intensity::Limited { restarts: 0, .. })
@@ -85,6 +95,26 @@ impl Window {
         let counted = self.0.len() - past;
         Some(restarts.saturating_sub(u32::try_from(counted).unwrap_or(u32::MAX)))
     }
+
+    /// Returns the budget at this moment; `None` if there is no limit.
+    pub(crate) fn budget(&self, limit: Intensity, now: Instant) -> Option<RestartBudget> {
+        let left = self.left(limit, now)?;
+        let Intensity::Limited { restarts, period } = limit else { return None };
+        Some(RestartBudget { left, restarts, period })
+    }
+}
+
+/// The number of restarts that a supervisor allows, and the number of restarts that are left.
+/// [`TreeSnapshot`](crate::TreeSnapshot) has an example.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RestartBudget {
+    /// How many restarts are left at this moment.
+    pub left: u32,
+    /// How many restarts the supervisor allows within any `period`.
+    pub restarts: u32,
+    /// The length of the window.
+    pub period: Duration,
 }
 
 /// The limit that a restart would exceed.

@@ -1,17 +1,15 @@
 //! Waiting for the answer of a call, up to its deadline.
 
-use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::time::Instant;
 
-use crate::call::reply_slot::{Answer, AwaitedReply, Lost};
-use crate::mailbox::inbox::Item;
-use crate::mailbox::record::Process;
+use crate::call::{Answer, AwaitedReply, Lost};
+use crate::mailbox::{Item, Process};
 use crate::process::AnyProcess;
+use crate::runtime::CallError;
 use crate::runtime::deadline::Deadline;
-use crate::runtime::errors::call_error::CallError;
 
 /// A future that waits for the answer of one call, up to its deadline.
 pub(crate) struct AwaitReply<'a, T> {

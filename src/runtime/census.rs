@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use crate::base::one_line::name;
+use crate::base::name;
 use crate::kernel::Kernel;
 use crate::observe::census_wake::CensusWake;
-use crate::observe::lifecycle_log;
-use crate::observe::log_level::LogLevel;
+use crate::observe::{LogLevel, lifecycle_log};
 use crate::runtime::Runtime;
 
 /// The time from the first change to the log line. The line includes all changes within this time.

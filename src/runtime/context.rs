@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::base::pid::Pid;
-use crate::mailbox::receive::Mailbox;
-use crate::message::received::{Envelope, Received};
+use crate::base::Pid;
+use crate::mailbox::Mailbox;
+use crate::message::{Envelope, Received};
 use crate::process::AnyProcess;
 use crate::runtime::Runtime;
 

@@ -1,6 +1,6 @@
 //! Counts of processes and of lost messages.
 
-use crate::base::pid::Pid;
+use crate::base::Pid;
 use crate::base::sync::atomic::Ordering;
 use crate::runtime::Runtime;
 

@@ -25,7 +25,6 @@
 //! runtime. Otherwise the current tokio handle of the thread is read, which costs two atomic
 //! exchanges.
 
-use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -34,8 +33,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::kernel::Kernel;
-use crate::kernel::timers::NO_TOKIO;
+use crate::kernel::{Kernel, NO_TOKIO};
 use crate::time::deadline_pool::blocking_wait::{is_waiting, poll_again_by};
 use crate::time::deadline_pool::{ArmedSlot, TimerWait};
 use crate::time::timer_queue::after;
@@ -137,12 +135,10 @@ impl<'a> Deadline<'a> {
     }
 
     fn wait_outside(&mut self, cx: &mut Context<'_>) -> bool {
-        let outside = OutsideTokio::new(self.due, self.kernel, cx);
-        self.fallback = Fallback::OutsideTokio(Box::new(outside));
-        match &mut self.fallback {
-            Fallback::OutsideTokio(outside) => outside.is_due(cx),
-            _ => false,
-        }
+        let mut outside = Box::new(OutsideTokio::new(self.due, self.kernel, cx));
+        let is_due = outside.is_due(cx);
+        self.fallback = Fallback::OutsideTokio(outside);
+        is_due
     }
 }
 

@@ -1,14 +1,14 @@
 //! Waiting for the end of a process, from inside or outside any process.
 
-use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::task::coop;
 
-use crate::base::pid::Pid;
-use crate::exit::reason::ExitReason;
+use crate::base::Pid;
+use crate::exit::ExitReason;
+use crate::kernel::Kernel;
 use crate::process::AnyProcess;
 use crate::runtime::Runtime;
 
@@ -51,8 +51,8 @@ pub struct Ended {
 }
 
 impl Ended {
-    pub(crate) fn of(runtime: &Runtime, process: Option<Arc<dyn AnyProcess>>) -> Self {
-        Ended { process, waiter: runtime.kernel.fresh_id(), is_registered: false }
+    pub(crate) fn of(kernel: &Kernel, process: Option<Arc<dyn AnyProcess>>) -> Self {
+        Ended { process, waiter: kernel.fresh_id(), is_registered: false }
     }
 }
 
@@ -120,7 +120,7 @@ impl Runtime {
     /// # });
     /// ```
     pub fn ended(&self, pid: Pid) -> Ended {
-        Ended::of(self, self.kernel.find(pid))
+        Ended::of(&self.kernel, self.kernel.find(pid))
     }
 }
 
@@ -169,6 +169,6 @@ impl ProcessHandle {
     ///
     /// As [`Ended`].
     pub fn join(&self) -> Ended {
-        Ended::of(&self.runtime, Some(Arc::clone(&self.process)))
+        Ended::of(&self.runtime.kernel, Some(Arc::clone(&self.process)))
     }
 }

@@ -1,13 +1,13 @@
 //! The stream of lifecycle events.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::pin::pin;
 
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::base::user_panics::CaughtWakers;
-use crate::observe::event::LifecycleEvent;
+use crate::base::CaughtWakers;
+use crate::observe::LifecycleEvent;
 use crate::runtime::Runtime;
 
 /// A listener for the events of a runtime. [`Runtime::events`] creates it, and has an example.
@@ -79,10 +79,7 @@ impl Runtime {
     /// # }).unwrap();
     /// ```
     pub fn events(&self) -> Events {
-        Events {
-            receiver: self.kernel.events.subscribe(),
-            missed: 0,
-            waker: CaughtWakers::default(),
-        }
+        let receiver = self.kernel.events.subscribe();
+        Events { receiver, missed: 0, waker: CaughtWakers::default() }
     }
 }

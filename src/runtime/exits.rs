@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::base::pid::Pid;
+use crate::base::Pid;
 use crate::base::sync::atomic::Ordering;
-use crate::exit::reason::ExitReason;
-use crate::exit::signal::ExitKind;
+use crate::exit::{ExitKind, ExitReason};
 use crate::kernel::exits::ExitSignal;
-use crate::observe::lifecycle_log;
-use crate::observe::log_level::LogLevel;
+use crate::observe::{LogLevel, lifecycle_log};
 use crate::runtime::Runtime;
 
 impl Runtime {

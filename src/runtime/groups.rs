@@ -1,8 +1,7 @@
 //! Groups of processes.
 
-use crate::base::pid::{MonitorRef, Pid};
-use crate::observe::lifecycle_log;
-use crate::observe::log_level::LogLevel;
+use crate::base::{MonitorRef, Pid};
+use crate::observe::{LogLevel, lifecycle_log};
 use crate::runtime::Runtime;
 
 impl Runtime {

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::base::pid::Pid;
-use crate::observe::activity::Handling;
-use crate::observe::doing::Doing;
+use crate::base::Pid;
+use crate::observe::{Doing, Handling};
 use crate::process::overflow::Overflow;
-use crate::process::{Locked, ReaderWait};
+use crate::process::{Locked, MonitorEntry, ReaderWait, Relations};
 use crate::runtime::Runtime;
 
 /// A snapshot of one live process. OTP: `process_info/1`.
@@ -272,13 +271,11 @@ impl ProcessInfo {
         }
     }
 
-    fn add_relations(&mut self, relations: &crate::process::Relations) {
+    fn add_relations(&mut self, relations: &Relations) {
         self.links = relations.links.len();
         self.monitors = relations.watchers.as_ref().map_or(0, |watchers| watchers.len());
-        let fired = |held: &crate::process::MonitorEntry| {
-            matches!(held, crate::process::MonitorEntry::Fired)
-        };
-        self.monitoring = relations.monitors.iter().filter(|(_, held)| !fired(held)).count();
+        let active = |(_, held): &(_, &_)| !matches!(held, MonitorEntry::Fired);
+        self.monitoring = relations.monitors.iter().filter(active).count();
         self.label = relations.label.as_ref().map(ToString::to_string);
         let Some(registrations) = &relations.registrations else { return };
         self.names = registrations.names.iter().map(|(name, ())| name.to_string()).collect();

@@ -1,8 +1,7 @@
 //! The trait of all contexts that code inside a process gets.
 
-use crate::base::pid::Pid;
-use crate::runtime::Runtime;
-use crate::runtime::context::Context;
+use crate::base::Pid;
+use crate::runtime::{Context, Runtime};
 
 /// The context of code that runs inside a process: [`Context`],
 /// [`TaskContext`](crate::TaskContext) or [`ServerContext`](crate::ServerContext).

@@ -1,6 +1,6 @@
 //! Links and monitors.
 
-use crate::base::pid::{MonitorRef, Pid};
+use crate::base::{MonitorRef, Pid};
 use crate::runtime::Runtime;
 
 impl Runtime {

@@ -1,9 +1,7 @@
 //! The level of the lifecycle log, and log lines that users add to it.
 
-use crate::base::pid::Pid;
-use crate::observe::event::LifecycleEvent;
-use crate::observe::lifecycle_log;
-use crate::observe::log_level::LogLevel;
+use crate::base::Pid;
+use crate::observe::{LifecycleEvent, LogLevel, lifecycle_log};
 use crate::runtime::Runtime;
 
 impl Runtime {

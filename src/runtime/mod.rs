@@ -7,11 +7,9 @@
 
 use std::sync::{Arc, Once};
 
-use crate::base::current_process;
-use crate::base::pid::Pid;
+use crate::base::{Pid, current_process};
 use crate::kernel::{Kernel, Mailboxes};
-use crate::message::received::{Message, Received};
-use crate::message::stream::StreamHandle;
+use crate::message::{Message, Received, StreamHandle};
 use crate::process::overflow::Overflow;
 
 mod exits;
@@ -35,6 +33,23 @@ pub(crate) mod errors;
 pub(crate) mod deadline;
 pub(crate) mod await_reply;
 pub(crate) mod starting;
+
+pub(crate) use await_reply::AwaitReply;
+pub use census::Census;
+pub use context::Context;
+pub(crate) use deadline::{until, within};
+pub use ended::{Ended, ProcessHandle};
+pub use errors::{CallError, CastError, StartError};
+pub use events::Events;
+pub use info::{Leftovers, ProcessInfo};
+pub use inside::Inside;
+pub(crate) use inside::sealed;
+pub use names::RegisterError;
+pub(crate) use spawn::fallible;
+pub use starting::StartCause;
+pub(crate) use starting::Starting;
+pub use timers::TimerRef;
+pub use typed_name::Name;
 
 const NO_UNWINDING: &str = "built with panic = \"abort\": no crash can be caught, nothing will be \
      restarted; take that line out of the profile";

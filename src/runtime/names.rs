@@ -1,20 +1,19 @@
 //! Registered names.
 
-use std::error::Error;
-use std::fmt;
+use thiserror::Error;
 
-use crate::base::pid::Pid;
-use crate::base::shared_str::SharedStr;
+use crate::base::{Pid, SharedStr};
 use crate::kernel::NameEntry;
 use crate::kernel::name_table::NotAdmitted;
 use crate::runtime::Runtime;
 
 /// Why a process did not get a name. [`Runtime::try_register`] returns this error, and has an
 /// example.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum RegisterError {
     /// A process holds the name. This may be the process that was to be registered.
+    #[error("the name {name:?} is held by {pid}")]
     Held {
         /// The name.
         name: String,
@@ -23,6 +22,7 @@ pub enum RegisterError {
     },
     /// The name is reserved for the successor of a child. The specification of the child has this
     /// name, its last incarnation has ended, and its supervisor is restarting it.
+    #[error("{}", reserved(.name, .child, *.supervisor))]
     Reserved {
         /// The name.
         name: String,
@@ -32,32 +32,13 @@ pub enum RegisterError {
         supervisor: Pid,
     },
     /// There is no such process: it has ended or is ending.
+    #[error("there is no process {0} to register")]
     NoProc(Pid),
 }
 
-impl fmt::Display for RegisterError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            RegisterError::Held { name, pid } => write!(f, "the name {name:?} is held by {pid}"),
-            RegisterError::Reserved { name, child, supervisor } => {
-                write_reserved(f, name, child, *supervisor)
-            }
-            RegisterError::NoProc(pid) => write!(f, "there is no process {pid} to register"),
-        }
-    }
-}
-
-impl Error for RegisterError {}
-
-/// Writes the error for a reserved name.
-pub(crate) fn write_reserved(
-    f: &mut fmt::Formatter<'_>,
-    name: &str,
-    child: &str,
-    supervisor: Pid,
-) -> fmt::Result {
-    write!(
-        f,
+/// Returns the text of the errors for a reserved name.
+pub(crate) fn reserved(name: &str, child: &str, supervisor: Pid) -> String {
+    format!(
         "the name {name:?} is reserved for child {child:?}, which supervisor {supervisor} starts \
          again: wait for that, terminate or delete the child, or take another name"
     )

@@ -1,9 +1,8 @@
 //! The health that a process reports.
 
-use crate::base::pid::Pid;
-use crate::base::user_panics::ignore_panic;
-use crate::kernel::wait_graph::Until;
-use crate::observe::health::Health;
+use crate::base::{Pid, ignore_panic};
+use crate::kernel::Until;
+use crate::observe::Health;
 use crate::runtime::Runtime;
 
 impl Runtime {

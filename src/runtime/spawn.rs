@@ -1,24 +1,16 @@
 //! Spawning processes, as users call it, and the steps that servers and children share.
 
-use std::future::Future;
 use std::sync::Arc;
 
-use crate::base::pid::{MonitorRef, Pid};
-use crate::driver::body::Body;
-use crate::driver::process_future::ProcessFuture;
-use crate::exit::reason::{ExitReason, Result};
-use crate::kernel::admission::{NewProcess, NotAdmitted};
-use crate::kernel::closing::End;
-use crate::kernel::timers::NO_TOKIO;
-use crate::mailbox::inbox::Item;
-use crate::mailbox::receive::Mailbox;
-use crate::mailbox::record::Process;
-use crate::message::received::Envelope;
-use crate::observe::log_level::LogLevel;
+use crate::base::{MonitorRef, Pid};
+use crate::driver::{Body, ProcessFuture};
+use crate::exit::{ExitReason, Result};
+use crate::kernel::{End, NO_TOKIO, NewProcess, NotAdmitted};
+use crate::mailbox::{Item, Mailbox, Process};
+use crate::message::Envelope;
+use crate::observe::LogLevel;
 use crate::process::{AnyProcess, Link, LinkRole};
-use crate::runtime::Runtime;
-use crate::runtime::context::Context;
-use crate::runtime::ended::ProcessHandle;
+use crate::runtime::{Context, ProcessHandle, Runtime};
 
 impl Runtime {
     /// Spawns a process. OTP: `spawn/1`.

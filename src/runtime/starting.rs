@@ -1,29 +1,27 @@
 //! The settings of a start, which servers and children set before a process is admitted.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::base::pid::Pid;
-use crate::base::shared_str::SharedStr;
-use crate::exit::reason::ExitReason;
-use crate::exit::shutdown::Shutdown;
-use crate::kernel::Mailboxes;
-use crate::kernel::admission::{NewProcess, NotAdmitted};
+use crate::base::{Pid, SharedStr};
+use crate::exit::{ExitReason, Shutdown};
 use crate::kernel::reserved_names::Reserved;
-use crate::process::{ChildRole, Link, LinkState, Parent};
-use crate::runtime::Runtime;
-use crate::runtime::errors::start_error::StartError;
+use crate::kernel::{NewProcess, NotAdmitted};
+use crate::mailbox::{Item, Process};
+use crate::process::{AnyProcess, Link, LinkState, Parent};
+use crate::runtime::{Runtime, StartError};
 
 /// The settings of one start.
 pub(crate) struct Starting {
-    runtime: Runtime,
-    new_process: NewProcess,
-    /// The limit for `init`.
-    init_timeout: Option<Duration>,
+    pub(crate) runtime: Runtime,
+    pub(crate) new_process: NewProcess,
+    /// The limit for `init`. If `init` takes longer, the process is killed.
+    pub(crate) init_timeout: Option<Duration>,
     /// The limit after which a running handler is logged, if it differs from the runtime's.
-    warn_after: Option<Duration>,
-    cause: StartCause,
+    pub(crate) warn_after: Option<Duration>,
+    pub(crate) cause: StartCause,
 }
 
 /// Why a server is being started. `init` gets it from
@@ -65,45 +63,22 @@ impl Starting {
         }
     }
 
-    pub(crate) fn named(mut self, name: SharedStr) -> Self {
-        self.new_process.name = Some(name);
-        self
-    }
-
-    pub(crate) fn labelled(mut self, label: SharedStr) -> Self {
-        self.new_process.label = Some(label);
-        self
-    }
-
     /// Sets the label of the process, and its name if it has one.
     pub(crate) fn with_identity(mut self, label: SharedStr, name: Option<SharedStr>) -> Self {
-        self.new_process.name = name;
-        self.labelled(label)
+        (self.new_process.label, self.new_process.name) = (Some(label), name);
+        self
     }
 
-    /// Links the process to the parent that starts it. The link exists before `init` runs.
-    pub(crate) fn linked(mut self, parent: Pid) -> Self {
+    /// Links the process to the process that starts it, its parent.
+    pub(crate) fn linked(self, parent: Pid) -> Self {
+        self.with_parent(Parent { pid: parent, shutdown: Shutdown::Infinity, role: None })
+    }
+
+    /// Links the process to its parent. The link exists before `init` runs.
+    pub(crate) fn with_parent(mut self, parent: Parent) -> Self {
         let link = Link::awaited(self.runtime.kernel.fresh_id());
-        let shutdown = Shutdown::Infinity;
-        self.new_process.link = Some((parent, link));
-        self.new_process.parent = Some(Parent { pid: parent, shutdown, role: None });
-        self
-    }
-
-    /// Links the process to its supervisor. `role` identifies the process to the supervisor.
-    /// `shutdown` limits how long the process may outlive that supervisor.
-    pub(crate) fn supervised(mut self, parent: Pid, role: ChildRole, shutdown: Shutdown) -> Self {
-        self = self.linked(parent);
-        self.new_process.parent = Some(Parent { pid: parent, shutdown, role: Some(role) });
-        self
-    }
-
-    /// Records the supervisors above this process. Called for a supervisor, because its children
-    /// become orphans if it ends before them.
-    pub(crate) fn with_ancestors(mut self) -> Self {
-        if let Some(Parent { pid, role: Some(role), .. }) = self.new_process.parent {
-            self.new_process.ancestors = Some(self.runtime.kernel.ancestors(pid, role.slot));
-        }
+        self.new_process.link = Some((parent.pid, link));
+        self.new_process.parent = Some(parent);
         self
     }
 
@@ -121,53 +96,20 @@ impl Starting {
         self
     }
 
-    /// Sets the kind of the mailbox, if it differs from the runtime's.
-    pub(crate) fn mailbox(mut self, mailbox: Option<Mailboxes>) -> Self {
-        self.new_process.mailbox = mailbox;
-        self
-    }
-
     /// Makes the exit signal of the parent cancel this token. The signal then has no other effect.
     pub(crate) fn stopped_by(mut self, stop: CancellationToken) -> Self {
         self.new_process.stop = Some(stop);
         self
     }
 
-    /// Sets the limit for `init`. If `init` takes longer, the process is killed.
-    pub(crate) fn within(mut self, limit: Option<Duration>) -> Self {
-        self.init_timeout = limit;
-        self
-    }
-
-    /// Sets the limit for handlers. A handler that runs longer is logged.
-    pub(crate) fn warned_after(mut self, limit: Option<Duration>) -> Self {
-        self.warn_after = limit;
-        self
-    }
-
-    pub(crate) fn with_cause(mut self, cause: StartCause) -> Self {
-        self.cause = cause;
-        self
-    }
-
-    pub(crate) fn init_timeout(&self) -> Option<Duration> {
-        self.init_timeout
-    }
-
-    pub(crate) fn warn_after(&self) -> Option<Duration> {
-        self.warn_after
-    }
-
-    pub(crate) fn cause(&self) -> StartCause {
-        self.cause.clone()
-    }
-
-    pub(crate) fn new_process(&self) -> &NewProcess {
-        &self.new_process
-    }
-
-    pub(crate) fn runtime(&self) -> &Runtime {
-        &self.runtime
+    /// Adds a process without a body to the tables. Logs its spawn, if it has a label.
+    pub(crate) fn admit<M: Item>(&self) -> Result<Arc<Process<M>>, StartError> {
+        let (process, admitted) = self.runtime.admit(&self.new_process);
+        admitted.map_err(|refused| self.refused(refused))?;
+        if let Some(label) = &self.new_process.label {
+            self.runtime.log_spawn(process.pid(), label, "");
+        }
+        Ok(process)
     }
 
     /// Returns the error for a process that ended before it was ready.
@@ -187,13 +129,6 @@ impl Starting {
             NotAdmitted::NameReserved(Reserved { child, supervisor }) => {
                 StartError::NameReserved { name: name(), child: child.to_string(), supervisor }
             }
-        }
-    }
-
-    /// Logs the spawn, if the process has a label.
-    pub(crate) fn log(&self, pid: Pid) {
-        if let Some(label) = &self.new_process.label {
-            self.runtime.log_spawn(pid, label, "");
         }
     }
 }

@@ -5,11 +5,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::exit::reason::ExitReason;
-use crate::kernel::Kernel;
-use crate::kernel::timers::ArmedTimer;
-use crate::message::dest::Dest;
-use crate::message::received::Message;
+use crate::exit::ExitReason;
+use crate::kernel::{ArmedTimer, Kernel};
+use crate::message::{Dest, Message};
 use crate::runtime::Runtime;
 use crate::time::timer_queue::{Action, beyond_clock};
 

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use crate::base::shared_str::SharedStr;
-use crate::message::dest::Dest;
+use crate::base::SharedStr;
+use crate::message::Dest;
 
 /// The name of a server of type `S`: a constant that the server and its callers share. OTP: a
 /// registered name.

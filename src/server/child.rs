@@ -4,13 +4,12 @@ use std::marker::PhantomData;
 
 use async_trait::async_trait;
 
-use crate::base::coop::consume_budget;
+use crate::base::consume_budget;
 use crate::child::{ChildSpec, ChildType, StartChild, StartContext, Started};
-use crate::exit::reason::Result;
+use crate::exit::Result;
 use crate::process::AnyProcess;
-use crate::runtime::errors::start_error::StartError;
-use crate::server::GenServer;
-use crate::server::item::ServerItem;
+use crate::runtime::StartError;
+use crate::server::{GenServer, ServerItem};
 
 impl StartContext {
     /// Starts a server as the child, and returns when its `init` has returned.
@@ -56,16 +55,15 @@ impl StartContext {
         // The specification's bound does not apply to a supervisor, because messages that the
         // supervisor sends to itself must not be dropped.
         let own = self.spec.mailbox.filter(|_| self.spec.kind == ChildType::Worker);
-        let starting = self.starting().mailbox(own).with_init();
+        let mut starting = self.starting().with_init();
+        starting.new_process.mailbox = own;
         let process = self.admit::<ServerItem<S>>(&starting)?;
-        match starting.init(args, process.clone()).await {
-            Ok(process) => Ok(self.started(process)),
-            Err(error) => {
-                // The process has ended, so the start need not stop it.
-                self.started_processes.remove(process.pid());
-                Err(error)
-            }
+        let initialized = starting.init(args, process.clone()).await;
+        if initialized.is_err() {
+            // The process has ended, so the start need not stop it.
+            self.started_processes.remove(process.pid());
         }
+        Ok(self.started(initialized?))
     }
 }
 

@@ -1,10 +1,9 @@
 //! The outcome of a server's wait, and the action of its loop for an item.
 
-use crate::exit::reason::ExitReason;
-use crate::message::received::Received;
-use crate::observe::activity::Callback;
-use crate::server::GenServer;
-use crate::server::system_message::System;
+use crate::exit::ExitReason;
+use crate::message::Received;
+use crate::observe::Callback;
+use crate::server::{GenServer, System};
 
 /// How a wait for an item ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,11 +3,10 @@
 
 use tokio::time::Instant;
 
-use crate::exit::reason::ExitReason;
-use crate::mailbox::inbox::Item;
-use crate::message::received::Envelope;
-use crate::server::GenServer;
-use crate::server::system_message::System;
+use crate::exit::ExitReason;
+use crate::mailbox::Item;
+use crate::message::Envelope;
+use crate::server::{GenServer, System};
 
 /// One item of a server's mailbox, as it was queued. The loop turns each item but a plain call or
 /// cast into a [`Dispatch`](crate::server::dispatch::Dispatch). Rare items are boxed, so that they

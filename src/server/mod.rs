@@ -6,16 +6,13 @@
 //! `runtime`, `child`.
 //! **Knows nothing of** supervisors, which are servers themselves.
 
-use std::future::{Future, ready};
+use std::future::ready;
 
-use crate::base::user_panics::ignore_panic;
+use crate::base::ignore_panic;
 use crate::child::ChildSpec;
-use crate::exit::reason::{ExitReason, Result};
-use crate::message::received::Received;
-use crate::runtime::Runtime;
-use crate::runtime::errors::start_error::StartError;
-use crate::runtime::starting::Starting;
-use crate::runtime::typed_name::Name;
+use crate::exit::{ExitReason, Result};
+use crate::message::Received;
+use crate::runtime::{Name, Runtime, StartError, Starting};
 
 mod server_name;
 mod system_message;
@@ -31,12 +28,18 @@ pub(crate) mod spec;
 mod child;
 
 pub use context::ServerContext;
+pub(crate) use context::idle::IdleTimeout;
 pub use context::schedule::CastTimer;
+pub(crate) use dispatch::{Dispatch, WaitOutcome};
+pub(crate) use handle::request::wait_edge;
 pub use handle::sender::{Caller, Sender};
 pub use handle::server_ref::ServerRef;
+pub(crate) use handle::server_ref::{CALL_TIMEOUT, Target};
+pub(crate) use item::ServerItem;
 pub use server_name::ServerName;
 pub use spec::ServerSpec;
 pub use system_message::ServerStatus;
+pub(crate) use system_message::System;
 
 /// A process that keeps a state and handles one message at a time. Most processes of a program are
 /// servers. OTP: `gen_server`.
@@ -378,7 +381,7 @@ pub trait GenServer: Sized + Send + 'static {
         name: Name<Self>,
         args: Self::Args,
     ) -> impl Future<Output = Result<ServerRef<Self>, StartError>> + Send {
-        Starting::new(runtime).named(name.into()).run(args)
+        Self::spec(args).named(name).start(runtime)
     }
 
     /// Returns a description of this server, to which a name or a time limit can be added, and

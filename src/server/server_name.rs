@@ -3,8 +3,8 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use crate::base::shared_str::SharedStr;
-use crate::runtime::typed_name::Name;
+use crate::base::SharedStr;
+use crate::runtime::Name;
 
 /// The name of a server of type `S`, as an argument of [`Runtime::server`](crate::Runtime::server)
 /// and [`ServerSpec::named`](crate::ServerSpec::named). A `ServerName` is made from a [`Name`],

@@ -3,14 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::base::pid::MonitorRef;
-use crate::base::shared_str::SharedStr;
-use crate::kernel::Mailboxes;
+use crate::base::{MonitorRef, SharedStr};
+use crate::kernel::{Mailboxes, NewProcess};
 use crate::process::overflow::Overflow;
-use crate::runtime::Runtime;
-use crate::runtime::errors::start_error::StartError;
-use crate::runtime::inside::Inside;
-use crate::runtime::starting::Starting;
+use crate::runtime::{Inside, Runtime, StartError, Starting};
 use crate::server::{GenServer, ServerName, ServerRef};
 
 /// The description of a server that is to be started: its arguments, its name, the time limit of
@@ -223,15 +219,9 @@ impl<S: GenServer> ServerSpec<S> {
     }
 
     fn starting(self, runtime: &Runtime) -> (Starting, S::Args) {
-        let mut starting = Starting::new(runtime).within(self.init_timeout).mailbox(self.mailbox);
-        starting = starting.warned_after(self.warn_after);
-        if let Some(name) = self.name {
-            starting = starting.named(name);
-        }
-        if let Some(label) = self.label {
-            starting = starting.labelled(label);
-        }
-        (starting, self.args)
+        let ServerSpec { args, name, label, init_timeout, mailbox, warn_after } = self;
+        let new_process = NewProcess { name, label, mailbox, ..NewProcess::default() };
+        (Starting { new_process, init_timeout, warn_after, ..Starting::new(runtime) }, args)
     }
 }
 

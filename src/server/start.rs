@@ -20,25 +20,17 @@
 //!    parent receives no exit signal.
 //! 3. A monitor that is set before the `init` delivers no `Down` if the start fails or is dropped.
 
-use std::future::Future;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use crate::base::coop::consume_budget;
-use crate::base::pid::{MonitorRef, Pid};
-use crate::kernel::Kernel;
-use crate::kernel::wait_graph::{Until, WaitEdge};
-use crate::mailbox::record::Process;
+use crate::base::{MonitorRef, Pid, consume_budget};
+use crate::kernel::{Kernel, Until, WaitEdge};
+use crate::mailbox::Process;
 use crate::process::AnyProcess;
-use crate::runtime::Runtime;
-use crate::runtime::deadline::within;
-use crate::runtime::ended::{Ended, ProcessHandle};
-use crate::runtime::errors::start_error::StartError;
-use crate::runtime::starting::Starting;
-use crate::server::item::ServerItem;
+use crate::runtime::{Ended, Runtime, StartError, Starting, within};
 use crate::server::run::{self, Ack};
-use crate::server::{GenServer, ServerContext, ServerRef};
+use crate::server::{GenServer, ServerContext, ServerItem, ServerRef};
 
 /// The record of a server's process.
 pub(crate) type ServerProcess<S> = Arc<Process<ServerItem<S>>>;
@@ -48,14 +40,14 @@ impl Starting {
     pub(crate) async fn run<S: GenServer>(self, args: S::Args) -> Result<ServerRef<S>, StartError> {
         consume_budget().await;
         let starting = self.with_init();
-        let process = starting.admit::<S>()?;
+        let process = starting.admit::<ServerItem<S>>()?;
         let _waits = starting.starter_waits(process.pid());
         starting.init(args, process).await.map(ServerRef::direct)
     }
 
     /// If deadlocks are detected, notes that the process that calls the start waits for the `init`.
     fn starter_waits(&self, process: Pid) -> Option<WaitEdge> {
-        self.runtime().kernel.waits.wait(self.runtime().current_pid(), process, Until::Started)
+        self.runtime.kernel.waits.wait(self.runtime.current_pid(), process, Until::Started)
     }
 
     /// Admits a server, step 1. Returns its pid and a future that does the other steps. The future
@@ -65,7 +57,7 @@ impl Starting {
         args: S::Args,
     ) -> Result<(Pid, impl Future<Output = Result<ServerRef<S>, StartError>>), StartError> {
         let starting = self.with_init();
-        let process = starting.admit::<S>()?;
+        let process = starting.admit::<ServerItem<S>>()?;
         let pid = process.pid();
         let waits = starting.starter_waits(pid);
         let started = async {
@@ -82,25 +74,12 @@ impl Starting {
         watcher: Pid,
     ) -> Result<(ServerRef<S>, MonitorRef), StartError> {
         consume_budget().await;
-        let starting = self.with_init();
-        let process = starting.admit::<S>()?;
-        let kernel = process.kernel.clone();
-        let reference = kernel.monitor(watcher, process.pid());
-        let _waits = starting.starter_waits(process.pid());
+        let kernel = self.runtime.kernel.clone();
+        let (pid, started) = self.begin(args)?;
+        let reference = kernel.monitor(watcher, pid);
         let monitor = MonitorGuard { kernel, reference, kept: false };
-        let process = starting.init(args, process).await?;
-        Ok((ServerRef::direct(process), monitor.keep()))
-    }
-
-    fn admit<S: GenServer>(&self) -> Result<ServerProcess<S>, StartError> {
-        let (process, admitted) = self.runtime().admit::<ServerItem<S>>(self.new_process());
-        match admitted {
-            Ok(()) => {
-                self.log(process.pid());
-                Ok(process)
-            }
-            Err(not_admitted) => Err(self.refused(not_admitted)),
-        }
+        let server = started.await?;
+        Ok((server, monitor.keep()))
     }
 
     /// Runs the `init` of a process that was admitted, steps 2 to 4.
@@ -111,16 +90,16 @@ impl Starting {
     ) -> Result<ServerProcess<S>, StartError> {
         let (ack, acknowledged) = oneshot::channel();
         let ack = run::AckSender::new(ack);
-        let parent = self.new_process().parent.map(|parent| parent.pid);
-        let context = ServerContext::new(process.clone(), parent, self.cause());
-        let context = context.with_limit(self.warn_after());
-        self.runtime().spawn_future(process.clone(), Box::pin(run::body(args, context, ack)));
+        let parent = self.new_process.parent.map(|parent| parent.pid);
+        let context = ServerContext::new(process.clone(), parent, self.cause.clone());
+        let context = context.with_limit(self.warn_after);
+        self.runtime.spawn_future(process.clone(), Box::pin(run::body(args, context, ack)));
         let start_guard =
-            StartGuard { runtime: self.runtime(), parent, process: Some(process.clone()) };
-        let limit = self.init_timeout();
+            StartGuard { runtime: &self.runtime, parent, process: Some(process.clone()) };
+        let limit = self.init_timeout;
         let acknowledged = match limit {
             None => Some(acknowledged.await),
-            Some(limit) => within(&self.runtime().kernel, limit, acknowledged).await,
+            Some(limit) => within(&self.runtime.kernel, limit, acknowledged).await,
         };
         let error = match (acknowledged, limit) {
             (Some(Ok(Ack::Started)), _) => {
@@ -131,7 +110,7 @@ impl Starting {
             (None, Some(limit)) => Some(StartError::InitTimeout(limit)),
             (Some(Err(_)) | None, _) => None,
         };
-        let ended = Ended::of(self.runtime(), Some(process));
+        let ended = Ended::of(&self.runtime.kernel, Some(process));
         if matches!(error, Some(StartError::InitTimeout(_))) {
             drop(start_guard);
         }
@@ -161,7 +140,7 @@ impl Drop for StartGuard<'_> {
         if let Some(parent) = self.parent {
             self.runtime.kernel.give_up_start(parent, process.pid());
         }
-        ProcessHandle { runtime: self.runtime.clone(), process }.kill();
+        self.runtime.kill(process.pid());
     }
 }
 

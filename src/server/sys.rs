@@ -3,22 +3,15 @@
 //! If the server ends before it has answered a request, the request fails with the reason, as a
 //! call does. A request is carried out even if its caller has stopped waiting.
 
-use std::time::Duration;
-
 use tokio::time::Instant;
 
-use crate::base::coop::budget_then_waker;
-use crate::call::reply::Reply;
-use crate::exit::reason::Result;
-use crate::runtime::await_reply::AwaitReply;
-use crate::runtime::errors::call_error::CallError;
-use crate::server::handle::request::{refuse_self, wait_edge};
-use crate::server::item::ServerItem;
-use crate::server::system_message::{ServerStatus, System};
-use crate::server::{GenServer, ServerRef};
-
-/// The time limit of a request, as in OTP.
-const TIMEOUT: Duration = Duration::from_secs(5);
+use crate::base::budget_then_waker;
+use crate::call::Reply;
+use crate::exit::Result;
+use crate::runtime::{AwaitReply, CallError};
+use crate::server::{
+    CALL_TIMEOUT, GenServer, ServerItem, ServerRef, ServerStatus, System, wait_edge,
+};
 
 impl<S: GenServer> ServerRef<S> {
     /// Suspends the server: after the answer it runs no handler until [`resume`](Self::resume).
@@ -143,13 +136,12 @@ impl<S: GenServer> ServerRef<S> {
     ) -> Result<T, CallError> {
         let waker = budget_then_waker().await;
         let process = self.resolve()?;
-        let caller = refuse_self(&process)?;
-        let mut waits = wait_edge(&process, caller)?;
+        let mut waits = wait_edge(&process)?;
         let (reply, answer) = Reply::new(&process, waker);
         if let Some(edge) = &mut waits {
             edge.end_with(answer.is_due());
         }
-        let due = Instant::now() + TIMEOUT;
+        let due = Instant::now() + CALL_TIMEOUT;
         if let Err((refused, _)) = process.send(ServerItem::System(Box::new(make(reply)))) {
             // The answer is dropped first, so that the reply in the refused request has no caller
             // when it is dropped.

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::base::one_line::one_line;
-use crate::call::reply::Reply;
+use crate::base::one_line;
+use crate::call::Reply;
 
 /// One system message, queued in order with all other items. No bound refuses the message, and a
 /// suspended server answers it.

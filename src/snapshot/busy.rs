@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::base::one_line::name;
-use crate::snapshot::elapsed::short_elapsed;
-use crate::supervisor::published_state::{PublishedState, Step};
+use crate::base::name;
+use crate::snapshot::short_elapsed;
+use crate::supervisor::{PublishedState, Step};
 
 /// The activity of a supervisor that did not answer in time, as the supervisor last published it.
 /// The node of the supervisor in a [`TreeSnapshot`](crate::TreeSnapshot) shows its last published

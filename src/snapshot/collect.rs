@@ -4,21 +4,17 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::base::coop::consume_budget;
-use crate::base::pid::Pid;
+use crate::base::{Pid, consume_budget};
 use crate::child::ChildType;
-use crate::exit::reason::Result;
-use crate::runtime::Runtime;
-use crate::runtime::errors::call_error::CallError;
-use crate::runtime::info::ProcessInfo;
-use crate::snapshot::busy::Busy;
-use crate::snapshot::nodes::{TreeNodes, assemble};
+use crate::exit::Result;
+use crate::runtime::{CallError, ProcessInfo, Runtime};
+use crate::snapshot::nodes::assemble;
 use crate::snapshot::survey::{Answer, Survey, SurveyedSupervisor, starting_process};
-use crate::snapshot::{NodeKind, NodeState, TreeNode, TreeSnapshot};
-use crate::supervisor::published_state::{
-    PublishedChild, PublishedChildState, PublishedState, Step,
+use crate::snapshot::{Busy, NodeKind, NodeState, TreeNode, TreeNodes, TreeSnapshot};
+use crate::supervisor::{
+    DynamicSupervisorRef, History, PublishedChild, PublishedChildState, PublishedState, Step,
+    SupervisorRef,
 };
-use crate::supervisor::{DynamicSupervisorRef, History, SupervisorRef};
 
 /// The default time limit for the answers of all supervisors of a tree.
 pub(crate) const LIMIT: Duration = Duration::from_millis(250);
@@ -79,8 +75,8 @@ impl SupervisorRef {
 
     pub(crate) async fn survey(&self, limit: Duration) -> Result<Survey, CallError> {
         consume_budget().await;
-        let pid = self.reach()?;
-        Survey::run(&Runtime { kernel: self.kernel().clone() }, pid, limit).await
+        let pid = self.server.reach()?;
+        Survey::run(&Runtime { kernel: self.server.kernel().clone() }, pid, limit).await
     }
 }
 
@@ -114,8 +110,8 @@ impl DynamicSupervisorRef {
     /// As [`tree`](Self::tree).
     pub async fn tree_within(&self, limit: Duration) -> Result<TreeSnapshot, CallError> {
         consume_budget().await;
-        let runtime = Runtime { kernel: self.kernel().clone() };
-        Ok(Survey::run(&runtime, self.reach()?, limit).await?.tree())
+        let runtime = Runtime { kernel: self.server.kernel().clone() };
+        Ok(Survey::run(&runtime, self.server.reach()?, limit).await?.tree())
     }
 }
 
@@ -246,13 +242,11 @@ impl<'a> PartialNode<'a> {
             more: 0,
         };
         let mut child_parts = Vec::new();
-        if let (
-            Some(SurveyedSupervisor { picture, left_out_count, queued_requests, .. }),
-            Some(pid),
-        ) = (&self.surveyed, node.pid)
+        if let (Some(SurveyedSupervisor { picture, left_out, queued_requests, .. }), Some(pid)) =
+            (&self.surveyed, node.pid)
             && node.state != NodeState::Ended
         {
-            node.more = *left_out_count;
+            node.more = *left_out;
             node.mailbox_depth = node.mailbox_depth.saturating_sub(*queued_requests);
             let children = picture.children.iter();
             child_parts.extend(children.map(|(key, shown)| self.child(pid, picture, *key, shown)));

@@ -2,10 +2,9 @@
 
 use std::fmt::Write;
 
-use crate::base::one_line::name;
-use crate::snapshot::nodes::numbered;
+use crate::base::name;
 use crate::snapshot::text::facts;
-use crate::snapshot::{NodeKind, NodeState, TreeNode, TreeSnapshot};
+use crate::snapshot::{NodeKind, NodeState, TreeNode, TreeSnapshot, numbered};
 
 impl TreeSnapshot {
     /// Returns the tree in the DOT language of Graphviz. `dot -Tsvg` draws it.
@@ -35,9 +34,9 @@ impl TreeSnapshot {
                 (_, NodeState::Running) => "solid",
                 _ => "dashed",
             };
-            push_line(&mut dot, &format!("  n{number} [label=\"{label}\", style={style}];"));
+            let _ = writeln!(dot, "  n{number} [label=\"{label}\", style={style}];");
             if let Some(parent) = parent {
-                push_line(&mut dot, &format!("  n{parent} -> n{number};"));
+                let _ = writeln!(dot, "  n{parent} -> n{number};");
             }
         }
         dot.push_str("}\n");
@@ -73,32 +72,19 @@ impl TreeSnapshot {
                 NodeKind::Worker => ("(\"", "\")"),
                 NodeKind::Supervisor { .. } => ("[\"", "\"]"),
             };
-            push_line(&mut chart, &format!("  n{number}{open}{label}{close}"));
+            let _ = writeln!(chart, "  n{number}{open}{label}{close}");
             if let Some(parent) = parent {
-                push_line(&mut chart, &format!("  n{parent} --> n{number}"));
+                let _ = writeln!(chart, "  n{parent} --> n{number}");
             }
         }
         chart
     }
 }
 
-fn push_line(text: &mut String, line: &str) {
-    // Writing to a string does not fail.
-    let _ = writeln!(text, "{line}");
-}
-
 /// Escapes a text for a quoted string of DOT, in which a backslash begins an escape and `&` an HTML
 /// entity.
 fn dot_text(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => escaped.extend(['\\', c]),
-            '&' => escaped.push_str("&amp;"),
-            c => escaped.push(c),
-        }
-    }
-    escaped
+    text.replace('\\', r"\\").replace('"', r#"\""#).replace('&', "&amp;")
 }
 
 /// Escapes a text for a quoted mermaid label, which mermaid interprets as HTML, as Markdown, as a

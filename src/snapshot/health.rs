@@ -2,12 +2,10 @@
 
 use std::fmt;
 
-use crate::base::one_line::path_excerpt;
+use crate::base::path_excerpt;
 use crate::base::tree_path::Path;
-use crate::observe::health::Health;
-use crate::snapshot::busy::Busy;
-use crate::snapshot::nodes::numbered;
-use crate::snapshot::{NodeState, TreeNode, TreeSnapshot};
+use crate::observe::Health;
+use crate::snapshot::{Busy, NodeState, TreeNode, TreeSnapshot, numbered};
 
 /// The health of a tree: the worst health of its nodes, and the path of the node with that health.
 /// [`Health`] has an example.

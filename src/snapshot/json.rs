@@ -12,12 +12,10 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 use tokio::time::Instant;
 
 use crate::base::one_line::needs_escape;
-use crate::exit::reason::ExitReason;
-use crate::observe::health::Health;
-use crate::snapshot::busy::Busy;
-use crate::snapshot::nodes::numbered;
-use crate::snapshot::{NodeKind, NodeState, TreeNode, TreeSnapshot};
-use crate::supervisor::Incarnation;
+use crate::exit::ExitReason;
+use crate::observe::Health;
+use crate::snapshot::{Busy, NodeKind, NodeState, TreeNode, TreeSnapshot, numbered};
+use crate::supervisor::{Incarnation, RestartBudget};
 
 impl TreeSnapshot {
     /// Returns the tree as JSON: an object with `nodes`, a flat list of all nodes. A supervisor
@@ -75,13 +73,8 @@ struct Nodes<'a>(&'a TreeSnapshot);
 impl Serialize for Nodes<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Nodes(TreeSnapshot { root, taken, .. }) = self;
-        let nodes = numbered(root).into_iter().enumerate();
-        serializer.collect_seq(nodes.map(|(number, (parent, node))| Node {
-            number,
-            parent,
-            node,
-            taken: *taken,
-        }))
+        let node = |(number, (parent, node))| Node { number, parent, node, taken: *taken };
+        serializer.collect_seq(numbered(root).into_iter().enumerate().map(node))
     }
 }
 
@@ -139,12 +132,7 @@ impl Serialize for Node<'_> {
 fn strategy<S: Serializer>(out: &mut S::SerializeStruct, node: &TreeNode) -> Result<(), S::Error> {
     let NodeKind::Supervisor { strategy, budget } = &node.kind else { return Ok(()) };
     out.serialize_field("strategy", strategy)?;
-    let budget = budget.map(|budget| BudgetJson {
-        left: budget.left,
-        restarts: budget.restarts,
-        period_ms: millis(budget.period),
-    });
-    out.serialize_field("budget", &budget)
+    out.serialize_field("budget", &budget.map(BudgetJson))
 }
 
 /// The `busy` object of a supervisor.
@@ -168,18 +156,15 @@ impl Serialize for BusyJson<'_> {
     }
 }
 
-struct BudgetJson {
-    left: u32,
-    restarts: u32,
-    period_ms: u64,
-}
+struct BudgetJson(RestartBudget);
 
 impl Serialize for BudgetJson {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let BudgetJson(budget) = self;
         let mut out = serializer.serialize_struct("RestartBudget", 3)?;
-        out.serialize_field("left", &self.left)?;
-        out.serialize_field("restarts", &self.restarts)?;
-        out.serialize_field("period_ms", &self.period_ms)?;
+        out.serialize_field("left", &budget.left)?;
+        out.serialize_field("restarts", &budget.restarts)?;
+        out.serialize_field("period_ms", &millis(budget.period))?;
         out.end()
     }
 }

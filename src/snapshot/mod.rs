@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::base::pid::Pid;
-use crate::exit::reason::ExitReason;
-use crate::observe::health::Health;
+use crate::base::Pid;
+use crate::exit::ExitReason;
+use crate::observe::Health;
 use crate::supervisor::{Incarnation, RestartBudget};
 
 mod elapsed;
@@ -30,6 +30,7 @@ mod json;
 #[cfg(feature = "axum")]
 pub(crate) mod routes;
 
+use elapsed::short_elapsed;
 use nodes::numbered;
 
 pub use busy::Busy;

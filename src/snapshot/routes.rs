@@ -8,10 +8,9 @@ use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
-use crate::base::error_chain::ErrorChain;
-use crate::base::one_line::{PAGE, excerpt};
 use crate::base::user_panics::catch_panic;
-use crate::runtime::errors::call_error::CallError;
+use crate::base::{ErrorChain, PAGE, excerpt};
+use crate::runtime::CallError;
 use crate::snapshot::TreeSnapshot;
 use crate::snapshot::collect::LIMIT;
 use crate::supervisor::SupervisorRef;

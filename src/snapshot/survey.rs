@@ -34,18 +34,14 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
 
-use crate::base::pid::Pid;
+use crate::base::Pid;
 use crate::child::ChildType;
-use crate::exit::reason::Result;
+use crate::exit::Result;
 use crate::process::ChildSlot;
-use crate::runtime::Runtime;
-use crate::runtime::deadline::until;
-use crate::runtime::errors::call_error::CallError;
+use crate::runtime::{CallError, Runtime, until};
 use crate::supervisor::dynamic::server::{self as dynamic_server, DynamicServer};
 use crate::supervisor::fixed::server::{self, FixedServer};
-use crate::supervisor::published_state::{
-    PublishedCell, PublishedChildState, PublishedState, Step,
-};
+use crate::supervisor::{PublishedCell, PublishedChildState, PublishedState, Step};
 use crate::time::timer_queue::after;
 
 /// The answers of the supervisors of a tree within a time limit.
@@ -63,7 +59,7 @@ pub(crate) struct Survey {
 pub(super) struct SurveyedSupervisor {
     pub(super) picture: Arc<PublishedState>,
     /// The number of children that the picture leaves out.
-    pub(super) left_out_count: usize,
+    pub(super) left_out: usize,
     pub(super) answer: Answer,
     /// The number of survey questions that are queued in the supervisor's mailbox.
     pub(super) queued_requests: usize,
@@ -102,11 +98,11 @@ impl Survey {
             until(&runtime.kernel, Some(due), answers.next()).await
         {
             match answer {
-                Ok((picture, left_out_count)) => {
+                Ok((picture, left_out)) => {
                     for child in child_supervisors(runtime, pid, &picture) {
                         survey.ask_subtree(child, &mut answers);
                     }
-                    survey.answers_by_pid.insert(pid, Some((picture, left_out_count)));
+                    survey.answers_by_pid.insert(pid, Some((picture, left_out)));
                 }
                 Err(error @ (CallError::NoProc | CallError::Exited(_) | CallError::TokioGone))
                     if pid == root =>
@@ -147,15 +143,10 @@ impl Survey {
     /// Returns the picture of this supervisor; `None` if the supervisor has published none.
     pub(super) fn supervisor(&self, pid: Pid) -> Option<SurveyedSupervisor> {
         let asked = self.answers_by_pid.get(&pid);
-        if let Some(Some((picture, left_out_count))) = asked {
-            let (picture, left_out_count, answer) =
-                (picture.clone(), *left_out_count, Answer::Given);
-            return Some(SurveyedSupervisor {
-                picture,
-                left_out_count,
-                answer,
-                queued_requests: 0,
-            });
+        if let Some(Some((picture, left_out))) = asked {
+            let (picture, answer) = (picture.clone(), Answer::Given);
+            let left_out = *left_out;
+            return Some(SurveyedSupervisor { picture, left_out, answer, queued_requests: 0 });
         }
         let published = published(&self.runtime, pid)?;
         let mut picture = published.read();
@@ -167,15 +158,10 @@ impl Survey {
                 PublishedChildState::Restarting { .. } | PublishedChildState::Stopped => true,
             });
         }
-        let left_out_count = left_out(&picture, count);
+        let left_out = count_left_out(&picture, count);
         let answer = if asked.is_some() { Answer::Late } else { Answer::NotAsked };
-        let queued_requests = published.queued_requests();
-        Some(SurveyedSupervisor {
-            picture: Arc::new(picture),
-            left_out_count,
-            answer,
-            queued_requests,
-        })
+        let (picture, queued_requests) = (Arc::new(picture), published.queued_requests());
+        Some(SurveyedSupervisor { picture, left_out, answer, queued_requests })
     }
 }
 
@@ -222,14 +208,14 @@ async fn ask(
     };
     let read = |()| {
         let picture = published.read();
-        let left_out_count = left_out(&picture, published.count());
-        (Arc::new(picture), left_out_count)
+        let left_out = count_left_out(&picture, published.count());
+        (Arc::new(picture), left_out)
     };
     (pid, answer.map(read))
 }
 
 /// Returns how many of `count` children are not in the picture.
-fn left_out(picture: &PublishedState, count: usize) -> usize {
+fn count_left_out(picture: &PublishedState, count: usize) -> usize {
     match picture.is_partial {
         true => count.saturating_sub(picture.children.len()),
         false => 0,

@@ -3,10 +3,9 @@
 use std::fmt;
 use std::rc::Rc;
 
-use crate::base::one_line::{SENTENCE, excerpt, name};
-use crate::observe::health::Health;
-use crate::snapshot::elapsed::short_elapsed;
-use crate::snapshot::{NodeKind, NodeState, TreeNode, TreeSnapshot};
+use crate::base::{SENTENCE, excerpt, name};
+use crate::observe::Health;
+use crate::snapshot::{NodeKind, NodeState, TreeNode, TreeSnapshot, short_elapsed};
 
 /// Nodes more than this many levels below the root are not indented further. Otherwise the total of
 /// all indents of a tree that is one long chain would grow with the square of its depth.
@@ -51,12 +50,8 @@ struct PendingNode<'a> {
 /// Renders the lines of all nodes, each parent before its children.
 fn lines(root: &TreeNode) -> Vec<Line> {
     let mut lines = Vec::new();
-    let mut next = vec![PendingLine::Node(PendingNode {
-        node: root,
-        level: 0,
-        indent: "".into(),
-        is_last: true,
-    })];
+    let root = PendingNode { node: root, level: 0, indent: "".into(), is_last: true };
+    let mut next = vec![PendingLine::Node(root)];
     while let Some(entry) = next.pop() {
         match entry {
             PendingLine::More(line) => lines.push(line),

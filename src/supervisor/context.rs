@@ -1,11 +1,8 @@
 //! The context of a supervisor's own init.
 
-use crate::base::pid::Pid;
-use crate::exit::crash::Crash;
-use crate::exit::reason::ExitReason;
-use crate::runtime::Runtime;
-use crate::runtime::errors::start_error::StartError;
-use crate::runtime::starting::StartCause;
+use crate::base::Pid;
+use crate::exit::{Crash, ExitReason};
+use crate::runtime::{Runtime, StartCause, StartError};
 
 /// The context of a supervisor while its own init runs, before any child is started.
 /// [`Supervisor::with_init`](crate::Supervisor::with_init) has an example.

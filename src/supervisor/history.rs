@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::base::pid::Pid;
-use crate::exit::reason::ExitReason;
+use crate::base::Pid;
+use crate::exit::ExitReason;
 
 /// How many incarnations a history shows.
 const KEPT: usize = 8;

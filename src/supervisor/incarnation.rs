@@ -1,5 +1,4 @@
-//! Starts one incarnation of a child, and decides by the restart type whether a child that ended is
-//! restarted, kept or forgotten.
+//! Starts one incarnation of a child.
 //!
 //! **Guarantee.** A process that a start returns is ready. A start that returns no process has left
 //! none behind.
@@ -29,17 +28,13 @@ use tokio::time::{Instant, timeout};
 use crate::base::failpoint::step;
 use crate::child::start::Start;
 use crate::child::started_processes::StartedProcesses;
-use crate::child::{ChildType, Restart, Spec, StartContext, Started};
-use crate::exit::reason::{ExitReason, Result};
-use crate::kernel::wait_graph::Until;
+use crate::child::{ChildType, Spec, StartContext, Started};
+use crate::exit::Result;
+use crate::kernel::Until;
 use crate::process::{AnyProcess, ChildSlot, ChildStop};
-use crate::runtime::Runtime;
-use crate::runtime::ended::Ended;
-use crate::runtime::errors::start_error::StartError;
-use crate::runtime::starting::StartCause;
-use crate::supervisor::report::Report;
+use crate::runtime::{Ended, Runtime, StartCause, StartError};
 use crate::supervisor::start_attempt::run_start;
-use crate::supervisor::stop::{StopRequest, stop};
+use crate::supervisor::{Report, StopRequest, stop, wait_until};
 
 /// The outcome of a start: the process, `None` if the child chose not to run, or the failure.
 pub(crate) type StartOutcome = Result<Option<Arc<dyn AnyProcess>>, NotStarted>;
@@ -53,24 +48,6 @@ pub(crate) struct NotStarted {
     pub(crate) name_taken: bool,
 }
 
-/// The reaction of a supervisor to the end of a child.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Decision {
-    Restart,
-    /// The child stays known, as stopped.
-    Keep,
-    Forget,
-}
-
-/// Decides by the restart type and the reason of the end. This is a pure function.
-pub(crate) fn decide(restart: Restart, reason: &ExitReason) -> Decision {
-    match restart {
-        restart if restart.restarts_after(reason) => Decision::Restart,
-        Restart::Temporary => Decision::Forget,
-        Restart::Permanent | Restart::Transient => Decision::Keep,
-    }
-}
-
 /// Starts one incarnation. A child that chooses not to run is not a failure.
 pub(crate) async fn start(
     report: &Report,
@@ -82,9 +59,9 @@ pub(crate) async fn start(
     let mut ctx = context(report, slot, spec, cause);
     let started = match &*spec.start {
         Start::AtOnce(start) => {
-            let started = start(&ctx);
-            ctx.name_taken = failed_by_name(&started);
-            started
+            // Such a start only registers and runs a process.
+            ctx.name_taken = true;
+            start(&ctx)
         }
         Start::Awaited(start) => run_start(report, spec, &mut ctx, &**start).await,
     };
@@ -111,14 +88,7 @@ pub(crate) fn start_at_once(
         return None;
     }
     let started = start(&context(report, slot, spec, cause.clone()));
-    let name_taken = failed_by_name(&started);
-    Some(outcome_of(report, spec, started, name_taken))
-}
-
-/// Returns whether a start that only registers and runs a process has failed because the child's
-/// name was taken.
-fn failed_by_name(started: &Result<Started, StartError>) -> bool {
-    started.as_ref().is_err_and(is_name_taken)
+    Some(outcome_of(report, spec, started, true))
 }
 
 /// Returns whether the error says that another process holds the name, or that the name is reserved
@@ -128,19 +98,15 @@ fn is_name_taken(error: &StartError) -> bool {
 }
 
 fn context(report: &Report, slot: ChildSlot, spec: &Arc<Spec>, cause: StartCause) -> StartContext {
-    let (runtime, supervisor) = (report.runtime.clone(), report.supervisor);
-    let started_processes = StartedProcesses::default();
-    let waits = report.sequential.then(Vec::new);
-    let spec = spec.clone();
     StartContext {
-        runtime,
-        supervisor,
+        runtime: report.runtime.clone(),
+        supervisor: report.supervisor,
         slot,
-        spec,
+        spec: spec.clone(),
         cause,
-        started_processes,
+        started_processes: StartedProcesses::default(),
         name_taken: false,
-        waits,
+        waits: report.sequential.then(Vec::new),
     }
 }
 
@@ -170,7 +136,7 @@ async fn until_ready(
     limit: Duration,
 ) -> Result<Started, StartError> {
     let runtime = &report.runtime;
-    let ended = Ended::of(runtime, Some(started.process.clone()));
+    let ended = Ended::of(&runtime.kernel, Some(started.process.clone()));
     let process = started.process.clone();
     let _waits = report.register_wait_if_sequential(process.pid(), Until::Ready);
     let serving = pin!(wait_until_serving(runtime, &*process, spec.kind));
@@ -197,36 +163,9 @@ async fn until_ready(
 /// Waits until the health that this process reports is serving. A supervisor that reports no health
 /// is serving as soon as it has started, because its children are ready by then.
 async fn wait_until_serving(runtime: &Runtime, process: &dyn AnyProcess, kind: ChildType) {
-    loop {
-        let changed = runtime.kernel.health_changes.notified();
-        let mut changed = pin!(changed);
-        // The notification is enabled before the check, so a report between the check and the wait
-        // is not missed.
-        changed.as_mut().enable();
+    let serves = || {
         let health = process.with(|locked| locked.core().reported_health());
-        let serves_by_default = kind == ChildType::Supervisor;
-        if health.map_or(serves_by_default, |health| health.is_serving()) {
-            return;
-        }
-        changed.await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Decision, decide};
-    use crate::child::Restart;
-    use crate::exit::reason::ExitReason;
-
-    #[test]
-    fn the_restart_type_and_the_reason_decide_what_follows_an_end() {
-        let clean = [ExitReason::Normal, ExitReason::Shutdown, ExitReason::shutdown_with("x")];
-        let not = [ExitReason::Killed, ExitReason::NoProc, ExitReason::crashed("x")];
-        for reason in clean.iter().chain(&not) {
-            assert_eq!(decide(Restart::Permanent, reason), Decision::Restart);
-            assert_eq!(decide(Restart::Temporary, reason), Decision::Forget);
-        }
-        assert!(clean.iter().all(|r| decide(Restart::Transient, r) == Decision::Keep));
-        assert!(not.iter().all(|r| decide(Restart::Transient, r) == Decision::Restart));
-    }
+        health.map_or(kind == ChildType::Supervisor, |health| health.is_serving())
+    };
+    wait_until(&runtime.kernel.health_changes, serves).await;
 }

@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::base::pid::Pid;
+use crate::base::Pid;
 use crate::child::ChildType;
-use crate::runtime::errors::call_error::CallError;
-use crate::runtime::errors::start_error::StartError;
-use crate::supervisor::history::History;
+use crate::runtime::{CallError, StartError};
+use crate::supervisor::History;
 
 /// Information about one child, as
 /// [`SupervisorRef::which_children`](crate::SupervisorRef::which_children) returns it. OTP: the

@@ -7,11 +7,10 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use crate::base::pid::Pid;
-use crate::base::shared_str::SharedStr;
-use crate::exit::reason::{Causeless, ExitReason};
+use crate::base::{Pid, SharedStr};
+use crate::exit::{Causeless, ExitReason};
 use crate::kernel::Kernel;
-use crate::restart::restart_limit::{Counted, Exceeded, Window};
+use crate::restart::{Counted, Exceeded, Window};
 
 /// How many ids an error lists with their counts.
 const MAX_LISTED_IDS: usize = 8;

@@ -11,12 +11,11 @@
 //! not wait in its loop, and shows the child as restarting. Meanwhile it serves requests, restarts
 //! other children and can be stopped.
 
-use crate::base::shared_str::SharedStr;
+use crate::base::SharedStr;
 use crate::child::ChildType;
 use crate::process::ChildSlot;
-use crate::runtime::deadline::within;
-use crate::supervisor::report::Report;
-use crate::supervisor::stop::NOT_YIELDING;
+use crate::runtime::within;
+use crate::supervisor::{NOT_YIELDING, Report};
 
 /// The orphans that one child's incarnations up to `last_start` have left.
 #[derive(Debug)]

@@ -26,13 +26,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use crate::base::pid::Pid;
-use crate::base::shared_str::SharedStr;
-use crate::base::user_panics::with_caught_wakers;
+use crate::base::{Pid, SharedStr, with_caught_wakers};
 use crate::child::{ChildType, Spec};
 use crate::process::AnyProcess;
-use crate::restart::budget_left::RestartBudget;
-use crate::supervisor::history::{History, Incarnation};
+use crate::restart::RestartBudget;
+use crate::supervisor::{ChildInfo, ChildState, History, Incarnation};
 
 /// How many `Publish` requests a mailbox may hold (invariant 4).
 const MAX_QUEUED_REQUESTS: usize = 8;
@@ -95,15 +93,6 @@ pub(crate) struct PublishedChild {
     /// The time at which the latest start of the child began.
     pub(crate) started: Instant,
     pub(crate) history: History,
-}
-
-/// The counts of a child at the beginning of a start.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct StartCounts {
-    /// The number of this start, from 1.
-    pub(crate) start: u32,
-    /// How many of the starts until now were restarts without a request.
-    pub(crate) restarts: u32,
 }
 
 /// Whether a published child runs.
@@ -193,9 +182,10 @@ impl PublishedCell {
         drop(self.change(|state| state.children.insert(key, child)));
     }
 
-    /// Publishes that a start of this child began at `since`.
-    pub(crate) fn begin_start(&self, key: u64, counts: StartCounts, since: Instant) {
-        let StartCounts { start, restarts } = counts;
+    /// Publishes that a start of this child began at `since`. `start` is the number of this start,
+    /// from 1, and `restarts` says how many of the starts until now were restarts without a
+    /// request.
+    pub(crate) fn begin_start(&self, key: u64, start: u32, restarts: u32, since: Instant) {
         self.change(|state| {
             state.step = Step::Starting { key, start, since };
             if let Some(child) = state.children.get_mut(&key) {
@@ -230,9 +220,8 @@ impl PublishedCell {
         drop(oldest);
     }
 
-    pub(crate) fn history(&self, key: u64) -> History {
-        let history = |state: &mut PublishedState| Some(state.children.get(&key)?.history.clone());
-        self.change(history).unwrap_or_default()
+    pub(crate) fn child(&self, key: u64) -> Option<PublishedChild> {
+        self.change(|state| state.children.get(&key).cloned())
     }
 
     pub(crate) fn remove(&self, key: u64) {
@@ -240,6 +229,22 @@ impl PublishedCell {
             state.end_step(key);
             state.children.remove(&key)
         }));
+    }
+}
+
+impl PublishedChild {
+    /// Returns the information about the child. `starts_by_hand` is the number of requested starts.
+    pub(crate) fn info(self, starts_by_hand: u32) -> ChildInfo {
+        let left = |due: Instant| due.saturating_duration_since(Instant::now());
+        let (state, since) = match self.state {
+            PublishedChildState::Running(pid) => (ChildState::Running(pid), Some(self.started)),
+            PublishedChildState::Restarting { due } => {
+                (ChildState::Restarting { retry_in: due.map(left) }, None)
+            }
+            PublishedChildState::Stopped => (ChildState::Stopped, None),
+        };
+        let PublishedChild { id, kind, restarts, history, .. } = self;
+        ChildInfo { id: id.to_string(), state, kind, restarts, starts_by_hand, since, history }
     }
 }
 

@@ -25,25 +25,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::error_chain::ErrorChain;
-use crate::base::one_line::{PAGE, excerpt, name};
-use crate::base::pid::Pid;
-use crate::base::shared_str::SharedStr;
-use crate::base::user_panics::ignore_panic;
+use tokio::time::Instant;
+
+use crate::base::{ErrorChain, PAGE, Pid, SharedStr, excerpt, ignore_panic, name};
 use crate::child::Spec;
-use crate::exit::reason::{ExitReason, WithCauses};
-use crate::exit::signal::ExitKind;
+use crate::exit::{ExitKind, ExitReason, WithCauses};
 use crate::kernel::exits::ExitSignal;
-use crate::kernel::wait_graph::{Until, WaitEdge};
-use crate::message::received::Received;
-use crate::observe::doing::Doing;
-use crate::observe::event::LifecycleEvent;
-use crate::observe::log_level::LogLevel;
+use crate::kernel::{Until, WaitEdge};
+use crate::message::Received;
+use crate::observe::{Doing, LifecycleEvent, LogLevel};
 use crate::process::{AnyProcess, ChildSlot, ChildStop, SpecName};
-use crate::runtime::Runtime;
-use crate::runtime::errors::start_error::StartError;
+use crate::runtime::{Runtime, StartError};
 use crate::server::{GenServer, ServerContext};
-use crate::supervisor::limit_reached::{Origin, RestartLimitReached};
+use crate::supervisor::RestartLimitReached;
+use crate::supervisor::limit_reached::Origin;
 
 /// The target of all lines.
 const TARGET: &str = "regrow::supervisor";
@@ -156,6 +151,11 @@ impl Report {
     /// Frees the names that are still reserved for a child's incarnations up to this one.
     pub(crate) fn free_names(&self, last: ChildSlot) {
         self.runtime.kernel.free_names_of(&*self.process, last);
+    }
+
+    /// Sets the time at which the restart is due for which the names of this child are reserved.
+    pub(crate) fn postpone_names(&self, slot: ChildSlot, due: Instant) {
+        self.runtime.kernel.postpone_names_of(self.supervisor, slot, due);
     }
 
     pub(crate) fn start_failed(&self, child: &str, reason: &StartError) {

@@ -28,21 +28,18 @@
 
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::pin::pin;
-use std::sync::Arc;
 
 use futures_util::FutureExt;
 use tokio::time::Instant;
 
-use crate::base::pid::Pid;
+use crate::base::Pid;
 use crate::base::sync::atomic::Ordering;
 use crate::child::{Spec, StartChild, StartContext, Started};
-use crate::exit::crash::{CaughtPanic, Crash};
-use crate::exit::reason::Result;
-use crate::process::{AnyProcess, ChildStop, flag};
-use crate::runtime::deadline::within;
-use crate::runtime::errors::start_error::StartError;
-use crate::supervisor::report::Report;
-use crate::supervisor::stop::{StopRequest, stop};
+use crate::exit::crash::CaughtPanic;
+use crate::exit::{Crash, Result};
+use crate::process::{ChildStop, flag};
+use crate::runtime::{StartError, within};
+use crate::supervisor::{Report, StopRequest, await_killed, stop};
 
 /// Runs the start function within the child's `init_timeout`, then stops the other processes of the
 /// start.
@@ -95,22 +92,19 @@ fn not_of_this_start(spec: &Spec) -> StartError {
 async fn stop_all_but(report: &Report, spec: &Spec, ctx: &mut StartContext, kept: Option<Pid>) {
     let how = if kept.is_some() { ChildStop::ForGood } else { ChildStop::Starting };
     while let Some(process) = ctx.started_processes.last_except(kept) {
+        let pid = process.pid();
         report.note_stop(&*process, how);
         if process.flags().load(Ordering::Acquire) & flag::EXIT_PENDING == 0 {
             if kept.is_some() {
-                report.extra_process(&spec.id, process.pid());
+                report.extra_process(&spec.id, pid);
             }
             stop(report, StopRequest::of(spec, &process), Instant::now()).await;
         } else {
-            await_end_of(report, spec, &process).await;
+            // The supervisor doesn't receive the exit of a process that is ending already: an exit
+            // that is already in the mailbox is removed.
+            report.runtime.kernel.give_up_start(report.supervisor, pid);
+            await_killed(report, &spec.id, &process).await;
         }
-        ctx.started_processes.remove(process.pid());
+        ctx.started_processes.remove(pid);
     }
-}
-
-/// Waits for the end of a process that is ending already. The supervisor doesn't receive the exit
-/// of that process: an exit that is already in the mailbox is removed.
-async fn await_end_of(report: &Report, spec: &Spec, process: &Arc<dyn AnyProcess>) {
-    report.runtime.kernel.give_up_start(report.supervisor, process.pid());
-    StopRequest::of(spec, process).await_killed(report).await;
 }

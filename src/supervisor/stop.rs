@@ -28,19 +28,17 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::base::SharedStr;
 use crate::base::failpoint::step;
-use crate::base::shared_str::SharedStr;
 use crate::child::{Restart, Spec};
-use crate::exit::reason::ExitReason;
-use crate::exit::shutdown::Shutdown;
+use crate::exit::{ExitReason, Shutdown};
+use crate::kernel::Until;
 use crate::kernel::links::mark_awaited;
-use crate::kernel::wait_graph::Until;
-use crate::observe::doing::Doing;
+use crate::observe::Doing;
 use crate::observe::stop_records::StopRecord;
 use crate::process::AnyProcess;
-use crate::runtime::deadline::{until, within};
-use crate::runtime::ended::Ended;
-use crate::supervisor::report::Report;
+use crate::runtime::{Ended, until, within};
+use crate::supervisor::Report;
 use crate::time::timer_queue::after;
 
 /// The interval at which a wait for a killed child that doesn't end is logged.
@@ -82,7 +80,7 @@ pub(crate) async fn stop(
             let doing = polite.then(|| Doing::of(&report.runtime, pid));
             report.runtime.kill(pid);
             step!("between a kill and its end");
-            (child.await_killed(report).await, doing)
+            (await_killed(report, child.id, child.process).await, doing)
         }
     };
     step!("after a stop");
@@ -93,6 +91,22 @@ pub(crate) async fn stop(
     (reason, Instant::now())
 }
 
+/// Waits for the end of a process that was killed. A body that never awaits can't be interrupted,
+/// so this may wait for ever.
+pub(crate) async fn await_killed(
+    report: &Report,
+    id: &SharedStr,
+    process: &Arc<dyn AnyProcess>,
+) -> ExitReason {
+    let mut ended = Ended::of(&report.runtime.kernel, Some(process.clone()));
+    loop {
+        match within(&report.runtime.kernel, NOT_YIELDING, &mut ended).await {
+            Some(reason) => return reason,
+            None => report.not_yielding(id, process.pid()),
+        }
+    }
+}
+
 impl<'a> StopRequest<'a> {
     pub(crate) fn of(spec: &'a Spec, process: &'a Arc<dyn AnyProcess>) -> Self {
         let Spec { id, restart, shutdown, .. } = spec;
@@ -100,18 +114,7 @@ impl<'a> StopRequest<'a> {
     }
 
     pub(crate) fn ended(&self, report: &Report) -> Ended {
-        Ended::of(&report.runtime, Some(self.process.clone()))
-    }
-
-    /// Waits for the end of a child that was killed. A body that never awaits can't be interrupted,
-    /// so this may wait for ever.
-    pub(crate) async fn await_killed(&self, report: &Report) -> ExitReason {
-        loop {
-            match within(&report.runtime.kernel, NOT_YIELDING, self.ended(report)).await {
-                Some(reason) => return reason,
-                None => report.not_yielding(self.id, self.process.pid()),
-            }
-        }
+        Ended::of(&report.runtime.kernel, Some(self.process.clone()))
     }
 
     /// Records a stop for the stop report. Logs the stop if the reason is an error or the child

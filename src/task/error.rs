@@ -4,9 +4,9 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-use crate::exit::reason::{Causeless, ExitReason};
-use crate::kernel::tokio_gone::TOKIO_GONE;
-use crate::runtime::errors::start_error::StartError;
+use crate::exit::{Causeless, ExitReason};
+use crate::kernel::TOKIO_GONE;
+use crate::runtime::StartError;
 
 /// The reason why a task has no result.
 ///

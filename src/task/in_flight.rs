@@ -13,23 +13,22 @@
 //! 3. A task that is dropped before its end is killed, or never started.
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{self, Context, Poll};
 
 use futures_util::StreamExt;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, Join, Ready, join, ready};
 use futures_util::stream::FuturesUnordered;
 
-use crate::runtime::ended::Ended;
-use crate::runtime::errors::start_error::StartError;
+use crate::runtime::{Ended, StartError};
 use crate::task::{Task, TaskError};
 
 type Outcome<T> = Result<T, TaskError>;
 
 /// All in-flight tasks of a stream.
 pub(crate) struct InFlight<T> {
-    running: FuturesUnordered<Indexed<T>>,
+    /// The tasks that have not ended, each with its index.
+    running: FuturesUnordered<Join<Ready<u64>, TaskState<T>>>,
     /// Finished outcomes by their index. Rule 2.
     finished: BTreeMap<u64, Outcome<T>>,
     in_order: bool,
@@ -62,7 +61,7 @@ impl<T> InFlight<T> {
     }
 
     pub(crate) fn push(&mut self, state: TaskState<T>) {
-        self.running.push(Indexed { index: self.started, state });
+        self.running.push(join(ready(self.started), state));
         self.started += 1;
     }
 
@@ -72,7 +71,7 @@ impl<T> InFlight<T> {
             if let Some(outcome) = self.pop_ready() {
                 return Poll::Ready(Some(outcome));
             }
-            match ready!(self.running.poll_next_unpin(cx)) {
+            match task::ready!(self.running.poll_next_unpin(cx)) {
                 Some((index, outcome)) => drop(self.finished.insert(index, outcome)),
                 None => return Poll::Ready(None),
             }
@@ -90,21 +89,6 @@ impl<T> InFlight<T> {
     }
 }
 
-/// A task with its index.
-struct Indexed<T> {
-    index: u64,
-    state: TaskState<T>,
-}
-
-impl<T> Future for Indexed<T> {
-    type Output = (u64, Outcome<T>);
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let outcome = ready!(self.state.poll(cx));
-        Poll::Ready((self.index, outcome))
-    }
-}
-
 /// The state of an in-flight task. The drop of the state kills the task. Rule 3.
 pub(crate) enum TaskState<T> {
     /// The supervisor was asked to start the task.
@@ -119,16 +103,20 @@ impl<T> TaskState<T> {
     pub(crate) fn started(task: Task<Outcome<T>>) -> Self {
         TaskState::Started { ended: task.handle.join(), task }
     }
+}
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outcome<T>> {
+impl<T> Future for TaskState<T> {
+    type Output = Outcome<T>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome<T>> {
         loop {
-            match self {
-                TaskState::Starting(start) => match ready!(start.as_mut().poll(cx)) {
+            match &mut *self {
+                TaskState::Starting(start) => match task::ready!(start.as_mut().poll(cx)) {
                     Ok(task) => *self = TaskState::started(task),
                     Err(error) => return Poll::Ready(Err(TaskError::NotStarted(error))),
                 },
                 TaskState::Started { ended, task } => {
-                    let reason = ready!(Pin::new(ended).poll(cx));
+                    let reason = task::ready!(Pin::new(ended).poll(cx));
                     return Poll::Ready(task.outcome_at_end(reason).and_then(|outcome| outcome));
                 }
             }

@@ -6,7 +6,7 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use tokio::task::unconstrained;
 
-use crate::base::coop::consume_budget;
+use crate::base::consume_budget;
 use crate::task::{Task, TaskError};
 
 impl<T> Task<T> {

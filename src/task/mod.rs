@@ -1,6 +1,6 @@
 //! Tasks: each runs one function in a process of its own and returns its result.
 //!
-//! **Uses** `base`, `exit`, `message`, `process`, `kernel`, `driver`, `runtime`, `child`,
+//! **Uses** `base`, `exit`, `message`, `time`, `process`, `kernel`, `driver`, `runtime`, `child`,
 //! `supervisor`.
 //! **Knows nothing of** programs and snapshots.
 //!
@@ -31,21 +31,17 @@ mod in_flight;
 mod stream;
 
 use std::fmt;
-use std::future::Future;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
 use tokio::task::unconstrained;
 
-use crate::base::pid::Pid;
+use crate::base::Pid;
 use crate::child::TaskContext;
-use crate::exit::reason::ExitReason;
-use crate::runtime::Runtime;
-use crate::runtime::deadline::within;
-use crate::runtime::ended::ProcessHandle;
-use crate::runtime::inside::Inside;
-use start::launch_returning;
+use crate::exit::ExitReason;
+use crate::runtime::{Inside, ProcessHandle, Runtime, within};
+use start::{deliver, launch};
 
 pub use error::TaskError;
 pub use stream::TaskStream;
@@ -126,7 +122,7 @@ impl<T: Send + 'static> Task<T> {
         F: FnOnce(TaskContext) -> Fut + Send + 'static,
         Fut: Future<Output = T> + Send + 'static,
     {
-        launch_returning(&caller.runtime(), Some(caller.pid()), body)
+        launch(&caller.runtime(), Some(caller.pid()), |ctx, slot| body(ctx).map(deliver(slot)))
     }
 
     /// Spawns a task without a link: only its [`join`](Self::join) returns its crash, and the task
@@ -155,7 +151,7 @@ impl<T: Send + 'static> Task<T> {
         F: FnOnce(TaskContext) -> Fut + Send + 'static,
         Fut: Future<Output = T> + Send + 'static,
     {
-        launch_returning(runtime, None, body)
+        launch(runtime, None, |ctx, slot| body(ctx).map(deliver(slot)))
     }
 }
 

@@ -1,13 +1,13 @@
 //! Stopping and ignoring tasks.
 
-use crate::base::coop::consume_budget;
-use crate::exit::reason::ExitReason;
-use crate::exit::shutdown::Shutdown;
-use crate::exit::signal::ExitKind;
+use tokio::time::Instant;
+
+use crate::base::consume_budget;
+use crate::exit::{ExitKind, ExitReason, Shutdown};
 use crate::kernel::exits::ExitSignal;
-use crate::runtime::deadline::within;
-use crate::runtime::ended::ProcessHandle;
+use crate::runtime::{ProcessHandle, until};
 use crate::task::{Task, TaskError};
+use crate::time::timer_queue::after;
 
 impl<T> Task<T> {
     /// Stops the task and waits for its end. The caller is unlinked first, so the caller gets no
@@ -69,8 +69,13 @@ impl<T> Task<T> {
                 self.outcome_at_end(reason)
             }
         };
+        // A task that is killed because its shutdown time is over ends with another reason.
+        let expected = match how {
+            Shutdown::BrutalKill => ExitReason::Killed,
+            _ => ExitReason::Shutdown,
+        };
         match outcome {
-            Err(TaskError::Exited(reason)) if reason == expected_reason(how) => None,
+            Err(TaskError::Exited(reason)) if reason == expected => None,
             outcome => Some(outcome),
         }
     }
@@ -107,35 +112,18 @@ impl<T> Task<T> {
 
 /// Stops a process as `how` says, and waits for its end.
 async fn stop(handle: &ProcessHandle, how: Shutdown) -> ExitReason {
+    let ProcessHandle { runtime, process } = handle;
     if how != Shutdown::BrutalKill {
-        ask_to_stop(handle);
-    }
-    let in_time = match how {
-        Shutdown::BrutalKill => None,
-        Shutdown::Timeout(grace) => within(&handle.runtime.kernel, grace, handle.join()).await,
-        Shutdown::Infinity => Some(handle.join().await),
-    };
-    match in_time {
-        Some(reason) => reason,
-        None => {
-            handle.kill();
-            handle.join().await
+        let (from, reason) = (runtime.current_pid(), &ExitReason::Shutdown);
+        let signal = ExitSignal { from, reason, kind: ExitKind::Stop };
+        runtime.kernel.signal_exit(&**process, signal);
+        let due = how.grace().map(|grace| after(Instant::now(), grace));
+        if let Some(reason) = until(&runtime.kernel, due, handle.join()).await {
+            return reason;
         }
     }
-}
-
-fn ask_to_stop(ProcessHandle { runtime, process }: &ProcessHandle) {
-    let (from, reason) = (runtime.current_pid(), &ExitReason::Shutdown);
-    runtime.kernel.signal_exit(&**process, ExitSignal { from, reason, kind: ExitKind::Stop });
-}
-
-/// Returns the exit reason of a task that ends as `how` requests. A task that is killed because its
-/// shutdown time is over ends with another reason, which `shutdown` returns.
-fn expected_reason(how: Shutdown) -> ExitReason {
-    match how {
-        Shutdown::BrutalKill => ExitReason::Killed,
-        Shutdown::Timeout(_) | Shutdown::Infinity => ExitReason::Shutdown,
-    }
+    handle.kill();
+    handle.join().await
 }
 
 /// Kills the process when dropped. The drop has no effect on an ended process.

@@ -1,32 +1,21 @@
 //! Spawns the processes of tasks.
 
-use std::future::Future;
-
-use futures_util::FutureExt;
 use tokio::sync::oneshot;
 
-use crate::base::pid::Pid;
+use crate::base::Pid;
 use crate::child::TaskContext;
-use crate::exit::reason::ExitReason;
-use crate::kernel::admission::NewProcess;
-use crate::message::received::Envelope;
+use crate::exit::ExitReason;
+use crate::kernel::NewProcess;
+use crate::message::Envelope;
 use crate::process::AnyProcess;
 use crate::runtime::Runtime;
 use crate::runtime::spawn::plain;
 use crate::task::Task;
 
-/// Spawns a task whose result is the output of its body.
-pub(crate) fn launch_returning<T, Fut>(
-    runtime: &Runtime,
-    caller: Option<Pid>,
-    body: impl FnOnce(TaskContext) -> Fut + Send + 'static,
-) -> Task<T>
-where
-    T: Send + 'static,
-    Fut: Future<Output = T> + Send + 'static,
-{
-    // The send fails if the handle was dropped. Invariant 2.
-    launch(runtime, caller, |ctx, slot| body(ctx).map(|result| drop(slot.send(result))))
+/// Returns a function that puts a result into this slot. The result is dropped if the handle was.
+/// Invariant 2.
+pub(crate) fn deliver<T>(slot: oneshot::Sender<T>) -> impl FnOnce(T) {
+    |result| drop(slot.send(result))
 }
 
 /// Spawns a task whose body puts the result into the slot. The task is linked to its caller before

@@ -12,7 +12,7 @@
 //! [`in_flight`](super::in_flight) describes the steps of one task.
 
 use std::fmt;
-use std::future::{Future, pending};
+use std::future::pending;
 use std::num::NonZero;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
@@ -23,10 +23,9 @@ use tokio::sync::oneshot;
 use tokio::task::coop;
 use tokio::time::timeout;
 
-use crate::base::pid::Pid;
+use crate::base::Pid;
 use crate::child::TaskContext;
-use crate::runtime::Runtime;
-use crate::runtime::inside::Inside;
+use crate::runtime::{Inside, Runtime};
 use crate::task::in_flight::{InFlight, TaskState};
 use crate::task::start::launch;
 use crate::task::{LIMIT, TaskError, TaskSupervisorRef};
@@ -80,7 +79,7 @@ use crate::task::{LIMIT, TaskError, TaskSupervisorRef};
 #[must_use = "it starts nothing until it is polled"]
 pub struct TaskStream<T> {
     /// `None` once the input has ended.
-    input: Option<Box<dyn Input<T>>>,
+    start_next: Option<Box<StartNext<T>>>,
     in_flight: InFlight<T>,
     concurrency: usize,
     options: TaskOptions,
@@ -92,12 +91,6 @@ struct TaskOptions {
     supervisor: Option<TaskSupervisorRef>,
     caller: Option<Pid>,
     limit: Option<Duration>,
-}
-
-impl TaskOptions {
-    fn new(runtime: Runtime, caller: Option<Pid>) -> Self {
-        TaskOptions { runtime, supervisor: None, caller, limit: Some(LIMIT) }
-    }
 }
 
 impl<T: Send + 'static> TaskStream<T> {
@@ -113,7 +106,7 @@ impl<T: Send + 'static> TaskStream<T> {
         F: FnOnce(S::Item) -> Fut + Clone + Send + 'static,
         Fut: Future<Output = T> + Send + 'static,
     {
-        TaskStream::with(TaskOptions::new(caller.runtime(), Some(caller.pid())), input, each)
+        TaskStream::with(caller.runtime(), Some(caller.pid()), input, each)
     }
 
     /// Applies `each` as [`new`](Self::new), in tasks without a link: a crash is an `Err` in the
@@ -139,20 +132,25 @@ impl<T: Send + 'static> TaskStream<T> {
         F: FnOnce(S::Item) -> Fut + Clone + Send + 'static,
         Fut: Future<Output = T> + Send + 'static,
     {
-        TaskStream::with(TaskOptions::new(runtime.clone(), None), input, each)
+        TaskStream::with(runtime.clone(), None, input, each)
     }
 
-    fn with<S, F, Fut>(options: TaskOptions, input: S, each: F) -> Self
+    fn with<S, F, Fut>(runtime: Runtime, caller: Option<Pid>, input: S, each: F) -> Self
     where
         S: Stream<Item: Send> + Send + 'static,
         F: FnOnce(S::Item) -> Fut + Clone + Send + 'static,
         Fut: Future<Output = T> + Send + 'static,
     {
+        let mut input = Box::pin(input);
+        let start_next = move |cx: &mut Context<'_>, options: &TaskOptions| {
+            let start = |item| start_task(options, each.clone(), item);
+            input.as_mut().poll_next(cx).map(|item| item.map(start))
+        };
         TaskStream {
-            input: Some(Box::new(Mapped { input: Box::pin(input), each })),
+            start_next: Some(Box::new(start_next)),
             in_flight: InFlight::in_order(),
             concurrency: std::thread::available_parallelism().map_or(1, NonZero::get),
-            options,
+            options: TaskOptions { runtime, supervisor: None, caller, limit: Some(LIMIT) },
         }
     }
 
@@ -267,17 +265,17 @@ impl<T: Send + 'static> TaskStream<T> {
     /// Starts tasks while there is room. Guarantee 1.
     fn start_tasks(&mut self, cx: &mut Context<'_>) {
         while self.in_flight.len() < self.concurrency
-            && let Some(input) = &mut self.input
+            && let Some(start_next) = &mut self.start_next
         {
             // Each item takes a unit of the cooperative budget, so that an input that is always
             // ready does not block the thread.
             let Poll::Ready(permit) = coop::poll_proceed(cx) else { return };
-            match input.poll_start(cx, &self.options) {
+            match start_next(cx, &self.options) {
                 Poll::Ready(Some(state)) => {
                     permit.made_progress();
                     self.in_flight.push(state);
                 }
-                Poll::Ready(None) => self.input = None,
+                Poll::Ready(None) => self.start_next = None,
                 Poll::Pending => return,
             }
         }
@@ -291,7 +289,7 @@ impl<T: Send + 'static> Stream for TaskStream<T> {
         let permit = ready!(coop::poll_proceed(cx));
         self.start_tasks(cx);
         match self.in_flight.poll_next(cx) {
-            Poll::Ready(None) if self.input.is_some() => Poll::Pending,
+            Poll::Ready(None) if self.start_next.is_some() => Poll::Pending,
             // The end of the stream takes budget too, because it is ready at every poll.
             Poll::Ready(outcome) => {
                 permit.made_progress();
@@ -311,55 +309,36 @@ impl<T> fmt::Debug for TaskStream<T> {
     }
 }
 
-/// The input stream and its function, with their types erased.
-trait Input<T>: Send {
-    fn poll_start(
-        &mut self,
-        cx: &mut Context<'_>,
-        options: &TaskOptions,
-    ) -> Poll<Option<TaskState<T>>>;
-}
+/// Takes an item from the input, and starts its task. The types of the input and of the function
+/// are erased.
+type StartNext<T> = dyn FnMut(&mut Context<'_>, &TaskOptions) -> Poll<Option<TaskState<T>>> + Send;
 
-struct Mapped<S, F> {
-    input: Pin<Box<S>>,
-    each: F,
-}
-
-impl<T, S, F, Fut> Input<T> for Mapped<S, F>
+/// Starts the task of one item.
+fn start_task<T, I, F, Fut>(options: &TaskOptions, each: F, item: I) -> TaskState<T>
 where
     T: Send + 'static,
-    S: Stream<Item: Send> + Send + 'static,
-    F: FnOnce(S::Item) -> Fut + Clone + Send + 'static,
+    I: Send + 'static,
+    F: FnOnce(I) -> Fut + Send + 'static,
     Fut: Future<Output = T> + Send + 'static,
 {
-    fn poll_start(
-        &mut self,
-        cx: &mut Context<'_>,
-        options: &TaskOptions,
-    ) -> Poll<Option<TaskState<T>>> {
-        let Some(item) = ready!(self.input.as_mut().poll_next(cx)) else {
-            return Poll::Ready(None);
+    let (caller, limit) = (options.caller, options.limit);
+    let body = async move |ctx: TaskContext, slot: oneshot::Sender<_>| {
+        let mut work = pin!(each(item));
+        let in_time = match limit {
+            None => Ok(work.await),
+            Some(limit) => timeout(limit, &mut work).await.map_err(|_| limit),
         };
-        let each = self.each.clone();
-        let (caller, limit) = (options.caller, options.limit);
-        let body = async move |ctx: TaskContext, slot: oneshot::Sender<_>| {
-            let mut work = pin!(each(item));
-            let in_time = match limit {
-                None => Ok(work.await),
-                Some(limit) => timeout(limit, &mut work).await.map_err(|_| limit),
-            };
-            let is_late = in_time.is_err();
-            drop(slot.send(in_time.map_err(TaskError::Timeout)));
-            if is_late {
-                kill_unlinked(&ctx, caller).await;
-            }
-        };
-        Poll::Ready(Some(match options.supervisor.clone() {
-            None => TaskState::started(launch(&options.runtime, caller, body)),
-            Some(tasks) => {
-                TaskState::Starting(Box::pin(async move { tasks.launch(caller, body).await }))
-            }
-        }))
+        let is_late = in_time.is_err();
+        drop(slot.send(in_time.map_err(TaskError::Timeout)));
+        if is_late {
+            kill_unlinked(&ctx, caller).await;
+        }
+    };
+    match options.supervisor.clone() {
+        None => TaskState::started(launch(&options.runtime, caller, body)),
+        Some(tasks) => {
+            TaskState::Starting(Box::pin(async move { tasks.launch(caller, body).await }))
+        }
     }
 }
 

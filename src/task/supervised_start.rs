@@ -14,15 +14,13 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 use tokio::sync::oneshot;
 
-use crate::base::pid::Pid;
+use crate::base::Pid;
 use crate::child::{StartChild, StartContext, Started};
-use crate::driver::body::Body;
-use crate::exit::reason::{ExitReason, Result};
-use crate::message::received::Envelope;
+use crate::driver::Body;
+use crate::exit::{ExitReason, Result};
+use crate::message::Envelope;
 use crate::process::AnyProcess;
-use crate::runtime::context::Context;
-use crate::runtime::ended::ProcessHandle;
-use crate::runtime::errors::start_error::StartError;
+use crate::runtime::{Context, ProcessHandle, StartError};
 
 /// The start function of a task, which starts it once.
 pub(crate) struct SupervisedTask {
@@ -40,28 +38,25 @@ struct PendingStart {
 /// The handle of a started task until the caller takes it. The drop of a handle that was not taken
 /// unlinks the caller and kills the task. Rule 2.
 pub(crate) struct StartedTask {
-    task: ProcessHandle,
+    /// `None` once the handle was taken.
+    task: Option<ProcessHandle>,
     caller: Option<Pid>,
-    delivered: bool,
 }
 
 impl StartedTask {
-    /// Returns the handle. The drop of `self` then does not kill the task.
-    pub(crate) fn into_handle(mut self) -> ProcessHandle {
-        self.delivered = true;
-        self.task.clone()
+    /// Takes the handle. The drop of `self` then does not kill the task.
+    pub(crate) fn take_handle(&mut self) -> Option<ProcessHandle> {
+        self.task.take()
     }
 }
 
 impl Drop for StartedTask {
     fn drop(&mut self) {
-        if self.delivered {
-            return;
-        }
+        let Some(task) = self.task.take() else { return };
         if let Some(caller) = self.caller {
-            self.task.runtime.unlink(caller, self.task.pid());
+            task.runtime.unlink(caller, task.pid());
         }
-        self.task.kill();
+        task.kill();
     }
 }
 
@@ -89,7 +84,7 @@ impl StartChild for SupervisedTask {
         let starting = ctx.starting().without_init();
         // The process is not listed in the context, because nothing is awaited below, and the body
         // runs only if the start succeeds.
-        let process = ctx.admit_at_once::<Envelope>(&starting)?;
+        let process = starting.admit::<Envelope>()?;
         let kernel = &ctx.runtime.kernel;
         if let Some(caller) = self.caller
             && !kernel.link_task(process.pid(), caller)
@@ -98,7 +93,7 @@ impl StartChild for SupervisedTask {
         }
         let task = ctx.runtime.run(process, true, body);
         let started = ctx.started(task.process.clone());
-        drop(handle.send(StartedTask { task, caller: self.caller, delivered: false }));
+        drop(handle.send(StartedTask { task: Some(task), caller: self.caller }));
         Ok(started)
     }
 }

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use crate::child::ChildSpec;
-use crate::exit::reason::Result;
-use crate::runtime::Runtime;
-use crate::runtime::errors::start_error::StartError;
+use crate::exit::Result;
+use crate::runtime::{Runtime, StartError};
 use crate::supervisor::{DynamicSupervisor, Partitioned};
-use crate::task::supervisor_ref::TaskSupervisorRef;
+use crate::task::TaskSupervisorRef;
 
 /// The specification of a supervisor of tasks, a dynamic supervisor whose children are tasks. The
 /// supervisor stops its tasks before it ends, so the stop of a tree includes them. Each task is
@@ -61,18 +60,16 @@ impl TaskSupervisor {
 
     /// Sets the name that the supervisor is registered under, which is also its id. By default it
     /// has no name. [`TaskSupervisor`] has an example.
-    pub fn named(mut self, name: impl Into<String>) -> Self {
-        self.spec = self.spec.named(name);
-        self
+    pub fn named(self, name: impl Into<String>) -> Self {
+        TaskSupervisor { spec: self.spec.named(name) }
     }
 
     /// Sets the number of restarts that the supervisor allows within any `period`, as
     /// [`DynamicSupervisor::intensity`]. Only tasks of
     /// [`start_child_with`](TaskSupervisorRef::start_child_with) are restarted. The default is 3 in
     /// 5 s.
-    pub fn intensity(mut self, restarts: u32, period: Duration) -> Self {
-        self.spec = self.spec.intensity(restarts, period);
-        self
+    pub fn intensity(self, restarts: u32, period: Duration) -> Self {
+        TaskSupervisor { spec: self.spec.intensity(restarts, period) }
     }
 
     /// Sets the maximum number of tasks. The start of another one fails with
@@ -92,9 +89,8 @@ impl TaskSupervisor {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```
-    pub fn max_children(mut self, most: usize) -> Self {
-        self.spec = self.spec.max_children(most);
-        self
+    pub fn max_children(self, most: usize) -> Self {
+        TaskSupervisor { spec: self.spec.max_children(most) }
     }
 
     /// Starts the supervisor without a link. In a program prefer to make it a child of a

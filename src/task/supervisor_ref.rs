@@ -1,22 +1,16 @@
 //! The handle to a supervisor of tasks.
 
-use std::future::Future;
-
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
 
-use crate::base::pid::Pid;
+use crate::base::Pid;
 use crate::child::{ChildSpec, Restart, TaskContext};
-use crate::exit::reason::{ExitReason, Result};
-use crate::exit::shutdown::Shutdown;
-use crate::runtime::Runtime;
-use crate::runtime::ended::{Ended, ProcessHandle};
-use crate::runtime::errors::call_error::CallError;
-use crate::runtime::errors::start_error::StartError;
-use crate::runtime::inside::Inside;
-use crate::runtime::spawn::{fallible, plain};
+use crate::exit::{ExitReason, Result, Shutdown};
+use crate::runtime::spawn::plain;
+use crate::runtime::{CallError, Ended, Inside, ProcessHandle, Runtime, StartError, fallible};
 use crate::supervisor::{ChildError, ChildInfo, DynamicSupervisorRef};
 use crate::task::Task;
+use crate::task::start::deliver;
 use crate::task::supervised_start::{StartedTask, SupervisedTask};
 
 /// The label of all tasks in trees, the log and the census. The pids distinguish the tasks.
@@ -108,7 +102,7 @@ impl TaskSupervisorRef {
         F: FnOnce(TaskContext) -> Fut + Send + 'static,
         Fut: Future<Output = T> + Send + 'static,
     {
-        self.launch_returning(Some(caller.pid()), body).await
+        self.launch(Some(caller.pid()), |ctx, slot| body(ctx).map(deliver(slot))).await
     }
 
     /// Starts a [`Task`] under this supervisor, without a link to a caller: only its
@@ -128,20 +122,7 @@ impl TaskSupervisorRef {
         F: FnOnce(TaskContext) -> Fut + Send + 'static,
         Fut: Future<Output = T> + Send + 'static,
     {
-        self.launch_returning(None, body).await
-    }
-
-    async fn launch_returning<T, F, Fut>(
-        &self,
-        caller: Option<Pid>,
-        body: F,
-    ) -> Result<Task<T>, StartError>
-    where
-        T: Send + 'static,
-        F: FnOnce(TaskContext) -> Fut + Send + 'static,
-        Fut: Future<Output = T> + Send + 'static,
-    {
-        self.launch(caller, |ctx, slot| body(ctx).map(|result| drop(slot.send(result)))).await
+        self.launch(None, |ctx, slot| body(ctx).map(deliver(slot))).await
     }
 
     /// Starts a task whose body puts the result into the slot.
@@ -228,8 +209,8 @@ impl TaskSupervisorRef {
         (task, mut handle): (SupervisedTask, oneshot::Receiver<StartedTask>),
     ) -> Result<ProcessHandle, StartError> {
         self.start(ChildSpec::new(LABEL, task).restart(Restart::Temporary)).await?;
-        let started = handle.try_recv().expect("a task that was started has sent its handle");
-        Ok(started.into_handle())
+        let started = handle.try_recv().ok().and_then(|mut started| started.take_handle());
+        Ok(started.expect("a task that was started has sent its handle"))
     }
 
     async fn start(&self, child: ChildSpec) -> Result<Pid, StartError> {

@@ -1,17 +1,16 @@
 //! The answer to a call that a test makes by hand.
 
 use std::fmt;
-use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
-use crate::base::coop::poll_budget;
-use crate::call::reply_slot::AwaitedReply;
-use crate::exit::reason::Result;
+use crate::base::poll_budget;
+use crate::call::AwaitedReply;
+use crate::exit::Result;
 use crate::process::AnyProcess;
+use crate::runtime::CallError;
 use crate::runtime::await_reply::outcome;
-use crate::runtime::errors::call_error::CallError;
 use crate::testing::bare_process::resolve_dropped_replies;
 
 /// The answer to a [`question`](crate::testing::TestContext::question), as a caller would receive

@@ -1,13 +1,9 @@
 //! Waits for the end of a process, and for its restart.
 
-use std::future::Future;
-
-use crate::base::coop::consume_budget;
-use crate::base::pid::Pid;
-use crate::base::user_panics::with_caught_wakers;
-use crate::exit::reason::ExitReason;
+use crate::base::{Pid, consume_budget, with_caught_wakers};
+use crate::exit::ExitReason;
 use crate::runtime::Runtime;
-use crate::testing::time_limit::wait_for;
+use crate::testing::wait_for;
 
 /// Waits until a process has ended, and returns its exit reason, as [`Runtime::ended`] does. For a
 /// process that is dead already the reason is [`NoProc`](ExitReason::NoProc).

@@ -8,7 +8,7 @@
 //! Calls among these messages are resolved at the end if the future of the process owns the mailbox
 //! reader, and otherwise when the test drops the reader.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -16,17 +16,14 @@ use std::task::{Context, Poll};
 use futures_util::future::{Either, select};
 use tokio::sync::oneshot;
 
-use crate::base::pid::Pid;
+use crate::base::Pid;
 use crate::base::sync::atomic::Ordering;
-use crate::call::reply_slot::resolve_handed_over;
-use crate::exit::reason::ExitReason;
-use crate::kernel::admission::NewProcess;
-use crate::kernel::closing::End;
-use crate::mailbox::inbox::Item;
-use crate::mailbox::record::Process;
+use crate::call::resolve_handed_over;
+use crate::exit::ExitReason;
+use crate::kernel::{End, NewProcess};
+use crate::mailbox::{Item, Process};
 use crate::process::{AnyProcess, flag};
-use crate::runtime::Runtime;
-use crate::runtime::ended::Ended;
+use crate::runtime::{Ended, Runtime};
 
 /// The handle to the process, which ends normally when the handle is dropped.
 pub(super) struct BareProcess<M: Item> {
@@ -72,7 +69,7 @@ impl<M: Item> BareProcess<M> {
     }
 
     pub(super) fn ended(&self) -> Ended {
-        Ended::of(&self.runtime(), Some(self.process.clone()))
+        Ended::of(&self.process.kernel, Some(self.process.clone()))
     }
 
     /// Ends the process with this reason, and returns its true exit reason.

@@ -1,26 +1,22 @@
 //! The context for handlers that are called by a test.
 
 use std::fmt;
-use std::ops::{Deref, DerefMut};
+use std::mem;
+use std::ops::{ControlFlow, Deref, DerefMut};
 use std::task::Waker;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::base::shared_str::SharedStr;
-use crate::call::reply::Reply;
-use crate::exit::reason::{ExitReason, Result};
-use crate::kernel::admission::NewProcess;
-use crate::runtime::Runtime;
-use crate::runtime::starting::StartCause;
+use crate::base::SharedStr;
+use crate::call::Reply;
+use crate::exit::{ExitReason, Result};
+use crate::kernel::NewProcess;
+use crate::runtime::{Runtime, StartCause};
 use crate::server::context::schedule::ScheduledCast;
-use crate::server::dispatch::Dispatch;
-use crate::server::item::ServerItem;
-use crate::server::run::suspended;
-use crate::server::{GenServer, ServerContext};
-use crate::testing::answer::Answer;
-use crate::testing::bare_process::BareProcess;
-use crate::testing::time_limit::wait_for;
+use crate::server::run::run_dispatch;
+use crate::server::{GenServer, ServerContext, ServerItem};
+use crate::testing::{Answer, BareProcess, wait_for};
 
 /// A [`ServerContext`] without a running server. The test creates the state, calls the handlers one
 /// by one, and inspects what they requested from the context.
@@ -214,18 +210,13 @@ impl<S: GenServer> TestContext<S> {
             let ctx = &mut self.context;
             let some = self.process.or_ended(|cx| ctx.poll_some(cx));
             let waited = wait_for("something to handle", some).await?;
-            return match ctx.next_dispatch(waited) {
-                Dispatch::Stale => continue,
-                Dispatch::Call(call) => state.handle_call(call, ctx).await,
-                Dispatch::Cast(cast) => state.handle_cast(cast, ctx).await,
-                Dispatch::Info(info) => state.handle_info(info, ctx).await,
-                Dispatch::Timeout => state.handle_timeout(ctx).await,
-                Dispatch::Stop(reason) => Err(reason),
-                Dispatch::System(request) => match suspended::serve(*request, state, ctx).await {
-                    Some(reason) => Err(reason),
-                    None => continue,
-                },
-            };
+            let dispatch = ctx.next_dispatch(waited);
+            let runs_handler = dispatch.callback().is_some();
+            match run_dispatch(dispatch, state, ctx).await {
+                ControlFlow::Continue(handled) if runs_handler => return handled,
+                ControlFlow::Continue(_) => {}
+                ControlFlow::Break(reason) => return Err(reason),
+            }
         }
     }
 
@@ -268,14 +259,14 @@ impl<S: GenServer> TestContext<S> {
     /// # }).unwrap();
     /// ```
     pub fn take_continues(&mut self) -> Vec<S::Cast> {
-        self.context.take_continues().into()
+        mem::take(&mut self.context.inner().continues).into()
     }
 
     /// Takes the duration that was last passed to [`idle_timeout`](ServerContext::idle_timeout), if
     /// any. The next event that [`handle_next`](Self::handle_next) handles also clears it.
     /// [`take_continues`](Self::take_continues) has an example.
     pub fn take_idle_timeout(&mut self) -> Option<Duration> {
-        self.context.take_idle().limit()
+        mem::take(&mut self.context.inner().idle).limit()
     }
 
     /// Returns the timers that [`cast_after`](ServerContext::cast_after) and similar methods have
@@ -286,14 +277,11 @@ impl<S: GenServer> TestContext<S> {
         let planned = self.context.schedule().timers.iter().map(|(id, planned)| {
             let due = kernel.timers.due(pid, *id).unwrap_or(now);
             let remaining = due.saturating_duration_since(now);
-            match planned {
-                ScheduledCast::Once { key, .. } => {
-                    SetTimer { key: key.clone(), remaining, period: None }
-                }
-                ScheduledCast::Every(ticking) => {
-                    SetTimer { key: None, remaining, period: Some(ticking.period) }
-                }
-            }
+            let (key, period) = match planned {
+                ScheduledCast::Once { key, .. } => (key.clone(), None),
+                ScheduledCast::Every(ticking) => (None, Some(ticking.period)),
+            };
+            SetTimer { key, remaining, period }
         });
         let mut timers: Vec<_> = planned.collect();
         timers.sort_by_key(|timer| timer.remaining);

@@ -5,21 +5,16 @@
 //! announced, as in a real server, and their callers receive the true exit reason.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use crate::base::pid::Pid;
-use crate::exit::reason::ExitReason;
-use crate::kernel::admission::NewProcess;
-use crate::message::received::Received;
-use crate::runtime::Runtime;
-use crate::runtime::starting::StartCause;
-use crate::runtime::typed_name::Name;
-use crate::server::dispatch::Dispatch;
-use crate::server::item::ServerItem;
-use crate::server::{GenServer, ServerContext, ServerRef};
-use crate::testing::bare_process::BareProcess;
-use crate::testing::time_limit::wait_for;
+use crate::base::{Pid, PlainMutex};
+use crate::exit::ExitReason;
+use crate::kernel::NewProcess;
+use crate::message::Received;
+use crate::runtime::{Name, Runtime, StartCause};
+use crate::server::{Dispatch, GenServer, ServerContext, ServerItem, ServerRef};
+use crate::testing::{BareProcess, wait_for};
 
 /// A stand-in for a server of type `S`. The test receives the calls and casts, as values of the
 /// server's own enums, and answers with [`Reply::send`](crate::Reply::send). No callback of `S`
@@ -84,7 +79,7 @@ use crate::testing::time_limit::wait_for;
 /// ```
 pub struct Mock<S: GenServer> {
     process: BareProcess<ServerItem<S>>,
-    reader: Arc<MailboxReader<S>>,
+    reader: Arc<Reader<S>>,
 }
 
 /// An item that a [`Mock`] has received.
@@ -101,10 +96,10 @@ pub enum Asked<S: GenServer> {
 }
 
 /// The reader of the mailbox; `None` once the process has ended.
-struct MailboxReader<S: GenServer>(Mutex<Option<ServerContext<S>>>);
+type Reader<S> = PlainMutex<Option<ServerContext<S>>>;
 
 /// Drops the reader when the process ends. The future of the process owns this value.
-struct DropReader<S: GenServer>(Arc<MailboxReader<S>>);
+struct DropReader<S: GenServer>(Arc<Reader<S>>);
 
 impl<S: GenServer> Mock<S> {
     /// Starts a mock without a name. [`Mock`] has an example.
@@ -145,9 +140,9 @@ impl<S: GenServer> Mock<S> {
     }
 
     fn start(runtime: &Runtime, new_process: &NewProcess) -> Self {
-        let reader = Arc::new(MailboxReader(Mutex::new(None)));
+        let reader = Arc::new(Reader::<S>::default());
         let process = BareProcess::new(runtime, new_process, |process| {
-            reader.replace(Some(ServerContext::new(process.clone(), None, StartCause::First)));
+            *reader.lock() = Some(ServerContext::new(process.clone(), None, StartCause::First));
             DropReader(reader.clone())
         });
         Mock { process, reader }
@@ -195,7 +190,7 @@ impl<S: GenServer> Mock<S> {
     /// ```
     pub async fn next(&mut self) -> Asked<S> {
         let reader = &self.reader;
-        let asked = self.process.or_ended(|cx| reader.poll_next(cx));
+        let asked = self.process.or_ended(|cx| poll_next(reader, cx));
         match wait_for("something to be asked", asked).await {
             Ok(asked) => asked,
             Err(reason) => panic!("the mock has ended and receives nothing more: {reason:#}"),
@@ -247,33 +242,27 @@ impl<S: GenServer> Mock<S> {
     }
 }
 
-impl<S: GenServer> MailboxReader<S> {
-    /// Replaces the reader, and returns the old one.
-    fn replace(&self, reader: Option<ServerContext<S>>) -> Option<ServerContext<S>> {
-        std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), reader)
-    }
-
-    fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Asked<S>> {
-        let mut reader = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(reader) = reader.as_mut() else { return Poll::Pending };
-        loop {
-            let waited = ready!(reader.poll_some(cx));
-            return Poll::Ready(match reader.next_dispatch(waited) {
-                Dispatch::Call(call) => Asked::Call(call),
-                Dispatch::Cast(cast) => Asked::Cast(cast),
-                Dispatch::Info(info) => Asked::Info(info),
-                Dispatch::Stop(reason) => Asked::Stop(reason),
-                // A mock does not answer system requests and has no timers.
-                Dispatch::System(_) | Dispatch::Timeout | Dispatch::Stale => continue,
-            });
-        }
+fn poll_next<S: GenServer>(reader: &Reader<S>, cx: &mut Context<'_>) -> Poll<Asked<S>> {
+    let mut reader = reader.lock();
+    let Some(reader) = reader.as_mut() else { return Poll::Pending };
+    loop {
+        let waited = ready!(reader.poll_some(cx));
+        return Poll::Ready(match reader.next_dispatch(waited) {
+            Dispatch::Call(call) => Asked::Call(call),
+            Dispatch::Cast(cast) => Asked::Cast(cast),
+            Dispatch::Info(info) => Asked::Info(info),
+            Dispatch::Stop(reason) => Asked::Stop(reason),
+            // A mock does not answer system requests and has no timers.
+            Dispatch::System(_) | Dispatch::Timeout | Dispatch::Stale => continue,
+        });
     }
 }
 
 impl<S: GenServer> Drop for DropReader<S> {
     fn drop(&mut self) {
         // Drop the reader outside the lock: it drops the unread items, which may run user code.
-        drop(self.0.replace(None));
+        let reader = self.0.lock().take();
+        drop(reader);
     }
 }
 

@@ -99,6 +99,8 @@ mod await_exit;
 
 pub use answer::Answer;
 pub use await_exit::{await_exit, await_restart};
+use bare_process::BareProcess;
 pub use context::{SetTimer, TestContext};
 pub use mock::{Asked, Mock};
 pub use probe::Probe;
+use time_limit::wait_for;

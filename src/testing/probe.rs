@@ -6,14 +6,12 @@ use std::future::poll_fn;
 use futures_util::FutureExt;
 use tokio::task::unconstrained;
 
-use crate::base::pid::{MonitorRef, Pid};
-use crate::kernel::admission::NewProcess;
-use crate::mailbox::receive::Mailbox;
-use crate::message::received::{Envelope, Received};
-use crate::runtime::Runtime;
-use crate::runtime::inside::{Inside, sealed};
-use crate::testing::bare_process::BareProcess;
-use crate::testing::time_limit::wait_for;
+use crate::base::{MonitorRef, Pid};
+use crate::kernel::NewProcess;
+use crate::mailbox::Mailbox;
+use crate::message::{Envelope, Received};
+use crate::runtime::{Inside, Runtime, sealed};
+use crate::testing::{BareProcess, wait_for};
 
 /// A process whose received items are kept for the test to inspect. A probe can link, monitor and
 /// trap exits, and be the parent of a server that is started with

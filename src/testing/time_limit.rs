@@ -1,7 +1,6 @@
 //! The time limit of every wait in a test.
 
 use std::fmt::Display;
-use std::future::Future;
 use std::time::Duration;
 
 use tokio::time::timeout;

@@ -235,7 +235,7 @@ const QUOTED_CONSTANTS: &[QuotedConstant] = &[
         "const STOP_WINDOW: Duration = Duration::from_millis(100);",
         &[
             ("book/src/in-production.md", "only after its `stop_window`, 100 ms:"),
-            ("src/child/command/settings.rs", "By default 100 ms;"),
+            ("src/child/command/mod.rs", "By default 100 ms;"),
         ],
     ),
     (

@@ -29,7 +29,7 @@ const MS: Duration = Duration::from_millis(1);
 const TESTED: &[&str] = &[
     "src/child/blocking/context.rs: recv_timeout",
     "src/child/blocking/context.rs: wait_stop",
-    "src/child/command/settings.rs: stop_window",
+    "src/child/command/mod.rs: stop_window",
     "src/child/mod.rs: init_timeout",
     "src/child/mod.rs: ready_within",
     "src/child/mod.rs: warn_after",

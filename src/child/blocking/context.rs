@@ -1,21 +1,17 @@
 //! The context of a blocking child, and its waits.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::base::pid::Pid;
-use crate::message::received::Received;
-use crate::observe::health::Health;
-use crate::runtime::Runtime;
-use crate::runtime::context::Context;
-use crate::runtime::deadline::within;
-use crate::runtime::inside::{Inside, sealed};
-use crate::runtime::starting::StartCause;
+use crate::base::Pid;
+use crate::message::Received;
+use crate::observe::Health;
+use crate::runtime::{Context, Inside, Runtime, StartCause, sealed, within};
 use crate::time::deadline_pool::blocking_wait::wait;
 
 /// The context of a blocking child, the argument of the function of [`ChildSpec::blocking`].

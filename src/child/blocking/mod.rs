@@ -28,21 +28,18 @@ use async_trait::async_trait;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use crate::base::coop::consume_budget;
 use crate::base::current_process::CurrentGuard;
 use crate::base::os_refusal::start_thread;
-use crate::base::shared_str::SharedStr;
-use crate::child::stop_signals::{StopSignals, end_of};
-use crate::child::{BlockingContext, ChildSpec, StartChild, StartContext, Started};
-use crate::exit::crash::Crash;
-use crate::exit::reason::{ExitReason, Result};
-use crate::kernel::closing::End;
-use crate::kernel::timers::NO_TOKIO;
-use crate::mailbox::record::Process;
-use crate::message::received::Envelope;
+use crate::base::{SharedStr, consume_budget};
+use crate::child::{
+    BlockingContext, ChildSpec, StartChild, StartContext, Started, StopSignals, end_of,
+};
+use crate::exit::{Crash, ExitReason, Result};
+use crate::kernel::{End, NO_TOKIO};
+use crate::mailbox::Process;
+use crate::message::Envelope;
 use crate::process::AnyProcess;
-use crate::runtime::context::Context;
-use crate::runtime::errors::start_error::StartError;
+use crate::runtime::{Context, StartError};
 
 pub(crate) mod context;
 

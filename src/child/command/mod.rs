@@ -29,24 +29,23 @@
 //!    other children first.
 
 use std::io;
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use thiserror::Error;
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
-use crate::base::coop::consume_budget;
 use crate::base::os_refusal::refused;
-use crate::child::stop_signals::StopSignals;
-use crate::child::{ChildSpec, StartChild, StartContext, Started};
-use crate::exit::reason::ExitReason;
-use crate::message::received::Envelope;
+use crate::base::{consume_budget, one_line};
+use crate::child::{ChildSpec, StartChild, StartContext, Started, StopSignals};
+use crate::exit::ExitReason;
+use crate::message::Envelope;
 use crate::process::AnyProcess;
-use crate::runtime::errors::start_error::StartError;
+use crate::runtime::StartError;
 
 mod output;
-mod settings;
-pub(crate) mod failed;
 mod running_program;
 
 use output::OutputLog;
@@ -54,6 +53,18 @@ use running_program::{Program, run_to_end};
 
 /// The default of the time after a program's end in which its stop may still arrive.
 pub(super) const STOP_WINDOW: Duration = Duration::from_millis(100);
+
+/// The crash reason of a [`ChildSpec::command`](crate::ChildSpec::command), which has an example:
+/// the program ended by itself and without success.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("`{}` failed: {status}", one_line(.program))]
+#[non_exhaustive]
+pub struct CommandFailed {
+    /// The program, as the command names it.
+    pub program: String,
+    /// The exit status: a code, or the signal that ended the program.
+    pub status: ExitStatus,
+}
 
 impl ChildSpec {
     /// Makes a program of the operating system a child. Each start runs the command that `command`
@@ -144,6 +155,56 @@ impl ChildSpec {
         command: impl Fn() -> Command + Send + Sync + 'static,
     ) -> Self {
         ChildSpec::new(id, CommandStart(command))
+    }
+
+    /// Sets how long the exit reason of a program that ended without a stop request stays
+    /// undecided: if a stop arrives within this time, the exit reason is
+    /// [`Shutdown`](crate::ExitReason::Shutdown). Applies only to a [`command`](Self::command). By
+    /// default 100 ms; with zero, the exit reason is decided at once. The window is real time,
+    /// unless tokio's clock is paused.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use regrow::ChildSpec;
+    /// use tokio::process::Command;
+    ///
+    /// let encoder = ChildSpec::command("encoder", || Command::new("encoder"));
+    /// assert_eq!(encoder.get_stop_window(), Duration::from_millis(100));
+    /// // Under heavy load a signal to all programs may reach some of them later.
+    /// let encoder = encoder.stop_window(Duration::from_secs(1));
+    /// assert_eq!(encoder.get_stop_window(), Duration::from_secs(1));
+    /// ```
+    pub fn stop_window(mut self, window: Duration) -> Self {
+        self.edit().stop_window = window;
+        self
+    }
+
+    /// Sets whether the program of a [`command`](Self::command) gets a process group of its own, on
+    /// Unix. By default it is in the group of this program. With a group of its own:
+    ///
+    /// * `Ctrl-C` does not signal the program: it is stopped in the stop order of its tree. Signals
+    ///   that are not sent to a group, such as those of systemd, still reach the program.
+    /// * A stop and a kill signal the whole group: the program, and the processes that it has
+    ///   started and that are still in its group. These processes are signalled only while the
+    ///   program itself exists. When tokio shuts down, only the program is killed.
+    /// * The program must not read from a terminal: the terminal suspends a background group that
+    ///   reads from it.
+    ///
+    /// ```
+    /// use regrow::ChildSpec;
+    /// use tokio::process::Command;
+    ///
+    /// let pipeline = ChildSpec::command("pipeline", || {
+    ///     let mut command = Command::new("sh");
+    ///     command.args(["-c", "capture | encode | upload"]);
+    ///     command
+    /// });
+    /// assert!(!pipeline.has_own_process_group());
+    /// assert!(pipeline.own_process_group(true).has_own_process_group());
+    /// ```
+    pub fn own_process_group(mut self, own: bool) -> Self {
+        self.edit().own_group = own;
+        self
     }
 }
 

@@ -3,7 +3,7 @@
 //! The target is `regrow::command`, with the fields `child`, `pid` and `os_pid`. Standard output is
 //! logged at INFO, standard error at WARN. The message of the event is the line.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -17,12 +17,8 @@ use tokio::process::{ChildStderr, ChildStdout};
 use tokio::task::coop;
 use tokio::time::timeout;
 
-use crate::base::coop::consume_budget;
-use crate::base::one_line::{name, one_line};
-use crate::base::pid::Pid;
-use crate::base::shared_str::SharedStr;
-use crate::base::user_panics::ignore_panic;
-use crate::child::stop_signals::StopSignals;
+use crate::base::{Pid, SharedStr, consume_budget, ignore_panic, name, one_line};
+use crate::child::StopSignals;
 
 const TARGET: &str = "regrow::command";
 

@@ -9,11 +9,12 @@ use futures_util::future::{Either, select};
 use tokio::process::Child;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::child::command::failed::CommandFailed;
-use crate::child::command::output::{LogProgress, OutputLog, drain_output};
-use crate::child::stop_signals::{StopSignal, StopSignals, end_of};
-use crate::exit::reason::ExitReason;
-use crate::kernel::closing::End;
+use crate::child::command::output::{LogProgress, drain_output};
+use crate::child::command::{CommandFailed, OutputLog};
+use crate::child::stop_signals::StopSignal;
+use crate::child::{StopSignals, end_of};
+use crate::exit::ExitReason;
+use crate::kernel::End;
 #[cfg(unix)]
 use crate::kernel::running_programs::RunningProgram;
 use crate::time::timer_queue::after;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::restart::backoff::{Backoff, GiveUp, PATIENCE};
+use crate::restart::Backoff;
+use crate::restart::backoff::{GiveUp, PATIENCE};
 
 impl Backoff {
     /// Returns the delay before restart number `attempt`, counted from 0, for a random number from

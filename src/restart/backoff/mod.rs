@@ -121,11 +121,10 @@ impl Backoff {
     /// Returns a backoff with delays from one second to thirty, each twice the one before.
     /// [`Backoff`] has an example.
     pub const fn new() -> Self {
-        let (first, max) = (Duration::from_secs(1), Duration::from_secs(30));
         Backoff {
-            first,
+            first: Duration::from_secs(1),
             factor: 2.0,
-            max,
+            max: Duration::from_secs(30),
             jitter: 0.5,
             reset_after: None,
             give_up: GiveUp::Default,
@@ -136,14 +135,7 @@ impl Backoff {
     /// children. [`SupervisorSpec::backoff`](crate::SupervisorSpec::backoff) has an example.
     pub const fn none() -> Self {
         let none = Duration::ZERO;
-        Backoff {
-            first: none,
-            factor: 1.0,
-            max: none,
-            jitter: 0.0,
-            reset_after: None,
-            give_up: GiveUp::Default,
-        }
+        Backoff { first: none, factor: 1.0, max: none, jitter: 0.0, ..Backoff::new() }
     }
 
     /// Sets the delay of the first restart, by default one second. A delay of zero or above

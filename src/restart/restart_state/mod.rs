@@ -40,8 +40,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::restart::backoff::Backoff;
-use crate::restart::restart_limit::{Exceeded, Intensity};
+use crate::restart::{Backoff, Exceeded, Intensity};
 
 /// The state of a child's restarts.
 #[derive(Debug, Clone, Default)]

@@ -2,8 +2,7 @@
 
 use super::{Next, RestartState, Rules, Run};
 use crate::base::random::Random;
-use crate::restart::backoff::Backoff;
-use crate::restart::restart_limit::{Exceeded, Intensity, Window};
+use crate::restart::{Backoff, Exceeded, Intensity, Window};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -22,21 +21,30 @@ fn failed(at: Instant) -> Run {
     Run { started: at, ended: at, ran: false }
 }
 
-/// Lets every start fail at once, until the outage is over or the child is given up.
-fn outage(backoff: Backoff, length: Duration, random: &mut Random) -> Result<Instant, Exceeded> {
-    let (begin, mut state) = (Instant::now(), RestartState::default());
+/// Lets every start fail at once, until the outage is over or the child is given up. Returns how
+/// long that took, the number of starts and, if the child was given up, the limit.
+fn outage(
+    backoff: Backoff,
+    length: Duration,
+    random: &mut Random,
+) -> (Duration, u32, Option<Exceeded>) {
+    let (begin, mut state, mut starts) = (Instant::now(), RestartState::default(), 1);
     let mut now = begin;
-    loop {
+    while now - begin < length {
         state.record_failure(Some(backoff), failed(now));
         match state.decide_next(rules(backoff), now, || random.unit()) {
             Next::AtOnce => panic!("the child has a backoff"),
-            Next::GiveUp(exceeded) => return Err(exceeded),
+            Next::GiveUp(exceeded) => return (now - begin, starts, Some(exceeded)),
             Next::After(delay) => now += delay,
         }
-        if now - begin >= length {
-            return Ok(now);
-        }
+        starts += 1;
     }
+    (now - begin, starts, None)
+}
+
+/// Returns the limit that a child exceeds in an outage of this length.
+fn exceeded(backoff: Backoff, length: u64, random: &mut Random) -> Option<Exceeded> {
+    outage(backoff, seconds(length), random).2
 }
 
 #[test]
@@ -59,9 +67,9 @@ fn an_outage_of_ten_minutes_is_survived_and_one_without_end_is_given_up() {
     for _ in 0..1_000 {
         let first = Duration::from_millis(200 + (random.unit() * 2_000.0) as u64);
         for backoff in [Backoff::new(), Backoff::new().first(first).jitter(random.unit())] {
-            assert!(outage(backoff, seconds(600), &mut random).is_ok());
-            let exceeded = outage(backoff, seconds(3_600), &mut random).unwrap_err();
-            let Exceeded::NoHealthyRun { within, .. } = exceeded else { panic!() };
+            assert_eq!(exceeded(backoff, 600, &mut random), None);
+            let limit = exceeded(backoff, 3_600, &mut random);
+            let Some(Exceeded::NoHealthyRun { within, .. }) = limit else { panic!() };
             assert_eq!(within, seconds(15 * 60));
         }
     }
@@ -76,18 +84,9 @@ fn row(minutes: f64, children: u32, seeds: u64) -> String {
         let mut random = Random::seeded(seed);
         let mut all = true;
         for _ in 0..children {
-            let (begin, mut state, mut starts) = (Instant::now(), RestartState::default(), 1);
-            let mut now = begin;
-            while now - begin < length {
-                state.record_failure(Some(Backoff::new()), failed(now));
-                match state.decide_next(rules(Backoff::new()), now, || random.unit()) {
-                    Next::After(delay) => now += delay,
-                    Next::AtOnce | Next::GiveUp(_) => break,
-                }
-                starts += 1;
-            }
-            all &= now - begin >= length;
-            latest = latest.max((now - begin).saturating_sub(length));
+            let (took, starts, given_up) = outage(Backoff::new(), length, &mut random);
+            all &= given_up.is_none();
+            latest = latest.max(took.saturating_sub(length));
             most = most.max(starts);
         }
         survived += u64::from(all);
@@ -111,9 +110,9 @@ fn the_books_table_of_outages_is_true() {
 fn a_limit_of_an_hour_is_an_hour_and_never_is_never() {
     let mut random = Random::seeded(6);
     let hour = Backoff::new().give_up_after(seconds(3_600));
-    assert!(outage(hour, seconds(3_599), &mut random).is_ok());
-    assert!(outage(hour, seconds(3_700), &mut random).is_err());
-    assert!(outage(Backoff::new().never_give_up(), seconds(1 << 22), &mut random).is_ok());
+    assert_eq!(exceeded(hour, 3_599, &mut random), None);
+    assert!(exceeded(hour, 3_700, &mut random).is_some());
+    assert_eq!(exceeded(Backoff::new().never_give_up(), 1 << 22, &mut random), None);
 }
 
 #[test]

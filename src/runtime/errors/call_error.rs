@@ -4,10 +4,9 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-use crate::base::pid::Pid;
-use crate::exit::reason::{Causeless, ExitReason};
-use crate::kernel::Kernel;
-use crate::kernel::tokio_gone::TOKIO_GONE;
+use crate::base::Pid;
+use crate::exit::{Causeless, ExitReason};
+use crate::kernel::{Kernel, TOKIO_GONE};
 
 /// Why a call got no reply.
 ///

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use crate::runtime::errors::call_error::CallError;
+use crate::runtime::CallError;
 
 /// A cast that was refused, and the reason. The message was not queued.
 ///
@@ -62,12 +62,6 @@ pub struct CastError<T> {
     pub reason: CallError,
     /// The message, given back.
     pub cast: T,
-}
-
-impl<T> CastError<T> {
-    pub(crate) fn new(reason: CallError, cast: T) -> Self {
-        CastError { reason, cast }
-    }
 }
 
 impl<T> From<CastError<T>> for CallError {

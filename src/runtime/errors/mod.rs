@@ -3,3 +3,7 @@
 pub(crate) mod call_error;
 pub(crate) mod cast_error;
 pub(crate) mod start_error;
+
+pub use call_error::CallError;
+pub use cast_error::CastError;
+pub use start_error::StartError;

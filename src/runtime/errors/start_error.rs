@@ -4,11 +4,11 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-use crate::base::pid::Pid;
-use crate::exit::reason::{Causeless, ExitReason};
-use crate::kernel::tokio_gone::TOKIO_GONE;
-use crate::runtime::errors::call_error::CallError;
-use crate::runtime::names::write_reserved;
+use crate::base::Pid;
+use crate::exit::{Causeless, ExitReason};
+use crate::kernel::TOKIO_GONE;
+use crate::runtime::CallError;
+use crate::runtime::names::reserved;
 
 /// Why a process was not started. When this error is returned, the process has ended and its name
 /// is free.
@@ -161,7 +161,7 @@ impl fmt::Display for StartError {
                 write!(f, "the name {name:?} is held by {pid}: take another, or use that process")
             }
             StartError::NameReserved { name, child, supervisor } => {
-                write_reserved(f, name, child, *supervisor)
+                f.write_str(&reserved(name, child, *supervisor))
             }
             StartError::Child { id, error } => not_started(f, id, error),
             StartError::DuplicateId(id) => write!(f, "there are two children with the id {id:?}"),

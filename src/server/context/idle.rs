@@ -1,14 +1,12 @@
 //! The idle time-out of a server.
 
-use std::fmt;
-use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
-use crate::base::coop::poll_budget;
+use crate::base::poll_budget;
 
 /// How long a server waits for its next message before `handle_timeout` runs.
 #[derive(Default)]
@@ -61,15 +59,5 @@ impl IdleTimeout {
         }
         *self = IdleTimeout::Off;
         Poll::Ready(())
-    }
-}
-
-impl fmt::Debug for IdleTimeout {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            IdleTimeout::Off => "Off",
-            IdleTimeout::Set(_) => "Set",
-            IdleTimeout::Waiting(_) => "Waiting",
-        })
     }
 }

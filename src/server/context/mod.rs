@@ -6,27 +6,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Semaphore;
 
-use crate::base::pid::Pid;
-use crate::exit::reason::ExitReason;
-use crate::mailbox::receive::Mailbox;
-use crate::mailbox::record::Process;
-use crate::observe::health::Health;
+use crate::base::Pid;
+use crate::exit::ExitReason;
+use crate::mailbox::{Mailbox, Process};
+use crate::observe::Health;
 use crate::process::AnyProcess;
-use crate::runtime::Runtime;
-use crate::runtime::errors::start_error::StartError;
-use crate::runtime::inside::{Inside, sealed};
-use crate::runtime::starting::StartCause;
-use crate::server::context::idle::IdleTimeout;
+use crate::runtime::{Inside, Runtime, StartCause, StartError, sealed};
 use crate::server::context::schedule::Schedule;
-use crate::server::item::ServerItem;
-use crate::server::tracking::state::Watch;
-use crate::server::{GenServer, ServerRef};
+use crate::server::tracking::Watch;
+use crate::server::{GenServer, IdleTimeout, ServerItem, ServerRef};
 
 pub(crate) mod idle;
 pub(crate) mod schedule;
 mod relations;
 mod next_step;
-mod stop;
 mod self_casts;
 mod tasks;
 
@@ -89,7 +82,7 @@ mod tasks;
 /// ```
 pub struct ServerContext<S: GenServer> {
     pub(crate) process: Arc<Process<ServerItem<S>>>,
-    parent: Option<Pid>,
+    pub(crate) parent: Option<Pid>,
     cause: StartCause,
     /// The error that the start returns, if `init` returns the reason that was made with this
     /// error.
@@ -334,33 +327,12 @@ impl<S: GenServer> ServerContext<S> {
         (!ignored || *returned == ExitReason::Normal).then_some(refusal)
     }
 
-    pub(crate) fn parent(&self) -> Option<Pid> {
-        self.parent
-    }
-
     pub(crate) fn inner(&mut self) -> &mut Inner<S> {
         self.inner.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn schedule(&mut self) -> &mut Schedule<S> {
         self.inner().schedule.get_or_insert_default()
-    }
-
-    /// Takes the casts that were given to `continue_with` and are not handled yet.
-    pub(crate) fn take_continues(&mut self) -> VecDeque<S::Cast> {
-        std::mem::take(&mut self.inner().continues)
-    }
-
-    pub(crate) fn take_idle(&mut self) -> IdleTimeout {
-        std::mem::take(&mut self.inner().idle)
-    }
-
-    pub(crate) fn task_limit(&mut self) -> Option<Arc<Semaphore>> {
-        self.inner().tasks.clone()
-    }
-
-    pub(crate) fn set_task_limit(&mut self, limit: Arc<Semaphore>) {
-        self.inner().tasks = Some(limit);
     }
 }
 

@@ -1,8 +1,7 @@
 //! The relations of a server to other processes: trapping, links, monitors, linked servers.
 
-use crate::base::pid::{MonitorRef, Pid};
-use crate::runtime::errors::start_error::StartError;
-use crate::runtime::starting::Starting;
+use crate::base::{MonitorRef, Pid};
+use crate::runtime::{StartError, Starting};
 use crate::server::{GenServer, ServerContext, ServerRef};
 
 impl<S: GenServer> ServerContext<S> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior};
 
-use crate::base::shared_str::SharedStr;
+use crate::base::SharedStr;
 use crate::server::GenServer;
 use crate::time::timer_queue::after;
 

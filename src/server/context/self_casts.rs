@@ -5,14 +5,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior};
 
-use crate::base::pid::Pid;
-use crate::base::shared_str::SharedStr;
-use crate::kernel::Kernel;
-use crate::kernel::timers::ArmedTimer;
-use crate::message::dest::Dest;
-use crate::server::GenServer;
-use crate::server::context::ServerContext;
-use crate::server::context::schedule::{CastTimer, Interval, ScheduledCast, next_due};
+use crate::base::{Pid, SharedStr};
+use crate::kernel::{ArmedTimer, Kernel};
+use crate::message::Dest;
+use crate::server::context::schedule::{Interval, ScheduledCast, next_due};
+use crate::server::{CastTimer, GenServer, ServerContext};
 use crate::time::timer_queue::{Action, after};
 
 impl<S: GenServer> ServerContext<S> {

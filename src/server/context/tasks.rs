@@ -1,18 +1,15 @@
 //! Tasks of a server, and streams that are piped into it.
 
-use std::future::Future;
 use std::sync::Arc;
 
 use futures_util::{Stream, StreamExt};
 use tokio::sync::Semaphore;
 
-use crate::base::pid::Pid;
-use crate::exit::reason::ExitReason;
-use crate::kernel::admission::NewProcess;
-use crate::kernel::closing::End;
+use crate::base::Pid;
+use crate::exit::ExitReason;
+use crate::kernel::{End, NewProcess};
 use crate::process::{Link, LinkRole};
-use crate::server::GenServer;
-use crate::server::context::ServerContext;
+use crate::server::{GenServer, ServerContext};
 
 impl<S: GenServer> ServerContext<S> {
     /// Runs a future as a process of its own, beside this server, and sends the server the result
@@ -78,7 +75,7 @@ impl<S: GenServer> ServerContext<S> {
         T: Send,
         Fut: Future<Output = T> + Send + 'static,
     {
-        let (this, limit) = (self.this(), self.task_limit());
+        let (this, limit) = (self.this(), self.inner().tasks.clone());
         self.launch_task(async move {
             let _permit = match &limit {
                 Some(limit) => limit.acquire().await.ok(),
@@ -137,7 +134,7 @@ impl<S: GenServer> ServerContext<S> {
     /// ```
     pub fn limit_tasks(&mut self, tasks: usize) {
         assert!(tasks > 0, "a limit of no tasks at all lets none run");
-        self.set_task_limit(Arc::new(Semaphore::new(tasks)));
+        self.inner().tasks = Some(Arc::new(Semaphore::new(tasks)));
     }
 
     /// Sends this server every item of a stream as a cast, and `None` when the stream has ended;

@@ -1,10 +1,8 @@
 //! Handles of running servers, by name and by pid, and the detection of deadlocks.
 
-use crate::base::pid::Pid;
-use crate::runtime::Runtime;
-use crate::runtime::errors::call_error::CallError;
-use crate::server::handle::server_ref::{ServerRef, Target};
-use crate::server::{GenServer, ServerName};
+use crate::base::Pid;
+use crate::runtime::{CallError, Runtime};
+use crate::server::{GenServer, ServerName, ServerRef, Target};
 
 impl Runtime {
     /// Returns a named handle: each call and cast goes to the server that holds the name at that

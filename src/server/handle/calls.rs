@@ -8,7 +8,8 @@
 //! 1. Register for changes of names.
 //! 2. Resolve the name. If the name is reserved for a successor, wait for a change and start over.
 //!    Return any other error.
-//! 3. Call the process. Return its answer or its error, unless the error is `NoProc`.
+//! 3. Call the process, through a direct handle. Return its answer or its error, unless the error is
+//!    `NoProc`.
 //! 4. `NoProc` means that the process is ending and the call was never in its mailbox. Wait for the
 //!    end of the process, which frees or reserves the name, and start over.
 //!
@@ -25,24 +26,13 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::{Instant, timeout_at};
 
-use crate::base::coop::{after_budget, budget_then_waker, consume_budget, own_waker};
-use crate::base::user_panics::with_caught_wakers;
-use crate::call::reply::Reply;
-use crate::kernel::Kernel;
-use crate::kernel::timers::NO_TOKIO;
-use crate::kernel::wait_graph::WaitEdge;
-use crate::mailbox::record::Process;
-use crate::mailbox::record::Sent;
-use crate::runtime::Runtime;
-use crate::runtime::await_reply::AwaitReply;
-use crate::runtime::ended::Ended;
-use crate::runtime::errors::call_error::CallError;
-use crate::server::handle::request::{
-    ask, ask_with_edge, refuse_self, wait_edge, wait_until_queued,
-};
-use crate::server::handle::server_ref::Target;
-use crate::server::item::ServerItem;
-use crate::server::{GenServer, ServerRef};
+use crate::base::{after_budget, consume_budget, own_waker, with_caught_wakers};
+use crate::call::Reply;
+use crate::kernel::{Kernel, NO_TOKIO, WaitEdge};
+use crate::mailbox::{Process, Sent};
+use crate::runtime::{AwaitReply, CallError};
+use crate::server::handle::request::{ask_with_edge, wait_until_queued};
+use crate::server::{GenServer, ServerItem, ServerRef, Target};
 use crate::time::deadline_pool::blocking_wait::wait;
 
 impl<S: GenServer> ServerRef<S> {
@@ -101,16 +91,19 @@ impl<S: GenServer> ServerRef<S> {
             let restarting = match self.resolve() {
                 Err(restarting @ CallError::Restarting { .. }) => restarting,
                 Err(error) => return Err(error),
-                Ok(process) => match call_process(&process, &make, due).await {
-                    Err(CallError::NoProc) => {
-                        let refusal = self.refusal(&process);
-                        let runtime = Runtime { kernel: kernel.clone() };
-                        let ended = Ended::of(&runtime, Some(process.into_owned()));
-                        timeout_at(due, ended).await.map_err(|_| refusal)?;
-                        continue;
+                Ok(process) => {
+                    let process = process.into_owned();
+                    let server = ServerRef::direct(process.clone());
+                    let left = due.saturating_duration_since(Instant::now());
+                    match server.call_timeout(&make, left).await {
+                        Err(CallError::NoProc) => {
+                            let refusal = self.refusal(&process);
+                            timeout_at(due, server.ended()).await.map_err(|_| refusal)?;
+                            continue;
+                        }
+                        done => return done,
                     }
-                    done => return done,
-                },
+                }
             };
             timeout_at(due, with_caught_wakers(changed)).await.map_err(|_| restarting)?;
         }
@@ -225,23 +218,4 @@ impl<S: GenServer> ServerRef<S> {
         }
         AwaitReply::until(answer, due, &process).await
     }
-}
-
-/// Calls this process. The error `NoProc` means that the call was never in its mailbox.
-async fn call_process<S: GenServer, T: Send + 'static>(
-    process: &Arc<Process<ServerItem<S>>>,
-    make: impl FnOnce(Reply<T>) -> S::Call,
-    due: Instant,
-) -> Result<T, CallError> {
-    let waker = budget_then_waker().await;
-    let caller = refuse_self(process)?;
-    let mut waits = wait_edge(process, caller)?;
-    let (mut answer, sent) = match &mut waits {
-        None => ask(process, make, waker)?,
-        Some(edge) => ask_with_edge(process, make, waker, edge)?,
-    };
-    if let Sent::InSendQueue(number) = sent {
-        answer = Box::pin(wait_until_queued(process, number, answer, Some(due))).await?;
-    }
-    AwaitReply::until(answer, Some(due), process).await
 }

@@ -17,16 +17,12 @@
 //! 2. Steps 3 and 4 use the process that step 2 found: a named handle does not switch to a
 //!    successor.
 
-use crate::base::coop::consume_budget;
-use crate::mailbox::queued_send::QueuedSend;
-use crate::mailbox::record::Sent;
+use crate::base::consume_budget;
+use crate::mailbox::{QueuedSend, Sent};
 use crate::process::IfFull;
 use crate::process::any::Refused;
-use crate::runtime::errors::call_error::CallError;
-use crate::runtime::errors::cast_error::CastError;
-use crate::server::handle::request::{refuse_self, wait_edge};
-use crate::server::item::ServerItem;
-use crate::server::{GenServer, ServerRef};
+use crate::runtime::{CallError, CastError};
+use crate::server::{GenServer, ServerItem, ServerRef, wait_edge};
 
 impl<S: GenServer> ServerRef<S> {
     /// Sends the server a message and doesn't wait. If the server is dead or its mailbox is full,
@@ -54,7 +50,7 @@ impl<S: GenServer> ServerRef<S> {
     pub fn try_cast(&self, cast: S::Cast) -> Result<(), CastError<S::Cast>> {
         let process = match self.resolve() {
             Ok(process) => process,
-            Err(reason) => return Err(CastError::new(reason, cast)),
+            Err(reason) => return Err(CastError { reason, cast }),
         };
         let sent = process.send_wrapped(cast, ServerItem::Cast, IfFull::GiveBack);
         sent.map(|_| ()).map_err(|(item, refused)| {
@@ -109,14 +105,10 @@ impl<S: GenServer> ServerRef<S> {
             Err(CastError { reason: CallError::Overloaded, cast }) => cast,
             done => return done,
         };
-        let process = match self.resolve() {
-            Ok(process) => process,
-            Err(reason) => return Err(CastError::new(reason, full)),
-        };
-        let edge = refuse_self(&process).and_then(|caller| wait_edge(&process, caller));
-        let _waits = match edge {
-            Ok(edge) => edge,
-            Err(reason) => return Err(CastError::new(reason, full)),
+        let waiting = self.resolve().and_then(|process| Ok((wait_edge(&process)?, process)));
+        let (_waits, process) = match waiting {
+            Ok(waiting) => waiting,
+            Err(reason) => return Err(CastError { reason, cast: full }),
         };
         match process.send_with(ServerItem::Cast(full), IfFull::Wait) {
             Ok(Sent::Accepted) => Ok(()),
@@ -151,7 +143,7 @@ impl<S: GenServer> ServerRef<S> {
 /// Returns the error of a cast that was not queued.
 fn given_back<S: GenServer>(item: ServerItem<S>, reason: CallError) -> CastError<S::Cast> {
     match item {
-        ServerItem::Cast(cast) => CastError::new(reason, cast),
+        ServerItem::Cast(cast) => CastError { reason, cast },
         _ => unreachable!("a mailbox gives back what it was given"),
     }
 }

@@ -6,17 +6,12 @@ use std::task::Waker;
 use tokio::time::Instant;
 
 use crate::base::current_process;
-use crate::base::pid::Pid;
-use crate::call::reply::Reply;
-use crate::call::reply_slot::AwaitedReply;
-use crate::kernel::wait_graph::WaitEdge;
-use crate::mailbox::queued_send::QueuedSend;
-use crate::mailbox::record::{Process, Sent};
+use crate::call::{AwaitedReply, Reply};
+use crate::kernel::WaitEdge;
+use crate::mailbox::{Process, QueuedSend, Sent};
 use crate::process::{AnyProcess, IfFull};
-use crate::runtime::deadline::until;
-use crate::runtime::errors::call_error::CallError;
-use crate::server::GenServer;
-use crate::server::item::ServerItem;
+use crate::runtime::{CallError, until};
+use crate::server::{GenServer, ServerItem};
 
 /// Sends a call. A call that is not queued at once [waits for room](wait_until_queued). `waker` is
 /// woken when the answer arrives.
@@ -98,23 +93,17 @@ async fn wait_for_room<S: GenServer>(
     }
 }
 
-/// Returns the process that makes the call. Refuses a server that calls itself, because none of its
-/// handlers could answer.
-#[inline]
-pub(crate) fn refuse_self<S: GenServer>(
-    process: &Process<ServerItem<S>>,
-) -> Result<Pid, CallError> {
-    let caller = current_process::current_pid(process.kernel.number());
-    if caller == process.pid() { Err(CallError::CallingSelf) } else { Ok(caller) }
-}
-
 /// Adds the edge from the caller to the server to the wait graph, if deadlocks are detected.
-/// Refuses a call that would close a cycle.
+/// Refuses a server that calls itself, because none of its handlers could answer, and a call that
+/// would close a cycle.
 #[inline]
 pub(crate) fn wait_edge<S: GenServer>(
     process: &Process<ServerItem<S>>,
-    caller: Pid,
 ) -> Result<Option<WaitEdge>, CallError> {
+    let caller = current_process::current_pid(process.kernel.number());
+    if caller == process.pid() {
+        return Err(CallError::CallingSelf);
+    }
     let edge = process.kernel.waits.enter(caller, process.pid());
     edge.map_err(|cycle| CallError::Deadlock { cycle })
 }

@@ -1,15 +1,13 @@
 //! Handles by message type, for code that must not know the server's type.
 
 use std::fmt;
-use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::call::reply::Reply;
-use crate::runtime::errors::call_error::CallError;
-use crate::server::handle::server_ref::CALL_TIMEOUT;
-use crate::server::{GenServer, ServerRef};
+use crate::call::Reply;
+use crate::runtime::CallError;
+use crate::server::{CALL_TIMEOUT, GenServer, ServerRef};
 
 /// A handle to a server of any type that accepts an `M` as a cast. A sender is cheap to clone;
 /// dropping it does not affect the server.

@@ -7,24 +7,17 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::base::coop::{after_budget, consume_budget, own_waker};
-use crate::base::pid::Pid;
-use crate::base::shared_str::SharedStr;
-use crate::call::reply::Reply;
+use crate::base::{Pid, SharedStr, after_budget, consume_budget, own_waker};
+use crate::call::Reply;
 use crate::kernel::Kernel;
 use crate::kernel::name_table::Holder;
-use crate::mailbox::record::Process;
-use crate::mailbox::record::Sent;
+use crate::mailbox::{Process, Sent};
 use crate::process::AnyProcess;
-use crate::runtime::Runtime;
-use crate::runtime::await_reply::AwaitReply;
-use crate::runtime::ended::Ended;
-use crate::runtime::errors::call_error::CallError;
-use crate::server::GenServer;
-use crate::server::handle::request::{ask, refuse_self, wait_edge, wait_until_queued};
-use crate::server::item::ServerItem;
+use crate::runtime::{AwaitReply, CallError, Ended};
+use crate::server::handle::request::{ask, wait_until_queued};
+use crate::server::{GenServer, ServerItem, wait_edge};
 
-/// The time limit of [`call`](ServerRef::call).
+/// The time limit of [`call`](ServerRef::call) and of system messages, as in OTP.
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A handle to a server. A handle is cheap to clone; dropping it does not affect the server.
@@ -251,8 +244,7 @@ impl<S: GenServer> ServerRef<S> {
                 self.resolve()?
             }
         };
-        let edge = refuse_self(&process).and_then(|caller| wait_edge(&process, caller));
-        match edge {
+        match wait_edge(&process) {
             Ok(None) => {}
             Ok(Some(edge)) => {
                 return Box::pin(self.call_with_edge(process.into_owned(), edge, make, due)).await;
@@ -297,8 +289,7 @@ impl<S: GenServer> ServerRef<S> {
                 self.resolve()?
             }
         };
-        let edge = refuse_self(&process).and_then(|caller| wait_edge(&process, caller));
-        match edge {
+        match wait_edge(&process) {
             Ok(None) => {}
             Ok(Some(edge)) => {
                 return Box::pin(self.call_with_edge(process.into_owned(), edge, make, None)).await;
@@ -328,14 +319,9 @@ impl<S: GenServer> ServerRef<S> {
     /// As [`Ended`].
     pub fn ended(&self) -> Ended {
         match &self.target {
-            Target::Direct(process) => {
-                let runtime = Runtime { kernel: process.kernel.clone() };
-                Ended::of(&runtime, Some(process.clone()))
-            }
+            Target::Direct(process) => Ended::of(&process.kernel, Some(process.clone())),
             Target::Named { kernel, name } => {
-                let runtime = Runtime { kernel: kernel.clone() };
-                let holder = kernel.whereis(name).and_then(|pid| kernel.find(pid));
-                Ended::of(&runtime, holder)
+                Ended::of(kernel, kernel.whereis(name).and_then(|pid| kernel.find(pid)))
             }
         }
     }

@@ -7,16 +7,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::coop::consume_budget;
-use crate::exit::reason::{ExitReason, Result};
-use crate::kernel::wait_graph::WaitEdge;
-use crate::runtime::Runtime;
-use crate::runtime::deadline::within;
-use crate::runtime::ended::Ended;
-use crate::runtime::errors::call_error::CallError;
-use crate::server::handle::request::{refuse_self, wait_edge};
-use crate::server::item::ServerItem;
-use crate::server::{GenServer, ServerRef};
+use crate::base::consume_budget;
+use crate::exit::{ExitReason, Result};
+use crate::kernel::WaitEdge;
+use crate::runtime::{CallError, Ended, within};
+use crate::server::{GenServer, ServerItem, ServerRef, wait_edge};
 
 impl<S: GenServer> ServerRef<S> {
     /// Stops the server with this reason, and waits until it has ended, however long that takes.
@@ -146,10 +141,8 @@ impl<S: GenServer> ServerRef<S> {
     /// Queues the request, which no bound on the mailbox refuses.
     fn ask_to_stop(&self, reason: ExitReason) -> Result<(Ended, Option<WaitEdge>), CallError> {
         let process = self.resolve()?;
-        let caller = refuse_self(&process)?;
-        let waits = wait_edge(&process, caller)?;
-        let runtime = Runtime { kernel: process.kernel.clone() };
-        let ended = Ended::of(&runtime, Some(Arc::clone(&process) as _));
+        let waits = wait_edge(&process)?;
+        let ended = Ended::of(&process.kernel, Some(Arc::clone(&process) as _));
         match process.send(ServerItem::Stop(reason)) {
             Ok(()) => Ok((ended, waits)),
             Err((refused, _)) => {

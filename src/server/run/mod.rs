@@ -29,27 +29,24 @@
 //! 3. The loop matches a plain call or cast as it was queued, so the item is moved once, from the
 //!    mailbox to its handler. Every other item is turned into a [`Dispatch`] first.
 
+use std::any::Any;
 use std::future::poll_fn;
 use std::ops::ControlFlow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
 
-use crate::base::user_panics::ignore_panic;
-use crate::exit::crash::Crash;
-use crate::exit::reason::{ExitReason, Result};
-use crate::kernel::closing::End;
-use crate::observe::activity::Callback;
-use crate::observe::lifecycle_log;
-use crate::runtime::errors::start_error::StartError;
-use crate::server::dispatch::Dispatch;
-use crate::server::item::ServerItem;
-use crate::server::{GenServer, ServerContext};
+use crate::base::ignore_panic;
+use crate::exit::{Crash, ExitReason, Result};
+use crate::kernel::End;
+use crate::observe::{Callback, lifecycle_log};
+use crate::runtime::StartError;
+use crate::server::{Dispatch, GenServer, ServerContext, ServerItem};
 
 mod tracked;
 mod next_item;
-pub(crate) mod suspended;
+mod suspended;
 
 /// The result of `init`, for the caller of the start. If the start fails in any other way, nothing
 /// is sent, and the caller takes the reason from the end of the process.
@@ -101,24 +98,21 @@ pub(crate) async fn body<S: GenServer>(
         }
     };
     // Invariant 2.
-    if let Some(parent) = ctx.parent() {
+    if let Some(parent) = ctx.parent {
         ctx.runtime().kernel.acknowledge(parent, ctx.pid());
     }
     ctx.runtime().kernel.mark_started(&*ctx.process);
     ack.send(Ack::Started);
     // Invariant 1.
     let served = AssertUnwindSafe(serve(&mut state, &mut ctx)).catch_unwind().await;
-    let end = match served {
-        Ok(end) => end,
-        Err(payload) => End::Panicked(ExitReason::Crashed(Crash::from_panic(payload))),
-    };
     ctx.note_begin(Callback::Terminate);
-    let end = terminate(&mut state, end).await;
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(state))) {
-        let crash = Crash::from_panic(payload);
-        lifecycle_log::destructor_panicked(ctx.pid(), crash.message());
-    }
+    let end = terminate(&mut state, served.unwrap_or_else(panicked)).await;
+    lifecycle_log::catch_destructor(ctx.pid(), || drop(state));
     end
+}
+
+fn panicked(payload: Box<dyn Any + Send>) -> End {
+    End::Panicked(ExitReason::Crashed(Crash::from_panic(payload)))
 }
 
 /// Runs the loop, step 3, and returns its end.
@@ -131,7 +125,7 @@ async fn serve<S: GenServer>(state: &mut S, ctx: &mut ServerContext<S>) -> End {
             Some(ServerItem::Cast(cast)) => state.handle_cast(cast, ctx).await,
             other => match run_dispatch(ctx.dispatch(other), state, ctx).await {
                 ControlFlow::Continue(handled) => handled,
-                ControlFlow::Break(end) => return end,
+                ControlFlow::Break(reason) => return End::Stopped(reason),
             },
         };
         if let Err(reason) = handled {
@@ -141,22 +135,22 @@ async fn serve<S: GenServer>(state: &mut S, ctx: &mut ServerContext<S>) -> End {
 }
 
 /// Runs the callback of an item that is no plain call or cast.
-async fn run_dispatch<S: GenServer>(
+pub(crate) async fn run_dispatch<S: GenServer>(
     dispatch: Dispatch<S>,
     state: &mut S,
     ctx: &mut ServerContext<S>,
-) -> ControlFlow<End, Result> {
+) -> ControlFlow<ExitReason, Result> {
     ControlFlow::Continue(match dispatch {
         Dispatch::Call(call) => state.handle_call(call, ctx).await,
         Dispatch::Cast(cast) => state.handle_cast(cast, ctx).await,
         Dispatch::Info(info) => state.handle_info(info, ctx).await,
         Dispatch::Timeout => state.handle_timeout(ctx).await,
         Dispatch::System(request) => match Box::pin(suspended::serve(*request, state, ctx)).await {
-            Some(reason) => return ControlFlow::Break(End::Stopped(reason)),
+            Some(reason) => return ControlFlow::Break(reason),
             None => Ok(()),
         },
         Dispatch::Stale => Ok(()),
-        Dispatch::Stop(reason) => return ControlFlow::Break(End::Stopped(reason)),
+        Dispatch::Stop(reason) => return ControlFlow::Break(reason),
     })
 }
 
@@ -166,8 +160,6 @@ async fn terminate<S: GenServer>(state: &mut S, end: End) -> End {
         End::Returned(reason) | End::Stopped(reason) | End::Panicked(reason) => reason.clone(),
         End::Dropped => ExitReason::Killed,
     };
-    match AssertUnwindSafe(state.terminate(&reason)).catch_unwind().await {
-        Ok(()) => end,
-        Err(payload) => End::Panicked(ExitReason::Crashed(Crash::from_panic(payload))),
-    }
+    let terminated = AssertUnwindSafe(state.terminate(&reason)).catch_unwind().await;
+    terminated.map_or_else(panicked, |()| end)
 }

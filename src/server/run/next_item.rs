@@ -23,18 +23,13 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use crate::base::coop::poll_budget;
-use crate::base::pid::Pid;
 use crate::base::sync::atomic::Ordering;
-use crate::call::reply_slot::resolve_handed_over;
-use crate::call::unanswered;
-use crate::message::received::{Envelope, Received};
-use crate::observe::activity::Callback;
+use crate::base::{Pid, poll_budget};
+use crate::call::{resolve_handed_over, unanswered};
+use crate::message::{Envelope, Received};
+use crate::observe::Callback;
 use crate::process::{AnyProcess, flag};
-use crate::server::context::idle::IdleTimeout;
-use crate::server::dispatch::{Dispatch, WaitOutcome};
-use crate::server::item::ServerItem;
-use crate::server::{GenServer, ServerContext};
+use crate::server::{Dispatch, GenServer, IdleTimeout, ServerContext, ServerItem, WaitOutcome};
 
 impl<S: GenServer> ServerContext<S> {
     /// Waits for something to handle, step 1.
@@ -144,7 +139,7 @@ impl<S: GenServer> ServerContext<S> {
             ServerItem::Stamped(stamped) => self.dispatch_item(stamped.item),
             ServerItem::Envelope(envelope) => match envelope.received {
                 // Invariant 4.
-                Received::Exit { from, reason } if Some(from) == self.parent() => {
+                Received::Exit { from, reason } if Some(from) == self.parent => {
                     Dispatch::Stop(reason)
                 }
                 received => Dispatch::Info(received),
@@ -155,7 +150,7 @@ impl<S: GenServer> ServerContext<S> {
     /// Waits for an item that a suspended server takes. All other items stay queued.
     pub(crate) fn poll_suspended(&mut self, cx: &mut Context<'_>, cursor: &mut usize) -> Poll<()> {
         self.finish_handler();
-        let parent = self.parent();
+        let parent = self.parent;
         let is_taken = |item: &ServerItem<S>| is_taken_while_suspended(item, parent);
         let polled = self.inner().mailbox.poll_urgent(cx, cursor, is_taken);
         self.note_waiting();
@@ -166,16 +161,6 @@ impl<S: GenServer> ServerContext<S> {
     pub(crate) fn take_suspended(&mut self, cursor: usize) -> Dispatch<S> {
         let item = self.inner().mailbox.take_at(cursor);
         self.dispatch_item(item)
-    }
-
-    /// Makes the server take every item again, as before the suspension.
-    pub(crate) fn resume_reading(&mut self) {
-        self.inner().mailbox.read_on();
-    }
-
-    /// Stops the clock of the idle time-out until the server waits again.
-    pub(crate) fn pause_idle_timeout(&mut self) {
-        self.inner().idle.pause();
     }
 
     /// Resolves the replies that were dropped unsent (invariant 2), and notes the end of the

@@ -10,11 +10,9 @@
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::base::user_panics::ignore_panic;
-use crate::exit::reason::ExitReason;
-use crate::server::dispatch::Dispatch;
-use crate::server::system_message::{ServerStatus, System};
-use crate::server::{GenServer, ServerContext};
+use crate::base::ignore_panic;
+use crate::exit::ExitReason;
+use crate::server::{Dispatch, GenServer, ServerContext, ServerStatus, System};
 
 /// Answers the request and, while the server is suspended, the requests that follow. Returns the
 /// reason if the server has to stop meanwhile.
@@ -26,7 +24,7 @@ pub(crate) async fn serve<S: GenServer>(
     if !answer(request, state, ctx, false) {
         return None;
     }
-    ctx.pause_idle_timeout();
+    ctx.inner().idle.pause();
     let (mut suspended, mut cursor) = (true, 0);
     while suspended {
         poll_fn(|cx| ctx.poll_suspended(cx, &mut cursor)).await;
@@ -36,7 +34,7 @@ pub(crate) async fn serve<S: GenServer>(
             _ => true,
         };
     }
-    ctx.resume_reading();
+    ctx.inner().mailbox.read_on();
     None
 }
 

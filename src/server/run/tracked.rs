@@ -26,12 +26,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::base::sync::atomic::Ordering;
-use crate::observe::activity::{Activity, Callback};
+use crate::observe::Callback;
+use crate::observe::activity::Activity;
 use crate::process::{AnyProcess, flag};
-use crate::server::dispatch::WaitOutcome;
-use crate::server::tracking::slow_handler::{SHORTEST, SlowHandlerWatch};
-use crate::server::tracking::state::Watch;
-use crate::server::{GenServer, ServerContext};
+use crate::server::tracking::{SHORTEST, SlowHandlerWatch, Watch};
+use crate::server::{GenServer, ServerContext, WaitOutcome};
 
 impl<S: GenServer> ServerContext<S> {
     /// Sets the server's own limit for its handlers, before its `init`.

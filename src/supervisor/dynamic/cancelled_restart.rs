@@ -12,29 +12,20 @@
 //! 4. [`cancelled_restart_done`](DynamicServer::cancelled_restart_done) stops the process of a
 //!    start that has finished, and answers the requests.
 
-use std::future::Future;
 use std::sync::Arc;
 
 use futures_util::future::{Either, select};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::base::pid::Pid;
-use crate::base::user_panics::ignore_panic;
-use crate::child::Restart;
-use crate::exit::reason::ExitReason;
-use crate::exit::shutdown::Shutdown;
+use crate::base::{Pid, ignore_panic};
+use crate::exit::ExitReason;
 use crate::process::{AnyProcess, ChildSlot};
-use crate::runtime::deadline::until;
-use crate::runtime::errors::start_error::StartError;
+use crate::runtime::{StartError, until};
 use crate::server::ServerContext;
-use crate::supervisor::dynamic::child::{Cancelled, Child, State, StopReply};
-use crate::supervisor::dynamic::server::DynamicServer;
 use crate::supervisor::dynamic::stop_child::answer_stops;
-use crate::supervisor::incarnation::{NotStarted, StartOutcome};
-use crate::supervisor::orphans::Orphans;
-use crate::supervisor::report::Report;
-use crate::supervisor::stop::StopRequest;
+use crate::supervisor::dynamic::{Cancelled, Child, DynamicServer, Retry, State, StopReply};
+use crate::supervisor::{NotStarted, Orphans, Report, StartOutcome, await_killed};
 use crate::time::timer_queue::after;
 
 impl DynamicServer {
@@ -42,12 +33,12 @@ impl DynamicServer {
     /// the shutdown time of the child. Steps 2 and 3.
     pub(super) fn run_cancellable(
         &mut self,
-        ticket: u64,
+        retry: Retry,
         incarnation: &Child,
         starting: impl Future<Output = StartOutcome> + Send + Unpin + 'static,
     ) -> impl Future<Output = StartOutcome> + Send + 'static {
         let cancellation = CancellationToken::new();
-        self.restart_cancellations.insert(ticket, cancellation.clone());
+        self.restart_cancellations.insert(retry.id, cancellation.clone());
         let (report, shutdown) = (self.report.clone(), incarnation.shutdown);
         let (id, kind, slot) = (incarnation.id.clone(), incarnation.kind, incarnation.slot);
         async move {
@@ -57,17 +48,13 @@ impl DynamicServer {
                 Either::Right(((), starting)) => starting,
             };
             let due = shutdown.grace().map(|grace| after(Instant::now(), grace));
-            let kernel = report.runtime.kernel.clone();
-            if let Some(outcome) = until(&kernel, due, &mut starting).await {
+            if let Some(outcome) = until(&report.runtime.kernel, due, &mut starting).await {
                 return outcome;
             }
             // The drop of a user's start may panic, which must not end the background task.
             ignore_panic(|| drop(starting));
             for process in started_processes(&report, slot) {
-                let (restart, shutdown) = (Restart::Temporary, Shutdown::BrutalKill);
-                StopRequest { id: &id, restart, shutdown, process: &process }
-                    .await_killed(&report)
-                    .await;
+                await_killed(&report, &id, &process).await;
             }
             if let Some(orphans) = Orphans::of(&report, kind, (&id, slot)) {
                 orphans.ended(&report).await;
@@ -79,9 +66,9 @@ impl DynamicServer {
     /// Cancels the restart of a child. The start of this restart must be in progress. Step 1.
     pub(super) fn cancel_restart(&mut self, pid: Pid, reply: StopReply) {
         let Some(child) = self.children.get_mut(&pid) else { return };
-        let State::Restarting { ticket, .. } = child.state else { return };
-        child.state = State::Cancelled(Box::new(Cancelled { ticket, replies: vec![reply] }));
-        if let Some(cancellation) = self.restart_cancellations.get(&ticket) {
+        let State::Restarting { retry_id, .. } = child.state else { return };
+        child.state = State::Cancelled(Box::new(Cancelled { retry_id, replies: vec![reply] }));
+        if let Some(cancellation) = self.restart_cancellations.get(&retry_id) {
             cancellation.cancel();
         }
     }
@@ -89,14 +76,14 @@ impl DynamicServer {
     /// Handles the end of a cancelled start: stops the process that it started. Step 4.
     pub(super) fn cancelled_restart_done(
         &mut self,
-        (pid, ticket): (Pid, u64),
+        Retry { pid, id }: Retry,
         incarnation: Child,
         outcome: StartOutcome,
         ctx: &mut ServerContext<Self>,
     ) {
-        let is_known = self.children.get(&pid).is_some_and(|child| {
-            matches!(&child.state, State::Cancelled(cancelled) if cancelled.ticket == ticket)
-        });
+        let is_known = self.children.get(&pid).is_some_and(
+            |child| matches!(&child.state, State::Cancelled(cancelled) if cancelled.retry_id == id),
+        );
         let mut child = is_known.then(|| self.take(pid)).flatten().unwrap_or(incarnation);
         let replies = match std::mem::replace(&mut child.state, State::Starting) {
             State::Cancelled(cancelled) => cancelled.replies,
@@ -105,12 +92,7 @@ impl DynamicServer {
         let process = outcome.ok().flatten();
         match process.filter(|process| self.early_exits.remove(&process.pid()).is_none()) {
             Some(process) => {
-                let pid = process.pid();
-                child.state = State::Running(process);
-                if child.first_pid == Pid::OUTSIDE {
-                    child.first_pid = pid;
-                }
-                self.insert(pid, child);
+                let pid = self.insert(child, process);
                 self.begin_stop(pid, replies, ctx);
             }
             None => {

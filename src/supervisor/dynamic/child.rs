@@ -5,21 +5,15 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::base::pid::Pid;
-use crate::base::shared_str::SharedStr;
-use crate::call::reply::Reply;
+use crate::base::{Pid, SharedStr};
+use crate::call::Reply;
 use crate::child::{ChildType, Restart, Spec};
-use crate::exit::reason::{ExitReason, Result};
-use crate::exit::shutdown::Shutdown;
-use crate::observe::doing::Doing;
+use crate::exit::{ExitReason, Result, Shutdown};
+use crate::observe::Doing;
 use crate::process::{AnyProcess, ChildSlot};
-use crate::restart::restart_limit::{Counted, Window};
-use crate::restart::restart_state::RestartState;
-use crate::runtime::starting::StartCause;
-use crate::supervisor::history::History;
-use crate::supervisor::info::{ChildError, ChildInfo, ChildState};
-use crate::supervisor::published_state::{PublishedChild, PublishedChildState};
-use crate::supervisor::stop::StopRequest;
+use crate::restart::{Counted, RestartState, Window};
+use crate::runtime::StartCause;
+use crate::supervisor::{ChildError, History, PublishedChild, PublishedChildState, StopRequest};
 
 /// A request to terminate a child, answered when the child has stopped.
 pub(super) struct StopReply {
@@ -51,9 +45,9 @@ pub(super) enum State {
     Running(Arc<dyn AnyProcess>),
     Stopping(Box<Stopping>),
     /// The child has ended and waits for its restart, or its restart is in progress. An event with
-    /// another ticket is ignored.
+    /// another retry is ignored.
     Restarting {
-        ticket: u64,
+        retry_id: u64,
         due: Option<Instant>,
         /// Whether the attempt counts against a restart window.
         counts: bool,
@@ -66,8 +60,8 @@ pub(super) enum State {
 
 /// A restart that was cancelled while its start was in progress.
 pub(super) struct Cancelled {
-    /// The ticket of the start.
-    pub(super) ticket: u64,
+    /// The id of the retry.
+    pub(super) retry_id: u64,
     pub(super) replies: Vec<StopReply>,
 }
 
@@ -140,10 +134,7 @@ impl Child {
         match &self.state {
             State::Running(process) => Some(process),
             State::Stopping(stopping) => Some(&stopping.process),
-            State::Starting
-            | State::Restarting { .. }
-            | State::Cancelled(_)
-            | State::GivenUp(_) => None,
+            _ => None,
         }
     }
 
@@ -151,20 +142,9 @@ impl Child {
         StopRequest { id: &self.id, restart: self.restart, shutdown: self.shutdown, process }
     }
 
-    /// Returns whether the child waits for the restart with this ticket, or for the start of that
-    /// restart.
-    pub(super) fn has_restart_ticket(&self, ticket: u64) -> bool {
-        matches!(self.state, State::Restarting { ticket: held, .. } if held == ticket)
-    }
-
     /// Returns the entry for a restart of this child in a restart window.
     pub(super) fn counted(&self) -> Counted {
         Counted { number: self.slot.child, id: self.id.clone() }
-    }
-
-    /// Returns the past incarnations of the child; none for a temporary child.
-    fn history(&self) -> History {
-        self.restart_record.as_ref().map(|record| record.history.clone()).unwrap_or_default()
     }
 
     /// Returns the name of all incarnations of the child; `None` also for a temporary child.
@@ -187,27 +167,7 @@ impl Child {
         }
     }
 
-    pub(super) fn info(&self, pid: Pid) -> ChildInfo {
-        let left = |due: Instant| due.saturating_duration_since(Instant::now());
-        ChildInfo {
-            id: self.id.to_string(),
-            state: match &self.state {
-                State::Running(_) | State::Stopping(_) => ChildState::Running(pid),
-                State::Restarting { due, .. } => ChildState::Restarting { retry_in: due.map(left) },
-                State::Cancelled(_) => ChildState::Restarting { retry_in: None },
-                State::Starting | State::GivenUp(_) => ChildState::Stopped,
-            },
-            kind: self.kind,
-            restarts: self.restarts(),
-            starts_by_hand: 0,
-            since: self.process().map(|_| self.started),
-            history: self.history(),
-        }
-    }
-}
-
-impl Child {
-    /// Returns the child as it is published for snapshots.
+    /// Returns the child as it is published for snapshots. A temporary child has no history.
     pub(super) fn shown(&self, pid: Pid) -> PublishedChild {
         PublishedChild {
             id: self.id.clone(),
@@ -220,15 +180,17 @@ impl Child {
             },
             restarts: self.restarts(),
             started: self.started,
-            history: self.history(),
+            history: self
+                .restart_record
+                .as_ref()
+                .map_or_else(History::default, |record| record.history.clone()),
         }
     }
 }
 
 impl RestartRecord {
     fn new(spec: Arc<Spec>) -> Self {
-        let restarts = RestartState::default();
-        let history = History::default();
+        let (restarts, history) = (RestartState::default(), History::default());
         RestartRecord { spec, restarts, window: Window::default(), last: None, history }
     }
 }

@@ -4,20 +4,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::base::pid::Pid;
-use crate::base::user_panics::ignore_panic;
-use crate::exit::reason::{ExitReason, Result};
-use crate::restart::restart_limit::{Exceeded, Intensity, Window};
-use crate::restart::restart_state::{Next, Rules};
-use crate::runtime::errors::start_error::StartError;
+use crate::base::{Pid, ignore_panic};
+use crate::exit::{ExitReason, Result};
+use crate::restart::{Exceeded, Intensity, Next, Rules, Window};
 use crate::server::ServerContext;
-use crate::supervisor::dynamic::child::{Child, State};
-use crate::supervisor::dynamic::server::{Cast, DynamicServer};
-use crate::supervisor::dynamic::spec::Exhausted;
-use crate::supervisor::end_record::{EndRecord, EndedBy, StartRecord};
-use crate::supervisor::incarnation::{Decision, decide};
-use crate::supervisor::limit_reached::RestartLimitReached;
-use crate::supervisor::report::RestartNotice;
+use crate::supervisor::dynamic::{Cast, Child, DynamicServer, Retry, State};
+use crate::supervisor::{EndRecord, Exhausted, RestartLimitReached, RestartNotice};
 use crate::time::timer_queue::after;
 
 impl DynamicServer {
@@ -30,76 +22,59 @@ impl DynamicServer {
     ) -> Result {
         let Some(child) = self.children.get_mut(&pid) else { return Ok(()) };
         match &child.state {
-            State::Running(_) => {}
-            State::Stopping(_) => {
-                self.child_stopped(pid, &reason);
-                return Ok(());
+            State::Running(_) if child.restart.restarts_after(&reason) => {
+                let end = EndRecord { pid: Some(pid), reason, at: Instant::now(), stopped: false };
+                return self.restart_after_end(pid, end, ctx);
             }
-            State::Starting
-            | State::Restarting { .. }
-            | State::Cancelled(_)
-            | State::GivenUp(_) => return Ok(()),
-        }
-        if decide(child.restart, &reason) != Decision::Restart {
-            self.report.child_ended(&child.id, pid, &reason);
-            self.forget(pid);
-            return Ok(());
-        }
-        let (at, by) = (Instant::now(), EndedBy::Itself);
-        match self.record_end(pid, EndRecord { pid: Some(pid), reason, at, by }) {
-            Next::AtOnce => {
-                let ticket = self.set_restarting(pid, None);
-                self.attempt_restart(pid, ticket, ctx)
+            State::Running(_) => {
+                self.report.child_ended(&child.id, pid, &reason);
+                self.forget(pid);
             }
-            Next::After(delay) => {
-                self.schedule_restart(pid, delay, ctx);
-                Ok(())
-            }
-            Next::GiveUp(exceeded) => self.budget_used_up(pid, exceeded),
+            State::Stopping(_) => self.child_stopped(pid, &reason),
+            _ => {}
         }
+        Ok(())
     }
 
-    /// Handles a failed restart: schedules another attempt, at once or after a delay, or handles
-    /// the exceeded limit.
-    pub(super) fn restart_failed(
+    /// Records an end, or a failed restart, and decides what follows: a restart, at once or after a
+    /// delay, or the consequence of an exceeded limit.
+    pub(super) fn restart_after_end(
         &mut self,
         pid: Pid,
-        error: &StartError,
+        end: EndRecord,
         ctx: &mut ServerContext<Self>,
     ) -> Result {
-        if !self.children.contains_key(&pid) {
-            return Ok(());
-        }
-        let (at, by) = (Instant::now(), EndedBy::Itself);
-        match self.record_end(pid, EndRecord { pid: None, reason: error.as_reason(), at, by }) {
+        let has_run = end.pid.is_some();
+        match self.record_end(pid, end) {
             Next::AtOnce => {
+                let retry = self.set_restarting(pid, None);
+                if has_run {
+                    return self.retry(retry, ctx);
+                }
                 // The attempt is queued behind other messages, so that requests are served between
                 // two attempts. A full mailbox refuses the cast; a timer does not need room.
-                let ticket = self.set_restarting(pid, None);
-                if !self.me.cast(Cast::AttemptRestart { pid, ticket }) {
-                    ctx.cast_after(Duration::ZERO, Cast::AttemptRestart { pid, ticket });
+                if !self.own_ref.cast(Cast::Retry(retry)) {
+                    ctx.cast_after(Duration::ZERO, Cast::Retry(retry));
                 }
-                Ok(())
             }
-            Next::After(delay) => {
-                self.schedule_restart(pid, delay, ctx);
-                Ok(())
-            }
-            Next::GiveUp(exceeded) => self.budget_used_up(pid, exceeded),
+            Next::After(delay) => self.schedule_restart(pid, delay, ctx),
+            Next::GiveUp(exceeded) => return self.budget_used_up(pid, exceeded),
         }
+        Ok(())
     }
 
     /// Records the end of an incarnation, and decides the next step.
     fn record_end(&mut self, pid: Pid, end: EndRecord) -> Next {
-        let own = self.spec.child_budget.map(|budget| budget.intensity);
-        let (fallback, intensity) = (self.spec.backoff, own.unwrap_or(self.spec.intensity));
+        let (_, intensity) = self.budget_of(pid);
+        let fallback = self.spec.backoff;
         let Some(child) = self.children.get_mut(&pid) else { return Next::AtOnce };
         let (started, attempt) = (child.started, child.restarts());
         let Some(record) = child.restart_record.as_mut() else { return Next::AtOnce };
         let backoff = record.spec.backoff.or(fallback);
         record.last = Some(end.reason.clone());
-        let (now, start) = (end.at, StartRecord { started, attempt });
-        let oldest = record.history.push(end.record(start, &mut record.restarts, backoff));
+        let now = end.at;
+        let ended = end.record(started, attempt, &mut record.restarts, backoff);
+        let oldest = record.history.push(ended);
         ignore_panic(|| drop(oldest));
         record.restarts.decide_next(Rules { backoff, intensity }, now, || self.random.unit())
     }
@@ -107,33 +82,29 @@ impl DynamicServer {
     /// Schedules the restart of a child after this delay.
     fn schedule_restart(&mut self, pid: Pid, delay: Duration, ctx: &mut ServerContext<Self>) {
         let due = after(Instant::now(), delay);
-        let ticket = self.set_restarting(pid, Some(due));
-        ctx.cast_after(delay, Cast::AttemptRestart { pid, ticket });
+        let retry = self.set_restarting(pid, Some(due));
+        ctx.cast_after(delay, Cast::Retry(retry));
         if let Some(child) = self.children.get(&pid) {
-            let (kernel, supervisor) = (&self.report.runtime.kernel, self.report.supervisor);
-            kernel.postpone_names_of(supervisor, child.slot, due);
+            self.report.postpone_names(child.slot, due);
         }
     }
 
-    /// Sets a child to [`State::Restarting`], and returns its new ticket. A restart without a due
-    /// time is attempted at once and counts against a window; a delayed restart does not count.
-    fn set_restarting(&mut self, pid: Pid, due: Option<Instant>) -> u64 {
-        let ticket = self.next_number();
+    /// Sets a child to [`State::Restarting`], and returns the retry that it waits for. A restart
+    /// without a due time is attempted at once and counts against a window; a delayed restart does
+    /// not count.
+    fn set_restarting(&mut self, pid: Pid, due: Option<Instant>) -> Retry {
+        let id = self.next_number();
         if let Some(child) = self.children.get_mut(&pid) {
-            child.state = State::Restarting { ticket, due, counts: due.is_none() };
+            child.state = State::Restarting { retry_id: id, due, counts: due.is_none() };
         }
-        ticket
+        Retry { pid, id }
     }
 
-    /// Attempts the restart with this ticket, if the budget allows it. A stale ticket is ignored.
-    pub(super) fn attempt_restart(
-        &mut self,
-        pid: Pid,
-        ticket: u64,
-        ctx: &mut ServerContext<Self>,
-    ) -> Result {
+    /// Attempts a restart, if the budget allows it. A stale retry is ignored.
+    pub(super) fn retry(&mut self, retry: Retry, ctx: &mut ServerContext<Self>) -> Result {
+        let Retry { pid, id } = retry;
         let counts = match self.children.get_mut(&pid).map(|child| &mut child.state) {
-            Some(State::Restarting { ticket: held, due, counts }) if *held == ticket => {
+            Some(State::Restarting { retry_id, due, counts }) if *retry_id == id => {
                 *due = None;
                 *counts
             }
@@ -143,7 +114,7 @@ impl DynamicServer {
             return self.budget_used_up(pid, exceeded);
         }
         self.report_restart(pid);
-        self.begin_restart((pid, ticket), ctx)
+        self.begin_restart(retry, ctx)
     }
 
     /// Counts a restart of this child against its budget.
@@ -172,12 +143,12 @@ impl DynamicServer {
         let last = child.restart_record.as_ref().and_then(|record| record.last.clone());
         let last = last.unwrap_or(ExitReason::Normal);
         let (slot, counted) = (child.slot, child.counted());
-        let (origin, child_budget) = (self.report.origin(Some(pid)), self.spec.child_budget);
-        let child_budget = child_budget.map(|budget| budget.exhausted);
+        let origin = self.report.origin(Some(pid));
+        let exhausted = self.spec.child_budget.map(|budget| budget.exhausted);
         let (window, intensity) = self.budget_of(pid);
         let until = window.next_allowed_at(intensity, Instant::now());
         let limit = RestartLimitReached::new(exceeded, window, counted, last.clone(), origin);
-        match child_budget {
+        match exhausted {
             Some(Exhausted::GiveUp) => self.give_up(pid, until, last),
             Some(Exhausted::Forget) => drop(self.take(pid)),
             Some(Exhausted::Escalate) | None => {

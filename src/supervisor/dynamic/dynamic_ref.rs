@@ -1,46 +1,28 @@
 //! The handle to a dynamic supervisor.
 
-use std::sync::Arc;
-
-use crate::base::coop::consume_budget;
 use crate::base::current_process::current_pid;
-use crate::base::pid::Pid;
-use crate::base::shared_str::SharedStr;
+use crate::base::{Pid, SharedStr, consume_budget};
 use crate::child::ChildSpec;
-use crate::exit::reason::{ExitReason, Result};
-use crate::kernel::Kernel;
-use crate::runtime::Runtime;
-use crate::runtime::ended::Ended;
-use crate::runtime::errors::call_error::CallError;
-use crate::runtime::errors::start_error::StartError;
+use crate::exit::{ExitReason, Result};
+use crate::runtime::{CallError, Ended, Runtime, StartError};
 use crate::server::{GenServer, ServerRef};
 use crate::supervisor::dynamic::get_or_start::{NameStatus, name_status};
-use crate::supervisor::dynamic::server::{Call, DynamicServer};
-use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo};
-use crate::supervisor::spec::check_single_name;
+use crate::supervisor::dynamic::{Call, DynamicServer};
+use crate::supervisor::{ChildCounts, ChildError, ChildInfo, check_single_name};
 
 /// A handle to a running dynamic supervisor, cheap to clone. Dropping a handle stops nothing. A
 /// handle by name looks the name up at each call. Calls have no time limit.
 /// [`DynamicSupervisor`](crate::DynamicSupervisor) has an example.
 #[derive(Clone, Debug)]
 pub struct DynamicSupervisorRef {
-    server: ServerRef<DynamicServer>,
+    pub(crate) server: ServerRef<DynamicServer>,
 }
 
 impl DynamicSupervisorRef {
-    pub(crate) fn new(server: ServerRef<DynamicServer>) -> Self {
-        DynamicSupervisorRef { server }
-    }
-
-    pub(crate) fn kernel(&self) -> &Arc<Kernel> {
-        self.server.kernel()
-    }
-
     /// Returns a handle to the holder of this name. Each call looks the name up, so the holder need
     /// not exist now. [`DynamicSupervisor`](crate::DynamicSupervisor) has an example.
     pub fn named(runtime: &Runtime, name: impl Into<String>) -> Self {
-        let name: String = name.into();
-        DynamicSupervisorRef { server: runtime.server(name) }
+        DynamicSupervisorRef { server: runtime.server(name.into()) }
     }
 
     /// Returns the supervisor's pid, as [`SupervisorRef::pid`](crate::SupervisorRef::pid).
@@ -52,11 +34,6 @@ impl DynamicSupervisorRef {
     /// [`SupervisorRef::is_alive`](crate::SupervisorRef::is_alive).
     pub fn is_alive(&self) -> bool {
         self.server.is_there()
-    }
-
-    /// Returns the process that a call would reach now, alive or dead.
-    pub(crate) fn reach(&self) -> Result<Pid, CallError> {
-        self.server.reach()
     }
 
     /// Starts a child, and returns when the child is ready. Other children are started and stopped
@@ -85,7 +62,7 @@ impl DynamicSupervisorRef {
     pub async fn start_child(&self, spec: impl Into<ChildSpec>) -> Result<Pid, StartError> {
         let spec = spec.into().spec;
         let answer = self.server.call_unlimited(|reply| Call::StartChild { spec, reply }).await;
-        answer.unwrap_or_else(|error| Err(StartError::Unreachable(error)))
+        answer.map_err(StartError::Unreachable)?
     }
 
     /// Starts a server as a child with all defaults, and returns a handle to this incarnation. To
@@ -123,7 +100,7 @@ impl DynamicSupervisorRef {
         S::Args: Clone + Sync,
     {
         let pid = self.start_child(S::child(args)).await?;
-        let runtime = Runtime { kernel: self.kernel().clone() };
+        let runtime = Runtime { kernel: self.server.kernel().clone() };
         runtime.server_at(pid).map_err(StartError::Unreachable)
     }
 
@@ -187,9 +164,8 @@ impl DynamicSupervisorRef {
             }
             _ => {}
         }
-        let answer =
-            self.server.call_unlimited(|reply| Call::GetOrStart { name, spec, reply }).await;
-        answer.unwrap_or_else(|error| Err(StartError::Unreachable(error)))
+        let call = |reply| Call::GetOrStart { name, spec, reply };
+        self.server.call_unlimited(call).await.map_err(StartError::Unreachable)?
     }
 
     /// Stops a child as its specification says, waits for its end, and removes it. Other children

@@ -8,22 +8,21 @@
 //! 4. If a start fails because another process has registered the name meanwhile, the name is
 //!    looked up again.
 
+use std::pin::pin;
 use std::sync::Arc;
 
-use futures_util::future::{Either, select};
+use futures_util::future::select;
 
-use crate::base::pid::Pid;
-use crate::base::shared_str::SharedStr;
 use crate::base::sync::atomic::Ordering;
+use crate::base::{Pid, SharedStr};
 use crate::child::Spec;
-use crate::exit::reason::Result;
+use crate::exit::Result;
 use crate::kernel::{Kernel, NameEntry};
 use crate::process::{AnyProcess, flag};
-use crate::runtime::Runtime;
-use crate::runtime::ended::Ended;
-use crate::runtime::errors::start_error::StartError;
+use crate::runtime::{Ended, Runtime, StartError};
 use crate::server::ServerContext;
-use crate::supervisor::dynamic::server::{Completion, DynamicServer, PidReply, Requester};
+use crate::supervisor::dynamic::{Completion, DynamicServer, PidReply, Requester};
+use crate::supervisor::wait_until;
 
 /// The status of a name.
 pub(crate) enum NameStatus {
@@ -101,16 +100,8 @@ impl DynamicServer {
                     Err(error) => self.answer_name_waiters(&name, &Err(error)),
                 }
             }
-            NameStatus::Starting(holder) => self.run_in_background(async move {
-                wait_for_init(&runtime, holder).await;
-                Completion::NameChanged { name, spec }
-            }),
-            NameStatus::Ending(holder) => self.run_in_background(async move {
-                Ended::of(&runtime, Some(holder)).await;
-                Completion::NameChanged { name, spec }
-            }),
-            NameStatus::Restarting => self.run_in_background(async move {
-                wait_until_not_reserved(&runtime.kernel, &name).await;
+            status => self.run_in_background(async move {
+                wait_for_change(&runtime, &name, status).await;
                 Completion::NameChanged { name, spec }
             }),
         }
@@ -132,33 +123,20 @@ impl DynamicServer {
     }
 }
 
-/// Waits until the holder has finished its `init` or has ended.
-async fn wait_for_init(runtime: &Runtime, holder: Arc<dyn AnyProcess>) {
-    let mut ended = Ended::of(runtime, Some(holder.clone()));
-    loop {
-        let changed = runtime.kernel.name_changes.notified();
-        let mut changed = std::pin::pin!(changed);
-        // No change is missed from here on.
-        changed.as_mut().enable();
-        if !is_starting(&*holder) {
-            return;
+/// Waits until the holder has finished its `init` or has ended, or until a reserved name is held or
+/// free. Step 3.
+async fn wait_for_change(runtime: &Runtime, name: &str, status: NameStatus) {
+    let Kernel { names, name_changes, .. } = &*runtime.kernel;
+    match status {
+        NameStatus::Starting(holder) => {
+            let started = pin!(wait_until(name_changes, || !is_starting(&*holder)));
+            select(started, Ended::of(&runtime.kernel, Some(holder.clone()))).await;
         }
-        if let Either::Right(_) = select(changed, &mut ended).await {
-            return;
+        NameStatus::Ending(holder) => drop(Ended::of(&runtime.kernel, Some(holder)).await),
+        NameStatus::Restarting => {
+            let is_reserved = || matches!(names.get(name), Some(NameEntry::Vacant(_)));
+            wait_until(name_changes, || !is_reserved()).await;
         }
-    }
-}
-
-/// Waits until a reserved name is held or free.
-async fn wait_until_not_reserved(kernel: &Kernel, name: &str) {
-    loop {
-        let changed = kernel.name_changes.notified();
-        let mut changed = std::pin::pin!(changed);
-        // No change is missed from here on.
-        changed.as_mut().enable();
-        if !matches!(kernel.names.get(name), Some(NameEntry::Vacant(_))) {
-            return;
-        }
-        changed.await;
+        NameStatus::Free | NameStatus::Held(_) => {}
     }
 }

@@ -12,15 +12,12 @@
 
 use tokio::time::Instant;
 
-use crate::base::pid::Pid;
-use crate::base::shared_str::SharedStr;
-use crate::base::user_panics::ignore_panic;
-use crate::exit::reason::{ExitReason, Result};
-use crate::restart::restart_limit::Window;
-use crate::runtime::errors::start_error::StartError;
-use crate::supervisor::dynamic::child::{Child, GivenUp, State};
-use crate::supervisor::dynamic::server::DynamicServer;
-use crate::supervisor::incarnation::{NotStarted, StartOutcome};
+use crate::base::{Pid, SharedStr, ignore_panic};
+use crate::exit::{ExitReason, Result};
+use crate::restart::Window;
+use crate::runtime::StartError;
+use crate::supervisor::dynamic::{Child, DynamicServer, GivenUp, State};
+use crate::supervisor::{NotStarted, StartOutcome};
 
 /// The maximum number of given-up children that are kept.
 const KEPT: usize = 1_000;
@@ -32,12 +29,12 @@ impl DynamicServer {
         let Some(child) = self.children.get_mut(&pid) else { return };
         child.state = State::GivenUp(Box::new(GivenUp { until, number, last }));
         if let Some(name) = child.name() {
-            self.index.given_up_by_name.insert(name, pid);
+            self.given_up_by_name.insert(name, pid);
         }
-        self.index.given_up_by_age.insert(number, pid);
+        self.given_up_by_age.insert(number, pid);
         // Invariant 3.
-        if self.index.given_up_by_age.len() > KEPT
-            && let Some((_, oldest)) = self.index.given_up_by_age.first_key_value()
+        if self.given_up_by_age.len() > KEPT
+            && let Some((_, oldest)) = self.given_up_by_age.first_key_value()
         {
             self.forget(*oldest);
         }
@@ -45,13 +42,13 @@ impl DynamicServer {
 
     /// Returns the number of children that were given up.
     pub(super) fn given_up_count(&self) -> usize {
-        self.index.given_up_by_age.len()
+        self.given_up_by_age.len()
     }
 
     /// Refuses a start under the name of a child that was given up, until its budget allows a
     /// restart. Invariant 2.
     pub(super) fn check_given_up(&self, name: &SharedStr) -> Result<(), StartError> {
-        let Some(pid) = self.index.given_up_by_name.get(name) else { return Ok(()) };
+        let Some(pid) = self.given_up_by_name.get(name) else { return Ok(()) };
         let now = Instant::now();
         match self.children.get(pid).map(|child| &child.state) {
             Some(State::GivenUp(given_up)) if given_up.until > now => Err(StartError::GivenUp {
@@ -68,7 +65,7 @@ impl DynamicServer {
     /// child had just been given up.
     pub(super) fn update_given_up(&mut self, child: &Child, outcome: &StartOutcome) {
         let Some(name) = child.name() else { return };
-        let Some(&pid) = self.index.given_up_by_name.get(&name) else { return };
+        let Some(&pid) = self.given_up_by_name.get(&name) else { return };
         match outcome {
             Ok(Some(_)) => self.forget(pid),
             Ok(None) => {}

@@ -3,7 +3,6 @@
 //! [`server`] describes the states of a child and the invariants.
 
 pub(crate) mod spec;
-mod index;
 mod child;
 mod pending_stops;
 pub(crate) mod server;
@@ -20,5 +19,8 @@ mod queries;
 mod dynamic_ref;
 mod start;
 
+use child::{Cancelled, Child, GivenUp, State, StopReply, Stopping};
 pub use dynamic_ref::DynamicSupervisorRef;
+pub(crate) use server::{Call, DynamicServer};
+use server::{Cast, Completion, PidReply, Requester, Retry};
 pub use spec::{DynamicSupervisor, Exhausted};

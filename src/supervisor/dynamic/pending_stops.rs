@@ -4,12 +4,11 @@ use std::collections::VecDeque;
 
 use tokio::time::Instant;
 
-use crate::exit::reason::ExitReason;
-use crate::exit::shutdown::Shutdown;
-use crate::observe::doing::Doing;
+use crate::exit::{ExitReason, Shutdown};
+use crate::observe::Doing;
 use crate::process::AnyProcess;
-use crate::supervisor::dynamic::child::Child;
-use crate::supervisor::report::Report;
+use crate::supervisor::Report;
+use crate::supervisor::dynamic::Child;
 
 /// The children that were asked to stop and whose end has not been reported yet.
 /// If the supervisor is killed while it waits for one child, the drop reports the other children

@@ -6,11 +6,9 @@ use std::iter;
 
 use tokio::time::Instant;
 
-use crate::base::pid::Pid;
-use crate::supervisor::dynamic::child::Child;
-use crate::supervisor::dynamic::server::DynamicServer;
-use crate::supervisor::info::{ChildCounts, ChildInfo};
-use crate::supervisor::published_state::{PublishedChild, Step};
+use crate::base::Pid;
+use crate::supervisor::dynamic::{Child, DynamicServer};
+use crate::supervisor::{ChildCounts, ChildInfo, PublishedChild, Step};
 
 /// The maximum number of children that a snapshot shows.
 const SHOWN: usize = 100;
@@ -20,7 +18,9 @@ impl DynamicServer {
     pub(super) fn which_children(&self) -> Vec<ChildInfo> {
         let mut pids: Vec<Pid> = self.children.keys().copied().collect();
         pids.sort_unstable();
-        pids.into_iter().filter_map(|pid| Some(self.children.get(&pid)?.info(pid))).collect()
+        pids.into_iter()
+            .filter_map(|pid| Some(self.children.get(&pid)?.shown(pid).info(0)))
+            .collect()
     }
 
     pub(super) fn count_children(&self) -> ChildCounts {

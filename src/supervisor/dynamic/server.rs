@@ -51,7 +51,7 @@
 //!    may end before the server has handled its start. The exit is looked up when the pid becomes
 //!    known, and all early exits are dropped when no start is in progress.
 //! 4. A child that restarts keeps its old pid as its key until the restart succeeds, and holds a
-//!    ticket. A completion or a cast with another ticket is stale and is ignored.
+//!    the id of its retry. A completion or a cast with another id is stale and is ignored.
 //! 5. A cancelled restart keeps its child known until its start has finished and the processes
 //!    that it started have ended ([`cancelled_restart`](super::cancelled_restart)).
 //! 6. One timer serves all stops: it fires at the earliest entry of `stop_checks`. A child is
@@ -61,48 +61,48 @@
 //!    at most a hundred children: the first ones at the time of the last request for the list or,
 //!    while the supervisor stops, the children that it waits for.
 
-use std::collections::{BTreeSet, HashMap};
-use std::future::Future;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::base::pid::Pid;
 use crate::base::random::Random;
-use crate::base::shared_str::SharedStr;
-use crate::call::reply::Reply;
+use crate::base::{Pid, SharedStr};
+use crate::call::Reply;
 use crate::child::Spec;
-use crate::exit::reason::{ExitReason, Result};
-use crate::message::received::Received;
-use crate::restart::restart_limit::Window;
-use crate::runtime::errors::start_error::StartError;
+use crate::exit::{ExitReason, Result};
+use crate::message::Received;
+use crate::restart::Window;
+use crate::runtime::StartError;
 use crate::server::{GenServer, ServerContext, ServerRef};
-use crate::supervisor::dynamic::child::Child;
-use crate::supervisor::dynamic::index::Index;
-use crate::supervisor::dynamic::spec::DynamicSupervisor;
-use crate::supervisor::incarnation::StartOutcome;
-use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo};
-use crate::supervisor::published_state::{PublishPermit, PublishedCell};
-use crate::supervisor::report::Report;
+use crate::supervisor::dynamic::Child;
+use crate::supervisor::{
+    ChildCounts, ChildError, ChildInfo, DynamicSupervisor, PublishPermit, PublishedCell, Report,
+    StartOutcome,
+};
 
 pub(crate) type PidReply = Reply<Result<Pid, StartError>>;
 
 /// A running dynamic supervisor.
 pub(crate) struct DynamicServer {
-    pub(super) me: ServerRef<DynamicServer>,
+    pub(super) own_ref: ServerRef<DynamicServer>,
     pub(super) report: Report,
     pub(super) spec: DynamicSupervisor,
     pub(super) window: Window,
     pub(super) random: Random,
     pub(super) children: HashMap<Pid, Child, foldhash::fast::RandomState>,
-    pub(super) index: Index,
-    /// The number of background starts in progress: first starts and restarts.
-    pub(super) starts_in_progress: usize,
+    /// Maps the pid of a child's first incarnation to the pid of its latest one. A child whose two
+    /// pids are equal has no entry.
+    pub(super) last_pids: HashMap<Pid, Pid, foldhash::fast::RandomState>,
+    pub(super) given_up_by_name: HashMap<SharedStr, Pid>,
+    /// The given-up children, by a number that grows with each child that is given up. The first
+    /// entry was given up first.
+    pub(super) given_up_by_age: BTreeMap<u64, Pid>,
     /// The number of background first starts in progress.
     pub(super) first_starts: usize,
-    /// The tokens that cancel the background restarts in progress, by ticket.
+    /// The tokens that cancel the background restarts in progress, by the ids of their retries.
     pub(super) restart_cancellations: HashMap<u64, CancellationToken, foldhash::fast::RandomState>,
     /// The background tasks: starts, and waits for names and orphans.
     pub(super) background: JoinSet<()>,
@@ -116,7 +116,7 @@ pub(crate) struct DynamicServer {
     pub(super) stop_timer_due: Option<Instant>,
     /// The callers of `get_or_start` that wait, by name.
     pub(super) name_waiters: HashMap<SharedStr, Vec<PidReply>>,
-    /// The last number that was given to a child, a ticket, or a child that was given up.
+    /// The last number that was given to a child, a retry, or a child that was given up.
     pub(super) last_number: u64,
     pub(super) published: Arc<PublishedCell>,
 }
@@ -146,10 +146,18 @@ pub(crate) enum Call {
 pub(crate) enum Cast {
     /// `completions` is not empty.
     HandleCompletions,
-    /// The restart with this ticket is due.
-    AttemptRestart { pid: Pid, ticket: u64 },
+    /// This retry is due.
+    Retry(Retry),
     /// The timer of all stops has fired.
     CheckStops,
+}
+
+/// An attempt to restart the child with this pid. The retry is stale if the child does not hold its
+/// id.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Retry {
+    pub(super) pid: Pid,
+    pub(super) id: u64,
 }
 
 /// The callers that get the result of a first start.
@@ -165,9 +173,9 @@ pub(super) enum Completion {
     /// A first start has finished.
     Started { child: Child, requester: Requester, outcome: StartOutcome },
     /// A restart has finished. `incarnation` is used if the supervisor no longer knows the child.
-    Restarted { pid: Pid, ticket: u64, incarnation: Child, outcome: StartOutcome },
+    Restarted { retry: Retry, incarnation: Child, outcome: StartOutcome },
     /// The processes that a killed child supervisor left have ended.
-    OrphansEnded { pid: Pid, ticket: u64 },
+    OrphansEnded(Retry),
     /// The holder of the name has started or ended: the name is to be looked up again.
     NameChanged { name: SharedStr, spec: Arc<Spec> },
 }
@@ -183,14 +191,15 @@ impl GenServer for DynamicServer {
         let published = spec.published();
         published.attach(&*ctx.process);
         Ok(DynamicServer {
-            me: ctx.this(),
+            own_ref: ctx.this(),
             report: Report::new(ctx, label),
             random: spec.seed.map_or_else(Random::fresh, Random::seeded),
             spec,
             window: Window::default(),
             children: HashMap::default(),
-            index: Index::default(),
-            starts_in_progress: 0,
+            last_pids: HashMap::default(),
+            given_up_by_name: HashMap::new(),
+            given_up_by_age: BTreeMap::new(),
             first_starts: 0,
             restart_cancellations: HashMap::default(),
             background: JoinSet::new(),
@@ -213,7 +222,7 @@ impl GenServer for DynamicServer {
     async fn handle_cast(&mut self, cast: Cast, ctx: &mut ServerContext<Self>) -> Result {
         let handled = match cast {
             Cast::HandleCompletions => self.handle_completions(ctx),
-            Cast::AttemptRestart { pid, ticket } => self.attempt_restart(pid, ticket, ctx),
+            Cast::Retry(retry) => self.retry(retry, ctx),
             Cast::CheckStops => {
                 self.check_stops(ctx);
                 Ok(())
@@ -228,7 +237,7 @@ impl GenServer for DynamicServer {
             Received::Exit { from, reason } if self.children.contains_key(&from) => {
                 self.child_ended(from, reason, ctx)
             }
-            Received::Exit { from, reason } if self.starts_in_progress > 0 => {
+            Received::Exit { from, reason } if self.is_starting() => {
                 self.early_exits.insert(from, reason);
                 Ok(())
             }
@@ -273,15 +282,13 @@ impl DynamicServer {
             let handled = match completion {
                 Completion::Started { child, requester, outcome } => {
                     self.first_starts -= 1;
-                    self.starts_in_progress -= 1;
                     self.start_done(child, requester, outcome, ctx)
                 }
-                Completion::Restarted { pid, ticket, incarnation, outcome } => {
-                    self.starts_in_progress -= 1;
-                    self.restart_cancellations.remove(&ticket);
-                    self.restart_done((pid, ticket), incarnation, outcome, ctx)
+                Completion::Restarted { retry, incarnation, outcome } => {
+                    self.restart_cancellations.remove(&retry.id);
+                    self.restart_done(retry, incarnation, outcome, ctx)
                 }
-                Completion::OrphansEnded { pid, ticket } => self.orphans_ended(pid, ticket, ctx),
+                Completion::OrphansEnded(retry) => self.orphans_ended(retry, ctx),
                 Completion::NameChanged { name, spec } => self.resolve_name(name, spec, ctx),
             };
             if handled.is_err() {
@@ -290,11 +297,16 @@ impl DynamicServer {
                 return handled;
             }
         }
-        if self.starts_in_progress == 0 {
+        if !self.is_starting() {
             // The remaining exits belong to no child. Invariant 3.
             self.early_exits.clear();
         }
         Ok(())
+    }
+
+    /// Returns whether a first start or a restart is in progress in the background.
+    fn is_starting(&self) -> bool {
+        self.first_starts > 0 || !self.restart_cancellations.is_empty()
     }
 
     pub(super) fn take_completions(&self) -> Vec<Completion> {
@@ -310,12 +322,12 @@ impl DynamicServer {
         &mut self,
         work: impl Future<Output = Completion> + Send + 'static,
     ) {
-        let (completions, me) = (self.completions.clone(), self.me.clone());
+        let (completions, own_ref) = (self.completions.clone(), self.own_ref.clone());
         self.background.spawn(async move {
             let completion = work.await;
             completions.lock().unwrap_or_else(PoisonError::into_inner).push(completion);
             // The cast fails only if the server has ended.
-            drop(me.cast_wait(Cast::HandleCompletions).await);
+            drop(own_ref.cast_wait(Cast::HandleCompletions).await);
         });
     }
 

@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::base::shared_str::SharedStr;
-use crate::exit::reason::Result;
-use crate::restart::backoff::Backoff;
-use crate::restart::restart_limit::{Intensity, Window};
-use crate::runtime::errors::start_error::StartError;
-use crate::supervisor::published_state::{PublishedCell, Step};
+use crate::base::SharedStr;
+use crate::exit::Result;
+use crate::restart::{Backoff, Intensity, Window};
+use crate::runtime::StartError;
+use crate::supervisor::{PublishedCell, Step, invalid};
 
 /// A supervisor of children that are started at any time: connections, sessions, rooms, jobs. The
 /// supervisor starts without children. [`start_child`](crate::DynamicSupervisorRef::start_child)
@@ -239,15 +238,9 @@ impl DynamicSupervisor {
     }
 
     pub(super) fn check(&self) -> Result<(), StartError> {
-        let invalid = |what: &str| Err(StartError::Invalid(what.to_owned()));
-        let zero = |limit| matches!(limit, Intensity::Limited { period: Duration::ZERO, .. });
-        if zero(self.intensity) {
-            return invalid("the restart period is zero: give `intensity` a period above zero");
-        }
-        if self.child_budget.is_some_and(|budget| zero(budget.intensity)) {
-            return invalid(
-                "the restart period is zero: give `child_intensity` a period above zero",
-            );
+        self.intensity.check("intensity").or_else(invalid)?;
+        if let Some(budget) = self.child_budget {
+            budget.intensity.check("child_intensity").or_else(invalid)?;
         }
         if self.max_children == Some(0) {
             return invalid("no children at all: give `max_children` a number above zero");

@@ -4,16 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::base::coop::consume_budget;
+use crate::base::consume_budget;
 use crate::child::{ChildSpec, StartChild, StartContext, Started};
-use crate::exit::reason::Result;
-use crate::runtime::Runtime;
-use crate::runtime::errors::start_error::StartError;
-use crate::runtime::inside::Inside;
-use crate::runtime::starting::Starting;
-use crate::supervisor::dynamic::dynamic_ref::DynamicSupervisorRef;
-use crate::supervisor::dynamic::server::DynamicServer;
-use crate::supervisor::dynamic::spec::DynamicSupervisor;
+use crate::exit::Result;
+use crate::runtime::{Inside, Runtime, StartError, Starting};
+use crate::supervisor::dynamic::DynamicServer;
+use crate::supervisor::{DynamicSupervisor, DynamicSupervisorRef};
 
 impl DynamicSupervisor {
     /// Starts the supervisor without a link. [`child_intensity`](Self::child_intensity) has an
@@ -38,7 +34,7 @@ impl DynamicSupervisor {
     pub async fn start(self, runtime: &Runtime) -> Result<DynamicSupervisorRef, StartError> {
         consume_budget().await;
         let starting = self.starting(runtime)?;
-        Ok(DynamicSupervisorRef::new(starting.run::<DynamicServer>(self).await?))
+        Ok(DynamicSupervisorRef { server: starting.run(self).await? })
     }
 
     /// Starts the supervisor linked to the process of this context, its parent: when the parent
@@ -57,7 +53,7 @@ impl DynamicSupervisor {
     ) -> Result<DynamicSupervisorRef, StartError> {
         consume_budget().await;
         let starting = self.starting(&parent.runtime())?.linked(parent.pid());
-        Ok(DynamicSupervisorRef::new(starting.run::<DynamicServer>(self).await?))
+        Ok(DynamicSupervisorRef { server: starting.run(self).await? })
     }
 
     fn starting(&self, runtime: &Runtime) -> Result<Starting, StartError> {

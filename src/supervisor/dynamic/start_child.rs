@@ -1,27 +1,23 @@
 //! First starts and restarts of dynamic children.
 
 use std::any::Any;
-use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use futures_util::FutureExt;
+use futures_util::future::Either;
+use tokio::time::Instant;
 
-use crate::base::pid::Pid;
-use crate::base::user_panics::ignore_panic;
+use crate::base::ignore_panic;
 use crate::child::Spec;
-use crate::exit::crash::Crash;
-use crate::exit::reason::{ExitReason, Result};
+use crate::exit::{Crash, ExitReason, Result};
 use crate::process::{AnyProcess, ChildSlot};
-use crate::runtime::errors::start_error::StartError;
-use crate::runtime::starting::StartCause;
+use crate::runtime::{StartCause, StartError};
 use crate::server::ServerContext;
-use crate::supervisor::dynamic::child::{Child, State};
-use crate::supervisor::dynamic::server::{Completion, DynamicServer, PidReply, Requester};
-use crate::supervisor::incarnation::{NotStarted, StartOutcome, start, start_at_once};
-use crate::supervisor::report::Report;
-use crate::supervisor::spec::auto_shutdown::AutoShutdown;
-use crate::supervisor::spec::check_child;
+use crate::supervisor::dynamic::{Child, Completion, DynamicServer, PidReply, Requester, Retry};
+use crate::supervisor::{
+    AutoShutdown, EndRecord, NotStarted, Report, StartOutcome, check_child, start, start_at_once,
+};
 
 impl DynamicServer {
     /// Handles a request to start a child.
@@ -61,20 +57,10 @@ impl DynamicServer {
         requester: Requester,
         ctx: &mut ServerContext<Self>,
     ) -> Result {
-        let number = self.next_number();
-        let slot = ChildSlot { child: number, start: 1 };
-        let child = Child::new(spec.clone(), number);
-        if let Some(outcome) = run_start_at_once(&self.report, slot, &spec, &StartCause::First) {
-            // For a temporary child this is the last handle: its drop also drops the captures of
-            // the closure.
-            ignore_panic(|| drop(spec));
-            return self.start_done(child, requester, outcome, ctx);
-        }
-        let mut starting = Box::pin(run_start(self.report.clone(), slot, spec, StartCause::First));
-        match starting.as_mut().now_or_never() {
-            Some(outcome) => self.start_done(child, requester, outcome, ctx),
-            None => {
-                self.starts_in_progress += 1;
+        let child = Child::new(spec.clone(), self.next_number());
+        match begin(&self.report, child.slot, spec, StartCause::First) {
+            Either::Left(outcome) => self.start_done(child, requester, outcome, ctx),
+            Either::Right(starting) => {
                 self.first_starts += 1;
                 self.run_in_background(starting.map(|outcome| Completion::Started {
                     child,
@@ -124,16 +110,11 @@ impl DynamicServer {
     /// Adds a started child, and handles an exit that has already arrived. Server invariant 3.
     fn add_started(
         &mut self,
-        mut child: Child,
+        child: Child,
         process: Arc<dyn AnyProcess>,
         ctx: &mut ServerContext<Self>,
     ) -> Result {
-        let pid = process.pid();
-        child.state = State::Running(process);
-        if child.first_pid == Pid::OUTSIDE {
-            child.first_pid = pid;
-        }
-        self.insert(pid, child);
+        let pid = self.insert(child, process);
         match self.early_exits.remove(&pid) {
             Some(reason) => self.child_ended(pid, reason, ctx),
             None => Ok(()),
@@ -142,31 +123,20 @@ impl DynamicServer {
 
     /// Starts the next incarnation of a child. The child keeps its old pid as its key until the
     /// start has succeeded. Server invariant 4.
-    pub(super) fn begin_restart(
-        &mut self,
-        key: (Pid, u64),
-        ctx: &mut ServerContext<Self>,
-    ) -> Result {
-        let (pid, ticket) = key;
-        if self.wait_for_orphans(pid, ticket) {
+    pub(super) fn begin_restart(&mut self, retry: Retry, ctx: &mut ServerContext<Self>) -> Result {
+        if self.wait_for_orphans(retry) {
             return Ok(());
         }
-        let Some(child) = self.children.get_mut(&pid) else { return Ok(()) };
+        let Some(child) = self.children.get_mut(&retry.pid) else { return Ok(()) };
         let cause = child.begin_incarnation();
         let Some(record) = &child.restart_record else { return Ok(()) };
         let (spec, incarnation) = (record.spec.clone(), child.incarnation());
-        if let Some(outcome) = run_start_at_once(&self.report, child.slot, &spec, &cause) {
-            return self.restart_done(key, incarnation, outcome, ctx);
-        }
-        let mut starting = Box::pin(run_start(self.report.clone(), child.slot, spec, cause));
-        match starting.as_mut().now_or_never() {
-            Some(outcome) => self.restart_done(key, incarnation, outcome, ctx),
-            None => {
-                self.starts_in_progress += 1;
-                let starting = self.run_cancellable(ticket, &incarnation, starting);
+        match begin(&self.report, child.slot, spec, cause) {
+            Either::Left(outcome) => self.restart_done(retry, incarnation, outcome, ctx),
+            Either::Right(starting) => {
+                let starting = self.run_cancellable(retry, &incarnation, starting);
                 self.run_in_background(starting.map(move |outcome| Completion::Restarted {
-                    pid,
-                    ticket,
+                    retry,
                     incarnation,
                     outcome,
                 }));
@@ -175,16 +145,17 @@ impl DynamicServer {
         }
     }
 
-    /// Handles the outcome of a restart. If the ticket is stale, the restart was cancelled.
+    /// Handles the outcome of a restart. If the retry is stale, the restart was cancelled.
     pub(super) fn restart_done(
         &mut self,
-        (pid, ticket): (Pid, u64),
+        retry: Retry,
         incarnation: Child,
         outcome: StartOutcome,
         ctx: &mut ServerContext<Self>,
     ) -> Result {
-        if !self.children.get(&pid).is_some_and(|child| child.has_restart_ticket(ticket)) {
-            self.cancelled_restart_done((pid, ticket), incarnation, outcome, ctx);
+        let pid = retry.pid;
+        if !self.waits_for(retry) {
+            self.cancelled_restart_done(retry, incarnation, outcome, ctx);
             return Ok(());
         }
         match outcome {
@@ -197,31 +168,39 @@ impl DynamicServer {
                 self.forget(pid);
                 Ok(())
             }
-            Err(NotStarted { error, .. }) => self.restart_failed(pid, &error, ctx),
+            Err(NotStarted { error, .. }) => {
+                let (reason, at) = (error.as_reason(), Instant::now());
+                let end = EndRecord { pid: None, reason, at, stopped: false };
+                self.restart_after_end(pid, end, ctx)
+            }
         }
     }
 }
 
-/// Runs one start. If the start panics, it has failed.
-fn run_start(
-    report: Report,
+/// Begins a start: runs a start that never waits, and polls any other start once. Returns the
+/// outcome, or the start if it is pending. A start that panics has failed.
+fn begin(
+    report: &Report,
     slot: ChildSlot,
     spec: Arc<Spec>,
     cause: StartCause,
-) -> impl Future<Output = StartOutcome> + Send {
-    let starting = async move { start(&report, slot, &spec, cause).await };
-    AssertUnwindSafe(starting).catch_unwind().map(|started| started.unwrap_or_else(start_panicked))
-}
-
-/// Runs a start that never waits; `None` for any other start.
-fn run_start_at_once(
-    report: &Report,
-    slot: ChildSlot,
-    spec: &Arc<Spec>,
-    cause: &StartCause,
-) -> Option<StartOutcome> {
-    let starting = AssertUnwindSafe(|| start_at_once(report, slot, spec, cause));
-    catch_unwind(starting).unwrap_or_else(|payload| Some(start_panicked(payload)))
+) -> Either<StartOutcome, impl Future<Output = StartOutcome> + Send + Unpin + use<>> {
+    let at_once = AssertUnwindSafe(|| start_at_once(report, slot, &spec, &cause));
+    let at_once = catch_unwind(at_once).unwrap_or_else(|payload| Some(start_panicked(payload)));
+    if let Some(outcome) = at_once {
+        // For a temporary child this is the last handle: its drop also drops the captures of the
+        // closure.
+        ignore_panic(|| drop(spec));
+        return Either::Left(outcome);
+    }
+    let report = report.clone();
+    let starting = AssertUnwindSafe(async move { start(&report, slot, &spec, cause).await });
+    let starting = starting.catch_unwind().map(|outcome| outcome.unwrap_or_else(start_panicked));
+    let mut starting = Box::pin(starting);
+    match starting.as_mut().now_or_never() {
+        Some(outcome) => Either::Left(outcome),
+        None => Either::Right(starting),
+    }
 }
 
 fn start_panicked(payload: Box<dyn Any + Send>) -> StartOutcome {

@@ -10,18 +10,15 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::base::shared_str::SharedStr;
-use crate::child::Restart;
-use crate::exit::reason::{ExitReason, Result};
-use crate::exit::shutdown::Shutdown;
-use crate::kernel::wait_graph::{Until, WaitEdge};
-use crate::observe::doing::Doing;
+use crate::base::SharedStr;
+use crate::exit::{ExitReason, Result, Shutdown};
+use crate::kernel::{Until, WaitEdge};
+use crate::observe::Doing;
 use crate::process::AnyProcess;
-use crate::runtime::deadline::until;
-use crate::supervisor::dynamic::child::{Child, State};
+use crate::runtime::until;
+use crate::supervisor::await_killed;
 use crate::supervisor::dynamic::pending_stops::PendingStops;
-use crate::supervisor::dynamic::server::{Completion, DynamicServer};
-use crate::supervisor::stop::StopRequest;
+use crate::supervisor::dynamic::{Child, Completion, DynamicServer};
 use crate::time::timer_queue::after;
 
 impl DynamicServer {
@@ -44,16 +41,13 @@ impl DynamicServer {
         while let Some((_, child)) = pending.first() {
             self.show_wait(child, pending.began(), pending.rest());
             let Some(process) = child.process() else { break };
-            let reason = child.stop_request(process).await_killed(&self.report).await;
+            let reason = await_killed(&self.report, &child.id, process).await;
             pending.report_first(&reason);
         }
         self.show_half_started(half_started.len());
         for process in half_started {
             let id = label(&*process);
-            let (restart, shutdown) = (Restart::Temporary, Shutdown::BrutalKill);
-            StopRequest { id: &id, restart, shutdown, process: &process }
-                .await_killed(&self.report)
-                .await;
+            await_killed(&self.report, &id, &process).await;
         }
     }
 
@@ -89,9 +83,13 @@ impl DynamicServer {
             return Vec::new();
         }
         self.background.shutdown().await;
-        for child in self.take_completions().into_iter().filter_map(started_child) {
-            if let Some(process) = child.process() {
-                self.children.insert(process.pid(), child);
+        for completion in self.take_completions() {
+            if let Completion::Started { child, outcome: Ok(Some(process)), .. }
+            | Completion::Restarted {
+                incarnation: child, outcome: Ok(Some(process)), ..
+            } = completion
+            {
+                self.insert(child, process);
             }
         }
         let mut half_started = self.report.runtime.kernel.children_of(self.report.supervisor);
@@ -124,15 +122,4 @@ impl DynamicServer {
 /// Returns the id of a half-started child, which is the label of its process.
 fn label(process: &dyn AnyProcess) -> SharedStr {
     process.with(|locked| locked.core().relations()?.label.clone()).unwrap_or("half started".into())
-}
-
-/// Returns the child of a start that has succeeded and that the server has not handled yet.
-fn started_child(completion: Completion) -> Option<Child> {
-    match completion {
-        Completion::Started { child, outcome: Ok(Some(process)), .. }
-        | Completion::Restarted { incarnation: child, outcome: Ok(Some(process)), .. } => {
-            Some(Child { state: State::Running(process), ..child })
-        }
-        _ => None,
-    }
 }

@@ -6,18 +6,15 @@
 
 use tokio::time::Instant;
 
-use crate::base::pid::Pid;
-use crate::call::reply::Reply;
-use crate::exit::reason::{ExitReason, Result};
-use crate::exit::shutdown::Shutdown;
-use crate::observe::doing::Doing;
+use crate::base::Pid;
+use crate::call::Reply;
+use crate::exit::{ExitReason, Result, Shutdown};
+use crate::observe::Doing;
 use crate::process::ChildStop;
 use crate::server::ServerContext;
-use crate::supervisor::dynamic::child::{State, StopReply, Stopping};
 use crate::supervisor::dynamic::pending_stops::ended;
-use crate::supervisor::dynamic::server::{Cast, DynamicServer};
-use crate::supervisor::info::ChildError;
-use crate::supervisor::stop::NOT_YIELDING;
+use crate::supervisor::dynamic::{Cast, DynamicServer, State, StopReply, Stopping};
+use crate::supervisor::{ChildError, NOT_YIELDING};
 use crate::time::timer_queue::after;
 
 impl DynamicServer {
@@ -37,8 +34,8 @@ impl DynamicServer {
             Some(State::Running(_)) => self.begin_stop(pid, vec![answer], ctx),
             Some(State::Stopping(stopping)) => stopping.replies.push(answer),
             Some(State::Cancelled(cancelled)) => cancelled.replies.push(answer),
-            Some(State::Restarting { ticket, .. })
-                if self.restart_cancellations.contains_key(ticket) =>
+            Some(State::Restarting { retry_id, .. })
+                if self.restart_cancellations.contains_key(retry_id) =>
             {
                 self.cancel_restart(pid, answer);
             }

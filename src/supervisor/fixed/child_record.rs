@@ -4,20 +4,42 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::base::pid::Pid;
-use crate::child::Spec;
-use crate::exit::reason::ExitReason;
+use crate::base::Pid;
+use crate::child::{Restart, Spec};
+use crate::exit::ExitReason;
 use crate::process::{AnyProcess, ChildSlot};
-use crate::restart::backoff::Backoff;
-use crate::restart::restart_limit::Counted;
-use crate::restart::restart_state::RestartState;
-use crate::runtime::starting::StartCause;
-use crate::supervisor::end_record::{EndRecord, StartRecord};
-use crate::supervisor::fixed::child_state::{RetryKind, RunState};
-use crate::supervisor::history::Incarnation;
-use crate::supervisor::incarnation::{Decision, decide};
-use crate::supervisor::published_state::PublishedChildState;
-use crate::supervisor::spec::strategy::Position;
+use crate::restart::{Backoff, Counted, RestartState};
+use crate::runtime::StartCause;
+use crate::supervisor::{EndRecord, Incarnation, Position, PublishedChildState};
+
+/// Whether a child runs, waits for a restart or is stopped.
+#[derive(Debug, Clone)]
+pub(crate) enum RunState {
+    Running(Arc<dyn AnyProcess>),
+    /// The child does not run, and waits for the retry with this id. The retry starts the child's
+    /// group or, if its kind is `Requested`, the child alone.
+    Restarting {
+        retry_id: u64,
+        /// The time at which a delayed retry is due; `None` for a retry without a delay.
+        due: Option<Instant>,
+        kind: RetryKind,
+    },
+    /// The child ended, was stopped, or never ran.
+    Stopped,
+}
+
+/// The reason why a child waits for a retry. The reason decides which steps the retry carries out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RetryKind {
+    /// A start failed. The retry counts against the window.
+    Counted,
+    /// The retry waits for the delay of a backoff, and is not counted.
+    Delayed,
+    /// The restart is decided and reported already, and waits for orphans.
+    AfterOrphans,
+    /// A requested start waits for orphans.
+    Requested,
+}
 
 /// A child of a fixed supervisor.
 #[derive(Debug)]
@@ -55,10 +77,6 @@ impl Child {
         }
     }
 
-    pub(crate) fn state(&self) -> &RunState {
-        &self.state
-    }
-
     pub(crate) fn process(&self) -> Option<&Arc<dyn AnyProcess>> {
         match &self.state {
             RunState::Running(process) => Some(process),
@@ -68,6 +86,10 @@ impl Child {
 
     pub(crate) fn pid(&self) -> Option<Pid> {
         self.process().map(|process| process.pid())
+    }
+
+    pub(crate) fn is_restarting(&self) -> bool {
+        matches!(self.state, RunState::Restarting { .. })
     }
 
     /// Returns the slot that identifies the latest start.
@@ -82,13 +104,21 @@ impl Child {
 
     /// Returns whether the child is forgotten when it ends.
     pub(crate) fn is_temporary(&self) -> bool {
-        decide(self.spec.restart, &ExitReason::Normal) == Decision::Forget
+        self.spec.restart == Restart::Temporary
+    }
+
+    /// Returns the kind of the retry with this id, if the child waits for that retry.
+    pub(super) fn retry(&self, id: u64) -> Option<RetryKind> {
+        match self.state {
+            RunState::Restarting { retry_id, kind, .. } if retry_id == id => Some(kind),
+            _ => None,
+        }
     }
 
     /// Returns whether the child waits for a restart of its whole group. The result is false if the
     /// child waits for a requested start, which starts the child alone.
     pub(crate) fn restarts_with_group(&self) -> bool {
-        matches!(&self.state, RunState::Restarting { retry, .. } if *retry != RetryKind::Requested)
+        matches!(&self.state, RunState::Restarting { kind, .. } if *kind != RetryKind::Requested)
     }
 
     /// Returns how often the child was started again.
@@ -101,21 +131,11 @@ impl Child {
         self.attempt().saturating_sub(self.requested_starts)
     }
 
-    /// Returns how often the child was started again on request.
-    pub(crate) fn requested_starts(&self) -> u32 {
-        self.requested_starts
-    }
-
     /// Counts the next start as requested, unless it is the first start.
     pub(crate) fn count_requested_start(&mut self) {
         if self.starts > 0 {
             self.requested_starts = self.requested_starts.saturating_add(1);
         }
-    }
-
-    /// Returns when the running incarnation was started; `None` if the child does not run.
-    pub(crate) fn running_since(&self) -> Option<Instant> {
-        self.process().map(|_| self.started)
     }
 
     /// Records that a start begins. Returns the cause of the start.
@@ -132,8 +152,8 @@ impl Child {
     /// none of its own. Returns the entry for the history.
     pub(super) fn record_end(&mut self, end: EndRecord, fallback: Option<Backoff>) -> Incarnation {
         (self.last, self.last_pid) = (Some(end.reason.clone()), end.pid);
-        let start = StartRecord { started: self.started, attempt: self.attempt() };
-        end.record(start, &mut self.restarts, self.spec.backoff.or(fallback))
+        let backoff = self.spec.backoff.or(fallback);
+        end.record(self.started, self.attempt(), &mut self.restarts, backoff)
     }
 
     pub(super) fn published_state(&self) -> PublishedChildState {

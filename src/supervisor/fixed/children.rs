@@ -9,21 +9,17 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::base::pid::Pid;
-use crate::base::shared_str::SharedStr;
+use crate::base::{Pid, SharedStr};
 use crate::child::Spec;
 use crate::process::AnyProcess;
-use crate::restart::backoff::Backoff;
-use crate::runtime::starting::StartCause;
-use crate::supervisor::end_record::EndRecord;
-use crate::supervisor::fixed::child_record::Child;
-use crate::supervisor::fixed::child_state::RunState;
-use crate::supervisor::published_state::{PublishedCell, StartCounts};
-use crate::supervisor::spec::strategy::Position;
+use crate::restart::Backoff;
+use crate::runtime::StartCause;
+use crate::supervisor::fixed::{Child, RunState};
+use crate::supervisor::{ChildError, EndRecord, Position, PublishedCell};
 
 #[derive(Debug)]
 pub(crate) struct Children {
-    published: Arc<PublishedCell>,
+    pub(crate) published: Arc<PublishedCell>,
     list: BTreeMap<Position, Child>,
     by_id: HashMap<SharedStr, Position, foldhash::fast::RandomState>,
     by_pid: HashMap<Pid, Position, foldhash::fast::RandomState>,
@@ -40,10 +36,6 @@ impl Children {
             by_pid: HashMap::default(),
             next: 0,
         }
-    }
-
-    pub(crate) fn published(&self) -> &PublishedCell {
-        &self.published
     }
 
     /// Returns the children in start order.
@@ -77,9 +69,9 @@ impl Children {
         self.list.get_mut(&position)
     }
 
-    pub(crate) fn by_id(&self, id: &str) -> Option<(Position, &Child)> {
-        let position = *self.by_id.get(id)?;
-        Some((position, self.list.get(&position)?))
+    pub(crate) fn by_id(&self, id: &str) -> Result<&Child, ChildError> {
+        let child = self.by_id.get(id).and_then(|position| self.list.get(position));
+        child.ok_or_else(|| ChildError::NotFound(id.to_owned()))
     }
 
     pub(crate) fn by_pid(&self, pid: Pid) -> Option<Position> {
@@ -101,8 +93,7 @@ impl Children {
     pub(crate) fn begin_start(&mut self, position: Position) -> Option<(StartCause, &Child)> {
         let child = self.list.get_mut(&position)?;
         let cause = child.begin_start();
-        let counts = StartCounts { start: child.starts, restarts: child.restarts() };
-        self.published.begin_start(position, counts, child.started);
+        self.published.begin_start(position, child.starts, child.restarts(), child.started);
         Some((cause, child))
     }
 

@@ -2,12 +2,10 @@
 
 use tokio::time::Instant;
 
-use crate::base::pid::Pid;
-use crate::exit::reason::{ExitReason, Result};
-use crate::supervisor::end_record::{EndRecord, EndedBy};
-use crate::supervisor::fixed::child_state::RunState;
-use crate::supervisor::fixed::server::FixedServer;
-use crate::supervisor::spec::strategy::Position;
+use crate::base::Pid;
+use crate::exit::{ExitReason, Result};
+use crate::supervisor::fixed::{FixedServer, RunState};
+use crate::supervisor::{EndRecord, Position};
 
 impl FixedServer {
     /// Records the end of a child that is not started again. The end of a significant child may
@@ -20,7 +18,7 @@ impl FixedServer {
     ) -> Result {
         let significant = self.children.get(position).is_some_and(|child| child.spec.significant);
         let at = Instant::now();
-        self.record_end(position, EndRecord { pid: Some(pid), reason, at, by: EndedBy::Itself });
+        self.record_end(position, EndRecord { pid: Some(pid), reason, at, stopped: false });
         self.mark_stopped(position);
         if !self.auto_shutdown.is_due(significant, || self.has_significant_left()) {
             return Ok(());
@@ -38,9 +36,8 @@ impl FixedServer {
         let first = self.children.iter().find(|child| child.restarts_with_group());
         let group = first.map(|child| self.strategy.group(child.slot().child));
         self.children.iter().filter(|child| child.spec.significant).any(|child| {
-            let position = child.slot().child;
-            !matches!(child.state(), RunState::Stopped)
-                || group.as_ref().is_some_and(|group| group.contains(&position))
+            !matches!(child.state, RunState::Stopped)
+                || group.as_ref().is_some_and(|group| group.contains(&child.position))
         })
     }
 }

@@ -2,37 +2,38 @@
 
 use tokio::time::Instant;
 
-use crate::exit::reason::Result;
+use crate::base::Pid;
+use crate::exit::Result;
 use crate::process::{ChildSlot, ChildStop};
-use crate::restart::restart_state::RestartState;
-use crate::runtime::errors::start_error::StartError;
-use crate::supervisor::end_record::{EndRecord, EndedBy};
-use crate::supervisor::fixed::child_state::RunState;
-use crate::supervisor::fixed::server::FixedServer;
-use crate::supervisor::incarnation::{NotStarted, start};
-use crate::supervisor::spec::strategy::Position;
-use crate::supervisor::stop::{StopRequest, stop};
+use crate::restart::RestartState;
+use crate::runtime::StartError;
+use crate::supervisor::fixed::{FixedServer, RunState};
+use crate::supervisor::{EndRecord, NotStarted, Position, StopRequest, start, stop};
 
 impl FixedServer {
-    /// Starts an incarnation of a child. A child whose `init` chooses not to run is marked as
-    /// stopped, or forgotten if it is temporary.
-    pub(crate) async fn start_incarnation(&mut self, position: Position) -> Result<(), StartError> {
-        let Some((cause, child)) = self.children.begin_start(position) else { return Ok(()) };
+    /// Starts an incarnation of a child, and returns its pid. A child whose `init` chooses not to
+    /// run is marked as stopped, or forgotten if it is temporary.
+    pub(crate) async fn start_incarnation(
+        &mut self,
+        position: Position,
+    ) -> Result<Option<Pid>, StartError> {
+        let Some((cause, child)) = self.children.begin_start(position) else { return Ok(None) };
         let (slot, spec) = (child.slot(), child.spec.clone());
         match start(&self.report, slot, &spec, cause).await {
             Ok(Some(process)) => {
+                let pid = process.pid();
                 self.children.set(position, RunState::Running(process));
                 self.report.free_names(ChildSlot { start: slot.start - 1, ..slot });
-                Ok(())
+                Ok(Some(pid))
             }
             Ok(None) => {
                 self.mark_stopped(position);
-                Ok(())
+                Ok(None)
             }
             Err(NotStarted { error, .. }) => {
                 let at = Instant::now();
                 let reason = error.as_reason();
-                self.record_end(position, EndRecord { pid: None, reason, at, by: EndedBy::Itself });
+                self.record_end(position, EndRecord { pid: None, reason, at, stopped: false });
                 Err(error)
             }
         }
@@ -51,10 +52,7 @@ impl FixedServer {
         let pid = process.pid();
         self.report.note_stop(&**process, how);
         let (reason, at) = stop(&self.report, StopRequest::of(&child.spec, process), now).await;
-        self.record_end(
-            position,
-            EndRecord { pid: Some(pid), reason, at, by: EndedBy::Supervisor },
-        );
+        self.record_end(position, EndRecord { pid: Some(pid), reason, at, stopped: true });
         at
     }
 
@@ -68,7 +66,7 @@ impl FixedServer {
     pub(crate) fn leave_to_group_restart(&mut self, position: Position, now: Instant) {
         let Some(child) = self.children.get_mut(position) else { return };
         self.report.reserve_name(child.slot(), &child.spec);
-        if let RunState::Restarting { .. } = child.state() {
+        if let RunState::Restarting { .. } = child.state {
             child.restarts.pause_clock(now);
             self.children.set(position, RunState::Stopped);
         }

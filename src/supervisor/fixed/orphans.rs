@@ -1,24 +1,21 @@
 //! Restarts that wait for the [orphans](crate::supervisor::orphans) of a killed supervisor.
 //!
-//! A background task waits for the orphans, and the child is [`Restarting`](RunState::Restarting)
-//! meanwhile. When the orphans have ended, the task sends the supervisor the retry.
+//! A background task waits for the orphans, and the child is
+//! [`Restarting`](super::RunState::Restarting) meanwhile. When the orphans have ended, the task
+//! sends the supervisor the retry.
 //!
 //! A [`restart_child`](crate::SupervisorRef::restart_child) request waits in the same way, and is
 //! answered when the start has succeeded or failed. If another event changes the child meanwhile,
 //! the retry is stale (invariant 1 of [`restart`](super::restart)), and the request is answered
 //! with the state of the child.
 
-use crate::base::pid::Pid;
-use crate::call::reply::Reply;
-use crate::exit::reason::{ExitReason, Result};
-use crate::restart::restart_state::RestartState;
-use crate::runtime::errors::start_error::StartError;
-use crate::supervisor::fixed::child_record::Child;
-use crate::supervisor::fixed::child_state::{RetryKind, RunState};
-use crate::supervisor::fixed::server::{Cast, FixedServer};
-use crate::supervisor::info::ChildError;
-use crate::supervisor::orphans::Orphans;
-use crate::supervisor::spec::strategy::Position;
+use crate::base::Pid;
+use crate::call::Reply;
+use crate::exit::{ExitReason, Result};
+use crate::restart::RestartState;
+use crate::runtime::StartError;
+use crate::supervisor::fixed::{Child, FixedServer, Retry, RetryKind};
+use crate::supervisor::{ChildError, Orphans, Position};
 
 impl FixedServer {
     /// Returns the orphans of this child's incarnations, if there are any.
@@ -27,12 +24,7 @@ impl FixedServer {
     }
 
     /// Spawns a task that sends the supervisor this retry when all these orphans have ended.
-    pub(crate) fn retry_after_orphans(
-        &mut self,
-        position: Position,
-        retry_id: u64,
-        orphans: Vec<Orphans>,
-    ) {
+    pub(crate) fn retry_after_orphans(&mut self, retry: Retry, orphans: Vec<Orphans>) {
         let (report, own_ref) = (self.report.clone(), self.own_ref.clone());
         while self.background.try_join_next().is_some() {}
         self.background.spawn(async move {
@@ -40,7 +32,7 @@ impl FixedServer {
                 orphans.ended(&report).await;
             }
             // The cast fails if the supervisor has ended, and then no restart is due.
-            drop(own_ref.cast_wait(Cast::Retry { position, retry_id }).await);
+            drop(own_ref.cast_wait(retry).await);
         });
     }
 
@@ -58,18 +50,18 @@ impl FixedServer {
                 reply.send(started);
             }
             Some(orphans) => {
-                let retry_id = self.set_restarting(position, None, RetryKind::Requested);
-                self.waiting_requests.insert(retry_id, (id.into(), reply));
-                self.retry_after_orphans(position, retry_id, vec![orphans]);
+                let retry = self.set_restarting(position, None, RetryKind::Requested);
+                self.waiting_requests.insert(retry.id, (id.into(), reply));
+                self.retry_after_orphans(retry, vec![orphans]);
             }
         }
     }
 
     /// Carries out a requested start after the orphans of the child have ended, and answers the
     /// request.
-    pub(crate) async fn retry_requested(&mut self, position: Position, retry_id: u64) {
-        let started = self.start_requested(position).await;
-        if let Some((_, reply)) = self.waiting_requests.remove(&retry_id) {
+    pub(crate) async fn retry_requested(&mut self, retry: Retry) {
+        let started = self.start_requested(retry.position).await;
+        if let Some((_, reply)) = self.waiting_requests.remove(&retry.id) {
             reply.send(started);
         }
     }
@@ -77,13 +69,10 @@ impl FixedServer {
     /// Answers the request for a start, if this stale retry belongs to one.
     pub(crate) fn answer_stale_request(&mut self, retry_id: u64) {
         let Some((id, reply)) = self.waiting_requests.remove(&retry_id) else { return };
-        reply.send(match self.children.by_id(&id).map(|(_, child)| child.state()) {
-            None => Err(ChildError::NotFound(id.to_string())),
-            Some(RunState::Running(process)) => Ok(process.pid()),
-            Some(RunState::Restarting { .. }) => Err(ChildError::Restarting(id.to_string())),
-            Some(RunState::Stopped) => {
-                Err(ChildError::NotStarted(StartError::Failed(ExitReason::Shutdown)))
-            }
+        reply.send(match self.stopped_position(&id) {
+            Ok(_) => Err(ChildError::NotStarted(StartError::Failed(ExitReason::Shutdown))),
+            Err(ChildError::Running { pid, .. }) => Ok(pid),
+            Err(error) => Err(error),
         });
     }
 
@@ -95,8 +84,6 @@ impl FixedServer {
         if started.is_err() {
             self.mark_stopped(position);
         }
-        started?;
-        let pid = self.children.get(position).and_then(Child::pid);
-        pid.ok_or(ChildError::NotStarted(StartError::Ignored))
+        Ok(started?.ok_or(StartError::Ignored)?)
     }
 }

@@ -46,21 +46,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::base::Pid;
 use crate::base::failpoint::step;
-use crate::base::pid::Pid;
-use crate::exit::reason::{ExitReason, Result};
+use crate::exit::{ExitReason, Result};
 use crate::process::ChildStop;
-use crate::restart::restart_limit::Exceeded;
-use crate::restart::restart_state::{Next, Rules};
+use crate::restart::{Exceeded, Next, Rules};
 use crate::server::ServerContext;
-use crate::supervisor::end_record::{EndRecord, EndedBy};
-use crate::supervisor::fixed::child_record::Child;
-use crate::supervisor::fixed::child_state::{RetryKind, RunState};
-use crate::supervisor::fixed::server::{Cast, FixedServer};
-use crate::supervisor::incarnation::{Decision, decide};
-use crate::supervisor::limit_reached::RestartLimitReached;
-use crate::supervisor::report::RestartNotice;
-use crate::supervisor::spec::strategy::Position;
+use crate::supervisor::fixed::{Child, FixedServer, Retry, RetryKind, RunState};
+use crate::supervisor::{EndRecord, Position, RestartLimitReached, RestartNotice};
 use crate::time::timer_queue::after;
 
 impl FixedServer {
@@ -73,15 +66,12 @@ impl FixedServer {
         ctx: &mut ServerContext<Self>,
     ) -> Result {
         let Some(child) = self.children.get(position) else { return Ok(()) };
-        if decide(child.spec.restart, &reason) != Decision::Restart {
+        if !child.spec.restart.restarts_after(&reason) {
             self.report.child_ended(&child.spec.id, pid, &reason);
             return self.ended_for_good(position, pid, reason);
         }
         let now = Instant::now();
-        self.record_end(
-            position,
-            EndRecord { pid: Some(pid), reason, at: now, by: EndedBy::Itself },
-        );
+        self.record_end(position, EndRecord { pid: Some(pid), reason, at: now, stopped: false });
         match self.next(position, now) {
             Next::AtOnce => self.restart(position, RetryKind::Counted, now, ctx).await,
             Next::After(delay) => {
@@ -94,27 +84,14 @@ impl FixedServer {
 
     /// Carries out a retry that is due. If the child does not hold this id, the retry is stale
     /// (invariant 1): it starts nothing, and the request that waited for it, if any, is answered.
-    pub(crate) async fn retry(
-        &mut self,
-        position: Position,
-        retry_id: u64,
-        ctx: &mut ServerContext<Self>,
-    ) -> Result {
-        match self.children.get(position).map(Child::state) {
-            Some(RunState::Restarting { retry_id: held, retry, .. }) if *held == retry_id => {
-                match retry {
-                    RetryKind::Requested => {
-                        self.retry_requested(position, retry_id).await;
-                        Ok(())
-                    }
-                    &retry => self.restart(position, retry, Instant::now(), ctx).await,
-                }
-            }
-            _ => {
-                self.answer_stale_request(retry_id);
-                Ok(())
-            }
+    pub(crate) async fn retry(&mut self, retry: Retry, ctx: &mut ServerContext<Self>) -> Result {
+        let Retry { position, id } = retry;
+        match self.children.get(position).and_then(|child| child.retry(id)) {
+            None => self.answer_stale_request(id),
+            Some(RetryKind::Requested) => self.retry_requested(retry).await,
+            Some(kind) => return self.restart(position, kind, Instant::now(), ctx).await,
         }
+        Ok(())
     }
 
     /// Attempts once to restart this child and its group. Gives up if the budget refuses the
@@ -146,10 +123,7 @@ impl FixedServer {
         }
         for member in group {
             if self.start_incarnation(member).await.is_err() {
-                if matches!(
-                    self.children.get(position).map(Child::state),
-                    Some(RunState::Restarting { .. })
-                ) {
+                if self.children.get(position).is_some_and(Child::is_restarting) {
                     // Invariant 2: the retry that this child waited for was handled. The retry of
                     // `member` will start this child, too.
                     self.children.set(position, RunState::Stopped);
@@ -169,8 +143,8 @@ impl FixedServer {
         if orphans.is_empty() {
             return false;
         }
-        let retry_id = self.set_restarting(position, None, RetryKind::AfterOrphans);
-        self.retry_after_orphans(position, retry_id, orphans);
+        let retry = self.set_restarting(position, None, RetryKind::AfterOrphans);
+        self.retry_after_orphans(retry, orphans);
         true
     }
 
@@ -179,16 +153,12 @@ impl FixedServer {
     /// become stale (invariant 1), and the names of members that had ended for good are reserved.
     async fn stop_group(&mut self, group: &[Position], of: Position, mut now: Instant) {
         for &member in group.iter().rev().filter(|member| **member != of) {
-            let Some(child) = self.children.get(member) else { continue };
-            let temporary = child.is_temporary();
-            let stop = match temporary {
-                true => ChildStop::ForGood,
-                false => ChildStop::ForRestart,
-            };
-            now = self.stop_incarnation(member, stop, now).await;
-            match temporary {
-                true => self.mark_stopped(member),
-                false => self.leave_to_group_restart(member, now),
+            if self.children.get(member).is_some_and(Child::is_temporary) {
+                now = self.stop_incarnation(member, ChildStop::ForGood, now).await;
+                self.mark_stopped(member);
+            } else {
+                now = self.stop_incarnation(member, ChildStop::ForRestart, now).await;
+                self.leave_to_group_restart(member, now);
             }
         }
     }
@@ -200,10 +170,10 @@ impl FixedServer {
             Next::GiveUp(exceeded) => return Err(self.give_up(position, exceeded)),
             Next::After(delay) => self.restart_after(position, delay, ctx).await,
             Next::AtOnce => {
-                let retry_id = self.set_restarting(position, None, RetryKind::Counted);
-                if !self.own_ref.cast(Cast::Retry { position, retry_id }) {
+                let retry = self.set_restarting(position, None, RetryKind::Counted);
+                if !self.own_ref.cast(retry) {
                     // A full mailbox refuses a cast, but not the cast of a timer.
-                    ctx.cast_after(Duration::ZERO, Cast::Retry { position, retry_id });
+                    ctx.cast_after(Duration::ZERO, retry);
                 }
             }
         }
@@ -220,30 +190,27 @@ impl FixedServer {
     ) {
         let now = Instant::now();
         let due = after(now, delay);
-        let retry_id = self.set_restarting(position, Some(due), RetryKind::Delayed);
-        ctx.cast_after(delay, Cast::Retry { position, retry_id });
+        let retry = self.set_restarting(position, Some(due), RetryKind::Delayed);
+        ctx.cast_after(delay, retry);
         let group = self.children.positions(self.strategy.group(position));
         self.stop_group(&group, position, now).await;
         step!("after a restart was put off");
-        for member in group {
-            if let Some(child) = self.children.get(member) {
-                let (kernel, supervisor) = (&self.report.runtime.kernel, self.report.supervisor);
-                kernel.postpone_names_of(supervisor, child.slot(), due);
-            }
+        for child in self.children.range(self.strategy.group(position)) {
+            self.report.postpone_names(child.slot(), due);
         }
     }
 
-    /// Puts a child into `Restarting`. Returns the id of the retry that the child waits for.
+    /// Puts a child into `Restarting`. Returns the retry that the child waits for.
     pub(crate) fn set_restarting(
         &mut self,
         position: Position,
         due: Option<Instant>,
-        retry: RetryKind,
-    ) -> u64 {
+        kind: RetryKind,
+    ) -> Retry {
         self.last_retry_id += 1;
-        self.children
-            .set(position, RunState::Restarting { retry_id: self.last_retry_id, due, retry });
-        self.last_retry_id
+        let id = self.last_retry_id;
+        self.children.set(position, RunState::Restarting { retry_id: id, due, kind });
+        Retry { position, id }
     }
 
     /// Decides the next step after this child has ended by itself or failed to start.

@@ -28,27 +28,20 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::base::failpoint::step;
-use crate::base::pid::Pid;
 use crate::base::random::Random;
-use crate::base::shared_str::SharedStr;
-use crate::call::reply::Reply;
+use crate::base::{Pid, SharedStr};
+use crate::call::Reply;
 use crate::child::{ChildSpec, Spec};
-use crate::exit::crash::Crash;
-use crate::exit::reason::{ExitReason, Result};
-use crate::message::received::Received;
-use crate::restart::backoff::Backoff;
-use crate::restart::restart_limit::{Intensity, Window};
-use crate::runtime::errors::start_error::StartError;
+use crate::exit::{Crash, ExitReason, Result};
+use crate::message::Received;
+use crate::restart::{Backoff, Intensity, Window};
+use crate::runtime::StartError;
 use crate::server::{GenServer, ServerContext, ServerRef};
-use crate::supervisor::context::SupervisorContext;
-use crate::supervisor::fixed::children::Children;
-use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo};
-use crate::supervisor::published_state::{PublishPermit, PublishedCell, Step};
-use crate::supervisor::report::Report;
-use crate::supervisor::spec::SupervisorSpec;
-use crate::supervisor::spec::auto_shutdown::AutoShutdown;
-use crate::supervisor::spec::strategy::{Position, Strategy};
-use crate::supervisor::stop::{StopRequest, stop};
+use crate::supervisor::fixed::Children;
+use crate::supervisor::{
+    AutoShutdown, ChildCounts, ChildError, ChildInfo, Position, PublishPermit, PublishedCell,
+    Report, Step, StopRequest, Strategy, SupervisorContext, SupervisorSpec, stop,
+};
 
 /// A running supervisor.
 pub(crate) struct FixedServer {
@@ -87,16 +80,18 @@ pub(crate) enum Call {
     Publish(Reply<()>, Option<PublishPermit>),
 }
 
-/// The messages of a supervisor to itself.
-pub(crate) enum Cast {
-    /// A retry is due. The retry is stale if the child does not hold this `retry_id`.
-    Retry { position: Position, retry_id: u64 },
+/// The message of a supervisor to itself: a retry is due. The retry is stale if the child does not
+/// hold its id.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Retry {
+    pub(crate) position: Position,
+    pub(crate) id: u64,
 }
 
 impl GenServer for FixedServer {
     type Args = SupervisorSpec;
     type Call = Call;
-    type Cast = Cast;
+    type Cast = Retry;
 
     async fn init(spec: SupervisorSpec, ctx: &mut ServerContext<Self>) -> Result<Self> {
         ctx.trap_exit(true);
@@ -152,10 +147,8 @@ impl GenServer for FixedServer {
         Ok(())
     }
 
-    async fn handle_cast(&mut self, cast: Cast, ctx: &mut ServerContext<Self>) -> Result {
-        match cast {
-            Cast::Retry { position, retry_id } => self.retry(position, retry_id, ctx).await,
-        }
+    async fn handle_cast(&mut self, retry: Retry, ctx: &mut ServerContext<Self>) -> Result {
+        self.retry(retry, ctx).await
     }
 
     async fn handle_info(&mut self, info: Received, ctx: &mut ServerContext<Self>) -> Result {
@@ -197,14 +190,14 @@ impl FixedServer {
         let id = spec.id.to_string();
         let position = self.children.add(spec);
         let started = self.start_incarnation(position).await;
-        started.map_err(|error| StartError::of_child(id, error))
+        started.map(drop).map_err(|error| StartError::of_child(id, error))
     }
 
     /// Stops all children, one at a time, in reverse order.
     async fn stop_all(&mut self) {
         self.report.begin_shutdown();
         let mut now = Instant::now();
-        self.children.published().change(|state| state.ending = Some(now));
+        self.children.published.change(|state| state.ending = Some(now));
         while let Some(position) = self.children.last_position() {
             if let Some((child, process)) = self.children.begin_stop(position, now) {
                 (_, now) = stop(&self.report, StopRequest::of(&child.spec, process), now).await;
@@ -217,7 +210,7 @@ impl FixedServer {
     fn publish_description(&self) {
         let (strategy, now) = (self.strategy.name(), Instant::now());
         let budget = self.window.budget(self.intensity, now);
-        self.children.published().change(|state| {
+        self.children.published.change(|state| {
             (state.strategy, state.since) = (strategy, now);
             state.set_budget(budget, now);
             state.step = Step::Serving;
@@ -227,6 +220,6 @@ impl FixedServer {
     /// Publishes the budget. This happens after each counted restart, and on request.
     pub(crate) fn publish_budget(&self, now: Instant) {
         let Some(budget) = self.window.budget(self.intensity, now) else { return };
-        self.children.published().change(|state| state.set_budget(Some(budget), now));
+        self.children.published.change(|state| state.set_budget(Some(budget), now));
     }
 }

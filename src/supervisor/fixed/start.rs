@@ -4,17 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::base::coop::consume_budget;
-use crate::base::pid::{MonitorRef, Pid};
+use crate::base::{MonitorRef, Pid, consume_budget};
 use crate::child::{ChildSpec, StartChild, StartContext, Started};
-use crate::exit::reason::Result;
-use crate::runtime::Runtime;
-use crate::runtime::errors::start_error::StartError;
-use crate::runtime::inside::Inside;
-use crate::runtime::starting::Starting;
-use crate::supervisor::fixed::server::FixedServer;
-use crate::supervisor::fixed::supervisor_ref::SupervisorRef;
-use crate::supervisor::spec::SupervisorSpec;
+use crate::exit::Result;
+use crate::runtime::{Inside, Runtime, StartError, Starting};
+use crate::supervisor::fixed::FixedServer;
+use crate::supervisor::{SupervisorRef, SupervisorSpec};
 
 impl SupervisorSpec {
     /// Starts the supervisor without a link to another process. Returns when all its children are
@@ -57,7 +52,7 @@ impl SupervisorSpec {
     pub async fn start(self, runtime: &Runtime) -> Result<SupervisorRef, StartError> {
         consume_budget().await;
         let starting = self.starting(runtime)?;
-        Ok(SupervisorRef::new(starting.run::<FixedServer>(self).await?))
+        Ok(SupervisorRef { server: starting.run(self).await? })
     }
 
     /// Starts the supervisor, linked to the process `parent`. The link exists before the first
@@ -96,7 +91,7 @@ impl SupervisorSpec {
     pub async fn start_link(self, parent: &impl Inside) -> Result<SupervisorRef, StartError> {
         consume_budget().await;
         let starting = self.starting(&parent.runtime())?.linked(parent.pid());
-        Ok(SupervisorRef::new(starting.run::<FixedServer>(self).await?))
+        Ok(SupervisorRef { server: starting.run(self).await? })
     }
 
     /// Starts the supervisor, monitored by the process `watcher`. When the supervisor ends, the
@@ -134,9 +129,8 @@ impl SupervisorSpec {
     ) -> Result<(SupervisorRef, MonitorRef), StartError> {
         consume_budget().await;
         let starting = self.starting(&watcher.runtime())?;
-        let (server, reference) =
-            starting.run_monitored::<FixedServer>(self, watcher.pid()).await?;
-        Ok((SupervisorRef::new(server), reference))
+        let (server, reference) = starting.run_monitored(self, watcher.pid()).await?;
+        Ok((SupervisorRef { server }, reference))
     }
 
     /// Begins a start. Returns the pid of the supervisor, and the future of the outcome, which must
@@ -145,8 +139,8 @@ impl SupervisorSpec {
         self,
         runtime: &Runtime,
     ) -> Result<(Pid, impl Future<Output = Result<SupervisorRef, StartError>>), StartError> {
-        let (pid, started) = self.starting(runtime)?.begin::<FixedServer>(self)?;
-        Ok((pid, async { started.await.map(SupervisorRef::new) }))
+        let (pid, started) = self.starting(runtime)?.begin(self)?;
+        Ok((pid, async { Ok(SupervisorRef { server: started.await? }) }))
     }
 
     fn starting(&self, runtime: &Runtime) -> Result<Starting, StartError> {

@@ -1,18 +1,12 @@
 //! The handle of a supervisor.
 
-use std::sync::Arc;
-
-use crate::base::pid::Pid;
+use crate::base::Pid;
 use crate::child::ChildSpec;
-use crate::exit::reason::{ExitReason, Result};
-use crate::kernel::Kernel;
-use crate::runtime::Runtime;
-use crate::runtime::ended::Ended;
-use crate::runtime::errors::call_error::CallError;
-use crate::runtime::errors::start_error::StartError;
+use crate::exit::{ExitReason, Result};
+use crate::runtime::{CallError, Ended, Runtime, StartError};
 use crate::server::ServerRef;
-use crate::supervisor::fixed::server::{Call, FixedServer};
-use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo};
+use crate::supervisor::fixed::{Call, FixedServer};
+use crate::supervisor::{ChildCounts, ChildError, ChildInfo};
 
 /// A handle to a running supervisor. The handle is cheap to clone, and dropping it stops nothing.
 ///
@@ -46,18 +40,10 @@ use crate::supervisor::info::{ChildCounts, ChildError, ChildInfo};
 /// ```
 #[derive(Clone, Debug)]
 pub struct SupervisorRef {
-    server: ServerRef<FixedServer>,
+    pub(crate) server: ServerRef<FixedServer>,
 }
 
 impl SupervisorRef {
-    pub(crate) fn kernel(&self) -> &Arc<Kernel> {
-        self.server.kernel()
-    }
-
-    pub(crate) fn new(server: ServerRef<FixedServer>) -> Self {
-        SupervisorRef { server }
-    }
-
     /// Returns a handle to the supervisor that holds this name at the time of each call. So the
     /// handle stays valid through restarts. The name need not be held yet.
     ///
@@ -83,8 +69,7 @@ impl SupervisorRef {
     /// # }).unwrap();
     /// ```
     pub fn named(runtime: &Runtime, name: impl Into<String>) -> Self {
-        let name: String = name.into();
-        SupervisorRef { server: runtime.server(name) }
+        SupervisorRef { server: runtime.server(name.into()) }
     }
 
     /// Returns the pid of the supervisor. A named handle returns the pid of the present holder of
@@ -103,11 +88,6 @@ impl SupervisorRef {
     /// [`tree_routes`]: https://docs.rs/regrow/latest/regrow/fn.tree_routes.html
     pub fn is_alive(&self) -> bool {
         self.server.is_there()
-    }
-
-    /// Returns the pid of the process that a call made now would reach, dead or alive.
-    pub(crate) fn reach(&self) -> Result<Pid, CallError> {
-        self.server.reach()
     }
 
     /// Starts a child and adds it after the others. Returns when the child is ready. The child is
@@ -151,7 +131,7 @@ impl SupervisorRef {
     pub async fn start_child(&self, spec: impl Into<ChildSpec>) -> Result<Pid, StartError> {
         let spec = spec.into().spec;
         let answer = self.server.call_unlimited(|reply| Call::StartChild { spec, reply }).await;
-        answer.unwrap_or_else(|error| Err(StartError::Unreachable(error)))
+        answer.map_err(StartError::Unreachable)?
     }
 
     /// Stops a child as its specification says, and waits for its end. A temporary child is
@@ -170,8 +150,9 @@ impl SupervisorRef {
     ///
     /// A call that is dropped stops waiting; the child is still stopped.
     pub async fn terminate_child(&self, id: &str) -> Result<(), ChildError> {
-        let id = id.to_owned();
-        self.server.call_unlimited(|reply| Call::TerminateChild { id, reply }).await?
+        self.server
+            .call_unlimited(|reply| Call::TerminateChild { id: id.to_owned(), reply })
+            .await?
     }
 
     /// Starts a child that is known and does not run. The child keeps its position among the
@@ -213,8 +194,7 @@ impl SupervisorRef {
     /// # }).unwrap();
     /// ```
     pub async fn restart_child(&self, id: &str) -> Result<Pid, ChildError> {
-        let id = id.to_owned();
-        self.server.call_unlimited(|reply| Call::RestartChild { id, reply }).await?
+        self.server.call_unlimited(|reply| Call::RestartChild { id: id.to_owned(), reply }).await?
     }
 
     /// Forgets a child that is stopped. The id of the child is free afterwards. OTP:
@@ -228,8 +208,7 @@ impl SupervisorRef {
     ///
     /// A call that is dropped stops waiting; the child is still forgotten.
     pub async fn delete_child(&self, id: &str) -> Result<(), ChildError> {
-        let id = id.to_owned();
-        self.server.call_unlimited(|reply| Call::DeleteChild { id, reply }).await?
+        self.server.call_unlimited(|reply| Call::DeleteChild { id: id.to_owned(), reply }).await?
     }
 
     /// Returns the state and the history of one child. The supervisor answers in the order that
@@ -245,8 +224,7 @@ impl SupervisorRef {
     ///
     /// Cancel safe: the call changes nothing.
     pub async fn which_child(&self, id: &str) -> Result<ChildInfo, ChildError> {
-        let id = id.to_owned();
-        self.server.call_unlimited(|reply| Call::WhichChild { id, reply }).await?
+        self.server.call_unlimited(|reply| Call::WhichChild { id: id.to_owned(), reply }).await?
     }
 
     /// Returns the specification of one child. OTP: `supervisor:get_childspec/2`.
@@ -273,8 +251,7 @@ impl SupervisorRef {
     /// # }).unwrap();
     /// ```
     pub async fn child_spec(&self, id: &str) -> Result<ChildSpec, ChildError> {
-        let id = id.to_owned();
-        self.server.call_unlimited(|reply| Call::ChildSpec { id, reply }).await?
+        self.server.call_unlimited(|reply| Call::ChildSpec { id: id.to_owned(), reply }).await?
     }
 
     /// Returns all children, in start order. The supervisor answers after it has handled the

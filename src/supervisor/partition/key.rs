@@ -2,7 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use crate::base::pid::Pid;
+use crate::base::Pid;
 
 /// The key that chooses a partition. Integers, strings and pids convert into a key; for any other
 /// value, use [`PartitionKey::of`].
@@ -35,30 +35,18 @@ macro_rules! integers {
     ($($signed:ty)+; $($unsigned:ty)+) => {
         $(impl From<$signed> for PartitionKey {
             fn from(key: $signed) -> Self {
-                PartitionKey(u128::from((i128::from(key)).unsigned_abs()))
+                PartitionKey(key.unsigned_abs() as u128)
             }
         })+
         $(impl From<$unsigned> for PartitionKey {
             fn from(key: $unsigned) -> Self {
-                PartitionKey(u128::from(key))
+                PartitionKey(key as u128)
             }
         })+
     };
 }
 
-integers!(i8 i16 i32 i64 i128; u8 u16 u32 u64 u128);
-
-impl From<usize> for PartitionKey {
-    fn from(key: usize) -> Self {
-        PartitionKey(key as u128)
-    }
-}
-
-impl From<isize> for PartitionKey {
-    fn from(key: isize) -> Self {
-        PartitionKey(key.unsigned_abs() as u128)
-    }
-}
+integers!(i8 i16 i32 i64 i128 isize; u8 u16 u32 u64 u128 usize);
 
 impl From<&str> for PartitionKey {
     fn from(key: &str) -> Self {

@@ -5,21 +5,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::coop::consume_budget;
-use crate::base::shared_str::SharedStr;
-use crate::child::ChildSpec;
-use crate::exit::reason::{ExitReason, Result};
-use crate::runtime::Runtime;
-use crate::runtime::errors::call_error::CallError;
-use crate::runtime::errors::start_error::StartError;
-use crate::supervisor::fixed::supervisor_ref::SupervisorRef;
-use crate::supervisor::partition::key::PartitionKey;
-use crate::supervisor::partition::partitioned::Partitioned;
-use crate::supervisor::spec::SupervisorSpec;
-use crate::supervisor::spec::builder::Supervisor;
+use crate::base::{SharedStr, consume_budget};
+use crate::exit::{ExitReason, Result};
+use crate::runtime::{CallError, Runtime, StartError};
+use crate::supervisor::{Supervisor, SupervisorRef, SupervisorSpec};
 
 pub(crate) mod key;
 pub(crate) mod partitioned;
+
+pub use key::PartitionKey;
+pub use partitioned::Partitioned;
 
 /// A supervisor of several *partitions*: servers or
 /// [`DynamicSupervisor`](crate::DynamicSupervisor)s of one kind, each with a state of its own. Each
@@ -76,9 +71,10 @@ pub(crate) mod partitioned;
 #[must_use = "it does nothing until started"]
 pub struct PartitionSupervisor<P: Partitioned> {
     name: String,
+    /// The supervisor, without its children.
+    tree: SupervisorSpec,
     partitions: Option<usize>,
     args: Arc<dyn Fn(usize) -> P::Args + Send + Sync>,
-    intensity: Option<(u32, Duration)>,
 }
 
 impl<P: Partitioned> PartitionSupervisor<P> {
@@ -89,8 +85,9 @@ impl<P: Partitioned> PartitionSupervisor<P> {
         name: impl Into<String>,
         args: impl Fn(usize) -> P::Args + Send + Sync + 'static,
     ) -> Self {
-        let (name, args) = (name.into(), Arc::new(args));
-        PartitionSupervisor { name, partitions: None, args, intensity: None }
+        let name = name.into();
+        let tree = Supervisor::one_for_one().named(name.clone());
+        PartitionSupervisor { name, tree, partitions: None, args: Arc::new(args) }
     }
 
     /// Sets the number of partitions. By default it is the number of cores of the machine.
@@ -103,7 +100,7 @@ impl<P: Partitioned> PartitionSupervisor<P> {
     /// Sets how many restarts the supervisor allows within any `period`, for all partitions
     /// together. By default it allows three in five seconds.
     pub fn intensity(mut self, restarts: u32, period: Duration) -> Self {
-        self.intensity = Some((restarts, period));
+        self.tree = self.tree.intensity(restarts, period);
         self
     }
 
@@ -176,17 +173,12 @@ impl<P: Partitioned> PartitionSupervisor<P> {
             let what = "no partitions at all: give `partitions` a number above zero";
             return Err(StartError::Invalid(what.to_owned()));
         }
-        let mut tree = Supervisor::one_for_one().named(self.name.clone());
-        if let Some((restarts, period)) = self.intensity {
-            tree = tree.intensity(restarts, period);
-        }
-        Ok((0..count).fold(tree, |tree, index| tree.child(self.child(index))))
-    }
-
-    fn child(&self, index: usize) -> ChildSpec {
-        let args = self.args.clone();
-        let child = P::partition(move || args(index)).with_id(index.to_string());
-        child.named(partition_name(&self.name, index))
+        let child = |index| {
+            let args = self.args.clone();
+            let child = P::partition(move || args(index)).with_id(index.to_string());
+            child.named(partition_name(&self.name, index))
+        };
+        Ok((0..count).map(child).fold(self.tree, SupervisorSpec::child))
     }
 
     fn count(&self) -> usize {

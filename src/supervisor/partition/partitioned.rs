@@ -3,7 +3,7 @@
 use crate::child::ChildSpec;
 use crate::runtime::Runtime;
 use crate::server::{GenServer, ServerRef};
-use crate::supervisor::dynamic::{DynamicSupervisor, DynamicSupervisorRef};
+use crate::supervisor::{DynamicSupervisor, DynamicSupervisorRef};
 
 /// A type that a [`PartitionSupervisor`](crate::PartitionSupervisor) can start several times: every
 /// [`GenServer`], and [`DynamicSupervisor`] and [`TaskSupervisor`](crate::TaskSupervisor), whose

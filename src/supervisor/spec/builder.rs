@@ -1,15 +1,13 @@
 //! The constructors of a supervisor's description: one for each strategy, and one for an init.
 
-use std::future::Future;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
 
-use crate::base::user_panics::CaughtDrop;
-use crate::exit::reason::Result;
-use crate::supervisor::context::SupervisorContext;
-use crate::supervisor::spec::strategy::Strategy;
-use crate::supervisor::spec::{Init, SupervisorSpec};
+use crate::base::CaughtDrop;
+use crate::exit::Result;
+use crate::supervisor::spec::Init;
+use crate::supervisor::{Strategy, SupervisorContext, SupervisorSpec};
 
 /// The constructors of supervisors: one for each strategy. OTP: `supervisor`.
 ///

@@ -5,9 +5,9 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-use crate::base::error_chain::ErrorChain;
-use crate::base::one_line::{SENTENCE, excerpt, path_excerpt, quoted};
-use crate::runtime::errors::start_error::StartError;
+use crate::base::one_line::quoted;
+use crate::base::{ErrorChain, SENTENCE, excerpt, path_excerpt};
+use crate::runtime::StartError;
 
 /// A finding of a [`Lint`](crate::Lint) in the description of a tree. `Lint` has an example.
 ///
@@ -136,13 +136,12 @@ fn hurried(
     limit: Duration,
     needs: Option<Duration>,
 ) -> fmt::Result {
-    let path = path_excerpt(path);
-    write!(f, "supervisor {path} has {limit:?} to stop and may need ")?;
-    match needs {
-        Some(needs) => write!(f, "{needs:?}")?,
-        None => f.write_str("for ever")?,
-    }
-    f.write_str(": give it Shutdown::Infinity")
+    let (path, needs) = (path_excerpt(path), needs.map(|needs| format!("{needs:?}")));
+    let needs = needs.as_deref().unwrap_or("for ever");
+    write!(
+        f,
+        "supervisor {path} has {limit:?} to stop and may need {needs}: give it Shutdown::Infinity"
+    )
 }
 
 fn many_starts(f: &mut fmt::Formatter<'_>, path: &str, starts: Option<u64>) -> fmt::Result {

@@ -8,14 +8,14 @@ use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
-use crate::base::shared_str::SharedStr;
+use crate::base::SharedStr;
 use crate::base::tree_path::Path;
 use crate::child::{ChildType, Restart, Spec};
-use crate::exit::shutdown::{STOP_DEADLINE, Shutdown};
-use crate::supervisor::spec::SupervisorSpec;
-use crate::supervisor::spec::auto_shutdown::AutoShutdown;
-use crate::supervisor::spec::finding::{Finding, LintError};
+use crate::exit::Shutdown;
+use crate::exit::shutdown::STOP_DEADLINE;
+use crate::supervisor::spec::finding::LintError;
 use crate::supervisor::spec::most_starts::{self, SlowStop, Starts, StopTimes, nested};
+use crate::supervisor::{AutoShutdown, Finding, SupervisorSpec};
 
 /// A child that may be started this often without a delay, before the root gives up, is a finding.
 const MANY_STARTS: u64 = 100;
@@ -78,9 +78,9 @@ impl Lint {
 impl SupervisorSpec {
     /// Lints this description and all descriptions below it. [`Lint`] has an example.
     pub fn lint(&self) -> Lint {
-        let mut walk = Walk::default();
-        let id = self.id.clone();
-        walk.names.extend(self.name.iter().map(|name| (name.to_string(), id.to_string())));
+        let own_name = self.name.iter().map(|name| (name.to_string(), self.id.to_string()));
+        let (findings, names) = (Vec::new(), own_name.collect());
+        let mut walk = Walk { findings, names, most_starts: Some(1) };
         let worst_stop = walk.tree(self);
         if let Some(worst) = worst_stop.filter(|worst| *worst > STOP_DEADLINE) {
             walk.findings.push(Finding::LongStop { worst });
@@ -96,12 +96,6 @@ struct Walk {
     /// Each name and the path of its child, in start order.
     names: Vec<(String, String)>,
     most_starts: Option<u64>,
-}
-
-impl Default for Walk {
-    fn default() -> Self {
-        Walk { findings: Vec::new(), names: Vec::new(), most_starts: Some(1) }
-    }
 }
 
 /// A supervisor whose children are being visited.

@@ -7,16 +7,12 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use crate::base::shared_str::SharedStr;
-use crate::base::user_panics::CaughtDrop;
+use crate::base::{CaughtDrop, SharedStr};
 use crate::child::{ChildSpec, Restart, Spec};
-use crate::exit::reason::Result;
-use crate::restart::backoff::Backoff;
-use crate::restart::restart_limit::Intensity;
-use crate::runtime::errors::start_error::StartError;
-use crate::supervisor::context::SupervisorContext;
-use crate::supervisor::spec::auto_shutdown::AutoShutdown;
-use crate::supervisor::spec::strategy::Strategy;
+use crate::exit::Result;
+use crate::restart::{Backoff, Intensity};
+use crate::runtime::StartError;
+use crate::supervisor::SupervisorContext;
 
 pub(crate) mod strategy;
 pub(crate) mod auto_shutdown;
@@ -24,6 +20,12 @@ pub(crate) mod builder;
 pub(crate) mod finding;
 mod most_starts;
 pub(crate) mod lint;
+
+pub use auto_shutdown::AutoShutdown;
+pub use builder::Supervisor;
+pub use finding::{Finding, LintError};
+pub use lint::Lint;
+pub(crate) use strategy::{Position, Strategy};
 
 /// A supervisor's own init.
 pub(crate) type Init =
@@ -256,12 +258,8 @@ impl SupervisorSpec {
         if self.init.is_some() && !self.children.is_empty() {
             return invalid("children beside `with_init`: its closure gives them all");
         }
-        if let Intensity::Limited { period: Duration::ZERO, .. } = self.intensity {
-            return invalid("the restart period is zero: give `intensity` a period above zero");
-        }
-        if let Some(Err(what)) = self.backoff.map(|backoff| backoff.check()) {
-            return invalid(what);
-        }
+        self.intensity.check("intensity").or_else(invalid)?;
+        self.backoff.map_or(Ok(()), |backoff| backoff.check()).or_else(invalid)?;
         let mut ids = HashSet::new();
         if let Some(twice) = self.children.iter().find(|child| !ids.insert(child.spec.id.clone())) {
             return Err(StartError::DuplicateId(twice.spec.id.to_string()));
@@ -305,7 +303,7 @@ pub(crate) fn check_single_name(child: &Spec, name: &str) -> Result<(), StartErr
     }
 }
 
-fn invalid(what: impl Into<String>) -> Result<(), StartError> {
+pub(crate) fn invalid(what: impl Into<String>) -> Result<(), StartError> {
     Err(StartError::Invalid(what.into()))
 }
 

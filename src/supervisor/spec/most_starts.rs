@@ -16,11 +16,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::child::{ChildType, Restart, Spec};
-use crate::exit::shutdown::Shutdown;
-use crate::restart::backoff::Backoff;
-use crate::restart::restart_limit::Intensity;
-use crate::supervisor::spec::SupervisorSpec;
-use crate::supervisor::spec::strategy::Strategy;
+use crate::exit::Shutdown;
+use crate::restart::{Backoff, Intensity};
+use crate::supervisor::{Strategy, SupervisorSpec};
 
 /// How often one child may be started by one incarnation of its supervisor.
 #[derive(Debug, Clone, Copy)]

@@ -1,4 +1,5 @@
-//! Logs a handler that exceeds its time limit, while the handler runs.
+//! The tracking of a server whose handlers are watched: the state that the server holds, and the
+//! task that logs a handler that exceeds its time limit, while the handler runs.
 //!
 //! **Guarantees.** A handler that runs longer than the limit is logged once, even if it never
 //! awaits. No handler sets a timer.
@@ -26,17 +27,32 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 
-use crate::base::one_line::name;
-use crate::base::user_panics::ignore_panic;
-use crate::kernel::timers::NO_TOKIO;
-use crate::mailbox::inbox::Item;
-use crate::mailbox::record::Process;
-use crate::observe::activity::{Handling, Look};
+use crate::base::{ignore_panic, name};
+use crate::kernel::NO_TOKIO;
+use crate::mailbox::{Item, Process};
+use crate::observe::Handling;
+use crate::observe::activity::Look;
 use crate::process::AnyProcess;
+use crate::server::WaitOutcome;
 
 /// The shortest limit: one step of tokio's timer. With a shorter limit the watch would read the
 /// record without a pause, and a paused clock would not advance.
 pub(crate) const SHORTEST: Duration = Duration::from_millis(1);
+
+/// The part of the tracking state that the server itself holds. The other part is the `Activity` in
+/// its record. A server that is not watched holds none.
+#[derive(Default)]
+pub(crate) struct Watch {
+    /// The limit of the server's handlers, in place of the runtime's.
+    pub(crate) own_limit: Option<Duration>,
+    /// A callback has begun and has not returned.
+    pub(crate) busy: bool,
+    /// The server waits for an item, so the task that logs slow handlers may sleep.
+    pub(crate) waits: bool,
+    /// The outcome of the wait after which the server yielded.
+    pub(crate) found: Option<WaitOutcome>,
+    pub(crate) slow_handler_watch: Option<SlowHandlerWatch>,
+}
 
 /// A handle to the task that logs one server's slow handlers. Dropping the handle aborts the task.
 pub(crate) struct SlowHandlerWatch {
