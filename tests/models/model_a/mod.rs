@@ -57,7 +57,9 @@ fn a_burst_of_commands_matches_some_order_of_the_model() {
 /// meanwhile.
 #[test]
 fn commands_to_a_busy_process_match_some_order_of_the_model() {
-    prove("queue", "commands_to_a_busy_process", SEEDS / 4, |seed| generator::queue(seed, OPERATIONS));
+    prove("queue", "commands_to_a_busy_process", SEEDS / 4, |seed| {
+        generator::queue(seed, OPERATIONS)
+    });
 }
 
 fn prove(mode: &str, test: &str, count: u64, program: impl Fn(u64) -> Program + Sync) {
