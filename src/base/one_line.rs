@@ -11,14 +11,15 @@
 
 use std::fmt::{self, Display, Write};
 
-/// The number of characters of an id, a name or a label that are shown.
+/// The maximum number of characters that are shown of an id, a name or a label.
 pub(crate) const NAME: usize = 64;
 
-/// The number of characters of a reason, or of another sentence, that are shown in a view.
+/// The maximum number of characters that are shown of a reason, or of another short text, in a view
+/// of the tree or of a specification.
 pub(crate) const SENTENCE: usize = 256;
 
-/// The number of characters that are shown of a reason in a log line, and of an error that ends a
-/// program.
+/// The maximum number of characters that are shown of a long text: a reason in a log line, a path,
+/// or an error that ends the program.
 pub(crate) const PAGE: usize = 4096;
 
 /// The mark for the part that was cut off.
@@ -123,10 +124,10 @@ pub(crate) fn needs_escape(c: char) -> bool {
         c if c.is_control() => true,
         // Line and paragraph separators.
         '\u{2028}' | '\u{2029}' => true,
-        // Marks, embeddings, overrides and isolates of the direction of writing.
+        // Bidirectional marks, embeddings, overrides and isolates.
         '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' => true,
         '\u{2066}'..='\u{2069}' => true,
-        // Characters of no width: a text with such characters looks like the text without them.
+        // Zero-width characters: a text with such characters looks like the text without them.
         '\u{200B}' | '\u{2060}'..='\u{2064}' | '\u{FEFF}' => true,
         // Interlinear annotations, and tags.
         '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}' => true,

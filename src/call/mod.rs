@@ -1,5 +1,5 @@
-//! The answer of a call: the reply that travels in the request, the slot that the answer is put
-//! into, and the replies that a server drops without sending them.
+//! How a call gets its answer: the [`Reply`] handle that the request contains, the slot that stores
+//! the answer, and the `Reply` handles that a server drops without an answer.
 //!
 //! **Uses** `base`, `exit`, `process`, `mailbox`.
 //! **Knows nothing of** servers and deadlines: `runtime` waits with a deadline, `server` sends the

@@ -16,7 +16,7 @@ use crate::base::eviction::is_evicting;
 use crate::call::{AwaitedReply, Lost, ReplySlot, unanswered};
 use crate::mailbox::Process;
 
-/// The reply address of one call. It travels inside the request. The server answers with
+/// The reply address of one call. The request contains it. The server answers with
 /// [`send`](Self::send), in the handler, later, or from another process.
 ///
 /// If a reply is dropped unsent, its call fails: with [`Overloaded`](crate::CallError::Overloaded)

@@ -167,14 +167,14 @@ impl ChildSpec {
         Arc::make_mut(&mut self.spec)
     }
 
-    /// Makes a plain async closure a child. Each start clones the closure and calls the clone, so
-    /// the captured values are cloned for each incarnation.
+    /// Specifies a child that runs a plain async closure. Each start clones the closure and calls
+    /// the clone, so the captured values are cloned for each incarnation.
     ///
-    /// The closure is called inside the process. A panic or an `Err` is a crash; `Ok(())` is a
-    /// normal end. The child is permanent by default, so a task that may finish needs
-    /// [`Restart::Transient`] or [`Restart::Temporary`]; [`Restart`] shows why. The start is
-    /// finished as soon as the process exists: work that must be done before the next child starts
-    /// belongs in a server's `init`, or in a [`StartChild`].
+    /// The closure is called inside the process. `Ok(())` is a normal end, and an `Err` is the exit
+    /// reason. An error that `?` converts is a crash, and so is a panic. The child is permanent by
+    /// default, so a task that may finish needs [`Restart::Transient`] or [`Restart::Temporary`];
+    /// [`Restart`] shows why. The start is finished as soon as the process exists: work that must
+    /// be done before the next child starts belongs in a server's `init`, or in a [`StartChild`].
     ///
     /// OTP: a child whose start function is `proc_lib:spawn_link/1`.
     ///
@@ -369,7 +369,8 @@ impl ChildSpec {
         self
     }
 
-    /// Makes the child a supervisor with this specification and with the name in it.
+    /// Sets the kind of the child to a supervisor with this specification, and the name that the
+    /// specification gives.
     pub(crate) fn supervisor<D>(mut self, name: Option<SharedStr>, description: Arc<D>) -> Self
     where
         D: Any + Send + Sync,

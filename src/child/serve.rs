@@ -87,15 +87,17 @@ impl fmt::Debug for ShutdownSignal {
 }
 
 impl ChildSpec {
-    /// Makes an existing server a child: a future that runs until a signal resolves, as the servers
-    /// of axum, hyper and tonic do. Each start clones the closure and calls the clone inside the
-    /// new process.
+    /// Specifies a child that runs an existing server: a future that runs until a signal resolves,
+    /// as the servers of axum, hyper and tonic do. Each start clones the closure and calls the
+    /// clone inside the new process.
     ///
     /// When the supervisor stops the child, or ends, the signal resolves. The server then has its
     /// [`shutdown`](Self::shutdown) time to answer requests in progress, and is dropped afterwards.
-    /// An error or a panic is a crash. `Ok(())` is a normal end; after the signal, the exit reason
-    /// of `Ok(())` is [`Shutdown`](crate::ExitReason::Shutdown). Exit signals of other processes
-    /// drop the server, like any process that doesn't [trap](crate::Runtime::set_trap_exit) them.
+    /// An `Err` is the exit reason: an [`ExitReason`] is kept, and any other
+    /// error is a crash. A panic is a crash too. `Ok(())` is a normal end; after the signal, the
+    /// exit reason of `Ok(())` is [`Shutdown`](crate::ExitReason::Shutdown). Exit signals of other
+    /// processes drop the server, like any process that doesn't
+    /// [trap](crate::Runtime::set_trap_exit) them.
     ///
     /// An example with axum, where `listener` is a [`Keep`](crate::Keep) that keeps the port open
     /// during restarts:
@@ -162,7 +164,8 @@ impl StartContext {
     /// As [`task`](Self::task).
     ///
     /// # Cancel safety
-    /// The future never waits: the first poll completes it.
+    /// Cancel safe: the future waits only for tokio's cooperative budget, before it starts the
+    /// child.
     pub async fn serve<F, S, E>(&mut self, server: F) -> Result<Started, StartError>
     where
         F: FnOnce(ShutdownSignal) -> S + Send + 'static,

@@ -208,7 +208,8 @@ impl StartContext {
     /// [`StartError::Failed`] if the runtime is shut down or the supervisor has ended.
     ///
     /// # Cancel safety
-    /// The future never waits: the first poll completes it.
+    /// Cancel safe: the future waits only for tokio's cooperative budget, before it starts the
+    /// child.
     pub async fn task<F, Fut>(&mut self, body: F) -> Result<Started, StartError>
     where
         F: FnOnce(TaskContext) -> Fut + Send + 'static,

@@ -1,11 +1,13 @@
 //! The signals by which a child is asked to stop, and the exit reason that follows from them.
 //!
 //! 1. A child with a stop token is asked to stop by the token, which its parent's exit cancels.
-//! 2. A process with the flag [`DEFERS_EXIT`](crate::process::flag::DEFERS_EXIT) is not
-//!    dropped by a kill: its body also receives the kill as a [`StopSignal`], and ends by itself.
+//! 2. A kill does not drop the body of a process with the flag
+//!    [`DEFERS_EXIT`](crate::process::flag::DEFERS_EXIT). The body receives the kill as a
+//!    [`StopSignal`], and returns when it has finished its work.
 //! 3. A kill wakes the process' task, so a poll inside that task only has to check the process
 //!    state.
-//! 4. A kill has already determined the exit reason: no result of the body changes it.
+//! 4. A kill has already determined the exit reason: no result of the body changes it, except a
+//!    panic.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -47,7 +49,7 @@ pub(crate) fn reason_of<E: Into<ExitReason> + 'static>(error: E) -> ExitReason {
     if is_reason { reason } else { reason.without_location() }
 }
 
-/// Receives the stop and the kill of a process that ends by itself.
+/// Receives the stop and the kill of a process that defers its exit.
 #[derive(Debug)]
 pub(crate) struct StopSignals {
     process: Arc<Process<Envelope>>,
@@ -57,7 +59,7 @@ pub(crate) struct StopSignals {
     received: Option<StopSignal>,
 }
 
-/// A signal to a process that ends by itself.
+/// A signal to a process that defers its exit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StopSignal {
     Stop,
@@ -65,8 +67,8 @@ pub(crate) enum StopSignal {
 }
 
 impl StopSignals {
-    /// Sets the flag `DEFERS_EXIT`, so that a kill does not drop the process any more, rule 2.
-    /// `stop` is the token that the parent's exit cancels.
+    /// Sets the flag `DEFERS_EXIT`, so that a kill does not drop the body any more, rule 2. `stop`
+    /// is the token that the parent's exit cancels.
     pub(crate) fn hold(process: Arc<Process<Envelope>>, stop: CancellationToken) -> Self {
         let held: &dyn AnyProcess = &*process;
         held.raise(flag::DEFERS_EXIT);

@@ -135,7 +135,7 @@ impl TaskContext {
         self.cause.as_deref().unwrap_or(&StartCause::First)
     }
 
-    /// Receives the next item of the mailbox, as [`Context::recv`]. After the first use of the
+    /// Receives the next item of the mailbox, as [`Context::recv`] does. After the first use of the
     /// token, this method does not receive the supervisor's exit signal. [`TaskContext`] has an
     /// example.
     ///
@@ -146,7 +146,8 @@ impl TaskContext {
         self.context.recv().await
     }
 
-    /// Receives the first item that `matches`, as [`Context::recv_match`], which has an example.
+    /// Receives the first item that `matches`, as [`Context::recv_match`] does, which has an
+    /// example.
     ///
     /// # Panics
     ///

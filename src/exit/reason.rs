@@ -38,9 +38,9 @@ pub type Result<T = (), E = ExitReason> = std::result::Result<T, E>;
 /// The [`Display`](fmt::Display) of a reason is one line. If the reason is an error, the line
 /// contains the text of that error without its causes. `{:#}` adds the causes of the error, each
 /// once, and the location. Line breaks, escape sequences and other controls in the text of a panic
-/// or an error are escaped, but not in [`Crash::message`] and [`Detail::text`]. An error whose
-/// `Display` or `source` panics, fails or never ends is a valid reason, and a note in its text
-/// names the problem.
+/// or an error are escaped, but not in [`Crash::message`] and [`Detail::text`]. An error is a valid
+/// reason even if its `Display` panics, fails or writes without end, or its `source` panics or its
+/// chain of sources never ends. A note in the text then names the problem.
 ///
 /// Two reasons are equal if their variants and their texts are equal. OTP's counterparts are the
 /// exit terms `normal`, `shutdown`, `{shutdown, Term}`, `killed` and `noproc`; any other term is a
@@ -103,8 +103,8 @@ impl ExitReason {
         ExitReason::ShutdownWith(Detail::new(value))
     }
 
-    /// Returns the reason for an error of this library. The reason has no location, since a
-    /// location in the library's own source does not help the user.
+    /// Returns the exit reason of a process that ends with an error of this library. The reason has
+    /// no location, since a location in the library's own source does not help the user.
     pub(crate) fn from_library(error: impl Into<BoxError>) -> Self {
         ExitReason::Crashed(Crash::from_error(error.into(), None))
     }
@@ -199,9 +199,9 @@ impl fmt::Display for WithCauses<'_> {
     }
 }
 
-/// Displays a reason inside the text of an error whose source is the [cause](ExitReason::cause) of
-/// the reason. The text of the cause is left out, since the source has it. With `{:#}` the location
-/// is shown.
+/// Displays a reason as a part of the text of another error. The `source` of that error returns the
+/// [cause](ExitReason::cause) of the reason, so the text of the cause is left out here. With `{:#}`
+/// the location is shown.
 pub(crate) struct Causeless<'a>(pub(crate) &'a ExitReason);
 
 impl fmt::Display for Causeless<'_> {

@@ -136,7 +136,8 @@ impl Kernel {
         linked.into_iter().filter_map(|pid| self.find(pid)).filter(is_child).collect()
     }
 
-    /// The process that this supervisor has started in this slot, if it is still linked.
+    /// The process that this supervisor has started as the incarnation `slot`, if it is still
+    /// linked.
     pub(crate) fn child_at(&self, supervisor: Pid, slot: ChildSlot) -> Option<Pid> {
         let has_slot = |process: &&Arc<dyn AnyProcess>| {
             let role = process.parent().and_then(|parent| parent.role);

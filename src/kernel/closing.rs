@@ -7,8 +7,8 @@
 //!    returned.
 //! 2. The exit reason that this step fixes is final. The reason is the panic of the body, if there
 //!    was one; otherwise the reason of the accepted exit signal; otherwise the reason that the body
-//!    returned. If there is none of these, the body was dropped from outside, and the reason is
-//!    `Killed`.
+//!    returned. If there is none of these, tokio dropped the task before the body returned, and the
+//!    reason is `Killed`.
 
 use std::sync::{Arc, Weak};
 use std::task::Waker;
@@ -25,7 +25,8 @@ use crate::process::{
 #[derive(Debug)]
 pub(crate) enum End {
     Returned(ExitReason),
-    /// The body returned because it was asked to stop with this reason. Used for servers.
+    /// The body returned because it was asked to stop, with this reason. Such an end is no failure,
+    /// even if the reason is a crash.
     Stopped(ExitReason),
     Panicked(ExitReason),
     /// The task was dropped, or an exit signal ended the body.
@@ -57,8 +58,8 @@ pub(super) struct HeldRegistrations {
 /// The facts about an end that logs, events and signals report.
 pub(super) struct EndDetails {
     pub(super) reason: ExitReason,
-    /// The process failed by itself: it panicked, or returned a crash although no exit signal had
-    /// been accepted.
+    /// The process failed by itself: it panicked, or returned a crash and no exit signal had been
+    /// accepted.
     pub(super) failed: bool,
     /// One of the names that the process held.
     pub(super) name: Option<SharedStr>,

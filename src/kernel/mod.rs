@@ -2,7 +2,7 @@
 //! timers, exit signals, the start and the teardown of a process.
 //!
 //! **Uses** `base`, `exit`, `message`, `time`, `observe`, `process`.
-//! **Knows nothing of** tasks and futures: an operation locks a record, changes it, and wakes
+//! **Knows nothing of** tasks and futures: an operation locks a record, changes it, and calls
 //! wakers. `driver` polls the bodies of processes, and users call `runtime`.
 
 use std::sync::{Arc, OnceLock};
@@ -72,8 +72,8 @@ pub(crate) struct Kernel {
     pub(crate) census: Arc<CensusWake>,
     pub(crate) events: EventHub,
     pub(crate) stops: StopRecords,
-    /// The stops of programs that are in progress: the pid of each root supervisor, and the cause
-    /// of the stop.
+    /// The program stops that are in progress. Each entry has the pid of the program's root
+    /// supervisor, and the cause of the stop.
     pub(crate) stops_in_progress: Mutex<Vec<(Pid, stop_above::StopOrigin)>>,
     #[cfg(all(unix, feature = "process"))]
     pub(crate) programs: running_programs::Programs,
@@ -95,12 +95,13 @@ pub(crate) struct Kernel {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NameEntry {
     Held(Pid),
-    /// The holder has ended, and its supervisor is about to restart it. The record of the supervisor
-    /// says whether the name is [reserved](reserved_names) for the successor.
+    /// No process holds the name, because a supervisor is about to restart a child with this name.
+    /// The record of the supervisor says whether the name is [reserved](reserved_names) for the
+    /// successor.
     Vacant(Vacancy),
 }
 
-/// A name without a holder, whose supervisor is about to start a successor of the last holder.
+/// A name that no process holds, because `supervisor` is about to restart a child with this name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Vacancy {
     pub(crate) supervisor: Pid,
@@ -150,8 +151,8 @@ impl Kernel {
         Arc::new(kernel)
     }
 
-    /// The number of this runtime: its address. The thread-local for the current process stores
-    /// this number.
+    /// A number that identifies this runtime: the address of its kernel. The thread-local for the
+    /// current process stores this number.
     pub(crate) fn number(&self) -> usize {
         std::ptr::from_ref(self).addr()
     }

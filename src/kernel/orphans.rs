@@ -1,12 +1,15 @@
 //! Orphans: processes that a supervisor leaves behind when it ends before its children, for example
 //! because it is killed.
 //!
-//! **Guarantee.** An old and a new incarnation of a child never run at the same time, and the name
-//! of the new incarnation is free. Before a supervisor leaves the table, it records its children at
-//! the supervisor above, under its own slot there. If the supervisor above has ended as well, the
-//! children are recorded further up. Before a supervisor starts the next incarnation in a slot, it
-//! waits for the orphans of that slot. A child that was deleted and a new child with the same id
-//! have different slots.
+//! **Guarantee.** Two incarnations of a child never run at the same time, and no orphan still holds
+//! the name of an incarnation when that incarnation starts.
+//!
+//! Before a supervisor leaves the table, its children are added to the list of orphans in the
+//! record of the supervisor above. Each entry has the incarnation, a [`ChildSlot`], that left the
+//! orphan behind. If the supervisor above has ended as well, the children are recorded further up.
+//! Before a supervisor starts the next incarnation of a child, it waits for the orphans of all
+//! earlier incarnations of that child. A deleted child and a new child with the same id are
+//! different children.
 //!
 //! The steps:
 //!
@@ -29,7 +32,8 @@ use crate::kernel::Kernel;
 use crate::process::{Ancestors, AnyProcess, ChildSlot, Locked};
 
 impl Kernel {
-    /// The ancestors of a supervisor that is started in this slot.
+    /// Returns the ancestors of a new supervisor that `supervisor` starts as the incarnation
+    /// `slot`.
     pub(crate) fn ancestors(&self, supervisor: Pid, slot: ChildSlot) -> Arc<Ancestors> {
         let above = self.find(supervisor).and_then(|above| {
             above.with(|locked| locked.core().supervisor_record()?.ancestors.clone())
@@ -98,8 +102,8 @@ impl Kernel {
         })
     }
 
-    /// Returns the live orphans that incarnations up to this slot have left. Removes orphans that
-    /// have ended from the record.
+    /// Returns the live orphans that the incarnation `slot` and the earlier incarnations of the
+    /// same child have left. Removes orphans that have ended from the record.
     pub(crate) fn orphans(&self, supervisor: Pid, slot: ChildSlot) -> Vec<Pid> {
         let Some(supervisor) = self.find(supervisor) else { return Vec::new() };
         loop {

@@ -92,9 +92,9 @@ impl Kernel {
         });
     }
 
-    /// Reserves the name of a specification for the child in this slot, if the name is free. Call
-    /// this for a supervisor that is about to start the child, while no incarnation of the child
-    /// runs.
+    /// Reserves the name that a specification gives for the next incarnation of its child, if the
+    /// name is free. `slot` is the last incarnation. Call this for a supervisor that is about to
+    /// start the child, while no incarnation of the child runs.
     pub(crate) fn reserve(&self, supervisor: &dyn AnyProcess, slot: ChildSlot, spec: SpecName) {
         let SpecName { name, child } = spec;
         let own = name.clone();

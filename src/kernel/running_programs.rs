@@ -1,5 +1,5 @@
-//! The operating system programs that run as children. When no async code runs any more, a thread
-//! ends this program, and kills these programs before, because no other code could.
+//! The operating system's processes that run as children. If tokio runs no async code any more, the
+//! watchdog thread kills these processes before it ends the whole program.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 use crate::base::sync::Mutex;
 use crate::kernel::Kernel;
 
-/// The programs whose end has not been collected by a wait.
+/// The programs that have not been reaped: the operating system still reserves their process ids.
 #[derive(Debug, Default)]
 pub(crate) struct Programs(Mutex<Vec<Program>>);
 
@@ -28,9 +28,9 @@ pub(crate) struct RunningProgram {
 }
 
 impl Programs {
-    /// Kills all running programs. Call this only when no async code runs any more: otherwise the
-    /// end of a program could be collected meanwhile, and the operating system could reuse its
-    /// number.
+    /// Kills all running programs. Call this only when no async code runs any more. Otherwise tokio
+    /// could reap a program before its kill, and the operating system could give the process id to
+    /// another process.
     pub(crate) fn kill_all(&self) {
         for Program { number, own_group } in std::mem::take(&mut *self.0.lock()) {
             let number = Pid::from_raw(number);
@@ -42,7 +42,7 @@ impl Programs {
 }
 
 impl Kernel {
-    /// Adds a running program, by its number.
+    /// Adds a running program. `number` is its process id in the operating system.
     pub(crate) fn track_program(
         self: &Arc<Self>,
         number: Option<u32>,

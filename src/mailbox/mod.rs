@@ -2,7 +2,7 @@
 //! and how the process receives and waits.
 //!
 //! **Uses** `base`, `message`, `process`, `kernel`.
-//! **Knows nothing of** the items beyond [`Item`](inbox::Item): plain processes queue envelopes,
+//! **Knows nothing of** the items beyond [`Item`]: plain processes queue envelopes,
 //! servers queue calls and casts.
 
 mod send_queue;

@@ -6,8 +6,8 @@ use crate::base::pid::Pid;
 use crate::base::sync::Mutex;
 use crate::process::child_role::ChildSlot;
 
-/// The supervisor directly above a supervisor, the slot of the lower supervisor there, and the
-/// supervisors further up. This is a linked list from the bottom to the root.
+/// The supervisors above a supervisor, as a linked list from the bottom to the root. An entry has
+/// the pid of a supervisor, and the incarnation of its child that is the next lower supervisor.
 #[derive(Debug)]
 pub(crate) struct Ancestors {
     pub(crate) supervisor: Pid,

@@ -149,8 +149,8 @@ pub(crate) struct Parent {
 pub(crate) struct SupervisorRecord {
     /// The supervisors above this one.
     pub(crate) ancestors: Option<Arc<Ancestors>>,
-    /// Orphans: processes that ended children of this supervisor have left behind, by the slot of
-    /// the child.
+    /// Orphans: processes that ended children of this supervisor have left behind, each with the
+    /// incarnation of the child.
     pub(crate) orphans: Vec<(ChildSlot, Pid)>,
     /// The supervisor is ending, and has passed its orphans on.
     pub(crate) passed_on: bool,

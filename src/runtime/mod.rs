@@ -65,8 +65,8 @@ const NO_UNWINDING: &str = "built with panic = \"abort\": no crash can be caught
 /// outside tokio, first used. It spawns its processes through that handle, also from threads
 /// outside tokio. When that tokio runtime shuts down, all processes end with
 /// [`Killed`](crate::ExitReason::Killed), and no further process runs: starts, calls and tasks fail
-/// with [`StartError::TokioGone`](crate::StartError::TokioGone),
-/// [`CallError::TokioGone`](crate::CallError::TokioGone) and
+/// with [`StartError::TokioGone`],
+/// [`CallError::TokioGone`] and
 /// [`TaskError::TokioGone`](crate::TaskError::TokioGone). Each `#[tokio::test]` has its own tokio
 /// runtime, so create a `Runtime` in each test instead of a `static` one.
 ///

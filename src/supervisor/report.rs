@@ -139,8 +139,8 @@ impl Report {
         self.end_restarts();
     }
 
-    /// Reserves the name of a child that does not run and is about to be started again in this
-    /// slot.
+    /// Reserves the name of a child that does not run and is about to be started again. `slot` is
+    /// its last incarnation.
     pub(crate) fn reserve_name(&self, slot: ChildSlot, spec: &Spec) {
         if let Some(name) = spec.name.clone() {
             let given = SpecName { name, child: spec.id.clone() };

@@ -66,7 +66,7 @@ impl<T> Task<T> {
     }
 
     /// Waits until all tasks have ended, or the time is over, and returns the outcome of each, as
-    /// [`yield_for`](Self::yield_for): `None` for a task that is still running. OTP:
+    /// [`yield_for`](Self::yield_for) does: `None` for a task that is still running. OTP:
     /// `Task.yield_many/2`.
     ///
     /// # Panics
@@ -75,7 +75,7 @@ impl<T> Task<T> {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: dropping the future takes no result.
+    /// Cancel safe: dropping the future loses no result.
     ///
     /// ```
     /// use std::time::Duration;

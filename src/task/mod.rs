@@ -48,7 +48,7 @@ pub use stream::TaskStream;
 pub use supervisor::TaskSupervisor;
 pub use supervisor_ref::TaskSupervisorRef;
 
-/// The default time limit of [`Task::join`] and of the items of a [`TaskStream`].
+/// The default time limit of [`Task::join`] and of the tasks of a [`TaskStream`].
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// A handle to a function that runs in a process of its own, and to its result.
@@ -195,7 +195,7 @@ impl<T> Task<T> {
         self.join_timeout(LIMIT).await
     }
 
-    /// Waits as [`join`](Self::join), with this time limit. OTP: `Task.await/2`.
+    /// Waits as [`join`](Self::join) does, with this time limit. OTP: `Task.await/2`.
     ///
     /// # Errors
     ///
@@ -225,7 +225,8 @@ impl<T> Task<T> {
         self.yield_for(limit).await.unwrap_or(Err(TaskError::Timeout(limit)))
     }
 
-    /// Waits as [`join`](Self::join), without a time limit. OTP: `Task.await(task, :infinity)`.
+    /// Waits as [`join`](Self::join) does, without a time limit. OTP:
+    /// `Task.await(task, :infinity)`.
     ///
     /// # Errors
     ///

@@ -6,8 +6,8 @@
 //!    polled only while there is room, and only when the stream is polled.
 //! 2. Each item taken from the input leads to exactly one item of the output.
 //! 3. Dropping the stream kills all in-flight tasks.
-//! 4. A task has a time limit of its own inside its process, so it ends on time even if the stream
-//!    is not polled.
+//! 4. The time limit of a task runs inside the task's process, so the task ends on time even if the
+//!    stream is not polled.
 //!
 //! [`in_flight`](super::in_flight) describes the steps of one task.
 
@@ -30,13 +30,14 @@ use crate::task::in_flight::{InFlight, TaskState};
 use crate::task::start::launch;
 use crate::task::{LIMIT, TaskError, TaskSupervisorRef};
 
-/// A stream that applies a function to the items of another stream: each item is a
+/// A stream that applies a function to the items of another stream: each item is processed in a
 /// [`Task`](crate::Task), and a limited number of tasks run concurrently.
 ///
 /// The stream takes items from its input only when it is polled, and at most
-/// [`concurrency`](Self::concurrency) items more than it has returned. So a slow reader slows the
-/// input down, and memory is bounded; started tasks continue meanwhile. Dropping the stream kills
-/// the running tasks. OTP: `Task.async_stream/3`, which buffers results without a bound.
+/// [`concurrency`](Self::concurrency) items more than it has returned. So a slow consumer slows the
+/// input down, and memory is bounded. Started tasks continue while the stream is not polled.
+/// Dropping the stream kills the running tasks. OTP: `Task.async_stream/3`, which buffers results
+/// without a bound.
 ///
 /// | setting | default |
 /// |---|---|
@@ -45,9 +46,9 @@ use crate::task::{LIMIT, TaskError, TaskSupervisorRef};
 /// | [`supervised_by`](Self::supervised_by) | no supervisor |
 /// | [`timeout`](Self::timeout), [`no_timeout`](Self::no_timeout) | 5 s for each item |
 ///
-/// An item that exceeds its time is killed, and is [`TaskError::Timeout`] in the output. The other
-/// items continue; drop the stream to end at the first failure. (OTP's default is to exit the
-/// caller.)
+/// A task that exceeds the time limit is killed, and the stream returns [`TaskError::Timeout`] for
+/// its item. The other tasks continue; drop the stream to end at the first failure. (OTP's default
+/// is to exit the caller.)
 ///
 /// # Examples
 ///
@@ -95,8 +96,8 @@ struct TaskOptions {
 
 impl<T: Send + 'static> TaskStream<T> {
     /// Applies `each` to the items, in tasks that are linked to the process of `caller`, as with
-    /// [`Task::spawn`](crate::Task::spawn): the crash of a task crashes a caller that does not trap
-    /// exits, and is [`TaskError::Exited`] in the output for a caller that does.
+    /// [`Task::spawn`](crate::Task::spawn). If a task crashes, a caller that does not trap exits
+    /// crashes too. For a caller that traps exits, the stream returns [`TaskError::Exited`].
     ///
     /// `each` is cloned for each item and called inside the task. OTP: `Task.async_stream/3`.
     /// [`TaskStream`] has an example.
@@ -109,9 +110,9 @@ impl<T: Send + 'static> TaskStream<T> {
         TaskStream::with(caller.runtime(), Some(caller.pid()), input, each)
     }
 
-    /// Applies `each` as [`new`](Self::new), in tasks without a link: a crash is an `Err` in the
-    /// output. The stream can be created outside of processes too. OTP:
-    /// `Task.Supervisor.async_stream_nolink/4`.
+    /// Applies `each` as [`new`](Self::new) does, but in tasks without a link: for a task that
+    /// crashes, the stream returns an `Err`. The stream can be created outside of processes too.
+    /// OTP: `Task.Supervisor.async_stream_nolink/4`.
     ///
     /// ```
     /// use futures_util::{StreamExt, stream};
@@ -154,8 +155,8 @@ impl<T: Send + 'static> TaskStream<T> {
         }
     }
 
-    /// Makes the tasks children of this supervisor. The supervisor stops them before it ends, and
-    /// shows them in its tree. By default they have no supervisor. OTP:
+    /// Starts the tasks as children of this supervisor. The supervisor stops them before it ends,
+    /// and shows them in its tree. By default they have no supervisor. OTP:
     /// `Task.Supervisor.async_stream/4`.
     ///
     /// ```
@@ -180,9 +181,9 @@ impl<T: Send + 'static> TaskStream<T> {
         self
     }
 
-    /// Sets the maximum number of items that are running, or finished and not yet returned. The
-    /// default, one for each core, suits computations; work that mostly waits can have many more.
-    /// OTP: `max_concurrency`. [`TaskStream`] has an example.
+    /// Sets the maximum number of tasks that are running, or finished and not yet returned. The
+    /// default, one for each core, suits computations; for tasks that mostly wait, set a much
+    /// greater number. OTP: `max_concurrency`. [`TaskStream`] has an example.
     ///
     /// # Panics
     ///
@@ -193,8 +194,9 @@ impl<T: Send + 'static> TaskStream<T> {
         self
     }
 
-    /// Returns each result as soon as it is finished. By default results have the order of the
-    /// input, where a slow item delays the results after it. OTP: `ordered: false`.
+    /// Makes the stream return each result as soon as its task has finished. By default results
+    /// have the order of the input, so a slow item delays the results after it. OTP:
+    /// `ordered: false`.
     ///
     /// ```
     /// use std::time::Duration;
@@ -217,9 +219,9 @@ impl<T: Send + 'static> TaskStream<T> {
         self
     }
 
-    /// Sets the maximum duration of each item, from its start. An item that takes longer is killed,
-    /// and is [`TaskError::Timeout`] in the output. The default is 5 s. OTP: `timeout`, with
-    /// `on_timeout: :kill_task`.
+    /// Sets the time limit of each task, counted from its start. A task that takes longer is
+    /// killed, and the stream returns [`TaskError::Timeout`] for its item. The default is 5 s. OTP:
+    /// `timeout`, with `on_timeout: :kill_task`.
     ///
     /// ```
     /// use std::time::Duration;
@@ -242,7 +244,7 @@ impl<T: Send + 'static> TaskStream<T> {
         self
     }
 
-    /// Removes the time limit of items. The default limit is 5 s. OTP: `timeout: :infinity`.
+    /// Removes the time limit of tasks. The default limit is 5 s. OTP: `timeout: :infinity`.
     pub fn no_timeout(mut self) -> Self {
         self.options.limit = None;
         self
@@ -257,7 +259,7 @@ impl<T: Send + 'static> TaskStream<T> {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: dropping the future takes no outcome.
+    /// Cancel safe: dropping the future loses no outcome.
     pub async fn next(&mut self) -> Option<Result<T, TaskError>> {
         StreamExt::next(self).await
     }

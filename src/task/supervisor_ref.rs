@@ -35,7 +35,7 @@ impl TaskSupervisorRef {
         TaskSupervisorRef::new(DynamicSupervisorRef::named(runtime, name))
     }
 
-    /// Returns the supervisor's pid, as [`DynamicSupervisorRef::pid`].
+    /// Returns the supervisor's pid, as [`DynamicSupervisorRef::pid`] does.
     pub fn pid(&self) -> Option<Pid> {
         self.supervisor.pid()
     }
@@ -161,8 +161,8 @@ impl TaskSupervisorRef {
         Ok(self.start_once(SupervisedTask::new(None, body)).await?.pid())
     }
 
-    /// Starts a task as [`start_child`](Self::start_child), and restarts it as `restart` says. Each
-    /// start clones the body. OTP: the `restart` option of `Task.Supervisor.start_child/3`.
+    /// Starts a task as [`start_child`](Self::start_child) does, and restarts it as `restart` says.
+    /// Each start clones the body. OTP: the `restart` option of `Task.Supervisor.start_child/3`.
     ///
     /// # Errors
     ///

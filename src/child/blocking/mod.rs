@@ -2,21 +2,23 @@
 //!
 //! # Guarantee
 //!
-//! A process represents the thread. The process [ends by itself](StopSignals::hold): it ends only
-//! after the function has returned, and with the result of the function. So the next incarnation
-//! never overlaps with the thread of the one before.
+//! A process represents the thread. The process [defers its exit](StopSignals::hold), so it ends
+//! only after the function has returned. The exception is a shutdown of tokio, after which no
+//! incarnation starts. So the next incarnation never overlaps with the thread of the one before.
 //!
 //! # The life of an incarnation
 //!
 //! 1. The process is admitted, and starts the thread. If the thread can't be started, the process
 //!    ends with that error.
 //! 2. The function runs. The process waits for its result and for signals:
-//!    * *a stop, or the parent's end*: the token is cancelled, which wakes a wait in the context;
-//!    * *a kill*: the token is cancelled too, because a thread can't be ended from outside;
+//!    * *a stop, or the parent's end*: the stop token is cancelled, which ends a wait of the
+//!      function in its [`BlockingContext`];
+//!    * *a kill*: the token is cancelled too, because no other code can end a thread;
 //!    * *tokio drops the process' task*: the process ends at once, the token is cancelled, and the
 //!      thread continues until the function returns.
 //! 3. The function returns, or its panic is caught on its thread, where the panic hook has recorded
-//!    the location. The process ends with this result or, after a kill, as killed.
+//!    the location. The process ends with this result. If an exit signal was accepted before, its
+//!    reason replaces the result, but not a panic.
 //!
 //! Tokio's blocking threads are not suitable: their number is limited, so functions that never
 //! return would use them up; also, tokio waits for these threads when it shuts down.
@@ -47,27 +49,27 @@ pub(crate) mod context;
 type Outcome = std::result::Result<Result, Crash>;
 
 impl ChildSpec {
-    /// Makes a blocking function a child. Each incarnation runs on a thread of its own, named after
-    /// the child, and a process represents the thread. Each start clones the closure and calls the
-    /// clone.
+    /// Specifies a child that runs a blocking function. Each incarnation runs on a thread of its
+    /// own, named after the child, and a process represents the thread. Each start clones the
+    /// closure and calls the clone.
     ///
-    /// The child ends when the function has returned: `Ok(())` is a normal end; an `Err` or a panic
-    /// is a crash. The function has to check whether it should stop, by
-    /// [`is_stopping`](BlockingContext::is_stopping), or by waiting in one of the context's
-    /// methods. If it returns `Ok(())` after a stop request, the exit reason is
-    /// [`Shutdown`](crate::ExitReason::Shutdown).
+    /// The child ends when the function has returned: `Ok(())` is a normal end, and an `Err` is the
+    /// exit reason. An error that `?` converts is a crash, and so is a panic. The function has to
+    /// check whether it should stop, by [`is_stopping`](BlockingContext::is_stopping), or by
+    /// waiting in one of the context's methods. If it returns `Ok(())` after a stop request, the
+    /// exit reason is [`Shutdown`](crate::ExitReason::Shutdown).
     ///
     /// **A thread can't be killed.** While a thread exceeds its [`shutdown`](Self::shutdown) time,
-    /// the child is logged by name, every five seconds. Its supervisor waits for the thread before
-    /// a restart and before its own end: the next incarnation never runs at the same time, and the
-    /// name stays registered. So give blocking operations a time limit, and check regularly whether
-    /// to stop.
+    /// the child is logged by name, every five seconds. The supervisor waits until the thread has
+    /// ended before it restarts the child, and before it ends itself. So two incarnations never run
+    /// at the same time, and the child's name stays registered until the thread has ended. Give
+    /// blocking operations a time limit, and check regularly whether to stop.
     ///
     /// **When not to use it.** For a short blocking operation inside an async child
     /// [`tokio::task::spawn_blocking`] is enough. With a paused clock tokio does not know that a
     /// thread is busy, and may skip the whole shutdown time.
     ///
-    /// OTP: a dirty NIF, or a port to a program of its own.
+    /// OTP: a dirty NIF, or a port to an external program.
     ///
     /// ```
     /// use std::time::Duration;
@@ -107,7 +109,8 @@ impl StartContext {
     /// As [`task`](Self::task).
     ///
     /// # Cancel safety
-    /// The future never waits: the first poll completes it.
+    /// Cancel safe: the future waits only for tokio's cooperative budget, before it starts the
+    /// child.
     pub async fn blocking<F>(&mut self, body: F) -> Result<Started, StartError>
     where
         F: FnOnce(BlockingContext) -> Result + Send + 'static,

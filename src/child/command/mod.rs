@@ -2,14 +2,14 @@
 //!
 //! # Guarantees
 //!
-//! A process represents the program and [ends by itself](StopSignals::hold).
+//! A process represents the program and [defers its exit](StopSignals::hold).
 //!
 //! 1. The process ends only after the program has ended and the operating system has reported its
 //!    exit status, unless tokio drops the process' task.
 //! 2. The program does not outlive the process: the process holds the program's handle, and
 //!    dropping the handle kills the program.
-//! 3. No signal reaches another program with the same number: an ended program keeps its number
-//!    until its status was collected, and no signal is sent afterwards.
+//! 3. No signal reaches another program with the same process id: an ended program keeps its
+//!    process id until it is reaped, and no signal is sent afterwards.
 //!
 //! # The life of an incarnation
 //!
@@ -67,8 +67,8 @@ pub struct CommandFailed {
 }
 
 impl ChildSpec {
-    /// Makes a program of the operating system a child. Each start runs the command that `command`
-    /// returns. Needs the feature `process`.
+    /// Specifies a child that is a program of the operating system. Each start runs the command
+    /// that `command` returns. Needs the feature `process`.
     ///
     /// A stop sends SIGTERM, and SIGKILL when the [`shutdown`](Self::shutdown) time is over. Where
     /// these signals do not exist, a stop kills the program at once. The program does not outlive
@@ -80,7 +80,7 @@ impl ChildSpec {
     /// | the program ends | the child's exit reason |
     /// |---|---|
     /// | with success | [`Normal`](ExitReason::Normal) |
-    /// | without success | a crash with [`CommandFailed`](crate::CommandFailed) |
+    /// | without success | a crash with [`CommandFailed`] |
     /// | asked to stop: with success, by SIGTERM or SIGINT, or with code 143 or 130, by which shells report these signals | [`Shutdown`](ExitReason::Shutdown) |
     /// | in any way, and its stop arrives within its [`stop_window`](Self::stop_window) | [`Shutdown`](ExitReason::Shutdown) |
     ///
@@ -222,7 +222,8 @@ impl StartContext {
     /// If tokio's I/O is not enabled.
     ///
     /// # Cancel safety
-    /// The future never waits: the first poll completes it.
+    /// Cancel safe: the future waits only for tokio's cooperative budget, before it starts the
+    /// child.
     pub async fn command(&mut self, mut command: Command) -> Result<Started, StartError> {
         consume_budget().await;
         let program = command.as_std().get_program().to_string_lossy().into_owned();

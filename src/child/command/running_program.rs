@@ -28,7 +28,7 @@ pub(super) struct Program {
     pub(super) name: String,
     pub(super) own_group: bool,
     pub(super) stop_window: Duration,
-    /// `Some` until the exit status was collected.
+    /// `Some` until the program was reaped.
     #[cfg(unix)]
     pub(super) running: Option<RunningProgram>,
 }
@@ -165,8 +165,8 @@ impl Program {
         drop(self.child.start_kill());
     }
 
-    /// Signals the program, or its group. The program's status was not collected yet, so no other
-    /// program has its number, guarantee 3.
+    /// Signals the program, or its group. The program was not reaped yet, so no other program has
+    /// its process id, guarantee 3.
     #[cfg(unix)]
     fn signal(&self, signal: nix::sys::signal::Signal) {
         use nix::sys::signal::{kill, killpg};

@@ -251,7 +251,7 @@ impl<S: GenServer> ServerContext<S> {
 
     /// Returns a reason for an `init` that decides that this server is not needed. If `init`
     /// returns it in an `Err`, the start returns
-    /// [`StartError::Ignored`](crate::StartError::Ignored), and the process ends normally. A
+    /// [`StartError::Ignored`], and the process ends normally. A
     /// supervisor keeps the child as not running and starts the others. OTP: `ignore`.
     ///
     /// The reason has this effect only as the result of this server's own `init`. A handler that

@@ -24,8 +24,8 @@ pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 ///
 /// There are two kinds. A *direct* handle, from a start, reaches one incarnation: once that
 /// incarnation has ended, each call fails with `NoProc`. A *named* handle, from
-/// [`Runtime::server`], reaches the process that holds the name at the time of each call, so it
-/// stays valid through restarts.
+/// [`Runtime::server`](crate::Runtime::server), reaches the process that holds the name at the time
+/// of each call, so it stays valid through restarts.
 ///
 /// OTP: `ServerRef`, a pid or a name; here the handle knows the type of the server.
 ///

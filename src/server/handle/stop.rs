@@ -1,4 +1,4 @@
-//! Stopping a server from outside.
+//! Stopping a server through its handle.
 //!
 //! The wait for the end begins before the request is queued, so the wait returns the true reason,
 //! however soon and for whatever cause the server ends. A request stays queued after the time limit
@@ -79,8 +79,8 @@ impl<S: GenServer> ServerRef<S> {
     ///
     /// The deadline has no effect on the server: the server still stops when it takes the request,
     /// after the items that were queued before. A server that is stuck in a handler never takes the
-    /// request. End such a server by [`Runtime::kill`], as a supervisor does after the child's
-    /// [shutdown time](crate::Shutdown).
+    /// request. End such a server by [`Runtime::kill`](crate::Runtime::kill), as a supervisor does
+    /// after the child's [shutdown time](crate::Shutdown).
     ///
     /// # Errors
     ///

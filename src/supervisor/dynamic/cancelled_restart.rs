@@ -103,7 +103,7 @@ impl DynamicServer {
     }
 }
 
-/// Returns the processes of the start with this slot that are still linked to the supervisor.
+/// Returns the processes of the incarnation `slot` that are still linked to the supervisor.
 fn started_processes(report: &Report, slot: ChildSlot) -> Vec<Arc<dyn AnyProcess>> {
     let is_of_slot = |process: &Arc<dyn AnyProcess>| {
         let parent = process.with(|locked| locked.core().relations()?.parent);

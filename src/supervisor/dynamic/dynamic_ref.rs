@@ -25,7 +25,7 @@ impl DynamicSupervisorRef {
         DynamicSupervisorRef { server: runtime.server(name.into()) }
     }
 
-    /// Returns the supervisor's pid, as [`SupervisorRef::pid`](crate::SupervisorRef::pid).
+    /// Returns the supervisor's pid, as [`SupervisorRef::pid`](crate::SupervisorRef::pid) does.
     pub fn pid(&self) -> Option<Pid> {
         self.server.pid()
     }

@@ -60,9 +60,9 @@ impl FixedServer {
         self.children.record_end(position, end, self.backoff);
     }
 
-    /// Prepares a child that doesn't run for the restart of its group, which will start it. Makes a
-    /// retry of the child's own stale. Reserves the child's name, which is free if the child had
-    /// ended for good.
+    /// Prepares a child that doesn't run for the restart of its group, which will start it. A
+    /// retry that is due for the child alone becomes stale. Reserves the child's name, which is
+    /// free if the child had ended for good.
     pub(crate) fn leave_to_group_restart(&mut self, position: Position, now: Instant) {
         let Some(child) = self.children.get_mut(position) else { return };
         self.report.reserve_name(child.slot(), &child.spec);

@@ -149,7 +149,7 @@ impl SupervisorSpec {
     }
 }
 
-/// Makes a supervisor a child of another, with the shutdown time
+/// Specifies a supervisor as a child of another supervisor, with the shutdown time
 /// [`Infinity`](crate::Shutdown::Infinity).
 impl From<SupervisorSpec> for ChildSpec {
     fn from(spec: SupervisorSpec) -> Self {
