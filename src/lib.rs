@@ -22,14 +22,14 @@
 //!
 //! # Three levels
 //!
-//! 1. **Supervised async functions.** [`ChildSpec::task`] and [`Supervisor`]: no trait, no message
-//!    type, and no panic is lost.
+//! 1. **Supervised async functions.** [`ChildSpec::task`] and [`Supervisor`]: no trait and no
+//!    message type, and every panic is caught and logged.
 //! 2. **Processes.** [`Runtime::spawn`] passes a [`Context`] to an async function: a mailbox for
 //!    bytes, streams and signals, with [links](Runtime::link), [monitors](Runtime::monitor),
 //!    [names](Runtime::register), [groups](Runtime::register_tag) and
 //!    [timers](Runtime::send_after).
-//! 3. **Behaviours.** [`GenServer`] for a state that handles one message at a time, [`Supervisor`]
-//!    for trees of servers, [`Task`] for work with a result.
+//! 3. **Behaviours.** [`GenServer`] for a state with handlers that run one at a time,
+//!    [`Supervisor`] for trees of servers, [`Task`] for work with a result.
 //!
 //! # The types to know
 //!
@@ -39,10 +39,10 @@
 //! | [`Pid`] | the id of one incarnation of a process; never reused |
 //! | [`ExitReason`] | why a process ended: the panic message or the error with its sources, and the location |
 //! | [`GenServer`], [`ServerRef`], [`Name`] | a server, a handle to a server, a typed name |
-//! | [`ChildSpec`], [`Supervisor`] | how to start, stop and restart a child; the process that does |
+//! | [`ChildSpec`], [`Supervisor`] | how to start, stop and restart a child; the process doing so |
 //! | [`DynamicSupervisor`], [`PartitionSupervisor`] | a supervisor of children that are started on demand; one that runs several instances of a child |
 //! | [`Registry`] | processes under keys of any type |
-//! | [`Task`], [`TaskSupervisor`] | work with a result |
+//! | [`Task`], [`TaskSupervisor`] | work with a result; a supervisor of such work |
 //! | [`Run`], [`StopReport`] | a tree as a program; the report of its stop |
 //! | [`TreeSnapshot`], [`LifecycleEvent`], [`ProcessInfo`] | the state of a tree; an event in the life of a process; the state of a process |
 //!
@@ -73,9 +73,8 @@
 //! # Limits
 //!
 //! The crate has no durable workflows and no distribution over nodes, and supports no async runtime
-//! other than tokio. A program built with `panic = "abort"` can't use this crate, since such a
-//! program can't catch a crash. A body that never awaits can't be stopped, as with all cooperative
-//! scheduling.
+//! other than tokio. In a program built with `panic = "abort"`, no crash can be caught and no child
+//! restarted. A body that never awaits can't be stopped, as with all cooperative scheduling.
 //!
 //! # Features
 //!

@@ -1,7 +1,7 @@
 //! tokio's cooperative budget, for async methods that may return without having waited.
 //!
 //! Tokio gives a task a budget for each poll. Each operation of tokio consumes one unit of the
-//! budget. When the budget is used up, the operation is pending, and tokio polls the task again
+//! budget. When the budget is used up, all operations are pending, and tokio polls the task again
 //! after other tasks have run. A method of this crate that fails at once, or has its result at
 //! once, uses no operation of tokio, so it consumes a unit itself. Otherwise a loop around the
 //! method would never return from its poll. On a current-thread runtime no other task would run,
@@ -13,9 +13,9 @@
 //! A call is the exception. A call consumes budget only if it returns without having waited, so a
 //! call that waits for its reply consumes none. A request that is refused was not sent, so nothing
 //! has changed before the wait for budget. If the reply arrives during the poll that sends the
-//! request, it stays in its slot until the budget is granted.
+//! request, the reply stays in its slot until the budget is granted.
 //!
-//! Outside of a tokio task there is no budget, and these functions return at once.
+//! Code that tokio does not poll has no budget; there the futures of this module are ready at once.
 
 use std::future::{Future, poll_fn};
 use std::task::{Context, Poll, Waker, ready};

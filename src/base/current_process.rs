@@ -4,10 +4,10 @@ use std::cell::Cell;
 
 use crate::base::pid::Pid;
 
-/// A process, identified across runtimes.
+/// A process, with its runtime and its record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Current {
-    /// The number of its runtime.
+    /// The address of the kernel of the process's runtime.
     runtime: usize,
     pid: Pid,
     /// The address of the process's record while its body runs or is dropped, otherwise 0.
@@ -28,8 +28,8 @@ pub(crate) struct CurrentGuard {
 }
 
 impl CurrentGuard {
-    /// Makes a process current, for code that is not its body. `runtime` is the address of the
-    /// runtime's kernel, which is unique while the guard exists.
+    /// Makes a process current, for its teardown or for the thread of a blocking child. `runtime`
+    /// is the address of the runtime's kernel, which is unique while the guard exists.
     pub(crate) fn enter(runtime: usize, pid: Pid) -> Self {
         CurrentGuard::enter_body(runtime, pid, 0)
     }

@@ -1,7 +1,8 @@
-//! The text of an error, and of an error with all its causes, on one line.
+//! The text of an error, without or with its causes.
 //!
-//! `Display` and `source` of an error are user code: they may panic, fail, give another text each
-//! time, or never end. In each of these cases the functions here return a text, and do not panic.
+//! `Display` and `source` of an error are user code: a `Display` may panic, fail, write another
+//! text each time or write without end, a `source` may panic, and a chain of sources may be a
+//! cycle. In each of these cases the functions here return a text, and do not panic.
 
 use std::error::Error;
 use std::fmt::{self, Write};
@@ -18,12 +19,12 @@ const MAX_TEXT_BYTES: usize = 16 << 20;
 const MAX_NAMED_CAUSES: usize = 32;
 
 /// The maximum number of causes that are visited. It bounds the time that a line of the log takes:
-/// the chain of causes may be a cycle, and if many nested supervisors give up, each has one cause
-/// more than the one below it.
+/// the chain of causes may be a cycle, and if nested supervisors give up, the error of each has one
+/// cause more than the error of the supervisor below it.
 const MAX_FOLLOWED_CAUSES: usize = 1_000;
 
 /// Returns the text that a value displays as. If its `Display` panics, fails or writes too much, a
-/// note at the end of the text says that.
+/// note at the end of the text says so.
 pub(crate) fn text_of(value: &dyn fmt::Display) -> String {
     let mut written = Bounded { text: String::new(), full: false };
     let outcome = catch_panic(|| write!(written, "{value}"));
@@ -39,7 +40,7 @@ pub(crate) fn text_of(value: &dyn fmt::Display) -> String {
     text
 }
 
-/// A writer that fails once its text has the maximum length.
+/// A writer that cuts its text at the maximum length, and then fails.
 struct Bounded {
     text: String,
     full: bool,

@@ -2,9 +2,9 @@
 //!
 //! The reply of a call is somewhere inside the user's message, so only the mark of the dropping
 //! thread tells the reply that its message is evicted. A reply that is dropped calls
-//! [`is_evicting`] with the record of its own server. If the result is true, the reply reports the
-//! eviction to its caller. Replies of other servers that are in the same message report their usual
-//! error.
+//! [`is_evicting`] with the address of its server's record. If the result is true, the reply
+//! reports the eviction to its caller. Replies of other servers that are in the same message report
+//! their usual error.
 
 use std::cell::Cell;
 
@@ -16,7 +16,7 @@ thread_local! {
 }
 
 /// Drops an item that was evicted from the mailbox of the record at this address. Discards a panic
-/// of a destructor, since this runs on the thread of an unrelated sender.
+/// of a destructor, since the thread belongs to an unrelated sender.
 pub(crate) fn evict<M>(record: usize, item: M) {
     let before = EVICTING_FROM.replace(record);
     ignore_panic(|| drop(item));

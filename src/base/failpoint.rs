@@ -1,10 +1,11 @@
-//! Failpoints: named points in the kernel at which a proof run inserts pauses, following a seeded
+//! Failpoints: named points in the code at which a proof run inserts pauses, following a seeded
 //! plan.
 //!
 //! In a normal build [`point!`] and [`step!`] expand to nothing. Under `--cfg regrow_proof` a test
-//! arms a plan. Each point may then yield its thread a few times or let it sleep for a moment, so
-//! that races occur that need a pause at that point. A step is between two awaits of a supervisor.
-//! A step calls the hook of the test, which may kill any process; then the supervisor yields.
+//! arms a plan. Each point may then yield its thread a few times or put the thread to sleep for a
+//! moment, so that races occur that need a pause at that point. A step is a point between two
+//! awaits of a supervisor. If the test has set a hook, the step calls the hook, which may kill any
+//! process; then the supervisor yields.
 
 /// Marks a point between two operations, at which operations of other processes may interleave.
 macro_rules! point {
@@ -38,14 +39,14 @@ mod plan {
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::Duration;
 
-    /// The actions at a point. `yields` and `pauses` are chances per 1,000 visits.
+    /// What each point does, and how often. `yields` and `pauses` are chances per 1,000 visits.
     #[derive(Debug, Clone, Copy)]
     pub struct FailPlan {
-        /// The seed of the plan's random numbers. 0 is taken as 1.
+        /// The seed of the plan's random numbers. A seed of 0 counts as 1.
         pub seed: u64,
-        /// The chance that a visit yields the thread, up to 19 times.
+        /// The chance that a visit yields the thread, 0 to 19 times.
         pub yields: u16,
-        /// The chance that a visit lets the thread sleep, for less than 50 µs of real time.
+        /// The chance that a visit puts the thread to sleep, for a requested time below 50 µs.
         pub pauses: u16,
     }
 

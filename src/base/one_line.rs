@@ -3,9 +3,9 @@
 //!
 //! An id, a name, a label, a reason or the text of a panic may be any text. The text may be empty
 //! or a megabyte long, have many lines, or contain escape sequences that clear a screen or set its
-//! title, or marks that change the direction of writing. Values keep the text unchanged. All code
-//! that shows such a text, in a view, a log line, a report or a picture, uses the functions of this
-//! module.
+//! title, or marks that change the direction of writing. The crate's values keep the text
+//! unchanged. All code that shows such a text, in a view, a log line, a report or a graph, uses the
+//! functions of this module.
 //!
 //! A backslash is not escaped, so escaping an escaped text a second time changes nothing.
 
@@ -36,8 +36,8 @@ pub(crate) fn excerpt<T: Display>(text: T, limit: usize) -> OneLine<T> {
     OneLine { text, limit, quoted: false }
 }
 
-/// Shows an id, a name or a label, cut after [`NAME`] characters. The text is quoted if it is
-/// empty, or begins or ends with a space, since it would be hard to see otherwise.
+/// Shows an id, a name or a label, cut after [`NAME`] characters. A text that is empty, or begins
+/// or ends with white space, is quoted, since it would be hard to see otherwise.
 pub(crate) fn name(text: &str) -> OneLine<&str> {
     OneLine { text, limit: NAME, quoted: text.is_empty() || text.trim() != text }
 }
@@ -47,8 +47,8 @@ pub(crate) fn quoted(text: &str) -> OneLine<&str> {
     OneLine { text, limit: NAME, quoted: true }
 }
 
-/// Shows a path of ids separated by `/`. Each id is cut separately, so that the last id is shown
-/// even if others are long.
+/// Shows a path of ids separated by `/`. Each id is cut after [`NAME`] characters, so that a long
+/// id does not hide the ids after it. The path is cut after [`PAGE`] characters.
 pub(crate) fn path_excerpt(path: &str) -> impl Display {
     excerpt(Ids(path), PAGE)
 }
@@ -102,7 +102,7 @@ impl Write for Line<'_, '_> {
                     self.is_cut = true;
                     self.out.write_char(CUT)?;
                 }
-                // This returns no error, since a user's `Display` may not expect an error.
+                // No error is returned here, since a user's `Display` may not expect an error.
                 return Ok(());
             }
             if needs_escape(c) {

@@ -5,9 +5,9 @@ use std::fmt;
 /// The identifier of one incarnation of a process.
 ///
 /// Pids are unique in their [`Runtime`](crate::Runtime), assigned in increasing order, and never
-/// reused: a process that is restarted gets a new one. A stale or invented pid is harmless
-/// everywhere: a message to such a pid is dropped, and the send returns `false`. To address a
-/// process that may be restarted, keep its [name](crate::Name), not its pid.
+/// reused: a process that is restarted gets a new one. The pid of a process that has ended, or that
+/// never existed, is harmless everywhere: a message to such a pid is dropped, and the send returns
+/// `false`. To address a process that may be restarted, keep its [name](crate::Name), not its pid.
 ///
 /// The upper 16 bits are reserved for a node number; 0 is this node. OTP's counterpart is the pid;
 /// unlike pids of OTP, these are ordered by age.
@@ -26,9 +26,10 @@ use std::fmt;
 pub struct Pid(u64);
 
 impl Pid {
-    /// The pid of code that runs in no process: plain async code, a thread of its own, or a
-    /// `tokio::spawn` inside a process. This pid is never alive and never a parent. OTP has no
-    /// counterpart, because in OTP all code runs in a process.
+    /// The pid of code that runs in no process: plain async code, a thread that the program starts,
+    /// or a task of `tokio::spawn`, even if a process spawned that task. No process has this pid,
+    /// and no process has it as its parent. OTP has no counterpart, because in OTP all code runs in
+    /// a process.
     pub const OUTSIDE: Pid = Pid(0);
 
     /// Returns the bits of the pid, which can be stored or sent elsewhere. [`Pid`] has an example.

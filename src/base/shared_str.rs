@@ -1,11 +1,11 @@
-//! Shared, immutable text: names of processes and of groups.
+//! Shared, immutable text, such as the names of processes and of groups.
 
 use std::borrow::Borrow;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-/// A shared, immutable text: the name of a process or of a group.
+/// A shared, immutable text, such as the name of a process or of a group.
 ///
 /// A `SharedStr` derefs to `str`, compares with `str`, is one word wide in a mailbox, and is cheap
 /// to clone.

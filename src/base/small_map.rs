@@ -95,7 +95,7 @@ impl<K: Eq + Hash, V> SmallMap<K, V> {
     }
 
     /// Returns all entries. They are in order of insertion, unless the map has had more than
-    /// [`FEW`] since it was last empty.
+    /// [`FEW`] entries since it was last empty.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         let (few, many) = match self {
             SmallMap::One(one) => (one.as_slice(), None),
@@ -111,7 +111,7 @@ impl<K: Eq + Hash, V> SmallMap<K, V> {
     }
 }
 
-/// A map from keys to sets of values, none of which is empty.
+/// A map from keys to sets of values. No set in the map is empty.
 impl<K: Eq + Hash, V: Eq + Hash> SmallMap<K, SmallMap<V, ()>> {
     /// Adds a value to the set of this key.
     pub(crate) fn add(&mut self, key: K, value: V) {
@@ -121,7 +121,8 @@ impl<K: Eq + Hash, V: Eq + Hash> SmallMap<K, SmallMap<V, ()>> {
         }
     }
 
-    /// Removes a value from the set of this key; false if it is not there.
+    /// Removes a value from the set of this key. Returns false if the set does not contain the
+    /// value.
     pub(crate) fn subtract(&mut self, key: &K, value: &V) -> bool {
         let Some(set) = self.get_mut(key) else { return false };
         let removed = set.remove(value).is_some();

@@ -28,7 +28,7 @@ pub(crate) fn catch_panic<T>(act: impl FnOnce() -> T) -> Result<T, String> {
     })
 }
 
-/// The message of a panic, by its payload.
+/// The message of the panic with this payload.
 pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> String {
     if let Some(text) = payload.downcast_ref::<&'static str>() {
         return (*text).to_owned();
@@ -95,14 +95,14 @@ pub(crate) fn drop_each<T>(values: impl IntoIterator<Item = T>) {
     }
 }
 
-/// The maximum number of nested drops by [`drop_nested`] on one thread. Further values are
+/// The maximum number of nested drops by [`drop_nested`] on one thread. Values nested deeper are
 /// deferred.
 const MAX_NESTED_DROPS: usize = 16;
 
 thread_local! {
     /// The current number of nested drops.
     static DROP_DEPTH: Cell<usize> = const { Cell::new(0) };
-    /// Values that the outermost drop drops before it returns.
+    /// Deferred values, which the outermost call of [`drop_nested`] drops before it returns.
     static DEFERRED: RefCell<Vec<Box<dyn Any>>> = const { RefCell::new(Vec::new()) };
 }
 

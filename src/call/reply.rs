@@ -20,8 +20,8 @@ use crate::mailbox::Process;
 /// [`send`](Self::send), in the handler, later, or from another process.
 ///
 /// If a reply is dropped unsent, its call fails: with [`Overloaded`](crate::CallError::Overloaded)
-/// if the mailbox dropped the request unread, with [`NoReply`](crate::CallError::NoReply) if the
-/// server lives, and otherwise with the reason of the server's end. A reply does not identify the
+/// if a full mailbox dropped the request, with [`NoReply`](crate::CallError::NoReply) if the server
+/// lives, and otherwise with the reason of the server's end. A reply does not identify the
 /// caller, which need not be a process. If the server needs the caller's pid, put it into the
 /// request. OTP: `From`, which holds the caller's pid, and `gen_server:reply/2`. In OTP, a caller
 /// that gets no answer waits until its time is up.
@@ -30,8 +30,8 @@ use crate::mailbox::Process;
 ///
 /// The example of [`GenServer`](crate::GenServer) shows the plain use: the handler answers at once.
 /// A handler that waits until an answer is available blocks its server: the server handles no other
-/// request meanwhile, so the message that the handler waits for is never handled. Instead, keep the
-/// reply and return:
+/// message until the handler returns, so it never handles the message that would bring the answer.
+/// Instead, keep the reply and return:
 ///
 /// ```
 /// use std::collections::VecDeque;

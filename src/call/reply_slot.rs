@@ -40,7 +40,7 @@ use crate::exit::ExitReason;
 use crate::process::core::Unanswered;
 use crate::process::{AnyProcess, flag};
 
-/// The result of a call, before it is made a [`CallError`](crate::CallError).
+/// The result of a call. `Lost` is not yet converted to a [`CallError`](crate::CallError).
 pub(crate) type Answer<T> = Result<T, Lost>;
 
 /// Why a call has no answer.
@@ -53,8 +53,8 @@ pub(crate) enum Lost {
     Overloaded,
 }
 
-/// The content of a slot: a waker while the caller waits, then an answer. A content with neither of
-/// them marks a reply that was dropped outside its server.
+/// The content of a slot: a waker while the caller waits, then an answer. If both fields are empty,
+/// the reply was dropped outside its server.
 ///
 /// The content has two fields instead of an enum, because the answer is copied out of it twice: a
 /// processor that copies a whole value just after its parts were stored has to wait for those
@@ -129,8 +129,9 @@ impl<T: Send> Unanswered for ReplySlot<T> {
 /// The caller's side of a slot. A caller that stops waiting drops it.
 pub(crate) struct AwaitedReply<T> {
     slot: Option<Arc<ReplySlot<T>>>,
-    /// Whether the call was made in the caller's poll that is under way. In that poll the
-    /// registered waker is the current one.
+    /// True until the first poll, if the task that makes the call also polls first. In that poll
+    /// the waker in the slot is the current one. Stays true if the first poll finds the answer but
+    /// has no budget left.
     is_new: bool,
 }
 

@@ -55,8 +55,7 @@ pub(crate) fn keep<T: Send + 'static>(server: usize, caller: &Arc<ReplySlot<T>>)
     kept
 }
 
-/// Resolves the kept replies of a server whose handler has returned, and which lives, with
-/// `NoReply`.
+/// Resolves the kept replies of a live server whose handler has returned, with `NoReply`.
 #[inline]
 pub(crate) fn resolve(server: usize) {
     if ANY.get() {

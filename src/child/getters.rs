@@ -72,7 +72,7 @@ impl ChildSpec {
         self.spec.warn_after
     }
 
-    /// Returns how long after the end of the program a stop may still arrive.
+    /// Returns how long after the end of the program a stop may still decide the exit reason.
     /// [`stop_window`](Self::stop_window) has an example.
     #[cfg(feature = "process")]
     #[cfg_attr(docsrs, doc(cfg(feature = "process")))]

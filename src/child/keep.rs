@@ -1,8 +1,8 @@
 //! Values that outlive restarts.
 //!
-//! A tokio mutex protects the value, and its guard is held while the value is lent. When an
-//! incarnation ends, its body and the guard in that body are dropped before the end is announced.
-//! So the next incarnation finds the value free.
+//! A tokio mutex protects the value, and a [`KeepGuard`] keeps the mutex locked while the value is
+//! lent. When an incarnation ends, its body and the guard in that body are dropped before the end
+//! is announced. So the next incarnation finds the mutex unlocked.
 //!
 //! * *The constructor fails, panics or is dropped*: no value is kept, and the next use calls the
 //!   constructor again.
@@ -10,8 +10,8 @@
 //!   panic, and drops or keeps the value as `discard_on_panic` says.
 //! * *The borrower is killed*: its guard is dropped with its body, and the value stays as it was at
 //!   the await where the kill took effect.
-//! * *The supervisor ends, or removes the child*: the child's specification is dropped with its
-//!   handle. The value is dropped with the last handle or guard.
+//! * *The supervisor ends, or removes the child*: the child's specification is dropped, and the
+//!   handle in it. The value is dropped with the last handle or guard.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -139,7 +139,8 @@ pub struct Keep<T> {
 
 impl<T: Send + 'static> Keep<T> {
     /// Makes a handle to a value that `make` constructs. `make` is called at the first use, and at
-    /// the next use after it failed or the value was dropped. [`Keep`] has an example.
+    /// the next use after `make` has failed or the value was dropped or [taken](KeepGuard::take).
+    /// [`Keep`] has an example.
     pub fn new<F, Fut, E>(make: F) -> Self
     where
         F: Fn() -> Fut + Send + Sync + 'static,
@@ -194,16 +195,17 @@ impl<T: Send + 'static> Keep<T> {
         self
     }
 
-    /// Borrows the value until the guard is dropped, at the latest at the end of the incarnation.
-    /// Constructs the value first, if there is none. [`Keep`] has an example.
+    /// Borrows the value until the guard is dropped. The end of the incarnation drops a guard in
+    /// the child's body or state. Constructs the value first, if there is none. [`Keep`] has an
+    /// example.
     ///
     /// Waits while the value is lent to another borrower. Children that share a value use it in
-    /// turn. A child that borrows the value twice waits for itself for ever.
+    /// turn. A child that calls `lend` while it still holds the guard waits for ever.
     ///
     /// # Errors
     ///
-    /// The error of the constructor. A child that returns this error by `?` crashes. The next use
-    /// calls the constructor again.
+    /// The error of the constructor, as an exit reason: a child that returns it by `?` ends with
+    /// this reason. The next use calls the constructor again.
     ///
     /// # Cancel safety
     ///
@@ -291,7 +293,8 @@ pub struct KeepGuard<T> {
     discard_on_panic: bool,
 }
 
-/// A guard's slot holds the value from its construction until `take` or its drop.
+/// A guard's slot holds the value from the construction of the guard until `take` or the drop of
+/// the guard.
 const LENT: &str = "the slot of a guard holds the value";
 
 impl<T> KeepGuard<T> {

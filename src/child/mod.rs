@@ -42,9 +42,9 @@ pub use crate::restart::policy::Restart;
 
 /// Whether a child is itself a supervisor.
 ///
-/// [`which_children`](crate::SupervisorRef::which_children) returns the type. The type affects only
-/// the default of [`Shutdown`]. OTP: the child type. [`ChildInfo`](crate::ChildInfo) has an
-/// example.
+/// [`which_children`](crate::SupervisorRef::which_children) returns the type. A child that is made
+/// from the specification of a supervisor has the type `Supervisor`, and by default no limit for
+/// its [`Shutdown`]. OTP: the child type. [`ChildInfo`](crate::ChildInfo) has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum ChildType {
     /// Any other child.
@@ -206,7 +206,7 @@ impl ChildSpec {
     }
 
     /// Sets the child's id, which is also its label in the log. Under a
-    /// [`Supervisor`](crate::Supervisor) the id is unique among the siblings.
+    /// [`Supervisor`](crate::Supervisor) the id must be unique among the siblings.
     ///
     /// The default id of a supervisor is its name or `"Supervisor"`. The default id of a server is
     /// the name of its type, without the module and with its type parameters: `Counter`,
@@ -275,10 +275,10 @@ impl ChildSpec {
     /// or degraded: the next child starts then. By default a child counts as started when its
     /// `init` has returned.
     ///
-    /// A child that takes longer than `limit` is stopped, and its start fails with
-    /// [`NotReady`](crate::StartError::NotReady). A supervisor that sets no health is ready when
-    /// all its children have started; a child whose specification requires it must also be ready.
-    /// OTP has no counterpart.
+    /// A child that is not ready within `limit` after its `init` has returned is stopped, and its
+    /// start fails with [`NotReady`](crate::StartError::NotReady). A supervisor that sets no health
+    /// is ready when all its children have started; a child whose specification requires it must
+    /// also be ready. OTP has no counterpart.
     ///
     /// ```
     /// use std::time::Duration;
@@ -358,9 +358,9 @@ impl ChildSpec {
         self
     }
 
-    /// Logs a warning for a handler of the server that runs longer than `limit`. By default the
-    /// limit of [`Runtime::warn_after`](crate::Runtime::warn_after) applies. [`Duration::MAX`]
-    /// means no limit.
+    /// Sets the limit after which a running handler of the server is logged as a warning. By
+    /// default the limit of [`Runtime::warn_after`](crate::Runtime::warn_after) applies.
+    /// [`Duration::MAX`] means no limit.
     ///
     /// A limit below 1 ms, zero included, counts as 1 ms. Plain tasks have no handlers.
     /// [`ServerSpec::warn_after`](crate::ServerSpec::warn_after) has an example.
@@ -369,8 +369,8 @@ impl ChildSpec {
         self
     }
 
-    /// Sets the kind of the child to a supervisor with this specification, and the name that the
-    /// specification gives.
+    /// Makes the child a supervisor with this specification: sets its type, its name, and a
+    /// shutdown time without a limit.
     pub(crate) fn supervisor<D>(mut self, name: Option<SharedStr>, description: Arc<D>) -> Self
     where
         D: Any + Send + Sync,

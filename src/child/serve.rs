@@ -1,10 +1,10 @@
 //! Existing servers as children: any future with a signal for a graceful shutdown.
 //!
-//! * The supervisor's exit signal, or its end, cancels the token that the shutdown signal waits
-//!   for. The server receives nothing else.
-//! * A server that ends before the cancellation counts as ended by itself. A server that ends
-//!   afterwards counts as stopped, even if it had not polled the signal yet.
-//! * A kill drops the server at its next await.
+//! * The exit signal of the supervisor, or the end of the supervisor, cancels the token that the
+//!   shutdown signal waits for. The server is notified in no other way.
+//! * `Ok(())` before the cancellation is a normal end. `Ok(())` after the cancellation counts as a
+//!   stop, even if the server has not polled the signal. An error is the exit reason in both cases.
+//! * A kill, or an exit signal of another process, drops the server at its next await.
 
 use std::fmt;
 use std::pin::Pin;
@@ -39,7 +39,7 @@ impl ShutdownSignal {
     }
 
     /// Returns the signal as a token, for servers that take a token. The token is cancelled at the
-    /// latest when the child has ended, so other tasks that wait for it end too.
+    /// latest when the child has ended, so other tasks can wait for the token and end as well.
     ///
     /// ```
     /// use regrow::{ChildSpec, Runtime, Supervisor};
@@ -92,12 +92,11 @@ impl ChildSpec {
     /// clone inside the new process.
     ///
     /// When the supervisor stops the child, or ends, the signal resolves. The server then has its
-    /// [`shutdown`](Self::shutdown) time to answer requests in progress, and is dropped afterwards.
-    /// An `Err` is the exit reason: an [`ExitReason`] is kept, and any other
-    /// error is a crash. A panic is a crash too. `Ok(())` is a normal end; after the signal, the
-    /// exit reason of `Ok(())` is [`Shutdown`](crate::ExitReason::Shutdown). Exit signals of other
-    /// processes drop the server, like any process that doesn't
-    /// [trap](crate::Runtime::set_trap_exit) them.
+    /// [`shutdown`](Self::shutdown) time to answer requests in progress, and is dropped when that
+    /// time is over. An `Err` is the exit reason: an [`ExitReason`] is kept, and any other error is
+    /// a crash. A panic is a crash too. `Ok(())` is a normal end; after the signal, the exit reason
+    /// of `Ok(())` is [`Shutdown`](crate::ExitReason::Shutdown). An exit signal of another process
+    /// drops the server, because the child doesn't [trap](crate::Runtime::set_trap_exit) exits.
     ///
     /// An example with axum, where `listener` is a [`Keep`](crate::Keep) that keeps the port open
     /// during restarts:

@@ -76,22 +76,23 @@ use crate::runtime::{Context, Runtime, StartCause, StartError, Starting};
 /// ```
 #[async_trait]
 pub trait StartChild: Send + Sync + 'static {
-    /// Starts one incarnation, and returns when it is ready. The supervisor's process runs this
-    /// function and handles nothing else meanwhile. A dynamic supervisor continues to handle
-    /// requests.
+    /// Starts one incarnation, and returns when the incarnation counts as started. A
+    /// [`Supervisor`](crate::Supervisor) runs this function in its own process, and handles nothing
+    /// else until the function returns. A dynamic supervisor continues to handle requests.
     ///
     /// Return the [`Started`] of one process that was started through `ctx` in this call. The
     /// process may have ended by then. All other processes that were started through `ctx` are
-    /// stopped before the child counts as started, and the log warns of each.
+    /// stopped before the child counts as started, and each is logged as a warning.
     ///
     /// # Errors
     ///
     /// The reason why the start failed. All processes that were started through `ctx` are stopped
-    /// as the child's specification says, the last first. These processes have ended, and the
-    /// child's name is free, before the supervisor continues.
+    /// as the child's specification says, the last first. Before the supervisor continues, these
+    /// processes have ended, and none of them holds the child's name.
     ///
-    /// * [`StartError::Ignored`] does not count as a failure: the supervisor knows the child, which
-    ///   does not run.
+    /// * [`StartError::Ignored`] does not count as a failure: no process runs, and a
+    ///   [`Supervisor`](crate::Supervisor) keeps the specification unless the child is temporary. A
+    ///   dynamic supervisor keeps no such child.
     /// * Convert the error of any *other* start before you return it by `?`: an error that this
     ///   function returns counts as an error of this child.
     /// * A start that takes longer than the child's
@@ -107,8 +108,9 @@ pub trait StartChild: Send + Sync + 'static {
     /// # Cancel safety
     ///
     /// The future is dropped at its current await when its time limit has passed, when the
-    /// supervisor is killed, and when a dynamic supervisor stops. The processes that were started
-    /// through `ctx` by then are stopped, or killed if the supervisor ends.
+    /// supervisor is killed, and when a dynamic supervisor stops or terminates the child. The
+    /// processes that were started through `ctx` by then are stopped if the time limit has passed;
+    /// in the other cases they are killed.
     async fn start(&self, ctx: &mut StartContext) -> Result<Started, StartError>;
 }
 
@@ -123,8 +125,8 @@ pub struct Started {
 /// Identifies one call of a start function, among the calls of all runtimes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct StartId {
-    /// The runtime's number. A process keeps its runtime alive, so the number is not used again
-    /// while a [`Started`] contains it.
+    /// The runtime's number. A [`Started`] keeps its process alive, and the process keeps the
+    /// runtime alive, so the number is not used again while the `Started` exists.
     runtime: usize,
     supervisor: Pid,
     slot: ChildSlot,
@@ -153,8 +155,8 @@ pub struct StartContext {
     pub(crate) cause: StartCause,
     /// The processes of this start, until it is finished.
     pub(crate) started_processes: StartedProcesses,
-    /// Whether the registration failed because another process held the child's name, or the name
-    /// was reserved for another child.
+    /// Whether the last registration failed because another process held the child's name, or the
+    /// name was reserved for another child.
     pub(crate) name_taken: bool,
     /// `Some` if the supervisor waits for the start: the edges from the supervisor to the processes
     /// of the start in the wait graph, for deadlock detection.
@@ -327,7 +329,7 @@ pub(crate) enum Start {
 }
 
 impl Start {
-    /// A start function that runs a clone of this closure.
+    /// Makes a start function whose process runs a clone of this closure.
     pub(crate) fn task<F, Fut>(body: F) -> Self
     where
         F: FnOnce(TaskContext) -> Fut + Clone + Send + Sync + 'static,
@@ -335,8 +337,8 @@ impl Start {
     {
         Start::AtOnce(Arc::new(move |ctx| {
             let body = body.clone();
-            // The process is not listed in `started_processes`: once it is admitted, the start
-            // can't fail.
+            // The process is not listed in `started_processes`: once the process is admitted, the
+            // start can't fail.
             let process = ctx.starting().without_init().admit()?;
             Ok(ctx.run_task(process, body))
         }))

@@ -7,7 +7,7 @@ use crate::process::AnyProcess;
 
 /// The processes that an unfinished start has started.
 ///
-/// Each process is added before anything is awaited, so that a start that fails, panics or is
+/// A start adds each process before it awaits anything, so that a start that fails, panics or is
 /// dropped leaves no process behind. Most starts start one process, for which the list does not
 /// allocate.
 #[derive(Debug, Default)]

@@ -1,4 +1,6 @@
-//! The signals by which a child is asked to stop, and the exit reason that follows from them.
+//! The signals by which a child is asked to stop, and the exit reason that follows from them. A
+//! *kill* here is any exit signal that the process has accepted:
+//! [`Runtime::kill`](crate::Runtime::kill), or an untrapped exit signal of another process.
 //!
 //! 1. A child with a stop token is asked to stop by the token, which its parent's exit cancels.
 //! 2. A kill does not drop the body of a process with the flag
@@ -67,8 +69,8 @@ pub(crate) enum StopSignal {
 }
 
 impl StopSignals {
-    /// Sets the flag `DEFERS_EXIT`, so that a kill does not drop the body any more, rule 2. `stop`
-    /// is the token that the parent's exit cancels.
+    /// Sets the flag `DEFERS_EXIT`, so that a kill does not drop the body (rule 2). `stop` is the
+    /// token that the parent's exit cancels.
     pub(crate) fn hold(process: Arc<Process<Envelope>>, stop: CancellationToken) -> Self {
         let held: &dyn AnyProcess = &*process;
         held.raise(flag::DEFERS_EXIT);
@@ -100,8 +102,8 @@ impl StopSignals {
         Poll::Ready(signal)
     }
 
-    /// Returns whether an ancestor supervisor is being stopped, which means that a signal will
-    /// arrive.
+    /// Returns whether an ancestor supervisor is being stopped, so that a stop of this process is
+    /// likely to follow.
     #[cfg(feature = "process")]
     pub(crate) fn is_stop_expected(&self) -> bool {
         self.process.kernel.stop_above(&*self.process).is_some()

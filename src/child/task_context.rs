@@ -15,8 +15,8 @@ use crate::runtime::{Context, Inside, ProcessHandle, Runtime, StartCause, fallib
 
 /// The context of a plain async child: its pid, its mailbox and its stop signal.
 ///
-/// **Stopping.** By default a child does not trap exits: when its supervisor stops it, it is
-/// dropped at its next await. A child that has work to finish calls
+/// **Stopping.** By default a child does not trap exits: a stop by the supervisor drops the child
+/// at its next await. A child that has work to finish calls
 /// [`cancellation_token`](Self::cancellation_token) or awaits [`shutdown`](Self::shutdown). After
 /// the first use of one of them, a stop cancels the token instead of dropping the child, which then
 /// has the shutdown time of its specification to end. Make this first use before the first await of
@@ -161,7 +161,7 @@ impl TaskContext {
     }
 
     /// Receives the next item, or returns `None` if no item arrives within `limit`, as
-    /// [`Context::recv_timeout`], which has an example.
+    /// [`Context::recv_timeout`] does, which has an example.
     ///
     /// # Panics
     ///
@@ -219,14 +219,14 @@ impl TaskContext {
         runtime.launch(&new_process, fallible(|_| work))
     }
 
-    /// Sets the health of this child, which queries about the tree return. [`Health`] has an
-    /// example.
+    /// Sets the health of this child, which snapshots of the tree show. [`Health`] has an example.
     pub fn set_health(&self, health: Health) {
         self.runtime().set_health(self.pid(), health);
     }
 
     /// Returns a token that is cancelled when the supervisor asks this child to stop, or ends, and
-    /// at the latest when this child has ended. Cancelling the token by hand stops nothing else.
+    /// at the latest when this child has ended. Cancelling the token by hand affects only code that
+    /// waits for this token or its clones.
     ///
     /// The first use makes the child trap exits: afterwards, other exit signals arrive in
     /// [`recv`](Self::recv), as [`Received::Exit`]. [`TaskContext`] has an example.
@@ -235,8 +235,8 @@ impl TaskContext {
     }
 
     /// Returns whether this child was asked to stop. Use it in a long computation that yields
-    /// sometimes. The first use makes the child trap exits, as
-    /// [`cancellation_token`](Self::cancellation_token).
+    /// sometimes. The first use makes the child trap exits, as the first use of
+    /// [`cancellation_token`](Self::cancellation_token) does.
     /// [`BlockingContext::is_stopping`](crate::BlockingContext::is_stopping) has an example.
     pub fn is_stopping(&mut self) -> bool {
         self.stop().is_cancelled()
@@ -251,8 +251,8 @@ impl TaskContext {
     }
 
     /// Resolves when the supervisor asks this child to stop, or ends; at once if that has already
-    /// happened. This is the same as awaiting [`cancellation_token`](Self::cancellation_token), for
-    /// a child that receives nothing meanwhile.
+    /// happened. For a child that has nothing else to wait for, this replaces awaiting the
+    /// [`cancellation_token`](Self::cancellation_token).
     ///
     /// # Cancel safety
     ///

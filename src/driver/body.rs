@@ -2,8 +2,8 @@
 //! closure returns.
 //!
 //! The future is stored in the place of the closure, so a body is as large as the larger of the
-//! two. A body adds only one stack frame, because each frame that a panic unwinds takes about as
-//! long as a message.
+//! two. A body adds only one stack frame to its future, because a panic unwinds each frame, which
+//! takes about as long as sending a message.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};

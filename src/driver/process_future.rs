@@ -21,16 +21,16 @@
 //!    the process is torn down once.
 //! 2. The body of a process is dropped before the teardown, so the names and links of the process
 //!    outlive its values.
-//! 3. No panic leaves `poll` or `drop`: the panic of a body becomes the reason of the process, and
-//!    the panic of a destructor is logged.
+//! 3. No panic leaves `poll` or `drop`: the panic of a body becomes the exit reason of the process,
+//!    and the panic of a destructor is logged.
 //!
-//! A body that waits for a thread or for an operating system's process must not be dropped before
-//! that has ended: see [`DEFERS_EXIT`](crate::process::flag::DEFERS_EXIT). For such a body step 2
-//! is skipped: the body is polled while the exit is pending, and returns when the thread or the
-//! operating system's process has ended.
+//! A body that waits for a thread or for an operating system process must not be dropped before the
+//! thread or that process has ended: see [`DEFERS_EXIT`](crate::process::flag::DEFERS_EXIT). For
+//! such a body step 2 is skipped: the body is polled while the exit is pending, and returns when
+//! the thread or the operating system process has ended.
 //!
-//! The future consists of two words, the record and the boxed body, to keep tokio's task cell
-//! small.
+//! The future consists only of a pointer to the record and the boxed body, to keep tokio's task
+//! cell small.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;

@@ -1,7 +1,7 @@
 //! The tracing span of a process.
 //!
-//! A span is created when it is first needed, and stored in the record. The record holds it in an
-//! `Arc`: cloning, entering or dropping a span runs the user's subscriber, and no user code may run
+//! A span is created when it is first needed, and stored in the record. The record holds the span
+//! in an `Arc`, because the clone of a span runs the user's subscriber, and no user code may run
 //! under the lock. A span that is created while the label changes is used once and not stored.
 
 use std::sync::Arc;

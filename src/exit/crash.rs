@@ -15,8 +15,8 @@ pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 
 /// The facts of one crash: its kind, its message, its error, and where it happened.
 ///
-/// A crash is cheap to clone; all observers of one end share one `Crash`. OTP: the exit term, which
-/// is any term, and its stack trace.
+/// A crash is cheap to clone; all observers of one end get clones of one `Crash`. OTP: the exit
+/// term, which is any term, and its stack trace.
 ///
 /// # Examples
 ///
@@ -148,10 +148,11 @@ impl Crash {
         self.0.kind
     }
 
-    /// The message of the panic, the text of the error, or the text that was given. If the payload
-    /// of a panic is not text, or the `Display` of an error panics or fails, the message says so.
-    /// The message does not contain the causes of an error; `{:#}` of the crash or of its reason
-    /// shows them too. [`Crash`] has an example.
+    /// The message of the panic, the text of the error, or the text that was passed to
+    /// [`ExitReason::crashed`](crate::ExitReason::crashed). If the payload of a panic is not text,
+    /// or the `Display` of an error panics or fails, the message says so. The message does not
+    /// contain the causes of an error; `{:#}` of the crash or of its reason shows them too.
+    /// [`Crash`] has an example.
     pub fn message(&self) -> &str {
         &self.0.message
     }
@@ -167,9 +168,10 @@ impl Crash {
         self.error()?.downcast_ref()
     }
 
-    /// The location of the crash. For an error it is the line of the `?` or of the `From`
-    /// conversion. For a panic it is the line of the panic, and is known only if
-    /// [`install_panic_hook`](crate::install_panic_hook) was called. [`Crash`] has an example.
+    /// The location of the crash, if it is known. For an error it is the `?` or the `From`
+    /// conversion; an error with which this crate itself ends a process has no location. For a
+    /// panic it is known only if [`install_panic_hook`](crate::install_panic_hook) was called. An
+    /// explicit reason has none. [`Crash`] has an example.
     pub fn location(&self) -> Option<&CrashLocation> {
         self.0.location.as_ref()
     }

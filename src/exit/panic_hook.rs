@@ -17,16 +17,16 @@ pub(crate) struct PanicNote {
 }
 
 thread_local! {
-    /// The last panic of a process on this thread.
+    /// The note of the last panic of a process on this thread, until it is taken.
     static LAST_PANIC: RefCell<Option<PanicNote>> = const { RefCell::new(None) };
 }
 
 /// Installs a panic hook that gives the [`Crash`](crate::Crash) of a panic its location, and its
 /// backtrace if `RUST_BACKTRACE` enables backtraces.
 ///
-/// The hook records only panics of processes. After that it calls the hook that was installed
-/// before, so the output of a panic does not change. A program calls this function once, at its
-/// start; libraries should not call it. A second call does nothing.
+/// The hook records the panics of processes. For every panic it then calls the hook that was
+/// installed before, so the output of a panic does not change. A program calls this function once,
+/// at its start; libraries should not call it. A second call does nothing.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {

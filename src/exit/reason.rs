@@ -7,8 +7,8 @@ use std::panic::Location;
 use crate::exit::crash::{BoxError, Crash, Detail};
 
 /// The result of a process's body and of its handlers. After `Ok` from a handler the process
-/// continues; `Err(reason)` ends the process with that reason. `?` on any error makes the process
-/// crash with that error.
+/// continues; `Err(reason)` ends the process with that reason. `?` converts an [`ExitError`] back
+/// into its reason, and any other error into a crash with that error.
 ///
 /// ```
 /// use regrow::{ExitReason, Result};
@@ -25,17 +25,17 @@ pub type Result<T = (), E = ExitReason> = std::result::Result<T, E>;
 /// The reason for which a process ended. A reason is cheap to clone, and all observers of one end
 /// get the same reason.
 ///
-/// `?` and `From` turn any error into a reason that keeps its sources and the location of the `?`.
-/// `ExitReason` itself does not implement [`Error`], since this conversion would then be
+/// `?` and `From` turn an error into a reason that keeps the error, its sources and the location of
+/// the `?`. `ExitReason` itself does not implement [`Error`], since this conversion would then be
 /// impossible; [`into_error`](ExitReason::into_error) returns an error with the reason.
 ///
-/// | reason | for linked processes | for a supervisor |
+/// | reason | linked processes that don't trap exits | a transient child |
 /// |---|---|---|
-/// | `Normal` | nothing happens | a clean end |
-/// | `Shutdown`, `ShutdownWith` | an abnormal end | a clean end |
-/// | `Killed`, `NoProc`, `Crashed` | an abnormal end | a transient child is restarted |
+/// | `Normal` | continue | is not restarted: the end is clean |
+/// | `Shutdown`, `ShutdownWith` | end too: the end is abnormal | is not restarted: the end is clean |
+/// | `Killed`, `NoProc`, `Crashed` | end too: the end is abnormal | is restarted |
 ///
-/// The [`Display`](fmt::Display) of a reason is one line. If the reason is an error, the line
+/// The [`Display`](fmt::Display) of a reason is one line. If the reason contains an error, the line
 /// contains the text of that error without its causes. `{:#}` adds the causes of the error, each
 /// once, and the location. Line breaks, escape sequences and other controls in the text of a panic
 /// or an error are escaped, but not in [`Crash::message`] and [`Detail::text`]. An error is a valid
@@ -61,7 +61,7 @@ pub type Result<T = (), E = ExitReason> = std::result::Result<T, E>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExitReason {
-    /// The process finished by itself.
+    /// The process finished its work.
     Normal,
     /// The process was asked to stop, or chose to stop cleanly.
     Shutdown,
@@ -76,7 +76,7 @@ pub enum ExitReason {
 }
 
 impl ExitReason {
-    /// Returns a crash with this message.
+    /// Returns the reason of an explicit crash with this message.
     ///
     /// ```
     /// use regrow::ExitReason;
@@ -89,7 +89,7 @@ impl ExitReason {
         ExitReason::Crashed(Crash::explicit(message.into()))
     }
 
-    /// Returns a clean stop that contains a value.
+    /// Returns the reason of a clean stop, with a value that describes the stop.
     ///
     /// ```
     /// use regrow::ExitReason;
@@ -109,8 +109,8 @@ impl ExitReason {
         ExitReason::Crashed(Crash::from_error(error.into(), None))
     }
 
-    /// Returns the reason without its location. For an error that was converted in the library's
-    /// own source.
+    /// Returns the reason without its location, if its crash has no clones. Used for an error that
+    /// was converted in the library's own source.
     pub(crate) fn without_location(self) -> Self {
         match self {
             ExitReason::Crashed(crash) => ExitReason::Crashed(crash.without_location()),
@@ -151,8 +151,8 @@ impl ExitReason {
         self.crash()?.error().map(|error| error as _)
     }
 
-    /// Returns a text of the reason and, if it is an error, of its causes, each once. The location
-    /// is left out.
+    /// Returns a text of the reason and, if it contains an error, of the causes of the error, each
+    /// once. The location is left out.
     pub(crate) fn with_causes(&self) -> String {
         match self {
             ExitReason::Crashed(crash) => crash.with_causes(),

@@ -37,7 +37,7 @@ use std::time::Duration;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Shutdown {
-    /// Kills the child at once; its `terminate` is not run.
+    /// Kills the child at once; the `terminate` of a server is not run.
     BrutalKill,
     /// Asks the child to stop, and kills it if it has not ended after this time. [`Duration::MAX`]
     /// is the same as [`Infinity`](Self::Infinity). With zero the child is asked to stop, and
@@ -55,8 +55,7 @@ pub enum Shutdown {
 pub(crate) const STOP_DEADLINE: Duration = Duration::from_secs(25);
 
 impl Shutdown {
-    /// Returns the time that the child has to end after it was asked to stop; `None` if there is no
-    /// limit.
+    /// Returns the time after which the child is killed; `None` if there is no limit.
     pub(crate) fn grace(self) -> Option<Duration> {
         match self {
             Shutdown::BrutalKill => Some(Duration::ZERO),

@@ -5,11 +5,12 @@ use crate::exit::reason::ExitReason;
 /// The origin of an exit signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ExitKind {
-    /// [`Runtime::kill`](crate::Runtime::kill).
+    /// A kill, for example by [`Runtime::kill`](crate::Runtime::kill).
     Kill,
-    /// [`Runtime::exit`](crate::Runtime::exit), called by another process or outside of processes.
+    /// [`Runtime::exit`](crate::Runtime::exit), called by another process or outside of processes,
+    /// or the request of a supervisor to stop.
     Exit,
-    /// The request to stop a task, by the code that waits for it.
+    /// The request of [`Task::shutdown`](crate::Task::shutdown) to stop a task.
     Stop,
     /// [`Runtime::exit`](crate::Runtime::exit), called by the process for itself.
     ExitSelf,
@@ -25,7 +26,8 @@ pub(crate) enum Verdict {
     Die,
 }
 
-/// Decides the effect of a signal on a process that traps exits or does not.
+/// Decides the effect of a signal on a process, which may trap exits. A [`Stop`](ExitKind::Stop)
+/// has the effect of an exit by another process.
 ///
 /// | signal | reason | traps | does not trap |
 /// |---|---|---|---|

@@ -10,7 +10,7 @@ use crate::kernel::Mailboxes;
 use crate::kernel::admission::NewProcess;
 use crate::process::overflow::Overflow;
 
-/// Creates a process with one message in a mailbox that has room for two.
+/// Creates a process with one message in a mailbox whose capacity is two.
 fn nearly_full(world: &World) -> Pid {
     let mailbox = Some(Mailboxes::bounded(2, Overflow::Reject));
     let pid = world.admit(&NewProcess { mailbox, ..NewProcess::default() });
@@ -109,7 +109,7 @@ fn counts_are_exact_with_a_reader_and_evictions() {
     });
 }
 
-/// Creates a process whose mailbox has room for one message and holds payload 0.
+/// Creates a process whose mailbox has a capacity of one message and holds payload 0.
 fn full(world: &World) -> PayloadProcess {
     let process = PayloadProcess::bounded(world, 1, Overflow::Wait);
     assert!(process.send(0));

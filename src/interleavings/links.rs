@@ -76,7 +76,7 @@ fn two_links_of_one_pair_are_signalled_once() {
     });
 }
 
-/// Creates a process, and links it to this one.
+/// Creates a process, and links it to `a`. Returns `a` and the new process.
 fn linked(world: &World, a: Pid) -> (Pid, Pid) {
     let b = world.process();
     assert!(world.link(a, b));

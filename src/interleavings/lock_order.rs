@@ -1,5 +1,5 @@
-//! Runs operations that take locks in pairs, and all at the same time: no combination causes a
-//! deadlock, and the records and tables agree afterwards.
+//! Runs operations that take locks, first in pairs, and then all at the same time: no combination
+//! causes a deadlock, and the records and tables agree afterwards.
 
 use crate::base::pid::Pid;
 use crate::exit::reason::ExitReason::Shutdown;

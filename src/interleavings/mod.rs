@@ -5,18 +5,39 @@
 //! **Knows nothing of** anything above `runtime`: a target tests processes, not servers or
 //! supervisors.
 //!
-//! A target is a test; its doc comment starts with the number of the property that it checks. Under
-//! `--cfg regrow_loom` loom runs the target in every interleaving of at most two preemptions. Under
-//! `--cfg regrow_shuttle` shuttle runs the target in a sample of schedules: half of them are
-//! random, half have few preemptions at points that shuttle selects to expose bugs.
-//! `REGROW_PROOF=full` sets three preemptions and ten times as many schedules. [`check`] gives a
-//! target a new [`World`] for each run. After the target's own assertions it calls
-//! [`World::assert_consistent`], which checks properties that hold after every run.
+//! A target is a test. Its doc comment starts with the number of the property in the table below
+//! that it checks, if there is one. Under `--cfg regrow_loom` loom runs the target in every
+//! interleaving with at most two preemptions. Under `--cfg regrow_shuttle` shuttle runs the target
+//! in a sample of schedules: half of them are random, half have few preemptions at points that
+//! shuttle selects to expose bugs. `REGROW_PROOF=full` sets three preemptions and ten times as many
+//! schedules. [`check`] gives a target a new [`World`] for each run. After the target's own
+//! assertions `check` calls [`World::assert_consistent`], which checks properties that hold after
+//! every run.
 //!
 //! There is no tokio runtime. A process is a record in the kernel's tables, with the mailbox and
 //! the teardown of a normal build, and ends when the target ends it. If a target needs the task of
 //! a process, a thread blocks on the
 //! [`ProcessFuture`](crate::driver::process_future::ProcessFuture).
+//!
+//! | number | property |
+//! |---|---|
+//! | L1 | A name has at most one holder, and never one whose end was announced. |
+//! | L2 | A link to or by an ending process is signalled, or is refused on both sides. |
+//! | L3 | A monitor fires exactly once, and leaves no entry. |
+//! | L4 | After a flush, or a `demonitor` that returned true, no `Down` is received. |
+//! | L5 | After an unlink no exit is received, and both sides agree about the link. |
+//! | L6 | A child of an ending parent ends or is not admitted; orphans are recorded above. |
+//! | L7 | A process ends once, with one reason in all notifications, and its waiters are woken. |
+//! | L8 | A send reports truly whether the message was queued; each message is dropped once. |
+//! | L9 | Concurrent spawns of one name result in one holder. |
+//! | L10 | A group has no ended member and loses no join; an empty group is removed. |
+//! | L11 | A bounded mailbox keeps its bound and exact counts, and refuses no signal. |
+//! | L13 | A call has exactly one outcome, and its caller is woken. |
+//! | L14 | No pair of operations causes a deadlock. |
+//! | L15 | No process outlives a shutdown of the runtime. |
+//! | L16 | Two linked processes that end at once agree on which end was the first. |
+//! | L17 | A process that starts trapping as a peer ends receives the exit, or ends. |
+//! | L18 | A process that received the `Down` of a holder can take the name at once. |
 
 mod world;
 mod operations;

@@ -18,7 +18,7 @@ fn register(pid: Pid) -> impl FnOnce(&World) -> bool {
     move |world| world.register(NAME, pid)
 }
 
-/// Takes the name from its holder, if it has one.
+/// Unregisters the name, if it has a holder, and registers it for this process.
 fn take_over(pid: Pid) -> impl FnOnce(&World) -> bool {
     move |world| {
         world.unregister(NAME);
@@ -37,7 +37,8 @@ fn a_name_passes_from_an_ending_holder_to_the_next() {
     });
 }
 
-/// Looks up the name. If the watcher has received a `Down` before, then `ended` does not hold it.
+/// Looks up the name. Checks that `ended` does not hold it if the watcher has already received a
+/// `Down`.
 fn look_up_after_down(watcher: Pid, ended: Pid) -> impl FnOnce(&World) {
     move |world| {
         let received_down = !world.received(watcher).is_empty();
@@ -180,7 +181,7 @@ fn only_the_successor_of_a_child_gets_its_reserved_name() {
     });
 }
 
-/// Receives this `Down`. The name that its process held or reserved is free from then on.
+/// Receives this `Down`, and then registers the name, which must be free by then.
 fn register_after(down: Received, pid: Pid) -> impl FnOnce(&World) {
     move |world| {
         assert_eq!(world.receive(pid), down);

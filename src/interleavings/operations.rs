@@ -43,7 +43,7 @@ pub(crate) fn end(pid: Pid, reason: ExitReason) -> impl FnOnce(&World) {
     move |world| world.end(pid, reason)
 }
 
-/// Kills a process, and drops its task.
+/// Kills a process, and ends it as if its task had been dropped.
 pub(crate) fn kill(pid: Pid) -> impl FnOnce(&World) {
     move |world| {
         world.kill(pid);

@@ -1,5 +1,5 @@
-//! Supervisors that end before their children, and the supervisors at which these orphans are
-//! recorded.
+//! Supervisors that end before their children, and the higher supervisors at which these children,
+//! the orphans, are recorded.
 
 use crate::base::pid::Pid;
 use crate::exit::reason::ExitReason::{Killed, Shutdown};
@@ -23,7 +23,7 @@ fn child(world: &World, supervisor: Pid) -> Pid {
     world.admit(&NewProcess { link, parent, ancestors, ..NewProcess::default() })
 }
 
-/// Creates three nested supervisors, and a worker under the lowest that survives the end of its
+/// Creates three nested supervisors, and under the lowest a worker that survives the end of its
 /// supervisor.
 fn nested_supervisors(world: &World) -> [Pid; 4] {
     let top = world.trapping();
@@ -35,8 +35,8 @@ fn nested_supervisors(world: &World) -> [Pid; 4] {
 }
 
 /// L6. Two nested supervisors end at the same time. When the top supervisor receives the exit of
-/// the upper supervisor, its record already lists the lower supervisor or the worker as an orphan.
-/// After both ends it lists only the worker.
+/// the upper supervisor, the record of the top supervisor already lists the lower supervisor or the
+/// worker as an orphan. After both ends that record lists only the worker.
 #[test]
 fn orphans_of_two_supervisors_that_end_together_are_recorded_above() {
     check(|world| {

@@ -64,7 +64,7 @@ impl PayloadProcess {
         Self::create(world, &NewProcess::default())
     }
 
-    /// A process with a bounded mailbox.
+    /// Creates a process with a bounded mailbox.
     pub(crate) fn bounded(world: &World, capacity: usize, overflow: Overflow) -> Self {
         let mailbox = Some(Mailboxes::bounded(capacity, overflow));
         Self::create(world, &NewProcess { mailbox, ..NewProcess::default() })
@@ -78,7 +78,7 @@ impl PayloadProcess {
         PayloadProcess { process, drops: Arc::default() }
     }
 
-    /// Makes an operation on this process, for [`World::both`] and [`World::three`].
+    /// Returns an operation on this process, for [`World::both`] and [`World::three`].
     pub(crate) fn act<R, A>(&self, act: A) -> impl FnOnce(&World) -> R + use<R, A>
     where
         A: FnOnce(&Self) -> R,

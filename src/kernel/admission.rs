@@ -31,7 +31,7 @@ pub(crate) struct NewProcess {
     pub(crate) parent: Option<Parent>,
     /// The supervisors above this process, if it is a supervisor.
     pub(crate) ancestors: Option<Arc<Ancestors>>,
-    /// The kind of the mailbox, if it differs from that of the runtime.
+    /// The kind of the mailbox; `None` for the kind that the runtime gives to its processes.
     pub(crate) mailbox: Option<Mailboxes>,
     /// The token that the exit of the parent cancels.
     pub(crate) stop: Option<CancellationToken>,
@@ -146,7 +146,8 @@ impl Kernel {
         self.children_of(supervisor).iter().find(has_slot).map(|process| process.pid())
     }
 
-    /// Notes that the `init` of a process has finished, and wakes the tasks that wait for its name.
+    /// Notes that the `init` of a process has finished. If the process has a name, wakes the tasks
+    /// that wait for a change of names.
     pub(crate) fn mark_started(&self, process: &dyn AnyProcess) {
         self.waits.reached(process.pid(), Until::Started);
         let is_named = process.with(|locked| {

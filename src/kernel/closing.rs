@@ -1,6 +1,6 @@
 //! The step *closing* of a [teardown](crate::kernel::teardown), under the lock. The process refuses
-//! everything that is sent from now on, and all values that have to be released or dropped are
-//! taken out of its record.
+//! everything that is sent from now on. The unread items, the wakers, and the names, groups and
+//! registries are taken out of its record.
 //!
 //! Invariants:
 //! 1. This step drops nothing, since the lock is held. The values that have to be dropped are
@@ -58,8 +58,8 @@ pub(super) struct HeldRegistrations {
 /// The facts about an end that logs, events and signals report.
 pub(super) struct EndDetails {
     pub(super) reason: ExitReason,
-    /// The process failed by itself: it panicked, or returned a crash and no exit signal had been
-    /// accepted.
+    /// The process panicked, or it returned a crash although no exit signal had been accepted and
+    /// it was not asked to stop.
     pub(super) failed: bool,
     /// One of the names that the process held.
     pub(super) name: Option<SharedStr>,

@@ -1,4 +1,5 @@
-//! Exit signals. Every exit signal goes through [`Kernel::signal_exit`].
+//! Exit signals. All exit signals go through [`Kernel::signal_exit`], except for the `NoProc` exit
+//! of a link that was never made, which [`links`](crate::kernel::links) queues.
 //!
 //! **Guarantee.** The effect of a signal is decided at once, under the lock of the receiver. The
 //! steps:
@@ -44,17 +45,17 @@ pub(crate) struct ExitSignal<'a> {
 /// The effect of an exit signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SignalOutcome {
-    /// None: the receiver is ending or has ended.
+    /// None: the receiver is being torn down or has ended.
     Gone,
     /// None: OTP's table says so, an earlier signal was accepted, the receiver does not list the
-    /// link, the link is muted, or it is a link to a task or a helper that ended normally.
+    /// link, the link is muted, or the peer is a task or a helper that ended normally.
     Ignored,
     /// A stop token was cancelled, or a message was queued.
     Delivered,
-    /// As `Delivered`. In addition, the receiver is a child whose supervisor has ended, and is
-    /// killed after this time.
+    /// A stop token was cancelled, or a message was queued. In addition, the receiver is a child
+    /// whose supervisor has ended, and is killed if it has not ended after this time.
     Orphaned(Duration),
-    /// The receiver will end with the reason of the signal.
+    /// The receiver will end, with the reason of the signal unless the body panics.
     Accepted,
 }
 
@@ -124,8 +125,8 @@ impl Kernel {
     }
 
     /// Kills these processes, and returns how many of them were live. All are counted before the
-    /// first is killed: the end of a killed process, on another thread, may end others of them by
-    /// their links.
+    /// first one is killed, because the end of a killed process on another thread may end others of
+    /// them by their links.
     pub(crate) fn kill_all(
         self: &Arc<Self>,
         mut processes: Vec<Arc<dyn AnyProcess>>,
@@ -159,8 +160,9 @@ impl Sender {
     }
 }
 
-/// Returns the stop token, if a delivered signal cancels it instead of being queued: the exit of
-/// the parent, a stop request, or the failure of a task's caller.
+/// Returns the stop token that a delivered signal cancels instead of being queued; `None` if the
+/// signal has to be queued. The exit of the parent, a stop request, and an abnormal exit of a
+/// task's caller cancel the token.
 fn stop_token(
     core: &mut Core,
     signal: ExitSignal<'_>,

@@ -16,7 +16,7 @@ use crate::kernel::{Group, Kernel};
 use crate::message::received::{Envelope, GroupChange, Received};
 use crate::process::{AnyProcess, MonitorEntry, Stage};
 
-/// The wakers of notified watchers. They are woken after the entry is unlocked.
+/// The wakers of notified watchers. The wakers are called after the entry is unlocked.
 type Wakers = Vec<Waker>;
 
 impl Kernel {

@@ -1,34 +1,35 @@
 //! Links. A link is two entries, one in the record of each side; no step holds two locks.
 //!
-//! **Guarantee.** If one of two linked processes ends, the other gets exactly one exit signal. If a
-//! process ends while a link to it is being made, the other process gets that signal, or, if it is
-//! the linker and traps exits, an exit with `NoProc`, or nothing, because the link was never made.
+//! **Guarantee.** If one of two linked processes ends, the other gets exactly one exit signal. If
+//! one of them ends while the link is being made, the other gets that signal, unless the link was
+//! never made. Then a linker that traps exits gets an exit with `NoProc` instead.
 //!
 //! The steps of [`Kernel::link`]:
 //!
 //! 1. Under the lock of the linker: add the entry of the target.
 //! 2. Under the lock of the target: add the entry of the linker.
-//! 3. Under the lock of the linker: recheck whether the linker has ended or was unlinked.
+//! 3. Under the lock of the linker: recheck. If the linker has ended since step 1, signal the
+//!    target. If the linker was unlinked since step 1, remove the entry of step 2.
 //!
 //! Invariants:
 //! 1. The step that adds the entry of a peer reads, under the same lock, whether that peer has
-//!    ended. A peer that has not ended announces its end only after this lock is released, and then
-//!    finds the entry.
+//!    ended. A peer that has not ended announces its end only after this lock is released, so its
+//!    signal finds the entry.
 //! 2. An exit signal of a link has an effect only if its receiver lists the sender, and the signal
 //!    removes that entry. So only the first of several signals for one link has an effect.
-//! 3. Each entry has the number of the call that made it, and the ticket of its exit signal has the
-//!    same number. An unlink has a number as well, and removes only entries and tickets with
-//!    smaller numbers.
+//! 3. Each entry has the number of the last call that made it, and the ticket of its exit signal
+//!    has the same number. An unlink has a number as well, and removes only entries and tickets
+//!    with smaller numbers.
 //!
 //! The effect of an end of one side between two steps:
 //!
-//! * The linker ends before step 1: it gets nothing.
+//! * The linker ends before step 1: no entry is added.
 //! * The target ends before step 1: a linker that traps gets `NoProc`. The exception is a linker
-//!   that already lists a link to this target, which is then about to send its true reason.
+//!   that already lists the target: the target is then about to signal its true reason.
 //! * The target ends before step 2: until its end is announced, the target still accepts the entry,
 //!   and signals the linker. After that, the linker's entry is withdrawn, and the linker gets
 //!   `NoProc` if it traps.
-//! * The linker ends before step 2: the target adds no entry and gets no signal.
+//! * The linker ends before step 2: the target adds no entry, so a signal has no effect on it.
 //! * The linker ends after step 2: its teardown signals the target. Step 3 signals the target as
 //!   well, because an unlink may have removed the linker's entry before the teardown. By invariant
 //!   2 only the first signal has an effect.
@@ -104,8 +105,8 @@ impl Kernel {
         true
     }
 
-    /// Queues a `NoProc` exit of `ended` to a linker that traps, unless the linker lists an earlier
-    /// link, which is about to report the end of `ended`.
+    /// Queues a `NoProc` exit of `ended` to a linker that traps. Does nothing if the linker still
+    /// lists an earlier link to `ended`: the exit of that link is about to arrive.
     fn report_ended_peer(&self, linker: &dyn AnyProcess, ended: Pid) {
         let ticket = self.fresh_id();
         let mut envelope = Some(no_proc(ended));
@@ -176,8 +177,9 @@ impl Kernel {
     }
 }
 
-/// Mutes the link from `parent` to `child`: the caller awaits the end of the child and reports it.
-/// Returns false if there is no such link; then the exit of the child may already be queued.
+/// Mutes the link from `parent` to `child`, because the code that calls this awaits the end of the
+/// child and reports it. Returns false if there is no such link; then the exit of the child may
+/// already be queued.
 pub(crate) fn mark_awaited(parent: &dyn AnyProcess, child: Pid) -> bool {
     set_state(parent, child, LinkState::Awaited)
 }
@@ -244,7 +246,7 @@ fn push_if_trapping(locked: &mut Locked, ticket: u64, from: Pid, envelope: &mut 
 }
 
 /// Removes the link entry of `peer` if its number is less than `before`, and revokes the queued
-/// exits of `peer` with such numbers. Returns whether there was such an entry.
+/// exits of `peer` whose tickets are less than `before`. Returns whether an entry was removed.
 fn remove_entry(process: &dyn AnyProcess, peer: Pid, before: u64) -> bool {
     let (older, exit) = process.with(|locked| {
         let older = locked.core().link_to(peer).is_some_and(|link| link.id < before);

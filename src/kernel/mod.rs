@@ -62,7 +62,7 @@ pub(crate) struct Kernel {
     pub(crate) spawned: AtomicU64,
     pub(crate) finished: AtomicU64,
     pub(crate) dropped: AtomicU64,
-    /// Set when the runtime is shut down. No process is started any more.
+    /// Set when the runtime is shut down. From then on, a new process ends before its body runs.
     pub(crate) closed: AtomicBool,
     pub(crate) mailboxes: Mailboxes,
     pub(crate) handle: OnceLock<tokio::runtime::Handle>,
@@ -95,17 +95,17 @@ pub(crate) struct Kernel {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NameEntry {
     Held(Pid),
-    /// No process holds the name, because a supervisor is about to restart a child with this name.
+    /// No process holds the name, because a supervisor is about to restart the child that had it.
     /// The record of the supervisor says whether the name is [reserved](reserved_names) for the
     /// successor.
     Vacant(Vacancy),
 }
 
-/// A name that no process holds, because `supervisor` is about to restart a child with this name.
+/// A name that no process holds, because `supervisor` is about to restart the child that had it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Vacancy {
     pub(crate) supervisor: Pid,
-    /// When the supervisor starts the successor, if it waits before the restart.
+    /// When the supervisor starts the successor, if the supervisor has delayed the restart.
     pub(crate) until: Option<Instant>,
 }
 
@@ -165,8 +165,8 @@ impl Kernel {
         Pid::from_raw(self.next_pid.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Returns a new number for a link, a monitor, a ticket or a waiter. The number is greater than
-    /// all earlier ones.
+    /// Returns a new number, for example for a link, a monitor, a timer or a waiter. The number is
+    /// greater than all earlier ones.
     pub(crate) fn fresh_id(&self) -> u64 {
         self.next_id.fetch_add(1, Ordering::SeqCst)
     }
@@ -192,7 +192,7 @@ impl Kernel {
         if self.handle.get().is_none()
             && let Ok(handle) = tokio::runtime::Handle::try_current()
         {
-            // If another thread has set a handle meanwhile, that handle is used.
+            // If another thread has set a handle since the check, that handle is used.
             let _ = self.handle.set(handle);
         }
         self.handle.get()

@@ -1,17 +1,17 @@
 //! Monitors. A monitor is one-way, and has a number of its own.
 //!
-//! **Guarantee.** The watcher gets exactly one `Down` for each monitor, unless it demonitors in
-//! time. The steps of [`Kernel::monitor`]:
+//! **Guarantee.** When the target ends, the watcher gets exactly one `Down` for each monitor that
+//! it has not removed by then. The steps of [`Kernel::monitor`]:
 //!
 //! 1. Under the lock of the watcher: add its entry, [`MonitorEntry::Process`].
 //! 2. Under the lock of the target: add a [`Watcher`]. If the target has ended, queue a `Down` with
 //!    `NoProc` instead.
-//! 3. Under the lock of the watcher: recheck. If the watcher has ended or has demonitored
-//!    meanwhile, remove its entry from the record of the target.
+//! 3. Under the lock of the watcher: recheck. If the watcher has ended or has removed the monitor
+//!    since step 1, remove the [`Watcher`] from the record of the target.
 //!
 //! Invariants:
 //! 1. A `Down` is queued only if the entry in the watcher's record is [`MonitorEntry::Process`],
-//!    and the entry then becomes [`MonitorEntry::Fired`]. So no monitor fires twice, even if both
+//!    and that entry then becomes [`MonitorEntry::Fired`]. So no monitor fires twice, even if both
 //!    the target and step 2 report the end.
 //! 2. The number of the monitor is the ticket of its `Down`: the reader delivers the `Down` only
 //!    while the watcher's entry exists. So a flush only has to remove that entry.
@@ -60,7 +60,7 @@ impl Kernel {
         reference
     }
 
-    /// Queues the `Down` of this monitor, if the watcher still has it.
+    /// Queues the `Down` of this monitor, if the monitor has neither been removed nor fired.
     pub(crate) fn queue_down(
         &self,
         reference: MonitorRef,
@@ -97,8 +97,9 @@ impl Kernel {
         });
     }
 
-    /// Removes a monitor. With `flush`, a queued `Down` is revoked as well. Returns true if the
-    /// monitor had not fired, so that no `Down` will be received.
+    /// Removes a monitor that has not fired. With `flush`, removes one that has fired as well, and
+    /// revokes its queued `Down`. Returns true if the monitor had not fired, so that no `Down` will
+    /// be received.
     pub(crate) fn demonitor(&self, reference: MonitorRef, flush: bool) -> bool {
         let Some(own) = self.find(reference.watcher()) else { return false };
         let id = reference.raw();
@@ -121,8 +122,8 @@ impl Kernel {
         active
     }
 
-    /// Removes the entry of a monitor that its watcher has released from the record of its target,
-    /// or from its group.
+    /// Completes the removal of a monitor whose watcher has already removed its entry `held`:
+    /// removes the monitor from the record of its target, or from its group.
     pub(crate) fn release_monitor(&self, reference: MonitorRef, held: MonitorEntry) {
         match held {
             MonitorEntry::Fired => {}

@@ -17,13 +17,13 @@ use crate::process::AnyProcess;
 /// Why a name was not registered, or a new process was not admitted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum NotAdmitted {
-    /// Another process, with this pid, holds the name. A new process has entered no table.
+    /// A process, with this pid, already holds the name. A new process has entered no table.
     NameTaken(Pid),
     /// The name is reserved for a child that is being restarted. A new process has entered no
     /// table.
     NameReserved(Reserved),
-    /// The process is ending or has ended. A new process has entered the table, and has ended with
-    /// this reason, if the runtime is closed, or the parent to link to has ended.
+    /// The process is ending or has ended. For a new process: the runtime is closed, or the parent
+    /// to link to has ended. The new process has entered the table and has ended with this reason.
     Ended(ExitReason),
 }
 
@@ -32,14 +32,14 @@ pub(crate) enum Holder {
     Process(Arc<dyn AnyProcess>),
     /// The last holder has ended or is ending, and its supervisor starts a successor.
     Successor {
-        /// When the supervisor starts the successor, if it waits before the restart.
+        /// When the supervisor starts the successor, if the supervisor has delayed the restart.
         until: Option<Instant>,
     },
     Free,
 }
 
 impl Kernel {
-    /// Returns the process to which a caller by name sends its request.
+    /// Returns the holder of a name, to which a caller by name sends its request.
     pub(crate) fn holder(&self, name: &str) -> Holder {
         loop {
             match self.names.get(name) {
@@ -56,7 +56,7 @@ impl Kernel {
         }
     }
 
-    /// Returns the process to which a caller by name sends its request again, after the earlier
+    /// Returns the holder of a name, to which a caller by name sends its request again. The earlier
     /// holder, `refused`, has refused the request because it is ending.
     pub(crate) fn holder_after(&self, name: &str, refused: &dyn AnyProcess) -> Holder {
         loop {
@@ -71,7 +71,8 @@ impl Kernel {
                 let core = locked.core();
                 (core.has_ended(), core.restarted_by())
             });
-            // The teardown has freed the name meanwhile, so the entry has to be read again.
+            // The teardown has freed the name since the entry was read, so the entry has to be read
+            // again.
             if ended {
                 continue;
             }
@@ -102,7 +103,7 @@ impl Kernel {
         }
     }
 
-    /// Registers a name for a process that is in the table or about to be added.
+    /// Registers a name for a process that is in the table.
     pub(crate) fn register(
         &self,
         name: SharedStr,

@@ -5,8 +5,8 @@
 //! the name of an incarnation when that incarnation starts.
 //!
 //! Before a supervisor leaves the table, its children are added to the list of orphans in the
-//! record of the supervisor above. Each entry has the incarnation, a [`ChildSlot`], that left the
-//! orphan behind. If the supervisor above has ended as well, the children are recorded further up.
+//! record of the supervisor above. Each entry has the [`ChildSlot`] of the supervisor that left the
+//! orphan behind. If the supervisor above is ending as well, the children are recorded further up.
 //! Before a supervisor starts the next incarnation of a child, it waits for the orphans of all
 //! earlier incarnations of that child. A deleted child and a new child with the same id are
 //! different children.
@@ -22,7 +22,7 @@
 //! Invariants:
 //! 1. A supervisor that has left the table has recorded all its children and orphans further up.
 //! 2. Orphans are recorded under the lock of a supervisor, and only while its `passed_on` is not
-//!    set. So that supervisor passes them on as well when it ends, and none is lost.
+//!    set. So that supervisor passes these orphans on when it ends, and none is lost.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -61,7 +61,7 @@ impl Kernel {
         }
     }
 
-    /// Whether `supervisor` has started `process`.
+    /// Whether `supervisor` has started `process` as a child.
     fn is_child(&self, process: Pid, supervisor: Pid) -> bool {
         let Some(process) = self.find(process) else { return false };
         process.parent().is_some_and(|parent| parent.role.is_some() && parent.pid == supervisor)
@@ -85,8 +85,8 @@ impl Kernel {
         }
     }
 
-    /// Records orphans at the first of these ancestors. Returns false if its `passed_on` is set, or
-    /// it has ended.
+    /// Records orphans at the first of these ancestors. Returns false if that supervisor has ended,
+    /// or its `passed_on` is set.
     fn accept_orphans(&self, ancestors: &Ancestors, left: &[Pid]) -> bool {
         let Some(above) = self.find(ancestors.supervisor) else { return false };
         above.with(|locked| {

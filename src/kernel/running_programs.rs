@@ -34,7 +34,7 @@ impl Programs {
     pub(crate) fn kill_all(&self) {
         for Program { number, own_group } in std::mem::take(&mut *self.0.lock()) {
             let number = Pid::from_raw(number);
-            // The kill fails only for a program that has ended.
+            // An error is ignored: there is no other way to end the program.
             let kill = if own_group { killpg } else { kill };
             let _ = kill(number, Signal::SIGKILL);
         }

@@ -2,7 +2,7 @@
 //! stopped.
 //!
 //! A supervisor counts as being stopped as soon as an exit signal of its parent has arrived, or it
-//! has begun to stop its children. The root of a program counts as being stopped as soon as the
+//! has begun to stop all its children. The root of a program counts as being stopped as soon as the
 //! stop of the program has begun.
 
 use std::sync::Arc;

@@ -1,24 +1,26 @@
 //! The teardown of a process.
 //!
-//! However a process ends, its end takes the same steps in the same order, in one synchronous call:
+//! However a process ends, its end takes the same steps in the same order. Steps 2 to 8 are one
+//! synchronous call:
 //!
 //! | step | under the lock | what happens |
 //! |---|---|---|
 //! | 1 | | The caller of [`Kernel::tear_down`] has dropped the body and its values. |
-//! | 2 | yes | Stage *closing*: the exit reason is fixed, and nothing is accepted any more. |
+//! | 2 | yes | Stage *closing*: the exit reason is fixed; items, names and groups are refused. |
 //! | 3 | | Streams that were never received are closed: their writers fail from now on. |
-//! | 4 | | Names are freed or left to a successor, groups and registries are left, the table forgets the pid, and timers are dropped. |
+//! | 4 | | Names are freed or left to a successor, groups and registries are left, the pid is removed from the table, and timers are dropped. |
 //! | 5 | yes | Stage *ended*: a process that monitors or links this one from now on is notified at once. |
-//! | 6 | | The end is logged. `Down`s are queued, links signalled, unanswered callers resolved. |
+//! | 6 | | The end is logged. `Down`s are queued, links are signalled, unanswered calls are resolved. |
 //! | 7 | yes | Stage *announced*: tasks that wait for the end are woken, after unlock. |
-//! | 8 | | The other queued items are dropped, last, because their destructors may take long. |
+//! | 8 | | The unread items are dropped, last, because their destructors may take long. |
 //!
 //! Invariants:
 //! 1. Each link, monitor and waiter is notified of an end exactly once, with the same reason. An
 //!    entry that is made before step 5 is in the relations that step 5 takes out of the record. A
 //!    link that is made between steps 5 and 7 is signalled by another round of step 7.
-//! 2. When a process is notified of an end, or finds the stage *ended*, the names are free or left
-//!    to a successor, the groups are left, and the timers are dropped: step 4 comes first.
+//! 2. When a process is notified of an end, or finds the stage *ended*, the names of the ended
+//!    process are free or left to a successor, its groups are left, and its timers are dropped:
+//!    step 4 comes first.
 //! 3. No user value is dropped under the lock, and each is dropped under `catch_unwind`: a panic in
 //!    a destructor or a waker does not leave a teardown unfinished.
 //!
@@ -66,8 +68,8 @@ impl Kernel {
         closing.deferred.drop_all();
     }
 
-    /// Takes step 5. Returns the relations that have to be notified of the end; `None` if the end
-    /// has to be neither announced nor logged.
+    /// Takes step 5. Returns the relations of the process, to which the end has to be announced;
+    /// `None` if the end has to be neither announced nor logged.
     fn enter_ended(
         &self,
         process: &dyn AnyProcess,

@@ -1,7 +1,7 @@
 //! Arms timers, and fires timers that are due.
 //!
-//! A timer holds the pid of its target, and no reference to the process. Invariant: no timer of a
-//! process stays pending after the process has entered the stage *ended*. Arming puts the timer
+//! A timer holds the pid or the name of its target, but no reference to it. Invariant: no timer of
+//! a process stays pending after the process has entered the stage *ended*. Arming puts the timer
 //! into the queue, raises [`flag::TIMED`], and then reads [`flag::ENDED`]; the teardown raises
 //! `ENDED` and then reads `TIMED`. So either the teardown drops the timer, or the code that armed
 //! the timer disarms it.

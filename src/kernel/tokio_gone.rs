@@ -1,6 +1,6 @@
 //! Detects that the tokio runtime on which processes run has shut down.
 //!
-//! The only sign of the shutdown is that tokio drops the tasks of the runtime, and each task that
+//! The only sign of the shutdown is that tokio drops the tasks of that runtime, and each task that
 //! is spawned on it later. This crate aborts no task of a process, so a body that tokio drops
 //! before its end shows that tokio is shutting down, or has shut down. A `Runtime` uses only the
 //! first tokio runtime that it has found, so none of its processes runs after that shutdown.

@@ -1,7 +1,7 @@
 //! The event trace of a proof run: the events of one runtime, in order.
 //!
-//! The trace exists only under `--cfg regrow_proof`. Each event is recorded under the lock under
-//! which it takes effect, so the trace has the events in their true order.
+//! The trace exists only under `--cfg regrow_proof`. Each event except `Spawned` is recorded under
+//! the lock under which it takes effect, so the trace has these events in their true order.
 
 use tokio::time::Instant;
 
@@ -19,7 +19,7 @@ pub enum Event {
     Spawned {
         /// The process.
         pid: Pid,
-        /// The process that it is linked to from the start.
+        /// The process to which the new process is linked from the start.
         parent: Option<Pid>,
     },
     /// A process has ended: its body is dropped, it holds no name, and it has left its groups.
@@ -29,7 +29,7 @@ pub enum Event {
         /// The exit reason.
         reason: ExitReason,
     },
-    /// A name has a holder.
+    /// A process has registered a name.
     Registered {
         /// The name.
         name: SharedStr,
@@ -52,7 +52,7 @@ pub enum Event {
         /// Whether it joined or left.
         change: GroupChange,
     },
-    /// An exit signal took effect, or was queued.
+    /// An exit signal was accepted or delivered.
     Signal {
         /// The sender.
         from: Pid,

@@ -11,8 +11,8 @@ const STARTED: u8 = 2;
 /// without the lock of the process.
 ///
 /// Only the task of the process announces and starts a wait, and only while the task is polled. Any
-/// reader of the mailbox may withdraw it. Plain stores suffice, without read-modify-write
-/// operations.
+/// reader of the mailbox may withdraw the announcement. Plain stores suffice, without
+/// read-modify-write operations.
 #[derive(Default)]
 pub(crate) struct AnnouncedWait(AtomicU8);
 
@@ -28,7 +28,7 @@ impl AnnouncedWait {
         self.0.store(ANNOUNCED, Ordering::Relaxed);
     }
 
-    /// Starts the wait if it was announced in this poll. Returns whether it was.
+    /// Starts the wait if it was announced in this poll. Returns whether it was announced.
     #[inline]
     pub(crate) fn start(&self) -> bool {
         let announced = self.0.load(Ordering::Relaxed) == ANNOUNCED;

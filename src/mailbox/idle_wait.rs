@@ -7,8 +7,8 @@
 //!
 //! # States
 //!
-//! [`ReaderWait`] determines how a sender wakes the reader after it has queued an item. The lock of
-//! the process guards it:
+//! [`ReaderWait`] determines how a sender that has queued an item wakes the reader. The lock of the
+//! process guards this state:
 //!
 //! ```text
 //!               the inbox is empty, and the reader is
@@ -16,13 +16,13 @@
 //! NotWaiting ─┬──────────────────────────────▶ Task ────── wakes the task, under the lock ──▶ NotWaiting
 //!             │ polled with another waker
 //!             ├──────────────────────────────▶ Foreign ─── leaves WakeDue, unlocks, wakes ──▶ NotWaiting
-//!             │ it takes an item that is alone
+//!             │ a server takes the only item
 //!             └──────────────────────────────▶ Announced ─ wakes the task, under the lock ──▶ NotWaiting
 //! ```
 //!
 //! # The announced wait
 //!
-//! A server announces its wait when it takes an item that is alone in the inbox:
+//! A server announces its wait when it takes the only item of the inbox:
 //!
 //! 1. Under one lock, the server takes the item, sets `Announced`, and records the announcement in
 //!    [`AnnouncedWait`](crate::mailbox::announced_wait::AnnouncedWait).
@@ -39,7 +39,7 @@
 //! 1. A reader checks the inbox and registers its wait in one step under the lock.
 //! 2. An announcement is valid only within the poll of the task in which it was made. If the
 //!    handler returns in a later poll, that poll may have consumed the wake of an item that was
-//!    queued meanwhile, so the server checks the inbox again.
+//!    queued while the handler ran, so the server checks the inbox again.
 //! 3. A reader announces its wait only if it is polled with the waker of the process' task, and if
 //!    it waits for nothing but an item when its inbox is empty. A server with an idle time-out
 //!    waits for a timer as well, so it withdraws its announcement. A process that calls `recv` may
@@ -58,7 +58,7 @@ use crate::mailbox::record::Process;
 use crate::mailbox::spin::Spin;
 use crate::process::{Core, ReaderWait, State};
 
-/// The state of a wait that only the reader uses.
+/// The part of the state of a wait that is used only by the reader.
 #[derive(Default)]
 pub(crate) struct IdleWait {
     may_announce: bool,
@@ -93,8 +93,8 @@ impl IdleWait {
         }
         let found = state.mail.inbox.len();
         if process.is_counted() {
-            // An item was queued after the reader last checked. The reader takes the item in the
-            // step that counts it out.
+            // The reader leaves the items in the inbox. It takes each in the step that counts the
+            // item out.
         } else if local.is_empty() {
             std::mem::swap(local, &mut state.mail.inbox);
             // Invariant 5.

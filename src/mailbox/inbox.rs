@@ -22,11 +22,12 @@ pub(crate) trait Item: Send + 'static {
     /// The envelope, if the item is or contains one.
     fn envelope(&self) -> Option<&Envelope>;
 
-    /// As [`envelope`](Self::envelope), mutable.
+    /// Does the same as [`envelope`](Self::envelope), but returns a mutable reference.
     fn envelope_mut(&mut self) -> Option<&mut Envelope>;
 
     /// Whether the item counts towards the bound of the mailbox. Messages, streams, calls and casts
-    /// count; signals do not.
+    /// count, except for exempt casts. Signals, timers, and requests to stop, suspend or inspect a
+    /// server do not count.
     fn is_user(&self) -> bool;
 
     /// Returns the item for the expiry of a timer that the process itself set, or `None` if
@@ -178,8 +179,8 @@ impl<M: Item> State<Mail<M>> {
         }
     }
 
-    /// Decides what happens to an item that is being sent. If the decision loses this item or an
-    /// older one, counts the loss.
+    /// Decides what happens to an item that is being sent. Counts the item that the decision loses:
+    /// this one or an older one.
     pub(crate) fn decide_entry(&mut self, item: &M, if_full: IfFull) -> Entry {
         let Some(counts) = self.core.counts().filter(|_| item.is_user()) else {
             return Entry::Queue;
@@ -236,7 +237,7 @@ impl<M: Item> State<Mail<M>> {
         self.push_wrapped(item, |item| item);
     }
 
-    /// As [`push`](Self::push), for the item that `wrap` makes of `value`.
+    /// Does the same as [`push`](Self::push), for the item that `wrap` makes of `value`.
     #[inline]
     pub(crate) fn push_wrapped<T>(&mut self, value: T, wrap: impl FnOnce(T) -> M) {
         self.mail.push_wrapped(value, wrap, self.core.tracked);

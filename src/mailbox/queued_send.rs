@@ -14,12 +14,12 @@
 //!    queue](crate::mailbox::send_queue). No waker is registered before the first poll.
 //! 2. **Poll.** If the item is no longer in the send queue, it was moved to the inbox. Otherwise,
 //!    if the process is ending, the poll takes the item back. Otherwise, the poll registers its
-//!    waker for the end of the process.
+//!    waker, which step 3 or step 5 wakes.
 //! 3. **Receive.** The reader takes an item and moves the first item of the send queue to the
 //!    inbox. The reader wakes the sender of that item after unlock.
 //! 4. **Cancel.** The item leaves the send queue, and is dropped after unlock.
-//! 5. **Teardown.** The process becomes *closing*, and the teardown wakes all wakers that are
-//!    registered for the end of the process.
+//! 5. **Teardown.** The process becomes *closing*. When the end of the process is announced, the
+//!    teardown wakes all registered wakers.
 //!
 //! # Invariants
 //!
@@ -28,9 +28,9 @@
 //! 2. The removal of an item in step 4 leaves no gap in the send queue: the items behind it move
 //!    up.
 //! 3. From step 5 on, no item moves from the send queue to the inbox, and no item of the send queue
-//!    is dropped by the teardown. Each item stays there until its own send takes it back. A send
-//!    that was polled before step 5 has registered a waker, which step 5 wakes. A send that is
-//!    first polled after step 5 takes its item back in that poll.
+//!    is dropped by the teardown. Each item stays in the send queue until its own send takes it
+//!    back. A send that was polled before step 5 has registered a waker, which step 5 wakes. A send
+//!    that is first polled after step 5 takes its item back in that poll.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -62,7 +62,7 @@ impl<M: Item> QueuedSend<M> {
     }
 
     /// Takes the item back because the time is up, and counts it as dropped. Returns `None` if the
-    /// item has entered the inbox meanwhile.
+    /// item has already entered the inbox.
     pub(crate) fn cancel(&self) -> Option<M> {
         let mut state = self.process.state.lock();
         if state.mail.send_queue.contains(self.number)
@@ -75,7 +75,7 @@ impl<M: Item> QueuedSend<M> {
     }
 
     /// Takes the item out of the send queue, if it is still there, and removes the registered
-    /// waker. Then unlocks the process: neither may be dropped under the lock.
+    /// waker. Then unlocks the process, since neither item nor waker may be dropped under the lock.
     fn take_back(&self, mut state: MutexGuard<'_, State<Mail<M>>>) -> Option<M> {
         let waker = state.core.relations().and_then(|own| own.waiters.remove(&self.number));
         let item = state.mail.send_queue.remove(self.number);

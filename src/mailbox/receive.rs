@@ -1,9 +1,9 @@
 //! The receiving side of a process.
 //!
-//! The reader swaps the whole inbox for its own empty buffer and takes items from there, so it
-//! locks the process once for each batch. The reader takes the items of a counted mailbox one by
-//! one, each in the step that counts the item out. So while a counted mailbox is full, the items
-//! that fill it lie in the inbox, where they can be evicted.
+//! The reader exchanges its own empty buffer for the inbox with all items, and takes the items from
+//! its buffer. So the reader locks the process once for each batch. The reader takes the items of a
+//! counted mailbox one by one, each in the step that counts the item out. So while a counted
+//! mailbox is full, the items that fill it lie in the inbox, where they can be evicted.
 //!
 //! **Invariants**
 //! 1. No item is handed out while an exit is pending.
@@ -90,9 +90,9 @@ impl<M: Item> Mailbox<M> {
         self.local.front()?.stamp()
     }
 
-    /// Searches from `cursor` on for an item that `matches`, and waits while there is none. Moves
-    /// `cursor` to the item, which [`take_at`](Self::take_at) then hands out. The items before it
-    /// stay queued.
+    /// Searches from `cursor` on for an item for which `matches` returns true, and waits while
+    /// there is none. Moves `cursor` to that item, which [`take_at`](Self::take_at) then hands out.
+    /// The items before `cursor` stay queued.
     pub(crate) fn poll_match(
         &mut self,
         cx: &mut Context<'_>,

@@ -71,7 +71,7 @@ impl<M: Item> Process<M> {
         self.send_with(item, IfFull::Lose).map(|_| ())
     }
 
-    /// Queues an item. `if_full` says what happens to the item if the mailbox is full.
+    /// Queues an item. `if_full` is the sender's choice of what happens if the mailbox is full.
     pub(crate) fn send_with(&self, item: M, if_full: IfFull) -> Result<Sent, (M, Refused)> {
         self.send_wrapped(item, |item| item, if_full)
     }

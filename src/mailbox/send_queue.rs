@@ -4,8 +4,8 @@
 //! the inbox also moves the first item of this queue to the inbox, under the same lock.
 //!
 //! **Invariants**
-//! 1. The queue is empty while the inbox has room, so no sender overtakes a sender that waits.
-//! 2. A sender that is slow to be polled, or is never polled again, delays no other sender.
+//! 1. The queue is empty while the inbox has room, so no send overtakes a send that waits.
+//! 2. A waiting send that is polled late, or never again, delays no other send.
 
 use std::collections::VecDeque;
 

@@ -9,7 +9,7 @@
 /// yields pay now.
 const TRIAL_EVERY: u8 = 64;
 
-/// The result of the last yield, and the number of waits, which decide whether to yield.
+/// The facts that decide whether to yield: the result of the last yield, and the number of waits.
 #[derive(Default)]
 pub(crate) struct Spin {
     /// The last yield found more than one item.

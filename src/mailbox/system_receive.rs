@@ -1,5 +1,5 @@
-//! The receive operation of a suspended server: it takes only urgent items, such as system requests
-//! and the exit of its parent. All other items stay queued in order.
+//! The receive operation of a suspended server. It takes only urgent items: system requests,
+//! requests to stop, and the exit of the server's parent. All other items stay queued in order.
 //!
 //! In a mailbox that is not counted, the search is a selective receive. A counted mailbox is
 //! searched in place: the items that fill it stay in the inbox, where they can be evicted, and an
@@ -15,8 +15,8 @@ use crate::mailbox::inbox::Item;
 use crate::mailbox::receive::{Mailbox, count_out};
 
 impl<M: Item> Mailbox<M> {
-    /// Waits for an item that is `urgent`, which [`take_at`](Self::take_at) then hands out.
-    /// `cursor` is the number of items that were searched, and is 0 at first.
+    /// Waits for an item for which `urgent` returns true. Sets `cursor` to the position from which
+    /// [`take_at`](Self::take_at) then takes the item. `cursor` is 0 before the first poll.
     pub(crate) fn poll_urgent(
         &mut self,
         cx: &mut Context<'_>,
@@ -48,7 +48,7 @@ impl<M: Item> Mailbox<M> {
         }
     }
 
-    /// Ends the suspension: a later search starts at the front of the inbox again.
+    /// Called when the suspension ends: a later search starts at the front of the inbox again.
     pub(crate) fn read_on(&mut self) {
         if let Some(counts) = self.process.state.lock().core.counts() {
             counts.passed = 0;

@@ -1,4 +1,4 @@
-//! The destination of a timer or a signal: a process, or the holder of a name.
+//! The destination of a timer: a process, or the holder of a name.
 
 use crate::base::{Pid, SharedStr};
 

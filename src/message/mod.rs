@@ -1,5 +1,5 @@
 //! The items that a process receives (messages, byte streams, signals as messages), and the
-//! destinations of messages.
+//! destinations of timers.
 //!
 //! **Uses** `base`, `exit`.
 //! **Knows nothing of** mailboxes: `mailbox` queues and takes items.

@@ -10,8 +10,8 @@ use crate::message::StreamHandle;
 /// use a [`GenServer`](crate::GenServer). OTP: any term.
 pub type Message = Vec<u8>;
 
-/// One item of a mailbox. Messages, streams and signals share one queue, and are received in its
-/// order.
+/// One item of a mailbox. Messages, streams and signals share one queue, and are received in the
+/// order of that queue.
 ///
 /// Variants may be added later, so a `match` needs a wildcard arm. OTP: a term that `receive`
 /// takes. In OTP, signals are tuples (`{'DOWN', …}`, `{'EXIT', …}`), which cannot be distinguished
@@ -45,7 +45,7 @@ pub enum Received {
     Down {
         /// The monitor.
         reference: MonitorRef,
-        /// The process that ended.
+        /// The monitored process.
         pid: Pid,
         /// Why the process ended; `NoProc` if it did not exist when the monitor was set.
         reason: ExitReason,
@@ -61,7 +61,8 @@ pub enum Received {
     },
     /// An exit signal, received as a message by a process that traps exits.
     Exit {
-        /// The process that ended or sent the signal; [`Pid::OUTSIDE`] if no process did.
+        /// The process that ended or sent the signal; [`Pid::OUTSIDE`] if code outside of
+        /// processes, or a timer, sent the signal.
         from: Pid,
         /// The reason of the signal.
         reason: ExitReason,
@@ -140,7 +141,8 @@ impl Received {
 /// A queued item, and the ticket of a signal that can be revoked.
 #[derive(Debug)]
 pub(crate) struct Envelope {
-    /// The signal is delivered only while its ticket is valid.
+    /// The ticket: the signal is delivered only while the ticket is valid. `None` for an item that
+    /// can't be revoked.
     pub(crate) ticket: Option<NonZeroU64>,
     pub(crate) received: Received,
 }

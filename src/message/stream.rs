@@ -31,8 +31,8 @@ pub struct StreamWriter(mpsc::Sender<Vec<u8>>);
 
 /// The reading end of a byte stream.
 ///
-/// [`Runtime::send_stream`](crate::Runtime::send_stream) sends it to a process, and has an example.
-/// A handle equals no other handle, and not even itself.
+/// [`Runtime::send_stream`](crate::Runtime::send_stream) sends a handle to a process, and has an
+/// example. A handle equals no handle, not even itself.
 pub struct StreamHandle(Box<mpsc::Receiver<Vec<u8>>>);
 
 /// Makes a byte stream that holds up to 16 chunks before its writers wait.

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 /// The callback that a server runs at this moment, and for how long it has been running.
 ///
-/// Part of [`ProcessInfo`](crate::ProcessInfo);
+/// [`ProcessInfo`](crate::ProcessInfo) contains this value;
 /// [`Runtime::track_handlers`](crate::Runtime::track_handlers) has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -64,10 +64,10 @@ impl fmt::Display for Callback {
     }
 }
 
-/// The activity of a process at some moment, as far as it can be seen from outside.
+/// The activity of a process at some moment, as far as other code can observe it.
 ///
-/// A [`StopReport`](crate::StopReport) contains it for each child that overran its time. OTP:
-/// `process_info(Pid, [status, current_function])`.
+/// A [`StopReport`](crate::StopReport) contains the activity of each child that overran its time.
+/// OTP: `process_info(Pid, [status, current_function])`.
 ///
 /// ```
 /// use regrow::{Doing, Runtime};
@@ -90,7 +90,7 @@ pub enum Doing {
     /// The process waits for a message.
     Receiving,
     /// The process computes, or awaits something other than a message. A server that runs a handler
-    /// while handlers are not tracked is shown like this as well.
+    /// while handlers are not tracked counts as `Working`, too.
     Working,
 }
 
@@ -128,7 +128,7 @@ pub(crate) struct Activity {
 pub(crate) struct Running {
     pub(crate) callback: Callback,
     pub(crate) since: Instant,
-    /// Whether it was reported as slow.
+    /// Whether the callback was reported as slow.
     pub(crate) reported: bool,
 }
 
@@ -174,8 +174,8 @@ impl Activity {
     /// Decides the next step of the slow-handler watch, and records it.
     ///
     /// Unless the server waits, at most the limit passes between two looks. So if a handler begins
-    /// between two looks, the next look is before the handler is due, and the watch need not be
-    /// woken for it.
+    /// between two looks, the next look is not later than the time at which the handler is due, and
+    /// the watch need not be woken for the handler.
     pub(crate) fn look(&mut self, now: Instant) -> Look {
         let limit = self.limit.filter(|limit| now.checked_add(*limit).is_some());
         let Some(limit) = limit.filter(|_| !self.waits) else {

@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Notify;
 
-/// The changes since the last line of the census, and the state of the task that logs it.
+/// Whether there were changes since the last line of the census, and the state of the task that
+/// logs the census.
 #[derive(Debug, Default)]
 pub(crate) struct CensusWake {
     changed: Notify,

@@ -18,8 +18,9 @@ const KEPT: usize = 1024;
 /// One event of a runtime: the facts of a line of the lifecycle log or of a supervisor's report.
 ///
 /// [`Runtime::events`](crate::Runtime::events) returns the stream of events. Labelled processes,
-/// which include all children, have events for their starts and ends; other processes only for
-/// their crashes. OTP: `supervisor_report`, `crash_report` and `progress`, as terms of the logger.
+/// which include all children, have events for their starts and ends; other processes have events
+/// for their crashes only. OTP: `supervisor_report`, `crash_report` and `progress`, as terms of the
+/// logger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LifecycleEvent {
@@ -41,8 +42,9 @@ pub enum LifecycleEvent {
         /// Why the process ended.
         reason: ExitReason,
     },
-    /// A start or a restart of a child failed. Another attempt follows, or
-    /// [`GaveUp`](Self::GaveUp), or the start of its supervisor has failed.
+    /// A start or a restart of a child failed. A failed restart is followed by another attempt or
+    /// by [`GaveUp`](Self::GaveUp). If a supervisor starts its first children, the failure fails
+    /// the start of the supervisor; if the start was requested, the caller gets the error.
     StartFailed {
         /// The supervisor of the child.
         supervisor: Pid,
@@ -62,7 +64,7 @@ pub enum LifecycleEvent {
         /// Why the child ended.
         reason: ExitReason,
     },
-    /// A child is about to be started again.
+    /// A child is to be started again, after `delay`.
     Restarting {
         /// The supervisor of the child.
         supervisor: Pid,
@@ -70,15 +72,16 @@ pub enum LifecycleEvent {
         child: SharedStr,
         /// Why the last incarnation ended, or did not start.
         reason: ExitReason,
-        /// The number of the restart, counted from 1.
+        /// The number of restarts of the child, including this one.
         attempt: u32,
-        /// How long the restart was delayed by the backoff of the child.
+        /// How long the backoff of the child delays the restart.
         delay: Duration,
         /// How many more restarts the budget allows after this one; `None` if there is no limit.
         budget_left: Option<u32>,
     },
-    /// A child did not stop properly after it was asked to: it overran its time and was killed, or
-    /// it ended with a reason other than `shutdown`.
+    /// The stop of a child by its supervisor went wrong: the child overran its time and was killed,
+    /// or it ended with another reason than requested. Every clean reason is allowed for a child
+    /// that is not permanent.
     ShutdownFailed {
         /// The supervisor of the child.
         supervisor: Pid,
@@ -110,7 +113,7 @@ pub enum LifecycleEvent {
     GaveUp {
         /// The supervisor.
         supervisor: Pid,
-        /// The id of the child whose end exceeded the limit.
+        /// The id of the child whose end or failed start exceeded the limit.
         child: SharedStr,
         /// The reason with which the supervisor ends.
         reason: ExitReason,

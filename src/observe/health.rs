@@ -58,7 +58,7 @@ impl Health {
 }
 
 /// Displays the reason of `Degraded` on one line, with controls escaped, and cut after 256
-/// characters; for the other values, a word.
+/// characters. Displays the other values as a word.
 impl fmt::Display for Health {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,8 +1,8 @@
 //! The lifecycle log: one line for each fact, through `tracing`.
 //!
-//! The target is `regrow::lifecycle`, the fields are `pid`, `label`, `name` and `reason`. A restart
-//! has no line of its own. A restart appears as the `exit` line of the old incarnation, followed by
-//! the `spawn` line of the new one.
+//! The target is `regrow::lifecycle`, and an `exit` line has the fields `pid`, `label`, `name` and
+//! `reason`. A restart has no line of its own in this target: it appears as the `exit` line of the
+//! old incarnation, followed by the `spawn` line of the new one.
 //!
 //! A subscriber may panic, for example because standard error is broken. Such a panic is discarded.
 
@@ -62,7 +62,7 @@ pub(crate) fn census(labels: &str, tags: &str) {
     ignore_panic(|| info!(target: TARGET, labels, tags, "census"));
 }
 
-/// Runs a destructor of the user's. Catches its panic, and logs it.
+/// Runs a destructor of user code. Catches its panic, and logs the panic.
 pub(crate) fn catch_destructor(pid: Pid, destructor: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(destructor)) {
         let text = excerpt(Crash::from_panic(payload).message(), PAGE).to_string();

@@ -2,8 +2,8 @@
 
 use crate::exit::ExitReason;
 
-/// The level of the lifecycle log, which decides which lines it contains. Each level contains the
-/// lines of the level before, and more.
+/// The level of the lifecycle log, which decides which lines the log contains. At each level the
+/// log contains the lines of the level before, and more.
 ///
 /// ```
 /// use regrow::{ExitReason, LogLevel};

@@ -1,5 +1,5 @@
 //! The observation of a runtime: log lines, lifecycle events, health, the activity of processes,
-//! and the switches that turn each of them on.
+//! and the switches that turn parts of it on.
 //!
 //! **Uses** `base`, `exit`.
 //! **Knows nothing of** the code that reports the facts. That code calls the functions of this

@@ -20,8 +20,8 @@ pub(crate) struct StopRecord {
     /// The reason with which the child ended.
     pub(crate) reason: ExitReason,
     pub(crate) took: Duration,
-    /// The activity of the child when it was killed because it overran its time; `None` if it was
-    /// not.
+    /// The activity of the child when it was killed because it overran its time; `None` if the
+    /// child did not overrun its time.
     pub(crate) overran: Option<Doing>,
     /// Whether the child was killed at once, because its specification says so.
     pub(crate) killed_at_once: bool,

@@ -12,7 +12,7 @@ use crate::process::child_role::ChildSlot;
 pub(crate) struct Ancestors {
     pub(crate) supervisor: Pid,
     pub(crate) slot: ChildSlot,
-    /// The rest of the list. Supervisors that have ended may be left out.
+    /// The rest of the list. Supervisors that are ending or have ended may be left out.
     above: Mutex<Option<Arc<Ancestors>>>,
 }
 
@@ -29,9 +29,9 @@ impl Ancestors {
         self.above.lock().clone()
     }
 
-    /// Replaces the rest of the list, because all supervisors before `above` have ended. Later
-    /// searches skip the ended supervisors. Otherwise the time for the ends of many nested
-    /// supervisors would grow with the square of their number.
+    /// Replaces the rest of the list, because all supervisors between this entry and `above` are
+    /// ending or have ended. Later searches skip those supervisors. Otherwise the time for the ends
+    /// of many nested supervisors would grow with the square of their number.
     pub(crate) fn skip_to(&self, above: Option<Arc<Ancestors>>) {
         let before = std::mem::replace(&mut *self.above.lock(), above);
         drop(before);

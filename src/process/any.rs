@@ -25,8 +25,8 @@ pub(crate) trait AnyProcess: Send + Sync {
     /// because the handler has returned.
     fn announced_wait_has_started(&self) -> bool;
 
-    /// Queues a user's message or stream. Returns false if it was not queued. An item that is
-    /// refused because the mailbox is full is counted as dropped.
+    /// Queues a user's message or stream. Returns false if it was refused. An item that is refused
+    /// because the mailbox is full is counted as dropped.
     fn deliver(&self, received: Received) -> bool;
 
     /// Queues the expiry of a server's own timer.
@@ -47,7 +47,7 @@ pub(crate) enum Refused {
 }
 
 impl dyn AnyProcess + '_ {
-    /// Runs `act` under the lock, and wakes a foreign reader that is due after unlock.
+    /// Runs `act` under the lock. After unlock, wakes a foreign reader that is due.
     #[inline]
     pub(crate) fn with<R>(&self, act: impl FnOnce(&mut Locked) -> R) -> R {
         let (outcome, waker) = self.with_deferred(act);
@@ -55,8 +55,8 @@ impl dyn AnyProcess + '_ {
         outcome
     }
 
-    /// Runs `act` as `with` does, but returns the waker of a foreign reader that is due. For a
-    /// caller that holds the lock of a table entry, and has to wake that waker after it has
+    /// Runs `act` as `with` does, but returns the waker of a foreign reader that is due. A caller
+    /// that holds the lock of a table entry uses this function, and wakes that waker after it has
     /// released the entry.
     #[inline]
     pub(crate) fn with_deferred<R>(

@@ -3,7 +3,7 @@
 use crate::base::shared_str::SharedStr;
 use crate::restart::policy::Restart;
 
-/// One incarnation of a child, by the numbers that its supervisor gives.
+/// Identifies one incarnation of a child, by two numbers that the supervisor assigns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ChildSlot {
     /// The number of the child.
@@ -36,12 +36,12 @@ pub(crate) enum ChildStop {
     #[default]
     No,
     /// The supervisor waits until the child is ready, or stops the child because its start failed.
-    /// If a first start fails, the error is returned to the caller of the start; a later start is
-    /// tried again.
+    /// If a first start fails, the error is returned to the caller of the start; a later start that
+    /// fails is tried again.
     Starting,
     /// The supervisor stops the child and starts no successor.
     ForGood,
-    /// The supervisor stops the child with its group, and starts a successor.
+    /// The supervisor stops the child for the restart of its group, and starts a successor.
     ForRestart,
 }
 

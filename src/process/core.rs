@@ -21,22 +21,22 @@ use crate::process::mailbox_bound::Counts;
 use crate::process::stage::Stage;
 use crate::process::vacated_names::{VacatedName, VacatedNames};
 
-/// Whether the reader of the mailbox waits, and how a queued item wakes it. `mailbox::idle_wait`
-/// shows the transitions.
+/// Whether the reader of the mailbox waits, and how a queued item wakes the reader.
+/// `mailbox::idle_wait` shows the transitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum ReaderWait {
     #[default]
     NotWaiting,
-    /// The task of the process waits. A queued item wakes it by reference, under the lock.
+    /// The task of the process waits. A queued item wakes the task by reference, under the lock.
     Task,
-    /// The task of the process has announced its wait before it runs a handler. A queued item wakes
-    /// it as in `Task`.
+    /// The task of the process has announced that it will wait when the current handler has
+    /// returned. A queued item wakes the task as in `Task`.
     Announced,
-    /// A foreign reader waits: a reader that is polled with another waker, which is stored in
-    /// [`Registrations::reader`].
+    /// A foreign reader waits: a reader that is polled with a waker other than that of the task.
+    /// That waker is stored in [`Registrations::reader`].
     Foreign,
-    /// An item was queued for a foreign reader. The waker of that reader may be user code, so it is
-    /// woken after unlock.
+    /// A foreign reader has to be woken. Its waker may be user code, so the reader is woken after
+    /// unlock.
     WakeDue,
 }
 
@@ -50,10 +50,10 @@ pub(crate) struct Core {
     /// Queued items are stamped with the time, because the handlers of the server are tracked.
     pub(crate) tracked: bool,
     /// An exit signal of the parent has arrived, or the process is a supervisor that has begun to
-    /// stop its children for another reason.
+    /// stop all its children for another reason.
     pub(crate) stop_requested: bool,
-    /// Revoked signals that may still be in the inbox, counted up to 255: see
-    /// [`revoke_signals`](crate::process::Locked::revoke_signals).
+    /// The number of signals that were revoked since the last search of the inbox, as
+    /// [`revoke_signals`](crate::process::Locked::revoke_signals) counts them; at most 255.
     pub(crate) revoked: u8,
     pub(crate) reason: Option<ExitReason>,
     pub(crate) task: Option<Waker>,
@@ -62,7 +62,8 @@ pub(crate) struct Core {
 }
 
 /// Tickets of link exits, by the peer that ended, so that an unlink finds the tickets of its peer
-/// without a search. A peer has several tickets if links to it were made after its end.
+/// without a search. There are several tickets for a peer if the process tried to link to that peer
+/// after its end.
 pub(crate) type ExitTickets = SmallMap<Pid, SmallMap<u64, ()>>;
 
 /// The relations of a process to other processes.
@@ -80,7 +81,7 @@ pub(crate) struct Relations {
     pub(crate) label: Option<SharedStr>,
     pub(crate) parent: Option<Parent>,
     /// A separate box, because the child of a supervisor needs most of the fields above, and rarely
-    /// any of these.
+    /// a field of this box.
     pub(crate) registrations: Option<Box<Registrations>>,
 }
 
@@ -96,11 +97,13 @@ pub(crate) struct Registrations {
     pub(crate) vacated_names: Option<Box<VacatedNames>>,
     /// The name that the specification of this child gives.
     pub(crate) spec_name: Option<Box<SpecName>>,
-    /// This supervisor restarts no child any more: it is stopping, or has given up.
+    /// This supervisor restarts no child any more: it is stopping, has given up, or ends because a
+    /// significant child has ended.
     pub(crate) stopping: bool,
     pub(crate) supervisor_record: Option<Box<SupervisorRecord>>,
-    /// The token that a delivered exit of the parent, or a request to stop, cancels instead of
-    /// being queued. For the exit of the parent, the process counts as trapping exits.
+    /// The token that some delivered signals cancel instead of being queued: the exit of the
+    /// parent, a request to stop, and the failure of a task's caller. For the exit of the parent,
+    /// the process counts as trapping exits.
     pub(crate) stop: Option<CancellationToken>,
     pub(crate) unanswered: Vec<Arc<dyn Unanswered>>,
     pub(crate) reader: Option<Waker>,
@@ -118,9 +121,9 @@ pub(crate) struct Registrations {
 
 /// A monitor in the record of its watcher.
 pub(crate) enum MonitorEntry {
-    /// The monitor waits for the end of this process.
+    /// The monitor waits for the end of the process with this pid.
     Process(Pid),
-    /// The `Down` is queued in the mailbox.
+    /// The monitor has fired: its `Down` is queued, unless the watcher was ending.
     Fired,
     /// The monitor reports the changes of this group, `queued` of which are in the mailbox.
     Group { group: SharedStr, queued: usize },
@@ -130,7 +133,7 @@ pub(crate) enum MonitorEntry {
 #[derive(Debug, Clone)]
 pub(crate) struct Watcher {
     pub(crate) pid: Pid,
-    /// The name that the monitor was set by.
+    /// The name for which the monitor was requested; `None` if it was requested for a pid.
     pub(crate) name: Option<SharedStr>,
 }
 
@@ -138,7 +141,7 @@ pub(crate) struct Watcher {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Parent {
     pub(crate) pid: Pid,
-    /// How long the process may run after the end of the parent.
+    /// How long the process may run after the end of the parent, if the process traps exits.
     pub(crate) shutdown: Shutdown,
     /// Set if the parent is a supervisor.
     pub(crate) role: Option<ChildRole>,
@@ -152,7 +155,8 @@ pub(crate) struct SupervisorRecord {
     /// Orphans: processes that ended children of this supervisor have left behind, each with the
     /// incarnation of the child.
     pub(crate) orphans: Vec<(ChildSlot, Pid)>,
-    /// The supervisor is ending, and has passed its orphans on.
+    /// The supervisor is ending, and its orphans have been taken out of this record, to be recorded
+    /// at a supervisor above.
     pub(crate) passed_on: bool,
     /// The published state of the supervisor, for readers that don't wait for its answer.
     pub(crate) published: Option<Arc<dyn Any + Send + Sync>>,
@@ -166,7 +170,8 @@ pub(crate) trait Unanswered: Send + Sync {
 }
 
 impl Relations {
-    /// Whether the end of this process has to be announced to anything.
+    /// Whether the end of this process may have to be logged, or announced to a link, a monitor, a
+    /// waiter or a caller.
     pub(crate) fn needs_announcement(&self) -> bool {
         let Relations {
             links,
@@ -260,7 +265,7 @@ impl Core {
         self.stage == Stage::Announced
     }
 
-    /// Whether names, links and monitors may still be added.
+    /// Whether the process can still register names, join groups, link and monitor.
     pub(crate) fn is_open(&self) -> bool {
         self.stage < Stage::Closing
     }
@@ -290,7 +295,7 @@ impl Core {
         }
     }
 
-    /// Takes the waker of a foreign reader, if it is due. The caller wakes it after unlock.
+    /// Takes the waker of a foreign reader that has to be woken. The caller wakes it after unlock.
     pub(crate) fn take_due_waker(&mut self) -> Option<Waker> {
         if self.reader_wait != ReaderWait::WakeDue {
             return None;

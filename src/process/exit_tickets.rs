@@ -7,13 +7,13 @@ use crate::message::received::Received;
 use crate::process::core::{MonitorEntry, Relations};
 
 impl Relations {
-    /// Notes the ticket of a queued exit of `from`.
+    /// Adds the ticket of a queued exit of `from`.
     pub(crate) fn add_exit_ticket(&mut self, from: Pid, ticket: u64) {
         self.exits.get_or_insert_default().add(from, ticket);
     }
 
-    /// Removes the tickets of exits of `from` that are older than `before`, and returns their
-    /// number.
+    /// Removes the tickets of exits of `from` that are less than `before`, and returns how many it
+    /// has removed.
     pub(crate) fn revoke_exits(&mut self, from: Pid, before: u64) -> usize {
         let tickets = self.exits.as_ref().and_then(|exits| exits.get(&from));
         let tickets = tickets.into_iter().flat_map(SmallMap::keys).copied();
@@ -37,8 +37,8 @@ impl Relations {
         }
     }
 
-    /// Returns the same as [`holds`](Self::holds), and removes the ticket, unless it is that of a
-    /// group monitor, which stays valid for further changes.
+    /// Returns the same as [`holds`](Self::holds), and removes the ticket. The ticket of a group
+    /// monitor is not removed, because it is valid for further changes as well.
     pub(crate) fn redeem(&mut self, ticket: u64, signal: &Received) -> bool {
         match signal {
             Received::Exit { from, .. } => self.take_exit_ticket(*from, ticket),

@@ -4,14 +4,15 @@
 /// One side of a link: the entry of the peer in the record of this process.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Link {
-    /// The number of the call that made the link. An `unlink` removes only older links.
+    /// The number of the last call that made the link. An `unlink` removes only links with smaller
+    /// numbers than its own.
     pub(crate) id: u64,
     pub(crate) role: LinkRole,
     pub(crate) state: LinkState,
 }
 
 impl Link {
-    /// A link that carries the exit signal of the peer.
+    /// A link that delivers the exit signal of the peer.
     pub(crate) fn active(id: u64, role: LinkRole) -> Self {
         Link { id, role, state: LinkState::Active }
     }
@@ -28,16 +29,17 @@ impl Link {
 pub(crate) enum LinkRole {
     /// An equal: OTP's table applies.
     Peer,
-    /// A helper of this process. A failure of the peer ends this process, even if it traps exits;
-    /// a normal end has no effect.
+    /// A helper of this process. An abnormal end of the peer ends this process, even if this
+    /// process traps exits; a normal end has no effect.
     Helper,
-    /// A task of this process. A normal end has no effect.
+    /// A task of this process. A normal end of the peer has no effect; for any other end, OTP's
+    /// table applies.
     Task,
     /// The owner of this process, which is a task or a helper. This process ends with the peer,
     /// whatever the reason.
     Owner,
-    /// The caller of this process, which is a task. This process may go on after a normal end of
-    /// the peer; any other end requests that it stops.
+    /// The caller of this process, which is a task. A normal end of the peer does not end this
+    /// process. Any other end ends this process or, if it traps exits, asks it to stop.
     Caller,
 }
 

@@ -2,10 +2,10 @@
 
 use crate::process::overflow::Overflow;
 
-/// Exact counts of a mailbox.
+/// Exact counts of a mailbox. Calls and casts count as messages here.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Counts {
-    /// The greatest number of messages and streams; `usize::MAX` if there is no bound.
+    /// The number of messages and streams that have room; `usize::MAX` if there is no bound.
     pub(crate) capacity: usize,
     pub(crate) overflow: Overflow,
     /// The number of queued messages and streams.
@@ -18,7 +18,8 @@ pub(crate) struct Counts {
     pub(crate) passed: usize,
 }
 
-/// The choice of a sender for an item that is sent while the mailbox is full.
+/// The choice of a sender for an item that is sent while the mailbox is full. The choice has no
+/// effect under [`Overflow::DropOldest`] and [`Overflow::DropNewest`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum IfFull {
     /// The item is lost and counted, and the sender gets an error.
@@ -27,7 +28,8 @@ pub(crate) enum IfFull {
     GiveBack,
     /// The item joins the send queue.
     Wait,
-    /// The item joins the send queue if the policy is [`Overflow::Wait`]; otherwise as `Lose`.
+    /// The item joins the send queue if the policy is [`Overflow::Wait`]; otherwise it is lost, as
+    /// with `Lose`.
     WaitOrLose,
 }
 
@@ -35,7 +37,7 @@ pub(crate) enum IfFull {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Entry {
     Queue,
-    /// The oldest item is dropped and counted, and the new item is queued.
+    /// The oldest user's item is dropped and counted, and the new item is queued.
     Evict,
     /// The item is dropped and counted, and the send succeeds.
     Drop,
@@ -51,7 +53,7 @@ impl Counts {
         Counts { capacity, overflow, users: 0, depth: 0, dropped: 0, passed: 0 }
     }
 
-    /// Decides about a user's item that is sent now.
+    /// Decides what happens to a user's item that is sent now.
     pub(crate) fn entry(&self, if_full: IfFull) -> Entry {
         if self.users < self.capacity {
             return Entry::Queue;

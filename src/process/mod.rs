@@ -8,8 +8,8 @@
 //! 1. One mutex guards [`Core`] and the inbox, and no thread holds the locks of two processes at
 //!    once.
 //! 2. The [`Stage`] of a process never goes back. The order is: live, exit pending, closing, ended,
-//!    announced. The flag bits of a stage are raised in the step that changes the stage, under the
-//!    lock.
+//!    announced. The flag bits that [`Stage::flags`] gives for a stage are raised in the step that
+//!    enters that stage, under the lock.
 //! 3. While the lock is held, no user code runs, no user value is dropped, and no waker is woken
 //!    except the waker of the process's own task.
 
@@ -43,23 +43,23 @@ pub(crate) use vacated_names::{VacatedName, VacatedNames};
 
 /// Bits of a process that are read without its lock.
 pub(crate) mod flag {
-    /// The stage is exit pending or later: the process handles nothing more.
+    /// The stage is exit pending or later: the process receives no more items.
     pub(crate) const EXIT_PENDING: u8 = 1;
     /// The waker of the task is stored in the record.
     pub(crate) const STARTED: u8 = 2;
-    /// Replies were dropped unsent, and the server has to resolve their calls.
+    /// The record lists callers whose replies were dropped unsent. The server has to resolve them.
     pub(crate) const UNANSWERED: u8 = 4;
     /// Timers may be armed for this process.
     pub(crate) const TIMED: u8 = 8;
-    /// The process is in no table, and its timers are being dropped: a timer that is armed for the
-    /// process now is disarmed. The teardown raises this bit before the stage *ended*, so a process
-    /// that finds that stage finds no timers.
+    /// The process is in no table, and its timers are being dropped: code that arms a timer for the
+    /// process disarms that timer when it finds this bit. The teardown raises the bit and drops the
+    /// timers before the process enters the stage *ended*.
     pub(crate) const ENDED: u8 = 16;
     /// The mailbox is counted. Set when the process is created, and never cleared.
     pub(crate) const COUNTED: u8 = 32;
     /// An accepted exit signal does not drop the body. The body is still polled, and returns when
-    /// it has passed the exit on.
+    /// its work has ended.
     pub(crate) const DEFERS_EXIT: u8 = 64;
-    /// The server checks the runtime's observation switches between two handlers.
+    /// The server has to check the runtime's observation switches between two handlers.
     pub(crate) const CHECK_SWITCHES: u8 = 128;
 }

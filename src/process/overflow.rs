@@ -14,17 +14,18 @@
 ///
 /// | policy, when full | `cast`, a message | [`try_cast`] | [`cast_wait`] | a call |
 /// |---|---|---|---|---|
-/// | `Reject` | `false`, counted | gives it back | waits | `Overloaded` at once, counted |
-/// | `Wait` | `false`, counted | gives it back | waits | waits; `Overloaded` when its time is up, counted |
-/// | `DropOldest` | takes it | takes it | takes it | takes it |
-/// | `DropNewest` | drops it, counted: `true` | as `cast`: `Ok` | as `cast`: `Ok` | `Overloaded` at once, counted |
+/// | `Reject` | returns `false` | returns the cast | waits | `Overloaded` at once |
+/// | `Wait` | returns `false` | returns the cast | waits | waits; `Overloaded` when time is up |
+/// | `DropOldest` | queued | queued | queued | queued |
+/// | `DropNewest` | dropped: `true` | dropped: `Ok` | dropped: `Ok` | `Overloaded` at once |
 ///
 /// With `Reject` and `Wait` the sender learns that its message was not queued. With `DropOldest`
-/// and `DropNewest` a cast always succeeds, and its sender does not learn of a loss. A caller
-/// always gets an error: [`Overloaded`](crate::CallError::Overloaded) means that the call was not
-/// handled. Waiting calls and casts are queued in the order in which they were sent, and no later
-/// message overtakes them. Counted messages appear in [`ProcessInfo`](crate::ProcessInfo) and in
-/// [`dropped_messages`](crate::Runtime::dropped_messages).
+/// and `DropNewest` a cast always succeeds, and its sender does not learn of a loss. A call that is
+/// refused or dropped always fails with [`Overloaded`](crate::CallError::Overloaded), which means
+/// that the call was not handled. Waiting calls and casts are queued in the order in which they
+/// were sent, and no later message overtakes them. [`ProcessInfo`](crate::ProcessInfo) and
+/// [`dropped_messages`](crate::Runtime::dropped_messages) count each message that is refused or
+/// dropped, except a cast that `try_cast` returns.
 ///
 /// OTP has no counterpart: its mailboxes are unbounded.
 ///
@@ -87,7 +88,7 @@ pub enum Overflow {
 }
 
 impl Overflow {
-    /// Whether a full mailbox drops messages without an error for their sender.
+    /// Whether a full mailbox drops messages without an error for the sender of a cast.
     pub(crate) fn drops(self) -> bool {
         matches!(self, Overflow::DropOldest | Overflow::DropNewest)
     }

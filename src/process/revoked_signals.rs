@@ -7,12 +7,12 @@
 //!
 //! * An inbox of up to [`SHORT_INBOX`] items is searched for each revoked signal.
 //! * A longer one is searched once for [`BATCH`] signals.
-//! * A very long one is searched once for about a sixteenth of its length: from [`LONG_INBOX`] items
-//!   on, a signal counts as less than one.
+//! * A very long one is searched once for a number of signals that is about a sixteenth of its
+//!   length: from [`LONG_INBOX`] items on, a signal counts as less than one.
 //!
-//! So in an inbox that is not short, a revoked signal costs a look at about sixteen items at most,
-//! on average, and not at all items. A revoked signal that the reader has already moved out of the
-//! inbox is not removed here: the reader skips it.
+//! So in an inbox that is not short, a revoked signal costs on average the check of about sixteen
+//! items at most. A revoked signal that the reader has already moved out of the inbox is not
+//! removed here: the reader skips that signal.
 
 use crate::base::random::Random;
 use crate::message::received::Envelope;
@@ -24,7 +24,7 @@ const SHORT_INBOX: usize = 64;
 /// A longer inbox is searched once for this many revoked signals.
 const BATCH: u8 = 64;
 
-/// For each further multiple of this length, one more signal is needed to count as one.
+/// In an inbox of `n` times this length, `n + 1` revoked signals count as one.
 const LONG_INBOX: usize = 1024;
 
 impl Locked {

@@ -12,7 +12,7 @@ pub(crate) enum Stage {
     ExitPending,
     /// The body is dropped; names and groups are being released.
     Closing,
-    /// The process is in no table; links and monitors are being notified.
+    /// The process is in no table; links, monitors and waiters are being notified.
     Ended,
     /// All links, monitors and waiters have been notified of the end.
     Announced,

@@ -22,7 +22,7 @@ pub(crate) trait AnyMail: Send {
     /// Appends an envelope to the inbox, stamped with the time if `tracked`.
     fn put_envelope(&mut self, envelope: Envelope, tracked: bool);
 
-    /// Whether handlers, which can be tracked, handle the items.
+    /// Whether the process has handlers, which can be tracked.
     fn is_handled(&self) -> bool;
 
     /// When the first item of the inbox was queued, if items are stamped with the time.
@@ -31,7 +31,7 @@ pub(crate) trait AnyMail: Send {
     /// The number of items in the inbox.
     fn queued(&self) -> usize;
 
-    /// Takes all queued items out, to be dropped after unlock.
+    /// Takes all items out of the inbox, to be dropped after unlock.
     fn take_queue(&mut self) -> Option<Box<dyn Unread>>;
 
     /// Takes out the items for which `selects` returns true, to be dropped after unlock. `passed`
@@ -74,7 +74,8 @@ impl Locked {
         self.push(Envelope { ticket: NonZeroU64::new(link), ..envelope });
     }
 
-    /// Turns the tracking of handlers on or off, if the process has handlers.
+    /// Turns the tracking of handlers on or off, if the process has handlers. A change resets the
+    /// number of handled items.
     pub(crate) fn track(&mut self, on: bool) {
         let on = on && self.mail.is_handled();
         if self.core.tracked == on {

@@ -6,7 +6,8 @@
 //!
 //! * Before the teardown fixes the exit reason, the reason of the accepted exit signal counts. A
 //!   panic of the body may still replace that reason.
-//! * A supervisor counts as one that restarts until it finds that its restart limit is used up.
+//! * A supervisor whose restart limit is used up counts as one that restarts its children, until it
+//!   has noticed that the limit is used up.
 
 use crate::process::{ChildRole, ChildStop, Core, Parent, Stage};
 
@@ -29,7 +30,7 @@ impl Core {
     }
 
     /// Whether this process, a supervisor, still restarts its children. True if this process is
-    /// live, has not begun to stop its children, and is not being stopped by its own supervisor.
+    /// live, has not ended its restarts, and is not being stopped by its own supervisor.
     pub(crate) fn restarts_children(&self) -> bool {
         let stopping = self.held_registrations().is_some_and(|own| own.stopping);
         let role = self.relations.as_ref().and_then(|relations| relations.parent?.role);
@@ -37,7 +38,7 @@ impl Core {
         self.stage == Stage::Live && !stopping && !role.is_some_and(stopped)
     }
 
-    /// Notes that the supervisor of this process begins to stop it.
+    /// Notes whether the supervisor of this process stops it, and whether a successor follows.
     pub(crate) fn note_stop(&mut self, stop: ChildStop) {
         let parent = self.relations().and_then(|relations| relations.parent.as_mut());
         if let Some(Parent { role: Some(role), .. }) = parent {

@@ -1,10 +1,10 @@
 //! The names that ended children have left to their supervisor.
 //!
-//! [`reserved_names`](crate::kernel::reserved_names) explains why.
+//! [`reserved_names`](crate::kernel::reserved_names) explains why a child leaves its names.
 //!
 //! Invariants:
-//! 1. `names` and `of_child` hold the same names: a name is listed for the child in its slot, and
-//!    for no other.
+//! 1. `names` and `of_child` hold the same names: `of_child` lists a name for the child that left
+//!    it, and for no other child.
 //! 2. `of_child` has no empty entry.
 
 use crate::base::shared_str::SharedStr;
@@ -15,7 +15,8 @@ use crate::process::child_role::ChildSlot;
 #[derive(Debug, Clone)]
 pub(crate) struct VacatedName {
     pub(crate) slot: ChildSlot,
-    /// The id of the child, if its specification gives the name: no other process may take it.
+    /// The id of the child, if its specification gives the name. Only a process of that child may
+    /// take such a name.
     pub(crate) reserved_for: Option<SharedStr>,
 }
 

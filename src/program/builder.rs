@@ -42,16 +42,17 @@ type OutcomeHandler = Box<dyn FnOnce(&std::result::Result<StopReport, RunError>)
 /// A tree as the whole program: builds tokio, runs the tree, shuts tokio down within a limit, and
 /// returns the exit code.
 ///
-/// A `Program` always ends. A program of `#[tokio::main]` and [`regrow::run`](crate::run) may not:
-/// after the tree has stopped, `#[tokio::main]` waits for every job of `spawn_blocking` and every
-/// body that never awaits. If one of these does not end, the program does not end either.
+/// A `Program` ends after its tree has stopped, even if jobs are still running. A program of
+/// `#[tokio::main]` and [`regrow::run`](crate::run) may not: after the tree has stopped,
+/// `#[tokio::main]` waits for every job of `spawn_blocking` and every body that never awaits. If
+/// one of these does not end, the program does not end either.
 ///
 /// | exit code | |
 /// |---|---|
 /// | 0 | the stop was [clean](StopReport::is_clean), and tokio's shutdown ended in time |
 /// | 1 | anything else: a child did not stop cleanly, the tree gave up or did not start, the setup failed, a blocking job was left behind |
 ///
-/// OTP has no counterpart: there the virtual machine owns the process.
+/// OTP has no counterpart: there the virtual machine owns the operating system process.
 ///
 /// # Examples
 ///
@@ -110,9 +111,9 @@ impl Program {
         }
     }
 
-    /// Sets the builder of tokio: the number of threads, their names and so on. The program enables
-    /// time and I/O in any case. The default is `Builder::new_multi_thread()`, as in
-    /// `#[tokio::main]`. [`Program`] has an example.
+    /// Sets the builder of the tokio runtime, for example to choose the number of threads. The
+    /// program enables time and I/O in any case. The default is `Builder::new_multi_thread()`, as
+    /// in `#[tokio::main]`. [`Program`] has an example.
     pub fn tokio(mut self, builder: Builder) -> Self {
         self.tokio = builder;
         self
@@ -219,7 +220,8 @@ impl TokioGuard {
         self.tokio.as_ref().expect("tokio is shut down last").block_on(future)
     }
 
-    /// Shuts tokio down. Returns whether all tasks and blocking jobs ended within the limit.
+    /// Shuts tokio down. Returns whether all tasks and blocking jobs ended within the limit; always
+    /// true if the limit is zero.
     fn shut_down(&mut self) -> bool {
         let Some(tokio) = self.tokio.take() else { return true };
         let began = Instant::now();

@@ -114,8 +114,9 @@ mod platform {
     }
 
     /// Returns the signals that the process catches or ignores, as a bit mask; 0 where the
-    /// operating system does not report them. Fails if too many files are open to read the status:
-    /// without the mask, a signal that the program ignores would end the program after its run.
+    /// operating system does not report them. Fails if the status can't be read because memory or
+    /// file descriptors are exhausted: without the mask, a signal that the program ignores would
+    /// end the program after its run.
     fn handled_signals() -> io::Result<u64> {
         let status = match std::fs::read_to_string("/proc/self/status") {
             Ok(status) => status,

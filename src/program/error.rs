@@ -10,15 +10,15 @@ use crate::exit::{Causeless, ExitReason};
 use crate::runtime::{Runtime, StartError};
 use crate::supervisor::RestartLimitReached;
 
-/// The error of [`run`](crate::run).
+/// The error of [`run`](crate::run): the tree could not be run, did not start, or failed.
 ///
 /// When the run returns this error, the root has ended or was never started. Unless the root was
 /// killed, all processes below it have been stopped, in order.
 ///
-/// The [source](Error::source) is the error that ended the last process, if an error did. The
-/// [`Display`](fmt::Display) shows everything except the source. The [`Debug`](fmt::Debug) also
-/// shows all causes, in one line, so a `main` that returns this error prints a readable line and
-/// exits with 1.
+/// The [source](Error::source) is the cause, if it is an error: one that ended a child or the root,
+/// or one of the operating system. The [`Display`](fmt::Display) shows everything except the
+/// source. The [`Debug`](fmt::Debug) also shows all causes, in one line, so a `main` that returns
+/// this error prints a readable line and exits with 1.
 ///
 /// ```
 /// use regrow::{ChildSpec, ExitReason, RunError, Supervisor};
@@ -51,7 +51,7 @@ pub enum RunError {
     /// The run can't listen to signals.
     Signals(std::io::Error),
     /// The program is built with `panic = "abort"`, so no crash can be caught and no child
-    /// restarted. Remove that line from the profile.
+    /// restarted. Remove this setting from the profile.
     NoUnwinding,
 }
 
@@ -61,12 +61,12 @@ impl RunError {
         ExitCode::FAILURE
     }
 
-    /// Creates the error of a root that ended by itself with this exit reason. Follows the restart
-    /// limits from the root down to the child that was given up.
+    /// Creates the error of a run whose root ended with this exit reason, which is not clean.
+    /// Follows the restart limits from the root down to the child that was given up.
     ///
     /// Each step down the path requires that the supervisor that ended with a restart limit also
-    /// created it. A child may return the restart limit of another tree by `?`; the path ends at
-    /// that child.
+    /// created that limit. A child may return the restart limit of another tree by `?`; the path
+    /// ends at that child.
     pub(super) fn from_root(runtime: &Runtime, root: (&str, Pid), reason: ExitReason) -> Self {
         let (mut path, mut pid) = (Path::new(), Some(root.1));
         path.push(root.0);

@@ -6,30 +6,30 @@
 //!
 //! # What a run guarantees
 //!
-//! A run returns at most [`KILL_WAIT`] after the deadline of its stop or after a second signal. If
-//! no async code runs any more, the run can't return; one second later the
+//! Once its stop has begun, a run returns at most [`KILL_WAIT`] after the deadline or after a
+//! second signal. If no async code runs any more, the run can't return; one second later the
 //! [watchdog](watchdog_thread) ends the operating system process. A run without signals has a
 //! watchdog only if a [`Program`] runs it.
 //!
 //! # Steps
 //!
-//! 1. **Start.** The tree starts. If a stop is requested meanwhile, the run waits for the end of
-//!    the start, and kills the tree at the deadline.
+//! 1. **Start.** The tree starts. If a stop is requested during the start, step 3 begins when the
+//!    start has ended, and step 4 at the deadline or a second signal.
 //! 2. **Wait.** The run waits for the first of: a signal, the cancellation of its token, the end of
 //!    the root.
 //! 3. **Stop.** The root stops its children as their specifications say. One deadline applies to
 //!    the whole stop.
 //! 4. **Kill.** At the deadline, or at a second signal, the run kills the root and all processes
-//!    below it, and waits [`KILL_WAIT`] for their ends.
+//!    below it, and waits for their ends, at most for [`KILL_WAIT`].
 //! 5. **Report.** The run returns a report that names each child. A process that has not ended by
-//!    then does not await, and is left behind.
+//!    then is left behind: its body does not await, or other bodies block the threads.
 //!
 //! # Invariants
 //!
 //! 1. The stop begins once. Signals that arrive later are second signals.
 //! 2. Supervisors are killed before their children, so that no supervisor restarts a killed child.
-//! 3. A root that ends cleanly during the stop counts as stopped. A root that gives up during the
-//!    stop is an error.
+//! 3. A root that ends cleanly during the stop counts as stopped. If the root gives up during the
+//!    stop, the run returns an error.
 //! 4. The default actions of the signals that the run listens to are off from before the start of
 //!    the tree until the run has returned or was dropped.
 
@@ -73,7 +73,7 @@ async fn first<T>(one: impl Future<Output = T>, other: impl Future<Output = T>) 
     select(pin!(one), pin!(other)).await.factor_first().0
 }
 
-/// Sleeps until this instant; for ever if there is none.
+/// Sleeps until this instant, or for ever if `due` is `None`.
 async fn sleep_until_due(due: Option<Instant>) {
     match due {
         Some(due) => sleep_until(due).await,

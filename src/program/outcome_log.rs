@@ -12,6 +12,7 @@
 //! | stopped, but not cleanly | WARN |
 //! | the tree did not start; gave up; ended | ERROR |
 //! | ended without a stop: no thread was free to run async code | ERROR |
+//! | a blocking job was left behind at the end of a [`Program`](crate::Program) | WARN |
 
 use std::io::Write;
 use std::time::Duration;

@@ -20,8 +20,8 @@ const SUPERVISORS: usize = 12;
 /// In a longer report, the largest number of children that have a row.
 const NAMED: usize = 24;
 
-/// Returns the place of an outcome and its name in a summary. Children are shown in the order of
-/// these places: the outcomes that hold up a stop come first.
+/// Returns the rank of an outcome, and its name in a summary. A longer report shows supervisors and
+/// children in the order of these ranks: the outcomes that hold up a stop come first.
 fn kind(outcome: &StopOutcome) -> (u8, &'static str) {
     match outcome {
         StopOutcome::NotYielding => (0, "never awaited"),

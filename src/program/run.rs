@@ -16,15 +16,15 @@ use crate::supervisor::SupervisorSpec;
 ///
 /// # Errors
 ///
-/// As [`Run::run`].
+/// The same as those of [`Run::run`].
 ///
 /// # Panics
 ///
-/// If there is no tokio runtime, or one without time.
+/// If called outside a tokio runtime, or in one whose time is not enabled.
 ///
 /// # Cancel safety
 ///
-/// As [`Run::run`].
+/// Not cancel safe, as [`Run::run`] is not.
 ///
 /// ```no_run
 /// use regrow::{ChildSpec, RunError, StopReport, Supervisor};
@@ -127,9 +127,9 @@ impl Run {
     /// Leaves signals to the program around the run. By default `SIGTERM` and `SIGINT`, or
     /// `Ctrl-C` and `Ctrl-Break`, stop the tree, and a second signal forces the stop.
     ///
-    /// Use this in a program that handles these signals itself before or after the run. After a
-    /// run has returned, a signal ends the process, unless the program had a handler for it before
-    /// the run.
+    /// Use this in a program that handles these signals itself before or after the run. After a run
+    /// that listened to a signal has returned, the signal ends the process, unless the program
+    /// caught or ignored it before the run.
     pub fn without_signals(mut self) -> Self {
         self.signals = false;
         self
@@ -157,8 +157,8 @@ impl Run {
     /// [`starts_by_hand`](crate::ChildInfo::starts_by_hand), and the history shows the incarnation
     /// that was stopped.
     ///
-    /// Signals that arrive while the child is being stopped cause one restart together. Signals
-    /// that arrive while the child starts cause one more restart, since the new incarnation may
+    /// Signals that arrive while the child is being stopped cause no further restart. Signals that
+    /// arrive while the child starts cause one more restart together, since the new incarnation may
     /// have read the configuration before the change. A failed start is logged at ERROR, and leaves
     /// the child stopped until the next signal.
     pub fn restart_on_hangup(mut self, path: impl Into<String>) -> Self {
@@ -180,14 +180,14 @@ impl Run {
     /// after the deadline or the second signal. Under a paused clock the thread enforces no
     /// deadline.
     ///
-    /// After the run has returned, signals have their default actions again: `SIGTERM` ends the
-    /// process, even while `#[tokio::main]` waits for jobs that are still running.
-    /// [`Program`](crate::Program) limits that wait.
+    /// After the run has returned, signals have the effect again that they had before it. By
+    /// default `SIGTERM` ends the process, even while `#[tokio::main]` waits for jobs that are
+    /// still running. [`Program`](crate::Program) limits that wait.
     ///
     /// # Errors
     ///
-    /// * [`RunError::Start`] if a child does not start.
-    /// * [`RunError::GaveUp`] if a child used up its restarts.
+    /// * [`RunError::Start`] if the tree does not start.
+    /// * [`RunError::GaveUp`] if a child used up its restarts, and the root gave up.
     /// * [`RunError::Ended`] if the root ended for another reason that is not clean.
     /// * [`RunError::Signals`] if the run can't listen to signals, because the operating system
     ///   provides no thread or no file. No process was started.
@@ -195,19 +195,20 @@ impl Run {
     ///
     /// # Panics
     ///
-    /// If there is no tokio runtime, or one without time.
+    /// If called outside a tokio runtime, or in one whose time is not enabled.
     ///
     /// # Cancel safety
     ///
-    /// Not cancel safe: if the future is dropped, the tree goes on as it is, and signals have
-    /// their default actions again.
+    /// Not cancel safe. If the future is dropped while the tree starts, the tree is killed. If it
+    /// is dropped later, the tree runs on, or continues its stop. In both cases signals have the
+    /// effect again that they had before the run.
     pub async fn run(self) -> Result<StopReport, RunError> {
         consume_budget().await;
         let signals = self.signals;
         self.run_with_watchdog(signals).await.0
     }
 
-    /// Waits for the token of [`stop_on`](Self::stop_on).
+    /// Waits until the token of [`stop_on`](Self::stop_on) is cancelled; for ever if there is none.
     pub(super) async fn token_cancelled(&self) -> StopCause {
         match &self.stop_on {
             Some(token) => token.cancelled().await,

@@ -49,7 +49,7 @@ mod unix {
     }
 
     impl Signals {
-        /// Starts to listen. Listens to `SIGHUP` only with `reload`.
+        /// Starts to listen; to `SIGHUP` only if `reload` is true.
         pub(in crate::program) fn listen(reload: bool) -> io::Result<Self> {
             let hangup = reload.then(|| signal(SignalKind::hangup())).transpose()?;
             Ok(Signals {

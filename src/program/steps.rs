@@ -14,7 +14,7 @@ use crate::runtime::Runtime;
 use crate::supervisor::SupervisorRef;
 
 impl Run {
-    /// Runs the tree. With `with_watchdog`, starts a watchdog, and returns it as well.
+    /// Runs the tree. If `with_watchdog` is true, starts a watchdog, and returns it as well.
     pub(super) async fn run_with_watchdog(
         self,
         with_watchdog: bool,
@@ -60,7 +60,8 @@ impl Run {
         stop_state.set_root(runtime, pid, &root);
         let mut starting = pin!(starting);
         let started = async { Ok(starting.as_mut().await) };
-        // The children read their configuration when they start, so no reload is needed.
+        // A request to reload is ignored during the start: the children read their configuration
+        // when they start.
         let requested = async { Err(self.stop_requested(watchdog, || ()).await) };
         let tree = match first(started, requested).await {
             Ok(started) => started.map_err(RunError::Start)?,
@@ -77,8 +78,9 @@ impl Run {
         self.stop(&tree, watchdog, stop).await
     }
 
-    /// Waits for a request to stop or the end of the tree. Meanwhile restarts the chosen child on
-    /// each `SIGHUP`. The error is the exit reason of a root that did not end cleanly.
+    /// Waits for a request to stop or the end of the tree. Until then, restarts the child of
+    /// [`restart_on_hangup`](Run::restart_on_hangup) on each `SIGHUP`. The error is the exit reason
+    /// of a root that did not end cleanly.
     async fn wait_for_stop(
         &self,
         runtime: &Runtime,
@@ -95,7 +97,7 @@ impl Run {
         first(ended, async { Ok(self.stop_requested(watchdog, reload).await) }).await
     }
 
-    /// Waits for a request to stop. Meanwhile calls `reload` on each request to reload.
+    /// Waits for a request to stop. Until then, calls `reload` on each request to reload.
     async fn stop_requested(
         &self,
         watchdog: &mut Option<Watchdog>,

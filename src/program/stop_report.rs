@@ -24,7 +24,8 @@ pub struct StopReport {
     pub took: Duration,
     /// Whether the stop was cut short, by a second signal or by the deadline.
     pub forced: bool,
-    /// The children of the whole tree, in the order in which they ended.
+    /// The children of the whole tree that were stopped or killed, in the order of their ends.
+    /// Children that were alive when the stop was cut short come last, the youngest first.
     pub children: Vec<StoppedChild>,
 }
 
@@ -32,7 +33,7 @@ pub struct StopReport {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StopCause {
-    /// A signal of the operating system: `SIGTERM`, `SIGINT`, or `Ctrl-C`.
+    /// A signal of the operating system: `SIGTERM`, `SIGINT`, `Ctrl-C` or `Ctrl-Break`.
     Signal(&'static str),
     /// The cancellation of the token of [`Run::stop_on`](crate::Run::stop_on).
     Token,
@@ -58,7 +59,7 @@ pub struct StoppedChild {
     /// The ids from the root down to the child, separated by `/`. An empty id is `""`. If the child
     /// is more than 128 levels down, `…` stands for the ids in the middle.
     pub path: String,
-    /// The incarnation that was stopped.
+    /// The pid of the incarnation that was stopped.
     pub pid: Pid,
     /// The outcome of the stop.
     pub outcome: StopOutcome,
@@ -78,11 +79,11 @@ pub enum StopOutcome {
     Stopped(ExitReason),
     /// The child was killed at once, as its [`BrutalKill`](crate::Shutdown::BrutalKill) says.
     KilledAtOnce,
-    /// The child was asked to stop, did not end before its shutdown time or the deadline of the run
-    /// was over, and was killed.
+    /// The child was asked to stop, and was killed when its shutdown time was over or the stop was
+    /// cut short.
     Killed,
-    /// A supervisor that was killed when the stop was cut short, while it waited for one of its
-    /// children to stop. The report names that child as well.
+    /// The child is a supervisor that was killed when the stop was cut short, while it waited for
+    /// one of its children. The report names that child as well.
     HeldUp(CutShort),
     /// The child was killed when the stop was cut short, before its supervisor had asked it to
     /// stop.
@@ -133,8 +134,7 @@ impl fmt::Display for StopOutcome {
 }
 
 impl StopOutcome {
-    /// Returns whether the child ended in time, on request or by itself, or was killed as
-    /// specified.
+    /// Returns whether the child ended in time with a clean reason, or was killed as specified.
     pub(super) fn is_clean(&self) -> bool {
         match self {
             StopOutcome::Stopped(reason) => reason.is_clean(),
@@ -145,8 +145,9 @@ impl StopOutcome {
 }
 
 impl StopReport {
-    /// Returns whether every child ended in time, on request or by itself, and none was killed for
-    /// taking too long. [`Run`](crate::Run) has an example.
+    /// Returns whether the stop was not cut short, and every child ended in time with a
+    /// [clean](ExitReason::is_clean) reason or was [killed at once](StopOutcome::KilledAtOnce) as
+    /// specified. [`Run`](crate::Run) has an example.
     pub fn is_clean(&self) -> bool {
         !self.forced && self.children.iter().all(|child| child.outcome.is_clean())
     }

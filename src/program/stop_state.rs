@@ -7,7 +7,7 @@ use crate::base::Pid;
 use crate::program::{ForcedStop, StopCause, StopReport, TreeMembers};
 use crate::runtime::Runtime;
 
-/// The stop of one run.
+/// The root of one run, and, once the stop has begun, its cause and the outcomes of the children.
 #[derive(Default)]
 pub(super) struct StopState {
     root: OnceLock<(Runtime, Pid, String)>,
@@ -31,7 +31,7 @@ impl StopState {
         Some(self.members.get_or_init(new).clone())
     }
 
-    /// Kills the operating system's processes that are children of the tree. The watchdog calls
+    /// Kills the operating system processes that children of the runtime run. The watchdog calls
     /// this before it ends a program whose tree has not stopped.
     pub(super) fn kill_programs(&self) {
         #[cfg(all(unix, feature = "process"))]
@@ -40,8 +40,8 @@ impl StopState {
         }
     }
 
-    /// Creates the report of a tree that did not stop in time. Only reads the kernel's tables, so
-    /// no async code is needed.
+    /// Creates the report of a tree that did not stop in time. This method only reads the kernel's
+    /// tables, so it needs no async code.
     pub(super) fn report(
         &self,
         cause: &StopCause,

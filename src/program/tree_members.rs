@@ -1,6 +1,6 @@
-//! The processes below a root, and the outcome of each since the stop began.
+//! The processes below a root, and the outcomes of their stops.
 //!
-//! Everything here is read from the kernel's tables, so the watchdog thread can use this module
+//! All these facts are read from the kernel's tables, so the watchdog thread can use this module
 //! when no async code runs any more.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -44,7 +44,7 @@ struct Member {
     phase: Phase,
 }
 
-/// The cause and the kind of a stop that was cut short.
+/// The event that cut a stop short, and whether all processes were killed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ForcedStop {
     pub(super) by: CutShort,
@@ -71,7 +71,7 @@ impl TreeMembers {
         TreeMembers { runtime, root_pid, root, stop_records, remaining }
     }
 
-    /// Creates the error of a root that ended by itself with this reason.
+    /// Creates the error of a run whose root ended with this reason, which is not clean.
     pub(super) fn error(&self, reason: ExitReason) -> RunError {
         RunError::from_root(&self.runtime, (&self.root, self.root_pid), reason)
     }
@@ -185,7 +185,7 @@ impl TreeMembers {
         own
     }
 
-    /// Returns the outcome of each child since the stop began: first the children that their
+    /// Returns the outcomes of the children since the stop began: first the children that their
     /// supervisors stopped, then the children that were alive when the stop was cut short, youngest
     /// first. The duration `took` of the whole stop applies to the children of the second group.
     pub(super) fn report(&self, took: Duration, forced: &ForcedStop) -> Vec<StoppedChild> {

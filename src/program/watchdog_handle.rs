@@ -52,15 +52,15 @@ impl Watchdog {
         let _ = self.notices.send(Notice::StopBegan(cause.clone(), deadline));
     }
 
-    /// Reports that the run still runs async code and now forces the stop. The thread counts the
-    /// time until it ends the process from this notice on.
+    /// Reports that the run still runs async code and now forces the stop. From this notice on, the
+    /// thread counts the time after which it ends the process.
     pub(super) fn notify_forcing(&self) {
         let _ = self.notices.send(Notice::Forcing);
     }
 
     /// Reports that the tree has stopped, and restores the default actions of the signals. The
-    /// thread ends the process if the rest of the program takes longer than `limit`; without a
-    /// limit, never.
+    /// thread ends the process if the rest of the program takes longer than `limit` and a margin;
+    /// never if `limit` is `None`.
     pub(super) fn run_returned(&mut self, limit: Option<Duration>) {
         self.handled_signals = None;
         let _ = self.notices.send(Notice::Returned(limit));

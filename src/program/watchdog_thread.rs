@@ -6,8 +6,9 @@
 //! The watchdog receives signals and enforces the deadline even if the run's tokio runs no async
 //! code. A deadline that a task enforces holds only while some thread polls tasks and timers. If as
 //! many bodies never await as tokio has workers, or one such body runs on a runtime of one thread,
-//! no thread polls them: no signal is received, no timer fires, and no future of the run completes.
-//! The watchdog's thread has its own small tokio, which these bodies do not block.
+//! no thread polls tasks and timers any more: no signal is received, no timer fires, and no future
+//! of the run completes. The watchdog's thread has its own small tokio, which these bodies do not
+//! block.
 //!
 //! # Steps
 //!
@@ -60,7 +61,8 @@ use crate::program::{
 /// The time that the thread gives to a run that should have returned.
 const RETURN_MARGIN: Duration = Duration::from_secs(1);
 
-/// The time limit of the final report, since a subscriber or a pipe may block.
+/// The time limit of the final report, since a log subscriber or a write to standard error may
+/// block.
 const REPORT_LIMIT: Duration = Duration::from_secs(1);
 
 /// The settings of a watchdog.
@@ -73,14 +75,14 @@ pub(super) struct WatchdogConfig {
     pub(super) handle_hangup: bool,
 }
 
-/// A notice of the run to the thread.
+/// A notice from the run to the thread.
 pub(super) enum Notice {
     /// The stop has begun, with this deadline; `None` while the clock is paused.
     StopBegan(StopCause, Option<Duration>),
     /// The run kills all processes, which have [`KILL_WAIT`] to end, counted from the last notice
     /// of this kind.
     Forcing,
-    /// The run has returned. The rest of the program may take this long; `None` is any time.
+    /// The run has returned. The rest of the program may take this long; without a limit if `None`.
     Returned(Option<Duration>),
 }
 
@@ -129,7 +131,7 @@ struct WatchdogThread {
     began: Option<(StopCause, Instant)>,
     /// Marks the processes below the root as about to be stopped.
     stop_in_progress: Option<StopInProgress>,
-    /// The time at which the thread ends the process, if there is one.
+    /// The time at which the thread ends the process; `None` if no such time is set.
     due: Option<Instant>,
     by: CutShort,
 }
@@ -233,7 +235,8 @@ impl WatchdogThread {
         self.armed.then_some(due)
     }
 
-    /// Reports the remaining processes, and exits. The run is overdue, so no async code runs.
+    /// Reports the remaining processes, and exits. The run, or the rest of the program after it, is
+    /// overdue.
     fn end_the_process(&self) -> ! {
         let stop_state = self.config.stop_state.clone();
         let now = Instant::now();

@@ -1,7 +1,7 @@
 //! The changes of a registry, for its listeners.
 //!
-//! A change is put into the queue of each listener under the registry's lock, so the queues have
-//! the order in which the changes were made. Listeners are woken after the lock is released. A
+//! A change is put into the queue of each listener under the registry's lock, so each queue has the
+//! changes in the order in which they were made. Listeners are woken after the lock is released. A
 //! listener that is dropped is removed from the registry at once, and its queued changes are
 //! dropped.
 
@@ -45,11 +45,11 @@ impl<K> RegistryChange<K> {
     }
 }
 
-/// All changes of a [`Registry`](crate::Registry) after the call of
+/// A stream of all changes of a [`Registry`](crate::Registry) after the call of
 /// [`changes`](crate::Registry::changes), in the order in which they were made. Changes that are
 /// not received yet are kept, without a bound.
 ///
-/// `RegistryChanges` is a stream, so a server receives the changes as casts by
+/// A server can receive the changes as casts: it passes the stream to
 /// [`pipe`](crate::ServerContext::pipe). Elixir: the listeners of a registry.
 ///
 /// ```

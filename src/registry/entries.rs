@@ -1,9 +1,9 @@
 //! The two tables of a registry: by key, and by process.
 //!
 //! Each entry has a number, greater than those of all earlier entries. Both tables find an entry by
-//! its number, so no removal searches the holders of a key or the keys of a process. Removed keys
-//! and values are returned to the caller: their destructors are user code, which must run after the
-//! lock is released.
+//! its number, so an entry that was found in one table is removed from the other without a search.
+//! Removed keys and values are returned to the caller: their destructors are user code, which must
+//! run after the lock is released.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -28,7 +28,7 @@ struct Entry<V> {
     changes: u64,
 }
 
-/// An entry, and one of its successive values.
+/// Identifies an entry and one of its successive values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Version {
     number: u64,
@@ -131,8 +131,8 @@ impl<K: Eq + Hash + Clone, V> Entries<K, V> {
         self.by_key.keys().cloned().collect()
     }
 
-    /// Replaces this version of a value, unless it was replaced or removed meanwhile. Returns the
-    /// value to drop: as `Ok` the old one, as `Err` the new one.
+    /// Replaces this version of a value, unless the value was replaced or removed since it was
+    /// copied. Returns the value to drop: as `Ok` the old one, as `Err` the new one.
     pub(super) fn replace(&mut self, key: &K, version: Version, value: V) -> Result<V, V> {
         let held = self.by_key.get_mut(key).and_then(|held| held.get_mut(&version.number));
         match held {

@@ -14,8 +14,9 @@
 //! 3. The change is published to the listeners, and the entry is added.
 //!
 //! **Invariants**
-//! 1. An end before step 2 refuses the registration. An end after it finds the registry in the
-//!    record, and its teardown removes the entry before it announces the end.
+//! 1. If the process ends before step 2, the registration is refused. If the process ends after
+//!    step 2, its teardown finds the registry in the record, and removes the entry before it
+//!    announces the end.
 //! 2. The registry's lock is taken first, then the lock of one process or of one listener. A
 //!    teardown holds no lock when it takes the registry's lock.
 //! 3. Under the registry's lock keys are hashed, compared and cloned, and values are cloned. All
@@ -45,11 +46,12 @@ pub use changes::{RegistryChange, RegistryChanges};
 /// Finds processes by keys of type `K`, and keeps a value of type `V` with each entry. A registry
 /// is cheap to clone, and all clones share the entries.
 ///
-/// In a [unique](Self::unique) registry a key has one holder; in a [duplicate](Self::duplicate) one
-/// a key may have many, like the subscribers of a topic. An entry is removed when its process ends,
-/// before any process is notified of that end. The drop of the last handle removes all entries. For
-/// keys that are plain names, [`Runtime::register`] is simpler, and a supervisor reserves such a
-/// name during a restart. For groups without values use [`Runtime::register_tag`].
+/// In a [unique](Self::unique) registry a key has at most one holder; in a
+/// [duplicate](Self::duplicate) registry a key may have many, like the subscribers of a topic. An
+/// entry is removed when its process ends, before any process is notified of that end. The drop of
+/// the last handle removes all entries. For keys that are plain names, [`Runtime::register`] is
+/// simpler, and a supervisor reserves such a name during a restart. For groups without values use
+/// [`Runtime::register_tag`].
 ///
 /// `Hash`, `Eq` and `Clone` of a key, and `Clone` of a value, are called under the registry's lock:
 /// they must not use the registry. Destructors and closures may use it.
@@ -125,7 +127,7 @@ where
     K: Eq + Hash + Clone + Send + Sync + 'static,
     V: Send + 'static,
 {
-    /// Makes a registry in which a key has one holder. [`Registry`] has an example.
+    /// Makes a registry in which a key has at most one holder. [`Registry`] has an example.
     pub fn unique(runtime: &Runtime) -> Self {
         Registry::new(runtime, true)
     }
@@ -233,8 +235,8 @@ where
     }
 
     /// Changes the value of the oldest entry of a process under this key. Returns false if there is
-    /// none. `change` gets a clone, which then replaces the value. If the value was changed
-    /// meanwhile, `change` runs again with a new clone. Elixir: `Registry.update_value/3`.
+    /// none. `change` gets a clone, which then replaces the value. If the value was changed while
+    /// `change` ran, `change` runs again with a new clone. Elixir: `Registry.update_value/3`.
     ///
     /// ```
     /// use regrow::{Registry, Runtime};

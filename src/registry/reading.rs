@@ -84,13 +84,13 @@ where
         self.shared.state.lock().entries.len()
     }
 
-    /// Returns all keys that have a holder, in no order.
+    /// Returns all keys that have a holder, in no particular order.
     pub fn all_keys(&self) -> Vec<K> {
         self.shared.state.lock().entries.all_keys()
     }
 
-    /// Returns all entries as they are at one moment, in no order. Elixir: `Registry.select/2`,
-    /// which filters as well; here the caller filters the result.
+    /// Returns all entries as they are at one moment, in no particular order. Elixir:
+    /// `Registry.select/2`, which filters as well; here the caller filters the result.
     ///
     /// ```
     /// use regrow::{Registry, Runtime};

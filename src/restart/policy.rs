@@ -4,7 +4,7 @@ use crate::exit::ExitReason;
 
 /// Whether a child that ended is started again. OTP: the restart type.
 ///
-/// | | `Normal`, `Shutdown` | killed, crashed |
+/// | | `Normal`, `Shutdown`, `ShutdownWith` | any other reason |
 /// |---|---|---|
 /// | `Permanent` | yes | yes |
 /// | `Transient` | no | yes |
@@ -38,7 +38,7 @@ use crate::exit::ExitReason;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Restart {
-    /// The child is always restarted.
+    /// The child is restarted after any end, unless its supervisor has stopped it.
     #[default]
     Permanent,
     /// The child is restarted if it ended abnormally.

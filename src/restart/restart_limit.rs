@@ -1,4 +1,5 @@
-//! The restart limit of a supervisor: a sliding window of counted restarts.
+//! The restart limit of a supervisor, or of one dynamic child: a sliding window of counted
+//! restarts.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -27,7 +28,7 @@ impl Default for Intensity {
 }
 
 impl Intensity {
-    /// Refuses a period of zero. `setting` is the name of the setting that gives the limit.
+    /// Refuses a period of zero. The error names `setting` as the setting to change.
     pub(crate) fn check(self, setting: &str) -> Result<(), String> {
         match self {
             Intensity::Limited { period: Duration::ZERO, .. } => {
@@ -46,12 +47,14 @@ impl Intensity {
 /// The child that a restart is counted for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Counted {
-    /// The number of the child: under a dynamic supervisor several children may have the same id.
+    /// A number that identifies the child. The id does not: under a dynamic supervisor several
+    /// children may have the same id.
     pub(crate) number: u64,
     pub(crate) id: SharedStr,
 }
 
-/// The restarts of the last period, each with its time and its child.
+/// The counted restarts, oldest first, each with its time and its child. Restarts that are a period
+/// old or older are removed only by the next [`spend`](Self::spend).
 #[derive(Debug, Default)]
 pub(crate) struct Window(VecDeque<(Instant, Counted)>);
 
@@ -80,8 +83,9 @@ impl Window {
         self.0.iter().map(|(_, child)| child)
     }
 
-    /// Returns the time at which the limit allows the next restart, after a restart was refused. If
-    /// the limit allows no restart at all, returns a period from now.
+    /// Returns the time at which the limit allows the next restart, after a restart was refused: a
+    /// period after the oldest counted restart or, if no restart is counted, a period after `now`.
+    /// Without a limit, returns `now`.
     pub(crate) fn next_allowed_at(&self, limit: Intensity, now: Instant) -> Instant {
         let Intensity::Limited { period, .. } = limit else { return now };
         after(self.0.front().map_or(now, |(oldest, _)| *oldest), period)
@@ -96,7 +100,7 @@ impl Window {
         Some(restarts.saturating_sub(u32::try_from(counted).unwrap_or(u32::MAX)))
     }
 
-    /// Returns the budget at this moment; `None` if there is no limit.
+    /// Returns the budget at `now`; `None` if there is no limit.
     pub(crate) fn budget(&self, limit: Intensity, now: Instant) -> Option<RestartBudget> {
         let left = self.left(limit, now)?;
         let Intensity::Limited { restarts, period } = limit else { return None };
@@ -109,7 +113,7 @@ impl Window {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RestartBudget {
-    /// How many restarts are left at this moment.
+    /// How many restarts are left, as the supervisor last published it.
     pub left: u32,
     /// How many restarts the supervisor allows within any `period`.
     pub restarts: u32,
@@ -122,8 +126,8 @@ pub struct RestartBudget {
 pub(crate) enum Exceeded {
     /// The restart would be one more than the window allows.
     Budget { restarts: u32, period: Duration },
-    /// The child, which has a backoff, had no healthy run within this time, after `tries` delayed
-    /// restarts.
+    /// The child, which has a backoff, had no healthy run for the time `within`, in spite of
+    /// `tries` delayed restarts.
     NoHealthyRun { tries: u32, within: Duration },
 }
 

@@ -101,10 +101,10 @@ impl Context {
     }
 
     /// Waits for an item that `matches`, and receives the first one. The other items stay queued in
-    /// order, and later receives see them first. OTP: the selective `receive`.
+    /// order, and later receives get them first. OTP: the selective `receive`.
     ///
-    /// Each call searches the queue from the start, so it gets slower as other items accumulate. Do
-    /// not use it on a mailbox that other processes can fill without a limit.
+    /// Each call searches the queue from the start, so calls get slower as other items accumulate.
+    /// Do not use this method on a mailbox that other processes can fill without a limit.
     ///
     /// # Panics
     ///
@@ -167,8 +167,8 @@ impl Context {
     }
 
     /// Receives the first item that `matches`, or returns `None` if no such item arrived within
-    /// `limit`. The other items stay queued, as for [`recv_match`](Self::recv_match). OTP: the
-    /// selective `receive … after`.
+    /// `limit`. The other items stay queued, as they do in [`recv_match`](Self::recv_match). OTP:
+    /// the selective `receive … after`.
     ///
     /// # Panics
     ///

@@ -5,9 +5,9 @@ use crate::base::sync::atomic::Ordering;
 use crate::runtime::Runtime;
 
 impl Runtime {
-    /// Whether the process is alive: true from its spawn until its names and groups are freed. It
-    /// is still alive while its destructors run. OTP: `is_process_alive/1`, which returns false as
-    /// soon as the process is exiting.
+    /// Whether the process is alive: true from its spawn until its names and groups are freed. The
+    /// process is still alive while the values of its body are dropped. OTP: `is_process_alive/1`,
+    /// which returns false as soon as the process is exiting.
     ///
     /// ```
     /// use regrow::{Pid, Runtime};

@@ -2,8 +2,8 @@
 //!
 //! # Guarantees
 //!
-//! The tokio runtime that polls the caller times the deadline, whatever the runtime of the other
-//! process does meanwhile.
+//! If a tokio runtime polls the caller, that runtime times the deadline, even while the tokio
+//! runtime of the awaited process is blocked.
 //!
 //! # What times a deadline
 //!
@@ -15,9 +15,9 @@
 //! | any other executor | a slot |
 //!
 //! A tokio timer for each wait would be inserted into the timer wheel and removed again. If the
-//! wheel has no other timer, each insertion wakes the worker that sleeps until the next timer, so
-//! that it computes the length of its sleep again: a stop of a hundred children woke the worker a
-//! hundred times. A slot costs a few stores. Slots suit waits that mostly end before their
+//! wheel has no earlier timer, each insertion wakes the worker that sleeps in the timer driver, and
+//! this worker computes the length of its sleep again: a stop of a hundred children woke the worker
+//! a hundred times. A slot costs a few stores. Slots suit waits that mostly end before their
 //! deadline, because each deadline that passes makes the sweeper check all slots.
 //!
 //! The waker of the caller identifies the tokio runtime that polls the caller if it is the waker of
@@ -49,7 +49,7 @@ pub(crate) fn within<F>(kernel: &Arc<Kernel>, limit: Duration, future: F) -> Wit
     until(kernel, Some(after(Instant::now(), limit)), future)
 }
 
-/// Waits for a future until this instant, or without a limit if there is none.
+/// Waits for a future until this instant, or without a limit if `due` is `None`.
 pub(crate) fn until<F>(kernel: &Arc<Kernel>, due: Option<Instant>, future: F) -> Within<'_, F> {
     Within { future, deadline: due.map(|due| Deadline::new(due, kernel)) }
 }
@@ -75,7 +75,7 @@ pub(crate) struct Deadline<'a> {
     fallback: Fallback<'a>,
 }
 
-/// The source of the wake of a caller that has no slot which the sweeper checks in time.
+/// What wakes the caller if it has no slot that the sweeper checks in time.
 enum Fallback<'a> {
     None,
     Timer { sleep: Pin<Box<Sleep>>, _counted: TimerWait<'a> },
@@ -142,17 +142,18 @@ impl<'a> Deadline<'a> {
     }
 }
 
-/// The time within which a running tokio runtime has to respond after a deadline has passed by the
-/// system's clock.
+/// The time that a tokio runtime has to respond when a deadline has passed by the system's clock. A
+/// runtime that does not respond counts as not running.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
 /// The deadline of a caller that is not polled by a tokio runtime.
 ///
 /// The deadline is timed by the clock of the tokio runtime of the regrow runtime. Unless that clock
-/// is paused, it agrees with the system's clock, and comparing the time is enough. If the system's
-/// clock says that the deadline has passed and tokio's clock is behind, the tokio runtime is asked
-/// to respond. If it responds, its clock decides. If it does not respond within a second, it is not
-/// running or is blocked, so its clock will not advance, and the deadline counts as passed.
+/// is paused, it agrees with the system's clock, and comparing the time is enough. In a [blocking
+/// wait](crate::time::deadline_pool::blocking_wait), if the system's clock says that the deadline
+/// has passed and tokio's clock is behind, the tokio runtime is asked to respond. If it responds,
+/// its clock decides. If it does not respond within a second, it is not running or is blocked, so
+/// its clock will not advance, and the deadline counts as passed.
 struct OutsideTokio<'a> {
     slot: ArmedSlot<'a>,
     kernel: &'a Arc<Kernel>,

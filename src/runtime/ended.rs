@@ -1,4 +1,4 @@
-//! Waiting for the end of a process, from inside or outside any process.
+//! The future that waits for the end of a process, for code inside and outside of processes.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::runtime::Runtime;
 /// A future that waits for the end of a process and resolves with the reason.
 ///
 /// The future resolves after all other notifications of the end: the names of the process are free
-/// by then, and every `Down` and the exit of every link has been delivered.
+/// by then, every `Down` is queued, and every linked process has received its exit signal.
 ///
 /// [`Runtime::ended`], [`ProcessHandle::join`] and the handles of servers and supervisors return
 /// it. A process that awaits its own end waits until another process ends it.
@@ -44,7 +44,7 @@ use crate::runtime::Runtime;
 #[derive(Debug)]
 pub struct Ended {
     process: Option<Arc<dyn AnyProcess>>,
-    /// The number under which the record holds the waker.
+    /// The number under which the record of the process holds the waker of this future.
     waiter: u64,
     /// Whether the record may hold that waker.
     is_registered: bool,
@@ -100,14 +100,14 @@ impl Drop for Ended {
 }
 
 impl Runtime {
-    /// Waits for the end of a process and resolves with the reason. For a process that is not
-    /// alive, the future resolves at once with [`NoProc`](ExitReason::NoProc), so call this before
-    /// you cause the end. Use this method in code outside of any process, and
-    /// [`monitor`](Self::monitor) inside a process. OTP has no counterpart.
+    /// Waits for the end of a process and resolves with the reason. If the process is not alive
+    /// when this method is called, the future resolves at once with [`NoProc`](ExitReason::NoProc),
+    /// so call the method before you cause the end. Use this method in code outside of any process,
+    /// and [`monitor`](Self::monitor) inside a process. OTP has no counterpart.
     ///
     /// # Cancel safety
     ///
-    /// As [`Ended`].
+    /// Cancel safe, as [`Ended`] is.
     ///
     /// ```
     /// use regrow::{ExitReason, Pid, Runtime};
@@ -156,8 +156,9 @@ impl ProcessHandle {
         self.process.pid()
     }
 
-    /// Kills the process at its next await, as [`Runtime::kill`] does. The process is still torn
-    /// down. Returns false if the process is not alive. [`ProcessHandle`] has an example.
+    /// Kills the process at its next await, as [`Runtime::kill`] does. The process is torn down as
+    /// at any other end. Returns false if the process is not alive. [`ProcessHandle`] has an
+    /// example.
     pub fn kill(&self) -> bool {
         self.runtime.kill(self.pid())
     }
@@ -167,7 +168,7 @@ impl ProcessHandle {
     ///
     /// # Cancel safety
     ///
-    /// As [`Ended`].
+    /// Cancel safe, as [`Ended`] is.
     pub fn join(&self) -> Ended {
         Ended::of(&self.runtime.kernel, Some(Arc::clone(&self.process)))
     }

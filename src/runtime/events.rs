@@ -49,9 +49,9 @@ impl Events {
 }
 
 impl Runtime {
-    /// Creates a listener for the events of labelled processes and of children of supervisors, from
-    /// now on. Use it in code that reacts to events, such as an alert on a restart loop or a view
-    /// of a tree.
+    /// Creates a listener for all events from now on: those of labelled processes, which include
+    /// all children of supervisors, and the crashes of other processes. Use it in code that reacts
+    /// to events, such as an alert on a restart loop or a view of a tree.
     ///
     /// The events are those of the lifecycle log, regardless of the log level. No process waits for
     /// a listener: a listener that is too slow loses the oldest events. To watch one process

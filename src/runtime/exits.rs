@@ -47,10 +47,10 @@ impl Runtime {
     /// The sender is the process in whose body this is called, or [`Pid::OUTSIDE`].
     ///
     /// A process that traps exits gets the signal as [`Received::Exit`](crate::Received::Exit). Any
-    /// other process ignores the reason [`Normal`](ExitReason::Normal) if another process sent it,
-    /// and ends with any other reason at its next await. A process that is ending already keeps its
-    /// first reason. A process that accepts the signal handles no message that is sent to it after
-    /// this call has returned.
+    /// other process ignores the reason [`Normal`](ExitReason::Normal), unless it sent the signal
+    /// to itself, and ends with any other reason at its next await. A process that is ending
+    /// already keeps its first reason. A process that ends because of the signal handles no message
+    /// that is sent to it after this call has returned.
     ///
     /// The reason `Killed` is an ordinary reason here, and can be trapped. The counterpart of OTP's
     /// reason `kill` is the method [`kill`](Self::kill).

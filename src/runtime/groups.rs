@@ -33,8 +33,8 @@ impl Runtime {
         self.kernel.join_group(tag.into().into(), &process)
     }
 
-    /// The pids of the members of a group, oldest first. Empty if there is no such group. OTP:
-    /// `pg:get_members`. [`register_tag`](Self::register_tag) has an example.
+    /// The pids of the members of a group, the oldest process first. Empty if there is no such
+    /// group. OTP: `pg:get_members`. [`register_tag`](Self::register_tag) has an example.
     pub fn whereis_tag(&self, tag: &str) -> Vec<Pid> {
         self.kernel.members(tag)
     }
@@ -58,8 +58,8 @@ impl Runtime {
     }
 
     /// Kills all members of a group, as [`kill`](Self::kill) does. Returns the number of members
-    /// that were alive and not ending already. Logs one line, not one for each member. OTP has no
-    /// counterpart.
+    /// that were alive and not ending already. Logs one line at level Info, not one for each
+    /// member. OTP has no counterpart.
     ///
     /// ```
     /// use regrow::{ExitReason, Runtime};
@@ -83,11 +83,11 @@ impl Runtime {
         killed
     }
 
-    /// Monitors a group. Returns its current members, oldest first. From then on `watcher` gets a
-    /// [`Received::Group`](crate::Received::Group) for each process that joins or leaves, until
-    /// [`demonitor`](Self::demonitor). No change is lost or reported twice between the list and the
-    /// first message. The group need not exist. If the watcher is dead, nothing is monitored. OTP:
-    /// `pg:monitor/1`.
+    /// Monitors a group. Returns the reference of the monitor and the current members, the oldest
+    /// process first. From then on `watcher` gets a [`Received::Group`](crate::Received::Group) for
+    /// each process that joins or leaves, until [`demonitor`](Self::demonitor). No change is lost
+    /// or reported twice between the list and the first message. The group need not exist. If the
+    /// watcher is dead, nothing is monitored. OTP: `pg:monitor/1`.
     ///
     /// ```
     /// use regrow::{ExitReason, GroupChange, Received, Runtime};

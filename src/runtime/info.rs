@@ -53,8 +53,8 @@ pub struct ProcessInfo {
     pub mailbox_depth: usize,
     /// Whether the mailbox is counted.
     is_counted: bool,
-    /// The largest number of messages that the mailbox holds, not counting signals; `None` without
-    /// a bound.
+    /// The largest number of messages and streams that the mailbox may hold. Signals do not count.
+    /// `None` without a bound.
     pub mailbox_capacity: Option<usize>,
     /// The policy of the mailbox when it is full; `None` without a bound.
     pub overflow: Option<Overflow>,
@@ -78,8 +78,8 @@ pub struct ProcessInfo {
     pub oldest_queued: Option<Duration>,
 }
 
-/// The number of entries left in the tables of a runtime. All are zero once all processes have
-/// ended after a [`shutdown`](Runtime::shutdown). [`Runtime::leftovers`] returns it, and has an
+/// The numbers of entries left in the tables of a runtime. All are zero once all processes have
+/// ended after a [`shutdown`](Runtime::shutdown). [`Runtime::leftovers`] returns them, and has an
 /// example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -96,7 +96,7 @@ pub struct Leftovers {
     pub monitors: usize,
     /// Pending timers.
     pub timers: usize,
-    /// Calls in progress that have a deadline.
+    /// Waits with a deadline that are in progress, such as calls.
     pub calls: usize,
 }
 

@@ -4,9 +4,9 @@ use crate::base::{MonitorRef, Pid};
 use crate::runtime::Runtime;
 
 impl Runtime {
-    /// Links two processes. When one ends abnormally, the other ends with the same reason. A
-    /// process that traps exits gets a [`Received::Exit`](crate::Received::Exit) instead, also for
-    /// a normal end.
+    /// Links two processes. When one ends with any reason but
+    /// [`Normal`](crate::ExitReason::Normal), the other ends with the same reason. A process that
+    /// traps exits gets a [`Received::Exit`](crate::Received::Exit) instead, also for a normal end.
     ///
     /// `a` is the process that makes the link. Returns false if either process is dead. If `b` is
     /// dead and `a` traps exits, `a` gets an `Exit` with `NoProc`. If `a` is dead, `b` is not
@@ -37,8 +37,9 @@ impl Runtime {
     }
 
     /// Removes the link between two processes, whichever of them made it. When this call has
-    /// returned, no `Exit` of that link is queued on either side. If there is no link, the call has
-    /// no effect. OTP: `unlink/1`, which does not remove an exit that has arrived already.
+    /// returned, no `Exit` of that link is queued on either side. If the processes were not linked,
+    /// the call has no effect. OTP: `unlink/1`, which does not remove an exit that has arrived
+    /// already.
     ///
     /// ```
     /// use regrow::{ExitReason, Runtime};
@@ -115,7 +116,8 @@ impl Runtime {
     }
 
     /// Removes a monitor of a process, a name or a group. Returns true if the monitor was active:
-    /// no `Down` was sent, and none will be. A `Down` that is queued already stays queued.
+    /// no `Down` was sent, and none will be. A `Down` that is queued already stays queued, but
+    /// queued messages of a group monitor are removed.
     ///
     /// Removing a monitor again, or an unknown reference, has no effect and returns false. Any
     /// process may remove the monitor of any watcher. OTP: `demonitor/1`, which removes a monitor

@@ -9,12 +9,14 @@ impl Runtime {
     ///
     /// At every level, including `Off`, the log has the panics and errors that end a process, and
     /// the children that a supervisor can't start, can't stop in time, or gives up, with or without
-    /// a label. Restarts of a child are logged from [`Warn`](LogLevel::Warn) on. All other events
-    /// are logged for labelled processes only.
+    /// a label. Restarts of a child are logged from [`Warn`](LogLevel::Warn) on, or, after a clean
+    /// end, from [`Info`](LogLevel::Info) on. All other events are logged for labelled processes
+    /// only.
     ///
     /// From [`Info`](LogLevel::Info) on, a census is logged as well: one line of [live processes by
     /// label](Self::census), 2 s after a change. One background task logs it. The task needs a
-    /// tokio runtime with time enabled, which this `Runtime` must know by the time of this call.
+    /// tokio runtime with time enabled. If this `Runtime` does not know one yet, the next spawn
+    /// starts the task.
     ///
     /// ```
     /// use regrow::{LogLevel, Runtime};

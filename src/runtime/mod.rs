@@ -1,5 +1,6 @@
-//! The public operations on processes. A [`Runtime`] has all processes of one program or of one
-//! test. A file here that has the name of a file in `kernel` is the public side of that file.
+//! The public operations on processes. A [`Runtime`] has a set of processes, for example all
+//! processes of a program or of a test. A file here that has the name of a file in `kernel` is the
+//! public side of that file.
 //!
 //! **Uses** `base`, `exit`, `message`, `time`, `observe`, `process`, `kernel`, `mailbox`, `call`,
 //! `driver`.
@@ -59,7 +60,8 @@ const NO_UNWINDING: &str = "built with panic = \"abort\": no crash can be caught
 ///
 /// A `Runtime` is cheap to clone, and all clones are the same runtime. A program can have several
 /// runtimes. The runtimes are independent of each other, except that they share the panic hook and
-/// the signals of the program. Dropping handles of a runtime does not stop its processes.
+/// the operating system signals of the program. Dropping handles of a runtime does not stop its
+/// processes.
 ///
 /// A runtime captures the handle of the tokio runtime in which it is created or, if it is created
 /// outside tokio, first used. It spawns its processes through that handle, also from threads
@@ -148,10 +150,10 @@ impl Runtime {
     /// Creates a runtime whose mailboxes hold at most `capacity` messages and streams. A send to a
     /// full mailbox returns `false`, and [`dropped_messages`](Self::dropped_messages) counts it.
     ///
-    /// Calls and casts of a server are messages too: a call to a server with a full mailbox fails
-    /// with [`Overloaded`](crate::CallError::Overloaded). Signals are never refused. Mailboxes are
-    /// counted, as by [`with_mailbox_depth`](Self::with_mailbox_depth). The bound of a server,
-    /// which may have another policy, overrides this one:
+    /// Calls and casts are messages too: a call to a server with a full mailbox fails with
+    /// [`Overloaded`](crate::CallError::Overloaded). Signals are never refused. The mailboxes are
+    /// counted, as those of [`with_mailbox_depth`](Self::with_mailbox_depth) are. A server can have
+    /// a bound and a policy of its own:
     /// [`ServerSpec::mailbox_capacity`](crate::ServerSpec::mailbox_capacity). OTP has no
     /// counterpart: its mailboxes are unbounded.
     ///
@@ -222,8 +224,8 @@ impl Runtime {
     }
 
     /// Sends a byte stream as one mailbox item. Returns false in the same cases as
-    /// [`send`](Self::send). The reader of the stream is then dropped, and writes to the stream
-    /// fail. OTP has no counterpart.
+    /// [`send`](Self::send). In these cases the reader of the stream is dropped, so writes to the
+    /// stream fail. OTP has no counterpart.
     ///
     /// ```
     /// use regrow::{ExitReason, Runtime};
@@ -251,7 +253,7 @@ impl Runtime {
         process.deliver(received)
     }
 
-    /// The pid of the process that is current on this thread, or [`Pid::OUTSIDE`].
+    /// The pid of the process that is current on this thread, or [`Pid::OUTSIDE`] if there is none.
     pub(crate) fn current_pid(&self) -> Pid {
         current_process::current_pid(self.kernel.number())
     }

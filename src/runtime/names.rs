@@ -31,7 +31,7 @@ pub enum RegisterError {
         /// The supervisor of that child.
         supervisor: Pid,
     },
-    /// There is no such process: it has ended or is ending.
+    /// There is no such process: it has ended or is being torn down.
     #[error("there is no process {0} to register")]
     NoProc(Pid),
 }
@@ -83,10 +83,10 @@ impl Runtime {
     /// # Errors
     ///
     /// * [`RegisterError::Held`] if a process holds the name, this process included.
-    /// * [`RegisterError::Reserved`] after the end of a child that has this name by
-    ///   [`ChildSpec::named`](crate::ChildSpec::named), until its successor is started, or its
-    ///   supervisor gives it up, terminates or deletes it, stops or ends.
-    /// * [`RegisterError::NoProc`] if the process is dead or ending.
+    /// * [`RegisterError::Reserved`] if the last holder was a child that has this name by
+    ///   [`ChildSpec::named`](crate::ChildSpec::named), until the child's successor is started, or
+    ///   the supervisor gives up, terminates or deletes the child, or itself stops or ends.
+    /// * [`RegisterError::NoProc`] if the process has ended or is being torn down.
     ///
     /// OTP raises `badarg` for each of these, and reserves no names.
     ///
@@ -129,8 +129,8 @@ impl Runtime {
         })
     }
 
-    /// The pid of the process that holds the name. `None` if no process holds it, also while the
-    /// name is reserved for a child that is being restarted.
+    /// The pid of the process that holds the name. `None` if no process holds it, even if the name
+    /// is reserved for a child that is being restarted.
     ///
     /// The name may have another holder later. To reach whichever process holds the name, keep the
     /// name instead of the pid. OTP: `whereis/1`. [`register`](Self::register) has an example.

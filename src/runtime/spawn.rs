@@ -19,8 +19,8 @@ impl Runtime {
     /// not lost. The closure is called inside the process: if it panics, the process crashes.
     ///
     /// On a runtime that was [shut down](Self::shutdown) the body never runs, and the handle refers
-    /// to a process that has ended. The same holds if the tokio runtime has shut down: the reason
-    /// is then `Killed`, and the first such spawn is logged as a warning.
+    /// to a process that has ended. The same holds if the tokio runtime has shut down; the first
+    /// such spawn is logged as a warning. In both cases the exit reason is `Killed`.
     ///
     /// A failure of this process affects only the processes that are linked to it. Processes that
     /// monitor it and handles that [join](ProcessHandle::join) it are notified of its end. Most
@@ -59,7 +59,7 @@ impl Runtime {
     ///
     /// # Panics
     ///
-    /// As [`spawn`](Self::spawn).
+    /// In the same cases as [`spawn`](Self::spawn).
     ///
     /// ```
     /// use regrow::Runtime;
@@ -92,7 +92,7 @@ impl Runtime {
     ///
     /// # Panics
     ///
-    /// As [`spawn`](Self::spawn).
+    /// In the same cases as [`spawn`](Self::spawn).
     ///
     /// ```
     /// use regrow::{ExitReason, Runtime};
@@ -124,7 +124,7 @@ impl Runtime {
     ///
     /// # Panics
     ///
-    /// As [`spawn`](Self::spawn).
+    /// In the same cases as [`spawn`](Self::spawn).
     ///
     /// ```
     /// use regrow::{ExitReason, Received, Runtime};
@@ -149,8 +149,8 @@ impl Runtime {
         (self.run(process, admitted.is_ok(), plain(body)), reference)
     }
 
-    /// Returns the pid of the process that holds the name. If there is none, spawns a process with
-    /// that name from this body.
+    /// Returns the pid of the process that holds the name. If there is none, spawns a process that
+    /// has this name and runs this body.
     ///
     /// If several callers race, all get the same process, and only one body runs. On a runtime that
     /// was [shut down](Self::shutdown), and while the name is [reserved](Self::try_register) for a
@@ -163,7 +163,7 @@ impl Runtime {
     ///
     /// # Panics
     ///
-    /// As [`spawn`](Self::spawn).
+    /// In the same cases as [`spawn`](Self::spawn).
     ///
     /// ```
     /// use regrow::Runtime;

@@ -13,7 +13,7 @@ use crate::mailbox::{Item, Process};
 use crate::process::{AnyProcess, Link, LinkState, Parent};
 use crate::runtime::{Runtime, StartError};
 
-/// The settings of one start.
+/// The runtime, the initial state, the limits and the cause of one start.
 pub(crate) struct Starting {
     pub(crate) runtime: Runtime,
     pub(crate) new_process: NewProcess,
@@ -42,7 +42,7 @@ pub enum StartCause {
 }
 
 impl StartCause {
-    /// The number of restarts, including this one; 0 for the first start.
+    /// The number of restart attempts so far, including this one; 0 for the first start.
     /// [`ServerContext::start_cause`](crate::ServerContext::start_cause) has an example.
     pub fn restarts(&self) -> u32 {
         match self {
@@ -96,7 +96,8 @@ impl Starting {
         self
     }
 
-    /// Makes the exit signal of the parent cancel this token. The signal then has no other effect.
+    /// Sets the token that is cancelled when the parent's exit signal asks the process to stop.
+    /// Such a signal is not queued.
     pub(crate) fn stopped_by(mut self, stop: CancellationToken) -> Self {
         self.new_process.stop = Some(stop);
         self

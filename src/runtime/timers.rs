@@ -41,7 +41,7 @@ pub struct TimerRef {
 
 impl TimerRef {
     /// Cancels the timer. Returns true if the timer was pending; then it will not fire. Returns
-    /// false if the timer has fired or was cancelled, if its target has ended, or if its tokio
+    /// false if the timer has fired or was cancelled, if its target has ended, or if the tokio
     /// runtime has shut down. An interval is pending until it is cancelled, or until its target
     /// process ends. Messages that the timer has sent are not taken back. OTP:
     /// `erlang:cancel_timer/1`. [`TimerRef`] has an example.
@@ -70,8 +70,9 @@ impl Runtime {
     /// timer does not affect the timer. A timer for a dead process is never pending.
     ///
     /// Timers fire with tokio's resolution of 1 ms, and never early. Timers that are due at the
-    /// same instant fire in the order in which they were set. A delay of zero is due at once. A
-    /// delay that the clock can't represent, such as [`Duration::MAX`], is due in a hundred years.
+    /// same instant fire in the order in which they were set. With a delay of zero, a timer is due
+    /// at once. With a delay that the clock can't represent, such as [`Duration::MAX`], a timer is
+    /// due in a hundred years.
     ///
     /// # Panics
     ///
@@ -107,7 +108,7 @@ impl Runtime {
     ///
     /// # Panics
     ///
-    /// If `period` is zero, and as [`send_after`](Self::send_after).
+    /// If `period` is zero, and in the same cases as [`send_after`](Self::send_after).
     ///
     /// ```
     /// use std::time::Duration;
@@ -138,12 +139,13 @@ impl Runtime {
         self.timer(to.into(), period, Some(period), Action::Send(message))
     }
 
-    /// Sends an exit signal after `delay`, as [`exit`](Self::exit) does from outside of any
-    /// process. A process that traps exits only gets a message. OTP: `timer:exit_after/3`.
+    /// Sends an exit signal after `delay`, as [`exit`](Self::exit) does. The sender is
+    /// [`Pid::OUTSIDE`](crate::Pid::OUTSIDE). A process that traps exits only gets a message. OTP:
+    /// `timer:exit_after/3`.
     ///
     /// # Panics
     ///
-    /// As [`send_after`](Self::send_after).
+    /// In the same cases as [`send_after`](Self::send_after).
     ///
     /// ```
     /// use std::time::Duration;
@@ -163,11 +165,12 @@ impl Runtime {
         self.timer(to.into(), delay, None, Action::Exit(reason))
     }
 
-    /// Kills a process after `delay`, as [`kill`](Self::kill) does. OTP: `timer:kill_after/2`.
+    /// Kills a process after `delay`, as [`kill`](Self::kill) does, but does not log the kill. OTP:
+    /// `timer:kill_after/2`.
     ///
     /// # Panics
     ///
-    /// As [`send_after`](Self::send_after).
+    /// In the same cases as [`send_after`](Self::send_after).
     ///
     /// ```
     /// use std::time::Duration;

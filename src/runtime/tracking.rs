@@ -15,11 +15,11 @@ impl Runtime {
     /// mailbox. That age shows better than the mailbox depth whether a server keeps up. Use
     /// tracking to diagnose a live system, and for dashboards.
     ///
-    /// Handlers are counted from the moment when tracking was turned on, or from the start of the
-    /// server. Messages that were queued earlier have no age, and handlers that were started
-    /// earlier are not shown. So for a server that was already stuck, only messages that arrive
-    /// later are shown as waiting. Messages that wait for [room](crate::Overflow::Wait) are not in
-    /// the mailbox yet. While tracking is on, each message costs one more allocation and two more
+    /// Handlers are counted from the moment when tracking was turned on, or from a later start of
+    /// the server. Messages that were queued earlier have no age, and handlers that were started
+    /// earlier are not shown. So if a handler was already hanging, only messages that arrive later
+    /// are shown as waiting. Messages that wait for [room](crate::Overflow::Wait) are not in the
+    /// mailbox yet. While tracking is on, each message costs one more allocation and two more
     /// locks. Processes that are not servers have no handlers, and are not tracked.
     ///
     /// ```
@@ -80,8 +80,10 @@ impl Runtime {
     /// Each such handler is logged as one WARN event when the limit passes, while the handler still
     /// runs: target `regrow::server`, fields `pid`, `label`, `callback` and `elapsed`. The server
     /// itself is not affected. The limit applies to calls, casts, infos and idle time-outs. It
-    /// applies to supervisors too, which handle no other message while the `init` of a child runs.
-    /// The limit does not apply to `init` and `terminate`, which have limits of their own.
+    /// applies to supervisors too: a [`Supervisor`](crate::Supervisor) handles no other message
+    /// while the `init` of a child runs, so a long `init` counts as a long handler of the
+    /// supervisor. The limit does not apply to `init` and `terminate`, which have limits of their
+    /// own.
     ///
     /// Time is measured in steps of 1 ms, as for all tokio timers: a shorter limit, including zero,
     /// counts as 1 ms. With [`Duration::MAX`], as with `None`, no handler is logged.
@@ -138,7 +140,7 @@ impl Runtime {
         self.kernel.switches.set_gives_spans(on);
     }
 
-    /// Applies the switches to all processes, after one of them has changed.
+    /// Applies the switches to all processes. Call this after a switch has changed.
     fn apply_to_all(&self) {
         let kernel = &self.kernel;
         for process in kernel.table.collect(|_, process| Some(process.clone())) {

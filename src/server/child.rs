@@ -16,8 +16,10 @@ impl StartContext {
     ///
     /// # Errors
     ///
-    /// As [`GenServer::start_named`]. The child's [`init_timeout`](crate::ChildSpec::init_timeout)
-    /// is not reported by this method: it ends the whole start.
+    /// As [`GenServer::start_named`]. This method does not return
+    /// [`InitTimeout`](StartError::InitTimeout): when the child's
+    /// [`init_timeout`](crate::ChildSpec::init_timeout) is over, the whole start function is
+    /// dropped.
     ///
     /// # Cancel safety
     ///
@@ -68,7 +70,7 @@ impl StartContext {
 }
 
 impl ChildSpec {
-    /// The specification that [`GenServer::child_with`] returns.
+    /// Makes the specification that [`GenServer::child_with`] returns.
     pub(crate) fn server<S: GenServer>(args: impl Fn() -> S::Args + Send + Sync + 'static) -> Self {
         let id = short_type_name(std::any::type_name::<S>());
         ChildSpec::new(id, ServerStart::<S, _> { args, server: PhantomData })
@@ -76,7 +78,8 @@ impl ChildSpec {
 }
 
 /// Returns the name of a type without its path. Type arguments keep their paths, so that
-/// `Cache<a::Key>` and `Cache<b::Key>` differ, except for types of the standard library.
+/// `Cache<a::Key>` and `Cache<b::Key>` differ. Of the arguments, only types of the standard library
+/// lose their paths.
 fn short_type_name(full: &str) -> String {
     let is_in_path = |c: char| c.is_alphanumeric() || matches!(c, '_' | ':' | '#' | '{' | '}');
     let (mut short, mut rest) = (String::with_capacity(full.len()), full);

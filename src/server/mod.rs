@@ -112,8 +112,9 @@ pub(crate) use system_message::System;
 /// # How a server ends
 ///
 /// A handler that returns `Err(reason)` ends the server with that reason;
-/// [`ctx.stop(reason)`](ServerContext::stop) makes such a result. `?` on any error means "crash
-/// with that error". The table shows what happens to the items that are not handled yet:
+/// [`ctx.stop(reason)`](ServerContext::stop) makes such a result. `?` on an error that is no
+/// [`ExitReason`] means "crash with that error". The table shows what happens to the items that are
+/// not handled yet:
 ///
 /// | what ends it | `terminate` | the call being handled | queued before | queued after, or at all |
 /// |---|---|---|---|---|
@@ -130,8 +131,8 @@ pub(crate) use system_message::System;
 ///
 /// A restart keeps nothing: the new incarnation begins with an empty mailbox. Until the new
 /// incarnation holds the name, calls by that name fail with
-/// [`Restarting`](crate::CallError::Restarting), or [wait](ServerRef::call_waiting) for the new
-/// incarnation.
+/// [`Restarting`](crate::CallError::Restarting); [`call_waiting`](ServerRef::call_waiting) waits
+/// for the new incarnation.
 ///
 /// To reply and then stop, send the reply first. OTP's `{stop, Reason, Reply, State}` replies after
 /// `terminate`, so there the caller waits for `terminate`; here the caller doesn't.
@@ -139,8 +140,8 @@ pub(crate) use system_message::System;
 /// # Cancel safety
 ///
 /// No callback is ever dropped to handle the next message. A callback is dropped at its await when
-/// the server is killed, or ended by an exit signal that it does not trap. Then only the
-/// destructors of the callback run.
+/// the server is killed, or ended by an exit signal that it does not trap. Then only destructors
+/// run, of the values in the callback and of the state.
 ///
 /// # What it costs
 ///
@@ -169,12 +170,12 @@ pub trait GenServer: Sized + Send + 'static {
     /// # Errors
     ///
     /// After `Err(reason)` or a panic the start fails. After `Err(ctx.ignore())` the start returns
-    /// [`StartError::Ignored`]. [`terminate`](Self::terminate) does not run.
+    /// [`StartError::Ignored`]. In each of these cases [`terminate`](Self::terminate) does not run.
     ///
     /// # Cancel safety
     ///
-    /// `init` is dropped at its await when the future of the start is dropped, or when the time
-    /// limit of the start has passed.
+    /// As for [every callback](Self#cancel-safety). The server is also killed when the future of
+    /// the start is dropped, or when the time limit of the start has passed.
     fn init(
         args: Self::Args,
         ctx: &mut ServerContext<Self>,
@@ -265,8 +266,8 @@ pub trait GenServer: Sized + Send + 'static {
     ///
     /// # Cancel safety
     ///
-    /// `terminate` is dropped at its await when the server is killed, for example by a supervisor
-    /// when the child's [shutdown time](crate::Shutdown) is over.
+    /// As for [every callback](Self#cancel-safety). For example, a supervisor kills the server when
+    /// the child's [shutdown time](crate::Shutdown) is over.
     ///
     /// ```
     /// use regrow::{ExitReason, GenServer, Reply, Result, Runtime, ServerContext};
@@ -327,7 +328,7 @@ pub trait GenServer: Sized + Send + 'static {
     ///
     /// # Panics
     ///
-    /// If called outside a tokio runtime, unless an earlier use of the runtime was inside one.
+    /// If called outside a tokio runtime, unless `runtime` was used inside one before.
     ///
     /// # Cancel safety
     ///
@@ -429,7 +430,7 @@ pub trait GenServer: Sized + Send + 'static {
 
     /// Returns the specification of this server as a child, with fresh arguments for each start.
     /// Use this for arguments that can't be cloned, or should not be cloned. A panic in `args`
-    /// crashes the supervisor.
+    /// crashes the supervisor; under a dynamic supervisor, the start fails.
     ///
     /// ```
     /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }

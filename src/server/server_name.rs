@@ -11,7 +11,7 @@ use crate::runtime::Name;
 /// which is a constant, or from a `&str`, a `String` or a [`SharedStr`], which can be made at run
 /// time.
 ///
-/// A `Name` of another type of server is a compile error. A string is accepted for every type;
+/// A `Name` of another type of server does not compile. A string is accepted for every type;
 /// whether the process that holds the name is an `S` is checked at each call and cast.
 ///
 /// To use a type of your own as a name, implement `From`:

@@ -85,8 +85,8 @@ impl<S: GenServer> ServerSpec<S> {
     }
 
     /// Sets how many messages, streams, casts and calls the mailbox of the server holds at most,
-    /// and what happens to one that is sent while the mailbox is full. By default the bound of the
-    /// [runtime](Runtime::with_mailbox_capacity) applies, if it has one. [`Overflow`] has an
+    /// and what happens to an item that is sent while the mailbox is full. By default the bound of
+    /// the [runtime](Runtime::with_mailbox_capacity) applies, if it has one. [`Overflow`] has an
     /// example.
     ///
     /// # Panics

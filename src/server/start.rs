@@ -45,7 +45,8 @@ impl Starting {
         starting.init(args, process).await.map(ServerRef::direct)
     }
 
-    /// If deadlocks are detected, notes that the process that calls the start waits for the `init`.
+    /// If the detection of deadlocks is on, notes that the process that calls the start waits for
+    /// the `init`.
     fn starter_waits(&self, process: Pid) -> Option<WaitEdge> {
         self.runtime.kernel.waits.wait(self.runtime.current_pid(), process, Until::Started)
     }

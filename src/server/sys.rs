@@ -15,9 +15,10 @@ use crate::server::{
 
 impl<S: GenServer> ServerRef<S> {
     /// Suspends the server: after the answer it runs no handler until [`resume`](Self::resume).
-    /// Messages that are sent meanwhile are queued, and handled afterwards, in order. A call whose
-    /// time limit passes meanwhile fails with [`Timeout`](CallError::Timeout). Suspending a
-    /// suspended server changes nothing. OTP: `sys:suspend/1`.
+    /// Messages that are sent to a suspended server are queued, and handled in order after
+    /// `resume`. A call whose time limit passes before that fails with
+    /// [`Timeout`](CallError::Timeout). Suspending a suspended server changes nothing. OTP:
+    /// `sys:suspend/1`.
     ///
     /// A suspended server still answers [`get_status`](Self::get_status). The server still ends by
     /// [`stop`](Self::stop), by its parent's exit, by an exit signal that it doesn't trap, and by a
@@ -36,7 +37,7 @@ impl<S: GenServer> ServerRef<S> {
     ///
     /// # Cancel safety
     ///
-    /// A request that is dropped, or that timed out, stays queued and is carried out.
+    /// A request that was queued is carried out, even if this future is dropped or times out.
     ///
     /// ```
     /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
@@ -61,9 +62,9 @@ impl<S: GenServer> ServerRef<S> {
         self.ask_system(System::Suspend).await
     }
 
-    /// Resumes a suspended server, which then handles the items that were queued meanwhile. Changes
-    /// nothing if the server is not suspended. OTP: `sys:resume/1`. [`suspend`](Self::suspend) has
-    /// an example.
+    /// Resumes a suspended server, which then handles the items that were queued while it was
+    /// suspended. Changes nothing if the server is not suspended. OTP: `sys:resume/1`.
+    /// [`suspend`](Self::suspend) has an example.
     ///
     /// # Errors
     ///
@@ -144,7 +145,7 @@ impl<S: GenServer> ServerRef<S> {
         let due = Instant::now() + CALL_TIMEOUT;
         if let Err((refused, _)) = process.send(ServerItem::System(Box::new(make(reply)))) {
             // The answer is dropped first, so that the reply in the refused request has no caller
-            // when it is dropped.
+            // when the request is dropped.
             drop(answer);
             drop(refused);
             return Err(self.refusal(&process));

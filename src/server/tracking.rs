@@ -1,13 +1,13 @@
 //! The tracking of a server whose handlers are watched: the state that the server holds, and the
 //! task that logs a handler that exceeds its time limit, while the handler runs.
 //!
-//! **Guarantees.** A handler that runs longer than the limit is logged once, even if it never
-//! awaits. No handler sets a timer.
+//! **Guarantees.** A handler that runs longer than the limit is logged once. If the handler never
+//! awaits, this needs another worker thread of tokio. No handler sets a timer.
 //!
 //! **Steps**
 //! 1. A separate task, the watch, reads the server's record. While the server waits, the watch
 //!    sleeps. Otherwise the watch reads the record again at the earliest time at which the running
-//!    handler, or one that begins meanwhile, can exceed the limit.
+//!    handler, or a later one, can exceed the limit.
 //! 2. A server that finds an item while the watch sleeps wakes the watch, and yields once before it
 //!    runs the handler. The watch then sets its timer.
 //! 3. The watch logs a handler that exceeds the limit.
@@ -40,14 +40,14 @@ use crate::server::WaitOutcome;
 pub(crate) const SHORTEST: Duration = Duration::from_millis(1);
 
 /// The part of the tracking state that the server itself holds. The other part is the `Activity` in
-/// its record. A server that is not watched holds none.
+/// the server's record. A server that is not watched has no `Watch`.
 #[derive(Default)]
 pub(crate) struct Watch {
     /// The limit of the server's handlers, in place of the runtime's.
     pub(crate) own_limit: Option<Duration>,
-    /// A callback has begun and has not returned.
+    /// Whether a callback has begun and has not returned.
     pub(crate) busy: bool,
-    /// The server waits for an item, so the task that logs slow handlers may sleep.
+    /// Whether the server waits for an item, so that the task that logs slow handlers may sleep.
     pub(crate) waits: bool,
     /// The outcome of the wait after which the server yielded.
     pub(crate) found: Option<WaitOutcome>,
@@ -69,7 +69,7 @@ impl SlowHandlerWatch {
         SlowHandlerWatch { next, task: handle.spawn(watch).abort_handle() }
     }
 
-    /// Wakes the watch, because a handler is about to begin.
+    /// Wakes the task, because a handler is about to begin.
     pub(crate) fn wake(&self) {
         self.next.notify_one();
     }

@@ -1,4 +1,4 @@
-//! The activity of a supervisor that does not answer a snapshot in time.
+//! The activity of a supervisor that does not answer the question of a snapshot in time.
 
 use std::fmt;
 use std::time::Duration;
@@ -69,13 +69,13 @@ pub enum Busy {
         /// supervisor began to stop.
         elapsed: Duration,
     },
-    /// The supervisor neither starts nor stops a child. Its mailbox is long, or it is suspended, or
-    /// no thread was free to run it.
+    /// The supervisor has published no step that keeps it from answering. Its mailbox may be long,
+    /// the supervisor may be suspended, or no thread was free to run it.
     Unanswered,
 }
 
 impl Busy {
-    /// Returns the step that the picture shows; `None` if the supervisor could answer.
+    /// Returns the published step that keeps the supervisor from answering, if there is one.
     pub(super) fn from_picture(picture: &PublishedState, now: Instant) -> Option<Self> {
         let elapsed = |since: Instant| now.saturating_duration_since(since);
         let id = |key: u64| {

@@ -1,4 +1,5 @@
-//! Builds a snapshot from the pictures of the supervisors and the records of the processes.
+//! Builds a snapshot from the records of the processes and the *pictures* of the supervisors: the
+//! states that the supervisors have published.
 
 use std::time::Duration;
 
@@ -24,17 +25,17 @@ impl SupervisorRef {
     /// [`Busy`] have examples.
     ///
     /// Each supervisor answers after it has handled the messages that it received before the
-    /// question. A supervisor that does not answer in time, because it starts or stops a child, is
-    /// [busy](NodeState::Busy): the snapshot shows its last published state and [its current
-    /// step](TreeNode::busy). The supervisors below a busy supervisor are asked as well. All
-    /// supervisors are asked at once, so the time does not grow with the depth of the tree.
+    /// question. A supervisor that does not answer in time, for example because it starts or stops
+    /// a child, is [busy](NodeState::Busy): the snapshot shows its last published state and [its
+    /// current step](TreeNode::busy). The supervisors below a busy supervisor are asked as well.
+    /// All supervisors are asked at once, so the time does not grow with the depth of the tree.
     ///
     /// # Errors
     ///
     /// [`NoProc`](CallError::NoProc) if this supervisor has ended, or
     /// [`Restarting`](CallError::Restarting) if the handle is a named one and the name is reserved
     /// for a successor. [`Exited`](CallError::Exited) if this supervisor ends while the snapshot is
-    /// taken.
+    /// taken. [`TokioGone`](CallError::TokioGone) if the tokio runtime has shut down.
     ///
     /// # Cancel safety
     ///
@@ -49,11 +50,11 @@ impl SupervisorRef {
     ///
     /// # Errors
     ///
-    /// As [`tree`](Self::tree).
+    /// The same as those of [`tree`](Self::tree).
     ///
     /// # Cancel safety
     ///
-    /// As [`tree`](Self::tree).
+    /// Cancel safe, as [`tree`](Self::tree) is.
     ///
     /// ```
     /// use std::time::Duration;
@@ -85,11 +86,12 @@ impl DynamicSupervisorRef {
     ///
     /// The snapshot shows the first hundred children of each dynamic supervisor. A dynamic
     /// supervisor that does not answer in time is shown with the children of its last answer that
-    /// are still alive. If it stops, it is shown with the children that it waits for.
+    /// are still alive. A dynamic supervisor that is stopping is shown with the children that it
+    /// waits for.
     ///
     /// # Errors
     ///
-    /// As [`SupervisorRef::tree`].
+    /// The same as those of [`SupervisorRef::tree`].
     ///
     /// # Cancel safety
     ///
@@ -103,11 +105,11 @@ impl DynamicSupervisorRef {
     ///
     /// # Errors
     ///
-    /// As [`SupervisorRef::tree`].
+    /// The same as those of [`SupervisorRef::tree`].
     ///
     /// # Cancel safety
     ///
-    /// As [`tree`](Self::tree).
+    /// Cancel safe, as [`tree`](Self::tree) is.
     pub async fn tree_within(&self, limit: Duration) -> Result<TreeSnapshot, CallError> {
         consume_budget().await;
         let runtime = Runtime { kernel: self.server.kernel().clone() };
@@ -198,8 +200,8 @@ impl<'a> PartialNode<'a> {
         }
     }
 
-    /// Builds the node with all nodes below it. Visits them in a loop, since a tree may be deeper
-    /// than a stack.
+    /// Builds the node with all nodes below it. Visits the nodes in a loop, since recursion over a
+    /// deep tree could overflow the stack.
     fn into_tree(self) -> TreeNode {
         let (root, children) = self.into_node();
         let mut next: Vec<(usize, PartialNode<'a>)> =

@@ -46,10 +46,11 @@ impl TreeSnapshot {
     /// Returns the health of the whole tree, which is the worst health of its nodes.
     ///
     /// * A child that is being started or restarted counts as starting.
-    /// * A supervisor that did not answer in time counts as starting, or as stopping if it stops a
-    ///   child. If that supervisor waits for a supervisor that did not answer either, the lower
-    ///   supervisor is reported.
-    /// * A child that is stopped for good counts as ready. A child that has just ended, and whose
+    /// * A supervisor that did not answer in time counts as starting, or as stopping if it stops
+    ///   itself or a child. If that supervisor waits for a supervisor that did not answer either,
+    ///   the lower supervisor is reported.
+    /// * A child that its supervisor stops counts as stopping; a child in the state
+    ///   [`Stopped`](NodeState::Stopped) counts as ready. A child that has just ended, and whose
     ///   supervisor has not handled the end yet, counts as ready, too.
     pub fn health(&self) -> TreeHealth {
         let nodes = numbered(&self.root);

@@ -26,10 +26,11 @@ impl TreeSnapshot {
     ///
     /// A node has `id`, `kind` (`worker` or `supervisor`), `state` (`running`, `starting`,
     /// `restarting`, `stopping`, `ended`, `stopped` or `busy`), `restarts`, `names`, `health`,
-    /// `mailbox_depth` (null where it is not [counted](TreeNode::depth)), `history` and `more`, and
-    /// where they apply `pid`, `up_ms`, `retry_in_ms`, `strategy` and `budget`. Times are in
-    /// milliseconds. Texts are complete. Control characters and `<` in texts are escaped, as in
-    /// `\u001b`, so that a terminal or a page that shows the JSON does not interpret them.
+    /// `mailbox_depth` (null where it is not [counted](TreeNode::depth)), `history` and `more`.
+    /// `pid`, `up_ms` and `retry_in_ms` are null where they do not apply. A supervisor also has
+    /// `strategy` and `budget`. Times are in milliseconds. Texts are complete. Control characters
+    /// and `<` in texts are escaped, as in `\u001b`, so that a terminal or a page that shows the
+    /// JSON does not interpret them.
     ///
     /// For a supervisor that did not answer in time, and that is shown with its last published
     /// state, `last_known` is true and `busy` is an object with `with` (`init`, `starting`,

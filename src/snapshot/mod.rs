@@ -1,12 +1,13 @@
 //! A running tree as a value, with the state and history of each process. The value can be shown as
-//! text, JSON, a graph and HTTP routes.
+//! text, as JSON and as a graph, and HTTP routes can serve it.
 //!
 //! **Uses** `base`, `exit`, `time`, `observe`, `process`, `runtime`, `child`, `supervisor`.
 //! **Knows nothing of** programs.
 //!
 //! Taking a snapshot pauses no process, so the parts of a snapshot are of slightly different
 //! moments. All supervisors are asked at once, under one deadline. A supervisor that does not
-//! answer in time, because it starts or stops a child, is shown with its last published state.
+//! answer in time, for example because it starts or stops a child, is shown with its last published
+//! state.
 
 use std::time::Duration;
 
@@ -37,8 +38,8 @@ pub use busy::Busy;
 pub use health::TreeHealth;
 pub use nodes::TreeNodes;
 
-/// A supervision tree at one moment, as [`SupervisorRef::tree`](crate::SupervisorRef::tree) takes
-/// it. OTP: the view of `observer` under *Applications*.
+/// A snapshot of a supervision tree. [`SupervisorRef::tree`](crate::SupervisorRef::tree) takes one.
+/// OTP: the view of `observer` under *Applications*.
 ///
 /// The [`Display`](std::fmt::Display) is a text tree. [`to_dot`](Self::to_dot) and
 /// [`to_mermaid`](Self::to_mermaid) return graphs. With the feature `serde` a snapshot can be
@@ -107,7 +108,7 @@ pub struct TreeNode {
     /// [`Busy`](NodeState::Busy). Such a node and its children are shown as the supervisor last
     /// published them.
     pub busy: Option<Busy>,
-    /// The pid, if the child runs.
+    /// The pid of the child's process; `None` if the child has no process.
     pub pid: Option<Pid>,
     /// The names that the process holds.
     pub names: Vec<String>,
@@ -123,7 +124,7 @@ pub struct TreeNode {
     is_counted: bool,
     /// The health that the process reports; ready if the process reports none.
     pub health: Health,
-    /// The latest incarnations that have ended, oldest first.
+    /// The latest incarnations that ended or failed to start, oldest first.
     pub history: Vec<Incarnation>,
     /// The children, in start order.
     pub children: TreeNodes,
@@ -136,7 +137,7 @@ pub struct TreeNode {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NodeKind {
-    /// A child that supervises no other.
+    /// A child that is no supervisor.
     Worker,
     /// A supervisor.
     Supervisor {
@@ -161,7 +162,7 @@ pub enum NodeState {
         /// The time until the restart, if there is a backoff.
         retry_in: Option<Duration>,
     },
-    /// The child does not run, and its supervisor will not start it by itself.
+    /// The child does not run: it was not started yet, or its supervisor starts it only on request.
     Stopped,
     /// The supervisor starts the child: its init has not returned, or it is not ready yet.
     Starting,
@@ -221,8 +222,8 @@ impl TreeNode {
         }
     }
 
-    /// Returns why the last incarnation ended or did not start; `None` if this is the first
-    /// incarnation.
+    /// Returns why the latest incarnation in the history ended or did not start; `None` if the
+    /// history is empty.
     pub fn last_reason(&self) -> Option<&ExitReason> {
         self.history.last().map(|last| &last.reason)
     }

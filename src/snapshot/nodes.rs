@@ -1,6 +1,7 @@
-//! Lists of nodes that are cloned, printed and dropped in a loop.
+//! Lists of nodes that are cloned, printed and dropped without recursion.
 //!
-//! A tree may be deeper than a stack, so `Clone`, `Drop` and [`Debug`] of a node must not recurse.
+//! Recursion over a deep tree could overflow the stack, so `Clone`, `Drop` and [`Debug`] of a node
+//! do not recurse.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -9,8 +10,8 @@ use crate::snapshot::TreeNode;
 
 /// The children of a [`TreeNode`], in start order. Derefs to a slice.
 ///
-/// Cloning, printing and dropping a list does not recurse: a tree may be deeper than a stack.
-/// [`TreeSnapshot`](crate::TreeSnapshot) has an example of a tree.
+/// Cloning, printing and dropping a list does not recurse, so a deep tree does not overflow the
+/// stack. [`TreeSnapshot`](crate::TreeSnapshot) has an example of a tree.
 ///
 /// ```
 /// use regrow::{ChildSpec, Runtime, Supervisor};

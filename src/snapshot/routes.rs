@@ -20,23 +20,24 @@ use crate::supervisor::SupervisorRef;
 ///
 /// | route | answer |
 /// |---|---|
-/// | `/healthz` | at once: 200 while the tree [is alive](SupervisorRef::is_alive), else 503. Decides whether to restart the program |
-/// | `/readyz` | in 250 ms at most: 200 while all nodes [serve](crate::Health::is_serving), else 503 and the node that does not. Decides whether to send work |
+/// | `/healthz` | at once: 200 while the tree [is alive](SupervisorRef::is_alive), else 503. For the probe that decides whether to restart the program |
+/// | `/readyz` | in 250 ms at most: 200 while all nodes [serve](crate::Health::is_serving), else 503 and the node that does not. For the probe that decides whether to send work |
 /// | `/tree` | in 250 ms at most: the tree as text, else 503 |
 /// | `/tree.json` | in 250 ms at most: the tree as [JSON](TreeSnapshot::to_json), with the feature `serde`, else 503 |
 ///
-/// All answers are plain text or JSON, and forbid browsers to interpret them as anything else
-/// (`nosniff`). Control characters in ids and reasons are [escaped](TreeSnapshot).
+/// All answers are plain text or JSON. Answers that contain ids or reasons forbid browsers to
+/// interpret them as anything else (`nosniff`). Control characters in ids and reasons are
+/// [escaped](TreeSnapshot).
 ///
 /// `/healthz` asks no process: it answers while the tree starts, stops or hangs, as long as a
 /// thread runs the server of these routes. The other routes ask all supervisors at once, as
-/// [`SupervisorRef::tree`] does. A supervisor that does not answer in time, because it starts or
-/// stops a child, is alive but not ready. The tree shows its last published state, and marks it as
-/// last known. The rendering of a tree of more than 1,000 children has the same time limit once
-/// more; after that the answer is 503.
+/// [`SupervisorRef::tree`] does. A supervisor that does not answer in time, for example because it
+/// starts or stops a child, is alive but not ready. The tree shows its last published state, and
+/// marks it as last known. The rendering of a tree of more than 1,000 children has the same time
+/// limit once more; after that the answer is 503.
 ///
-/// [`tree_routes_within`] sets another time than 250 ms. It must be less than the timeout of the
-/// probe (`timeoutSeconds` in Kubernetes, 1 by default).
+/// [`tree_routes_within`] sets another limit than 250 ms. The limit must be less than the timeout
+/// of the probe (`timeoutSeconds` in Kubernetes, 1 by default).
 ///
 /// ```no_run
 /// use regrow::{ChildSpec, Runtime, Supervisor};
@@ -57,8 +58,8 @@ pub fn tree_routes(tree: &SupervisorRef) -> Router {
     tree_routes_within(tree, LIMIT)
 }
 
-/// Returns the routes of [`tree_routes`], with another time for the answers of `/readyz`, `/tree`
-/// and `/tree.json`. [`tree_routes`] has an example.
+/// Returns the routes of [`tree_routes`], with another time limit for the answers of `/readyz`,
+/// `/tree` and `/tree.json`. [`tree_routes`] has an example.
 pub fn tree_routes_within(tree: &SupervisorRef, limit: Duration) -> Router {
     let routes = Router::new()
         .route("/healthz", get(healthz))
@@ -72,7 +73,8 @@ pub fn tree_routes_within(tree: &SupervisorRef, limit: Duration) -> Router {
 /// Makes browsers show text as text: ids and reasons may contain HTML from any source.
 const NO_SNIFF: (HeaderName, &str) = (header::X_CONTENT_TYPE_OPTIONS, "nosniff");
 
-/// A tree of up to this many children is rendered in one or two milliseconds.
+/// A tree of up to this many children is rendered in the task of the request, which takes one or
+/// two milliseconds.
 const INLINE_CHILDREN: usize = 1_000;
 
 #[derive(Clone)]

@@ -7,9 +7,9 @@
 //!
 //! # Steps
 //!
-//! 1. The survey reads the published picture of the root, and from there down the pictures of all
-//!    supervisors below the root, without asking any supervisor. It sends each of these supervisors
-//!    a question, all at the same time.
+//! 1. The survey reads the *picture* of the root, which is the state that the root has published,
+//!    and from there down the pictures of all supervisors below the root, without asking any
+//!    supervisor. The survey sends each of these supervisors a question, all at the same time.
 //! 2. A supervisor answers after it has handled the messages before the question. The survey then
 //!    reads the supervisor's picture. If the picture contains supervisors that were not known
 //!    before, the survey does step 1 for each of them.

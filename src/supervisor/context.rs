@@ -4,7 +4,7 @@ use crate::base::Pid;
 use crate::exit::{Crash, ExitReason};
 use crate::runtime::{Runtime, StartCause, StartError};
 
-/// The context of a supervisor while its own init runs, before any child is started.
+/// The argument of a supervisor's own init, which runs before any child is started.
 /// [`Supervisor::with_init`](crate::Supervisor::with_init) has an example.
 #[derive(Debug, Clone)]
 pub struct SupervisorContext {
@@ -40,7 +40,7 @@ impl SupervisorContext {
     }
 
     /// Returns why the supervisor was started: for the first time, or again by the supervisor
-    /// above, with the reason of the end before.
+    /// above, with the reason of its last end.
     /// [`Supervisor::with_init`](crate::Supervisor::with_init) has an example.
     pub fn start_cause(&self) -> &StartCause {
         &self.cause

@@ -20,8 +20,8 @@ pub(crate) struct EndRecord {
 
 impl EndRecord {
     /// Records this end in the restart state of the child. Returns the entry of this end for the
-    /// history. `attempt` says how many times the child had been started again by then: 0 for the
-    /// first start.
+    /// history. `attempt` says how many starts of the child came before this one: 0 for the first
+    /// start.
     pub(crate) fn record(
         self,
         started: Instant,

@@ -13,7 +13,7 @@ use crate::exit::ExitReason;
 /// How many incarnations a history shows.
 const KEPT: usize = 8;
 
-/// An incarnation of a child that has ended. [`History`] has an example.
+/// One ended incarnation of a child, or one failed start. [`History`] has an example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Incarnation {
@@ -25,9 +25,9 @@ pub struct Incarnation {
     pub ended: Instant,
     /// Why the incarnation ended, or its start failed.
     pub reason: ExitReason,
-    /// How many times the child had been started again by then: 0 for the first incarnation.
+    /// How many starts of the child came before this one: 0 for the first start.
     pub attempt: u32,
-    /// How long the start had waited because of a [`Backoff`](crate::Backoff).
+    /// How long a [`Backoff`](crate::Backoff) had delayed the start.
     pub delay: Duration,
 }
 

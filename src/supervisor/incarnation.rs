@@ -5,18 +5,18 @@
 //!
 //! **Steps** of [`start`]
 //!
-//! 1. Call the start function. A function that never waits registers the process and runs it
+//! 1. Call the start function. A function that never waits registers and runs the process
 //!    ([`Start::AtOnce`]). Any other function is called by an
-//!    [attempt](crate::supervisor::start_attempt), which has a time limit.
+//!    [attempt](crate::supervisor::start_attempt), within the child's `init_timeout`.
 //! 2. If the child has a `ready_within`, wait until the child reports that it serves. The start
 //!    fails if the child ends before that, or if the time is over; in the second case the child is
 //!    stopped.
 //! 3. Return the outcome: the process, `None` if the child chose not to run, or an error, which is
 //!    reported.
 //!
-//! The child is linked to its supervisor before its init runs. So if the supervisor is killed
-//! during the start, the future of the start is dropped at its await, and the processes that the
-//! start began are killed.
+//! The child is linked to its supervisor before its init runs, so the child ends when the
+//! supervisor is killed during the start. The future of the start is dropped then, and the drop
+//! kills all processes that the start context lists.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -59,7 +59,8 @@ pub(crate) async fn start(
     let mut ctx = context(report, slot, spec, cause);
     let started = match &*spec.start {
         Start::AtOnce(start) => {
-            // Such a start only registers and runs a process.
+            // Such a start only registers and runs the child, so an error about a name is about the
+            // child's own name.
             ctx.name_taken = true;
             start(&ctx)
         }
@@ -161,7 +162,7 @@ async fn until_ready(
 }
 
 /// Waits until the health that this process reports is serving. A supervisor that reports no health
-/// is serving as soon as it has started, because its children are ready by then.
+/// counts as serving as soon as it has started, because its children are ready by then.
 async fn wait_until_serving(runtime: &Runtime, process: &dyn AnyProcess, kind: ChildType) {
     let serves = || {
         let health = process.with(|locked| locked.core().reported_health());

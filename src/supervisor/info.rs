@@ -61,12 +61,13 @@ pub struct ChildInfo {
 pub enum ChildState {
     /// The child runs as this process.
     Running(Pid),
-    /// The child ended, and is about to be restarted. [`Backoff`](crate::Backoff) has an example.
+    /// The child does not run, and waits for a restart. [`Backoff`](crate::Backoff) has an example.
     Restarting {
         /// The time that is left of the delay. A delay that the clock can't represent, such as
-        /// `Duration::MAX`, is shown as a hundred years. `None` if the restart has no delay. Such a
-        /// restart is attempted as soon as the supervisor has handled earlier messages or, if the
-        /// child is a supervisor that was killed, when all its orphans have ended.
+        /// `Duration::MAX`, is shown as a hundred years. `None` if the restart has no delay, or is
+        /// in progress. A restart without a delay is attempted as soon as the supervisor has
+        /// handled earlier messages or, after a supervisor in the group was killed, when all
+        /// processes that it left have ended.
         retry_in: Option<Duration>,
     },
     /// The child does not run. The supervisor starts it again only on request or in a restart of

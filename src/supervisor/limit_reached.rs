@@ -115,13 +115,14 @@ pub struct RestartCount {
     pub restarts: u32,
 }
 
-/// The supervisor that gave up, and the last incarnation of the child that caused it.
+/// The supervisor that gave up, and the last incarnation of the child that caused the error.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Origin {
     /// The kernel of the runtime, because pids of different runtimes may be equal.
     pub(crate) kernel: Weak<Kernel>,
     pub(crate) supervisor: Option<Pid>,
-    /// `None` if the last start of the child failed.
+    /// The last pid of the child. A fixed supervisor sets `None` if the last start of the child
+    /// failed.
     pub(crate) child: Option<Pid>,
 }
 

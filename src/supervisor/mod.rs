@@ -1,5 +1,5 @@
-//! Supervisors: processes that start children in order and restart those that crash. `spec` holds
-//! the description of a supervisor, `fixed` the supervisor of a declared list of children,
+//! Supervisors: processes that start, restart and stop other processes, their children. `spec`
+//! holds the description of a supervisor, `fixed` the supervisor of a declared list of children,
 //! `dynamic` the supervisor of children that are started and stopped at run time, `partition`
 //! several processes of one kind under one supervisor. The files beside these folders serve both
 //! kinds of supervisor.

@@ -8,8 +8,8 @@
 //! by an orphan when its successor registers it.
 //!
 //! The wait takes as long as the slowest orphan needs to end. Therefore the supervisor above does
-//! not wait in its loop, and shows the child as restarting. Meanwhile it serves requests, restarts
-//! other children and can be stopped.
+//! not wait in its loop, and shows the child as restarting. During the wait the supervisor above
+//! serves requests, restarts other children and can be stopped.
 
 use crate::base::SharedStr;
 use crate::child::ChildType;

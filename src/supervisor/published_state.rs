@@ -1,23 +1,24 @@
 //! The published state of a supervisor: its children and its current step, for readers that send
 //! the supervisor no request.
 //!
-//! A supervisor handles no request while it starts or stops a child. So it keeps a copy of its
-//! state in a cell, which readers may read at any time, and updates the cell with each change of
-//! its children.
+//! A fixed supervisor handles no request while it starts or stops a child, and a dynamic supervisor
+//! handles none while it stops all its children. So each keeps a copy of its state in a cell, which
+//! readers may read at any time. A fixed supervisor updates the cell with each change of its
+//! children; a dynamic supervisor updates the list of children only on request and while it stops.
 //!
-//! **Guarantee.** A read returns at once, with a state that the supervisor really had.
+//! **Guarantee.** A read does not wait for the supervisor, and returns a state that the supervisor
+//! really had.
 //!
 //! **Invariants**
-//! 1. A read sees one moment: one lock guards the whole state, and one change of a child is one
-//!    locked section. A supervisor that has recorded the end of a process does not publish that
-//!    process as running.
-//! 2. The lock is held for the change of one child, or for the time it takes to copy the state;
-//!    never across an await. Under the lock, no value of a user is dropped and no code of a user
-//!    runs.
+//! 1. A read sees one moment: one lock guards the whole [`PublishedState`], and one change of a
+//!    child is one locked section. A supervisor that has recorded the end of a process does not
+//!    publish that process as running.
+//! 2. The lock is held for one change or one copy of the state, never across an await. Under the
+//!    lock, no value of a user is dropped and no code of a user runs.
 //! 3. A reader finds the cell through the record of the supervisor's process. The cell is dropped
 //!    with that record.
 //! 4. The mailbox of a supervisor holds at most [`MAX_QUEUED_REQUESTS`] `Publish` requests, however
-//!    long the supervisor is busy and however many readers ask meanwhile.
+//!    long the supervisor is busy and however many readers ask at the same time.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -32,7 +33,7 @@ use crate::process::AnyProcess;
 use crate::restart::RestartBudget;
 use crate::supervisor::{ChildInfo, ChildState, History, Incarnation};
 
-/// How many `Publish` requests a mailbox may hold (invariant 4).
+/// How many `Publish` requests a supervisor's mailbox may hold (invariant 4).
 const MAX_QUEUED_REQUESTS: usize = 8;
 
 /// The permission to have one `Publish` request in a supervisor's mailbox. The permission is part
@@ -51,15 +52,16 @@ pub(crate) struct PublishedCell {
 /// The state of a supervisor and its children at one moment.
 #[derive(Debug, Clone)]
 pub(crate) struct PublishedState {
-    /// The name of the strategy in OTP; empty before the strategy is known.
+    /// The name of the strategy in OTP, or `dynamic`; empty before the strategy is known.
     pub(crate) strategy: &'static str,
     /// The time at which the supervisor began to start its children.
     pub(crate) since: Instant,
     budget: Option<RestartBudget>,
     /// The time at which `budget` was computed.
     budget_at: Instant,
-    /// The children, in start order. A dynamic supervisor publishes at most a hundred children, as
-    /// of the last request or of the time at which it began to stop.
+    /// The children by their positions or, under a dynamic supervisor, by the numbers of their
+    /// pids. A dynamic supervisor publishes at most a hundred children: the first ones as of the
+    /// last request or, while it stops, those that it waits for.
     pub(crate) children: BTreeMap<u64, PublishedChild>,
     /// Whether children start and stop without a change of this state, as under a dynamic
     /// supervisor.
@@ -73,7 +75,7 @@ pub(crate) struct PublishedState {
 /// The step that a supervisor carries out. A `key` is a key of [`PublishedState::children`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// The supervisor handles messages, or waits for one.
+    /// The supervisor carries out no other step: it handles messages, waits for one, or ends.
     Serving,
     /// The supervisor's own init runs, before the first child is started.
     RunningInit { since: Instant },
@@ -161,7 +163,7 @@ impl PublishedCell {
         with_caught_wakers(self.permits.clone().acquire_owned()).await.ok()
     }
 
-    /// Returns the number of `Publish` requests in the supervisor's mailbox.
+    /// Returns the number of `Publish` requests that are in the mailbox or about to be sent.
     pub(crate) fn queued_requests(&self) -> usize {
         MAX_QUEUED_REQUESTS.saturating_sub(self.permits.available_permits())
     }
@@ -209,7 +211,7 @@ impl PublishedCell {
         });
     }
 
-    /// Publishes the end of an incarnation, and adds it to the history of the child.
+    /// Publishes the end of an incarnation, and adds the incarnation to the history of the child.
     pub(crate) fn record_end(&self, key: u64, incarnation: Incarnation) {
         let oldest = self.change(|state| {
             state.end_step(key);
@@ -259,7 +261,8 @@ impl PublishedState {
         Some(budget)
     }
 
-    /// Sets the budget as of `now`. The number of restarts that are left grows as time passes.
+    /// Sets the budget as of `now`. The time is kept, because used restarts become available again
+    /// as time passes.
     pub(crate) fn set_budget(&mut self, budget: Option<RestartBudget>, now: Instant) {
         self.budget = budget;
         self.budget_at = now;

@@ -1,8 +1,8 @@
 //! All log lines and lifecycle events of supervisors.
 //!
 //! Target `regrow::supervisor`; fields `supervisor` (its pid), `label`, `child`, `pid`, `reason`,
-//! `restarts`, `budget_left`, `delay`. A crash is logged as ERROR once, by the crashed process
-//! itself in `regrow::lifecycle`; so the level here is never above WARN.
+//! `restarts`, `budget_left`, `delay`, `doing`, `info`. A crash is logged as ERROR once, by the
+//! crashed process itself in `regrow::lifecycle`; so the level here is never above WARN.
 //!
 //! | line | level | written |
 //! |---|---|---|
@@ -43,7 +43,7 @@ use crate::supervisor::limit_reached::Origin;
 /// The target of all lines.
 const TARGET: &str = "regrow::supervisor";
 
-/// The supervisor that reports.
+/// The supervisor that writes the log lines and sends the events.
 #[derive(Debug, Clone)]
 pub(crate) struct Report {
     pub(crate) runtime: Runtime,
@@ -59,10 +59,11 @@ pub(crate) struct Report {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RestartNotice<'a> {
     pub(crate) child: &'a str,
-    /// The incarnation that ended; `None` if its start failed.
+    /// The pid of the last incarnation that ended. A fixed supervisor sets `None` if the last start
+    /// failed.
     pub(crate) pid: Option<Pid>,
     pub(crate) reason: &'a ExitReason,
-    /// The number of restarts of this child, this restart included.
+    /// How often the child was started again, this restart and requested starts included.
     pub(crate) restarts: u32,
     /// The number of restarts that are left after this restart; `None` if there is no limit.
     pub(crate) budget_left: Option<u32>,
@@ -102,7 +103,7 @@ impl Report {
     }
 
     /// Registers that the supervisor waits for this child, until the returned edge is dropped. If
-    /// deadlock detection is on, a request of the child to the supervisor is refused meanwhile.
+    /// deadlock detection is on, a request of the child to the supervisor is refused until then.
     pub(crate) fn register_wait(&self, child: Pid, until: Until) -> Option<WaitEdge> {
         self.runtime.kernel.waits.wait(self.supervisor, child, until)
     }
@@ -122,7 +123,8 @@ impl Report {
     }
 
     /// Records in the child's process how the supervisor stops the child. The record must precede
-    /// the stop: callers that use the child's name learn from it whether a successor follows.
+    /// the stop: callers that use the child's name learn from the record whether a successor
+    /// follows.
     pub(crate) fn note_stop(&self, child: &dyn AnyProcess, stop: ChildStop) {
         child.with(|locked| locked.core().note_stop(stop));
     }
@@ -148,12 +150,12 @@ impl Report {
         }
     }
 
-    /// Frees the names that are still reserved for a child's incarnations up to this one.
+    /// Frees the names that the incarnation `last` and earlier ones of the same child have left.
     pub(crate) fn free_names(&self, last: ChildSlot) {
         self.runtime.kernel.free_names_of(&*self.process, last);
     }
 
-    /// Sets the time at which the restart is due for which the names of this child are reserved.
+    /// Records the time at which this child's restart is due, for callers by the child's names.
     pub(crate) fn postpone_names(&self, slot: ChildSlot, due: Instant) {
         self.runtime.kernel.postpone_names_of(self.supervisor, slot, due);
     }

@@ -12,8 +12,8 @@
 //!    attempt has failed.
 //! 3. Stop all processes of the start except the child, the last one first. The next process is
 //!    stopped when the one before has ended. A process that runs is stopped as the child's
-//!    specification says. A process that is ending already, because it ended by itself or because
-//!    the dropped start of a server killed it, is only waited for.
+//!    specification says. A process that has ended or is ending already, by itself or because the
+//!    dropped start of a server killed it, is only waited for.
 //!
 //! **Invariants**
 //!

@@ -9,8 +9,8 @@
 //!    child sends the supervisor no exit.
 //! 2. Ask the child to stop, with the exit signal `Shutdown`, unless it is to be killed at once.
 //! 3. Wait for the end of the child, within its shutdown time.
-//! 4. Kill the child if that time is over, and wait for its end. This wait is logged every
-//!    [`NOT_YIELDING`].
+//! 4. Kill the child if that time is over, or if it is to be killed at once, and wait for its end.
+//!    This wait is logged every [`NOT_YIELDING`].
 //! 5. Record the stop, and log it if the reason is an error or the child overran its time. If the
 //!    link was already gone in step 1, the exit of the child may be in the mailbox, and is removed
 //!    from there.
@@ -18,8 +18,8 @@
 //! **Invariants**
 //!
 //! 1. [`stop`] waits for the child's process record, which announces the end last and with the true
-//!    reason. `stop` does not read the supervisor's mailbox: messages that arrive meanwhile stay
-//!    there.
+//!    reason. `stop` does not read the supervisor's mailbox: messages that arrive before the child
+//!    has ended stay there.
 //! 2. The link stays until the child has ended. So the child also ends if the supervisor is killed
 //!    while the supervisor waits.
 
@@ -92,7 +92,7 @@ pub(crate) async fn stop(
 }
 
 /// Waits for the end of a process that was killed. A body that never awaits can't be interrupted,
-/// so this may wait for ever.
+/// so the wait may last for ever.
 pub(crate) async fn await_killed(
     report: &Report,
     id: &SharedStr,

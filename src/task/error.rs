@@ -8,11 +8,11 @@ use crate::exit::{Causeless, ExitReason};
 use crate::kernel::TOKIO_GONE;
 use crate::runtime::StartError;
 
-/// The reason why a task has no result.
+/// The reason why the wait for a task returned no result.
 ///
-/// The [`source`](Error::source) of this error is the error that ended the task, so `?` in the body
-/// or handler of another process keeps the whole error chain. [`Display`](fmt::Display) does not
-/// repeat the source.
+/// If an error ended the task, that error is the [`source`](Error::source) of this error, so `?` in
+/// the body or handler of another process keeps the whole error chain. [`Display`](fmt::Display)
+/// does not repeat the text of the source.
 ///
 /// In OTP the caller exits instead. Here the caller decides; with `?` the caller ends with the
 /// error.

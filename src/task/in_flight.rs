@@ -1,5 +1,5 @@
-//! The in-flight tasks of a stream: tasks that were started, and whose outcome the stream has not
-//! returned.
+//! The in-flight tasks of a stream: tasks that were started or are being started, and whose outcome
+//! the stream has not returned.
 //!
 //! Each task passes through these steps:
 //!
@@ -89,7 +89,8 @@ impl<T> InFlight<T> {
     }
 }
 
-/// The state of an in-flight task. The drop of the state kills the task. Rule 3.
+/// The state of an in-flight task. The drop of the state cancels the start of the task, or kills
+/// the task. Rule 3.
 pub(crate) enum TaskState<T> {
     /// The supervisor was asked to start the task.
     Starting(BoxFuture<'static, Result<Task<Outcome<T>>, StartError>>),

@@ -10,15 +10,16 @@ use crate::base::consume_budget;
 use crate::task::{Task, TaskError};
 
 impl<T> Task<T> {
-    /// Waits for all tasks, and returns their results in the order of the tasks. Returns at once
-    /// when a task fails. OTP: `Task.await_many/2`, whose default limit is 5 s.
+    /// Waits for all tasks, and returns their results in the order of the tasks. If a task fails,
+    /// returns its error without waiting for the other tasks. OTP: `Task.await_many/2`, whose
+    /// default limit is 5 s.
     ///
     /// # Errors
     ///
-    /// The error of the first task that fails, as [`join`](Self::join), or
-    /// [`Timeout`](TaskError::Timeout) when the time is over. The other tasks continue with their
-    /// links. If the caller returns the error by `?`, the caller crashes, and the linked tasks
-    /// crash too.
+    /// The error of the first task that fails, which is the one that [`join`](Self::join) would
+    /// return, or [`Timeout`](TaskError::Timeout) when the time is over. The other tasks continue
+    /// with their links. If the caller returns the error by `?`, the caller crashes, and the linked
+    /// tasks end too.
     ///
     /// # Panics
     ///
@@ -26,7 +27,7 @@ impl<T> Task<T> {
     ///
     /// # Cancel safety
     ///
-    /// As [`join`](Self::join).
+    /// Dropping the future drops all handles: the tasks continue, and their results are dropped.
     ///
     /// ```
     /// use std::time::Duration;
@@ -102,7 +103,7 @@ impl<T> Task<T> {
         let mut ends: FuturesUnordered<_> =
             tasks.iter().map(|task| unconstrained(task.handle.join())).collect();
         let all = async { while ends.next().await.is_some() {} };
-        // After a timeout the slots of the running tasks are empty.
+        // A task that still runs after the timeout has an empty slot, so its outcome is `None`.
         let _ = tokio::time::timeout(limit, all).await;
         tasks.iter_mut().map(Task::take_outcome_now).collect()
     }

@@ -1,4 +1,5 @@
-//! Tasks: each runs one function in a process of its own and returns its result.
+//! Tasks: each task runs one function in a process of its own and returns the result of the
+//! function.
 //!
 //! **Uses** `base`, `exit`, `message`, `time`, `process`, `kernel`, `driver`, `runtime`, `child`,
 //! `supervisor`.
@@ -14,9 +15,8 @@
 //! 1. The outcome is taken once: a taken slot is `None`.
 //! 2. A result that comes too late, or that no handle waits for, is dropped and reaches no mailbox.
 //! 3. A result in the slot counts, also if the task is killed before its body returns.
-//! 4. A task is linked to its caller before its body runs. If the task has ended before the link,
-//!    the caller receives the exit signal of an ended peer. If the caller has ended before the
-//!    link, the body never runs.
+//! 4. A task is linked to its caller before its body runs. If the caller or the task has ended
+//!    before the link, the body never runs.
 //! 5. Taking the outcome unlinks the task. If the task's exit is already queued in the mailbox of a
 //!    caller that traps exits, the unlink removes it.
 
@@ -53,8 +53,8 @@ const LIMIT: Duration = Duration::from_secs(5);
 
 /// A handle to a function that runs in a process of its own, and to its result.
 ///
-/// A task is linked to the process that spawned it, its caller. If one of the two crashes, the
-/// other crashes too: no task works for a process that has crashed, and no failure is lost. A
+/// A task is linked to the process that spawned it, its caller. If one of the two ends abnormally,
+/// the other ends too: no task works for a process that has crashed, and no failure is lost. A
 /// caller that traps exits gets the failure as the `Err` of its [`join`](Self::join) instead. A
 /// task that ends normally sends no message to its caller, and a task continues when its caller
 /// ends normally. [`spawn_nolink`](Self::spawn_nolink) spawns a task without a link.
@@ -108,15 +108,15 @@ impl<T: Send + 'static> Task<T> {
     /// OTP: `Task.async/1`.
     ///
     /// With the [`TaskContext`] the body can spawn tasks of its own and detect a stop: its
-    /// [`shutdown`](TaskContext::shutdown) resolves when [`Task::shutdown`] is called, and when the
-    /// caller has crashed. [`Task`] has an example.
+    /// [`shutdown`](TaskContext::shutdown) resolves when [`Task::shutdown`] is called, or when the
+    /// caller has ended with another reason than `Normal`. [`Task`] has an example.
     ///
     /// If the runtime was [shut down](Runtime::shutdown), or the caller has ended, the body never
     /// runs, and the task has already ended.
     ///
     /// # Panics
     ///
-    /// As [`Runtime::spawn`].
+    /// In the same cases as [`Runtime::spawn`].
     pub fn spawn<F, Fut>(caller: &impl Inside, body: F) -> Self
     where
         F: FnOnce(TaskContext) -> Fut + Send + 'static,
@@ -125,13 +125,13 @@ impl<T: Send + 'static> Task<T> {
         launch(&caller.runtime(), Some(caller.pid()), |ctx, slot| body(ctx).map(deliver(slot)))
     }
 
-    /// Spawns a task without a link: only its [`join`](Self::join) returns its crash, and the task
-    /// outlives the process that spawned it. Such a task can be spawned outside of processes too.
-    /// OTP: `Task.Supervisor.async_nolink/2`.
+    /// Spawns a task without a link: only its [`join`](Self::join) returns its crash, and the end
+    /// of the process that spawned the task does not affect the task. Such a task can be spawned
+    /// outside of processes too. OTP: `Task.Supervisor.async_nolink/2`.
     ///
     /// # Panics
     ///
-    /// As [`Runtime::spawn`].
+    /// In the same cases as [`Runtime::spawn`].
     ///
     /// ```
     /// use regrow::{Runtime, Task, TaskError};
@@ -174,9 +174,9 @@ impl<T> Task<T> {
         self.handle.pid()
     }
 
-    /// Waits up to five seconds for the result. When `join` returns a result, the task's process
-    /// has ended and has left no message in the caller's mailbox. OTP: `Task.await/1`. [`Task`] has
-    /// an example.
+    /// Waits up to five seconds for the result. When `join` returns a result, the task has left no
+    /// message in the caller's mailbox, and sends none later. OTP: `Task.await/1`. [`Task`] has an
+    /// example.
     ///
     /// # Errors
     ///
@@ -199,7 +199,7 @@ impl<T> Task<T> {
     ///
     /// # Errors
     ///
-    /// As [`join`](Self::join).
+    /// The same as those of [`join`](Self::join).
     ///
     /// # Panics
     ///
@@ -207,7 +207,7 @@ impl<T> Task<T> {
     ///
     /// # Cancel safety
     ///
-    /// As [`join`](Self::join).
+    /// Dropping the future has the same effect as for [`join`](Self::join).
     ///
     /// ```
     /// use std::time::Duration;
@@ -230,11 +230,11 @@ impl<T> Task<T> {
     ///
     /// # Errors
     ///
-    /// [`TaskError::Exited`], as [`join`](Self::join).
+    /// [`TaskError::Exited`] if the task ended without a result.
     ///
     /// # Cancel safety
     ///
-    /// As [`join`](Self::join).
+    /// Dropping the future has the same effect as for [`join`](Self::join).
     ///
     /// ```
     /// use std::time::Duration;

@@ -21,6 +21,7 @@ impl<T> Task<T> {
     /// | ended with `Killed` after `BrutalKill`, now or before the call | `None` |
     /// | did not stop within its time, and was killed then | `Some(Err(Exited(Killed)))` |
     /// | ended in another way | `Some(Err(Exited(reason)))` |
+    /// | had a result that was already taken | `Some(Err(Taken))` |
     ///
     /// So `None` means that the task ended as requested and had no result.
     ///
@@ -69,7 +70,8 @@ impl<T> Task<T> {
                 self.outcome_at_end(reason)
             }
         };
-        // A task that is killed because its shutdown time is over ends with another reason.
+        // A task that is killed because its shutdown time is over ends with `Killed`, not with
+        // `Shutdown`.
         let expected = match how {
             Shutdown::BrutalKill => ExitReason::Killed,
             _ => ExitReason::Shutdown,

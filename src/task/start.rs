@@ -12,8 +12,8 @@ use crate::runtime::Runtime;
 use crate::runtime::spawn::plain;
 use crate::task::Task;
 
-/// Returns a function that puts a result into this slot. The result is dropped if the handle was.
-/// Invariant 2.
+/// Returns a function that puts a result into this slot. The result is dropped if the handle of the
+/// task was dropped. Invariant 2.
 pub(crate) fn deliver<T>(slot: oneshot::Sender<T>) -> impl FnOnce(T) {
     |result| drop(slot.send(result))
 }

@@ -292,7 +292,8 @@ impl<T: Send + 'static> Stream for TaskStream<T> {
         self.start_tasks(cx);
         match self.in_flight.poll_next(cx) {
             Poll::Ready(None) if self.start_next.is_some() => Poll::Pending,
-            // The end of the stream takes budget too, because it is ready at every poll.
+            // The end of the stream takes budget too, because a stream that has ended is ready at
+            // every poll.
             Poll::Ready(outcome) => {
                 permit.made_progress();
                 Poll::Ready(outcome)

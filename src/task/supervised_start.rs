@@ -1,8 +1,8 @@
 //! Starts a task under a supervisor.
 //!
-//! The supervisor's process starts the task, and links it to the supervisor and to the caller
-//! before its body runs. The handle is sent through a channel of its own, not looked up by the pid
-//! in the supervisor's reply, because the task may have ended before that reply is read.
+//! The supervisor's process starts the task, and links the task to the supervisor and to the caller
+//! before the task's body runs. The handle is sent through a channel of its own, not looked up by
+//! the pid in the supervisor's reply, because the task may have ended before that reply is read.
 //!
 //! 1. If the caller drops its request before the supervisor handles it, no task is started.
 //! 2. If the caller drops its request later, the handle is dropped, and its drop kills the task.
@@ -22,7 +22,7 @@ use crate::message::Envelope;
 use crate::process::AnyProcess;
 use crate::runtime::{Context, ProcessHandle, StartError};
 
-/// The start function of a task, which starts it once.
+/// The start function of a task, which starts the task once.
 pub(crate) struct SupervisedTask {
     start: Mutex<Option<PendingStart>>,
     /// The process that the task is linked to.

@@ -58,14 +58,14 @@ impl TaskSupervisor {
         TaskSupervisor { spec: DynamicSupervisor::new().with_id("TaskSupervisor") }
     }
 
-    /// Sets the name that the supervisor is registered under, which is also its id. By default it
-    /// has no name. [`TaskSupervisor`] has an example.
+    /// Sets the name that the supervisor is registered under, which is also its id. By default the
+    /// supervisor has no name. [`TaskSupervisor`] has an example.
     pub fn named(self, name: impl Into<String>) -> Self {
         TaskSupervisor { spec: self.spec.named(name) }
     }
 
     /// Sets the number of restarts that the supervisor allows within any `period`, as
-    /// [`DynamicSupervisor::intensity`]. Only tasks of
+    /// [`DynamicSupervisor::intensity`] does. Only tasks of
     /// [`start_child_with`](TaskSupervisorRef::start_child_with) are restarted. The default is 3 in
     /// 5 s.
     pub fn intensity(self, restarts: u32, period: Duration) -> Self {
@@ -93,16 +93,16 @@ impl TaskSupervisor {
         TaskSupervisor { spec: self.spec.max_children(most) }
     }
 
-    /// Starts the supervisor without a link. In a program prefer to make it a child of a
-    /// supervisor. OTP: `Task.Supervisor.start_link/1`, without the link.
+    /// Starts the supervisor without a link. In a program prefer to make the supervisor a child of
+    /// another supervisor. OTP: `Task.Supervisor.start_link/1`, without the link.
     ///
     /// # Errors
     ///
-    /// As [`DynamicSupervisor::start`].
+    /// The same as those of [`DynamicSupervisor::start`].
     ///
     /// # Panics
     ///
-    /// As [`DynamicSupervisor::start`].
+    /// In the same cases as [`DynamicSupervisor::start`].
     ///
     /// # Cancel safety
     ///
@@ -124,7 +124,7 @@ impl TaskSupervisor {
     }
 }
 
-/// The supervisor as a child of another supervisor.
+/// Specifies a child that runs the supervisor of tasks.
 impl From<TaskSupervisor> for ChildSpec {
     fn from(supervisor: TaskSupervisor) -> Self {
         supervisor.spec.into()

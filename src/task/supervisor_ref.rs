@@ -29,8 +29,9 @@ impl TaskSupervisorRef {
         TaskSupervisorRef { supervisor, shutdown: Shutdown::default() }
     }
 
-    /// Returns a handle to the holder of this name. Each call looks the name up, so the handle is
-    /// valid after restarts. [`TaskSupervisor`](crate::TaskSupervisor) has an example.
+    /// Returns a handle to the holder of this name. Each use of the handle looks the name up, so
+    /// the handle is valid after restarts. [`TaskSupervisor`](crate::TaskSupervisor) has an
+    /// example.
     pub fn named(runtime: &Runtime, name: impl Into<String>) -> Self {
         TaskSupervisorRef::new(DynamicSupervisorRef::named(runtime, name))
     }
@@ -41,7 +42,7 @@ impl TaskSupervisorRef {
     }
 
     /// Sets how the tasks that this handle starts are stopped when the supervisor stops. By default
-    /// they have 5 s. OTP: the `shutdown` option of each start.
+    /// each task has 5 s to stop. OTP: the `shutdown` option of each start.
     ///
     /// ```
     /// use regrow::{ExitReason, Runtime, Shutdown, TaskSupervisor};
@@ -72,7 +73,7 @@ impl TaskSupervisorRef {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future starts no task, or kills the started task.
+    /// If the future is dropped, no task is started, or the started task is killed.
     ///
     /// ```
     /// use regrow::{Runtime, TaskSupervisor};
@@ -111,11 +112,11 @@ impl TaskSupervisorRef {
     ///
     /// # Errors
     ///
-    /// As [`spawn`](Self::spawn).
+    /// The same as those of [`spawn`](Self::spawn).
     ///
     /// # Cancel safety
     ///
-    /// As [`spawn`](Self::spawn).
+    /// Dropping the future has the same effect as for [`spawn`](Self::spawn).
     pub async fn spawn_nolink<T, F, Fut>(&self, body: F) -> Result<Task<T>, StartError>
     where
         T: Send + 'static,
@@ -147,11 +148,11 @@ impl TaskSupervisorRef {
     ///
     /// # Errors
     ///
-    /// As [`spawn`](Self::spawn).
+    /// The same as those of [`spawn`](Self::spawn).
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future starts no task, or kills the started task.
+    /// If the future is dropped, no task is started, or the started task is killed.
     pub async fn start_child<F, Fut>(&self, body: F) -> Result<Pid, StartError>
     where
         F: FnOnce(TaskContext) -> Fut + Send + 'static,
@@ -166,7 +167,7 @@ impl TaskSupervisorRef {
     ///
     /// # Errors
     ///
-    /// As [`spawn`](Self::spawn).
+    /// The same as those of [`spawn`](Self::spawn).
     ///
     /// # Cancel safety
     ///
@@ -219,7 +220,7 @@ impl TaskSupervisorRef {
 
     /// Stops a task within its shutdown time, and waits for its end. The task is not restarted. For
     /// a [`Task`] prefer [`Task::shutdown`]: this function also ends a caller that is linked to the
-    /// task. OTP: `Task.Supervisor.terminate_child/2`.
+    /// task and does not trap exits. OTP: `Task.Supervisor.terminate_child/2`.
     ///
     /// # Errors
     ///
@@ -252,22 +253,22 @@ impl TaskSupervisorRef {
     ///
     /// # Errors
     ///
-    /// The errors of any call of a server; [`CallError::NoProc`] if the supervisor is not alive.
+    /// The errors of a call to a server; [`CallError::NoProc`] if the supervisor is not alive.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: it changes nothing.
+    /// Cancel safe: the query changes nothing.
     pub async fn children(&self) -> Result<Vec<Pid>, CallError> {
         let children = self.supervisor.which_children().await?;
         Ok(children.iter().filter_map(ChildInfo::pid).collect())
     }
 
     /// Stops all tasks concurrently, each within its own shutdown time, then the supervisor, as
-    /// [`DynamicSupervisorRef::stop`].
+    /// [`DynamicSupervisorRef::stop`] does.
     ///
     /// # Errors
     ///
-    /// As [`DynamicSupervisorRef::stop`].
+    /// The same as those of [`DynamicSupervisorRef::stop`].
     ///
     /// # Cancel safety
     ///
@@ -277,7 +278,7 @@ impl TaskSupervisorRef {
     }
 
     /// Resolves with the supervisor's exit reason when the supervisor has ended, as
-    /// [`DynamicSupervisorRef::ended`].
+    /// [`DynamicSupervisorRef::ended`] does.
     pub fn ended(&self) -> Ended {
         self.supervisor.ended()
     }

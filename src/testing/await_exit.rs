@@ -11,7 +11,7 @@ use crate::testing::wait_for;
 /// # Panics
 ///
 /// If the process does not end within a day. Under a paused clock this panic comes at once when no
-/// other timer is due.
+/// other timer is pending.
 ///
 /// # Cancel safety
 ///
@@ -38,7 +38,7 @@ pub fn await_exit(runtime: &Runtime, pid: Pid) -> impl Future<Output = ExitReaso
 
 /// Waits until the name has a new holder, which differs from the holder at the time of the call,
 /// and returns the pid of the new holder. Call this before the crash, and await the future
-/// afterwards. If no process holds the name at the time of the call, the future waits for the first
+/// afterwards. If no process holds the name at the time of the call, the future waits for the next
 /// holder.
 ///
 /// A server registers its name before its `init` runs. A call to the server waits for the `init`.
@@ -46,7 +46,7 @@ pub fn await_exit(runtime: &Runtime, pid: Pid) -> impl Future<Output = ExitReaso
 /// # Panics
 ///
 /// If there is no new holder within a day. Under a paused clock this panic comes at once when no
-/// other timer is due, for example after a supervisor gave up.
+/// other timer is pending, for example after a supervisor gave up.
 ///
 /// # Cancel safety
 ///

@@ -5,8 +5,8 @@
 //! true exit reason, and messages that arrive later are refused.
 //!
 //! Messages that the test has not read before the end of the process are not handed out any more.
-//! Calls among these messages are resolved at the end if the future of the process owns the mailbox
-//! reader, and otherwise when the test drops the reader.
+//! Calls among these messages are resolved at the end if the future of the process drops the
+//! mailbox reader, and otherwise when the test drops it.
 
 use std::future::poll_fn;
 use std::pin::Pin;

@@ -85,7 +85,8 @@ impl<S: GenServer> TestContext<S> {
     ///
     /// # Panics
     ///
-    /// If called outside a tokio runtime, unless an earlier use of `runtime` was inside one.
+    /// If called outside a tokio runtime, unless an earlier use of `runtime` was inside one. If
+    /// `runtime` was shut down.
     pub fn new(runtime: &Runtime) -> Self {
         TestContext::with_cause(runtime, StartCause::First)
     }
@@ -95,7 +96,7 @@ impl<S: GenServer> TestContext<S> {
     ///
     /// # Panics
     ///
-    /// As [`new`](Self::new).
+    /// In the same cases as [`new`](Self::new).
     ///
     /// ```
     /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
@@ -163,8 +164,8 @@ impl<S: GenServer> TestContext<S> {
     ///
     /// # Panics
     ///
-    /// If no event comes within a day. Under a paused clock this panic comes at once when no timer
-    /// is due.
+    /// If no event comes within a day. Under a paused clock this panic comes at once when no other
+    /// timer is pending.
     ///
     /// # Cancel safety
     ///
@@ -309,7 +310,7 @@ impl<S: GenServer> fmt::Debug for TestContext<S> {
     }
 }
 
-/// A timer that a handler has set, from [`TestContext::timers`].
+/// A timer that a handler has set, as [`TestContext::timers`] returns it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetTimer {
     key: Option<SharedStr>,

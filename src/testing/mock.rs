@@ -1,8 +1,8 @@
 //! A stand-in for a server: the test receives the items of its mailbox.
 //!
-//! The future of the process owns the mailbox reader, and lends it to the test for one poll at a
-//! time. Items that the test has not taken are therefore dropped before the end of the process is
-//! announced, as in a real server, and their callers receive the true exit reason.
+//! The future of the process and the test share the mailbox reader, and the future drops it. So
+//! items that the test has not taken are dropped before the end of the process is announced, as in
+//! a real server, and their callers receive the true exit reason.
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,8 +21,8 @@ use crate::testing::{BareProcess, wait_for};
 /// runs.
 ///
 /// A mock is a real process, so callers get the usual errors: `NoReply` for a reply that the test
-/// drops, and `Exited` or `NoProc` once the mock has [ended](Self::end), was killed or dropped. A
-/// mock can be linked, monitored and named.
+/// drops, and `Exited` or `NoProc` once the mock has [ended](Self::end), or was killed or dropped.
+/// A mock can be linked, monitored and named.
 ///
 /// For a server that starts quickly and needs no external service, use the real server instead.
 ///
@@ -116,7 +116,7 @@ impl<S: GenServer> Mock<S> {
     ///
     /// # Panics
     ///
-    /// If another process holds the name; and as [`new`](Self::new).
+    /// If another process holds the name, and in the same cases as [`new`](Self::new).
     ///
     /// ```
     /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
@@ -163,7 +163,7 @@ impl<S: GenServer> Mock<S> {
     /// # Panics
     ///
     /// If the mock has ended. If nothing arrives within a day; under a paused clock this panic
-    /// comes at once when no other timer is due.
+    /// comes at once when no other timer is pending.
     ///
     /// # Cancel safety
     ///
@@ -201,11 +201,11 @@ impl<S: GenServer> Mock<S> {
     ///
     /// # Panics
     ///
-    /// If the item is not a call; and as [`next`](Self::next).
+    /// If the item is not a call, and in the same cases as [`next`](Self::next).
     ///
     /// # Cancel safety
     ///
-    /// As [`next`](Self::next).
+    /// Cancel safe, as [`next`](Self::next) is.
     pub async fn next_call(&mut self) -> S::Call {
         match self.next().await {
             Asked::Call(call) => call,
@@ -217,11 +217,11 @@ impl<S: GenServer> Mock<S> {
     ///
     /// # Panics
     ///
-    /// If the item is not a cast; and as [`next`](Self::next).
+    /// If the item is not a cast, and in the same cases as [`next`](Self::next).
     ///
     /// # Cancel safety
     ///
-    /// As [`next`](Self::next).
+    /// Cancel safe, as [`next`](Self::next) is.
     pub async fn next_cast(&mut self) -> S::Cast {
         match self.next().await {
             Asked::Cast(cast) => cast,

@@ -53,8 +53,8 @@
 //!   tasks are idle.
 //! * Give a [`Backoff`](crate::Backoff) no jitter, or check its bounds.
 //!
-//! Every wait of this module fails after a day. So under a paused clock a test whose event never
-//! comes fails at once instead of hanging.
+//! The functions of this module that wait for an item, an end or a restart panic after a day. So
+//! under a paused clock a test whose event never comes fails at once instead of hanging.
 //!
 //! ```
 //! use regrow::testing::{await_exit, await_restart};

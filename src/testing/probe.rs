@@ -65,7 +65,7 @@ impl Probe {
     /// # Panics
     ///
     /// If the probe has ended. If nothing arrives within a day; under a paused clock this panic
-    /// comes at once when no other timer is due.
+    /// comes at once when no other timer is pending.
     ///
     /// # Cancel safety
     ///
@@ -96,11 +96,12 @@ impl Probe {
     ///
     /// # Panics
     ///
-    /// If the item differs; the panic message shows both items. And as [`next`](Self::next).
+    /// If the item differs; the panic message shows both items. Also in the same cases as
+    /// [`next`](Self::next).
     ///
     /// # Cancel safety
     ///
-    /// As [`next`](Self::next).
+    /// Cancel safe, as [`next`](Self::next) is.
     pub async fn expect(&mut self, expected: Received) {
         let received = self.next().await;
         assert!(received == expected, "expected {expected:?}, but received {received:?}");

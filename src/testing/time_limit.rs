@@ -1,4 +1,4 @@
-//! The time limit of every wait in a test.
+//! The time limit of the waits in a test.
 
 use std::fmt::Display;
 use std::time::Duration;

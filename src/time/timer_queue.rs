@@ -1,9 +1,9 @@
 //! The queue of all timers of a runtime, from which a task takes the timers that are due.
 //!
 //! **Guarantee.** A pending timer fires once, when the driving task is polled at or after the time
-//! at which the timer is due. A timer that is disarmed before does not fire, and neither does a
-//! timer whose target ends or whose queue is closed before. When an interval fires, it is armed
-//! again for one period after the time at which it was due, so it does not drift.
+//! at which the timer is due. A timer that is disarmed before that does not fire, and neither does
+//! a timer whose target ends, or whose queue is closed, before that. When an interval fires, it is
+//! armed again for one period after the time at which it was due, so it does not drift.
 //!
 //! ```text
 //!            arm                     poll_due
@@ -18,7 +18,8 @@
 //! 1. A timer is pending exactly while it is in [`Queue::armed`]. A timer is removed from there
 //!    under the lock, so exactly one of these happens to the timer: it is fired, disarmed or
 //!    dropped.
-//! 2. Timers that are due at the same instant fire in the order in which they were armed.
+//! 2. Timers that are due at the same instant fire in the order of their numbers, which is the
+//!    order in which they were set. An interval keeps its number when it is armed again.
 //! 3. The driving task holds the queue but not the kernel, and ends when the queue is closed.
 
 use std::collections::HashMap;
@@ -46,7 +47,8 @@ pub(crate) enum Action {
     Send(Message),
     Exit(ExitReason),
     Kill,
-    /// Sends a server the number of the timer. The server knows the purpose of each of its numbers.
+    /// Sends a server the number of the timer. By the number the server finds the purpose of the
+    /// timer.
     Tick,
 }
 
@@ -81,7 +83,7 @@ type ByTarget = HashMap<Pid, SmallMap<u64, (Key, Instant)>, foldhash::fast::Rand
 ///
 /// The delay queue refuses a timer that is due 2^36 ms or more after its clock last advanced. While
 /// the queue is not empty, its clock advances every 2^30 ms, unless all timers are due later than
-/// that. This delay is less than 2^30 ms, so that never happens.
+/// that. This delay is less than 2^30 ms, so no queued timer is due later than that.
 const MAX_QUEUED_DELAY: Duration = Duration::from_secs(12 * 24 * 3600);
 
 /// The delay that replaces a delay for which the clock has no instant.
@@ -105,8 +107,8 @@ pub(crate) fn beyond_clock(start: Instant, delay: Duration) -> Duration {
 #[derive(Default)]
 struct Queue {
     /// The delay queue. The queue is made with the first timer, so that it uses the clock of the
-    /// runtime's tokio. If it is empty, and was made longer than [`MAX_QUEUED_DELAY`] ago, the next
-    /// timer makes a new one, since the clock of an empty delay queue does not advance.
+    /// runtime's tokio. If the queue is empty, and was made longer than [`MAX_QUEUED_DELAY`] ago,
+    /// the next timer makes a new one, since the clock of an empty delay queue does not advance.
     delays: Option<DelayQueue<Timer>>,
     /// When `delays` was made.
     made: Option<Instant>,
@@ -176,9 +178,9 @@ impl TimerQueue {
         }
     }
 
-    /// Returns all timers that are due, in the order of their times, and at the same time in the
-    /// order in which they were armed (invariant 2). Returns `None` once the queue is closed. An
-    /// interval is armed again under the same lock, so it stays pending.
+    /// Returns all timers that are due, in the order of their times, and for the same time in the
+    /// order of their numbers (invariant 2). Returns `None` once the queue is closed. An interval
+    /// is armed again under the same lock, so it stays pending.
     pub(crate) fn poll_due(&self, cx: &mut Context<'_>) -> Poll<Option<Vec<Timer>>> {
         let mut queue = self.0.lock();
         if queue.closed {

@@ -1,25 +1,26 @@
 //! The locks, atomics and concurrent maps of the kernel, in a normal and a model-checked version.
 //!
-//! In a normal build the locks and atomics are `std`'s, and an `RwLock` in which no reader overtakes
-//! a waiting writer. Under `--cfg regrow_loom` and `--cfg regrow_shuttle` the same names refer to
-//! types of the model checker, so the checkers explore the code of the normal build. The map is the
-//! same in both.
+//! In a normal build the mutexes and atomics are `std`'s, and the `RwLock` is `parking_lot`'s, in
+//! which no new reader overtakes a waiting writer. Under `--cfg regrow_loom` and
+//! `--cfg regrow_shuttle` the same names refer to types of the model checker, so the checkers
+//! explore the code of the normal build. The map is the same in all builds.
 //!
 //! **Invariants**
 //! 1. A lock guard of a map never leaves the module of the map: [`Table`] returns clones, or runs a
 //!    short closure of the kernel under the guard. The closure must not use the same table. Even a
-//!    second read of the same shard could deadlock: it waits for a waiting writer, which waits for
-//!    the first read.
+//!    second read of the same shard could deadlock: the second read waits for a waiting writer, and
+//!    the writer waits for the first read.
 //! 2. Locks are taken in this order: an entry of names or groups, the process table, one process.
 //!    No thread holds two process locks at the same time.
-//! 3. No lock is held while user code runs, or across an await.
+//! 3. No lock is held across an await, or while user code runs. The exception is the lock of a
+//!    registry, under which keys are hashed, compared and cloned, and values are cloned.
 
 mod table;
 
 mod plain {
     use std::sync::{MutexGuard, PoisonError};
 
-    /// A mutex without poisoning: no code of this crate panics while it holds one.
+    /// A mutex without poisoning: the crate's own code does not panic while it holds one.
     #[derive(Debug, Default)]
     pub(crate) struct Mutex<T: ?Sized>(std::sync::Mutex<T>);
 

@@ -62,8 +62,8 @@ impl<K: Eq + Hash, V> Table<K, V> {
         &self.shards[((hash << 7) >> self.shift) as usize].0
     }
 
-    /// Inserts the entry, and runs `also` under the same lock: [`len`](Self::len) sees both or
-    /// neither.
+    /// Inserts the entry, and runs `also` under the same lock, so [`len`](Self::len) counts the
+    /// shard before both or after both.
     pub(crate) fn insert_and(&self, key: K, value: V, also: impl FnOnce()) {
         let before = self.with_entry(key, |entry| {
             also();
@@ -100,8 +100,8 @@ impl<K: Eq + Hash, V> Table<K, V> {
         self.read(key, |_| ()).is_some()
     }
 
-    /// Removes the entry, if there is one, and runs `also` under the same lock: [`len`](Self::len)
-    /// sees both or neither.
+    /// Removes the entry, if there is one, and runs `also` under the same lock, so
+    /// [`len`](Self::len) counts the shard before both or after both.
     pub(crate) fn remove_and(&self, key: &K, also: impl FnOnce()) -> Option<V> {
         let hash = self.hasher.hash_one(key);
         let mut shard = self.shard(hash).write();
@@ -116,7 +116,7 @@ impl<K: Eq + Hash, V> Table<K, V> {
     }
 
     /// Runs `act` on the value of this key, which is `None` if the key has no entry. Afterwards the
-    /// table has the value that `act` leaves, or no entry if that is `None`.
+    /// table has the value that `act` leaves, or no entry if `act` leaves `None`.
     pub(crate) fn with_entry<R>(&self, key: K, act: impl FnOnce(&mut Option<V>) -> R) -> R {
         let hash = self.hasher.hash_one(&key);
         let mut shard = self.shard(hash).write();
@@ -144,8 +144,8 @@ impl<K: Eq + Hash, V> Table<K, V> {
         outcome
     }
 
-    /// Applies `pick` to each entry, and collects the results. Locks one shard at a time. `pick`
-    /// must not use the table.
+    /// Applies `pick` to each entry, and collects the results that are `Some`. Locks one shard at a
+    /// time. `pick` must not use the table.
     pub(crate) fn collect<R>(&self, mut pick: impl FnMut(&K, &V) -> Option<R>) -> Vec<R> {
         let mut picked = Vec::new();
         for Shard(shard) in &self.shards {

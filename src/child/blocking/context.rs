@@ -1,4 +1,4 @@
-//! The context of a blocking child, and its waits.
+//! The context of a blocking child, and the blocking waits in that context.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -84,8 +84,7 @@ impl BlockingContext {
         &self.cause
     }
 
-    /// Sets the health of this child, which queries about the tree return. [`Health`] has an
-    /// example.
+    /// Sets the health of this child, which snapshots of the tree show. [`Health`] has an example.
     pub fn set_health(&self, health: Health) {
         self.runtime().set_health(self.pid(), health);
     }

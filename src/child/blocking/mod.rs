@@ -2,9 +2,10 @@
 //!
 //! # Guarantee
 //!
-//! A process represents the thread. The process [defers its exit](StopSignals::hold), so it ends
-//! only after the function has returned. The exception is a shutdown of tokio, after which no
-//! incarnation starts. So the next incarnation never overlaps with the thread of the one before.
+//! A process represents the thread. The process [defers its exit](StopSignals::hold), so the
+//! process ends only after the function has returned. The exception is a shutdown of tokio, after
+//! which no incarnation starts. So the next incarnation never overlaps with the thread of the one
+//! before.
 //!
 //! # The life of an incarnation
 //!
@@ -13,7 +14,8 @@
 //! 2. The function runs. The process waits for its result and for signals:
 //!    * *a stop, or the parent's end*: the stop token is cancelled, which ends a wait of the
 //!      function in its [`BlockingContext`];
-//!    * *a kill*: the token is cancelled too, because no other code can end a thread;
+//!    * *a kill, or another accepted exit signal*: the token is cancelled too, because only the
+//!      function itself can end its thread;
 //!    * *tokio drops the process' task*: the process ends at once, the token is cancelled, and the
 //!      thread continues until the function returns.
 //! 3. The function returns, or its panic is caught on its thread, where the panic hook has recorded
@@ -61,11 +63,12 @@ impl ChildSpec {
     ///
     /// **A thread can't be killed.** While a thread exceeds its [`shutdown`](Self::shutdown) time,
     /// the child is logged by name, every five seconds. The supervisor waits until the thread has
-    /// ended before it restarts the child, and before it ends itself. So two incarnations never run
-    /// at the same time, and the child's name stays registered until the thread has ended. Give
-    /// blocking operations a time limit, and check regularly whether to stop.
+    /// ended before it restarts the child and, unless the supervisor is killed, before it ends. So
+    /// two incarnations never run at the same time, and the child's name stays registered until the
+    /// thread has ended. Give blocking operations a time limit, and check regularly whether to
+    /// stop.
     ///
-    /// **When not to use it.** For a short blocking operation inside an async child
+    /// **When not to use it.** For a short blocking operation inside an async child,
     /// [`tokio::task::spawn_blocking`] is enough. With a paused clock tokio does not know that a
     /// thread is busy, and may skip the whole shutdown time.
     ///

@@ -16,8 +16,10 @@
 //! 1. The program is started. If it can't be started, the process never runs, and the start fails.
 //! 2. The process waits for the program's end and for signals:
 //!    * *a stop, or the parent's end*: SIGTERM, once. When the shutdown time is over, the
-//!      supervisor kills the process, or the cleanup of its orphans does if the supervisor is dead.
-//!    * *a kill*: SIGKILL, which no program can refuse. The process then waits for the end.
+//!      supervisor kills the process. If the supervisor has ended, the kernel kills the process as
+//!      an orphan.
+//!    * *a kill, or another accepted exit signal*: SIGKILL, which no program can handle. The
+//!      process then waits for the end of the program.
 //!    * *tokio drops the process' task*: SIGKILL, because no task waits for the end any more.
 //! 3. The program has ended. Its remaining output is logged.
 //! 4. If the program was not asked to stop, the process waits for the child's
@@ -25,8 +27,8 @@
 //!    every process of a unit, so the stop of this program may arrive a moment later. If a stop
 //!    arrives within the window, the exit reason is that of a stop.
 //! 5. If an ancestor supervisor is being stopped when the window closes, the stop of this program
-//!    will follow. The process waits for that stop without a limit, because the ancestor may stop
-//!    other children first.
+//!    is likely to follow. The process waits for that stop as long as the ancestor is being
+//!    stopped, because the ancestor may stop other children first.
 
 use std::io;
 use std::process::ExitStatus;
@@ -54,8 +56,8 @@ use running_program::{Program, run_to_end};
 /// The default of the time after a program's end in which its stop may still arrive.
 pub(super) const STOP_WINDOW: Duration = Duration::from_millis(100);
 
-/// The crash reason of a [`ChildSpec::command`](crate::ChildSpec::command), which has an example:
-/// the program ended by itself and without success.
+/// The error in the crash of a [`ChildSpec::command`](crate::ChildSpec::command), which has an
+/// example: the program ended without success, and the end does not count as a stop.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("`{}` failed: {status}", one_line(.program))]
 #[non_exhaustive]
@@ -73,9 +75,9 @@ impl ChildSpec {
     /// A stop sends SIGTERM, and SIGKILL when the [`shutdown`](Self::shutdown) time is over. Where
     /// these signals do not exist, a stop kills the program at once. The program does not outlive
     /// the process that represents it, even if its supervisor is killed or tokio shuts down; only a
-    /// kill of this whole program leaves it running. A [`Run`](crate::Run) that ends this program
-    /// because no async code runs any more kills the child's program first. If the program can't be
-    /// started, the start fails.
+    /// kill of this whole program leaves the child's program running. A [`Run`](crate::Run) that
+    /// ends this program because no async code runs any more kills the child's program first. If
+    /// the program can't be started, the start fails.
     ///
     /// | the program ends | the child's exit reason |
     /// |---|---|
@@ -105,8 +107,9 @@ impl ChildSpec {
     ///   UTF-8 are replaced by U+FFFD.
     /// * The output of a program that prints without a pause is read a few lines at a time, from
     ///   both pipes in turn, so it does not delay other tasks.
-    /// * All output of the program itself is logged before its end is announced. Processes that the
-    ///   program has started may hold the pipes for up to a second longer.
+    /// * All output of the program itself is logged before its end is announced. If processes that
+    ///   the program has started still hold the pipes, their output is logged for up to a second
+    ///   longer.
     ///
     /// **Signals** go to the program only, and not to the processes that it has started. Let a
     /// shell `exec` its last command, or give the child
@@ -117,7 +120,7 @@ impl ChildSpec {
     ///
     /// # Panics
     ///
-    /// The start panics, in the supervisor, if `command` panics or tokio's I/O is not enabled.
+    /// The [start](StartChild::start) panics if `command` panics or tokio's I/O is not enabled.
     ///
     /// ```
     /// # #[cfg(unix)]

@@ -1,7 +1,7 @@
 //! Logs the output of a child's program, line by line.
 //!
-//! The target is `regrow::command`, with the fields `child`, `pid` and `os_pid`. Standard output is
-//! logged at INFO, standard error at WARN. The message of the event is the line.
+//! Each line is the message of an event with the target `regrow::command` and the fields `child`,
+//! `pid` and `os_pid`. Standard output is logged at INFO, standard error at WARN.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -26,7 +26,7 @@ const TARGET: &str = "regrow::command";
 /// characters.
 const MAX_PIECE: usize = 8 * 1024;
 
-/// A line takes one unit of the cooperative budget, and one more for each of this many bytes.
+/// A line consumes one unit of the cooperative budget, and one more for each of this many bytes.
 const BYTES_PER_BUDGET_UNIT: usize = 1024;
 
 /// How long output is logged after the program has ended, if other processes still hold the
@@ -43,7 +43,8 @@ pub(crate) struct LogProgress {
     /// The number of logged bytes. Once the program has ended, only the bytes logged since its end
     /// count.
     bytes: AtomicUsize,
-    /// Whether each pipe was empty at some time since the start, or since the end of the program.
+    /// Whether each pipe was empty at some time since the start of the program, or, once the
+    /// program has ended, since its end.
     empty: [AtomicBool; 2],
     /// Whether each pipe is closed.
     closed: [AtomicBool; 2],
@@ -109,9 +110,9 @@ impl OutputLog {
     }
 }
 
-/// Logs the remaining output of a program that has ended: all output of the program itself, without
-/// a limit of time. Processes that the program has started may hold its pipes and print for ever,
-/// so the log ends when the output of the program itself is complete.
+/// Logs the remaining output of a program that has ended: all output of the program itself, unless
+/// the process is killed first. Processes that the program has started may hold its pipes and print
+/// for ever, so the log ends when the output of the program itself is complete.
 pub(crate) async fn drain_output(
     mut printed: Pin<&mut impl Future<Output = ()>>,
     progress: &LogProgress,
@@ -149,9 +150,9 @@ async fn join_alternating(one: impl Future<Output = ()>, other: impl Future<Outp
     .await;
 }
 
-/// Logs all lines until the pipe is closed or can't be read. A line takes units of the cooperative
-/// budget by its length, so that a program that prints without a pause does not block the thread
-/// for other tasks.
+/// Logs all lines until the pipe is closed or can't be read. A line consumes cooperative budget in
+/// proportion to its length, so that a program that prints without a pause does not block the
+/// thread for other tasks.
 async fn log_lines(
     pipe: Option<impl AsyncRead + Unpin>,
     (progress, pipe_index): (&LogProgress, usize),

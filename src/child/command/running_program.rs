@@ -118,8 +118,8 @@ async fn wait_for_stop(signals: &mut StopSignals, ended: Instant, stop_window: D
 }
 
 impl Program {
-    /// Waits for the end of the program. Returns its status, its time, and the last signal before
-    /// it.
+    /// Waits for the end of the program. Returns the status of the program, the time of the end,
+    /// and the last signal before the end.
     async fn wait(
         &mut self,
         signals: &mut StopSignals,
@@ -144,8 +144,9 @@ impl Program {
         }
     }
 
-    /// Asks the program to stop. The signal fails for a program that has changed its user; such a
-    /// program is killed when its shutdown time is over.
+    /// Asks the program to stop. The signal fails for a program that has changed its user, if this
+    /// program lacks the permission. A kill then fails too, and the process waits until the program
+    /// ends.
     #[cfg(unix)]
     fn terminate(&mut self) {
         self.signal(nix::sys::signal::Signal::SIGTERM);
@@ -161,7 +162,8 @@ impl Program {
         if self.own_group {
             self.signal(nix::sys::signal::Signal::SIGKILL);
         }
-        // The kill fails only if the program has ended, which the next `wait` detects.
+        // The kill fails if the program has ended, which the next `wait` detects, or if this
+        // program lacks the permission.
         drop(self.child.start_kill());
     }
 

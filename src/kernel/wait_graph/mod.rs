@@ -7,7 +7,7 @@
 //! | waiting process | waits for | until | refused if it closes a cycle |
 //! |---|---|---|---|
 //! | the process that calls, casts with a wait, stops or inspects a server | that server | it has the answer | yes |
-//! | the process that starts a server; a supervisor that starts one child at a time | the new process | the `init` of that process has finished | no: a new process waits for no other |
+//! | the process that starts a server; a supervisor that starts one child at a time | the new process | the `init` of that process has finished | no: a new process does not wait yet |
 //! | a supervisor with a child that has time to be ready | that child | the child reports that it serves | no: there is no call to refuse |
 //! | a supervisor that handles nothing while a child stops | that child | the child has ended | no: there is no call to refuse |
 //!
@@ -17,10 +17,10 @@
 //! 2. Follow the edges from the server, each at most once, until they lead back to the caller or
 //!    none is left. The lock is released after every [`STEPS_PER_LOCK`] steps, so that a search of
 //!    many edges does not delay the calls of other processes.
-//! 3. If they lead back to the caller, remove the edges of the cycle whose answer has been sent,
-//!    and search again if there were any. Otherwise check that all edges of the cycle exist at the
-//!    same time. If they do, remove the edge of step 1 and refuse the call; if not, search again
-//!    under one lock.
+//! 3. If they lead back to the caller, remove the edges of the cycle whose answer has been sent. If
+//!    there were any, search again. If there were none, check that all edges of the cycle exist at
+//!    the same time. If they do, remove the edge of step 1 and refuse the call; if not, search
+//!    again under one lock.
 //!
 //! Invariants:
 //! 1. The edge is added before the search. The edges of a true cycle do not change, since no
@@ -60,7 +60,7 @@ pub(crate) enum Until {
     Ready,
 }
 
-/// The number of edges that are followed under one lock.
+/// The number of steps that a search takes under one lock. A step follows or leaves an edge.
 const STEPS_PER_LOCK: usize = 256;
 
 /// The wait graph of one runtime.
@@ -146,7 +146,7 @@ impl Edges {
 
     /// Removes the edge with this number.
     fn remove_numbered(&mut self, caller: Pid, server: Pid, number: u64) {
-        // A search that found the answer sent has already removed the edge.
+        // The edge may be gone: a search that finds the answer sent removes the edge.
         if self.due.remove(&(caller, server, number)).is_some() {
             decrement(&mut self.counts, &(caller, server));
         }
@@ -226,8 +226,8 @@ impl Graph {
 }
 
 impl WaitEdge {
-    /// Makes the edge end when `is_due` returns false, even if the caller has not noticed the answer
-    /// yet (invariant 3). Call this before the request is sent.
+    /// Makes the edge end when `is_due` returns false, even if the caller has not noticed the
+    /// answer yet (invariant 3). Call this before the request is sent.
     pub(crate) fn end_with(&mut self, is_due: impl Fn() -> bool + Send + 'static) {
         let mut edges = self.graph.0.lock();
         edges.number += 1;

@@ -59,8 +59,8 @@ fn each_edge_is_followed_once_where_paths_converge() {
     assert_eq!(waits.enter(pid(10 + 48), pid(10)).expect_err(CYCLE).len(), 26);
 }
 
-/// One cycle has more edges than a search follows under one lock. The other leads through a process
-/// that waits for many others. Both are found.
+/// One cycle has more edges than a search follows under one lock. The other cycle leads through a
+/// process that waits for many other processes. Both cycles are found.
 #[test]
 fn a_long_cycle_and_a_wide_one_are_found() {
     let waits = detecting();

@@ -6,7 +6,7 @@ use crate::restart::Backoff;
 use crate::restart::backoff::{GiveUp, PATIENCE};
 
 impl Backoff {
-    /// Returns the delay before restart number `attempt`, counted from 0, for a random number from
+    /// Returns the delay before restart number `attempt`, counted from 0. `random` is a number from
     /// 0 to 1.
     ///
     /// A supervisor computes its delays with this function, which is pure.
@@ -56,7 +56,8 @@ impl Backoff {
     }
 
     /// Returns how many delayed restarts fit into this time, if each delay is as short as the
-    /// jitter allows and the child fails at once; `None` if there is no limit.
+    /// jitter allows and the child fails at once; `None` if there is no limit, or if the number
+    /// takes too long to compute.
     pub(crate) fn max_delayed_restarts(&self, within: Duration) -> Option<u64> {
         /// At most this many different delays are added up.
         const MOST: u32 = 1 << 20;
@@ -65,7 +66,7 @@ impl Backoff {
             let delay = self.delay(tries, 0.0);
             let rest = (within - spent).as_nanos();
             if delay == self.delay(tries.saturating_add(1), 0.0) {
-                // The delay has reached its maximum.
+                // All later delays are equal to this one.
                 let more = rest.div_ceil(delay.as_nanos().max(1));
                 let more = u64::try_from(more).unwrap_or(u64::MAX);
                 return (!delay.is_zero()).then(|| u64::from(tries).saturating_add(more));

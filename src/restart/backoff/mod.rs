@@ -4,11 +4,11 @@ mod delays;
 
 use std::time::Duration;
 
-/// The time that a supervisor waits before it restarts a child.
+/// The settings of the delay before each restart of a child.
 ///
-/// The delay grows with each restart, up to a limit, and is reset when the child has run for a
-/// while. OTP has no counterpart: there a restart is never delayed, and an outage of a few seconds
-/// uses up the usual budgets.
+/// The delay grows with each restart, up to a limit, and is reset when the child has run for
+/// [`reset_after`](Self::reset_after). OTP has no counterpart: there a restart is never delayed,
+/// and an outage of a few seconds uses up the usual budgets.
 ///
 /// [`ChildSpec::backoff`](crate::ChildSpec::backoff) sets the backoff of one child, and
 /// [`SupervisorSpec::backoff`](crate::SupervisorSpec::backoff) that of all children without one of
@@ -27,10 +27,10 @@ use std::time::Duration;
 ///
 /// A delayed restart counts against no budget: the delay limits the cost of a failing child.
 /// Instead the supervisor gives up when a child had no healthy run for
-/// [`give_up_after`](Self::give_up_after). A healthy run is one of
-/// [`reset_after`](Self::reset_after) or longer. So a supervisor survives an outage of ten minutes,
-/// however many of its children fail in it, and a child that never recovers ends its supervisor.
-/// With the default budget of 3 restarts within any 5 s:
+/// [`give_up_after`](Self::give_up_after). A run is healthy if it lasts at least
+/// [`reset_after`](Self::reset_after). So a supervisor survives an outage of ten minutes, however
+/// many of its children fail during the outage, and a child that never recovers ends its
+/// supervisor. With the default budget of 3 restarts within any 5 s:
 ///
 /// | the child ends | without a backoff | with the default backoff |
 /// |---|---|---|
@@ -46,12 +46,12 @@ use std::time::Duration;
 /// # While a restart is delayed
 ///
 /// The supervisor goes on with all other work. The state of the child is
-/// [`Restarting`](crate::ChildState::Restarting), with the time of its next start, and calls by
-/// name fail with [`Restarting`](crate::CallError::Restarting) and that time. `terminate_child` and
-/// a stop of the supervisor cancel the restart. If `restart_child` then starts the child, its
-/// delays begin again with the shortest.
+/// [`Restarting`](crate::ChildState::Restarting), with the time that is left of the delay, and
+/// calls by name fail with [`Restarting`](crate::CallError::Restarting) and the same time.
+/// `terminate_child` and a stop of the supervisor cancel the restart. If `restart_child` then
+/// starts the child, its next delay is the first one again.
 ///
-/// When a group restarts, the backoff of the child that failed applies to the group: its other
+/// When a group restarts, the backoff of the child that failed applies to the group: the other
 /// members are stopped at once, and started again with that child. If the start of another member
 /// then fails, the backoff of that member applies from there on.
 ///
@@ -100,7 +100,8 @@ pub struct Backoff {
 /// The time after which a child without a healthy run is given up.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum GiveUp {
-    /// After [`PATIENCE`], or longer where `max` and `reset_after` are longer than usual.
+    /// After [`PATIENCE`], or after four times the sum of `max` and `reset_after` where that is
+    /// longer.
     Default,
     After(Duration),
     Never,
@@ -118,8 +119,8 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// Returns a backoff with delays from one second to thirty, each twice the one before.
-    /// [`Backoff`] has an example.
+    /// Returns a backoff with the default settings: the delays double, from one second up to
+    /// thirty. [`Backoff`] has an example.
     pub const fn new() -> Self {
         Backoff {
             first: Duration::from_secs(1),
@@ -175,15 +176,15 @@ impl Backoff {
     /// Sets the random share of each delay, by default 0.5. With 0 no part of the delay is random,
     /// with 1 the whole delay is.
     ///
-    /// With jitter, children that failed at the same time are not restarted at the same time.
-    /// Jitter only makes delays shorter. [`delay`](Self::delay) has an example.
+    /// With jitter, children that failed at the same time are restarted at different times. Jitter
+    /// only makes delays shorter. [`delay`](Self::delay) has an example.
     pub const fn jitter(mut self, share: f64) -> Self {
         self.jitter = share;
         self
     }
 
-    /// Sets the length of a healthy run, after which the next delay is the first one again. By
-    /// default the length is the same as [`max`](Self::max).
+    /// Sets the shortest length of a healthy run. After a healthy run, the next delay is the first
+    /// one again. By default the length is the same as [`max`](Self::max).
     ///
     /// ```
     /// use std::time::Duration;
@@ -222,9 +223,10 @@ impl Backoff {
     ///
     /// The time is counted from the end of the last healthy run, or from the start of the first run
     /// that was not healthy. The supervisor checks it when the child ends, or when a start of the
-    /// child fails, and gives up with [`RestartLimitReached`](crate::RestartLimitReached). A limit
-    /// that is not above `reset_after` leaves no time for a healthy run, and is refused at the
-    /// start.
+    /// child fails, and gives up with [`RestartLimitReached`](crate::RestartLimitReached). A
+    /// dynamic supervisor with a [`child_intensity`](crate::DynamicSupervisor::child_intensity)
+    /// does what its [`Exhausted`](crate::Exhausted) value says instead. A limit that is not above
+    /// `reset_after` leaves no time for a healthy run, and is refused at the start.
     ///
     /// ```
     /// use std::time::Duration;
@@ -249,8 +251,8 @@ impl Backoff {
         self
     }
 
-    /// Restarts a child for ever, also without a healthy run. By default the child is given up, see
-    /// [`give_up_after`](Self::give_up_after).
+    /// Restarts a child for ever, also without a healthy run. By default its supervisor gives up,
+    /// see [`give_up_after`](Self::give_up_after).
     ///
     /// ```
     /// use std::time::Duration;

@@ -1,16 +1,16 @@
 //! The restart state of one child, with pure transitions.
 //!
-//! **Guarantee.** Fixed and dynamic supervisors decide restarts with the same state. The
-//! transitions wait for nothing, and start and stop nothing; the current time and the source of
-//! random numbers are arguments.
+//! **Guarantee.** Fixed and dynamic supervisors decide restarts by the same rules. The transitions
+//! wait for nothing, and start and stop nothing; the current time and the source of random numbers
+//! are arguments.
 //!
-//! Each end of a child that is to be started again takes two steps:
-//! [`RestartState::record_failure`] records the incarnation, then [`RestartState::decide_next`]
-//! decides what follows.
+//! After the end of a child that is to be started again, or after a failed restart, the supervisor
+//! takes two steps: [`RestartState::record_failure`] records the incarnation, then
+//! [`RestartState::decide_next`] decides what follows.
 //!
 //! | the child has | the decision | limited by |
 //! |---|---|---|
-//! | no backoff | a restart [at once](Next::AtOnce) | the window of the supervisor, as in OTP |
+//! | no backoff | a restart [at once](Next::AtOnce) | the window, as in OTP |
 //! | a backoff | a restart [after a delay](Next::After) | the time without a healthy run |
 //! | a backoff, and no healthy run for too long | [give up](Next::GiveUp) | |
 //! | a backoff, and a supervisor that allows no restart | a restart at once, which the window refuses | the window |
@@ -28,11 +28,12 @@
 //! 1. A delayed restart never counts against the window. In an outage every child fails as often as
 //!    its delays allow, so a count of failures would measure the number of children and not the
 //!    outage.
-//! 2. The clock starts when the first incarnation starts that fails by itself and is not healthy,
-//!    or when a healthy incarnation ends by itself. The clock is stopped while the child is stopped
-//!    with its group. Only a healthy run, an end for good or a start by hand clears the clock. So
-//!    the supervisor gives up a child that never recovers, however long its delays are, but not a
-//!    child that was only kept waiting.
+//! 2. The clock counts from the start of the first incarnation that fails by itself and is not
+//!    healthy, or from the end of a healthy incarnation that ends by itself. The clock is stopped
+//!    while the child is stopped with its group. Only a healthy run, a start by hand, or the end or
+//!    stop of the child for good clears the clock. So the supervisor gives up a child that never
+//!    recovers, however long its delays are, but not a child that only waited for another child of
+//!    its group.
 //! 3. An incarnation that its supervisor stopped leads to no decision. Only an incarnation that
 //!    ended by itself, or a start that failed, leads to one.
 
@@ -42,15 +43,17 @@ use tokio::time::Instant;
 
 use crate::restart::{Backoff, Exceeded, Intensity};
 
-/// The state of a child's restarts.
+/// The failures of a child since its last healthy run: the number of its delayed restarts, and the
+/// clock of invariant 2.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RestartState {
     /// The number of delayed restarts since the last healthy run.
     tries: u32,
-    /// The delay before the start of the incarnation that runs, or of the next one.
+    /// The delay before the start of the incarnation that runs or, while the child waits for its
+    /// restart, of the next one.
     delay: Duration,
-    /// The time since which there was no healthy run; `None` while the clock of invariant 2 is
-    /// stopped.
+    /// The time from which the clock counts, moved later by the length of its pauses; `None` while
+    /// the clock is stopped.
     unhealthy_since: Option<Instant>,
     /// The time that the clock had measured when it was stopped.
     paused_after: Duration,
@@ -72,7 +75,7 @@ impl Run {
 }
 
 /// The settings that a decision depends on: the backoff of the child, if it has one, and the budget
-/// of the supervisor.
+/// that its restarts count against.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules {
     pub(crate) backoff: Option<Backoff>,
@@ -86,7 +89,7 @@ pub(crate) enum Next {
     AtOnce,
     /// Restart after this delay. The restart does not count against the window (invariant 1).
     After(Duration),
-    /// Do not restart: the supervisor gives up the child, or itself.
+    /// Do not restart: the supervisor gives up, or gives up only this child.
     GiveUp(Exceeded),
 }
 
@@ -114,7 +117,7 @@ impl RestartState {
         }
     }
 
-    /// Stops the clock, while the child waits for another child of its group.
+    /// Stops the clock, because from now on the child waits for another child of its group.
     pub(crate) fn pause_clock(&mut self, now: Instant) {
         if let Some(since) = self.unhealthy_since.take() {
             self.paused_after = now.duration_since(since);
@@ -146,7 +149,8 @@ impl RestartState {
         Next::After(self.delay)
     }
 
-    /// The delay before the start of the incarnation that runs, or of the next one.
+    /// Returns the delay before the start of the incarnation that runs or, while the child waits
+    /// for its restart, of the next one.
     pub(crate) fn delay(&self) -> Duration {
         self.delay
     }

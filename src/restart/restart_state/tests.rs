@@ -1,4 +1,4 @@
-//! The decision after an end: by the table, by the clock, and with random delays.
+//! Tests of the decision after an end: its table, its clock, and random delays.
 
 use super::{Next, RestartState, Rules, Run};
 use crate::base::random::Random;
@@ -42,7 +42,7 @@ fn outage(
     (now - begin, starts, None)
 }
 
-/// Returns the limit that a child exceeds in an outage of this length.
+/// Returns the limit that a child exceeds in an outage of this many seconds.
 fn exceeded(backoff: Backoff, length: u64, random: &mut Random) -> Option<Exceeded> {
     outage(backoff, seconds(length), random).2
 }

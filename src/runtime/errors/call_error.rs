@@ -10,12 +10,12 @@ use crate::kernel::{Kernel, TOKIO_GONE};
 
 /// Why a call got no reply.
 ///
-/// The `source` of this error is the error that ended the server, so `?` in the body or the handler
-/// of another process keeps the whole chain of causes. The [`Display`](fmt::Display) text does not
-/// repeat the source.
+/// The `source` of [`Exited`](Self::Exited) is the error that ended the server, so `?` in the body
+/// or the handler of another process keeps the whole chain of causes. The [`Display`](fmt::Display)
+/// text does not repeat the source.
 ///
-/// OTP: a failed call exits the caller. Here the caller decides; `?` in a process has the effect of
-/// that exit.
+/// OTP: a failed call exits the caller. Here the call returns an error; `?` in the body or a
+/// handler of the calling process ends that process too.
 ///
 /// # Examples
 ///
@@ -55,9 +55,9 @@ pub enum CallError {
     ///
     /// A call gets this error while a permanent child is restarted, whatever the reason of its end;
     /// while a transient child is restarted after an abnormal reason; and while either is restarted
-    /// with its group. The error is [`NoProc`](Self::NoProc) for a temporary child, and while the
-    /// supervisor stops that child, stops itself or is ending. `Restarting` describes the state at
-    /// the time of the call: the supervisor may still reach its restart limit instead.
+    /// together with its siblings. The error is [`NoProc`](Self::NoProc) for a temporary child, and
+    /// while the supervisor stops that child, stops itself or is ending. `Restarting` describes the
+    /// state at the time of the call: the supervisor may still reach its restart limit instead.
     Restarting {
         /// The delay until the next start, if a backoff sets one; `None` if the start is immediate
         /// or the delay is not known yet.
@@ -78,9 +78,9 @@ pub enum CallError {
     Overloaded,
     /// The process that holds the name is not a server of this type.
     WrongType,
-    /// The call would have closed a cycle of processes that wait for each other for ever. Reported
-    /// only while [deadlock detection](crate::Runtime::detect_deadlocks) is on; otherwise such
-    /// calls end with [`Timeout`](Self::Timeout). The request was not handled.
+    /// The call would have closed a cycle of processes that wait for each other for ever. This
+    /// error is returned only while [deadlock detection](crate::Runtime::detect_deadlocks) is on;
+    /// otherwise such calls end with [`Timeout`](Self::Timeout). The request was not handled.
     Deadlock {
         /// Each process waits for the next one. The first pid is repeated at the end, and is that
         /// of the process that made this call.

@@ -15,6 +15,7 @@ use crate::runtime::CallError;
 /// | [`Restarting`](CallError::Restarting) | the holder of the name is ending or has ended, and will be restarted |
 /// | [`Overloaded`](CallError::Overloaded) | the mailbox of the server is full |
 /// | [`WrongType`](CallError::WrongType) | the process that holds the name is not a server of this type |
+/// | [`TokioGone`](CallError::TokioGone) | the tokio runtime of the processes has shut down |
 /// | [`CallingSelf`](CallError::CallingSelf) | `cast_wait` only: the server would wait for room in its own mailbox |
 /// | [`Deadlock`](CallError::Deadlock) | `cast_wait` only: the wait would close a cycle of processes that wait for each other |
 ///

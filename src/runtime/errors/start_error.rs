@@ -10,8 +10,9 @@ use crate::kernel::TOKIO_GONE;
 use crate::runtime::CallError;
 use crate::runtime::names::reserved;
 
-/// Why a process was not started. When this error is returned, the process has ended and its name
-/// is free.
+/// Why a process was not started. When a start returns this error, the process that it created, if
+/// any, has ended and holds no name. Only after [`Unreachable`](Self::Unreachable) the process may
+/// be alive.
 ///
 /// `?` in the body or the handler of another process turns this error into a crash of that process.
 /// The `source` of this error is the error that ended the process, also if that process is a child
@@ -43,8 +44,7 @@ use crate::runtime::names::reserved;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StartError {
-    /// `init` returned that the process is not to run. This is not a failure, and there is no
-    /// process.
+    /// `init` chose not to run the process. This is not a failure, and there is no process.
     Ignored,
     /// The process ended before it was ready, for this reason.
     Failed(ExitReason),
@@ -56,9 +56,8 @@ pub enum StartError {
     InitTimeout(Duration),
     /// The process did not report within this time that it is ready, so it was stopped.
     NotReady(Duration),
-    /// Another process holds the name, whether it is a child of this supervisor or not. `init` was
-    /// not run. If the id of a child is taken, the error is
-    /// [`AlreadyRunning`](Self::AlreadyRunning).
+    /// Another process, a child of this supervisor or not, holds the name. `init` was not run. If
+    /// the id of a child is taken, the error is [`AlreadyRunning`](Self::AlreadyRunning).
     AlreadyStarted {
         /// The name.
         name: String,

@@ -39,8 +39,8 @@ impl IdleTimeout {
         }
     }
 
-    /// Returns `Ready` once, when the time has elapsed. The server polls this only after it has
-    /// found the mailbox empty.
+    /// Returns `Ready` once, when the time has elapsed. The server polls this only after a poll of
+    /// the mailbox that has found no item.
     pub(crate) fn poll_elapsed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
             IdleTimeout::Off => return Poll::Pending,

@@ -24,8 +24,8 @@ mod self_casts;
 mod tasks;
 
 /// The interface of a server for its own callbacks: its pid, its handle, its runtime, and methods
-/// that act on the server. Each callback but `terminate` and `format_status` receives one. OTP: the
-/// process in which a `gen_server`'s callbacks run, as `self/0`.
+/// that act on the server. Each callback but `terminate` and `format_status` receives one. OTP:
+/// functions that a `gen_server`'s callbacks call for their own process, such as `self/0`.
 ///
 /// # Examples
 ///
@@ -250,9 +250,8 @@ impl<S: GenServer> ServerContext<S> {
     }
 
     /// Returns a reason for an `init` that decides that this server is not needed. If `init`
-    /// returns it in an `Err`, the start returns
-    /// [`StartError::Ignored`], and the process ends normally. A
-    /// supervisor keeps the child as not running and starts the others. OTP: `ignore`.
+    /// returns it in an `Err`, the start returns [`StartError::Ignored`], and the process ends
+    /// normally. A supervisor continues with its other children. OTP: `ignore`.
     ///
     /// The reason has this effect only as the result of this server's own `init`. A handler that
     /// returns the reason ends the server with [`Normal`](ExitReason::Normal). If `init` passes on
@@ -319,8 +318,9 @@ impl<S: GenServer> ServerContext<S> {
         reason
     }
 
-    /// Takes the error of the start, if `init` returned the reason that was made with it. An error
-    /// that `init` passed on by `?` belongs to another start, and does not count.
+    /// Takes the error that [`ignore`](Self::ignore) or [`refuse`](Self::refuse) has stored.
+    /// `Ignored` counts only if `init` returned `Normal`: any other reason is an error, for example
+    /// of another start.
     pub(crate) fn refusal(&mut self, returned: &ExitReason) -> Option<Box<StartError>> {
         let refusal = self.refusal.take()?;
         let ignored = *refusal == StartError::Ignored;

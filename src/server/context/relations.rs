@@ -6,8 +6,9 @@ use crate::server::{GenServer, ServerContext, ServerRef};
 
 impl<S: GenServer> ServerContext<S> {
     /// Turns the trapping of exit signals on or off, and returns the old value. While trapping is
-    /// on, exit signals arrive in `handle_info`. The exception is the parent's exit signal, which
-    /// ends the server after `terminate` has run. OTP: `process_flag(trap_exit, Flag)`.
+    /// on, exit signals arrive in `handle_info`. The exceptions are a kill, and the parent's exit
+    /// signal, which ends the server after `terminate` has run. OTP:
+    /// `process_flag(trap_exit, Flag)`.
     ///
     /// ```
     /// use regrow::{GenServer, Pid, Received, Reply, Result, Runtime, ServerContext};

@@ -1,8 +1,8 @@
-//! The timers of one server: casts that it sends itself later.
+//! The timers of one server: delayed casts of the server to itself.
 //!
 //! The cast of a timer is stored here, inside the server; the runtime's timer queue holds only the
-//! timer's number. An expiry whose number is no longer in this table is dropped. So a timer that
-//! was cancelled or replaced never runs, even if its expiry was queued already.
+//! timer's number. An expiry whose number is no longer in this table is dropped. So the cast of a
+//! timer that was cancelled or replaced is never handled, even if the expiry was queued already.
 
 use std::collections::HashMap;
 use std::time::Duration;

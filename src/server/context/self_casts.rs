@@ -224,7 +224,7 @@ impl<S: GenServer> ServerContext<S> {
     }
 
     /// Returns the cast of a timer that has expired, and arms the next tick of an interval. Returns
-    /// `None` if the timer was cancelled or replaced meanwhile.
+    /// `None` if the timer was cancelled or replaced before its expiry was handled.
     pub(crate) fn expire(&mut self, id: u64) -> Option<S::Cast> {
         let (kernel, pid) = (self.runtime().kernel, self.pid());
         let schedule = self.schedule();

@@ -150,7 +150,7 @@ impl<S: GenServer> ServerContext<S> {
     /// | full, and the policy is | an item | the final `None` |
     /// |---|---|---|
     /// | `Reject`, `Wait` | waits for room, and the stream with it | waits for room |
-    /// | `DropOldest`, `DropNewest` | it or an older message is dropped, as for a cast; the stream is polled on | is exempt: it is queued, and never dropped |
+    /// | `DropOldest`, `DropNewest` | the item or an older message is dropped, as for a cast; the stream is still polled | is exempt: it is queued, and never dropped |
     ///
     /// So the `None` arrives, after all items that were not dropped, unless the server ends or the
     /// process of the stream is killed.

@@ -37,26 +37,28 @@ impl Runtime {
     }
 
     /// Turns the detection of deadlocks on or off; by default it is off. While the detection is on,
-    /// a call from a handler fails at once if it would close a cycle of processes that wait for
-    /// each other; its [`CallError::Deadlock`] names the cycle. While the detection is off, such a
-    /// call times out.
+    /// a call that would close a cycle of processes that wait for each other fails at once; its
+    /// [`CallError::Deadlock`] names the cycle. While the detection is off, such a call waits until
+    /// its time limit, if it has one.
     ///
     /// The detection knows these waits:
     ///
-    /// * a server waits for a server that it calls or [stops](ServerRef::stop);
+    /// * a process waits for a server that it calls or [stops](ServerRef::stop), or that has no
+    ///   room for its [cast](ServerRef::cast_wait);
     /// * a process that starts a server waits for the `init` of that server;
     /// * a [`Supervisor`](crate::Supervisor) waits for the child that it starts or stops;
     /// * a [`DynamicSupervisor`](crate::DynamicSupervisor) that stops waits for its children.
     ///
-    /// So a call from an `init` to its own supervisor is refused. A call that was made before its
-    /// server began one of the last three waits is not refused, and times out. The detection does
-    /// not know waits for a [`Task`](crate::Task), waits for an [end](Self::ended), and waits in
-    /// [`get_or_start`](crate::DynamicSupervisorRef::get_or_start) for an `init` that another
-    /// caller has started.
+    /// So a call from an `init` to its own supervisor is refused. A call that was made before the
+    /// called process began one of the last three waits is not refused, and times out. The
+    /// detection does not know waits for a [`Task`](crate::Task), waits for an [end](Self::ended),
+    /// and waits in [`get_or_start`](crate::DynamicSupervisorRef::get_or_start) for an `init` that
+    /// another caller has started.
     ///
     /// Use the detection in tests and development: each call takes a lock that all calls share, and
-    /// follows the waits of the called server, each of them once. The lock is released between two
-    /// waits, so that other calls can proceed. OTP has no counterpart.
+    /// follows the waits of the called server, each of them once. A call that follows many waits
+    /// releases the lock from time to time, so that other calls can proceed. OTP has no
+    /// counterpart.
     ///
     /// ```
     /// use regrow::{CallError, GenServer, Name, Reply, Result, Runtime, ServerContext};

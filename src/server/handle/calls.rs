@@ -10,8 +10,8 @@
 //!    Return any other error.
 //! 3. Call the process, through a direct handle. Return its answer or its error, unless the error is
 //!    `NoProc`.
-//! 4. `NoProc` means that the process is ending and the call was never in its mailbox. Wait for the
-//!    end of the process, which frees or reserves the name, and start over.
+//! 4. `NoProc` means that the process is ending or has ended, and that the call was never in its
+//!    mailbox. Wait for the end of the process, which frees or reserves the name, and start over.
 //!
 //! **Invariants**
 //! 1. Step 1 comes before step 2, so a change between them is not missed.
@@ -151,7 +151,7 @@ impl<S: GenServer> ServerRef<S> {
     /// The limit is measured by the clock of the runtime's tokio, which may be paused. If that
     /// tokio is blocked or is not being driven, the system's clock ends the call: at the limit, or,
     /// under a paused clock, one second after the limit. While a paused clock stands still, because
-    /// its tokio is busy or inside `spawn_blocking`, the call waits.
+    /// its tokio is busy or runs a `spawn_blocking` closure, the call waits.
     ///
     /// # Errors
     ///
@@ -159,8 +159,9 @@ impl<S: GenServer> ServerRef<S> {
     ///
     /// # Panics
     ///
-    /// If this method is used inside async code; use [`call`](Self::call) there. If this is called
-    /// outside a tokio runtime, unless an earlier use of the runtime was inside one.
+    /// If this method is called in async code; use [`call`](Self::call) there. If it is called
+    /// outside a tokio runtime, and the server's [`Runtime`](crate::Runtime) was never used inside
+    /// one.
     ///
     /// ```
     /// use std::time::Duration;
@@ -198,8 +199,8 @@ impl<S: GenServer> ServerRef<S> {
 }
 
 impl<S: GenServer> ServerRef<S> {
-    /// Makes a call while deadlocks are detected. This is a separate future, so that the futures of
-    /// other calls do not hold space for an edge.
+    /// Makes a call while the detection of deadlocks is on. This is a separate future, so that the
+    /// futures of other calls do not hold space for an edge.
     pub(crate) async fn call_with_edge<T: Send + 'static>(
         &self,
         process: Arc<Process<ServerItem<S>>>,

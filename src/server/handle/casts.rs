@@ -8,8 +8,8 @@
 //! 2. Refuse a server that waits for itself, and add the edge to the wait graph.
 //! 3. Send again, under the lock of the process. The message is queued if there is room by now;
 //!    otherwise it joins the send queue under a number.
-//! 4. Wait as [`QueuedSend`] until the message is queued or the process is ending. If the process
-//!    is ending, take the message back.
+//! 4. Wait, by a [`QueuedSend`], until the message is queued or the process is ending. If the
+//!    process is ending, take the message back.
 //!
 //! **Invariants**
 //! 1. From step 3 on the process holds the message, in its mailbox or in its send queue, and the
@@ -25,11 +25,11 @@ use crate::runtime::{CallError, CastError};
 use crate::server::{GenServer, ServerItem, ServerRef, wait_edge};
 
 impl<S: GenServer> ServerRef<S> {
-    /// Sends the server a message and doesn't wait. If the server is dead or its mailbox is full,
-    /// drops the message and returns false; [`try_cast`](Self::try_cast) returns the reason and the
-    /// message instead. The result true does not mean that the message will be handled: the server
-    /// may end first, and the result is also true if the mailbox is full and its policy is to drop
-    /// ([`Overflow`](crate::Overflow)).
+    /// Sends the server a message and doesn't wait. If the server is dead, or its full mailbox
+    /// refuses the message, drops the message and returns false; [`try_cast`](Self::try_cast)
+    /// returns the reason and the message instead. The result true does not mean that the message
+    /// will be handled: the server may end first, and the result is also true if the mailbox is
+    /// full and its policy is to drop ([`Overflow`](crate::Overflow)).
     ///
     /// Casts and calls of one sender are handled in the order in which they were sent. A mailbox
     /// without a bound does not slow down a sender that is faster than the server. To slow the
@@ -46,7 +46,7 @@ impl<S: GenServer> ServerRef<S> {
     /// # Errors
     ///
     /// [`CastError`], with the message, if the server is dead, is being restarted, has a full
-    /// mailbox, or is of another type.
+    /// mailbox that refuses the message, or is of another type.
     pub fn try_cast(&self, cast: S::Cast) -> Result<(), CastError<S::Cast>> {
         let process = match self.resolve() {
             Ok(process) => process,
@@ -72,15 +72,15 @@ impl<S: GenServer> ServerRef<S> {
     /// is no error. If the server ends during the wait, the error is returned at once:
     /// [`NoProc`](CallError::NoProc), or, by a named handle of a server that is being restarted,
     /// [`Restarting`](CallError::Restarting). One of the server's own handlers gets
-    /// [`CallingSelf`](CallError::CallingSelf) instead of a wait, because only that handler could
-    /// make room.
+    /// [`CallingSelf`](CallError::CallingSelf) instead of a wait, because no room is made while
+    /// that handler waits.
     ///
     /// # Cancel safety
     ///
     /// The message is queued as soon as there is room, whether or not this future is polled by
-    /// then. If the future is dropped before, the message is dropped too; if the future is dropped
-    /// later, the message stays queued. Only a future that completes tells whether the message was
-    /// queued.
+    /// then. If the future is dropped before that, the message is dropped too; if the future is
+    /// dropped later, the message stays queued. Only a future that completes tells whether the
+    /// message was queued.
     ///
     /// ```
     /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }

@@ -13,8 +13,8 @@ use crate::process::{AnyProcess, IfFull};
 use crate::runtime::{CallError, until};
 use crate::server::{GenServer, ServerItem};
 
-/// Sends a call. A call that is not queued at once [waits for room](wait_until_queued). `waker` is
-/// woken when the answer arrives.
+/// Sends a call. A call that joins the send queue then [waits for room](wait_until_queued). `waker`
+/// is woken when the answer arrives.
 #[inline]
 pub(crate) fn ask<S: GenServer, T: Send + 'static>(
     process: &Arc<Process<ServerItem<S>>>,
@@ -24,8 +24,8 @@ pub(crate) fn ask<S: GenServer, T: Send + 'static>(
     send_call(process, make, waker, |_| ())
 }
 
-/// Sends a call while deadlocks are detected. The edge ends when the answer is sent, which may be
-/// before the caller is polled.
+/// Sends a call while the detection of deadlocks is on. The edge ends when the answer is sent,
+/// which may be before the caller is polled.
 #[cold]
 pub(crate) fn ask_with_edge<S: GenServer, T: Send + 'static>(
     process: &Arc<Process<ServerItem<S>>>,
@@ -49,7 +49,7 @@ fn send_call<S: GenServer, T: Send + 'static>(
         Ok(sent) => Ok((answer, sent)),
         Err((refused, why)) => {
             // The answer is dropped first, so that the reply in the refused call has no caller when
-            // it is dropped.
+            // the call is dropped.
             drop(answer);
             drop(refused);
             Err(why.into())
@@ -93,9 +93,9 @@ async fn wait_for_room<S: GenServer>(
     }
 }
 
-/// Adds the edge from the caller to the server to the wait graph, if deadlocks are detected.
-/// Refuses a server that calls itself, because none of its handlers could answer, and a call that
-/// would close a cycle.
+/// Adds the edge from the caller to the server to the wait graph, if the detection of deadlocks is
+/// on. Refuses a server that calls itself, because none of its handlers could answer, and a call
+/// that would close a cycle.
 #[inline]
 pub(crate) fn wait_edge<S: GenServer>(
     process: &Process<ServerItem<S>>,

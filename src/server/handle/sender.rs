@@ -167,8 +167,8 @@ impl<S: GenServer> ServerRef<S> {
         Sender { target: Arc::new(Mapped { to: self.clone(), make }) }
     }
 
-    /// Returns a handle that answers an `M` with a `T`. `make` turns the `M` and the reply into a
-    /// call. [`Caller`] has an example.
+    /// Returns a handle by which the server answers an `M` with a `T`. `make` turns the `M` and the
+    /// reply into a call. [`Caller`] has an example.
     pub fn caller<M: Send + 'static, T: Send + 'static>(
         &self,
         make: impl Fn(M, Reply<T>) -> S::Call + Send + Sync + 'static,

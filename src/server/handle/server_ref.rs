@@ -157,7 +157,7 @@ impl<S: GenServer> ServerRef<S> {
     /// # Errors
     ///
     /// `Timeout` after five seconds. If the server is dead, or ends before it has answered, the
-    /// call fails at once. [`CallError`] lists all of them.
+    /// call fails at once. [`CallError`] lists all errors.
     ///
     /// # Calling again
     ///
@@ -310,9 +310,10 @@ impl<S: GenServer> ServerRef<S> {
         AwaitReply::until(answer, None, &process).await
     }
 
-    /// Resolves with the reason when the server has ended, or at once if it ended before. For a
-    /// named handle, the future waits for the process that holds the name now; if no process holds
-    /// the name, the future resolves with `NoProc` at once. [`ServerRef`] has an example.
+    /// Returns a future that resolves with the reason when the server has ended, at once if it
+    /// ended before. For a named handle, the future waits for the process that holds the name now;
+    /// if no process holds the name, the future resolves with `NoProc` at once. [`ServerRef`] has
+    /// an example.
     ///
     /// # Cancel safety
     ///

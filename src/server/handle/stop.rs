@@ -22,17 +22,18 @@ impl<S: GenServer> ServerRef<S> {
     /// # Errors
     ///
     /// * `Exited` with the true reason if the server has ended with another reason: `terminate`
-    ///   panicked, the server was killed, or the server ended by itself before it took the request.
+    ///   panicked, the server was killed, or the server ended for another reason before it took the
+    ///   request.
     /// * `NoProc` if the server is dead.
     /// * `CallingSelf` from one of the server's own handlers: return
     ///   [`ServerContext::stop`](crate::ServerContext::stop) there instead.
-    /// * `Deadlock` if the server waits for the caller and deadlocks are
-    ///   [detected](crate::Runtime::detect_deadlocks).
+    /// * `Deadlock` if the server waits for the caller and [deadlock
+    ///   detection](crate::Runtime::detect_deadlocks) is on.
     /// * By a named handle also `Restarting` and `WrongType`.
     ///
     /// # Cancel safety
     ///
-    /// A stop that is dropped stops waiting; the server still stops.
+    /// If the future is dropped after the request was queued, the server still stops.
     ///
     /// ```
     /// use regrow::{CallError, ExitReason};

@@ -48,8 +48,8 @@ mod tracked;
 mod next_item;
 mod suspended;
 
-/// The result of `init`, for the caller of the start. If the start fails in any other way, nothing
-/// is sent, and the caller takes the reason from the end of the process.
+/// The result of `init`, for the caller of the start. If `init` fails without such a result,
+/// nothing is sent, and the caller takes the reason from the end of the process.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Ack {
     Started,
@@ -58,8 +58,9 @@ pub(crate) enum Ack {
 }
 
 /// Sends the result of `init` to the caller of the start. The future of the start may have been
-/// polled with a waker of the user's, which may panic. Such a panic is caught: it is not a crash of
-/// the server, and it would abort the program if `init` panics and the unwinding drops this sender.
+/// polled with a waker of the user's, which may panic. Such a panic is caught, because it is not a
+/// crash of the server. Uncaught, it would abort the program if the unwinding of a panic in `init`
+/// drops this sender.
 pub(crate) struct AckSender(Option<oneshot::Sender<Ack>>);
 
 impl AckSender {

@@ -12,12 +12,12 @@
 //!
 //! **Invariants**
 //! 1. A plain call or cast is moved once. So waiting and taking are two steps: an item inside a
-//!    `Poll` would be copied at each level of nested polls. Step 3 is skipped, because wrapping the
-//!    item in another enum costs more than all other work on it.
+//!    `Poll` would be copied at each level of nested polls. A plain call or cast also skips step 3,
+//!    because wrapping the item in another enum costs more than all other work on it.
 //! 2. Replies that a handler dropped unsent are resolved before the server waits again.
-//! 3. Each item cancels the idle time-out, and the item's handler may set a new one. System
-//!    messages, expiries of cancelled timers, and casts that were given to `continue_with` do not
-//!    change the time-out.
+//! 3. Each item cancels the idle time-out, and the item's handler may set a new one. The exceptions
+//!    are system messages, expiries of cancelled timers, and casts that were given to
+//!    `continue_with`: they do not change the time-out.
 //! 4. The exit of the parent ends the server before any handler receives it.
 
 use std::sync::Arc;

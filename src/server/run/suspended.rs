@@ -15,7 +15,7 @@ use crate::exit::ExitReason;
 use crate::server::{Dispatch, GenServer, ServerContext, ServerStatus, System};
 
 /// Answers the request and, while the server is suspended, the requests that follow. Returns the
-/// reason if the server has to stop meanwhile.
+/// reason if the server has to stop while it is suspended.
 pub(crate) async fn serve<S: GenServer>(
     request: System,
     state: &mut S,

@@ -12,13 +12,13 @@
 //! 3. The server notes that the callback begins, and runs the callback.
 //!
 //! **Invariants**
-//! 1. A switch that is turned on sets [`CHECK_SWITCHES`](crate::process::flag::CHECK_SWITCHES) in
-//!    the flags of each server. The bit stays set while the server is watched, and a server whose
-//!    bit is set checks the switches before it waits. So turning a switch off need not change any
+//! 1. Turning a switch on sets [`CHECK_SWITCHES`](crate::process::flag::CHECK_SWITCHES) in the
+//!    flags of each server. The bit stays set while the server is watched, and a server whose bit
+//!    is set checks the switches before it waits. So turning a switch off need not change any
 //!    server.
 //! 2. A switch that is turned on while the server clears the bit is not missed: the switch is
 //!    written before the bit is set, and the server reads the switches again after it has cleared
-//!    the bit. So the switch or the server sets the bit again.
+//!    the bit. So the bit is set again, by the code that turns the switch on or by the server.
 //! 3. After a panic or an error of a handler the record names that handler until `terminate`
 //!    begins. The note is removed with the record.
 

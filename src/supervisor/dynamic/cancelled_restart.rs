@@ -1,7 +1,7 @@
 //! Restarts that are cancelled while their start is in progress.
 //!
-//! A request to terminate a child is answered when no process of the child runs. If a restart of
-//! the child is in progress, the request takes these steps:
+//! A request to terminate a child whose restart is in progress is answered when no process of the
+//! child runs. The request takes these steps:
 //!
 //! 1. [`cancel_restart`](DynamicServer::cancel_restart) sets the child to [`State::Cancelled`] and
 //!    cancels the token of the start.

@@ -45,7 +45,7 @@ pub(super) enum State {
     Running(Arc<dyn AnyProcess>),
     Stopping(Box<Stopping>),
     /// The child has ended and waits for its restart, or its restart is in progress. An event with
-    /// another retry is ignored.
+    /// another retry id is ignored.
     Restarting {
         retry_id: u64,
         due: Option<Instant>,
@@ -147,7 +147,8 @@ impl Child {
         Counted { number: self.slot.child, id: self.id.clone() }
     }
 
-    /// Returns the name of all incarnations of the child; `None` also for a temporary child.
+    /// Returns the name that the specification gives; `None` also for a temporary child, whose
+    /// specification is not kept.
     pub(super) fn name(&self) -> Option<SharedStr> {
         self.restart_record.as_ref()?.spec.name.clone()
     }

@@ -13,7 +13,7 @@ impl DynamicServer {
         self.last_pids.get(&pid).copied().unwrap_or(pid)
     }
 
-    /// Returns whether the child waits for this retry, or for the start of this retry.
+    /// Returns whether the child waits for this retry, or for the start that this retry has begun.
     pub(super) fn waits_for(&self, Retry { pid, id }: Retry) -> bool {
         let state = self.children.get(&pid).map(|child| &child.state);
         matches!(state, Some(State::Restarting { retry_id, .. }) if *retry_id == id)

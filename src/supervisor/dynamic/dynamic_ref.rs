@@ -31,7 +31,7 @@ impl DynamicSupervisorRef {
     }
 
     /// Returns whether the supervisor is alive, as
-    /// [`SupervisorRef::is_alive`](crate::SupervisorRef::is_alive).
+    /// [`SupervisorRef::is_alive`](crate::SupervisorRef::is_alive) does.
     pub fn is_alive(&self) -> bool {
         self.server.is_there()
     }
@@ -53,8 +53,8 @@ impl DynamicSupervisorRef {
     ///   is being restarted.
     /// * [`Invalid`](StartError::Invalid) if the child is significant: a dynamic supervisor has no
     ///   automatic shutdown.
-    /// * [`Unreachable`](StartError::Unreachable) if the supervisor is not alive, or ends
-    ///   meanwhile.
+    /// * [`Unreachable`](StartError::Unreachable) if the supervisor is not alive, or ends before it
+    ///   answers.
     ///
     /// # Cancel safety
     ///
@@ -177,16 +177,18 @@ impl DynamicSupervisorRef {
     /// A restart that the child waits for is cancelled. If the start of a restart is in progress,
     /// it may finish within the child's [shutdown time](ChildSpec::shutdown), and the child is
     /// stopped then. A start that takes longer is dropped, and the processes that it started are
-    /// killed. When this returns, no process of the child runs. OTP:
-    /// `supervisor:terminate_child/2`, which finds the last pid only. [`DynamicSupervisor`] has an
-    /// example.
+    /// killed. When this returns, no process of the child runs. The exception is a child supervisor
+    /// that was killed and has not been restarted yet: processes that it left may still be ending.
+    /// OTP: `supervisor:terminate_child/2`, which finds the last pid only. [`DynamicSupervisor`]
+    /// has an example.
     ///
     /// [`DynamicSupervisor`]: crate::DynamicSupervisor
     ///
     /// # Errors
     ///
     /// [`NotFound`](ChildError::NotFound) if the supervisor has no child with this pid,
-    /// [`Unreachable`](ChildError::Unreachable) if the supervisor is not alive, or ends meanwhile.
+    /// [`Unreachable`](ChildError::Unreachable) if the supervisor is not alive, or ends before it
+    /// answers.
     ///
     /// # Cancel safety
     ///
@@ -202,7 +204,7 @@ impl DynamicSupervisorRef {
     ///
     /// # Errors
     ///
-    /// A [`CallError`] if the supervisor is not alive, or ends meanwhile.
+    /// A [`CallError`] if the supervisor is not alive, or ends before it answers.
     ///
     /// # Cancel safety
     ///
@@ -216,7 +218,7 @@ impl DynamicSupervisorRef {
     ///
     /// # Errors
     ///
-    /// A [`CallError`] if the supervisor is not alive, or ends meanwhile.
+    /// A [`CallError`] if the supervisor is not alive, or ends before it answers.
     ///
     /// # Cancel safety
     ///

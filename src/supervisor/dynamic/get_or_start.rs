@@ -1,12 +1,13 @@
-//! `get_or_start`: finds the holder of a name, or starts a child under it.
+//! `get_or_start`: finds the holder of a name, or starts a child under it. The steps:
 //!
 //! 1. The first request for a name looks the name up. Later requests for the same name wait in
 //!    `name_waiters` for the same answer, so concurrent requests start one child.
-//! 2. A holder that runs is the answer. A free name leads to a start, whose result is the answer.
+//! 2. The pid of a holder that runs is the answer. A free name leads to a start, whose result is
+//!    the answer.
 //! 3. If the holder is in its `init`, is ending, or is about to be restarted, a background task
 //!    waits for a change, and the name is looked up again.
-//! 4. If a start fails because another process has registered the name meanwhile, the name is
-//!    looked up again.
+//! 4. If a start fails because another process has registered the name since the lookup, the name
+//!    is looked up again.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -108,7 +109,7 @@ impl DynamicServer {
         Ok(())
     }
 
-    /// Sends the result of a start to its callers.
+    /// Sends the result of a start to the callers that requested it.
     pub(super) fn answer_start(&mut self, requester: Requester, result: Result<Pid, StartError>) {
         match requester {
             Requester::Caller(reply) => reply.send(result),

@@ -1,4 +1,4 @@
-//! Children that have used up their own restart budget ([`Exhausted::GiveUp`]).
+//! Children that have used up their own restart budget ([`Exhausted::GiveUp`]). Invariants:
 //!
 //! 1. A child that was given up is known, does not run, does not count for `max_children` and
 //!    reserves no name: any other process may register its name.

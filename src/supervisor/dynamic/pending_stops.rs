@@ -10,13 +10,12 @@ use crate::process::AnyProcess;
 use crate::supervisor::Report;
 use crate::supervisor::dynamic::Child;
 
-/// The children that were asked to stop and whose end has not been reported yet.
-/// If the supervisor is killed while it waits for one child, the drop reports the other children
-/// that have already ended.
+/// The children that were asked to stop and whose end has not been reported yet. If the supervisor
+/// is killed while it waits, the drop reports the children that have already ended.
 pub(super) struct PendingStops {
     report: Report,
     began: Instant,
-    /// Each child has its deadline and, if it was killed, its activity at that moment.
+    /// Each child with its deadline and, if it was killed, its activity at that moment.
     children: VecDeque<(Option<Instant>, Child, Option<Doing>)>,
 }
 

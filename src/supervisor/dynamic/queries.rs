@@ -10,7 +10,7 @@ use crate::base::Pid;
 use crate::supervisor::dynamic::{Child, DynamicServer};
 use crate::supervisor::{ChildCounts, ChildInfo, PublishedChild, Step};
 
-/// The maximum number of children that a snapshot shows.
+/// The maximum number of children of one dynamic supervisor that a snapshot shows.
 const SHOWN: usize = 100;
 
 impl DynamicServer {

@@ -25,16 +25,16 @@
 //! ```
 //!
 //! A child is also removed when it ends and its restart type asks for no restart, when it is
-//! terminated while it waits for its restart, and when its restart is ignored. If a child has used
-//! up a budget of its own, [`Exhausted`] decides whether the child is given up, the child is
-//! removed, or the supervisor ends. If the children have used up a shared budget, the supervisor
-//! ends.
+//! terminated while it waits for its restart, and when it chooses not to run at a restart. If a
+//! child has used up a budget of its own, [`Exhausted`] decides whether the child is given up, the
+//! child is removed, or the supervisor ends. If the children have used up a shared budget, the
+//! supervisor ends.
 //!
 //! [`Exhausted`]: crate::Exhausted
 //!
 //! # Starts
 //!
-//! 1. A start is polled once by the handler that requests it. Most starts finish there.
+//! 1. The handler that begins a start polls the start once. Most starts finish there.
 //! 2. A start that is pending continues as a background task of the server. The server aborts this
 //!    task when the server stops, and the drop of the task kills the half-started child.
 //! 3. The task pushes its result to `completions` in the poll that produces the result, and then
@@ -50,10 +50,10 @@
 //! 3. An exit of an unknown pid is kept in `early_exits` while any start is in progress: the child
 //!    may end before the server has handled its start. The exit is looked up when the pid becomes
 //!    known, and all early exits are dropped when no start is in progress.
-//! 4. A child that restarts keeps its old pid as its key until the restart succeeds, and holds a
-//!    the id of its retry. A completion or a cast with another id is stale and is ignored.
-//! 5. A cancelled restart keeps its child known until its start has finished and the processes
-//!    that it started have ended ([`cancelled_restart`](super::cancelled_restart)).
+//! 4. A child that restarts keeps its old pid as its key until the restart succeeds, and holds the
+//!    id of its retry. A completion or a cast with another id is stale and is ignored.
+//! 5. A child whose restart is cancelled stays known until the start has finished and the processes
+//!    of that start have ended ([`cancelled_restart`](super::cancelled_restart)).
 //! 6. One timer serves all stops: it fires at the earliest entry of `stop_checks`. A child is
 //!    killed when its shutdown time is over. A child without a limit is checked every few seconds:
 //!    it may have removed its link and ended without an exit signal.
@@ -152,8 +152,8 @@ pub(crate) enum Cast {
     CheckStops,
 }
 
-/// An attempt to restart the child with this pid. The retry is stale if the child does not hold its
-/// id.
+/// An attempt to restart the child with this pid. The retry is stale if the child does not wait for
+/// this id.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Retry {
     pub(super) pid: Pid,
@@ -176,7 +176,7 @@ pub(super) enum Completion {
     Restarted { retry: Retry, incarnation: Child, outcome: StartOutcome },
     /// The processes that a killed child supervisor left have ended.
     OrphansEnded(Retry),
-    /// The holder of the name has started or ended: the name is to be looked up again.
+    /// The status of the name may have changed, so the name is to be looked up again.
     NameChanged { name: SharedStr, spec: Arc<Spec> },
 }
 

@@ -67,7 +67,7 @@ pub struct DynamicSupervisor {
     pub(super) seed: Option<u64>,
 }
 
-/// The restart budget of each child.
+/// The restart budget of each child, and what follows when a child has used it up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ChildBudget {
     pub(super) intensity: Intensity,
@@ -92,7 +92,7 @@ pub enum Exhausted {
     /// its budget allows, however many callers request it. If the first start of a child fails, the
     /// child is not given up: the request returns the error, and the next request starts it again.
     ///
-    /// The latest 1,000 are kept; children that were given up earlier are removed.
+    /// The 1,000 children that were given up last are kept; earlier ones are removed.
     GiveUp,
     /// Only this child is given up, and it is removed with its history. The next
     /// [`get_or_start`](crate::DynamicSupervisorRef::get_or_start) starts it again at once.

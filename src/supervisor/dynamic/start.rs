@@ -17,8 +17,8 @@ impl DynamicSupervisor {
     ///
     /// # Errors
     ///
-    /// * [`StartError::Invalid`] if a setting can't work: a maximum of zero children, a period of
-    ///   zero, a backoff that shrinks.
+    /// * [`StartError::Invalid`] if a setting can't work, for example a maximum of zero children, a
+    ///   period of zero, or a backoff that shrinks.
     /// * [`StartError::AlreadyStarted`] if another process holds the supervisor's name.
     /// * [`StartError::NameReserved`] if the supervisor's name is reserved for a child that is
     ///   being restarted.
@@ -37,8 +37,8 @@ impl DynamicSupervisor {
         Ok(DynamicSupervisorRef { server: starting.run(self).await? })
     }
 
-    /// Starts the supervisor linked to the process of this context, its parent: when the parent
-    /// ends, the supervisor stops its children and ends. OTP: `start_link`.
+    /// Starts the supervisor, linked to the process `parent`: when the parent ends, the supervisor
+    /// stops its children and ends. OTP: `start_link`.
     ///
     /// # Errors
     ///
@@ -62,7 +62,8 @@ impl DynamicSupervisor {
     }
 }
 
-/// The supervisor as a child of another supervisor, without a time limit to stop.
+/// Specifies the supervisor as a child of another supervisor, with the shutdown time
+/// [`Infinity`](crate::Shutdown::Infinity).
 impl From<DynamicSupervisor> for ChildSpec {
     fn from(spec: DynamicSupervisor) -> Self {
         let (id, name) = (spec.id.to_string(), spec.name.clone());

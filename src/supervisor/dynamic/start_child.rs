@@ -188,8 +188,8 @@ fn begin(
     let at_once = AssertUnwindSafe(|| start_at_once(report, slot, &spec, &cause));
     let at_once = catch_unwind(at_once).unwrap_or_else(|payload| Some(start_panicked(payload)));
     if let Some(outcome) = at_once {
-        // For a temporary child this is the last handle: its drop also drops the captures of the
-        // closure.
+        // For a temporary child this may be the last reference to the specification: its drop also
+        // drops the captures of a user's closure, which may panic.
         ignore_panic(|| drop(spec));
         return Either::Left(outcome);
     }

@@ -18,7 +18,8 @@ use crate::supervisor::{ChildError, NOT_YIELDING};
 use crate::time::timer_queue::after;
 
 impl DynamicServer {
-    /// Handles a request to terminate a child: the reply is sent when no process of the child runs.
+    /// Handles a request to terminate a child. The reply is sent when no process of the child runs,
+    /// except that the orphans of a killed child supervisor may still be ending.
     pub(super) fn terminate_child(
         &mut self,
         requested: Pid,
@@ -46,8 +47,8 @@ impl DynamicServer {
         }
     }
 
-    /// Asks a child to stop. The exit of the child and the end of its shutdown time are separate
-    /// events.
+    /// Asks a child to stop, or kills it if it is to be killed at once. The exit of the child and
+    /// the end of its shutdown time are separate events.
     pub(super) fn begin_stop(
         &mut self,
         pid: Pid,
@@ -98,7 +99,7 @@ impl DynamicServer {
         self.arm_stop_timer(ctx);
     }
 
-    /// Checks one stop that is due: kills a child with a limited shutdown time, or logs that a
+    /// Checks one stop that is due: kills a child whose shutdown time is over, or logs that a
     /// killed child does not yield. If the child has already ended, handles its end: the link was
     /// removed, so no exit signal arrives.
     fn check_stop(&mut self, pid: Pid, now: Instant) {

@@ -31,7 +31,8 @@ pub(crate) enum RunState {
 /// The reason why a child waits for a retry. The reason decides which steps the retry carries out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RetryKind {
-    /// A start failed. The retry counts against the window.
+    /// A start failed, or the child is restarted without a delay. The restart counts against the
+    /// window.
     Counted,
     /// The retry waits for the delay of a backoff, and is not counted.
     Delayed,
@@ -92,7 +93,7 @@ impl Child {
         matches!(self.state, RunState::Restarting { .. })
     }
 
-    /// Returns the slot that identifies the latest start.
+    /// Returns the numbers that identify the latest start.
     pub(crate) fn slot(&self) -> ChildSlot {
         ChildSlot { child: self.position, start: self.starts }
     }

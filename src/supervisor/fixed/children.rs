@@ -1,4 +1,5 @@
-//! The children of one supervisor, in start order. A child is found by its position, id or pid.
+//! The children of one fixed supervisor, in start order. A child is found by its position, id or
+//! pid.
 //!
 //! Every change of a child that readers can see goes through [`Children`], which makes the same
 //! change in the [published state](crate::supervisor::published_state), under one short lock.

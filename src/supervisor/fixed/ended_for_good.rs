@@ -31,8 +31,8 @@ impl FixedServer {
     /// restart of its group that another child waits for. So a delayed restart gives the same
     /// result here as a restart without a delay.
     fn has_significant_left(&self) -> bool {
-        // The group of the first child that waits contains the groups of all other waiting
-        // children.
+        // Under a group strategy, the group of the first child that waits contains the groups of
+        // all other waiting children.
         let first = self.children.iter().find(|child| child.restarts_with_group());
         let group = first.map(|child| self.strategy.group(child.slot().child));
         self.children.iter().filter(|child| child.spec.significant).any(|child| {

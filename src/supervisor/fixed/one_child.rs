@@ -40,8 +40,8 @@ impl FixedServer {
     }
 
     /// Stops a child if it runs, and waits for its end. The shutdown time begins at `now`. Returns
-    /// the time at which the child ended. The name of the child stays reserved if the child is to
-    /// be restarted.
+    /// the time at which the child ended, or `now` if the child did not run. The name of the child
+    /// stays reserved if the child is to be restarted.
     pub(crate) async fn stop_incarnation(
         &mut self,
         position: Position,

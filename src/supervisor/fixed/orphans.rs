@@ -1,13 +1,13 @@
 //! Restarts that wait for the [orphans](crate::supervisor::orphans) of a killed supervisor.
 //!
-//! A background task waits for the orphans, and the child is
-//! [`Restarting`](super::RunState::Restarting) meanwhile. When the orphans have ended, the task
-//! sends the supervisor the retry.
+//! A background task waits for the orphans. During this wait the child is
+//! [`Restarting`](super::RunState::Restarting). When the orphans have ended, the task sends the
+//! supervisor the retry.
 //!
 //! A [`restart_child`](crate::SupervisorRef::restart_child) request waits in the same way, and is
-//! answered when the start has succeeded or failed. If another event changes the child meanwhile,
-//! the retry is stale (invariant 1 of [`restart`](super::restart)), and the request is answered
-//! with the state of the child.
+//! answered when the start has succeeded or failed. If another event changes the child during the
+//! wait, the retry is stale (invariant 1 of [`restart`](super::restart)), and the request is
+//! answered with the state of the child.
 
 use crate::base::Pid;
 use crate::call::Reply;
@@ -66,7 +66,7 @@ impl FixedServer {
         }
     }
 
-    /// Answers the request for a start, if this stale retry belongs to one.
+    /// Answers the requested start that this stale retry belongs to, if there is one.
     pub(crate) fn answer_stale_request(&mut self, retry_id: u64) {
         let Some((id, reply)) = self.waiting_requests.remove(&retry_id) else { return };
         reply.send(match self.stopped_position(&id) {

@@ -1,4 +1,4 @@
-//! Handles the requests of a [`SupervisorRef`](crate::SupervisorRef).
+//! Handles the requests that a [`SupervisorRef`](crate::SupervisorRef) sends.
 
 use std::sync::Arc;
 
@@ -84,8 +84,8 @@ impl FixedServer {
         published.map(|published| published.info(child.requested_starts))
     }
 
-    /// Returns the position of a child that is stopped, and an error if the child runs or waits for
-    /// its restart.
+    /// Returns the position of a stopped child. Returns an error if there is no child with this id,
+    /// or if the child runs or waits for its restart.
     pub(crate) fn stopped_position(&self, id: &str) -> Result<Position, ChildError> {
         let child = self.children.by_id(id)?;
         let id = || id.to_owned();

@@ -3,9 +3,10 @@
 //! [`RestartState`](crate::restart::restart_state::RestartState) makes the decision; this file
 //! carries it out.
 //!
-//! **Guarantee.** After the decision to restart a child, the child runs again, or it waits for a
-//! retry, or its supervisor gives up. The exception is a child that is stopped first, by a request
-//! or by the end of the supervisor. The supervisor serves requests between two attempts.
+//! **Guarantee.** After the decision to restart a child, the child runs again, or waits for a retry
+//! of its own or of its group, or its supervisor gives up. The exceptions are a child that is
+//! stopped first, by a request or by the end of the supervisor, and a child whose start chooses not
+//! to run. The supervisor serves requests between two attempts.
 //!
 //! **Steps** of a restart, from the end of a child or a due retry:
 //!
@@ -34,10 +35,10 @@
 //! ```
 //!
 //! **Invariants**
-//! 1. A child in `Restarting` holds the id of its retry. Every event that changes the child
-//!    meanwhile, a request or a restart of its group, replaces that state. A retry with another id
-//!    is stale and starts nothing. So a retry cannot start a child that was stopped meanwhile, and
-//!    the event that replaced the state is responsible for the child.
+//! 1. A child in `Restarting` holds the id of its retry. Every event that changes the child before
+//!    the retry, a request or a restart of its group, replaces that state. A retry with another id
+//!    is stale and starts nothing. So a retry cannot start a child that was stopped before the
+//!    retry, and the event that replaced the state is responsible for the child.
 //! 2. When an attempt ends, no child of its group holds the id of a retry that was already handled:
 //!    each child runs, is stopped, or holds the id of the next retry. A child with the id of a
 //!    handled retry would stay in `Restarting` for ever.

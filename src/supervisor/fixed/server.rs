@@ -5,8 +5,8 @@
 //! link is removed and no exit of that child is in the mailbox. So an exit from a pid that belongs
 //! to no child was sent by another process.
 //!
-//! The loop waits for a child only in the places below. Like a supervisor of OTP, it handles no
-//! request during such a wait:
+//! Apart from messages, the supervisor waits only for the events below. Like a supervisor of OTP,
+//! it handles no request during such a wait.
 //!
 //! | waits for | where | why |
 //! |---|---|---|
@@ -43,7 +43,7 @@ use crate::supervisor::{
     Report, Step, StopRequest, Strategy, SupervisorContext, SupervisorSpec, stop,
 };
 
-/// A running supervisor.
+/// The state of a running fixed supervisor.
 pub(crate) struct FixedServer {
     pub(crate) own_ref: ServerRef<FixedServer>,
     pub(crate) report: Report,
@@ -55,7 +55,7 @@ pub(crate) struct FixedServer {
     /// The backoff of children that have none of their own.
     pub(crate) backoff: Option<Backoff>,
     pub(crate) random: Random,
-    /// The id of the last retry. A retry is stale if its child holds another id.
+    /// The id of the last retry. A retry is stale if its child does not wait for this id.
     pub(crate) last_retry_id: u64,
     /// The background tasks that wait for orphans.
     pub(crate) background: JoinSet<()>,
@@ -81,7 +81,7 @@ pub(crate) enum Call {
 }
 
 /// The message of a supervisor to itself: a retry is due. The retry is stale if the child does not
-/// hold its id.
+/// wait for this id.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Retry {
     pub(crate) position: Position,
@@ -206,7 +206,7 @@ impl FixedServer {
         }
     }
 
-    /// Publishes the description, before the first child is started.
+    /// Publishes the strategy and the budget, before the first child is started.
     fn publish_description(&self) {
         let (strategy, now) = (self.strategy.name(), Instant::now());
         let budget = self.window.budget(self.intensity, now);

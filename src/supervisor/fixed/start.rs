@@ -16,7 +16,7 @@ impl SupervisorSpec {
     /// ready. OTP: `supervisor:start_link/2`, without the link. [`SupervisorSpec`] has an example.
     ///
     /// The supervisor needs a tokio runtime with time enabled: without time, the supervisor crashes
-    /// at the first stop of a child.
+    /// when it first waits with a time limit, for example when it stops a child.
     ///
     /// # Errors
     ///

@@ -290,7 +290,7 @@ impl SupervisorRef {
     /// # Errors
     ///
     /// * `Exited`, with the reason, if the supervisor ended with another reason, for example
-    ///   because it gave up meanwhile.
+    ///   because it gave up before the stop.
     /// * `NoProc` if the supervisor is dead.
     /// * For a named handle also `Restarting` if the supervisor is being restarted, and `WrongType`
     ///   if the holder of the name is no supervisor.

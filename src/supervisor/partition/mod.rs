@@ -90,8 +90,8 @@ impl<P: Partitioned> PartitionSupervisor<P> {
         PartitionSupervisor { name, tree, partitions: None, args: Arc::new(args) }
     }
 
-    /// Sets the number of partitions. By default it is the number of cores of the machine.
-    /// [`PartitionSupervisor`] has an example.
+    /// Sets the number of partitions. By default it is the number of cores that the program may
+    /// use. [`PartitionSupervisor`] has an example.
     pub fn partitions(mut self, partitions: usize) -> Self {
         self.partitions = Some(partitions);
         self
@@ -109,7 +109,7 @@ impl<P: Partitioned> PartitionSupervisor<P> {
     ///
     /// # Errors
     ///
-    /// [`StartError::Invalid`] if the number of partitions is zero. Otherwise as
+    /// [`StartError::Invalid`] if the number of partitions is zero. Otherwise the errors of
     /// [`SupervisorSpec::start`].
     ///
     /// # Panics
@@ -213,9 +213,9 @@ impl<P: Partitioned> PartitionSupervisorRef<P> {
         PartitionSupervisorRef { runtime: runtime.clone(), tree, name, handles }
     }
 
-    /// Returns a handle to the partition of this key. An integer chooses by its absolute value
-    /// modulo the number of partitions, any other key by a hash that is the same in every run of
-    /// one build. [`PartitionSupervisor`] has an example.
+    /// Returns a handle to the partition of this key. The index is a number modulo the number of
+    /// partitions: the absolute value of an integer, the number of a pid, or for any other key a
+    /// hash that is the same in every run of one build. [`PartitionSupervisor`] has an example.
     pub fn partition(&self, key: impl Into<PartitionKey>) -> P::Handle {
         self.at(key.into().index(self.handles.len()))
     }

@@ -55,7 +55,8 @@ pub enum AutoShutdown {
 
 impl AutoShutdown {
     /// Returns whether the supervisor stops after a child has ended for good. `significant` is a
-    /// property of that child.
+    /// property of that child; `others_left` returns whether another significant child runs or is
+    /// to be started again.
     pub(crate) fn is_due(self, significant: bool, others_left: impl FnOnce() -> bool) -> bool {
         match self {
             AutoShutdown::Never => false,

@@ -9,7 +9,8 @@ use crate::exit::Result;
 use crate::supervisor::spec::Init;
 use crate::supervisor::{Strategy, SupervisorContext, SupervisorSpec};
 
-/// The constructors of supervisors: one for each strategy. OTP: `supervisor`.
+/// The constructors of a supervisor's description: one for each strategy, and
+/// [`with_init`](Self::with_init). OTP: `supervisor`.
 ///
 /// | children that | strategy |
 /// |---|---|
@@ -27,8 +28,8 @@ impl Supervisor {
     /// process that is linked to its children. If the supervisor is killed, its children end as
     /// well, and a supervisor above starts it again when they have ended. Children that trap exits
     /// may take their shutdown times to end, and a child with
-    /// [`Shutdown::Infinity`](crate::Shutdown::Infinity) any time. OTP: `one_for_one`, which does
-    /// not wait for the children.
+    /// [`Shutdown::Infinity`](crate::Shutdown::Infinity) any time. OTP: `one_for_one`; there the
+    /// successor of a killed supervisor does not wait for these children.
     ///
     /// Don't use this for children that depend on each other's state: when one of them ends, the
     /// others would continue with state that no longer exists. Put such children in one process, or
@@ -61,7 +62,8 @@ impl Supervisor {
     /// Use this for children that can't continue without each other. If a child ends for good, as
     /// its [`Restart`](crate::Restart) type says, the others keep running. If a start fails in a
     /// restart, the children that were started by then are stopped, and the restart is attempted
-    /// again. Each attempt counts, unless it waits for a [`Backoff`](crate::Backoff).
+    /// again, until it succeeds or the supervisor gives up. Each attempt counts, unless it waits
+    /// for a [`Backoff`](crate::Backoff).
     ///
     /// ```
     /// use regrow::{ChildSpec, Runtime, Supervisor};

@@ -23,11 +23,11 @@ pub enum Finding {
         /// The error with which the start would fail.
         error: StartError,
     },
-    /// Two children have the same name. The second child would not start.
+    /// Two children, or a child and the root, have the same name. The later one would not start.
     DuplicateName {
         /// The name.
         name: String,
-        /// The paths of the two children.
+        /// The paths of both, in start order.
         paths: [String; 2],
     },
     /// A supervisor has a shutdown time that its children may exceed. When that time is over, the
@@ -41,8 +41,8 @@ pub enum Finding {
         /// How long the stop may take; `None` if there is no limit.
         needs: Option<Duration>,
     },
-    /// The stop of a worker has no time limit, so the stops of the supervisors above it have none
-    /// either.
+    /// The stop of a worker has no time limit. So the stop of a supervisor above the worker has
+    /// none either, unless that supervisor, or one in between, has a shutdown time.
     EndlessStop {
         /// The path of the worker.
         path: String,
@@ -65,8 +65,8 @@ pub enum Finding {
         /// The highest number of starts without a delay; `None` if there is no limit.
         starts: Option<u64>,
     },
-    /// The stops of one restart may take so long that the earlier restarts are no longer within the
-    /// window of the supervisor's budget. Then a child that keeps failing is restarted for ever.
+    /// The stops of each restart may take so long that the restarts never exceed the budget of the
+    /// supervisor. Then a child that keeps failing is restarted for ever.
     SlowStop {
         /// The path of the supervisor.
         path: String,

@@ -17,7 +17,8 @@ use crate::supervisor::spec::finding::LintError;
 use crate::supervisor::spec::most_starts::{self, SlowStop, Starts, StopTimes, nested};
 use crate::supervisor::{AutoShutdown, Finding, SupervisorSpec};
 
-/// A child that may be started this often without a delay, before the root gives up, is a finding.
+/// The number of starts, without a delay and before the root gives up, that makes a child a
+/// finding.
 const MANY_STARTS: u64 = 100;
 
 /// The result of [`SupervisorSpec::lint`]: findings and bounds of a tree that doesn't run yet. The
@@ -54,10 +55,10 @@ pub struct Lint {
     pub worst_stop: Option<Duration>,
     /// How often one child may be started at most before the root gives up; `None` if there is no
     /// limit. The number is a product of one factor for the child and one for each supervisor
-    /// between the child and the root. Each factor is the number of times that one incarnation of
-    /// the supervisor directly above may start this child or supervisor: the restart budget of the
-    /// supervisor above plus one; with a [`Backoff`](crate::Backoff), as many starts as fit into
-    /// its [`give_up_after`](crate::Backoff::give_up_after).
+    /// between the child and the root. A factor says how often one incarnation of the supervisor
+    /// above may start the child or the supervisor: the restart budget of the supervisor above plus
+    /// one or, with a [`Backoff`](crate::Backoff), the number of starts that fit into
+    /// [`give_up_after`](crate::Backoff::give_up_after).
     ///
     /// The number assumes that every child fails as soon as it is started, and that it stops at
     /// once, or takes its whole [`shutdown`](crate::ChildSpec::shutdown) time where that is set.

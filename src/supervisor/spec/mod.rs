@@ -27,11 +27,11 @@ pub use finding::{Finding, LintError};
 pub use lint::Lint;
 pub(crate) use strategy::{Position, Strategy};
 
-/// A supervisor's own init.
+/// A supervisor's own init: a closure that computes the description at each start.
 pub(crate) type Init =
     Arc<dyn Fn(SupervisorContext) -> BoxFuture<'static, Result<SupervisorSpec>> + Send + Sync>;
 
-/// The description of a supervisor: its children, in order, and its budget.
+/// The description of a supervisor: its children, in order, and its settings.
 ///
 /// A supervisor is [started](Self::start) alone, as the root of a tree, or as a child of another
 /// supervisor: the description converts into a [`ChildSpec`]. OTP: the result of a supervisor's
@@ -99,8 +99,8 @@ impl SupervisorSpec {
         }
     }
 
-    /// Adds a child, a [`ChildSpec`] or another `SupervisorSpec`, after the children that were
-    /// added before. [`SupervisorSpec`] has an example.
+    /// Adds a child after the children that were added before: a [`ChildSpec`], or the description
+    /// of another supervisor. [`SupervisorSpec`] has an example.
     pub fn child(mut self, child: impl Into<ChildSpec>) -> Self {
         self.children.push(child.into());
         self
@@ -109,15 +109,15 @@ impl SupervisorSpec {
     /// Sets the budget: how many restarts the supervisor allows within any window of `period`. If
     /// one more restart is due, the supervisor gives up: it stops its children and ends with
     /// [`RestartLimitReached`](crate::RestartLimitReached). If `restarts` is 0, no restart is
-    /// allowed. By default the budget is three in five seconds. A start that fails in a restart
-    /// counts as well. A restart that waits for a [`Backoff`] does not count, and is bounded by
+    /// allowed. By default the budget is three in five seconds. A retry after a failed start counts
+    /// as well. A restart that waits for a [`Backoff`] does not count, and is bounded by
     /// [`give_up_after`](Backoff::give_up_after). OTP: `intensity` and `period`, by default one in
     /// five seconds.
     ///
-    /// All children share the budget, so if `n` children end at once, `n` restarts count. The
-    /// budgets of several levels multiply: with the default on two levels a child may end 16 times
-    /// before the upper supervisor gives up. The start of a supervisor with a period of zero is
-    /// refused.
+    /// All children share the budget: if `n` children of a `one_for_one` supervisor end at once,
+    /// `n` restarts count. The budgets of several levels multiply: with the default on two levels a
+    /// child may end 16 times before the upper supervisor gives up. The start of a supervisor with
+    /// a period of zero is refused.
     ///
     /// ```
     /// use std::time::Duration;
@@ -144,8 +144,9 @@ impl SupervisorSpec {
         self
     }
 
-    /// Allows any number of restarts: the supervisor never gives up. By default there is a budget,
-    /// see [`intensity`](Self::intensity). Use this only with a [`backoff`](Self::backoff): without
+    /// Allows any number of restarts: the supervisor gives up only when a child exceeds a
+    /// [`give_up_after`](Backoff::give_up_after) that is set. By default there is a budget, see
+    /// [`intensity`](Self::intensity). Use this only with a [`backoff`](Self::backoff): without
     /// one, a child that fails at once is started again without a pause, for ever. OTP has no
     /// counterpart.
     ///

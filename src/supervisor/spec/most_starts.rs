@@ -9,8 +9,8 @@
 //! * failures without a backoff share the budget of the supervisor;
 //! * failures with a backoff are limited to the number that fits into the allowed time without a
 //!   healthy run, at the shortest delays that the jitter may draw;
-//! * if the stops between two restarts take so long that the first restart has left the budget's
-//!   window by then, there is no limit.
+//! * if the stops of each restart take so long that the budget is never exceeded, there is no
+//!   limit.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::exit::Shutdown;
 use crate::restart::{Backoff, Intensity};
 use crate::supervisor::{Strategy, SupervisorSpec};
 
-/// How often one child may be started by one incarnation of its supervisor.
+/// How often one child may be started, by one incarnation of its supervisor or in total.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Starts {
     /// The highest number of starts; `None` if there is no limit.
@@ -43,8 +43,7 @@ impl Starts {
     }
 }
 
-/// A restart whose stops take so long that the restarts before it have left the window. So the
-/// budget never refuses such a restart.
+/// A restart whose stops take so long that such restarts never exceed the budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SlowStop {
     /// The longest time that the stops of one restart may take.
@@ -169,7 +168,7 @@ fn slowest(spec: &SupervisorSpec, failures: &[Failures], stops: &StopTimes) -> O
     let takes = failures.iter().zip(stop_times_of_others(spec.strategy, &own)).enumerate();
     let takes = takes.filter(|(_, (failure, _))| **failure == Failures::Budget);
     let takes = takes.map(|(at, (_, others))| {
-        // A supervisor that gives up stops its other children first.
+        // A child that is a supervisor fails by giving up, and stops its own other children first.
         let below = nested(&spec.children[at].spec);
         below.map_or(Duration::ZERO, |below| stops.of_giving_up(below)).saturating_add(others)
     });

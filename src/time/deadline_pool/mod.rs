@@ -1,7 +1,8 @@
 //! The deadlines of calls, without a timer for each call.
 //!
 //! **Guarantee.** A caller that waits on an armed slot is woken at its deadline, as a timer of
-//! tokio would wake it. Arming a slot takes a few stores, and so does disarming it.
+//! tokio would wake it. Arming a slot takes a few atomic operations or an uncontended lock, and so
+//! does disarming it.
 //!
 //! A *deadline slot* is an instant and a waker. A slot belongs to the [per-task slot
 //! cache](crate::time::deadline_pool::slot_cache), where a task finds its last slot again, or to a
@@ -24,8 +25,8 @@
 //!    instant, only the timer or the request of a thread (invariant 4) wakes the sweeper.
 //! 2. A caller relies on the sweeper only if it arms its slot, then reads `next_sweep`, and the
 //!    value is not after its deadline. All these accesses are sequentially consistent. So the slot
-//!    is armed before the next sweep begins: the sweep finds the slot, and the timer that it sets
-//!    next takes the deadline of the slot into account.
+//!    is armed before the next sweep begins: the sweep finds the slot, and the timer that the sweep
+//!    sets for the next sweep takes the deadline of the slot into account.
 //! 3. No caller depends on a task that wakes the sweeper. A task requests a sweep only while
 //!    `next_sweep` is `NEVER`, when no caller relies on the sweeper; the request serves later
 //!    calls. The reason: if a task wakes another, tokio may put the woken task into the LIFO slot
@@ -73,15 +74,15 @@ pub(crate) use crate::time::deadline_pool::armed_slot::ArmedSlot;
 const MAX_SWEEP_INTERVAL: u64 = 5_000_000_000;
 /// The shortest time between two sweeps, in nanoseconds, if no armed slot is due before.
 const MIN_SWEEP_INTERVAL: u64 = 1_000_000;
-/// A deadline that is at least this much later than the next sweep gets a timer of its own, in
-/// nanoseconds. Otherwise a paused clock would stop at each sweep before the deadline.
+/// In nanoseconds: a deadline that is at least this much later than the next sweep gets a timer of
+/// its own. Otherwise a paused clock would stop at each sweep before the deadline.
 const MAX_LEAD: u64 = 3_600_000_000_000;
 
 /// All deadline slots of a runtime, and the state of its sweeper.
 #[derive(Debug)]
 pub(crate) struct DeadlinePool {
     cache: SlotCache,
-    /// The slots of threads, and of callers whose slots in the cache are held by others.
+    /// The slots of threads, and of callers whose two slots in the cache are held.
     pools: [SlotPool; SLOT_POOLS],
     /// The instant from which all other instants are counted, in nanoseconds.
     base: OnceLock<Instant>,
@@ -127,7 +128,9 @@ impl DeadlinePool {
     /// Arms the slot that the task of this waker used last.
     ///
     /// Returns `None` if that slot is not available, or if the waker does not belong to a tokio
-    /// task. Without a task's waker, only the current thread shows which tokio polls the caller.
+    /// task. The waker of a task whose slot is found proves that this runtime's tokio polls the
+    /// caller, since a task stays on its tokio. For any other waker, only the current thread shows
+    /// which tokio polls the caller.
     #[inline]
     pub(crate) fn rearm(&self, due: Instant, waker: &Waker) -> Option<ArmedSlot<'_>> {
         if vtable_addr(waker) != self.task_vtable.load(Ordering::Relaxed) {
@@ -174,8 +177,8 @@ impl DeadlinePool {
         slot
     }
 
-    /// Requests sweeps that are frequent enough for calls with this much time left. For a caller
-    /// that had to use a timer of its own (invariant 3).
+    /// Requests sweeps that are frequent enough for calls with this much time left. A caller that
+    /// had to use a timer of its own calls this (invariant 3).
     pub(crate) fn request_sweep(self: &Arc<Self>, left: Duration, handle: Option<&Handle>) {
         if self.closed.load(Ordering::SeqCst) {
             return;

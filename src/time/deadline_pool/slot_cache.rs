@@ -5,8 +5,8 @@
 //! arms its slot with one compare-and-exchange, and disarms it with one store.
 //!
 //! The address in a waker determines the two slots that the waker may use. A slot keeps its waker
-//! when it is disarmed, so that the same task need not store the waker again. If other callers hold
-//! both slots, the caller uses a [slot pool](crate::time::deadline_pool::slot_pool).
+//! when it is disarmed, so that the same task need not store the waker again. If both slots are
+//! held, the caller uses a [slot pool](crate::time::deadline_pool::slot_pool).
 //!
 //! ```text
 //!            rearm: same waker                     a sweep: due
@@ -68,9 +68,10 @@ pub(crate) fn vtable_addr(waker: &Waker) -> usize {
 pub(crate) struct CachedSlot {
     /// The deadline in nanoseconds since the pool's base, or [`FREE`], or [`HELD`].
     due: AtomicU64,
-    /// The [`WakerId`] of the waker.
+    /// The first part of the [`WakerId`] of the waker.
     data: AtomicUsize,
-    /// 0, which is the address of no vtable, while there is no waker.
+    /// The second part of the [`WakerId`]; 0, which is the address of no vtable, while there is no
+    /// waker.
     vtable: AtomicUsize,
     waker: Mutex<Option<Waker>>,
 }
@@ -111,7 +112,7 @@ impl CachedSlot {
         None
     }
 
-    /// Whether a sweep will wake this waker, or has already taken it. For the holder.
+    /// Whether a sweep will wake this waker, or has already taken it. Only the holder calls this.
     #[cfg(all(test, regrow_shuttle))]
     pub(crate) fn will_wake(&self, waker: &Waker) -> bool {
         let kept = self.waker.lock();
@@ -119,7 +120,7 @@ impl CachedSlot {
         is_kept || self.due.load(SeqCst) == HELD
     }
 
-    /// Replaces the waker that is woken when the slot expires. For the holder.
+    /// Replaces the waker that is woken when the slot expires. Only the holder calls this.
     pub(crate) fn register(&self, waker: &Waker) {
         if !self.belongs_to(waker_id(waker)) {
             self.store_waker(waker.clone());
@@ -139,7 +140,7 @@ impl CachedSlot {
         ignore_panic(|| drop(old));
     }
 
-    /// Disarms the slot, whether it has expired or not. For the holder.
+    /// Disarms the slot, whether it has expired or not. Only the holder calls this.
     #[inline]
     pub(crate) fn disarm(&self) {
         self.due.store(FREE, std::sync::atomic::Ordering::Release);

@@ -1,14 +1,14 @@
 //! A shared pool of deadline slots, behind one lock.
 //!
-//! **Guarantee.** An armed slot expires once: the first sweep at its deadline or later gets the
-//! waker of the slot. Any number of slots can be armed.
+//! **Guarantee.** A slot that stays armed expires once: the first sweep at its deadline or later
+//! gets the waker of the slot. Any number of slots can be armed.
 //!
 //! A runtime has [`SLOT_POOLS`] pools, and most threads use one that few other threads use. So
 //! arming a slot usually takes one uncontended lock, and so does disarming it.
 //!
 //! **Invariants**
-//! 1. The lock is held for a few stores. No user code runs under the lock: wakers are cloned,
-//!    dropped and woken without it.
+//! 1. The lock is held for a few stores, or while a sweep visits the slots. No user code runs under
+//!    the lock: wakers are cloned, dropped and woken while the lock is not held.
 //! 2. A slot is either in `free`, or held: one caller has its index until that caller disarms the
 //!    slot. An expired slot is still held.
 //! 3. A slot keeps its waker when it is disarmed, since the next caller is usually the same task.
@@ -31,7 +31,8 @@ thread_local! {
     static THREAD_LOCAL: u8 = const { 0 };
 }
 
-/// A number below [`SLOT_POOLS`] that differs between most threads.
+/// The index of the pool that this thread uses. It spreads the threads over the [`SLOT_POOLS`]
+/// pools.
 pub(crate) fn own_pool() -> usize {
     let address = THREAD_LOCAL.with(|local| std::ptr::from_ref(local).addr()) as u64;
     // The addresses differ between threads in a few middle bits. The multiplication moves the
