@@ -138,7 +138,7 @@ impl<T: Send + 'static> Reply<T> {
     ///     }
     ///
     ///     async fn handle_info(&mut self, info: Received, _: &mut ServerContext<Self>) -> Result {
-    ///         if let Received::Down(down) = info && self.0 == Some(down.pid) {
+    ///         if let Received::Down { pid, .. } = info && self.0 == Some(pid) {
     ///             self.0 = None;
     ///         }
     ///         Ok(())

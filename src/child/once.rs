@@ -54,7 +54,8 @@ use crate::runtime::StartError;
 /// use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 ///
 /// async fn serve(_: TaskContext, mut socket: DuplexStream) -> Result {
-///     Ok(socket.write_all(b"hello").await?)
+///     socket.write_all(b"hello").await?;
+///     std::future::pending().await // … serving the client …
 /// }
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
@@ -70,10 +71,10 @@ use crate::runtime::StartError;
 /// assert_eq!(refused.error, StartError::MaxChildren(1));
 /// refused.value.unwrap().write_all(b"later").await?; // the socket dropped here is closed
 ///
-/// let mut text = String::new();
-/// client.read_to_string(&mut text).await?;
-/// other.read_to_string(&mut text).await?;
-/// assert_eq!(text, "hellolater");
+/// let (mut hello, mut answer) = ([0; 5], String::new());
+/// client.read_exact(&mut hello).await?;
+/// other.read_to_string(&mut answer).await?;
+/// assert_eq!((&hello, &*answer), (b"hello", "later"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # }).unwrap();
 /// ```
