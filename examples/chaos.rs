@@ -19,12 +19,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use regrow::{
     Backoff, ChildSpec, DynamicSupervisor, DynamicSupervisorRef, GenServer, Keep, Name, Pid, Reply,
-    Restart, Result, Runtime, ServerContext, Supervisor, SupervisorRef, TaskContext, TreeSnapshot,
+    Result, Runtime, ServerContext, Supervisor, SupervisorRef, TaskContext, TreeSnapshot,
 };
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -98,14 +97,9 @@ async fn accept(port: Keep<TcpListener>, ctx: TaskContext) -> Result {
     let port = port.lend().await?;
     for number in 1.. {
         let (socket, _) = port.accept().await?;
-        // A socket can't be cloned, and a temporary child is started only once.
-        let socket = Arc::new(Mutex::new(Some(socket)));
-        let child = ChildSpec::task(format!("connection {number}"), move |ctx| async move {
-            let socket = socket.lock().unwrap_or_else(PoisonError::into_inner).take();
-            serve(socket.ok_or("the socket was taken before")?, ctx).await
-        });
+        let child = ChildSpec::once(format!("connection {number}"), |ctx| serve(socket, ctx));
         // If the supervisor has just been killed, the client loses its connection and retries.
-        drop(connections.start_child(child.restart(Restart::Temporary)).await);
+        drop(connections.start_once(child).await);
     }
     Ok(())
 }

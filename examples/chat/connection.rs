@@ -21,7 +21,7 @@ const OPENING: Duration = Duration::from_secs(5);
 
 /// A new client.
 pub(crate) struct Arrival {
-    pub(crate) stream: Option<TcpStream>,
+    pub(crate) stream: TcpStream,
     pub(crate) settings: Settings,
 }
 
@@ -54,8 +54,7 @@ impl GenServer for Connection {
 
     // ANCHOR: init
     async fn init(arrival: Arrival, ctx: &mut ServerContext<Self>) -> Result<Self> {
-        let Some(stream) = arrival.stream else { return Err(ctx.ignore()) };
-        let (read, socket) = stream.into_split();
+        let (read, socket) = arrival.stream.into_split();
         // A linked process reads the socket. It ends with this one.
         ctx.pipe(lines(read), Cast::Typed);
         let settings = arrival.settings;

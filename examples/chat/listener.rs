@@ -1,10 +1,6 @@
 //! Accepts clients, and starts a process for each under another supervisor.
 
-use std::sync::{Arc, Mutex};
-
-use regrow::{
-    DynamicSupervisorRef, GenServer, Keep, Overflow, Restart, Result, StartError, TaskContext,
-};
+use regrow::{DynamicSupervisorRef, GenServer, Keep, Overflow, Result, StartError, TaskContext};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -37,28 +33,18 @@ async fn admit(
     number: u64,
     settings: &Settings,
 ) -> Result {
-    // A socket can't be cloned, and a temporary child is started only once.
-    let slot = Arc::new(Mutex::new(Some(stream)));
-    let (stream, settings) = (slot.clone(), settings.clone());
-    let arrival = move || Arrival {
-        stream: stream.lock().ok().and_then(|mut slot| slot.take()),
-        settings: settings.clone(),
-    };
-    let child = Connection::child_with(arrival)
+    let child = Connection::child_once(Arrival { stream, settings: settings.clone() })
         .with_id(format!("connection {number}"))
-        .restart(Restart::Temporary)
         .mailbox_capacity(QUEUED_LINES, Overflow::Reject);
-    match connections.start_child(child).await {
-        Err(StartError::MaxChildren(_)) => {
-            let stream = slot.lock().ok().and_then(|mut slot| slot.take());
-            if let Some(mut stream) = stream {
-                // The connection is closed in any case.
-                let _ = stream.write_all(b"The house is full.\n").await;
-            }
+    let Err(refused) = connections.start_once(child).await else { return Ok(()) };
+    match (refused.error, refused.value) {
+        (StartError::MaxChildren(_), Some(Arrival { mut stream, .. })) => {
+            // The connection is closed in any case.
+            let _ = stream.write_all(b"The house is full.\n").await;
         }
         // A connection that fails to start affects no other.
-        Err(StartError::Failed(_)) | Ok(_) => {}
-        Err(error) => Err(error)?,
+        (StartError::Failed(_), _) => {}
+        (error, _) => Err(error)?,
     }
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! The TCP front: a listener, and a supervised process for each connection.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use regrow::{ChildSpec, Pid, Restart, Result, Runtime, SupervisorRef, TaskContext};
+use regrow::{ChildSpec, Pid, Result, Runtime, SupervisorRef, TaskContext};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -12,16 +12,8 @@ use crate::kv::{Call, Cast, KV};
 pub(crate) async fn listen(listener: Arc<TcpListener>, connections: SupervisorRef) -> Result {
     for number in 1.. {
         let (stream, _) = listener.accept().await?;
-        // A socket can't be cloned, and a temporary child is started only once.
-        let slot = Arc::new(Mutex::new(Some(stream)));
-        let child = ChildSpec::task(format!("connection {number}"), move |ctx| async move {
-            let stream = slot.lock().ok().and_then(|mut slot| slot.take());
-            match stream {
-                Some(stream) => serve(ctx, stream).await,
-                None => Ok(()),
-            }
-        });
-        connections.start_child(child.restart(Restart::Temporary)).await?;
+        let child = ChildSpec::once(format!("connection {number}"), |ctx| serve(ctx, stream));
+        connections.start_once(child).await?;
     }
     Ok(())
 }

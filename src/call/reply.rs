@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use crate::base::eviction::is_evicting;
+use crate::base::{Pid, current_process};
 use crate::call::{AwaitedReply, Lost, ReplySlot, unanswered};
 use crate::mailbox::Process;
 
@@ -21,10 +22,8 @@ use crate::mailbox::Process;
 ///
 /// If a reply is dropped unsent, its call fails: with [`Overloaded`](crate::CallError::Overloaded)
 /// if a full mailbox dropped the request, with [`NoReply`](crate::CallError::NoReply) if the server
-/// lives, and otherwise with the reason of the server's end. A reply does not identify the
-/// caller, which need not be a process. If the server needs the caller's pid, put it into the
-/// request. OTP: `From`, which holds the caller's pid, and `gen_server:reply/2`. In OTP, a caller
-/// that gets no answer waits until its time is up.
+/// lives, and otherwise with the reason of the server's end. OTP: `From`, and `gen_server:reply/2`. In
+/// OTP, a caller that gets no answer waits until its time is up.
 ///
 /// # Examples
 ///
@@ -87,7 +86,8 @@ impl<T: Send + 'static> Reply<T> {
     /// unless the caller's side has been polled with another one by then.
     #[inline]
     pub(crate) fn new<M>(server: &Arc<Process<M>>, waker: Waker) -> (Self, AwaitedReply<T>) {
-        let (slot, awaited) = ReplySlot::new(waker);
+        let caller = current_process::current_pid(server.kernel.number());
+        let (slot, awaited) = ReplySlot::new(caller, waker);
         (Reply { slot: Some(slot), server: Arc::as_ptr(server).addr() }, awaited)
     }
 
@@ -99,6 +99,71 @@ impl<T: Send + 'static> Reply<T> {
         if let Some(slot) = self.slot.take() {
             slot.answer(Ok(value));
         }
+    }
+
+    /// Returns the process that made the call: the process whose code created the request. `None` if
+    /// that code was no process of this runtime, such as a plain tokio task, a thread, or a process
+    /// of another [`Runtime`](crate::Runtime). OTP: the pid in `From`.
+    ///
+    /// With the pid, a server can monitor its client, and release what the client has borrowed when
+    /// the client ends. The caller may have ended by now: a monitor then reports that at once.
+    ///
+    /// ```
+    /// use regrow::{GenServer, Pid, Received, Reply, Result, Runtime, ServerContext};
+    ///
+    /// /// One lock, which is free again when its owner ends.
+    /// struct Lock(Option<Pid>);
+    ///
+    /// impl GenServer for Lock {
+    ///     type Args = ();
+    ///     type Call = Reply<bool>;
+    ///     type Cast = ();
+    ///
+    ///     async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self> {
+    ///         Ok(Lock(None))
+    ///     }
+    ///
+    ///     async fn handle_call(&mut self, reply: Reply<bool>, ctx: &mut ServerContext<Self>) -> Result {
+    ///         let (client, free) = (reply.caller(), self.0.is_none());
+    ///         if free && let Some(client) = client {
+    ///             ctx.monitor(client);
+    ///             self.0 = Some(client);
+    ///         }
+    ///         reply.send(free && client.is_some());
+    ///         Ok(())
+    ///     }
+    ///
+    ///     async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+    ///         Ok(())
+    ///     }
+    ///
+    ///     async fn handle_info(&mut self, info: Received, _: &mut ServerContext<Self>) -> Result {
+    ///         if let Received::Down { pid, .. } = info && self.0 == Some(pid) {
+    ///             self.0 = None;
+    ///         }
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let lock = Lock::start(&rt, ()).await?;
+    /// assert!(!lock.call(|reply| reply).await?); // this code is no process
+    /// for _ in 0..2 {
+    ///     let lock = lock.clone();
+    ///     let client = rt.spawn_fallible(async move |_| {
+    ///         assert!(lock.call(|reply| reply).await?);
+    ///         assert!(!lock.call(|reply| reply).await?); // locked until this process ends
+    ///         Ok(())
+    ///     });
+    ///     assert!(client.join().await.is_clean());
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn caller(&self) -> Option<Pid> {
+        self.slot.as_ref().and_then(|slot| slot.caller())
     }
 
     /// Whether the caller still waits for the answer. Check this before you start long work for the

@@ -35,7 +35,7 @@ use std::task::{Context, Poll, Waker};
 
 use crate::base::sync::Mutex;
 use crate::base::sync::atomic::Ordering;
-use crate::base::{ignore_panic, poll_budget, wake};
+use crate::base::{Pid, ignore_panic, poll_budget, wake};
 use crate::exit::ExitReason;
 use crate::process::core::Unanswered;
 use crate::process::{AnyProcess, flag};
@@ -66,15 +66,24 @@ struct Content<T> {
 }
 
 /// One slot. The caller and the answering side own it together.
-pub(crate) struct ReplySlot<T>(Mutex<Content<T>>);
+pub(crate) struct ReplySlot<T> {
+    /// The process that made the call, or [`Pid::OUTSIDE`].
+    caller: Pid,
+    content: Mutex<Content<T>>,
+}
 
 impl<T> ReplySlot<T> {
     /// Creates an empty slot, and the caller's side of it.
     #[inline]
-    pub(crate) fn new(waker: Waker) -> (Arc<Self>, AwaitedReply<T>) {
-        let content = Content { answer: None, waker: Some(waker) };
-        let slot = Arc::new(ReplySlot(Mutex::new(content)));
+    pub(crate) fn new(caller: Pid, waker: Waker) -> (Arc<Self>, AwaitedReply<T>) {
+        let content = Mutex::new(Content { answer: None, waker: Some(waker) });
+        let slot = Arc::new(ReplySlot { caller, content });
         (slot.clone(), AwaitedReply { slot: Some(slot), is_new: true })
+    }
+
+    /// Returns the process that made the call, if a process made it.
+    pub(crate) fn caller(&self) -> Option<Pid> {
+        Some(self.caller).filter(|&caller| caller != Pid::OUTSIDE)
     }
 
     /// Whether the other owner still owns the slot.
@@ -97,7 +106,7 @@ impl<T> ReplySlot<T> {
     /// registers the waker.
     fn poll_content(&self, waker: &Waker) -> Poll<Option<Answer<T>>> {
         let waker = waker.clone();
-        let mut content = self.0.lock();
+        let mut content = self.content.lock();
         if content.waker.is_none() {
             return Poll::Ready(content.answer.take());
         }
@@ -109,7 +118,7 @@ impl<T> ReplySlot<T> {
 
     #[inline]
     fn fill(self: Arc<Self>, answer: Option<Answer<T>>) {
-        let mut content = self.0.lock();
+        let mut content = self.content.lock();
         content.answer = answer;
         let waker = content.waker.take();
         drop(content);
@@ -167,7 +176,7 @@ impl<T: Send + 'static> AwaitedReply<T> {
         }
         // Invariant 1.
         let answer = match Arc::try_unwrap(slot) {
-            Ok(slot) => slot.0.into_inner().answer,
+            Ok(slot) => slot.content.into_inner().answer,
             Err(slot) => match slot.poll_content(cx.waker()) {
                 Poll::Ready(answer) => answer,
                 Poll::Pending => {
@@ -186,7 +195,7 @@ impl<T: Send + 'static> AwaitedReply<T> {
     #[cold]
     #[inline(never)]
     fn ask_server(&mut self, waker: &Waker, server: &dyn AnyProcess) -> Poll<Answer<T>> {
-        let (slot, awaited) = ReplySlot::new(waker.clone());
+        let (slot, awaited) = ReplySlot::new(Pid::OUTSIDE, waker.clone());
         match add_unanswered(server, vec![slot]) {
             Ok(()) => {
                 // Invariant 3: the next poll registers its own waker.

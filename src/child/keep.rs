@@ -160,6 +160,42 @@ impl<T: Send + 'static> Keep<T> {
         Keep::new(move || std::future::ready(Result::<T>::Ok(make())))
     }
 
+    /// Makes a handle to a value that exists already: a socket that the program got from its parent,
+    /// the receiver of a channel. The value can't be constructed again, so once it is dropped, by
+    /// [`reset`](Self::reset), [`KeepGuard::take`] or [`discard_on_panic`](Self::discard_on_panic),
+    /// each use returns an error.
+    ///
+    /// ```
+    /// use regrow::{ChildSpec, Keep, Runtime, Supervisor};
+    /// use tokio::sync::mpsc::unbounded_channel;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let (requests, receiver) = unbounded_channel();
+    /// let (answers, mut answered) = unbounded_channel();
+    /// let receiver = Keep::of(receiver);
+    /// let worker = ChildSpec::task("worker", |_| async move {
+    ///     let mut receiver = receiver.lend().await?;
+    ///     while let Some(n) = receiver.recv().await {
+    ///         answers.send(100 / n)?; // a crash loses one request, but not the channel
+    ///     }
+    ///     Ok(())
+    /// });
+    /// let _tree = Supervisor::one_for_one().child(worker).start(&rt).await?;
+    /// for n in [0, 5] {
+    ///     requests.send(n)?;
+    /// }
+    /// assert_eq!(answered.recv().await, Some(20));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn of(value: T) -> Self {
+        let gone = "the value that was given to `Keep::of` has been dropped, and there is no other";
+        let keep = Keep::new(move || std::future::ready(Err(gone)));
+        Keep { slot: Arc::new(Mutex::new(Some(value))), ..keep }
+    }
+
     /// Drops the value when the body that borrows it panics, so that the next incarnation gets a
     /// new one. By default the value stays as it was at the panic, perhaps in the middle of a
     /// change. A returned error and a kill do not count as panics.

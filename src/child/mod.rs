@@ -25,6 +25,9 @@ pub(crate) mod start;
 mod blocking;
 mod serve;
 mod keep;
+#[cfg(feature = "axum")]
+mod keep_listener;
+pub(crate) mod once;
 #[cfg(feature = "process")]
 mod command;
 
@@ -33,6 +36,7 @@ pub use blocking::context::BlockingContext;
 #[cfg_attr(docsrs, doc(cfg(feature = "process")))]
 pub use command::CommandFailed;
 pub use keep::{Keep, KeepGuard};
+pub use once::{OnceChild, StartOnceError};
 pub use serve::ShutdownSignal;
 pub use start::{StartChild, StartContext, Started};
 pub(crate) use stop_signals::{StopSignals, end_of, reason_of};

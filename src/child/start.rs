@@ -222,7 +222,14 @@ impl StartContext {
         Ok(self.run_task(process, body))
     }
 
-    fn run_task<F, Fut>(&self, process: Arc<Process<Envelope>>, body: F) -> Started
+    /// Admits the process of a task whose start cannot fail afterwards, so the process is not listed
+    /// in `started_processes`.
+    pub(crate) fn admit_task(&self) -> Result<Arc<Process<Envelope>>, StartError> {
+        self.starting().without_init().admit()
+    }
+
+    /// Runs the body of a task in its admitted process.
+    pub(crate) fn run_task<F, Fut>(&self, process: Arc<Process<Envelope>>, body: F) -> Started
     where
         F: FnOnce(TaskContext) -> Fut + Send + 'static,
         Fut: Future<Output = Result> + Send + 'static,
@@ -337,10 +344,7 @@ impl Start {
     {
         Start::AtOnce(Arc::new(move |ctx| {
             let body = body.clone();
-            // The process is not listed in `started_processes`: once the process is admitted, the
-            // start can't fail.
-            let process = ctx.starting().without_init().admit()?;
-            Ok(ctx.run_task(process, body))
+            Ok(ctx.run_task(ctx.admit_task()?, body))
         }))
     }
 }

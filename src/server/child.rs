@@ -1,14 +1,18 @@
 //! Servers as children.
 
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
 use crate::base::consume_budget;
-use crate::child::{ChildSpec, ChildType, StartChild, StartContext, Started};
+use crate::child::once::{Slot, admit_with};
+use crate::child::{ChildSpec, ChildType, OnceChild, StartChild, StartContext, Started};
 use crate::exit::Result;
+use crate::mailbox::Process;
 use crate::process::AnyProcess;
 use crate::runtime::StartError;
+use crate::runtime::starting::Starting;
 use crate::server::{GenServer, ServerItem};
 
 impl StartContext {
@@ -54,12 +58,26 @@ impl StartContext {
     /// ```
     pub async fn server<S: GenServer>(&mut self, args: S::Args) -> Result<Started, StartError> {
         consume_budget().await;
+        let admitted = self.admit_server::<S>()?;
+        self.init_server(admitted, args).await
+    }
+
+    /// Admits the process of a server, which has not run its `init`.
+    fn admit_server<S: GenServer>(&mut self) -> Result<AdmittedServer<S>, StartError> {
         // The specification's bound does not apply to a supervisor, because messages that the
         // supervisor sends to itself must not be dropped.
         let own = self.spec.mailbox.filter(|_| self.spec.kind == ChildType::Worker);
         let mut starting = self.starting().with_init();
         starting.new_process.mailbox = own;
         let process = self.admit::<ServerItem<S>>(&starting)?;
+        Ok((starting, process))
+    }
+
+    async fn init_server<S: GenServer>(
+        &mut self,
+        (starting, process): AdmittedServer<S>,
+        args: S::Args,
+    ) -> Result<Started, StartError> {
         let initialized = starting.init(args, process.clone()).await;
         if initialized.is_err() {
             // The process has ended, so the start need not stop it.
@@ -68,6 +86,9 @@ impl StartContext {
         Ok(self.started(initialized?))
     }
 }
+
+/// A server without its `init`: the settings of its start, and its process.
+type AdmittedServer<S> = (Starting, Arc<Process<ServerItem<S>>>);
 
 impl ChildSpec {
     /// Makes the specification that [`GenServer::child_with`] returns.
@@ -109,6 +130,25 @@ struct ServerStart<S, F> {
 impl<S: GenServer, F: Fn() -> S::Args + Send + Sync + 'static> StartChild for ServerStart<S, F> {
     async fn start(&self, ctx: &mut StartContext) -> Result<Started, StartError> {
         ctx.server::<S>((self.args)()).await
+    }
+}
+
+/// A start function that starts a server once, with the arguments in the slot.
+pub(crate) struct OnceServer<S: GenServer>(Slot<S::Args>);
+
+impl<S: GenServer> OnceServer<S> {
+    /// The child that [`GenServer::child_once`] returns.
+    pub(crate) fn child(args: S::Args) -> OnceChild<S::Args> {
+        let id = short_type_name(std::any::type_name::<S>());
+        OnceChild::new(args, |args| args, |slot| ChildSpec::new(id, OnceServer::<S>(slot)))
+    }
+}
+
+#[async_trait]
+impl<S: GenServer> StartChild for OnceServer<S> {
+    async fn start(&self, ctx: &mut StartContext) -> Result<Started, StartError> {
+        let (admitted, args) = admit_with(&self.0, &mut *ctx, |ctx| ctx.admit_server::<S>())?;
+        ctx.init_server(admitted, args).await
     }
 }
 

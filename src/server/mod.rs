@@ -9,10 +9,11 @@
 use std::future::ready;
 
 use crate::base::ignore_panic;
-use crate::child::ChildSpec;
+use crate::child::{ChildSpec, OnceChild};
 use crate::exit::{ExitReason, Result};
 use crate::message::Received;
 use crate::runtime::{Name, Runtime, StartError, Starting};
+use crate::server::child::OnceServer;
 
 mod server_name;
 mod system_message;
@@ -458,5 +459,27 @@ pub trait GenServer: Sized + Send + 'static {
     /// ```
     fn child_with(args: impl Fn() -> Self::Args + Send + Sync + 'static) -> ChildSpec {
         ChildSpec::server::<Self>(args)
+    }
+
+    /// Returns this server as a child that is started once, with these arguments, which need not be
+    /// `Clone`. The child is temporary: it is not restarted. [`OnceChild`] says how it is started.
+    ///
+    /// ```
+    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
+    /// # use counter::{Call, Counter};
+    /// # use regrow::{GenServer, Runtime};
+    /// use regrow::DynamicSupervisor;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let counters = DynamicSupervisor::new().start(&rt).await?;
+    /// let pid = counters.start_once(Counter::child_once(40)).await?;
+    /// assert_eq!(rt.server_at::<Counter>(pid)?.call(Call::Get).await?, 40);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    fn child_once(args: Self::Args) -> OnceChild<Self::Args> {
+        OnceServer::<Self>::child(args)
     }
 }

@@ -4,7 +4,7 @@ use futures_util::FutureExt;
 use tokio::sync::oneshot;
 
 use crate::base::Pid;
-use crate::child::{ChildSpec, Restart, TaskContext};
+use crate::child::{ChildSpec, OnceChild, Restart, StartOnceError, TaskContext};
 use crate::exit::{ExitReason, Result, Shutdown};
 use crate::runtime::spawn::plain;
 use crate::runtime::{CallError, Ended, Inside, ProcessHandle, Runtime, StartError, fallible};
@@ -139,7 +139,7 @@ impl TaskSupervisorRef {
     {
         let (slot, result) = oneshot::channel();
         let body = plain(|ctx| body(TaskContext::new(ctx), slot));
-        let handle = self.start_once(SupervisedTask::new(caller, body)).await?;
+        let handle = self.start_task(SupervisedTask::new(caller, body)).await?;
         Ok(Task { handle, caller, slot: Some(result) })
     }
 
@@ -159,7 +159,25 @@ impl TaskSupervisorRef {
         Fut: Future<Output = Result> + Send + 'static,
     {
         let body = fallible(|ctx| body(TaskContext::new(ctx)));
-        Ok(self.start_once(SupervisedTask::new(None, body)).await?.pid())
+        Ok(self.start_task(SupervisedTask::new(None, body)).await?.pid())
+    }
+
+    /// Starts a child that is started once. If the start is refused, the error has the child's value.
+    /// The [shutdown](Self::with_shutdown) of this handle applies, unless the child has its own.
+    /// [`OnceChild`](crate::OnceChild) has an example.
+    ///
+    /// # Errors
+    ///
+    /// As [`DynamicSupervisorRef::start_once`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future only stops waiting. The child may still be started, with the value.
+    pub async fn start_once<V: Send + 'static>(
+        &self,
+        child: OnceChild<V>,
+    ) -> Result<Pid, StartOnceError<V>> {
+        self.supervisor.start_once(child.or_shutdown(self.shutdown)).await
     }
 
     /// Starts a task as [`start_child`](Self::start_child) does, and restarts it as `restart` says.
@@ -205,7 +223,7 @@ impl TaskSupervisorRef {
         self.start(ChildSpec::task(LABEL, body).restart(restart)).await
     }
 
-    async fn start_once(
+    async fn start_task(
         &self,
         (task, mut handle): (SupervisedTask, oneshot::Receiver<StartedTask>),
     ) -> Result<ProcessHandle, StartError> {

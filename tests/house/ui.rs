@@ -69,10 +69,10 @@ fn comparable(errors: &str) -> String {
     let mut in_case = true;
     let lines = errors.lines().map(|line| {
         let text = line.trim_start();
-        if let Some(place) = text.strip_prefix("--> ") {
+        if let Some((arrow @ ("-->" | ":::"), place)) = text.split_once(' ') {
             in_case = place.starts_with("tests/ui/");
             let file = place.split(':').next().unwrap_or_default();
-            return format!("  --> {}", if in_case { place } else { file });
+            return format!("  {arrow} {}", if in_case { place } else { file });
         }
         in_case |= ["error", "note:", "help:"].iter().any(|head| line.starts_with(head));
         match text.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix(" |") {

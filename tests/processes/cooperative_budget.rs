@@ -283,6 +283,9 @@ async fn requests_to_an_ended_supervisor_let_other_tasks_run() {
     tree.stop().await.unwrap();
     let child = || Echo::child(());
     lets_other_tasks_run!("SupervisorRef::start_child", drop(tree.start_child(child()).await));
+    lets_other_tasks_run!("SupervisorRef::start_once", {
+        drop(tree.start_once(ChildSpec::once("once", async |_| Ok(()))).await);
+    });
     lets_other_tasks_run!("SupervisorRef::terminate_child", {
         drop(tree.terminate_child("a").await);
     });
@@ -311,6 +314,9 @@ async fn requests_to_an_ended_dynamic_supervisor_let_other_tasks_run() {
     many.stop().await.unwrap();
     let holder = Echo::start_named(&rt, ECHO, ()).await.unwrap().pid().unwrap();
     let child = || Echo::child(());
+    lets_other_tasks_run!("DynamicSupervisorRef::start_once", {
+        drop(many.start_once(ChildSpec::once("once", async |_| Ok(()))).await);
+    });
     lets_other_tasks_run!("DynamicSupervisorRef::start_child", {
         drop(many.start_child(child()).await);
     });
@@ -346,6 +352,9 @@ async fn requests_to_an_ended_task_supervisor_let_other_tasks_run() {
     });
     lets_other_tasks_run!("TaskSupervisorRef::start_child", {
         drop(tasks.start_child(fallible).await);
+    });
+    lets_other_tasks_run!("TaskSupervisorRef::start_once", {
+        drop(tasks.start_once(ChildSpec::once("once", fallible)).await);
     });
     lets_other_tasks_run!("TaskSupervisorRef::start_child_with", {
         drop(tasks.start_child_with(Restart::Transient, fallible).await);
@@ -552,7 +561,7 @@ const EXEMPT: [(&str, &str); 9] = [
     ("BodyFuture", "internal: the body of a process, polled by its life"),
     ("ProcessFuture", "internal: a tokio task of its own"),
     ("QueuedSend", "internal: polled by calls and casts that took their turn"),
-    ("Indexed", "internal: polled by `TaskStream`"),
+    ("TaskState", "internal: polled by `TaskStream`"),
     ("AwaitReply", "internal: polled by calls that took their turn"),
     ("Within", "internal: polled by methods that took their turn"),
     ("GenServer::terminate", "the user's own code"),

@@ -23,5 +23,6 @@ mod server_unanswered_replies;
 mod server_unsent_replies;
 mod server_stress;
 mod registry;
+mod reply_caller;
 mod testing;
 mod deadlocks;

@@ -283,3 +283,59 @@ async fn siblings_can_share_a_kept_value_through_a_group_restart() {
     tree.stop().await.unwrap();
     assert_eq!(made.load(Ordering::SeqCst), 1);
 }
+
+/// A value that exists already is lent as any other, and each use after it was dropped fails.
+#[tokio::test]
+async fn a_kept_value_that_existed_already_is_not_constructed_again() {
+    let keep = Keep::of(String::from("one"));
+    keep.lend().await.unwrap().push('!');
+    assert_eq!(keep.get().await.unwrap(), "one!");
+    assert_eq!(keep.lend().await.unwrap().take(), "one!");
+    let gone = keep.lend().await.unwrap_err();
+    assert!(gone.to_string().contains("`Keep::of` has been dropped"), "{gone}");
+    assert_eq!(keep.get().await.unwrap_err(), gone);
+    assert!(!keep.reset().await);
+}
+
+/// A web server that is restarted keeps its port, and the next incarnation answers a client that
+/// connected in between.
+#[cfg(feature = "axum")]
+#[tokio::test]
+async fn a_kept_listener_is_served_by_axum_through_a_restart() {
+    use axum::Router;
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    async fn ask(mut client: TcpStream) -> String {
+        client.write_all(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    let rt = Runtime::new();
+    let keep = Keep::new(|| TcpListener::bind("127.0.0.1:0"));
+    let address = keep.lend().await.unwrap().local_addr().unwrap();
+    let (open, gate) = tokio::sync::watch::channel(true);
+    let web = ChildSpec::serve("web", move |shutdown| {
+        let (keep, mut gate) = (keep.clone(), gate.clone());
+        async move {
+            gate.wait_for(|open| *open).await?;
+            let app = Router::new().route("/", get(async || "hello"));
+            axum::serve(keep.lend().await?, app).with_graceful_shutdown(shutdown).await?;
+            Ok::<_, ExitReason>(())
+        }
+    });
+    let tree = Supervisor::one_for_one().child(web).start(&rt).await.unwrap();
+    assert!(ask(TcpStream::connect(address).await.unwrap()).await.ends_with("hello"));
+
+    open.send(false).unwrap();
+    let web = tree.which_child("web").await.unwrap().pid().unwrap();
+    let ended = rt.ended(web);
+    rt.kill(web);
+    assert_eq!(ended.await, ExitReason::Killed);
+    let between = TcpStream::connect(address).await.unwrap();
+    open.send(true).unwrap();
+    assert!(ask(between).await.ends_with("hello"));
+    tree.stop().await.unwrap();
+}

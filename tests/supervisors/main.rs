@@ -5,6 +5,7 @@ mod support;
 
 mod supervisor_start;
 mod start_errors;
+mod start_once;
 mod failed_starts;
 mod supervisor_shutdown;
 mod supervisor_admin;

@@ -20,18 +20,17 @@ const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 type Store = State<mpsc::Sender<Request>>;
 
 /// A bound socket that outlives restarts of the server.
-pub(crate) type Port = Keep<std::sync::Arc<std::net::TcpListener>>;
+pub(crate) type Port = Keep<TcpListener>;
 
 pub(crate) fn child(rt: &Runtime, port: Port, store: mpsc::Sender<Request>) -> ChildSpec {
     let rt = rt.clone();
     ChildSpec::serve("http", move |shutdown| async move {
-        let socket = TcpListener::from_std(port.get().await?.try_clone()?)?;
         let app = Router::new()
             .route("/kv/{key}", get(read).put(write))
             .route("/crash", post(crash))
             .with_state(store)
             .merge(tree_routes(&SupervisorRef::named(&rt, "kv")));
-        axum::serve(socket, app).with_graceful_shutdown(shutdown).await?;
+        axum::serve(port.lend().await?, app).with_graceful_shutdown(shutdown).await?;
         Ok::<_, ExitReason>(())
     })
 }

@@ -27,16 +27,15 @@ mod http;
 mod selftest;
 mod store;
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use regrow::{
     ChildSpec, Keep, LogLevel, Restart, Result, Run, Runtime, Supervisor, SupervisorRef,
     SupervisorSpec,
 };
+use tokio::net::TcpListener;
 
 /// The store starts first, since the front needs it; so the front stops first.
 fn tree(rt: &Runtime, port: http::Port, file: &Path) -> SupervisorSpec {
@@ -60,19 +59,13 @@ fn announce(address: String) -> ChildSpec {
 
 /// Binds the socket once; restarts keep it.
 fn port(address: String) -> http::Port {
-    Keep::new(move || {
-        let bound = TcpListener::bind(&address).and_then(|socket| {
-            socket.set_nonblocking(true)?;
-            Ok(Arc::new(socket))
-        });
-        async { bound }
-    })
+    Keep::new(move || TcpListener::bind(address.clone()))
 }
 
 async fn serve(address: String, file: PathBuf) -> Result<ExitCode> {
     regrow::log::init(LogLevel::Info);
     let (rt, port) = (Runtime::new(), port(address));
-    let address = port.get().await?.local_addr()?;
+    let address = port.lend().await?.local_addr()?;
     let announce = announce(format!("http://{address}, {}", file.display()));
     let report = Run::new(tree(&rt, port, &file).child(announce)).on(&rt).run().await?;
     println!("{report}");

@@ -22,7 +22,7 @@ const CRASH_INTERVAL: Duration = Duration::from_millis(100);
 pub(crate) async fn run() -> Result<ExitCode> {
     let file = std::env::temp_dir().join(format!("regrow-kv-{}.db", std::process::id()));
     let (rt, port) = (Runtime::new(), crate::port("127.0.0.1:0".into()));
-    let address = port.get().await?.local_addr()?;
+    let address = port.lend().await?.local_addr()?;
     let (stop, tree) = (CancellationToken::new(), crate::tree(&rt, port, &file));
     let program = tokio::spawn(Run::new(tree).on(&rt).stop_on(stop.clone()).run());
 

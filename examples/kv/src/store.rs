@@ -34,11 +34,7 @@ pub(crate) enum Request {
 /// The child specification, and the sender of its requests.
 pub(crate) fn child(file: &Path) -> (ChildSpec, mpsc::Sender<Request>) {
     let (sender, requests) = mpsc::channel(CAPACITY);
-    let first = std::sync::Mutex::new(Some(requests));
-    let requests = Keep::new(move || {
-        let requests = first.lock().ok().and_then(|mut first| first.take());
-        async { requests.ok_or("the receiver is created once") }
-    });
+    let requests = Keep::of(requests);
     let file = file.to_owned();
     let store = ChildSpec::blocking("store", move |ctx| serve(&file, &requests, &ctx));
     (store.ready_within(Duration::from_secs(5)), sender)

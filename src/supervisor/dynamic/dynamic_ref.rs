@@ -2,7 +2,7 @@
 
 use crate::base::current_process::current_pid;
 use crate::base::{Pid, SharedStr, consume_budget};
-use crate::child::ChildSpec;
+use crate::child::{ChildSpec, OnceChild, StartOnceError};
 use crate::exit::{ExitReason, Result};
 use crate::runtime::{CallError, Ended, Runtime, StartError};
 use crate::server::{GenServer, ServerRef};
@@ -63,6 +63,23 @@ impl DynamicSupervisorRef {
         let spec = spec.into().spec;
         let answer = self.server.call_unlimited(|reply| Call::StartChild { spec, reply }).await;
         answer.map_err(StartError::Unreachable)?
+    }
+
+    /// Starts a child that is started once. If the start is refused, the error has the child's value.
+    /// [`OnceChild`](crate::OnceChild) has an example.
+    ///
+    /// # Errors
+    ///
+    /// As [`start_child`](Self::start_child).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future only stops waiting. The child may still be started, with the value.
+    pub async fn start_once<V: Send + 'static>(
+        &self,
+        child: OnceChild<V>,
+    ) -> Result<Pid, StartOnceError<V>> {
+        child.start_by(|spec| self.start_child(spec)).await
     }
 
     /// Starts a server as a child with all defaults, and returns a handle to this incarnation. To

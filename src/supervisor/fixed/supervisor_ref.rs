@@ -1,7 +1,7 @@
 //! The handle of a supervisor.
 
 use crate::base::Pid;
-use crate::child::ChildSpec;
+use crate::child::{ChildSpec, OnceChild, StartOnceError};
 use crate::exit::{ExitReason, Result};
 use crate::runtime::{CallError, Ended, Runtime, StartError};
 use crate::server::ServerRef;
@@ -132,6 +132,24 @@ impl SupervisorRef {
         let spec = spec.into().spec;
         let answer = self.server.call_unlimited(|reply| Call::StartChild { spec, reply }).await;
         answer.map_err(StartError::Unreachable)?
+    }
+
+    /// Starts a child that is started once, and adds it after the others. The child is temporary, so
+    /// it is removed when it ends. If the start is refused, the error has the child's value.
+    /// [`OnceChild`](crate::OnceChild) has an example.
+    ///
+    /// # Errors
+    ///
+    /// As [`start_child`](Self::start_child).
+    ///
+    /// # Cancel safety
+    ///
+    /// A call that is dropped stops waiting; the child may still be started, with the value.
+    pub async fn start_once<V: Send + 'static>(
+        &self,
+        child: OnceChild<V>,
+    ) -> Result<Pid, StartOnceError<V>> {
+        child.start_by(|spec| self.start_child(spec)).await
     }
 
     /// Stops a child as its specification says, and waits for its end. A temporary child is
