@@ -113,7 +113,7 @@ impl Kernel {
         let name = tag.clone();
         let mut members = self.groups.with_entry(tag, |entry| {
             let held = MonitorEntry::Group { group: name.clone(), queued: 0 };
-            if own.is_some_and(|own| add_monitor(&*own, reference, held)) {
+            if own.as_ref().is_some_and(|own| add_monitor(&**own, reference, held)) {
                 entry.get_or_insert_default().watchers.insert(reference.raw(), watcher);
             }
             entry.as_ref().map_or_else(Vec::new, Group::pids)

@@ -63,13 +63,20 @@ impl<K: Eq + Hash + Clone, V> Entries<K, V> {
         held.min_by_key(|(number, _)| **number).map(|(_, entry)| entry.pid)
     }
 
-    /// Adds an entry. The key is given twice, once for each table.
-    pub(super) fn add(&mut self, pid: Pid, [key, own]: [K; 2], value: V) {
+    /// Adds an entry. The key is given twice, once for each table. Returns the key that no table
+    /// needs, if the key has a holder.
+    #[must_use = "the key is dropped after the lock is released"]
+    pub(super) fn add(&mut self, pid: Pid, [key, own]: [K; 2], value: V) -> Option<K> {
         self.last += 1;
         self.len += 1;
-        let entry = Box::new(Entry { pid, value, changes: 0 });
-        self.by_key.entry(key).or_default().insert(self.last, entry);
         self.by_pid.entry(pid).or_default().insert(self.last, own);
+        let entry = Box::new(Entry { pid, value, changes: 0 });
+        if let Some(held) = self.by_key.get_mut(&key) {
+            held.insert(self.last, entry);
+            return Some(key);
+        }
+        self.by_key.entry(key).or_default().insert(self.last, entry);
+        None
     }
 
     /// Removes all entries of this process under this key.

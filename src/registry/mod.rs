@@ -157,6 +157,7 @@ where
         let shared = &self.shared;
         let process = shared.runtime.kernel.find(pid).ok_or(RegistryError::NoProc(pid))?;
         let mut entry = Some(([key.clone(), key], value));
+        let mut spare = None;
         let published = shared.change(|state| {
             let Some(([_, key], _)) = &entry else { return Ok(Published::default()) };
             if shared.unique
@@ -170,10 +171,11 @@ where
             let registered = || RegistryChange::Registered { key: key.clone(), pid };
             let published = state.listeners.publish(once_with(registered));
             if let Some((keys, value)) = entry.take() {
-                state.entries.add(pid, keys, value);
+                spare = state.entries.add(pid, keys, value);
             }
             Ok(published)
         })?;
+        drop(spare);
         published.wake();
         Ok(())
     }

@@ -174,6 +174,44 @@ async fn a_value_may_use_the_registry_when_it_is_dropped() {
     assert_eq!(registry.count(), 0);
 }
 
+/// Each key that a registry clones, refuses, shares or removes is dropped only when the registry can
+/// be used again.
+#[tokio::test]
+async fn a_key_may_use_the_registry_when_it_is_dropped() {
+    #[derive(Clone)]
+    struct Curious(u64, Registry<Curious>);
+    impl PartialEq for Curious {
+        fn eq(&self, other: &Self) -> bool {
+            self.0 == other.0
+        }
+    }
+    impl Eq for Curious {}
+    impl std::hash::Hash for Curious {
+        fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+            self.0.hash(state);
+        }
+    }
+    impl Drop for Curious {
+        fn drop(&mut self) {
+            self.1.count();
+        }
+    }
+    let rt = Runtime::new();
+    for registry in [Registry::unique(&rt), Registry::duplicate(&rt)] {
+        let (one, two) = (idle(&rt), idle(&rt));
+        let key = || Curious(1, registry.clone());
+        assert_eq!(registry.register(one, key(), ()), Ok(()));
+        // A second holder of the key, or a refusal.
+        let second = registry.register(two, key(), ()).is_ok();
+        assert_eq!(registry.count(), 1 + usize::from(second));
+        assert!(registry.unregister(one, &key()));
+        registry.register(one, key(), ()).unwrap_or_default();
+        killed(&rt, one).await;
+        killed(&rt, two).await;
+        assert_eq!(registry.count(), 0);
+    }
+}
+
 /// As in Elixir, a process may register one key of a duplicate registry many times.
 #[tokio::test]
 async fn a_process_may_register_a_duplicate_key_several_times() {

@@ -9,11 +9,20 @@ use crate::base::sync::RwLock;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
-/// The model checkers need the same hashes in each run.
 #[cfg(any(regrow_loom, regrow_shuttle))]
 type Hasher = foldhash::fast::FixedState;
 #[cfg(not(any(regrow_loom, regrow_shuttle)))]
 type Hasher = foldhash::fast::RandomState;
+
+/// Returns a random hasher. The model checkers need the same hashes in each run, and with this seed
+/// the first and the second process are in different shards, the first and the third in the same.
+fn hasher() -> Hasher {
+    #[cfg(any(regrow_loom, regrow_shuttle))]
+    return Hasher::with_seed(1);
+    #[cfg(not(any(regrow_loom, regrow_shuttle)))]
+    Hasher::default()
+}
+
 type Entries<K, V> = HashTable<(K, Option<V>)>;
 
 /// One shard, aligned to 128 bytes: processors fetch cache lines in pairs.
@@ -49,7 +58,7 @@ impl<K, V> Default for Table<K, V> {
         let count = shard_count();
         let shard = |_| Shard(RwLock::new(HashTable::new()));
         let shards = (0..count).map(shard).collect();
-        Table { hasher: Hasher::default(), shift: u64::BITS - count.trailing_zeros(), shards }
+        Table { hasher: hasher(), shift: u64::BITS - count.trailing_zeros(), shards }
     }
 }
 
