@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::{CaughtDrop, SharedStr};
-use crate::exit::{Result, Shutdown};
+use crate::exit::{ExitReason, Result, Shutdown};
 use crate::kernel::Mailboxes;
 use crate::process::overflow::Overflow;
 use crate::restart::backoff::Backoff;
@@ -207,6 +207,41 @@ impl ChildSpec {
         Fut: Future<Output = Result> + Send + 'static,
     {
         ChildSpec::started_by(id, start::Start::task(body))
+    }
+
+    /// Does the same as [`task`](Self::task) for a function with an error type of its own: `anyhow`'s,
+    /// `std::io::Error`, or an enum. An error is the exit reason, as [`ExitReason::from`] makes it.
+    /// `task` itself takes only [`regrow::Result`](crate::Result), so that `?` and `Ok(())` in a
+    /// closure need no type annotation.
+    ///
+    /// ```
+    /// use std::io;
+    /// use regrow::{ChildSpec, Restart, Runtime, Supervisor, TaskContext};
+    ///
+    /// async fn copy(_: TaskContext) -> io::Result<()> {
+    ///     Err(io::Error::other("the disk is full"))
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let copy = ChildSpec::try_task("copy", copy);
+    /// let tree = Supervisor::one_for_one().intensity(0, std::time::Duration::from_secs(5));
+    /// let reason = tree.child(copy).start(&rt).await?.ended().await;
+    /// assert!(reason.to_string().contains("last end was that of child \"copy\""));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn try_task<F, Fut, E>(id: impl Into<String>, body: F) -> Self
+    where
+        F: FnOnce(TaskContext) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), E>> + Send + 'static,
+        E: Into<ExitReason> + 'static,
+    {
+        ChildSpec::task(id, move |ctx| {
+            let running = body(ctx);
+            async move { running.await.map_err(reason_of) }
+        })
     }
 
     /// Sets the child's id, which is also its label in the log. Under a

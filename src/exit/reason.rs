@@ -27,7 +27,9 @@ pub type Result<T = (), E = ExitReason> = std::result::Result<T, E>;
 ///
 /// `?` and `From` turn an error into a reason that keeps the error, its sources and the location of
 /// the `?`. `ExitReason` itself does not implement [`Error`], since this conversion would then be
-/// impossible; [`into_error`](ExitReason::into_error) returns an error with the reason.
+/// impossible; [`into_error`](ExitReason::into_error) returns an error with the reason. In a function
+/// that returns `Box<dyn Error>`, `?` does that. Where the error is `Box<dyn Error + Send + Sync>`, or
+/// that of another library, write `.map_err(ExitReason::into_error)?`.
 ///
 /// | reason | linked processes that don't trap exits | a transient child |
 /// |---|---|---|
@@ -174,6 +176,29 @@ impl ExitReason {
     /// ```
     pub fn into_error(self) -> ExitError {
         ExitError(self)
+    }
+}
+
+/// Returns the reason as an error: see [`ExitReason::into_error`].
+///
+/// ```
+/// use std::error::Error;
+/// use regrow::{ExitReason, Result};
+///
+/// fn work() -> Result {
+///     Err(ExitReason::crashed("no luck"))
+/// }
+/// fn plain() -> Result<(), Box<dyn Error>> {
+///     Ok(work()?)
+/// }
+/// fn shared() -> Result<(), Box<dyn Error + Send + Sync>> {
+///     Ok(work().map_err(ExitReason::into_error)?)
+/// }
+/// assert_eq!(plain().unwrap_err().to_string(), shared().unwrap_err().to_string());
+/// ```
+impl From<ExitReason> for Box<dyn Error> {
+    fn from(reason: ExitReason) -> Self {
+        reason.into_error().into()
     }
 }
 

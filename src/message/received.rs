@@ -123,6 +123,50 @@ impl Received {
         }
     }
 
+    /// Returns the process that ended or sent the signal, and the reason, if the item is an exit
+    /// signal.
+    ///
+    /// ```
+    /// use regrow::{ExitReason, Pid, Received};
+    ///
+    /// let item = Received::Exit { from: Pid::from_raw(7), reason: ExitReason::Killed };
+    /// assert_eq!(item.exit(), Some((Pid::from_raw(7), &ExitReason::Killed)));
+    /// assert_eq!(Received::Message(b"hi".to_vec()).exit(), None);
+    /// ```
+    pub fn exit(&self) -> Option<(Pid, &ExitReason)> {
+        match self {
+            Received::Exit { from, reason } => Some((*from, reason)),
+            _ => None,
+        }
+    }
+
+    /// Returns the monitor, the process that ended, and the reason, if the item reports the end of a
+    /// monitored process. An end that is reported by name is a [`DownName`](Self::DownName).
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// use regrow::{ExitReason, Runtime};
+    ///
+    /// let rt = Runtime::new();
+    /// let watcher = rt.spawn_fallible(async |mut ctx| {
+    ///     let target = ctx.spawn(async |_| {});
+    ///     let monitor = ctx.monitor(target.pid());
+    ///     let item = ctx.recv().await;
+    ///     let (reference, pid, reason) = item.down().ok_or("not a `Down`")?;
+    ///     assert_eq!((reference, pid), (monitor, target.pid()));
+    ///     assert!(matches!(reason, ExitReason::Normal | ExitReason::NoProc));
+    ///     Ok(())
+    /// });
+    /// assert_eq!(watcher.join().await, ExitReason::Normal);
+    /// # });
+    /// ```
+    pub fn down(&self) -> Option<(MonitorRef, Pid, &ExitReason)> {
+        match self {
+            Received::Down { reference, pid, reason } => Some((*reference, *pid, reason)),
+            _ => None,
+        }
+    }
+
     /// Returns a description for the log, which does not contain the bytes of a message.
     pub(crate) fn outline(&self) -> String {
         match self {

@@ -18,13 +18,15 @@ use crate::base::{Pid, PlainMutex, ignore_panic};
 /// One change of a registry. [`RegistryChanges`] has an example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum RegistryChange<K> {
+pub enum RegistryChange<K, V = ()> {
     /// A process was registered.
     Registered {
         /// The key.
         key: K,
         /// The process.
         pid: Pid,
+        /// A clone of the value.
+        value: V,
     },
     /// The entry of a process was removed, by [`unregister`](crate::Registry::unregister) or by the
     /// end of the process.
@@ -33,16 +35,20 @@ pub enum RegistryChange<K> {
         key: K,
         /// The process.
         pid: Pid,
+        /// A clone of the last value, which [`update`](crate::Registry::update) may have changed.
+        value: V,
     },
 }
 
-impl<K> RegistryChange<K> {
-    pub(super) fn unregistered(key: &K, pid: Pid) -> Self
-    where
-        K: Clone,
-    {
-        RegistryChange::Unregistered { key: key.clone(), pid }
-    }
+/// A variant of [`RegistryChange`].
+pub(super) type Variant<K, V> = fn(K, Pid, V) -> RegistryChange<K, V>;
+
+pub(super) fn registered<K, V>(key: K, pid: Pid, value: V) -> RegistryChange<K, V> {
+    RegistryChange::Registered { key, pid, value }
+}
+
+pub(super) fn unregistered<K, V>(key: K, pid: Pid, value: V) -> RegistryChange<K, V> {
+    RegistryChange::Unregistered { key, pid, value }
 }
 
 /// A stream of all changes of a [`Registry`](crate::Registry) after the call of
@@ -57,20 +63,21 @@ impl<K> RegistryChange<K> {
 ///
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// let rt = Runtime::new();
-/// let sessions: Registry<u64> = Registry::unique(&rt);
+/// let sessions: Registry<u64, &str> = Registry::unique(&rt);
 /// let mut changes = sessions.changes();
 /// let ann = rt.spawn(|_| std::future::pending());
 /// let pid = ann.pid();
-/// sessions.register(pid, 7, ()).unwrap();
+/// sessions.register(pid, 7, "ann").unwrap();
 /// ann.kill();
-/// assert_eq!(changes.next().await, Some(RegistryChange::Registered { key: 7, pid }));
-/// assert_eq!(changes.next().await, Some(RegistryChange::Unregistered { key: 7, pid }));
+/// let (key, value) = (7, "ann");
+/// assert_eq!(changes.next().await, Some(RegistryChange::Registered { key, pid, value }));
+/// assert_eq!(changes.next().await, Some(RegistryChange::Unregistered { key, pid, value }));
 /// # });
 /// ```
 #[derive(Debug)]
 #[must_use = "it keeps every change that is not received"]
-pub struct RegistryChanges<K> {
-    queue: Arc<PlainMutex<ChangeQueue<K>>>,
+pub struct RegistryChanges<K, V = ()> {
+    queue: Arc<PlainMutex<ChangeQueue<K, V>>>,
     number: u64,
     registry: Weak<dyn ListenedRegistry>,
 }
@@ -87,20 +94,20 @@ impl std::fmt::Debug for dyn ListenedRegistry {
     }
 }
 
-impl<K> RegistryChanges<K> {
+impl<K, V> RegistryChanges<K, V> {
     /// Waits for the next change. Returns `None` when the last handle of the registry was dropped.
     /// [`RegistryChanges`] has an example.
     ///
     /// # Cancel safety
     ///
     /// Cancel safe: a wait that is dropped has received nothing.
-    pub async fn next(&mut self) -> Option<RegistryChange<K>> {
+    pub async fn next(&mut self) -> Option<RegistryChange<K, V>> {
         StreamExt::next(self).await
     }
 }
 
-impl<K> Stream for RegistryChanges<K> {
-    type Item = RegistryChange<K>;
+impl<K, V> Stream for RegistryChanges<K, V> {
+    type Item = RegistryChange<K, V>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let budget = ready!(coop::poll_proceed(cx));
@@ -121,7 +128,7 @@ impl<K> Stream for RegistryChanges<K> {
     }
 }
 
-impl<K> Drop for RegistryChanges<K> {
+impl<K, V> Drop for RegistryChanges<K, V> {
     fn drop(&mut self) {
         let number = self.number;
         let forget = |registry: Arc<dyn ListenedRegistry>| registry.remove_listener(number);
@@ -132,30 +139,39 @@ impl<K> Drop for RegistryChanges<K> {
 }
 
 /// The listeners of one registry, by number.
-pub(super) struct Listeners<K> {
-    list: BTreeMap<u64, Arc<PlainMutex<ChangeQueue<K>>>>,
+pub(super) struct Listeners<K, V> {
+    list: BTreeMap<u64, Listener<K, V>>,
     /// The number of the listener that was added last.
     last: u64,
 }
 
+struct Listener<K, V> {
+    queue: Arc<PlainMutex<ChangeQueue<K, V>>>,
+    /// Clones a value. Only a registry that has listeners needs values that are `Clone`.
+    clone: fn(&V) -> V,
+}
+
 #[derive(Debug)]
-struct ChangeQueue<K> {
-    changes: VecDeque<RegistryChange<K>>,
+struct ChangeQueue<K, V> {
+    changes: VecDeque<RegistryChange<K, V>>,
     waker: Option<Waker>,
     /// Set when the registry was dropped: no more changes follow.
     closed: bool,
 }
 
-impl<K> Listeners<K> {
+impl<K, V> Listeners<K, V> {
     pub(super) fn new() -> Self {
         Listeners { list: BTreeMap::new(), last: 0 }
     }
 
-    pub(super) fn add(&mut self, registry: Weak<dyn ListenedRegistry>) -> RegistryChanges<K> {
+    pub(super) fn add(&mut self, registry: Weak<dyn ListenedRegistry>) -> RegistryChanges<K, V>
+    where
+        V: Clone,
+    {
         let queue = ChangeQueue { changes: VecDeque::new(), waker: None, closed: false };
         let queue = Arc::new(PlainMutex::new(queue));
         self.last += 1;
-        self.list.insert(self.last, queue.clone());
+        self.list.insert(self.last, Listener { queue: queue.clone(), clone: V::clone });
         RegistryChanges { queue, number: self.last, registry }
     }
 
@@ -166,54 +182,47 @@ impl<K> Listeners<K> {
     }
 
     /// Ends all streams, since the registry is being dropped.
-    pub(super) fn close(&mut self) -> Published<K> {
-        let wakers = self.list.values().filter_map(|queue| {
-            let mut queue = queue.lock();
+    pub(super) fn close(&mut self) -> Wakers {
+        let wakers = self.list.values().filter_map(|listener| {
+            let mut queue = listener.queue.lock();
             queue.closed = true;
             queue.waker.take()
         });
-        Published { _changes: Vec::new(), wakers: wakers.collect() }
+        Wakers(wakers.collect())
     }
-}
 
-impl<K: Clone> Listeners<K> {
-    /// Puts these changes into the queue of each listener. If there are no listeners, the changes
-    /// are not created.
-    pub(super) fn publish(
+    /// Puts a change of each of these entries of a process into the queue of each listener.
+    pub(super) fn publish<'a>(
         &mut self,
-        changes: impl Iterator<Item = RegistryChange<K>>,
-    ) -> Published<K> {
-        let mut published = Published::default();
-        if self.list.is_empty() {
-            return published;
-        }
-        let changes: Vec<_> = changes.collect();
-        for queue in self.list.values() {
+        change: Variant<K, V>,
+        pid: Pid,
+        entries: impl Iterator<Item = (&'a K, &'a V)> + Clone,
+    ) -> Wakers
+    where
+        K: Clone + 'a,
+        V: 'a,
+    {
+        let mut wakers = Wakers::default();
+        for Listener { queue, clone } in self.list.values() {
             let mut queue = queue.lock();
-            queue.changes.extend(changes.iter().cloned());
-            published.wakers.extend(queue.waker.take());
+            let changes =
+                entries.clone().map(|(key, value)| change(key.clone(), pid, clone(value)));
+            queue.changes.extend(changes);
+            wakers.0.extend(queue.waker.take());
         }
-        Published { _changes: changes, ..published }
+        wakers
     }
 }
 
-/// The listeners to wake, and the values to drop, after the registry's lock is released.
+/// The wakers of listeners, to be woken after the registry's lock is released.
+#[derive(Default)]
 #[must_use]
-pub(super) struct Published<K> {
-    _changes: Vec<RegistryChange<K>>,
-    wakers: Vec<Waker>,
-}
+pub(super) struct Wakers(Vec<Waker>);
 
-impl<K> Default for Published<K> {
-    fn default() -> Self {
-        Published { _changes: Vec::new(), wakers: Vec::new() }
-    }
-}
-
-impl<K> Published<K> {
+impl Wakers {
     /// Wakes all listeners, even if one of their wakers panics.
     pub(super) fn wake(self) {
-        for waker in self.wakers {
+        for waker in self.0 {
             ignore_panic(|| waker.wake());
         }
     }

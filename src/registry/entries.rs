@@ -109,7 +109,7 @@ impl<K: Eq + Hash + Clone, V> Entries<K, V> {
                 self.by_pid.remove(&pid);
             }
         }
-        Some(Removed { _key: key.map(|(key, _)| key), _own: own, _value: value })
+        Some(Removed { _key: key.map(|(key, _)| key), _own: own, value })
     }
 
     /// Returns the numbers of the entries of this process under this key, in order. Searches the
@@ -180,5 +180,5 @@ impl<K: Eq + Hash + Clone, V: Clone> Entries<K, V> {
 pub(super) struct Removed<K, V> {
     _key: Option<K>,
     _own: Option<K>,
-    _value: V,
+    pub(super) value: V,
 }

@@ -24,7 +24,7 @@
 
 use std::fmt;
 use std::hash::Hash;
-use std::iter::once_with;
+use std::iter::once;
 use std::sync::{Arc, Weak};
 
 use thiserror::Error;
@@ -38,7 +38,7 @@ mod entries;
 mod changes;
 mod reading;
 
-use changes::{ListenedRegistry, Listeners, Published};
+use changes::{ListenedRegistry, Listeners, Wakers, registered, unregistered};
 use entries::Entries;
 
 pub use changes::{RegistryChange, RegistryChanges};
@@ -103,7 +103,7 @@ struct Shared<K, V> {
 
 struct State<K, V> {
     entries: Entries<K, V>,
-    listeners: Listeners<K>,
+    listeners: Listeners<K, V>,
 }
 
 /// The reason why a process was not registered. [`Registry`] has an example.
@@ -159,7 +159,7 @@ where
         let mut entry = Some(([key.clone(), key], value));
         let mut spare = None;
         let published = shared.change(|state| {
-            let Some(([_, key], _)) = &entry else { return Ok(Published::default()) };
+            let Some(([_, key], value)) = &entry else { return Ok(Wakers::default()) };
             if shared.unique
                 && let Some(pid) = state.entries.holder(key)
             {
@@ -168,8 +168,7 @@ where
             if !self.add_to_process(&*process) {
                 return Err(RegistryError::NoProc(pid));
             }
-            let registered = || RegistryChange::Registered { key: key.clone(), pid };
-            let published = state.listeners.publish(once_with(registered));
+            let published = state.listeners.publish(registered, pid, once((key, value)));
             if let Some((keys, value)) = entry.take() {
                 spare = state.entries.add(pid, keys, value);
             }
@@ -217,8 +216,8 @@ where
         let process = shared.runtime.kernel.find(pid);
         let (removed, published) = shared.change(|state| {
             let removed = state.entries.remove(pid, key);
-            let gone = removed.iter().map(|_| RegistryChange::unregistered(key, pid));
-            let published = state.listeners.publish(gone);
+            let gone = removed.iter().map(|entry| (key, &entry.value));
+            let published = state.listeners.publish(unregistered, pid, gone);
             // The registry leaves the record of the process last, because the teardown of a process
             // does not wait for a registry that is not in its record.
             if let Some(process) = &process
@@ -271,7 +270,10 @@ where
 
     /// Returns a stream of the registrations and removals from now on. [`RegistryChanges`] has an
     /// example. Elixir: the listeners of a registry.
-    pub fn changes(&self) -> RegistryChanges<K> {
+    pub fn changes(&self) -> RegistryChanges<K, V>
+    where
+        V: Clone,
+    {
         let registry: Weak<dyn ListenedRegistry> = Arc::<Shared<K, V>>::downgrade(&self.shared);
         self.shared.change(|state| state.listeners.add(registry))
     }
@@ -292,8 +294,8 @@ where
     fn forget(&self, pid: Pid) {
         let (removed, published) = self.change(|state| {
             let removed = state.entries.remove_all(pid);
-            let gone = removed.iter().map(|(key, _)| RegistryChange::unregistered(key, pid));
-            let published = state.listeners.publish(gone);
+            let gone = removed.iter().map(|(key, entry)| (key, &entry.value));
+            let published = state.listeners.publish(unregistered, pid, gone);
             (removed, published)
         });
         ignore_panic(|| published.wake());

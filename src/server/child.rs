@@ -13,7 +13,7 @@ use crate::mailbox::Process;
 use crate::process::AnyProcess;
 use crate::runtime::StartError;
 use crate::runtime::starting::Starting;
-use crate::server::{GenServer, ServerItem};
+use crate::server::{GenServer, ServerItem, ServerSpec};
 
 impl StartContext {
     /// Starts a server as the child, and returns when its `init` has returned.
@@ -130,6 +130,43 @@ struct ServerStart<S, F> {
 impl<S: GenServer, F: Fn() -> S::Args + Send + Sync + 'static> StartChild for ServerStart<S, F> {
     async fn start(&self, ctx: &mut StartContext) -> Result<Started, StartError> {
         ctx.server::<S>((self.args)()).await
+    }
+}
+
+/// The description as a child: its label is the id of the child. Each start gets a clone of the
+/// arguments.
+///
+/// ```
+/// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
+/// # use counter::{Call, Counter};
+/// # use regrow::{GenServer, Runtime};
+/// use regrow::Supervisor;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time()
+/// # .build().unwrap().block_on(async {
+/// let rt = Runtime::new();
+/// let counter = Counter::spec(40).named("counter").label("hits");
+/// let tree = Supervisor::one_for_one().child(counter).start(&rt).await?;
+/// assert_eq!(rt.server::<Counter>("counter").call(Call::Get).await?, 40);
+/// assert_eq!(tree.which_children().await?[0].id, "hits");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+impl<S: GenServer> From<ServerSpec<S>> for ChildSpec
+where
+    S::Args: Clone + Sync,
+{
+    fn from(server: ServerSpec<S>) -> Self {
+        let mut child = S::child(server.args);
+        let spec = child.edit();
+        if let Some(label) = server.label {
+            spec.id = label;
+        }
+        spec.name = server.name;
+        spec.init_timeout = server.init_timeout;
+        spec.mailbox = server.mailbox;
+        spec.warn_after = server.warn_after;
+        child
     }
 }
 

@@ -6,7 +6,7 @@
 //! `runtime`, `child`.
 //! **Knows nothing of** supervisors, which are servers themselves.
 
-use std::future::ready;
+use std::future::{Ready, ready};
 
 use crate::base::ignore_panic;
 use crate::child::{ChildSpec, OnceChild};
@@ -182,7 +182,9 @@ pub trait GenServer: Sized + Send + 'static {
         ctx: &mut ServerContext<Self>,
     ) -> impl Future<Output = Result<Self>> + Send;
 
-    /// Handles a call. The handler may reply later: the [`Reply`](crate::Reply), which has an
+    /// Handles a call. By default `handle_call` logs the call, at Warn, and drops it, so the caller
+    /// gets [`NoReply`](crate::CallError::NoReply): a server without calls leaves it out. The handler
+    /// may reply later: the [`Reply`](crate::Reply), which has an
     /// example, can be kept or moved to another task. OTP: `handle_call/3`. [`GenServer`] has an
     /// example.
     ///
@@ -197,11 +199,14 @@ pub trait GenServer: Sized + Send + 'static {
         &mut self,
         call: Self::Call,
         ctx: &mut ServerContext<Self>,
-    ) -> impl Future<Output = Result> + Send;
+    ) -> impl Future<Output = Result> + Send {
+        dropped(call, "unexpected call dropped", ctx)
+    }
 
     /// Handles a cast, from a client or from the server's own
     /// [`continue_with`](ServerContext::continue_with), timers and tasks. OTP: `handle_cast/2` and
-    /// `handle_continue/2`. [`GenServer`] has an example.
+    /// `handle_continue/2`. By default `handle_cast` logs the cast, at Warn, and drops it.
+    /// [`GenServer`] has an example.
     ///
     /// # Errors
     ///
@@ -214,7 +219,9 @@ pub trait GenServer: Sized + Send + 'static {
         &mut self,
         cast: Self::Cast,
         ctx: &mut ServerContext<Self>,
-    ) -> impl Future<Output = Result> + Send;
+    ) -> impl Future<Output = Result> + Send {
+        dropped(cast, "unexpected cast dropped", ctx)
+    }
 
     /// Handles every other message: bytes, streams, `Down`s, and exits if the server traps them. By
     /// default `handle_info` logs the message, at Warn, and drops it. OTP: `handle_info/2`.
@@ -482,4 +489,12 @@ pub trait GenServer: Sized + Send + 'static {
     fn child_once(args: Self::Args) -> OnceChild<Self::Args> {
         OnceServer::<Self>::child(args)
     }
+}
+
+/// Logs a request that its server has no handler for, and drops it.
+fn dropped<S: GenServer, M>(request: M, what: &str, ctx: &ServerContext<S>) -> Ready<Result> {
+    let (pid, kind) = (ctx.pid(), std::any::type_name::<M>());
+    ignore_panic(|| tracing::warn!(target: "regrow::server", %pid, kind, "{what}"));
+    drop(request);
+    ready(Ok(()))
 }

@@ -47,12 +47,12 @@ use crate::server::{GenServer, ServerName, ServerRef};
 /// ```
 #[must_use = "it does nothing until started"]
 pub struct ServerSpec<S: GenServer> {
-    args: S::Args,
-    name: Option<SharedStr>,
-    label: Option<SharedStr>,
-    init_timeout: Option<Duration>,
-    mailbox: Option<Mailboxes>,
-    warn_after: Option<Duration>,
+    pub(super) args: S::Args,
+    pub(super) name: Option<SharedStr>,
+    pub(super) label: Option<SharedStr>,
+    pub(super) init_timeout: Option<Duration>,
+    pub(super) mailbox: Option<Mailboxes>,
+    pub(super) warn_after: Option<Duration>,
 }
 
 impl<S: GenServer> ServerSpec<S> {

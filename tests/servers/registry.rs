@@ -115,10 +115,10 @@ fn a_registration_during_an_exit_leaves_no_entry() {
             let mut changes = changes.into_inner().unwrap();
             let first = changes.next().await;
             if registered.is_ok() {
-                assert_eq!(first, Some(RegistryChange::Registered { key: 1, pid }));
+                assert_eq!(first, Some(RegistryChange::Registered { key: 1, pid, value: () }));
             }
             if first.is_some() {
-                let gone = Some(RegistryChange::Unregistered { key: 1, pid });
+                let gone = Some(RegistryChange::Unregistered { key: 1, pid, value: () });
                 assert_eq!(changes.next().await, gone);
             }
             assert_eq!(changes.next().await, None);
@@ -237,8 +237,10 @@ async fn a_registry_is_dropped_with_its_last_handle() {
     let mut changes = registry.changes();
     registry.register(pid, 1, value.clone()).unwrap();
     drop(registry);
+    assert_eq!(Arc::strong_count(&value), 2); // here, and in the change
+    let registered = RegistryChange::Registered { key: 1, pid, value: value.clone() };
+    assert_eq!(changes.next().await, Some(registered));
     assert_eq!(Arc::strong_count(&value), 1);
-    assert_eq!(changes.next().await, Some(RegistryChange::Registered { key: 1, pid }));
     assert_eq!(changes.next().await, None);
     killed(&rt, pid).await;
 }
@@ -278,13 +280,40 @@ async fn every_listener_receives_every_change_in_order() {
     killed(&rt, pid).await;
     drop(registry);
 
-    let registered = (0..2_000).map(|key| RegistryChange::Registered { key, pid });
+    let registered = (0..2_000).map(|key| RegistryChange::Registered { key, pid, value: () });
     let gone = [1, 0].into_iter().chain(2..2_000);
-    let gone = gone.map(|key| RegistryChange::Unregistered { key, pid });
+    let gone = gone.map(|key| RegistryChange::Unregistered { key, pid, value: () });
     let all: Vec<_> = registered.chain(gone.clone()).collect();
     assert_eq!(two.collect::<Vec<_>>().await, all);
     assert_eq!(late.collect::<Vec<_>>().await, gone.collect::<Vec<_>>());
     assert_eq!(one.next().await.as_ref(), all.first());
+}
+
+/// A change has the value that the entry has then; a registry without listeners needs no `Clone`.
+#[tokio::test]
+async fn a_change_of_a_registry_has_the_value_of_the_entry() {
+    let rt = Runtime::new();
+    let registry: Registry<u64, String> = Registry::duplicate(&rt);
+    let mut changes = registry.changes();
+    let pid = idle(&rt);
+    registry.register(pid, 1, "one".into()).unwrap();
+    registry.update(pid, &1, |value| value.push('!'));
+    registry.register(pid, 1, "two".into()).unwrap();
+    killed(&rt, pid).await;
+    let mut seen = Vec::new();
+    for _ in 0..4 {
+        seen.push(match changes.next().await {
+            Some(RegistryChange::Registered { value, .. }) => format!("+{value}"),
+            Some(RegistryChange::Unregistered { value, .. }) => format!("-{value}"),
+            other => panic!("{other:?}"),
+        });
+    }
+    assert_eq!(seen, ["+one", "+two", "-one!", "-two"]);
+
+    struct Unique;
+    let plain: Registry<u64, Unique> = Registry::unique(&rt);
+    plain.register(idle(&rt), 1, Unique).unwrap();
+    assert!(plain.whereis(&1).is_some());
 }
 
 /// A server that keeps the last change of a registry as its state.
@@ -321,11 +350,11 @@ async fn a_server_receives_registry_changes_through_a_pipe() {
     registry.register(pid, 7, ()).unwrap();
     support::settled().await;
     let last = mirror.call(|reply| reply).await.unwrap();
-    assert_eq!(last, Some(RegistryChange::Registered { key: 7, pid }));
+    assert_eq!(last, Some(RegistryChange::Registered { key: 7, pid, value: () }));
     killed(&rt, pid).await;
     support::settled().await;
     let last = mirror.call(|reply| reply).await.unwrap();
-    assert_eq!(last, Some(RegistryChange::Unregistered { key: 7, pid }));
+    assert_eq!(last, Some(RegistryChange::Unregistered { key: 7, pid, value: () }));
 }
 
 /// OTP's `via`: the call looks up the holder of a key when it is made.

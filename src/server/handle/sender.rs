@@ -5,8 +5,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::base::Pid;
 use crate::call::Reply;
-use crate::runtime::CallError;
+use crate::runtime::{CallError, Ended};
 use crate::server::{CALL_TIMEOUT, GenServer, ServerRef};
 
 /// A handle to a server of any type that accepts an `M` as a cast. A sender is cheap to clone;
@@ -143,11 +144,15 @@ type BoxedCall<'a, T> = Pin<Box<dyn Future<Output = Result<T, CallError>> + Send
 
 /// A server that accepts an `M` as a cast.
 trait CastTarget<M>: Send + Sync + fmt::Debug {
+    fn pid(&self) -> Option<Pid>;
+    fn ended(&self) -> Ended;
     fn take(&self, message: M) -> bool;
 }
 
 /// A server that answers an `M` with a `T`.
 trait CallTarget<M, T>: Send + Sync + fmt::Debug {
+    fn pid(&self) -> Option<Pid>;
+    fn ended(&self) -> Ended;
     fn ask(&self, message: M, limit: Duration) -> BoxedCall<'_, T>;
 }
 
@@ -182,6 +187,39 @@ impl<M: Send + 'static> Sender<M> {
     /// false, the message was dropped. [`Sender`] has an example.
     pub fn send(&self, message: M) -> bool {
         self.target.take(message)
+    }
+
+    /// Returns the pid of the server, as [`ServerRef::pid`] does: a server can monitor the process
+    /// behind a sender.
+    ///
+    /// ```
+    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
+    /// # use counter::{Cast, Counter};
+    /// # use regrow::{GenServer, Runtime};
+    /// use regrow::{ExitReason, Sender};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let counter = Counter::start(&rt, 0).await?;
+    /// let more: Sender<u64> = counter.sender(Cast::Add);
+    /// assert_eq!(more.pid(), counter.pid());
+    ///
+    /// let ended = more.ended();
+    /// counter.stop(ExitReason::Normal).await?;
+    /// assert_eq!(ended.await, ExitReason::Normal);
+    /// assert!(!more.send(1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn pid(&self) -> Option<Pid> {
+        self.target.pid()
+    }
+
+    /// Resolves with the exit reason of the server when the server has ended, as
+    /// [`ServerRef::ended`] does. [`pid`](Self::pid) has an example.
+    pub fn ended(&self) -> Ended {
+        self.target.ended()
     }
 
     /// Returns a handle that accepts an `N`, which `make` turns into an `M`.
@@ -225,6 +263,17 @@ impl<M: Send + 'static> Sender<M> {
 }
 
 impl<M: Send + 'static, T: Send + 'static> Caller<M, T> {
+    /// Returns the pid of the server, as [`ServerRef::pid`] does. [`Sender::pid`] has an example.
+    pub fn pid(&self) -> Option<Pid> {
+        self.target.pid()
+    }
+
+    /// Resolves with the exit reason of the server when the server has ended, as
+    /// [`ServerRef::ended`] does. [`Sender::pid`] has an example.
+    pub fn ended(&self) -> Ended {
+        self.target.ended()
+    }
+
     /// Calls the server, and waits up to five seconds for the answer, as [`ServerRef::call`] does.
     /// [`Caller`] has an example.
     ///
@@ -259,12 +308,28 @@ where
     S: GenServer,
     F: Fn(M) -> S::Cast + Send + Sync,
 {
+    fn pid(&self) -> Option<Pid> {
+        self.to.pid()
+    }
+
+    fn ended(&self) -> Ended {
+        self.to.ended()
+    }
+
     fn take(&self, message: M) -> bool {
         self.to.cast((self.make)(message))
     }
 }
 
 impl<N, M: Send + 'static, F: Fn(N) -> M + Send + Sync> CastTarget<N> for Mapped<Sender<M>, F> {
+    fn pid(&self) -> Option<Pid> {
+        self.to.pid()
+    }
+
+    fn ended(&self) -> Ended {
+        self.to.ended()
+    }
+
     fn take(&self, message: N) -> bool {
         self.to.send((self.make)(message))
     }
@@ -277,6 +342,14 @@ where
     T: Send + 'static,
     F: Fn(M, Reply<T>) -> S::Call + Send + Sync,
 {
+    fn pid(&self) -> Option<Pid> {
+        self.to.pid()
+    }
+
+    fn ended(&self) -> Ended {
+        self.to.ended()
+    }
+
     fn ask(&self, message: M, limit: Duration) -> BoxedCall<'_, T> {
         Box::pin(self.to.call_timeout(move |reply| (self.make)(message, reply), limit))
     }
