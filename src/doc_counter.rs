@@ -1,4 +1,4 @@
-// The server of most examples in the documentation. They include this file, hidden.
+// The counter server of many examples in the documentation. They include this file, hidden.
 
 use regrow::{GenServer, Reply, Result, ServerContext};
 

@@ -22,8 +22,8 @@ use crate::mailbox::Process;
 ///
 /// If a reply is dropped unsent, its call fails: with [`Overloaded`](crate::CallError::Overloaded)
 /// if a full mailbox dropped the request, with [`NoReply`](crate::CallError::NoReply) if the server
-/// lives, and otherwise with the reason of the server's end. OTP: `From`, and `gen_server:reply/2`. In
-/// OTP, a caller that gets no answer waits until its time is up.
+/// lives, and otherwise with the reason of the server's end. OTP: `From`, and `gen_server:reply/2`.
+/// In OTP, a caller that gets no answer waits until its time is up.
 ///
 /// # Examples
 ///

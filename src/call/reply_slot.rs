@@ -56,9 +56,9 @@ pub(crate) enum Lost {
 /// The content of a slot: a waker while the caller waits, then an answer. If both fields are empty,
 /// the reply was dropped outside its server.
 ///
-/// The content has two fields instead of an enum, because the answer is copied out of it twice: a
-/// processor that copies a whole value just after its parts were stored has to wait for those
-/// stores.
+/// The content is two fields and no enum, because the answer is copied out of the slot just after
+/// it was stored. A processor that copies an enum as a whole waits until the stores of the enum's
+/// parts are complete. With an enum, each call would contain two such copies.
 struct Content<T> {
     answer: Option<Answer<T>>,
     /// The waker of the caller.
@@ -138,9 +138,9 @@ impl<T: Send> Unanswered for ReplySlot<T> {
 /// The caller's side of a slot. A caller that stops waiting drops it.
 pub(crate) struct AwaitedReply<T> {
     slot: Option<Arc<ReplySlot<T>>>,
-    /// True until the first poll, if the task that makes the call also polls first. In that poll
-    /// the waker in the slot is the current one. Stays true if the first poll finds the answer but
-    /// has no budget left.
+    /// True until the first poll, if the task that makes the call also makes the first poll. In
+    /// that poll the waker in the slot is the current one. Stays true if the first poll finds the
+    /// answer but has no budget left.
     is_new: bool,
 }
 

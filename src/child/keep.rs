@@ -6,8 +6,9 @@
 //!
 //! * *The constructor fails, panics or is dropped*: no value is kept, and the next use calls the
 //!   constructor again.
-//! * *The borrower panics*: its guard is dropped while the thread panics. The guard detects the
-//!   panic, and drops or keeps the value as `discard_on_panic` says.
+//! * *The borrower panics*: a guard in the body of a task or a thread is dropped while the thread
+//!   panics. The guard detects the panic, and drops or keeps the value as `discard_on_panic` says.
+//!   A guard in the state of a server is dropped after `terminate` has run, and keeps the value.
 //! * *The borrower is killed*: its guard is dropped with its body, and the value stays as it was at
 //!   the await where the kill took effect.
 //! * *The supervisor ends, or removes the child*: the child's specification is dropped, and the
@@ -160,10 +161,10 @@ impl<T: Send + 'static> Keep<T> {
         Keep::new(move || std::future::ready(Result::<T>::Ok(make())))
     }
 
-    /// Makes a handle to a value that exists already: a socket that the program got from its parent,
-    /// the receiver of a channel. The value can't be constructed again, so once it is dropped, by
-    /// [`reset`](Self::reset), [`KeepGuard::take`] or [`discard_on_panic`](Self::discard_on_panic),
-    /// each use returns an error.
+    /// Makes a handle to a value that exists already: a socket that the program inherited, or the
+    /// receiver of a channel. The value can't be constructed again: after the value was dropped, by
+    /// [`reset`](Self::reset) or [`discard_on_panic`](Self::discard_on_panic), or taken by
+    /// [`KeepGuard::take`], each use returns an error.
     ///
     /// ```
     /// use regrow::{ChildSpec, Keep, Runtime, Supervisor};
@@ -334,7 +335,7 @@ pub struct KeepGuard<T> {
 const LENT: &str = "the slot of a guard holds the value";
 
 impl<T> KeepGuard<T> {
-    /// Takes the value instead of returning it, so that the next use constructs another.
+    /// Takes the value out of the [`Keep`] and returns it. The next use constructs another value.
     ///
     /// ```
     /// use regrow::Keep;
@@ -369,7 +370,8 @@ impl<T> DerefMut for KeepGuard<T> {
 impl<T> Drop for KeepGuard<T> {
     fn drop(&mut self) {
         if self.discard_on_panic && std::thread::panicking() {
-            // The value's destructor may panic, and a panic while panicking aborts the program.
+            // The value's destructor may panic. During an unwind, a panic that leaves `drop` aborts
+            // the program.
             let value = self.slot.take();
             crate::base::user_panics::ignore_panic(|| drop(value));
         }

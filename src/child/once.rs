@@ -1,17 +1,18 @@
 //! Children that are started once, from a value that cannot be cloned.
 //!
-//! **Guarantee.** The value is handed to at most one incarnation, and a refused start gives it back:
-//! [`StartOnceError`] has the value exactly if no process got it.
+//! **Guarantee.** The value is handed to at most one incarnation, and a refused start gives it
+//! back: [`StartOnceError`] has the value exactly if no process got it.
 //!
-//! The specification and the caller of `start_once` share a slot with the value.
+//! The value is in a slot, which the specification and the caller of `start_once` share.
 //!
 //! 1. The start function takes the value out of the slot and asks the runtime for a process.
-//! 2. If the runtime refuses the process, the start function puts the value back. Otherwise it hands
-//!    the value to the process.
+//! 2. If the runtime refuses the process, the start function puts the value back. Otherwise it
+//!    hands the value to the process.
 //! 3. If the request fails, the caller takes the value out of the slot, if the slot has it.
 //!
-//! Steps 1 and 2 are one poll of the supervisor. A request fails only between two polls, or after the
-//! last poll of its supervisor, so step 3 never runs between them.
+//! Steps 1 and 2 are in one poll of the supervisor, without an await between them. The supervisor
+//! answers the request before step 1 or after step 2, and the end of the supervisor fails the
+//! request only after the supervisor's last poll. So step 3 never runs between steps 1 and 2.
 
 use std::error::Error;
 use std::fmt;
@@ -47,7 +48,8 @@ use crate::runtime::StartError;
 ///
 /// # Examples
 ///
-/// A socket for each connection. A connection beyond the limit gets its socket back:
+/// Each connection gets a child, and the child gets the socket. If the limit of children is
+/// reached, the caller gets the socket back:
 ///
 /// ```
 /// use regrow::{ChildSpec, DynamicSupervisor, Result, Runtime, StartError, TaskContext};
@@ -84,8 +86,8 @@ pub struct OnceChild<V> {
     take_back: TakeBack<V>,
 }
 
-/// The value of a child, and what its start function needs beside it, until an incarnation gets
-/// them.
+/// The slot of a child that is started once. It contains the value (for [`ChildSpec::once_with`],
+/// the value and the body), and is `None` once an incarnation or the caller has got that content.
 pub(crate) type Slot<T> = Arc<PlainMutex<Option<T>>>;
 
 /// Takes the value out of the slot, if no incarnation has got it.
@@ -264,10 +266,10 @@ impl<V> fmt::Debug for OnceChild<V> {
 
 /// Why a [`OnceChild`] was not started, with its value if no process got it.
 ///
-/// The value is given back if the supervisor refused the start: it has its maximum of children, it
-/// is stopping or has ended, the name or the id is taken, a setting is invalid. The value is lost if
-/// a process got it and failed: in the `init` of a server, or before it was ready. [`OnceChild`] has
-/// an example.
+/// The value is given back if the supervisor refused the start: the supervisor has its maximum of
+/// children, is stopping or has ended, the name or the id is taken, or a setting is invalid. The
+/// value is lost if a process got it and failed: in the `init` of a server, or before it was ready.
+/// [`OnceChild`] has an example.
 #[non_exhaustive]
 pub struct StartOnceError<V> {
     /// Why the child was not started.

@@ -7,9 +7,9 @@ use crate::process::AnyProcess;
 
 /// The processes that an unfinished start has started.
 ///
-/// A start adds each process before it awaits anything, so that a start that fails, panics or is
-/// dropped leaves no process behind. Most starts start one process, for which the list does not
-/// allocate.
+/// A start function that may wait adds each process before it awaits anything, so that a start that
+/// fails, panics or is dropped leaves no process behind. A start function that never waits adds no
+/// process. Most starts start one process, for which the list does not allocate.
 #[derive(Debug, Default)]
 pub(crate) struct StartedProcesses {
     first: Option<Arc<dyn AnyProcess>>,

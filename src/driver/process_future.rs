@@ -9,7 +9,7 @@
 //!
 //! Each poll:
 //!
-//! 1. In the first poll, registers the waker of the task in the record.
+//! 1. In the first poll, registers the waker of the task in the process's record, a [`Process`].
 //! 2. If an exit is pending, drops the body and tears the process down.
 //! 3. Polls the body, and catches its panics.
 //! 4. Hands the replies that the body has dropped unsent over to the record.
@@ -69,8 +69,8 @@ impl<M: Item> ProcessFuture<M> {
         CurrentGuard::enter_body(self.process.kernel.number(), self.process.pid(), self.record())
     }
 
-    /// Registers the waker of the task in the record. An exit that became pending before found no
-    /// waker, so `poll` checks for a pending exit after this.
+    /// Registers the waker of the task in the record. An exit that became pending earlier could not
+    /// wake the task, so `poll` checks for a pending exit after this.
     fn register_waker(&self, cx: &Context<'_>) {
         let mut state = self.process.state.lock();
         state.core.task = Some(cx.waker().clone());

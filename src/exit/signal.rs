@@ -7,8 +7,9 @@ use crate::exit::reason::ExitReason;
 pub(crate) enum ExitKind {
     /// A kill, for example by [`Runtime::kill`](crate::Runtime::kill).
     Kill,
-    /// [`Runtime::exit`](crate::Runtime::exit), called by another process or outside of processes,
-    /// or the request of a supervisor to stop.
+    /// [`Runtime::exit`](crate::Runtime::exit), called by another process or outside of processes;
+    /// a timer of [`Runtime::exit_after`](crate::Runtime::exit_after); or a supervisor that asks
+    /// its child to stop.
     Exit,
     /// The request of [`Task::shutdown`](crate::Task::shutdown) to stop a task.
     Stop,

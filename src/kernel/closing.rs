@@ -25,8 +25,8 @@ use crate::process::{
 #[derive(Debug)]
 pub(crate) enum End {
     Returned(ExitReason),
-    /// The body returned because it was asked to stop, with this reason. Such an end is no failure,
-    /// even if the reason is a crash.
+    /// The body was asked to stop, and returned this reason. Such an end is no failure, even if the
+    /// reason is a crash.
     Stopped(ExitReason),
     Panicked(ExitReason),
     /// The task was dropped, or an exit signal ended the body.

@@ -38,7 +38,8 @@ use crate::exit::ExitReason;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Restart {
-    /// The child is restarted after any end, unless its supervisor has stopped it.
+    /// The child is restarted after any end, unless `terminate_child` has stopped the child, or its
+    /// supervisor is ending.
     #[default]
     Permanent,
     /// The child is restarted if it ended abnormally.

@@ -17,8 +17,8 @@ impl<T> Task<T> {
     /// | the task | returns |
     /// |---|---|
     /// | had a result, or returned one when it was asked to stop | `Some(Ok(result))` |
-    /// | ended with `Shutdown`, now or before the call | `None`; after `BrutalKill` the `Exited` below |
-    /// | ended with `Killed` after `BrutalKill`, now or before the call | `None` |
+    /// | ended with `Shutdown`, now or before the call, and `how` is not `BrutalKill` | `None` |
+    /// | ended with `Killed`, now or before the call, and `how` is `BrutalKill` | `None` |
     /// | did not stop within its time, and was killed then | `Some(Err(Exited(Killed)))` |
     /// | ended in another way | `Some(Err(Exited(reason)))` |
     /// | had a result that was already taken | `Some(Err(Taken))` |
@@ -31,11 +31,12 @@ impl<T> Task<T> {
     ///
     /// # Panics
     ///
-    /// If tokio's time is not enabled, except with `BrutalKill`.
+    /// If tokio's time is not enabled, except with `BrutalKill` and `Infinity`.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future kills the task.
+    /// Dropping the future while it waits for the end of the task kills the task. If the future is
+    /// dropped before its first poll, the task continues.
     ///
     /// ```
     /// use std::time::Duration;
