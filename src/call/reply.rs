@@ -101,9 +101,11 @@ impl<T: Send + 'static> Reply<T> {
         }
     }
 
-    /// Returns the process that made the call: the process whose code created the request. `None` if
-    /// that code was no process of this runtime, such as a plain tokio task, a thread, or a process
-    /// of another [`Runtime`](crate::Runtime). OTP: the pid in `From`.
+    /// Returns the process that made the call: the process whose code polled the call first. `None`
+    /// if that code belonged to no process of this runtime, such as a plain tokio task, a thread, or
+    /// a process of another [`Runtime`](crate::Runtime). A call that a [start
+    /// function](crate::StartChild) makes is a call of its supervisor; under a dynamic supervisor it
+    /// is that, or has no caller, if the start function has waited before. OTP: the pid in `From`.
     ///
     /// With the pid, a server can monitor its client, and release what the client has borrowed when
     /// the client ends. The caller may have ended by now: a monitor then reports that at once.

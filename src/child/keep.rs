@@ -26,7 +26,8 @@ use crate::exit::{ExitReason, Result};
 
 type Making<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 
-/// A value that outlives the incarnations of a child: constructed at its first use, and lent to
+/// A value that outlives the incarnations of a child: constructed at its first use, or given by
+/// [`Keep::of`], and lent to
 /// each incarnation in turn.
 ///
 /// The `Keep` is a cheap handle that the child's closure or arguments capture. The value lives as
@@ -40,7 +41,7 @@ type Making<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 /// |---|---|
 /// | [`lend`](Self::lend) | the value itself, until the [`KeepGuard`] is dropped |
 /// | [`get`](Self::get) | a clone of it: for an `Arc`, or another cheap handle |
-/// | [`reset`](Self::reset) | drops it; the next use constructs another |
+/// | [`reset`](Self::reset) | drops it; the next use constructs another, except after [`of`](Self::of) |
 ///
 /// **When not to use it.** A restart helps because it begins from a state that is known to be good.
 /// If the kept value is what made the child crash, each incarnation crashes at once, until the

@@ -10,8 +10,14 @@ use crate::child::KeepGuard;
 /// A kept listener is served as any other: the guard returns it to its [`Keep`](crate::Keep) when the
 /// server ends, so no client finds the port closed during a restart.
 ///
+/// Handlers that need the address of the client (`ConnectInfo`) are served over
+/// [`tap_io`](axum::serve::ListenerExt::tap_io), because axum knows the addresses of its own
+/// listeners only.
+///
 /// ```
-/// use axum::{Router, routing::get};
+/// use std::net::SocketAddr;
+/// use axum::serve::ListenerExt;
+/// use axum::{Router, extract::ConnectInfo, routing::get};
 /// use regrow::{ChildSpec, ExitReason, Keep, Runtime, Supervisor};
 /// use tokio::net::TcpListener;
 ///
@@ -20,8 +26,11 @@ use crate::child::KeepGuard;
 /// let rt = Runtime::new();
 /// let port = Keep::new(|| TcpListener::bind("127.0.0.1:0"));
 /// let web = ChildSpec::serve("web", move |shutdown| async move {
-///     let app = Router::new().route("/", get(async || "hello"));
-///     axum::serve(port.lend().await?, app).with_graceful_shutdown(shutdown).await?;
+///     let hello = async |ConnectInfo(client): ConnectInfo<SocketAddr>| format!("hello {client}");
+///     let app = Router::new().route("/", get(hello));
+///     let app = app.into_make_service_with_connect_info::<SocketAddr>();
+///     let port = port.lend().await?.tap_io(|_| {});
+///     axum::serve(port, app).with_graceful_shutdown(shutdown).await?;
 ///     Ok::<_, ExitReason>(())
 /// });
 /// let tree = Supervisor::one_for_one().child(web).start(&rt).await?;
@@ -29,6 +38,7 @@ use crate::child::KeepGuard;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # }).unwrap();
 /// ```
+#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 impl<L: Listener> Listener for KeepGuard<L> {
     type Io = L::Io;
     type Addr = L::Addr;

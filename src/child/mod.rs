@@ -216,7 +216,7 @@ impl ChildSpec {
     ///
     /// ```
     /// use std::io;
-    /// use regrow::{ChildSpec, Restart, Runtime, Supervisor, TaskContext};
+    /// use regrow::{ChildSpec, Runtime, Supervisor, TaskContext};
     ///
     /// async fn copy(_: TaskContext) -> io::Result<()> {
     ///     Err(io::Error::other("the disk is full"))

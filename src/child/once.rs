@@ -1,18 +1,18 @@
 //! Children that are started once, from a value that cannot be cloned.
 //!
-//! **Guarantee.** The value is handed to at most one incarnation, and a refused start gives it
-//! back: [`StartOnceError`] has the value exactly if no process got it.
+//! **Guarantee.** The value is handed to at most one process, and a refused start gives it back:
+//! [`StartOnceError`] has the value exactly if no process was admitted for it.
 //!
 //! The value is in a slot, which the specification and the caller of `start_once` share.
 //!
-//! 1. The start function takes the value out of the slot and asks the runtime for a process.
-//! 2. If the runtime refuses the process, the start function puts the value back. Otherwise it
-//!    hands the value to the process.
+//! 1. The start function locks the slot, and asks the runtime for a process.
+//! 2. If the runtime admits the process, the start function takes the value out of the slot for the
+//!    process. Otherwise the value stays in the slot.
 //! 3. If the request fails, the caller takes the value out of the slot, if the slot has it.
 //!
-//! Steps 1 and 2 are in one poll of the supervisor, without an await between them. The supervisor
-//! answers the request before step 1 or after step 2, and the end of the supervisor fails the
-//! request only after the supervisor's last poll. So step 3 never runs between steps 1 and 2.
+//! Steps 1 and 2 are under one lock, so step 3 finds the slot either before them, and then the start
+//! function finds no value, or after them. The lock is held while the runtime logs the start of the
+//! process. Code of the user that runs then can't reach the slot.
 
 use std::error::Error;
 use std::fmt;
@@ -147,29 +147,29 @@ where
     Fut: Future<Output = Result> + Send + 'static,
 {
     let start = move |ctx: &StartContext| {
-        let (process, content) = admit_with(&slot, ctx, |ctx| ctx.admit_task())?;
+        let (process, content) = admit_with(&slot, &mut &*ctx, |ctx| ctx.admit_task())?;
         Ok(ctx.run_task(process, body_of(content)))
     };
     ChildSpec::started_by(id, Start::AtOnce(Arc::new(start)))
 }
 
-/// Carries out steps 1 and 2: asks for a process, and takes the content of the slot for it.
+/// Carries out steps 1 and 2.
 pub(crate) fn admit_with<T, C, P>(
     slot: &Slot<T>,
-    mut ctx: C,
+    ctx: &mut C,
     admit: impl FnOnce(&mut C) -> Result<P, StartError>,
 ) -> Result<(P, T), StartError> {
-    let Some(content) = slot.lock().take() else {
+    let mut slot = slot.lock();
+    let gone = || {
         let what = "the value of a child that is started once has been handed over: make a new one";
-        return Err(StartError::Invalid(what.to_owned()));
+        StartError::Invalid(what.to_owned())
     };
-    match admit(&mut ctx) {
-        Ok(process) => Ok((process, content)),
-        Err(refused) => {
-            *slot.lock() = Some(content);
-            Err(refused)
-        }
+    if slot.is_none() {
+        return Err(gone());
     }
+    let process = admit(ctx)?;
+    let content = slot.take().ok_or_else(gone)?;
+    Ok((process, content))
 }
 
 impl<V: 'static> OnceChild<V> {
@@ -181,7 +181,10 @@ impl<V: 'static> OnceChild<V> {
     ) -> Self {
         let slot = Arc::new(PlainMutex::new(Some(content)));
         let spec = spec(slot.clone()).restart(Restart::Temporary);
-        let take_back = Box::new(move || slot.lock().take().map(value_of));
+        let take_back = Box::new(move || {
+            let content = slot.lock().take();
+            content.map(value_of)
+        });
         OnceChild { spec, take_back }
     }
 
@@ -268,8 +271,14 @@ impl<V> fmt::Debug for OnceChild<V> {
 ///
 /// The value is given back if the supervisor refused the start: the supervisor has its maximum of
 /// children, is stopping or has ended, the name or the id is taken, or a setting is invalid. The
-/// value is lost if a process got it and failed: in the `init` of a server, or before it was ready.
-/// [`OnceChild`] has an example.
+/// value is lost if a process got it and the start failed after that: the `init` of a server returned
+/// an error or took too long, the child was not ready in time, or the supervisor ended. A process
+/// that is stopped before its body runs drops the value as well, also after `Ok`. [`OnceChild`] has
+/// an example.
+///
+/// This type is no [`Error`], so that the value is not kept by every copy of an exit reason: `?`
+/// drops the value, and continues with the [`StartError`]. Where the error is that of another library,
+/// write `.map_err(StartError::from)?`.
 #[non_exhaustive]
 pub struct StartOnceError<V> {
     /// Why the child was not started.
@@ -293,15 +302,24 @@ impl<V> fmt::Debug for StartOnceError<V> {
     }
 }
 
-impl<V> Error for StartOnceError<V> {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.error.source()
-    }
-}
-
 /// Drops the value.
 impl<V> From<StartOnceError<V>> for StartError {
     fn from(refused: StartOnceError<V>) -> Self {
         refused.error
+    }
+}
+
+/// Drops the value, and boxes the [`StartError`].
+impl<V> From<StartOnceError<V>> for Box<dyn Error> {
+    fn from(refused: StartOnceError<V>) -> Self {
+        refused.error.into()
+    }
+}
+
+/// Drops the value, and boxes the [`StartError`]. By this conversion `?` makes an
+/// [`ExitReason`](crate::ExitReason) of the error.
+impl<V> From<StartOnceError<V>> for Box<dyn Error + Send + Sync> {
+    fn from(refused: StartOnceError<V>) -> Self {
+        refused.error.into()
     }
 }

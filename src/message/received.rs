@@ -149,8 +149,8 @@ impl Received {
     ///
     /// let rt = Runtime::new();
     /// let watcher = rt.spawn_fallible(async |mut ctx| {
-    ///     let target = ctx.spawn(async |_| {});
-    ///     let monitor = ctx.monitor(target.pid());
+    ///     let target = ctx.runtime().spawn(|_| async {});
+    ///     let monitor = ctx.runtime().monitor(ctx.pid(), target.pid());
     ///     let item = ctx.recv().await;
     ///     let (reference, pid, reason) = item.down().ok_or("not a `Down`")?;
     ///     assert_eq!((reference, pid), (monitor, target.pid()));

@@ -196,7 +196,7 @@ impl<K, V> Listeners<K, V> {
         &mut self,
         change: Variant<K, V>,
         pid: Pid,
-        entries: impl Iterator<Item = (&'a K, &'a V)> + Clone,
+        entries: &(impl Iterator<Item = (&'a K, &'a V)> + Clone),
     ) -> Wakers
     where
         K: Clone + 'a,

@@ -168,7 +168,7 @@ where
             if !self.add_to_process(&*process) {
                 return Err(RegistryError::NoProc(pid));
             }
-            let published = state.listeners.publish(registered, pid, once((key, value)));
+            let published = state.listeners.publish(registered, pid, &once((key, value)));
             if let Some((keys, value)) = entry.take() {
                 spare = state.entries.add(pid, keys, value);
             }
@@ -217,7 +217,7 @@ where
         let (removed, published) = shared.change(|state| {
             let removed = state.entries.remove(pid, key);
             let gone = removed.iter().map(|entry| (key, &entry.value));
-            let published = state.listeners.publish(unregistered, pid, gone);
+            let published = state.listeners.publish(unregistered, pid, &gone);
             // The registry leaves the record of the process last, because the teardown of a process
             // does not wait for a registry that is not in its record.
             if let Some(process) = &process
@@ -295,7 +295,7 @@ where
         let (removed, published) = self.change(|state| {
             let removed = state.entries.remove_all(pid);
             let gone = removed.iter().map(|(key, entry)| (key, &entry.value));
-            let published = state.listeners.publish(unregistered, pid, gone);
+            let published = state.listeners.publish(unregistered, pid, &gone);
             (removed, published)
         });
         ignore_panic(|| published.wake());

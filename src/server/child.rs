@@ -184,7 +184,7 @@ impl<S: GenServer> OnceServer<S> {
 #[async_trait]
 impl<S: GenServer> StartChild for OnceServer<S> {
     async fn start(&self, ctx: &mut StartContext) -> Result<Started, StartError> {
-        let (admitted, args) = admit_with(&self.0, &mut *ctx, |ctx| ctx.admit_server::<S>())?;
+        let (admitted, args) = admit_with(&self.0, ctx, |ctx| ctx.admit_server::<S>())?;
         ctx.init_server(admitted, args).await
     }
 }

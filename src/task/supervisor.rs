@@ -10,7 +10,8 @@ use crate::task::TaskSupervisorRef;
 
 /// The specification of a supervisor of tasks, a dynamic supervisor whose children are tasks. The
 /// supervisor stops its tasks before it ends, so the stop of a tree includes them. Each task is
-/// shown in the tree with its pid and the label `task`. OTP: Elixir's `Task.Supervisor`.
+/// shown in the tree with its pid and the label `task`; a child of
+/// [`start_once`](TaskSupervisorRef::start_once) has its own id. OTP: Elixir's `Task.Supervisor`.
 ///
 /// | setting | default |
 /// |---|---|

@@ -164,7 +164,7 @@ impl TaskSupervisorRef {
 
     /// Starts a child that is started once. If the start is refused, the error has the child's value.
     /// The [shutdown](Self::with_shutdown) of this handle applies, unless the child has its own.
-    /// [`OnceChild`](crate::OnceChild) has an example.
+    /// [`OnceChild`] has an example.
     ///
     /// # Errors
     ///

@@ -279,7 +279,10 @@ const QUOTED_CONSTANTS: &[QuotedConstant] = &[
     (
         "src/supervisor/dynamic/given_up.rs",
         "const KEPT: usize = 1_000;",
-        &[("src/supervisor/dynamic/spec.rs", "The latest 1,000 are kept")],
+        &[(
+            "src/supervisor/dynamic/spec.rs",
+            "The 1,000 children that were given up last are kept",
+        )],
     ),
     (
         "src/program/report_text.rs",

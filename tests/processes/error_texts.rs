@@ -13,8 +13,8 @@ use std::time::Duration;
 use regrow::{
     CallError, CastError, ChildError, ChildSpec, ExitReason, GenServer, LogLevel, Overflow, Pid,
     RegisterError, RegistryError, Reply, RestartLimitReached, Result, Run, RunError, Runtime,
-    ServerContext, StartChild, StartContext, StartError, StartOnceError, Started, Supervisor,
-    SupervisorSpec, TaskError,
+    ServerContext, StartChild, StartContext, StartError, Started, Supervisor, SupervisorSpec,
+    TaskError,
 };
 use support::injected_panics::hush_injected_panics;
 use support::log::Log;
@@ -173,35 +173,6 @@ async fn run_errors() -> Vec<(&'static str, RunError)> {
     ]
 }
 
-/// A server whose `init` fails.
-struct Broken;
-
-impl GenServer for Broken {
-    type Args = ();
-    type Call = Reply<()>;
-    type Cast = ();
-
-    async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self> {
-        Err(disk())
-    }
-
-    async fn handle_call(&mut self, _: Reply<()>, _: &mut ServerContext<Self>) -> Result {
-        unreachable!("it never runs")
-    }
-
-    async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
-        unreachable!("it never runs")
-    }
-}
-
-async fn start_once_errors() -> Vec<(&'static str, StartOnceError<()>)> {
-    let tree = Supervisor::one_for_one().start(&Runtime::new()).await.unwrap();
-    let failed = tree.start_once(Broken::child_once(())).await.unwrap_err();
-    let significant = Broken::child_once(()).significant(true);
-    let refused = tree.start_once(significant).await.unwrap_err();
-    vec![("", failed), ("", refused)]
-}
-
 async fn limits() -> Vec<(&'static str, RestartLimitReached)> {
     let reason = failing(disk).start(&Runtime::new()).await.unwrap().ended().await;
     let outer: &RestartLimitReached = reason.crash().unwrap().downcast_ref().unwrap();
@@ -271,7 +242,6 @@ async fn all_errors() -> Vec<Listed> {
 
     let mut all: Vec<Listed> = listed("CallError", call_errors()).collect();
     all.extend(listed("StartError", start_errors()));
-    all.extend(listed("StartOnceError", start_once_errors().await));
     all.extend(listed("CastError", cast_errors().await));
     all.extend(listed("ChildError", child_errors));
     all.extend(listed("RegistryError", registry_errors(pid)));

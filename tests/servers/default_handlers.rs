@@ -46,7 +46,7 @@ async fn a_request_without_a_handler_is_logged_and_dropped() {
     );
     assert_eq!(warnings[0].field("kind"), "regrow::call::reply::Reply<u8>");
     assert_eq!(warnings[1].field("kind"), "u8");
-    assert!(bare.is_alive());
+    assert!(rt.is_alive(bare.pid().unwrap()));
 }
 
 #[tokio::test(start_paused = true)]

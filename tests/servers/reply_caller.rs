@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use regrow::{
-    ChildSpec, GenServer, Name, Pid, Reply, Result, Runtime, ServerContext, ServerRef, Supervisor,
-    Task,
+    ChildSpec, GenServer, Name, Overflow, Pid, Reply, Result, Runtime, ServerContext, ServerRef,
+    Supervisor, Task,
 };
 use tokio::sync::oneshot;
 
@@ -68,6 +68,28 @@ async fn the_caller_is_the_process_whose_code_made_the_call() {
     let second = Who::start(&rt, ()).await.unwrap();
     let asked = second.call(|reply| Call::Ask(who.clone(), reply)).await.unwrap();
     assert_eq!(asked, second.pid());
+}
+
+/// The same with deadlock detection, a full mailbox, and a handle by message type.
+#[tokio::test(start_paused = true)]
+async fn every_path_of_a_call_has_the_caller() {
+    let rt = Runtime::new();
+    rt.detect_deadlocks(true);
+    let who = Who::spec(()).mailbox_capacity(1, Overflow::Wait).start(&rt).await.unwrap();
+    let any = who.caller(|(), reply| Call::Caller(reply));
+    let processes: Vec<_> = (0..8)
+        .map(|_| {
+            let (who, any) = (who.clone(), any.clone());
+            rt.spawn_fallible(async move |ctx| {
+                assert_eq!(who.call(Call::Caller).await?, Some(ctx.pid()));
+                assert_eq!(any.call(()).await?, Some(ctx.pid()));
+                Ok(())
+            })
+        })
+        .collect();
+    for process in processes {
+        assert!(process.join().await.is_clean());
+    }
 }
 
 #[tokio::test(start_paused = true)]

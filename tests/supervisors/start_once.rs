@@ -3,14 +3,12 @@
 
 use crate::support;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use regrow::{
     CallError, ChildError, ChildSpec, DynamicSupervisor, DynamicSupervisorRef, ExitReason,
     GenServer, OnceChild, Overflow, Reply, Result, Runtime, ServerContext, Shutdown, StartError,
-    Supervisor, SupervisorRef, TaskContext, TaskSupervisor,
+    StartOnceError, Supervisor, SupervisorRef, TaskContext, TaskSupervisor,
 };
 use support::{crash, settled};
 use tokio::sync::{mpsc, oneshot};
@@ -226,61 +224,136 @@ async fn settings_of_a_child_that_is_started_once_apply() {
     assert_eq!(late.value, None); // a process had it
 }
 
-/// Starts race with the kill of their supervisor: each value is either received by a child or given
-/// back, never both and never neither.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn each_value_is_given_back_or_handed_over_whenever_the_supervisor_ends() {
-    for round in 0..100 {
-        let rt = Runtime::new();
-        let jobs = DynamicSupervisor::new().start(&rt).await.unwrap();
-        let (handed, mut received) = mpsc::unbounded_channel();
-        let given_back = Arc::new(AtomicUsize::new(0));
-        let starters: Vec<_> = (0..8_u32)
-            .map(|number| {
-                let (jobs, handed, given_back) = (jobs.clone(), handed.clone(), given_back.clone());
-                tokio::spawn(async move {
-                    // The value reports itself when the body that got it is dropped.
-                    let body = async move |_: TaskContext, value: Reported| {
-                        let _value = value;
-                        std::future::pending().await
-                    };
-                    let value = Reported { number, handed };
-                    let child = ChildSpec::once_with("child", value, body);
-                    if let Err(refused) = jobs.start_once(child).await
-                        && let Some(value) = refused.value
-                    {
-                        given_back.fetch_add(1, Ordering::SeqCst);
-                        drop(value);
-                    }
-                })
-            })
-            .collect();
-        for _ in 0..round % 10 {
-            tokio::task::yield_now().await;
-        }
-        rt.kill(jobs.pid().unwrap());
-        for starter in starters {
-            starter.await.unwrap();
-        }
-        rt.shutdown();
-        drop(handed);
-        let mut numbers = Vec::new();
-        while let Some(number) = received.recv().await {
-            numbers.push(number);
-        }
-        numbers.sort_unstable();
-        assert_eq!(numbers, (0..8).collect::<Vec<_>>(), "{given_back:?} were given back");
-    }
+/// What becomes of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Fate {
+    /// The body or the `init` of a process began with it.
+    Began,
+    GivenBack,
+    Dropped,
 }
 
-/// A value that reports its number when it is dropped.
+/// A value that reports its drop.
 struct Reported {
-    number: u32,
-    handed: mpsc::UnboundedSender<u32>,
+    number: usize,
+    report: mpsc::UnboundedSender<(usize, Fate)>,
+}
+
+impl Reported {
+    fn tell(&self, fate: Fate) {
+        let _ = self.report.send((self.number, fate));
+    }
 }
 
 impl Drop for Reported {
     fn drop(&mut self) {
-        let _ = self.handed.send(self.number);
+        self.tell(Fate::Dropped);
     }
+}
+
+/// A server that owns a value.
+struct Holder {
+    _value: Reported,
+}
+
+impl GenServer for Holder {
+    type Args = Reported;
+    type Call = Reply<()>;
+    type Cast = ();
+
+    async fn init(value: Reported, _: &mut ServerContext<Self>) -> Result<Self> {
+        value.tell(Fate::Began);
+        Ok(Holder { _value: value })
+    }
+}
+
+async fn hold(_: TaskContext, value: Reported) -> Result {
+    value.tell(Fate::Began);
+    std::future::pending().await
+}
+
+const STARTERS: usize = 8;
+
+/// Starts of tasks and servers race with the kill or the stop of their supervisor. Each value is
+/// dropped once, and no value that was given back has begun. The caller of a start that returned
+/// `Ok` does not get the value back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn each_value_is_given_back_or_handed_over_whenever_the_supervisor_ends() {
+    let allowed = [
+        vec![Fate::Began, Fate::Dropped],
+        vec![Fate::GivenBack, Fate::Dropped],
+        // The process that got the value was stopped before its body began.
+        vec![Fate::Dropped],
+    ];
+    for round in 0..200 {
+        let rt = Runtime::new();
+        let jobs = DynamicSupervisor::new().start(&rt).await.unwrap();
+        let (report, mut reported) = mpsc::unbounded_channel();
+        let starters = [(); STARTERS].map(|()| (jobs.clone(), report.clone()));
+        let starters = starters
+            .into_iter()
+            .enumerate()
+            .map(|(number, (jobs, report))| tokio::spawn(start(jobs, Reported { number, report })));
+        let starters: Vec<_> = starters.collect();
+        for _ in 0..round % 20 {
+            tokio::task::yield_now().await;
+        }
+        match round % 3 {
+            0 => drop(rt.kill(jobs.pid().unwrap())),
+            _ => drop(jobs.stop().await),
+        }
+        for starter in starters {
+            starter.await.unwrap();
+        }
+        rt.shutdown();
+        drop(report);
+        let mut fates = vec![Vec::new(); STARTERS];
+        while let Some((number, fate)) = reported.recv().await {
+            fates[number].push(fate);
+        }
+        assert!(fates.iter().all(|fates| allowed.contains(fates)), "round {round}: {fates:?}");
+    }
+}
+
+/// Starts a task or a server with the value, and reports a value that is given back.
+async fn start(jobs: DynamicSupervisorRef, value: Reported) {
+    let started = match value.number % 2 {
+        0 => jobs.start_once(ChildSpec::once_with("child", value, hold)).await,
+        _ => jobs.start_once(Holder::child_once(value)).await,
+    };
+    if let Err(StartOnceError { value: Some(value), .. }) = started {
+        value.tell(Fate::GivenBack);
+    }
+}
+
+/// A stop that is requested together with a start ends the child before its body runs. The value is
+/// dropped then, as at any end of a child.
+#[tokio::test(start_paused = true)]
+async fn a_value_of_a_child_that_is_stopped_at_once_is_dropped() {
+    let rt = Runtime::new();
+    let jobs = DynamicSupervisor::new().start(&rt).await.unwrap();
+    let (report, mut reported) = mpsc::unbounded_channel();
+    let value = Reported { number: 0, report };
+    let start = jobs.start_once(ChildSpec::once_with("child", value, hold));
+    let (started, stopped) = tokio::join!(start, jobs.stop());
+    assert!(started.is_ok() && stopped.is_ok());
+    assert_eq!(reported.recv().await, Some((0, Fate::Dropped)));
+    assert_eq!(reported.recv().await, None);
+}
+
+/// `?` drops the value and continues with the error of the start, so no exit reason keeps the value.
+#[tokio::test(start_paused = true)]
+async fn the_question_mark_operator_drops_the_value() {
+    async fn start(jobs: &DynamicSupervisorRef, value: Reported) -> Result {
+        jobs.start_once(ChildSpec::once_with("child", value, hold)).await?;
+        Ok(())
+    }
+    let rt = Runtime::new();
+    let jobs = dynamic(&rt).await;
+    jobs.stop().await.unwrap();
+    let (report, mut reported) = mpsc::unbounded_channel();
+    let reason = start(&jobs, Reported { number: 0, report }).await.unwrap_err();
+    assert_eq!(reported.recv().await, Some((0, Fate::Dropped)));
+    let error = reason.crash().unwrap().downcast_ref::<StartError>();
+    assert_eq!(error, Some(&StartError::Unreachable(CallError::NoProc)));
 }

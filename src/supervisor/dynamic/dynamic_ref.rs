@@ -66,7 +66,7 @@ impl DynamicSupervisorRef {
     }
 
     /// Starts a child that is started once. If the start is refused, the error has the child's value.
-    /// [`OnceChild`](crate::OnceChild) has an example.
+    /// [`OnceChild`] has an example.
     ///
     /// # Errors
     ///

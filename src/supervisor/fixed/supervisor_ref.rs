@@ -136,7 +136,7 @@ impl SupervisorRef {
 
     /// Starts a child that is started once, and adds it after the others. The child is temporary, so
     /// it is removed when it ends. If the start is refused, the error has the child's value.
-    /// [`OnceChild`](crate::OnceChild) has an example.
+    /// [`OnceChild`] has an example.
     ///
     /// # Errors
     ///
