@@ -9,10 +9,11 @@
 //!
 //! Each poll:
 //!
-//! 1. In the first poll, registers the waker of the task in the process's record, a [`Process`].
+//! 1. If this is the first poll, registers the waker of the task in the record of the process, a
+//!    [`Process`].
 //! 2. If an exit is pending, drops the body and tears the process down.
 //! 3. Polls the body, and catches its panics.
-//! 4. Hands the replies that the body has dropped unsent over to the record.
+//! 4. Moves the [replies that the body has dropped unsent](crate::call::unanswered) to the record.
 //! 5. If the body has ended, drops it and tears the process down.
 //!
 //! # Invariants

@@ -27,9 +27,10 @@ pub type Result<T = (), E = ExitReason> = std::result::Result<T, E>;
 ///
 /// `?` and `From` turn an error into a reason that keeps the error, its sources and the location of
 /// the `?`. `ExitReason` itself does not implement [`Error`], since this conversion would then be
-/// impossible; [`into_error`](ExitReason::into_error) returns an error with the reason. In a function
-/// that returns `Box<dyn Error>`, `?` does that. Where the error is `Box<dyn Error + Send + Sync>`, or
-/// that of another library, write `.map_err(ExitReason::into_error)?`.
+/// impossible; [`into_error`](ExitReason::into_error) returns an error with the reason. In a
+/// function that returns `Box<dyn Error>`, `?` calls `into_error`. If the error type is
+/// `Box<dyn Error + Send + Sync>`, or a type of another library, write
+/// `.map_err(ExitReason::into_error)?`.
 ///
 /// | reason | linked processes that don't trap exits | a transient child |
 /// |---|---|---|

@@ -6,9 +6,9 @@
 //! 1. This step drops nothing, since the lock is held. The values that have to be dropped are
 //!    returned.
 //! 2. The exit reason that this step fixes is final. The reason is the panic of the body, if there
-//!    was one; otherwise the reason of the accepted exit signal; otherwise the reason that the body
-//!    returned. If there is none of these, tokio dropped the task before the body returned, and the
-//!    reason is `Killed`.
+//!    was one; otherwise the reason of the accepted exit signal, or the reason for which the start
+//!    was refused; otherwise the reason that the body returned. If there is none of these, tokio
+//!    dropped the task before the body returned, and the reason is `Killed`.
 
 use std::sync::{Arc, Weak};
 use std::task::Waker;
@@ -29,7 +29,8 @@ pub(crate) enum End {
     /// reason is a crash.
     Stopped(ExitReason),
     Panicked(ExitReason),
-    /// The task was dropped, or an exit signal ended the body.
+    /// The body did not return: tokio dropped the task, an exit signal ended the body, or the start
+    /// of the process was refused before the body ran.
     Dropped,
 }
 
@@ -47,7 +48,8 @@ pub(super) struct HeldRegistrations {
     /// The supervisors above this process, if it is a supervisor.
     pub(super) ancestors: Option<Arc<Ancestors>>,
     pub(super) names: SmallMap<SharedStr, ()>,
-    /// The name that the specification of a child gives, whether the child holds it or not.
+    /// The name that the child specification of this process gives, whether the process holds that
+    /// name or not.
     pub(super) spec_name: Option<Box<SpecName>>,
     /// The names that ended children have left to this process, if it is a supervisor.
     pub(super) vacated_names: Option<Box<VacatedNames>>,
@@ -58,8 +60,8 @@ pub(super) struct HeldRegistrations {
 /// The facts about an end that logs, events and signals report.
 pub(super) struct EndDetails {
     pub(super) reason: ExitReason,
-    /// The process panicked, or it returned a crash although no exit signal had been accepted and
-    /// it was not asked to stop.
+    /// The body panicked; or no exit signal had been accepted, and the end is
+    /// [`Returned`](End::Returned) with a crash.
     pub(super) failed: bool,
     /// One of the names that the process held.
     pub(super) name: Option<SharedStr>,

@@ -4,17 +4,18 @@
 //! **Guarantee.** The effect of a signal is decided at once, under the lock of the receiver. The
 //! steps:
 //!
-//! 1. For the exit of a link, the entry of the sender is removed from the record of the receiver.
+//! 1. For the exit signal of a link, the entry of the sender is removed from the record of the
+//!    receiver.
 //! 2. The state of the link, the role of the peer, the stage of the receiver and OTP's table
 //!    ([`verdict`]) decide the [`SignalOutcome`].
 //! 3. The outcome takes effect: an accepted signal moves the receiver to *exit pending* and wakes
 //!    its task; a delivered signal cancels a stop token, or is queued as a message.
 //!
 //! Invariants:
-//! 1. The exit of a link has an effect only if the receiver lists the peer. Since step 1 removes
-//!    the entry, the exit has an effect at most once.
-//! 2. At most one signal is accepted, since only a live process accepts a signal. Its reason
-//!    becomes the exit reason of the receiver, unless the body panics.
+//! 1. The exit signal of a link has an effect only if the receiver lists the peer. Since step 1
+//!    removes the entry, the signal has an effect at most once.
+//! 2. At most one signal is accepted, since only a live process accepts a signal. The reason of the
+//!    accepted signal becomes the exit reason of the receiver, unless the body panics.
 //! 3. User code runs only after unlock: only then the token is cancelled, the unused reason and
 //!    envelope are dropped, and the timer of an orphan is armed.
 
@@ -60,7 +61,8 @@ pub(crate) enum SignalOutcome {
 }
 
 impl SignalOutcome {
-    /// Whether the receiver was alive when the signal arrived.
+    /// Whether the receiver was alive when the signal arrived. Not valid for the exit signal of a
+    /// link: its outcome may be `Ignored` although the receiver has ended.
     pub(crate) fn was_alive(self) -> bool {
         self != SignalOutcome::Gone
     }
@@ -82,8 +84,8 @@ impl Kernel {
         to: &dyn AnyProcess,
         signal: ExitSignal<'_>,
     ) -> SignalOutcome {
-        // Invariant 3: the reason and the envelope are made before the lock is taken, and the
-        // unused one is dropped after unlock.
+        // Invariant 3: the reason and the envelope are made before the lock is taken. Each is
+        // dropped after unlock, if it was not used.
         let mut reason = Some(signal.reason.clone());
         let received = Received::Exit { from: signal.from, reason: signal.reason.clone() };
         let mut envelope = Some(Envelope::plain(received));
@@ -161,8 +163,8 @@ impl Sender {
 }
 
 /// Returns the stop token that a delivered signal cancels instead of being queued; `None` if the
-/// signal has to be queued. The exit of the parent, a stop request, and an abnormal exit of a
-/// task's caller cancel the token.
+/// signal has to be queued. Any exit signal of the parent, a stop request, and an abnormal exit of
+/// a task's caller cancel the token.
 fn stop_token(
     core: &mut Core,
     signal: ExitSignal<'_>,
@@ -205,8 +207,9 @@ fn arrive(
     (outcome, Some(link))
 }
 
-/// Decides the outcome of a signal that neither the state of the link nor the role of the peer has
-/// decided. `ended_supervisor` is set if the signal reports the end of the receiver's supervisor.
+/// Decides the outcome by the stage of the receiver and OTP's table, if the state of the link and
+/// the role of the peer have not decided it. `ended_supervisor` is set if the signal reports the
+/// end of the receiver's supervisor.
 fn effect(
     stage: Stage,
     traps: bool,

@@ -42,7 +42,8 @@ pub enum Restart {
     /// supervisor is ending.
     #[default]
     Permanent,
-    /// The child is restarted if it ended abnormally.
+    /// The child is restarted after an end with any reason but `Normal`, `Shutdown` and
+    /// `ShutdownWith`. The exceptions are the same as for `Permanent`.
     Transient,
     /// The child is never restarted, and is removed from its supervisor when it ends.
     Temporary,

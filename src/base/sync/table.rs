@@ -14,8 +14,9 @@ type Hasher = foldhash::fast::FixedState;
 #[cfg(not(any(regrow_loom, regrow_shuttle)))]
 type Hasher = foldhash::fast::RandomState;
 
-/// Returns a random hasher. The model checkers need the same hashes in each run, and with this seed
-/// the first and the second process are in different shards, the first and the third in the same.
+/// Returns a hasher with a random seed. Under a model checker the seed is fixed, because a checker
+/// needs the same hashes in each run. With the fixed seed, the first and the third process are in
+/// the same shard, and the second process is in the other shard.
 fn hasher() -> Hasher {
     #[cfg(any(regrow_loom, regrow_shuttle))]
     return Hasher::with_seed(1);
@@ -29,10 +30,11 @@ type Entries<K, V> = HashTable<(K, Option<V>)>;
 #[repr(align(128))]
 struct Shard<K, V>(RwLock<Entries<K, V>>);
 
-/// A concurrent map that never lends out a reference to a value.
+/// A concurrent map. No reference to a value outlives the lock of its shard: reads return clones,
+/// or run a closure under the lock.
 ///
 /// Each key belongs to one shard. The lock of a shard is fair: a waiting writer gets the lock
-/// before readers that arrive later, so a writer waits only for reads that have already begun.
+/// before readers that arrive later, so reads that begin later do not delay the writer.
 pub(crate) struct Table<K, V> {
     hasher: Hasher,
     /// The number of bits by which a hash is shifted right to get the index of its shard.
@@ -41,7 +43,8 @@ pub(crate) struct Table<K, V> {
 }
 
 /// Returns the number of shards: at least four for each processor, so that two threads rarely use
-/// the same shard. A model checker explores operations on the same shard, and on two.
+/// the same shard. Under a model checker there are two shards, so that the checker explores both
+/// operations on the same shard and operations on different shards.
 fn shard_count() -> usize {
     if cfg!(any(regrow_loom, regrow_shuttle)) {
         return 2;
@@ -109,7 +112,7 @@ impl<K: Eq + Hash, V> Table<K, V> {
         self.read(key, |_| ()).is_some()
     }
 
-    /// Removes the entry, if there is one, and runs `also` under the same lock, so
+    /// If the key has an entry, removes the entry and runs `also` under the same lock, so
     /// [`len`](Self::len) counts the shard before both or after both.
     pub(crate) fn remove_and(&self, key: &K, also: impl FnOnce()) -> Option<V> {
         let hash = self.hasher.hash_one(key);

@@ -14,12 +14,11 @@ use std::sync::Arc;
 
 use futures_util::future::select;
 
-use crate::base::sync::atomic::Ordering;
 use crate::base::{Pid, SharedStr};
 use crate::child::Spec;
 use crate::exit::Result;
 use crate::kernel::{Kernel, NameEntry};
-use crate::process::{AnyProcess, flag};
+use crate::process::{AnyProcess, Stage};
 use crate::runtime::{Ended, Runtime, StartError};
 use crate::server::ServerContext;
 use crate::supervisor::dynamic::{Completion, DynamicServer, PidReply, Requester};
@@ -47,16 +46,26 @@ pub(crate) fn name_status(kernel: &Kernel, name: &str) -> NameStatus {
             Some(NameEntry::Held(pid)) => match kernel.find(pid) {
                 // The holder has ended since the lookup, so the name is looked up again.
                 None => continue,
-                Some(holder) if is_ending(&*holder) => return NameStatus::Ending(holder),
-                Some(holder) if is_starting(&*holder) => return NameStatus::Starting(holder),
-                Some(_) => return NameStatus::Held(pid),
+                Some(holder) => return holder_status(holder),
             },
         }
     }
 }
 
-fn is_ending(holder: &dyn AnyProcess) -> bool {
-    holder.flags().load(Ordering::Acquire) & flag::EXIT_PENDING != 0
+/// Returns the status of a name with this holder. The stage and the mark of the `init` are read under
+/// one lock, because a teardown removes that mark: of a process that is killed in its `init` one
+/// could otherwise see that it is not ending, and then that it is not starting.
+fn holder_status(holder: Arc<dyn AnyProcess>) -> NameStatus {
+    let (live, starting) = holder.with(|locked| {
+        let core = locked.core();
+        let live = core.stage == Stage::Live;
+        (live, core.registrations().is_some_and(|registrations| registrations.starting))
+    });
+    match (live, starting) {
+        (false, _) => NameStatus::Ending(holder),
+        (true, true) => NameStatus::Starting(holder),
+        (true, false) => NameStatus::Held(holder.pid()),
+    }
 }
 
 fn is_starting(holder: &dyn AnyProcess) -> bool {
