@@ -65,7 +65,8 @@ pub enum ChildType {
 /// ([`serve`](Self::serve)), from a program of the operating system (`command`, with the feature
 /// `process`), or from any type that implements [`StartChild`]. All kinds are started, stopped,
 /// restarted and reported in the same way. A value that must outlive a restart goes into a
-/// [`Keep`]. OTP: the child specification.
+/// [`Keep`]. A child of a value that can't be cloned is an [`OnceChild`]. OTP: the child
+/// specification.
 ///
 /// | setting | default |
 /// |---|---|
@@ -209,8 +210,9 @@ impl ChildSpec {
         ChildSpec::started_by(id, start::Start::task(body))
     }
 
-    /// Does the same as [`task`](Self::task) for a function with an error type of its own: `anyhow`'s,
-    /// `std::io::Error`, or an enum. An error is the exit reason, as [`ExitReason::from`] makes it.
+    /// Does the same as [`task`](Self::task) for a function with an error type of its own:
+    /// `anyhow`'s, `std::io::Error`, or an enum. [`ExitReason::from`] turns the error into the exit
+    /// reason.
     /// `task` itself takes only [`regrow::Result`](crate::Result), so that `?` and `Ok(())` in a
     /// closure need no type annotation.
     ///

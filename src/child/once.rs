@@ -10,9 +10,9 @@
 //!    process. Otherwise the value stays in the slot.
 //! 3. If the request fails, the caller takes the value out of the slot, if the slot has it.
 //!
-//! Steps 1 and 2 are under one lock, so step 3 finds the slot either before them, and then the start
-//! function finds no value, or after them. The lock is held while the runtime logs the start of the
-//! process. Code of the user that runs then can't reach the slot.
+//! Steps 1 and 2 are under one lock, so step 3 comes before both or after both. If it comes before
+//! them, the start function finds no value and fails. The lock is held while the runtime logs the
+//! start of the process. The code of a log subscriber can't reach the slot.
 
 use std::error::Error;
 use std::fmt;
@@ -160,15 +160,12 @@ pub(crate) fn admit_with<T, C, P>(
     admit: impl FnOnce(&mut C) -> Result<P, StartError>,
 ) -> Result<(P, T), StartError> {
     let mut slot = slot.lock();
-    let gone = || {
-        let what = "the value of a child that is started once has been handed over: make a new one";
-        StartError::Invalid(what.to_owned())
-    };
     if slot.is_none() {
-        return Err(gone());
+        let what = "the value of a child that is started once has been handed over: make a new one";
+        return Err(StartError::Invalid(what.to_owned()));
     }
     let process = admit(ctx)?;
-    let content = slot.take().ok_or_else(gone)?;
+    let content = slot.take().expect("the slot has been locked since the check");
     Ok((process, content))
 }
 
@@ -267,18 +264,18 @@ impl<V> fmt::Debug for OnceChild<V> {
     }
 }
 
-/// Why a [`OnceChild`] was not started, with its value if no process got it.
+/// Why an [`OnceChild`] was not started, with its value if no process got it.
 ///
 /// The value is given back if the supervisor refused the start: the supervisor has its maximum of
 /// children, is stopping or has ended, the name or the id is taken, or a setting is invalid. The
-/// value is lost if a process got it and the start failed after that: the `init` of a server returned
-/// an error or took too long, the child was not ready in time, or the supervisor ended. A process
-/// that is stopped before its body runs drops the value as well, also after `Ok`. [`OnceChild`] has
-/// an example.
+/// value is lost if a process got it and the start failed after that: the `init` of a server
+/// returned an error or took too long, the child was not ready in time, or the supervisor ended. A
+/// process that is stopped before its body runs drops the value as well, also after `Ok`.
+/// [`OnceChild`] has an example.
 ///
 /// This type is no [`Error`], so that the value is not kept by every copy of an exit reason: `?`
-/// drops the value, and continues with the [`StartError`]. Where the error is that of another library,
-/// write `.map_err(StartError::from)?`.
+/// drops the value, and continues with the [`StartError`]. If the error type is that of another
+/// library, write `.map_err(StartError::from)?`.
 #[non_exhaustive]
 pub struct StartOnceError<V> {
     /// Why the child was not started.

@@ -52,9 +52,11 @@ pub(crate) fn name_status(kernel: &Kernel, name: &str) -> NameStatus {
     }
 }
 
-/// Returns the status of a name with this holder. The stage and the mark of the `init` are read under
-/// one lock, because a teardown removes that mark: of a process that is killed in its `init` one
-/// could otherwise see that it is not ending, and then that it is not starting.
+/// Returns the status of a name with this holder.
+///
+/// The stage of the holder and the mark that it is in its `init` are read under one lock, because a
+/// teardown removes that mark. With two reads, a process that is killed in its `init` between them
+/// would look like a process that has finished its `init`.
 fn holder_status(holder: Arc<dyn AnyProcess>) -> NameStatus {
     let (live, starting) = holder.with(|locked| {
         let core = locked.core();
