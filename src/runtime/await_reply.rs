@@ -3,13 +3,12 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::time::Instant;
-
 use crate::call::{Answer, AwaitedReply, Lost};
 use crate::mailbox::{Item, Process};
 use crate::process::AnyProcess;
 use crate::runtime::CallError;
 use crate::runtime::deadline::Deadline;
+use crate::time::deadline_pool::Due;
 
 /// A future that waits for the answer of one call, up to its deadline.
 pub(crate) struct AwaitReply<'a, T> {
@@ -23,7 +22,7 @@ impl<'a, T> AwaitReply<'a, T> {
     #[inline]
     pub(crate) fn until<M: Item>(
         answer: AwaitedReply<T>,
-        due: Option<Instant>,
+        due: Option<Due>,
         server: &'a Process<M>,
     ) -> Self {
         let deadline = due.map(|due| Deadline::new(due, &server.kernel));

@@ -35,7 +35,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::kernel::{Kernel, NO_TOKIO};
 use crate::time::deadline_pool::blocking_wait::{is_waiting, poll_again_by};
-use crate::time::deadline_pool::{ArmedSlot, TimerWait};
+use crate::time::deadline_pool::{ArmedSlot, Due, TimerWait};
 use crate::time::timer_queue::after;
 
 /// A future that waits for another future. If the deadline passes first, resolves with `None`.
@@ -51,7 +51,7 @@ pub(crate) fn within<F>(kernel: &Arc<Kernel>, limit: Duration, future: F) -> Wit
 
 /// Waits for a future until this instant, or without a limit if `due` is `None`.
 pub(crate) fn until<F>(kernel: &Arc<Kernel>, due: Option<Instant>, future: F) -> Within<'_, F> {
-    Within { future, deadline: due.map(|due| Deadline::new(due, kernel)) }
+    Within { future, deadline: due.map(|due| Deadline::new(Due::At(due), kernel)) }
 }
 
 impl<F: Future + Unpin> Future for Within<'_, F> {
@@ -68,7 +68,7 @@ impl<F: Future + Unpin> Future for Within<'_, F> {
 
 /// A deadline, and the slot or timer that wakes the caller when it passes.
 pub(crate) struct Deadline<'a> {
-    due: Instant,
+    due: Due,
     kernel: &'a Arc<Kernel>,
     /// The slot is armed in the first poll that has to wait.
     slot: Option<ArmedSlot<'a>>,
@@ -83,7 +83,7 @@ enum Fallback<'a> {
 }
 
 impl<'a> Deadline<'a> {
-    pub(crate) fn new(due: Instant, kernel: &'a Arc<Kernel>) -> Self {
+    pub(crate) fn new(due: Due, kernel: &'a Arc<Kernel>) -> Self {
         Deadline { due, kernel, slot: None, fallback: Fallback::None }
     }
 
@@ -91,7 +91,10 @@ impl<'a> Deadline<'a> {
     pub(crate) fn is_due(&mut self, cx: &mut Context<'_>) -> bool {
         if let Some(slot) = &self.slot {
             slot.register(cx.waker());
-            return Instant::now() >= self.due;
+            return match self.due {
+                Due::At(due) => Instant::now() >= due,
+                Due::After(_) => slot.has_expired(),
+            };
         }
         match &mut self.fallback {
             Fallback::None => {}
@@ -112,30 +115,33 @@ impl<'a> Deadline<'a> {
         let kernel = self.kernel;
         // A task that has used a slot is polled by the tokio runtime of the regrow runtime.
         let mut is_own_tokio = self.slot.take().is_some();
+        let is_next_sweep_known = is_own_tokio && matches!(self.due, Due::At(_));
+        let due = self.due.instant();
+        self.due = Due::At(due);
         if !is_own_tokio {
             let current = Handle::try_current().ok().filter(|_| !is_waiting());
-            let Some(current) = current else { return self.wait_outside(cx) };
+            let Some(current) = current else { return self.wait_outside(due, cx) };
             is_own_tokio = kernel.tokio().is_some_and(|own| own.id() == current.id());
-            if is_own_tokio {
-                self.slot = Some(kernel.deadlines.arm(self.due, cx.waker()));
-                if self.slot.as_ref().is_some_and(ArmedSlot::is_in_time) {
-                    return false;
-                }
-                self.slot = None;
-            }
         }
-        let mut sleep = Box::pin(sleep_until(self.due));
+        if is_own_tokio && !is_next_sweep_known {
+            self.slot = Some(kernel.deadlines.arm(due, cx.waker()));
+            if self.slot.as_ref().is_some_and(ArmedSlot::is_in_time) {
+                return false;
+            }
+            self.slot = None;
+        }
+        let mut sleep = Box::pin(sleep_until(due));
         let is_due = sleep.as_mut().poll(cx).is_ready();
         self.fallback = Fallback::Timer { sleep, _counted: kernel.deadlines.count_timer_wait() };
         if is_own_tokio {
-            let left = self.due.saturating_duration_since(Instant::now());
+            let left = due.saturating_duration_since(Instant::now());
             kernel.deadlines.request_sweep(left, kernel.tokio());
         }
         is_due
     }
 
-    fn wait_outside(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut outside = Box::new(OutsideTokio::new(self.due, self.kernel, cx));
+    fn wait_outside(&mut self, due: Instant, cx: &mut Context<'_>) -> bool {
+        let mut outside = Box::new(OutsideTokio::new(due, self.kernel, cx));
         let is_due = outside.is_due(cx);
         self.fallback = Fallback::OutsideTokio(outside);
         is_due

@@ -12,6 +12,7 @@ use crate::runtime::{AwaitReply, CallError};
 use crate::server::{
     CALL_TIMEOUT, GenServer, ServerItem, ServerRef, ServerStatus, System, wait_edge,
 };
+use crate::time::deadline_pool::Due;
 
 impl<S: GenServer> ServerRef<S> {
     /// Suspends the server: after the answer it runs no handler until [`resume`](Self::resume).
@@ -150,6 +151,6 @@ impl<S: GenServer> ServerRef<S> {
             drop(refused);
             return Err(self.refusal(&process));
         }
-        AwaitReply::until(answer, Some(due), &process).await
+        AwaitReply::until(answer, Some(Due::At(due)), &process).await
     }
 }

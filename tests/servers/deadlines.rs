@@ -419,3 +419,42 @@ async fn a_finished_call_leaves_no_deadline_counted() {
         settled().await;
     }
 }
+
+/// While many calls are made, the deadlines of further calls are not read from the clock. They are
+/// never early nevertheless.
+#[test]
+fn deadlines_are_not_early_while_many_calls_are_made() {
+    let tokio = workers(2);
+    let (rt, server) = silent(&tokio);
+    let early = tokio.block_on(async {
+        let (end, over) = tokio::sync::watch::channel(());
+        let busy = [0, 1].map(|_| {
+            let (server, mut over) = (server.clone(), over.clone());
+            tokio::spawn(async move {
+                let quick = async {
+                    loop {
+                        let call = server.call_timeout(same, Duration::from_secs(2));
+                        let (answer, ()) = tokio::join!(call, async {
+                            server.cast(());
+                        });
+                        answer.unwrap();
+                    }
+                };
+                tokio::select! { () = quick => {}, _ = over.changed() => {} }
+            })
+        });
+        let slow = Silent::start(&rt, ()).await.unwrap();
+        let mut early = Vec::new();
+        for limit in [1_000, 1_200].map(Duration::from_millis) {
+            let start = Instant::now();
+            assert_eq!(slow.call_timeout(same, limit).await, Err(CallError::Timeout));
+            early.extend((start.elapsed() < limit).then(|| start.elapsed()));
+        }
+        drop(end);
+        for one in busy {
+            one.await.unwrap();
+        }
+        early
+    });
+    assert!(early.is_empty(), "these calls timed out too early: {early:?}");
+}

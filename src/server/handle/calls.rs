@@ -33,6 +33,7 @@ use crate::mailbox::{Process, Sent};
 use crate::runtime::{AwaitReply, CallError};
 use crate::server::handle::request::{ask_with_edge, wait_until_queued};
 use crate::server::{GenServer, ServerItem, ServerRef, Target};
+use crate::time::deadline_pool::Due;
 use crate::time::deadline_pool::blocking_wait::wait;
 
 impl<S: GenServer> ServerRef<S> {
@@ -206,7 +207,7 @@ impl<S: GenServer> ServerRef<S> {
         process: Arc<Process<ServerItem<S>>>,
         mut edge: WaitEdge,
         make: impl FnOnce(Reply<T>) -> S::Call,
-        due: Option<Instant>,
+        mut due: Option<Due>,
     ) -> Result<T, CallError> {
         let refine = |error| self.refine_error(error, &process);
         let waker = own_waker().await;
@@ -215,7 +216,9 @@ impl<S: GenServer> ServerRef<S> {
             Err(error) => return after_budget(Err(refine(error))).await,
         };
         if let Sent::InSendQueue(number) = sent {
-            answer = wait_until_queued(&process, number, answer, due).await.map_err(refine)?;
+            let at = due.map(Due::instant);
+            due = at.map(Due::At);
+            answer = wait_until_queued(&process, number, answer, at).await.map_err(refine)?;
         }
         AwaitReply::until(answer, due, &process).await
     }

@@ -16,6 +16,7 @@ use crate::process::AnyProcess;
 use crate::runtime::{AwaitReply, CallError, Ended};
 use crate::server::handle::request::{ask, wait_until_queued};
 use crate::server::{GenServer, ServerItem, wait_edge};
+use crate::time::deadline_pool::Due;
 
 /// The time limit of [`call`](ServerRef::call) and of system messages, as in OTP.
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -236,7 +237,7 @@ impl<S: GenServer> ServerRef<S> {
         make: impl FnOnce(Reply<T>) -> S::Call,
         limit: Duration,
     ) -> Result<T, CallError> {
-        let due = Instant::now().checked_add(limit);
+        let mut due = self.kernel().deadlines.due_after(limit);
         let process = match self.resolve() {
             Ok(process) => process,
             Err(_) => {
@@ -258,8 +259,10 @@ impl<S: GenServer> ServerRef<S> {
             Err(error) => return after_budget(Err(refine(error))).await,
         };
         if let Sent::InSendQueue(number) = sent {
+            let at = due.map(Due::instant);
+            due = at.map(Due::At);
             answer =
-                Box::pin(wait_until_queued(&process, number, answer, due)).await.map_err(refine)?;
+                Box::pin(wait_until_queued(&process, number, answer, at)).await.map_err(refine)?;
         }
         AwaitReply::until(answer, due, &process).await
     }

@@ -3,14 +3,15 @@
 use std::sync::atomic::Ordering;
 use std::task::Waker;
 
-use crate::time::deadline_pool::slot_cache::CachedSlot;
+use crate::time::deadline_pool::slot_cache::{CachedSlot, LIMIT};
 use crate::time::deadline_pool::slot_pool::SlotPool;
-use crate::time::deadline_pool::{DeadlinePool, MAX_LEAD};
+use crate::time::deadline_pool::{DeadlinePool, MAX_LEAD, is_frequent};
 
 /// An armed deadline slot. Dropping it disarms the slot.
 #[derive(Debug)]
 pub(crate) struct ArmedSlot<'a> {
     pub(super) home: Home<'a>,
+    /// An instant, or a limit with the mark [`LIMIT`].
     pub(super) due: u64,
     pub(super) deadlines: &'a DeadlinePool,
 }
@@ -31,7 +32,19 @@ impl ArmedSlot<'_> {
     #[inline]
     pub(crate) fn is_in_time(&self) -> bool {
         let next = self.deadlines.next_sweep.load(Ordering::SeqCst);
+        if self.due & LIMIT != 0 {
+            return is_frequent(next);
+        }
         next <= self.due && self.due - next < MAX_LEAD
+    }
+
+    /// Whether a sweep has expired the slot. Only for slots that are armed for a limit, which
+    /// belong to the cache.
+    pub(crate) fn has_expired(&self) -> bool {
+        match self.home {
+            Home::SlotCache(slot) => slot.has_expired(),
+            Home::SlotPool(..) => false,
+        }
     }
 
     /// Replaces the waker that is woken when the slot expires.

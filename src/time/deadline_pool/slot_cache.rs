@@ -11,9 +11,11 @@
 //! ```text
 //!            rearm: same waker                     a sweep: due
 //!   FREE ---------------------------> an instant ----------------> HELD, waker taken
-//!     |                                    ^                              |
-//!     |  arm: another waker                | waker stored                 |
-//!     +------------------------> HELD -----+                              |
+//!     |                                ^    ^                             |
+//!     |  arm: another waker            |    | waker stored                |
+//!     +--------------------------------|--- HELD                          |
+//!     |  rearm for a limit             | a sweep                          |
+//!     +------------------------> a limit                                  |
 //!   FREE <----------------------------------------------------------------+
 //!            disarm, from any state, by the holder
 //! ```
@@ -30,17 +32,27 @@
 //!    This check and the steps of invariant 2 are sequentially consistent with the exchanges of
 //!    `due`: if a sweep has cleared the id, the caller finds it cleared, disarms the slot, and arms
 //!    a slot with a new clone of its waker.
+//! 4. A slot that is armed for a limit never expires before the limit has passed. The sweep that
+//!    replaces the limit by an instant reads the clock once more after its exchange, since the
+//!    caller may have disarmed the slot and armed it again, for the same limit, just before the
+//!    exchange. The second exchange sets the instant that the second reading gives.
 
 use std::sync::OnceLock;
 use std::task::Waker;
 
 use crate::base::sync::Mutex;
-use crate::base::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
+use crate::base::sync::atomic::{
+    AtomicU64, AtomicUsize,
+    Ordering::{Relaxed, Release, SeqCst},
+};
 use crate::base::user_panics::ignore_panic;
 use crate::time::deadline_pool::slot_pool::NEVER;
 
-/// The latest instant that a slot can be armed for.
-pub(crate) const LATEST_DUE: u64 = NEVER - 2;
+/// The latest instant that a slot can be armed for, and the longest limit.
+pub(crate) const LATEST_DUE: u64 = (1 << 62) - 1;
+/// Marks the `due` of a slot that is armed for a limit, and not for an instant: the other bits are
+/// the limit in nanoseconds. The next sweep replaces the limit by an instant.
+pub(crate) const LIMIT: u64 = 1 << 63;
 
 /// The `due` of a slot that no caller holds.
 const FREE: u64 = NEVER;
@@ -66,8 +78,11 @@ pub(crate) fn vtable_addr(waker: &Waker) -> usize {
 #[repr(align(64))]
 #[derive(Debug)]
 pub(crate) struct CachedSlot {
-    /// The deadline in nanoseconds since the pool's base, or [`FREE`], or [`HELD`].
+    /// The deadline in nanoseconds since the pool's base, or a limit with the mark [`LIMIT`], or
+    /// [`FREE`], or [`HELD`].
     due: AtomicU64,
+    /// How often a task has found this slot again. Only the holder writes it.
+    uses: AtomicU64,
     /// The first part of the [`WakerId`] of the waker.
     data: AtomicUsize,
     /// The second part of the [`WakerId`]; 0, which is the address of no vtable, while there is no
@@ -80,6 +95,7 @@ impl CachedSlot {
     fn new() -> Self {
         CachedSlot {
             due: AtomicU64::new(FREE),
+            uses: AtomicU64::new(0),
             data: AtomicUsize::new(0),
             vtable: AtomicUsize::new(0),
             waker: Mutex::new(None),
@@ -88,6 +104,30 @@ impl CachedSlot {
 
     fn belongs_to(&self, (data, vtable): WakerId) -> bool {
         self.data.load(SeqCst) == data && self.vtable.load(SeqCst) == vtable
+    }
+
+    fn count_use(&self) {
+        self.uses.store(self.uses.load(Relaxed).wrapping_add(1), Relaxed);
+    }
+
+    /// Whether a sweep has expired the slot. Only the holder calls this.
+    pub(crate) fn has_expired(&self) -> bool {
+        self.due.load(SeqCst) == HELD
+    }
+
+    /// Replaces the limit of a slot by an instant (invariant 4), and returns the instant. Returns
+    /// [`NEVER`] if the holder has disarmed the slot meanwhile.
+    fn start_limit(&self, marked: u64, clock: &impl Fn() -> u64) -> u64 {
+        let limit = marked & !LIMIT;
+        let first = clock() + limit;
+        if self.due.compare_exchange(marked, first, SeqCst, SeqCst).is_err() {
+            return NEVER;
+        }
+        let due = clock() + limit;
+        match self.due.compare_exchange(first, due, SeqCst, SeqCst) {
+            Ok(_) => due,
+            Err(_) => NEVER,
+        }
     }
 
     /// Holds the slot, if it is free (invariant 1).
@@ -117,7 +157,7 @@ impl CachedSlot {
     pub(crate) fn will_wake(&self, waker: &Waker) -> bool {
         let kept = self.waker.lock();
         let is_kept = kept.as_ref().is_some_and(|kept| kept.will_wake(waker));
-        is_kept || self.due.load(SeqCst) == HELD
+        is_kept || self.has_expired()
     }
 
     /// Replaces the waker that is woken when the slot expires. Only the holder calls this.
@@ -143,7 +183,7 @@ impl CachedSlot {
     /// Disarms the slot, whether it has expired or not. Only the holder calls this.
     #[inline]
     pub(crate) fn disarm(&self) {
-        self.due.store(FREE, std::sync::atomic::Ordering::Release);
+        self.due.store(FREE, Release);
     }
 }
 
@@ -156,7 +196,8 @@ impl SlotCache {
         self.0.get().map_or(&[], |slots| slots)
     }
 
-    /// Arms the slot that the task of this waker used last.
+    /// Arms the slot that the task of this waker used last, for an instant, or for a limit with the
+    /// mark [`LIMIT`].
     #[inline]
     pub(crate) fn rearm(&self, due: u64, waker: &Waker) -> Option<&CachedSlot> {
         let id = waker_id(waker);
@@ -164,6 +205,7 @@ impl SlotCache {
             self.candidates(id).into_iter().find(|slot| slot.belongs_to(id) && slot.hold(due))?;
         // Invariant 3.
         if slot.belongs_to(id) {
+            slot.count_use();
             return Some(slot);
         }
         slot.disarm();
@@ -200,27 +242,42 @@ impl SlotCache {
         Some(slot)
     }
 
-    /// Expires all slots that are due, and adds their wakers to `due`. Returns the earliest
-    /// deadline of the other slots.
-    pub(crate) fn expire_due(&self, now: u64, due: &mut Vec<Waker>) -> u64 {
-        let is_due = |slot: &&CachedSlot| slot.due.load(SeqCst) <= now;
-        for slot in self.slots().iter().filter(is_due) {
-            due.extend(slot.expire(now));
+    /// Expires all slots that are due, adds their wakers to `due`, and replaces limits by instants.
+    /// Returns the earliest deadline of the other slots.
+    pub(crate) fn expire_due(&self, clock: impl Fn() -> u64, due: &mut Vec<Waker>) -> u64 {
+        let now = clock();
+        let mut earliest = NEVER;
+        for slot in self.slots() {
+            let mut at = slot.due.load(SeqCst);
+            if at <= now {
+                due.extend(slot.expire(now));
+                at = slot.due.load(SeqCst);
+            }
+            earliest = earliest.min(match at {
+                FREE | HELD => NEVER,
+                marked if marked & LIMIT != 0 => slot.start_limit(marked, &clock),
+                at => at,
+            });
         }
-        let dues = self.slots().iter().map(|slot| slot.due.load(SeqCst));
-        dues.filter(|due| *due <= LATEST_DUE).min().unwrap_or(NEVER)
+        earliest
+    }
+
+    /// How often tasks have found their slots again, up to now. The number wraps around.
+    pub(crate) fn uses(&self) -> u64 {
+        self.slots().iter().fold(0, |sum, slot| sum.wrapping_add(slot.uses.load(Relaxed)))
     }
 
     /// The number of armed slots.
     pub(crate) fn armed(&self) -> usize {
-        self.slots().iter().filter(|slot| slot.due.load(SeqCst) <= LATEST_DUE).count()
+        self.slots().iter().filter(|slot| slot.due.load(SeqCst) < HELD).count()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{LATEST_DUE, SlotCache};
+    use super::{LATEST_DUE, LIMIT, SlotCache};
     use crate::time::deadline_pool::slot_pool::NEVER;
+    use std::cell::Cell;
     use std::sync::Arc;
     use std::task::{Wake, Waker};
 
@@ -232,7 +289,7 @@ mod tests {
 
     fn sweep(cache: &SlotCache, now: u64) -> (u64, Vec<Waker>) {
         let mut due = Vec::new();
-        (cache.expire_due(now, &mut due), due)
+        (cache.expire_due(|| now, &mut due), due)
     }
 
     /// A sweep at the deadline or later expires a slot once, and returns the waker that armed it.
@@ -279,6 +336,48 @@ mod tests {
         // An expired slot is held until its holder disarms it.
         assert_eq!(sweep(&cache, 3).1.len(), 2);
         assert!(cache.arm(4, waker).is_none());
+    }
+
+    /// The sweep that finds a slot armed for a limit starts the limit.
+    #[test]
+    fn a_slot_armed_for_a_limit_expires_when_the_limit_has_passed_since_the_next_sweep() {
+        let (cache, task) = (SlotCache::default(), Waker::from(Arc::new(Task)));
+        cache.arm(1, &task).unwrap().disarm();
+        for start in [1_000, 2_000] {
+            let slot = cache.rearm(LIMIT | 500, &task).unwrap();
+            for now in [start, start + 499] {
+                let (earliest, expired) = sweep(&cache, now);
+                assert_eq!((earliest, expired.len(), cache.armed()), (start + 500, 0, 1));
+                assert!(!slot.has_expired());
+            }
+            assert_eq!(sweep(&cache, start + 500).1.len(), 1);
+            assert!(slot.has_expired());
+            slot.disarm();
+            cache.arm(1, &task).unwrap().disarm(); // the slot gets its waker again
+        }
+        assert_eq!(cache.uses(), 2);
+    }
+
+    /// Invariant 4: the caller arms the slot again while a sweep starts the limit of its last call.
+    #[test]
+    fn a_slot_armed_again_during_a_sweep_does_not_expire_too_early() {
+        let (cache, task) = (SlotCache::default(), Waker::from(Arc::new(Task)));
+        cache.arm(1, &task).unwrap().disarm();
+        let slot = cache.rearm(LIMIT | 500, &task).unwrap();
+        let (time, readings) = (Cell::new(1_000), Cell::new(0));
+        let clock = || {
+            readings.set(readings.get() + 1);
+            let now = time.get();
+            if readings.get() == 2 {
+                slot.disarm();
+                time.set(1_400);
+                cache.rearm(LIMIT | 500, &task).unwrap();
+            }
+            now
+        };
+        assert_eq!(cache.expire_due(clock, &mut Vec::new()), 1_900);
+        assert!(sweep(&cache, 1_899).1.is_empty() && !slot.has_expired());
+        assert_eq!(sweep(&cache, 1_900).1.len(), 1);
     }
 
     /// The data of a waker may be null, and may differ in a clone.

@@ -1,7 +1,8 @@
 //! Tests of the sweeper, and of the rule that says whether a caller may rely on it.
 
 use super::armed_slot::Home;
-use super::{DeadlinePool, MAX_SWEEP_INTERVAL, NEVER};
+use super::slot_cache::vtable_addr;
+use super::{DeadlinePool, Due, FREQUENT, MAX_SWEEP_INTERVAL, MIN_LIMIT, NEVER};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -98,4 +99,23 @@ async fn a_closed_sweeper_wakes_the_callers_that_wait_and_then_ends() {
     assert!(!deadlines.started.load(Ordering::SeqCst));
     deadlines.request_sweep(SECOND, Some(&handle));
     assert!(!deadlines.started.load(Ordering::SeqCst), "callers have timers of their own");
+}
+
+/// A call takes a limit instead of an instant only while sweeps are frequent, and relies on it only
+/// if they still are after it has armed its slot.
+#[test]
+fn a_slot_is_armed_for_a_limit_only_while_sweeps_are_frequent() {
+    // The vtable of a clone is that of its own clones.
+    let (deadlines, waker) = (DeadlinePool::default(), Waker::noop().clone());
+    deadlines.task_vtable.store(vtable_addr(&waker), Ordering::Relaxed);
+    drop(deadlines.arm(Instant::now(), &waker)); // the slot has its waker from now on
+    let takes_limit = |limit| matches!(deadlines.due_after(limit), Some(Due::After(_)));
+    let arm = || deadlines.rearm(Due::After(MIN_LIMIT), &waker).expect("the slot is free");
+    for (next, frequent) in [(NEVER, false), (8, false), (8 | FREQUENT, true), (NEVER, false)] {
+        deadlines.next_sweep.store(next, Ordering::SeqCst);
+        assert_eq!(takes_limit(MIN_LIMIT), frequent);
+        assert!(!takes_limit(MIN_LIMIT / 2), "a short limit is exact");
+        assert!(!takes_limit(2 * Duration::from_secs(3600)), "too many sweeps on the way");
+        assert_eq!(arm().is_in_time(), frequent);
+    }
 }
