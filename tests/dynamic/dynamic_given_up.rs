@@ -58,7 +58,7 @@ async fn repeated_get_or_start_of_a_failing_key_stays_within_its_restart_budget(
     assert_eq!(starts.load(Ordering::Relaxed), 1 + 3);
     let known = homes.which_children().await.unwrap();
     assert_eq!(known.len(), 1, "{known:?}");
-    assert_eq!(known[0].state, ChildState::Stopped);
+    assert_eq!(known[0].state, ChildState::GivenUp);
 
     // The window is over. The next start under the name replaces the child, with a new budget.
     tokio::time::advance(MINUTE).await;
@@ -163,7 +163,7 @@ async fn a_child_that_was_given_up_keeps_its_history_and_its_event_has_the_last_
     let first = homes.get_or_start("key", failing(&Arc::default())).await.unwrap();
     settled().await;
     let known = homes.which_children().await.unwrap().remove(0);
-    assert_eq!((known.state, known.restarts), (ChildState::Stopped, 3));
+    assert_eq!((known.state, known.restarts), (ChildState::GivenUp, 3));
     let attempts: Vec<_> = known.history.iter().map(|over| over.attempt).collect();
     assert_eq!(attempts, [0, 1, 2, 3]);
     let pids: BTreeSet<_> = known.history.iter().map(|over| over.pid.unwrap()).collect();
@@ -176,7 +176,7 @@ async fn a_child_that_was_given_up_keeps_its_history_and_its_event_has_the_last_
             break (pid, child.to_string(), Some(supervisor));
         }
     };
-    assert_eq!(parked, (*pids.last().unwrap(), "failing".to_owned(), homes.pid()));
+    assert_eq!(parked, (pids.last().copied(), "failing".to_owned(), homes.pid()));
 
     let text = homes.tree().await.unwrap().to_string();
     assert!(text.contains("stopped  3 restarts, last: no hub"), "{text}");
@@ -197,7 +197,7 @@ async fn a_child_whose_restarts_fail_is_given_up_under_its_last_pid() {
     killed(&rt, pid).await;
     settled().await;
     let known = homes.which_children().await.unwrap().remove(0);
-    assert_eq!(known.state, ChildState::Stopped);
+    assert_eq!(known.state, ChildState::GivenUp);
     let pids: Vec<_> = known.history.iter().map(|over| over.pid).collect();
     assert_eq!(pids, [Some(pid), None, None, None]);
     killed(&rt, stranger).await;

@@ -276,6 +276,9 @@ pub(crate) fn check_child(child: &Spec, auto: AutoShutdown) -> Result<(), StartE
     if let Some(Err(what)) = child.backoff.map(|backoff| backoff.check()) {
         return invalid(format!("child {id:?}: {what}"));
     }
+    if let Some(Err(what)) = child.budget.map(|own| own.check("restart_budget")) {
+        return invalid(format!("child {id:?}: {what}"));
+    }
     if child.significant && child.restart == Restart::Permanent {
         return invalid(format!(
             "child {id:?} is significant and permanent, and would never end for good: \
