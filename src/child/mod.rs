@@ -329,7 +329,8 @@ impl ChildSpec {
     ///
     /// A child that is not ready within `limit` after its `init` has returned is stopped, and its
     /// start fails with [`NotReady`](crate::StartError::NotReady). A supervisor that sets no health
-    /// is ready when all its children have started; a child whose specification requires it must
+    /// is ready when all its children have started, or wait for a
+    /// [retried first start](Self::retry_first_start); a child whose specification requires it must
     /// also be ready. OTP has no counterpart.
     ///
     /// ```

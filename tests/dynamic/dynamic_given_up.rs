@@ -238,3 +238,22 @@ async fn a_failed_start_of_a_given_up_name_renews_the_retry_interval() {
     assert_eq!(starts.load(Ordering::Relaxed), 1 + 3 + 1);
     assert_eq!(homes.which_children().await.unwrap()[0].history.len(), 4);
 }
+
+/// The budget of a child's own specification replaces that of the supervisor.
+#[tokio::test(start_paused = true)]
+async fn a_dynamic_child_may_have_a_budget_by_its_own_specification() {
+    let rt = Runtime::new();
+    let homes = DynamicSupervisor::new().intensity(0, MINUTE).start(&rt).await.unwrap();
+    let starts = Arc::new(AtomicU32::new(0));
+    let own = failing(&starts).restart_budget(5, MINUTE, Exhausted::GiveUp);
+    homes.start_child(own.clone()).await.unwrap();
+    settled().await;
+    assert_eq!(starts.load(Ordering::Relaxed), 1 + 5);
+    assert_eq!(homes.which_children().await.unwrap()[0].state, ChildState::GivenUp);
+
+    let escalates = own.restart_budget(1, MINUTE, Exhausted::Escalate);
+    homes.start_child(escalates).await.unwrap();
+    let reason = homes.ended().await;
+    let limit: &regrow::RestartLimitReached = reason.crash().unwrap().downcast_ref().unwrap();
+    assert_eq!((limit.restarts, limit.counts[0].restarts), (1, 2));
+}

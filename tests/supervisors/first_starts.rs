@@ -28,7 +28,7 @@ fn strategies() -> [SupervisorSpec; 3] {
     [Supervisor::one_for_one(), Supervisor::one_for_all(), Supervisor::rest_for_one()]
 }
 
-/// F1, F2: later siblings start without waiting, and are not restarted when the child comes up.
+/// Later siblings start without waiting, and are not restarted when the child comes up.
 #[tokio::test(start_paused = true)]
 async fn a_tree_comes_up_without_a_child_whose_first_start_fails() {
     for spec in strategies() {
@@ -53,7 +53,7 @@ async fn a_tree_comes_up_without_a_child_whose_first_start_fails() {
     }
 }
 
-/// F3: after its first start the child is an ordinary member of its group.
+/// After its first start the child is an ordinary member of its group.
 #[tokio::test(start_paused = true)]
 async fn after_its_first_start_the_strategy_applies_to_the_child() {
     let mut t = ScriptedChildren::new();
@@ -67,7 +67,7 @@ async fn after_its_first_start_the_strategy_applies_to_the_child() {
     assert_eq!(t.reports().await, down);
 }
 
-/// F4: another member fails while the child waits for its first start, and the child fails again in
+/// Another member fails while the child waits for its first start, and the child fails again in
 /// the restart of the group.
 #[tokio::test(start_paused = true)]
 async fn a_restart_of_the_group_goes_on_without_a_child_that_has_never_run() {
@@ -85,7 +85,7 @@ async fn a_restart_of_the_group_goes_on_without_a_child_that_has_never_run() {
     assert_eq!(states(&tree).await, ["a runs", "b runs", "c runs"]);
 }
 
-/// F5: the name is reserved while the child waits, and callers by the name learn when to come back.
+/// The name is reserved while the child waits, and callers by the name learn when to come back.
 #[tokio::test(start_paused = true)]
 async fn the_name_of_a_child_that_waits_for_its_first_start_is_reserved() {
     let t = ScriptedChildren::new();
@@ -110,7 +110,7 @@ async fn the_name_of_a_child_that_waits_for_its_first_start_is_reserved() {
     assert_eq!(states(&other).await, ["d stopped", "e runs"]);
 }
 
-/// F6: the limits of restarts apply.
+/// The limits of restarts apply.
 #[tokio::test(start_paused = true)]
 async fn a_first_start_that_never_succeeds_reaches_the_limit() {
     for exhausted in [None, Some(Exhausted::GiveUp)] {
@@ -139,7 +139,7 @@ async fn a_first_start_that_never_succeeds_reaches_the_limit() {
     }
 }
 
-/// F7: without a backoff the retries count against the budget, and the supervisor has started.
+/// Without a backoff the retries count against the budget, and the supervisor has started.
 #[tokio::test(start_paused = true)]
 async fn without_a_backoff_the_retries_of_a_first_start_count() {
     let t = ScriptedChildren::new();
@@ -157,7 +157,7 @@ async fn without_a_backoff_the_retries_of_a_first_start_count() {
     assert_eq!((limit(&reason).child.as_str(), limit(&reason).restarts), ("a", 3));
 }
 
-/// F8: errors that no retry mends, and starts on request, are errors as ever.
+/// Errors that no retry mends, and starts on request, are errors as ever.
 #[tokio::test(start_paused = true)]
 async fn a_first_start_is_not_retried_where_no_retry_helps_or_a_caller_waits() {
     let t = ScriptedChildren::new();
@@ -172,7 +172,7 @@ async fn a_first_start_is_not_retried_where_no_retry_helps_or_a_caller_waits() {
     assert!(t.rt.register("b", idle(&t.rt)), "its name is free");
 }
 
-/// F9: a nested supervisor is a patient child like any other. A kill at its time limit leaves
+/// A nested supervisor is a patient child like any other. A kill at its time limit leaves
 /// orphans, and the retry waits for them.
 #[tokio::test(start_paused = true)]
 async fn the_first_start_of_a_supervisor_is_retried() {
@@ -205,7 +205,7 @@ impl GenServer for Late {
     }
 }
 
-/// F10: a child that is not ready in time is retried as well; an ignored one does not make the tree
+/// A child that is not ready in time is retried as well; an ignored one does not make the tree
 /// unready.
 #[tokio::test(start_paused = true)]
 async fn a_child_that_is_not_ready_in_time_is_retried_and_may_be_ignored() {
@@ -216,7 +216,7 @@ async fn a_child_that_is_not_ready_in_time_is_retried_and_may_be_ignored() {
     assert!(tree.tree().await.unwrap().health().is_serving());
 }
 
-/// F11: a stop during the wait ends everything, and no retry follows.
+/// A stop during the wait ends everything, and no retry follows.
 #[tokio::test(start_paused = true)]
 async fn a_stop_while_a_first_start_is_due_leaves_nothing() {
     let mut t = ScriptedChildren::new();

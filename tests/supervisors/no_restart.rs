@@ -58,7 +58,7 @@ fn through(way: Way, reason: ExitReason) -> Result {
     }
 }
 
-/// N1: a permanent task that gives up stays down, whatever way its reason takes.
+/// A permanent task that gives up stays down, whatever way its reason takes.
 #[tokio::test(start_paused = true)]
 async fn a_child_that_asks_not_to_be_restarted_is_given_up() {
     for way in [Way::Direct, Way::Question, Way::InsideAnError] {
@@ -112,7 +112,7 @@ impl GenServer for Deciding {
     }
 }
 
-/// N2: the decision counts only for the process that made it.
+/// The decision counts only for the process that made it.
 #[tokio::test(start_paused = true)]
 async fn the_decision_of_another_process_is_an_ordinary_crash() {
     let rt = Runtime::new();
@@ -140,7 +140,7 @@ async fn the_decision_of_another_process_is_an_ordinary_crash() {
     assert_eq!(states(&tree).await, ["a runs", "b runs"]);
 }
 
-/// The processes of N3, from the root down.
+/// Starts a tree of three supervisors, whose innermost child ends the tree with this reason.
 async fn nested(rt: &Runtime, reason: ExitReason) -> SupervisorRef {
     let end = ChildSpec::task("end", move |ctx: TaskContext| {
         let reason = reason.clone();
@@ -151,7 +151,7 @@ async fn nested(rt: &Runtime, reason: ExitReason) -> SupervisorRef {
     Supervisor::one_for_all().named("root").child(middle).child(quiet("y")).start(rt).await.unwrap()
 }
 
-/// N3: all supervisors up to the root end, and none is restarted.
+/// All supervisors up to the root end, and none is restarted.
 #[tokio::test(start_paused = true)]
 async fn a_child_ends_its_whole_tree() {
     let rt = Runtime::new();
@@ -172,7 +172,7 @@ async fn a_child_ends_its_whole_tree() {
     }
 }
 
-/// N4: a clean reason ends the tree cleanly.
+/// A clean reason ends the tree cleanly.
 #[tokio::test(start_paused = true)]
 async fn a_clean_end_of_the_tree_is_clean_at_every_level() {
     let rt = Runtime::new();
@@ -181,7 +181,7 @@ async fn a_clean_end_of_the_tree_is_clean_at_every_level() {
     assert_eq!(rt.process_count(), 0);
 }
 
-/// N5: the run returns the path, and exit code 1 or 0.
+/// The run returns the path, and exit code 1 or 0.
 #[tokio::test(start_paused = true)]
 async fn a_run_whose_tree_a_child_ended() {
     let tree = |reason: ExitReason| {
@@ -219,7 +219,7 @@ impl GenServer for Init {
     }
 }
 
-/// N6: the decision may be made in the init of a restart, also of a nested supervisor.
+/// The decision may be made in the init of a restart, also of a nested supervisor.
 #[tokio::test(start_paused = true)]
 async fn an_init_may_end_the_tree_at_a_restart() {
     for kill_inner in [false, true] {
@@ -250,7 +250,24 @@ async fn an_init_may_end_the_tree_at_a_restart() {
     }
 }
 
-/// N7: under a dynamic supervisor.
+/// The init of a supervisor has the same methods.
+#[tokio::test(start_paused = true)]
+async fn the_init_of_a_supervisor_may_end_the_tree() {
+    let rt = Runtime::new();
+    let inner = Supervisor::with_init(|ctx| async move {
+        match ctx.start_cause().restarts() {
+            0 => Ok(Supervisor::one_for_one()),
+            _ => Err(ctx.end_tree("the second start")),
+        }
+    });
+    let tree = Supervisor::one_for_one().child(inner.named("inner")).start(&rt).await.unwrap();
+    rt.kill(rt.whereis("inner").unwrap());
+    let reason = tree.ended().await;
+    let limit = limit(&reason);
+    assert_eq!((limit.child.as_str(), limit.limit), ("inner", Limit::EndOfTree));
+}
+
+/// Under a dynamic supervisor.
 #[tokio::test(start_paused = true)]
 async fn a_dynamic_child_is_removed_or_ends_the_tree() {
     let rt = Runtime::new();
@@ -271,7 +288,7 @@ async fn a_dynamic_child_is_removed_or_ends_the_tree() {
     assert_eq!(rt.process_count(), 0);
 }
 
-/// N8: a raw process and a blocking child have the same methods.
+/// A raw process and a blocking child have the same methods.
 #[tokio::test]
 async fn blocking_children_and_raw_processes_decide_as_well() {
     let rt = Runtime::new();
@@ -281,11 +298,8 @@ async fn blocking_children_and_raw_processes_decide_as_well() {
     rt.ended(pid).await;
     assert_eq!(states(&tree).await, ["a given up"]);
     let raw = rt.spawn_fallible(|ctx| async move { Err(ctx.give_up("no more")) });
+    let pid = raw.pid();
     let reason = raw.join().await;
     let own: &NoRestart = reason.crash().unwrap().downcast_ref().unwrap();
-    assert_eq!((own.by(), own.ends_tree()), (raw_pid(&reason), false));
-}
-
-fn raw_pid(reason: &ExitReason) -> regrow::Pid {
-    reason.crash().unwrap().downcast_ref::<NoRestart>().unwrap().by()
+    assert_eq!((own.by(), own.ends_tree()), (pid, false));
 }

@@ -24,7 +24,7 @@ fn strict(spec: SupervisorSpec) -> SupervisorSpec {
     spec.intensity(0, MINUTE)
 }
 
-/// B1: the restarts of the child count against its own budget only.
+/// The restarts of the child count against its own budget only.
 #[tokio::test(start_paused = true)]
 async fn a_child_that_uses_up_its_own_budget_is_given_up_and_the_others_run_on() {
     let mut t = ScriptedChildren::new();
@@ -61,7 +61,6 @@ async fn a_child_that_uses_up_its_own_budget_is_given_up_and_the_others_run_on()
     assert!(tree.tree().await.unwrap().health().is_serving());
 }
 
-/// B2.
 #[tokio::test(start_paused = true)]
 async fn a_child_that_was_given_up_can_be_restarted_terminated_and_deleted() {
     let t = ScriptedChildren::new();
@@ -102,7 +101,7 @@ async fn an_own_budget_that_escalates_or_forgets() {
     }
 }
 
-/// B3: a group restart leaves a given-up child out.
+/// A group restart leaves a given-up child out.
 #[tokio::test(start_paused = true)]
 async fn a_restart_of_its_group_does_not_start_a_child_that_was_given_up() {
     let mut t = ScriptedChildren::new();
@@ -122,7 +121,7 @@ async fn a_restart_of_its_group_does_not_start_a_child_that_was_given_up() {
     assert!(t.rt.register("b", t.server("a").pid().unwrap()), "its name is not reserved");
 }
 
-/// B4: the group that waits for a child is started without it when the child is given up: after a
+/// The group that waits for a child is started without it when the child is given up: after a
 /// delay that was the last, or at a retry that its budget refuses.
 #[tokio::test(start_paused = true)]
 async fn a_group_that_waits_for_a_child_is_started_without_it_when_the_child_is_given_up() {
@@ -145,7 +144,7 @@ async fn a_group_that_waits_for_a_child_is_started_without_it_when_the_child_is_
     }
 }
 
-/// B5: two children with their own budgets fail in one restart of the group.
+/// Two children with their own budgets fail in one restart of the group.
 #[tokio::test(start_paused = true)]
 async fn a_member_that_is_given_up_in_a_restart_of_another_does_not_hold_up_the_rest() {
     let t = ScriptedChildren::new();
@@ -158,7 +157,7 @@ async fn a_member_that_is_given_up_in_a_restart_of_another_does_not_hold_up_the_
     assert_eq!(states(&tree).await, ["a runs", "b given up", "c runs"]);
 }
 
-/// B6: giving up is an end for good.
+/// Giving up is an end for good.
 #[tokio::test(start_paused = true)]
 async fn giving_up_a_significant_child_may_end_its_supervisor() {
     for (auto, ends) in [(AutoShutdown::AnySignificant, true), (AutoShutdown::AllSignificant, false)]
@@ -182,7 +181,7 @@ async fn giving_up_a_significant_child_may_end_its_supervisor() {
     }
 }
 
-/// B7: a new incarnation of the supervisor starts the child again.
+/// A new incarnation of the supervisor starts the child again.
 #[tokio::test(start_paused = true)]
 async fn a_new_incarnation_of_the_supervisor_starts_a_child_that_was_given_up() {
     let t = ScriptedChildren::new();

@@ -24,7 +24,7 @@ async fn health(spec: SupervisorSpec) -> String {
     tree.tree().await.unwrap().health().to_string()
 }
 
-/// R1: an ignored child and everything below it do not count.
+/// An ignored child and everything below it do not count.
 #[tokio::test(start_paused = true)]
 async fn an_ignored_child_and_the_nodes_below_it_do_not_count() {
     let slow = || child("slow", Health::Starting);
@@ -43,7 +43,7 @@ async fn an_ignored_child_and_the_nodes_below_it_do_not_count() {
     assert_eq!(health(tree().child(ignored(failing))).await, "ready");
 }
 
-/// R2: the share of a dynamic supervisor.
+/// The share of a dynamic supervisor.
 #[tokio::test(start_paused = true)]
 async fn a_dynamic_supervisor_counts_its_children_as_a_share_or_not_at_all() {
     for (percent, ready_of_ten, expected) in [
@@ -69,7 +69,7 @@ async fn a_dynamic_supervisor_counts_its_children_as_a_share_or_not_at_all() {
     }
 }
 
-/// R3: a child that waits for its restart or was given up is not ready.
+/// A child that waits for its restart or was given up is not ready.
 #[tokio::test(start_paused = true)]
 async fn a_given_up_dynamic_child_is_not_ready() {
     let rt = Runtime::new();

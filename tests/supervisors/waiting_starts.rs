@@ -34,7 +34,6 @@ async fn start(rt: &Runtime, name: &str, limit: Duration) -> Result<Pid, StartEr
     }
 }
 
-/// S1, S2.
 #[tokio::test(start_paused = true)]
 async fn a_start_waits_for_the_successor_of_a_supervisor_within_its_limit() {
     let rt = Runtime::new();
@@ -51,7 +50,7 @@ async fn a_start_waits_for_the_successor_of_a_supervisor_within_its_limit() {
     }
 }
 
-/// S3: the kill comes between the lookup of the name and the request.
+/// The kill comes between the lookup of the name and the request.
 #[tokio::test(start_paused = true)]
 async fn a_start_that_a_supervisor_refuses_while_it_ends_goes_to_the_successor() {
     let rt = Runtime::new();
@@ -63,7 +62,7 @@ async fn a_start_that_a_supervisor_refuses_while_it_ends_goes_to_the_successor()
     }
 }
 
-/// S4: no supervisor of this name will come.
+/// No supervisor of this name will come.
 #[tokio::test(start_paused = true)]
 async fn a_start_under_an_unknown_name_fails_at_once_and_names_it() {
     let rt = Runtime::new();
@@ -75,7 +74,7 @@ async fn a_start_under_an_unknown_name_fails_at_once_and_names_it() {
     }
 }
 
-/// S5: the limit holds for a start that takes long.
+/// The limit holds for a start that takes long.
 #[tokio::test(start_paused = true)]
 async fn a_start_that_takes_longer_than_the_limit_times_out() {
     let rt = Runtime::new();

@@ -357,7 +357,8 @@ impl SupervisorRef {
     ///
     /// * `Exited`, with the reason, if the supervisor ended with another reason, for example
     ///   because it gave up before the stop.
-    /// * `NoProc` if the supervisor is dead.
+    /// * `NoProc` if the supervisor is dead, or `NoHolder` if no process holds the name of the
+    ///   handle.
     /// * For a named handle also `Restarting` if the supervisor is being restarted, and `WrongType`
     ///   if the holder of the name is no supervisor.
     ///
