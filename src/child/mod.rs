@@ -37,8 +37,8 @@ pub use blocking::context::BlockingContext;
 #[cfg_attr(docsrs, doc(cfg(feature = "process")))]
 pub use command::CommandFailed;
 pub use keep::{Keep, KeepGuard};
-pub use readiness::Readiness;
 pub use once::{OnceChild, StartOnceError};
+pub use readiness::Readiness;
 pub use serve::ShutdownSignal;
 pub use start::{StartChild, StartContext, Started};
 pub(crate) use stop_signals::{StopSignals, end_of};
@@ -403,12 +403,7 @@ impl ChildSpec {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```
-    pub fn restart_budget(
-        mut self,
-        restarts: u32,
-        period: Duration,
-        exhausted: Exhausted,
-    ) -> Self {
+    pub fn restart_budget(mut self, restarts: u32, period: Duration, exhausted: Exhausted) -> Self {
         let intensity = Intensity::Limited { restarts, period };
         self.edit().budget = Some(OwnBudget { intensity, exhausted });
         self

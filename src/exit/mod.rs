@@ -15,9 +15,9 @@ pub(crate) mod shutdown;
 
 pub use crash::{Crash, CrashKind, Detail};
 pub use location::CrashLocation;
-pub use panic_hook::install_panic_hook;
 pub use no_restart::NoRestart;
 pub(crate) use no_restart::Scope;
+pub use panic_hook::install_panic_hook;
 pub(crate) use reason::{Causeless, WithCauses, reason_of};
 pub use reason::{ExitError, ExitReason, Result};
 pub use shutdown::Shutdown;

@@ -82,7 +82,8 @@ impl NoRestart {
     /// Returns the decision that this process made with the reason of its end, if it made one. Runs
     /// code of the user: the `source` of errors.
     pub(crate) fn of(reason: &ExitReason, runtime: usize, by: Pid) -> Option<Scope> {
-        let is_own = |own: &NoRestart| (own.runtime == runtime && own.by == by).then_some(own.scope);
+        let is_own =
+            |own: &NoRestart| (own.runtime == runtime && own.by == by).then_some(own.scope);
         let error = match reason {
             ExitReason::ShutdownWith(detail) => return is_own(detail.downcast_ref()?),
             ExitReason::Crashed(crash) => crash.error()?,

@@ -104,10 +104,9 @@ pub(super) fn close(process: &dyn AnyProcess, locked: &mut Locked, end: End) -> 
     // Invariant 2.
     let (reason, failed, spare) = match (end, accepted) {
         (End::Panicked(own), accepted) => (own, true, accepted),
-        (
-            End::Returned(own) | End::Stopped(own) | End::NotRestarted(own),
-            Some(accepted),
-        ) => (accepted, false, Some(own)),
+        (End::Returned(own) | End::Stopped(own) | End::NotRestarted(own), Some(accepted)) => {
+            (accepted, false, Some(own))
+        }
         (End::NotRestarted(own), None) => {
             core.registrations_mut().not_restarted = true;
             let failed = own.crash().is_some();

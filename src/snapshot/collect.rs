@@ -270,7 +270,8 @@ impl<'a> PartialNode<'a> {
         match share.filter(|share| !share.is_reached()) {
             None => reported,
             Some(ReadyShare { percent, children, ready }) => {
-                let why = format!("{ready} of {children} children are ready, {percent} % have to be");
+                let why =
+                    format!("{ready} of {children} children are ready, {percent} % have to be");
                 reported.max(Health::Unready(why.into()))
             }
         }

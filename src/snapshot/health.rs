@@ -37,7 +37,9 @@ impl fmt::Display for TreeHealth {
             (_, Some(busy), true) => write!(f, "{busy}"),
             (_, Some(busy), false) => write!(f, "{path} is {busy}"),
             (health, None, true) => write!(f, "{health}"),
-            (Health::Degraded(_) | Health::Unready(_), None, false) => write!(f, "{path}: {}", self.health),
+            (Health::Degraded(_) | Health::Unready(_), None, false) => {
+                write!(f, "{path}: {}", self.health)
+            }
             (health, None, false) => write!(f, "{path} is {health}"),
         }
     }

@@ -13,7 +13,7 @@ pub(crate) fn decision(report: &Report, pid: Pid, reason: &ExitReason) -> Option
         ExitReason::ShutdownWith(detail) => detail.downcast_ref(),
         _ => return None,
     };
-    let ends_tree =
-        limit.is_some_and(|own| own.limit == Limit::EndOfTree && own.origin.is_of(kernel, Some(pid)));
+    let ends_tree = limit
+        .is_some_and(|own| own.limit == Limit::EndOfTree && own.origin.is_of(kernel, Some(pid)));
     if ends_tree { Some(Scope::Tree) } else { NoRestart::of(reason, kernel.number(), pid) }
 }

@@ -179,7 +179,7 @@ async fn a_child_that_was_given_up_keeps_its_history_and_its_event_has_the_last_
     assert_eq!(parked, (pids.last().copied(), "failing".to_owned(), homes.pid()));
 
     let text = homes.tree().await.unwrap().to_string();
-    assert!(text.contains("stopped  3 restarts, last: no hub"), "{text}");
+    assert!(text.contains("given up  3 restarts, last: no hub"), "{text}");
 }
 
 /// Only the first incarnation of the child ran. The failed restarts have no pid, so the child is

@@ -435,8 +435,7 @@ async fn a_zero_intensity_window_is_refused_and_a_max_one_is_accepted() {
         let own = ChildSpec::task("own", |_| pending());
         let own = own.restart_budget(1, period, Exhausted::GiveUp);
         let own = Supervisor::one_for_one().child(own).start(&rt).await;
-        let errors =
-            [fixed.err(), dynamic.err(), each.err(), tasks.err(), parts.err(), own.err()];
+        let errors = [fixed.err(), dynamic.err(), each.err(), tasks.err(), parts.err(), own.err()];
         for error in errors {
             match error {
                 None => assert!(fine),

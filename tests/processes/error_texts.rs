@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use regrow::{
-    CallError, CastError, ChildError, ChildSpec, ExitReason, GenServer, NoRestart, LogLevel, Overflow, Pid,
-    RegisterError, RegistryError, Reply, RestartLimitReached, Result, Run, RunError, Runtime,
-    ServerContext, StartChild, StartContext, StartError, Started, Supervisor, SupervisorSpec,
-    TaskError,
+    CallError, CastError, ChildError, ChildSpec, ExitReason, GenServer, LogLevel, NoRestart,
+    Overflow, Pid, RegisterError, RegistryError, Reply, RestartLimitReached, Result, Run, RunError,
+    Runtime, ServerContext, StartChild, StartContext, StartError, Started, Supervisor,
+    SupervisorSpec, TaskError,
 };
 use support::injected_panics::hush_injected_panics;
 use support::log::Log;

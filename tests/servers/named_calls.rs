@@ -152,11 +152,7 @@ async fn assert_told_until_the_successor(
     assert!(later.as_ref() == Err(told) || (*told == RESTARTING && later == Ok(42)), "{later:?}");
     settled().await;
     let at_last = rt.server(DESK).call(|reply| reply).await;
-    assert_eq!(
-        at_last,
-        if *told == RESTARTING { Ok(42) } else { Err(gone()) },
-        "{what}"
-    );
+    assert_eq!(at_last, if *told == RESTARTING { Ok(42) } else { Err(gone()) }, "{what}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -121,7 +121,8 @@ async fn a_first_start_that_never_succeeds_reaches_the_limit() {
             b = b.restart_budget(1, Duration::from_secs(60), exhausted);
         }
         let mut events = t.rt.events();
-        let tree = Supervisor::one_for_one().child(b).child(t.child("c")).start(&t.rt).await.unwrap();
+        let tree =
+            Supervisor::one_for_one().child(b).child(t.child("c")).start(&t.rt).await.unwrap();
         if exhausted.is_some() {
             let pid = loop {
                 if let LifecycleEvent::Parked { pid, .. } = events.next().await.unwrap() {
@@ -211,7 +212,8 @@ impl GenServer for Late {
 async fn a_child_that_is_not_ready_in_time_is_retried_and_may_be_ignored() {
     let t = ScriptedChildren::new();
     let late = patient(Late::child(())).ready_within(ms(100)).readiness(Readiness::Ignored);
-    let tree = Supervisor::one_for_one().child(late).child(t.child("c")).start(&t.rt).await.unwrap();
+    let tree =
+        Supervisor::one_for_one().child(late).child(t.child("c")).start(&t.rt).await.unwrap();
     assert_eq!(states(&tree).await, ["Late restarting in 1000 ms", "c runs"]);
     assert!(tree.tree().await.unwrap().health().is_serving());
 }
@@ -228,4 +230,45 @@ async fn a_stop_while_a_first_start_is_due_leaves_nothing() {
     assert!(t.reports().await.is_empty());
     assert_eq!(t.rt.leftovers(), regrow::Leftovers::default());
     assert!(t.rt.register("b", idle(&t.rt)), "its name is free");
+}
+
+/// The exit of the sibling is in the mailbox of the supervisor when the retried start ends.
+#[tokio::test(start_paused = true)]
+async fn a_sibling_that_ends_during_a_retried_first_start_restarts_the_group_afterwards() {
+    for succeeds in [false, true] {
+        let mut t = ScriptedChildren::new();
+        let second = if succeeds { Start::Good } else { Start::FailsAfter(ms(500)) };
+        t.next_starts("b", [Start::Fails, second]);
+        let child = patient(t.child("b")).backoff(Backoff::new().jitter(0.0).first(ms(100)));
+        let spec = Supervisor::one_for_all().child(t.child("a")).child(child);
+        let tree = spec.child(t.child("c")).start(&t.rt).await.unwrap();
+        tokio::time::sleep(ms(99)).await;
+        t.reports().await;
+        tokio::time::sleep(ms(100)).await;
+        t.crash("a");
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(states(&tree).await, ["a runs", "b runs", "c runs"], "{succeeds}");
+        let first = if succeeds { "b starts" } else { "b fails" };
+        let reports = t.reports().await;
+        assert!(reports.iter().any(|said| said == first), "{reports:?}");
+        let last = ["a starts", "b starts", "c starts"];
+        assert_eq!(reports[reports.len() - 3..], last, "{reports:?}");
+    }
+}
+
+/// The reserved name ends with the supervisor, and the next incarnation comes up as the first did.
+#[tokio::test(start_paused = true)]
+async fn a_supervisor_that_is_killed_while_a_first_start_is_due_comes_up_again() {
+    let t = ScriptedChildren::new();
+    t.next_starts("b", [Start::Fails, Start::Fails]);
+    let inner = three(&t, Supervisor::one_for_one()).named("inner");
+    let _tree = Supervisor::one_for_one().child(inner).start(&t.rt).await.unwrap();
+    let inner = regrow::SupervisorRef::named(&t.rt, "inner");
+    assert_eq!(states(&inner).await[1], "b restarting in 1000 ms");
+    support::killed(&t.rt, inner.pid().unwrap()).await;
+    settled().await;
+    let [a, b, c] = &states(&inner).await[..] else { panic!() };
+    assert_eq!((a.as_str(), c.as_str()), ("a runs", "c runs"));
+    assert!(b.starts_with("b restarting in "), "{b}");
+    t.server("b").call_waiting(|reply| reply, Duration::from_secs(5)).await.unwrap();
 }

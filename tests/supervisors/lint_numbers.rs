@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use regrow::{
-    Backoff, ChildSpec, Exhausted, ExitReason, Finding, Restart, Runtime, Shutdown, Supervisor, SupervisorSpec,
+    Backoff, ChildSpec, Exhausted, ExitReason, Finding, Restart, Runtime, Shutdown, Supervisor,
+    SupervisorSpec,
 };
 use tokio::time::{Instant, sleep};
 
@@ -82,7 +83,8 @@ async fn most_starts_with_an_own_budget_equals_the_starts_that_it_allows() {
         other.0.fetch_add(1, Ordering::SeqCst);
         std::future::pending().await
     });
-    let spec = Supervisor::one_for_all().child(other).child(own(Starts::default().child("failing")));
+    let spec = Supervisor::one_for_all().intensity(0, SECOND).child(other);
+    let spec = spec.child(own(Starts::default().child("failing")));
     assert_eq!(spec.lint().most_starts, Some(7));
     assert_eq!(starts_until_its_end(spec, &counted).await, 7);
 

@@ -281,7 +281,8 @@ async fn a_dynamic_child_is_removed_or_ends_the_tree() {
     assert!(jobs.which_children().await.unwrap().is_empty());
     assert!(rt.register("a", rt.whereis("jobs").unwrap()), "its name is free");
 
-    let ends = ChildSpec::task("b", |ctx: TaskContext| async move { Err(ctx.end_tree("all of it")) });
+    let ends =
+        ChildSpec::task("b", |ctx: TaskContext| async move { Err(ctx.end_tree("all of it")) });
     jobs.start_child(ends.restart(Restart::Temporary)).await.unwrap();
     let reason = tree.ended().await;
     assert_eq!(limit(&limit(&reason).last).child, "b");

@@ -216,7 +216,10 @@ async fn a_name_that_the_next_incarnation_does_not_register_is_free() {
     assert!(t.rt.register("passing", t.rt.whereis("a").unwrap()));
     t.crash("a");
     settled().await;
-    assert_eq!(t.server("passing").call(|reply| reply).await, Err(CallError::NoHolder("passing".into())));
+    assert_eq!(
+        t.server("passing").call(|reply| reply).await,
+        Err(CallError::NoHolder("passing".into()))
+    );
     assert!(t.server("a").call(|reply| reply).await.is_ok());
 }
 

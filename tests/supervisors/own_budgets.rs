@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use regrow::{
     AutoShutdown, Backoff, ChildError, ChildSpec, Exhausted, ExitReason, LifecycleEvent, Limit,
-    Restart, RunError, Run, Supervisor, SupervisorSpec,
+    Restart, Run, RunError, Supervisor, SupervisorSpec,
 };
 use support::scripted_children::{ScriptedChildren, Start, limit, states};
 use support::{killed, settled};
@@ -94,7 +94,10 @@ async fn an_own_budget_that_escalates_or_forgets() {
         if ends {
             let reason = tree.ended().await;
             let limit = limit(&reason);
-            assert_eq!((limit.child.as_str(), limit.restarts, limit.limit), ("a", 2, Limit::Budget));
+            assert_eq!(
+                (limit.child.as_str(), limit.restarts, limit.limit),
+                ("a", 2, Limit::Budget)
+            );
         } else {
             assert_eq!(states(&tree).await, ["b runs"]);
         }
@@ -129,7 +132,9 @@ async fn a_group_that_waits_for_a_child_is_started_without_it_when_the_child_is_
         let mut t = ScriptedChildren::new();
         let mut b = own(t.child("b"));
         if with_backoff {
-            b = b.backoff(Backoff::new().jitter(0.0).reset_after(MS).give_up_after(Duration::from_secs(2)));
+            b = b.backoff(
+                Backoff::new().jitter(0.0).reset_after(MS).give_up_after(Duration::from_secs(2)),
+            );
         }
         let spec = Supervisor::one_for_all().child(t.child("a")).child(b).child(t.child("c"));
         let tree = spec.start(&t.rt).await.unwrap();
@@ -160,7 +165,8 @@ async fn a_member_that_is_given_up_in_a_restart_of_another_does_not_hold_up_the_
 /// Giving up is an end for good.
 #[tokio::test(start_paused = true)]
 async fn giving_up_a_significant_child_may_end_its_supervisor() {
-    for (auto, ends) in [(AutoShutdown::AnySignificant, true), (AutoShutdown::AllSignificant, false)]
+    for (auto, ends) in
+        [(AutoShutdown::AnySignificant, true), (AutoShutdown::AllSignificant, false)]
     {
         let t = ScriptedChildren::new();
         let significant = |id| t.child(id).restart(Restart::Transient).significant(true);

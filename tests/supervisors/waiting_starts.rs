@@ -43,7 +43,9 @@ async fn a_start_waits_for_the_successor_of_a_supervisor_within_its_limit() {
         killed(&rt, before).await;
         settled().await;
         let early = start(&rt, name, Duration::from_millis(100)).await.unwrap_err();
-        let StartError::Unreachable(CallError::Restarting { .. }) = early else { panic!("{early}") };
+        let StartError::Unreachable(CallError::Restarting { .. }) = early else {
+            panic!("{early}")
+        };
         let pid = start(&rt, name, Duration::from_secs(5)).await.unwrap();
         assert!(rt.is_alive(pid));
         assert_ne!(rt.whereis(name), Some(before));

@@ -46,7 +46,8 @@ impl FixedServer {
         self.children.iter().filter(|child| child.spec.significant).any(|child| {
             let is_down = matches!(child.state, RunState::Stopped | RunState::GivenUp);
             !is_down
-                || !child.is_given_up() && group.as_ref().is_some_and(|group| group.contains(&child.position))
+                || !child.is_given_up()
+                    && group.as_ref().is_some_and(|group| group.contains(&child.position))
         })
     }
 }

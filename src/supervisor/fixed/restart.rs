@@ -159,8 +159,9 @@ impl FixedServer {
         ctx: &mut ServerContext<Self>,
     ) -> Result {
         for member in group {
-            let starts =
-                |child: &Child| child.starts_with_group() || (member == of && child.is_restarting());
+            let starts = |child: &Child| {
+                child.starts_with_group() || (member == of && child.is_restarting())
+            };
             if !self.children.get(member).is_some_and(starts) {
                 continue;
             }
