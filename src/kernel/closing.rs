@@ -101,18 +101,16 @@ pub(super) fn close(process: &dyn AnyProcess, locked: &mut Locked, end: End) -> 
     let core = locked.core();
     process.advance(core, Stage::Closing);
     let accepted = core.reason.take();
+    if accepted.is_none() && matches!(end, End::NotRestarted(_)) {
+        core.registrations_mut().not_restarted = true;
+    }
     // Invariant 2.
     let (reason, failed, spare) = match (end, accepted) {
         (End::Panicked(own), accepted) => (own, true, accepted),
         (End::Returned(own) | End::Stopped(own) | End::NotRestarted(own), Some(accepted)) => {
             (accepted, false, Some(own))
         }
-        (End::NotRestarted(own), None) => {
-            core.registrations_mut().not_restarted = true;
-            let failed = own.crash().is_some();
-            (own, failed, None)
-        }
-        (End::Returned(own), None) => {
+        (End::Returned(own) | End::NotRestarted(own), None) => {
             let failed = own.crash().is_some();
             (own, failed, None)
         }
