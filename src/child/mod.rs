@@ -17,8 +17,8 @@ use crate::kernel::Mailboxes;
 use crate::process::overflow::Overflow;
 use crate::restart::{Backoff, Exhausted, Intensity, OwnBudget};
 
-mod getters;
 mod readiness;
+mod getters;
 pub(crate) mod stop_signals;
 pub(crate) mod task_context;
 pub(crate) mod started_processes;

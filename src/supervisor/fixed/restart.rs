@@ -35,7 +35,7 @@
 //! restart with orphans -----------> Restarting, orphans ended ---------------> restart
 //! ```
 //!
-//! **Own budgets.** A child with a budget of its own spends only that. [`Exhausted`] says what
+//! **Own budgets.** A child with a budget of its own spends only that. [`Exhausted`](crate::Exhausted) says what
 //! follows when a limit is reached. If the child is given up and its group waits for it, the other
 //! members are started without it. A child that was given up takes part in no restart of its group.
 //!
@@ -64,12 +64,10 @@ use crate::base::Pid;
 use crate::base::failpoint::step;
 use crate::exit::{ExitReason, Result, Scope};
 use crate::process::ChildStop;
-use crate::restart::{Exceeded, Exhausted, Next, Rules};
+use crate::restart::Next;
 use crate::server::ServerContext;
 use crate::supervisor::fixed::{Child, FixedServer, Retry, RetryKind, RunState};
-use crate::supervisor::{
-    EndRecord, NotStarted, Position, RestartLimitReached, RestartNotice, decision,
-};
+use crate::supervisor::{EndRecord, NotStarted, Position, decision};
 use crate::time::timer_queue::after;
 
 impl FixedServer {
@@ -175,19 +173,6 @@ impl FixedServer {
                 return Ok(());
             }
         }
-        Ok(())
-    }
-
-    /// Counts a restart of this child against the budget that applies to it.
-    fn spend(&mut self, position: Position, now: Instant) -> Result<(), Exceeded> {
-        let shared = self.intensity;
-        let Some(child) = self.children.get_mut(position) else { return Ok(()) };
-        let counted = child.counted();
-        if let Some(own) = child.spec.budget {
-            return child.window.spend(own.intensity, now, || counted);
-        }
-        self.window.spend(shared, now, || counted)?;
-        self.publish_budget(now);
         Ok(())
     }
 
@@ -303,66 +288,5 @@ impl FixedServer {
         let id = self.last_retry_id;
         self.children.set(position, RunState::Restarting { retry_id: id, due, kind });
         Retry { position, id }
-    }
-
-    /// Decides the next step after this child has ended by itself or failed to start.
-    fn next(&mut self, position: Position, now: Instant) -> Next {
-        let Some(child) = self.children.get_mut(position) else { return Next::AtOnce };
-        let backoff = child.spec.backoff.or(self.backoff);
-        let rules = Rules { backoff, intensity: child.intensity(self.intensity) };
-        child.restarts.decide_next(rules, now, || self.random.unit())
-    }
-
-    /// Reports that this child is about to be restarted.
-    fn report_restart(&self, position: Position, now: Instant) {
-        let Some(child) = self.children.get(position) else { return };
-        let Some(reason) = &child.last else { return };
-        self.report.restarting(RestartNotice {
-            child: &child.spec.id,
-            pid: child.last_pid,
-            reason,
-            restarts: child.starts,
-            budget_left: match child.spec.budget {
-                Some(own) => child.window.left(own.intensity, now),
-                None => self.window.left(self.intensity, now),
-            },
-            delay: child.restarts.delay(),
-        });
-    }
-
-    /// Carries out the consequence of a limit that this child has reached. The error is the reason
-    /// that the supervisor ends with. `terminate` then stops the other children.
-    fn limit_reached(&mut self, position: Position, exceeded: Exceeded) -> Result {
-        let Some(child) = self.children.get(position) else { return Ok(()) };
-        let last = child.last.clone().unwrap_or(ExitReason::Normal);
-        let (last_pid, exhausted) = (child.last_pid, child.exhausted());
-        let window = if child.spec.budget.is_some() { &child.window } else { &self.window };
-        let origin = self.report.origin(last_pid);
-        let limit = RestartLimitReached::new(exceeded, window, child.counted(), last, origin);
-        if exhausted == Exhausted::Escalate {
-            let reason = self.report.give_up(limit);
-            self.mark_stopped(position);
-            return Err(reason);
-        }
-        self.report.child_given_up(last_pid, &limit);
-        if exhausted == Exhausted::GiveUp {
-            return self.give_up_child(position);
-        }
-        let significant = self.is_significant(position);
-        self.mark_stopped(position);
-        self.children.remove(position);
-        self.after_end_for_good(significant)
-    }
-
-    /// Ends the tree because this child, whose last process is `pid`, has ended it. Returns the
-    /// reason that the supervisor ends with.
-    fn end_tree(&mut self, position: Position, pid: Option<Pid>) -> ExitReason {
-        let Some(child) = self.children.get(position) else { return ExitReason::Shutdown };
-        let last = child.last.clone().unwrap_or(ExitReason::Normal);
-        let origin = self.report.origin(pid);
-        let limit = RestartLimitReached::end_of_tree(&child.spec.id, last, origin);
-        let reason = self.report.end_tree(limit);
-        self.mark_stopped(position);
-        reason
     }
 }

@@ -14,7 +14,8 @@ use crate::child::{ChildType, Restart, Spec};
 use crate::exit::Shutdown;
 use crate::exit::shutdown::STOP_DEADLINE;
 use crate::supervisor::spec::finding::LintError;
-use crate::supervisor::spec::most_starts::{self, SlowStop, Starts, StopTimes, nested};
+use crate::supervisor::spec::most_starts::{self, SlowStop, Starts};
+use crate::supervisor::spec::stop_times::{StopTimes, nested};
 use crate::supervisor::{AutoShutdown, Finding, SupervisorSpec};
 
 /// The number of starts, without a delay and before the root gives up, that makes a child a

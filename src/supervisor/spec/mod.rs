@@ -18,6 +18,7 @@ pub(crate) mod strategy;
 pub(crate) mod auto_shutdown;
 pub(crate) mod builder;
 pub(crate) mod finding;
+mod stop_times;
 mod most_starts;
 pub(crate) mod lint;
 
