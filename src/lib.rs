@@ -124,7 +124,7 @@ pub use base::{MonitorRef, Pid, SharedStr};
 
 // Exit reasons, crashes and shutdown times.
 pub use exit::{
-    Crash, CrashKind, CrashLocation, Detail, ExitError, ExitReason, Result, Shutdown,
+    Crash, CrashKind, CrashLocation, Detail, ExitError, ExitReason, NoRestart, Result, Shutdown,
     install_panic_hook,
 };
 
@@ -160,8 +160,8 @@ pub use runtime::{
 #[cfg_attr(docsrs, doc(cfg(feature = "process")))]
 pub use child::CommandFailed;
 pub use child::{
-    BlockingContext, ChildSpec, ChildType, Keep, KeepGuard, OnceChild, Restart, ShutdownSignal,
-    StartChild, StartContext, StartOnceError, Started, TaskContext,
+    BlockingContext, ChildSpec, ChildType, Keep, KeepGuard, OnceChild, Readiness, Restart,
+    ShutdownSignal, StartChild, StartContext, StartOnceError, Started, TaskContext,
 };
 
 // Servers.

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::child::{ChildSpec, ChildType, Restart};
+use crate::child::{ChildSpec, ChildType, Readiness, Restart};
 use crate::exit::Shutdown;
-use crate::restart::backoff::Backoff;
+use crate::restart::{Backoff, Exhausted, Intensity, OwnBudget};
 
 /// Getters, for example for a specification that
 /// [`SupervisorRef::child_spec`](crate::SupervisorRef::child_spec) returns. If a getter would have
@@ -14,7 +14,7 @@ impl ChildSpec {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use regrow::{ChildSpec, ChildType, Restart, Shutdown, Supervisor};
+    /// use regrow::{ChildSpec, ChildType, Readiness, Restart, Shutdown, Supervisor};
     ///
     /// // SUP-014: the defaults.
     /// let spec = ChildSpec::task("flush", |_| async { Ok(()) });
@@ -24,6 +24,8 @@ impl ChildSpec {
     /// assert_eq!((spec.get_init_timeout(), spec.get_backoff()), (None, None));
     /// assert!(!spec.is_significant());
     /// assert_eq!(spec.get_warn_after(), None);
+    /// assert_eq!((spec.get_readiness(), spec.retries_first_start()), (Readiness::Required, false));
+    /// assert_eq!(spec.get_restart_budget(), None);
     ///
     /// let tree = ChildSpec::from(Supervisor::one_for_one().named("sessions"));
     /// assert_eq!((tree.id(), tree.name()), ("sessions", Some("sessions")));
@@ -64,6 +66,27 @@ impl ChildSpec {
     /// [`id`](Self::id) has an example.
     pub fn get_backoff(&self) -> Option<Backoff> {
         self.spec.backoff
+    }
+
+    /// Returns the restart budget that the child has of its own: the number of restarts, the length
+    /// of the window, and what follows. [`id`](Self::id) has an example.
+    pub fn get_restart_budget(&self) -> Option<(u32, Duration, Exhausted)> {
+        match self.spec.budget? {
+            OwnBudget { intensity: Intensity::Limited { restarts, period }, exhausted } => {
+                Some((restarts, period, exhausted))
+            }
+            OwnBudget { intensity: Intensity::Unlimited, .. } => None,
+        }
+    }
+
+    /// Returns whether a failed first start is tried again. [`id`](Self::id) has an example.
+    pub fn retries_first_start(&self) -> bool {
+        self.spec.retry_first_start
+    }
+
+    /// Returns whether the tree can be ready without the child. [`id`](Self::id) has an example.
+    pub fn get_readiness(&self) -> Readiness {
+        self.spec.readiness
     }
 
     /// Returns how long a handler may run before a warning is logged; `None` means the limit of the

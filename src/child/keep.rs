@@ -21,8 +21,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use crate::child::reason_of;
-use crate::exit::{ExitReason, Result};
+use crate::exit::{ExitReason, Result, reason_of};
 
 type Making<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 

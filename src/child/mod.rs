@@ -12,11 +12,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::{CaughtDrop, SharedStr};
-use crate::exit::{ExitReason, Result, Shutdown};
+use crate::exit::{ExitReason, Result, Shutdown, reason_of};
 use crate::kernel::Mailboxes;
 use crate::process::overflow::Overflow;
-use crate::restart::backoff::Backoff;
+use crate::restart::{Backoff, Exhausted, Intensity, OwnBudget};
 
+mod readiness;
 mod getters;
 pub(crate) mod stop_signals;
 pub(crate) mod task_context;
@@ -37,9 +38,10 @@ pub use blocking::context::BlockingContext;
 pub use command::CommandFailed;
 pub use keep::{Keep, KeepGuard};
 pub use once::{OnceChild, StartOnceError};
+pub use readiness::Readiness;
 pub use serve::ShutdownSignal;
 pub use start::{StartChild, StartContext, Started};
-pub(crate) use stop_signals::{StopSignals, end_of, reason_of};
+pub(crate) use stop_signals::{StopSignals, end_of};
 pub use task_context::TaskContext;
 
 pub use crate::restart::policy::Restart;
@@ -73,6 +75,9 @@ pub enum ChildType {
 /// | [`restart`](Self::restart) | [`Restart::Permanent`] |
 /// | [`shutdown`](Self::shutdown) | 5 s; for a supervisor no limit |
 /// | [`backoff`](Self::backoff) | its supervisor's, by default none: restarts have no delay |
+/// | [`restart_budget`](Self::restart_budget) | none of its own: its supervisor's |
+/// | [`retry_first_start`](Self::retry_first_start) | no: a failed first start fails its supervisor's start |
+/// | [`readiness`](Self::readiness) | [`Readiness::Required`] |
 /// | [`significant`](Self::significant) | no |
 /// | [`init_timeout`](Self::init_timeout) | no limit |
 /// | [`named`](Self::named) | no name |
@@ -118,6 +123,9 @@ pub(crate) struct Spec {
     pub(crate) init_timeout: Option<Duration>,
     pub(crate) ready_within: Option<Duration>,
     pub(crate) backoff: Option<Backoff>,
+    pub(crate) budget: Option<OwnBudget>,
+    pub(crate) retry_first_start: bool,
+    pub(crate) readiness: Readiness,
     pub(crate) significant: bool,
     pub(crate) mailbox: Option<Mailboxes>,
     pub(crate) warn_after: Option<Duration>,
@@ -155,6 +163,9 @@ impl ChildSpec {
             init_timeout: None,
             ready_within: None,
             backoff: None,
+            budget: None,
+            retry_first_start: false,
+            readiness: Readiness::default(),
             significant: false,
             mailbox: None,
             warn_after: None,
@@ -318,7 +329,8 @@ impl ChildSpec {
     ///
     /// A child that is not ready within `limit` after its `init` has returned is stopped, and its
     /// start fails with [`NotReady`](crate::StartError::NotReady). A supervisor that sets no health
-    /// is ready when all its children have started; a child whose specification requires it must
+    /// is ready when all its children have started, or wait for a
+    /// [retried first start](Self::retry_first_start); a child whose specification requires it must
     /// also be ready. OTP has no counterpart.
     ///
     /// ```
@@ -353,6 +365,121 @@ impl ChildSpec {
     /// otherwise restarts have no delay. [`Backoff`] has an example.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.edit().backoff = Some(backoff);
+        self
+    }
+
+    /// Gives the child a restart budget of its own: at most `restarts` restarts within any window of
+    /// `period`, and a consequence when one more is due. By default the child shares the budget of
+    /// its supervisor. Under a dynamic supervisor this budget replaces that of
+    /// [`child_intensity`](crate::DynamicSupervisor::child_intensity). OTP has no counterpart.
+    ///
+    /// * The restarts of the child count against its own budget only, also if they restart its
+    ///   group. They do not count against the budget of the supervisor.
+    /// * `exhausted` applies also if the child has a [`backoff`](Self::backoff) and had no healthy
+    ///   run for its [`give_up_after`](Backoff::give_up_after).
+    /// * A child that is given up has ended for good: a [significant](Self::significant) one may end
+    ///   its supervisor.
+    /// * A new incarnation of the supervisor starts the child again, with a fresh budget.
+    ///
+    /// The start of a child with a period of zero is refused.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use regrow::{ChildSpec, ChildState, ExitReason, Exhausted, Runtime, Supervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let feed = ChildSpec::task("feed", |_| async { Err(ExitReason::crashed("no route")) })
+    ///     .restart_budget(5, Duration::from_secs(60), Exhausted::GiveUp);
+    /// let site = ChildSpec::task("site", |_| std::future::pending());
+    /// let tree = Supervisor::one_for_one().child(feed).child(site).start(&rt).await?;
+    /// tokio::time::sleep(Duration::from_millis(1)).await;
+    ///
+    /// let feed = tree.which_child("feed").await?;
+    /// assert_eq!((feed.state, feed.restarts), (ChildState::GivenUp, 5));
+    /// assert!(tree.which_child("site").await?.pid().is_some()); // not affected
+    /// assert_eq!(tree.tree().await?.health().to_string(), "feed: given up: no route");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn restart_budget(mut self, restarts: u32, period: Duration, exhausted: Exhausted) -> Self {
+        let intensity = Intensity::Limited { restarts, period };
+        self.edit().budget = Some(OwnBudget { intensity, exhausted });
+        self
+    }
+
+    /// Sets whether the supervisor comes up although the first start of the child fails. By default
+    /// a failed first start fails the start of the supervisor, as in OTP.
+    ///
+    /// If it is set, the child is [`Restarting`](crate::ChildState::Restarting) after a failed first
+    /// start, and the supervisor starts the children after it without waiting for it:
+    ///
+    /// * The start is tried again, after the delay of the [`backoff`](Self::backoff), or at once and
+    ///   counted against the budget if the child has no backoff. The limits of restarts apply: by
+    ///   default the supervisor gives up after 15 minutes without a healthy run. See
+    ///   [`give_up_after`](Backoff::give_up_after) and [`restart_budget`](Self::restart_budget).
+    /// * Until the first start has succeeded, only this child is started again, under every
+    ///   strategy, and no other child is stopped for it. From then on the strategy applies.
+    /// * The tree is not [ready](crate::TreeHealth), unless the child's
+    ///   [`readiness`](Self::readiness) is ignored. The name of the child is reserved for it.
+    /// * A first start that takes long still delays the children after it:
+    ///   [`init_timeout`](Self::init_timeout) and [`ready_within`](Self::ready_within) limit it.
+    /// * Errors that no retry mends fail the supervisor's start: an invalid description, and a shut
+    ///   down tokio.
+    ///
+    /// The setting applies to the children that a [`Supervisor`](crate::Supervisor) starts by its
+    /// description. A start on request returns its error to the caller.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicBool, Ordering};
+    /// use std::time::Duration;
+    /// use regrow::{
+    ///     Backoff, ChildSpec, ExitReason, Runtime, StartChild, StartContext, StartError, Started,
+    ///     Supervisor,
+    /// };
+    ///
+    /// struct Database(Arc<AtomicBool>);
+    ///
+    /// #[async_trait::async_trait]
+    /// impl StartChild for Database {
+    ///     async fn start(&self, ctx: &mut StartContext) -> Result<Started, StartError> {
+    ///         if !self.0.load(Ordering::Relaxed) {
+    ///             return Err(StartError::Failed(ExitReason::crashed("connection refused")));
+    ///         }
+    ///         ctx.task(|_| std::future::pending()).await
+    ///     }
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let is_up = Arc::new(AtomicBool::new(false));
+    /// let database = ChildSpec::new("database", Database(is_up.clone()))
+    ///     .backoff(Backoff::new())
+    ///     .retry_first_start(true);
+    /// let site = ChildSpec::task("site", |_| std::future::pending());
+    /// let tree = Supervisor::rest_for_one().child(database).child(site).start(&rt).await?;
+    /// assert_eq!(tree.tree().await?.health().to_string(), "database is starting");
+    ///
+    /// is_up.store(true, Ordering::Relaxed);
+    /// tokio::time::sleep(Duration::from_secs(2)).await;
+    /// assert_eq!(tree.tree().await?.health().to_string(), "ready");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn retry_first_start(mut self, retry: bool) -> Self {
+        self.edit().retry_first_start = retry;
+        self
+    }
+
+    /// Sets whether the tree can be ready without this child. By default the child is
+    /// [required](Readiness::Required). [`Readiness`] has an example. The children of a dynamic
+    /// supervisor count as
+    /// [`ready_share`](crate::DynamicSupervisor::ready_share) says instead.
+    pub fn readiness(mut self, readiness: Readiness) -> Self {
+        self.edit().readiness = readiness;
         self
     }
 
@@ -435,6 +562,9 @@ impl fmt::Debug for Spec {
             .field("shutdown", &self.shutdown)
             .field("kind", &self.kind)
             .field("backoff", &self.backoff)
+            .field("budget", &self.budget)
+            .field("retry_first_start", &self.retry_first_start)
+            .field("readiness", &self.readiness)
             .field("significant", &self.significant)
             .finish_non_exhaustive()
     }

@@ -14,8 +14,8 @@ use async_trait::async_trait;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::base::{consume_budget, poll_budget};
-use crate::child::{ChildSpec, StartChild, StartContext, Started, end_of, reason_of};
-use crate::exit::{ExitReason, Result};
+use crate::child::{ChildSpec, StartChild, StartContext, Started, end_of};
+use crate::exit::{ExitReason, Result, reason_of};
 use crate::message::Envelope;
 use crate::runtime::StartError;
 

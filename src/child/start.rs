@@ -158,6 +158,8 @@ pub struct StartContext {
     /// Whether the last registration failed because another process held the child's name, or the
     /// name was reserved for another child.
     pub(crate) name_taken: bool,
+    /// The last process that was admitted for this start.
+    pub(crate) last_admitted: Option<Pid>,
     /// `Some` if the supervisor waits for the start: the edges from the supervisor to the processes
     /// of the start in the wait graph, for deadlock detection.
     pub(crate) waits: Option<Vec<WaitEdge>>,
@@ -255,6 +257,7 @@ impl StartContext {
             _ => false,
         };
         if let Ok(process) = &admitted {
+            self.last_admitted = Some(process.pid());
             self.started_processes.push(process.clone());
             if let Some(waits) = &mut self.waits {
                 let waited = &self.runtime.kernel.waits;

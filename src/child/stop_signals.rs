@@ -43,14 +43,6 @@ pub(crate) fn is_stop_requested(process: &Arc<Process<Envelope>>) -> bool {
     stop.is_some_and(|stop| stop.is_cancelled())
 }
 
-/// Returns the exit reason of a body that returns an error of any type. If the conversion happens
-/// here, the source location is removed, because it would be the location of this function.
-pub(crate) fn reason_of<E: Into<ExitReason> + 'static>(error: E) -> ExitReason {
-    let is_reason = std::any::TypeId::of::<E>() == std::any::TypeId::of::<ExitReason>();
-    let reason = error.into();
-    if is_reason { reason } else { reason.without_location() }
-}
-
 /// Receives the stop and the kill of a process that defers its exit.
 #[derive(Debug)]
 pub(crate) struct StopSignals {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::base::{Pid, consume_budget};
-use crate::exit::Result;
+use crate::exit::{ExitReason, Result, Scope};
 use crate::kernel::NewProcess;
 use crate::message::Received;
 use crate::observe::Health;
@@ -217,6 +217,47 @@ impl TaskContext {
         let link = Link::active(runtime.kernel.fresh_id(), LinkRole::Helper);
         let new_process = NewProcess { link: Some((self.pid(), link)), ..NewProcess::default() };
         runtime.launch(&new_process, fallible(|_| work))
+    }
+
+    /// Returns a reason for an end after which this child is not restarted, whatever its
+    /// [`Restart`](crate::Restart) type: for an error that a restart can't mend. `reason` is an
+    /// error, a text or another [`ExitReason`]. `?` and [`ExitReason::into_error`] pass the reason
+    /// on, also inside of other errors.
+    ///
+    /// The child stays known to a [`Supervisor`](crate::Supervisor) as
+    /// [given up](crate::ChildState::GivenUp), and a dynamic supervisor removes it. The reason has
+    /// this effect only as the end of the process that made it.
+    ///
+    /// ```
+    /// use regrow::{ChildSpec, ChildState, Result, Runtime, Supervisor, TaskContext};
+    ///
+    /// async fn license(ctx: TaskContext) -> Result {
+    ///     Err(ctx.give_up("the license has expired"))
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let child = ChildSpec::task("license", license); // permanent
+    /// let tree = Supervisor::one_for_one().start(&rt).await?;
+    /// rt.ended(tree.start_child(child).await?).await;
+    /// assert_eq!(tree.which_child("license").await?.state, ChildState::GivenUp);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    #[must_use = "the process ends with it in an `Err`"]
+    pub fn give_up<E: Into<ExitReason> + 'static>(&self, reason: E) -> ExitReason {
+        self.runtime().no_restart(self.pid(), Scope::Child, reason)
+    }
+
+    /// Returns a reason for an end after which the whole tree ends: each supervisor from the child's
+    /// own up to the root stops its children and ends with
+    /// [`RestartLimitReached`](crate::RestartLimitReached), and none of them is restarted. After a
+    /// clean `reason`, for example [`Normal`](ExitReason::Normal), all these ends are clean, and
+    /// [`Run`](crate::Run) counts the tree as ended. Otherwise as [`give_up`](Self::give_up). [`NoRestart`](crate::NoRestart) has an example.
+    #[must_use = "the process ends with it in an `Err`"]
+    pub fn end_tree<E: Into<ExitReason> + 'static>(&self, reason: E) -> ExitReason {
+        self.runtime().no_restart(self.pid(), Scope::Tree, reason)
     }
 
     /// Sets the health of this child, which snapshots of the tree show. [`Health`] has an example.

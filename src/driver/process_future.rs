@@ -38,11 +38,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use crate::base::Pid;
 use crate::base::current_process::CurrentGuard;
 use crate::base::sync::atomic::Ordering;
 use crate::call::unanswered;
 use crate::driver::{Body, span};
-use crate::exit::{Crash, ExitReason};
+use crate::exit::{Crash, ExitReason, NoRestart};
 use crate::kernel::End;
 use crate::mailbox::{Item, Process};
 use crate::observe::lifecycle_log;
@@ -118,10 +119,21 @@ impl<M: Item> Future for ProcessFuture<M> {
         unanswered::hand_over(&*this.process, this.record());
         match polled {
             Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(end)) => this.end(end),
+            Ok(Poll::Ready(end)) => this.end(decided(end, kernel.number(), process.pid())),
             Err(crash) => this.end(End::Panicked(ExitReason::Crashed(crash))),
         }
         Poll::Ready(())
+    }
+}
+
+/// Finds the decision of a process that it has no successor. Only a reason with an error or a value
+/// can contain it.
+fn decided(end: End, runtime: usize, pid: Pid) -> End {
+    match end {
+        End::Returned(reason) if NoRestart::of(&reason, runtime, pid).is_some() => {
+            End::NotRestarted(reason)
+        }
+        end => end,
     }
 }
 

@@ -9,13 +9,16 @@ pub(crate) mod location;
 pub(crate) mod panic_hook;
 pub(crate) mod crash;
 pub(crate) mod reason;
+pub(crate) mod no_restart;
 pub(crate) mod signal;
 pub(crate) mod shutdown;
 
 pub use crash::{Crash, CrashKind, Detail};
 pub use location::CrashLocation;
+pub use no_restart::NoRestart;
+pub(crate) use no_restart::Scope;
 pub use panic_hook::install_panic_hook;
-pub(crate) use reason::{Causeless, WithCauses};
+pub(crate) use reason::{Causeless, WithCauses, reason_of};
 pub use reason::{ExitError, ExitReason, Result};
 pub use shutdown::Shutdown;
 pub(crate) use signal::ExitKind;

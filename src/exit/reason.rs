@@ -253,6 +253,14 @@ impl<E: Into<BoxError>> From<E> for ExitReason {
     }
 }
 
+/// Returns the exit reason that an error of any type stands for. If the conversion happens
+/// here, the source location is removed, because it would be the location of this function.
+pub(crate) fn reason_of<E: Into<ExitReason> + 'static>(error: E) -> ExitReason {
+    let is_reason = std::any::TypeId::of::<E>() == std::any::TypeId::of::<ExitReason>();
+    let reason = error.into();
+    if is_reason { reason } else { reason.without_location() }
+}
+
 /// An [`ExitReason`] as an error. If an error ended the process, that error is the source, and the
 /// [`Display`](fmt::Display) does not repeat its text.
 ///

@@ -28,6 +28,9 @@ pub(crate) enum End {
     /// The body was asked to stop, and returned this reason. Such an end is no failure, even if the
     /// reason is a crash.
     Stopped(ExitReason),
+    /// The body returned this reason, in which the process [decides](crate::exit::NoRestart) that it
+    /// has no successor.
+    NotRestarted(ExitReason),
     Panicked(ExitReason),
     /// The body did not return: tokio dropped the task, an exit signal ended the body, or the start
     /// of the process was refused before the body ran.
@@ -98,11 +101,16 @@ pub(super) fn close(process: &dyn AnyProcess, locked: &mut Locked, end: End) -> 
     let core = locked.core();
     process.advance(core, Stage::Closing);
     let accepted = core.reason.take();
+    if accepted.is_none() && matches!(end, End::NotRestarted(_)) {
+        core.registrations_mut().not_restarted = true;
+    }
     // Invariant 2.
     let (reason, failed, spare) = match (end, accepted) {
         (End::Panicked(own), accepted) => (own, true, accepted),
-        (End::Returned(own) | End::Stopped(own), Some(accepted)) => (accepted, false, Some(own)),
-        (End::Returned(own), None) => {
+        (End::Returned(own) | End::Stopped(own) | End::NotRestarted(own), Some(accepted)) => {
+            (accepted, false, Some(own))
+        }
+        (End::Returned(own) | End::NotRestarted(own), None) => {
             let failed = own.crash().is_some();
             (own, failed, None)
         }

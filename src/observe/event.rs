@@ -43,8 +43,10 @@ pub enum LifecycleEvent {
         reason: ExitReason,
     },
     /// A start or a restart of a child failed. A failed restart is followed by another attempt or
-    /// by [`GaveUp`](Self::GaveUp). If a supervisor starts its first children, the failure fails
-    /// the start of the supervisor; if the start was requested, the caller gets the error.
+    /// by [`GaveUp`](Self::GaveUp) or [`Parked`](Self::Parked). If a supervisor starts its first
+    /// children, the failure fails the start of the supervisor, unless the child
+    /// [retries its first start](crate::ChildSpec::retry_first_start); if the start was requested,
+    /// the caller gets the error.
     StartFailed {
         /// The supervisor of the child.
         supervisor: Pid,
@@ -94,18 +96,19 @@ pub enum LifecycleEvent {
         /// Whether the child overran its time, and was killed.
         overran: bool,
     },
-    /// A dynamic child used up its own restart budget, and was given up. The supervisor continues
-    /// without the child.
+    /// A child used up its own restart budget, and was given up. The supervisor continues without
+    /// the child.
     Parked {
         /// The supervisor of the child.
         supervisor: Pid,
         /// The id of the child.
         child: SharedStr,
-        /// The pid of the last incarnation. [`terminate_child`] accepts this pid, and also the pid
-        /// that the start of the child returned.
+        /// The pid of the last incarnation; `None` if the child is in the list of a supervisor, and
+        /// its last start failed. [`terminate_child`] of a dynamic supervisor accepts this pid, and
+        /// also the pid that the start of the child returned.
         ///
         /// [`terminate_child`]: crate::DynamicSupervisorRef::terminate_child
-        pid: Pid,
+        pid: Option<Pid>,
         /// The reason for giving up, which names the limit that the child reached.
         reason: ExitReason,
     },

@@ -45,6 +45,8 @@ pub enum Health {
     Degraded(SharedStr),
     /// The process runs, but does not serve yet.
     Starting,
+    /// The process does not serve, for this reason.
+    Unready(SharedStr),
     /// The process accepts no new work, and is about to end.
     Stopping,
 }
@@ -57,13 +59,15 @@ impl Health {
     }
 }
 
-/// Displays the reason of `Degraded` on one line, with controls escaped, and cut after 256
+/// Displays the reason of `Degraded` or `Unready` on one line, with controls escaped, and cut after 256
 /// characters. Displays the other values as a word.
 impl fmt::Display for Health {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Health::Ready => f.write_str("ready"),
-            Health::Degraded(why) => write!(f, "{}", excerpt(why, SENTENCE)),
+            Health::Degraded(why) | Health::Unready(why) => {
+                write!(f, "{}", excerpt(why, SENTENCE))
+            }
             Health::Starting => f.write_str("starting"),
             Health::Stopping => f.write_str("stopping"),
         }

@@ -100,6 +100,8 @@ pub(crate) struct Registrations {
     /// This supervisor restarts no child any more: it is stopping, has given up, or ends because a
     /// significant child has ended.
     pub(crate) stopping: bool,
+    /// The process has decided that it has no successor.
+    pub(crate) not_restarted: bool,
     pub(crate) supervisor_record: Option<Box<SupervisorRecord>>,
     /// The token that some delivered signals cancel instead of being queued: the exit of the
     /// parent, a request to stop, and the failure of a task's caller. For the exit of the parent,

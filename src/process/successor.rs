@@ -18,11 +18,13 @@ impl Core {
         let parent = self.relations.as_ref()?.parent?;
         let role = parent.role?;
         let reason = self.reason.as_ref()?;
+        let not_restarted = self.held_registrations().is_some_and(|own| own.not_restarted);
         let is_starting = || self.held_registrations().is_some_and(|own| own.starting);
         let restarts = match role.stop {
             ChildStop::ForGood => false,
             ChildStop::ForRestart => true,
             ChildStop::Starting => role.slot.start > 1,
+            ChildStop::No if not_restarted => false,
             ChildStop::No if is_starting() => role.slot.start > 1,
             ChildStop::No => role.restart.restarts_after(reason),
         };

@@ -82,7 +82,9 @@ impl ReloadTarget {
             let pid = match supervisor.which_child(id).await?.state {
                 ChildState::Running(pid) => pid,
                 ChildState::Restarting { .. } => return Ok(()),
-                ChildState::Stopped => return Err(ChildError::NotFound(id.to_owned())),
+                ChildState::Stopped | ChildState::GivenUp => {
+                    return Err(ChildError::NotFound(id.to_owned()));
+                }
             };
             supervisor = SupervisorRef { server: self.runtime.server_at(pid)? };
         }

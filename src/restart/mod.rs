@@ -8,9 +8,12 @@
 pub(crate) mod policy;
 pub(crate) mod backoff;
 pub(crate) mod restart_limit;
+pub(crate) mod own_budget;
 pub(crate) mod restart_state;
 
 pub use backoff::Backoff;
+pub use own_budget::Exhausted;
+pub(crate) use own_budget::OwnBudget;
 pub use restart_limit::RestartBudget;
 pub(crate) use restart_limit::{Counted, Exceeded, Intensity, Window};
 pub(crate) use restart_state::{Next, RestartState, Rules, Run};

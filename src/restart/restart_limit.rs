@@ -38,6 +38,14 @@ impl Intensity {
         }
     }
 
+    /// Returns how many restarts are allowed within a period; `None` if there is no limit.
+    pub(crate) fn restarts(self) -> Option<u32> {
+        match self {
+            Intensity::Limited { restarts, .. } => Some(restarts),
+            Intensity::Unlimited => None,
+        }
+    }
+
     /// Returns whether the limit allows no restart at all.
     pub(crate) fn forbids_restarts(self) -> bool {
         matches!(self, Intensity::Limited { restarts: 0, .. })

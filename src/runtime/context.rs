@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::base::Pid;
+use crate::exit::{ExitReason, Scope};
 use crate::mailbox::Mailbox;
 use crate::message::{Envelope, Received};
 use crate::process::AnyProcess;
@@ -84,6 +85,30 @@ impl Context {
     /// The runtime that this process belongs to. [`pid`](Self::pid) has an example.
     pub fn runtime(&self) -> Runtime {
         Runtime { kernel: self.mailbox.process.kernel.clone() }
+    }
+
+    /// Returns a reason for an end after which this process is not restarted, whatever its
+    /// [`Restart`](crate::Restart) type: for an error that a restart can't mend. `reason` is an
+    /// error, a text or another [`ExitReason`]. `?` and [`ExitReason::into_error`] pass the reason
+    /// on, also inside of other errors.
+    ///
+    /// The child stays known to a [`Supervisor`](crate::Supervisor) as
+    /// [given up](crate::ChildState::GivenUp), and a dynamic supervisor removes it. The reason has
+    /// this effect only as the end of the process that made it. [`TaskContext::give_up`](crate::TaskContext::give_up)
+    /// has an example.
+    #[must_use = "the process ends with it in an `Err`"]
+    pub fn give_up<E: Into<ExitReason> + 'static>(&self, reason: E) -> ExitReason {
+        self.runtime().no_restart(self.pid(), Scope::Child, reason)
+    }
+
+    /// Returns a reason for an end after which the whole tree ends: each supervisor from the child's
+    /// own up to the root stops its children and ends with
+    /// [`RestartLimitReached`](crate::RestartLimitReached), and none of them is restarted. After a
+    /// clean `reason`, for example [`Normal`](ExitReason::Normal), all these ends are clean, and
+    /// [`Run`](crate::Run) counts the tree as ended. Otherwise as [`give_up`](Self::give_up). [`NoRestart`](crate::NoRestart) has an example.
+    #[must_use = "the process ends with it in an `Err`"]
+    pub fn end_tree<E: Into<ExitReason> + 'static>(&self, reason: E) -> ExitReason {
+        self.runtime().no_restart(self.pid(), Scope::Tree, reason)
     }
 
     /// Waits for the next item and receives it. OTP: a `receive` that matches anything. [`Context`]

@@ -4,12 +4,23 @@ use std::sync::Arc;
 
 use crate::base::Pid;
 use crate::base::sync::atomic::Ordering;
-use crate::exit::{ExitKind, ExitReason};
+use crate::exit::{ExitKind, ExitReason, NoRestart, Scope};
 use crate::kernel::exits::ExitSignal;
 use crate::observe::{LogLevel, lifecycle_log};
 use crate::runtime::Runtime;
 
 impl Runtime {
+    /// Returns the reason of an end of this process, in which the process decides that it has no
+    /// successor.
+    pub(crate) fn no_restart<E: Into<ExitReason> + 'static>(
+        &self,
+        process: Pid,
+        scope: Scope,
+        reason: E,
+    ) -> ExitReason {
+        NoRestart::decide((self.kernel.number(), process), scope, reason)
+    }
+
     /// Kills a process. The process ends at its next await with reason
     /// [`Killed`](ExitReason::Killed), and can't trap the kill. OTP: `exit(Pid, kill)`.
     ///

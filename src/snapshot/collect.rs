@@ -6,15 +6,16 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::base::{Pid, consume_budget};
-use crate::child::ChildType;
+use crate::child::{ChildType, Readiness};
 use crate::exit::Result;
+use crate::observe::Health;
 use crate::runtime::{CallError, ProcessInfo, Runtime};
 use crate::snapshot::nodes::assemble;
 use crate::snapshot::survey::{Answer, Survey, SurveyedSupervisor, starting_process};
 use crate::snapshot::{Busy, NodeKind, NodeState, TreeNode, TreeNodes, TreeSnapshot};
 use crate::supervisor::{
-    DynamicSupervisorRef, History, PublishedChild, PublishedChildState, PublishedState, Step,
-    SupervisorRef,
+    DynamicSupervisorRef, History, PublishedChild, PublishedChildState, PublishedState, ReadyShare,
+    Step, SupervisorRef,
 };
 
 /// The default time limit for the answers of all supervisors of a tree.
@@ -131,6 +132,7 @@ struct PartialNode<'a> {
     now: Instant,
     id: String,
     kind: ChildType,
+    readiness: Readiness,
     state: NodeState,
     pid: Option<Pid>,
     started: Option<Instant>,
@@ -151,6 +153,7 @@ impl<'a> PartialNode<'a> {
             now,
             id: label.unwrap_or_else(|| survey.root.to_string()),
             kind: ChildType::Supervisor,
+            readiness: Readiness::Required,
             state: NodeState::Running,
             pid: Some(survey.root),
             started: surveyed.as_ref().map(|surveyed| surveyed.picture.since),
@@ -184,6 +187,7 @@ impl<'a> PartialNode<'a> {
                 (NodeState::Restarting { retry_in }, None)
             }
             (_, PublishedChildState::Stopped) => (NodeState::Stopped, None),
+            (_, PublishedChildState::GivenUp) => (NodeState::GivenUp, None),
         };
         let is_supervisor = shown.kind == ChildType::Supervisor;
         PartialNode {
@@ -191,6 +195,7 @@ impl<'a> PartialNode<'a> {
             now,
             id: shown.id.to_string(),
             kind: shown.kind,
+            readiness: shown.readiness,
             state,
             pid,
             started: Some(shown.started),
@@ -238,7 +243,8 @@ impl<'a> PartialNode<'a> {
             restarts: self.restarts,
             mailbox_depth: depth.unwrap_or(0),
             is_counted: depth.is_some(),
-            health: self.pid.and_then(|pid| runtime.health(pid)).unwrap_or_default(),
+            health: self.health(),
+            readiness: self.readiness,
             history: self.history.to_vec(),
             children: TreeNodes::default(),
             more: 0,
@@ -254,6 +260,21 @@ impl<'a> PartialNode<'a> {
             child_parts.extend(children.map(|(key, shown)| self.child(pid, picture, *key, shown)));
         }
         (node, child_parts)
+    }
+
+    /// Returns the health that the process reports. A dynamic supervisor of too few ready children
+    /// is unready.
+    fn health(&self) -> Health {
+        let reported = self.pid.and_then(|pid| self.survey.runtime.health(pid)).unwrap_or_default();
+        let share = self.surveyed.as_ref().and_then(|surveyed| surveyed.picture.ready_share);
+        match share.filter(|share| !share.is_reached()) {
+            None => reported,
+            Some(ReadyShare { percent, children, ready }) => {
+                let why =
+                    format!("{ready} of {children} children are ready, {percent} % have to be");
+                reported.max(Health::Unready(why.into()))
+            }
+        }
     }
 
     /// Returns what keeps a live supervisor from answering: its published step, or `Unanswered`.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::base::path_excerpt;
 use crate::base::tree_path::Path;
+use crate::child::Readiness;
 use crate::observe::Health;
 use crate::snapshot::{Busy, NodeState, TreeNode, TreeSnapshot, numbered};
 
@@ -36,7 +37,9 @@ impl fmt::Display for TreeHealth {
             (_, Some(busy), true) => write!(f, "{busy}"),
             (_, Some(busy), false) => write!(f, "{path} is {busy}"),
             (health, None, true) => write!(f, "{health}"),
-            (Health::Degraded(_), None, false) => write!(f, "{path}: {}", self.health),
+            (Health::Degraded(_) | Health::Unready(_), None, false) => {
+                write!(f, "{path}: {}", self.health)
+            }
             (health, None, false) => write!(f, "{path} is {health}"),
         }
     }
@@ -49,6 +52,10 @@ impl TreeSnapshot {
     /// * A supervisor that did not answer in time counts as starting, or as stopping if it stops
     ///   itself or a child. If that supervisor waits for a supervisor that did not answer either,
     ///   the lower supervisor is reported.
+    /// * A child that was [given up](NodeState::GivenUp) is unready.
+    /// * A child whose [readiness](crate::ChildSpec::readiness) is ignored does not count, and neither
+    ///   do the nodes below it. The children of a dynamic supervisor count as a
+    ///   [share](crate::DynamicSupervisor::ready_share), or not at all.
     /// * A child that its supervisor stops counts as stopping; a child in the state
     ///   [`Stopped`](NodeState::Stopped) counts as ready. A child that has just ended, and whose
     ///   supervisor has not handled the end yet, counts as ready, too.
@@ -56,7 +63,14 @@ impl TreeSnapshot {
         let nodes = numbered(&self.root);
         let mut worst = TreeHealth { health: Health::Ready, path: String::new(), busy: None };
         let mut worst_at = 0;
-        for (at, (_, node)) in nodes.iter().enumerate() {
+        let mut is_ignored = vec![false; nodes.len()];
+        for (at, (parent, node)) in nodes.iter().enumerate() {
+            // A parent comes before its children.
+            let is_below_ignored = parent.is_some_and(|parent| is_ignored[parent]);
+            is_ignored[at] = is_below_ignored || node.readiness == Readiness::Ignored;
+            if is_ignored[at] {
+                continue;
+            }
             let health = effective_health(node);
             if health > worst.health && !waits_for_busy(node) {
                 (worst.health, worst.busy) = (health, node.busy.clone());
@@ -85,6 +99,10 @@ fn effective_health(node: &TreeNode) -> Health {
         (NodeState::Busy, Some(Busy::Stopping { .. } | Busy::Ending { .. })) => Health::Stopping,
         (NodeState::Starting | NodeState::Restarting { .. } | NodeState::Busy, _) => {
             Health::Starting
+        }
+        (NodeState::GivenUp, _) => {
+            let last = node.last_reason().map(|last| format!("given up: {last}"));
+            Health::Unready(last.unwrap_or_else(|| "given up".to_owned()).into())
         }
         (NodeState::Stopped | NodeState::Ended, _) => Health::Ready,
     }

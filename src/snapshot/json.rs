@@ -25,7 +25,7 @@ impl TreeSnapshot {
     /// deeper than 128 levels can read a tree of any depth.
     ///
     /// A node has `id`, `kind` (`worker` or `supervisor`), `state` (`running`, `starting`,
-    /// `restarting`, `stopping`, `ended`, `stopped` or `busy`), `restarts`, `names`, `health`,
+    /// `restarting`, `stopping`, `ended`, `stopped`, `given_up` or `busy`), `restarts`, `names`, `health`,
     /// `mailbox_depth` (null where it is not [counted](TreeNode::depth)), `history` and `more`.
     /// `pid`, `up_ms` and `retry_in_ms` are null where they do not apply. A supervisor also has
     /// `strategy` and `budget`. Times are in milliseconds. Texts are complete. Control characters
@@ -194,7 +194,7 @@ impl Serialize for PastIncarnation<'_> {
 /// Returns the health with the complete reason. The `Display` of a health cuts a long reason.
 fn health(health: &Health) -> Cow<'_, str> {
     match health {
-        Health::Degraded(why) => why.as_str().into(),
+        Health::Degraded(why) | Health::Unready(why) => why.as_str().into(),
         health => health.to_string().into(),
     }
 }
@@ -222,6 +222,7 @@ fn state(node: &TreeNode) -> &'static str {
         NodeState::Stopping => "stopping",
         NodeState::Ended => "ended",
         NodeState::Stopped => "stopped",
+        NodeState::GivenUp => "given_up",
         NodeState::Busy => "busy",
     }
 }

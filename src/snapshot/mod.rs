@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::base::Pid;
+use crate::child::Readiness;
 use crate::exit::ExitReason;
 use crate::observe::Health;
 use crate::supervisor::{Incarnation, RestartBudget};
@@ -124,6 +125,10 @@ pub struct TreeNode {
     is_counted: bool,
     /// The health that the process reports; ready if the process reports none.
     pub health: Health,
+    /// Whether the health of this node and of the nodes below it counts for the health of the tree.
+    /// For the children of a dynamic supervisor it never does: the supervisor's own health says
+    /// whether [enough of them](crate::DynamicSupervisor::ready_share) are ready.
+    pub readiness: Readiness,
     /// The latest incarnations that ended or failed to start, oldest first.
     pub history: Vec<Incarnation>,
     /// The children, in start order.
@@ -164,6 +169,9 @@ pub enum NodeState {
     },
     /// The child does not run: it was not started yet, or its supervisor starts it only on request.
     Stopped,
+    /// The child was given up: it used up its own restart budget, or asked not to be restarted. Its
+    /// supervisor starts it only on request.
+    GivenUp,
     /// The supervisor starts the child: its init has not returned, or it is not ready yet.
     Starting,
     /// The supervisor waits for the child to stop.

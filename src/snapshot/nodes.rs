@@ -79,6 +79,7 @@ impl TreeNode {
             mailbox_depth: self.mailbox_depth,
             is_counted: self.is_counted,
             health: self.health.clone(),
+            readiness: self.readiness,
             history: self.history.clone(),
             children: TreeNodes::default(),
             more: self.more,
@@ -96,6 +97,7 @@ impl TreeNode {
             .field("restarts", &self.restarts)
             .field("mailbox_depth", &self.depth())
             .field("health", &self.health)
+            .field("readiness", &self.readiness)
             .field("history", &self.history)
             .field("more", &self.more);
     }

@@ -155,7 +155,9 @@ impl Survey {
             // The picture is from the last answer, so some of these children may have ended since.
             picture.children.retain(|_, child| match child.state {
                 PublishedChildState::Running(pid) => self.runtime.is_alive(pid),
-                PublishedChildState::Restarting { .. } | PublishedChildState::Stopped => true,
+                PublishedChildState::Restarting { .. }
+                | PublishedChildState::Stopped
+                | PublishedChildState::GivenUp => true,
             });
         }
         let left_out = count_left_out(&picture, count);

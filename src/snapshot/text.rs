@@ -142,6 +142,7 @@ pub(super) fn facts(node: &TreeNode) -> Vec<String> {
     if node.health != Health::Ready {
         facts.push(match &node.health {
             Health::Degraded(why) => format!("degraded: {}", excerpt(why, SENTENCE)),
+            Health::Unready(why) => format!("unready: {}", excerpt(why, SENTENCE)),
             health => health.to_string(),
         });
     }
@@ -173,6 +174,7 @@ fn state(node: &TreeNode) -> String {
         }
         (NodeState::Restarting { retry_in: None }, _) => "restarting".to_owned(),
         (NodeState::Stopped, _) => "stopped".to_owned(),
+        (NodeState::GivenUp, _) => "given up".to_owned(),
         (NodeState::Starting, _) => "starting".to_owned(),
         (NodeState::Stopping, _) => "stopping".to_owned(),
         (NodeState::Ended, _) => "ended".to_owned(),

@@ -1,7 +1,7 @@
 //! The context of a supervisor's own init.
 
 use crate::base::Pid;
-use crate::exit::{Crash, ExitReason};
+use crate::exit::{Crash, ExitReason, Scope};
 use crate::runtime::{Runtime, StartCause, StartError};
 
 /// The argument of a supervisor's own init, which runs before any child is started.
@@ -44,6 +44,20 @@ impl SupervisorContext {
     /// [`Supervisor::with_init`](crate::Supervisor::with_init) has an example.
     pub fn start_cause(&self) -> &StartCause {
         &self.cause
+    }
+
+    /// Returns a reason for a failed init after which the supervisor is not restarted.
+    /// [`TaskContext::give_up`](crate::TaskContext::give_up) describes it.
+    #[must_use = "the init returns it in an `Err`"]
+    pub fn give_up<E: Into<ExitReason> + 'static>(&self, reason: E) -> ExitReason {
+        self.runtime.no_restart(self.pid, Scope::Child, reason)
+    }
+
+    /// Returns a reason for a failed init after which the whole tree ends.
+    /// [`TaskContext::end_tree`](crate::TaskContext::end_tree) describes it.
+    #[must_use = "the init returns it in an `Err`"]
+    pub fn end_tree<E: Into<ExitReason> + 'static>(&self, reason: E) -> ExitReason {
+        self.runtime.no_restart(self.pid, Scope::Tree, reason)
     }
 
     /// Returns the error for an init that has nothing to supervise. If the init returns this error,

@@ -25,16 +25,17 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use tokio::time::{Instant, timeout};
 
+use crate::base::Pid;
 use crate::base::failpoint::step;
 use crate::child::start::Start;
 use crate::child::started_processes::StartedProcesses;
 use crate::child::{ChildType, Spec, StartContext, Started};
-use crate::exit::Result;
+use crate::exit::{Result, Scope};
 use crate::kernel::Until;
 use crate::process::{AnyProcess, ChildSlot, ChildStop};
 use crate::runtime::{Ended, Runtime, StartCause, StartError};
 use crate::supervisor::start_attempt::run_start;
-use crate::supervisor::{Report, StopRequest, stop, wait_until};
+use crate::supervisor::{Report, StopRequest, decision, stop, wait_until};
 
 /// The outcome of a start: the process, `None` if the child chose not to run, or the failure.
 pub(crate) type StartOutcome = Result<Option<Arc<dyn AnyProcess>>, NotStarted>;
@@ -46,6 +47,17 @@ pub(crate) struct NotStarted {
     /// Whether another process held the child's name, or the name was reserved for another child,
     /// when the start was about to register it.
     pub(crate) name_taken: bool,
+    /// The process that failed, if the start got as far as a process.
+    pub(crate) pid: Option<Pid>,
+    /// What that process decided about its restart.
+    pub(crate) decided: Option<Scope>,
+}
+
+impl NotStarted {
+    /// Returns a failure that is not the end of a process of the start.
+    pub(crate) fn without_process(error: StartError) -> Self {
+        NotStarted { error, name_taken: false, pid: None, decided: None }
+    }
 }
 
 /// Starts one incarnation. A child that chooses not to run is not a failure.
@@ -67,13 +79,14 @@ pub(crate) async fn start(
         Start::Awaited(start) => run_start(report, spec, &mut ctx, &**start).await,
     };
     step!("after a start");
+    let pid = started.as_ref().ok().map(Started::pid).or(ctx.last_admitted);
     let started = match (started, spec.ready_within) {
         (Ok(started), Some(limit)) => until_ready(report, spec, started, limit).await,
         (started, _) => started,
     };
     let name_taken = ctx.name_taken;
     ctx.finish();
-    outcome_of(report, spec, started, name_taken)
+    outcome_of(report, spec, started, (name_taken, pid))
 }
 
 /// [Starts](start) a child if its start never waits. For any other child this does nothing and
@@ -89,7 +102,7 @@ pub(crate) fn start_at_once(
         return None;
     }
     let started = start(&context(report, slot, spec, cause.clone()));
-    Some(outcome_of(report, spec, started, true))
+    Some(outcome_of(report, spec, started, (true, None)))
 }
 
 /// Returns whether the error says that another process holds the name, or that the name is reserved
@@ -107,6 +120,7 @@ fn context(report: &Report, slot: ChildSlot, spec: &Arc<Spec>, cause: StartCause
         cause,
         started_processes: StartedProcesses::default(),
         name_taken: false,
+        last_admitted: None,
         waits: report.sequential.then(Vec::new),
     }
 }
@@ -115,7 +129,7 @@ fn outcome_of(
     report: &Report,
     spec: &Spec,
     started: Result<Started, StartError>,
-    name_taken: bool,
+    (name_taken, pid): (bool, Option<Pid>),
 ) -> StartOutcome {
     match started {
         Ok(started) => Ok(Some(started.process)),
@@ -123,7 +137,11 @@ fn outcome_of(
         Err(error) => {
             report.start_failed(&spec.id, &error);
             let name_taken = name_taken && is_name_taken(&error);
-            Err(NotStarted { error, name_taken })
+            let decided = match (&error, pid) {
+                (StartError::Failed(reason), Some(pid)) => decision(report, pid, reason),
+                _ => None,
+            };
+            Err(NotStarted { error, name_taken, pid, decided })
         }
     }
 }

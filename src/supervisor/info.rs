@@ -73,6 +73,11 @@ pub enum ChildState {
     /// The child does not run. The supervisor starts it again only on request or in a restart of
     /// its group.
     Stopped,
+    /// The child was given up, and does not run: it used up its own
+    /// [budget](crate::ChildSpec::restart_budget), or
+    /// [asked](crate::TaskContext::give_up) not to be restarted. The supervisor starts it again only
+    /// on request. [`ChildSpec::restart_budget`](crate::ChildSpec::restart_budget) has an example.
+    GivenUp,
 }
 
 impl ChildInfo {
@@ -80,7 +85,7 @@ impl ChildInfo {
     pub fn pid(&self) -> Option<Pid> {
         match self.state {
             ChildState::Running(pid) => Some(pid),
-            ChildState::Restarting { .. } | ChildState::Stopped => None,
+            ChildState::Restarting { .. } | ChildState::Stopped | ChildState::GivenUp => None,
         }
     }
 }

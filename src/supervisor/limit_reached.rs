@@ -28,6 +28,9 @@ pub enum Limit {
     Budget,
     /// The child had no healthy run for as long as its [`Backoff`](crate::Backoff) allows.
     NoHealthyRun,
+    /// No limit: the child asked for the end of its tree, with
+    /// [`end_tree`](crate::TaskContext::end_tree), or is a supervisor with such a child.
+    EndOfTree,
 }
 
 /// The error that a supervisor ends with when it gives up. In OTP the reason is `shutdown`, so a
@@ -64,10 +67,10 @@ pub struct RestartLimitReached {
     /// The limit that was reached.
     pub limit: Limit,
     /// For [`Limit::Budget`]: the number of restarts that the budget allows within any `period`.
-    /// For [`Limit::NoHealthyRun`]: how often the child was restarted without success.
+    /// For [`Limit::NoHealthyRun`]: how often the child was restarted without success. Otherwise 0.
     pub restarts: u32,
     /// For [`Limit::Budget`]: the length of the window. For [`Limit::NoHealthyRun`]: how long the
-    /// backoff allows the child to have no healthy run.
+    /// backoff allows the child to have no healthy run. Otherwise zero.
     pub period: Duration,
     /// The restarts that counted against the limit, by the ids of the children, the highest count
     /// first; at most eight ids. For [`Limit::Budget`]: the restarts within the window, and the
@@ -168,6 +171,20 @@ impl RestartLimitReached {
         let uncounted = rest.iter().map(|count| count.restarts).sum();
         RestartLimitReached { child: id, limit, restarts, period, counts, uncounted, last, origin }
     }
+
+    /// Returns the error with which the supervisor of a child that ended the tree ends.
+    pub(crate) fn end_of_tree(child: &SharedStr, last: ExitReason, origin: Origin) -> Self {
+        RestartLimitReached {
+            child: child.to_string(),
+            limit: Limit::EndOfTree,
+            restarts: 0,
+            period: Duration::ZERO,
+            counts: Vec::new(),
+            uncounted: 0,
+            last,
+            origin,
+        }
+    }
 }
 
 /// Counts restarts by the ids of their children. The highest count comes first. Ids with equal
@@ -207,6 +224,7 @@ impl fmt::Display for RestartLimitReached {
                 "child {child} had no healthy run for {period:?}, in {restarts} restart{s}, its \
                  last end: "
             )?,
+            Limit::EndOfTree => write!(f, "child {child} ended the tree: ")?,
         }
         write!(f, "{}", Causeless(&self.last))
     }

@@ -17,6 +17,7 @@ pub(crate) mod info;
 pub(crate) mod published_state;
 pub(crate) mod report;
 pub(crate) mod stop;
+mod end_decision;
 mod wait_until;
 mod start_attempt;
 pub(crate) mod orphans;
@@ -25,9 +26,10 @@ pub(crate) mod fixed;
 pub(crate) mod dynamic;
 mod partition;
 
-pub use crate::restart::RestartBudget;
+pub use crate::restart::{Exhausted, RestartBudget};
 pub use context::SupervisorContext;
-pub use dynamic::{DynamicSupervisor, DynamicSupervisorRef, Exhausted};
+pub use dynamic::{DynamicSupervisor, DynamicSupervisorRef};
+pub(crate) use end_decision::decision;
 pub(crate) use end_record::EndRecord;
 pub use fixed::SupervisorRef;
 pub use history::{History, Incarnation};
@@ -37,7 +39,8 @@ pub use limit_reached::{Limit, RestartCount, RestartLimitReached};
 pub(crate) use orphans::Orphans;
 pub use partition::{PartitionKey, PartitionSupervisor, PartitionSupervisorRef, Partitioned};
 pub(crate) use published_state::{
-    PublishPermit, PublishedCell, PublishedChild, PublishedChildState, PublishedState, Step,
+    PublishPermit, PublishedCell, PublishedChild, PublishedChildState, PublishedState, ReadyShare,
+    Step,
 };
 pub(crate) use report::{Report, RestartNotice};
 pub use spec::{AutoShutdown, Finding, Lint, LintError, Supervisor, SupervisorSpec};

@@ -28,7 +28,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::base::{Pid, SharedStr, with_caught_wakers};
-use crate::child::{ChildType, Spec};
+use crate::child::{ChildType, Readiness, Spec};
 use crate::process::AnyProcess;
 use crate::restart::RestartBudget;
 use crate::supervisor::{ChildInfo, ChildState, History, Incarnation};
@@ -66,10 +66,27 @@ pub(crate) struct PublishedState {
     /// Whether children start and stop without a change of this state, as under a dynamic
     /// supervisor.
     pub(crate) is_partial: bool,
+    /// The share of its children that a dynamic supervisor requires to be ready, and how many are.
+    pub(crate) ready_share: Option<ReadyShare>,
     pub(crate) step: Step,
     /// The time at which the supervisor began to stop itself and all its children; `None` before
     /// that.
     pub(crate) ending: Option<Instant>,
+}
+
+/// The share of the children of a dynamic supervisor that has to be ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ReadyShare {
+    pub(crate) percent: u8,
+    pub(crate) children: usize,
+    pub(crate) ready: usize,
+}
+
+impl ReadyShare {
+    /// Whether enough children are ready. This is the case if there are no children.
+    pub(crate) fn is_reached(self) -> bool {
+        self.ready as u128 * 100 >= self.children as u128 * u128::from(self.percent)
+    }
 }
 
 /// The step that a supervisor carries out. A `key` is a key of [`PublishedState::children`].
@@ -90,6 +107,7 @@ pub(crate) enum Step {
 pub(crate) struct PublishedChild {
     pub(crate) id: SharedStr,
     pub(crate) kind: ChildType,
+    pub(crate) readiness: Readiness,
     pub(crate) state: PublishedChildState,
     pub(crate) restarts: u32,
     /// The time at which the latest start of the child began.
@@ -103,6 +121,7 @@ pub(crate) enum PublishedChildState {
     Running(Pid),
     Restarting { due: Option<Instant> },
     Stopped,
+    GivenUp,
 }
 
 impl PublishedCell {
@@ -115,6 +134,7 @@ impl PublishedCell {
             budget_at: now,
             children: BTreeMap::new(),
             is_partial: false,
+            ready_share: None,
             step,
             ending: None,
         };
@@ -176,6 +196,7 @@ impl PublishedCell {
         let child = PublishedChild {
             id: spec.id.clone(),
             kind: spec.kind,
+            readiness: spec.readiness,
             state: PublishedChildState::Stopped,
             restarts: 0,
             started: Instant::now(),
@@ -244,6 +265,7 @@ impl PublishedChild {
                 (ChildState::Restarting { retry_in: due.map(left) }, None)
             }
             PublishedChildState::Stopped => (ChildState::Stopped, None),
+            PublishedChildState::GivenUp => (ChildState::GivenUp, None),
         };
         let PublishedChild { id, kind, restarts, history, .. } = self;
         ChildInfo { id: id.to_string(), state, kind, restarts, starts_by_hand, since, history }

@@ -227,12 +227,27 @@ impl Report {
         ExitReason::from_library(limit)
     }
 
+    /// Ends the restarts of this supervisor because a child has ended the tree. Returns the reason
+    /// that the supervisor ends with, by which the supervisor above learns the same. The reason is
+    /// clean if that of the child is.
+    pub(crate) fn end_tree(&self, limit: RestartLimitReached) -> ExitReason {
+        self.process.with(|locked| locked.core().registrations_mut().not_restarted = true);
+        match limit.last.is_clean() {
+            false => self.give_up(limit),
+            true => {
+                self.end_restarts();
+                ExitReason::shutdown_with(limit)
+            }
+        }
+    }
+
     /// Reports a child that reached its own restart limit. The supervisor continues without the
     /// child.
-    pub(crate) fn child_given_up(&self, pid: Pid, limit: &RestartLimitReached) {
+    pub(crate) fn child_given_up(&self, pid: Option<Pid>, limit: &RestartLimitReached) {
         let restarts = limit.restarts;
         let reason = excerpt(ErrorChain(limit), PAGE);
-        child_line!(warn, self, limit.child, %pid, %reason, restarts, budget_left = 0, "child given up");
+        let shown = pid.map(tracing::field::display);
+        child_line!(warn, self, limit.child, pid = shown, %reason, restarts, budget_left = 0, "child given up");
         self.event(|supervisor| LifecycleEvent::Parked {
             supervisor,
             child: limit.child.as_str().into(),

@@ -1,5 +1,7 @@
 //! The handle to a supervisor of tasks.
 
+use std::time::Duration;
+
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
 
@@ -162,6 +164,35 @@ impl TaskSupervisorRef {
         Ok(self.start_task(SupervisedTask::new(None, body)).await?.pid())
     }
 
+    /// Starts a task as [`start_child`](Self::start_child) does, and waits for the successor of the
+    /// supervisor if the supervisor is being restarted, all within `limit`.
+    /// [`SupervisorRef::start_child_waiting`](crate::SupervisorRef::start_child_waiting) describes
+    /// the limit and the errors, and has an example.
+    ///
+    /// # Errors
+    ///
+    /// The same as those of [`spawn`](Self::spawn), and those of the limit.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, no task is started, or the started task is killed.
+    pub async fn start_child_waiting<F, Fut>(
+        &self,
+        body: F,
+        limit: Duration,
+    ) -> Result<Pid, StartError>
+    where
+        F: FnOnce(TaskContext) -> Fut + Send + 'static,
+        Fut: Future<Output = Result> + Send + 'static,
+    {
+        let body = fallible(|ctx| body(TaskContext::new(ctx)));
+        let (task, handle) = SupervisedTask::new(None, body);
+        let child = ChildSpec::new(LABEL, task).restart(Restart::Temporary);
+        let child = child.shutdown(self.shutdown);
+        self.supervisor.start_child_waiting(child, limit).await?;
+        Ok(started(handle).pid())
+    }
+
     /// Starts a child that is started once. If the start is refused, the error has the child's value.
     /// The [shutdown](Self::with_shutdown) of this handle applies, unless the child has its own.
     /// [`OnceChild`] has an example.
@@ -225,11 +256,10 @@ impl TaskSupervisorRef {
 
     async fn start_task(
         &self,
-        (task, mut handle): (SupervisedTask, oneshot::Receiver<StartedTask>),
+        (task, handle): (SupervisedTask, oneshot::Receiver<StartedTask>),
     ) -> Result<ProcessHandle, StartError> {
         self.start(ChildSpec::new(LABEL, task).restart(Restart::Temporary)).await?;
-        let started = handle.try_recv().ok().and_then(|mut started| started.take_handle());
-        Ok(started.expect("a task that was started has sent its handle"))
+        Ok(started(handle))
     }
 
     async fn start(&self, child: ChildSpec) -> Result<Pid, StartError> {
@@ -300,4 +330,10 @@ impl TaskSupervisorRef {
     pub fn ended(&self) -> Ended {
         self.supervisor.ended()
     }
+}
+
+/// Returns the handle of a task that was started.
+fn started(mut handle: oneshot::Receiver<StartedTask>) -> ProcessHandle {
+    let started = handle.try_recv().ok().and_then(|mut started| started.take_handle());
+    started.expect("a task that was started has sent its handle")
 }

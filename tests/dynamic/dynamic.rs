@@ -500,7 +500,7 @@ async fn a_child_that_is_given_up_alone_stays_listed_as_stopped() {
     settled().await;
     let children = jobs.which_children().await.unwrap();
     assert_eq!(children[0].state, ChildState::Running(good));
-    assert_eq!((children[1].id.as_str(), children[1].state), ("bad", ChildState::Stopped));
+    assert_eq!((children[1].id.as_str(), children[1].state), ("bad", ChildState::GivenUp));
     assert_eq!((counts(&jobs).await, t.rt.whereis("bad")), ((2, 1, 0, 2), None));
     let escalating = DynamicSupervisor::new().child_intensity(0, SECOND, Exhausted::Escalate);
     let jobs = escalating.start(&t.rt).await.unwrap();

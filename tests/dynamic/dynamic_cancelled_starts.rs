@@ -31,7 +31,7 @@ async fn a_cancelled_restart_that_fails_frees_the_name() {
     settled().await;
     assert_eq!(jobs.terminate_child(pid).await, Ok(()));
     tokio::time::sleep(2 * SECOND).await;
-    assert_eq!(t.server("a").call(|reply| reply).await, Err(CallError::NoProc));
+    assert_eq!(t.server("a").call(|reply| reply).await, Err(CallError::NoHolder("a".into())));
     let started = timeout(SECOND, jobs.get_or_start("a", t.child("a"))).await;
     assert!(started.is_ok_and(|started| started.is_ok()));
     assert_eq!(t.reports().await, ["a starts", "a fails", "a starts"]);

@@ -58,7 +58,7 @@ async fn repeated_get_or_start_of_a_failing_key_stays_within_its_restart_budget(
     assert_eq!(starts.load(Ordering::Relaxed), 1 + 3);
     let known = homes.which_children().await.unwrap();
     assert_eq!(known.len(), 1, "{known:?}");
-    assert_eq!(known[0].state, ChildState::Stopped);
+    assert_eq!(known[0].state, ChildState::GivenUp);
 
     // The window is over. The next start under the name replaces the child, with a new budget.
     tokio::time::advance(MINUTE).await;
@@ -163,7 +163,7 @@ async fn a_child_that_was_given_up_keeps_its_history_and_its_event_has_the_last_
     let first = homes.get_or_start("key", failing(&Arc::default())).await.unwrap();
     settled().await;
     let known = homes.which_children().await.unwrap().remove(0);
-    assert_eq!((known.state, known.restarts), (ChildState::Stopped, 3));
+    assert_eq!((known.state, known.restarts), (ChildState::GivenUp, 3));
     let attempts: Vec<_> = known.history.iter().map(|over| over.attempt).collect();
     assert_eq!(attempts, [0, 1, 2, 3]);
     let pids: BTreeSet<_> = known.history.iter().map(|over| over.pid.unwrap()).collect();
@@ -176,10 +176,10 @@ async fn a_child_that_was_given_up_keeps_its_history_and_its_event_has_the_last_
             break (pid, child.to_string(), Some(supervisor));
         }
     };
-    assert_eq!(parked, (*pids.last().unwrap(), "failing".to_owned(), homes.pid()));
+    assert_eq!(parked, (pids.last().copied(), "failing".to_owned(), homes.pid()));
 
     let text = homes.tree().await.unwrap().to_string();
-    assert!(text.contains("stopped  3 restarts, last: no hub"), "{text}");
+    assert!(text.contains("given up  3 restarts, last: no hub"), "{text}");
 }
 
 /// Only the first incarnation of the child ran. The failed restarts have no pid, so the child is
@@ -197,7 +197,7 @@ async fn a_child_whose_restarts_fail_is_given_up_under_its_last_pid() {
     killed(&rt, pid).await;
     settled().await;
     let known = homes.which_children().await.unwrap().remove(0);
-    assert_eq!(known.state, ChildState::Stopped);
+    assert_eq!(known.state, ChildState::GivenUp);
     let pids: Vec<_> = known.history.iter().map(|over| over.pid).collect();
     assert_eq!(pids, [Some(pid), None, None, None]);
     killed(&rt, stranger).await;
@@ -237,4 +237,23 @@ async fn a_failed_start_of_a_given_up_name_renews_the_retry_interval() {
     }
     assert_eq!(starts.load(Ordering::Relaxed), 1 + 3 + 1);
     assert_eq!(homes.which_children().await.unwrap()[0].history.len(), 4);
+}
+
+/// The budget of a child's own specification replaces that of the supervisor.
+#[tokio::test(start_paused = true)]
+async fn a_dynamic_child_may_have_a_budget_by_its_own_specification() {
+    let rt = Runtime::new();
+    let homes = DynamicSupervisor::new().intensity(0, MINUTE).start(&rt).await.unwrap();
+    let starts = Arc::new(AtomicU32::new(0));
+    let own = failing(&starts).restart_budget(5, MINUTE, Exhausted::GiveUp);
+    homes.start_child(own.clone()).await.unwrap();
+    settled().await;
+    assert_eq!(starts.load(Ordering::Relaxed), 1 + 5);
+    assert_eq!(homes.which_children().await.unwrap()[0].state, ChildState::GivenUp);
+
+    let escalates = own.restart_budget(1, MINUTE, Exhausted::Escalate);
+    homes.start_child(escalates).await.unwrap();
+    let reason = homes.ended().await;
+    let limit: &regrow::RestartLimitReached = reason.crash().unwrap().downcast_ref().unwrap();
+    assert_eq!((limit.restarts, limit.counts[0].restarts), (1, 2));
 }

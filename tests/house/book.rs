@@ -279,10 +279,7 @@ const QUOTED_CONSTANTS: &[QuotedConstant] = &[
     (
         "src/supervisor/dynamic/given_up.rs",
         "const KEPT: usize = 1_000;",
-        &[(
-            "src/supervisor/dynamic/spec.rs",
-            "The 1,000 children that were given up last are kept",
-        )],
+        &[("src/restart/own_budget.rs", "The 1,000 children that were given up last are kept")],
     ),
     (
         "src/program/report_text.rs",

@@ -283,6 +283,9 @@ async fn requests_to_an_ended_supervisor_let_other_tasks_run() {
     tree.stop().await.unwrap();
     let child = || Echo::child(());
     lets_other_tasks_run!("SupervisorRef::start_child", drop(tree.start_child(child()).await));
+    lets_other_tasks_run!("SupervisorRef::start_child_waiting", {
+        drop(tree.start_child_waiting(child(), SOON).await);
+    });
     lets_other_tasks_run!("SupervisorRef::start_once", {
         drop(tree.start_once(ChildSpec::once("once", async |_| Ok(()))).await);
     });
@@ -320,6 +323,9 @@ async fn requests_to_an_ended_dynamic_supervisor_let_other_tasks_run() {
     lets_other_tasks_run!("DynamicSupervisorRef::start_child", {
         drop(many.start_child(child()).await);
     });
+    lets_other_tasks_run!("DynamicSupervisorRef::start_child_waiting", {
+        drop(many.start_child_waiting(child(), SOON).await);
+    });
     lets_other_tasks_run!("DynamicSupervisorRef::start_server", {
         drop(many.start_server::<Echo>(()).await);
     });
@@ -352,6 +358,9 @@ async fn requests_to_an_ended_task_supervisor_let_other_tasks_run() {
     });
     lets_other_tasks_run!("TaskSupervisorRef::start_child", {
         drop(tasks.start_child(fallible).await);
+    });
+    lets_other_tasks_run!("TaskSupervisorRef::start_child_waiting", {
+        drop(tasks.start_child_waiting(fallible, SOON).await);
     });
     lets_other_tasks_run!("TaskSupervisorRef::start_once", {
         drop(tasks.start_once(ChildSpec::once("once", fallible)).await);

@@ -32,6 +32,7 @@ const TESTED: &[&str] = &[
     "src/child/command/mod.rs: stop_window",
     "src/child/mod.rs: init_timeout",
     "src/child/mod.rs: ready_within",
+    "src/child/mod.rs: restart_budget",
     "src/child/mod.rs: warn_after",
     "src/child/once.rs: init_timeout",
     "src/child/once.rs: ready_within",
@@ -64,8 +65,10 @@ const TESTED: &[&str] = &[
     "src/server/spec.rs: warn_after",
     "src/snapshot/collect.rs: tree_within",
     "src/snapshot/routes.rs: tree_routes_within",
+    "src/supervisor/dynamic/dynamic_ref.rs: start_child_waiting",
     "src/supervisor/dynamic/spec.rs: child_intensity",
     "src/supervisor/dynamic/spec.rs: intensity",
+    "src/supervisor/fixed/supervisor_ref.rs: start_child_waiting",
     "src/supervisor/partition/mod.rs: intensity",
     "src/supervisor/spec/mod.rs: intensity",
     "src/task/join_many.rs: join_many",
@@ -74,6 +77,7 @@ const TESTED: &[&str] = &[
     "src/task/mod.rs: yield_for",
     "src/task/stream.rs: timeout",
     "src/task/supervisor.rs: intensity",
+    "src/task/supervisor_ref.rs: start_child_waiting",
 ];
 
 #[test]
@@ -401,6 +405,22 @@ async fn a_zero_task_wait_only_looks_and_a_max_one_waits_for_ever() {
     assert_eq!(max.shutdown(Shutdown::Timeout(MAX)).await, Some(Ok(())));
 }
 
+/// A start that takes an hour.
+#[tokio::test(start_paused = true)]
+async fn a_zero_waiting_start_times_out_and_a_max_one_waits_for_ever() {
+    let rt = Runtime::new();
+    let slow = Clerk::child(args(3_600 * SECOND));
+    for (limit, fine) in [(ZERO, false), (MAX, true)] {
+        let fixed = Supervisor::one_for_one().start(&rt).await.unwrap();
+        let dynamic = DynamicSupervisor::new().start(&rt).await.unwrap();
+        let tasks = TaskSupervisor::new().start(&rt).await.unwrap();
+        assert_eq!(fixed.start_child_waiting(slow.clone(), limit).await.is_ok(), fine);
+        assert_eq!(dynamic.start_child_waiting(slow.clone(), limit).await.is_ok(), fine);
+        assert!(tasks.start_child_waiting(|_| pending(), MAX).await.is_ok());
+        assert!(tasks.start_child_waiting(|_| pending(), ZERO).await.is_err());
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_zero_intensity_window_is_refused_and_a_max_one_is_accepted() {
     let rt = Runtime::new();
@@ -412,7 +432,10 @@ async fn a_zero_intensity_window_is_refused_and_a_max_one_is_accepted() {
         let tasks = TaskSupervisor::new().intensity(1, period).start(&rt).await;
         let parts = PartitionSupervisor::<Clerk>::new("parts", |_| args(ZERO)).partitions(2);
         let parts = parts.intensity(1, period).start(&rt).await;
-        let errors = [fixed.err(), dynamic.err(), each.err(), tasks.err(), parts.err()];
+        let own = ChildSpec::task("own", |_| pending());
+        let own = own.restart_budget(1, period, Exhausted::GiveUp);
+        let own = Supervisor::one_for_one().child(own).start(&rt).await;
+        let errors = [fixed.err(), dynamic.err(), each.err(), tasks.err(), parts.err(), own.err()];
         for error in errors {
             match error {
                 None => assert!(fine),

@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use regrow::{
-    CallError, CastError, ChildError, ChildSpec, ExitReason, GenServer, LogLevel, Overflow, Pid,
-    RegisterError, RegistryError, Reply, RestartLimitReached, Result, Run, RunError, Runtime,
-    ServerContext, StartChild, StartContext, StartError, Started, Supervisor, SupervisorSpec,
-    TaskError,
+    CallError, CastError, ChildError, ChildSpec, ExitReason, GenServer, LogLevel, NoRestart,
+    Overflow, Pid, RegisterError, RegistryError, Reply, RestartLimitReached, Result, Run, RunError,
+    Runtime, ServerContext, StartChild, StartContext, StartError, Started, Supervisor,
+    SupervisorSpec, TaskError,
 };
 use support::injected_panics::hush_injected_panics;
 use support::log::Log;
@@ -79,6 +79,7 @@ fn listed(
 fn call_errors() -> Vec<(&'static str, CallError)> {
     vec![
         ("NoProc", CallError::NoProc),
+        ("NoHolder", CallError::NoHolder("n".into())),
         ("Exited", CallError::Exited(disk())),
         ("Restarting", CallError::Restarting { retry_in: Some(SECOND) }),
         ("NoReply", CallError::NoReply),
@@ -177,7 +178,20 @@ async fn limits() -> Vec<(&'static str, RestartLimitReached)> {
     let reason = failing(disk).start(&Runtime::new()).await.unwrap().ended().await;
     let outer: &RestartLimitReached = reason.crash().unwrap().downcast_ref().unwrap();
     let inner: &RestartLimitReached = outer.last.crash().unwrap().downcast_ref().unwrap();
-    vec![("", outer.clone()), ("", inner.clone())]
+    vec![("", outer.clone()), ("", inner.clone()), ("", ended_tree().await)]
+}
+
+/// Returns the error of a root whose child ended the tree.
+async fn ended_tree() -> RestartLimitReached {
+    let child = ChildSpec::task("a", |ctx| async move { Err(ctx.end_tree(disk())) });
+    let tree = Supervisor::one_for_one().child(child).start(&Runtime::new()).await.unwrap();
+    let reason = tree.ended().await;
+    reason.crash().unwrap().downcast_ref::<RestartLimitReached>().unwrap().clone()
+}
+
+async fn no_restarts() -> Vec<(&'static str, NoRestart)> {
+    let limit = ended_tree().await;
+    vec![("", limit.last.crash().unwrap().downcast_ref::<NoRestart>().unwrap().clone())]
 }
 
 #[cfg(all(unix, feature = "process"))]
@@ -251,6 +265,7 @@ async fn all_errors() -> Vec<Listed> {
     all.extend(listed("ExitError", exits));
     all.extend(listed("RunError", run_errors().await));
     all.extend(listed("RestartLimitReached", limits().await));
+    all.extend(listed("NoRestart", no_restarts().await));
     #[cfg(all(unix, feature = "process"))]
     all.extend(listed("CommandFailed", commands().await));
     #[cfg(all(unix, feature = "process"))]

@@ -18,6 +18,11 @@ use tokio::task::yield_now;
 
 const DESK: Name<Desk> = Name::new("desk");
 const RESTARTING: CallError = CallError::Restarting { retry_in: None };
+/// The error of a call by the name, which no process holds or is about to hold.
+fn gone() -> CallError {
+    CallError::NoHolder("desk".into())
+}
+
 const PERMANENT: Restart = Restart::Permanent;
 const TRANSIENT: Restart = Restart::Transient;
 const TEMPORARY: Restart = Restart::Temporary;
@@ -119,11 +124,11 @@ fn table() -> Vec<(Restart, ExitReason, CallError)> {
         (PERMANENT, crash("x"), RESTARTING),
         (TRANSIENT, ExitReason::Killed, RESTARTING),
         (TRANSIENT, crash("x"), RESTARTING),
-        (TRANSIENT, ExitReason::Shutdown, CallError::NoProc),
-        (TRANSIENT, ExitReason::shutdown_with("x"), CallError::NoProc),
-        (TEMPORARY, ExitReason::Killed, CallError::NoProc),
-        (TEMPORARY, ExitReason::Shutdown, CallError::NoProc),
-        (TEMPORARY, crash("x"), CallError::NoProc),
+        (TRANSIENT, ExitReason::Shutdown, gone()),
+        (TRANSIENT, ExitReason::shutdown_with("x"), gone()),
+        (TEMPORARY, ExitReason::Killed, gone()),
+        (TEMPORARY, ExitReason::Shutdown, gone()),
+        (TEMPORARY, crash("x"), gone()),
     ]
 }
 
@@ -147,11 +152,7 @@ async fn assert_told_until_the_successor(
     assert!(later.as_ref() == Err(told) || (*told == RESTARTING && later == Ok(42)), "{later:?}");
     settled().await;
     let at_last = rt.server(DESK).call(|reply| reply).await;
-    assert_eq!(
-        at_last,
-        if *told == RESTARTING { Ok(42) } else { Err(CallError::NoProc) },
-        "{what}"
-    );
+    assert_eq!(at_last, if *told == RESTARTING { Ok(42) } else { Err(gone()) }, "{what}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -180,9 +181,9 @@ async fn calls_to_a_killed_unsupervised_server_fail_with_noproc() {
     let rt = Runtime::new();
     let alone = Desk::start_named(&rt, DESK, Hangs::default()).await.unwrap();
     rt.kill(alone.pid().unwrap());
-    assert_refused(&rt, &CallError::NoProc, "unsupervised").await;
+    assert_refused(&rt, &gone(), "unsupervised").await;
     alone.ended().await;
-    assert_refused(&rt, &CallError::NoProc, "unsupervised, ended").await;
+    assert_refused(&rt, &gone(), "unsupervised, ended").await;
 }
 
 /// A direct handle reaches only its own incarnation.
@@ -220,7 +221,7 @@ async fn calls_to_a_killed_child_with_a_busy_handler_fail_with_restarting() {
 /// A crashed sibling stops the server with the group while the server is in a handler.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn calls_to_a_child_stopped_for_a_group_restart_fail_with_restarting() {
-    let told = [(PERMANENT, RESTARTING), (TRANSIENT, RESTARTING), (TEMPORARY, CallError::NoProc)];
+    let told = [(PERMANENT, RESTARTING), (TRANSIENT, RESTARTING), (TEMPORARY, gone())];
     for strategy in [Supervisor::one_for_all, Supervisor::rest_for_one] {
         for (restart, told) in &told {
             let rt = Runtime::new();
@@ -255,10 +256,10 @@ async fn calls_to_a_terminated_child_fail_with_noproc() {
         async move { tree.terminate_child("desk").await }
     });
     until("it is asked to stop", || server.try_cast(None).is_err()).await;
-    assert_refused(&rt, &CallError::NoProc, "terminated").await;
+    assert_refused(&rt, &gone(), "terminated").await;
     drop(held);
     assert_eq!(stopping.await.unwrap(), Ok(()));
-    assert_refused(&rt, &CallError::NoProc, "stopped").await;
+    assert_refused(&rt, &gone(), "stopped").await;
     tree.restart_child("desk").await.unwrap();
     assert_eq!(server.call(|reply| reply).await, Ok(42), "a later incarnation is another matter");
 }
@@ -271,7 +272,7 @@ async fn calls_to_a_terminated_dynamic_child_fail_with_noproc() {
     let held = held_up(&rt.server(DESK)).await;
     let stopping = tokio::spawn(async move { desks.terminate_child(pid).await });
     until("it is asked to stop", || rt.server(DESK).try_cast(None).is_err()).await;
-    assert_refused(&rt, &CallError::NoProc, "terminated").await;
+    assert_refused(&rt, &gone(), "terminated").await;
     drop(held);
     assert_eq!(stopping.await.unwrap(), Ok(()));
 }
@@ -286,14 +287,14 @@ async fn calls_to_a_child_of_a_stopping_supervisor_fail_with_noproc() {
     let held = held_up(&rt.server(other)).await;
     let stopping = tokio::spawn(async move { tree.stop().await });
     until("it is asked to stop", || rt.server(other).try_cast(None).is_err()).await;
-    assert_eq!(rt.server(other).call(|reply| reply).await, Err(CallError::NoProc));
+    assert_eq!(rt.server(other).call(|reply| reply).await, Err(CallError::NoHolder("busy".into())));
     let (pid, server) = (rt.whereis("desk").unwrap(), rt.server(DESK));
     assert_eq!(server.call(|reply| reply).await, Ok(42), "it is not asked to stop before");
     let ended = rt.ended(pid);
     rt.kill(pid);
-    assert_refused(&rt, &CallError::NoProc, "stopping").await;
+    assert_refused(&rt, &gone(), "stopping").await;
     ended.await;
-    assert_refused(&rt, &CallError::NoProc, "stopping, ended").await;
+    assert_refused(&rt, &gone(), "stopping, ended").await;
     drop(held);
     assert_eq!(stopping.await.unwrap(), Ok(ExitReason::Shutdown));
 }
@@ -307,7 +308,7 @@ async fn calls_to_a_child_of_a_stopping_dynamic_supervisor_fail_with_noproc() {
     let held = held_up(&rt.server(DESK)).await;
     let stopping = tokio::spawn(async move { desks.stop().await });
     until("it is asked to stop", || rt.server(DESK).try_cast(None).is_err()).await;
-    assert_refused(&rt, &CallError::NoProc, "stopping").await;
+    assert_refused(&rt, &gone(), "stopping").await;
     drop(held);
     assert_eq!(stopping.await.unwrap(), Ok(ExitReason::Shutdown));
 }
@@ -325,9 +326,9 @@ async fn calls_to_a_child_in_backoff_fail_with_noproc_once_its_supervisor_stops(
     let waits = rt.server(DESK).call(|reply| reply).await;
     assert!(matches!(waits, Err(CallError::Restarting { retry_in: Some(_) })), "{waits:?}");
     rt.kill(tree.pid().unwrap());
-    assert_refused(&rt, &CallError::NoProc, "its supervisor was killed").await;
+    assert_refused(&rt, &gone(), "its supervisor was killed").await;
     tree.ended().await;
-    assert_refused(&rt, &CallError::NoProc, "its supervisor has ended").await;
+    assert_refused(&rt, &gone(), "its supervisor has ended").await;
 }
 
 /// The supervisor and its child are killed at the same moment.
@@ -338,10 +339,10 @@ async fn calls_to_a_child_of_a_killed_supervisor_fail_with_noproc() {
     let pid = rt.whereis("desk").unwrap();
     rt.kill(tree.pid().unwrap());
     rt.kill(pid);
-    assert_refused(&rt, &CallError::NoProc, "both killed").await;
+    assert_refused(&rt, &gone(), "both killed").await;
     tree.ended().await;
     rt.ended(pid).await;
-    assert_refused(&rt, &CallError::NoProc, "both ended").await;
+    assert_refused(&rt, &gone(), "both ended").await;
 }
 
 /// The child is killed in its `init`: a first start fails, a restart is retried.
@@ -359,7 +360,7 @@ async fn a_killed_init_fails_calls_with_restarting_only_during_a_restart() {
     let first = start(child.clone());
     settled().await;
     rt.kill(rt.whereis("desk").unwrap());
-    assert_refused(&rt, &CallError::NoProc, "the first start").await;
+    assert_refused(&rt, &gone(), "the first start").await;
     assert_eq!(first.await.unwrap(), Err(StartError::Failed(ExitReason::Killed)));
 
     start(child).await.unwrap().unwrap();
@@ -383,7 +384,7 @@ async fn a_killed_unready_child_fails_calls_with_restarting_only_during_a_restar
     });
     settled().await;
     rt.kill(rt.whereis("desk").unwrap());
-    assert_refused(&rt, &CallError::NoProc, "the first start").await;
+    assert_refused(&rt, &gone(), "the first start").await;
     assert!(first.await.unwrap().is_err());
 
     let started = tokio::spawn(async move { tree.start_child(child).await });
@@ -431,8 +432,8 @@ async fn requests_by_name_to_a_killed_supervisor_fail_with_restarting() {
     assert_eq!(dynamic.count_children().await.unwrap().specs, 0);
 
     tree.stop().await.unwrap();
-    assert_eq!(fixed.count_children().await, Err(CallError::NoProc));
-    assert_eq!(dynamic.count_children().await, Err(CallError::NoProc));
+    assert_eq!(fixed.count_children().await, Err(CallError::NoHolder("fixed".into())));
+    assert_eq!(dynamic.count_children().await, Err(CallError::NoHolder("dynamic".into())));
 }
 
 /// Counts the results of all calls while the holder is killed again and again.

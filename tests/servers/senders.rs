@@ -71,7 +71,7 @@ async fn a_caller_returns_the_errors_of_a_call() {
     let nobody = rt.server(Name::<support::ledger::Parent>::new("nobody"));
     assert_eq!(
         nobody.caller(|(), reply| ParentCall::Infos(reply)).call(()).await,
-        Err(CallError::NoProc)
+        Err(CallError::NoHolder("nobody".into()))
     );
 }
 

@@ -362,8 +362,9 @@ async fn a_waiting_call_leaves_the_send_queue_of_a_killed_server_for_the_next() 
 async fn a_refused_cast_is_returned_with_the_reason() {
     let rt = Runtime::new();
     let server = rt.server(LEDGER);
-    assert_eq!(refused(server.try_cast(Cast::Write(1))), (CallError::NoProc, 1));
-    assert_eq!(refused(server.cast_wait(Cast::Write(2)).await), (CallError::NoProc, 2));
+    let gone = CallError::NoHolder("ledger".into());
+    assert_eq!(refused(server.try_cast(Cast::Write(1))), (gone.clone(), 1));
+    assert_eq!(refused(server.cast_wait(Cast::Write(2)).await), (gone, 2));
     let other = idler(&rt);
     rt.register("ledger", other.pid());
     assert_eq!(refused(server.try_cast(Cast::Write(3))), (CallError::WrongType, 3));

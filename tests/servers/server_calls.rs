@@ -92,7 +92,8 @@ async fn a_waiting_call_survives_restarts() {
         }
     }
     tree.stop().await.unwrap();
-    assert_eq!(server.call_waiting(Call::Lines, 60 * SECOND).await, Err(CallError::NoProc));
+    let gone = CallError::NoHolder(LEDGER.as_str().into());
+    assert_eq!(server.call_waiting(Call::Lines, 60 * SECOND).await, Err(gone));
 }
 
 /// A call that may wait waits no longer than its time-out.
@@ -169,7 +170,7 @@ impl GenServer for Asker {
         let next = ctx.runtime().server(self.0);
         let answer = match next.call(|reply| reply).await {
             Ok(answer) => answer.map(|hops| hops + 1),
-            Err(CallError::NoProc) => Ok(0),
+            Err(CallError::NoHolder(_)) => Ok(0),
             Err(error) => Err(error),
         };
         reply.send(answer);

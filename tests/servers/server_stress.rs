@@ -288,7 +288,9 @@ async fn judge(outcomes: Vec<Outcome>, books: &Books) {
             (Err(CallError::NoReply), fate) => (1, fate == Some(Fate::Dropped)),
             (Err(CallError::Exited(_)), Some(Fate::Replied)) => (2, false),
             (Err(CallError::Exited(reason)), _) => (2, ended_so(reason)),
-            (Err(CallError::NoProc | CallError::Restarting { .. }), fate) => (3, fate.is_none()),
+            (Err(CallError::NoHolder(_) | CallError::Restarting { .. }), fate) => {
+                (3, fate.is_none())
+            }
             _ => (3, false),
         };
         assert!(true_, "call {number} of {slot} returned {outcome:?}, but was {fate:?}");

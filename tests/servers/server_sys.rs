@@ -175,10 +175,11 @@ async fn get_status_returns_the_line_of_format_status() {
 
     clerk.stop(ExitReason::Normal).await.unwrap();
     let named = rt.server(CLERK);
-    for clerk in [&clerk, &named] {
-        assert_eq!(clerk.get_status().await, Err(CallError::NoProc));
-        assert_eq!(clerk.suspend().await, Err(CallError::NoProc));
-        assert_eq!(clerk.resume().await, Err(CallError::NoProc));
+    let unknown = CallError::NoHolder(CLERK.as_str().into());
+    for (clerk, error) in [(&clerk, CallError::NoProc), (&named, unknown)] {
+        assert_eq!(clerk.get_status().await, Err(error.clone()));
+        assert_eq!(clerk.suspend().await, Err(error.clone()));
+        assert_eq!(clerk.resume().await, Err(error));
     }
     let silent = support::ledger::ledger(&rt).await;
     assert_eq!(silent.get_status().await.unwrap().to_string(), "running");

@@ -89,9 +89,10 @@ async fn requests_to_an_ended_server_fail_with_noproc_at_once() {
     let rt = Runtime::new();
     let server = ledger(&rt).await;
     assert_eq!(server.stop(ExitReason::Normal).await, Ok(ExitReason::Normal));
-    for dead in [server, rt.server(LEDGER)] {
-        assert_eq!(dead.call(Call::Lines).await, Err(CallError::NoProc));
-        assert_eq!(dead.stop(ExitReason::Normal).await, Err(CallError::NoProc));
+    let unknown = CallError::NoHolder(LEDGER.as_str().into());
+    for (dead, error) in [(server, CallError::NoProc), (rt.server(LEDGER), unknown)] {
+        assert_eq!(dead.call(Call::Lines).await, Err(error.clone()));
+        assert_eq!(dead.stop(ExitReason::Normal).await, Err(error));
         assert!(!dead.cast(Cast::Write(1)));
     }
 }

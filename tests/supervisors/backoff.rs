@@ -166,7 +166,7 @@ async fn a_retry_of_a_child_stopped_by_hand_is_ignored() {
     t.crash("a");
     settled().await;
     tree.terminate_child("a").await.unwrap();
-    assert_eq!(t.server("a").call(|reply| reply).await, Err(CallError::NoProc));
+    assert_eq!(t.server("a").call(|reply| reply).await, Err(CallError::NoHolder("a".into())));
     t.reports().await;
     sleep(ms(5_000)).await;
     assert!(t.reports().await.is_empty(), "it was stopped by hand");
@@ -219,7 +219,7 @@ async fn a_stop_cancels_pending_retries() {
     assert_eq!(tree.stop().await, Ok(ExitReason::Shutdown));
     assert_eq!(start.elapsed(), Duration::ZERO);
     assert_eq!(t.rt.leftovers(), Leftovers::default());
-    assert_eq!(t.server("a").call(|reply| reply).await, Err(CallError::NoProc));
+    assert_eq!(t.server("a").call(|reply| reply).await, Err(CallError::NoHolder("a".into())));
     assert_eq!(t.reports().await, ["b stops: shutdown"]);
     sleep(Duration::from_secs(60)).await;
     assert!(t.reports().await.is_empty());

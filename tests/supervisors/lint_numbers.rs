@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use regrow::{
-    Backoff, ChildSpec, ExitReason, Finding, Restart, Runtime, Shutdown, Supervisor, SupervisorSpec,
+    Backoff, ChildSpec, Exhausted, ExitReason, Finding, Restart, Runtime, Shutdown, Supervisor,
+    SupervisorSpec,
 };
 use tokio::time::{Instant, sleep};
 
@@ -64,6 +65,35 @@ async fn most_starts_equals_the_starts_that_the_budgets_allow() {
         assert_eq!(spec.lint().most_starts, Some(most));
         assert_eq!(starts_until_its_end(spec, &starts).await, most);
     }
+}
+
+/// A child with a budget of its own is started as often as that budget allows, and restarts of its
+/// group that it causes count for the others.
+#[tokio::test(start_paused = true)]
+async fn most_starts_with_an_own_budget_equals_the_starts_that_it_allows() {
+    let own = |child: ChildSpec| child.restart_budget(6, SECOND, Exhausted::Escalate);
+    let starts = Starts::default();
+    let spec = Supervisor::one_for_one().child(own(starts.child("failing")));
+    assert_eq!(spec.lint().most_starts, Some(7));
+    assert_eq!(starts_until_its_end(spec, &starts).await, 7);
+
+    let counted = Starts::default();
+    let other = counted.clone();
+    let other = ChildSpec::task("other", move |_| async move {
+        other.0.fetch_add(1, Ordering::SeqCst);
+        std::future::pending().await
+    });
+    let spec = Supervisor::one_for_all().intensity(0, SECOND).child(other);
+    let spec = spec.child(own(Starts::default().child("failing")));
+    assert_eq!(spec.lint().most_starts, Some(7));
+    assert_eq!(starts_until_its_end(spec, &counted).await, 7);
+
+    // A child that is given up and started again by hand starts anew; a lint counts no requests.
+    let spec = Supervisor::one_for_one().unlimited_restarts().child(own(idle("a")));
+    assert_eq!(spec.lint().most_starts, Some(7));
+    let burst = own(idle("a")).restart_budget(200, SECOND, Exhausted::GiveUp);
+    let lint = Supervisor::one_for_one().child(burst).lint();
+    assert!(matches!(&lint.findings[..], [Finding::ManyStarts { starts: Some(201), .. }]));
 }
 
 /// With a backoff, the number is that of the starts that fit into the time without a healthy run.

@@ -91,7 +91,7 @@ async fn a_supervisor_serves_requests_between_restart_attempts_of_a_group() {
     assert_eq!(gap, Err(CallError::Restarting { retry_in: None }), "it comes back with b");
     // After the retry is cancelled, c is not restarted.
     tree.terminate_child("b").await.unwrap();
-    assert_eq!(t.server("c").call(|reply| reply).await, Err(CallError::NoProc));
+    assert_eq!(t.server("c").call(|reply| reply).await, Err(CallError::NoHolder("c".into())));
     assert_eq!(tree.stop().await, Ok(ExitReason::Shutdown));
 }
 
@@ -203,7 +203,7 @@ async fn terminating_the_waiting_child_between_retries_stops_its_whole_group() {
     assert_eq!(states(&tree).await, ["a stopped", "b stopped", "c stopped"]);
     for id in ["a", "b", "c"] {
         let called = t.server(id).call(|reply| reply).await;
-        assert_eq!(called, Err(CallError::NoProc), "{id} does not come back");
+        assert_eq!(called, Err(CallError::NoHolder(id.into())), "{id} does not come back");
     }
     tree.restart_child("b").await.unwrap();
     assert_eq!(states(&tree).await, ["a stopped", "b runs", "c stopped"]);

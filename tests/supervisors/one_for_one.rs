@@ -137,7 +137,7 @@ async fn a_child_whose_restart_keeps_failing_is_restarting() {
 
     assert_eq!(tree.terminate_child("a").await, Ok(()));
     assert_eq!(states(&tree).await, ["a stopped"]);
-    assert_eq!(t.server("a").call(|reply| reply).await, Err(CallError::NoProc));
+    assert_eq!(t.server("a").call(|reply| reply).await, Err(CallError::NoHolder("a".into())));
     t.forget_starts("a");
     t.reports().await;
     tokio::time::sleep(Duration::from_secs(9)).await;
@@ -216,7 +216,10 @@ async fn a_name_that_the_next_incarnation_does_not_register_is_free() {
     assert!(t.rt.register("passing", t.rt.whereis("a").unwrap()));
     t.crash("a");
     settled().await;
-    assert_eq!(t.server("passing").call(|reply| reply).await, Err(CallError::NoProc));
+    assert_eq!(
+        t.server("passing").call(|reply| reply).await,
+        Err(CallError::NoHolder("passing".into()))
+    );
     assert!(t.server("a").call(|reply| reply).await.is_ok());
 }
 
@@ -323,5 +326,5 @@ async fn a_call_between_two_incarnations_fails_with_restarting() {
     settled().await;
     t.rt.kill(tree.pid().unwrap());
     tree.ended().await;
-    assert_eq!(call().await, Err(CallError::NoProc));
+    assert_eq!(call().await, Err(CallError::NoHolder("a".into())));
 }

@@ -154,6 +154,9 @@ async fn task_supervisors_can_be_partitioned() {
 async fn a_partition_index_beyond_the_last_fails_with_noproc() {
     let rt = Runtime::new();
     let all = partitions().partitions(3).start(&rt).await.unwrap();
-    assert_eq!(all.at(3).call(|reply| reply).await, Err(CallError::NoProc));
+    assert_eq!(
+        all.at(3).call(|reply| reply).await,
+        Err(CallError::NoHolder("partitions/3".into()))
+    );
     assert_eq!(all.at(2).call(|reply| reply).await.unwrap().0, 2);
 }

@@ -23,7 +23,7 @@ async fn a_child_that_fails_to_start_is_not_kept() {
     let error = tree.start_child(t.child("a")).await.unwrap_err();
     assert_eq!(error, StartError::Failed(crash("a has no luck")));
     assert_eq!(counts(&tree.count_children().await.unwrap()), (0, 0, 0, 0));
-    assert_eq!(t.server("a").call(|reply| reply).await, Err(CallError::NoProc));
+    assert_eq!(t.server("a").call(|reply| reply).await, Err(CallError::NoHolder("a".into())));
     let pid = tree.start_child(t.child("a")).await.unwrap();
     assert_eq!(t.server("a").call(|reply| reply).await, Ok(pid));
     assert_eq!(t.reports().await, ["a fails", "a starts"]);
@@ -212,7 +212,7 @@ async fn a_terminated_child_stays_listed_as_stopped() {
         assert_eq!(states(&tree).await, ["a stopped"]);
         assert_eq!(counts(&tree.count_children().await.unwrap()), (1, 0, 0, 1));
         assert_eq!(tree.terminate_child("a").await, Ok(()));
-        assert_eq!(t.server("a").call(|reply| reply).await, Err(CallError::NoProc));
+        assert_eq!(t.server("a").call(|reply| reply).await, Err(CallError::NoHolder("a".into())));
         tree.restart_child("a").await.unwrap();
     }
     let unknown = Err(ChildError::NotFound("nobody".into()));
@@ -254,7 +254,7 @@ async fn a_failed_restart_by_hand_leaves_the_child_stopped() {
     let failed = StartError::Failed(crash("a has no luck"));
     assert_eq!(tree.restart_child("a").await, Err(ChildError::NotStarted(failed)));
     assert_eq!(states(&tree).await, ["a stopped"]);
-    assert_eq!(t.server("a").call(|reply| reply).await, Err(CallError::NoProc));
+    assert_eq!(t.server("a").call(|reply| reply).await, Err(CallError::NoHolder("a".into())));
     let ignored = Err(ChildError::NotStarted(StartError::Ignored));
     assert_eq!(tree.restart_child("a").await, ignored);
     assert!(tree.restart_child("a").await.is_ok());
@@ -295,19 +295,22 @@ async fn requests_to_an_ended_or_unknown_supervisor_fail_at_once() {
     let t = ScriptedChildren::new();
     let dead = Supervisor::one_for_one().child(t.child("a")).start(&t.rt).await.unwrap();
     dead.stop().await.unwrap();
-    for tree in [dead, SupervisorRef::named(&t.rt, "nobody")] {
-        let unreachable = ChildError::Unreachable(CallError::NoProc);
-        let not_started = StartError::Unreachable(CallError::NoProc);
+    let unknown = SupervisorRef::named(&t.rt, "nobody");
+    for (tree, error) in
+        [(dead, CallError::NoProc), (unknown, CallError::NoHolder("nobody".into()))]
+    {
+        let unreachable = ChildError::Unreachable(error.clone());
+        let not_started = StartError::Unreachable(error.clone());
         assert_eq!(tree.start_child(t.child("a")).await, Err(not_started));
         assert_eq!(tree.terminate_child("a").await, Err(unreachable.clone()));
         assert_eq!(tree.restart_child("a").await, Err(unreachable.clone()));
         assert_eq!(tree.delete_child("a").await, Err(unreachable.clone()));
         assert_eq!(tree.which_child("a").await, Err(unreachable.clone()));
         assert_eq!(tree.child_spec("a").await.unwrap_err(), unreachable);
-        assert_eq!(tree.which_children().await, Err(CallError::NoProc));
-        assert_eq!(tree.count_children().await, Err(CallError::NoProc));
-        assert_eq!(tree.stop().await, Err(CallError::NoProc));
-        assert_eq!(tree.stop_with(ExitReason::Normal).await, Err(CallError::NoProc));
+        assert_eq!(tree.which_children().await, Err(error.clone()));
+        assert_eq!(tree.count_children().await, Err(error.clone()));
+        assert_eq!(tree.stop().await, Err(error.clone()));
+        assert_eq!(tree.stop_with(ExitReason::Normal).await, Err(error));
     }
 }
 

@@ -312,7 +312,7 @@ async fn a_stop_or_termination_cancels_a_restart_that_waits_for_orphans() {
     assert_eq!(state(&top, "inner").await, ChildState::Stopped);
     assert!(began.elapsed() < ms(20), "{:?}", began.elapsed());
     let call = SupervisorRef::named(&t.rt, "inner").count_children().await;
-    assert_eq!(call, Err(CallError::NoProc));
+    assert_eq!(call, Err(CallError::NoHolder("inner".into())));
     sleep(ms(600)).await;
     assert_eq!(state(&top, "inner").await, ChildState::Stopped);
     assert!(top.restart_child("inner").await.is_ok());

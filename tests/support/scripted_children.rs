@@ -202,6 +202,7 @@ pub async fn states(tree: &SupervisorRef) -> Vec<String> {
             format!("{} restarting in {} ms", child.id, left.as_millis())
         }
         ChildState::Stopped => format!("{} stopped", child.id),
+        ChildState::GivenUp => format!("{} given up", child.id),
         other => panic!("{other:?}"),
     };
     tree.which_children().await.unwrap().iter().map(state).collect()

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::base::Pid;
+use crate::exit::{ExitReason, Scope};
 use crate::message::Received;
 use crate::observe::Health;
 use crate::runtime::{Context, Inside, Runtime, StartCause, sealed, within};
@@ -82,6 +83,30 @@ impl BlockingContext {
     /// [`TaskContext::start_cause`](crate::TaskContext::start_cause) has an example.
     pub fn start_cause(&self) -> &StartCause {
         &self.cause
+    }
+
+    /// Returns a reason for an end after which this child is not restarted, whatever its
+    /// [`Restart`](crate::Restart) type: for an error that a restart can't mend. `reason` is an
+    /// error, a text or another [`ExitReason`]. `?` and [`ExitReason::into_error`] pass the reason
+    /// on, also inside of other errors.
+    ///
+    /// The child stays known to a [`Supervisor`](crate::Supervisor) as
+    /// [given up](crate::ChildState::GivenUp), and a dynamic supervisor removes it. The reason has
+    /// this effect only as the end of the process that made it. [`TaskContext::give_up`](crate::TaskContext::give_up)
+    /// has an example.
+    #[must_use = "the process ends with it in an `Err`"]
+    pub fn give_up<E: Into<ExitReason> + 'static>(&self, reason: E) -> ExitReason {
+        self.runtime().no_restart(self.pid(), Scope::Child, reason)
+    }
+
+    /// Returns a reason for an end after which the whole tree ends: each supervisor from the child's
+    /// own up to the root stops its children and ends with
+    /// [`RestartLimitReached`](crate::RestartLimitReached), and none of them is restarted. After a
+    /// clean `reason`, for example [`Normal`](ExitReason::Normal), all these ends are clean, and
+    /// [`Run`](crate::Run) counts the tree as ended. Otherwise as [`give_up`](Self::give_up). [`NoRestart`](crate::NoRestart) has an example.
+    #[must_use = "the process ends with it in an `Err`"]
+    pub fn end_tree<E: Into<ExitReason> + 'static>(&self, reason: E) -> ExitReason {
+        self.runtime().no_restart(self.pid(), Scope::Tree, reason)
     }
 
     /// Sets the health of this child, which snapshots of the tree show. [`Health`] has an example.

@@ -4,7 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-use crate::base::Pid;
+use crate::base::one_line::quoted;
+use crate::base::{Pid, SharedStr};
 use crate::exit::{Causeless, ExitReason};
 use crate::kernel::{Kernel, TOKIO_GONE};
 
@@ -41,11 +42,14 @@ use crate::kernel::{Kernel, TOKIO_GONE};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CallError {
-    /// There is no such process. For a call by name: no process held the name when the call was
-    /// made, and no supervisor [will start one](Self::Restarting) under that name. Calls also fail
-    /// with this error if the server ended while the call waited for room in its mailbox. The
-    /// request was not handled.
+    /// There is no such process: the process of this handle has ended. Calls also fail with this
+    /// error if the server ended while the call waited for room in its mailbox. The request was not
+    /// handled.
     NoProc,
+    /// [`NoProc`](Self::NoProc) of a call by name: no process held this name when the call was made,
+    /// and no supervisor [will start one](Self::Restarting) under the name. The request was not
+    /// handled.
+    NoHolder(SharedStr),
     /// The server ended before it replied, for this reason. It is not known whether the server
     /// handled the request. If `stop` returns this error, the server ended for this reason instead
     /// of the requested one.
@@ -93,6 +97,27 @@ pub enum CallError {
 }
 
 impl CallError {
+    /// Returns whether there was no process to handle the request, and none is about to come:
+    /// [`NoProc`](Self::NoProc) or [`NoHolder`](Self::NoHolder).
+    ///
+    /// ```
+    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
+    /// # use counter::{Call, Counter};
+    /// use regrow::{CallError, Runtime};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let error = rt.server::<Counter>("cuonter").call(Call::Get).await.unwrap_err();
+    /// assert_eq!(error, CallError::NoHolder("cuonter".into()));
+    /// assert_eq!(error.to_string(), "no process holds the name \"cuonter\"");
+    /// assert!(error.is_no_proc());
+    /// # });
+    /// ```
+    pub fn is_no_proc(&self) -> bool {
+        matches!(self, CallError::NoProc | CallError::NoHolder(_))
+    }
+
     /// Returns the error of a request for which there is no process.
     #[cold]
     pub(crate) fn no_proc(kernel: &Kernel) -> Self {
@@ -104,6 +129,9 @@ impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             CallError::NoProc => f.write_str("there is no such process"),
+            CallError::NoHolder(name) => {
+                write!(f, "no process holds the name {}", quoted(name))
+            }
             CallError::Exited(reason) => {
                 write!(f, "the server has ended: {}", Causeless(reason))
             }

@@ -137,6 +137,16 @@ impl StartError {
         ids.into_iter().rev().chain([id]).fold(error, wrap)
     }
 
+    /// Returns whether another start may succeed. A description that can't work and a tokio that has
+    /// shut down fail every start.
+    pub(crate) fn may_pass(&self) -> bool {
+        let (error, _) = innermost(self);
+        !matches!(
+            error,
+            StartError::Invalid(_) | StartError::DuplicateId(_) | StartError::TokioGone
+        )
+    }
+
     /// Returns the exit reason that stands for a failed start.
     pub(crate) fn as_reason(&self) -> ExitReason {
         match self {

@@ -109,7 +109,7 @@ impl<S: GenServer> ServerRef<S> {
 
     /// Returns the error of a request that this process has refused because it is ending. A direct
     /// handle reaches no other process, so the error is `NoProc`. For a named handle, it is
-    /// `Restarting` if the process is being restarted.
+    /// `Restarting` if the process is being restarted, else `NoHolder`.
     #[cold]
     pub(crate) fn refusal(&self, process: &Process<ServerItem<S>>) -> CallError {
         match &self.target {
@@ -118,9 +118,9 @@ impl<S: GenServer> ServerRef<S> {
                 // Another process holds the name by now: the successor, or an unrelated process.
                 Holder::Process(holder) => match is_successor(&*holder) {
                     true => CallError::Restarting { retry_in: None },
-                    false => CallError::NoProc,
+                    false => CallError::NoHolder(name.clone()),
                 },
-                no_process => no_process.error(kernel),
+                no_process => no_process.error(kernel, name),
             },
         }
     }
@@ -334,11 +334,11 @@ impl<S: GenServer> ServerRef<S> {
 /// Returns the holder of a name, if the holder is a server of this type.
 fn resolve_name<S: GenServer>(
     kernel: &Kernel,
-    name: &str,
+    name: &SharedStr,
 ) -> Result<Arc<Process<ServerItem<S>>>, CallError> {
     match kernel.holder(name) {
         Holder::Process(holder) => holder.into_any().downcast().map_err(|_| CallError::WrongType),
-        no_process => Err(no_process.error(kernel)),
+        no_process => Err(no_process.error(kernel, name)),
     }
 }
 
@@ -350,13 +350,14 @@ fn is_successor(holder: &dyn AnyProcess) -> bool {
 
 impl Holder {
     /// Returns the error of a request by a name that no process holds.
-    fn error(self, kernel: &Kernel) -> CallError {
+    fn error(self, kernel: &Kernel, name: &SharedStr) -> CallError {
         match self {
             Holder::Successor { until } => {
                 let left = |until: Instant| until.saturating_duration_since(Instant::now());
                 CallError::Restarting { retry_in: until.map(left) }
             }
-            Holder::Process(_) | Holder::Free => CallError::no_proc(kernel),
+            Holder::Process(_) | Holder::Free if kernel.tokio_is_gone() => CallError::TokioGone,
+            Holder::Process(_) | Holder::Free => CallError::NoHolder(name.clone()),
         }
     }
 }

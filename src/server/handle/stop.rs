@@ -24,7 +24,7 @@ impl<S: GenServer> ServerRef<S> {
     /// * `Exited` with the true reason if the server has ended with another reason: `terminate`
     ///   panicked, the server was killed, or the server ended for another reason before it took the
     ///   request.
-    /// * `NoProc` if the server is dead.
+    /// * `NoProc` if the server is dead, or `NoHolder` if no process holds the name of the handle.
     /// * `CallingSelf` from one of the server's own handlers: return
     ///   [`ServerContext::stop`](crate::ServerContext::stop) there instead.
     /// * `Deadlock` if the server waits for the caller and [deadlock

@@ -158,7 +158,10 @@ pub(crate) async fn run_dispatch<S: GenServer>(
 /// Runs `terminate`. If `terminate` panics, the server ends with that crash.
 async fn terminate<S: GenServer>(state: &mut S, end: End) -> End {
     let reason = match &end {
-        End::Returned(reason) | End::Stopped(reason) | End::Panicked(reason) => reason.clone(),
+        End::Returned(reason)
+        | End::Stopped(reason)
+        | End::NotRestarted(reason)
+        | End::Panicked(reason) => reason.clone(),
         End::Dropped => ExitReason::Killed,
     };
     let terminated = AssertUnwindSafe(state.terminate(&reason)).catch_unwind().await;

@@ -59,7 +59,7 @@ impl DynamicServer {
             if let Some(orphans) = Orphans::of(&report, kind, (&id, slot)) {
                 orphans.ended(&report).await;
             }
-            Err(NotStarted { error: StartError::Failed(ExitReason::Killed), name_taken: false })
+            Err(NotStarted::without_process(StartError::Failed(ExitReason::Killed)))
         }
     }
 

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::base::{Pid, SharedStr};
 use crate::call::Reply;
-use crate::child::{ChildType, Restart, Spec};
+use crate::child::{ChildType, Readiness, Restart, Spec};
 use crate::exit::{ExitReason, Result, Shutdown};
 use crate::observe::Doing;
 use crate::process::{AnyProcess, ChildSlot};
@@ -173,11 +173,14 @@ impl Child {
         PublishedChild {
             id: self.id.clone(),
             kind: self.kind,
+            // The supervisor counts its children itself: `ready_share`.
+            readiness: Readiness::Ignored,
             state: match &self.state {
                 State::Running(_) | State::Stopping(_) => PublishedChildState::Running(pid),
                 State::Restarting { due, .. } => PublishedChildState::Restarting { due: *due },
                 State::Cancelled(_) => PublishedChildState::Restarting { due: None },
-                State::Starting | State::GivenUp(_) => PublishedChildState::Stopped,
+                State::Starting => PublishedChildState::Stopped,
+                State::GivenUp(_) => PublishedChildState::GivenUp,
             },
             restarts: self.restarts(),
             started: self.started,

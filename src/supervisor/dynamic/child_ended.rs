@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::base::{Pid, ignore_panic};
-use crate::exit::{ExitReason, Result};
-use crate::restart::{Exceeded, Intensity, Next, Rules, Window};
+use crate::base::{Pid, SharedStr, ignore_panic};
+use crate::exit::{ExitReason, Result, Scope};
+use crate::restart::{Exceeded, Exhausted, Intensity, Next, OwnBudget, Rules, Window};
 use crate::server::ServerContext;
 use crate::supervisor::dynamic::{Cast, Child, DynamicServer, Retry, State};
-use crate::supervisor::{EndRecord, Exhausted, RestartLimitReached, RestartNotice};
+use crate::supervisor::{EndRecord, RestartLimitReached, RestartNotice, decision};
 use crate::time::timer_queue::after;
 
 impl DynamicServer {
@@ -21,8 +21,17 @@ impl DynamicServer {
         ctx: &mut ServerContext<Self>,
     ) -> Result {
         let Some(child) = self.children.get_mut(&pid) else { return Ok(()) };
+        let decided = match &child.state {
+            State::Running(_) => decision(&self.report, pid, &reason),
+            _ => None,
+        };
         match &child.state {
-            State::Running(_) if child.restart.restarts_after(&reason) => {
+            State::Running(_) if decided == Some(Scope::Tree) => {
+                self.report.child_ended(&child.id, pid, &reason);
+                let id = child.id.clone();
+                return Err(self.end_tree(&id, Some(pid), reason));
+            }
+            State::Running(_) if decided.is_none() && child.restart.restarts_after(&reason) => {
                 let end = EndRecord { pid: Some(pid), reason, at: Instant::now(), stopped: false };
                 return self.restart_after_end(pid, end, ctx);
             }
@@ -128,12 +137,18 @@ impl DynamicServer {
     /// Returns the budget that restarts of this child count against: the budget of the child, or
     /// the shared budget of all children.
     pub(super) fn budget_of(&mut self, pid: Pid) -> (&mut Window, Intensity) {
-        let own = self.spec.child_budget.map(|budget| budget.intensity);
+        let own = self.own_budget(pid);
         let record = self.children.get_mut(&pid).and_then(|child| child.restart_record.as_mut());
         match (own, record) {
-            (Some(own), Some(record)) => (&mut record.window, own),
+            (Some(own), Some(record)) => (&mut record.window, own.intensity),
             _ => (&mut self.window, self.spec.intensity),
         }
+    }
+
+    /// Returns the budget of the child alone, by its own specification or by that of the supervisor.
+    fn own_budget(&self, pid: Pid) -> Option<OwnBudget> {
+        let record = self.children.get(&pid).and_then(|child| child.restart_record.as_ref());
+        record.and_then(|record| record.spec.budget).or(self.spec.child_budget)
     }
 
     /// Handles a restart that exceeds its limit. If the limit is the child's own, the specification
@@ -144,7 +159,7 @@ impl DynamicServer {
         let last = last.unwrap_or(ExitReason::Normal);
         let (slot, counted) = (child.slot, child.counted());
         let origin = self.report.origin(Some(pid));
-        let exhausted = self.spec.child_budget.map(|budget| budget.exhausted);
+        let exhausted = self.own_budget(pid).map(|budget| budget.exhausted);
         let (window, intensity) = self.budget_of(pid);
         let until = window.next_allowed_at(intensity, Instant::now());
         let limit = RestartLimitReached::new(exceeded, window, counted, last.clone(), origin);
@@ -157,9 +172,21 @@ impl DynamicServer {
                 return Err(reason);
             }
         }
-        self.report.child_given_up(pid, &limit);
+        self.report.child_given_up(Some(pid), &limit);
         self.report.free_names(slot);
         Ok(())
+    }
+
+    /// Ends the tree because a child with this id, whose last process is `pid`, has ended it. Returns
+    /// the reason that the supervisor ends with.
+    pub(super) fn end_tree(
+        &self,
+        id: &SharedStr,
+        pid: Option<Pid>,
+        last: ExitReason,
+    ) -> ExitReason {
+        let origin = self.report.origin(pid);
+        self.report.end_tree(RestartLimitReached::end_of_tree(id, last, origin))
     }
 
     /// Reports, as an event and in the log, a restart that is about to be attempted.

@@ -1,5 +1,7 @@
 //! The handle to a dynamic supervisor.
 
+use std::time::Duration;
+
 use crate::base::current_process::current_pid;
 use crate::base::{Pid, SharedStr, consume_budget};
 use crate::child::{ChildSpec, OnceChild, StartOnceError};
@@ -62,6 +64,29 @@ impl DynamicSupervisorRef {
     pub async fn start_child(&self, spec: impl Into<ChildSpec>) -> Result<Pid, StartError> {
         let spec = spec.into().spec;
         let answer = self.server.call_unlimited(|reply| Call::StartChild { spec, reply }).await;
+        answer.map_err(StartError::Unreachable)?
+    }
+
+    /// Starts a child as [`start_child`](Self::start_child) does, and waits for the successor of the
+    /// supervisor if the supervisor is being restarted, all within `limit`.
+    /// [`SupervisorRef::start_child_waiting`](crate::SupervisorRef::start_child_waiting) describes
+    /// the limit and the errors, and has an example.
+    ///
+    /// # Errors
+    ///
+    /// As `start_child`, and those of the limit.
+    ///
+    /// # Cancel safety
+    ///
+    /// As `start_child`.
+    pub async fn start_child_waiting(
+        &self,
+        spec: impl Into<ChildSpec>,
+        limit: Duration,
+    ) -> Result<Pid, StartError> {
+        let spec = spec.into().spec;
+        let make = |reply| Call::StartChild { spec: spec.clone(), reply };
+        let answer = self.server.call_waiting(make, limit).await;
         answer.map_err(StartError::Unreachable)?
     }
 

@@ -23,4 +23,4 @@ use child::{Cancelled, Child, GivenUp, State, StopReply, Stopping};
 pub use dynamic_ref::DynamicSupervisorRef;
 pub(crate) use server::{Call, DynamicServer};
 use server::{Cast, Completion, PidReply, Requester, Retry};
-pub use spec::{DynamicSupervisor, Exhausted};
+pub use spec::DynamicSupervisor;

@@ -7,8 +7,8 @@ use std::iter;
 use tokio::time::Instant;
 
 use crate::base::Pid;
-use crate::supervisor::dynamic::{Child, DynamicServer};
-use crate::supervisor::{ChildCounts, ChildInfo, PublishedChild, Step};
+use crate::supervisor::dynamic::{Child, DynamicServer, State};
+use crate::supervisor::{ChildCounts, ChildInfo, PublishedChild, ReadyShare, Step};
 
 /// The maximum number of children of one dynamic supervisor that a snapshot shows.
 const SHOWN: usize = 100;
@@ -39,8 +39,29 @@ impl DynamicServer {
         let shown = pids.into_iter().filter_map(shown).collect();
         let now = Instant::now();
         let budget = self.window.budget(self.spec.intensity, now);
-        self.published.change(|picture| picture.set_budget(budget, now));
+        let ready_share = self.ready_share();
+        self.published.change(|picture| {
+            picture.set_budget(budget, now);
+            picture.ready_share = ready_share;
+        });
         self.show(shown);
+    }
+
+    /// Counts the children that are ready, if the specification requires a share of them.
+    fn ready_share(&self) -> Option<ReadyShare> {
+        let percent = self.spec.ready_percent;
+        let is_ready = |child: &&Child| match &child.state {
+            State::Running(process) => process.with(|locked| {
+                let core = locked.core();
+                core.is_open() && core.reported_health().is_none_or(|health| health.is_serving())
+            }),
+            _ => false,
+        };
+        (percent > 0).then(|| ReadyShare {
+            percent,
+            children: self.children.len(),
+            ready: self.children.values().filter(is_ready).count(),
+        })
     }
 
     /// Publishes the children, and that the supervisor has begun to stop.

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::base::SharedStr;
 use crate::exit::Result;
-use crate::restart::{Backoff, Intensity, Window};
+use crate::restart::{Backoff, Exhausted, Intensity, OwnBudget, Window};
 use crate::runtime::StartError;
 use crate::supervisor::{PublishedCell, Step, invalid};
 
@@ -61,42 +61,12 @@ pub struct DynamicSupervisor {
     pub(super) id: SharedStr,
     pub(super) name: Option<SharedStr>,
     pub(super) intensity: Intensity,
-    pub(super) child_budget: Option<ChildBudget>,
+    pub(super) child_budget: Option<OwnBudget>,
     pub(super) backoff: Option<Backoff>,
     pub(super) max_children: Option<usize>,
     pub(super) seed: Option<u64>,
-}
-
-/// The restart budget of each child, and what follows when a child has used it up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct ChildBudget {
-    pub(super) intensity: Intensity,
-    pub(super) exhausted: Exhausted,
-}
-
-/// The consequence when a child has used up its own restart budget.
-/// [`DynamicSupervisor::child_intensity`] has an example.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Exhausted {
-    /// The supervisor gives up: it stops all its children and ends, as in OTP.
-    Escalate,
-    /// Only this child is given up. The child stays known, with its history, and does not run,
-    /// until it is terminated or another child is started under its name. A child that was given up
-    /// does not count for [`max_children`](DynamicSupervisor::max_children), and holds no name.
-    ///
-    /// While a restart would exceed the child's budget,
-    /// [`get_or_start`](crate::DynamicSupervisorRef::get_or_start) and
-    /// [`start_child`](crate::DynamicSupervisorRef::start_child) under the child's name return
-    /// [`StartError::GivenUp`]. A child that always fails is therefore started no more often than
-    /// its budget allows, however many callers request it. If the first start of a child fails, the
-    /// child is not given up: the request returns the error, and the next request starts it again.
-    ///
-    /// The 1,000 children that were given up last are kept; earlier ones are removed.
-    GiveUp,
-    /// Only this child is given up, and it is removed with its history. The next
-    /// [`get_or_start`](crate::DynamicSupervisorRef::get_or_start) starts it again at once.
-    Forget,
+    /// How many percent of the children have to be ready. 0 means that they don't count.
+    pub(super) ready_percent: u8,
 }
 
 impl Default for DynamicSupervisor {
@@ -117,6 +87,7 @@ impl DynamicSupervisor {
             backoff: None,
             max_children: None,
             seed: None,
+            ready_percent: 0,
         }
     }
 
@@ -176,7 +147,7 @@ impl DynamicSupervisor {
     ///
     /// let children = homes.which_children().await?;
     /// assert_eq!(children[0].state, ChildState::Running(good)); // not affected
-    /// assert_eq!((children[1].id.as_str(), children[1].state), ("bad", ChildState::Stopped));
+    /// assert_eq!((children[1].id.as_str(), children[1].state), ("bad", ChildState::GivenUp));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```
@@ -187,7 +158,7 @@ impl DynamicSupervisor {
         exhausted: Exhausted,
     ) -> Self {
         let intensity = Intensity::Limited { restarts, period };
-        self.child_budget = Some(ChildBudget { intensity, exhausted });
+        self.child_budget = Some(OwnBudget { intensity, exhausted });
         self
     }
 
@@ -195,6 +166,46 @@ impl DynamicSupervisor {
     /// restarts have no delay. [`Backoff`] has an example.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.backoff = Some(backoff);
+        self
+    }
+
+    /// Sets how many percent of the children have to be ready for the tree to be
+    /// [ready](crate::TreeSnapshot::health). By default 0: the health of the children does not
+    /// count, so that a session that starts or fails does not make the whole program unready. 100
+    /// requires every child.
+    ///
+    /// A child is ready if it runs and its own health is [serving](crate::Health::is_serving). A
+    /// child that waits for its restart, is being stopped or was given up is not ready. A child whose
+    /// first start is in progress does not count, and neither do the processes below a child. Without
+    /// children the supervisor is ready. The start of a supervisor with more than 100 is refused.
+    ///
+    /// ```
+    /// use regrow::{ChildSpec, DynamicSupervisor, Health, Runtime, Supervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let feeds = DynamicSupervisor::new().named("feeds").ready_share(50).start(&rt).await?;
+    /// let feed = |health: Health| {
+    ///     ChildSpec::task("feed", |ctx| async move {
+    ///         ctx.set_health(health);
+    ///         std::future::pending().await
+    ///     })
+    /// };
+    /// feeds.start_child(feed(Health::Ready)).await?;
+    /// feeds.start_child(feed(Health::Starting)).await?;
+    /// tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    /// assert!(feeds.tree().await?.health().is_serving());
+    ///
+    /// feeds.start_child(feed(Health::Starting)).await?;
+    /// tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    /// let health = feeds.tree().await?.health();
+    /// assert_eq!(health.to_string(), "1 of 3 children are ready, 50 % have to be");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn ready_share(mut self, percent: u8) -> Self {
+        self.ready_percent = percent;
         self
     }
 
@@ -240,10 +251,13 @@ impl DynamicSupervisor {
     pub(super) fn check(&self) -> Result<(), StartError> {
         self.intensity.check("intensity").or_else(invalid)?;
         if let Some(budget) = self.child_budget {
-            budget.intensity.check("child_intensity").or_else(invalid)?;
+            budget.check("child_intensity").or_else(invalid)?;
         }
         if self.max_children == Some(0) {
             return invalid("no children at all: give `max_children` a number above zero");
+        }
+        if self.ready_percent > 100 {
+            return invalid("more than all children ready: give `ready_share` at most 100");
         }
         self.backoff.map_or(Ok(()), |backoff| backoff.check()).or_else(invalid)
     }

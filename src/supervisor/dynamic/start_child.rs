@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::base::ignore_panic;
 use crate::child::Spec;
-use crate::exit::{Crash, ExitReason, Result};
+use crate::exit::{Crash, ExitReason, Result, Scope};
 use crate::process::{AnyProcess, ChildSlot};
 use crate::runtime::{StartCause, StartError};
 use crate::server::ServerContext;
@@ -93,7 +93,12 @@ impl DynamicServer {
                 self.answer_start(requester, Err(StartError::Ignored));
                 Ok(())
             }
-            Err(NotStarted { error, name_taken }) => {
+            Err(NotStarted { error, decided: Some(Scope::Tree), pid, .. }) => {
+                let reason = error.as_reason();
+                self.answer_start(requester, Err(error));
+                Err(self.end_tree(&child.id, pid, reason))
+            }
+            Err(NotStarted { error, name_taken, .. }) => {
                 self.report.free_names(slot);
                 match requester {
                     // Another process has registered the name since the lookup, and may have ended.
@@ -168,6 +173,13 @@ impl DynamicServer {
                 self.forget(pid);
                 Ok(())
             }
+            Err(NotStarted { error, decided: Some(Scope::Tree), pid, .. }) => {
+                Err(self.end_tree(&incarnation.id, pid, error.as_reason()))
+            }
+            Err(NotStarted { decided: Some(Scope::Child), .. }) => {
+                self.forget(pid);
+                Ok(())
+            }
             Err(NotStarted { error, .. }) => {
                 let (reason, at) = (error.as_reason(), Instant::now());
                 let end = EndRecord { pid: None, reason, at, stopped: false };
@@ -205,5 +217,5 @@ fn begin(
 
 fn start_panicked(payload: Box<dyn Any + Send>) -> StartOutcome {
     let error = StartError::Failed(ExitReason::Crashed(Crash::from_panic(payload)));
-    Err(NotStarted { error, name_taken: false })
+    Err(NotStarted::without_process(error))
 }

@@ -8,7 +8,7 @@ use crate::base::Pid;
 use crate::child::{Restart, Spec};
 use crate::exit::ExitReason;
 use crate::process::{AnyProcess, ChildSlot};
-use crate::restart::{Backoff, Counted, RestartState};
+use crate::restart::{Backoff, Counted, Exhausted, Intensity, RestartState, Window};
 use crate::runtime::StartCause;
 use crate::supervisor::{EndRecord, Incarnation, Position, PublishedChildState};
 
@@ -26,6 +26,8 @@ pub(crate) enum RunState {
     },
     /// The child ended, was stopped, or never ran.
     Stopped,
+    /// The child was given up: only a request starts it again.
+    GivenUp,
 }
 
 /// The reason why a child waits for a retry. The reason decides which steps the retry carries out.
@@ -53,6 +55,10 @@ pub(crate) struct Child {
     /// The number of starts after the first that were requested, by `restart_child` or by a hangup.
     pub(super) requested_starts: u32,
     pub(crate) restarts: RestartState,
+    /// The counted restarts of this child, if it has a budget of its own.
+    pub(super) window: Window,
+    /// Whether a start has succeeded.
+    pub(super) has_run: bool,
     /// The time at which the latest start began.
     pub(super) started: Instant,
     /// The reason of the last end, or the error of the last start if that start failed.
@@ -72,6 +78,8 @@ impl Child {
             starts: 0,
             requested_starts: 0,
             restarts: RestartState::default(),
+            window: Window::default(),
+            has_run: false,
             started: Instant::now(),
             last: None,
             last_pid: None,
@@ -81,7 +89,7 @@ impl Child {
     pub(crate) fn process(&self) -> Option<&Arc<dyn AnyProcess>> {
         match &self.state {
             RunState::Running(process) => Some(process),
-            RunState::Restarting { .. } | RunState::Stopped => None,
+            RunState::Restarting { .. } | RunState::Stopped | RunState::GivenUp => None,
         }
     }
 
@@ -117,9 +125,44 @@ impl Child {
     }
 
     /// Returns whether the child waits for a restart of its whole group. The result is false if the
-    /// child waits for a requested start, which starts the child alone.
+    /// child waits for a requested start or for its first start, which start the child alone.
     pub(crate) fn restarts_with_group(&self) -> bool {
-        matches!(&self.state, RunState::Restarting { kind, .. } if *kind != RetryKind::Requested)
+        !self.is_first_start_retried()
+            && matches!(&self.state, RunState::Restarting { kind, .. } if *kind != RetryKind::Requested)
+    }
+
+    /// Returns whether no start of the child has succeeded, and its first start is tried until one
+    /// does.
+    pub(crate) fn is_first_start_retried(&self) -> bool {
+        self.spec.retry_first_start && !self.has_run
+    }
+
+    pub(crate) fn is_given_up(&self) -> bool {
+        matches!(self.state, RunState::GivenUp)
+    }
+
+    /// Returns whether a restart of its group starts this child. The other members of the group
+    /// have been stopped, or run.
+    pub(super) fn starts_with_group(&self) -> bool {
+        matches!(self.state, RunState::Stopped)
+    }
+
+    /// Returns the limit for restarts of this child. `shared` is that of the supervisor.
+    pub(super) fn intensity(&self, shared: Intensity) -> Intensity {
+        self.spec.budget.map_or(shared, |own| own.intensity)
+    }
+
+    /// Returns the consequence of a limit that this child reaches. The limit of a supervisor always
+    /// ends the supervisor.
+    pub(super) fn exhausted(&self) -> Exhausted {
+        self.spec.budget.map_or(Exhausted::Escalate, |own| own.exhausted)
+    }
+
+    /// Resets the restart state and the budget of the child, so that earlier failures do not count
+    /// after a later start.
+    pub(super) fn reset_restarts(&mut self) {
+        self.restarts = RestartState::default();
+        self.window = Window::default();
     }
 
     /// Returns how often the child was started again.
@@ -162,6 +205,7 @@ impl Child {
             RunState::Running(process) => PublishedChildState::Running(process.pid()),
             RunState::Restarting { due, .. } => PublishedChildState::Restarting { due: *due },
             RunState::Stopped => PublishedChildState::Stopped,
+            RunState::GivenUp => PublishedChildState::GivenUp,
         }
     }
 }

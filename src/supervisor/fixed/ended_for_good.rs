@@ -1,8 +1,5 @@
 //! Handles the end of a child that is not started again. That end may end the supervisor.
 
-use tokio::time::Instant;
-
-use crate::base::Pid;
 use crate::exit::{ExitReason, Result};
 use crate::supervisor::fixed::{FixedServer, RunState};
 use crate::supervisor::{EndRecord, Position};
@@ -10,16 +7,27 @@ use crate::supervisor::{EndRecord, Position};
 impl FixedServer {
     /// Records the end of a child that is not started again. The end of a significant child may
     /// end the supervisor.
-    pub(crate) fn ended_for_good(
-        &mut self,
-        position: Position,
-        pid: Pid,
-        reason: ExitReason,
-    ) -> Result {
-        let significant = self.children.get(position).is_some_and(|child| child.spec.significant);
-        let at = Instant::now();
-        self.record_end(position, EndRecord { pid: Some(pid), reason, at, stopped: false });
+    pub(crate) fn ended_for_good(&mut self, position: Position, end: EndRecord) -> Result {
+        let significant = self.is_significant(position);
+        self.record_end(position, end);
         self.mark_stopped(position);
+        self.after_end_for_good(significant)
+    }
+
+    /// Gives up a child whose last end is recorded. The end of a significant child may end the
+    /// supervisor.
+    pub(crate) fn give_up_child(&mut self, position: Position) -> Result {
+        let significant = self.is_significant(position);
+        self.mark_given_up(position);
+        self.after_end_for_good(significant)
+    }
+
+    pub(crate) fn is_significant(&self, position: Position) -> bool {
+        self.children.get(position).is_some_and(|child| child.spec.significant)
+    }
+
+    /// Ends the supervisor if its `auto_shutdown` says so, after a child ended for good.
+    pub(crate) fn after_end_for_good(&self, significant: bool) -> Result {
         if !self.auto_shutdown.is_due(significant, || self.has_significant_left()) {
             return Ok(());
         }
@@ -36,8 +44,10 @@ impl FixedServer {
         let first = self.children.iter().find(|child| child.restarts_with_group());
         let group = first.map(|child| self.strategy.group(child.slot().child));
         self.children.iter().filter(|child| child.spec.significant).any(|child| {
-            !matches!(child.state, RunState::Stopped)
-                || group.as_ref().is_some_and(|group| group.contains(&child.position))
+            let is_down = matches!(child.state, RunState::Stopped | RunState::GivenUp);
+            !is_down
+                || !child.is_given_up()
+                    && group.as_ref().is_some_and(|group| group.contains(&child.position))
         })
     }
 }

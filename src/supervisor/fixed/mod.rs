@@ -7,6 +7,7 @@ pub(crate) mod server;
 pub(crate) mod orphans;
 mod one_child;
 mod ended_for_good;
+mod limits;
 mod restart;
 mod requests;
 pub(crate) mod supervisor_ref;

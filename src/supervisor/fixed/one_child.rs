@@ -5,8 +5,6 @@ use tokio::time::Instant;
 use crate::base::Pid;
 use crate::exit::Result;
 use crate::process::{ChildSlot, ChildStop};
-use crate::restart::RestartState;
-use crate::runtime::StartError;
 use crate::supervisor::fixed::{FixedServer, RunState};
 use crate::supervisor::{EndRecord, NotStarted, Position, StopRequest, start, stop};
 
@@ -16,12 +14,15 @@ impl FixedServer {
     pub(crate) async fn start_incarnation(
         &mut self,
         position: Position,
-    ) -> Result<Option<Pid>, StartError> {
+    ) -> Result<Option<Pid>, NotStarted> {
         let Some((cause, child)) = self.children.begin_start(position) else { return Ok(None) };
         let (slot, spec) = (child.slot(), child.spec.clone());
         match start(&self.report, slot, &spec, cause).await {
             Ok(Some(process)) => {
                 let pid = process.pid();
+                if let Some(child) = self.children.get_mut(position) {
+                    child.has_run = true;
+                }
                 self.children.set(position, RunState::Running(process));
                 self.report.free_names(ChildSlot { start: slot.start - 1, ..slot });
                 Ok(Some(pid))
@@ -30,11 +31,11 @@ impl FixedServer {
                 self.mark_stopped(position);
                 Ok(None)
             }
-            Err(NotStarted { error, .. }) => {
+            Err(failure) => {
                 let at = Instant::now();
-                let reason = error.as_reason();
+                let reason = failure.error.as_reason();
                 self.record_end(position, EndRecord { pid: None, reason, at, stopped: false });
-                Err(error)
+                Err(failure)
             }
         }
     }
@@ -62,9 +63,12 @@ impl FixedServer {
 
     /// Prepares a child that doesn't run for the restart of its group, which will start it. A
     /// retry that is due for the child alone becomes stale. Reserves the child's name, which is
-    /// free if the child had ended for good.
+    /// free if the child had ended for good. A child that was given up stays as it is.
     pub(crate) fn leave_to_group_restart(&mut self, position: Position, now: Instant) {
         let Some(child) = self.children.get_mut(position) else { return };
+        if child.is_given_up() {
+            return;
+        }
         self.report.reserve_name(child.slot(), &child.spec);
         if let RunState::Restarting { .. } = child.state {
             child.restarts.pause_clock(now);
@@ -77,12 +81,24 @@ impl FixedServer {
     /// start.
     pub(crate) fn mark_stopped(&mut self, position: Position) {
         let Some(child) = self.children.get_mut(position) else { return };
-        child.restarts = RestartState::default();
+        child.reset_restarts();
         let (slot, temporary) = (child.slot(), child.is_temporary());
         self.report.free_names(slot);
         match temporary {
             true => self.children.remove(position),
             false => self.children.set(position, RunState::Stopped),
+        }
+    }
+
+    /// Marks a child that doesn't run as given up: frees its names, and forgets it if it is
+    /// temporary. [`restart_child`](Self::restart_child) resets its restart state.
+    pub(crate) fn mark_given_up(&mut self, position: Position) {
+        let Some(child) = self.children.get(position) else { return };
+        let (slot, temporary) = (child.slot(), child.is_temporary());
+        self.report.free_names(slot);
+        match temporary {
+            true => self.children.remove(position),
+            false => self.children.set(position, RunState::GivenUp),
         }
     }
 }

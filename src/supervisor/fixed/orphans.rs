@@ -12,7 +12,6 @@
 use crate::base::Pid;
 use crate::call::Reply;
 use crate::exit::{ExitReason, Result};
-use crate::restart::RestartState;
 use crate::runtime::StartError;
 use crate::supervisor::fixed::{Child, FixedServer, Retry, RetryKind};
 use crate::supervisor::{ChildError, Orphans, Position};
@@ -42,7 +41,7 @@ impl FixedServer {
             Err(error) => return reply.send(Err(error)),
         };
         if let Some(child) = self.children.get_mut(position) {
-            child.restarts = RestartState::default();
+            child.reset_restarts();
         }
         match self.children.get(position).and_then(|child| self.orphans_of(child)) {
             None => {
@@ -84,6 +83,7 @@ impl FixedServer {
         if started.is_err() {
             self.mark_stopped(position);
         }
-        Ok(started?.ok_or(StartError::Ignored)?)
+        let started = started.map_err(|failure| failure.error)?;
+        Ok(started.ok_or(StartError::Ignored)?)
     }
 }

@@ -24,10 +24,10 @@ impl FixedServer {
         let position = self.children.add(spec);
         match self.start_incarnation(position).await {
             Ok(started) => started.ok_or(StartError::Ignored),
-            Err(error) => {
+            Err(failure) => {
                 self.mark_stopped(position);
                 self.children.remove(position);
-                Err(error)
+                Err(failure.error)
             }
         }
     }
@@ -42,7 +42,7 @@ impl FixedServer {
     /// Stops a child. If the child waits for its restart, cancels the restart of its whole group.
     pub(crate) async fn terminate_child(&mut self, id: &str) -> Result<(), ChildError> {
         let child = self.children.by_id(id)?;
-        let (position, waits) = (child.position, child.is_restarting());
+        let (position, waits) = (child.position, child.restarts_with_group());
         self.stop_incarnation(position, ChildStop::ForGood, Instant::now()).await;
         self.mark_stopped(position);
         if waits {
@@ -53,7 +53,7 @@ impl FixedServer {
 
     /// Marks as stopped the members of this child's group that waited for the cancelled restart.
     fn cancel_group_restart(&mut self, position: Position) {
-        for member in self.children.positions(self.strategy.group(position)) {
+        for member in self.children.positions(self.group(position)) {
             let child = self.children.get(member);
             if child.is_some_and(|child| matches!(child.state, RunState::Stopped)) {
                 self.mark_stopped(member);
@@ -92,7 +92,7 @@ impl FixedServer {
         match &child.state {
             RunState::Running(process) => Err(ChildError::Running { id: id(), pid: process.pid() }),
             RunState::Restarting { .. } => Err(ChildError::Restarting(id())),
-            RunState::Stopped => Ok(child.position),
+            RunState::Stopped | RunState::GivenUp => Ok(child.position),
         }
     }
 }

@@ -30,9 +30,21 @@
 //! ```text
 //! end of a child, failed start --> next() --+-- AtOnce ---------------------> restart
 //!                                           +-- After --> Restarting, timer --> restart
-//!                                           +-- GiveUp --> the supervisor ends
+//!                                           +-- GiveUp --> the supervisor ends, or the child
+//!                                                          is given up
 //! restart with orphans -----------> Restarting, orphans ended ---------------> restart
 //! ```
+//!
+//! **Own budgets.** A child with a budget of its own spends only that. [`Exhausted`](crate::Exhausted) says what
+//! follows when a limit is reached. If the child is given up and its group waits for it, the other
+//! members are started without it. A child that was given up takes part in no restart of its group.
+//!
+//! **First starts.** A child that [retries its first start](crate::ChildSpec::retry_first_start) and
+//! has never run is a group of its own: its retry stops and starts no other child, and its failure
+//! in a restart of its group leaves that restart going on.
+//!
+//! **Decisions of children.** A child may decide by the reason of its end that it is not restarted,
+//! and is given up then, or that its tree ends, and then the supervisor ends.
 //!
 //! **Invariants**
 //! 1. A child in `Restarting` holds the id of its retry. Every event that changes the child before
@@ -43,18 +55,19 @@
 //!    each child runs, is stopped, or holds the id of the next retry. A child with the id of a
 //!    handled retry would stay in `Restarting` for ever.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::base::Pid;
 use crate::base::failpoint::step;
-use crate::exit::{ExitReason, Result};
+use crate::exit::{ExitReason, Result, Scope};
 use crate::process::ChildStop;
-use crate::restart::{Exceeded, Next, Rules};
+use crate::restart::Next;
 use crate::server::ServerContext;
 use crate::supervisor::fixed::{Child, FixedServer, Retry, RetryKind, RunState};
-use crate::supervisor::{EndRecord, Position, RestartLimitReached, RestartNotice};
+use crate::supervisor::{EndRecord, NotStarted, Position, decision};
 use crate::time::timer_queue::after;
 
 impl FixedServer {
@@ -67,19 +80,28 @@ impl FixedServer {
         ctx: &mut ServerContext<Self>,
     ) -> Result {
         let Some(child) = self.children.get(position) else { return Ok(()) };
-        if !child.spec.restart.restarts_after(&reason) {
+        let (now, decided) = (Instant::now(), decision(&self.report, pid, &reason));
+        let restarts = decided.is_none() && child.spec.restart.restarts_after(&reason);
+        if !restarts {
             self.report.child_ended(&child.spec.id, pid, &reason);
-            return self.ended_for_good(position, pid, reason);
         }
-        let now = Instant::now();
-        self.record_end(position, EndRecord { pid: Some(pid), reason, at: now, stopped: false });
+        let end = EndRecord { pid: Some(pid), reason, at: now, stopped: false };
+        if !restarts && decided.is_none() {
+            return self.ended_for_good(position, end);
+        }
+        self.record_end(position, end);
+        match decided {
+            Some(Scope::Child) => return self.give_up_child(position),
+            Some(Scope::Tree) => return Err(self.end_tree(position, Some(pid))),
+            None => {}
+        }
         match self.next(position, now) {
             Next::AtOnce => self.restart(position, RetryKind::Counted, now, ctx).await,
             Next::After(delay) => {
                 self.restart_after(position, delay, ctx).await;
                 Ok(())
             }
-            Next::GiveUp(exceeded) => Err(self.give_up(position, exceeded)),
+            Next::GiveUp(exceeded) => self.limit_reached(position, exceeded),
         }
     }
 
@@ -95,8 +117,9 @@ impl FixedServer {
         Ok(())
     }
 
-    /// Attempts once to restart this child and its group. Gives up if the budget refuses the
-    /// restart.
+    /// Attempts once to restart this child and its group. If the budget refuses the restart, the
+    /// supervisor gives up, or gives up the child and starts the members of its group that wait
+    /// for it.
     async fn restart(
         &mut self,
         position: Position,
@@ -104,42 +127,68 @@ impl FixedServer {
         now: Instant,
         ctx: &mut ServerContext<Self>,
     ) -> Result {
+        let group = self.children.positions(self.group(position));
         if retry == RetryKind::Counted
-            && let Some(child) = self.children.get(position)
+            && let Err(exceeded) = self.spend(position, now)
         {
-            if let Err(exceeded) = self.window.spend(self.intensity, now, || child.counted()) {
-                return Err(self.give_up(position, exceeded));
-            }
-            self.publish_budget(now);
+            let waits = self.children.get(position).is_some_and(Child::restarts_with_group);
+            self.limit_reached(position, exceeded)?;
+            return if waits { self.start_group(group, position, ctx).await } else { Ok(()) };
         }
         if retry != RetryKind::AfterOrphans {
             self.report_restart(position, now);
         }
         step!("before a restart");
-        let group = self.children.positions(self.strategy.group(position));
         self.stop_group(&group, position, now).await;
         step!("between a group's stop and its start");
         if self.wait_for_orphans(position) {
             return Ok(());
         }
+        self.start_group(group, position, ctx).await
+    }
+
+    /// Starts the members of this child's group that don't run, in order. If the start of a member
+    /// fails, the rest of the group waits with that member, unless the member was given up or
+    /// [retries its first start](Child::is_first_start_retried).
+    async fn start_group(
+        &mut self,
+        group: Vec<Position>,
+        of: Position,
+        ctx: &mut ServerContext<Self>,
+    ) -> Result {
         for member in group {
-            if self.start_incarnation(member).await.is_err() {
-                if self.children.get(position).is_some_and(Child::is_restarting) {
-                    // Invariant 2: the retry that this child waited for was handled. The retry of
-                    // `member` will start this child, too.
-                    self.children.set(position, RunState::Stopped);
-                }
-                return self.start_failed(member, ctx).await;
+            let starts = |child: &Child| {
+                child.starts_with_group() || (member == of && child.is_restarting())
+            };
+            if !self.children.get(member).is_some_and(starts) {
+                continue;
+            }
+            let Err(failure) = self.start_incarnation(member).await else { continue };
+            if self.children.get(of).is_some_and(Child::is_restarting) {
+                // Invariant 2: the retry that this child waited for was handled. The rest of this
+                // start, or the retry of `member`, will start this child, too.
+                self.children.set(of, RunState::Stopped);
+            }
+            if self.start_failed(member, failure, ctx).await? {
+                return Ok(());
             }
         }
         Ok(())
+    }
+
+    /// Returns the positions of the children that restart with this child.
+    pub(crate) fn group(&self, position: Position) -> RangeInclusive<Position> {
+        match self.children.get(position) {
+            Some(child) if child.is_first_start_retried() => position..=position,
+            _ => self.strategy.group(position),
+        }
     }
 
     /// If children in the group of this child have orphans, puts the child into `Restarting`, and
     /// spawns a task that sends the retry when the orphans have ended. Returns whether there are
     /// orphans.
     fn wait_for_orphans(&mut self, position: Position) -> bool {
-        let members = self.children.range(self.strategy.group(position));
+        let members = self.children.range(self.group(position));
         let orphans: Vec<_> = members.filter_map(|child| self.orphans_of(child)).collect();
         if orphans.is_empty() {
             return false;
@@ -164,13 +213,31 @@ impl FixedServer {
         }
     }
 
-    /// Handles a failed start during a restart: gives up, or arranges a retry. A retry without a
-    /// delay is queued behind the messages that are in the mailbox.
-    async fn start_failed(&mut self, position: Position, ctx: &mut ServerContext<Self>) -> Result {
+    /// Handles a failed start: gives up, or arranges a retry. A retry without a delay is queued
+    /// behind the messages that are in the mailbox. Returns whether the rest of the child's group
+    /// waits for a retry.
+    pub(crate) async fn start_failed(
+        &mut self,
+        position: Position,
+        failure: NotStarted,
+        ctx: &mut ServerContext<Self>,
+    ) -> Result<bool> {
+        match failure.decided {
+            Some(Scope::Child) => return self.give_up_child(position).map(|()| false),
+            Some(Scope::Tree) => return Err(self.end_tree(position, failure.pid)),
+            None => {}
+        }
+        let is_alone = self.children.get(position).is_some_and(Child::is_first_start_retried);
         match self.next(position, Instant::now()) {
-            Next::GiveUp(exceeded) => return Err(self.give_up(position, exceeded)),
-            Next::After(delay) => self.restart_after(position, delay, ctx).await,
+            Next::GiveUp(exceeded) => {
+                return self.limit_reached(position, exceeded).map(|()| false);
+            }
+            Next::After(delay) => {
+                self.reserve_for_first_start(position);
+                self.restart_after(position, delay, ctx).await;
+            }
             Next::AtOnce => {
+                self.reserve_for_first_start(position);
                 let retry = self.set_restarting(position, None, RetryKind::Counted);
                 if !self.own_ref.cast(retry) {
                     // A full mailbox refuses a cast, but not the cast of a timer.
@@ -178,7 +245,16 @@ impl FixedServer {
                 }
             }
         }
-        Ok(())
+        Ok(!is_alone)
+    }
+
+    /// Reserves the name of a child that has never run, and whose first start is tried again. The
+    /// failed process has left no name.
+    fn reserve_for_first_start(&self, position: Position) {
+        let child = self.children.get(position).filter(|child| child.is_first_start_retried());
+        if let Some(child) = child {
+            self.report.reserve_name(child.slot(), &child.spec);
+        }
     }
 
     /// Schedules the restart of this child and its group after this delay. Stops the other members
@@ -193,10 +269,10 @@ impl FixedServer {
         let due = after(now, delay);
         let retry = self.set_restarting(position, Some(due), RetryKind::Delayed);
         ctx.cast_after(delay, retry);
-        let group = self.children.positions(self.strategy.group(position));
+        let group = self.children.positions(self.group(position));
         self.stop_group(&group, position, now).await;
         step!("after a restart was put off");
-        for child in self.children.range(self.strategy.group(position)) {
+        for child in self.children.range(self.group(position)) {
             self.report.postpone_names(child.slot(), due);
         }
     }
@@ -212,39 +288,5 @@ impl FixedServer {
         let id = self.last_retry_id;
         self.children.set(position, RunState::Restarting { retry_id: id, due, kind });
         Retry { position, id }
-    }
-
-    /// Decides the next step after this child has ended by itself or failed to start.
-    fn next(&mut self, position: Position, now: Instant) -> Next {
-        let Some(child) = self.children.get_mut(position) else { return Next::AtOnce };
-        let backoff = child.spec.backoff.or(self.backoff);
-        let rules = Rules { backoff, intensity: self.intensity };
-        child.restarts.decide_next(rules, now, || self.random.unit())
-    }
-
-    /// Reports that this child is about to be restarted.
-    fn report_restart(&self, position: Position, now: Instant) {
-        let Some(child) = self.children.get(position) else { return };
-        let Some(reason) = &child.last else { return };
-        self.report.restarting(RestartNotice {
-            child: &child.spec.id,
-            pid: child.last_pid,
-            reason,
-            restarts: child.starts,
-            budget_left: self.window.left(self.intensity, now),
-            delay: child.restarts.delay(),
-        });
-    }
-
-    /// Gives up: reports the limit and marks the child as stopped. Returns the reason that the
-    /// supervisor ends with. `terminate` then stops the other children.
-    fn give_up(&mut self, position: Position, exceeded: Exceeded) -> ExitReason {
-        let Some(child) = self.children.get(position) else { return ExitReason::Shutdown };
-        let last = child.last.clone().unwrap_or(ExitReason::Normal);
-        let (child, origin) = (child.counted(), self.report.origin(child.last_pid));
-        let limit = RestartLimitReached::new(exceeded, &self.window, child, last, origin);
-        let reason = self.report.give_up(limit);
-        self.mark_stopped(position);
-        reason
     }
 }

@@ -32,7 +32,7 @@ use crate::base::random::Random;
 use crate::base::{Pid, SharedStr};
 use crate::call::Reply;
 use crate::child::{ChildSpec, Spec};
-use crate::exit::{Crash, ExitReason, Result};
+use crate::exit::{Crash, ExitReason, Result, Scope};
 use crate::message::Received;
 use crate::restart::{Backoff, Intensity, Window};
 use crate::runtime::StartError;
@@ -117,8 +117,10 @@ impl GenServer for FixedServer {
         for child in spec.children {
             // A panic ends the supervisor, but only after the children that were started have
             // stopped.
-            let reason = match AssertUnwindSafe(tree.add(child.spec)).catch_unwind().await {
-                Ok(Ok(())) => continue,
+            let added = AssertUnwindSafe(tree.add(child.spec, ctx)).catch_unwind().await;
+            let reason = match added {
+                Ok(Ok(Ok(()))) => continue,
+                Ok(Ok(Err(reason))) => reason,
                 Ok(Err(error)) => ctx.refuse(error),
                 Err(payload) => ExitReason::Crashed(Crash::from_panic(payload)),
             };
@@ -185,12 +187,23 @@ async fn resolve_spec(
 }
 
 impl FixedServer {
-    /// Adds a child after the others and starts it. An error names the child.
-    async fn add(&mut self, spec: Arc<Spec>) -> Result<(), StartError> {
-        let id = spec.id.to_string();
+    /// Adds a child after the others and starts it. The outer error names the child. The inner
+    /// error is the reason of a supervisor that ends because of a decision of the child, or because
+    /// a child that [retries its first start](crate::ChildSpec::retry_first_start) has reached a
+    /// limit.
+    async fn add(
+        &mut self,
+        spec: Arc<Spec>,
+        ctx: &mut ServerContext<Self>,
+    ) -> Result<Result, StartError> {
+        let (id, retries) = (spec.id.clone(), spec.retry_first_start);
         let position = self.children.add(spec);
-        let started = self.start_incarnation(position).await;
-        started.map(drop).map_err(|error| StartError::of_child(id, error))
+        let Err(failure) = self.start_incarnation(position).await else { return Ok(Ok(())) };
+        let ends_tree = failure.decided == Some(Scope::Tree);
+        if ends_tree || (retries && failure.error.may_pass()) {
+            return Ok(self.start_failed(position, failure, ctx).await.map(drop));
+        }
+        Err(StartError::of_child(id.to_string(), failure.error))
     }
 
     /// Stops all children, one at a time, in reverse order.

@@ -1,5 +1,7 @@
 //! The handle of a supervisor.
 
+use std::time::Duration;
+
 use crate::base::Pid;
 use crate::child::{ChildSpec, OnceChild, StartOnceError};
 use crate::exit::{ExitReason, Result};
@@ -131,6 +133,52 @@ impl SupervisorRef {
     pub async fn start_child(&self, spec: impl Into<ChildSpec>) -> Result<Pid, StartError> {
         let spec = spec.into().spec;
         let answer = self.server.call_unlimited(|reply| Call::StartChild { spec, reply }).await;
+        answer.map_err(StartError::Unreachable)?
+    }
+
+    /// Starts a child as [`start_child`](Self::start_child) does, and waits for the successor of the
+    /// supervisor if the supervisor is being restarted, all within `limit`. A request that the
+    /// supervisor had received when it ended is not repeated. A handle without a name reaches no
+    /// successor, so there only the limit is new.
+    ///
+    /// # Errors
+    ///
+    /// As `start_child`. [`Unreachable`](StartError::Unreachable) has
+    /// [`Restarting`](CallError::Restarting) if no successor has started within `limit`, and
+    /// [`Timeout`](CallError::Timeout) if the start took longer: the child may still be started then.
+    ///
+    /// # Cancel safety
+    ///
+    /// As `start_child`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use regrow::{Backoff, ChildSpec, Runtime, Supervisor, SupervisorRef};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let sessions = Supervisor::one_for_one().named("sessions");
+    /// let tree = Supervisor::one_for_one().backoff(Backoff::new()).child(sessions);
+    /// let _tree = tree.start(&rt).await?;
+    /// let sessions = SupervisorRef::named(&rt, "sessions");
+    /// rt.kill(sessions.pid().unwrap());
+    ///
+    /// let session = ChildSpec::task("session", |_| std::future::pending());
+    /// assert!(sessions.start_child(session.clone()).await.is_err()); // ending, or not yet restarted
+    /// let pid = sessions.start_child_waiting(session, Duration::from_secs(5)).await?;
+    /// assert!(rt.is_alive(pid));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn start_child_waiting(
+        &self,
+        spec: impl Into<ChildSpec>,
+        limit: Duration,
+    ) -> Result<Pid, StartError> {
+        let spec = spec.into().spec;
+        let make = |reply| Call::StartChild { spec: spec.clone(), reply };
+        let answer = self.server.call_waiting(make, limit).await;
         answer.map_err(StartError::Unreachable)?
     }
 
@@ -309,7 +357,8 @@ impl SupervisorRef {
     ///
     /// * `Exited`, with the reason, if the supervisor ended with another reason, for example
     ///   because it gave up before the stop.
-    /// * `NoProc` if the supervisor is dead.
+    /// * `NoProc` if the supervisor is dead, or `NoHolder` if no process holds the name of the
+    ///   handle.
     /// * For a named handle also `Restarting` if the supervisor is being restarted, and `WrongType`
     ///   if the holder of the name is no supervisor.
     ///

@@ -221,7 +221,7 @@ impl<P: Partitioned> PartitionSupervisorRef<P> {
     }
 
     /// Returns a handle to the partition with this index, counted from 0. If there is no such
-    /// partition, calls return `NoProc`.
+    /// partition, calls return [`NoHolder`](CallError::NoHolder).
     pub fn at(&self, index: usize) -> P::Handle {
         let unknown = || P::handle(&self.runtime, partition_name(&self.name, index));
         self.handles.get(index).cloned().unwrap_or_else(unknown)

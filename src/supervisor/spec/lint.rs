@@ -14,7 +14,8 @@ use crate::child::{ChildType, Restart, Spec};
 use crate::exit::Shutdown;
 use crate::exit::shutdown::STOP_DEADLINE;
 use crate::supervisor::spec::finding::LintError;
-use crate::supervisor::spec::most_starts::{self, SlowStop, Starts, StopTimes, nested};
+use crate::supervisor::spec::most_starts::{self, SlowStop, Starts};
+use crate::supervisor::spec::stop_times::{StopTimes, nested};
 use crate::supervisor::{AutoShutdown, Finding, SupervisorSpec};
 
 /// The number of starts, without a delay and before the root gives up, that makes a child a
@@ -56,8 +57,8 @@ pub struct Lint {
     /// How often one child may be started at most before the root gives up; `None` if there is no
     /// limit. The number is a product of one factor for the child and one for each supervisor
     /// between the child and the root. A factor says how often one incarnation of the supervisor
-    /// above may start the child or the supervisor: the restart budget of the supervisor above plus
-    /// one or, with a [`Backoff`](crate::Backoff), the number of starts that fit into
+    /// above may start the child or the supervisor: the restart budget of the supervisor above, or of
+    /// the [child alone](crate::ChildSpec::restart_budget), plus one or, with a [`Backoff`](crate::Backoff), the number of starts that fit into
     /// [`give_up_after`](crate::Backoff::give_up_after).
     ///
     /// The number assumes that every child fails as soon as it is started, and that it stops at

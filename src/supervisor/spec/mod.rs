@@ -18,6 +18,7 @@ pub(crate) mod strategy;
 pub(crate) mod auto_shutdown;
 pub(crate) mod builder;
 pub(crate) mod finding;
+mod stop_times;
 mod most_starts;
 pub(crate) mod lint;
 
@@ -274,6 +275,9 @@ pub(crate) fn check_child(child: &Spec, auto: AutoShutdown) -> Result<(), StartE
     let id = &child.id;
     child.name.as_ref().map_or(Ok(()), |name| check_single_name(child, name))?;
     if let Some(Err(what)) = child.backoff.map(|backoff| backoff.check()) {
+        return invalid(format!("child {id:?}: {what}"));
+    }
+    if let Some(Err(what)) = child.budget.map(|own| own.check("restart_budget")) {
         return invalid(format!("child {id:?}: {what}"));
     }
     if child.significant && child.restart == Restart::Permanent {

@@ -6,18 +6,18 @@
 //! because of its own failure and, under a group strategy, because of the failures of other
 //! children in its group:
 //!
-//! * failures without a backoff share the budget of the supervisor;
+//! * failures without a backoff share the budget of the supervisor, or use up the budget that the
+//!   child has of its own;
 //! * failures with a backoff are limited to the number that fits into the allowed time without a
 //!   healthy run, at the shortest delays that the jitter may draw;
 //! * if the stops of each restart take so long that the budget is never exceeded, there is no
 //!   limit.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::child::{ChildType, Restart, Spec};
-use crate::exit::Shutdown;
+use crate::child::{Restart, Spec};
 use crate::restart::{Backoff, Intensity};
+use crate::supervisor::spec::stop_times::{StopTimes, nested};
 use crate::supervisor::{Strategy, SupervisorSpec};
 
 /// How often one child may be started, by one incarnation of its supervisor or in total.
@@ -58,11 +58,16 @@ pub(crate) fn starts_per_child(
     stops: &StopTimes,
 ) -> (Vec<Starts>, Option<SlowStop>) {
     let children = || spec.children.iter().map(|child| &*child.spec);
-    let failures: Vec<Failures> = children().map(|child| Failures::of(spec, child)).collect();
-    let slow = slowest(spec, &failures, stops);
+    let mut failures: Vec<Failures> = children().map(|child| Failures::of(spec, child)).collect();
+    let takes = stop_times_of_restarts(spec, stops);
+    let slow = slowest(spec, &mut failures, &takes);
+    // A slow stop of a child with its own budget is a limit for no other child.
+    let is_shared_slow = failures.iter().zip(&takes).any(|(failure, takes)| {
+        *failure == Failures::Budget && is_slow(spec.intensity, *takes).is_some()
+    });
     let causes = causes(spec.strategy, &failures);
     let starts = failures.iter().zip(causes);
-    let starts = starts.map(|(own, causes)| starts_of(spec, *own, causes, slow.is_some()));
+    let starts = starts.map(|(own, causes)| starts_of(spec, *own, causes, is_shared_slow));
     (starts.collect(), slow)
 }
 
@@ -72,6 +77,8 @@ enum Failures {
     Never,
     /// As often as the budget, which all children share, allows.
     Budget,
+    /// As often as the budget of this child allows; `None` if there is no limit.
+    Own(Option<u64>),
     /// This number of delayed restarts; `None` if there is no limit.
     Delayed(Option<u64>),
 }
@@ -81,15 +88,23 @@ impl Failures {
         if child.restart == Restart::Temporary {
             return Failures::Never;
         }
+        let intensity = intensity_of(spec, child);
         match child.backoff.or(spec.backoff).filter(Backoff::has_delay) {
-            None => Failures::Budget,
-            Some(_) if spec.intensity.forbids_restarts() => Failures::Budget,
-            Some(backoff) => {
-                let within = backoff.give_up_limit(spec.intensity == Intensity::Unlimited);
+            Some(backoff) if !intensity.forbids_restarts() => {
+                let within = backoff.give_up_limit(intensity == Intensity::Unlimited);
                 Failures::Delayed(within.and_then(|within| backoff.max_delayed_restarts(within)))
             }
+            _ => match child.budget {
+                None => Failures::Budget,
+                Some(_) => Failures::Own(intensity.restarts().map(u64::from)),
+            },
         }
     }
+}
+
+/// Returns the limit that restarts of this child count against.
+fn intensity_of(spec: &SupervisorSpec, child: &Spec) -> Intensity {
+    child.budget.map_or(spec.intensity, |own| own.intensity)
 }
 
 /// The failures after which a child is restarted.
@@ -97,24 +112,29 @@ impl Failures {
 struct RestartCauses {
     /// The number of delayed restarts; `None` if there is no limit.
     delayed: Option<u64>,
+    /// The number of restarts that the budgets of single children allow; `None` if there is no
+    /// limit.
+    own: Option<u64>,
     /// Whether there are failures that share the budget.
     shared: bool,
 }
 
 impl RestartCauses {
-    const NONE: RestartCauses = RestartCauses { delayed: Some(0), shared: false };
+    const NONE: RestartCauses = RestartCauses { delayed: Some(0), own: Some(0), shared: false };
 
     fn and(self, failures: Failures) -> Self {
-        let RestartCauses { delayed, shared } = self;
+        let RestartCauses { delayed, own, .. } = self;
         match failures {
             Failures::Never => self,
-            Failures::Budget => RestartCauses { delayed, shared: true },
-            Failures::Delayed(tries) => {
-                let delayed = delayed.zip(tries).map(|(sum, tries)| sum.saturating_add(tries));
-                RestartCauses { delayed, shared }
-            }
+            Failures::Budget => RestartCauses { shared: true, ..self },
+            Failures::Own(restarts) => RestartCauses { own: sum(own, restarts), ..self },
+            Failures::Delayed(tries) => RestartCauses { delayed: sum(delayed, tries), ..self },
         }
     }
+}
+
+fn sum(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    one.zip(other).map(|(one, other)| one.saturating_add(other))
 }
 
 /// Returns for each child the failures after which it is restarted: its own, and those of other
@@ -141,39 +161,66 @@ fn starts_of(spec: &SupervisorSpec, own: Failures, causes: RestartCauses, slow: 
         // A temporary child is not started by a restart of its group either.
         return Starts::ONCE;
     }
-    let RestartCauses { delayed, shared } = causes;
-    let counted = match spec.intensity {
+    let RestartCauses { delayed, own, shared } = causes;
+    let shared = match spec.intensity {
         _ if !shared => Some(0),
         Intensity::Unlimited => None,
         Intensity::Limited { .. } if slow => None,
         Intensity::Limited { restarts, .. } => Some(u64::from(restarts)),
     };
+    let counted = sum(shared, own);
     let plus_one = |restarts: Option<u64>| restarts.map(|restarts| restarts.saturating_add(1));
     // After each delay, the restarts that were counted before it may have left the window.
     let most = plus_one(delayed).zip(plus_one(counted));
     Starts {
         most: most.map(|(delayed, counted)| delayed.saturating_mul(counted)),
-        burst: if slow { Some(1) } else { plus_one(counted) },
+        burst: if slow { plus_one(own) } else { plus_one(counted) },
     }
 }
 
-/// Returns the slow stop that takes longest, if there is a slow stop.
-fn slowest(spec: &SupervisorSpec, failures: &[Failures], stops: &StopTimes) -> Option<SlowStop> {
-    let Intensity::Limited { restarts, period } = spec.intensity else { return None };
-    if restarts == 0 {
-        return None;
+/// Returns the slow stop that takes longest, if there is a slow stop. Removes the limit of children
+/// with a budget of their own that a slow stop keeps from being used up.
+fn slowest(
+    spec: &SupervisorSpec,
+    failures: &mut [Failures],
+    takes: &[Duration],
+) -> Option<SlowStop> {
+    let children = spec.children.iter().map(|child| &*child.spec);
+    let mut slowest: Option<SlowStop> = None;
+    for ((child, failure), takes) in children.zip(failures).zip(takes) {
+        let slow = match failure {
+            Failures::Budget | Failures::Own(_) => is_slow(intensity_of(spec, child), *takes),
+            Failures::Never | Failures::Delayed(_) => None,
+        };
+        let Some(slow) = slow else { continue };
+        if matches!(failure, Failures::Own(_)) {
+            *failure = Failures::Own(None);
+        }
+        if slowest.is_none_or(|other| slow.takes >= other.takes) {
+            slowest = Some(slow);
+        }
     }
+    slowest
+}
+
+/// Returns the slow stop of restarts whose stops take this long, if they never exceed the limit.
+fn is_slow(limit: Intensity, takes: Duration) -> Option<SlowStop> {
+    let Intensity::Limited { restarts, period } = limit else { return None };
+    let slow = restarts > 0 && takes.saturating_mul(restarts) >= period;
+    slow.then_some(SlowStop { takes, restarts, period })
+}
+
+/// Returns for each child the longest time that the stops of a restart after its failure may take.
+fn stop_times_of_restarts(spec: &SupervisorSpec, stops: &StopTimes) -> Vec<Duration> {
     let own = spec.children.iter().map(|child| &*child.spec);
     let own: Vec<Duration> = own.map(|child| stops.of_child(child)).collect();
-    let takes = failures.iter().zip(stop_times_of_others(spec.strategy, &own)).enumerate();
-    let takes = takes.filter(|(_, (failure, _))| **failure == Failures::Budget);
-    let takes = takes.map(|(at, (_, others))| {
+    let others = stop_times_of_others(spec.strategy, &own);
+    let takes = spec.children.iter().zip(others).map(|(child, others)| {
         // A child that is a supervisor fails by giving up, and stops its own other children first.
-        let below = nested(&spec.children[at].spec);
+        let below = nested(&child.spec);
         below.map_or(Duration::ZERO, |below| stops.of_giving_up(below)).saturating_add(others)
     });
-    let slow = takes.filter(|takes| takes.saturating_mul(restarts) >= period);
-    slow.max().map(|takes| SlowStop { takes, restarts, period })
+    takes.collect()
 }
 
 /// Returns for each child the longest time that the stops of the other children in its group may
@@ -195,66 +242,4 @@ fn stop_times_of_others(strategy: Strategy, own: &[Duration]) -> Vec<Duration> {
             before.into_iter().zip(after).map(|(one, other)| one.saturating_add(other)).collect()
         }
     }
-}
-
-/// The longest times that the supervisors of a tree may take to stop, as far as their descriptions
-/// say. Each time is computed once, after the times of the supervisors below.
-#[derive(Debug, Default)]
-pub(crate) struct StopTimes(HashMap<*const SupervisorSpec, Duration>);
-
-impl StopTimes {
-    pub(crate) fn of(root: &SupervisorSpec) -> Self {
-        let mut stops = StopTimes::default();
-        let mut next = vec![(root, false)];
-        while let Some((spec, below_is_known)) = next.pop() {
-            if below_is_known {
-                stops.0.insert(spec, stops.longest(spec));
-            } else if !stops.0.contains_key(&std::ptr::from_ref(spec)) {
-                next.push((spec, true));
-                let below = spec.children.iter().filter_map(|child| nested(&child.spec));
-                next.extend(below.map(|below| (below, false)));
-            }
-        }
-        stops
-    }
-
-    fn longest(&self, spec: &SupervisorSpec) -> Duration {
-        let stops = spec.children.iter().map(|child| self.of_child(&child.spec));
-        stops.fold(Duration::ZERO, Duration::saturating_add)
-    }
-
-    fn of_supervisor(&self, spec: &SupervisorSpec) -> Duration {
-        self.0.get(&std::ptr::from_ref(spec)).copied().unwrap_or_default()
-    }
-
-    /// Returns the longest time that a child may take to stop.
-    fn of_child(&self, child: &Spec) -> Duration {
-        let below = nested(child).map(|below| self.of_supervisor(below));
-        match child.shutdown {
-            Shutdown::BrutalKill => Duration::ZERO,
-            Shutdown::Timeout(limit) if child.shutdown_is_set => {
-                below.map_or(limit, |below| below.min(limit))
-            }
-            Shutdown::Timeout(_) => below.unwrap_or(Duration::ZERO),
-            Shutdown::Infinity => below.unwrap_or(match child.kind {
-                ChildType::Worker => Duration::MAX,
-                // The children of a dynamic supervisor are not known.
-                ChildType::Supervisor => Duration::ZERO,
-            }),
-        }
-    }
-
-    /// Returns the longest time that the stops of a supervisor's children may take when the
-    /// supervisor gives up. All children are stopped except the one that failed, which may be the
-    /// child with the shortest stop.
-    fn of_giving_up(&self, spec: &SupervisorSpec) -> Duration {
-        let fail = spec.children.iter().filter(|child| child.spec.restart != Restart::Temporary);
-        let shortest = fail.map(|child| self.of_child(&child.spec)).min();
-        self.of_supervisor(spec).saturating_sub(shortest.unwrap_or(Duration::ZERO))
-    }
-}
-
-/// Returns the description of this child, if it is a fixed supervisor.
-pub(crate) fn nested(child: &Spec) -> Option<&SupervisorSpec> {
-    child.nested.as_ref()?.description.downcast_ref()
 }

@@ -1,0 +1,89 @@
+//! What follows an end or a failed start of a child: the decision, the budget that a restart counts
+//! against, and the consequence of a limit that is reached.
+//!
+//! A child with a budget of its own spends only that. [`Exhausted`] says what follows when a limit is
+//! reached; the limit of the supervisor always ends the supervisor.
+
+use tokio::time::Instant;
+
+use crate::base::Pid;
+use crate::exit::{ExitReason, Result};
+use crate::restart::{Exceeded, Exhausted, Next, Rules};
+use crate::supervisor::fixed::FixedServer;
+use crate::supervisor::{Position, RestartLimitReached, RestartNotice};
+
+impl FixedServer {
+    /// Decides the next step after this child has ended by itself or failed to start.
+    pub(super) fn next(&mut self, position: Position, now: Instant) -> Next {
+        let Some(child) = self.children.get_mut(position) else { return Next::AtOnce };
+        let backoff = child.spec.backoff.or(self.backoff);
+        let rules = Rules { backoff, intensity: child.intensity(self.intensity) };
+        child.restarts.decide_next(rules, now, || self.random.unit())
+    }
+
+    /// Counts a restart of this child against the budget that applies to it.
+    pub(super) fn spend(&mut self, position: Position, now: Instant) -> Result<(), Exceeded> {
+        let shared = self.intensity;
+        let Some(child) = self.children.get_mut(position) else { return Ok(()) };
+        let counted = child.counted();
+        if let Some(own) = child.spec.budget {
+            return child.window.spend(own.intensity, now, || counted);
+        }
+        self.window.spend(shared, now, || counted)?;
+        self.publish_budget(now);
+        Ok(())
+    }
+
+    /// Reports that this child is about to be restarted.
+    pub(super) fn report_restart(&self, position: Position, now: Instant) {
+        let Some(child) = self.children.get(position) else { return };
+        let Some(reason) = &child.last else { return };
+        self.report.restarting(RestartNotice {
+            child: &child.spec.id,
+            pid: child.last_pid,
+            reason,
+            restarts: child.starts,
+            budget_left: match child.spec.budget {
+                Some(own) => child.window.left(own.intensity, now),
+                None => self.window.left(self.intensity, now),
+            },
+            delay: child.restarts.delay(),
+        });
+    }
+
+    /// Carries out the consequence of a limit that this child has reached. The error is the reason
+    /// that the supervisor ends with. `terminate` then stops the other children.
+    pub(super) fn limit_reached(&mut self, position: Position, exceeded: Exceeded) -> Result {
+        let Some(child) = self.children.get(position) else { return Ok(()) };
+        let last = child.last.clone().unwrap_or(ExitReason::Normal);
+        let (last_pid, exhausted) = (child.last_pid, child.exhausted());
+        let window = if child.spec.budget.is_some() { &child.window } else { &self.window };
+        let origin = self.report.origin(last_pid);
+        let limit = RestartLimitReached::new(exceeded, window, child.counted(), last, origin);
+        if exhausted == Exhausted::Escalate {
+            let reason = self.report.give_up(limit);
+            self.mark_stopped(position);
+            return Err(reason);
+        }
+        self.report.child_given_up(last_pid, &limit);
+        if exhausted == Exhausted::GiveUp {
+            return self.give_up_child(position);
+        }
+        let significant = self.is_significant(position);
+        self.mark_stopped(position);
+        self.children.remove(position);
+        self.after_end_for_good(significant)
+    }
+
+    /// Ends the tree because this child, whose last process is `pid`, has ended it. Returns the
+    /// reason that the supervisor ends with.
+    pub(super) fn end_tree(&mut self, position: Position, pid: Option<Pid>) -> ExitReason {
+        let Some(child) = self.children.get(position) else { return ExitReason::Shutdown };
+        let last = child.last.clone().unwrap_or(ExitReason::Normal);
+        let origin = self.report.origin(pid);
+        let limit = RestartLimitReached::end_of_tree(&child.spec.id, last, origin);
+        let reason = self.report.end_tree(limit);
+        self.mark_stopped(position);
+        reason
+    }
+}

@@ -1,0 +1,306 @@
+//! Children that decide by the reason of their end: not to be restarted, or to end the tree.
+
+use crate::support;
+
+use std::error::Error;
+use std::fmt;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use regrow::{
+    ChildSpec, DynamicSupervisor, ExitReason, GenServer, LifecycleEvent, Limit, NoRestart, Reply,
+    Restart, Result, Run, RunError, Runtime, ServerContext, StopCause, Supervisor, SupervisorRef,
+    TaskContext,
+};
+use support::scripted_children::{limit, states};
+use support::settled;
+
+/// An error that contains another one.
+#[derive(Debug)]
+struct Wrapped(Box<dyn Error + Send + Sync>);
+
+impl fmt::Display for Wrapped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the import failed")
+    }
+}
+
+impl Error for Wrapped {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.0)
+    }
+}
+
+fn quiet(id: &str) -> ChildSpec {
+    ChildSpec::task(id, |_| std::future::pending()).named(id)
+}
+
+/// How a child passes its decision on.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    Direct,
+    Question,
+    InsideAnError,
+}
+
+fn through(way: Way, reason: ExitReason) -> Result {
+    match way {
+        Way::Direct => Err(reason),
+        Way::Question => {
+            let plain = || -> Result<(), Box<dyn Error + Send + Sync>> {
+                Err(reason.into_error())?;
+                Ok(())
+            };
+            plain()?;
+            Ok(())
+        }
+        Way::InsideAnError => Err(Wrapped(reason.into_error().into()))?,
+    }
+}
+
+/// A permanent task that gives up stays down, whatever way its reason takes.
+#[tokio::test(start_paused = true)]
+async fn a_child_that_asks_not_to_be_restarted_is_given_up() {
+    for way in [Way::Direct, Way::Question, Way::InsideAnError] {
+        for restart in [Restart::Permanent, Restart::Transient] {
+            let rt = Runtime::new();
+            let mut events = rt.events();
+            let child = ChildSpec::task("a", move |ctx: TaskContext| async move {
+                through(way, ctx.give_up("license expired"))
+            });
+            let child = child.named("a").restart(restart);
+            let spec = Supervisor::one_for_all().child(child).child(quiet("b"));
+            let tree = spec.start(&rt).await.unwrap();
+            settled().await;
+            assert_eq!(states(&tree).await, ["a given up", "b runs"], "{way:?}");
+            let child = tree.which_child("a").await.unwrap();
+            assert_eq!(child.restarts, 0);
+            let ended = loop {
+                if let LifecycleEvent::ChildEnded { child, .. } = events.next().await.unwrap() {
+                    break child;
+                }
+            };
+            assert_eq!(ended, "a");
+            assert!(rt.register("a", rt.whereis("b").unwrap()), "its name is free");
+        }
+    }
+}
+
+/// A server that gives up, or ends the tree, when it is told to.
+struct Deciding;
+
+impl GenServer for Deciding {
+    type Args = ();
+    type Call = Reply<ExitReason>;
+    type Cast = ExitReason;
+
+    async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self> {
+        Ok(Deciding)
+    }
+
+    async fn handle_call(
+        &mut self,
+        reply: Reply<ExitReason>,
+        ctx: &mut ServerContext<Self>,
+    ) -> Result {
+        reply.send(ctx.give_up("no more"));
+        Ok(())
+    }
+
+    async fn handle_cast(&mut self, reason: ExitReason, _: &mut ServerContext<Self>) -> Result {
+        Err(reason)
+    }
+}
+
+/// The decision counts only for the process that made it.
+#[tokio::test(start_paused = true)]
+async fn the_decision_of_another_process_is_an_ordinary_crash() {
+    let rt = Runtime::new();
+    let child = |id: &str| Deciding::child(()).with_id(id).named(id);
+    let tree = Supervisor::one_for_one().intensity(9, Duration::from_secs(9));
+    let tree = tree.child(child("a")).child(child("b")).start(&rt).await.unwrap();
+    let [a, b] = ["a", "b"].map(|name| rt.server::<Deciding>(name));
+    let of_a = a.call(|reply| reply).await.unwrap();
+    assert!(b.cast(of_a.clone()), "b ends with the reason of a");
+    settled().await;
+    assert!(b.cast(ExitReason::from(Wrapped(of_a.clone().into_error().into()))));
+    settled().await;
+    rt.exit(b.pid().unwrap(), of_a.clone());
+    settled().await;
+    assert_eq!(states(&tree).await, ["a runs", "b runs"]);
+    assert_eq!(tree.which_child("b").await.unwrap().restarts, 3);
+
+    assert!(a.cast(of_a.clone()));
+    settled().await;
+    assert_eq!(states(&tree).await, ["a given up", "b runs"]);
+    // The next incarnation is another process.
+    tree.restart_child("a").await.unwrap();
+    assert!(a.cast(of_a));
+    settled().await;
+    assert_eq!(states(&tree).await, ["a runs", "b runs"]);
+}
+
+/// Starts a tree of three supervisors, whose innermost child ends the tree with this reason.
+async fn nested(rt: &Runtime, reason: ExitReason) -> SupervisorRef {
+    let end = ChildSpec::task("end", move |ctx: TaskContext| {
+        let reason = reason.clone();
+        async move { Err(ctx.end_tree(reason)) }
+    });
+    let inner = Supervisor::one_for_one().with_id("inner").child(end.named("end"));
+    let middle = Supervisor::rest_for_one().with_id("middle").child(inner).child(quiet("x"));
+    Supervisor::one_for_all().named("root").child(middle).child(quiet("y")).start(rt).await.unwrap()
+}
+
+/// All supervisors up to the root end, and none is restarted.
+#[tokio::test(start_paused = true)]
+async fn a_child_ends_its_whole_tree() {
+    let rt = Runtime::new();
+    let mut events = rt.events();
+    let reason = nested(&rt, ExitReason::crashed("bad schema")).await.ended().await;
+    let mut at = &reason;
+    for child in ["middle", "inner", "end"] {
+        let limit = limit(at);
+        assert_eq!((limit.child.as_str(), limit.limit), (child, Limit::EndOfTree));
+        at = &limit.last;
+    }
+    let asked: &NoRestart = at.crash().unwrap().downcast_ref().unwrap();
+    assert!(asked.ends_tree());
+    assert_eq!(*asked.reason(), ExitReason::crashed("bad schema"));
+    assert_eq!(rt.process_count(), 0);
+    while let Some(event) = futures_util::FutureExt::now_or_never(events.next()).flatten() {
+        assert!(!matches!(event, LifecycleEvent::Restarting { .. }), "{event:?}");
+    }
+}
+
+/// A clean reason ends the tree cleanly.
+#[tokio::test(start_paused = true)]
+async fn a_clean_end_of_the_tree_is_clean_at_every_level() {
+    let rt = Runtime::new();
+    let reason = nested(&rt, ExitReason::Normal).await.ended().await;
+    assert!(reason.is_clean(), "{reason}");
+    assert_eq!(rt.process_count(), 0);
+}
+
+/// The run returns the path, and exit code 1 or 0.
+#[tokio::test(start_paused = true)]
+async fn a_run_whose_tree_a_child_ended() {
+    let tree = |reason: ExitReason| {
+        let end = ChildSpec::task("migrate", move |ctx: TaskContext| {
+            let reason = reason.clone();
+            async move { Err(ctx.end_tree(reason)) }
+        });
+        let inner = Supervisor::one_for_one().with_id("data").child(end);
+        Run::new(Supervisor::one_for_one().named("app").child(inner)).without_signals()
+    };
+    let error = tree(ExitReason::crashed("bad schema")).run().await.unwrap_err();
+    assert_eq!(format!("{:?}", error.exit_code()), format!("{:?}", ExitCode::FAILURE));
+    let RunError::GaveUp { path, limit, .. } = error else { panic!("{error}") };
+    assert_eq!((path.as_str(), limit.limit), ("app/data/migrate", Limit::EndOfTree));
+    assert!(limit.last.crash().unwrap().downcast_ref::<NoRestart>().is_some());
+
+    let report = tree(ExitReason::Normal).run().await.unwrap();
+    assert_eq!(report.cause, StopCause::TreeEnded);
+}
+
+/// A server whose init ends the tree at its second start.
+struct Init;
+
+impl GenServer for Init {
+    type Args = ();
+    type Call = Reply<()>;
+    type Cast = ();
+
+    async fn init((): (), ctx: &mut ServerContext<Self>) -> Result<Self> {
+        match ctx.start_cause().restarts() {
+            0 => Ok(Init),
+            1 => Err(ctx.end_tree("the second start")),
+            _ => panic!("it was tried again"),
+        }
+    }
+}
+
+/// The decision may be made in the init of a restart, also of a nested supervisor.
+#[tokio::test(start_paused = true)]
+async fn an_init_may_end_the_tree_at_a_restart() {
+    for kill_inner in [false, true] {
+        let rt = Runtime::new();
+        let first = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+        let child = if kill_inner {
+            let start = move |ctx: TaskContext| {
+                let first = first.clone();
+                async move {
+                    if first.swap(false, std::sync::atomic::Ordering::Relaxed) {
+                        std::future::pending().await
+                    }
+                    Err(ctx.end_tree("the second start"))
+                }
+            };
+            ChildSpec::task("a", start).named("a")
+        } else {
+            Init::child(()).with_id("a").named("a")
+        };
+        let inner = Supervisor::one_for_one().named("inner").child(child);
+        let tree = Supervisor::one_for_one().child(inner).start(&rt).await.unwrap();
+        let victim = if kill_inner { "inner" } else { "a" };
+        rt.kill(rt.whereis(victim).unwrap());
+        let reason = tree.ended().await;
+        let inner = &limit(&reason).last;
+        assert_eq!(limit(&reason).limit, Limit::EndOfTree);
+        assert_eq!((limit(inner).child.as_str(), limit(inner).limit), ("a", Limit::EndOfTree));
+    }
+}
+
+/// The init of a supervisor has the same methods.
+#[tokio::test(start_paused = true)]
+async fn the_init_of_a_supervisor_may_end_the_tree() {
+    let rt = Runtime::new();
+    let inner = Supervisor::with_init(|ctx| async move {
+        match ctx.start_cause().restarts() {
+            0 => Ok(Supervisor::one_for_one()),
+            _ => Err(ctx.end_tree("the second start")),
+        }
+    });
+    let tree = Supervisor::one_for_one().child(inner.named("inner")).start(&rt).await.unwrap();
+    rt.kill(rt.whereis("inner").unwrap());
+    let reason = tree.ended().await;
+    let limit = limit(&reason);
+    assert_eq!((limit.child.as_str(), limit.limit), ("inner", Limit::EndOfTree));
+}
+
+/// Under a dynamic supervisor.
+#[tokio::test(start_paused = true)]
+async fn a_dynamic_child_is_removed_or_ends_the_tree() {
+    let rt = Runtime::new();
+    let jobs = DynamicSupervisor::new().named("jobs");
+    let tree = Supervisor::one_for_one().child(jobs).start(&rt).await.unwrap();
+    let jobs = regrow::DynamicSupervisorRef::named(&rt, "jobs");
+    let gives_up =
+        ChildSpec::task("a", |ctx: TaskContext| async move { Err(ctx.give_up("no more")) });
+    jobs.start_child(gives_up.named("a")).await.unwrap();
+    settled().await;
+    assert!(jobs.which_children().await.unwrap().is_empty());
+    assert!(rt.register("a", rt.whereis("jobs").unwrap()), "its name is free");
+
+    let ends =
+        ChildSpec::task("b", |ctx: TaskContext| async move { Err(ctx.end_tree("all of it")) });
+    jobs.start_child(ends.restart(Restart::Temporary)).await.unwrap();
+    let reason = tree.ended().await;
+    assert_eq!(limit(&limit(&reason).last).child, "b");
+    assert_eq!(rt.process_count(), 0);
+}
+
+/// A raw process and a blocking child have the same methods.
+#[tokio::test]
+async fn blocking_children_and_raw_processes_decide_as_well() {
+    let rt = Runtime::new();
+    let child = ChildSpec::blocking("a", |ctx| Err(ctx.give_up("no more")));
+    let tree = Supervisor::one_for_one().start(&rt).await.unwrap();
+    let pid = tree.start_child(child).await.unwrap();
+    rt.ended(pid).await;
+    assert_eq!(states(&tree).await, ["a given up"]);
+    let raw = rt.spawn_fallible(|ctx| async move { Err(ctx.give_up("no more")) });
+    let pid = raw.pid();
+    let reason = raw.join().await;
+    let own: &NoRestart = reason.crash().unwrap().downcast_ref().unwrap();
+    assert_eq!((own.by(), own.ends_tree()), (pid, false));
+}
