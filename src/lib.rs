@@ -130,7 +130,7 @@ pub use exit::{
 
 // Received messages, signals and streams.
 pub use message::{
-    Dest, GroupChange, Message, Received, StreamHandle, StreamWriter, stream, stream_with_capacity,
+    Dest, GroupChange, Message, MessageKind, Received, StreamHandle, StreamWriter, stream, stream_with_capacity,
 };
 
 // Delays of restarts.
@@ -141,7 +141,9 @@ pub use restart::Backoff;
 #[cfg_attr(docsrs, doc(cfg(feature = "log")))]
 #[doc(inline)]
 pub use observe::console as log;
-pub use observe::{Callback, Doing, Handling, Health, LifecycleEvent, LogLevel};
+pub use observe::{
+    Callback, DeadLetter, DeadLetterCause, Doing, Handling, Health, LifecycleEvent, LogLevel,
+};
 
 // Bounds of mailboxes.
 pub use process::overflow::Overflow;
@@ -151,8 +153,8 @@ pub use call::Reply;
 
 // The runtime and its processes.
 pub use runtime::{
-    CallError, CastError, Census, Context, Ended, Events, Inside, Leftovers, Name, ProcessHandle,
-    ProcessInfo, RegisterError, Runtime, StartCause, StartError, TimerRef,
+    CallError, CastError, Census, Context, DeadLetters, Ended, Events, Inside, Leftovers, Name,
+    ProcessBuilder, ProcessHandle, ProcessInfo, RegisterError, Runtime, StartCause, StartError, TimerRef,
 };
 
 // Child specifications, and each kind of child.

@@ -174,6 +174,7 @@ async fn calls_that_fail_at_once_let_other_tasks_run() {
     lets_other_tasks_run!("Caller::call", drop(caller.call(()).await));
     lets_other_tasks_run!("Caller::call_timeout", drop(caller.call_timeout((), SOON).await));
     lets_other_tasks_run!("ServerRef::cast_wait", drop(dead.cast_wait(()).await));
+    lets_other_tasks_run!("ServerRef::cast_timeout", drop(dead.cast_timeout((), SOON).await));
     let stop = || ExitReason::Normal;
     lets_other_tasks_run!("ServerRef::stop", drop(dead.stop(stop()).await));
     lets_other_tasks_run!("ServerRef::stop_timeout", {
