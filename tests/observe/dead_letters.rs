@@ -181,5 +181,6 @@ async fn a_slow_listener_loses_the_oldest_dead_letters_and_counts_them() {
     for _ in 0..1_030 {
         rt.send(dead, vec![1]);
     }
-    assert_eq!((letters(&mut dead_letters).len(), dead_letters.missed()), (1_024, 6));
+    assert!(dead_letters.next().await.is_some());
+    assert_eq!(dead_letters.missed(), 6);
 }
