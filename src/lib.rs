@@ -130,7 +130,8 @@ pub use exit::{
 
 // Received messages, signals and streams.
 pub use message::{
-    Dest, GroupChange, Message, MessageKind, Received, StreamHandle, StreamWriter, stream, stream_with_capacity,
+    Dest, GroupChange, Message, MessageKind, Received, StreamHandle, StreamWriter, stream,
+    stream_with_capacity,
 };
 
 // Delays of restarts.
@@ -154,7 +155,8 @@ pub use call::Reply;
 // The runtime and its processes.
 pub use runtime::{
     CallError, CastError, Census, Context, DeadLetters, Ended, Events, Inside, Leftovers, Name,
-    ProcessBuilder, ProcessHandle, ProcessInfo, RegisterError, Runtime, StartCause, StartError, TimerRef,
+    ProcessBuilder, ProcessHandle, ProcessInfo, RegisterError, Runtime, StartCause, StartError,
+    TimerRef,
 };
 
 // Child specifications, and each kind of child.

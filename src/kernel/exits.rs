@@ -20,6 +20,7 @@
 //!    envelope are dropped, and the timer of an orphan is armed.
 
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -32,7 +33,7 @@ use crate::exit::signal::{ExitKind, Verdict, verdict};
 use crate::kernel::Kernel;
 use crate::message::dest::Dest;
 use crate::message::received::{Envelope, Received};
-use crate::process::{AnyProcess, Core, Intake, Link, LinkRole, LinkState, Parent, Stage};
+use crate::process::{AnyProcess, Core, Intake, Link, LinkRole, LinkState, Locked, Parent, Stage};
 use crate::time::timer_queue::Action;
 
 /// An exit signal.
@@ -109,10 +110,7 @@ impl Kernel {
                     if stop.is_none() {
                         let link = link.map_or(0, |link| link.id);
                         locked.push_exit(link, signal.from, &mut envelope);
-                        if sender.parent.is_some() {
-                            let by = Intake::ClosedByParent;
-                            refused = self.close_intake(to, locked, by, signal.reason);
-                        }
+                        refused = self.refuse_after_exit(to, locked, signal, sender);
                     }
                 }
                 _ => {}
@@ -129,6 +127,21 @@ impl Kernel {
             self.arm_timer(Dest::Pid(to.pid()), grace, None, Action::Kill);
         }
         outcome
+    }
+
+    /// Closes the mailbox of a server in which the exit of its parent was queued: the server stops
+    /// when it takes that exit.
+    fn refuse_after_exit(
+        &self,
+        to: &dyn AnyProcess,
+        locked: &mut Locked,
+        signal: ExitSignal<'_>,
+        sender: Sender,
+    ) -> Vec<Waker> {
+        match sender.parent {
+            Some(_) => self.close_intake(to, locked, Intake::ClosedByParent, signal.reason),
+            None => Vec::new(),
+        }
     }
 
     /// Kills these processes, and returns how many of them were live. All are counted before the

@@ -56,9 +56,8 @@ impl Kernel {
 
     /// Closes the mailbox of a server whose loop has ended.
     pub(crate) fn note_loop_ended(&self, process: &dyn AnyProcess) {
-        let wakers = process.with(|locked| {
-            self.close_intake(process, locked, Intake::Closed, &ExitReason::Normal)
-        });
+        let wakers = process
+            .with(|locked| self.close_intake(process, locked, Intake::Closed, &ExitReason::Normal));
         wake(wakers);
     }
 }

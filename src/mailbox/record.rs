@@ -17,7 +17,8 @@ use crate::message::received::{Envelope, Received};
 use crate::observe::DeadLetterCause;
 use crate::process::any::Refused;
 use crate::process::{
-    AnyProcess, Core, Counts, Entry, IfFull, Intake, Locked, ReaderWait, Relations, Stage, State, flag,
+    AnyProcess, Core, Counts, Entry, IfFull, Intake, Locked, ReaderWait, Relations, Stage, State,
+    flag,
 };
 
 /// The record of one process whose mailbox holds items of type `M`.

@@ -5,8 +5,8 @@ use std::num::NonZeroU64;
 use tokio::time::Instant;
 
 use crate::base::pid::Pid;
-use crate::message::received::Envelope;
 use crate::message::MessageKind;
+use crate::message::received::Envelope;
 use crate::process::{Core, Intake};
 
 /// The guarded state: a core of the same type for all processes, and the mail.

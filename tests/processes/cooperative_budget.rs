@@ -449,9 +449,10 @@ async fn reads_of_ready_events_and_chunks_let_other_tasks_run() {
     let mut changes = registry.changes();
     drop(registry);
     lets_other_tasks_run!("RegistryChanges::next", changes.next().await);
-    let mut events = rt.events();
+    let (mut events, mut letters) = (rt.events(), rt.dead_letters());
     drop(rt);
     lets_other_tasks_run!("Events::next", assert!(events.next().await.is_none()));
+    lets_other_tasks_run!("DeadLetters::next", assert!(letters.next().await.is_none()));
     let (writer, mut reader) = byte_stream();
     drop(writer);
     lets_other_tasks_run!("StreamHandle::read", assert!(reader.read().await.is_none()));

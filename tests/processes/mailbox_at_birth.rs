@@ -118,7 +118,7 @@ async fn the_bound_of_a_child_holds_for_tasks_and_other_workers() {
     });
     let once = ChildSpec::once("once", |_| pending()).mailbox_capacity(2, Overflow::DropOldest);
     let blocking = ChildSpec::blocking("blocking", |ctx| {
-        ctx.wait_stop(std::time::Duration::MAX);
+        assert!(ctx.wait_stop(std::time::Duration::MAX));
         Ok(())
     });
     let mut supervisor = Supervisor::one_for_one();

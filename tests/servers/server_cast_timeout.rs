@@ -14,10 +14,7 @@ use tokio::time::Instant;
 const LIMIT: Duration = Duration::from_millis(250);
 
 /// A scribe in a handler, with a full mailbox that has room for one message.
-async fn full(
-    rt: &Runtime,
-    overflow: Overflow,
-) -> (ServerRef<Scribe>, Page, oneshot::Sender<()>) {
+async fn full(rt: &Runtime, overflow: Overflow) -> (ServerRef<Scribe>, Page, oneshot::Sender<()>) {
     let page = Page::default();
     let spec = Scribe::spec(Setup { page: page.clone(), ..Setup::default() });
     let scribe = spec.mailbox_capacity(1, overflow).start(rt).await.unwrap();

@@ -14,7 +14,8 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// A scribe that takes 10 ms for each line, under a supervisor that gives it two seconds.
 async fn tree(rt: &Runtime, setup: &Setup) -> (regrow::SupervisorRef, ServerRef<Scribe>) {
-    let child = Scribe::child(setup.clone()).named("scribe").shutdown(Shutdown::Timeout(2 * SECOND));
+    let child =
+        Scribe::child(setup.clone()).named("scribe").shutdown(Shutdown::Timeout(2 * SECOND));
     let tree = Supervisor::one_for_one().child(child).start(rt).await.unwrap();
     (tree, rt.server("scribe"))
 }

@@ -8,9 +8,7 @@ use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use regrow::{
-    CallError, ExitReason, GenServer, Overflow, Runtime, ServerRef, Supervisor, stream,
-};
+use regrow::{CallError, ExitReason, GenServer, Overflow, Runtime, ServerRef, Supervisor, stream};
 use support::race::on_workers;
 use support::scribe::{Cast, Page, Scribe, Setup, TERMINATED, hold, scribe};
 use support::{idler, settled};

@@ -72,7 +72,7 @@ impl<S: GenServer> ServerRef<S> {
     /// ```
     pub async fn stop(&self, reason: ExitReason) -> Result<ExitReason, CallError> {
         consume_budget().await;
-        let (ended, _waits) = self.ask_to_stop(reason.clone())?;
+        let (ended, _waits) = self.ask_to_stop(&reason)?;
         as_asked(&reason, ended.await)
     }
 
@@ -135,17 +135,17 @@ impl<S: GenServer> ServerRef<S> {
         limit: Duration,
     ) -> Result<ExitReason, CallError> {
         consume_budget().await;
-        let (ended, _waits) = self.ask_to_stop(reason.clone())?;
+        let (ended, _waits) = self.ask_to_stop(&reason)?;
         let ended = within(self.kernel(), limit, ended).await.ok_or(CallError::Timeout)?;
         as_asked(&reason, ended)
     }
 
     /// Queues the request, which no bound on the mailbox refuses.
-    fn ask_to_stop(&self, reason: ExitReason) -> Result<(Ended, Option<WaitEdge>), CallError> {
+    fn ask_to_stop(&self, reason: &ExitReason) -> Result<(Ended, Option<WaitEdge>), CallError> {
         let process = self.resolve()?;
         let waits = wait_edge(&process)?;
         let ended = Ended::of(&process.kernel, Some(Arc::clone(&process) as _));
-        match process.send_stop(ServerItem::Stop(reason.clone()), &reason) {
+        match process.send_stop(ServerItem::Stop(reason.clone()), reason) {
             true => Ok((ended, waits)),
             false => Err(self.refusal(&process)),
         }
