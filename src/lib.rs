@@ -64,7 +64,9 @@
 //! | let processes end together | [`Runtime::link`], [`TaskContext::spawn_link`] |
 //! | wait longer between restarts | [`ChildSpec::backoff`] and [`Backoff`] |
 //! | keep a port open through a crash | [`Keep`] |
-//! | bound a mailbox | [`ChildSpec::mailbox_capacity`] and [`Overflow`] |
+//! | bound a mailbox | [`ChildSpec::mailbox_capacity`], [`Runtime::process`] and [`Overflow`] |
+//! | handle what is queued before a stop | [`ServerContext::drain_on_stop`] |
+//! | find messages that get lost | [`Runtime::dead_letters`], [`LifecycleEvent::LeftUnhandled`] |
 //! | run many tasks with a concurrency limit | [`TaskStream`] |
 //! | observe a running system | [`SupervisorRef::tree`], [`Runtime::events`], [`Runtime::info`] |
 //! | detect servers that wait for each other | [`Runtime::detect_deadlocks`] |

@@ -150,6 +150,10 @@ impl<S: GenServer> ServerRef<S> {
     ///
     /// As [`cast_wait`](Self::cast_wait).
     ///
+    /// # Panics
+    ///
+    /// If the message has to wait, and time is not enabled in the tokio that polls this future.
+    ///
     /// ```
     /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
     /// # struct Stuck;
@@ -238,11 +242,18 @@ impl<S: GenServer> ServerRef<S> {
     pub(crate) async fn cast_exempt(&self, cast: S::Cast) {
         let Ok(process) = self.resolve() else { return };
         let drops = process.with_counts(|counts| counts.overflow.drops());
-        if drops == Some(true) {
+        let refused = if drops == Some(true) {
             // Only a server that is ending refuses the message.
-            drop(process.send(ServerItem::Exempt(Box::new(cast))));
+            process.send(ServerItem::Exempt(Box::new(cast))).err().map(|_| CallError::NoProc)
         } else {
-            drop(self.cast_wait(cast).await);
+            self.cast_wait(cast).await.err().map(CallError::from)
+        };
+        match refused {
+            None => {}
+            Some(CallError::Stopping) => {
+                self.report_lost_cast(Some(process.pid()), DeadLetterCause::Stopping);
+            }
+            Some(_) => self.report_lost_cast(Some(process.pid()), DeadLetterCause::NoProcess),
         }
     }
 }
