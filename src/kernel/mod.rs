@@ -30,6 +30,7 @@ use crate::time::timer_queue::TimerQueue;
 pub(crate) mod wait_graph;
 #[cfg(regrow_proof)]
 pub(crate) mod trace;
+pub(crate) mod stopping;
 pub(crate) mod exits;
 pub(crate) mod links;
 pub(crate) mod monitors;
@@ -40,9 +41,8 @@ pub(crate) mod stop_above;
 #[cfg(all(unix, feature = "process"))]
 pub(crate) mod running_programs;
 pub(crate) mod groups;
-pub(crate) mod unhandled;
-pub(crate) mod stopping;
 pub(crate) mod closing;
+pub(crate) mod unhandled;
 pub(crate) mod teardown;
 pub(crate) mod admission;
 pub(crate) mod tokio_gone;

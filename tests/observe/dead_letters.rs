@@ -139,6 +139,33 @@ async fn a_cast_to_a_server_that_stops_and_what_it_leaves_are_dead_letters() {
     assert_eq!((letter.pid, letter.from), (scribe.pid(), None));
 }
 
+/// The server handles nothing more, so the result of its task is lost.
+#[tokio::test(start_paused = true)]
+async fn the_result_of_a_task_of_a_server_that_stops_is_a_dead_letter() {
+    for capacity in [None, Some((1, Overflow::Reject))] {
+        let rt = Runtime::new();
+        let mut spec = Scribe::spec(Setup::default());
+        if let Some((capacity, overflow)) = capacity {
+            spec = spec.mailbox_capacity(capacity, overflow);
+        }
+        let scribe = spec.start(&rt).await.unwrap();
+        let (finish, finished) = tokio::sync::oneshot::channel::<()>();
+        let act = |ctx: &mut ServerContext<Scribe>| {
+            ctx.spawn_task(finished, |_| Cast::Write(1));
+        };
+        assert!(scribe.cast(Cast::Act(Box::new(act))));
+        settled().await;
+        let _release = hold(&scribe).await;
+        let mut stop = Box::pin(scribe.stop(ExitReason::Normal));
+        assert!(stop.as_mut().now_or_never().is_none());
+        let mut dead_letters = rt.dead_letters();
+        finish.send(()).unwrap();
+        settled().await;
+        let letter = one(&mut dead_letters);
+        assert_eq!((letter.kind, letter.cause), (MessageKind::Cast, DeadLetterCause::Stopping));
+    }
+}
+
 /// A message that its sender has back, and a call whose caller has the error.
 #[tokio::test(start_paused = true)]
 async fn what_is_given_back_and_a_refused_call_are_no_dead_letters() {
