@@ -64,7 +64,9 @@
 //! | let processes end together | [`Runtime::link`], [`TaskContext::spawn_link`] |
 //! | wait longer between restarts | [`ChildSpec::backoff`] and [`Backoff`] |
 //! | keep a port open through a crash | [`Keep`] |
-//! | bound a mailbox | [`ChildSpec::mailbox_capacity`] and [`Overflow`] |
+//! | bound a mailbox | [`ChildSpec::mailbox_capacity`], [`Runtime::process`] and [`Overflow`] |
+//! | handle what is queued before a stop | [`ServerContext::drain_on_stop`] |
+//! | find messages that get lost | [`Runtime::dead_letters`], [`LifecycleEvent::LeftUnhandled`] |
 //! | run many tasks with a concurrency limit | [`TaskStream`] |
 //! | observe a running system | [`SupervisorRef::tree`], [`Runtime::events`], [`Runtime::info`] |
 //! | detect servers that wait for each other | [`Runtime::detect_deadlocks`] |
@@ -130,7 +132,8 @@ pub use exit::{
 
 // Received messages, signals and streams.
 pub use message::{
-    Dest, GroupChange, Message, Received, StreamHandle, StreamWriter, stream, stream_with_capacity,
+    Dest, GroupChange, Message, MessageKind, Received, StreamHandle, StreamWriter, stream,
+    stream_with_capacity,
 };
 
 // Delays of restarts.
@@ -141,7 +144,9 @@ pub use restart::Backoff;
 #[cfg_attr(docsrs, doc(cfg(feature = "log")))]
 #[doc(inline)]
 pub use observe::console as log;
-pub use observe::{Callback, Doing, Handling, Health, LifecycleEvent, LogLevel};
+pub use observe::{
+    Callback, DeadLetter, DeadLetterCause, Doing, Handling, Health, LifecycleEvent, LogLevel,
+};
 
 // Bounds of mailboxes.
 pub use process::overflow::Overflow;
@@ -151,8 +156,9 @@ pub use call::Reply;
 
 // The runtime and its processes.
 pub use runtime::{
-    CallError, CastError, Census, Context, Ended, Events, Inside, Leftovers, Name, ProcessHandle,
-    ProcessInfo, RegisterError, Runtime, StartCause, StartError, TimerRef,
+    CallError, CastError, Census, Context, DeadLetters, Ended, Events, Inside, Leftovers, Name,
+    ProcessBuilder, ProcessHandle, ProcessInfo, RegisterError, Runtime, StartCause, StartError,
+    TimerRef,
 };
 
 // Child specifications, and each kind of child.

@@ -493,11 +493,13 @@ impl ChildSpec {
         self
     }
 
-    /// Sets the mailbox capacity of a server, in messages, streams, casts and calls, and the policy
+    /// Sets the mailbox capacity of the child, in messages, streams, casts and calls, and the policy
     /// for a full mailbox. By default the capacity of the
     /// [runtime](crate::Runtime::with_mailbox_capacity) applies, if it has one. The setting applies
-    /// to servers only: plain tasks and supervisors have the capacity of the runtime.
-    /// [`ServerSpec::mailbox_capacity`] is the same for a server without a supervisor.
+    /// to servers, tasks and all other workers; a supervisor has the capacity of the runtime.
+    /// [`ServerSpec::mailbox_capacity`] is the same for a server without a supervisor, and
+    /// [`ProcessBuilder::mailbox_capacity`](crate::ProcessBuilder::mailbox_capacity) for a process
+    /// without one.
     ///
     /// # Panics
     ///

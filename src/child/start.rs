@@ -309,6 +309,11 @@ impl StartContext {
             .with_parent(parent);
         starting.warn_after = spec.warn_after;
         starting.cause = self.cause.clone();
+        if spec.kind == ChildType::Worker {
+            // The bound does not apply to a supervisor, because messages that the supervisor sends
+            // to itself must not be dropped.
+            starting.new_process.mailbox = spec.mailbox;
+        }
         if spec.kind == ChildType::Supervisor {
             // The children of a supervisor become orphans if it ends before them.
             let ancestors = self.runtime.kernel.ancestors(self.supervisor, self.slot);

@@ -17,6 +17,7 @@ use crate::mailbox::inbox::Item;
 use crate::mailbox::queued_send::QueuedSend;
 use crate::mailbox::receive::Mailbox;
 use crate::mailbox::record::{Process, Sent};
+use crate::message::MessageKind;
 use crate::message::received::Envelope;
 use crate::process::any::Refused;
 use crate::process::overflow::Overflow;
@@ -49,6 +50,10 @@ impl Item for Payload {
 
     fn is_user(&self) -> bool {
         true
+    }
+
+    fn description(&self) -> Option<(MessageKind, &'static str)> {
+        Some((MessageKind::Message, "Payload"))
     }
 }
 

@@ -17,8 +17,10 @@ use crate::base::shared_str::SharedStr;
 use crate::base::small_map::SmallMap;
 use crate::base::user_panics::ignore_panic;
 use crate::exit::reason::ExitReason;
+use crate::message::MessageKind;
 use crate::process::{
-    Ancestors, AnyProcess, Locked, Parent, Registrar, SpecName, Stage, Unread, VacatedNames,
+    Ancestors, AnyProcess, Locked, Parent, Registrar, SpecName, Stage, Unhandled, Unread,
+    VacatedNames,
 };
 
 /// How a body ended.
@@ -41,6 +43,8 @@ pub(crate) enum End {
 pub(super) struct Closing {
     pub(super) details: EndDetails,
     pub(super) registrations: Option<HeldRegistrations>,
+    /// The messages that the reader had taken out of the inbox, and dropped unhandled.
+    pub(super) unhandled: Option<Box<Unhandled>>,
     pub(super) deferred: DeferredDrops,
 }
 
@@ -87,6 +91,17 @@ impl DeferredDrops {
         }
     }
 
+    pub(super) fn has_unread(&self) -> bool {
+        self.queue.is_some()
+    }
+
+    /// Calls `each` with the kind and the type of each unread message.
+    pub(super) fn describe_unread(&self, each: &mut dyn FnMut(MessageKind, &'static str)) {
+        if let Some(queue) = &self.queue {
+            queue.describe(each);
+        }
+    }
+
     pub(super) fn drop_all(self) {
         let DeferredDrops { queue, task, reader, spare } = self;
         ignore_panic(|| drop((task, reader)));
@@ -121,7 +136,9 @@ pub(super) fn close(process: &dyn AnyProcess, locked: &mut Locked, end: End) -> 
     let task = core.task.take();
     let restarted_by = core.restarted_by();
     let registrations = core.registrations();
-    let reader = registrations.and_then(|registrations| registrations.reader.take());
+    let (reader, unhandled) = registrations.map_or((None, None), |registrations| {
+        (registrations.reader.take(), registrations.unhandled.take())
+    });
     let registrations = core.registrations().map(|registrations| HeldRegistrations {
         restarted_by,
         ancestors: registrations
@@ -136,5 +153,6 @@ pub(super) fn close(process: &dyn AnyProcess, locked: &mut Locked, end: End) -> 
     });
     let name = registrations.as_ref().and_then(|held| held.names.keys().next().cloned());
     let details = EndDetails { reason, failed, name };
-    Closing { details, registrations, deferred: DeferredDrops { queue, task, reader, spare } }
+    let deferred = DeferredDrops { queue, task, reader, spare };
+    Closing { details, registrations, unhandled, deferred }
 }

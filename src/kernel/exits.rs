@@ -20,19 +20,20 @@
 //!    envelope are dropped, and the timer of an orphan is armed.
 
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use crate::base::pid::Pid;
-use crate::base::user_panics::ignore_panic;
+use crate::base::user_panics::{ignore_panic, wake};
 use crate::exit::reason::ExitReason;
 use crate::exit::shutdown::Shutdown;
 use crate::exit::signal::{ExitKind, Verdict, verdict};
 use crate::kernel::Kernel;
 use crate::message::dest::Dest;
 use crate::message::received::{Envelope, Received};
-use crate::process::{AnyProcess, Core, Link, LinkRole, LinkState, Parent, Stage};
+use crate::process::{AnyProcess, Core, Intake, Link, LinkRole, LinkState, Locked, Parent, Stage};
 use crate::time::timer_queue::Action;
 
 /// An exit signal.
@@ -89,7 +90,7 @@ impl Kernel {
         let mut reason = Some(signal.reason.clone());
         let received = Received::Exit { from: signal.from, reason: signal.reason.clone() };
         let mut envelope = Some(Envelope::plain(received));
-        let mut stop = None;
+        let (mut stop, mut refused) = (None, Vec::new());
         crate::base::failpoint::point!("exit signal");
         let outcome = to.with(|locked| {
             let core = locked.core();
@@ -109,6 +110,7 @@ impl Kernel {
                     if stop.is_none() {
                         let link = link.map_or(0, |link| link.id);
                         locked.push_exit(link, signal.from, &mut envelope);
+                        refused = self.refuse_after_exit(to, locked, signal, sender);
                     }
                 }
                 _ => {}
@@ -117,6 +119,7 @@ impl Kernel {
             self.trace_signal(to.pid(), signal, outcome);
             outcome
         });
+        wake(refused);
         if let Some(stop) = stop {
             ignore_panic(|| stop.cancel());
         }
@@ -124,6 +127,21 @@ impl Kernel {
             self.arm_timer(Dest::Pid(to.pid()), grace, None, Action::Kill);
         }
         outcome
+    }
+
+    /// Closes the mailbox of a server in which the exit of its parent was queued: the server stops
+    /// when it takes that exit.
+    fn refuse_after_exit(
+        &self,
+        to: &dyn AnyProcess,
+        locked: &mut Locked,
+        signal: ExitSignal<'_>,
+        sender: Sender,
+    ) -> Vec<Waker> {
+        match sender.parent {
+            Some(_) => self.close_intake(to, locked, Intake::ClosedByParent, signal.reason),
+            None => Vec::new(),
+        }
     }
 
     /// Kills these processes, and returns how many of them were live. All are counted before the
@@ -151,6 +169,9 @@ struct Sender {
     /// The sender is the parent, and the receiver has a stop token. The effect is decided as if the
     /// receiver trapped exits, and a delivered signal cancels the token.
     requests_stop: bool,
+    /// The sender is the parent, and the receiver drains its mailbox before it stops. The effect is
+    /// decided as if the receiver trapped exits.
+    begins_drain: bool,
 }
 
 impl Sender {
@@ -158,7 +179,10 @@ impl Sender {
         let parent = core.relations.as_ref().and_then(|relations| relations.parent);
         let parent = parent.filter(|parent| parent.pid == from);
         let has_token = || core.held_registrations().is_some_and(|own| own.stop.is_some());
-        Sender { parent, requests_stop: parent.is_some() && has_token() }
+        let drains = || core.held_registrations().is_some_and(|own| own.drain.is_some());
+        let (requests_stop, begins_drain) =
+            (parent.is_some() && has_token(), parent.is_some() && drains());
+        Sender { parent, requests_stop, begins_drain }
     }
 }
 
@@ -184,7 +208,7 @@ fn arrive(
     signal: ExitSignal<'_>,
     sender: Sender,
 ) -> (SignalOutcome, Option<Link>) {
-    let traps = core.trap || sender.requests_stop;
+    let traps = core.trap || sender.requests_stop || sender.begins_drain;
     if signal.kind != ExitKind::Link {
         return (effect(core.stage, traps, signal, None), None);
     }

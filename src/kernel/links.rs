@@ -255,6 +255,10 @@ fn remove_entry(process: &dyn AnyProcess, peer: Pid, before: u64) -> bool {
             relations.links.remove(&peer);
         }
         let taken = relations.revoke_exits(peer, before);
+        let is_parent = relations.parent.is_some_and(|parent| parent.pid == peer);
+        if taken > 0 && is_parent {
+            locked.reopen_intake();
+        }
         (older, locked.revoke_signals(taken))
     });
     drop(exit);

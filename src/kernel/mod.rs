@@ -16,7 +16,9 @@ use crate::base::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use crate::base::sync::{Mutex, Table};
 use crate::kernel::wait_graph::Waits;
 use crate::observe::census_wake::CensusWake;
-use crate::observe::event::EventHub;
+use crate::observe::dead_letter::DeadLetter;
+use crate::observe::event::LifecycleEvent;
+use crate::observe::hub::Hub;
 use crate::observe::log_level::LogLevel;
 use crate::observe::stop_records::StopRecords;
 use crate::observe::switches::Switches;
@@ -28,6 +30,7 @@ use crate::time::timer_queue::TimerQueue;
 pub(crate) mod wait_graph;
 #[cfg(regrow_proof)]
 pub(crate) mod trace;
+pub(crate) mod stopping;
 pub(crate) mod exits;
 pub(crate) mod links;
 pub(crate) mod monitors;
@@ -39,6 +42,7 @@ pub(crate) mod stop_above;
 pub(crate) mod running_programs;
 pub(crate) mod groups;
 pub(crate) mod closing;
+pub(crate) mod unhandled;
 pub(crate) mod teardown;
 pub(crate) mod admission;
 pub(crate) mod tokio_gone;
@@ -62,6 +66,8 @@ pub(crate) struct Kernel {
     pub(crate) spawned: AtomicU64,
     pub(crate) finished: AtomicU64,
     pub(crate) dropped: AtomicU64,
+    /// The number of messages that processes have left unhandled.
+    pub(crate) unhandled: AtomicU64,
     /// Set when the runtime is shut down. From then on, a new process ends before its body runs.
     pub(crate) closed: AtomicBool,
     pub(crate) mailboxes: Mailboxes,
@@ -70,7 +76,8 @@ pub(crate) struct Kernel {
     pub(crate) timers: TimerQueue,
     pub(crate) deadlines: Arc<DeadlinePool>,
     pub(crate) census: Arc<CensusWake>,
-    pub(crate) events: EventHub,
+    pub(crate) events: Hub<LifecycleEvent>,
+    pub(crate) dead_letters: Hub<DeadLetter>,
     pub(crate) stops: StopRecords,
     /// The program stops that are in progress. Each entry has the pid of the program's root
     /// supervisor, and the cause of the stop.

@@ -9,6 +9,7 @@
 //! | 2 | yes | Stage *closing*: the exit reason is fixed; items, names and groups are refused. |
 //! | 3 | | Streams that were never received are closed: their writers fail from now on. |
 //! | 4 | | Names are freed or left to a successor, groups and registries are left, the pid is removed from the table, and timers are dropped. |
+//! | | | The messages that are left unhandled are [counted and reported](crate::kernel::unhandled). |
 //! | 5 | yes | Stage *ended*: a process that monitors or links this one from now on is notified at once. |
 //! | 6 | | The end is logged. `Down`s are queued, links are signalled, unanswered calls are resolved. |
 //! | 7 | yes | Stage *announced*: tasks that wait for the end are woken, after unlock. |
@@ -61,6 +62,7 @@ impl Kernel {
         if process.flags().fetch_or(flag::ENDED, Ordering::SeqCst) & flag::TIMED != 0 {
             self.timers.drop_target(pid);
         }
+        self.report_unhandled(process, closing.unhandled, &closing.deferred, &details);
         crate::base::failpoint::point!("teardown before ended");
         if let Some(relations) = self.enter_ended(process, &details) {
             self.announce(process, relations, &details);

@@ -87,6 +87,9 @@ impl Kernel {
             Dest::Pid(pid) => Some(*pid),
             Dest::Name(name) => self.whereis(name),
         };
+        if let (Dest::Name(name), Action::Send(_), None) = (&timer.to, &timer.action, pid) {
+            self.report_unaddressed(name);
+        }
         let Some(process) = pid.and_then(|pid| self.find(pid)) else { return };
         crate::base::failpoint::point!("timer fire");
         let signal = |reason, kind| {

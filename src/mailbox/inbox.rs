@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use crate::base::user_panics::{drop_each, ignore_panic};
 use crate::mailbox::send_queue::SendQueue;
+use crate::message::MessageKind;
 use crate::message::received::{Envelope, Received};
 use crate::process::{AnyMail, Core, Entry, IfFull, Relations, Stage, State, Unread};
 
@@ -29,6 +30,17 @@ pub(crate) trait Item: Send + 'static {
     /// count, except for exempt casts. Signals, timers, and requests to stop, suspend or inspect a
     /// server do not count.
     fn is_user(&self) -> bool;
+
+    /// The kind and the type of a message, also of an exempt cast. `None` for signals, timers, and
+    /// requests to stop, suspend or inspect a server.
+    fn description(&self) -> Option<(MessageKind, &'static str)>;
+
+    /// Whether a server refuses the item while it stops: a message, a stream, or a cast that is not
+    /// exempt.
+    fn is_refused_by_stop(&self) -> bool {
+        let is_call = || matches!(self.description(), Some((MessageKind::Call, _)));
+        self.is_user() && !is_call()
+    }
 
     /// Returns the item for the expiry of a timer that the process itself set, or `None` if
     /// processes with these items have no such timers.
@@ -72,6 +84,10 @@ impl Item for Envelope {
     fn is_user(&self) -> bool {
         self.received.is_user()
     }
+
+    fn description(&self) -> Option<(MessageKind, &'static str)> {
+        self.received.description()
+    }
 }
 
 /// The items that were sent to a process and not yet taken by its reader.
@@ -96,6 +112,10 @@ impl<M: Item> AnyMail for Mail<M> {
 
     fn queued(&self) -> usize {
         self.inbox.len()
+    }
+
+    fn refused_by_stop(&self) -> Vec<u64> {
+        self.send_queue.numbers_of(Item::is_refused_by_stop)
     }
 
     fn take_queue(&mut self) -> Option<Box<dyn Unread>> {
@@ -139,6 +159,10 @@ impl<M: Item> Unread for Leftover<M> {
                 ignore_panic(|| stream.close());
             }
         }
+    }
+
+    fn describe(&self, each: &mut dyn FnMut(MessageKind, &'static str)) {
+        self.0.iter().filter_map(Item::description).for_each(|(kind, of)| each(kind, of));
     }
 }
 
@@ -219,7 +243,7 @@ impl<M: Item> State<Mail<M>> {
     }
 
     /// Counts out an item that was taken from a counted mailbox. If this makes room, moves the
-    /// first item of the send queue to the inbox. Returns the waker of the sender of that item, to
+    /// first item of the send queue to the inbox; while a server stops, only a call. Returns the waker of the sender of that item, to
     /// be woken after unlock.
     pub(crate) fn count_out(&mut self, user: bool) -> Option<Waker> {
         let counts = self.core.counts()?;
@@ -227,7 +251,10 @@ impl<M: Item> State<Mail<M>> {
         if !user || self.core.stage != Stage::Live {
             return None;
         }
-        let (number, item) = self.mail.send_queue.pop()?;
+        let (number, item) = match self.core.is_stopping() {
+            false => self.mail.send_queue.pop(),
+            true => self.mail.send_queue.pop_first(|item| !item.is_refused_by_stop()),
+        }?;
         self.queue(item);
         self.core.relations()?.waiters.remove(&number)
     }

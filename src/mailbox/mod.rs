@@ -1,7 +1,7 @@
 //! The mailbox of a process: how an item is queued, what happens to an item if the mailbox is full,
 //! and how the process receives and waits.
 //!
-//! **Uses** `base`, `message`, `process`, `kernel`.
+//! **Uses** `base`, `exit`, `message`, `observe`, `process`, `kernel`.
 //! **Knows nothing of** the items beyond [`Item`]: plain processes queue envelopes,
 //! servers queue calls and casts.
 

@@ -13,12 +13,15 @@
 //! 1. **Send.** The mailbox is full, and the item enters the [send
 //!    queue](crate::mailbox::send_queue). No waker is registered before the first poll.
 //! 2. **Poll.** If the item is no longer in the send queue, it was moved to the inbox. Otherwise,
-//!    if the process is ending, the poll takes the item back. Otherwise, the poll registers its
-//!    waker, which step 3 or step 5 wakes.
+//!    if the process is ending, or is a server that stops and refuses the item, the poll takes the
+//!    item back. Otherwise, the poll registers its
+//!    waker, which step 3, step 5 or step 6 wakes.
 //! 3. **Receive.** The reader takes an item and moves the first item of the send queue to the
 //!    inbox. The reader wakes the sender of that item after unlock.
 //! 4. **Cancel.** The item leaves the send queue, and is dropped after unlock.
-//! 5. **Teardown.** The process becomes *closing*. When the end of the process is announced, the
+//! 5. **Stop.** A server is asked to stop. The step that queues the request wakes the sends whose
+//!    items it refuses from now on.
+//! 6. **Teardown.** The process becomes *closing*. When the end of the process is announced, the
 //!    teardown wakes all registered wakers.
 //!
 //! # Invariants
@@ -27,10 +30,11 @@
 //!    the next send.
 //! 2. The removal of an item in step 4 leaves no gap in the send queue: the items behind it move
 //!    up.
-//! 3. From step 5 on, no item moves from the send queue to the inbox, and no item of the send queue
+//! 3. From step 6 on, no item moves from the send queue to the inbox, and no item of the send queue
 //!    is dropped by the teardown. Each item stays in the send queue until its own send takes it
-//!    back. A send that was polled before step 5 has registered a waker, which step 5 wakes. A send
-//!    that is first polled after step 5 takes its item back in that poll.
+//!    back. A send that was polled before step 6 has registered a waker, which step 6 wakes. A send
+//!    that is first polled after step 6 takes its item back in that poll. From step 5 on, the same
+//!    holds for the items that the server refuses, with step 5 in place of step 6.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -59,6 +63,12 @@ impl<M: Item> QueuedSend<M> {
 
     pub(crate) fn process(&self) -> &Arc<Process<M>> {
         &self.process
+    }
+
+    /// Takes the item back, to return it to the sender. Returns `None` if the item has already
+    /// entered the inbox.
+    pub(crate) fn withdraw(&self) -> Option<M> {
+        self.take_back(self.process.state.lock())
     }
 
     /// Takes the item back because the time is up, and counts it as dropped. Returns `None` if the
@@ -91,10 +101,11 @@ impl<M: Item> Future for QueuedSend<M> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let waker = cx.waker().clone();
         let mut state = self.process.state.lock();
-        if !state.mail.send_queue.contains(self.number) {
+        let Some(item) = state.mail.send_queue.get(self.number) else {
             return Poll::Ready(Ok(()));
-        }
-        if state.core.stage == Stage::Live {
+        };
+        let refused = state.core.is_stopping() && item.is_refused_by_stop();
+        if state.core.stage == Stage::Live && !refused {
             let old = state.core.relations_mut().waiters.insert(self.number, waker);
             drop(state);
             drop(old);

@@ -28,7 +28,7 @@ use crate::process::State;
 const FOUND: &str = "a poll has just found an item";
 
 /// The reader's end of a mailbox.
-pub(crate) struct Mailbox<M> {
+pub(crate) struct Mailbox<M: Item> {
     pub(crate) process: Arc<Process<M>>,
     /// Items that were moved out of the inbox and not yet handed out. These items are older than
     /// all items of the inbox.
@@ -203,8 +203,13 @@ pub(crate) fn count_out<M: Item>(mut state: MutexGuard<'_, State<Mail<M>>>, item
     admitted
 }
 
-impl<M> Drop for Mailbox<M> {
+/// The items that the reader has taken out of the inbox and not handed out are left unhandled.
+impl<M: Item> Drop for Mailbox<M> {
     fn drop(&mut self) {
+        if !self.local.is_empty() {
+            let items = self.local.iter().filter_map(Item::description);
+            self.process.kernel.note_unhandled(&*self.process, items);
+        }
         drop_each(self.local.drain(..));
     }
 }

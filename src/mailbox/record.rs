@@ -9,13 +9,16 @@ use crate::base::pid::Pid;
 use crate::base::sync::Mutex;
 use crate::base::sync::atomic::{AtomicU8, Ordering};
 use crate::base::user_panics::wake;
+use crate::exit::ExitReason;
 use crate::kernel::Kernel;
 use crate::mailbox::announced_wait::AnnouncedWait;
 use crate::mailbox::inbox::{Item, Mail};
 use crate::message::received::{Envelope, Received};
+use crate::observe::DeadLetterCause;
 use crate::process::any::Refused;
 use crate::process::{
-    AnyProcess, Counts, Entry, IfFull, Locked, ReaderWait, Relations, Stage, State, flag,
+    AnyProcess, Core, Counts, Entry, IfFull, Intake, Locked, ReaderWait, Relations, Stage, State,
+    flag,
 };
 
 /// The record of one process whose mailbox holds items of type `M`.
@@ -91,9 +94,9 @@ impl<M: Item> Process<M> {
             return self.send_counted(wrap(value), if_full);
         }
         let mut state = self.state.lock();
-        if state.core.stage != Stage::Live {
+        if !state.core.accepts_all() {
             drop(state);
-            return Err((wrap(value), Refused::Dead));
+            return self.send_to_ending(wrap(value));
         }
         state.push_wrapped(value, wrap);
         state.core.notify();
@@ -105,12 +108,44 @@ impl<M: Item> Process<M> {
         Ok(Sent::Accepted)
     }
 
-    #[inline(never)]
-    fn send_counted(&self, item: M, if_full: IfFull) -> Result<Sent, (M, Refused)> {
+    /// Queues a request to stop, and refuses casts, messages and streams from then on. Returns false
+    /// if the process is ending.
+    pub(crate) fn send_stop(&self, request: M, reason: &ExitReason) -> bool {
         let mut state = self.state.lock();
         if state.core.stage != Stage::Live {
             drop(state);
-            return Err((item, Refused::Dead));
+            return false;
+        }
+        state.queue(request);
+        let refused = self.kernel.close_intake(self, &mut *state, Intake::Closed, reason);
+        let waker = state.core.take_due_waker();
+        drop(state);
+        wake(waker.into_iter().chain(refused));
+        true
+    }
+
+    /// Sends an item to a process that ends or stops.
+    #[cold]
+    #[inline(never)]
+    fn send_to_ending(&self, item: M) -> Result<Sent, (M, Refused)> {
+        let mut state = self.state.lock();
+        if let Some(refused) = refusal(&state.core, &item) {
+            drop(state);
+            return Err((item, refused));
+        }
+        state.queue(item);
+        let waker = state.core.take_due_waker();
+        drop(state);
+        wake(waker);
+        Ok(Sent::Accepted)
+    }
+
+    #[inline(never)]
+    fn send_counted(&self, item: M, if_full: IfFull) -> Result<Sent, (M, Refused)> {
+        let mut state = self.state.lock();
+        if let Some(refused) = refusal(&state.core, &item) {
+            drop(state);
+            return Err((item, refused));
         }
         let entry = state.decide_entry(&item, if_full);
         let (mut sent, mut evicted) = (Sent::Accepted, None);
@@ -139,10 +174,23 @@ impl<M: Item> Process<M> {
         wake(waker);
         if let Some(evicted) = evicted {
             self.kernel.count_dropped();
+            let cause = match entry {
+                Entry::Evict => DeadLetterCause::Evicted,
+                _ => DeadLetterCause::Dropped,
+            };
+            self.kernel.report_dead_letter(self.pid, evicted.description(), cause);
             evict(std::ptr::from_ref(self).addr(), evicted);
         }
         Ok(sent)
     }
+}
+
+/// Returns why an item is refused because the process ends, or is a server that stops.
+fn refusal<M: Item>(core: &Core, item: &M) -> Option<Refused> {
+    if core.stage != Stage::Live {
+        return Some(Refused::Dead);
+    }
+    (core.is_stopping() && item.is_refused_by_stop()).then_some(Refused::Stopping)
 }
 
 /// The result of a send that was not refused.
@@ -173,7 +221,13 @@ impl<M: Item> AnyProcess for Process<M> {
 
     fn deliver(&self, received: Received) -> bool {
         let wrap = |received| M::from_envelope(Envelope::plain(received));
-        self.send_wrapped(received, wrap, IfFull::Lose).is_ok()
+        match self.send_wrapped(received, wrap, IfFull::Lose) {
+            Ok(_) => true,
+            Err((item, refused)) => {
+                self.kernel.report_dead_letter(self.pid, item.description(), refused.into());
+                false
+            }
+        }
     }
 
     fn tick(&self, timer: u64) {

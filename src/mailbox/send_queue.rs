@@ -37,6 +37,25 @@ impl<M> SendQueue<M> {
         self.0.as_mut()?.pop_front()
     }
 
+    /// Takes out the item that has waited longest among those for which `picks` returns true.
+    pub(crate) fn pop_first(&mut self, picks: impl Fn(&M) -> bool) -> Option<(u64, M)> {
+        let items = self.0.as_mut()?;
+        let at = items.iter().position(|(_, item)| picks(item))?;
+        items.remove(at)
+    }
+
+    /// The item with this number.
+    pub(crate) fn get(&self, number: u64) -> Option<&M> {
+        let at = self.position(number)?;
+        self.0.as_ref()?.get(at).map(|(_, item)| item)
+    }
+
+    /// The numbers of the items for which `picks` returns true.
+    pub(crate) fn numbers_of(&self, picks: impl Fn(&M) -> bool) -> Vec<u64> {
+        let items = self.0.iter().flat_map(|items| items.iter());
+        items.filter(|(_, item)| picks(item)).map(|(number, _)| *number).collect()
+    }
+
     /// Takes out the item with this number.
     pub(crate) fn remove(&mut self, number: u64) -> Option<M> {
         let at = self.position(number)?;

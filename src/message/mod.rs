@@ -4,11 +4,13 @@
 //! **Uses** `base`, `exit`.
 //! **Knows nothing of** mailboxes: `mailbox` queues and takes items.
 
+pub(crate) mod kind;
 pub(crate) mod stream;
 pub(crate) mod received;
 pub(crate) mod dest;
 
 pub use dest::Dest;
+pub use kind::MessageKind;
 pub(crate) use received::Envelope;
 pub use received::{GroupChange, Message, Received};
 pub use stream::{StreamHandle, StreamWriter, stream, stream_with_capacity};

@@ -1,10 +1,11 @@
 //! The items that a process takes from its mailbox.
 
+use std::any::type_name;
 use std::num::NonZeroU64;
 
 use crate::base::{MonitorRef, PAGE, Pid, SharedStr, excerpt};
 use crate::exit::ExitReason;
-use crate::message::StreamHandle;
+use crate::message::{MessageKind, StreamHandle};
 
 /// A message of a plain process: opaque bytes, moved into the mailbox by value. For typed messages
 /// use a [`GenServer`](crate::GenServer). OTP: any term.
@@ -179,6 +180,15 @@ impl Received {
     /// Whether the item counts towards the capacity of a mailbox. Signals do not.
     pub(crate) fn is_user(&self) -> bool {
         matches!(self, Received::Message(_) | Received::Stream(_))
+    }
+
+    /// The kind and the type of a message or a stream; `None` for signals.
+    pub(crate) fn description(&self) -> Option<(MessageKind, &'static str)> {
+        match self {
+            Received::Message(_) => Some((MessageKind::Message, type_name::<Message>())),
+            Received::Stream(_) => Some((MessageKind::Stream, type_name::<StreamHandle>())),
+            _ => None,
+        }
     }
 }
 

@@ -1,25 +1,18 @@
 //! Lifecycle events: the starts, ends, restarts and failures of processes and children, as values.
 //!
 //! An event is created where the log line about the same facts is written, and is sent to the
-//! listeners that exist at that time. Until there is a first listener, an event costs one load.
+//! listeners that exist at that time, by a [`Hub`](crate::observe::hub::Hub).
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::broadcast::{self, Receiver, Sender};
-
-use crate::base::{Pid, SharedStr, ignore_panic};
+use crate::base::{Pid, SharedStr};
 use crate::exit::ExitReason;
-
-/// The number of events that a listener may lag behind before it misses the oldest.
-const KEPT: usize = 1024;
 
 /// One event of a runtime: the facts of a line of the lifecycle log or of a supervisor's report.
 ///
 /// [`Runtime::events`](crate::Runtime::events) returns the stream of events. Labelled processes,
 /// which include all children, have events for their starts and ends; other processes have events
-/// for their crashes only. OTP: `supervisor_report`, `crash_report` and `progress`, as terms of the
+/// for their crashes and for the messages that they leave unhandled. OTP: `supervisor_report`, `crash_report` and `progress`, as terms of the
 /// logger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -41,6 +34,35 @@ pub enum LifecycleEvent {
         name: Option<SharedStr>,
         /// Why the process ended.
         reason: ExitReason,
+    },
+    /// A process ended and left messages in its mailbox that it had accepted and never handled.
+    /// This event comes before [`Exited`](Self::Exited) and before any process is notified of the
+    /// end.
+    ///
+    /// Signals, timers, requests to stop or to inspect a server, and casts that a server gave to
+    /// its own [`continue_with`](crate::ServerContext::continue_with) are not counted. Neither is
+    /// the message whose handler ended the server: its handler had begun. The casts of a supervisor
+    /// are its own, and are not counted. [`Runtime::unhandled_messages`] has the sum for all
+    /// processes, and [`Runtime::dead_letters`] has each message.
+    ///
+    /// [`Runtime::unhandled_messages`]: crate::Runtime::unhandled_messages
+    /// [`Runtime::dead_letters`]: crate::Runtime::dead_letters
+    LeftUnhandled {
+        /// The process.
+        pid: Pid,
+        /// The label of the process, if it had one.
+        label: Option<SharedStr>,
+        /// One of the names that the process held.
+        name: Option<SharedStr>,
+        /// Why the process ended.
+        reason: ExitReason,
+        /// The number of calls. Each caller that still waits gets an error.
+        calls: usize,
+        /// The number of casts. Their senders get no notice.
+        casts: usize,
+        /// The number of messages and streams. Their senders get no notice; the writer of a stream
+        /// gets an error.
+        messages: usize,
     },
     /// A start or a restart of a child failed. A failed restart is followed by another attempt or
     /// by [`GaveUp`](Self::GaveUp) or [`Parked`](Self::Parked). If a supervisor starts its first
@@ -121,34 +143,4 @@ pub enum LifecycleEvent {
         /// The reason with which the supervisor ends.
         reason: ExitReason,
     },
-}
-
-/// Distributes the events of a runtime to its listeners.
-#[derive(Debug, Default)]
-pub(crate) struct EventHub {
-    /// Whether there has been a listener since the runtime was created.
-    was_subscribed: AtomicBool,
-    sender: OnceLock<Sender<LifecycleEvent>>,
-}
-
-impl EventHub {
-    /// Returns a new listener, for all events from now on.
-    pub(crate) fn subscribe(&self) -> Receiver<LifecycleEvent> {
-        let sender = self.sender.get_or_init(|| broadcast::channel(KEPT).0);
-        let receiver = sender.subscribe();
-        self.was_subscribed.store(true, Ordering::Release);
-        receiver
-    }
-
-    /// Sends an event to all listeners. `make` does not run while there is no listener.
-    pub(crate) fn publish(&self, make: impl FnOnce() -> LifecycleEvent) {
-        if !self.was_subscribed.load(Ordering::Acquire) {
-            return;
-        }
-        let listening = self.sender.get().filter(|sender| sender.receiver_count() > 0);
-        if let Some(sender) = listening {
-            // An error means that the last listener was dropped just now.
-            ignore_panic(|| drop(sender.send(make())));
-        }
-    }
 }

@@ -49,6 +49,23 @@ pub(crate) fn exit(pid: Pid, label: Option<&str>, name: Option<&str>, reason: &E
     });
 }
 
+/// Logs the numbers of calls, of casts, and of messages and streams that a process has left
+/// unhandled.
+pub(crate) fn left_unhandled(
+    pid: Pid,
+    label: Option<&str>,
+    name: Option<&str>,
+    [calls, casts, messages]: [usize; 3],
+) {
+    let (label, name) = (|| label.map(field), || name.map(field));
+    ignore_panic(|| {
+        warn!(
+            target: TARGET, %pid, label = label(), name = name(), calls, casts, messages,
+            "left unhandled"
+        );
+    });
+}
+
 pub(crate) fn kill(pid: Pid) {
     ignore_panic(|| info!(target: TARGET, %pid, "kill"));
 }

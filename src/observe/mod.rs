@@ -1,13 +1,15 @@
-//! The observation of a runtime: log lines, lifecycle events, health, the activity of processes,
-//! and the switches that turn parts of it on.
+//! The observation of a runtime: log lines, lifecycle events, dead letters, health, the activity of
+//! processes, and the switches that turn parts of it on.
 //!
-//! **Uses** `base`, `exit`.
+//! **Uses** `base`, `exit`, `message`.
 //! **Knows nothing of** the code that reports the facts. That code calls the functions of this
 //! folder.
 
 pub(crate) mod log_level;
 pub(crate) mod lifecycle_log;
+pub(crate) mod hub;
 pub(crate) mod event;
+pub(crate) mod dead_letter;
 pub(crate) mod health;
 pub(crate) mod activity;
 pub(crate) mod stop_records;
@@ -18,6 +20,7 @@ pub(crate) mod census_wake;
 pub mod console;
 
 pub use activity::{Callback, Doing, Handling};
+pub use dead_letter::{DeadLetter, DeadLetterCause};
 pub use event::LifecycleEvent;
 pub use health::Health;
 pub use log_level::LogLevel;

@@ -44,6 +44,8 @@ pub(crate) enum Refused {
     Dead,
     /// The mailbox is full.
     Full,
+    /// The server has been asked to stop, and accepts no more casts, messages and streams.
+    Stopping,
 }
 
 impl dyn AnyProcess + '_ {

@@ -16,9 +16,11 @@ use crate::observe::activity::Activity;
 use crate::observe::health::Health;
 use crate::process::ancestors::Ancestors;
 use crate::process::child_role::{ChildRole, ChildSlot, SpecName};
+use crate::process::intake::{Drain, Intake};
 use crate::process::link::Link;
 use crate::process::mailbox_bound::Counts;
 use crate::process::stage::Stage;
+use crate::process::unhandled::Unhandled;
 use crate::process::vacated_names::{VacatedName, VacatedNames};
 
 /// Whether the reader of the mailbox waits, and how a queued item wakes the reader.
@@ -46,6 +48,8 @@ pub(crate) struct Core {
     /// Changed only by `AnyProcess::advance`, which raises the flag bits of the stage as well.
     pub(crate) stage: Stage,
     pub(crate) trap: bool,
+    /// Whether the process, a server, still accepts casts, messages and streams.
+    pub(crate) intake: Intake,
     pub(crate) reader_wait: ReaderWait,
     /// Queued items are stamped with the time, because the handlers of the server are tracked.
     pub(crate) tracked: bool,
@@ -110,6 +114,10 @@ pub(crate) struct Registrations {
     pub(crate) unanswered: Vec<Arc<dyn Unanswered>>,
     pub(crate) reader: Option<Waker>,
     pub(crate) counts: Option<Counts>,
+    /// The messages that the reader had taken out of the inbox, and dropped unhandled.
+    pub(crate) unhandled: Option<Box<Unhandled>>,
+    /// The drain that the server has asked for.
+    pub(crate) drain: Option<Box<Drain>>,
     /// The process was started with a name, and its `init` has not finished.
     pub(crate) starting: bool,
     /// The health that the process has reported.
@@ -265,6 +273,17 @@ impl Core {
     /// Whether all links, monitors and waiters have been notified of the end.
     pub(crate) fn end_is_announced(&self) -> bool {
         self.stage == Stage::Announced
+    }
+
+    /// Whether the process accepts items of every kind.
+    #[inline]
+    pub(crate) fn accepts_all(&self) -> bool {
+        self.stage == Stage::Live && self.intake == Intake::Open
+    }
+
+    /// Whether the process is live, and has been asked to stop or has left its loop.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stage == Stage::Live && self.intake != Intake::Open
     }
 
     /// Whether the process can still register names, join groups, link and monitor.

@@ -19,6 +19,8 @@ mod child_role;
 mod vacated_names;
 mod ancestors;
 mod stage;
+pub(crate) mod intake;
+pub(crate) mod unhandled;
 mod link;
 pub(crate) mod core;
 pub(crate) mod state;
@@ -35,10 +37,12 @@ pub(crate) use core::{
     Core, MonitorEntry, Parent, ReaderWait, Registrar, Registrations, Relations, SupervisorRecord,
     Watcher,
 };
+pub(crate) use intake::{Drain, Intake};
 pub(crate) use link::{Link, LinkRole, LinkState};
 pub(crate) use mailbox_bound::{Counts, Entry, IfFull};
 pub(crate) use stage::Stage;
 pub(crate) use state::{AnyMail, Locked, State, Unread};
+pub(crate) use unhandled::Unhandled;
 pub(crate) use vacated_names::{VacatedName, VacatedNames};
 
 /// Bits of a process that are read without its lock.

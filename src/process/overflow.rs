@@ -4,7 +4,8 @@
 ///
 /// The policy is set together with the bound: for a server by
 /// [`ServerSpec::mailbox_capacity`](crate::ServerSpec::mailbox_capacity), for a child by
-/// [`ChildSpec::mailbox_capacity`](crate::ChildSpec::mailbox_capacity). Messages and streams sent
+/// [`ChildSpec::mailbox_capacity`](crate::ChildSpec::mailbox_capacity), for a plain process by
+/// [`ProcessBuilder::mailbox_capacity`](crate::ProcessBuilder::mailbox_capacity). Messages and streams sent
 /// to the server's pid count like its casts and calls. Signals, the server's own timers,
 /// [`continue_with`](crate::ServerContext::continue_with) and [`stop`](crate::ServerRef::stop) are
 /// exempt: they never wait and are never dropped. The result of a
@@ -12,7 +13,7 @@
 /// [`pipe`](crate::ServerContext::pipe), which are sent only once, are exempt under `DropOldest`
 /// and `DropNewest`; under the other policies they wait for room.
 ///
-/// | policy, when full | `cast`, a message | [`try_cast`] | [`cast_wait`] | a call |
+/// | policy, when full | `cast`, a message | [`try_cast`] | [`cast_wait`], [`cast_timeout`] | a call |
 /// |---|---|---|---|---|
 /// | `Reject` | returns `false` | returns the cast | waits | `Overloaded` at once |
 /// | `Wait` | returns `false` | returns the cast | waits | waits; `Overloaded` when time is up |
@@ -25,12 +26,14 @@
 /// that the call was not handled. Waiting calls and casts are queued in the order in which they
 /// were sent, and no later message overtakes them. [`ProcessInfo`](crate::ProcessInfo) and
 /// [`dropped_messages`](crate::Runtime::dropped_messages) count each message that is refused or
-/// dropped, except a cast that `try_cast` returns.
+/// dropped, except a cast that `try_cast` or `cast_timeout` returns, and
+/// [`dead_letters`](crate::Runtime::dead_letters) describes each.
 ///
 /// OTP has no counterpart: its mailboxes are unbounded.
 ///
 /// [`try_cast`]: crate::ServerRef::try_cast
 /// [`cast_wait`]: crate::ServerRef::cast_wait
+/// [`cast_timeout`]: crate::ServerRef::cast_timeout
 ///
 /// # Examples
 ///

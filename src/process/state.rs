@@ -5,8 +5,9 @@ use std::num::NonZeroU64;
 use tokio::time::Instant;
 
 use crate::base::pid::Pid;
+use crate::message::MessageKind;
 use crate::message::received::Envelope;
-use crate::process::Core;
+use crate::process::{Core, Intake};
 
 /// The guarded state: a core of the same type for all processes, and the mail.
 pub(crate) struct State<Mail: ?Sized> {
@@ -31,6 +32,9 @@ pub(crate) trait AnyMail: Send {
     /// The number of items in the inbox.
     fn queued(&self) -> usize;
 
+    /// The numbers of the items of the send queue that a server refuses while it stops.
+    fn refused_by_stop(&self) -> Vec<u64>;
+
     /// Takes all items out of the inbox, to be dropped after unlock.
     fn take_queue(&mut self) -> Option<Box<dyn Unread>>;
 
@@ -48,6 +52,9 @@ pub(crate) trait AnyMail: Send {
 pub(crate) trait Unread: Send {
     /// Closes the streams among the items, so that their writers fail. This runs wakers.
     fn close_streams(&mut self);
+
+    /// Calls `each` with the kind and the type of each message among the items.
+    fn describe(&self, each: &mut dyn FnMut(MessageKind, &'static str));
 }
 
 impl Locked {
@@ -72,6 +79,17 @@ impl Locked {
             self.core.relations_mut().add_exit_ticket(from, link);
         }
         self.push(Envelope { ticket: NonZeroU64::new(link), ..envelope });
+    }
+
+    /// Opens the mailbox of a server again, because the queued exit of its parent was revoked.
+    pub(crate) fn reopen_intake(&mut self) {
+        if self.core.intake != Intake::ClosedByParent {
+            return;
+        }
+        self.core.intake = Intake::Open;
+        if let Some(drain) = self.core.registrations().and_then(|own| own.drain.as_mut()) {
+            drain.stop = None;
+        }
     }
 
     /// Turns the tracking of handlers on or off, if the process has handlers. A change resets the

@@ -1,14 +1,8 @@
 //! The stream of lifecycle events.
 
-use std::future::poll_fn;
-use std::pin::pin;
-
-use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::RecvError;
-
-use crate::base::CaughtWakers;
 use crate::observe::LifecycleEvent;
 use crate::runtime::Runtime;
+use crate::runtime::listener::Listener;
 
 /// A listener for the events of a runtime. [`Runtime::events`] creates it, and has an example.
 ///
@@ -17,9 +11,7 @@ use crate::runtime::Runtime;
 /// events, and [`missed`](Self::missed) counts these.
 #[derive(Debug)]
 pub struct Events {
-    receiver: Receiver<LifecycleEvent>,
-    missed: u64,
-    waker: CaughtWakers,
+    listener: Listener<LifecycleEvent>,
 }
 
 impl Events {
@@ -30,27 +22,20 @@ impl Events {
     ///
     /// Cancel safe: a wait that is dropped has taken no event.
     pub async fn next(&mut self) -> Option<LifecycleEvent> {
-        loop {
-            let Events { receiver, waker, .. } = self;
-            let mut next = pin!(receiver.recv());
-            match poll_fn(|cx| waker.poll(cx, |cx| next.as_mut().poll(cx))).await {
-                Ok(event) => return Some(event),
-                Err(RecvError::Lagged(missed)) => self.missed += missed,
-                Err(RecvError::Closed) => return None,
-            }
-        }
+        self.listener.next().await
     }
 
     /// The number of events that this listener has lost because it was too far behind.
     /// [`Runtime::events`] has an example.
     pub fn missed(&self) -> u64 {
-        self.missed
+        self.listener.missed()
     }
 }
 
 impl Runtime {
     /// Creates a listener for all events from now on: those of labelled processes, which include
-    /// all children of supervisors, and the crashes of other processes. Use it in code that reacts
+    /// all children of supervisors, and, of other processes, the crashes and the messages that they
+    /// leave unhandled. Use it in code that reacts
     /// to events, such as an alert on a restart loop or a view of a tree.
     ///
     /// The events are those of the lifecycle log, regardless of the log level. No process waits for
@@ -79,7 +64,6 @@ impl Runtime {
     /// # }).unwrap();
     /// ```
     pub fn events(&self) -> Events {
-        let receiver = self.kernel.events.subscribe();
-        Events { receiver, missed: 0, waker: CaughtWakers::default() }
+        Events { listener: Listener::new(self.kernel.events.subscribe()) }
     }
 }

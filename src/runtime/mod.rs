@@ -11,6 +11,7 @@ use std::sync::{Arc, Once};
 use crate::base::{Pid, current_process};
 use crate::kernel::{Kernel, Mailboxes};
 use crate::message::{Message, Received, StreamHandle};
+use crate::observe::DeadLetterCause;
 use crate::process::overflow::Overflow;
 
 mod exits;
@@ -19,6 +20,7 @@ pub(crate) mod context;
 pub(crate) mod inside;
 pub(crate) mod ended;
 pub(crate) mod spawn;
+pub(crate) mod process_builder;
 mod links;
 pub(crate) mod names;
 mod groups;
@@ -28,7 +30,9 @@ mod set_health;
 mod tracking;
 pub(crate) mod census;
 mod logging;
+mod listener;
 pub(crate) mod events;
+pub(crate) mod dead_letters;
 pub(crate) mod typed_name;
 pub(crate) mod errors;
 pub(crate) mod deadline;
@@ -38,6 +42,7 @@ pub(crate) mod starting;
 pub(crate) use await_reply::AwaitReply;
 pub use census::Census;
 pub use context::Context;
+pub use dead_letters::DeadLetters;
 pub(crate) use deadline::{until, within};
 pub use ended::{Ended, ProcessHandle};
 pub use errors::{CallError, CastError, StartError};
@@ -46,6 +51,7 @@ pub use info::{Leftovers, ProcessInfo};
 pub use inside::Inside;
 pub(crate) use inside::sealed;
 pub use names::RegisterError;
+pub use process_builder::ProcessBuilder;
 pub(crate) use spawn::fallible;
 pub use starting::StartCause;
 pub(crate) use starting::Starting;
@@ -220,7 +226,11 @@ impl Runtime {
     /// # });
     /// ```
     pub fn send_named(&self, name: &str, message: Message) -> bool {
-        self.whereis(name).is_some_and(|pid| self.send(pid, message))
+        let Some(pid) = self.whereis(name) else {
+            self.kernel.report_unaddressed(name);
+            return false;
+        };
+        self.send(pid, message)
     }
 
     /// Sends a byte stream as one mailbox item. Returns false in the same cases as
@@ -249,7 +259,11 @@ impl Runtime {
     }
 
     fn receive(&self, pid: Pid, received: Received) -> bool {
-        let Some(process) = self.kernel.find(pid) else { return false };
+        let Some(process) = self.kernel.find(pid) else {
+            let message = received.description();
+            self.kernel.report_dead_letter(pid, message, DeadLetterCause::NoProcess);
+            return false;
+        };
         process.deliver(received)
     }
 

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use crate::base::consume_budget;
 use crate::child::once::{Slot, admit_with};
-use crate::child::{ChildSpec, ChildType, OnceChild, StartChild, StartContext, Started};
+use crate::child::{ChildSpec, OnceChild, StartChild, StartContext, Started};
 use crate::exit::Result;
 use crate::mailbox::Process;
 use crate::process::AnyProcess;
@@ -64,11 +64,7 @@ impl StartContext {
 
     /// Admits the process of a server, which has not run its `init`.
     fn admit_server<S: GenServer>(&mut self) -> Result<AdmittedServer<S>, StartError> {
-        // The specification's bound does not apply to a supervisor, because messages that the
-        // supervisor sends to itself must not be dropped.
-        let own = self.spec.mailbox.filter(|_| self.spec.kind == ChildType::Worker);
-        let mut starting = self.starting().with_init();
-        starting.new_process.mailbox = own;
+        let starting = self.starting().with_init();
         let process = self.admit::<ServerItem<S>>(&starting)?;
         Ok((starting, process))
     }

@@ -12,6 +12,8 @@ pub(crate) enum WaitOutcome {
     Found,
     /// The idle time-out has elapsed.
     IdleTimeout,
+    /// The drain is over: the server stops, and what is queued is left unhandled.
+    DrainOver,
 }
 
 /// The callback that the loop runs, or the action that the loop takes instead.

@@ -1,11 +1,13 @@
 //! An item of a server's mailbox: one closed enum, so that calls and casts are moved by value and
 //! not boxed.
 
+use std::any::type_name;
+
 use tokio::time::Instant;
 
 use crate::exit::ExitReason;
 use crate::mailbox::Item;
-use crate::message::Envelope;
+use crate::message::{Envelope, MessageKind};
 use crate::server::{GenServer, System};
 
 /// One item of a server's mailbox, as it was queued. The loop turns each item but a plain call or
@@ -65,6 +67,18 @@ impl<S: GenServer> Item for ServerItem<S> {
             | ServerItem::Timer(_) => false,
             ServerItem::Envelope(envelope) => envelope.received.is_user(),
             ServerItem::Stamped(stamped) => stamped.item.is_user(),
+        }
+    }
+
+    fn description(&self) -> Option<(MessageKind, &'static str)> {
+        match self {
+            ServerItem::Call(_) => Some((MessageKind::Call, type_name::<S::Call>())),
+            ServerItem::Cast(_) | ServerItem::Exempt(_) => {
+                Some((MessageKind::Cast, type_name::<S::Cast>()))
+            }
+            ServerItem::Stop(_) | ServerItem::System(_) | ServerItem::Timer(_) => None,
+            ServerItem::Envelope(envelope) => envelope.received.description(),
+            ServerItem::Stamped(stamped) => stamped.item.description(),
         }
     }
 

@@ -117,14 +117,19 @@ pub(crate) use system_message::System;
 /// [`ExitReason`] means "crash with that error". The table shows what happens to the items that are
 /// not handled yet:
 ///
-/// | what ends it | `terminate` | the call being handled | queued before | queued after, or at all |
+/// | what ends it | `terminate` | the call being handled | queued before | sent after, or queued at all |
 /// |---|---|---|---|---|
-/// | [`ServerRef::stop`] | runs | is finished | is handled | calls `Exited`, casts dropped |
-/// | its parent's exit, trapping | runs | is finished | is handled | calls `Exited`, casts dropped |
-/// | a handler's `Err`, or `?` | runs | `Exited`, unless replied | – | calls `Exited`, casts dropped |
-/// | a panic in a handler | runs | `Exited`, unless replied | – | calls `Exited`, casts dropped |
-/// | an exit signal, not trapping | no | `Exited`, at its next await | – | calls `Exited`, casts dropped |
-/// | [`Runtime::kill`] | no | `Exited`, at its next await | – | calls `Exited`, casts dropped |
+/// | [`ServerRef::stop`] | runs | is finished | is handled | calls `Exited`, casts refused |
+/// | its parent's exit, trapping or [draining](ServerContext::drain_on_stop) | runs | is finished | is handled | calls `Exited`, casts refused |
+/// | a handler's `Err`, or `?` | runs | `Exited`, unless replied | – | calls `Exited`, casts counted |
+/// | a panic in a handler | runs | `Exited`, unless replied | – | calls `Exited`, casts counted |
+/// | an exit signal, not trapping | no | `Exited`, at its next await | – | calls `Exited`, casts counted |
+/// | [`Runtime::kill`] | no | `Exited`, at its next await | – | calls `Exited`, casts counted |
+///
+/// A cast that is refused returns false, and [`try_cast`](ServerRef::try_cast) gives it back: a
+/// server that has been asked to stop, or runs `terminate`, accepts no casts, messages and streams.
+/// So a cast that was accepted before a stop is handled, unless the server ends earlier. What is
+/// left in the mailbox is counted: [`LeftUnhandled`](crate::LifecycleEvent::LeftUnhandled).
 ///
 /// `Exited` is [`CallError::Exited`](crate::CallError::Exited) with the true reason. A caller
 /// receives this error as soon as the server has ended, even if the server kept the reply for

@@ -272,9 +272,12 @@ const QUOTED_CONSTANTS: &[QuotedConstant] = &[
         ],
     ),
     (
-        "src/observe/event.rs",
+        "src/observe/hub.rs",
         "const KEPT: usize = 1024;",
-        &[("book/src/defaults.md", "| a listener of `events` may lie behind | 1024 events |")],
+        &[(
+            "book/src/defaults.md",
+            "| a listener of `events` or `dead_letters` may lie behind | 1024 events |",
+        )],
     ),
     (
         "src/supervisor/dynamic/given_up.rs",

@@ -8,6 +8,8 @@ mod log_failures;
 mod supervisor_log;
 mod census;
 mod events;
+mod unhandled;
+mod dead_letters;
 mod spans;
 mod unwinding;
 mod health;

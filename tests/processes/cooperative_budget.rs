@@ -174,6 +174,7 @@ async fn calls_that_fail_at_once_let_other_tasks_run() {
     lets_other_tasks_run!("Caller::call", drop(caller.call(()).await));
     lets_other_tasks_run!("Caller::call_timeout", drop(caller.call_timeout((), SOON).await));
     lets_other_tasks_run!("ServerRef::cast_wait", drop(dead.cast_wait(()).await));
+    lets_other_tasks_run!("ServerRef::cast_timeout", drop(dead.cast_timeout((), SOON).await));
     let stop = || ExitReason::Normal;
     lets_other_tasks_run!("ServerRef::stop", drop(dead.stop(stop()).await));
     lets_other_tasks_run!("ServerRef::stop_timeout", {
@@ -457,9 +458,10 @@ async fn reads_of_ready_events_and_chunks_let_other_tasks_run() {
     let mut changes = registry.changes();
     drop(registry);
     lets_other_tasks_run!("RegistryChanges::next", changes.next().await);
-    let mut events = rt.events();
+    let (mut events, mut letters) = (rt.events(), rt.dead_letters());
     drop(rt);
     lets_other_tasks_run!("Events::next", assert!(events.next().await.is_none()));
+    lets_other_tasks_run!("DeadLetters::next", assert!(letters.next().await.is_none()));
     let (writer, mut reader) = byte_stream();
     drop(writer);
     lets_other_tasks_run!("StreamHandle::read", assert!(reader.read().await.is_none()));

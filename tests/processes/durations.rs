@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 use regrow::{
     Backoff, CallError, ChildSpec, ChildState, DynamicSupervisor, Exhausted, ExitReason, Finding,
-    GenServer, PartitionSupervisor, Received, Reply, Result, Run, Runtime, ServerContext,
+    GenServer, Overflow, PartitionSupervisor, Received, Reply, Result, Run, Runtime, ServerContext,
     ServerRef, Shutdown, StartError, Supervisor, Task, TaskError, TaskStream, TaskSupervisor,
     TimerRef,
 };
@@ -58,9 +58,11 @@ const TESTED: &[&str] = &[
     "src/server/handle/calls.rs: call_blocking",
     "src/server/handle/calls.rs: call_many",
     "src/server/handle/calls.rs: call_waiting",
+    "src/server/handle/casts.rs: cast_timeout",
     "src/server/handle/sender.rs: call_timeout",
     "src/server/handle/server_ref.rs: call_timeout",
     "src/server/handle/stop.rs: stop_timeout",
+    "src/server/run/drain.rs: drain_on_stop",
     "src/server/spec.rs: init_timeout",
     "src/server/spec.rs: warn_after",
     "src/snapshot/collect.rs: tree_within",
@@ -249,6 +251,31 @@ async fn a_zero_blocking_wait_only_looks_and_a_max_one_waits_for_ever() {
     assert_eq!(told.recv().await.unwrap(), [false, false, true, true]);
     tree.stop().await.unwrap();
     assert_eq!(told.recv().await.unwrap(), [true, true]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_zero_cast_only_looks_and_a_max_cast_waits_for_ever() {
+    let (rt, (tell, _told)) = (Runtime::new(), tokio::sync::mpsc::unbounded_channel());
+    let spec = Clerk::spec((tell, ZERO)).mailbox_capacity(1, Overflow::Wait);
+    let clerk = spec.start(&rt).await.unwrap();
+    assert!(clerk.cast(Cast::Sleep(3_600 * SECOND)));
+    settled().await;
+    assert!(clerk.cast_timeout(Cast::Say("fits"), ZERO).await.is_ok());
+    let refused = clerk.cast_timeout(Cast::Say("no room"), ZERO).await.unwrap_err();
+    assert_eq!(refused.reason, CallError::Overloaded);
+    assert!(clerk.cast_timeout(Cast::Say("waits"), MAX).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_zero_drain_handles_nothing_and_a_max_drain_everything() {
+    for (limit, expected) in [(ZERO, vec![]), (MAX, vec!["late"])] {
+        let mut desk = Desk::new().await;
+        desk.act(move |ctx| ctx.drain_on_stop(limit));
+        assert!(desk.clerk.cast(Cast::Sleep(SECOND)) && desk.clerk.cast(Cast::Say("late")));
+        settled().await;
+        assert!(desk.clerk.stop(ExitReason::Normal).await.is_ok());
+        assert_eq!(desk.handled().await, expected);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -86,6 +86,7 @@ fn call_errors() -> Vec<(&'static str, CallError)> {
         ("Timeout", CallError::Timeout),
         ("CallingSelf", CallError::CallingSelf),
         ("Overloaded", CallError::Overloaded),
+        ("Stopping", CallError::Stopping),
         ("WrongType", CallError::WrongType),
         ("TokioGone", CallError::TokioGone),
         ("Deadlock", CallError::Deadlock { cycle: vec![Pid::from_raw(1)] }),

@@ -15,6 +15,7 @@ mod groups;
 mod timers;
 mod timers_many;
 mod mailboxes;
+mod mailbox_at_birth;
 mod order;
 mod streams;
 mod info;

@@ -17,6 +17,7 @@ pub mod rng;
 pub mod counting_waker;
 pub mod source;
 pub mod child_program;
+pub mod scribe;
 pub mod scripted_children;
 
 pub use listener::Listener;

@@ -80,6 +80,10 @@ pub enum CallError {
     /// while the call waited for room, or dropped the request for a newer one. The request was not
     /// handled.
     Overloaded,
+    /// Only for casts: the server has been asked to stop, or runs `terminate`, and takes no more
+    /// casts. The message was not queued. [`ServerRef::ended`](crate::ServerRef::ended) waits for
+    /// the end of the server. A call to such a server gets [`Exited`](Self::Exited) at its end.
+    Stopping,
     /// The process that holds the name is not a server of this type.
     WrongType,
     /// The call would have closed a cycle of processes that wait for each other for ever. This
@@ -152,6 +156,7 @@ impl fmt::Display for CallError {
                 "a server cannot call itself: use its state directly, or `continue_with`",
             ),
             CallError::Overloaded => f.write_str("the server's mailbox is full: try again later"),
+            CallError::Stopping => f.write_str("the server is stopping and takes no more casts"),
             CallError::WrongType => f.write_str("the process is not a server of this type"),
             CallError::Deadlock { cycle } => {
                 f.write_str(

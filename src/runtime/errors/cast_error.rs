@@ -7,17 +7,18 @@ use crate::runtime::CallError;
 
 /// A cast that was refused, and the reason. The message was not queued.
 ///
-/// The reason is one of these, for which a call is refused as well:
+/// The reason is one of these, for which a call is refused as well, except for `Stopping`:
 ///
 /// | [`reason`](Self::reason) | |
 /// |---|---|
 /// | [`NoProc`](CallError::NoProc) | there is no such process, or no process holds the name |
 /// | [`Restarting`](CallError::Restarting) | the holder of the name is ending or has ended, and will be restarted |
-/// | [`Overloaded`](CallError::Overloaded) | the mailbox of the server is full |
+/// | [`Stopping`](CallError::Stopping) | the server has been asked to stop, or runs `terminate` |
+/// | [`Overloaded`](CallError::Overloaded) | the mailbox of the server is full, and stayed full while `cast_timeout` waited |
 /// | [`WrongType`](CallError::WrongType) | the process that holds the name is not a server of this type |
 /// | [`TokioGone`](CallError::TokioGone) | the tokio runtime of the processes has shut down |
-/// | [`CallingSelf`](CallError::CallingSelf) | `cast_wait` only: the server would wait for room in its own mailbox |
-/// | [`Deadlock`](CallError::Deadlock) | `cast_wait` only: the wait would close a cycle of processes that wait for each other |
+/// | [`CallingSelf`](CallError::CallingSelf) | `cast_wait` and `cast_timeout` only: the server would wait for room in its own mailbox |
+/// | [`Deadlock`](CallError::Deadlock) | `cast_wait` and `cast_timeout` only: the wait would close a cycle of processes that wait for each other |
 ///
 /// `Display` and `Debug` do not show the message, so messages need not be `Debug`. If the message
 /// is not `Sync`, `?` in a process needs `.map_err(CallError::from)`. OTP has no counterpart:

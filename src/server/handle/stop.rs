@@ -15,7 +15,8 @@ use crate::server::{GenServer, ServerItem, ServerRef, wait_edge};
 
 impl<S: GenServer> ServerRef<S> {
     /// Stops the server with this reason, and waits until it has ended, however long that takes.
-    /// The items that were queued before are handled first, and `terminate` runs. Returns the
+    /// The items that were queued before are handled first, and `terminate` runs. From the moment
+    /// the request is queued, casts, messages and streams are refused. Returns the
     /// reason if the server ended with this reason. A permanent child is restarted. OTP:
     /// `gen_server:stop/1`. [`ServerRef`] has an example.
     ///
@@ -71,7 +72,7 @@ impl<S: GenServer> ServerRef<S> {
     /// ```
     pub async fn stop(&self, reason: ExitReason) -> Result<ExitReason, CallError> {
         consume_budget().await;
-        let (ended, _waits) = self.ask_to_stop(reason.clone())?;
+        let (ended, _waits) = self.ask_to_stop(&reason)?;
         as_asked(&reason, ended.await)
     }
 
@@ -134,22 +135,19 @@ impl<S: GenServer> ServerRef<S> {
         limit: Duration,
     ) -> Result<ExitReason, CallError> {
         consume_budget().await;
-        let (ended, _waits) = self.ask_to_stop(reason.clone())?;
+        let (ended, _waits) = self.ask_to_stop(&reason)?;
         let ended = within(self.kernel(), limit, ended).await.ok_or(CallError::Timeout)?;
         as_asked(&reason, ended)
     }
 
     /// Queues the request, which no bound on the mailbox refuses.
-    fn ask_to_stop(&self, reason: ExitReason) -> Result<(Ended, Option<WaitEdge>), CallError> {
+    fn ask_to_stop(&self, reason: &ExitReason) -> Result<(Ended, Option<WaitEdge>), CallError> {
         let process = self.resolve()?;
         let waits = wait_edge(&process)?;
         let ended = Ended::of(&process.kernel, Some(Arc::clone(&process) as _));
-        match process.send(ServerItem::Stop(reason)) {
-            Ok(()) => Ok((ended, waits)),
-            Err((refused, _)) => {
-                drop(refused);
-                Err(self.refusal(&process))
-            }
+        match process.send_stop(ServerItem::Stop(reason.clone()), reason) {
+            true => Ok((ended, waits)),
+            false => Err(self.refusal(&process)),
         }
     }
 }

@@ -16,7 +16,7 @@
 //! 3 loop: wait for an item, take it, run its callback ◀──Ok─┐
 //!   │                                 └─────────────────────┘
 //!   │ a callback's Err or panic, a request to stop, the parent's exit
-//! 4 terminate(reason)
+//! 4 casts are refused; terminate(reason)
 //!   │
 //! 5 the state is dropped, the process ends
 //! ```
@@ -47,6 +47,7 @@ use crate::server::{Dispatch, GenServer, ServerContext, ServerItem};
 mod tracked;
 mod next_item;
 mod suspended;
+mod drain;
 
 /// The result of `init`, for the caller of the start. If `init` fails without such a result,
 /// nothing is sent, and the caller takes the reason from the end of the process.
@@ -106,6 +107,8 @@ pub(crate) async fn body<S: GenServer>(
     ack.send(Ack::Started);
     // Invariant 1.
     let served = AssertUnwindSafe(serve(&mut state, &mut ctx)).catch_unwind().await;
+    // From now on casts are refused: the loop will not take them.
+    ctx.runtime().kernel.note_loop_ended(&*ctx.process);
     ctx.note_begin(Callback::Terminate);
     let end = terminate(&mut state, served.unwrap_or_else(panicked)).await;
     lifecycle_log::catch_destructor(ctx.pid(), || drop(state));

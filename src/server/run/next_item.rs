@@ -1,7 +1,7 @@
 //! The wait of a server for its next item, and the choice of the callback that handles the item.
 //!
-//! **Guarantee.** The server does the first of these that applies: nothing, if its exit is pending;
-//! handle a cast that was given to `continue_with`; handle the first item of the mailbox; run
+//! **Guarantee.** The server does the first of these that applies: stop, if its drain is over;
+//! nothing, if its exit is pending; handle a cast that was given to `continue_with`; handle the first item of the mailbox; run
 //! `handle_timeout`, if the idle time-out has elapsed.
 //!
 //! **Steps**
@@ -46,7 +46,9 @@ impl<S: GenServer> ServerContext<S> {
 
     #[inline]
     fn poll_unwatched(&mut self, cx: &mut Context<'_>) -> Poll<WaitOutcome> {
-        self.finish_handler();
+        if self.finish_handler() {
+            return Poll::Ready(WaitOutcome::DrainOver);
+        }
         let exit_pending = self.process.is_exit_pending();
         let inner = self.inner();
         if !matches!(inner.idle, IdleTimeout::Off) {
@@ -74,10 +76,12 @@ impl<S: GenServer> ServerContext<S> {
     /// idle time-out has elapsed instead.
     #[inline]
     pub(crate) fn next_item(&mut self, waited: WaitOutcome) -> Option<ServerItem<S>> {
-        let inner = self.inner();
-        if waited == WaitOutcome::IdleTimeout {
-            return None;
+        match waited {
+            WaitOutcome::Found => {}
+            WaitOutcome::IdleTimeout => return None,
+            WaitOutcome::DrainOver => return Some(ServerItem::Stop(self.drain_reason())),
         }
+        let inner = self.inner();
         if let Some(cast) = inner.continues.pop_front() {
             self.note_begin_if_watched(Callback::HandleCast);
             return Some(ServerItem::Cast(cast));
@@ -149,7 +153,8 @@ impl<S: GenServer> ServerContext<S> {
 
     /// Waits for an item that a suspended server takes. All other items stay queued.
     pub(crate) fn poll_suspended(&mut self, cx: &mut Context<'_>, cursor: &mut usize) -> Poll<()> {
-        self.finish_handler();
+        // A suspended server takes the request to stop before everything that is queued.
+        let _ = self.finish_handler();
         let parent = self.parent;
         let is_taken = |item: &ServerItem<S>| is_taken_while_suspended(item, parent);
         let polled = self.inner().mailbox.poll_urgent(cx, cursor, is_taken);
@@ -164,23 +169,24 @@ impl<S: GenServer> ServerContext<S> {
     }
 
     /// Resolves the replies that were dropped unsent (invariant 2), and notes the end of the
-    /// handler if the server is watched.
-    fn finish_handler(&mut self) {
+    /// handler if the server is watched. Returns whether the server stops because its
+    /// [drain](crate::server::run::drain) is over.
+    fn finish_handler(&mut self) -> bool {
         unanswered::resolve(Arc::as_ptr(&self.process).addr());
         let flags = self.process.flags().load(Ordering::Acquire);
-        if flags & (flag::UNANSWERED | flag::CHECK_SWITCHES) != 0 {
-            self.follow_flags(flags);
-        }
+        flags & (flag::UNANSWERED | flag::CHECK_SWITCHES) != 0 && self.follow_flags(flags)
     }
 
     #[inline(never)]
-    fn follow_flags(&mut self, flags: u8) {
+    fn follow_flags(&mut self, flags: u8) -> bool {
         if flags & flag::UNANSWERED != 0 {
             resolve_handed_over(&*self.process);
         }
-        if flags & flag::CHECK_SWITCHES != 0 {
-            self.note_returned();
+        if flags & flag::CHECK_SWITCHES == 0 {
+            return false;
         }
+        self.note_returned();
+        self.is_drain_over()
     }
 }
 

@@ -1,0 +1,63 @@
+//! The begin of a stop: from the step that queues the request, a server refuses casts, messages and
+//! streams.
+//!
+//! **Guarantee.** A cast that a server accepts is handled before the server stops by a request,
+//! unless the server ends earlier for another reason, or its [drain](crate::process::Drain) is
+//! over. The request and the cast are queued under the same lock, so a cast is either before the
+//! request or refused.
+//!
+//! The stop of a server begins in one of these steps:
+//!
+//! | step | opened again by |
+//! |---|---|
+//! | The exit of the parent is queued in a server that traps it. | an unlink that revokes the exit |
+//! | A request of [`ServerRef::stop`](crate::ServerRef::stop) is queued. | |
+//! | The loop has ended, and `terminate` is about to run. | |
+//!
+//! A supervisor refuses nothing: its casts are its own. A process without handlers receives the
+//! exit of its parent as a message, and decides itself what to do.
+
+use std::task::Waker;
+
+use tokio::time::Instant;
+
+use crate::base::user_panics::wake;
+use crate::exit::reason::ExitReason;
+use crate::kernel::Kernel;
+use crate::process::{AnyProcess, Intake, Locked, flag};
+use crate::time::timer_queue::after;
+
+impl Kernel {
+    /// Closes the mailbox of a server for casts, messages and streams, and begins its drain, if it
+    /// has asked for one. Returns the wakers of the sends that wait for room and are refused now.
+    /// Call this under the lock, and wake them after unlock.
+    pub(crate) fn close_intake(
+        &self,
+        process: &dyn AnyProcess,
+        locked: &mut Locked,
+        intake: Intake,
+        reason: &ExitReason,
+    ) -> Vec<Waker> {
+        if !locked.mail.is_handled() || locked.core.supervisor_record().is_some() {
+            return Vec::new();
+        }
+        locked.core.intake = locked.core.intake.max(intake);
+        let drain = locked.core.registrations().and_then(|own| own.drain.as_deref_mut());
+        if let Some(drain) = drain.filter(|drain| drain.stop.is_none()) {
+            // A thread outside of tokio reads the clock of this tokio runtime too.
+            let _entered = self.tokio().map(tokio::runtime::Handle::enter);
+            drain.stop = Some((after(Instant::now(), drain.limit), reason.clone()));
+            process.raise(flag::CHECK_SWITCHES);
+        }
+        let refused = locked.mail.refused_by_stop();
+        let Some(relations) = locked.core.relations() else { return Vec::new() };
+        refused.iter().filter_map(|number| relations.waiters.remove(number)).collect()
+    }
+
+    /// Closes the mailbox of a server whose loop has ended.
+    pub(crate) fn note_loop_ended(&self, process: &dyn AnyProcess) {
+        let wakers = process
+            .with(|locked| self.close_intake(process, locked, Intake::Closed, &ExitReason::Normal));
+        wake(wakers);
+    }
+}
