@@ -112,6 +112,7 @@ mod child;
 mod server;
 mod supervisor;
 mod registry;
+mod keyed;
 mod task;
 mod snapshot;
 mod program;
@@ -181,6 +182,9 @@ pub use supervisor::{
 
 // Registries.
 pub use registry::{Registry, RegistryChange, RegistryChanges, RegistryError};
+
+// Servers by keys.
+pub use keyed::{KeyedCastError, KeyedError, KeyedServers};
 
 // Tasks.
 pub use task::{Task, TaskError, TaskStream, TaskSupervisor, TaskSupervisorRef};

@@ -249,7 +249,8 @@ impl StartContext {
         let admitted = starting.admit();
         // The flag is set here, at the registration of the name, because an error that the start
         // function returns may come from another start.
-        self.name_taken = match &admitted {
+        // An error about the key of a registry is no error about the name.
+        self.name_taken = self.spec.key.is_none() && match &admitted {
             Err(StartError::AlreadyStarted { pid, .. }) => !self.started_processes.contains(*pid),
             Err(StartError::NameReserved { .. }) => true,
             _ => false,
@@ -306,6 +307,7 @@ impl StartContext {
             .with_parent(parent);
         starting.warn_after = spec.warn_after;
         starting.cause = self.cause.clone();
+        starting.new_process.key = spec.key.as_ref().map(|key| Arc::clone(key));
         if spec.kind == ChildType::Supervisor {
             // The children of a supervisor become orphans if it ends before them.
             let ancestors = self.runtime.kernel.ancestors(self.supervisor, self.slot);

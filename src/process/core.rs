@@ -19,6 +19,7 @@ use crate::process::child_role::{ChildRole, ChildSlot, SpecName};
 use crate::process::link::Link;
 use crate::process::mailbox_bound::Counts;
 use crate::process::stage::Stage;
+use crate::process::start_key::SpecKey;
 use crate::process::vacated_names::{VacatedName, VacatedNames};
 
 /// Whether the reader of the mailbox waits, and how a queued item wakes the reader.
@@ -97,6 +98,8 @@ pub(crate) struct Registrations {
     pub(crate) vacated_names: Option<Box<VacatedNames>>,
     /// The name that the specification of this child gives.
     pub(crate) spec_name: Option<Box<SpecName>>,
+    /// The key under which this process was started.
+    pub(crate) spec_key: Option<Box<SpecKey>>,
     /// This supervisor restarts no child any more: it is stopping, has given up, or ends because a
     /// significant child has ended.
     pub(crate) stopping: bool,
@@ -108,7 +111,7 @@ pub(crate) struct Registrations {
     pub(crate) unanswered: Vec<Arc<dyn Unanswered>>,
     pub(crate) reader: Option<Waker>,
     pub(crate) counts: Option<Counts>,
-    /// The process was started with a name, and its `init` has not finished.
+    /// The process was started with a name or a key, and its `init` has not finished.
     pub(crate) starting: bool,
     /// The health that the process has reported.
     pub(crate) health: Option<Health>,

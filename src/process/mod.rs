@@ -17,6 +17,7 @@ pub(crate) mod overflow;
 pub(crate) mod mailbox_bound;
 mod child_role;
 mod vacated_names;
+mod start_key;
 mod ancestors;
 mod stage;
 mod link;
@@ -38,8 +39,9 @@ pub(crate) use core::{
 pub(crate) use link::{Link, LinkRole, LinkState};
 pub(crate) use mailbox_bound::{Counts, Entry, IfFull};
 pub(crate) use stage::Stage;
+pub(crate) use start_key::{KeyRefused, SpecKey, StartKey};
 pub(crate) use state::{AnyMail, Locked, State, Unread};
-pub(crate) use vacated_names::{VacatedName, VacatedNames};
+pub(crate) use vacated_names::{VacatedKey, VacatedName, VacatedNames};
 
 /// Bits of a process that are read without its lock.
 pub(crate) mod flag {

@@ -35,13 +35,17 @@ use crate::process::{AnyProcess, Registrar};
 use crate::runtime::Runtime;
 
 mod entries;
+mod reservations;
 mod changes;
 mod reading;
+mod start_key;
 
 use changes::{ListenedRegistry, Listeners, Wakers, registered, unregistered};
 use entries::Entries;
+use reservations::Reservations;
 
 pub use changes::{RegistryChange, RegistryChanges};
+pub(crate) use reading::KeyStatus;
 
 /// Finds processes by keys of type `K`, and keeps a value of type `V` with each entry. A registry
 /// is cheap to clone, and all clones share the entries.
@@ -103,6 +107,7 @@ struct Shared<K, V> {
 
 struct State<K, V> {
     entries: Entries<K, V>,
+    reservations: Reservations<K>,
     listeners: Listeners<K, V>,
 }
 
@@ -116,6 +121,17 @@ pub enum RegistryError {
     AlreadyRegistered {
         /// The process that holds the key.
         pid: Pid,
+    },
+    /// The key is reserved for a child that its supervisor is restarting: [`ChildSpec::via`] gives
+    /// this key.
+    ///
+    /// [`ChildSpec::via`]: crate::ChildSpec::via
+    #[error("the key is reserved for child {child:?} of {supervisor}, which is being restarted")]
+    Reserved {
+        /// The id of the child.
+        child: String,
+        /// The supervisor of the child.
+        supervisor: Pid,
     },
     /// The process is not alive.
     #[error("{0} is not alive")]
@@ -139,7 +155,8 @@ where
     }
 
     fn new(runtime: &Runtime, unique: bool) -> Self {
-        let state = State { entries: Entries::new(), listeners: Listeners::new() };
+        let (entries, reservations) = (Entries::new(), Reservations::new());
+        let state = State { entries, reservations, listeners: Listeners::new() };
         let number = runtime.kernel.fresh_id();
         let (runtime, state) = (runtime.clone(), PlainMutex::new(state));
         Registry { shared: Arc::new(Shared { runtime, number, unique, state }) }
@@ -164,6 +181,10 @@ where
                 && let Some(pid) = state.entries.holder(key)
             {
                 return Err(RegistryError::AlreadyRegistered { pid });
+            }
+            if let Some(reserved) = state.reservations.refusing(key, &*process) {
+                let child = reserved.child.to_string();
+                return Err(RegistryError::Reserved { child, supervisor: reserved.supervisor });
             }
             if !self.add_to_process(&*process) {
                 return Err(RegistryError::NoProc(pid));

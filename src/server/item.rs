@@ -3,6 +3,7 @@
 
 use tokio::time::Instant;
 
+use crate::call::QueuedCall;
 use crate::exit::ExitReason;
 use crate::mailbox::Item;
 use crate::message::Envelope;
@@ -14,6 +15,8 @@ use crate::server::{GenServer, System};
 pub(crate) enum ServerItem<S: GenServer> {
     Call(S::Call),
     Cast(S::Cast),
+    /// A call that its caller takes back if no handler has received it.
+    Returnable(QueuedCall<S::Call>),
     /// A cast that the bound of the mailbox does not count, refuse or drop: the result of a task of
     /// the server, or the end of a stream that is piped into it.
     Exempt(Box<S::Cast>),
@@ -58,7 +61,7 @@ impl<S: GenServer> Item for ServerItem<S> {
 
     fn is_user(&self) -> bool {
         match self {
-            ServerItem::Call(_) | ServerItem::Cast(_) => true,
+            ServerItem::Call(_) | ServerItem::Cast(_) | ServerItem::Returnable(_) => true,
             ServerItem::Exempt(_)
             | ServerItem::Stop(_)
             | ServerItem::System(_)

@@ -1,0 +1,191 @@
+//! Keys under which processes are started: [`via`](crate::ServerSpec::via).
+//!
+//! **Guarantees**
+//! 1. A process with such a key is found under the key before its `init` runs. If the key is held,
+//!    the start is refused, and of two starts under one key one is refused.
+//! 2. From the end of one incarnation of a child until the start of the next, only a process of that
+//!    child can take the key.
+//!
+//! **Steps** of a start, under the registry's lock:
+//! 1. The key is found free, or reserved for this child.
+//! 2. The process is entered in the process table.
+//! 3. The registry is added to the record of the process, and the entry is added.
+//!
+//! **Steps** of a restart:
+//! 1. The teardown of the incarnation that ends finds that its supervisor will start a successor.
+//!    Under the registry's lock, the key is listed in the record of the supervisor and is reserved,
+//!    while the ending process still holds it.
+//! 2. The teardown removes the entry of the process.
+//! 3. The successor takes the key; or the supervisor gives the child up, stops or ends, and releases
+//!    the keys that its record lists.
+//!
+//! **Invariants**
+//! 1. A process that is found by its key is in the process table, or has removed its entry since: a
+//!    process enters the table first, and leaves it after its registries.
+//! 2. A reserved key is listed in the record of a supervisor that still restarts children. List and
+//!    reservation change under the registry's lock, except that an ending supervisor first takes
+//!    its list and then releases each key.
+
+use std::fmt;
+use std::hash::Hash;
+use std::iter::once;
+use std::sync::Arc;
+
+use crate::base::{CaughtDrop, Pid, SharedStr};
+use crate::child::{ChildSpec, OnceChild};
+use crate::process::{AnyProcess, ChildSlot, KeyRefused, StartKey, VacatedKey};
+use crate::registry::Registry;
+use crate::registry::changes::registered;
+use crate::registry::reservations::Reservation;
+use crate::server::{GenServer, ServerSpec};
+
+/// A key of a registry, with the value of its entry.
+struct RegistryKey<K, V> {
+    registry: Registry<K, V>,
+    key: K,
+    value: V,
+    text: fn(&K) -> String,
+}
+
+impl<K, V> Registry<K, V>
+where
+    K: Eq + Hash + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    /// Makes a key under which a process is started. `text` makes the text of the key in an error.
+    pub(crate) fn start_key(&self, key: K, value: V, text: fn(&K) -> String) -> Arc<dyn StartKey> {
+        Arc::new(RegistryKey { registry: self.clone(), key, value, text })
+    }
+}
+
+impl<K, V> StartKey for RegistryKey<K, V>
+where
+    K: Eq + Hash + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    fn admit(&self, process: &dyn AnyProcess, enter: &mut dyn FnMut()) -> Result<(), KeyRefused> {
+        let mut entry = Some(([self.key.clone(), self.key.clone()], self.value.clone()));
+        let (mut spare, mut reserved) = (None, None);
+        let published = self.registry.shared.change(|state| {
+            if self.registry.shared.unique
+                && let Some(pid) = state.entries.holder(&self.key)
+            {
+                return Err(KeyRefused::Taken(pid));
+            }
+            if let Some(Reservation { child, supervisor, .. }) =
+                state.reservations.refusing(&self.key, process)
+            {
+                let (child, supervisor) = (child.clone(), *supervisor);
+                return Err(KeyRefused::Reserved { child, supervisor });
+            }
+            enter();
+            // The body of the process has not run, so its record is open.
+            self.registry.add_to_process(process);
+            reserved = state.reservations.remove(&self.key);
+            let pid = process.pid();
+            let published =
+                state.listeners.publish(registered, pid, &once((&self.key, &self.value)));
+            if let Some((keys, value)) = entry.take() {
+                spare = state.entries.add(pid, keys, value);
+            }
+            Ok(published)
+        })?;
+        drop((spare, reserved));
+        published.wake();
+        Ok(())
+    }
+
+    fn reserve(
+        self: Arc<Self>,
+        holder: Option<Pid>,
+        supervisor: &dyn AnyProcess,
+        slot: ChildSlot,
+        child: SharedStr,
+    ) {
+        if !self.registry.shared.unique {
+            return;
+        }
+        let mut key = Some(self.key.clone());
+        let reservation = Reservation { supervisor: supervisor.pid(), slot, child };
+        let mut vacated = Some(VacatedKey { slot, key: self.clone() });
+        let replaced = self.registry.shared.change(|state| {
+            let held = state.entries.holder(&self.key);
+            let is_free = held.is_none() && state.reservations.get(&self.key).is_none();
+            if !is_free && (held.is_none() || held != holder) {
+                return None;
+            }
+            // Invariant 2.
+            let (listed, _) = supervisor.with_deferred(|locked| {
+                let core = locked.core();
+                let vacated = vacated.take().filter(|_| core.restarts_children())?;
+                let keys = core.registrations_mut().vacated_names.get_or_insert_default();
+                Some(keys.insert_key(vacated))
+            });
+            let replaced = listed?;
+            if let Some(key) = key.take() {
+                let spare = state.reservations.insert(key, reservation);
+                return Some((replaced, spare));
+            }
+            None
+        });
+        drop(replaced);
+    }
+
+    fn release(&self, supervisor: Pid, slot: ChildSlot) {
+        let removed = self.registry.shared.change(|state| {
+            let reservation = state.reservations.get(&self.key)?;
+            let is_own = reservation.supervisor == supervisor && reservation.slot.is_up_to(slot);
+            if is_own { state.reservations.remove(&self.key) } else { None }
+        });
+        drop(removed);
+    }
+
+    fn text(&self) -> String {
+        (self.text)(&self.key)
+    }
+}
+
+fn debug_text<K: fmt::Debug>(key: &K) -> String {
+    format!("{key:?}")
+}
+
+impl<S: GenServer> ServerSpec<S> {
+    /// TODO
+    pub fn via<K, V>(mut self, registry: &Registry<K, V>, key: K, value: V) -> Self
+    where
+        K: Eq + Hash + Clone + fmt::Debug + Send + Sync + 'static,
+        V: Clone + Send + Sync + 'static,
+    {
+        self.key = Some(registry.start_key(key, value, debug_text));
+        self
+    }
+}
+
+impl ChildSpec {
+    /// TODO
+    pub fn via<K, V>(mut self, registry: &Registry<K, V>, key: K, value: V) -> Self
+    where
+        K: Eq + Hash + Clone + fmt::Debug + Send + Sync + 'static,
+        V: Clone + Send + Sync + 'static,
+    {
+        self.set_key(registry.start_key(key, value, debug_text));
+        self
+    }
+
+    pub(crate) fn set_key(&mut self, key: Arc<dyn StartKey>) {
+        self.edit().key = Some(CaughtDrop::new(key));
+    }
+}
+
+impl<T> OnceChild<T> {
+    /// Registers the child under a key of a registry: [`ChildSpec::via`].
+    /// TODO
+    pub fn via<K, V>(mut self, registry: &Registry<K, V>, key: K, value: V) -> Self
+    where
+        K: Eq + Hash + Clone + fmt::Debug + Send + Sync + 'static,
+        V: Clone + Send + Sync + 'static,
+    {
+        self.spec.set_key(registry.start_key(key, value, debug_text));
+        self
+    }
+}
