@@ -105,7 +105,7 @@ where
         loop {
             let process = match found.take() {
                 Some(process) => process,
-                None => Box::pin(self.find_or_start(&mut spec, &attempt)).await?,
+                None => Box::pin(self.find_or_start(&mut spec, &mut attempt)).await?,
             };
             match call_returnable(&process, &make, attempt.due).await {
                 Ok(answer) => return Ok(answer),
@@ -132,7 +132,7 @@ where
         loop {
             let process = match found.take() {
                 Some(process) => process,
-                None => match Box::pin(self.find_or_start(&mut spec, &attempt)).await {
+                None => match Box::pin(self.find_or_start(&mut spec, &mut attempt)).await {
                     Ok(process) => process,
                     Err(error) => return Err(KeyedCastError { error, cast }),
                 },

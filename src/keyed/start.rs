@@ -10,6 +10,7 @@
 use std::future::pending;
 use std::hash::Hash;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -17,29 +18,34 @@ use tokio::time::Instant;
 use crate::base::{consume_budget, with_caught_wakers};
 use crate::child::OnceChild;
 use crate::exit::Result;
+use crate::kernel::Kernel;
 use crate::keyed::pending_starts::{Lead, Part};
 use crate::keyed::{KeyedError, KeyedServers};
 use crate::registry::KeyStatus;
 use crate::runtime::{CallError, Ended, until};
 use crate::server::{GenServer, ServerProcess, ServerSpec};
 
-/// The pause after the second of several holders that crashed before they handled the request. Each
-/// further pause is twice as long, up to [`LONGEST_PAUSE`].
+/// The pause before the third start for one request. Each further pause is twice as long, up to
+/// [`LONGEST_PAUSE`]. Without pauses, servers that end at once would be started in a busy loop, in
+/// which a paused clock would never reach the time limit.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// One request: its key, its time limit, and the crashes that it has met.
+/// One request: its key, its time limit, and the pauses between its starts.
 pub(super) struct Attempt<'a, K> {
     key: &'a K,
     limit: Duration,
     pub(super) due: Option<Instant>,
+    /// The number of starts that the request has waited for.
+    starts: u32,
+    /// The pause before the next start, or zero if the request has paused.
     pause: Duration,
 }
 
 impl<'a, K: Clone> Attempt<'a, K> {
     pub(super) fn new(key: &'a K, limit: Duration) -> Self {
         let due = Instant::now().checked_add(limit);
-        Attempt { key, limit, due, pause: Duration::ZERO }
+        Attempt { key, limit, due, starts: 0, pause: Duration::ZERO }
     }
 
     pub(super) fn failed(&self, error: CallError) -> KeyedError<K> {
@@ -56,24 +62,36 @@ impl<'a, K: Clone> Attempt<'a, K> {
 
     /// Waits for the end of a holder that did not handle the request.
     pub(super) async fn await_end<S: GenServer>(
-        &mut self,
+        &self,
         process: ServerProcess<S>,
     ) -> Result<(), KeyedError<K>> {
         consume_budget().await;
         let kernel = process.kernel.clone();
         let ended = Ended::of(&kernel, Some(process));
-        let reason = until(&kernel, self.due, ended).await.ok_or_else(|| self.not_ready())?;
-        if reason.is_clean() {
-            return Ok(());
-        }
-        // Without a pause a server that crashes at once would be started in a busy loop.
-        let end = Instant::now() + self.pause;
-        if !self.pause.is_zero() {
-            let end = self.due.map_or(end, |due| end.min(due));
-            until(&kernel, Some(end), pending::<()>()).await;
-        }
-        self.pause = (self.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+        drop(until(&kernel, self.due, ended).await.ok_or_else(|| self.not_ready())?);
         Ok(())
+    }
+
+    /// Counts a start, and sets the pause before the next one.
+    fn count_start(&mut self) {
+        self.starts += 1;
+        if let Some(doublings) = self.starts.checked_sub(2) {
+            let pause = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(doublings));
+            self.pause = pause.min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Pauses before a start, if a pause is due. Returns whether it has paused: the key is then to be
+    /// looked up again.
+    async fn has_paused(&mut self, kernel: &Arc<Kernel>) -> bool {
+        let pause = std::mem::take(&mut self.pause);
+        if pause.is_zero() {
+            return false;
+        }
+        let end = Instant::now() + pause;
+        let end = self.due.map_or(end, |due| end.min(due));
+        until(kernel, Some(end), pending::<()>()).await;
+        true
     }
 }
 
@@ -98,7 +116,7 @@ where
     pub(super) async fn find_or_start(
         &self,
         spec: &mut impl FnMut() -> ServerSpec<S>,
-        attempt: &Attempt<'_, K>,
+        attempt: &mut Attempt<'_, K>,
     ) -> Result<ServerProcess<S>, KeyedError<K>> {
         let (key, kernel) = (attempt.key, self.supervisor.server.kernel());
         loop {
@@ -112,7 +130,11 @@ where
             changed.as_mut().enable();
             if !self.starts.is_pending(key) {
                 match self.registry.status(key) {
-                    KeyStatus::Free => {}
+                    KeyStatus::Free => {
+                        if attempt.has_paused(kernel).await {
+                            continue;
+                        }
+                    }
                     KeyStatus::Held(process) => {
                         let process = process.into_any().downcast();
                         return process.map_err(|_| attempt.failed(CallError::WrongType));
@@ -128,8 +150,12 @@ where
             match self.starts.take_part(key) {
                 // A start that was in progress has finished since the lookup: look the key up again.
                 Part::Lead(lead) if !self.is_free(key) => drop(lead),
-                Part::Lead(lead) => self.lead(lead, spec(), attempt).await?,
+                Part::Lead(lead) => {
+                    attempt.count_start();
+                    self.lead(lead, spec(), attempt).await?;
+                }
                 Part::Join(joined) => {
+                    attempt.count_start();
                     let outcome = pin!(with_caught_wakers(joined.outcome()));
                     let outcome = until(kernel, attempt.due, outcome).await;
                     let outcome = outcome.ok_or_else(|| attempt.not_ready())?;
