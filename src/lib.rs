@@ -59,7 +59,8 @@
 //! | reply later | keep the [`Reply`] |
 //! | run slow work outside a server | [`ServerContext::spawn_task`] |
 //! | set and cancel a timer in a server | [`ServerContext::cast_after_as`] |
-//! | start one process for each key | [`DynamicSupervisorRef::get_or_start`] |
+//! | start one process for each name | [`DynamicSupervisorRef::get_or_start`] |
+//! | call the server of a key, and start it if it does not run | [`KeyedServers`] |
 //! | be notified when a process ends | [`Runtime::monitor`], [`Runtime::ended`] |
 //! | let processes end together | [`Runtime::link`], [`TaskContext::spawn_link`] |
 //! | wait longer between restarts | [`ChildSpec::backoff`] and [`Backoff`] |

@@ -1,8 +1,8 @@
 //! Registries: processes that are found by keys of any type, with a value beside each key.
 //!
-//! **Uses** `base`, `exit`, `process`, `runtime`, `server`.
-//! **Knows nothing of** supervisors: an entry belongs to a process, and is removed when that
-//! process ends.
+//! **Uses** `base`, `exit`, `process`, `runtime`, `child`, `server`.
+//! **Knows nothing of** supervisors, except that a key may be reserved for the child of one: an entry
+//! belongs to a process, and is removed when that process ends.
 //!
 //! **Guarantee.** A process that has been notified of the end of another process finds no entry of
 //! the ended process.

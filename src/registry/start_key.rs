@@ -150,7 +150,34 @@ fn debug_text<K: fmt::Debug>(key: &K) -> String {
 }
 
 impl<S: GenServer> ServerSpec<S> {
-    /// TODO
+    /// Registers the server under a key of a registry, with this value. The server has the key before
+    /// its `init` runs, and until it ends. If this method is called twice, the second key counts. OTP:
+    /// `{via, Registry, {Registry, Key}}`.
+    ///
+    /// If another process holds the key of a unique registry, the start fails with
+    /// [`AlreadyStarted`](crate::StartError::AlreadyStarted), which shows the key by its `Debug`; if the
+    /// key is reserved for a child that is being restarted, with
+    /// [`NameReserved`](crate::StartError::NameReserved). A start that is refused runs no `init`.
+    ///
+    /// ```
+    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
+    /// # use counter::{Call, Counter};
+    /// # use regrow::{GenServer, Runtime};
+    /// use regrow::{Registry, StartError};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let counters: Registry<(u8, u8)> = Registry::unique(&rt);
+    /// let counter = Counter::spec(40).via(&counters, (1, 2), ()).start(&rt).await?;
+    /// assert_eq!(counters.server::<Counter>(&(1, 2)).unwrap().call(Call::Get).await?, 40);
+    ///
+    /// let second = Counter::spec(0).via(&counters, (1, 2), ()).start(&rt).await.unwrap_err();
+    /// let (name, pid) = ("(1, 2)".to_owned(), counter.pid().unwrap());
+    /// assert_eq!(second, StartError::AlreadyStarted { name, pid });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
     pub fn via<K, V>(mut self, registry: &Registry<K, V>, key: K, value: V) -> Self
     where
         K: Eq + Hash + Clone + fmt::Debug + Send + Sync + 'static,
@@ -162,7 +189,39 @@ impl<S: GenServer> ServerSpec<S> {
 }
 
 impl ChildSpec {
-    /// TODO
+    /// Registers each incarnation of the child under a key of a registry, with a clone of this value, as
+    /// [`ServerSpec::via`] does for one server.
+    ///
+    /// As the [name](Self::named) of a child, the key of a unique registry is reserved from the end of
+    /// one incarnation until the start of the next: [`register`](Registry::register) and the start of
+    /// another process under the key fail. The key is free when the supervisor stops or ends, and when
+    /// it does not restart the child. The specification keeps the registry alive.
+    ///
+    /// ```
+    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
+    /// # use counter::{Call, Counter};
+    /// # use regrow::{GenServer, Runtime};
+    /// use regrow::{Registry, Supervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let counters: Registry<u8, &str> = Registry::unique(&rt);
+    /// let child = Counter::child(40).via(&counters, 7, "seven");
+    /// let tree = Supervisor::one_for_one().child(child).start(&rt).await?;
+    /// let first = counters.whereis(&7).unwrap();
+    /// let ended = rt.ended(first);
+    /// rt.kill(first);
+    /// ended.await;
+    /// let other = rt.spawn(|_| std::future::pending()).pid();
+    /// assert!(counters.register(other, 7, "other").is_err()); // the key is reserved, or held again
+    /// tree.count_children().await?; // returns after the restart
+    /// assert_eq!(counters.lookup(&7), [(counters.whereis(&7).unwrap(), "seven")]);
+    /// tree.stop().await?;
+    /// assert!(counters.register(other, 7, "other").is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
     pub fn via<K, V>(mut self, registry: &Registry<K, V>, key: K, value: V) -> Self
     where
         K: Eq + Hash + Clone + fmt::Debug + Send + Sync + 'static,
@@ -179,7 +238,6 @@ impl ChildSpec {
 
 impl<T> OnceChild<T> {
     /// Registers the child under a key of a registry: [`ChildSpec::via`].
-    /// TODO
     pub fn via<K, V>(mut self, registry: &Registry<K, V>, key: K, value: V) -> Self
     where
         K: Eq + Hash + Clone + fmt::Debug + Send + Sync + 'static,

@@ -11,8 +11,8 @@ use regrow::{
 };
 use support::assert_nothing_left;
 
-/// Calls in all, fewer in a build without optimization.
-const CALLS: u64 = if cfg!(debug_assertions) { 10_000 } else { 50_000 };
+
+const CALLS: u64 = 50_000;
 const TASKS: u64 = 8;
 const KEYS: u64 = 5;
 const LIMIT: Duration = Duration::from_secs(30);
