@@ -10,7 +10,9 @@ mod support;
 use std::alloc::System;
 use std::time::Duration;
 
-use regrow::{DynamicSupervisor, GenServer, KeyedServers, Reply, Result, Runtime, ServerContext, ServerRef};
+use regrow::{
+    DynamicSupervisor, GenServer, KeyedServers, Reply, Result, Runtime, ServerContext, ServerRef,
+};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use support::{Bench, Row};
 use tokio::sync::{mpsc, oneshot};

@@ -250,11 +250,14 @@ impl StartContext {
         // The flag is set here, at the registration of the name, because an error that the start
         // function returns may come from another start.
         // An error about the key of a registry is no error about the name.
-        self.name_taken = self.spec.key.is_none() && match &admitted {
-            Err(StartError::AlreadyStarted { pid, .. }) => !self.started_processes.contains(*pid),
-            Err(StartError::NameReserved { .. }) => true,
-            _ => false,
-        };
+        self.name_taken = self.spec.key.is_none()
+            && match &admitted {
+                Err(StartError::AlreadyStarted { pid, .. }) => {
+                    !self.started_processes.contains(*pid)
+                }
+                Err(StartError::NameReserved { .. }) => true,
+                _ => false,
+            };
         if let Ok(process) = &admitted {
             self.started_processes.push(process.clone());
             if let Some(waits) = &mut self.waits {

@@ -145,13 +145,26 @@ impl Kernel {
         process: &Arc<dyn AnyProcess>,
         enter: impl Fn(),
     ) -> Result<(), NotAdmitted> {
+        let parent = process.parent();
+        let incarnation = parent.and_then(|parent| Some((parent.pid, parent.role?.slot)));
+        // The body of the process has not run, so its record is open.
+        let list = |number, registry| {
+            let (replaced, _) = process.with_deferred(|locked| {
+                locked.core().registrations_mut().registries.insert(number, registry)
+            });
+            debug_assert!(replaced.is_none(), "a new process is in no registry");
+        };
         let Some(name) = name else {
-            key.admit(&**process, &mut || enter()).map_err(NotAdmitted::Key)?;
+            let enter = &mut |number, registry| {
+                enter();
+                list(number, registry);
+            };
+            key.admit(process.pid(), incarnation, enter).map_err(NotAdmitted::Key)?;
             ignore_panic(|| self.name_changes.notify_waiters());
             return Ok(());
         };
         self.register_then(name, process, enter)?;
-        key.admit(&**process, &mut || ()).map_err(|refused| {
+        key.admit(process.pid(), incarnation, &mut &list).map_err(|refused| {
             self.end_unstarted(&**process, ExitReason::Killed);
             NotAdmitted::Key(refused)
         })

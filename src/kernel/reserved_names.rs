@@ -31,7 +31,8 @@ use crate::base::shared_str::SharedStr;
 use crate::base::user_panics::ignore_panic;
 use crate::kernel::{Kernel, NameEntry, Vacancy};
 use crate::process::{
-    AnyProcess, ChildSlot, Parent, SpecKey, SpecName, VacatedKey, VacatedName, VacatedNames,
+    AnyProcess, ChildSlot, Parent, Reservation, SpecKey, SpecName, VacatedKey, VacatedName,
+    VacatedNames,
 };
 
 /// The child that a name is reserved for.
@@ -169,17 +170,14 @@ impl Kernel {
         let Some(key) = key else { return };
         let supervisor = restarted_by.and_then(|by| Some((self.find(by.pid)?, by.role?.slot)));
         match supervisor {
-            // Hashing a key runs code of the user.
-            Some((supervisor, slot)) => ignore_panic(|| {
-                key.key.reserve(Some(holder), &*supervisor, slot, key.child);
-            }),
+            Some((supervisor, slot)) => reserve_key(&*supervisor, slot, *key, Some(holder)),
             None => ignore_panic(|| drop(key)),
         }
     }
 
     /// Reserves the key that a specification gives, as [`reserve`](Self::reserve) reserves a name.
-    pub(crate) fn reserve_key(&self, supervisor: &dyn AnyProcess, slot: ChildSlot, key: SpecKey) {
-        ignore_panic(|| key.key.reserve(None, supervisor, slot, key.child));
+    pub(crate) fn reserve_key(supervisor: &dyn AnyProcess, slot: ChildSlot, key: SpecKey) {
+        reserve_key(supervisor, slot, key, None);
     }
 
     /// Frees a key that was taken from the list of this supervisor.
@@ -234,6 +232,29 @@ fn vacate(supervisor: &dyn AnyProcess, name: SharedStr, vacated: VacatedName) ->
     });
     let vacancy = Vacancy { supervisor: supervisor.pid(), until: None };
     restarts.then_some(NameEntry::Vacant(vacancy))
+}
+
+/// Reserves a key that is free or held by this process, if the supervisor still restarts children.
+fn reserve_key(supervisor: &dyn AnyProcess, slot: ChildSlot, key: SpecKey, holder: Option<Pid>) {
+    let SpecKey { key, child } = key;
+    let reservation = Reservation { supervisor: supervisor.pid(), slot, child };
+    let mut replaced = None;
+    // Hashing a key, and dropping it, runs code of the user.
+    ignore_panic(|| {
+        key.reserve(holder, reservation, &mut |key| {
+            let (listed, _) = supervisor.with_deferred(|locked| {
+                let core = locked.core();
+                let restarts = core.restarts_children();
+                if restarts {
+                    let vacated = core.registrations_mut().vacated_names.get_or_insert_default();
+                    replaced = vacated.insert_key(VacatedKey { slot, key: key.clone() });
+                }
+                restarts
+            });
+            listed
+        });
+    });
+    ignore_panic(|| drop(replaced));
 }
 
 /// The names that incarnations of a child up to `last` have left to this supervisor.

@@ -1,7 +1,7 @@
 //! Servers that are found by a key, and started under that key when they are asked.
 //!
-//! **Uses** `base`, `call`, `child`, `exit`, `kernel`, `mailbox`, `process`, `registry`, `runtime`,
-//! `server`, `supervisor`. **Knows nothing of** how a key is registered and reserved: `registry`
+//! **Uses** `base`, `exit`, `kernel`, `call`, `runtime`, `child`, `server`, `supervisor`, `registry`.
+//! **Knows nothing of** how a key is registered and reserved: `registry`
 //! does that in the start of a process.
 //!
 //! **Guarantees**

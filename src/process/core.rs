@@ -18,8 +18,8 @@ use crate::process::ancestors::Ancestors;
 use crate::process::child_role::{ChildRole, ChildSlot, SpecName};
 use crate::process::link::Link;
 use crate::process::mailbox_bound::Counts;
+use crate::process::registrar::{Registrar, SpecKey};
 use crate::process::stage::Stage;
-use crate::process::start_key::SpecKey;
 use crate::process::vacated_names::{VacatedName, VacatedNames};
 
 /// Whether the reader of the mailbox waits, and how a queued item wakes the reader.
@@ -206,12 +206,6 @@ impl Registrations {
     pub(crate) fn forget_vacated(&mut self, name: &SharedStr) -> Option<VacatedName> {
         self.vacated_names.as_mut()?.remove(name)
     }
-}
-
-/// A registry, as the record of a registered process sees it.
-pub(crate) trait Registrar: Send + Sync {
-    /// Removes the entries of a process that is ending. Takes no lock of a process.
-    fn forget(&self, pid: Pid);
 }
 
 impl Core {

@@ -16,8 +16,8 @@
 pub(crate) mod overflow;
 pub(crate) mod mailbox_bound;
 mod child_role;
+mod registrar;
 mod vacated_names;
-mod start_key;
 mod ancestors;
 mod stage;
 mod link;
@@ -33,13 +33,12 @@ pub(crate) use ancestors::Ancestors;
 pub(crate) use any::AnyProcess;
 pub(crate) use child_role::{ChildRole, ChildSlot, ChildStop, SpecName};
 pub(crate) use core::{
-    Core, MonitorEntry, Parent, ReaderWait, Registrar, Registrations, Relations, SupervisorRecord,
-    Watcher,
+    Core, MonitorEntry, Parent, ReaderWait, Registrations, Relations, SupervisorRecord, Watcher,
 };
 pub(crate) use link::{Link, LinkRole, LinkState};
 pub(crate) use mailbox_bound::{Counts, Entry, IfFull};
+pub(crate) use registrar::{KeyRefused, Registrar, Reservation, SpecKey, StartKey};
 pub(crate) use stage::Stage;
-pub(crate) use start_key::{KeyRefused, SpecKey, StartKey};
 pub(crate) use state::{AnyMail, Locked, State, Unread};
 pub(crate) use vacated_names::{VacatedKey, VacatedName, VacatedNames};
 

@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use crate::base::shared_str::SharedStr;
 use crate::base::small_map::SmallMap;
-use crate::process::StartKey;
 use crate::process::child_role::ChildSlot;
+use crate::process::registrar::StartKey;
 
 /// A name that an incarnation of a child has left to its supervisor.
 #[derive(Debug, Clone)]

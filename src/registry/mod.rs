@@ -173,6 +173,8 @@ where
     pub fn register(&self, pid: Pid, key: K, value: V) -> Result<(), RegistryError> {
         let shared = &self.shared;
         let process = shared.runtime.kernel.find(pid).ok_or(RegistryError::NoProc(pid))?;
+        let parent = process.parent();
+        let incarnation = parent.and_then(|parent| Some((parent.pid, parent.role?.slot)));
         let mut entry = Some(([key.clone(), key], value));
         let mut spare = None;
         let published = shared.change(|state| {
@@ -182,7 +184,7 @@ where
             {
                 return Err(RegistryError::AlreadyRegistered { pid });
             }
-            if let Some(reserved) = state.reservations.refusing(key, &*process) {
+            if let Some(reserved) = state.reservations.refusing(key, incarnation) {
                 let child = reserved.child.to_string();
                 return Err(RegistryError::Reserved { child, supervisor: reserved.supervisor });
             }

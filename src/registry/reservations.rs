@@ -3,18 +3,8 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
-use crate::base::{Pid, SharedStr};
-use crate::process::{AnyProcess, ChildSlot};
-
-/// A reserved key.
-#[derive(Debug, Clone)]
-pub(super) struct Reservation {
-    pub(super) supervisor: Pid,
-    /// The last incarnation that held the key.
-    pub(super) slot: ChildSlot,
-    /// The id of the child.
-    pub(super) child: SharedStr,
-}
+use crate::base::Pid;
+use crate::process::{ChildSlot, Reservation};
 
 /// The reservations of a registry. Only supervised restarts make entries, so most registries have
 /// none.
@@ -31,13 +21,16 @@ impl<K: Eq + Hash> Reservations<K> {
         if self.0.is_empty() { None } else { self.0.get(key) }
     }
 
-    /// Returns the reservation that keeps this process from the key.
-    pub(super) fn refusing(&self, key: &K, process: &dyn AnyProcess) -> Option<&Reservation> {
+    /// Returns the reservation that keeps a process from the key. `incarnation` is set for a child:
+    /// its supervisor, and which incarnation it is.
+    pub(super) fn refusing(
+        &self,
+        key: &K,
+        incarnation: Option<(Pid, ChildSlot)>,
+    ) -> Option<&Reservation> {
         let reservation = self.get(key)?;
-        let (parent, _) = process.with_deferred(|locked| locked.core().relations()?.parent);
-        let is_successor = parent.is_some_and(|parent| {
-            parent.pid == reservation.supervisor
-                && parent.role.is_some_and(|role| role.slot.child == reservation.slot.child)
+        let is_successor = incarnation.is_some_and(|(supervisor, slot)| {
+            supervisor == reservation.supervisor && slot.child == reservation.slot.child
         });
         (!is_successor).then_some(reservation)
     }

@@ -29,14 +29,13 @@
 use std::fmt;
 use std::hash::Hash;
 use std::iter::once;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
-use crate::base::{CaughtDrop, Pid, SharedStr};
+use crate::base::{CaughtDrop, Pid};
 use crate::child::{ChildSpec, OnceChild};
-use crate::process::{AnyProcess, ChildSlot, KeyRefused, StartKey, VacatedKey};
-use crate::registry::Registry;
+use crate::process::{ChildSlot, KeyRefused, Registrar, Reservation, StartKey};
 use crate::registry::changes::registered;
-use crate::registry::reservations::Reservation;
+use crate::registry::{Registry, Shared};
 use crate::server::{GenServer, ServerSpec};
 
 /// A key of a registry, with the value of its entry.
@@ -63,26 +62,28 @@ where
     K: Eq + Hash + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    fn admit(&self, process: &dyn AnyProcess, enter: &mut dyn FnMut()) -> Result<(), KeyRefused> {
+    fn admit(
+        &self,
+        pid: Pid,
+        incarnation: Option<(Pid, ChildSlot)>,
+        enter: &mut dyn FnMut(u64, Weak<dyn Registrar>),
+    ) -> Result<(), KeyRefused> {
+        let shared = &self.registry.shared;
         let mut entry = Some(([self.key.clone(), self.key.clone()], self.value.clone()));
         let (mut spare, mut reserved) = (None, None);
-        let published = self.registry.shared.change(|state| {
-            if self.registry.shared.unique
+        let published = shared.change(|state| {
+            if shared.unique
                 && let Some(pid) = state.entries.holder(&self.key)
             {
                 return Err(KeyRefused::Taken(pid));
             }
-            if let Some(Reservation { child, supervisor, .. }) =
-                state.reservations.refusing(&self.key, process)
-            {
-                let (child, supervisor) = (child.clone(), *supervisor);
+            if let Some(reservation) = state.reservations.refusing(&self.key, incarnation) {
+                let (child, supervisor) = (reservation.child.clone(), reservation.supervisor);
                 return Err(KeyRefused::Reserved { child, supervisor });
             }
-            enter();
-            // The body of the process has not run, so its record is open.
-            self.registry.add_to_process(process);
+            let registrar: Weak<dyn Registrar> = Arc::<Shared<K, V>>::downgrade(shared);
+            enter(shared.number, registrar);
             reserved = state.reservations.remove(&self.key);
-            let pid = process.pid();
             let published =
                 state.listeners.publish(registered, pid, &once((&self.key, &self.value)));
             if let Some((keys, value)) = entry.take() {
@@ -98,37 +99,25 @@ where
     fn reserve(
         self: Arc<Self>,
         holder: Option<Pid>,
-        supervisor: &dyn AnyProcess,
-        slot: ChildSlot,
-        child: SharedStr,
+        reserved: Reservation,
+        list: &mut dyn FnMut(Arc<dyn StartKey>) -> bool,
     ) {
         if !self.registry.shared.unique {
             return;
         }
-        let mut key = Some(self.key.clone());
-        let reservation = Reservation { supervisor: supervisor.pid(), slot, child };
-        let mut vacated = Some(VacatedKey { slot, key: self.clone() });
-        let replaced = self.registry.shared.change(|state| {
+        let mut own = Some((self.key.clone(), reserved));
+        let spare = self.registry.shared.change(|state| {
             let held = state.entries.holder(&self.key);
             let is_free = held.is_none() && state.reservations.get(&self.key).is_none();
-            if !is_free && (held.is_none() || held != holder) {
+            let is_own = held.is_some() && held == holder;
+            // Invariant 2.
+            if !(is_free || is_own) || !list(self.clone()) {
                 return None;
             }
-            // Invariant 2.
-            let (listed, _) = supervisor.with_deferred(|locked| {
-                let core = locked.core();
-                let vacated = vacated.take().filter(|_| core.restarts_children())?;
-                let keys = core.registrations_mut().vacated_names.get_or_insert_default();
-                Some(keys.insert_key(vacated))
-            });
-            let replaced = listed?;
-            if let Some(key) = key.take() {
-                let spare = state.reservations.insert(key, reservation);
-                return Some((replaced, spare));
-            }
-            None
+            let (key, reserved) = own.take()?;
+            state.reservations.insert(key, reserved)
         });
-        drop(replaced);
+        drop(spare);
     }
 
     fn release(&self, supervisor: Pid, slot: ChildSlot) {

@@ -31,7 +31,7 @@ use crate::base::{ErrorChain, PAGE, Pid, SharedStr, excerpt, ignore_panic, name}
 use crate::child::Spec;
 use crate::exit::{ExitKind, ExitReason, WithCauses};
 use crate::kernel::exits::ExitSignal;
-use crate::kernel::{Until, WaitEdge};
+use crate::kernel::{Kernel, Until, WaitEdge};
 use crate::message::Received;
 use crate::observe::{Doing, LifecycleEvent, LogLevel};
 use crate::process::{AnyProcess, ChildSlot, ChildStop, SpecKey, SpecName};
@@ -150,7 +150,7 @@ impl Report {
         }
         if let Some(key) = &spec.key {
             let given = SpecKey { key: Arc::clone(key), child: spec.id.clone() };
-            self.runtime.kernel.reserve_key(&*self.process, slot, given);
+            Kernel::reserve_key(&*self.process, slot, given);
         }
     }
 

@@ -17,10 +17,10 @@ use async_trait::async_trait;
 use futures_util::{FutureExt, stream};
 use regrow::testing::{Mock, Probe, TestContext, await_exit, await_restart};
 use regrow::{
-    Caller, ChildSpec, DynamicSupervisor, ExitReason, GenServer, Keep, KeyedServers, Name, Overflow,
-    PartitionSupervisor, Registry, Reply, Restart, Run, Runtime, ServerContext, ServerRef,
-    Shutdown, StartChild, StartContext, StartError, Started, Supervisor, SupervisorSpec, Task,
-    TaskStream, TaskSupervisor, stream as byte_stream,
+    Caller, ChildSpec, DynamicSupervisor, ExitReason, GenServer, Keep, KeyedServers, Name,
+    Overflow, PartitionSupervisor, Registry, Reply, Restart, Run, Runtime, ServerContext,
+    ServerRef, Shutdown, StartChild, StartContext, StartError, Started, Supervisor, SupervisorSpec,
+    Task, TaskStream, TaskSupervisor, stream as byte_stream,
 };
 use support::source::{Source, is_word, sources};
 use support::text;

@@ -12,9 +12,9 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 use regrow::{
     Backoff, CallError, ChildSpec, ChildState, DynamicSupervisor, Exhausted, ExitReason, Finding,
-    GenServer, KeyedError, KeyedServers, PartitionSupervisor, Received, Reply, Result, Run, Runtime, ServerContext,
-    ServerRef, Shutdown, StartError, Supervisor, Task, TaskError, TaskStream, TaskSupervisor,
-    TimerRef,
+    GenServer, KeyedError, KeyedServers, PartitionSupervisor, Received, Reply, Result, Run,
+    Runtime, ServerContext, ServerRef, Shutdown, StartError, Supervisor, Task, TaskError,
+    TaskStream, TaskSupervisor, TimerRef,
 };
 use support::source::sources;
 use support::{idle, settled};

@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use regrow::{
     CallError, CastError, ChildError, ChildSpec, DynamicSupervisor, ExitReason, GenServer,
-    KeyedCastError, KeyedError, KeyedServers, LogLevel, Overflow, Pid, RegisterError, RegistryError, Reply, RestartLimitReached, Result, Run, RunError, Runtime,
-    ServerContext, StartChild, StartContext, StartError, Started, Supervisor, SupervisorSpec,
-    TaskError,
+    KeyedCastError, KeyedError, KeyedServers, LogLevel, Overflow, Pid, RegisterError,
+    RegistryError, Reply, RestartLimitReached, Result, Run, RunError, Runtime, ServerContext,
+    StartChild, StartContext, StartError, Started, Supervisor, SupervisorSpec, TaskError,
 };
 use support::injected_panics::hush_injected_panics;
 use support::log::Log;

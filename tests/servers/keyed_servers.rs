@@ -5,8 +5,8 @@ use crate::support;
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -192,7 +192,10 @@ impl Devices {
     }
 
     fn depth(&self) -> usize {
-        self.keyed.whereis(&7).and_then(|pid| self.rt.info(pid)).map_or(0, |info| info.mailbox_depth)
+        self.keyed
+            .whereis(&7)
+            .and_then(|pid| self.rt.info(pid))
+            .map_or(0, |info| info.mailbox_depth)
     }
 
     async fn children(&self) -> usize {

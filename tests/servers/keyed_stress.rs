@@ -11,7 +11,6 @@ use regrow::{
 };
 use support::assert_nothing_left;
 
-
 const CALLS: u64 = 50_000;
 const TASKS: u64 = 8;
 const KEYS: u64 = 5;
@@ -56,15 +55,23 @@ impl GenServer for Brief {
     }
 }
 
-/// Makes the calls of one task. The pauses between them are about as long as the idle time-out.
-async fn make_calls(devices: KeyedServers<u64, Brief>, counts: Arc<Counts>, task: u64, idle: Duration) {
+/// Makes the calls of one task. Now and then the task waits for the end of a server, while other
+/// tasks call it.
+async fn make_calls(
+    devices: KeyedServers<u64, Brief>,
+    counts: Arc<Counts>,
+    task: u64,
+    idle: Duration,
+) {
     for nth in 0..CALLS / TASKS {
         let (number, key) = ((task * (CALLS / TASKS) + nth) as usize, (task + nth) % KEYS);
         let spec = || Brief::spec((counts.clone(), idle));
         let answer = devices.call_or_start(&key, spec, |reply| (number, reply), LIMIT).await;
         assert_eq!(answer, Ok(number));
-        if nth % 64 == 0 {
-            tokio::time::sleep(idle).await;
+        if nth % 32 == 0
+            && let Some(server) = devices.server(&key)
+        {
+            server.ended().await;
         }
     }
 }

@@ -139,11 +139,8 @@ async fn a_key_is_reserved_while_its_child_is_restarted() {
     let reserved = RegistryError::Reserved { child: "echo".to_owned(), supervisor };
     assert_eq!(registry.register(other, 7, "other"), Err(reserved));
     registry.register(other, 8, "other").unwrap();
-    let refused = StartError::NameReserved {
-        name: "7".to_owned(),
-        child: "echo".to_owned(),
-        supervisor,
-    };
+    let refused =
+        StartError::NameReserved { name: "7".to_owned(), child: "echo".to_owned(), supervisor };
     let started = echo().via(&registry, 7, "other").start(&rt).await;
     assert_eq!(started.unwrap_err(), refused);
     tokio::time::sleep(Duration::from_secs(10)).await;

@@ -25,8 +25,6 @@ server!(Session, (u8, Reply<String>));
 async fn ask(devices: KeyedServers<u32, Device>) {
     let limit = Duration::from_secs(1);
     let _ = devices.call_or_start(&7, || Session::spec(()), |reply| reply, limit).await;
-    let session = |reply: Reply<String>| (0, reply);
-    let _ = devices.call_or_start(&7, || Device::spec(()), session, limit).await;
 }
 
 fn main() {}
