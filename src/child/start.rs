@@ -310,7 +310,7 @@ impl StartContext {
             .with_parent(parent);
         starting.warn_after = spec.warn_after;
         starting.cause = self.cause.clone();
-        starting.new_process.key = spec.key.as_ref().map(|key| Arc::clone(key));
+        starting.new_process.key = spec.key.as_deref().cloned();
         if spec.kind == ChildType::Supervisor {
             // The children of a supervisor become orphans if it ends before them.
             let ancestors = self.runtime.kernel.ancestors(self.supervisor, self.slot);

@@ -147,20 +147,34 @@ where
                     }
                 }
             }
-            match self.starts.take_part(key) {
-                // A start that was in progress has finished since the lookup: look the key up again.
-                Part::Lead(lead) if !self.is_free(key) => drop(lead),
-                Part::Lead(lead) => {
-                    attempt.count_start();
-                    self.lead(lead, spec(), attempt).await?;
-                }
-                Part::Join(joined) => {
-                    attempt.count_start();
-                    let outcome = pin!(with_caught_wakers(joined.outcome()));
-                    let outcome = until(kernel, attempt.due, outcome).await;
-                    let outcome = outcome.ok_or_else(|| attempt.not_ready())?;
-                    outcome.map_err(|error| KeyedError::NotStarted { key: key.clone(), error })?;
-                }
+            self.start_or_join(spec, attempt).await?;
+        }
+    }
+
+    /// Leads the start under the key, or joins the one in progress. `Ok` means that the key is to be
+    /// looked up again.
+    async fn start_or_join(
+        &self,
+        spec: &mut impl FnMut() -> ServerSpec<S>,
+        attempt: &mut Attempt<'_, K>,
+    ) -> Result<(), KeyedError<K>> {
+        let (key, kernel) = (attempt.key, self.supervisor.server.kernel());
+        match self.starts.take_part(key) {
+            // A start that was in progress has finished since the lookup.
+            Part::Lead(lead) if !self.is_free(key) => {
+                drop(lead);
+                Ok(())
+            }
+            Part::Lead(lead) => {
+                attempt.count_start();
+                self.lead(lead, spec(), attempt).await
+            }
+            Part::Join(joined) => {
+                attempt.count_start();
+                let outcome = pin!(with_caught_wakers(joined.outcome()));
+                let outcome = until(kernel, attempt.due, outcome).await;
+                let outcome = outcome.ok_or_else(|| attempt.not_ready())?;
+                outcome.map_err(|error| KeyedError::NotStarted { key: key.clone(), error })
             }
         }
     }

@@ -36,6 +36,9 @@ pub(crate) fn ask_with_edge<S: GenServer, T: Send + 'static>(
     send_call(process, make, ServerItem::Call, waker, |answer| edge.end_with(answer.is_due()))
 }
 
+/// The caller's side of a returnable call that was sent.
+pub(crate) type AskedReturnable<S, T> = (AwaitedReply<T>, Sent, Receipt<<S as GenServer>::Call>);
+
 /// Sends a call that the caller can take back. `edge` is the edge of the call, if the detection of
 /// deadlocks is on.
 pub(crate) fn ask_returnable<S: GenServer, T: Send + 'static>(
@@ -43,7 +46,7 @@ pub(crate) fn ask_returnable<S: GenServer, T: Send + 'static>(
     make: impl FnOnce(Reply<T>) -> S::Call,
     waker: Waker,
     edge: Option<&mut WaitEdge>,
-) -> Result<(AwaitedReply<T>, Sent, Receipt<S::Call>), CallError> {
+) -> Result<AskedReturnable<S, T>, CallError> {
     let (mut receipt, before_send) = (None, |answer: &AwaitedReply<T>| {
         if let Some(edge) = edge {
             edge.end_with(answer.is_due());
