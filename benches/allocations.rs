@@ -8,8 +8,11 @@
 mod support;
 
 use std::alloc::System;
+use std::time::Duration;
 
-use regrow::{GenServer, Reply, Result, Runtime, ServerContext, ServerRef};
+use regrow::{
+    DynamicSupervisor, GenServer, KeyedServers, Reply, Result, Runtime, ServerContext, ServerRef,
+};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use support::{Bench, Row};
 use tokio::sync::{mpsc, oneshot};
@@ -30,6 +33,7 @@ fn main() {
         without_calls(regrow(n, cast).await)
     });
     bench.compare(&row("a call, 5 s deadline", Some(1.01)), raw_call, |n| regrow(n, call));
+    bench.compare(&row("a call by key, which starts nothing", Some(2.01)), raw_call, by_key);
 }
 
 type Message = Option<oneshot::Sender<u64>>;
@@ -111,6 +115,23 @@ async fn call(server: &ServerRef<Server>, times: usize) {
     for _ in 0..times {
         server.call(|reply| reply).await.expect("the server replies");
     }
+}
+
+/// Calls a running server with `call_or_start`.
+async fn by_key(size: usize) -> f64 {
+    let supervisor = DynamicSupervisor::new().start(&Runtime::new()).await.expect("it starts");
+    let servers: KeyedServers<u64, Server> = KeyedServers::new(&supervisor);
+    let limit = Duration::from_secs(5);
+    let call = async |times: usize| {
+        for _ in 0..times {
+            let answer = servers.call_or_start(&7, || Server::spec(()), |reply| reply, limit);
+            answer.await.expect("the server replies");
+        }
+    };
+    call(WARM).await;
+    let region = Region::new(ALLOCATOR);
+    call(size).await;
+    each(&region, size)
 }
 
 struct Server;

@@ -59,7 +59,8 @@
 //! | reply later | keep the [`Reply`] |
 //! | run slow work outside a server | [`ServerContext::spawn_task`] |
 //! | set and cancel a timer in a server | [`ServerContext::cast_after_as`] |
-//! | start one process for each key | [`DynamicSupervisorRef::get_or_start`] |
+//! | start one process for each name | [`DynamicSupervisorRef::get_or_start`] |
+//! | call the server of a key, and start it if it does not run | [`KeyedServers`] |
 //! | be notified when a process ends | [`Runtime::monitor`], [`Runtime::ended`] |
 //! | let processes end together | [`Runtime::link`], [`TaskContext::spawn_link`] |
 //! | wait longer between restarts | [`ChildSpec::backoff`] and [`Backoff`] |
@@ -114,6 +115,7 @@ mod child;
 mod server;
 mod supervisor;
 mod registry;
+mod keyed;
 mod task;
 mod snapshot;
 mod program;
@@ -187,6 +189,9 @@ pub use supervisor::{
 
 // Registries.
 pub use registry::{Registry, RegistryChange, RegistryChanges, RegistryError};
+
+// Servers by keys.
+pub use keyed::{KeyedCastError, KeyedError, KeyedServers};
 
 // Tasks.
 pub use task::{Task, TaskError, TaskStream, TaskSupervisor, TaskSupervisorRef};

@@ -1,5 +1,6 @@
 //! How a call gets its answer: the [`Reply`] handle that the request contains, the slot that stores
-//! the answer, and the `Reply` handles that a server drops without an answer.
+//! the answer, the `Reply` handles that a server drops without an answer, and calls that a caller
+//! takes back.
 //!
 //! **Uses** `base`, `exit`, `process`, `mailbox`.
 //! **Knows nothing of** servers and deadlines: `runtime` waits with a deadline, `server` sends the
@@ -8,6 +9,8 @@
 pub(crate) mod reply_slot;
 pub(crate) mod unanswered;
 pub(crate) mod reply;
+pub(crate) mod returnable;
 
 pub use reply::Reply;
 pub(crate) use reply_slot::{Answer, AwaitedReply, Lost, ReplySlot, resolve_handed_over};
+pub(crate) use returnable::{QueuedCall, Receipt, returnable};

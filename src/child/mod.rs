@@ -14,6 +14,7 @@ use std::time::Duration;
 use crate::base::{CaughtDrop, SharedStr};
 use crate::exit::{ExitReason, Result, Shutdown, reason_of};
 use crate::kernel::Mailboxes;
+use crate::process::StartKey;
 use crate::process::overflow::Overflow;
 use crate::restart::{Backoff, Exhausted, Intensity, OwnBudget};
 
@@ -114,6 +115,8 @@ pub struct ChildSpec {
 pub(crate) struct Spec {
     pub(crate) id: SharedStr,
     pub(crate) name: Option<SharedStr>,
+    /// The key of a registry under which each incarnation is registered.
+    pub(crate) key: Option<CaughtDrop<Arc<dyn StartKey>>>,
     pub(crate) start: CaughtDrop<start::Start>,
     pub(crate) restart: Restart,
     pub(crate) shutdown: Shutdown,
@@ -155,6 +158,7 @@ impl ChildSpec {
         let spec = Spec {
             id: id.into().into(),
             name: None,
+            key: None,
             start: CaughtDrop::new(start),
             restart: Restart::default(),
             shutdown: Shutdown::default(),

@@ -251,11 +251,15 @@ impl StartContext {
         let admitted = starting.admit();
         // The flag is set here, at the registration of the name, because an error that the start
         // function returns may come from another start.
-        self.name_taken = match &admitted {
-            Err(StartError::AlreadyStarted { pid, .. }) => !self.started_processes.contains(*pid),
-            Err(StartError::NameReserved { .. }) => true,
-            _ => false,
-        };
+        // An error about the key of a registry is no error about the name.
+        self.name_taken = self.spec.key.is_none()
+            && match &admitted {
+                Err(StartError::AlreadyStarted { pid, .. }) => {
+                    !self.started_processes.contains(*pid)
+                }
+                Err(StartError::NameReserved { .. }) => true,
+                _ => false,
+            };
         if let Ok(process) = &admitted {
             self.last_admitted = Some(process.pid());
             self.started_processes.push(process.clone());
@@ -314,6 +318,7 @@ impl StartContext {
             // to itself must not be dropped.
             starting.new_process.mailbox = spec.mailbox;
         }
+        starting.new_process.key = spec.key.as_deref().cloned();
         if spec.kind == ChildType::Supervisor {
             // The children of a supervisor become orphans if it ends before them.
             let ancestors = self.runtime.kernel.ancestors(self.supervisor, self.slot);

@@ -18,14 +18,16 @@ pub(crate) use crate::kernel::name_table::NotAdmitted;
 use crate::kernel::wait_graph::Until;
 use crate::kernel::{Kernel, Mailboxes};
 use crate::process::{
-    Ancestors, AnyProcess, ChildSlot, Link, LinkRole, Parent, Registrations, Relations, SpecName,
-    Stage, SupervisorRecord,
+    Ancestors, AnyProcess, ChildSlot, Link, LinkRole, Parent, Registrations, Relations, SpecKey,
+    SpecName, Stage, StartKey, SupervisorRecord,
 };
 
 /// The initial state of a new process.
 #[derive(Debug, Default)]
 pub(crate) struct NewProcess {
     pub(crate) name: Option<SharedStr>,
+    /// The key under which the process is registered.
+    pub(crate) key: Option<Arc<dyn StartKey>>,
     pub(crate) label: Option<SharedStr>,
     pub(crate) link: Option<(Pid, Link)>,
     pub(crate) parent: Option<Parent>,
@@ -44,16 +46,17 @@ impl NewProcess {
     pub(crate) fn relations(&self, kernel: &Kernel) -> Option<Box<Relations>> {
         let counts = self.mailbox.unwrap_or(kernel.mailboxes).counts();
         let ordinary = self.label.is_none() && self.link.is_none() && self.parent.is_none();
-        // Only a process with a name can be found before its start has returned.
-        let starting = self.has_init && self.name.is_some();
-        if ordinary && counts.is_none() && !starting {
+        // Only a process with a name or a key can be found before its start has returned.
+        let starting = self.has_init && (self.name.is_some() || self.key.is_some());
+        if ordinary && counts.is_none() && !starting && self.key.is_none() {
             return None;
         }
         let mut relations = Relations::default();
         relations.label.clone_from(&self.label);
         relations.parent = self.parent;
         let spec_name = self.spec_name();
-        let named = starting || spec_name.is_some();
+        let spec_key = self.spec_key();
+        let named = starting || spec_name.is_some() || spec_key.is_some();
         if counts.is_some() || named || self.stop.is_some() || self.ancestors.is_some() {
             let stop = self.stop.clone();
             let ancestors = self.ancestors.clone();
@@ -66,6 +69,7 @@ impl NewProcess {
                 starting,
                 supervisor_record,
                 spec_name,
+                spec_key,
                 ..Registrations::default()
             };
             relations.registrations = Some(Box::new(registrations));
@@ -88,6 +92,12 @@ impl NewProcess {
         let child = self.label.clone().unwrap_or_else(|| name.clone());
         Some(Box::new(SpecName { name, child }))
     }
+
+    fn spec_key(&self) -> Option<Box<SpecKey>> {
+        let key = self.key.clone()?;
+        let child = self.label.clone().unwrap_or_else(|| "".into());
+        Some(Box::new(SpecKey { key, child }))
+    }
 }
 
 impl Kernel {
@@ -103,9 +113,10 @@ impl Kernel {
                 self.spawned.fetch_add(1, Ordering::Relaxed);
             });
         };
-        match new_process.name.clone() {
-            None => enter(),
-            Some(name) => self.register_then(name, process, enter)?,
+        match (new_process.name.clone(), &new_process.key) {
+            (None, None) => enter(),
+            (Some(name), None) => self.register_then(name, process, enter)?,
+            (name, Some(key)) => self.admit_under_key(name, &**key, process, enter)?,
         }
         #[cfg(regrow_proof)]
         self.trace_spawn(pid, new_process);
@@ -122,6 +133,41 @@ impl Kernel {
             self.mark_census();
         }
         Ok(())
+    }
+
+    /// Adds a new process to the tables and to a registry, and registers its name if it has one. The
+    /// name is registered first, because the tasks that wait for a change of names are woken after
+    /// that, which must not happen under the lock of the registry.
+    fn admit_under_key(
+        self: &Arc<Self>,
+        name: Option<SharedStr>,
+        key: &dyn StartKey,
+        process: &Arc<dyn AnyProcess>,
+        enter: impl Fn(),
+    ) -> Result<(), NotAdmitted> {
+        let parent = process.parent();
+        let incarnation = parent.and_then(|parent| Some((parent.pid, parent.role?.slot)));
+        // The body of the process has not run, so its record is open.
+        let list = |number, registry| {
+            let (replaced, _) = process.with_deferred(|locked| {
+                locked.core().registrations_mut().registries.insert(number, registry)
+            });
+            debug_assert!(replaced.is_none(), "a new process is in no registry");
+        };
+        let Some(name) = name else {
+            let enter = &mut |number, registry| {
+                enter();
+                list(number, registry);
+            };
+            key.admit(process.pid(), incarnation, enter).map_err(NotAdmitted::Key)?;
+            ignore_panic(|| self.name_changes.notify_waiters());
+            return Ok(());
+        };
+        self.register_then(name, process, enter)?;
+        key.admit(process.pid(), incarnation, &mut &list).map_err(|refused| {
+            self.end_unstarted(&**process, ExitReason::Killed);
+            NotAdmitted::Key(refused)
+        })
     }
 
     /// The processes that this parent has started and is still linked to.

@@ -19,7 +19,7 @@ use crate::base::user_panics::ignore_panic;
 use crate::exit::reason::ExitReason;
 use crate::message::MessageKind;
 use crate::process::{
-    Ancestors, AnyProcess, Locked, Parent, Registrar, SpecName, Stage, Unhandled, Unread,
+    Ancestors, AnyProcess, Locked, Parent, Registrar, SpecKey, SpecName, Stage, Unhandled, Unread,
     VacatedNames,
 };
 
@@ -58,6 +58,8 @@ pub(super) struct HeldRegistrations {
     /// The name that the child specification of this process gives, whether the process holds that
     /// name or not.
     pub(super) spec_name: Option<Box<SpecName>>,
+    /// The key under which the process was started.
+    pub(super) spec_key: Option<Box<SpecKey>>,
     /// The names that ended children have left to this process, if it is a supervisor.
     pub(super) vacated_names: Option<Box<VacatedNames>>,
     pub(super) tags: SmallMap<SharedStr, ()>,
@@ -147,6 +149,7 @@ pub(super) fn close(process: &dyn AnyProcess, locked: &mut Locked, end: End) -> 
             .and_then(|supervisor_record| supervisor_record.ancestors.clone()),
         names: registrations.names.take(),
         spec_name: registrations.spec_name.take(),
+        spec_key: registrations.spec_key.take(),
         vacated_names: registrations.vacated_names.take(),
         tags: registrations.tags.take(),
         registries: registrations.registries.take(),

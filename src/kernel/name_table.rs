@@ -12,7 +12,7 @@ use crate::base::user_panics::ignore_panic;
 use crate::exit::reason::ExitReason;
 use crate::kernel::reserved_names::Reserved;
 use crate::kernel::{Kernel, NameEntry, Vacancy};
-use crate::process::AnyProcess;
+use crate::process::{AnyProcess, KeyRefused};
 
 /// Why a name was not registered, or a new process was not admitted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,9 @@ pub(crate) enum NotAdmitted {
     /// The name is reserved for a child that is being restarted. A new process has entered no
     /// table.
     NameReserved(Reserved),
+    /// The key of a registry was refused. A new process has entered no table, or, if it has a name as
+    /// well, has ended.
+    Key(KeyRefused),
     /// The process is ending or has ended. For a new process: the runtime is closed, or the parent
     /// to link to has ended. The new process has entered the table and has ended with this reason.
     Ended(ExitReason),

@@ -30,7 +30,10 @@ use crate::base::pid::Pid;
 use crate::base::shared_str::SharedStr;
 use crate::base::user_panics::ignore_panic;
 use crate::kernel::{Kernel, NameEntry, Vacancy};
-use crate::process::{AnyProcess, ChildSlot, Parent, SpecName, VacatedName, VacatedNames};
+use crate::process::{
+    AnyProcess, ChildSlot, Parent, Reservation, SpecKey, SpecName, VacatedKey, VacatedName,
+    VacatedNames,
+};
 
 /// The child that a name is reserved for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,9 +128,12 @@ impl Kernel {
 
     /// Frees names that were taken from the list of this supervisor.
     pub(crate) fn release_names(&self, vacated: Option<Box<VacatedNames>>, supervisor: Pid) {
-        for name in vacated.into_iter().flat_map(|vacated| vacated.into_names()) {
+        let Some(vacated) = vacated else { return };
+        let (names, keys) = vacated.into_parts();
+        for name in names {
             self.free_vacant(name, supervisor, || true);
         }
+        keys.for_each(|vacated| self.free_key(vacated, supervisor));
     }
 
     /// Frees the names that incarnations of a child up to `last` have left, except for names that a
@@ -144,6 +150,44 @@ impl Kernel {
             };
             self.free_vacant(name.clone(), supervisor.pid(), forget);
         }
+        let key = supervisor.with(|locked| {
+            let registrations = locked.core().registrations()?;
+            registrations.vacated_names.as_mut()?.remove_key(last)
+        });
+        if let Some(key) = key {
+            self.free_key(key, supervisor.pid());
+        }
+    }
+
+    /// Reserves the key of a process that is ending, if its supervisor will start a successor. Call
+    /// this before the process leaves the registry.
+    pub(super) fn release_key(
+        &self,
+        holder: Pid,
+        key: Option<Box<SpecKey>>,
+        restarted_by: Option<Parent>,
+    ) {
+        let Some(key) = key else { return };
+        let supervisor = restarted_by.and_then(|by| Some((self.find(by.pid)?, by.role?.slot)));
+        match supervisor {
+            Some((supervisor, slot)) => reserve_key(&*supervisor, slot, *key, Some(holder)),
+            None => ignore_panic(|| drop(key)),
+        }
+    }
+
+    /// Reserves the key that a specification gives, as [`reserve`](Self::reserve) reserves a name.
+    pub(crate) fn reserve_key(supervisor: &dyn AnyProcess, slot: ChildSlot, key: SpecKey) {
+        reserve_key(supervisor, slot, key, None);
+    }
+
+    /// Frees a key that was taken from the list of this supervisor.
+    fn free_key(&self, vacated: VacatedKey, supervisor: Pid) {
+        ignore_panic(|| {
+            let VacatedKey { slot, key } = vacated;
+            key.release(supervisor, slot);
+            drop(key);
+        });
+        ignore_panic(|| self.name_changes.notify_waiters());
     }
 
     /// Notes that the supervisor will restart this child, but not before `until`.
@@ -188,6 +232,29 @@ fn vacate(supervisor: &dyn AnyProcess, name: SharedStr, vacated: VacatedName) ->
     });
     let vacancy = Vacancy { supervisor: supervisor.pid(), until: None };
     restarts.then_some(NameEntry::Vacant(vacancy))
+}
+
+/// Reserves a key that is free or held by this process, if the supervisor still restarts children.
+fn reserve_key(supervisor: &dyn AnyProcess, slot: ChildSlot, key: SpecKey, holder: Option<Pid>) {
+    let SpecKey { key, child } = key;
+    let reservation = Reservation { supervisor: supervisor.pid(), slot, child };
+    let mut replaced = None;
+    // Hashing a key, and dropping it, runs code of the user.
+    ignore_panic(|| {
+        key.reserve(holder, reservation, &mut |key| {
+            let (listed, _) = supervisor.with_deferred(|locked| {
+                let core = locked.core();
+                let restarts = core.restarts_children();
+                if restarts {
+                    let vacated = core.registrations_mut().vacated_names.get_or_insert_default();
+                    replaced = vacated.insert_key(VacatedKey { slot, key: key.clone() });
+                }
+                restarts
+            });
+            listed
+        });
+    });
+    ignore_panic(|| drop(replaced));
 }
 
 /// The names that incarnations of a child up to `last` have left to this supervisor.

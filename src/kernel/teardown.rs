@@ -110,6 +110,7 @@ impl Kernel {
         if let Some(spec) = spec_name.filter(|_| restarted_by.is_some()) {
             self.free_name(spec.name, pid, restarted_by, Some(spec.child));
         }
+        self.release_key(pid, held.spec_key, restarted_by);
         // A supervisor that has ended starts no successors.
         self.release_names(held.vacated_names, pid);
         crate::base::failpoint::point!("teardown before groups");

@@ -19,6 +19,7 @@ use crate::process::child_role::{ChildRole, ChildSlot, SpecName};
 use crate::process::intake::{Drain, Intake};
 use crate::process::link::Link;
 use crate::process::mailbox_bound::Counts;
+use crate::process::registrar::{Registrar, SpecKey};
 use crate::process::stage::Stage;
 use crate::process::unhandled::Unhandled;
 use crate::process::vacated_names::{VacatedName, VacatedNames};
@@ -101,6 +102,8 @@ pub(crate) struct Registrations {
     pub(crate) vacated_names: Option<Box<VacatedNames>>,
     /// The name that the specification of this child gives.
     pub(crate) spec_name: Option<Box<SpecName>>,
+    /// The key under which this process was started.
+    pub(crate) spec_key: Option<Box<SpecKey>>,
     /// This supervisor restarts no child any more: it is stopping, has given up, or ends because a
     /// significant child has ended.
     pub(crate) stopping: bool,
@@ -118,7 +121,7 @@ pub(crate) struct Registrations {
     pub(crate) unhandled: Option<Box<Unhandled>>,
     /// The drain that the server has asked for.
     pub(crate) drain: Option<Box<Drain>>,
-    /// The process was started with a name, and its `init` has not finished.
+    /// The process was started with a name or a key, and its `init` has not finished.
     pub(crate) starting: bool,
     /// The health that the process has reported.
     pub(crate) health: Option<Health>,
@@ -213,12 +216,6 @@ impl Registrations {
     pub(crate) fn forget_vacated(&mut self, name: &SharedStr) -> Option<VacatedName> {
         self.vacated_names.as_mut()?.remove(name)
     }
-}
-
-/// A registry, as the record of a registered process sees it.
-pub(crate) trait Registrar: Send + Sync {
-    /// Removes the entries of a process that is ending. Takes no lock of a process.
-    fn forget(&self, pid: Pid);
 }
 
 impl Core {

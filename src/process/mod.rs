@@ -16,6 +16,7 @@
 pub(crate) mod overflow;
 pub(crate) mod mailbox_bound;
 mod child_role;
+mod registrar;
 mod vacated_names;
 mod ancestors;
 mod stage;
@@ -34,16 +35,16 @@ pub(crate) use ancestors::Ancestors;
 pub(crate) use any::AnyProcess;
 pub(crate) use child_role::{ChildRole, ChildSlot, ChildStop, SpecName};
 pub(crate) use core::{
-    Core, MonitorEntry, Parent, ReaderWait, Registrar, Registrations, Relations, SupervisorRecord,
-    Watcher,
+    Core, MonitorEntry, Parent, ReaderWait, Registrations, Relations, SupervisorRecord, Watcher,
 };
 pub(crate) use intake::{Drain, Intake};
 pub(crate) use link::{Link, LinkRole, LinkState};
 pub(crate) use mailbox_bound::{Counts, Entry, IfFull};
+pub(crate) use registrar::{KeyRefused, Registrar, Reservation, SpecKey, StartKey};
 pub(crate) use stage::Stage;
 pub(crate) use state::{AnyMail, Locked, State, Unread};
 pub(crate) use unhandled::Unhandled;
-pub(crate) use vacated_names::{VacatedName, VacatedNames};
+pub(crate) use vacated_names::{VacatedKey, VacatedName, VacatedNames};
 
 /// Bits of a process that are read without its lock.
 pub(crate) mod flag {

@@ -1,4 +1,4 @@
-//! The names that ended children have left to their supervisor.
+//! The names and keys that ended children have left to their supervisor.
 //!
 //! [`reserved_names`](crate::kernel::reserved_names) explains why a child leaves its names.
 //!
@@ -7,9 +7,12 @@
 //!    it, and for no other child.
 //! 2. `of_child` has no empty entry.
 
+use std::sync::Arc;
+
 use crate::base::shared_str::SharedStr;
 use crate::base::small_map::SmallMap;
 use crate::process::child_role::ChildSlot;
+use crate::process::registrar::StartKey;
 
 /// A name that an incarnation of a child has left to its supervisor.
 #[derive(Debug, Clone)]
@@ -20,13 +23,23 @@ pub(crate) struct VacatedName {
     pub(crate) reserved_for: Option<SharedStr>,
 }
 
-/// All vacated names of a supervisor. The names of one child are found without a search of the
+/// The key that the specification of a child gives, and that an incarnation of the child has left
+/// to its supervisor.
+#[derive(Debug, Clone)]
+pub(crate) struct VacatedKey {
+    pub(crate) slot: ChildSlot,
+    pub(crate) key: Arc<dyn StartKey>,
+}
+
+/// All vacated names and keys of a supervisor. The names of one child are found without a search of the
 /// other names, since thousands of children may wait for their restart at the same time.
 #[derive(Debug, Default)]
 pub(crate) struct VacatedNames {
     names: SmallMap<SharedStr, VacatedName>,
     /// The same names, by the number of the child.
     of_child: SmallMap<u64, SmallMap<SharedStr, ()>>,
+    /// The vacated keys, by the number of the child.
+    keys: SmallMap<u64, VacatedKey>,
 }
 
 impl VacatedNames {
@@ -55,9 +68,24 @@ impl VacatedNames {
         names.keys().filter(is_up_to).cloned().collect()
     }
 
-    /// Returns the names, in unspecified order.
-    pub(crate) fn into_names(self) -> impl Iterator<Item = SharedStr> {
-        self.names.into_iter().map(|(name, _)| name)
+    /// Adds the key of a child. Returns the key that an earlier incarnation has left. Do not drop
+    /// it under a lock.
+    pub(crate) fn insert_key(&mut self, vacated: VacatedKey) -> Option<VacatedKey> {
+        self.keys.insert(vacated.slot.child, vacated)
+    }
+
+    /// Removes the key that an incarnation of a child up to `last` has left.
+    pub(crate) fn remove_key(&mut self, last: ChildSlot) -> Option<VacatedKey> {
+        self.keys.get(&last.child).filter(|vacated| vacated.slot.is_up_to(last))?;
+        self.keys.remove(&last.child)
+    }
+
+    /// Returns the names and the keys, in unspecified order.
+    pub(crate) fn into_parts(
+        self,
+    ) -> (impl Iterator<Item = SharedStr>, impl Iterator<Item = VacatedKey>) {
+        let names = self.names.into_iter().map(|(name, _)| name);
+        (names, self.keys.into_iter().map(|(_, key)| key))
     }
 }
 
@@ -86,7 +114,7 @@ mod tests {
         assert_eq!(vacant.left_up_to(slot(2, 1)), std::slice::from_ref(&a));
         assert!(vacant.remove(&a).is_some() && vacant.get(&a).is_none());
         assert!(vacant.left_up_to(slot(2, 1)).is_empty());
-        assert_eq!(vacant.into_names().collect::<Vec<_>>(), [b]);
+        assert_eq!(vacant.into_parts().0.collect::<Vec<_>>(), [b]);
     }
 
     /// Finds the names of each of 200,000 children. With a search of all names for each child this

@@ -1,8 +1,8 @@
 //! Registries: processes that are found by keys of any type, with a value beside each key.
 //!
-//! **Uses** `base`, `exit`, `process`, `runtime`, `server`.
-//! **Knows nothing of** supervisors: an entry belongs to a process, and is removed when that
-//! process ends.
+//! **Uses** `base`, `exit`, `process`, `runtime`, `child`, `server`.
+//! **Knows nothing of** supervisors, except that a key may be reserved for the child of one: an entry
+//! belongs to a process, and is removed when that process ends.
 //!
 //! **Guarantee.** A process that has been notified of the end of another process finds no entry of
 //! the ended process.
@@ -35,13 +35,17 @@ use crate::process::{AnyProcess, Registrar};
 use crate::runtime::Runtime;
 
 mod entries;
+mod reservations;
 mod changes;
 mod reading;
+mod start_key;
 
 use changes::{ListenedRegistry, Listeners, Wakers, registered, unregistered};
 use entries::Entries;
+use reservations::Reservations;
 
 pub use changes::{RegistryChange, RegistryChanges};
+pub(crate) use reading::KeyStatus;
 
 /// Finds processes by keys of type `K`, and keeps a value of type `V` with each entry. A registry
 /// is cheap to clone, and all clones share the entries.
@@ -103,6 +107,7 @@ struct Shared<K, V> {
 
 struct State<K, V> {
     entries: Entries<K, V>,
+    reservations: Reservations<K>,
     listeners: Listeners<K, V>,
 }
 
@@ -116,6 +121,17 @@ pub enum RegistryError {
     AlreadyRegistered {
         /// The process that holds the key.
         pid: Pid,
+    },
+    /// The key is reserved for a child that its supervisor is restarting: [`ChildSpec::via`] gives
+    /// this key.
+    ///
+    /// [`ChildSpec::via`]: crate::ChildSpec::via
+    #[error("the key is reserved for child {child:?} of {supervisor}, which is being restarted")]
+    Reserved {
+        /// The id of the child.
+        child: String,
+        /// The supervisor of the child.
+        supervisor: Pid,
     },
     /// The process is not alive.
     #[error("{0} is not alive")]
@@ -139,7 +155,8 @@ where
     }
 
     fn new(runtime: &Runtime, unique: bool) -> Self {
-        let state = State { entries: Entries::new(), listeners: Listeners::new() };
+        let (entries, reservations) = (Entries::new(), Reservations::new());
+        let state = State { entries, reservations, listeners: Listeners::new() };
         let number = runtime.kernel.fresh_id();
         let (runtime, state) = (runtime.clone(), PlainMutex::new(state));
         Registry { shared: Arc::new(Shared { runtime, number, unique, state }) }
@@ -156,6 +173,8 @@ where
     pub fn register(&self, pid: Pid, key: K, value: V) -> Result<(), RegistryError> {
         let shared = &self.shared;
         let process = shared.runtime.kernel.find(pid).ok_or(RegistryError::NoProc(pid))?;
+        let parent = process.parent();
+        let incarnation = parent.and_then(|parent| Some((parent.pid, parent.role?.slot)));
         let mut entry = Some(([key.clone(), key], value));
         let mut spare = None;
         let published = shared.change(|state| {
@@ -164,6 +183,10 @@ where
                 && let Some(pid) = state.entries.holder(key)
             {
                 return Err(RegistryError::AlreadyRegistered { pid });
+            }
+            if let Some(reserved) = state.reservations.refusing(key, incarnation) {
+                let child = reserved.child.to_string();
+                return Err(RegistryError::Reserved { child, supervisor: reserved.supervisor });
             }
             if !self.add_to_process(&*process) {
                 return Err(RegistryError::NoProc(pid));

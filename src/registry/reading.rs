@@ -1,10 +1,21 @@
 //! Queries of a registry.
 
 use std::hash::Hash;
+use std::sync::Arc;
 
 use crate::base::Pid;
+use crate::process::AnyProcess;
 use crate::registry::Registry;
 use crate::server::{GenServer, ServerRef};
+
+/// The status of a key.
+pub(crate) enum KeyStatus {
+    /// This process holds the key. It may be in its `init`, or ending.
+    Held(Arc<dyn AnyProcess>),
+    /// The key is reserved for a child that its supervisor is about to restart.
+    Reserved,
+    Free,
+}
 
 impl<K, V> Registry<K, V>
 where
@@ -61,6 +72,22 @@ where
     /// ```
     pub fn server<S: GenServer>(&self, key: &K) -> Option<ServerRef<S>> {
         self.shared.runtime.server_at(self.whereis(key)?).ok()
+    }
+
+    /// Returns the status of a key.
+    pub(crate) fn status(&self, key: &K) -> KeyStatus {
+        loop {
+            let state = self.shared.state.lock();
+            let Some(pid) = state.entries.holder(key) else {
+                let is_reserved = state.reservations.get(key).is_some();
+                return if is_reserved { KeyStatus::Reserved } else { KeyStatus::Free };
+            };
+            drop(state);
+            // If the holder is not in the table, its entry was removed since the lookup.
+            if let Some(holder) = self.shared.runtime.kernel.find(pid) {
+                return KeyStatus::Held(holder);
+            }
+        }
     }
 
     /// Calls `each` with every holder of this key and its value, as they were at one moment. No

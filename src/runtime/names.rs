@@ -125,7 +125,7 @@ impl Runtime {
                 child: by.child.to_string(),
                 supervisor: by.supervisor,
             },
-            NotAdmitted::Ended(_) => RegisterError::NoProc(pid),
+            NotAdmitted::Ended(_) | NotAdmitted::Key(_) => RegisterError::NoProc(pid),
         })
     }
 

@@ -10,7 +10,7 @@ use crate::exit::{ExitReason, Shutdown};
 use crate::kernel::reserved_names::Reserved;
 use crate::kernel::{NewProcess, NotAdmitted};
 use crate::mailbox::{Item, Process};
-use crate::process::{AnyProcess, Link, LinkState, Parent};
+use crate::process::{AnyProcess, KeyRefused, Link, LinkState, Parent};
 use crate::runtime::{Runtime, StartError};
 
 /// The runtime, the initial state, the limits and the cause of one start.
@@ -129,6 +129,19 @@ impl Starting {
             NotAdmitted::NameTaken(pid) => StartError::AlreadyStarted { name: name(), pid },
             NotAdmitted::NameReserved(Reserved { child, supervisor }) => {
                 StartError::NameReserved { name: name(), child: child.to_string(), supervisor }
+            }
+            NotAdmitted::Key(refused) => self.key_refused(&refused),
+        }
+    }
+
+    /// Returns the error for a process whose key is held, or reserved for another process.
+    fn key_refused(&self, refused: &KeyRefused) -> StartError {
+        let name = self.new_process.key.as_ref().map(|key| key.text()).unwrap_or_default();
+        match refused {
+            KeyRefused::Taken(pid) => StartError::AlreadyStarted { name, pid: *pid },
+            KeyRefused::Reserved { child, supervisor } => {
+                let (child, supervisor) = (child.to_string(), *supervisor);
+                StartError::NameReserved { name, child, supervisor }
             }
         }
     }

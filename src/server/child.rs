@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::base::consume_budget;
+use crate::base::{CaughtDrop, consume_budget};
 use crate::child::once::{Slot, admit_with};
 use crate::child::{ChildSpec, OnceChild, StartChild, StartContext, Started};
 use crate::exit::Result;
@@ -159,9 +159,42 @@ where
             spec.id = label;
         }
         spec.name = server.name;
+        spec.key = server.key.map(CaughtDrop::new);
         spec.init_timeout = server.init_timeout;
         spec.mailbox = server.mailbox;
         spec.warn_after = server.warn_after;
+        child
+    }
+}
+
+/// The description as a child that is started once: its label is the id of the child. The arguments
+/// need not be `Clone`.
+///
+/// ```
+/// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
+/// # use counter::{Call, Counter};
+/// # use regrow::{GenServer, Runtime};
+/// use regrow::{DynamicSupervisor, OnceChild};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time()
+/// # .build().unwrap().block_on(async {
+/// let rt = Runtime::new();
+/// let counters = DynamicSupervisor::new().start(&rt).await?;
+/// counters.start_once(OnceChild::from(Counter::spec(40).named("counter"))).await?;
+/// assert_eq!(rt.server::<Counter>("counter").call(Call::Get).await?, 40);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+impl<S: GenServer> From<ServerSpec<S>> for OnceChild<S::Args> {
+    fn from(server: ServerSpec<S>) -> Self {
+        let ServerSpec { args, name, key, label, init_timeout, mailbox, warn_after } = server;
+        let mut child = OnceServer::<S>::child(args);
+        let spec = child.spec.edit();
+        if let Some(label) = label {
+            spec.id = label;
+        }
+        (spec.name, spec.key) = (name, key.map(CaughtDrop::new));
+        (spec.init_timeout, spec.mailbox, spec.warn_after) = (init_timeout, mailbox, warn_after);
         child
     }
 }

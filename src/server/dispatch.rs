@@ -30,7 +30,8 @@ pub(crate) enum Dispatch<S: GenServer> {
     Stop(ExitReason),
     /// The loop answers the request itself.
     System(Box<System>),
-    /// The loop does nothing: the item is the expiry of a timer that was cancelled or replaced.
+    /// The loop does nothing: the item is the expiry of a timer that was cancelled or replaced, or a
+    /// call that its caller has taken back.
     Stale,
 }
 

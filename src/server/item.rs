@@ -5,6 +5,7 @@ use std::any::type_name;
 
 use tokio::time::Instant;
 
+use crate::call::QueuedCall;
 use crate::exit::ExitReason;
 use crate::mailbox::Item;
 use crate::message::{Envelope, MessageKind};
@@ -16,6 +17,8 @@ use crate::server::{GenServer, System};
 pub(crate) enum ServerItem<S: GenServer> {
     Call(S::Call),
     Cast(S::Cast),
+    /// A call that its caller takes back if no handler has received it.
+    Returnable(QueuedCall<S::Call>),
     /// A cast that the bound of the mailbox does not count, refuse or drop: the result of a task of
     /// the server, or the end of a stream that is piped into it.
     Exempt(Box<S::Cast>),
@@ -60,7 +63,7 @@ impl<S: GenServer> Item for ServerItem<S> {
 
     fn is_user(&self) -> bool {
         match self {
-            ServerItem::Call(_) | ServerItem::Cast(_) => true,
+            ServerItem::Call(_) | ServerItem::Cast(_) | ServerItem::Returnable(_) => true,
             ServerItem::Exempt(_)
             | ServerItem::Stop(_)
             | ServerItem::System(_)
@@ -76,7 +79,11 @@ impl<S: GenServer> Item for ServerItem<S> {
             ServerItem::Cast(_) | ServerItem::Exempt(_) => {
                 Some((MessageKind::Cast, type_name::<S::Cast>()))
             }
-            ServerItem::Stop(_) | ServerItem::System(_) | ServerItem::Timer(_) => None,
+            // The caller takes an unread `Returnable` back, so such a call is not lost.
+            ServerItem::Returnable(_)
+            | ServerItem::Stop(_)
+            | ServerItem::System(_)
+            | ServerItem::Timer(_) => None,
             ServerItem::Envelope(envelope) => envelope.received.description(),
             ServerItem::Stamped(stamped) => stamped.item.description(),
         }

@@ -33,12 +33,14 @@ pub(crate) use context::idle::IdleTimeout;
 pub use context::schedule::CastTimer;
 pub(crate) use dispatch::{Dispatch, WaitOutcome};
 pub(crate) use handle::request::wait_edge;
+pub(crate) use handle::returnable_call::{NotAnswered, call_returnable};
 pub use handle::sender::{Caller, Sender};
 pub use handle::server_ref::ServerRef;
 pub(crate) use handle::server_ref::{CALL_TIMEOUT, Target};
 pub(crate) use item::ServerItem;
 pub use server_name::ServerName;
 pub use spec::ServerSpec;
+pub(crate) use start::ServerProcess;
 pub use system_message::ServerStatus;
 pub(crate) use system_message::System;
 

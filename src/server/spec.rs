@@ -1,10 +1,12 @@
 //! A server as a value, before it runs.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::{MonitorRef, SharedStr};
 use crate::kernel::{Mailboxes, NewProcess};
+use crate::process::StartKey;
 use crate::process::overflow::Overflow;
 use crate::runtime::{Inside, Runtime, StartError, Starting};
 use crate::server::{GenServer, ServerName, ServerRef};
@@ -49,6 +51,8 @@ use crate::server::{GenServer, ServerName, ServerRef};
 pub struct ServerSpec<S: GenServer> {
     pub(super) args: S::Args,
     pub(super) name: Option<SharedStr>,
+    /// The key of a registry under which the server is registered.
+    pub(crate) key: Option<Arc<dyn StartKey>>,
     pub(super) label: Option<SharedStr>,
     pub(super) init_timeout: Option<Duration>,
     pub(super) mailbox: Option<Mailboxes>,
@@ -58,7 +62,7 @@ pub struct ServerSpec<S: GenServer> {
 impl<S: GenServer> ServerSpec<S> {
     pub(crate) fn new(args: S::Args) -> Self {
         let (name, label, mailbox) = (None, None, None);
-        ServerSpec { args, name, label, init_timeout: None, mailbox, warn_after: None }
+        ServerSpec { args, name, key: None, label, init_timeout: None, mailbox, warn_after: None }
     }
 
     /// Sets the name of the server: a [`Name`](crate::Name) or any string. The server holds the
@@ -219,8 +223,8 @@ impl<S: GenServer> ServerSpec<S> {
     }
 
     fn starting(self, runtime: &Runtime) -> (Starting, S::Args) {
-        let ServerSpec { args, name, label, init_timeout, mailbox, warn_after } = self;
-        let new_process = NewProcess { name, label, mailbox, ..NewProcess::default() };
+        let ServerSpec { args, name, key, label, init_timeout, mailbox, warn_after } = self;
+        let new_process = NewProcess { name, key, label, mailbox, ..NewProcess::default() };
         (Starting { new_process, init_timeout, warn_after, ..Starting::new(runtime) }, args)
     }
 }

@@ -73,7 +73,7 @@ pub(crate) async fn start(
         Start::AtOnce(start) => {
             // Such a start only registers and runs the child, so an error about a name is about the
             // child's own name.
-            ctx.name_taken = true;
+            ctx.name_taken = spec.key.is_none();
             start(&ctx)
         }
         Start::Awaited(start) => run_start(report, spec, &mut ctx, &**start).await,
@@ -102,7 +102,7 @@ pub(crate) fn start_at_once(
         return None;
     }
     let started = start(&context(report, slot, spec, cause.clone()));
-    Some(outcome_of(report, spec, started, (true, None)))
+    Some(outcome_of(report, spec, started, (spec.key.is_none(), None)))
 }
 
 /// Returns whether the error says that another process holds the name, or that the name is reserved

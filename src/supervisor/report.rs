@@ -31,10 +31,10 @@ use crate::base::{ErrorChain, PAGE, Pid, SharedStr, excerpt, ignore_panic, name}
 use crate::child::Spec;
 use crate::exit::{ExitKind, ExitReason, WithCauses};
 use crate::kernel::exits::ExitSignal;
-use crate::kernel::{Until, WaitEdge};
+use crate::kernel::{Kernel, Until, WaitEdge};
 use crate::message::Received;
 use crate::observe::{Doing, LifecycleEvent, LogLevel};
-use crate::process::{AnyProcess, ChildSlot, ChildStop, SpecName};
+use crate::process::{AnyProcess, ChildSlot, ChildStop, SpecKey, SpecName};
 use crate::runtime::{Runtime, StartError};
 use crate::server::{GenServer, ServerContext};
 use crate::supervisor::RestartLimitReached;
@@ -147,6 +147,10 @@ impl Report {
         if let Some(name) = spec.name.clone() {
             let given = SpecName { name, child: spec.id.clone() };
             self.runtime.kernel.reserve(&*self.process, slot, given);
+        }
+        if let Some(key) = &spec.key {
+            let given = SpecKey { key: Arc::clone(key), child: spec.id.clone() };
+            Kernel::reserve_key(&*self.process, slot, given);
         }
     }
 

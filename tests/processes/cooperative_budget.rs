@@ -17,10 +17,10 @@ use async_trait::async_trait;
 use futures_util::{FutureExt, stream};
 use regrow::testing::{Mock, Probe, TestContext, await_exit, await_restart};
 use regrow::{
-    Caller, ChildSpec, DynamicSupervisor, ExitReason, GenServer, Keep, Name, Overflow,
-    PartitionSupervisor, Registry, Reply, Restart, Run, Runtime, ServerContext, ServerRef,
-    Shutdown, StartChild, StartContext, StartError, Started, Supervisor, SupervisorSpec, Task,
-    TaskStream, TaskSupervisor, stream as byte_stream,
+    Caller, ChildSpec, DynamicSupervisor, ExitReason, GenServer, Keep, KeyedServers, Name,
+    Overflow, PartitionSupervisor, Registry, Reply, Restart, Run, Runtime, ServerContext,
+    ServerRef, Shutdown, StartChild, StartContext, StartError, Started, Supervisor, SupervisorSpec,
+    Task, TaskStream, TaskSupervisor, stream as byte_stream,
 };
 use support::source::{Source, is_word, sources};
 use support::text;
@@ -332,6 +332,13 @@ async fn requests_to_an_ended_dynamic_supervisor_let_other_tasks_run() {
     });
     lets_other_tasks_run!("DynamicSupervisorRef::get_or_start", {
         assert_eq!(many.get_or_start("echo", child()).await, Ok(holder));
+    });
+    let keyed: KeyedServers<u8, Echo> = KeyedServers::new(&many);
+    lets_other_tasks_run!("KeyedServers::call_or_start", {
+        drop(keyed.call_or_start(&1, || Echo::spec(()), same, SOON).await);
+    });
+    lets_other_tasks_run!("KeyedServers::cast_or_start", {
+        drop(keyed.cast_or_start(&1, || Echo::spec(()), (), SOON).await);
     });
     lets_other_tasks_run!("DynamicSupervisorRef::terminate_child", {
         drop(many.terminate_child(holder).await);

@@ -12,9 +12,9 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 use regrow::{
     Backoff, CallError, ChildSpec, ChildState, DynamicSupervisor, Exhausted, ExitReason, Finding,
-    GenServer, Overflow, PartitionSupervisor, Received, Reply, Result, Run, Runtime, ServerContext,
-    ServerRef, Shutdown, StartError, Supervisor, Task, TaskError, TaskStream, TaskSupervisor,
-    TimerRef,
+    GenServer, KeyedError, KeyedServers, Overflow, PartitionSupervisor, Received, Reply, Result,
+    Run, Runtime, ServerContext, ServerRef, Shutdown, StartError, Supervisor, Task, TaskError,
+    TaskStream, TaskSupervisor, TimerRef,
 };
 use support::source::sources;
 use support::{idle, settled};
@@ -38,6 +38,8 @@ const TESTED: &[&str] = &[
     "src/child/once.rs: ready_within",
     "src/child/once.rs: warn_after",
     "src/child/task_context.rs: recv_timeout",
+    "src/keyed/mod.rs: call_or_start",
+    "src/keyed/mod.rs: cast_or_start",
     "src/program/builder.rs: shutdown_timeout",
     "src/program/run.rs: deadline",
     "src/restart/backoff/mod.rs: first",
@@ -343,6 +345,20 @@ async fn a_zero_start_timeout_fails_a_slow_start_and_a_max_one_waits_for_ever() 
         let tree = Supervisor::one_for_one().child(child.ready_within(limit)).start(&rt).await;
         assert_eq!(tree.is_ok(), starts, "{limit:?}: {tree:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_zero_limit_starts_no_keyed_server_and_a_max_one_waits_for_ever() {
+    let supervisor = DynamicSupervisor::new().start(&Runtime::new()).await.unwrap();
+    let keyed: KeyedServers<u8, Clerk> = KeyedServers::new(&supervisor);
+    let spec = || Clerk::spec(args(3_600 * SECOND));
+    let not_ready = KeyedError::NotReady { key: 1, limit: ZERO };
+    assert_eq!(keyed.call_or_start(&1, spec, same, ZERO).await, Err(not_ready.clone()));
+    let refused = keyed.cast_or_start(&1, spec, Cast::Sleep(ZERO), ZERO).await.unwrap_err();
+    assert_eq!(refused.error, not_ready);
+    assert_eq!(supervisor.count_children().await.unwrap().active, 0);
+    assert_eq!(keyed.call_or_start(&1, spec, same, MAX).await, Ok(7));
+    assert!(keyed.cast_or_start(&2, spec, Cast::Sleep(ZERO), MAX).await.is_ok());
 }
 
 /// A limit of zero works like one of 1 ms: a handler that sleeps is reported, and the paused clock

@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use regrow::{
-    CallError, CastError, ChildError, ChildSpec, ExitReason, GenServer, LogLevel, NoRestart,
-    Overflow, Pid, RegisterError, RegistryError, Reply, RestartLimitReached, Result, Run, RunError,
-    Runtime, ServerContext, StartChild, StartContext, StartError, Started, Supervisor,
-    SupervisorSpec, TaskError,
+    CallError, CastError, ChildError, ChildSpec, DynamicSupervisor, ExitReason, GenServer,
+    KeyedCastError, KeyedError, KeyedServers, LogLevel, NoRestart, Overflow, Pid, RegisterError,
+    RegistryError, Reply, RestartLimitReached, Result, Run, RunError, Runtime, ServerContext,
+    StartChild, StartContext, StartError, Started, Supervisor, SupervisorSpec, TaskError,
 };
 use support::injected_panics::hush_injected_panics;
 use support::log::Log;
@@ -214,6 +214,25 @@ async fn refusal() -> Box<dyn Error> {
     Box::new(error)
 }
 
+fn keyed_errors() -> Vec<(&'static str, KeyedError<u8>)> {
+    let (key, error) = (7, start_errors().swap_remove(6).1);
+    vec![
+        ("NotStarted", KeyedError::NotStarted { key, error }),
+        ("NotReady", KeyedError::NotReady { key, limit: SECOND }),
+        ("Call", KeyedError::Call { key, error: CallError::Exited(disk()) }),
+    ]
+}
+
+async fn keyed_cast_errors() -> Vec<(&'static str, KeyedCastError<u8, ()>)> {
+    let supervisor = DynamicSupervisor::new().max_children(1).start(&Runtime::new()).await.unwrap();
+    let busy: KeyedServers<u8, Busy> = KeyedServers::new(&supervisor);
+    busy.cast_or_start(&7, || Busy::spec(()), (), SECOND).await.unwrap();
+    let refused = busy.cast_or_start(&8, || Busy::spec(()), (), SECOND).await.unwrap_err();
+    let mut exited = refused.clone();
+    exited.error = KeyedError::Call { key: 8, error: CallError::Exited(disk()) };
+    vec![("", refused), ("", exited)]
+}
+
 fn register_errors(pid: Pid) -> Vec<(&'static str, RegisterError)> {
     let (name, child) = ("n".to_owned(), "a".to_owned());
     vec![
@@ -226,6 +245,7 @@ fn register_errors(pid: Pid) -> Vec<(&'static str, RegisterError)> {
 fn registry_errors(pid: Pid) -> Vec<(&'static str, RegistryError)> {
     vec![
         ("AlreadyRegistered", RegistryError::AlreadyRegistered { pid }),
+        ("Reserved", RegistryError::Reserved { child: "a".to_owned(), supervisor: pid }),
         ("NoProc", RegistryError::NoProc(pid)),
     ]
 }
@@ -258,6 +278,8 @@ async fn all_errors() -> Vec<Listed> {
     let mut all: Vec<Listed> = listed("CallError", call_errors()).collect();
     all.extend(listed("StartError", start_errors()));
     all.extend(listed("CastError", cast_errors().await));
+    all.extend(listed("KeyedError", keyed_errors()));
+    all.extend(listed("KeyedCastError", keyed_cast_errors().await));
     all.extend(listed("ChildError", child_errors));
     all.extend(listed("RegistryError", registry_errors(pid)));
     all.extend(listed("RegisterError", register_errors(pid)));
@@ -363,12 +385,14 @@ fn error_types(source: &Source) -> Vec<String> {
 
 /// Returns the variants of an enum; for a struct, one variant with an empty name.
 fn variants(sources: &[Source], of: &str) -> BTreeSet<String> {
-    let head = format!("pub enum {of} ");
-    let declaring = sources.iter().filter(|source| source.text.contains(&head));
-    let Some(code) = declaring.map(Source::code).find(|code| code.contains(&head)) else {
+    let heads = [format!("pub enum {of} "), format!("pub enum {of}<")];
+    let head_in = |code: &str| heads.iter().find_map(|head| code.find(head));
+    let declaring = sources.iter().filter(|source| head_in(&source.text).is_some());
+    let Some(code) = declaring.map(Source::code).find(|code| head_in(code).is_some()) else {
         return BTreeSet::from([String::new()]);
     };
-    let body = &code[code.find(&head).unwrap() + head.len()..];
+    let declaration = &code[head_in(&code).unwrap()..];
+    let body = &declaration[declaration.find('{').unwrap()..];
     let (mut depth, mut names, mut name) = (0, BTreeSet::new(), String::new());
     for c in body.chars() {
         match c {

@@ -6,5 +6,6 @@ pub(crate) mod server_ref;
 mod by_name;
 mod casts;
 mod calls;
+pub(crate) mod returnable_call;
 pub(crate) mod sender;
 mod stop;

@@ -6,7 +6,7 @@ use std::task::Waker;
 use tokio::time::Instant;
 
 use crate::base::current_process;
-use crate::call::{AwaitedReply, Reply};
+use crate::call::{AwaitedReply, Receipt, Reply, returnable};
 use crate::kernel::WaitEdge;
 use crate::mailbox::{Process, QueuedSend, Sent};
 use crate::process::{AnyProcess, IfFull};
@@ -21,7 +21,7 @@ pub(crate) fn ask<S: GenServer, T: Send + 'static>(
     make: impl FnOnce(Reply<T>) -> S::Call,
     waker: Waker,
 ) -> Result<(AwaitedReply<T>, Sent), CallError> {
-    send_call(process, make, waker, |_| ())
+    send_call(process, make, ServerItem::Call, waker, |_| ())
 }
 
 /// Sends a call while the detection of deadlocks is on. The edge ends when the answer is sent,
@@ -33,19 +33,45 @@ pub(crate) fn ask_with_edge<S: GenServer, T: Send + 'static>(
     waker: Waker,
     edge: &mut WaitEdge,
 ) -> Result<(AwaitedReply<T>, Sent), CallError> {
-    send_call(process, make, waker, |answer| edge.end_with(answer.is_due()))
+    send_call(process, make, ServerItem::Call, waker, |answer| edge.end_with(answer.is_due()))
+}
+
+/// The caller's side of a returnable call that was sent.
+pub(crate) type AskedReturnable<S, T> = (AwaitedReply<T>, Sent, Receipt<<S as GenServer>::Call>);
+
+/// Sends a call that the caller can take back. `edge` is the edge of the call, if the detection of
+/// deadlocks is on.
+pub(crate) fn ask_returnable<S: GenServer, T: Send + 'static>(
+    process: &Arc<Process<ServerItem<S>>>,
+    make: impl FnOnce(Reply<T>) -> S::Call,
+    waker: Waker,
+    edge: Option<&mut WaitEdge>,
+) -> Result<AskedReturnable<S, T>, CallError> {
+    let (mut receipt, before_send) = (None, |answer: &AwaitedReply<T>| {
+        if let Some(edge) = edge {
+            edge.end_with(answer.is_due());
+        }
+    });
+    let make = |reply| {
+        let (call, own) = returnable(make(reply));
+        receipt = Some(own);
+        call
+    };
+    let (answer, sent) = send_call(process, make, ServerItem::Returnable, waker, before_send)?;
+    Ok((answer, sent, receipt.expect("a call that was sent was made")))
 }
 
 #[inline]
-fn send_call<S: GenServer, T: Send + 'static>(
+fn send_call<S: GenServer, T: Send + 'static, C>(
     process: &Arc<Process<ServerItem<S>>>,
-    make: impl FnOnce(Reply<T>) -> S::Call,
+    make: impl FnOnce(Reply<T>) -> C,
+    wrap: impl FnOnce(C) -> ServerItem<S>,
     waker: Waker,
     before_send: impl FnOnce(&AwaitedReply<T>),
 ) -> Result<(AwaitedReply<T>, Sent), CallError> {
     let (reply, answer) = Reply::new(process, waker);
     before_send(&answer);
-    match process.send_wrapped(make(reply), ServerItem::Call, IfFull::WaitOrLose) {
+    match process.send_wrapped(make(reply), wrap, IfFull::WaitOrLose) {
         Ok(sent) => Ok((answer, sent)),
         Err((refused, why)) => {
             // The answer is dropped first, so that the reply in the refused call has no caller when

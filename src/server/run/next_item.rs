@@ -16,8 +16,8 @@
 //!    because wrapping the item in another enum costs more than all other work on it.
 //! 2. Replies that a handler dropped unsent are resolved before the server waits again.
 //! 3. Each item cancels the idle time-out, and the item's handler may set a new one. The exceptions
-//!    are system messages, expiries of cancelled timers, and casts that were given to
-//!    `continue_with`: they do not change the time-out.
+//!    are system messages, expiries of cancelled timers, calls that were taken back, and casts that
+//!    were given to `continue_with`: they do not change the time-out.
 //! 4. The exit of the parent ends the server before any handler receives it.
 
 use std::sync::Arc;
@@ -136,6 +136,8 @@ impl<S: GenServer> ServerContext<S> {
         match item {
             ServerItem::Call(call) => Dispatch::Call(call),
             ServerItem::Cast(cast) => Dispatch::Cast(cast),
+            // From here on the caller can't take the call back: its handler runs in this poll.
+            ServerItem::Returnable(call) => call.hand_out().map_or(Dispatch::Stale, Dispatch::Call),
             ServerItem::Exempt(cast) => Dispatch::Cast(*cast),
             ServerItem::Stop(reason) => Dispatch::Stop(reason),
             ServerItem::System(request) => Dispatch::System(request),
@@ -199,6 +201,7 @@ fn is_taken_while_suspended<S: GenServer>(item: &ServerItem<S>, parent: Option<P
         ServerItem::Stamped(stamped) => is_taken_while_suspended(&stamped.item, parent),
         ServerItem::Call(_)
         | ServerItem::Cast(_)
+        | ServerItem::Returnable(_)
         | ServerItem::Exempt(_)
         | ServerItem::Timer(_) => false,
     }
