@@ -20,7 +20,7 @@ pub(crate) enum ServerItem<S: GenServer> {
     /// A request to stop.
     Stop(ExitReason),
     /// A request to suspend, resume or inspect the server.
-    System(Box<System>),
+    System(Box<System<S>>),
     /// A timer of the server itself has expired.
     Timer(u64),
     /// Any other item with the time at which it was queued, while handlers are tracked.

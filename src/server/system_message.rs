@@ -4,14 +4,19 @@ use std::fmt;
 
 use crate::base::one_line;
 use crate::call::Reply;
+use crate::server::{GenServer, ServerContext};
 
 /// One system message, queued in order with all other items. No bound refuses the message, and a
 /// suspended server answers it.
-pub(crate) enum System {
+pub(crate) enum System<S: GenServer> {
     Suspend(Reply<()>),
     Resume(Reply<()>),
     Status(Reply<ServerStatus>),
+    /// Code of the library that runs between two handlers, and answers by itself.
+    Run(Between<S>),
 }
+
+pub(crate) type Between<S> = Box<dyn FnOnce(&mut S, &mut ServerContext<S>) + Send>;
 
 /// The status of a server, the result of [`ServerRef::get_status`](crate::ServerRef::get_status),
 /// which has an example. OTP: the result of `sys:get_status/1`.

@@ -76,6 +76,10 @@ fn listed(
     errors.into_iter().map(move |(variant, error)| (of, variant, Box::new(error) as _))
 }
 
+fn boom() -> regrow::Crash {
+    ExitReason::crashed("boom").crash().cloned().unwrap()
+}
+
 fn call_errors() -> Vec<(&'static str, CallError)> {
     vec![
         ("NoProc", CallError::NoProc),
@@ -87,6 +91,7 @@ fn call_errors() -> Vec<(&'static str, CallError)> {
         ("Overloaded", CallError::Overloaded),
         ("WrongType", CallError::WrongType),
         ("TokioGone", CallError::TokioGone),
+        ("Panicked", CallError::Panicked { crash: boom(), server_ends: true }),
         ("Deadlock", CallError::Deadlock { cycle: vec![Pid::from_raw(1)] }),
     ]
 }

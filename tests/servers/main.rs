@@ -13,6 +13,8 @@ mod default_handlers;
 mod server_time;
 mod server_idle_wait;
 mod server_sys;
+mod server_peek;
+mod idle_after;
 mod server_tracking;
 mod server_slow;
 mod server_bounds;

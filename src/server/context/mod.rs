@@ -113,7 +113,7 @@ impl<S: GenServer> ServerContext<S> {
         let inner = Mutex::new(Inner {
             mailbox,
             continues: VecDeque::new(),
-            idle: IdleTimeout::Off,
+            idle: IdleTimeout::default(),
             schedule: None,
             watch: None,
             tasks: None,

@@ -15,9 +15,10 @@
 //!    `Poll` would be copied at each level of nested polls. A plain call or cast also skips step 3,
 //!    because wrapping the item in another enum costs more than all other work on it.
 //! 2. Replies that a handler dropped unsent are resolved before the server waits again.
-//! 3. Each item cancels the idle time-out, and the item's handler may set a new one. The exceptions
-//!    are system messages, expiries of cancelled timers, and casts that were given to
-//!    `continue_with`: they do not change the time-out.
+//! 3. Each item interrupts the [idle time-out](crate::server::context::idle): a one-shot time-out is
+//!    cancelled, and one that re-arms begins anew, unless the item's handler keeps or sets the
+//!    time-out. The exceptions are system messages, expiries of cancelled timers, and casts that
+//!    were given to `continue_with`: they do not change the time-out.
 //! 4. The exit of the parent ends the server before any handler receives it.
 
 use std::sync::Arc;
@@ -29,7 +30,7 @@ use crate::call::{resolve_handed_over, unanswered};
 use crate::message::{Envelope, Received};
 use crate::observe::Callback;
 use crate::process::{AnyProcess, flag};
-use crate::server::{Dispatch, GenServer, IdleTimeout, ServerContext, ServerItem, WaitOutcome};
+use crate::server::{Dispatch, GenServer, ServerContext, ServerItem, WaitOutcome};
 
 impl<S: GenServer> ServerContext<S> {
     /// Waits for something to handle, step 1.
@@ -49,7 +50,8 @@ impl<S: GenServer> ServerContext<S> {
         self.finish_handler();
         let exit_pending = self.process.is_exit_pending();
         let inner = self.inner();
-        if !matches!(inner.idle, IdleTimeout::Off) {
+        let is_idle_armed = inner.idle.is_armed_before_wait();
+        if is_idle_armed {
             // A queued item takes precedence over a time-out that has elapsed. So the mailbox must
             // be checked, even if the wait was announced before the handler ran.
             inner.mailbox.withdraw_announced_wait();
@@ -64,7 +66,7 @@ impl<S: GenServer> ServerContext<S> {
         if inner.mailbox.poll_some(cx).is_ready() {
             return Poll::Ready(WaitOutcome::Found);
         }
-        if matches!(inner.idle, IdleTimeout::Off) || exit_pending {
+        if !is_idle_armed || exit_pending {
             return Poll::Pending;
         }
         inner.idle.poll_elapsed(cx).map(|()| WaitOutcome::IdleTimeout)
@@ -88,7 +90,7 @@ impl<S: GenServer> ServerContext<S> {
             _ => None,
         };
         if let Some(callback) = callback {
-            inner.idle = IdleTimeout::Off;
+            inner.idle.interrupt();
             self.note_begin_if_watched(callback);
         }
         Some(self.inner().mailbox.take())
@@ -119,8 +121,8 @@ impl<S: GenServer> ServerContext<S> {
             None => Dispatch::Timeout,
         };
         // Invariant 3.
-        if !matches!(dispatch, Dispatch::System(_) | Dispatch::Stale) {
-            self.inner().idle = IdleTimeout::Off;
+        if !matches!(dispatch, Dispatch::System(_) | Dispatch::Stale | Dispatch::Timeout) {
+            self.inner().idle.interrupt();
         }
         if let Some(callback) = dispatch.callback() {
             self.note_begin_if_watched(callback);

@@ -17,7 +17,7 @@ use crate::server::{Dispatch, GenServer, ServerContext, ServerStatus, System};
 /// Answers the request and, while the server is suspended, the requests that follow. Returns the
 /// reason if the server has to stop while it is suspended.
 pub(crate) async fn serve<S: GenServer>(
-    request: System,
+    request: System<S>,
     state: &mut S,
     ctx: &mut ServerContext<S>,
 ) -> Option<ExitReason> {
@@ -40,9 +40,9 @@ pub(crate) async fn serve<S: GenServer>(
 
 /// Answers one request. Returns whether the server is suspended afterwards.
 fn answer<S: GenServer>(
-    request: System,
+    request: System<S>,
     state: &mut S,
-    ctx: &ServerContext<S>,
+    ctx: &mut ServerContext<S>,
     suspended: bool,
 ) -> bool {
     match request {
@@ -64,6 +64,10 @@ fn answer<S: GenServer>(
                     ignore_panic(|| drop(payload));
                 }
             }
+            return suspended;
+        }
+        System::Run(between) => {
+            between(state, ctx);
             return suspended;
         }
     }
