@@ -160,8 +160,8 @@ pub use runtime::{
 #[cfg_attr(docsrs, doc(cfg(feature = "process")))]
 pub use child::CommandFailed;
 pub use child::{
-    BlockingContext, ChildSpec, ChildType, Keep, KeepGuard, OnceChild, Restart, ShutdownSignal,
-    StartChild, StartContext, StartOnceError, Started, TaskContext,
+    BlockingContext, ChildSpec, ChildType, Heartbeat, HeartbeatMissed, Keep, KeepGuard, OnceChild,
+    Restart, ShutdownSignal, StartChild, StartContext, StartOnceError, Started, TaskContext,
 };
 
 // Servers.

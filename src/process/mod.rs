@@ -25,6 +25,7 @@ pub(crate) mod state;
 mod exit_tickets;
 mod revoked_signals;
 mod successor;
+pub(crate) mod heartbeat;
 mod published;
 pub(crate) mod any;
 

@@ -7,9 +7,14 @@ use crate::observe::health::Health;
 use crate::process::Core;
 
 impl Core {
-    /// The health that the process has reported.
+    /// The health that the process has reported; `Unresponsive` if that is worse and a heartbeat is
+    /// overdue.
     pub(crate) fn reported_health(&mut self) -> Option<Health> {
-        self.registrations()?.health.clone()
+        let registrations = self.registrations()?;
+        let health = registrations.health.clone();
+        let is_late = registrations.heartbeats.as_ref().is_some_and(|beats| beats.is_late);
+        // `None` is less than `Some`.
+        if is_late { health.max(Some(Health::Unresponsive)) } else { health }
     }
 
     /// Publishes a value until the process has ended. Call this once.

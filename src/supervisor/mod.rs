@@ -20,6 +20,7 @@ pub(crate) mod stop;
 mod wait_until;
 mod start_attempt;
 pub(crate) mod orphans;
+mod heartbeat_watch;
 pub(crate) mod incarnation;
 pub(crate) mod fixed;
 pub(crate) mod dynamic;

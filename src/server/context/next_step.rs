@@ -173,6 +173,7 @@ impl<S: GenServer> ServerContext<S> {
     /// # use regrow::{GenServer, Result, Runtime, ServerContext};
     /// use std::time::Duration;
     /// use regrow::ExitReason;
+    /// use tokio::time::MissedTickBehavior;
     ///
     /// struct Session;
     /// # impl GenServer for Session {
@@ -182,7 +183,7 @@ impl<S: GenServer> ServerContext<S> {
     ///
     /// // … of its `GenServer`: its own ticks do not keep the session alive.
     /// async fn init((): (), ctx: &mut ServerContext<Self>) -> Result<Self> {
-    ///     ctx.cast_every(Duration::from_secs(1), ());
+    ///     ctx.cast_every(Duration::from_secs(1), MissedTickBehavior::Skip, || ());
     ///     ctx.idle_after(Duration::from_secs(60));
     ///     Ok(Session)
     /// }

@@ -12,6 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::base::ignore_panic;
 use crate::exit::ExitReason;
+use crate::process::AnyProcess;
 use crate::server::{Dispatch, GenServer, ServerContext, ServerStatus, System};
 
 /// Answers the request and, while the server is suspended, the requests that follow. Returns the
@@ -25,6 +26,7 @@ pub(crate) async fn serve<S: GenServer>(
         return None;
     }
     ctx.inner().idle.pause();
+    ctx.note_suspended(true);
     let (mut suspended, mut cursor) = (true, 0);
     while suspended {
         poll_fn(|cx| ctx.poll_suspended(cx, &mut cursor)).await;
@@ -35,7 +37,19 @@ pub(crate) async fn serve<S: GenServer>(
         };
     }
     ctx.inner().mailbox.read_on();
+    ctx.note_suspended(false);
     None
+}
+
+impl<S: GenServer> ServerContext<S> {
+    /// Notes in the record that the server runs no handlers that could report a heartbeat, or runs
+    /// them again.
+    fn note_suspended(&self, is_suspended: bool) {
+        let process: &dyn AnyProcess = &*self.process;
+        if process.suspend_heartbeats(is_suspended) {
+            self.runtime().note_health_change();
+        }
+    }
 }
 
 /// Answers one request. Returns whether the server is suspended afterwards.
