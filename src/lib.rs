@@ -64,6 +64,9 @@
 //! | let processes end together | [`Runtime::link`], [`TaskContext::spawn_link`] |
 //! | wait longer between restarts | [`ChildSpec::backoff`] and [`Backoff`] |
 //! | keep a port open through a crash | [`Keep`] |
+//! | detect a child that hangs, and restart it | [`ChildSpec::heartbeat`] |
+//! | end a server that is idle | [`ServerContext::idle_after`] |
+//! | read or change the state of a live server, trace it | [`ServerRef::peek`], [`ServerRef::update`], [`ServerRef::trace`] |
 //! | bound a mailbox | [`ChildSpec::mailbox_capacity`] and [`Overflow`] |
 //! | run many tasks with a concurrency limit | [`TaskStream`] |
 //! | observe a running system | [`SupervisorRef::tree`], [`Runtime::events`], [`Runtime::info`] |
@@ -167,7 +170,7 @@ pub use child::{
 // Servers.
 pub use server::{
     Caller, CastTimer, GenServer, Sender, ServerContext, ServerName, ServerRef, ServerSpec,
-    ServerStatus,
+    ServerStatus, Trace, TraceContent, TraceEvent, TraceItem,
 };
 
 // Supervisors.

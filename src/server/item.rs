@@ -35,6 +35,17 @@ pub(crate) struct Stamped<S: GenServer> {
     pub(crate) item: ServerItem<S>,
 }
 
+impl<S: GenServer> ServerItem<S> {
+    /// Whether the item is the expiry of a timer of the server itself.
+    pub(crate) fn is_timer(&self) -> bool {
+        match self {
+            ServerItem::Timer(_) => true,
+            ServerItem::Stamped(stamped) => stamped.item.is_timer(),
+            _ => false,
+        }
+    }
+}
+
 impl<S: GenServer> Item for ServerItem<S> {
     fn from_envelope(envelope: Envelope) -> Self {
         ServerItem::Envelope(Box::new(envelope))

@@ -21,6 +21,7 @@ pub(crate) mod item;
 mod handle;
 mod sys;
 mod peek;
+mod trace;
 pub(crate) mod dispatch;
 mod tracking;
 pub(crate) mod context;
@@ -42,6 +43,7 @@ pub use server_name::ServerName;
 pub use spec::ServerSpec;
 pub use system_message::ServerStatus;
 pub(crate) use system_message::System;
+pub use trace::{Trace, TraceContent, TraceEvent, TraceItem};
 
 /// A process that keeps a state and handles one message at a time. Most processes of a program are
 /// servers. OTP: `gen_server`.

@@ -14,6 +14,7 @@ mod server_time;
 mod server_idle_wait;
 mod server_sys;
 mod server_peek;
+mod server_trace;
 mod idle_after;
 mod server_tracking;
 mod server_slow;

@@ -98,7 +98,7 @@ pub(crate) struct Inner<S: GenServer> {
     pub(crate) continues: VecDeque<S::Cast>,
     pub(crate) idle: IdleTimeout,
     schedule: Option<Box<Schedule<S>>>,
-    pub(crate) watch: Option<Box<Watch>>,
+    pub(crate) watch: Option<Box<Watch<S>>>,
     tasks: Option<Arc<Semaphore>>,
 }
 

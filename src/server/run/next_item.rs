@@ -81,7 +81,9 @@ impl<S: GenServer> ServerContext<S> {
             return None;
         }
         if let Some(cast) = inner.continues.pop_front() {
-            self.note_begin_if_watched(Callback::HandleCast);
+            if self.inner().watch.is_some() {
+                self.note_continue_begins(&cast);
+            }
             return Some(ServerItem::Cast(cast));
         }
         let callback = match inner.mailbox.first() {
@@ -91,17 +93,11 @@ impl<S: GenServer> ServerContext<S> {
         };
         if let Some(callback) = callback {
             inner.idle.interrupt();
-            self.note_begin_if_watched(callback);
+            if inner.watch.is_some() {
+                self.note_first_begins(callback);
+            }
         }
         Some(self.inner().mailbox.take())
-    }
-
-    /// Notes that a callback begins, if the server is watched.
-    #[inline]
-    fn note_begin_if_watched(&mut self, callback: Callback) {
-        if self.inner().watch.is_some() {
-            self.note_begin(callback);
-        }
     }
 
     /// Runs steps 2 and 3, for the test kit, which runs the callbacks itself.
@@ -116,6 +112,7 @@ impl<S: GenServer> ServerContext<S> {
     /// Chooses the action for an item that [`next_item`](Self::next_item) has taken and that is no
     /// plain call or cast, step 3.
     pub(crate) fn dispatch(&mut self, item: Option<ServerItem<S>>) -> Dispatch<S> {
+        let is_timer = item.as_ref().is_some_and(ServerItem::is_timer);
         let dispatch = match item {
             Some(item) => self.dispatch_item(item),
             None => Dispatch::Timeout,
@@ -124,8 +121,8 @@ impl<S: GenServer> ServerContext<S> {
         if !matches!(dispatch, Dispatch::System(_) | Dispatch::Stale | Dispatch::Timeout) {
             self.inner().idle.interrupt();
         }
-        if let Some(callback) = dispatch.callback() {
-            self.note_begin_if_watched(callback);
+        if self.inner().watch.is_some() {
+            self.note_dispatch_begins(&dispatch, is_timer);
         }
         dispatch
     }
@@ -162,7 +159,11 @@ impl<S: GenServer> ServerContext<S> {
     /// Takes the item that [`poll_suspended`](Self::poll_suspended) has found.
     pub(crate) fn take_suspended(&mut self, cursor: usize) -> Dispatch<S> {
         let item = self.inner().mailbox.take_at(cursor);
-        self.dispatch_item(item)
+        let dispatch = self.dispatch_item(item);
+        if self.inner().watch.is_some() {
+            self.note_dispatch_begins(&dispatch, false);
+        }
+        dispatch
     }
 
     /// Resolves the replies that were dropped unsent (invariant 2), and notes the end of the
