@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use regrow::{
-    CallError, CastError, ChildError, ChildSpec, ExitReason, GenServer, LogLevel, Overflow, Pid,
-    RegisterError, RegistryError, Reply, RestartLimitReached, Result, Run, RunError, Runtime,
-    ServerContext, StartChild, StartContext, StartError, Started, Supervisor, SupervisorSpec,
-    TaskError,
+    CallError, CastError, ChildError, ChildSpec, ExitReason, GenServer, Heartbeat, HeartbeatMissed,
+    LogLevel, Overflow, Pid, RegisterError, RegistryError, Reply, RestartLimitReached, Result, Run,
+    RunError, Runtime, ServerContext, StartChild, StartContext, StartError, Started, Supervisor,
+    SupervisorSpec, TaskError,
 };
 use support::injected_panics::hush_injected_panics;
 use support::log::Log;
@@ -230,6 +230,16 @@ fn task_errors() -> Vec<(&'static str, TaskError)> {
     ]
 }
 
+/// Returns the error of a child that reports no heartbeat.
+async fn missed_heartbeat() -> HeartbeatMissed {
+    let rt = Runtime::new();
+    let child = ChildSpec::task("silent", |_| pending()).named("silent");
+    let child = child.heartbeat(Heartbeat::every(SECOND).restart_after(SECOND));
+    let _tree = Supervisor::one_for_one().child(child).start(&rt).await.unwrap();
+    let reason = rt.ended(rt.whereis("silent").unwrap()).await;
+    reason.crash().unwrap().downcast_ref::<HeartbeatMissed>().unwrap().clone()
+}
+
 /// Returns every error type of the crate, in each of its variants.
 async fn all_errors() -> Vec<Listed> {
     let pid = Pid::from_raw(1);
@@ -256,6 +266,7 @@ async fn all_errors() -> Vec<Listed> {
     all.extend(listed("ExitError", exits));
     all.extend(listed("RunError", run_errors().await));
     all.extend(listed("RestartLimitReached", limits().await));
+    all.push(("HeartbeatMissed", "", Box::new(missed_heartbeat().await)));
     #[cfg(all(unix, feature = "process"))]
     all.extend(listed("CommandFailed", commands().await));
     #[cfg(all(unix, feature = "process"))]
