@@ -17,6 +17,7 @@ use crate::kernel::Mailboxes;
 use crate::process::overflow::Overflow;
 use crate::restart::backoff::Backoff;
 
+mod heartbeat;
 mod getters;
 pub(crate) mod stop_signals;
 pub(crate) mod task_context;
@@ -24,7 +25,6 @@ pub(crate) mod started_processes;
 pub(crate) mod start;
 mod blocking;
 mod serve;
-mod heartbeat;
 mod keep;
 #[cfg(feature = "axum")]
 mod keep_listener;

@@ -6,8 +6,6 @@
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use crate::process::{AnyProcess, Core};
-
 /// The heartbeats of one process.
 #[derive(Debug)]
 pub(crate) struct Heartbeats {
@@ -36,32 +34,5 @@ impl Heartbeats {
     /// Returns the record of a process that begins to be watched by this task.
     pub(crate) fn new(watch: WatchTask) -> Self {
         Heartbeats { last: Instant::now(), is_late: false, is_suspended: false, _watch: watch }
-    }
-}
-
-impl Core {
-    pub(crate) fn heartbeats(&mut self) -> Option<&mut Heartbeats> {
-        self.registrations()?.heartbeats.as_deref_mut()
-    }
-}
-
-impl dyn AnyProcess + '_ {
-    /// Notes a heartbeat. Returns whether the process was late.
-    pub(crate) fn beat(&self) -> bool {
-        self.note_beat(|_| ())
-    }
-
-    /// Notes that a server is suspended, or resumed. The resumption counts as a heartbeat.
-    pub(crate) fn suspend_heartbeats(&self, is_suspended: bool) -> bool {
-        self.note_beat(|heartbeats| heartbeats.is_suspended = is_suspended)
-    }
-
-    fn note_beat(&self, note: impl FnOnce(&mut Heartbeats)) -> bool {
-        self.with(|locked| {
-            let Some(heartbeats) = locked.core().heartbeats() else { return false };
-            note(heartbeats);
-            heartbeats.last = Instant::now();
-            std::mem::take(&mut heartbeats.is_late)
-        })
     }
 }

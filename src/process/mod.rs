@@ -20,12 +20,12 @@ mod vacated_names;
 mod ancestors;
 mod stage;
 mod link;
+pub(crate) mod heartbeat;
 pub(crate) mod core;
 pub(crate) mod state;
 mod exit_tickets;
 mod revoked_signals;
 mod successor;
-pub(crate) mod heartbeat;
 mod published;
 pub(crate) mod any;
 

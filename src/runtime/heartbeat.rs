@@ -35,7 +35,7 @@ impl Runtime {
     }
 
     pub(crate) fn report_heartbeat(&self, process: &dyn AnyProcess) {
-        if process.beat() {
+        if process.with(|locked| locked.core().beat()) {
             self.note_health_change();
         }
     }

@@ -16,12 +16,13 @@ use crate::runtime::{Name, Runtime, StartError, Starting};
 use crate::server::child::OnceServer;
 
 mod server_name;
+mod trace;
 mod system_message;
 pub(crate) mod item;
 mod handle;
 mod sys;
 mod peek;
-mod trace;
+mod trace_request;
 pub(crate) mod dispatch;
 mod tracking;
 pub(crate) mod context;

@@ -68,9 +68,9 @@ impl<S: GenServer> ServerRef<S> {
         look: impl FnOnce(&S) -> T + Send + 'static,
     ) -> Result<T, CallError> {
         let answered = self.ask_system(|reply: Reply<Result<T, Crash>>| {
-            System::Run(Box::new(move |state, ctx| {
+            System::Run(Box::new(move |state, server| {
                 let looked = catch_unwind(AssertUnwindSafe(|| look(state)));
-                answer(ctx.pid(), reply, looked.map_err(Crash::from_panic));
+                answer(server, reply, looked.map_err(Crash::from_panic));
             }))
         });
         answered.await?.map_err(|crash| CallError::Panicked { crash, server_ends: false })
@@ -112,11 +112,11 @@ impl<S: GenServer> ServerRef<S> {
         change: impl FnOnce(&mut S) -> T + Send + 'static,
     ) -> Result<T, CallError> {
         let answered = self.ask_system(|reply: Reply<Result<T, Crash>>| {
-            System::Run(Box::new(move |state, ctx| {
+            System::Run(Box::new(move |state, server| {
                 let changed = catch_unwind(AssertUnwindSafe(|| change(state)));
                 let changed = changed.map_err(Crash::from_panic);
                 let crash = changed.as_ref().err().cloned();
-                answer(ctx.pid(), reply, changed);
+                answer(server, reply, changed);
                 if let Some(crash) = crash {
                     resume_unwind(Box::new(CaughtPanic(crash)));
                 }

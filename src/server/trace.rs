@@ -1,4 +1,5 @@
-//! Tracing the items of one server, for debugging: OTP's `sys:trace/2` and `sys:install/2`.
+//! A trace of the items that one server handles, for debugging: its events, its listener, and the
+//! tracers in the server.
 //!
 //! **Guarantees.** A listener never delays the server: its events are stored up to
 //! [`CAPACITY`], and then counted instead. A server that is not traced does nothing for this: the
@@ -24,11 +25,8 @@ use tokio::time::Instant;
 
 use crate::base::user_panics::catch_panic;
 use crate::base::{CaughtWakers, ignore_panic, one_line};
-use crate::call::Reply;
-use crate::exit::Result;
 use crate::message::Received;
-use crate::runtime::CallError;
-use crate::server::{GenServer, ServerRef, System};
+use crate::server::GenServer;
 
 /// How many events a [`Trace`] stores until its listener takes them.
 const CAPACITY: usize = 1024;
@@ -84,7 +82,7 @@ pub enum TraceEvent {
         item: TraceItem,
         /// When the server took the item.
         at: Instant,
-        /// The text that the formatter of [`trace_with`](ServerRef::trace_with) made of a call, a
+        /// The text that the formatter of [`trace_with`](crate::ServerRef::trace_with) made of a call, a
         /// cast or an info; otherwise `None`.
         content: Option<String>,
     },
@@ -112,7 +110,7 @@ impl fmt::Display for TraceEvent {
     }
 }
 
-/// The content of an item, for the formatter of [`ServerRef::trace_with`].
+/// The content of an item, for the formatter of [`ServerRef::trace_with`](crate::ServerRef::trace_with).
 #[non_exhaustive]
 pub enum TraceContent<'a, S: GenServer> {
     /// A call, before `handle_call`.
@@ -133,7 +131,7 @@ impl<S: GenServer> fmt::Debug for TraceContent<'_, S> {
     }
 }
 
-/// The listener of one server: [`ServerRef::trace`] returns it, and has an example. Dropping it
+/// The listener of one server: [`ServerRef::trace`](crate::ServerRef::trace) returns it, and has an example. Dropping it
 /// ends the trace.
 #[derive(Debug)]
 #[must_use = "dropping it ends the trace"]
@@ -162,116 +160,8 @@ impl Trace {
     }
 }
 
-impl<S: GenServer> ServerRef<S> {
-    /// Traces the server: returns a listener that receives the kind of each item that the server
-    /// takes, when it took the item, and how long its handler ran. Use this to debug a live system.
-    /// The contents of items stay in the server; [`trace_with`](Self::trace_with) adds a text that
-    /// you make of them. OTP: `sys:trace/2`.
-    ///
-    /// A listener never delays the server: 1,024 events are stored, and further ones are
-    /// [counted](Trace::missed). A server can have several listeners. A listener that is dropped is
-    /// removed. The trace begins with the item after this request, which is handled in order, like a
-    /// call, and also while the server is suspended. While a server is traced, each item costs a
-    /// few locks and readings of the clock more; a server that is not traced pays nothing. A
-    /// successor that is started after the server's end is not traced.
-    ///
-    /// # Errors
-    ///
-    /// [`Timeout`](CallError::Timeout) after five seconds, for example if a handler hangs.
-    /// Otherwise as [`call`](Self::call), except for `NoReply` and `Overloaded`.
-    ///
-    /// # Cancel safety
-    ///
-    /// A request whose future is dropped, or times out, leaves no trace behind.
-    ///
-    /// ```
-    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-    /// # use counter::{Call, Cast, Counter};
-    /// # use regrow::{GenServer, Runtime};
-    /// use regrow::ExitReason;
-    ///
-    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
-    /// let rt = Runtime::new();
-    /// let counter = Counter::start(&rt, 40).await?;
-    /// let mut trace = counter.trace().await?;
-    /// counter.cast(Cast::Add(2));
-    /// counter.call(Call::Get).await?;
-    /// counter.stop(ExitReason::Normal).await?;
-    ///
-    /// let mut lines = Vec::new();
-    /// while let Some(event) = trace.next().await {
-    ///     lines.push(event.to_string());
-    /// }
-    /// assert_eq!(lines[..4], ["cast begins", "cast took 0.0ns", "call begins", "call took 0.0ns"]);
-    /// assert_eq!((&*lines[4], &*lines[6]), ("stop begins", "terminate begins"));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
-    /// ```
-    pub async fn trace(&self) -> Result<Trace, CallError> {
-        self.add_listener(None).await
-    }
-
-    /// Traces the server as [`trace`](Self::trace) does, and adds a text about the content of each
-    /// call, cast and info. OTP: `sys:install/2`, and the `Dbg` option of `sys:trace/2`, which shows
-    /// everything.
-    ///
-    /// The formatter runs in the server's process before the handler, so it should be quick. It
-    /// does not run while there is no room for its text. If it panics, the text says so, and the
-    /// server runs on.
-    ///
-    /// # Errors
-    ///
-    /// As [`trace`](Self::trace).
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`trace`](Self::trace).
-    ///
-    /// ```
-    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-    /// # use counter::{Call, Cast, Counter};
-    /// # use regrow::{GenServer, Runtime};
-    /// use regrow::TraceContent;
-    ///
-    /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
-    /// let rt = Runtime::new();
-    /// let counter = Counter::start(&rt, 40).await?;
-    /// let mut trace = counter
-    ///     .trace_with(|content| match content {
-    ///         TraceContent::Cast(Cast::Add(n)) => format!("add {n}"),
-    ///         _ => "not shown".to_owned(),
-    ///     })
-    ///     .await?;
-    /// counter.cast(Cast::Add(2));
-    /// assert_eq!(trace.next().await.unwrap().to_string(), "cast begins: add 2");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
-    /// ```
-    pub async fn trace_with(
-        &self,
-        format: impl FnMut(TraceContent<'_, S>) -> String + Send + 'static,
-    ) -> Result<Trace, CallError> {
-        self.add_listener(Some(Box::new(format))).await
-    }
-
-    async fn add_listener(&self, format: Option<Format<S>>) -> Result<Trace, CallError> {
-        let add = |reply: Reply<Trace>| {
-            System::Run(Box::new(move |_, ctx| {
-                let (sender, events) = channel(CAPACITY);
-                let missed = Arc::new(AtomicU64::new(0));
-                let tracer =
-                    Tracer { events: sender, missed: missed.clone(), format, has_begun: false };
-                ctx.add_tracer(tracer);
-                reply.send(Trace { events, missed, waker: CaughtWakers::default() });
-            }))
-        };
-        self.ask_system(add).await
-    }
-}
-
-type Format<S> = Box<dyn FnMut(TraceContent<'_, S>) -> String + Send>;
+/// Makes the text of an item's content.
+pub(crate) type Format<S> = Box<dyn FnMut(TraceContent<'_, S>) -> String + Send>;
 
 /// The server's side of a [`Trace`].
 pub(crate) struct Tracer<S: GenServer> {
@@ -281,6 +171,14 @@ pub(crate) struct Tracer<S: GenServer> {
     /// Whether an item has begun since the tracer was added. The request that adds the tracer ends
     /// later, and is not reported.
     has_begun: bool,
+}
+
+/// Makes both sides of a trace.
+pub(crate) fn trace<S: GenServer>(format: Option<Format<S>>) -> (Tracer<S>, Trace) {
+    let (sender, events) = channel(CAPACITY);
+    let missed = Arc::new(AtomicU64::new(0));
+    let tracer = Tracer { events: sender, missed: missed.clone(), format, has_begun: false };
+    (tracer, Trace { events, missed, waker: CaughtWakers::default() })
 }
 
 /// The tracers of one server.

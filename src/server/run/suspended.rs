@@ -13,6 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::base::ignore_panic;
 use crate::exit::ExitReason;
 use crate::process::AnyProcess;
+use crate::server::trace::trace;
 use crate::server::{Dispatch, GenServer, ServerContext, ServerStatus, System};
 
 /// Answers the request and, while the server is suspended, the requests that follow. Returns the
@@ -46,7 +47,7 @@ impl<S: GenServer> ServerContext<S> {
     /// them again.
     fn note_suspended(&self, is_suspended: bool) {
         let process: &dyn AnyProcess = &*self.process;
-        if process.suspend_heartbeats(is_suspended) {
+        if process.with(|locked| locked.core().suspend_heartbeats(is_suspended)) {
             self.runtime().note_health_change();
         }
     }
@@ -80,8 +81,14 @@ fn answer<S: GenServer>(
             }
             return suspended;
         }
+        System::Trace(reply, format) => {
+            let (tracer, listener) = trace(format);
+            ctx.add_tracer(tracer);
+            reply.send(listener);
+            return suspended;
+        }
         System::Run(between) => {
-            between(state, ctx);
+            between(state, ctx.pid());
             return suspended;
         }
     }
