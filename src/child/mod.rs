@@ -439,9 +439,7 @@ impl ChildSpec {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use regrow::{
-    ///     ChildSpec, Health, Heartbeat, HeartbeatMissed, Runtime, StartCause, Supervisor,
-    /// };
+    /// use regrow::{ChildSpec, Health, Heartbeat, HeartbeatMissed, Runtime, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
     /// # .build().unwrap().block_on(async {

@@ -22,7 +22,7 @@ impl Runtime {
     /// let process = rt.spawn(|_| std::future::pending());
     /// assert!(rt.heartbeat(process.pid()));
     /// rt.kill(process.pid());
-    /// process.ended().await;
+    /// process.join().await;
     /// assert!(!rt.heartbeat(process.pid()));
     /// # });
     /// ```

@@ -73,7 +73,7 @@ impl<S: GenServer> ServerRef<S> {
     ///
     /// ```
     /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-    /// # use counter::{Call, Cast, Counter};
+    /// # use counter::{Cast, Counter};
     /// # use regrow::{GenServer, Runtime};
     /// use regrow::TraceContent;
     ///
