@@ -68,6 +68,9 @@
 //! | bound a mailbox | [`ChildSpec::mailbox_capacity`], [`Runtime::process`] and [`Overflow`] |
 //! | handle what is queued before a stop | [`ServerContext::drain_on_stop`] |
 //! | find messages that get lost | [`Runtime::dead_letters`], [`LifecycleEvent::LeftUnhandled`] |
+//! | detect a child that hangs, and restart it | [`ChildSpec::heartbeat`] |
+//! | end a server that is idle | [`ServerContext::idle_after`] |
+//! | read or change the state of a live server, trace it | [`ServerRef::peek`], [`ServerRef::update`], [`ServerRef::trace`] |
 //! | run many tasks with a concurrency limit | [`TaskStream`] |
 //! | observe a running system | [`SupervisorRef::tree`], [`Runtime::events`], [`Runtime::info`] |
 //! | detect servers that wait for each other | [`Runtime::detect_deadlocks`] |
@@ -168,14 +171,15 @@ pub use runtime::{
 #[cfg_attr(docsrs, doc(cfg(feature = "process")))]
 pub use child::CommandFailed;
 pub use child::{
-    BlockingContext, ChildSpec, ChildType, Keep, KeepGuard, OnceChild, Readiness, Restart,
-    ShutdownSignal, StartChild, StartContext, StartOnceError, Started, TaskContext,
+    BlockingContext, ChildSpec, ChildType, Heartbeat, HeartbeatMissed, Keep, KeepGuard, OnceChild,
+    Readiness, Restart, ShutdownSignal, StartChild, StartContext, StartOnceError, Started,
+    TaskContext,
 };
 
 // Servers.
 pub use server::{
     Caller, CastTimer, GenServer, Sender, ServerContext, ServerName, ServerRef, ServerSpec,
-    ServerStatus,
+    ServerStatus, Trace, TraceContent, TraceEvent, TraceItem,
 };
 
 // Supervisors.

@@ -28,12 +28,11 @@ impl GenServer for Account {
     type Cast = ();
 
     async fn init((owner, disk): Self::Args, ctx: &mut ServerContext<Self>) -> Result<Self> {
-        ctx.idle_timeout(IDLE_TIMEOUT);
+        ctx.idle_after(IDLE_TIMEOUT);
         Ok(Account { owner, disk, waiting: Vec::new() })
     }
 
-    async fn handle_call(&mut self, call: Call, ctx: &mut ServerContext<Self>) -> Result {
-        ctx.idle_timeout(IDLE_TIMEOUT);
+    async fn handle_call(&mut self, call: Call, _: &mut ServerContext<Self>) -> Result {
         let mut disk = self.disk.lock().unwrap();
         match call {
             Call::AtLeast(amount, reply) => self.waiting.push((amount, reply)),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::child::{ChildSpec, ChildType, Readiness, Restart};
+use crate::child::{ChildSpec, ChildType, Heartbeat, Readiness, Restart};
 use crate::exit::Shutdown;
 use crate::restart::{Backoff, Exhausted, Intensity, OwnBudget};
 
@@ -23,9 +23,9 @@ impl ChildSpec {
     /// assert_eq!(spec.get_shutdown(), Shutdown::Timeout(Duration::from_secs(5)));
     /// assert_eq!((spec.get_init_timeout(), spec.get_backoff()), (None, None));
     /// assert!(!spec.is_significant());
-    /// assert_eq!(spec.get_warn_after(), None);
     /// assert_eq!((spec.get_readiness(), spec.retries_first_start()), (Readiness::Required, false));
     /// assert_eq!(spec.get_restart_budget(), None);
+    /// assert_eq!((spec.get_warn_after(), spec.get_heartbeat()), (None, None));
     ///
     /// let tree = ChildSpec::from(Supervisor::one_for_one().named("sessions"));
     /// assert_eq!((tree.id(), tree.name()), ("sessions", Some("sessions")));
@@ -93,6 +93,12 @@ impl ChildSpec {
     /// runtime. [`id`](Self::id) has an example.
     pub fn get_warn_after(&self) -> Option<Duration> {
         self.spec.warn_after
+    }
+
+    /// Returns the heartbeats that are required of the child; `None` means none.
+    /// [`id`](Self::id) has an example.
+    pub fn get_heartbeat(&self) -> Option<Heartbeat> {
+        self.spec.heartbeat
     }
 
     /// Returns how long after the end of the program a stop may still decide the exit reason.

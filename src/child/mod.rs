@@ -18,6 +18,7 @@ use crate::process::StartKey;
 use crate::process::overflow::Overflow;
 use crate::restart::{Backoff, Exhausted, Intensity, OwnBudget};
 
+mod heartbeat;
 mod readiness;
 mod getters;
 pub(crate) mod stop_signals;
@@ -37,6 +38,7 @@ pub use blocking::context::BlockingContext;
 #[cfg(feature = "process")]
 #[cfg_attr(docsrs, doc(cfg(feature = "process")))]
 pub use command::CommandFailed;
+pub use heartbeat::{Heartbeat, HeartbeatMissed};
 pub use keep::{Keep, KeepGuard};
 pub use once::{OnceChild, StartOnceError};
 pub use readiness::Readiness;
@@ -81,6 +83,7 @@ pub enum ChildType {
 /// | [`readiness`](Self::readiness) | [`Readiness::Required`] |
 /// | [`significant`](Self::significant) | no |
 /// | [`init_timeout`](Self::init_timeout) | no limit |
+/// | [`heartbeat`](Self::heartbeat) | none is required |
 /// | [`named`](Self::named) | no name |
 /// | [`with_id`](Self::with_id) | a server's type name, a supervisor's name; else an argument |
 ///
@@ -132,6 +135,7 @@ pub(crate) struct Spec {
     pub(crate) significant: bool,
     pub(crate) mailbox: Option<Mailboxes>,
     pub(crate) warn_after: Option<Duration>,
+    pub(crate) heartbeat: Option<Heartbeat>,
     #[cfg(feature = "process")]
     pub(crate) stop_window: Duration,
     #[cfg(feature = "process")]
@@ -173,6 +177,7 @@ impl ChildSpec {
             significant: false,
             mailbox: None,
             warn_after: None,
+            heartbeat: None,
             #[cfg(feature = "process")]
             stop_window: command::STOP_WINDOW,
             #[cfg(feature = "process")]
@@ -540,6 +545,59 @@ impl ChildSpec {
     /// [`ServerSpec::warn_after`](crate::ServerSpec::warn_after) has an example.
     pub fn warn_after(mut self, limit: Duration) -> Self {
         self.edit().warn_after = Some(limit);
+        self
+    }
+
+    /// Requires the child to report that it is well: a server with
+    /// [`ServerContext::heartbeat`](crate::ServerContext::heartbeat), a task with
+    /// [`TaskContext::heartbeat`], a blocking function with [`BlockingContext::heartbeat`], any
+    /// other process with [`Runtime::heartbeat`](crate::Runtime::heartbeat). By default nothing is
+    /// required, and nothing is watched.
+    ///
+    /// The first heartbeat is due one interval after the start of the child has succeeded. A child
+    /// that is late is [`Unresponsive`](crate::Health::Unresponsive) until its next heartbeat, so its tree
+    /// is not [serving](crate::TreeHealth::is_serving), and a WARN line is logged.
+    /// With [`Heartbeat::restart_after`], a child that stays late is killed: its body is dropped
+    /// at its current await, `terminate` does not run, and its exit reason is a crash with a
+    /// [`HeartbeatMissed`]. Its restart type decides what follows: a permanent and a transient child
+    /// are restarted, and the restart counts against the budget.
+    ///
+    /// A child that is being stopped needs no heartbeat, nor does a
+    /// [suspended](crate::ServerRef::suspend) server. The process itself takes no part in the
+    /// watch, so a handler that awaits for ever is found. A child that blocks its worker thread
+    /// is found, too, if tokio has another thread; but like every process it ends only at its next
+    /// await. The start of a supervisor as a child with this requirement fails with
+    /// [`Invalid`](crate::StartError::Invalid), because a supervisor reports no heartbeat. OTP has
+    /// `heart`, for the whole node only.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use regrow::{ChildSpec, Health, Heartbeat, HeartbeatMissed, Runtime, Supervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let feed = ChildSpec::task("feed", |ctx| async move {
+    ///     ctx.heartbeat(); // … after each answer of the upstream; this one never answers
+    ///     std::future::pending().await
+    /// });
+    /// let heartbeat = Heartbeat::every(Duration::from_secs(10)); // unready after 10 s,
+    /// let heartbeat = heartbeat.restart_after(Duration::from_secs(20)); // restarted after 30 s
+    /// let feed = feed.heartbeat(heartbeat).named("feed");
+    /// let tree = Supervisor::one_for_one().child(feed).start(&rt).await?;
+    /// let pid = rt.whereis("feed").unwrap();
+    ///
+    /// tokio::time::sleep(Duration::from_secs(15)).await;
+    /// assert_eq!(tree.tree().await?.health().to_string(), "feed is unresponsive");
+    /// let reason = rt.ended(pid).await;
+    /// assert!(reason.crash().unwrap().downcast_ref::<HeartbeatMissed>().is_some());
+    /// tree.count_children().await?; // answered after the restart
+    /// assert_eq!(rt.health(rt.whereis("feed").unwrap()), Some(Health::Ready));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn heartbeat(mut self, heartbeat: Heartbeat) -> Self {
+        self.edit().heartbeat = Some(heartbeat);
         self
     }
 

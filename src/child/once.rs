@@ -22,7 +22,7 @@ use std::time::Duration;
 use crate::base::Pid;
 use crate::base::sync::PlainMutex;
 use crate::child::start::{Start, StartContext};
-use crate::child::{ChildSpec, Restart, TaskContext};
+use crate::child::{ChildSpec, Heartbeat, Restart, TaskContext};
 use crate::exit::{Result, Shutdown};
 use crate::process::overflow::Overflow;
 use crate::runtime::StartError;
@@ -229,6 +229,12 @@ impl<V> OnceChild<V> {
     /// Counts the child as started only when it has set its health: [`ChildSpec::ready_within`].
     pub fn ready_within(self, limit: Duration) -> Self {
         OnceChild { spec: self.spec.ready_within(limit), ..self }
+    }
+
+    /// Requires the child to report that it is well: [`ChildSpec::heartbeat`]. A child that is ended
+    /// for a missing heartbeat is not restarted, because it is temporary.
+    pub fn heartbeat(self, heartbeat: Heartbeat) -> Self {
+        OnceChild { spec: self.spec.heartbeat(heartbeat), ..self }
     }
 
     /// Sets whether the child's end may end its supervisor: [`ChildSpec::significant`].

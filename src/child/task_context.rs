@@ -265,6 +265,12 @@ impl TaskContext {
         self.runtime().set_health(self.pid(), health);
     }
 
+    /// Reports that this child is well. Does nothing unless its specification
+    /// [requires heartbeats](crate::ChildSpec::heartbeat), which has an example.
+    pub fn heartbeat(&self) {
+        self.runtime().heartbeat(self.pid());
+    }
+
     /// Returns a token that is cancelled when the supervisor asks this child to stop, or ends, and
     /// at the latest when this child has ended. Cancelling the token by hand affects only code that
     /// waits for this token or its clones.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::base::{SENTENCE, SharedStr, excerpt};
 
-/// The health of a process, as the process itself reports it.
+/// The health of a process, as the process itself reports it, or fails to.
 ///
 /// A process that reports nothing is ready as soon as it runs. The values are ordered from good to
 /// bad. OTP has no counterpart.
@@ -47,6 +47,10 @@ pub enum Health {
     Starting,
     /// The process does not serve, for this reason.
     Unready(SharedStr),
+    /// The process is late with the heartbeat that its
+    /// [specification](crate::ChildSpec::heartbeat) requires: it may hang. The library sets this
+    /// value, and removes it with the next heartbeat.
+    Unresponsive,
     /// The process accepts no new work, and is about to end.
     Stopping,
 }
@@ -69,6 +73,7 @@ impl fmt::Display for Health {
                 write!(f, "{}", excerpt(why, SENTENCE))
             }
             Health::Starting => f.write_str("starting"),
+            Health::Unresponsive => f.write_str("unresponsive"),
             Health::Stopping => f.write_str("stopping"),
         }
     }

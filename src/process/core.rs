@@ -16,6 +16,7 @@ use crate::observe::activity::Activity;
 use crate::observe::health::Health;
 use crate::process::ancestors::Ancestors;
 use crate::process::child_role::{ChildRole, ChildSlot, SpecName};
+use crate::process::heartbeat::Heartbeats;
 use crate::process::intake::{Drain, Intake};
 use crate::process::link::Link;
 use crate::process::mailbox_bound::Counts;
@@ -127,6 +128,8 @@ pub(crate) struct Registrations {
     pub(crate) health: Option<Health>,
     /// The activity of a server, if its handlers are tracked or slow handlers are reported.
     pub(crate) activity: Option<Box<Activity>>,
+    /// The heartbeats of a child whose specification requires them.
+    pub(crate) heartbeats: Option<Box<Heartbeats>>,
     /// The span of the process, made when it is first needed. The span is never dropped under the
     /// lock.
     pub(crate) span: Option<Arc<Span>>,

@@ -23,6 +23,7 @@ mod stage;
 pub(crate) mod intake;
 pub(crate) mod unhandled;
 mod link;
+pub(crate) mod heartbeat;
 pub(crate) mod core;
 pub(crate) mod state;
 mod exit_tickets;

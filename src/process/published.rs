@@ -3,13 +3,41 @@
 use std::any::Any;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use crate::observe::health::Health;
 use crate::process::Core;
+use crate::process::heartbeat::Heartbeats;
 
 impl Core {
-    /// The health that the process has reported.
+    /// The health that the process has reported; `Unresponsive` if that is worse and a heartbeat is
+    /// overdue.
     pub(crate) fn reported_health(&mut self) -> Option<Health> {
-        self.registrations()?.health.clone()
+        let registrations = self.registrations()?;
+        let health = registrations.health.clone();
+        let is_late = registrations.heartbeats.as_ref().is_some_and(|beats| beats.is_late);
+        // `None` is less than `Some`.
+        if is_late { health.max(Some(Health::Unresponsive)) } else { health }
+    }
+
+    pub(crate) fn heartbeats(&mut self) -> Option<&mut Heartbeats> {
+        self.registrations()?.heartbeats.as_deref_mut()
+    }
+
+    /// Notes a heartbeat. Returns whether the process was late.
+    pub(crate) fn beat(&mut self) -> bool {
+        let Some(heartbeats) = self.heartbeats() else { return false };
+        heartbeats.last = Instant::now();
+        std::mem::take(&mut heartbeats.is_late)
+    }
+
+    /// Notes that the process is a server that is suspended, or resumed. The resumption counts as a
+    /// heartbeat. Returns whether the process was late.
+    pub(crate) fn suspend_heartbeats(&mut self, is_suspended: bool) -> bool {
+        if let Some(heartbeats) = self.heartbeats() {
+            heartbeats.is_suspended = is_suspended;
+        }
+        self.beat()
     }
 
     /// Publishes a value until the process has ended. Call this once.

@@ -27,6 +27,7 @@ mod groups;
 pub(crate) mod timers;
 pub(crate) mod info;
 mod set_health;
+mod heartbeat;
 mod tracking;
 pub(crate) mod census;
 mod logging;

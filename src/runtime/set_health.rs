@@ -1,6 +1,6 @@
 //! The health that a process reports.
 
-use crate::base::{Pid, ignore_panic};
+use crate::base::Pid;
 use crate::kernel::Until;
 use crate::observe::Health;
 use crate::runtime::Runtime;
@@ -36,7 +36,7 @@ impl Runtime {
         if is_serving {
             self.kernel.waits.reached(pid, Until::Ready);
         }
-        ignore_panic(|| self.kernel.health_changes.notify_waiters());
+        self.note_health_change();
         is_set
     }
 

@@ -29,7 +29,7 @@ pub(crate) enum Dispatch<S: GenServer> {
     /// The loop ends with this reason.
     Stop(ExitReason),
     /// The loop answers the request itself.
-    System(Box<System>),
+    System(Box<System<S>>),
     /// The loop does nothing: the item is the expiry of a timer that was cancelled or replaced, or a
     /// call that its caller has taken back.
     Stale,

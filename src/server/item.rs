@@ -25,7 +25,7 @@ pub(crate) enum ServerItem<S: GenServer> {
     /// A request to stop.
     Stop(ExitReason),
     /// A request to suspend, resume or inspect the server.
-    System(Box<System>),
+    System(Box<System<S>>),
     /// A timer of the server itself has expired.
     Timer(u64),
     /// Any other item with the time at which it was queued, while handlers are tracked.
@@ -38,6 +38,17 @@ pub(crate) enum ServerItem<S: GenServer> {
 pub(crate) struct Stamped<S: GenServer> {
     pub(crate) queued_at: Instant,
     pub(crate) item: ServerItem<S>,
+}
+
+impl<S: GenServer> ServerItem<S> {
+    /// Whether the item is the expiry of a timer of the server itself.
+    pub(crate) fn is_timer(&self) -> bool {
+        match self {
+            ServerItem::Timer(_) => true,
+            ServerItem::Stamped(stamped) => stamped.item.is_timer(),
+            _ => false,
+        }
+    }
 }
 
 impl<S: GenServer> Item for ServerItem<S> {

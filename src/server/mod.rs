@@ -16,10 +16,13 @@ use crate::runtime::{Name, Runtime, StartError, Starting};
 use crate::server::child::OnceServer;
 
 mod server_name;
+mod trace;
 mod system_message;
 pub(crate) mod item;
 mod handle;
 mod sys;
+mod peek;
+mod trace_request;
 pub(crate) mod dispatch;
 mod tracking;
 pub(crate) mod context;
@@ -43,6 +46,7 @@ pub use spec::ServerSpec;
 pub(crate) use start::ServerProcess;
 pub use system_message::ServerStatus;
 pub(crate) use system_message::System;
+pub use trace::{Trace, TraceContent, TraceEvent, TraceItem};
 
 /// A process that keeps a state and handles one message at a time. Most processes of a program are
 /// servers. OTP: `gen_server`.
@@ -231,7 +235,8 @@ pub trait GenServer: Sized + Send + 'static {
     }
 
     /// Handles every other message: bytes, streams, `Down`s, and exits if the server traps them. By
-    /// default `handle_info` logs the message, at Warn, and drops it. OTP: `handle_info/2`.
+    /// default `handle_info` logs the message, at Warn, and drops it; an
+    /// [idle time-out](ServerContext::idle_after) goes on. OTP: `handle_info/2`.
     /// [`ServerContext`] has an example.
     ///
     /// # Errors
@@ -246,6 +251,7 @@ pub trait GenServer: Sized + Send + 'static {
         info: Received,
         ctx: &mut ServerContext<Self>,
     ) -> impl Future<Output = Result> + Send {
+        ctx.keep_idle_timeout();
         let pid = ctx.pid();
         ignore_panic(
             || tracing::warn!(target: "regrow::server", %pid, info = info.outline(), "unexpected message dropped"),
@@ -253,8 +259,8 @@ pub trait GenServer: Sized + Send + 'static {
         ready(Ok(()))
     }
 
-    /// Runs when no message has come within the limit of [`ServerContext::idle_timeout`], which has
-    /// an example. By default it does nothing. OTP: `handle_info(timeout, State)`.
+    /// Runs when no message has come within the limit of [`ServerContext::idle_after`] or
+    /// [`ServerContext::idle_timeout`], which have examples. By default it does nothing. OTP: `handle_info(timeout, State)`.
     ///
     /// # Errors
     ///
@@ -498,8 +504,9 @@ pub trait GenServer: Sized + Send + 'static {
     }
 }
 
-/// Logs a request that its server has no handler for, and drops it.
-fn dropped<S: GenServer, M>(request: M, what: &str, ctx: &ServerContext<S>) -> Ready<Result> {
+/// Logs a request that its server has no handler for, and drops it. The request is no activity.
+fn dropped<S: GenServer, M>(request: M, what: &str, ctx: &mut ServerContext<S>) -> Ready<Result> {
+    ctx.keep_idle_timeout();
     let (pid, kind) = (ctx.pid(), std::any::type_name::<M>());
     ignore_panic(|| tracing::warn!(target: "regrow::server", %pid, kind, "{what}"));
     drop(request);

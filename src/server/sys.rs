@@ -132,9 +132,9 @@ impl<S: GenServer> ServerRef<S> {
         self.ask_system(System::Status).await
     }
 
-    async fn ask_system<T: Send + 'static>(
+    pub(super) async fn ask_system<T: Send + 'static>(
         &self,
-        make: impl FnOnce(Reply<T>) -> System,
+        make: impl FnOnce(Reply<T>) -> System<S>,
     ) -> Result<T, CallError> {
         let waker = budget_then_waker().await;
         let process = self.resolve()?;

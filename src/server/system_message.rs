@@ -2,16 +2,24 @@
 
 use std::fmt;
 
-use crate::base::one_line;
+use crate::base::{Pid, one_line};
 use crate::call::Reply;
+use crate::server::trace::Format;
+use crate::server::{GenServer, Trace};
 
 /// One system message, queued in order with all other items. No bound refuses the message, and a
 /// suspended server answers it.
-pub(crate) enum System {
+pub(crate) enum System<S: GenServer> {
     Suspend(Reply<()>),
     Resume(Reply<()>),
     Status(Reply<ServerStatus>),
+    /// Adds a listener, with this formatter.
+    Trace(Reply<Trace>, Option<Format<S>>),
+    /// Runs a closure with the state and the pid of the server. The closure answers by itself.
+    Run(Between<S>),
 }
+
+pub(crate) type Between<S> = Box<dyn FnOnce(&mut S, Pid) + Send>;
 
 /// The status of a server, the result of [`ServerRef::get_status`](crate::ServerRef::get_status),
 /// which has an example. OTP: the result of `sys:get_status/1`.

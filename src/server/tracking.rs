@@ -33,7 +33,8 @@ use crate::mailbox::{Item, Process};
 use crate::observe::Handling;
 use crate::observe::activity::Look;
 use crate::process::AnyProcess;
-use crate::server::WaitOutcome;
+use crate::server::trace::Tracers;
+use crate::server::{GenServer, WaitOutcome};
 
 /// The shortest limit: one step of tokio's timer. With a shorter limit the watch would read the
 /// record without a pause, and a paused clock would not advance.
@@ -41,8 +42,7 @@ pub(crate) const SHORTEST: Duration = Duration::from_millis(1);
 
 /// The part of the tracking state that the server itself holds. The other part is the `Activity` in
 /// the server's record. A server that is not watched has no `Watch`.
-#[derive(Default)]
-pub(crate) struct Watch {
+pub(crate) struct Watch<S: GenServer> {
     /// The limit of the server's handlers, in place of the runtime's.
     pub(crate) own_limit: Option<Duration>,
     /// Whether a callback has begun and has not returned.
@@ -52,6 +52,15 @@ pub(crate) struct Watch {
     /// The outcome of the wait after which the server yielded.
     pub(crate) found: Option<WaitOutcome>,
     pub(crate) slow_handler_watch: Option<SlowHandlerWatch>,
+    /// The listeners of the server.
+    pub(crate) tracers: Option<Box<Tracers<S>>>,
+}
+
+impl<S: GenServer> Default for Watch<S> {
+    fn default() -> Self {
+        let (own_limit, found, slow_handler_watch, tracers) = (None, None, None, None);
+        Watch { own_limit, busy: false, waits: false, found, slow_handler_watch, tracers }
+    }
 }
 
 /// A handle to the task that logs one server's slow handlers. Dropping the handle aborts the task.

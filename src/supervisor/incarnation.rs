@@ -11,7 +11,8 @@
 //! 2. If the child has a `ready_within`, wait until the child reports that it serves. The start
 //!    fails if the child ends before that, or if the time is over; in the second case the child is
 //!    stopped.
-//! 3. Return the outcome: the process, `None` if the child chose not to run, or an error, which is
+//! 3. If the child must report heartbeats, start their [watch](heartbeat_watch).
+//! 4. Return the outcome: the process, `None` if the child chose not to run, or an error, which is
 //!    reported.
 //!
 //! The child is linked to its supervisor before its init runs, so the child ends when the
@@ -34,6 +35,7 @@ use crate::exit::{Result, Scope};
 use crate::kernel::Until;
 use crate::process::{AnyProcess, ChildSlot, ChildStop};
 use crate::runtime::{Ended, Runtime, StartCause, StartError};
+use crate::supervisor::heartbeat_watch;
 use crate::supervisor::start_attempt::run_start;
 use crate::supervisor::{Report, StopRequest, decision, stop, wait_until};
 
@@ -132,7 +134,10 @@ fn outcome_of(
     (name_taken, pid): (bool, Option<Pid>),
 ) -> StartOutcome {
     match started {
-        Ok(started) => Ok(Some(started.process)),
+        Ok(started) => {
+            heartbeat_watch::watch(&report.runtime, spec, &started.process);
+            Ok(Some(started.process))
+        }
         Err(StartError::Ignored) => Ok(None),
         Err(error) => {
             report.start_failed(&spec.id, &error);

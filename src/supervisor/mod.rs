@@ -21,6 +21,7 @@ mod end_decision;
 mod wait_until;
 mod start_attempt;
 pub(crate) mod orphans;
+mod heartbeat_watch;
 pub(crate) mod incarnation;
 pub(crate) mod fixed;
 pub(crate) mod dynamic;

@@ -126,6 +126,8 @@ async fn a_loop_of_calls_lets_a_server_restart() {
     kill();
     until_ok(async || server.get_status().await).await;
     kill();
+    until_ok(async || server.peek(|_| ()).await).await;
+    kill();
     until_ok(async || server.suspend().await).await;
     kill();
     let caller: Caller<(), u8> = server.caller(|(), reply| reply);
@@ -183,6 +185,17 @@ async fn calls_that_fail_at_once_let_other_tasks_run() {
     lets_other_tasks_run!("ServerRef::suspend", drop(dead.suspend().await));
     lets_other_tasks_run!("ServerRef::resume", drop(dead.resume().await));
     lets_other_tasks_run!("ServerRef::get_status", drop(dead.get_status().await));
+    lets_other_tasks_run!("ServerRef::peek", drop(dead.peek(|_| ()).await));
+    lets_other_tasks_run!("ServerRef::update", drop(dead.update(|_| ()).await));
+    lets_other_tasks_run!("ServerRef::trace", drop(dead.trace().await));
+    lets_other_tasks_run!("ServerRef::trace_with", {
+        drop(dead.trace_with(|_| String::new()).await);
+    });
+    let ended = Echo::start(&rt, ()).await.unwrap();
+    let mut trace = ended.trace().await.unwrap();
+    rt.kill(ended.pid().unwrap());
+    ended.ended().await;
+    lets_other_tasks_run!("Trace::next", assert_eq!(trace.next().await, None));
     lets_other_tasks_run!("Ended", drop(dead.ended().await));
 }
 

@@ -12,9 +12,9 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 use regrow::{
     Backoff, CallError, ChildSpec, ChildState, DynamicSupervisor, Exhausted, ExitReason, Finding,
-    GenServer, KeyedError, KeyedServers, Overflow, PartitionSupervisor, Received, Reply, Result,
-    Run, Runtime, ServerContext, ServerRef, Shutdown, StartError, Supervisor, Task, TaskError,
-    TaskStream, TaskSupervisor, TimerRef,
+    GenServer, Heartbeat, KeyedError, KeyedServers, Overflow, PartitionSupervisor, Received, Reply,
+    Result, Run, Runtime, ServerContext, ServerRef, Shutdown, StartError, Supervisor, Task,
+    TaskError, TaskStream, TaskSupervisor, TimerRef,
 };
 use support::source::sources;
 use support::{idle, settled};
@@ -30,6 +30,8 @@ const TESTED: &[&str] = &[
     "src/child/blocking/context.rs: recv_timeout",
     "src/child/blocking/context.rs: wait_stop",
     "src/child/command/mod.rs: stop_window",
+    "src/child/heartbeat.rs: every",
+    "src/child/heartbeat.rs: restart_after",
     "src/child/mod.rs: init_timeout",
     "src/child/mod.rs: ready_within",
     "src/child/mod.rs: restart_budget",
@@ -53,6 +55,7 @@ const TESTED: &[&str] = &[
     "src/runtime/timers.rs: send_after",
     "src/runtime/timers.rs: send_interval",
     "src/runtime/tracking.rs: warn_after",
+    "src/server/context/next_step.rs: idle_after",
     "src/server/context/next_step.rs: idle_timeout",
     "src/server/context/self_casts.rs: cast_after",
     "src/server/context/self_casts.rs: cast_after_as",
@@ -412,7 +415,30 @@ async fn a_zero_self_cast_arrives_at_once_and_a_max_one_never() {
     assert_eq!(desk.handled().await, ["idle"]);
     desk.act(|ctx| ctx.idle_timeout(MAX));
     assert_eq!(desk.handled().await, [""; 0]);
+    desk.act(|ctx| ctx.idle_after(ZERO));
+    assert_eq!(desk.handled().await, ["idle"]);
+    desk.act(|ctx| ctx.idle_after(MAX));
+    assert_eq!(desk.handled().await, [""; 0]);
     assert_eq!(desk.clerk.call(same).await, Ok(7));
+}
+
+/// An interval of zero is one of 1 ms.
+#[tokio::test(start_paused = true)]
+async fn a_zero_heartbeat_is_missed_at_once_and_a_max_one_never() {
+    let cases = [
+        (Heartbeat::every(ZERO).restart_after(ZERO), Some(MS)),
+        (Heartbeat::every(MAX).restart_after(ZERO), None),
+        (Heartbeat::every(SECOND).restart_after(MAX), None),
+    ];
+    for (heartbeat, ends_after) in cases {
+        let (rt, start) = (Runtime::new(), Instant::now());
+        let child = ChildSpec::task("child", |_| pending()).named("child");
+        let child = child.restart(regrow::Restart::Transient).heartbeat(heartbeat);
+        let _tree = Supervisor::one_for_one().child(child).start(&rt).await.unwrap();
+        let ended = rt.ended(rt.whereis("child").unwrap());
+        let ended = tokio::time::timeout(3_600 * SECOND, ended).await.ok();
+        assert_eq!(ended.map(|_| start.elapsed()), ends_after, "{heartbeat:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

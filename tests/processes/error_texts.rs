@@ -12,9 +12,10 @@ use std::time::Duration;
 
 use regrow::{
     CallError, CastError, ChildError, ChildSpec, DynamicSupervisor, ExitReason, GenServer,
-    KeyedCastError, KeyedError, KeyedServers, LogLevel, NoRestart, Overflow, Pid, RegisterError,
-    RegistryError, Reply, RestartLimitReached, Result, Run, RunError, Runtime, ServerContext,
-    StartChild, StartContext, StartError, Started, Supervisor, SupervisorSpec, TaskError,
+    Heartbeat, HeartbeatMissed, KeyedCastError, KeyedError, KeyedServers, LogLevel, NoRestart,
+    Overflow, Pid, RegisterError, RegistryError, Reply, RestartLimitReached, Result, Run, RunError,
+    Runtime, ServerContext, StartChild, StartContext, StartError, Started, Supervisor,
+    SupervisorSpec, TaskError,
 };
 use support::injected_panics::hush_injected_panics;
 use support::log::Log;
@@ -76,6 +77,10 @@ fn listed(
     errors.into_iter().map(move |(variant, error)| (of, variant, Box::new(error) as _))
 }
 
+fn boom() -> regrow::Crash {
+    ExitReason::crashed("boom").crash().cloned().unwrap()
+}
+
 fn call_errors() -> Vec<(&'static str, CallError)> {
     vec![
         ("NoProc", CallError::NoProc),
@@ -89,6 +94,7 @@ fn call_errors() -> Vec<(&'static str, CallError)> {
         ("Stopping", CallError::Stopping),
         ("WrongType", CallError::WrongType),
         ("TokioGone", CallError::TokioGone),
+        ("Panicked", CallError::Panicked { crash: boom(), server_ends: true }),
         ("Deadlock", CallError::Deadlock { cycle: vec![Pid::from_raw(1)] }),
     ]
 }
@@ -260,6 +266,16 @@ fn task_errors() -> Vec<(&'static str, TaskError)> {
     ]
 }
 
+/// Returns the error of a child that reports no heartbeat.
+async fn missed_heartbeat() -> HeartbeatMissed {
+    let rt = Runtime::new();
+    let child = ChildSpec::task("silent", |_| pending()).named("silent");
+    let child = child.heartbeat(Heartbeat::every(SECOND).restart_after(SECOND));
+    let _tree = Supervisor::one_for_one().child(child).start(&rt).await.unwrap();
+    let reason = rt.ended(rt.whereis("silent").unwrap()).await;
+    reason.crash().unwrap().downcast_ref::<HeartbeatMissed>().unwrap().clone()
+}
+
 /// Returns every error type of the crate, in each of its variants.
 async fn all_errors() -> Vec<Listed> {
     let pid = Pid::from_raw(1);
@@ -289,6 +305,7 @@ async fn all_errors() -> Vec<Listed> {
     all.extend(listed("RunError", run_errors().await));
     all.extend(listed("RestartLimitReached", limits().await));
     all.extend(listed("NoRestart", no_restarts().await));
+    all.push(("HeartbeatMissed", "", Box::new(missed_heartbeat().await)));
     #[cfg(all(unix, feature = "process"))]
     all.extend(listed("CommandFailed", commands().await));
     #[cfg(all(unix, feature = "process"))]

@@ -13,6 +13,7 @@ mod supervisor_orphans;
 mod one_for_one;
 mod one_for_all;
 mod rest_for_one;
+mod heartbeat;
 mod intensity;
 mod own_budgets;
 mod first_starts;

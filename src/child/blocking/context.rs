@@ -114,6 +114,13 @@ impl BlockingContext {
         self.runtime().set_health(self.pid(), health);
     }
 
+    /// Reports that this child is well. Does nothing unless its specification
+    /// [requires heartbeats](crate::ChildSpec::heartbeat), which has an example. A child that is
+    /// ended for a missing heartbeat leaves its thread behind, as after a kill.
+    pub fn heartbeat(&self) {
+        self.runtime().heartbeat(self.pid());
+    }
+
     /// Returns whether the child should stop. The check is cheap, so call it often.
     /// [`BlockingContext`] has an example.
     pub fn is_stopping(&self) -> bool {

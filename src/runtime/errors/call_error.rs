@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::base::one_line::quoted;
 use crate::base::{Pid, SharedStr};
-use crate::exit::{Causeless, ExitReason};
+use crate::exit::{Causeless, Crash, ExitReason};
 use crate::kernel::{Kernel, TOKIO_GONE};
 
 /// Why a call got no reply.
@@ -94,6 +94,15 @@ pub enum CallError {
         /// of the process that made this call.
         cycle: Vec<Pid>,
     },
+    /// Only for [`peek`](crate::ServerRef::peek) and [`update`](crate::ServerRef::update): the
+    /// closure of the caller panicked, in the process of the server.
+    Panicked {
+        /// The panic, with its message and its location.
+        crash: Crash,
+        /// Whether the server ends with this crash as its reason: true for `update`, because the
+        /// closure may have changed half of the state; false for `peek`.
+        server_ends: bool,
+    },
     /// The tokio runtime that the [`Runtime`](crate::Runtime) runs on has shut down, so its
     /// processes no longer run. This error takes the place of [`NoProc`](Self::NoProc). Create a
     /// `Runtime` in each tokio runtime, and so in each `#[tokio::test]`, instead of sharing one.
@@ -163,6 +172,10 @@ impl fmt::Display for CallError {
                     "these processes would wait for each other for ever, make one of the calls a cast:",
                 )?;
                 cycle.iter().try_for_each(|pid| write!(f, " {pid}"))
+            }
+            CallError::Panicked { crash, server_ends } => {
+                let server = if *server_ends { "the server ends" } else { "the server runs on" };
+                write!(f, "the closure of this request panicked, {server}: {crash}")
             }
             CallError::TokioGone => f.write_str(TOKIO_GONE),
         }

@@ -98,7 +98,7 @@ pub(crate) struct Inner<S: GenServer> {
     pub(crate) continues: VecDeque<S::Cast>,
     pub(crate) idle: IdleTimeout,
     schedule: Option<Box<Schedule<S>>>,
-    pub(crate) watch: Option<Box<Watch>>,
+    pub(crate) watch: Option<Box<Watch<S>>>,
     tasks: Option<Arc<Semaphore>>,
 }
 
@@ -113,7 +113,7 @@ impl<S: GenServer> ServerContext<S> {
         let inner = Mutex::new(Inner {
             mailbox,
             continues: VecDeque::new(),
-            idle: IdleTimeout::Off,
+            idle: IdleTimeout::default(),
             schedule: None,
             watch: None,
             tasks: None,
@@ -332,6 +332,64 @@ impl<S: GenServer> ServerContext<S> {
     /// Sets the health of this server, which snapshots of the tree show. [`Health`] has an example.
     pub fn set_health(&mut self, health: Health) {
         self.runtime().set_health(self.pid(), health);
+    }
+
+    /// Reports that this server is well. Does nothing unless its specification as a child
+    /// [requires heartbeats](crate::ChildSpec::heartbeat).
+    ///
+    /// Call this from a handler of a [tick](Self::cast_every) that comes several times in each
+    /// interval. The tick waits in the mailbox behind the other items, so the heartbeats show that
+    /// the server handles its mailbox in time, not just that its process exists.
+    ///
+    /// ```
+    /// # use regrow::{GenServer, Result, Runtime, ServerContext};
+    /// use std::time::Duration;
+    /// use regrow::{Health, Heartbeat, Supervisor};
+    /// use tokio::time::MissedTickBehavior;
+    ///
+    /// struct Writer;
+    ///
+    /// enum Cast {
+    ///     Tick,
+    ///     Write,
+    /// }
+    ///
+    /// impl GenServer for Writer {
+    /// #     type Args = ();
+    /// #     type Call = std::convert::Infallible;
+    ///     type Cast = Cast;
+    ///
+    ///     async fn init((): (), ctx: &mut ServerContext<Self>) -> Result<Self> {
+    ///         ctx.cast_every(Duration::from_secs(3), MissedTickBehavior::Skip, || Cast::Tick);
+    ///         Ok(Writer)
+    ///     }
+    ///     async fn handle_cast(&mut self, cast: Cast, ctx: &mut ServerContext<Self>) -> Result {
+    ///         match cast {
+    ///             Cast::Tick => ctx.heartbeat(),
+    ///             Cast::Write => std::future::pending().await, // … a disk that does not answer
+    ///         }
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let heartbeat = Heartbeat::every(Duration::from_secs(10));
+    /// let child = Writer::child(()).named("writer").heartbeat(heartbeat);
+    /// let _tree = Supervisor::one_for_one().child(child).start(&rt).await?;
+    /// let pid = rt.whereis("writer").unwrap();
+    /// tokio::time::sleep(Duration::from_secs(60)).await;
+    /// assert_eq!(rt.health(pid), Some(Health::Ready));
+    ///
+    /// rt.server::<Writer>("writer").cast(Cast::Write);
+    /// tokio::time::sleep(Duration::from_secs(15)).await;
+    /// assert_eq!(rt.health(pid), Some(Health::Unresponsive));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn heartbeat(&self) {
+        self.runtime().report_heartbeat(&*self.process);
     }
 
     /// Returns a reason for the `init` of one of the library's own servers. If that `init` returns

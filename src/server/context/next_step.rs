@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::exit::{ExitReason, Result};
-use crate::server::{GenServer, IdleTimeout, ServerContext};
+use crate::server::{GenServer, ServerContext};
 
 impl<S: GenServer> ServerContext<S> {
     /// Makes `handle_cast` handle this cast next, before every queued item. A cast that is given in
@@ -48,10 +48,10 @@ impl<S: GenServer> ServerContext<S> {
     }
 
     /// Makes `handle_timeout` run if no message comes within `limit` after the end of this handler.
-    /// Each message cancels the time-out, and the message's handler may set a new one. A message
-    /// that is already queued takes precedence over a zero limit. A
-    /// [status request](crate::ServerRef::get_status) does not change the time-out. OTP: the
-    /// time-out in a callback's result, which a system message restarts.
+    /// Each message cancels the time-out, and the message's handler may set a new one;
+    /// [`idle_after`](Self::idle_after) sets one that each message arms again, and says what
+    /// does not count as a message. A message that is already queued takes precedence over a zero
+    /// limit. OTP: the time-out in a callback's result, which a system message restarts.
     ///
     /// A busy server is never idle. Use [`cast_after`](Self::cast_after) for work that must happen
     /// at a certain time.
@@ -98,7 +98,122 @@ impl<S: GenServer> ServerContext<S> {
     /// # }).unwrap();
     /// ```
     pub fn idle_timeout(&mut self, limit: Duration) {
-        self.inner().idle = IdleTimeout::Set(limit);
+        self.inner().idle.set(limit, false);
+    }
+
+    /// Makes `handle_timeout` run each time that no message has come for `limit`. Each message
+    /// starts the time anew, from the end of its handler; the handler need not set it again. After
+    /// `handle_timeout` the time-out is off until the next message, so it runs once for each idle
+    /// period. OTP has no counterpart: a time-out there has to be returned by every callback.
+    ///
+    /// Activity is every item for which one of this server's own handlers runs: calls, casts,
+    /// messages and signals, also those of its own timers and tasks. These are no activity, and
+    /// leave the time-out as it is: an item that a default handler drops, an item whose handler
+    /// calls [`keep_idle_timeout`](Self::keep_idle_timeout), a request such as
+    /// [`get_status`](crate::ServerRef::get_status) or [`peek`](crate::ServerRef::peek), and a
+    /// cast given to [`continue_with`](Self::continue_with), which belongs to the handler before it.
+    ///
+    /// Replaces an earlier time-out; [`idle_timeout`](Self::idle_timeout) and
+    /// [`cancel_idle_timeout`](Self::cancel_idle_timeout) end it. With a limit of zero,
+    /// `handle_timeout` runs each time that the mailbox has become empty; a limit of
+    /// [`Duration::MAX`] never elapses.
+    ///
+    /// ```
+    /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
+    /// use std::time::Duration;
+    /// use regrow::ExitReason;
+    ///
+    /// struct Session;
+    /// # impl GenServer for Session {
+    /// #     type Args = ();
+    /// #     type Call = Reply<()>;
+    /// #     type Cast = ();
+    ///
+    /// // … of its `GenServer`: the session ends after a minute without a call.
+    /// async fn init((): (), ctx: &mut ServerContext<Self>) -> Result<Self> {
+    ///     ctx.idle_after(Duration::from_secs(60));
+    ///     Ok(Session)
+    /// }
+    /// async fn handle_call(&mut self, reply: Reply<()>, _: &mut ServerContext<Self>) -> Result {
+    ///     reply.send(());
+    ///     Ok(())
+    /// }
+    /// async fn handle_timeout(&mut self, _: &mut ServerContext<Self>) -> Result {
+    ///     Err(ExitReason::Shutdown)
+    /// }
+    /// # }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let start = tokio::time::Instant::now();
+    /// let session = Session::start(&rt, ()).await?;
+    /// tokio::time::advance(Duration::from_secs(50)).await;
+    /// session.call(|reply| reply).await?;
+    /// tokio::time::advance(Duration::from_secs(50)).await;
+    /// rt.send(session.pid().unwrap(), b"stray".to_vec()); // dropped, and no activity
+    /// assert_eq!(session.ended().await, ExitReason::Shutdown);
+    /// assert_eq!(start.elapsed().as_secs(), 110);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn idle_after(&mut self, limit: Duration) {
+        self.inner().idle.set(limit, true);
+    }
+
+    /// Declares that the item being handled is no activity: the idle time-out goes on as if the
+    /// item had not come, and elapses at the time at which it would have elapsed. Call this in a
+    /// handler that ignores a stray message, or that handles a tick of the server's own timer. The
+    /// default handlers do so. Changes nothing if no time-out is set.
+    ///
+    /// A handler that runs past that time is followed by `handle_timeout`, unless a message is
+    /// queued.
+    ///
+    /// ```
+    /// # use regrow::{GenServer, Result, Runtime, ServerContext};
+    /// use std::time::Duration;
+    /// use regrow::ExitReason;
+    /// use tokio::time::MissedTickBehavior;
+    ///
+    /// struct Session;
+    /// # impl GenServer for Session {
+    /// #     type Args = ();
+    /// #     type Call = std::convert::Infallible;
+    /// #     type Cast = ();
+    ///
+    /// // … of its `GenServer`: its own ticks do not keep the session alive.
+    /// async fn init((): (), ctx: &mut ServerContext<Self>) -> Result<Self> {
+    ///     ctx.cast_every(Duration::from_secs(1), MissedTickBehavior::Skip, || ());
+    ///     ctx.idle_after(Duration::from_secs(60));
+    ///     Ok(Session)
+    /// }
+    /// async fn handle_cast(&mut self, (): (), ctx: &mut ServerContext<Self>) -> Result {
+    ///     ctx.keep_idle_timeout();
+    ///     Ok(())
+    /// }
+    /// async fn handle_timeout(&mut self, _: &mut ServerContext<Self>) -> Result {
+    ///     Err(ExitReason::Shutdown)
+    /// }
+    /// # }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let start = tokio::time::Instant::now();
+    /// let session = Session::start(&rt, ()).await?;
+    /// assert_eq!(session.ended().await, ExitReason::Shutdown);
+    /// assert_eq!(start.elapsed().as_secs(), 60);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn keep_idle_timeout(&mut self) {
+        self.inner().idle.keep();
+    }
+
+    /// Turns the idle time-out off, whichever of [`idle_timeout`](Self::idle_timeout) and
+    /// [`idle_after`](Self::idle_after) has set it. Changes nothing if none is set.
+    pub fn cancel_idle_timeout(&mut self) {
+        self.inner().idle.clear();
     }
 
     /// Returns `Err(reason)`, which stops this server if a handler returns it. If `init` returns

@@ -40,11 +40,12 @@ use tokio::sync::oneshot;
 use crate::base::ignore_panic;
 use crate::exit::{Crash, ExitReason, Result};
 use crate::kernel::End;
-use crate::observe::{Callback, lifecycle_log};
+use crate::observe::lifecycle_log;
 use crate::runtime::StartError;
 use crate::server::{Dispatch, GenServer, ServerContext, ServerItem};
 
 mod tracked;
+mod traced;
 mod next_item;
 mod suspended;
 mod drain;
@@ -109,8 +110,9 @@ pub(crate) async fn body<S: GenServer>(
     let served = AssertUnwindSafe(serve(&mut state, &mut ctx)).catch_unwind().await;
     // From now on casts are refused: the loop will not take them.
     ctx.runtime().kernel.note_loop_ended(&*ctx.process);
-    ctx.note_begin(Callback::Terminate);
+    ctx.note_terminate();
     let end = terminate(&mut state, served.unwrap_or_else(panicked)).await;
+    ctx.note_traced_end();
     lifecycle_log::catch_destructor(ctx.pid(), || drop(state));
     end
 }

@@ -15,9 +15,10 @@
 //!    `Poll` would be copied at each level of nested polls. A plain call or cast also skips step 3,
 //!    because wrapping the item in another enum costs more than all other work on it.
 //! 2. Replies that a handler dropped unsent are resolved before the server waits again.
-//! 3. Each item cancels the idle time-out, and the item's handler may set a new one. The exceptions
-//!    are system messages, expiries of cancelled timers, calls that were taken back, and casts that
-//!    were given to `continue_with`: they do not change the time-out.
+//! 3. Each item interrupts the [idle time-out](crate::server::context::idle): a one-shot time-out is
+//!    cancelled, and one that re-arms begins anew, unless the item's handler keeps or sets the
+//!    time-out. The exceptions are system messages, expiries of cancelled timers, calls that were
+//!    taken back, and casts that were given to `continue_with`: they do not change the time-out.
 //! 4. The exit of the parent ends the server before any handler receives it.
 
 use std::sync::Arc;
@@ -29,7 +30,7 @@ use crate::call::{resolve_handed_over, unanswered};
 use crate::message::{Envelope, Received};
 use crate::observe::Callback;
 use crate::process::{AnyProcess, flag};
-use crate::server::{Dispatch, GenServer, IdleTimeout, ServerContext, ServerItem, WaitOutcome};
+use crate::server::{Dispatch, GenServer, ServerContext, ServerItem, WaitOutcome};
 
 impl<S: GenServer> ServerContext<S> {
     /// Waits for something to handle, step 1.
@@ -51,7 +52,8 @@ impl<S: GenServer> ServerContext<S> {
         }
         let exit_pending = self.process.is_exit_pending();
         let inner = self.inner();
-        if !matches!(inner.idle, IdleTimeout::Off) {
+        let is_idle_armed = inner.idle.is_armed_before_wait();
+        if is_idle_armed {
             // A queued item takes precedence over a time-out that has elapsed. So the mailbox must
             // be checked, even if the wait was announced before the handler ran.
             inner.mailbox.withdraw_announced_wait();
@@ -66,7 +68,7 @@ impl<S: GenServer> ServerContext<S> {
         if inner.mailbox.poll_some(cx).is_ready() {
             return Poll::Ready(WaitOutcome::Found);
         }
-        if matches!(inner.idle, IdleTimeout::Off) || exit_pending {
+        if !is_idle_armed || exit_pending {
             return Poll::Pending;
         }
         inner.idle.poll_elapsed(cx).map(|()| WaitOutcome::IdleTimeout)
@@ -83,7 +85,9 @@ impl<S: GenServer> ServerContext<S> {
         }
         let inner = self.inner();
         if let Some(cast) = inner.continues.pop_front() {
-            self.note_begin_if_watched(Callback::HandleCast);
+            if self.inner().watch.is_some() {
+                self.note_continue_begins(&cast);
+            }
             return Some(ServerItem::Cast(cast));
         }
         let callback = match inner.mailbox.first() {
@@ -92,18 +96,12 @@ impl<S: GenServer> ServerContext<S> {
             _ => None,
         };
         if let Some(callback) = callback {
-            inner.idle = IdleTimeout::Off;
-            self.note_begin_if_watched(callback);
+            inner.idle.interrupt();
+            if inner.watch.is_some() {
+                self.note_first_begins(callback);
+            }
         }
         Some(self.inner().mailbox.take())
-    }
-
-    /// Notes that a callback begins, if the server is watched.
-    #[inline]
-    fn note_begin_if_watched(&mut self, callback: Callback) {
-        if self.inner().watch.is_some() {
-            self.note_begin(callback);
-        }
     }
 
     /// Runs steps 2 and 3, for the test kit, which runs the callbacks itself.
@@ -118,16 +116,17 @@ impl<S: GenServer> ServerContext<S> {
     /// Chooses the action for an item that [`next_item`](Self::next_item) has taken and that is no
     /// plain call or cast, step 3.
     pub(crate) fn dispatch(&mut self, item: Option<ServerItem<S>>) -> Dispatch<S> {
+        let is_timer = item.as_ref().is_some_and(ServerItem::is_timer);
         let dispatch = match item {
             Some(item) => self.dispatch_item(item),
             None => Dispatch::Timeout,
         };
         // Invariant 3.
-        if !matches!(dispatch, Dispatch::System(_) | Dispatch::Stale) {
-            self.inner().idle = IdleTimeout::Off;
+        if !matches!(dispatch, Dispatch::System(_) | Dispatch::Stale | Dispatch::Timeout) {
+            self.inner().idle.interrupt();
         }
-        if let Some(callback) = dispatch.callback() {
-            self.note_begin_if_watched(callback);
+        if self.inner().watch.is_some() {
+            self.note_dispatch_begins(&dispatch, is_timer);
         }
         dispatch
     }
@@ -167,7 +166,11 @@ impl<S: GenServer> ServerContext<S> {
     /// Takes the item that [`poll_suspended`](Self::poll_suspended) has found.
     pub(crate) fn take_suspended(&mut self, cursor: usize) -> Dispatch<S> {
         let item = self.inner().mailbox.take_at(cursor);
-        self.dispatch_item(item)
+        let dispatch = self.dispatch_item(item);
+        if self.inner().watch.is_some() {
+            self.note_dispatch_begins(&dispatch, false);
+        }
+        dispatch
     }
 
     /// Resolves the replies that were dropped unsent (invariant 2), and notes the end of the

@@ -12,12 +12,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::base::ignore_panic;
 use crate::exit::ExitReason;
+use crate::process::AnyProcess;
+use crate::server::trace::trace;
 use crate::server::{Dispatch, GenServer, ServerContext, ServerStatus, System};
 
 /// Answers the request and, while the server is suspended, the requests that follow. Returns the
 /// reason if the server has to stop while it is suspended.
 pub(crate) async fn serve<S: GenServer>(
-    request: System,
+    request: System<S>,
     state: &mut S,
     ctx: &mut ServerContext<S>,
 ) -> Option<ExitReason> {
@@ -25,6 +27,7 @@ pub(crate) async fn serve<S: GenServer>(
         return None;
     }
     ctx.inner().idle.pause();
+    ctx.note_suspended(true);
     let (mut suspended, mut cursor) = (true, 0);
     while suspended {
         poll_fn(|cx| ctx.poll_suspended(cx, &mut cursor)).await;
@@ -35,14 +38,26 @@ pub(crate) async fn serve<S: GenServer>(
         };
     }
     ctx.inner().mailbox.read_on();
+    ctx.note_suspended(false);
     None
+}
+
+impl<S: GenServer> ServerContext<S> {
+    /// Notes in the record that the server runs no handlers that could report a heartbeat, or runs
+    /// them again.
+    fn note_suspended(&self, is_suspended: bool) {
+        let process: &dyn AnyProcess = &*self.process;
+        if process.with(|locked| locked.core().suspend_heartbeats(is_suspended)) {
+            self.runtime().note_health_change();
+        }
+    }
 }
 
 /// Answers one request. Returns whether the server is suspended afterwards.
 fn answer<S: GenServer>(
-    request: System,
+    request: System<S>,
     state: &mut S,
-    ctx: &ServerContext<S>,
+    ctx: &mut ServerContext<S>,
     suspended: bool,
 ) -> bool {
     match request {
@@ -64,6 +79,16 @@ fn answer<S: GenServer>(
                     ignore_panic(|| drop(payload));
                 }
             }
+            return suspended;
+        }
+        System::Trace(reply, format) => {
+            let (tracer, listener) = trace(format);
+            ctx.add_tracer(tracer);
+            reply.send(listener);
+            return suspended;
+        }
+        System::Run(between) => {
+            between(state, ctx.pid());
             return suspended;
         }
     }

@@ -53,15 +53,20 @@ impl<S: GenServer> ServerContext<S> {
         self.note_begin(Callback::Init);
     }
 
-    fn set_observed_flag(&self) {
+    pub(crate) fn set_observed_flag(&self) {
         let process: &dyn AnyProcess = &*self.process;
         process.raise(flag::CHECK_SWITCHES);
     }
 
-    /// Returns whether the switches or the server's own limit require its handlers to be watched.
+    /// Returns whether the switches, the server's own limit or a listener require its handlers to be
+    /// watched.
     fn is_to_be_watched(&mut self) -> bool {
         self.process.kernel.switches.observes_handlers()
-            || self.inner().watch.as_ref().is_some_and(|watch| watch.own_limit.is_some())
+            || self
+                .inner()
+                .watch
+                .as_ref()
+                .is_some_and(|watch| watch.own_limit.is_some() || watch.tracers.is_some())
     }
 
     /// Starts or ends the watching of the server, as the switches now require.
@@ -84,6 +89,7 @@ impl<S: GenServer> ServerContext<S> {
 
     /// Notes that the callback has returned, step 1.
     pub(crate) fn note_returned(&mut self) {
+        self.note_traced_end();
         self.follow_switches();
         let Some(watch) = &mut self.inner().watch else { return };
         let busy = std::mem::take(&mut watch.busy);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use crate::base::{CaughtDrop, SharedStr};
-use crate::child::{ChildSpec, Restart, Spec};
+use crate::child::{ChildSpec, ChildType, Restart, Spec};
 use crate::exit::Result;
 use crate::restart::{Backoff, Intensity};
 use crate::runtime::StartError;
@@ -279,6 +279,12 @@ pub(crate) fn check_child(child: &Spec, auto: AutoShutdown) -> Result<(), StartE
     }
     if let Some(Err(what)) = child.budget.map(|own| own.check("restart_budget")) {
         return invalid(format!("child {id:?}: {what}"));
+    }
+    if child.heartbeat.is_some() && child.kind == ChildType::Supervisor {
+        return invalid(format!(
+            "child {id:?} must report heartbeats, and is a supervisor, which reports none: \
+             require them of its children"
+        ));
     }
     if child.significant && child.restart == Restart::Permanent {
         return invalid(format!(
