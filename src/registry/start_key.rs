@@ -188,7 +188,7 @@ impl ChildSpec {
     ///
     /// ```
     /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-    /// # use counter::{Call, Counter};
+    /// # use counter::Counter;
     /// # use regrow::{GenServer, Runtime};
     /// use regrow::{Registry, Supervisor};
     ///
