@@ -67,6 +67,7 @@
 //! | bound a mailbox | [`ChildSpec::mailbox_capacity`] and [`Overflow`] |
 //! | run many tasks with a concurrency limit | [`TaskStream`] |
 //! | observe a running system | [`SupervisorRef::tree`], [`Runtime::events`], [`Runtime::info`] |
+//! | let a call have no more time than its caller has left | [`Runtime::propagate_deadlines`] |
 //! | detect servers that wait for each other | [`Runtime::detect_deadlocks`] |
 //! | test servers and trees | [`testing`] |
 //!
@@ -147,12 +148,12 @@ pub use observe::{Callback, Doing, Handling, Health, LifecycleEvent, LogLevel};
 pub use process::overflow::Overflow;
 
 // Replies.
-pub use call::Reply;
+pub use call::{CallDeadline, Reply};
 
 // The runtime and its processes.
 pub use runtime::{
-    CallError, CastError, Census, Context, Ended, Events, Inside, Leftovers, Name, ProcessHandle,
-    ProcessInfo, RegisterError, Runtime, StartCause, StartError, TimerRef,
+    CallChain, CallError, CastError, Census, Context, Ended, Events, Inside, Leftovers, Name,
+    ProcessHandle, ProcessInfo, RegisterError, Runtime, StartCause, StartError, TimerRef,
 };
 
 // Child specifications, and each kind of child.

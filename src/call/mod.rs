@@ -5,9 +5,12 @@
 //! **Knows nothing of** servers and deadlines: `runtime` waits with a deadline, `server` sends the
 //! request.
 
+pub(crate) mod call_deadline;
 pub(crate) mod reply_slot;
 pub(crate) mod unanswered;
 pub(crate) mod reply;
 
+pub use call_deadline::CallDeadline;
+pub(crate) use call_deadline::handed_on;
 pub use reply::Reply;
 pub(crate) use reply_slot::{Answer, AwaitedReply, Lost, ReplySlot, resolve_handed_over};

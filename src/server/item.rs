@@ -1,11 +1,14 @@
 //! An item of a server's mailbox: one closed enum, so that calls and casts are moved by value and
 //! not boxed.
 
+use std::sync::Arc;
+
 use tokio::time::Instant;
 
 use crate::exit::ExitReason;
 use crate::mailbox::Item;
 use crate::message::Envelope;
+use crate::process::CallLimit;
 use crate::server::{GenServer, System};
 
 /// One item of a server's mailbox, as it was queued. The loop turns each item but a plain call or
@@ -14,6 +17,8 @@ use crate::server::{GenServer, System};
 pub(crate) enum ServerItem<S: GenServer> {
     Call(S::Call),
     Cast(S::Cast),
+    /// A call that was made while deadlines are propagated.
+    Limited(Box<LimitedCall<S>>),
     /// A cast that the bound of the mailbox does not count, refuse or drop: the result of a task of
     /// the server, or the end of a stream that is piped into it.
     Exempt(Box<S::Cast>),
@@ -27,6 +32,12 @@ pub(crate) enum ServerItem<S: GenServer> {
     Stamped(Box<Stamped<S>>),
     /// A message, a stream or a signal.
     Envelope(Box<Envelope>),
+}
+
+/// A call, and how long its caller waits.
+pub(crate) struct LimitedCall<S: GenServer> {
+    pub(crate) call: S::Call,
+    pub(crate) limit: Arc<CallLimit>,
 }
 
 /// An item with the time at which it was queued. The item is never `Stamped` itself.
@@ -58,7 +69,7 @@ impl<S: GenServer> Item for ServerItem<S> {
 
     fn is_user(&self) -> bool {
         match self {
-            ServerItem::Call(_) | ServerItem::Cast(_) => true,
+            ServerItem::Call(_) | ServerItem::Limited(_) | ServerItem::Cast(_) => true,
             ServerItem::Exempt(_)
             | ServerItem::Stop(_)
             | ServerItem::System(_)

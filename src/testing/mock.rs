@@ -249,6 +249,7 @@ fn poll_next<S: GenServer>(reader: &Reader<S>, cx: &mut Context<'_>) -> Poll<Ask
         let waited = ready!(reader.poll_some(cx));
         return Poll::Ready(match reader.next_dispatch(waited) {
             Dispatch::Call(call) => Asked::Call(call),
+            Dispatch::LimitedCall(limited) => Asked::Call(limited.call),
             Dispatch::Cast(cast) => Asked::Cast(cast),
             Dispatch::Info(info) => Asked::Info(info),
             Dispatch::Stop(reason) => Asked::Stop(reason),

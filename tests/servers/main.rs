@@ -9,6 +9,7 @@ mod server_calls;
 mod named_calls;
 mod senders;
 mod deadlines;
+mod propagated_deadlines;
 mod default_handlers;
 mod server_time;
 mod server_idle_wait;

@@ -21,6 +21,7 @@
 
 use std::future::ready;
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -28,10 +29,12 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::base::{after_budget, consume_budget, own_waker, with_caught_wakers};
 use crate::call::Reply;
-use crate::kernel::{Kernel, NO_TOKIO, WaitEdge};
+use crate::kernel::{Kernel, NO_TOKIO};
 use crate::mailbox::{Process, Sent};
+use crate::process::{AnyProcess, CallLimit};
 use crate::runtime::{AwaitReply, CallError};
-use crate::server::handle::request::{ask_with_edge, wait_until_queued};
+use crate::server::handle::propagated::{PropagatedCall, limited};
+use crate::server::handle::request::{ObservedCall, ask_observed, wait_until_queued};
 use crate::server::{GenServer, ServerItem, ServerRef, Target};
 use crate::time::deadline_pool::blocking_wait::wait;
 
@@ -82,6 +85,7 @@ impl<S: GenServer> ServerRef<S> {
         };
         let now = Instant::now();
         let due = now.checked_add(limit).unwrap_or(now + Duration::from_secs(1 << 32));
+        let due = limited(kernel, due);
         loop {
             consume_budget().await;
             let changed = kernel.name_changes.notified();
@@ -199,24 +203,47 @@ impl<S: GenServer> ServerRef<S> {
 }
 
 impl<S: GenServer> ServerRef<S> {
-    /// Makes a call while the detection of deadlocks is on. This is a separate future, so that the
-    /// futures of other calls do not hold space for an edge.
-    pub(crate) async fn call_with_edge<T: Send + 'static>(
+    /// Makes a call while a switch of calls is on: the detection of deadlocks, or the propagation of
+    /// deadlines. This is a separate future, so that the futures of other calls do not hold space
+    /// for an edge and a limit.
+    pub(crate) async fn call_observed<T: Send + 'static>(
         &self,
         process: Arc<Process<ServerItem<S>>>,
-        mut edge: WaitEdge,
+        observed: ObservedCall,
         make: impl FnOnce(Reply<T>) -> S::Call,
         due: Option<Instant>,
     ) -> Result<T, CallError> {
-        let refine = |error| self.refine_error(error, &process);
+        let kernel = &process.kernel;
         let waker = own_waker().await;
-        let (mut answer, sent) = match ask_with_edge(&process, make, waker, &mut edge) {
+        let Some(mut propagated) = PropagatedCall::begin(kernel, process.pid(), due) else {
+            return self.send_observed(&process, observed, make, waker, (due, None)).await;
+        };
+        if let Err(error) = propagated.check(kernel) {
+            return after_budget(Err(error)).await;
+        }
+        let limit = propagated.limit();
+        let limits = (limit.due(), Some(limit));
+        let result = self.send_observed(&process, observed, make, waker, limits).await;
+        propagated.finish(result, kernel)
+    }
+
+    async fn send_observed<T: Send + 'static>(
+        &self,
+        process: &Arc<Process<ServerItem<S>>>,
+        mut observed: ObservedCall,
+        make: impl FnOnce(Reply<T>) -> S::Call,
+        waker: Waker,
+        (due, limit): (Option<Instant>, Option<Arc<CallLimit>>),
+    ) -> Result<T, CallError> {
+        let refine = |error| self.refine_error(error, process);
+        let edge = observed.edge.as_mut();
+        let (mut answer, sent) = match ask_observed(process, make, waker, edge, limit) {
             Ok(asked) => asked,
             Err(error) => return after_budget(Err(refine(error))).await,
         };
         if let Sent::InSendQueue(number) = sent {
-            answer = wait_until_queued(&process, number, answer, due).await.map_err(refine)?;
+            answer = wait_until_queued(process, number, answer, due).await.map_err(refine)?;
         }
-        AwaitReply::until(answer, due, &process).await
+        AwaitReply::until(answer, due, process).await
     }
 }

@@ -9,8 +9,9 @@ use crate::base::current_process;
 use crate::call::{AwaitedReply, Reply};
 use crate::kernel::WaitEdge;
 use crate::mailbox::{Process, QueuedSend, Sent};
-use crate::process::{AnyProcess, IfFull};
+use crate::process::{AnyProcess, CallLimit, IfFull};
 use crate::runtime::{CallError, until};
+use crate::server::item::LimitedCall;
 use crate::server::{GenServer, ServerItem};
 
 /// Sends a call. A call that joins the send queue then [waits for room](wait_until_queued). `waker`
@@ -21,19 +22,33 @@ pub(crate) fn ask<S: GenServer, T: Send + 'static>(
     make: impl FnOnce(Reply<T>) -> S::Call,
     waker: Waker,
 ) -> Result<(AwaitedReply<T>, Sent), CallError> {
-    send_call(process, make, waker, |_| ())
+    send_call(process, make, waker, |_| (), ServerItem::Call)
 }
 
-/// Sends a call while the detection of deadlocks is on. The edge ends when the answer is sent,
-/// which may be before the caller is polled.
+/// Sends a call while a switch of calls is on. The edge ends when the answer is sent, which may be
+/// before the caller is polled. The limit is queued with the call.
 #[cold]
-pub(crate) fn ask_with_edge<S: GenServer, T: Send + 'static>(
+pub(crate) fn ask_observed<S: GenServer, T: Send + 'static>(
     process: &Arc<Process<ServerItem<S>>>,
     make: impl FnOnce(Reply<T>) -> S::Call,
     waker: Waker,
-    edge: &mut WaitEdge,
+    edge: Option<&mut WaitEdge>,
+    limit: Option<Arc<CallLimit>>,
 ) -> Result<(AwaitedReply<T>, Sent), CallError> {
-    send_call(process, make, waker, |answer| edge.end_with(answer.is_due()))
+    let in_slot = limit.clone();
+    let before_send = |answer: &AwaitedReply<T>| {
+        if let Some(limit) = in_slot {
+            answer.set_limit(limit);
+        }
+        if let Some(edge) = edge {
+            edge.end_with(answer.is_due());
+        }
+    };
+    let wrap = |call| match limit {
+        Some(limit) => ServerItem::Limited(Box::new(LimitedCall { call, limit })),
+        None => ServerItem::Call(call),
+    };
+    send_call(process, make, waker, before_send, wrap)
 }
 
 #[inline]
@@ -42,10 +57,11 @@ fn send_call<S: GenServer, T: Send + 'static>(
     make: impl FnOnce(Reply<T>) -> S::Call,
     waker: Waker,
     before_send: impl FnOnce(&AwaitedReply<T>),
+    wrap: impl FnOnce(S::Call) -> ServerItem<S>,
 ) -> Result<(AwaitedReply<T>, Sent), CallError> {
     let (reply, answer) = Reply::new(process, waker);
     before_send(&answer);
-    match process.send_wrapped(make(reply), ServerItem::Call, IfFull::WaitOrLose) {
+    match process.send_wrapped(make(reply), wrap, IfFull::WaitOrLose) {
         Ok(sent) => Ok((answer, sent)),
         Err((refused, why)) => {
             // The answer is dropped first, so that the reply in the refused call has no caller when
@@ -91,6 +107,27 @@ async fn wait_for_room<S: GenServer>(
             None => Ok(()),
         },
     }
+}
+
+/// What a call has to do while a switch of calls is on.
+pub(crate) struct ObservedCall {
+    pub(crate) edge: Option<WaitEdge>,
+}
+
+/// Checks a call before it is sent. Returns `None` if all switches of calls are off; then the call
+/// is a plain one.
+#[inline]
+pub(crate) fn observed_call<S: GenServer>(
+    process: &Process<ServerItem<S>>,
+) -> Result<Option<ObservedCall>, CallError> {
+    let caller = current_process::current_pid(process.kernel.number());
+    if caller == process.pid() {
+        return Err(CallError::CallingSelf);
+    }
+    if process.kernel.waits.switches.all_off() {
+        return Ok(None);
+    }
+    Ok(Some(ObservedCall { edge: wait_edge(process)? }))
 }
 
 /// Adds the edge from the caller to the server to the wait graph, if the detection of deadlocks is

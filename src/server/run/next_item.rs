@@ -131,6 +131,7 @@ impl<S: GenServer> ServerContext<S> {
     fn dispatch_item(&mut self, item: ServerItem<S>) -> Dispatch<S> {
         match item {
             ServerItem::Call(call) => Dispatch::Call(call),
+            ServerItem::Limited(limited) => Dispatch::LimitedCall(limited),
             ServerItem::Cast(cast) => Dispatch::Cast(cast),
             ServerItem::Exempt(cast) => Dispatch::Cast(*cast),
             ServerItem::Stop(reason) => Dispatch::Stop(reason),
@@ -192,6 +193,7 @@ fn is_taken_while_suspended<S: GenServer>(item: &ServerItem<S>, parent: Option<P
         ServerItem::Envelope(envelope) => is_exit_of(parent, envelope),
         ServerItem::Stamped(stamped) => is_taken_while_suspended(&stamped.item, parent),
         ServerItem::Call(_)
+        | ServerItem::Limited(_)
         | ServerItem::Cast(_)
         | ServerItem::Exempt(_)
         | ServerItem::Timer(_) => false,
