@@ -96,11 +96,17 @@ mod context;
 mod mock;
 mod probe;
 mod await_exit;
+mod idle;
+mod tree;
+mod collector;
 
 pub use answer::Answer;
 pub use await_exit::{await_exit, await_restart};
 use bare_process::BareProcess;
+pub use collector::{Collector, collector};
 pub use context::{SetTimer, TestContext};
+pub use idle::await_idle;
 pub use mock::{Asked, Mock};
 pub use probe::Probe;
-use time_limit::wait_for;
+use time_limit::{CallSite, wait_for};
+pub use tree::{RunningTree, TestTree, tree};

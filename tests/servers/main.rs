@@ -27,4 +27,5 @@ mod server_stress;
 mod registry;
 mod reply_caller;
 mod testing;
+mod test_kit;
 mod deadlocks;
