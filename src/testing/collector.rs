@@ -161,7 +161,7 @@ impl<M: Send + 'static> Collector<M> {
     async fn take_next(&mut self, site: CallSite) -> M {
         loop {
             let what = format!("a {}", type_name::<M>());
-            if let Some(message) = message(self.mock.take_next(site, &what).await) {
+            if let Some(message) = message(self.mock.take_next(site, &what, "collector").await) {
                 return message;
             }
         }

@@ -194,16 +194,17 @@ impl<S: GenServer> Mock<S> {
     /// ```
     #[track_caller]
     pub fn next(&mut self) -> impl Future<Output = Asked<S>> + Send {
-        self.take_next(CallSite::here(), "something to be asked")
+        self.take_next(CallSite::here(), "something to be asked", "mock")
     }
 
-    pub(super) async fn take_next(&mut self, site: CallSite, what: &str) -> Asked<S> {
+    /// Waits for `what`, as `kind` of process.
+    pub(super) async fn take_next(&mut self, site: CallSite, what: &str, kind: &str) -> Asked<S> {
         let reader = &self.reader;
         let asked = self.process.or_ended(|cx| poll_next(reader, cx));
         match wait_for(site, || what.to_owned(), asked).await {
             Ok(asked) => asked,
             Err(reason) => {
-                panic!("{site}: the mock has ended and receives nothing more: {reason:#}")
+                panic!("{site}: the {kind} has ended and receives nothing more: {reason:#}")
             }
         }
     }
@@ -227,7 +228,7 @@ impl<S: GenServer> Mock<S> {
     pub fn next_call(&mut self) -> impl Future<Output = S::Call> + Send {
         let site = CallSite::here();
         async move {
-            match self.take_next(site, "a call").await {
+            match self.take_next(site, "a call", "mock").await {
                 Asked::Call(call) => call,
                 other => panic!("{site}: expected a call, but got {other:?}"),
             }
@@ -247,7 +248,7 @@ impl<S: GenServer> Mock<S> {
     pub fn next_cast(&mut self) -> impl Future<Output = S::Cast> + Send {
         let site = CallSite::here();
         async move {
-            match self.take_next(site, "a cast").await {
+            match self.take_next(site, "a cast", "mock").await {
                 Asked::Cast(cast) => cast,
                 other => panic!("{site}: expected a cast, but got {other:?}"),
             }

@@ -28,4 +28,5 @@ mod registry;
 mod reply_caller;
 mod testing;
 mod test_kit;
+mod captures;
 mod deadlocks;

@@ -8,7 +8,9 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use regrow::testing::{Collector, Mock, Probe, RunningTree, await_exit, await_idle, collector, tree};
+use regrow::testing::{
+    Collector, Mock, Probe, RunningTree, await_exit, await_idle, collector, tree,
+};
 use regrow::{
     ChildSpec, ExitReason, GenServer, Leftovers, Name, Received, Reply, Result, Runtime, Sender,
     ServerContext, Shutdown, Supervisor, SupervisorSpec,
@@ -324,7 +326,7 @@ async fn the_failures_of_a_collector_name_the_line_and_the_type() {
     assert_eq!(*panic, "expected no message, but collected [7]");
     rt.kill(numbers.pid());
     let (line, next) = (line!(), numbers.next());
-    let said = "the mock has ended and receives nothing more: killed";
+    let said = "the collector has ended and receives nothing more: killed";
     assert_failure(&panic_of(next).await, line, said);
 }
 
