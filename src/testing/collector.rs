@@ -98,6 +98,7 @@ impl<M: Send + 'static> Collector<M> {
     ///
     /// Cancel safe: a future that is dropped has taken no message.
     #[track_caller]
+    #[expect(clippy::should_implement_trait, reason = "it returns a future, and no `Option`")]
     pub fn next(&mut self) -> impl Future<Output = M> + Send {
         self.take_next(CallSite::here())
     }

@@ -193,6 +193,7 @@ impl<S: GenServer> Mock<S> {
     /// # }).unwrap();
     /// ```
     #[track_caller]
+    #[expect(clippy::should_implement_trait, reason = "it returns a future, and no `Option`")]
     pub fn next(&mut self) -> impl Future<Output = Asked<S>> + Send {
         self.take_next(CallSite::here(), "something to be asked", "mock")
     }

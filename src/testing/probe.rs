@@ -84,6 +84,7 @@ impl Probe {
     /// # });
     /// ```
     #[track_caller]
+    #[expect(clippy::should_implement_trait, reason = "it returns a future, and no `Option`")]
     pub fn next(&mut self) -> impl Future<Output = Received> + Send {
         self.take_next(CallSite::here(), || "something to be received".to_owned())
     }

@@ -538,7 +538,7 @@ async fn a_zero_wait_of_a_collector_only_looks_and_a_max_one_waits_for_ever() {
     let mut numbers = regrow::testing::collector::<u8>(&rt);
     numbers.send(7);
     assert_eq!(numbers.next_within(ZERO).await, 7);
-    assert_eq!(numbers.drain_for(ZERO).await, []);
+    assert_eq!(numbers.drain_for(ZERO).await, [0_u8; 0]);
     assert!(AssertUnwindSafe(numbers.next_within(ZERO)).catch_unwind().await.is_err());
     assert!(tokio::time::timeout(SECOND * 3600, numbers.next_within(MAX)).await.is_err());
     assert!(tokio::time::timeout(SECOND * 3600, numbers.drain_for(MAX)).await.is_err());

@@ -103,8 +103,11 @@ fn chain_timeout() -> CallError {
         let called = asking.call_timeout(|reply| reply, SECOND).await;
         called.and_then(|answer| answer).expect_err("nobody answers")
     };
-    let tokio = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true);
-    let run = move || tokio.build().expect("tokio starts").block_on(time_out);
+    let run = move || {
+        let mut tokio = tokio::runtime::Builder::new_current_thread();
+        let tokio = tokio.enable_time().start_paused(true).build();
+        tokio.expect("tokio starts").block_on(time_out)
+    };
     std::thread::spawn(run).join().expect("the thread does not panic")
 }
 

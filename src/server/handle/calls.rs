@@ -21,7 +21,6 @@
 
 use std::future::ready;
 use std::sync::Arc;
-use std::task::Waker;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -31,7 +30,7 @@ use crate::base::{after_budget, consume_budget, own_waker, with_caught_wakers};
 use crate::call::Reply;
 use crate::kernel::{Kernel, NO_TOKIO};
 use crate::mailbox::{Process, Sent};
-use crate::process::{AnyProcess, CallLimit};
+use crate::process::AnyProcess;
 use crate::runtime::{AwaitReply, CallError};
 use crate::server::handle::propagated::{PropagatedCall, limited};
 use crate::server::handle::request::{ObservedCall, ask_observed, wait_until_queued};
@@ -209,21 +208,21 @@ impl<S: GenServer> ServerRef<S> {
     pub(crate) async fn call_observed<T: Send + 'static>(
         &self,
         process: Arc<Process<ServerItem<S>>>,
-        observed: ObservedCall,
+        mut observed: ObservedCall,
         make: impl FnOnce(Reply<T>) -> S::Call,
         due: Option<Instant>,
     ) -> Result<T, CallError> {
         let kernel = &process.kernel;
-        let waker = own_waker().await;
         let Some(mut propagated) = PropagatedCall::begin(kernel, process.pid(), due) else {
-            return self.send_observed(&process, observed, make, waker, (due, None)).await;
+            return self.send_observed(&process, observed, make, due).await;
         };
         if let Err(error) = propagated.check(kernel) {
             return after_budget(Err(error)).await;
         }
         let limit = propagated.limit();
-        let limits = (limit.due(), Some(limit));
-        let result = self.send_observed(&process, observed, make, waker, limits).await;
+        let due = limit.due();
+        observed.limit = Some(limit);
+        let result = self.send_observed(&process, observed, make, due).await;
         propagated.finish(result, kernel)
     }
 
@@ -232,12 +231,11 @@ impl<S: GenServer> ServerRef<S> {
         process: &Arc<Process<ServerItem<S>>>,
         mut observed: ObservedCall,
         make: impl FnOnce(Reply<T>) -> S::Call,
-        waker: Waker,
-        (due, limit): (Option<Instant>, Option<Arc<CallLimit>>),
+        due: Option<Instant>,
     ) -> Result<T, CallError> {
         let refine = |error| self.refine_error(error, process);
-        let edge = observed.edge.as_mut();
-        let (mut answer, sent) = match ask_observed(process, make, waker, edge, limit) {
+        let waker = own_waker().await;
+        let (mut answer, sent) = match ask_observed(process, make, waker, &mut observed) {
             Ok(asked) => asked,
             Err(error) => return after_budget(Err(refine(error))).await,
         };

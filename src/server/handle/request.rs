@@ -32,9 +32,9 @@ pub(crate) fn ask_observed<S: GenServer, T: Send + 'static>(
     process: &Arc<Process<ServerItem<S>>>,
     make: impl FnOnce(Reply<T>) -> S::Call,
     waker: Waker,
-    edge: Option<&mut WaitEdge>,
-    limit: Option<Arc<CallLimit>>,
+    observed: &mut ObservedCall,
 ) -> Result<(AwaitedReply<T>, Sent), CallError> {
+    let (edge, limit) = (&mut observed.edge, observed.limit.take());
     let in_slot = limit.clone();
     let before_send = |answer: &AwaitedReply<T>| {
         if let Some(limit) = in_slot {
@@ -111,7 +111,10 @@ async fn wait_for_room<S: GenServer>(
 
 /// What a call has to do while a switch of calls is on.
 pub(crate) struct ObservedCall {
-    pub(crate) edge: Option<WaitEdge>,
+    /// The edge of the wait graph, while deadlocks are detected.
+    edge: Option<WaitEdge>,
+    /// The limit of the call, while deadlines are propagated.
+    pub(crate) limit: Option<Arc<CallLimit>>,
 }
 
 /// Checks a call before it is sent. Returns `None` if all switches of calls are off; then the call
@@ -127,7 +130,7 @@ pub(crate) fn observed_call<S: GenServer>(
     if process.kernel.waits.switches.all_off() {
         return Ok(None);
     }
-    Ok(Some(ObservedCall { edge: wait_edge(process)? }))
+    Ok(Some(ObservedCall { edge: wait_edge(process)?, limit: None }))
 }
 
 /// Adds the edge from the caller to the server to the wait graph, if the detection of deadlocks is
