@@ -104,7 +104,7 @@ impl CallDeadline {
     /// ```
     /// use std::time::Duration;
     /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
-    /// use tokio::time::{Instant, timeout_at};
+    /// use tokio::time::timeout_at;
     ///
     /// struct Lookup;
     ///
@@ -116,7 +116,7 @@ impl CallDeadline {
     /// #         Ok(Lookup)
     /// #     }
     ///     async fn handle_call(&mut self, reply: Self::Call, ctx: &mut ServerContext<Self>) -> Result {
-    ///         let Some(due) = ctx.deadline().at() else { return Err("a call without limit")? };
+    ///         let due = ctx.deadline().at().ok_or("a call without limit")?;
     ///         let margin = Duration::from_millis(100);
     ///         let found = timeout_at(due - margin, std::future::pending()).await;
     ///         reply.send(found.unwrap_or("an old value")); // in time

@@ -1,8 +1,9 @@
 //! How a call gets its answer: the [`Reply`] handle that the request contains, the slot that stores
-//! the answer, and the `Reply` handles that a server drops without an answer.
+//! the answer, the `Reply` handles that a server drops without an answer, and the deadline that a
+//! handler can read and hand on.
 //!
 //! **Uses** `base`, `exit`, `process`, `mailbox`.
-//! **Knows nothing of** servers and deadlines: `runtime` waits with a deadline, `server` sends the
+//! **Knows nothing of** servers and of waits: `runtime` waits with a deadline, `server` sends the
 //! request.
 
 pub(crate) mod call_deadline;

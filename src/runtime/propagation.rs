@@ -15,7 +15,9 @@ impl Runtime {
     ///   [`ServerContext::deadline`](crate::ServerContext::deadline).
     /// * A time-out that involves more than one call is a
     ///   [`CallError::ChainTimeout`](crate::CallError::ChainTimeout), which names the processes:
-    ///   the first caller sees which server it waited for in the end.
+    ///   the first caller sees which server it waited for in the end. Both deadlines pass at the same
+    ///   time, so the first caller may also get the time-out as the answer of a server that passes it
+    ///   on.
     ///
     /// Only what a handler awaits itself has the deadline. Casts, the processes and tasks that a
     /// handler starts, and calls that are made for a reply after its handler has returned, have
@@ -61,15 +63,15 @@ impl Runtime {
     /// let store = Link::spec(None).named("store").start(&rt).await?;
     /// let front = Link::spec(Some(store)).named("front").start(&rt).await?;
     ///
-    /// let start = tokio::time::Instant::now();
-    /// let error = front.call_timeout(|reply| reply, Duration::from_secs(1)).await.unwrap_err();
-    /// let text = error.to_string();
+    /// let (start, second) = (tokio::time::Instant::now(), Duration::from_secs(1));
+    /// let answer = front.call_timeout(|reply| reply, second).await.and_then(|answer| answer);
+    /// let text = answer.unwrap_err().to_string();
     /// assert!(text.starts_with("code outside of processes called front #2 called store #1"));
     ///
     /// // The front did not wait for five seconds: it is free again.
-    /// let error = front.call_timeout(|reply| reply, Duration::from_secs(1)).await.unwrap_err();
-    /// assert!(error.is_timeout());
-    /// assert_eq!(start.elapsed(), Duration::from_secs(2));
+    /// let answer = front.call_timeout(|reply| reply, second).await.and_then(|answer| answer);
+    /// assert!(answer.is_err_and(|error| error.is_timeout()));
+    /// assert_eq!(start.elapsed(), 2 * second);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```

@@ -67,7 +67,7 @@
 //! use regrow::{Name, Supervisor};
 //! # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
 //! # use counter::{Call, Cast, Counter};
-//! # use regrow::{GenServer, Runtime};
+//! # use regrow::GenServer;
 //!
 //! const COUNTER: Name<Counter> = Name::new("counter");
 //!

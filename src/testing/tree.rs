@@ -106,7 +106,7 @@ impl TestTree {
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
     /// # .build().unwrap().block_on(async {
     /// let rt = Runtime::new();
-    /// let mut rates = Mock::named(&rt, RATES); // stands in for a server outside of the tree
+    /// let rates = Mock::named(&rt, RATES); // stands in for a server outside of the tree
     /// tree(Supervisor::one_for_one()).on(&rt).run(async |tree| {
     ///     assert_eq!(tree.runtime().server(RATES).pid(), Some(rates.pid()));
     /// }).await;
