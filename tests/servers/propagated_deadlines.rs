@@ -226,6 +226,23 @@ async fn the_shorter_limit_counts_and_an_ended_call_is_not_named() {
     assert_eq!(start.elapsed(), SECOND);
 }
 
+/// The inner call times out first, and its handler goes on without an answer: the first caller, which
+/// is polled later, still names the server that it waited for.
+#[tokio::test(start_paused = true)]
+async fn the_first_caller_names_the_chain_also_if_it_is_polled_last() {
+    let rt = propagating();
+    let [front, ledger, _] = actors(&rt).await;
+    let call = answer_with(async move {
+        assert!(ledger.call(Call::Keep).await.is_err_and(|error| error.is_timeout()));
+        pending().await
+    });
+    let mut call = std::pin::pin!(front.call_timeout(call, SECOND));
+    assert!(timeout(ms(1), &mut call).await.is_err());
+    sleep(SECOND * 2).await;
+    let error = call.await.unwrap_err();
+    assert!(error.to_string().contains("called front #1 called ledger #2, "), "{error}");
+}
+
 /// A handler that calls nobody: there is no chain to name.
 #[tokio::test(start_paused = true)]
 async fn a_call_that_involves_one_server_times_out_as_ever() {
