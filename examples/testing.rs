@@ -1,21 +1,22 @@
-//! Three kinds of tests: a handler called by hand, a mock of a server, a tree with a crash.
+//! Four kinds of tests: a handler called by hand, a mock of a server, a tree with a crash, its log.
 //!
-//! You learn to test a server without starting it, the callers of a server, and a restart without a
-//! sleep.
+//! You learn to test a server without starting it, the callers of a server, a restart without a
+//! sleep, and what is logged.
 //!
 //! ```text
 //! cargo run --example testing
 //! ```
 //!
-//! You will see that all three pass.
+//! You will see that all four pass.
 
 use std::time::Duration;
 
-use regrow::testing::{Mock, TestContext, await_restart};
+use regrow::testing::{LogLine, Mock, TestContext, await_restart, capture, tree};
 use regrow::{
-    Backoff, ExitReason, GenServer, Leftovers, Name, Reply, Result, Runtime, ServerContext,
+    Backoff, ExitReason, GenServer, LifecycleEvent, Name, Reply, Result, Runtime, ServerContext,
     ServerRef, Supervisor,
 };
+use tokio::time::Instant;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -74,28 +75,48 @@ async fn a_sign_says_when_the_door_is_gone() -> Result {
 // ANCHOR_END: mock
 
 // ANCHOR: tree
-async fn a_door_that_crashes_is_back_after_a_minute() -> Result {
-    let (rt, name) = (Runtime::new(), Name::<Door>::new("door"));
-    let minute =
-        Backoff::new().first(Duration::from_secs(60)).max(Duration::from_secs(60)).jitter(0.0);
-    let child = Door::child(()).named(name).backoff(minute);
-    let tree = Supervisor::one_for_one().child(child).start(&rt).await?;
-    let (start, back) = (tokio::time::Instant::now(), await_restart(&rt, name.as_str()));
-    rt.server(name).cast("");
-    back.await;
-    assert_eq!(start.elapsed(), MINUTE); // exactly; paused time passes at once
-    assert_eq!(rt.server(name).call(|reply| reply).await?, 0);
-    tree.stop().await?;
-    assert_eq!(rt.leftovers(), Leftovers::default());
-    Ok(())
+async fn a_door_that_crashes_is_back_after_a_minute() {
+    const DOOR: Name<Door> = Name::new("door");
+    let minute = Backoff::new().first(MINUTE).max(MINUTE).jitter(0.0);
+    let spec = Supervisor::one_for_one().child(Door::child(()).named(DOOR).backoff(minute));
+    tree(spec)
+        .run(async |tree| {
+            let door = tree.runtime().server(DOOR);
+            let (start, back) = (Instant::now(), await_restart(tree.runtime(), DOOR.as_str()));
+            door.cast("");
+            back.await;
+            assert_eq!(start.elapsed(), MINUTE); // exactly; paused time passes at once
+            assert_eq!(door.call(|reply| reply).await, Ok(0));
+        })
+        .await; // the tree is stopped, and nothing is left
 }
 // ANCHOR_END: tree
+
+// ANCHOR: capture
+async fn a_crash_of_the_door_is_logged() {
+    const DOOR: Name<Door> = Name::new("door");
+    let spec = Supervisor::one_for_one().child(Door::child(()).named(DOOR));
+    tree(spec)
+        .run(async |tree| {
+            let mut captured = capture(tree.runtime());
+            tree.runtime().server(DOOR).cast("");
+            let is_restart = |event: &_| matches!(event, LifecycleEvent::Restarting { .. });
+            captured.await_event(is_restart).await;
+            let lines = captured.take_lines();
+            let of_door = |line: &&LogLine| line.field("name") == Some("door");
+            let exit = lines.iter().find(of_door).and_then(|line| line.field("reason"));
+            assert!(exit.is_some_and(|reason| reason.contains("a guest without a name")));
+        })
+        .await;
+}
+// ANCHOR_END: capture
 
 #[tokio::main(flavor = "current_thread", start_paused = true)]
 async fn main() -> Result {
     a_door_counts().await?;
     a_sign_says_when_the_door_is_gone().await?;
-    a_door_that_crashes_is_back_after_a_minute().await?;
-    println!("all three tests passed");
+    a_door_that_crashes_is_back_after_a_minute().await;
+    a_crash_of_the_door_is_logged().await;
+    println!("all four tests passed");
     Ok(())
 }

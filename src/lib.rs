@@ -73,6 +73,7 @@
 //! | read or change the state of a live server, trace it | [`ServerRef::peek`], [`ServerRef::update`], [`ServerRef::trace`] |
 //! | run many tasks with a concurrency limit | [`TaskStream`] |
 //! | observe a running system | [`SupervisorRef::tree`], [`Runtime::events`], [`Runtime::info`] |
+//! | let a call have no more time than its caller has left | [`Runtime::propagate_deadlines`] |
 //! | detect servers that wait for each other | [`Runtime::detect_deadlocks`] |
 //! | test servers and trees | [`testing`] |
 //!
@@ -157,13 +158,13 @@ pub use observe::{
 pub use process::overflow::Overflow;
 
 // Replies.
-pub use call::Reply;
+pub use call::{CallDeadline, Reply};
 
 // The runtime and its processes.
 pub use runtime::{
-    CallError, CastError, Census, Context, DeadLetters, Ended, Events, Inside, Leftovers, Name,
-    ProcessBuilder, ProcessHandle, ProcessInfo, RegisterError, Runtime, StartCause, StartError,
-    TimerRef,
+    CallChain, CallError, CastError, Census, Context, DeadLetters, Ended, Events, Inside,
+    Leftovers, Name, ProcessBuilder, ProcessHandle, ProcessInfo, RegisterError, Runtime,
+    StartCause, StartError, TimerRef,
 };
 
 // Child specifications, and each kind of child.

@@ -14,7 +14,7 @@ use std::task::Waker;
 
 use crate::base::eviction::is_evicting;
 use crate::base::{Pid, current_process};
-use crate::call::{AwaitedReply, Lost, ReplySlot, unanswered};
+use crate::call::{AwaitedReply, CallDeadline, Lost, ReplySlot, unanswered};
 use crate::mailbox::Process;
 
 /// The reply address of one call. The request contains it. The server answers with
@@ -166,6 +166,13 @@ impl<T: Send + 'static> Reply<T> {
     /// ```
     pub fn caller(&self) -> Option<Pid> {
         self.slot.as_ref().and_then(|slot| slot.caller())
+    }
+
+    /// Returns how long the caller still waits, while
+    /// [deadlines are propagated](crate::Runtime::propagate_deadlines). A deferred reply keeps its
+    /// deadline. [`CallDeadline`] has an example.
+    pub fn deadline(&self) -> CallDeadline {
+        CallDeadline::new(self.slot.as_ref().and_then(|slot| slot.limit()))
     }
 
     /// Whether the caller still waits for the answer. Check this before you start long work for the

@@ -38,7 +38,7 @@ use crate::base::sync::atomic::Ordering;
 use crate::base::{Pid, ignore_panic, poll_budget, wake};
 use crate::exit::ExitReason;
 use crate::process::core::Unanswered;
-use crate::process::{AnyProcess, flag};
+use crate::process::{AnyProcess, CallLimit, flag};
 
 /// The result of a call. `Lost` is not yet converted to a [`CallError`](crate::CallError).
 pub(crate) type Answer<T> = Result<T, Lost>;
@@ -51,10 +51,14 @@ pub(crate) enum Lost {
     Exited(ExitReason),
     /// The request was evicted from a full mailbox.
     Overloaded,
+    /// The caller still waits, up to this limit. Each result of the call replaces this one, so no
+    /// caller takes it. Only a call that is made while deadlines are propagated has this entry, so
+    /// that the slot of every other call has no field for it.
+    Pending(Arc<CallLimit>),
 }
 
 /// The content of a slot: a waker while the caller waits, then an answer. If both fields are empty,
-/// the reply was dropped outside its server.
+/// the reply was dropped outside its server. Beside the waker there may be [`Lost::Pending`].
 ///
 /// The content is two fields and no enum, because the answer is copied out of the slot just after
 /// it was stored. A processor that copies an enum as a whole waits until the stores of the enum's
@@ -84,6 +88,15 @@ impl<T> ReplySlot<T> {
     /// Returns the process that made the call, if a process made it.
     pub(crate) fn caller(&self) -> Option<Pid> {
         Some(self.caller).filter(|&caller| caller != Pid::OUTSIDE)
+    }
+
+    /// Returns the limit of the call, if it was [given one](AwaitedReply::set_limit) and has no
+    /// result yet.
+    pub(crate) fn limit(&self) -> Option<Arc<CallLimit>> {
+        match &self.content.lock().answer {
+            Some(Err(Lost::Pending(limit))) => Some(limit.clone()),
+            _ => None,
+        }
     }
 
     /// Whether the other owner still owns the slot.
@@ -150,6 +163,13 @@ impl<T: Send + 'static> AwaitedReply<T> {
     pub(crate) fn is_due(&self) -> impl Fn() -> bool + Send + 'static {
         let slot = self.slot.as_ref().map(Arc::downgrade);
         move || slot.as_ref().is_some_and(|slot| slot.strong_count() > 1)
+    }
+
+    /// Stores the limit of the call for its handler. Call this before the request is sent.
+    pub(crate) fn set_limit(&self, limit: Arc<CallLimit>) {
+        if let Some(slot) = &self.slot {
+            slot.content.lock().answer = Some(Err(Lost::Pending(limit)));
+        }
     }
 
     /// Allows polls by a task other than the one that made the call.

@@ -87,7 +87,8 @@ impl<M: Item> ProcessFuture<M> {
         let current_record = self.current_record();
         let (kernel, process) = (&self.process.kernel, &*self.process);
         let drop_body = || span::inside(kernel, process, || drop(body));
-        lifecycle_log::catch_destructor(process.pid(), drop_body);
+        let switches = &kernel.switches;
+        switches.captured(|| lifecycle_log::catch_destructor(process.pid(), drop_body));
         drop(current_record);
         unanswered::hand_over(process, self.record());
         let current_pid = CurrentGuard::enter(kernel.number(), process.pid());

@@ -14,15 +14,17 @@ use crate::process::AnyProcess;
 
 const TARGET: &str = "regrow::process";
 
-/// Runs a closure inside the span of the process, if spans are switched on.
+/// Runs a closure inside the span of the process, if spans are switched on. A test that captures the
+/// log of the runtime receives the lines of the closure.
 pub(crate) fn inside<R>(kernel: &Kernel, process: &dyn AnyProcess, run: impl FnOnce() -> R) -> R {
-    if !kernel.switches.gives_spans() {
+    let switches = &kernel.switches;
+    if !switches.surrounds_polls() {
         return run();
     }
-    match span(process) {
+    switches.captured(|| match switches.gives_spans().then(|| span(process)).flatten() {
         Some(span) => span.in_scope(run),
         None => run(),
-    }
+    })
 }
 
 #[cold]

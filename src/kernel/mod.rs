@@ -27,6 +27,7 @@ use crate::process::{AnyProcess, Counts};
 use crate::time::deadline_pool::DeadlinePool;
 use crate::time::timer_queue::TimerQueue;
 
+mod call_switches;
 pub(crate) mod wait_graph;
 #[cfg(regrow_proof)]
 pub(crate) mod trace;

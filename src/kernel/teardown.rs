@@ -196,7 +196,8 @@ impl Kernel {
         }
         let level = LogLevel::for_exit(&details.reason);
         if details.failed || (label.is_some() && self.wants_log(level)) {
-            lifecycle_log::exit(pid, label, details.name.as_deref(), &details.reason);
+            let name = details.name.as_deref();
+            self.switches.captured(|| lifecycle_log::exit(pid, label, name, &details.reason));
         }
         if details.failed || label.is_some() {
             self.events.publish(|| LifecycleEvent::Exited {

@@ -2,7 +2,8 @@
 //!
 //! **Guarantee.** While the tracking of handlers and the reports of slow handlers are off, they
 //! cost a server nothing. When one of them is turned on, it takes effect for every live server.
-//! While spans are off, they cost one load for each poll of a process.
+//! While spans are off and no test captures the log, both together cost one load for each poll of a
+//! process.
 //!
 //! The [flags](crate::process::flag) of a server have one bit for these switches,
 //! [`CHECK_SWITCHES`](crate::process::flag::CHECK_SWITCHES). The server reads its flags in any
@@ -16,8 +17,12 @@
 //! 3. A server first lowers its bit, and then reads the switches once more. If one of them is on,
 //!    the server raises the bit again. So a bit that was raised in between is not lost.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
+
+use tracing::{Dispatch, dispatcher};
+
+use crate::base::PlainMutex;
 
 /// The switches of a runtime.
 #[derive(Debug, Default)]
@@ -25,8 +30,14 @@ pub(crate) struct Switches {
     track: AtomicBool,
     /// The limit in nanoseconds; 0 while slow handlers are not reported.
     warn_after: AtomicU64,
-    spans: AtomicBool,
+    /// What surrounds each poll of a process: [`SPAN`] and [`CAPTURE`].
+    around_polls: AtomicU8,
+    /// The subscriber of the test that captures the log.
+    capture: PlainMutex<Option<Dispatch>>,
 }
+
+const SPAN: u8 = 1;
+const CAPTURE: u8 = 2;
 
 impl Switches {
     /// Whether handlers are tracked.
@@ -59,10 +70,56 @@ impl Switches {
 
     /// Whether each process gets a span.
     pub(crate) fn gives_spans(&self) -> bool {
-        self.spans.load(Ordering::Relaxed)
+        self.around_polls.load(Ordering::Relaxed) & SPAN != 0
+    }
+
+    /// Whether anything surrounds a poll.
+    #[inline]
+    pub(crate) fn surrounds_polls(&self) -> bool {
+        self.around_polls.load(Ordering::Relaxed) != 0
     }
 
     pub(crate) fn set_gives_spans(&self, on: bool) {
-        self.spans.store(on, Ordering::Relaxed);
+        self.surround_polls(SPAN, on);
+    }
+
+    fn surround_polls(&self, with: u8, on: bool) {
+        if on {
+            self.around_polls.fetch_or(with, Ordering::Release);
+        } else {
+            self.around_polls.fetch_and(!with, Ordering::Release);
+        }
+    }
+
+    /// Passes the lines of the runtime to this subscriber. Returns false if they are passed to
+    /// another one already.
+    pub(crate) fn capture(&self, subscriber: Dispatch) -> bool {
+        let mut capture = self.capture.lock();
+        if capture.is_some() {
+            return false;
+        }
+        *capture = Some(subscriber);
+        self.surround_polls(CAPTURE, true);
+        true
+    }
+
+    /// Ends the capture. The caller drops the subscriber outside of the lock.
+    #[must_use]
+    pub(crate) fn end_capture(&self) -> Option<Dispatch> {
+        self.surround_polls(CAPTURE, false);
+        self.capture.lock().take()
+    }
+
+    /// Runs code of this runtime that writes lines. A test that captures the log receives them.
+    #[inline]
+    pub(crate) fn captured<R>(&self, run: impl FnOnce() -> R) -> R {
+        if self.around_polls.load(Ordering::Relaxed) & CAPTURE == 0 {
+            return run();
+        }
+        let subscriber = self.capture.lock().clone();
+        match subscriber {
+            Some(subscriber) => dispatcher::with_default(&subscriber, run),
+            None => run(),
+        }
     }
 }

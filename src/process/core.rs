@@ -15,6 +15,7 @@ use crate::exit::shutdown::Shutdown;
 use crate::observe::activity::Activity;
 use crate::observe::health::Health;
 use crate::process::ancestors::Ancestors;
+use crate::process::call_limit::CallLimit;
 use crate::process::child_role::{ChildRole, ChildSlot, SpecName};
 use crate::process::heartbeat::Heartbeats;
 use crate::process::intake::{Drain, Intake};
@@ -133,6 +134,8 @@ pub(crate) struct Registrations {
     /// The span of the process, made when it is first needed. The span is never dropped under the
     /// lock.
     pub(crate) span: Option<Arc<Span>>,
+    /// The limit of the call that a handler of the server handles, while deadlines are propagated.
+    pub(crate) handled_call: Option<Arc<CallLimit>>,
 }
 
 /// A monitor in the record of its watcher.

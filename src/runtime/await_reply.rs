@@ -35,7 +35,8 @@ pub(crate) fn outcome<T>(answer: Answer<T>) -> Result<T, CallError> {
     answer.map_err(|lost| match lost {
         Lost::Exited(reason) => CallError::Exited(reason),
         Lost::Overloaded => CallError::Overloaded,
-        Lost::NoReply => CallError::NoReply,
+        // `Pending` is replaced by the result of the call before a caller can take it.
+        Lost::NoReply | Lost::Pending(_) => CallError::NoReply,
     })
 }
 

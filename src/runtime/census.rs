@@ -73,8 +73,9 @@ async fn log_changes(wake: Arc<CensusWake>, kernel: Weak<Kernel>) {
         wake.mark_reported();
         let Some(kernel) = kernel.upgrade() else { return };
         if kernel.wants_log(LogLevel::Info) {
-            let census = Runtime { kernel }.census();
-            lifecycle_log::census(&format_counts(&census.labels), &format_counts(&census.tags));
+            let census = Runtime { kernel: kernel.clone() }.census();
+            let (labels, tags) = (format_counts(&census.labels), format_counts(&census.tags));
+            kernel.switches.captured(|| lifecycle_log::census(&labels, &tags));
         }
     }
 }

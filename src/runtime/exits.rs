@@ -47,7 +47,7 @@ impl Runtime {
     pub fn kill(&self, pid: Pid) -> bool {
         let alive = self.signal(pid, &ExitReason::Killed, ExitKind::Kill);
         if alive && self.wants_log(LogLevel::Info) {
-            lifecycle_log::kill(pid);
+            self.kernel.switches.captured(|| lifecycle_log::kill(pid));
         }
         alive
     }

@@ -78,7 +78,7 @@ impl Runtime {
         let members = self.whereis_tag(tag).into_iter().filter_map(|pid| self.kernel.find(pid));
         let killed = self.kernel.kill_all(members.collect(), from);
         if self.wants_log(LogLevel::Info) {
-            lifecycle_log::kill_tag(tag, killed);
+            self.kernel.switches.captured(|| lifecycle_log::kill_tag(tag, killed));
         }
         killed
     }

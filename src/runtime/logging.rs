@@ -65,7 +65,7 @@ impl Runtime {
     /// ```
     pub fn log_spawn(&self, pid: Pid, label: &str, detail: &str) {
         if self.wants_log(LogLevel::Info) {
-            lifecycle_log::spawn(pid, label, detail);
+            self.kernel.switches.captured(|| lifecycle_log::spawn(pid, label, detail));
         }
         self.kernel.events.publish(|| LifecycleEvent::Spawned { pid, label: label.into() });
     }

@@ -3,6 +3,7 @@
 use crate::exit::ExitReason;
 use crate::message::Received;
 use crate::observe::Callback;
+use crate::server::item::LimitedCall;
 use crate::server::{GenServer, System};
 
 /// How a wait for an item ended.
@@ -20,6 +21,8 @@ pub(crate) enum WaitOutcome {
 pub(crate) enum Dispatch<S: GenServer> {
     /// `handle_call`.
     Call(S::Call),
+    /// `handle_call`, for a caller that waits up to a known limit.
+    LimitedCall(Box<LimitedCall<S>>),
     /// `handle_cast`.
     Cast(S::Cast),
     /// `handle_info`.
@@ -39,7 +42,7 @@ impl<S: GenServer> Dispatch<S> {
     /// Returns the callback that the loop runs, if it runs one.
     pub(crate) fn callback(&self) -> Option<Callback> {
         match self {
-            Dispatch::Call(_) => Some(Callback::HandleCall),
+            Dispatch::Call(_) | Dispatch::LimitedCall(_) => Some(Callback::HandleCall),
             Dispatch::Cast(_) => Some(Callback::HandleCast),
             Dispatch::Info(_) => Some(Callback::HandleInfo),
             Dispatch::Timeout => Some(Callback::HandleTimeout),

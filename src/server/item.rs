@@ -2,6 +2,7 @@
 //! not boxed.
 
 use std::any::type_name;
+use std::sync::Arc;
 
 use tokio::time::Instant;
 
@@ -9,6 +10,7 @@ use crate::call::QueuedCall;
 use crate::exit::ExitReason;
 use crate::mailbox::Item;
 use crate::message::{Envelope, MessageKind};
+use crate::process::CallLimit;
 use crate::server::{GenServer, System};
 
 /// One item of a server's mailbox, as it was queued. The loop turns each item but a plain call or
@@ -19,6 +21,8 @@ pub(crate) enum ServerItem<S: GenServer> {
     Cast(S::Cast),
     /// A call that its caller takes back if no handler has received it.
     Returnable(QueuedCall<S::Call>),
+    /// A call that was made while deadlines are propagated.
+    Limited(Box<LimitedCall<S>>),
     /// A cast that the bound of the mailbox does not count, refuse or drop: the result of a task of
     /// the server, or the end of a stream that is piped into it.
     Exempt(Box<S::Cast>),
@@ -32,6 +36,12 @@ pub(crate) enum ServerItem<S: GenServer> {
     Stamped(Box<Stamped<S>>),
     /// A message, a stream or a signal.
     Envelope(Box<Envelope>),
+}
+
+/// A call, and how long its caller waits.
+pub(crate) struct LimitedCall<S: GenServer> {
+    pub(crate) call: S::Call,
+    pub(crate) limit: Arc<CallLimit>,
 }
 
 /// An item with the time at which it was queued. The item is never `Stamped` itself.
@@ -74,7 +84,10 @@ impl<S: GenServer> Item for ServerItem<S> {
 
     fn is_user(&self) -> bool {
         match self {
-            ServerItem::Call(_) | ServerItem::Cast(_) | ServerItem::Returnable(_) => true,
+            ServerItem::Call(_)
+            | ServerItem::Cast(_)
+            | ServerItem::Returnable(_)
+            | ServerItem::Limited(_) => true,
             ServerItem::Exempt(_)
             | ServerItem::Stop(_)
             | ServerItem::System(_)
@@ -86,7 +99,9 @@ impl<S: GenServer> Item for ServerItem<S> {
 
     fn description(&self) -> Option<(MessageKind, &'static str)> {
         match self {
-            ServerItem::Call(_) => Some((MessageKind::Call, type_name::<S::Call>())),
+            ServerItem::Call(_) | ServerItem::Limited(_) => {
+                Some((MessageKind::Call, type_name::<S::Call>()))
+            }
             ServerItem::Cast(_) | ServerItem::Exempt(_) => {
                 Some((MessageKind::Cast, type_name::<S::Cast>()))
             }

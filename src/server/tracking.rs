@@ -28,7 +28,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 
 use crate::base::{ignore_panic, name};
-use crate::kernel::NO_TOKIO;
+use crate::kernel::{Kernel, NO_TOKIO};
 use crate::mailbox::{Item, Process};
 use crate::observe::Handling;
 use crate::observe::activity::Look;
@@ -72,9 +72,10 @@ pub(crate) struct SlowHandlerWatch {
 impl SlowHandlerWatch {
     pub(crate) fn start<M: Item>(process: Arc<Process<M>>) -> Self {
         let next = Arc::new(Notify::new());
-        let handle = process.kernel.tokio().expect(NO_TOKIO).clone();
+        let kernel = process.kernel.clone();
+        let handle = kernel.tokio().expect(NO_TOKIO).clone();
         let process: Arc<dyn AnyProcess> = process;
-        let watch = log_slow_handlers(Arc::downgrade(&process), Arc::clone(&next));
+        let watch = log_slow_handlers(kernel, Arc::downgrade(&process), Arc::clone(&next));
         SlowHandlerWatch { next, task: handle.spawn(watch).abort_handle() }
     }
 
@@ -90,10 +91,10 @@ impl Drop for SlowHandlerWatch {
     }
 }
 
-async fn log_slow_handlers(process: Weak<dyn AnyProcess>, next: Arc<Notify>) {
+async fn log_slow_handlers(kernel: Arc<Kernel>, process: Weak<dyn AnyProcess>, next: Arc<Notify>) {
     loop {
         let look = match process.upgrade() {
-            Some(process) => look(&*process),
+            Some(process) => kernel.switches.captured(|| look(&*process)),
             None => return,
         };
         match look {

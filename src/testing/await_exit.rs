@@ -3,7 +3,7 @@
 use crate::base::{Pid, consume_budget, with_caught_wakers};
 use crate::exit::ExitReason;
 use crate::runtime::Runtime;
-use crate::testing::wait_for;
+use crate::testing::{CallSite, wait_for};
 
 /// Waits until a process has ended, and returns its exit reason, as [`Runtime::ended`] does. For a
 /// process that is dead already the reason is [`NoProc`](ExitReason::NoProc).
@@ -31,9 +31,10 @@ use crate::testing::wait_for;
 /// assert_eq!(exit.await, ExitReason::Killed);
 /// # });
 /// ```
+#[track_caller]
 pub fn await_exit(runtime: &Runtime, pid: Pid) -> impl Future<Output = ExitReason> + Send + use<> {
-    let ended = runtime.ended(pid);
-    async move { wait_for(format!("the end of {pid}"), ended).await }
+    let (site, ended) = (CallSite::here(), runtime.ended(pid));
+    wait_for(site, move || format!("the end of {pid}"), ended)
 }
 
 /// Waits until the name has a new holder, which differs from the holder at the time of the call,
@@ -76,12 +77,14 @@ pub fn await_exit(runtime: &Runtime, pid: Pid) -> impl Future<Output = ExitReaso
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # }).unwrap();
 /// ```
+#[track_caller]
 pub fn await_restart(runtime: &Runtime, name: &str) -> impl Future<Output = Pid> + Send + use<> {
+    let site = CallSite::here();
     let (runtime, name) = (runtime.clone(), name.to_owned());
     let before = runtime.whereis(&name);
     async move {
         let new_holder = new_holder(&runtime, &name, before);
-        wait_for(format!("a new holder of {name:?}"), new_holder).await
+        wait_for(site, || format!("a new holder of {name:?}"), new_holder).await
     }
 }
 

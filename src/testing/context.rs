@@ -16,7 +16,7 @@ use crate::runtime::{Runtime, StartCause};
 use crate::server::context::schedule::ScheduledCast;
 use crate::server::run::run_dispatch;
 use crate::server::{GenServer, ServerContext, ServerItem};
-use crate::testing::{Answer, BareProcess, wait_for};
+use crate::testing::{Answer, BareProcess, CallSite, wait_for};
 
 /// A [`ServerContext`] without a running server. The test creates the state, calls the handlers one
 /// by one, and inspects what they requested from the context.
@@ -206,11 +206,17 @@ impl<S: GenServer> TestContext<S> {
     /// # Ok::<(), regrow::ExitReason>(())
     /// # }).unwrap();
     /// ```
-    pub async fn handle_next(&mut self, state: &mut S) -> Result {
+    #[track_caller]
+    pub fn handle_next(&mut self, state: &mut S) -> impl Future<Output = Result> + Send {
+        self.handle_one(CallSite::here(), state)
+    }
+
+    async fn handle_one(&mut self, site: CallSite, state: &mut S) -> Result {
         loop {
             let ctx = &mut self.context;
             let some = self.process.or_ended(|cx| ctx.poll_some(cx));
-            let waited = wait_for("something to handle", some).await?;
+            let what = || "something to handle".to_owned();
+            let waited = wait_for(site, what, some).await?;
             let dispatch = ctx.next_dispatch(waited);
             let runs_handler = dispatch.callback().is_some();
             match run_dispatch(dispatch, state, ctx).await {

@@ -5,8 +5,12 @@
 //! a real server, and their callers receive the true exit reason.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+
+use futures_util::FutureExt;
+use tokio::task::unconstrained;
 
 use crate::base::{Pid, PlainMutex};
 use crate::exit::ExitReason;
@@ -14,7 +18,7 @@ use crate::kernel::NewProcess;
 use crate::message::Received;
 use crate::runtime::{Name, Runtime, StartCause};
 use crate::server::{Dispatch, GenServer, ServerContext, ServerItem, ServerRef};
-use crate::testing::{BareProcess, wait_for};
+use crate::testing::{BareProcess, CallSite, wait_for};
 
 /// A stand-in for a server of type `S`. The test receives the calls and casts, as values of the
 /// server's own enums, and answers with [`Reply::send`](crate::Reply::send). No callback of `S`
@@ -188,13 +192,28 @@ impl<S: GenServer> Mock<S> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```
-    pub async fn next(&mut self) -> Asked<S> {
+    #[track_caller]
+    #[expect(clippy::should_implement_trait, reason = "it returns a future, and no `Option`")]
+    pub fn next(&mut self) -> impl Future<Output = Asked<S>> + Send {
+        self.take_next(CallSite::here(), "something to be asked", "mock")
+    }
+
+    /// Waits for `what`, as `kind` of process.
+    pub(super) async fn take_next(&mut self, site: CallSite, what: &str, kind: &str) -> Asked<S> {
         let reader = &self.reader;
         let asked = self.process.or_ended(|cx| poll_next(reader, cx));
-        match wait_for("something to be asked", asked).await {
+        match wait_for(site, || what.to_owned(), asked).await {
             Ok(asked) => asked,
-            Err(reason) => panic!("the mock has ended and receives nothing more: {reason:#}"),
+            Err(reason) => {
+                panic!("{site}: the {kind} has ended and receives nothing more: {reason:#}")
+            }
         }
+    }
+
+    /// Takes the next item in the mailbox, if there is one now.
+    pub(super) fn take_now(&mut self) -> Option<Asked<S>> {
+        // The poll is unconstrained, since tokio's budget could hide an item.
+        unconstrained(poll_fn(|cx| poll_next(&self.reader, cx))).now_or_never()
     }
 
     /// Waits for the next item, which must be a call. [`Mock`] has an example.
@@ -206,10 +225,14 @@ impl<S: GenServer> Mock<S> {
     /// # Cancel safety
     ///
     /// Cancel safe, as [`next`](Self::next) is.
-    pub async fn next_call(&mut self) -> S::Call {
-        match self.next().await {
-            Asked::Call(call) => call,
-            other => panic!("expected a call, but got {other:?}"),
+    #[track_caller]
+    pub fn next_call(&mut self) -> impl Future<Output = S::Call> + Send {
+        let site = CallSite::here();
+        async move {
+            match self.take_next(site, "a call", "mock").await {
+                Asked::Call(call) => call,
+                other => panic!("{site}: expected a call, but got {other:?}"),
+            }
         }
     }
 
@@ -222,10 +245,14 @@ impl<S: GenServer> Mock<S> {
     /// # Cancel safety
     ///
     /// Cancel safe, as [`next`](Self::next) is.
-    pub async fn next_cast(&mut self) -> S::Cast {
-        match self.next().await {
-            Asked::Cast(cast) => cast,
-            other => panic!("expected a cast, but got {other:?}"),
+    #[track_caller]
+    pub fn next_cast(&mut self) -> impl Future<Output = S::Cast> + Send {
+        let site = CallSite::here();
+        async move {
+            match self.take_next(site, "a cast", "mock").await {
+                Asked::Cast(cast) => cast,
+                other => panic!("{site}: expected a cast, but got {other:?}"),
+            }
         }
     }
 
@@ -249,6 +276,7 @@ fn poll_next<S: GenServer>(reader: &Reader<S>, cx: &mut Context<'_>) -> Poll<Ask
         let waited = ready!(reader.poll_some(cx));
         return Poll::Ready(match reader.next_dispatch(waited) {
             Dispatch::Call(call) => Asked::Call(call),
+            Dispatch::LimitedCall(limited) => Asked::Call(limited.call),
             Dispatch::Cast(cast) => Asked::Cast(cast),
             Dispatch::Info(info) => Asked::Info(info),
             Dispatch::Stop(reason) => Asked::Stop(reason),

@@ -1,5 +1,6 @@
-// **Uses** `base`, `exit`, `message`, `process`, `kernel`, `mailbox`, `call`, `runtime`, `server`.
-// **Knows nothing of** supervisors: a test starts the tree that ships.
+// **Uses** `base`, `exit`, `message`, `process`, `kernel`, `mailbox`, `call`, `observe`, `runtime`,
+// `server`, `supervisor`.
+// **Knows nothing of** how a tree is described: a test starts the tree that ships.
 
 //! Tools for tests of programs built on regrow. A test can call a handler without a server, stand
 //! in for a server, or crash and restart the processes of a whole tree with the same result in each
@@ -35,9 +36,14 @@
 //! # Code that talks to a server
 //!
 //! A [`Mock`] has a [`ServerRef`](crate::ServerRef) whose calls and casts the test receives. A
-//! [`Probe`] is a process whose mailbox the test reads.
+//! [`Probe`] is a process whose mailbox the test reads. A [`Collector`] is a
+//! [`Sender`](crate::Sender) whose messages the test takes.
 //!
 //! # A tree, and its crashes
+//!
+//! [`tree`](tree()) runs a test with a tree of its own: it starts the tree, stops it when the test has
+//! returned or panicked, and checks that nothing is left. [`capture`](capture()) has the log lines and
+//! the events of one runtime, whichever other tests run at the same time.
 //!
 //! Do not sleep until a restart is probably over: such a test is slow, and fails on a busy machine.
 //! Wait for the event instead: call [`await_exit`](await_exit()) or [`await_restart`] before the
@@ -49,42 +55,37 @@
 //! millisecond. The clock does not wait for threads and operating system processes: blocking
 //! children and commands take real time. Two habits make such a test exact:
 //!
-//! * Sleep for 1 ms to let every process finish its work, since the clock moves only when all
-//!   tasks are idle.
+//! * Call [`await_idle`] to let every process of the tree finish its work.
 //! * Give a [`Backoff`](crate::Backoff) no jitter, or check its bounds.
 //!
 //! The functions of this module that wait for an item, an end or a restart panic after a day. So
-//! under a paused clock a test whose event never comes fails at once instead of hanging.
+//! under a paused clock a test whose event never comes fails at once instead of hanging. The message
+//! begins with the line of the test, and says what was awaited and what came instead.
 //!
 //! ```
-//! use regrow::testing::{await_exit, await_restart};
+//! use regrow::testing::{await_exit, await_restart, tree};
 //! use regrow::{Name, Supervisor};
 //! # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
 //! # use counter::{Call, Cast, Counter};
-//! # use regrow::{GenServer, Runtime};
+//! # use regrow::GenServer;
 //!
 //! const COUNTER: Name<Counter> = Name::new("counter");
 //!
 //! # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
 //! # .build().unwrap().block_on(async {
 //! // #[tokio::test(start_paused = true)]
-//! let rt = Runtime::new();
-//! let tree = Supervisor::one_for_one().child(Counter::child(40).named(COUNTER));
-//! let tree = tree.start(&rt).await?;
-//! let counter = rt.server(COUNTER);
-//!
-//! let exit = await_exit(&rt, counter.pid().unwrap());
-//! let restart = await_restart(&rt, COUNTER.as_str());
-//! counter.cast(Cast::Add(2));
-//! counter.cast(Cast::Crash);
-//! assert_eq!(exit.await.crash().unwrap().message(), "as asked");
-//! restart.await;
-//! assert_eq!(counter.call(Call::Get).await?, 40);
-//!
-//! tree.stop().await?;
-//! assert_eq!(rt.leftovers(), regrow::Leftovers::default()); // no process, timer, name …
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! # }).unwrap();
+//! let spec = Supervisor::one_for_one().child(Counter::child(40).named(COUNTER));
+//! tree(spec).run(async |tree| {
+//!     let (rt, counter) = (tree.runtime(), tree.runtime().server(COUNTER));
+//!     let exit = await_exit(rt, counter.pid().unwrap());
+//!     let restart = await_restart(rt, COUNTER.as_str());
+//!     counter.cast(Cast::Add(2));
+//!     counter.cast(Cast::Crash);
+//!     assert_eq!(exit.await.crash().unwrap().message(), "as asked");
+//!     restart.await;
+//!     assert_eq!(counter.call(Call::Get).await, Ok(40));
+//! }).await; // the tree is stopped: no process, timer, name … is left
+//! # });
 //! ```
 //!
 //! OTP has no counterpart: tests in OTP start the real process and call it.
@@ -96,11 +97,19 @@ mod context;
 mod mock;
 mod probe;
 mod await_exit;
+mod idle;
+mod tree;
+mod collector;
+mod capture;
 
 pub use answer::Answer;
 pub use await_exit::{await_exit, await_restart};
 use bare_process::BareProcess;
+pub use capture::{Capture, LogLine, capture};
+pub use collector::{Collector, collector};
 pub use context::{SetTimer, TestContext};
+pub use idle::await_idle;
 pub use mock::{Asked, Mock};
 pub use probe::Probe;
-use time_limit::wait_for;
+use time_limit::{CallSite, wait_for};
+pub use tree::{RunningTree, TestTree, tree};

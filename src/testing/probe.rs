@@ -11,7 +11,7 @@ use crate::kernel::NewProcess;
 use crate::mailbox::Mailbox;
 use crate::message::{Envelope, Received};
 use crate::runtime::{Inside, Runtime, sealed};
-use crate::testing::{BareProcess, wait_for};
+use crate::testing::{BareProcess, CallSite, wait_for};
 
 /// A process whose received items are kept for the test to inspect. A probe can link, monitor and
 /// trap exits, and be the parent of a server that is started with
@@ -83,12 +83,24 @@ impl Probe {
     /// assert_eq!(probe.next().await.message(), Some(b"hello".to_vec()));
     /// # });
     /// ```
-    pub async fn next(&mut self) -> Received {
+    #[track_caller]
+    #[expect(clippy::should_implement_trait, reason = "it returns a future, and no `Option`")]
+    pub fn next(&mut self) -> impl Future<Output = Received> + Send {
+        self.take_next(CallSite::here(), || "something to be received".to_owned())
+    }
+
+    async fn take_next(
+        &mut self,
+        site: CallSite,
+        what: impl FnOnce() -> String + Send,
+    ) -> Received {
         let mailbox = &mut self.mailbox;
         let some = self.process.or_ended(|cx| mailbox.poll_some(cx));
-        match wait_for("something to be received", some).await {
+        match wait_for(site, what, some).await {
             Ok(()) => self.mailbox.take().received,
-            Err(reason) => panic!("the probe has ended and receives nothing more: {reason:#}"),
+            Err(reason) => {
+                panic!("{site}: the probe has ended and receives nothing more: {reason:#}")
+            }
         }
     }
 
@@ -102,9 +114,59 @@ impl Probe {
     /// # Cancel safety
     ///
     /// Cancel safe, as [`next`](Self::next) is.
-    pub async fn expect(&mut self, expected: Received) {
-        let received = self.next().await;
-        assert!(received == expected, "expected {expected:?}, but received {received:?}");
+    #[track_caller]
+    pub fn expect(&mut self, expected: Received) -> impl Future<Output = ()> + Send {
+        let site = CallSite::here();
+        async move {
+            let received = self.take_next(site, || format!("{expected:?}")).await;
+            let equal = received == expected;
+            assert!(equal, "{site}: expected {expected:?}, but received {received:?}");
+        }
+    }
+
+    /// Waits for the next item, which `matches` must accept, and returns it: for an item of which
+    /// the test knows only a part.
+    ///
+    /// # Panics
+    ///
+    /// If `matches` returns false; the panic message shows the item. Also in the same cases as
+    /// [`next`](Self::next).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe, as [`next`](Self::next) is.
+    ///
+    /// ```
+    /// use regrow::testing::Probe;
+    /// use regrow::{Received, Runtime};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let mut probe = Probe::new(&rt);
+    /// let worker = rt.spawn(|_| async { panic!("line 7: no such order") });
+    /// probe.monitor(worker.pid());
+    /// let down = probe.expect_match(|item| matches!(item, Received::Down { .. })).await;
+    /// let Received::Down { reason, .. } = down else { panic!() };
+    /// assert!(reason.is_abnormal());
+    /// # });
+    /// ```
+    #[track_caller]
+    pub fn expect_match<F>(&mut self, matches: F) -> impl Future<Output = Received> + Send
+    where
+        F: FnOnce(&Received) -> bool + Send,
+    {
+        let site = CallSite::here();
+        async move {
+            let what = || "an item that the closure accepts".to_owned();
+            let received = self.take_next(site, what).await;
+            let accepted = matches(&received);
+            assert!(
+                accepted,
+                "{site}: expected an item that the closure accepts, but received {received:?}"
+            );
+            received
+        }
     }
 
     /// Takes all items that the probe has received and the test has not taken yet.

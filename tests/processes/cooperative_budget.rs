@@ -15,7 +15,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::{FutureExt, stream};
-use regrow::testing::{Mock, Probe, TestContext, await_exit, await_restart};
+use regrow::testing::{
+    Mock, Probe, TestContext, await_exit, await_idle, await_restart, capture, collector, tree,
+};
 use regrow::{
     Caller, ChildSpec, DynamicSupervisor, ExitReason, GenServer, Keep, KeyedServers, Name,
     Overflow, PartitionSupervisor, Registry, Reply, Restart, Run, Runtime, ServerContext,
@@ -535,6 +537,10 @@ async fn probes_and_test_contexts_let_other_tasks_run() {
         mail(probe.pid());
         probe.expect(text("x")).await;
     });
+    lets_other_tasks_run!("Probe::expect_match", {
+        mail(probe.pid());
+        drop(probe.expect_match(|_| true).await);
+    });
     let mut ctx = TestContext::<Echo>::new(&rt);
     lets_other_tasks_run!("TestContext::handle_next", {
         mail(ctx.pid());
@@ -585,8 +591,37 @@ async fn mocks_let_other_tasks_run() {
     });
 }
 
+#[tokio::test]
+async fn collectors_captures_and_test_trees_let_other_tasks_run() {
+    let rt = Runtime::new();
+    let mut words = collector::<&str>(&rt);
+    lets_other_tasks_run!("Collector::next", {
+        words.send("x");
+        words.next().await;
+    });
+    lets_other_tasks_run!("Collector::next_within", {
+        words.send("x");
+        words.next_within(SOON).await;
+    });
+    lets_other_tasks_run!("Collector::drain_for", {
+        drop(words.drain_for(Duration::ZERO).await);
+    });
+    let mut captured = capture(&rt);
+    let job = support::idle(&rt);
+    rt.log_spawn(job, "job", "");
+    lets_other_tasks_run!("Capture::await_event", {
+        drop(captured.await_event(|_| true).await);
+    });
+    let spec = Supervisor::one_for_one();
+    let top = spec.clone().start(&rt).await.unwrap();
+    lets_other_tasks_run!("await_idle", await_idle(&top).await);
+    lets_other_tasks_run!("TestTree::run", {
+        tree(spec.clone()).run(async |_: &_| {}).await;
+    });
+}
+
 /// Types and methods that no test above repeats, and the reasons.
-const EXEMPT: [(&str, &str); 9] = [
+const EXEMPT: [(&str, &str); 11] = [
     ("RegistryChanges", "as a stream it is what `RegistryChanges::next` polls"),
     ("TaskStream", "as a stream it is what `TaskStream::next` polls"),
     ("BodyFuture", "internal: the body of a process, polled by its life"),
@@ -596,6 +631,8 @@ const EXEMPT: [(&str, &str); 9] = [
     ("AwaitReply", "internal: polled by calls that took their turn"),
     ("Within", "internal: polled by methods that took their turn"),
     ("GenServer::terminate", "the user's own code"),
+    ("CallDeadline::hand_on", "polls the user's own future"),
+    ("HandedOn", "polls the user's own future"),
 ];
 
 /// Returns the names of the operations that this file repeats.

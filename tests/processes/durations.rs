@@ -9,7 +9,7 @@ use std::future::pending;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use futures_util::{StreamExt, stream};
+use futures_util::{FutureExt, StreamExt, stream};
 use regrow::{
     Backoff, CallError, ChildSpec, ChildState, DynamicSupervisor, Exhausted, ExitReason, Finding,
     GenServer, Heartbeat, KeyedError, KeyedServers, Overflow, PartitionSupervisor, Received, Reply,
@@ -85,6 +85,9 @@ const TESTED: &[&str] = &[
     "src/task/stream.rs: timeout",
     "src/task/supervisor.rs: intensity",
     "src/task/supervisor_ref.rs: start_child_waiting",
+    "src/testing/collector.rs: drain_for",
+    "src/testing/collector.rs: next_within",
+    "src/testing/tree.rs: stop_within",
 ];
 
 #[test]
@@ -621,6 +624,36 @@ async fn a_zero_snapshot_limit_returns_at_once_and_a_max_one_waits() {
 
 /// With zero, the shutdown of tokio waits for nothing; with `MAX`, it waits until all tasks have
 /// ended.
+#[tokio::test(start_paused = true)]
+async fn a_zero_wait_of_a_collector_only_looks_and_a_max_one_waits_for_ever() {
+    let rt = Runtime::new();
+    let mut numbers = regrow::testing::collector::<u8>(&rt);
+    numbers.send(7);
+    assert_eq!(numbers.next_within(ZERO).await, 7);
+    assert_eq!(numbers.drain_for(ZERO).await, [0_u8; 0]);
+    assert!(AssertUnwindSafe(numbers.next_within(ZERO)).catch_unwind().await.is_err());
+    assert!(tokio::time::timeout(SECOND * 3600, numbers.next_within(MAX)).await.is_err());
+    assert!(tokio::time::timeout(SECOND * 3600, numbers.drain_for(MAX)).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_zero_stop_of_a_test_tree_fails_and_a_max_one_waits() {
+    let slow = || {
+        let slow = ChildSpec::task("slow", |mut ctx| async move {
+            ctx.cancellation_token().cancelled().await;
+            sleep(SECOND * 3600).await;
+            Ok(())
+        });
+        Supervisor::one_for_one().child(slow.shutdown(Shutdown::Infinity))
+    };
+    let tree = |limit| regrow::testing::tree(slow()).stop_within(limit);
+    let failed = AssertUnwindSafe(tree(ZERO).run(async |_: &_| {})).catch_unwind().await;
+    assert!(failed.is_err());
+    let start = Instant::now();
+    tree(MAX).run(async |_: &_| {}).await;
+    assert!(start.elapsed() >= SECOND * 3600);
+}
+
 #[test]
 fn a_zero_tokio_shutdown_timeout_returns_at_once_and_a_max_one_waits() {
     for limit in [ZERO, MAX] {

@@ -14,7 +14,7 @@ use regrow::{
     CallError, CastError, ChildError, ChildSpec, DynamicSupervisor, ExitReason, GenServer,
     Heartbeat, HeartbeatMissed, KeyedCastError, KeyedError, KeyedServers, LogLevel, NoRestart,
     Overflow, Pid, RegisterError, RegistryError, Reply, RestartLimitReached, Result, Run, RunError,
-    Runtime, ServerContext, StartChild, StartContext, StartError, Started, Supervisor,
+    Runtime, ServerContext, ServerRef, StartChild, StartContext, StartError, Started, Supervisor,
     SupervisorSpec, TaskError,
 };
 use support::injected_panics::hush_injected_panics;
@@ -89,6 +89,7 @@ fn call_errors() -> Vec<(&'static str, CallError)> {
         ("Restarting", CallError::Restarting { retry_in: Some(SECOND) }),
         ("NoReply", CallError::NoReply),
         ("Timeout", CallError::Timeout),
+        ("ChainTimeout", chain_timeout()),
         ("CallingSelf", CallError::CallingSelf),
         ("Overloaded", CallError::Overloaded),
         ("Stopping", CallError::Stopping),
@@ -97,6 +98,43 @@ fn call_errors() -> Vec<(&'static str, CallError)> {
         ("Panicked", CallError::Panicked { crash: boom(), server_ends: true }),
         ("Deadlock", CallError::Deadlock { cycle: vec![Pid::from_raw(1)] }),
     ]
+}
+
+/// Returns the error of a call that timed out in the handler of another call, which only a runtime
+/// creates.
+fn chain_timeout() -> CallError {
+    let time_out = async {
+        let rt = Runtime::new();
+        rt.propagate_deadlines(true);
+        let last = Busy::start(&rt, ()).await.expect("it starts");
+        let asking = Asking::start(&rt, last).await.expect("it starts");
+        let called = asking.call_timeout(|reply| reply, SECOND).await;
+        called.and_then(|answer| answer).expect_err("nobody answers")
+    };
+    let run = move || {
+        let mut tokio = tokio::runtime::Builder::new_current_thread();
+        let tokio = tokio.enable_time().start_paused(true).build();
+        tokio.expect("tokio starts").block_on(time_out)
+    };
+    std::thread::spawn(run).join().expect("the thread does not panic")
+}
+
+/// A server that calls another one, and answers with the result.
+struct Asking(ServerRef<Busy>);
+
+impl GenServer for Asking {
+    type Args = ServerRef<Busy>;
+    type Call = Reply<Result<(), CallError>>;
+    type Cast = ();
+
+    async fn init(busy: ServerRef<Busy>, _: &mut ServerContext<Self>) -> Result<Self> {
+        Ok(Asking(busy))
+    }
+
+    async fn handle_call(&mut self, reply: Self::Call, _: &mut ServerContext<Self>) -> Result {
+        reply.send(self.0.call(|reply| reply).await);
+        Ok(())
+    }
 }
 
 fn start_errors() -> Vec<(&'static str, StartError)> {

@@ -297,7 +297,7 @@ async fn a_wait_of_the_test_kit_that_times_out_panics_with_what_it_expected() {
     let mut mock = Mock::<Ledger>::new(&rt);
     mock.server().cast(Cast::Write(1));
     let cast = said(tokio::spawn(async move { drop(mock.next_call().await) })).await;
-    assert_eq!(cast, "expected a call, but got Cast(..)");
+    assert!(cast.ends_with(": expected a call, but got Cast(..)"), "{cast}");
 
     let waits = await_restart(&rt, "nobody");
     let gone = said(tokio::spawn(async move { assert!(waits.await.raw() > 0) })).await;

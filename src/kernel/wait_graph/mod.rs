@@ -39,10 +39,10 @@ mod search;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::base::pid::Pid;
 use crate::base::sync::PlainMutex;
+use crate::kernel::call_switches::CallSwitches;
 use crate::kernel::wait_graph::search::{Progress, Search};
 
 /// For each pair of processes, the number of waits of the first for the second that are in
@@ -66,7 +66,7 @@ const STEPS_PER_LOCK: usize = 256;
 /// The wait graph of one runtime.
 #[derive(Debug, Default)]
 pub(crate) struct Waits {
-    on: AtomicBool,
+    pub(crate) switches: CallSwitches,
     graph: Arc<Graph>,
 }
 
@@ -105,14 +105,14 @@ pub(crate) struct WaitEdge {
 
 impl Waits {
     pub(crate) fn detect(&self, on: bool) {
-        self.on.store(on, Ordering::SeqCst);
+        self.switches.detect_deadlocks(on);
     }
 
     /// Adds an edge, if the graph is on. An edge that closes a cycle is not kept, and the error is
     /// the cycle: a list of pids that begins and ends with the caller.
     #[inline]
     pub(crate) fn enter(&self, caller: Pid, server: Pid) -> Result<Option<WaitEdge>, Vec<Pid>> {
-        if caller == Pid::OUTSIDE || !self.on.load(Ordering::Relaxed) {
+        if caller == Pid::OUTSIDE || !self.switches.detects_deadlocks() {
             return Ok(None);
         }
         self.graph.add_checked(caller, server).map(Some)
@@ -120,7 +120,7 @@ impl Waits {
 
     /// Adds an edge of a wait that is never refused, if the graph is on.
     pub(crate) fn wait(&self, caller: Pid, server: Pid, until: Until) -> Option<WaitEdge> {
-        if caller == Pid::OUTSIDE || !self.on.load(Ordering::Relaxed) {
+        if caller == Pid::OUTSIDE || !self.switches.detects_deadlocks() {
             return None;
         }
         self.graph.0.lock().add(caller, server, until);
@@ -130,7 +130,7 @@ impl Waits {
     /// Removes the edges that wait for this event of a process.
     #[inline]
     pub(crate) fn reached(&self, server: Pid, until: Until) {
-        if self.on.load(Ordering::Relaxed) {
+        if self.switches.detects_deadlocks() {
             self.graph.0.lock().reached(server, until);
         }
     }

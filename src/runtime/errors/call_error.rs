@@ -8,6 +8,7 @@ use crate::base::one_line::quoted;
 use crate::base::{Pid, SharedStr};
 use crate::exit::{Causeless, Crash, ExitReason};
 use crate::kernel::{Kernel, TOKIO_GONE};
+use crate::runtime::CallChain;
 
 /// Why a call got no reply.
 ///
@@ -72,6 +73,16 @@ pub enum CallError {
     /// The deadline of the call passed. The server may still handle the call; its answer is then
     /// dropped.
     Timeout,
+    /// The deadline of the call passed, and more than one call was involved: the caller handled a
+    /// call itself, or the server still waited for another server. This error is returned in the
+    /// place of [`Timeout`](Self::Timeout), and only while [deadlines are
+    /// propagated](crate::Runtime::propagate_deadlines). The servers may still handle their calls. If
+    /// the deadline had passed before this call was made, the call was not sent.
+    ChainTimeout {
+        /// The caller of the first call, the server of each call down to this one, and from there on
+        /// the servers that were still awaited.
+        chain: CallChain,
+    },
     /// A server called itself. Such a call would wait for ever. A handler can use the state of the
     /// server directly, and [`continue_with`](crate::ServerContext::continue_with) schedules work
     /// for after the handler.
@@ -131,6 +142,19 @@ impl CallError {
         matches!(self, CallError::NoProc | CallError::NoHolder(_))
     }
 
+    /// Returns whether the deadline of the call passed: [`Timeout`](Self::Timeout) or
+    /// [`ChainTimeout`](Self::ChainTimeout).
+    ///
+    /// ```
+    /// use regrow::CallError;
+    ///
+    /// assert!(CallError::Timeout.is_timeout());
+    /// assert!(!CallError::NoReply.is_timeout());
+    /// ```
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, CallError::Timeout | CallError::ChainTimeout { .. })
+    }
+
     /// Returns the error of a request for which there is no process.
     #[cold]
     pub(crate) fn no_proc(kernel: &Kernel) -> Self {
@@ -160,6 +184,11 @@ impl fmt::Display for CallError {
             CallError::Timeout => f.write_str(
                 "the server did not reply in time: it may still handle the call, so repeat only what \
                  may be handled twice",
+            ),
+            CallError::ChainTimeout { chain } => write!(
+                f,
+                "{chain}, and got no reply in time: the servers may still handle the calls, so \
+                 repeat only what may be handled twice",
             ),
             CallError::CallingSelf => f.write_str(
                 "a server cannot call itself: use its state directly, or `continue_with`",

@@ -22,6 +22,7 @@ mod relations;
 mod next_step;
 mod self_casts;
 mod tasks;
+pub(crate) mod deadline;
 
 /// The interface of a server for its own callbacks: its pid, its handle, its runtime, and methods
 /// that act on the server. Each callback but `terminate` and `format_status` receives one. OTP:

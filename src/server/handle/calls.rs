@@ -28,10 +28,12 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::base::{after_budget, consume_budget, own_waker, with_caught_wakers};
 use crate::call::Reply;
-use crate::kernel::{Kernel, NO_TOKIO, WaitEdge};
+use crate::kernel::{Kernel, NO_TOKIO};
 use crate::mailbox::{Process, Sent};
+use crate::process::AnyProcess;
 use crate::runtime::{AwaitReply, CallError};
-use crate::server::handle::request::{ask_with_edge, wait_until_queued};
+use crate::server::handle::propagated::{PropagatedCall, limited};
+use crate::server::handle::request::{ObservedCall, ask_observed, wait_until_queued};
 use crate::server::{GenServer, ServerItem, ServerRef, Target};
 use crate::time::deadline_pool::Due;
 use crate::time::deadline_pool::blocking_wait::wait;
@@ -83,6 +85,7 @@ impl<S: GenServer> ServerRef<S> {
         };
         let now = Instant::now();
         let due = now.checked_add(limit).unwrap_or(now + Duration::from_secs(1 << 32));
+        let due = limited(kernel, due);
         loop {
             consume_budget().await;
             let changed = kernel.name_changes.notified();
@@ -200,26 +203,47 @@ impl<S: GenServer> ServerRef<S> {
 }
 
 impl<S: GenServer> ServerRef<S> {
-    /// Makes a call while the detection of deadlocks is on. This is a separate future, so that the
-    /// futures of other calls do not hold space for an edge.
-    pub(crate) async fn call_with_edge<T: Send + 'static>(
+    /// Makes a call while a switch of calls is on: the detection of deadlocks, or the propagation of
+    /// deadlines. This is a separate future, so that the futures of other calls do not hold space
+    /// for an edge and a limit.
+    pub(crate) async fn call_observed<T: Send + 'static>(
         &self,
         process: Arc<Process<ServerItem<S>>>,
-        mut edge: WaitEdge,
+        mut observed: ObservedCall,
         make: impl FnOnce(Reply<T>) -> S::Call,
-        mut due: Option<Due>,
+        due: Option<Due>,
     ) -> Result<T, CallError> {
-        let refine = |error| self.refine_error(error, &process);
+        let kernel = &process.kernel;
+        let due = due.map(Due::instant);
+        let Some(mut propagated) = PropagatedCall::begin(kernel, process.pid(), due) else {
+            return self.send_observed(&process, observed, make, due).await;
+        };
+        if let Err(error) = propagated.check(kernel) {
+            return after_budget(Err(error)).await;
+        }
+        let limit = propagated.limit();
+        let due = limit.due();
+        observed.limit = Some(limit);
+        let result = self.send_observed(&process, observed, make, due).await;
+        propagated.finish(result, kernel)
+    }
+
+    async fn send_observed<T: Send + 'static>(
+        &self,
+        process: &Arc<Process<ServerItem<S>>>,
+        mut observed: ObservedCall,
+        make: impl FnOnce(Reply<T>) -> S::Call,
+        due: Option<Instant>,
+    ) -> Result<T, CallError> {
+        let refine = |error| self.refine_error(error, process);
         let waker = own_waker().await;
-        let (mut answer, sent) = match ask_with_edge(&process, make, waker, &mut edge) {
+        let (mut answer, sent) = match ask_observed(process, make, waker, &mut observed) {
             Ok(asked) => asked,
             Err(error) => return after_budget(Err(refine(error))).await,
         };
         if let Sent::InSendQueue(number) = sent {
-            let at = due.map(Due::instant);
-            due = at.map(Due::At);
-            answer = wait_until_queued(&process, number, answer, at).await.map_err(refine)?;
+            answer = wait_until_queued(process, number, answer, due).await.map_err(refine)?;
         }
-        AwaitReply::until(answer, due, &process).await
+        AwaitReply::until(answer, due.map(Due::At), process).await
     }
 }

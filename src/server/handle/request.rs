@@ -9,8 +9,9 @@ use crate::base::current_process;
 use crate::call::{AwaitedReply, Receipt, Reply, returnable};
 use crate::kernel::WaitEdge;
 use crate::mailbox::{Process, QueuedSend, Sent};
-use crate::process::{AnyProcess, IfFull};
+use crate::process::{AnyProcess, CallLimit, IfFull};
 use crate::runtime::{CallError, until};
+use crate::server::item::LimitedCall;
 use crate::server::{GenServer, ServerItem};
 
 /// Sends a call. A call that joins the send queue then [waits for room](wait_until_queued). `waker`
@@ -24,16 +25,30 @@ pub(crate) fn ask<S: GenServer, T: Send + 'static>(
     send_call(process, make, ServerItem::Call, waker, |_| ())
 }
 
-/// Sends a call while the detection of deadlocks is on. The edge ends when the answer is sent,
-/// which may be before the caller is polled.
+/// Sends a call while a switch of calls is on. The edge ends when the answer is sent, which may be
+/// before the caller is polled. The limit is queued with the call.
 #[cold]
-pub(crate) fn ask_with_edge<S: GenServer, T: Send + 'static>(
+pub(crate) fn ask_observed<S: GenServer, T: Send + 'static>(
     process: &Arc<Process<ServerItem<S>>>,
     make: impl FnOnce(Reply<T>) -> S::Call,
     waker: Waker,
-    edge: &mut WaitEdge,
+    observed: &mut ObservedCall,
 ) -> Result<(AwaitedReply<T>, Sent), CallError> {
-    send_call(process, make, ServerItem::Call, waker, |answer| edge.end_with(answer.is_due()))
+    let (edge, limit) = (&mut observed.edge, observed.limit.take());
+    let in_slot = limit.clone();
+    let before_send = |answer: &AwaitedReply<T>| {
+        if let Some(limit) = in_slot {
+            answer.set_limit(limit);
+        }
+        if let Some(edge) = edge {
+            edge.end_with(answer.is_due());
+        }
+    };
+    let wrap = |call| match limit {
+        Some(limit) => ServerItem::Limited(Box::new(LimitedCall { call, limit })),
+        None => ServerItem::Call(call),
+    };
+    send_call(process, make, wrap, waker, before_send)
 }
 
 /// The caller's side of a returnable call that was sent.
@@ -117,6 +132,30 @@ async fn wait_for_room<S: GenServer>(
             None => Ok(()),
         },
     }
+}
+
+/// What a call has to do while a switch of calls is on.
+pub(crate) struct ObservedCall {
+    /// The edge of the wait graph, while deadlocks are detected.
+    edge: Option<WaitEdge>,
+    /// The limit of the call, while deadlines are propagated.
+    pub(crate) limit: Option<Arc<CallLimit>>,
+}
+
+/// Checks a call before it is sent. Returns `None` if all switches of calls are off; then the call
+/// is a plain one.
+#[inline]
+pub(crate) fn observed_call<S: GenServer>(
+    process: &Process<ServerItem<S>>,
+) -> Result<Option<ObservedCall>, CallError> {
+    let caller = current_process::current_pid(process.kernel.number());
+    if caller == process.pid() {
+        return Err(CallError::CallingSelf);
+    }
+    if process.kernel.waits.switches.all_off() {
+        return Ok(None);
+    }
+    Ok(Some(ObservedCall { edge: wait_edge(process)?, limit: None }))
 }
 
 /// Adds the edge from the caller to the server to the wait graph, if the detection of deadlocks is

@@ -14,8 +14,8 @@ use crate::kernel::name_table::Holder;
 use crate::mailbox::{Process, Sent};
 use crate::process::AnyProcess;
 use crate::runtime::{AwaitReply, CallError, Ended};
-use crate::server::handle::request::{ask, wait_until_queued};
-use crate::server::{GenServer, ServerItem, wait_edge};
+use crate::server::handle::request::{ask, observed_call, wait_until_queued};
+use crate::server::{GenServer, ServerItem};
 use crate::time::deadline_pool::Due;
 
 /// The time limit of [`call`](ServerRef::call) and of system messages, as in OTP.
@@ -245,10 +245,11 @@ impl<S: GenServer> ServerRef<S> {
                 self.resolve()?
             }
         };
-        match wait_edge(&process) {
+        match observed_call(&process) {
             Ok(None) => {}
-            Ok(Some(edge)) => {
-                return Box::pin(self.call_with_edge(process.into_owned(), edge, make, due)).await;
+            Ok(Some(observed)) => {
+                return Box::pin(self.call_observed(process.into_owned(), observed, make, due))
+                    .await;
             }
             Err(error) => return after_budget(Err(error)).await,
         }
@@ -292,10 +293,11 @@ impl<S: GenServer> ServerRef<S> {
                 self.resolve()?
             }
         };
-        match wait_edge(&process) {
+        match observed_call(&process) {
             Ok(None) => {}
-            Ok(Some(edge)) => {
-                return Box::pin(self.call_with_edge(process.into_owned(), edge, make, None)).await;
+            Ok(Some(observed)) => {
+                return Box::pin(self.call_observed(process.into_owned(), observed, make, None))
+                    .await;
             }
             Err(error) => return after_budget(Err(error)).await,
         }

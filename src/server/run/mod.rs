@@ -42,6 +42,8 @@ use crate::exit::{Crash, ExitReason, Result};
 use crate::kernel::End;
 use crate::observe::lifecycle_log;
 use crate::runtime::StartError;
+use crate::server::context::deadline::HandledCall;
+use crate::server::item::LimitedCall;
 use crate::server::{Dispatch, GenServer, ServerContext, ServerItem};
 
 mod tracked;
@@ -148,6 +150,11 @@ pub(crate) async fn run_dispatch<S: GenServer>(
 ) -> ControlFlow<ExitReason, Result> {
     ControlFlow::Continue(match dispatch {
         Dispatch::Call(call) => state.handle_call(call, ctx).await,
+        Dispatch::LimitedCall(limited) => {
+            let LimitedCall { call, limit } = *limited;
+            let _handled = HandledCall::begin(&ctx.process, limit);
+            state.handle_call(call, ctx).await
+        }
         Dispatch::Cast(cast) => state.handle_cast(cast, ctx).await,
         Dispatch::Info(info) => state.handle_info(info, ctx).await,
         Dispatch::Timeout => state.handle_timeout(ctx).await,

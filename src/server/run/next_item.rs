@@ -134,6 +134,7 @@ impl<S: GenServer> ServerContext<S> {
     fn dispatch_item(&mut self, item: ServerItem<S>) -> Dispatch<S> {
         match item {
             ServerItem::Call(call) => Dispatch::Call(call),
+            ServerItem::Limited(limited) => Dispatch::LimitedCall(limited),
             ServerItem::Cast(cast) => Dispatch::Cast(cast),
             // From here on the caller can't take the call back: its handler runs in this poll.
             ServerItem::Returnable(call) => call.hand_out().map_or(Dispatch::Stale, Dispatch::Call),
@@ -203,6 +204,7 @@ fn is_taken_while_suspended<S: GenServer>(item: &ServerItem<S>, parent: Option<P
         ServerItem::Envelope(envelope) => is_exit_of(parent, envelope),
         ServerItem::Stamped(stamped) => is_taken_while_suspended(&stamped.item, parent),
         ServerItem::Call(_)
+        | ServerItem::Limited(_)
         | ServerItem::Cast(_)
         | ServerItem::Returnable(_)
         | ServerItem::Exempt(_)

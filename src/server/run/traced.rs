@@ -54,6 +54,9 @@ impl<S: GenServer> ServerContext<S> {
         let Some(tracers) = tracers_of(&mut self.inner().watch) else { return };
         let (item, content) = match dispatch {
             Dispatch::Call(call) => (TraceItem::Call, Some(TraceContent::Call(call))),
+            Dispatch::LimitedCall(limited) => {
+                (TraceItem::Call, Some(TraceContent::Call(&limited.call)))
+            }
             Dispatch::Cast(cast) => {
                 let item = if is_timer { TraceItem::Timer } else { TraceItem::Cast };
                 (item, Some(TraceContent::Cast(cast)))
