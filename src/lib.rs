@@ -183,7 +183,10 @@ pub use supervisor::{
 pub use registry::{Registry, RegistryChange, RegistryChanges, RegistryError};
 
 // Tasks.
-pub use task::{Task, TaskError, TaskStream, TaskSupervisor, TaskSupervisorRef};
+pub use task::{
+    Scope, ScopeError, ScopeOwner, ScopeTask, Task, TaskError, TaskStream, TaskSupervisor,
+    TaskSupervisorRef, scope,
+};
 
 // Snapshots of trees.
 #[cfg(feature = "axum")]

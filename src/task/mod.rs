@@ -29,6 +29,7 @@ mod supervisor_ref;
 mod supervisor;
 mod in_flight;
 mod stream;
+mod scope;
 
 use std::fmt;
 use std::time::Duration;
@@ -44,6 +45,7 @@ use crate::runtime::{Inside, ProcessHandle, Runtime, within};
 use start::{deliver, launch};
 
 pub use error::TaskError;
+pub use scope::{Scope, ScopeError, ScopeOwner, ScopeTask, scope};
 pub use stream::TaskStream;
 pub use supervisor::TaskSupervisor;
 pub use supervisor_ref::TaskSupervisorRef;
