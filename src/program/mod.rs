@@ -45,6 +45,15 @@ mod stop_report;
 mod report_text;
 mod signals;
 mod default_action;
+mod phases;
+#[cfg(feature = "systemd")]
+mod watchdog_ping;
+#[cfg(all(unix, feature = "systemd"))]
+#[path = "systemd.rs"]
+mod service_manager;
+#[cfg(not(all(unix, feature = "systemd")))]
+#[path = "no_service_manager.rs"]
+mod service_manager;
 mod reload;
 mod tree_members;
 mod stop_state;
@@ -58,12 +67,15 @@ mod builder;
 
 pub use builder::{Program, main};
 pub use error::RunError;
+pub use phases::{Phase, Phases};
 pub use run::{Run, run};
 use signals::SignalRequest;
 pub use stop_report::{CutShort, StopCause, StopOutcome, StopReport, StoppedChild};
 use stop_state::StopState;
 use tree_members::{ForcedStop, TreeMembers};
 use watchdog_handle::Watchdog;
+#[cfg(feature = "systemd")]
+pub use watchdog_ping::WatchdogPing;
 
 /// The time limit for the ends of the processes that a run has killed.
 const KILL_WAIT: Duration = Duration::from_secs(1);

@@ -16,9 +16,9 @@ use crate::exit::ExitReason;
 use crate::kernel::{StopInProgress, StopOrigin};
 use crate::observe::Doing;
 use crate::observe::stop_records::{StopRecord, StopRecordList};
-use crate::process::{LinkState, Stage};
+use crate::process::{AnyProcess, LinkState, Stage};
 use crate::program::{CutShort, RunError, StopCause, StopOutcome, StoppedChild};
-use crate::runtime::Runtime;
+use crate::runtime::{Ended, Runtime};
 
 /// A root and all processes below it.
 pub(super) struct TreeMembers {
@@ -26,8 +26,10 @@ pub(super) struct TreeMembers {
     root_pid: Pid,
     root: String,
     stop_records: StopRecordList,
-    /// The processes that were alive when the stop was cut short.
+    /// The processes that were alive when the stop, or the stop of their phase, was cut short.
     remaining: PlainMutex<Members>,
+    /// The phases that were cut short, with their ids.
+    cut_phases: PlainMutex<Vec<(Pid, SharedStr)>>,
 }
 
 type Members = BTreeMap<Pid, Member>;
@@ -42,6 +44,8 @@ struct Member {
     child: Option<SharedStr>,
     doing: Doing,
     phase: Phase,
+    /// Set if the stop of the phase was cut short: the time since the beginning of the whole stop.
+    cut: Option<Duration>,
 }
 
 /// The event that cut a stop short, and whether all processes were killed.
@@ -68,7 +72,8 @@ impl TreeMembers {
     pub(super) fn new(runtime: &Runtime, root_pid: Pid, root: String) -> Self {
         let stop_records = runtime.kernel.stops.start_recording();
         let (runtime, remaining) = (runtime.clone(), PlainMutex::default());
-        TreeMembers { runtime, root_pid, root, stop_records, remaining }
+        let cut_phases = PlainMutex::default();
+        TreeMembers { runtime, root_pid, root, stop_records, remaining, cut_phases }
     }
 
     /// Creates the error of a run whose root ended with this reason, which is not clean.
@@ -112,9 +117,57 @@ impl TreeMembers {
         }
     }
 
+    /// Returns the child of the root with this id, if it runs.
+    pub(super) fn child_of_root(&self, id: &str) -> Option<Pid> {
+        let has_id = |process: &Arc<dyn AnyProcess>| {
+            let label = process.with(|locked| locked.core().relations()?.label.clone());
+            label.is_some_and(|label| *label == *id)
+        };
+        let children = self.runtime.kernel.children_of(self.root_pid);
+        children.iter().find(|process| has_id(process)).map(|process| process.pid())
+    }
+
+    pub(super) fn ended(&self, process: Pid) -> Ended {
+        self.runtime.ended(process)
+    }
+
+    /// Kills all processes below the supervisor of a phase, which is stopping. The supervisor
+    /// restarts nothing, and ends when its children have ended. If they have not ended after
+    /// `limit`, the supervisor is killed as well, so that the stop of the other phases can begin.
+    pub(super) async fn cut_short(&self, phase: Pid, id: &str, began: Instant, limit: Duration) {
+        let due = Instant::now() + limit;
+        self.cut_phases.lock().push((phase, id.into()));
+        let mut last = false;
+        loop {
+            let members = self.live_members(HashSet::from([phase]));
+            let all: Vec<Pid> = members.keys().copied().collect();
+            let cut = Some(began.elapsed());
+            let members = members.into_iter().map(|(pid, member)| (pid, Member { cut, ..member }));
+            let found = self.record(members);
+            let ended: Vec<_> = all.iter().map(|&pid| self.ended(pid)).collect();
+            for &pid in &all {
+                self.runtime.kill(pid);
+            }
+            let in_time = timeout_at(due, join_all(ended)).await.is_ok();
+            if !in_time || (last && !found) {
+                break;
+            }
+            last = true;
+        }
+        if timeout_at(due, self.ended(phase)).await.is_err() {
+            self.runtime.kill(phase);
+        }
+    }
+
     /// Records the processes that are alive now. Returns whether a process is new to the record.
     pub(super) fn record_members(&self) -> bool {
-        let members = self.live_members();
+        let mut roots = HashSet::from([self.root_pid]);
+        roots.extend(self.remaining.lock().keys());
+        self.record(self.live_members(roots))
+    }
+
+    /// Records these members, unless they are recorded already. Returns whether one is new.
+    fn record(&self, members: impl IntoIterator<Item = (Pid, Member)>) -> bool {
         let mut remaining = self.remaining.lock();
         let before = remaining.len();
         for (pid, member) in members {
@@ -123,9 +176,9 @@ impl TreeMembers {
         remaining.len() > before
     }
 
-    /// Returns all live processes below the root. The pid of a parent is smaller than the pids of
-    /// its children, so one pass in the order of pids finds all of them.
-    fn live_members(&self) -> Members {
+    /// Returns all live processes below these. The pid of a parent is smaller than the pids of its
+    /// children, so one pass in the order of pids finds all of them.
+    fn live_members(&self, mut pids: HashSet<Pid>) -> Members {
         let table = &self.runtime.kernel.table;
         let mut all = Members::new();
         let mut starting = HashSet::new();
@@ -144,11 +197,9 @@ impl TreeMembers {
             all.extend(found.map(|(supervisor, child, asked)| {
                 let doing = Doing::of(&self.runtime, pid);
                 let phase = if asked { Phase::StopRequested } else { Phase::Running };
-                (pid, Member { supervisor, child, doing, phase })
+                (pid, Member { supervisor, child, doing, phase, cut: None })
             }));
         }
-        let mut pids = HashSet::from([self.root_pid]);
-        pids.extend(self.remaining.lock().keys());
         all.retain(|pid, member| pids.contains(&member.supervisor) && pids.insert(*pid));
         for (pid, member) in &mut all {
             // The link to a child that is being stopped is awaited as well, so only a running child
@@ -165,12 +216,16 @@ impl TreeMembers {
     ///
     /// Leaves out children that had not been asked to stop when the stop was cut short. The record
     /// may contain them, since a supervisor whose own supervisor was killed receives an exit
-    /// signal, and may stop some of its children before it is killed itself.
+    /// signal, and may stop some of its children before it is killed itself. Leaves out children
+    /// that were killed because the stop of their phase was cut short: the record has them as
+    /// stopped.
     fn stops_in_tree(&self) -> Vec<StopRecord> {
         let mut all = self.stop_records.lock().clone();
         let remaining = self.remaining.lock().clone();
         all.retain(|stop| {
-            remaining.get(&stop.pid).is_none_or(|member| member.phase == Phase::StopRequested)
+            remaining
+                .get(&stop.pid)
+                .is_none_or(|member| member.phase == Phase::StopRequested && member.cut.is_none())
         });
         let mut pids = HashSet::from([self.root_pid]);
         pids.extend(remaining.keys());
@@ -194,6 +249,9 @@ impl TreeMembers {
         let mut root = Path::new();
         root.push(SharedStr::from(self.root.as_str()));
         let mut paths = HashMap::from([(self.root_pid, root)]);
+        for (phase, id) in self.cut_phases.lock().iter() {
+            insert_path(&mut paths, *phase, self.root_pid, id.clone());
+        }
         for (&pid, member) in &remaining {
             let child = member.child.clone().unwrap_or_else(|| "".into());
             insert_path(&mut paths, pid, member.supervisor, child);
@@ -220,7 +278,7 @@ impl TreeMembers {
             pid,
             outcome: forced.outcome(member, waiting.contains(&pid), self.runtime.is_alive(pid)),
             doing: Some(member.doing),
-            took,
+            took: member.cut.unwrap_or(took),
         });
         stopped.chain(killed).collect()
     }
@@ -229,11 +287,12 @@ impl TreeMembers {
 impl ForcedStop {
     /// Returns the outcome of a process that was alive when the stop was cut short.
     fn outcome(&self, member: &Member, waits_for_a_child: bool, alive: bool) -> StopOutcome {
-        let by = self.by;
+        let by = if member.cut.is_some() { CutShort::PhaseTime } else { self.by };
+        let all_killed = self.all_killed || member.cut.is_some();
         match (member.phase, waits_for_a_child) {
             (Phase::StopRequested, true) => StopOutcome::HeldUp(by),
             (Phase::Starting, true) => StopOutcome::NotAsked(by),
-            _ if alive && !self.all_killed => match (member.phase, member.doing) {
+            _ if alive && !all_killed => match (member.phase, member.doing) {
                 (Phase::Running, Doing::Receiving) => StopOutcome::NotAsked(by),
                 _ => StopOutcome::LeftBehind,
             },

@@ -14,7 +14,7 @@ use regrow::{
     CallError, CastError, ChildError, ChildSpec, ExitReason, GenServer, LogLevel, Overflow, Pid,
     RegisterError, RegistryError, Reply, RestartLimitReached, Result, Run, RunError, Runtime,
     ServerContext, StartChild, StartContext, StartError, Started, Supervisor, SupervisorSpec,
-    TaskError,
+    TaskError, ScopeError,
 };
 use support::injected_panics::hush_injected_panics;
 use support::log::Log;
@@ -225,6 +225,14 @@ fn task_errors() -> Vec<(&'static str, TaskError)> {
     ]
 }
 
+fn scope_errors(pid: Pid) -> Vec<(&'static str, ScopeError)> {
+    vec![
+        ("Task", ScopeError::Task { pid, reason: disk() }),
+        ("Body", ScopeError::Body(disk())),
+        ("OwnerEnded", ScopeError::OwnerEnded(disk())),
+    ]
+}
+
 /// Returns every error type of the crate, in each of its variants.
 async fn all_errors() -> Vec<Listed> {
     let pid = Pid::from_raw(1);
@@ -247,6 +255,7 @@ async fn all_errors() -> Vec<Listed> {
     all.extend(listed("RegistryError", registry_errors(pid)));
     all.extend(listed("RegisterError", register_errors(pid)));
     all.extend(listed("TaskError", task_errors()));
+    all.extend(listed("ScopeError", scope_errors(pid)));
     all.extend(listed("LintError", vec![("", lint)]));
     all.extend(listed("ExitError", exits));
     all.extend(listed("RunError", run_errors().await));
@@ -306,10 +315,11 @@ async fn no_error_repeats_its_source_and_each_cause_is_displayed_once() {
 /// Errors of this crate are nested three levels deep: each is the exit reason in the next one.
 #[tokio::test(start_paused = true)]
 async fn each_cause_of_three_nested_errors_is_displayed_once() {
-    let wraps: [fn(ExitReason) -> Box<dyn Error + Send + Sync>; 4] = [
+    let wraps: [fn(ExitReason) -> Box<dyn Error + Send + Sync>; 5] = [
         |reason| CallError::Exited(reason).into(),
         |reason| StartError::Failed(reason).into(),
         |reason| TaskError::Exited(reason).into(),
+        |reason| ScopeError::Body(reason).into(),
         |reason| reason.into_error().into(),
     ];
     for one in wraps {
