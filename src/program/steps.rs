@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::exit::{ExitReason, install_panic_hook};
 use crate::program::reload::Reloader;
 use crate::program::run::next_request;
-use crate::program::service_manager::ServiceManager;
 use crate::program::watchdog_thread::WatchdogConfig;
 use crate::program::{
-    Run, RunError, SignalRequest, StopCause, StopReport, StopState, Watchdog, first, outcome_log,
+    Run, RunError, ServiceManager, SignalRequest, StopCause, StopReport, StopState, Watchdog,
+    first, outcome_log,
 };
 use crate::runtime::Runtime;
 use crate::supervisor::SupervisorRef;
@@ -51,6 +51,16 @@ impl Run {
         }
         outcome_log::log_outcome(&outcome);
         (outcome, watchdog)
+    }
+
+    #[cfg(all(unix, feature = "systemd"))]
+    fn connect_to_service_manager(&self) -> Option<ServiceManager> {
+        ServiceManager::connect(self.systemd?)
+    }
+
+    #[cfg(not(all(unix, feature = "systemd")))]
+    fn connect_to_service_manager(&self) -> Option<ServiceManager> {
+        None
     }
 
     fn watchdog(&self, stop_state: &Arc<StopState>) -> std::io::Result<Watchdog> {

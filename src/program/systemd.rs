@@ -19,14 +19,13 @@
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use sd_notify::NotifyState;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
-use tracing::warn;
 
 use crate::base::os_refusal::start_thread;
-use crate::base::{ErrorChain, PlainMutex, SENTENCE, excerpt, ignore_panic};
-use crate::program::{Run, RunError, StopCause, StopReport, WatchdogPing};
+use crate::base::{ErrorChain, PlainMutex, SENTENCE, excerpt};
+use crate::program::systemd_socket::{Report, State, log_failure, write_all};
+use crate::program::{RunError, StopCause, StopReport, WatchdogPing};
 use crate::runtime::CallError;
 use crate::snapshot::TreeHealth;
 use crate::supervisor::SupervisorRef;
@@ -45,20 +44,6 @@ const FLUSH_LIMIT: Duration = Duration::from_secs(1);
 
 /// The environment variable with the address of systemd's socket.
 const SOCKET: &str = "NOTIFY_SOCKET";
-
-/// One datagram to systemd.
-struct Report {
-    state: Option<State>,
-    status: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Ready,
-    Reloading,
-    Stopping,
-    Works,
-}
 
 /// The connection of a run to systemd.
 pub(super) struct ServiceManager {
@@ -81,11 +66,10 @@ struct Queue {
     stopping: bool,
 }
 
-impl Run {
-    /// Connects to systemd, if this run reports to it and systemd has started the program. If the
-    /// operating system provides no thread, that is logged, and nothing is reported.
-    pub(super) fn connect_to_service_manager(&self) -> Option<ServiceManager> {
-        let ping = self.systemd?;
+impl ServiceManager {
+    /// Connects to systemd, if systemd has started the program. If the operating system provides no
+    /// thread, that is logged, and nothing is reported.
+    pub(super) fn connect(ping: WatchdogPing) -> Option<Self> {
         std::env::var_os(SOCKET)?;
         let (sender, receiver) = mpsc::channel();
         let (done, written) = mpsc::channel();
@@ -107,9 +91,7 @@ impl Run {
             written: PlainMutex::new(written),
         })
     }
-}
 
-impl ServiceManager {
     /// Starts the task that reads the health of the tree.
     pub(super) fn tree_started(&self, tree: &SupervisorRef) {
         let monitor = Monitor {
@@ -264,36 +246,4 @@ impl Monitor {
             self.reports.queue.lock().push(Some(State::Works), None);
         }
     }
-}
-
-/// Writes all reports until the run has ended. This is the function of the thread.
-fn write_all(reports: &mpsc::Receiver<Report>) {
-    let mut logged = false;
-    for report in reports {
-        if let Err(error) = write(&report)
-            && !std::mem::replace(&mut logged, true)
-        {
-            log_failure(&error);
-        }
-    }
-}
-
-fn write(report: &Report) -> std::io::Result<()> {
-    let mut states = Vec::new();
-    match report.state {
-        Some(State::Ready) => states.push(NotifyState::Ready),
-        Some(State::Stopping) => states.push(NotifyState::Stopping),
-        Some(State::Works) => states.push(NotifyState::Watchdog),
-        Some(State::Reloading) => {
-            states.extend([NotifyState::Reloading, NotifyState::monotonic_usec_now()?]);
-        }
-        None => {}
-    }
-    states.extend(report.status.as_deref().map(NotifyState::Status));
-    sd_notify::notify(&states)
-}
-
-fn log_failure(error: &std::io::Error) {
-    let reason = ErrorChain(error).to_string();
-    ignore_panic(|| warn!(target: "regrow::run", %reason, "systemd gets no reports"));
 }

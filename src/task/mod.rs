@@ -1,8 +1,8 @@
 //! Tasks: each task runs one function in a process of its own and returns the result of the
 //! function.
 //!
-//! **Uses** `base`, `exit`, `message`, `time`, `process`, `kernel`, `driver`, `runtime`, `child`,
-//! `supervisor`.
+//! **Uses** `base`, `exit`, `message`, `time`, `process`, `kernel`, `mailbox`, `driver`, `runtime`,
+//! `child`, `supervisor`.
 //! **Knows nothing of** programs and snapshots.
 //!
 //! # The result slot

@@ -492,7 +492,7 @@ async fn a_zero_shutdown_time_kills_at_once_and_a_max_one_waits() {
         let stop = tokio_util::sync::CancellationToken::new();
         let tree = Supervisor::one_for_one().child(polite().shutdown(Shutdown::Infinity));
         let phases = regrow::Phases::new("all").phase("one", Phase::new(tree).stop_within(limit));
-        let run = Run::from(phases).without_signals().stop_on(stop.clone());
+        let run = Run::from(phases).without_signals().stop_on(stop.clone()).deadline(MAX);
         let run = tokio::spawn(run.run());
         settled().await;
         let start = Instant::now();

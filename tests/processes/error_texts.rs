@@ -13,8 +13,8 @@ use std::time::Duration;
 use regrow::{
     CallError, CastError, ChildError, ChildSpec, ExitReason, GenServer, LogLevel, Overflow, Pid,
     RegisterError, RegistryError, Reply, RestartLimitReached, Result, Run, RunError, Runtime,
-    ServerContext, StartChild, StartContext, StartError, Started, Supervisor, SupervisorSpec,
-    TaskError, ScopeError,
+    ScopeError, ServerContext, StartChild, StartContext, StartError, Started, Supervisor,
+    SupervisorSpec, TaskError,
 };
 use support::injected_panics::hush_injected_panics;
 use support::log::Log;

@@ -1,7 +1,7 @@
 //! Stands in for the reports to systemd where they are not compiled. A value of these types does not
 //! exist.
 
-use crate::program::{Run, RunError, StopCause, StopReport};
+use crate::program::{RunError, StopCause, StopReport};
 use crate::supervisor::SupervisorRef;
 
 pub(super) enum ServiceManager {}
@@ -9,12 +9,6 @@ pub(super) enum ServiceManager {}
 pub(super) enum ReloadReports {}
 
 pub(super) enum ReloadReport {}
-
-impl Run {
-    pub(super) fn connect_to_service_manager(&self) -> Option<ServiceManager> {
-        None
-    }
-}
 
 impl ServiceManager {
     pub(super) fn tree_started(&self, _: &SupervisorRef) {
