@@ -55,6 +55,7 @@ mod systemd;
 #[cfg(not(all(unix, feature = "systemd")))]
 mod no_systemd;
 mod reload;
+mod stop_outcome;
 mod tree_members;
 mod stop_state;
 mod outcome_log;
@@ -73,11 +74,12 @@ use no_systemd::ServiceManager;
 pub use phases::{Phase, Phases};
 pub use run::{Run, run};
 use signals::SignalRequest;
+use stop_outcome::ForcedStop;
 pub use stop_report::{CutShort, StopCause, StopOutcome, StopReport, StoppedChild};
 use stop_state::StopState;
 #[cfg(all(unix, feature = "systemd"))]
 use systemd::ServiceManager;
-use tree_members::{ForcedStop, TreeMembers};
+use tree_members::TreeMembers;
 use watchdog_handle::Watchdog;
 #[cfg(feature = "systemd")]
 pub use watchdog_ping::WatchdogPing;

@@ -126,7 +126,7 @@ impl Phase {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use regrow::{ChildSpec, Health, Phase, Phases, RunError, StartError, Supervisor};
+    /// use regrow::{ChildSpec, Phase, Phases, RunError, StartError, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true)
     /// # .build().unwrap().block_on(async {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::exit::{ExitReason, install_panic_hook};
 use crate::program::reload::Reloader;
 use crate::program::run::next_request;
+use crate::program::stop::Watch;
 use crate::program::watchdog_thread::WatchdogConfig;
 use crate::program::{
     Run, RunError, ServiceManager, SignalRequest, StopCause, StopReport, StopState, Watchdog,
@@ -14,13 +15,6 @@ use crate::program::{
 };
 use crate::runtime::Runtime;
 use crate::supervisor::SupervisorRef;
-
-/// What the steps of a run report to, apart from the watchdog.
-#[derive(Clone, Copy)]
-pub(super) struct Watch<'a> {
-    pub(super) stop_state: &'a StopState,
-    pub(super) manager: &'a Option<ServiceManager>,
-}
 
 impl Run {
     /// Runs the tree. If `with_watchdog` is true, starts a watchdog, and returns it as well.

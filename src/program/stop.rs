@@ -8,13 +8,19 @@ use tokio::time::Instant;
 
 use crate::kernel::StopInProgress;
 use crate::program::run::next_request;
-use crate::program::steps::Watch;
 use crate::program::{
-    CutShort, ForcedStop, KILL_WAIT, Run, RunError, SignalRequest, StopCause, StopReport,
-    TreeMembers, Watchdog, first, sleep_until_due,
+    CutShort, ForcedStop, KILL_WAIT, Run, RunError, ServiceManager, SignalRequest, StopCause,
+    StopReport, StopState, TreeMembers, Watchdog, first, sleep_until_due,
 };
 use crate::runtime::StartError;
 use crate::supervisor::SupervisorRef;
+
+/// What the steps of a run report to, apart from the watchdog.
+#[derive(Clone, Copy)]
+pub(super) struct Watch<'a> {
+    pub(super) stop_state: &'a StopState,
+    pub(super) manager: &'a Option<ServiceManager>,
+}
 
 /// A stop that has begun.
 pub(super) struct Stop {

@@ -17,7 +17,8 @@ use crate::kernel::{StopInProgress, StopOrigin};
 use crate::observe::Doing;
 use crate::observe::stop_records::{StopRecord, StopRecordList};
 use crate::process::{AnyProcess, LinkState, Stage};
-use crate::program::{CutShort, RunError, StopCause, StopOutcome, StoppedChild};
+use crate::program::stop_outcome::{Member, StopProgress, outcome};
+use crate::program::{ForcedStop, RunError, StopCause, StoppedChild};
 use crate::runtime::{Ended, Runtime};
 
 /// A root and all processes below it.
@@ -36,37 +37,6 @@ type Members = BTreeMap<Pid, Member>;
 
 /// The path of each process, which begins at the root.
 type Paths = HashMap<Pid, Path<SharedStr>>;
-
-/// A live child, and its supervisor.
-#[derive(Clone)]
-struct Member {
-    supervisor: Pid,
-    child: Option<SharedStr>,
-    doing: Doing,
-    phase: Phase,
-    /// Set if the stop of the phase was cut short: the time since the beginning of the whole stop.
-    cut: Option<Duration>,
-}
-
-/// The event that cut a stop short, and whether all processes were killed.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct ForcedStop {
-    pub(super) by: CutShort,
-    /// Whether all processes were killed. If not, the watchdog ends the program because no async
-    /// code runs.
-    pub(super) all_killed: bool,
-}
-
-/// The progress of the stop of a child.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// The supervisor waits for the start of the child.
-    Starting,
-    /// The child runs, and its supervisor has not asked it to stop.
-    Running,
-    /// The supervisor has asked the child to stop, or has killed it.
-    StopRequested,
-}
 
 impl TreeMembers {
     pub(super) fn new(runtime: &Runtime, root_pid: Pid, root: String) -> Self {
@@ -95,7 +65,7 @@ impl TreeMembers {
     pub(super) async fn kill_all(&self, limit: Duration) {
         let due = Instant::now() + limit;
         // The members are recorded before the first kill: a killed supervisor signals its children,
-        // and `Phase::StopRequested` does not tell that signal from a request to stop.
+        // and `StopProgress::StopRequested` does not tell that signal from a request to stop.
         self.record_members();
         let mut last = false;
         loop {
@@ -196,16 +166,17 @@ impl TreeMembers {
             });
             all.extend(found.map(|(supervisor, child, asked)| {
                 let doing = Doing::of(&self.runtime, pid);
-                let phase = if asked { Phase::StopRequested } else { Phase::Running };
-                (pid, Member { supervisor, child, doing, phase, cut: None })
+                let progress =
+                    if asked { StopProgress::StopRequested } else { StopProgress::Running };
+                (pid, Member { supervisor, child, doing, progress, cut: None })
             }));
         }
         all.retain(|pid, member| pids.contains(&member.supervisor) && pids.insert(*pid));
         for (pid, member) in &mut all {
             // The link to a child that is being stopped is awaited as well, so only a running child
             // counts as starting.
-            if member.phase == Phase::Running && starting.contains(pid) {
-                member.phase = Phase::Starting;
+            if member.progress == StopProgress::Running && starting.contains(pid) {
+                member.progress = StopProgress::Starting;
             }
         }
         all
@@ -223,9 +194,9 @@ impl TreeMembers {
         let mut all = self.stop_records.lock().clone();
         let remaining = self.remaining.lock().clone();
         all.retain(|stop| {
-            remaining
-                .get(&stop.pid)
-                .is_none_or(|member| member.phase == Phase::StopRequested && member.cut.is_none())
+            remaining.get(&stop.pid).is_none_or(|member| {
+                member.progress == StopProgress::StopRequested && member.cut.is_none()
+            })
         });
         let mut pids = HashSet::from([self.root_pid]);
         pids.extend(remaining.keys());
@@ -271,7 +242,7 @@ impl TreeMembers {
         });
         let left = || remaining.iter().rev().filter(|(pid, _)| !recorded.contains(pid));
         // A supervisor that waits for a child does not hold up the stop itself; the child does.
-        let waited_for = left().filter(|(_, member)| member.phase != Phase::Running);
+        let waited_for = left().filter(|(_, member)| member.progress != StopProgress::Running);
         let waiting: HashSet<Pid> = waited_for.map(|(_, member)| member.supervisor).collect();
         let killed = left().map(|(&pid, member)| StoppedChild {
             path: path(pid),
@@ -284,26 +255,6 @@ impl TreeMembers {
     }
 }
 
-impl ForcedStop {
-    /// Returns the outcome of a process that was alive when the stop was cut short.
-    fn outcome(&self, member: &Member, waits_for_a_child: bool, alive: bool) -> StopOutcome {
-        let by = if member.cut.is_some() { CutShort::PhaseTime } else { self.by };
-        let all_killed = self.all_killed || member.cut.is_some();
-        match (member.phase, waits_for_a_child) {
-            (Phase::StopRequested, true) => StopOutcome::HeldUp(by),
-            (Phase::Starting, true) => StopOutcome::NotAsked(by),
-            _ if alive && !all_killed => match (member.phase, member.doing) {
-                (Phase::Running, Doing::Receiving) => StopOutcome::NotAsked(by),
-                _ => StopOutcome::LeftBehind,
-            },
-            _ if alive => StopOutcome::NotYielding,
-            (Phase::StopRequested, false) => StopOutcome::Killed,
-            (Phase::Starting, false) => StopOutcome::NotStarted(by),
-            (Phase::Running, _) => StopOutcome::NotAsked(by),
-        }
-    }
-}
-
 /// Inserts the path of a child: below the path of its supervisor if that path is known, else below
 /// the supervisor's pid.
 fn insert_path(paths: &mut Paths, pid: Pid, supervisor: Pid, child: SharedStr) {
@@ -312,12 +263,4 @@ fn insert_path(paths: &mut Paths, pid: Pid, supervisor: Pid, child: SharedStr) {
         None => Path::new().below(supervisor.to_string().into()).below(child),
     };
     paths.insert(pid, path);
-}
-
-fn outcome(stop: &StopRecord) -> StopOutcome {
-    match stop {
-        StopRecord { overran: Some(_), .. } => StopOutcome::Killed,
-        StopRecord { killed_at_once: true, .. } => StopOutcome::KilledAtOnce,
-        StopRecord { reason, .. } => StopOutcome::Stopped(reason.clone()),
-    }
 }

@@ -199,12 +199,11 @@ fn a_reload_is_reported_from_its_beginning_to_its_end() {
         program.signal("USR1");
         manager.reads("READY=1");
         program.signal("HUP");
-        let report = std::iter::from_fn(|| manager.next(SILENCE * 20));
-        let reloading = report.skip_while(|report| report[0] != "RELOADING=1").next().unwrap();
+        let mut reports = std::iter::from_fn(|| manager.next(SILENCE * 20));
+        let reloading = reports.find(|report| report[0] == "RELOADING=1").unwrap();
         let time = reloading[1].strip_prefix("MONOTONIC_USEC=").unwrap();
         assert!(time.parse::<u64>().unwrap() > 0);
-        let end = std::iter::from_fn(|| manager.next(SILENCE * 20));
-        let end = end.skip_while(|report| report[0] != "READY=1").next().unwrap();
+        let end = reports.find(|report| report[0] == "READY=1").unwrap();
         assert_eq!(end[1].contains("failed"), refuses, "{end:?}");
         program.signal("TERM");
         manager.reads("STOPPING=1");

@@ -33,7 +33,10 @@ async fn a_scope_returns_after_all_of_its_tasks() {
     let begin = Instant::now();
     let value = scope(&rt, async |scope| {
         for seconds in 1..=3 {
-            scope.spawn(move |_| async move { Ok(sleep(seconds * SECOND).await) });
+            scope.spawn(move |_| async move {
+                sleep(seconds * SECOND).await;
+                Ok(())
+            });
         }
         Ok("body")
     });
@@ -58,7 +61,11 @@ async fn tasks_that_tasks_spawn_belong_to_the_scope() {
             Ok(())
         });
     }
-    scope(&rt, async |scope| Ok(halve(&scope, 8, count.clone()))).await.unwrap();
+    let all = scope(&rt, async |scope| {
+        halve(&scope, 8, count.clone());
+        Ok(())
+    });
+    all.await.unwrap();
     assert_eq!(count.load(SeqCst), 15);
     assert_nothing_left(&rt).await;
 }
@@ -187,7 +194,10 @@ async fn a_dropped_scope_kills_its_tasks() {
     settled().await;
     assert_nothing_left(&rt).await;
 
-    drop(scope(&rt, async |scope| Ok(drop(scope.spawn(|_| pending::<Result>())))));
+    drop(scope(&rt, async |scope| {
+        scope.spawn(|_| pending::<Result>());
+        Ok(())
+    }));
     assert_eq!(rt.process_count(), 0, "a scope that is not polled does nothing");
 }
 
@@ -320,7 +330,10 @@ async fn a_scope_in_a_handler_ends_with_its_server() {
 async fn a_nested_scope_returns_its_failure_to_the_outer_one() {
     let rt = Runtime::new();
     let outcome = scope(&rt, async |outer| {
-        let survivor = outer.spawn(|_| async { Ok(sleep(5 * SECOND).await) });
+        let survivor = outer.spawn(|_| async {
+            sleep(5 * SECOND).await;
+            Ok("survived")
+        });
         let task = outer.spawn(|ctx| async move {
             let inner = scope(&ctx, async |inner| {
                 inner.spawn::<(), _, _>(|_| async { Err(ExitReason::crashed("inside")) });
@@ -329,7 +342,7 @@ async fn a_nested_scope_returns_its_failure_to_the_outer_one() {
             Ok(inner.await.unwrap_err().reason().clone())
         });
         let reason = task.await?;
-        survivor.await?;
+        assert_eq!(survivor.await?, "survived");
         Ok(reason)
     });
     assert_eq!(outcome.await, Ok(ExitReason::crashed("inside")));
@@ -342,7 +355,10 @@ async fn a_scope_that_has_ended_spawns_nothing() {
     let ran = Arc::new(AtomicBool::new(false));
     let left = scope(&rt, async |scope| Ok(scope)).await.unwrap();
     let runs = ran.clone();
-    let late = left.spawn(move |_| async move { Ok(runs.store(true, SeqCst)) });
+    let late = left.spawn(move |_| async move {
+        runs.store(true, SeqCst);
+        Ok(())
+    });
     assert!(!rt.is_alive(late.pid()));
     assert_eq!(late.await, Err(TaskError::Exited(ExitReason::NoProc)));
     assert!(!ran.load(SeqCst));
@@ -419,7 +435,11 @@ async fn tasks_over_the_limit_wait_and_are_stopped_while_they_wait() {
 #[tokio::test(start_paused = true)]
 #[should_panic(expected = "a limit of no tasks at all")]
 async fn a_limit_of_no_tasks_panics() {
-    let _ = scope(&Runtime::new(), async |scope| Ok(scope.limit_tasks(0))).await;
+    let limited = scope(&Runtime::new(), async |scope| {
+        scope.limit_tasks(0);
+        Ok(())
+    });
+    limited.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
