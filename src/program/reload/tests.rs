@@ -1,7 +1,7 @@
 //! Tests of reloads under a paused clock.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::time::sleep;
@@ -180,4 +180,29 @@ async fn a_dropped_reloader_drops_a_closure_that_runs() {
     drop((reloader, on_hangup));
     sleep(SECOND).await;
     assert!(held.upgrade().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_restart_leaves_the_child_stopped_until_the_next_request() {
+    let rt = Runtime::new();
+    let valid = Arc::new(AtomicBool::new(true));
+    let reads = valid.clone();
+    let child = ChildSpec::task("reader", move |ctx| async move {
+        if !reads.load(Ordering::SeqCst) {
+            return Err(ExitReason::crashed("invalid"));
+        }
+        ctx.set_health(crate::Health::Ready);
+        std::future::pending().await
+    });
+    let tree = Supervisor::one_for_one().child(child.ready_within(SECOND));
+    let tree = tree.start(&rt).await.expect("it starts");
+    let on_hangup = OnHangup { call: None, restart: Some("reader".to_owned()) };
+    let reloader = Reloader::start(&rt, &tree, &on_hangup, None);
+    for is_valid in [false, true] {
+        valid.store(is_valid, Ordering::SeqCst);
+        reloader.request();
+        sleep(60 * SECOND).await;
+        let reader = tree.which_child("reader").await.expect("it is there");
+        assert_eq!(reader.pid().is_some(), is_valid);
+    }
 }
