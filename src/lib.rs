@@ -43,7 +43,8 @@
 //! | [`DynamicSupervisor`], [`PartitionSupervisor`] | a supervisor of children that are started on demand; one that runs several instances of a child |
 //! | [`Registry`] | processes under keys of any type |
 //! | [`Task`], [`TaskSupervisor`] | work with a result; a supervisor of such work |
-//! | [`Run`], [`StopReport`] | a tree as a program; the report of its stop |
+//! | [`Scope`] | tasks that end before the code that started them continues |
+//! | [`Run`], [`Phases`], [`StopReport`] | a tree as a program; several trees as one; the report of its stop |
 //! | [`TreeSnapshot`], [`LifecycleEvent`], [`ProcessInfo`] | the state of a tree; an event in the life of a process; the state of a process |
 //!
 //! # Cookbook
@@ -54,6 +55,8 @@
 //! | supervise blocking code | [`ChildSpec::blocking`] |
 //! | supervise axum, tonic, hyper | [`ChildSpec::serve`] |
 //! | run a tree as a program | [`main`](main()), or [`Program`] and [`Run`] for settings |
+//! | reload the configuration at `SIGHUP` | [`Run::on_hangup`] |
+//! | start several trees in order | [`Phases`] |
 //! | find a server after its restart | [`Name`] and [`Runtime::server`] |
 //! | call a server that may be restarting | [`ServerRef::call_waiting`] |
 //! | reply later | keep the [`Reply`] |
@@ -63,6 +66,7 @@
 //! | call the server of a key, and start it if it does not run | [`KeyedServers`] |
 //! | be notified when a process ends | [`Runtime::monitor`], [`Runtime::ended`] |
 //! | let processes end together | [`Runtime::link`], [`TaskContext::spawn_link`] |
+//! | run tasks that end with my function | [`scope`](scope()) |
 //! | wait longer between restarts | [`ChildSpec::backoff`] and [`Backoff`] |
 //! | keep a port open through a crash | [`Keep`] |
 //! | bound a mailbox | [`ChildSpec::mailbox_capacity`], [`Runtime::process`] and [`Overflow`] |
@@ -90,6 +94,8 @@
 //! * `process`: [`ChildSpec::command`](https://docs.rs/regrow/latest/regrow/struct.ChildSpec.html#method.command),
 //!   operating system processes as children.
 //! * `serde`: snapshots of trees as JSON.
+//! * `systemd`: reports to systemd that the program is ready, reloads, stops and works,
+//!   [`Run::systemd`](https://docs.rs/regrow/latest/regrow/struct.Run.html#method.systemd).
 //! * `axum`: HTTP routes for probes and the tree,
 //!   [`tree_routes`](https://docs.rs/regrow/latest/regrow/fn.tree_routes.html).
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -199,7 +205,10 @@ pub use registry::{Registry, RegistryChange, RegistryChanges, RegistryError};
 pub use keyed::{KeyedCastError, KeyedError, KeyedServers};
 
 // Tasks.
-pub use task::{Task, TaskError, TaskStream, TaskSupervisor, TaskSupervisorRef};
+pub use task::{
+    Scope, ScopeError, ScopeOwner, ScopeTask, Task, TaskError, TaskStream, TaskSupervisor,
+    TaskSupervisorRef, scope,
+};
 
 // Snapshots of trees.
 #[cfg(feature = "axum")]
@@ -208,8 +217,12 @@ pub use snapshot::routes::{tree_routes, tree_routes_within};
 pub use snapshot::{Busy, NodeKind, NodeState, TreeHealth, TreeNode, TreeNodes, TreeSnapshot};
 
 // Trees as programs.
+#[cfg(feature = "systemd")]
+#[cfg_attr(docsrs, doc(cfg(feature = "systemd")))]
+pub use program::WatchdogPing;
 pub use program::{
-    CutShort, Program, Run, RunError, StopCause, StopOutcome, StopReport, StoppedChild, main, run,
+    CutShort, Phase, Phases, Program, Run, RunError, StopCause, StopOutcome, StopReport,
+    StoppedChild, main, run,
 };
 
 /// Traces and failpoints for the models and race tests. Only `--cfg regrow_proof` includes this

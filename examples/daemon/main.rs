@@ -1,7 +1,7 @@
 //! A daemon: a configuration file, signals, a deadline, exit codes.
 //!
-//! You learn how `Program` and `Run` run a tree as a program: `SIGHUP` restarts the one subtree that
-//! reads the configuration, `SIGTERM` and Ctrl-C stop the tree in order, and one deadline holds for
+//! You learn how `Program` and `Run` run a tree as a program: at `SIGHUP` the configuration is
+//! validated, and then the one subtree that uses it is restarted; `SIGTERM` and Ctrl-C stop the tree in order, and one deadline holds for
 //! the whole stop. One child is an operating system process, whose output goes to the log.
 //!
 //! ```text
@@ -13,7 +13,7 @@
 //! and a line whenever the configuration is read. Change the file and send `SIGHUP`. Send `SIGTERM`
 //! for the report: the outcome of each child, and how long its stop took. `--hang` adds a child that
 //! ignores the stop, so that the stop takes as long as `deadline_ms` says. If the file is invalid at
-//! a reload, `intake` stays stopped, with an ERROR in the log, until a `SIGHUP` finds a valid file.
+//! a reload, there is an ERROR in the log, and the daemon goes on with the last valid configuration.
 //!
 //! | exit code | |
 //! |---|---|
@@ -35,12 +35,14 @@ use regrow::{
     Shutdown, Supervisor, SupervisorRef, SupervisorSpec, TaskContext,
 };
 use tokio::process::Command;
+use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, sleep};
 
 /// How long one job takes.
 const JOB: Duration = Duration::from_millis(20);
 
 /// The contents of the configuration file.
+#[derive(Clone)]
 struct Config {
     greeting: String,
     every: Duration,
@@ -66,7 +68,7 @@ impl Config {
 
 /// `jobs` starts first and stops last, so that no sender is left when it drains its mailbox. A reload
 /// restarts `intake`.
-fn tree(path: PathBuf, hang: bool) -> SupervisorSpec {
+fn tree(config: watch::Receiver<Config>, hang: bool) -> SupervisorSpec {
     let sent = Arc::new(AtomicU32::new(0));
     let jobs = ChildSpec::task("jobs", {
         let sent = sent.clone();
@@ -77,7 +79,7 @@ fn tree(path: PathBuf, hang: bool) -> SupervisorSpec {
         helper.args(["-c", "echo at your service; exec sleep 100000"]).stdout(Stdio::piped());
         helper
     });
-    let feed = Feed::child((path, sent)).with_id("feed");
+    let feed = Feed::child((config, sent)).with_id("feed");
     let hung = ChildSpec::task("hung", |mut ctx| async move {
         ctx.cancellation_token(); // a stop cancels this token, which this body ignores
         std::future::pending().await
@@ -110,7 +112,7 @@ async fn work(sent: Arc<AtomicU32>, mut ctx: TaskContext) -> Result {
     Ok(())
 }
 
-/// Sends jobs at the interval of the configuration, which it reads at its start.
+/// Sends jobs at the interval of the configuration that is valid at its start.
 struct Feed {
     job: String,
     sent: Arc<AtomicU32>,
@@ -126,12 +128,12 @@ impl Feed {
 }
 
 impl GenServer for Feed {
-    type Args = (PathBuf, Arc<AtomicU32>);
+    type Args = (watch::Receiver<Config>, Arc<AtomicU32>);
     type Call = ();
     type Cast = ();
 
-    async fn init((path, sent): Self::Args, ctx: &mut ServerContext<Self>) -> Result<Self> {
-        let Config { greeting: job, every, .. } = Config::read(&path)?;
+    async fn init((config, sent): Self::Args, ctx: &mut ServerContext<Self>) -> Result<Self> {
+        let Config { greeting: job, every, .. } = config.borrow().clone();
         println!("feed: {job}, every {every:?}");
         ctx.cast_every(every, MissedTickBehavior::Skip, || ());
         let feed = Feed { job, sent };
@@ -172,8 +174,14 @@ fn daemon(path: PathBuf, hang: bool) -> ExitCode {
     program.run(async || {
         let rt = Runtime::new();
         rt.set_log_level(LogLevel::Info);
-        let run = Run::new(tree(path, hang)).on(&rt).deadline(config.deadline);
-        Ok(run.restart_on_hangup("intake"))
+        let deadline = config.deadline;
+        let (valid, config) = watch::channel(config);
+        let reload = async move || {
+            valid.send_replace(Config::read(&path)?);
+            Ok(())
+        };
+        let run = Run::new(tree(config, hang)).on(&rt).deadline(deadline);
+        Ok(run.on_hangup(reload).restart_on_hangup("intake"))
     })
 }
 

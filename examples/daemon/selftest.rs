@@ -22,6 +22,13 @@ pub(crate) fn run() -> Outcome {
     program.signal("HUP")?;
     program.prints("feed: good evening")?;
 
+    // An invalid file changes nothing, and the next valid one is used.
+    std::fs::write(&path, "every_ms = often\n")?;
+    program.signal("HUP")?;
+    std::fs::write(&path, Config::DEFAULT.replace("morning", "night"))?;
+    program.signal("HUP")?;
+    program.prints("feed: good night")?;
+
     program.signal("TERM")?;
     let jobs = program.prints("jobs: ")?;
     let counts: Vec<u32> = jobs.split(' ').filter_map(|word| word.parse().ok()).collect();

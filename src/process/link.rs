@@ -17,6 +17,12 @@ impl Link {
         Link { id, role, state: LinkState::Active }
     }
 
+    /// A link to a task that ends with this process, and whose own end has no effect on this
+    /// process, because other code reports it.
+    pub(crate) fn owned(id: u64) -> Self {
+        Link { id, role: LinkRole::Task, state: LinkState::GivenUp }
+    }
+
     /// A link to a child whose start is awaited.
     pub(crate) fn awaited(id: u64) -> Self {
         Link { id, role: LinkRole::Peer, state: LinkState::Awaited }
@@ -43,7 +49,8 @@ pub(crate) enum LinkRole {
     Caller,
 }
 
-/// Whether a link delivers the exit signal of the peer. Only a link to a child can be muted.
+/// Whether a link delivers the exit signal of the peer. Only a link to a child or to a task can be
+/// muted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LinkState {
     /// The signal arrives, and the role decides its effect.
@@ -51,7 +58,8 @@ pub(crate) enum LinkState {
     /// Muted: the start or the stop of the child is awaited, and the result of the start or stop
     /// reports the end of the child.
     Awaited,
-    /// Muted for ever: the start was given up, so the end of the child is not reported. The child
-    /// can't acknowledge its start any more.
+    /// Muted for ever: the start was given up, so the end of the child is not reported, and the
+    /// child can't acknowledge its start any more; or the peer is a task whose end is reported in
+    /// another way.
     GivenUp,
 }

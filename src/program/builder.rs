@@ -14,12 +14,12 @@ use crate::base::os_refusal::build_tokio;
 use crate::base::{ErrorChain, PAGE, excerpt};
 use crate::exit::{ExitReason, Result};
 use crate::program::{Run, RunError, StopOutcome, StopReport, Watchdog, outcome_log};
-use crate::supervisor::SupervisorSpec;
 
 /// The default time that tokio's shutdown waits for jobs that are still running.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Runs a tree as the whole program, and returns the exit code. This is [`Program::run`] with all
+/// Runs a tree, or several trees as [`Phases`](crate::Phases), as the whole program, and returns the
+/// exit code. This is [`Program::run`] with all
 /// defaults. OTP: a release with one permanent application.
 ///
 /// ```no_run
@@ -31,8 +31,8 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 ///     regrow::main(Supervisor::one_for_one().child(flush))
 /// }
 /// ```
-pub fn main(tree: impl Into<SupervisorSpec>) -> ExitCode {
-    let run = Run::new(tree);
+pub fn main(tree: impl Into<Run>) -> ExitCode {
+    let run: Run = tree.into();
     Program::new().run(async || Ok(run))
 }
 
@@ -137,7 +137,8 @@ impl Program {
         self
     }
 
-    /// Runs the tree that `setup` returns, as a [`Run`] or as a [`SupervisorSpec`], until the tree
+    /// Runs the tree that `setup` returns, as a [`Run`], as a
+    /// [`SupervisorSpec`](crate::SupervisorSpec) or as [`Phases`](crate::Phases), until the tree
     /// has stopped. `setup` runs inside tokio. Return the code from `main`: jobs that are still
     /// running end with the process.
     ///

@@ -1,8 +1,9 @@
 //! A supervision tree as a program: start the tree, listen for signals, stop the tree within a
 //! deadline.
 //!
-//! **Uses** `base`, `exit`, `observe`, `process`, `kernel`, `runtime`, `supervisor`.
-//! **Knows nothing of** snapshots and tasks.
+//! **Uses** `base`, `exit`, `observe`, `process`, `kernel`, `runtime`, `child`, `supervisor`,
+//! `snapshot`.
+//! **Knows nothing of** tasks.
 //!
 //! # What a run guarantees
 //!
@@ -45,25 +46,43 @@ mod stop_report;
 mod report_text;
 mod signals;
 mod default_action;
+#[cfg(feature = "systemd")]
+mod watchdog_ping;
+#[cfg(all(unix, feature = "systemd"))]
+mod systemd_socket;
+#[cfg(all(unix, feature = "systemd"))]
+mod systemd;
+#[cfg(not(all(unix, feature = "systemd")))]
+mod no_systemd;
 mod reload;
+mod stop_outcome;
 mod tree_members;
 mod stop_state;
 mod outcome_log;
 mod watchdog_thread;
 mod watchdog_handle;
 mod run;
+mod phases;
 mod stop;
 mod steps;
 mod builder;
 
 pub use builder::{Program, main};
 pub use error::RunError;
+#[cfg(not(all(unix, feature = "systemd")))]
+use no_systemd::ServiceManager;
+pub use phases::{Phase, Phases};
 pub use run::{Run, run};
 use signals::SignalRequest;
+use stop_outcome::ForcedStop;
 pub use stop_report::{CutShort, StopCause, StopOutcome, StopReport, StoppedChild};
 use stop_state::StopState;
-use tree_members::{ForcedStop, TreeMembers};
+#[cfg(all(unix, feature = "systemd"))]
+use systemd::ServiceManager;
+use tree_members::TreeMembers;
 use watchdog_handle::Watchdog;
+#[cfg(feature = "systemd")]
+pub use watchdog_ping::WatchdogPing;
 
 /// The time limit for the ends of the processes that a run has killed.
 const KILL_WAIT: Duration = Duration::from_secs(1);

@@ -6,12 +6,16 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::base::consume_budget;
+use crate::exit::Result;
 use crate::exit::shutdown::STOP_DEADLINE;
+#[cfg(feature = "systemd")]
+use crate::program::WatchdogPing;
+use crate::program::reload::{HangupClosure, OnHangup};
 use crate::program::{RunError, SignalRequest, StopCause, StopReport, Watchdog};
 use crate::runtime::Runtime;
 use crate::supervisor::SupervisorSpec;
 
-/// Runs a tree as the program, until `SIGTERM`, `SIGINT` or `Ctrl-C` stops it, or until the tree
+/// Runs a tree, or several trees as [`Phases`](crate::Phases), as the program, until `SIGTERM`, `SIGINT` or `Ctrl-C` stops it, or until the tree
 /// ends. This is [`Run::run`] with all defaults.
 ///
 /// # Errors
@@ -35,8 +39,8 @@ use crate::supervisor::SupervisorSpec;
 ///     regrow::run(Supervisor::one_for_one().child(flush)).await
 /// }
 /// ```
-pub async fn run(tree: impl Into<SupervisorSpec>) -> Result<StopReport, RunError> {
-    Run::new(tree).run().await
+pub async fn run(tree: impl Into<Run>) -> Result<StopReport, RunError> {
+    tree.into().run().await
 }
 
 /// A tree that runs as a program, with the settings of its stop: the events that begin the stop,
@@ -86,8 +90,12 @@ pub struct Run {
     pub(super) signals: bool,
     pub(super) stop_on: Option<CancellationToken>,
     pub(super) cancel_on_stop: Option<CancellationToken>,
-    /// The path of the child that `SIGHUP` restarts.
-    pub(super) restart_path: Option<String>,
+    pub(super) on_hangup: OnHangup,
+    /// The ids of the phases, and how long each may take to stop.
+    pub(super) phases: Vec<(String, Option<Duration>)>,
+    #[cfg(feature = "systemd")]
+    #[cfg_attr(not(unix), allow(dead_code))]
+    pub(super) systemd: Option<WatchdogPing>,
 }
 
 impl From<SupervisorSpec> for Run {
@@ -106,7 +114,10 @@ impl Run {
             signals: true,
             stop_on: None,
             cancel_on_stop: None,
-            restart_path: None,
+            on_hangup: OnHangup::default(),
+            phases: Vec::new(),
+            #[cfg(feature = "systemd")]
+            systemd: None,
         }
     }
 
@@ -162,7 +173,98 @@ impl Run {
     /// have read the configuration before the change. A failed start is logged at ERROR, and leaves
     /// the child stopped until the next signal.
     pub fn restart_on_hangup(mut self, path: impl Into<String>) -> Self {
-        self.restart_path = Some(path.into());
+        self.on_hangup.restart = Some(path.into());
+        self
+    }
+
+    /// Calls this async closure on each `SIGHUP`, to reload the configuration. Each call gets a clone
+    /// of the closure. By default the run does not listen to `SIGHUP`, which then ends the program.
+    ///
+    /// **An error refuses the reload, and never ends the program.** An error that the closure
+    /// returns, or its panic, is logged at ERROR with the target `regrow::run`, and the tree runs on
+    /// as before. With [`restart_on_hangup`](Self::restart_on_hangup) the child is restarted after
+    /// the closure has returned `Ok(())`, and is left alone otherwise. So validate the new
+    /// configuration in the closure, keep it where the child finds it, and let the child read it
+    /// from there at its start: then no start of the child depends on a file that may be wrong.
+    ///
+    /// The calls don't overlap. Signals that arrive while the closure runs or the child is restarted
+    /// cause one more call together, since the closure may have read the configuration before the
+    /// change. Signals that arrive while the tree starts cause one call after the start. When the
+    /// stop begins, a running call is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use std::process::ExitCode;
+    /// use regrow::{ChildSpec, Program, Run, Supervisor};
+    /// use tokio::sync::watch;
+    ///
+    /// fn main() -> ExitCode {
+    ///     Program::new().run(async || {
+    ///         let port: u16 = std::fs::read_to_string("port.conf")?.trim().parse()?;
+    ///         let (set_port, port) = watch::channel(port);
+    ///         let listener = ChildSpec::task("listener", move |_| async move {
+    ///             let port = *port.borrow(); // never a number that could not be parsed
+    ///             // … listen on it …
+    /// #           let _ = port;
+    ///             std::future::pending().await
+    ///         });
+    ///         let reload = async move || {
+    ///             let port = tokio::fs::read_to_string("port.conf").await?.trim().parse()?;
+    ///             set_port.send_replace(port);
+    ///             Ok(())
+    ///         };
+    ///         let run = Run::new(Supervisor::one_for_one().child(listener));
+    ///         Ok(run.on_hangup(reload).restart_on_hangup("listener"))
+    ///     })
+    /// }
+    /// ```
+    pub fn on_hangup<F, Fut>(mut self, closure: F) -> Self
+    where
+        F: FnOnce() -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result> + Send + 'static,
+    {
+        self.on_hangup.call = Some(HangupClosure::new(closure));
+        self
+    }
+
+    /// Reports the state of the program to systemd, if systemd has started it with
+    /// `Type=notify` or `Type=notify-reload`. Without systemd (the environment variable
+    /// `NOTIFY_SOCKET` is not set) this has no effect. By default nothing is reported. Requires the
+    /// feature `systemd`.
+    ///
+    /// | report | when |
+    /// |---|---|
+    /// | `READY=1` | all nodes of the tree serve for the first time; a start alone is not enough. And at the end of each reload, also of a refused one |
+    /// | `RELOADING=1`, with `MONOTONIC_USEC` | at a `SIGHUP` that [`on_hangup`](Run::on_hangup) or [`restart_on_hangup`](Run::restart_on_hangup) handles |
+    /// | `STOPPING=1` | the stop begins |
+    /// | `WATCHDOG=1` | at least every half of `WatchdogSec`, as `ping` says; during the stop always, since the run has a deadline for it |
+    /// | `STATUS=` | the health of the tree changes; the stop; the outcome |
+    ///
+    /// The health is read every 100 ms until the first `READY=1`, and then every 5 s, or every half
+    /// of `WatchdogSec` if that is less. An async task reads it and sends the pings, so a program
+    /// whose tokio runs no async code any more sends none. A thread outside tokio writes the reports
+    /// to the socket, which may block. The programs of [commands](crate::ChildSpec) inherit the
+    /// environment variables; systemd ignores their reports unless `NotifyAccess=all`.
+    ///
+    /// OTP: `heart`, which restarts a system that does not answer.
+    ///
+    /// ```no_run
+    /// use std::process::ExitCode;
+    /// use regrow::{ChildSpec, Program, Run, Supervisor, WatchdogPing};
+    ///
+    /// fn main() -> ExitCode {
+    ///     Program::new().run(async || {
+    ///         let flush = ChildSpec::task("flush", |_| std::future::pending());
+    ///         let tree = Supervisor::one_for_one().child(flush);
+    ///         Ok(Run::new(tree).systemd(WatchdogPing::WhileReady))
+    ///     })
+    /// }
+    /// ```
+    #[cfg(feature = "systemd")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "systemd")))]
+    pub fn systemd(mut self, ping: WatchdogPing) -> Self {
+        self.systemd = Some(ping);
         self
     }
 

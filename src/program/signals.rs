@@ -10,7 +10,8 @@ pub(super) enum SignalRequest {
     Stop(&'static str),
     /// Stop at once, because of a signal that arrived after the stop had begun.
     StopNow(&'static str),
-    /// Restart the child of [`Run::restart_on_hangup`](crate::Run::restart_on_hangup).
+    /// Do what [`Run::on_hangup`](crate::Run::on_hangup) and
+    /// [`Run::restart_on_hangup`](crate::Run::restart_on_hangup) say.
     Reload,
 }
 

@@ -2,13 +2,16 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::exit::{ExitReason, install_panic_hook};
 use crate::program::reload::Reloader;
 use crate::program::run::next_request;
+use crate::program::stop::Watch;
 use crate::program::watchdog_thread::WatchdogConfig;
 use crate::program::{
-    Run, RunError, SignalRequest, StopCause, StopReport, StopState, Watchdog, first, outcome_log,
+    Run, RunError, ServiceManager, SignalRequest, StopCause, StopReport, StopState, Watchdog,
+    first, outcome_log,
 };
 use crate::runtime::Runtime;
 use crate::supervisor::SupervisorRef;
@@ -31,12 +34,27 @@ impl Run {
         };
         let owns_runtime = self.runtime.is_none();
         let runtime = self.runtime.clone().unwrap_or_default();
-        let outcome = self.start_and_wait(&runtime, &stop_state, &mut watchdog).await;
+        let manager = self.connect_to_service_manager();
+        let watch = Watch { stop_state: &stop_state, manager: &manager };
+        let outcome = self.start_and_wait(&runtime, watch, &mut watchdog).await;
         if owns_runtime {
             runtime.shutdown();
         }
+        if let Some(manager) = manager {
+            manager.ended(&outcome);
+        }
         outcome_log::log_outcome(&outcome);
         (outcome, watchdog)
+    }
+
+    #[cfg(all(unix, feature = "systemd"))]
+    fn connect_to_service_manager(&self) -> Option<ServiceManager> {
+        ServiceManager::connect(self.systemd?)
+    }
+
+    #[cfg(not(all(unix, feature = "systemd")))]
+    fn connect_to_service_manager(&self) -> Option<ServiceManager> {
+        None
     }
 
     fn watchdog(&self, stop_state: &Arc<StopState>) -> std::io::Result<Watchdog> {
@@ -45,50 +63,61 @@ impl Run {
             deadline: self.deadline,
             stop_on: self.stop_on.clone(),
             handle_signals: self.signals,
-            handle_hangup: self.restart_path.is_some(),
+            handle_hangup: self.on_hangup.is_handled(),
         })
     }
 
     async fn start_and_wait(
         self,
         runtime: &Runtime,
-        stop_state: &StopState,
+        watch: Watch<'_>,
         watchdog: &mut Option<Watchdog>,
     ) -> Result<StopReport, RunError> {
+        let Watch { stop_state, manager } = watch;
         let root = self.tree.id.to_string();
         let (pid, starting) = self.tree.clone().begin(runtime).map_err(RunError::Start)?;
         stop_state.set_root(runtime, pid, &root);
         let mut starting = pin!(starting);
         let started = async { Ok(starting.as_mut().await) };
-        // A request to reload is ignored during the start: the children read their configuration
-        // when they start.
-        let requested = async { Err(self.stop_requested(watchdog, || ()).await) };
+        let hung_up = AtomicBool::new(false);
+        let note_hangup = || hung_up.store(true, Ordering::Relaxed);
+        let requested = async { Err(self.stop_requested(watchdog, note_hangup).await) };
         let tree = match first(started, requested).await {
             Ok(started) => started.map_err(RunError::Start)?,
             Err(cause) => {
-                let stop = self.begin_stop(stop_state, watchdog, cause);
+                let stop = self.begin_stop(watch, watchdog, cause);
                 return self.stop_during_start(starting, watchdog, stop).await;
             }
         };
-        let cause = match self.wait_for_stop(runtime, &tree, watchdog).await {
+        if let Some(manager) = manager {
+            manager.tree_started(&tree);
+        }
+        // Without a closure, hangups during the start are ignored: the children read their
+        // configuration when they start.
+        let reload_first = hung_up.load(Ordering::Relaxed) && self.on_hangup.call.is_some();
+        let reloader = self.on_hangup.is_handled().then(|| {
+            let reloader = Reloader::start(runtime, &tree, &self.on_hangup, manager.as_ref());
+            if reload_first {
+                reloader.request();
+            }
+            reloader
+        });
+        let cause = match self.wait_for_stop(&tree, watchdog, reloader).await {
             Ok(cause) => cause,
             Err(reason) => return Err(RunError::from_root(runtime, (&root, pid), reason)),
         };
-        let stop = self.begin_stop(stop_state, watchdog, cause);
+        let stop = self.begin_stop(watch, watchdog, cause);
         self.stop(&tree, watchdog, stop).await
     }
 
-    /// Waits for a request to stop or the end of the tree. Until then, restarts the child of
-    /// [`restart_on_hangup`](Run::restart_on_hangup) on each `SIGHUP`. The error is the exit reason
-    /// of a root that did not end cleanly.
+    /// Waits for a request to stop or the end of the tree. Until then, [reloads](Reloader) on each
+    /// `SIGHUP`. The error is the exit reason of a root that did not end cleanly.
     async fn wait_for_stop(
         &self,
-        runtime: &Runtime,
         tree: &SupervisorRef,
         watchdog: &mut Option<Watchdog>,
+        reloader: Option<Reloader>,
     ) -> Result<StopCause, ExitReason> {
-        let reloader = self.restart_path.as_deref();
-        let reloader = reloader.map(|path| Reloader::start(runtime, tree, path));
         let ended = async {
             let reason = tree.ended().await;
             if reason.is_clean() { Ok(StopCause::TreeEnded) } else { Err(reason) }

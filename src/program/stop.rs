@@ -1,6 +1,7 @@
 //! Steps 3 to 5 of a run: the stop in order, the kill at the deadline or a second signal, and the
 //! report.
 
+use std::future::pending;
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -8,11 +9,18 @@ use tokio::time::Instant;
 use crate::kernel::StopInProgress;
 use crate::program::run::next_request;
 use crate::program::{
-    CutShort, ForcedStop, KILL_WAIT, Run, RunError, SignalRequest, StopCause, StopReport,
-    StopState, TreeMembers, Watchdog, first, sleep_until_due,
+    CutShort, ForcedStop, KILL_WAIT, Run, RunError, ServiceManager, SignalRequest, StopCause,
+    StopReport, StopState, TreeMembers, Watchdog, first, sleep_until_due,
 };
 use crate::runtime::StartError;
 use crate::supervisor::SupervisorRef;
+
+/// What the steps of a run report to, apart from the watchdog.
+#[derive(Clone, Copy)]
+pub(super) struct Watch<'a> {
+    pub(super) stop_state: &'a StopState,
+    pub(super) manager: &'a Option<ServiceManager>,
+}
 
 /// A stop that has begun.
 pub(super) struct Stop {
@@ -46,19 +54,41 @@ impl Run {
     /// cancels the token of [`Run::cancel_on_stop`].
     pub(super) fn begin_stop(
         &self,
-        stop_state: &StopState,
+        watch: Watch<'_>,
         watchdog: &Option<Watchdog>,
         cause: StopCause,
     ) -> Stop {
         if let Some(watchdog) = watchdog {
             watchdog.stop_began(&cause, self.deadline);
         }
-        let members = stop_state.begin(&cause).expect("the root is set before the stop begins");
+        if let Some(manager) = watch.manager {
+            manager.stopping(&cause);
+        }
+        let members =
+            watch.stop_state.begin(&cause).expect("the root is set before the stop begins");
         let in_progress = members.begin_stop(&cause);
         if let Some(token) = &self.cancel_on_stop {
             token.cancel();
         }
         Stop { cause, began: Instant::now(), members, _in_progress: in_progress }
+    }
+
+    /// Cuts each phase short whose time to stop is over. The phases are stopped one after the other,
+    /// the last one first, so the time of a phase begins when the phase after it has ended.
+    async fn enforce_phase_times(&self, members: &TreeMembers, began: Instant) {
+        let phases: Vec<_> = self.phases.iter().rev().collect();
+        let running: Vec<_> = phases.iter().map(|(id, _)| members.child_of_root(id)).collect();
+        for ((id, limit), phase) in phases.into_iter().zip(running) {
+            let Some(phase) = phase else { continue };
+            let due = limit.and_then(|limit| Instant::now().checked_add(limit));
+            let ended = async { drop(members.ended(phase).await) };
+            let overdue = async {
+                sleep_until_due(due).await;
+                members.cut_short(phase, id, began, KILL_WAIT).await;
+                members.ended(phase).await;
+            };
+            first(ended, overdue).await;
+        }
     }
 
     /// Waits for the deadline or a second signal, and returns which of the two came first.
@@ -87,7 +117,15 @@ impl Run {
             drop(tree.stop().await);
             Ok(ended.await)
         };
-        let cut_short = async { Err(self.cut_short(watchdog, stop.began).await) };
+        let limits = self.enforce_phase_times(&stop.members, stop.began);
+        let cut_short = async {
+            let cut_short = self.cut_short(watchdog, stop.began);
+            Err(first(cut_short, async {
+                limits.await;
+                pending().await
+            })
+            .await)
+        };
         // Invariant 3: the exit reason of the root decides.
         match first(stopped, cut_short).await {
             Ok(reason) if reason.is_clean() => Ok(stop.report(None)),

@@ -22,7 +22,7 @@ pub struct StopReport {
     pub cause: StopCause,
     /// The duration of the stop.
     pub took: Duration,
-    /// Whether the stop was cut short, by a second signal or by the deadline.
+    /// Whether the whole stop was cut short, by a second signal or by the deadline.
     pub forced: bool,
     /// The children of the whole tree that were stopped or killed, in the order of their ends.
     /// Children that were alive when the stop was cut short come last, the youngest first.
@@ -107,6 +107,9 @@ pub enum CutShort {
     Deadline,
     /// A second signal arrived.
     SecondSignal,
+    /// The time of a phase to stop was over: [`Phase::stop_within`](crate::Phase::stop_within).
+    /// Only this phase was cut short.
+    PhaseTime,
 }
 
 impl fmt::Display for CutShort {
@@ -114,6 +117,7 @@ impl fmt::Display for CutShort {
         f.write_str(match self {
             CutShort::Deadline => "the deadline",
             CutShort::SecondSignal => "a second signal",
+            CutShort::PhaseTime => "the end of its phase's time",
         })
     }
 }

@@ -16,9 +16,10 @@ use crate::exit::ExitReason;
 use crate::kernel::{StopInProgress, StopOrigin};
 use crate::observe::Doing;
 use crate::observe::stop_records::{StopRecord, StopRecordList};
-use crate::process::{LinkState, Stage};
-use crate::program::{CutShort, RunError, StopCause, StopOutcome, StoppedChild};
-use crate::runtime::Runtime;
+use crate::process::{AnyProcess, LinkState, Stage};
+use crate::program::stop_outcome::{Member, StopProgress, outcome};
+use crate::program::{ForcedStop, RunError, StopCause, StoppedChild};
+use crate::runtime::{Ended, Runtime};
 
 /// A root and all processes below it.
 pub(super) struct TreeMembers {
@@ -26,8 +27,10 @@ pub(super) struct TreeMembers {
     root_pid: Pid,
     root: String,
     stop_records: StopRecordList,
-    /// The processes that were alive when the stop was cut short.
+    /// The processes that were alive when the stop, or the stop of their phase, was cut short.
     remaining: PlainMutex<Members>,
+    /// The phases that were cut short, with their ids.
+    cut_phases: PlainMutex<Vec<(Pid, SharedStr)>>,
 }
 
 type Members = BTreeMap<Pid, Member>;
@@ -35,40 +38,12 @@ type Members = BTreeMap<Pid, Member>;
 /// The path of each process, which begins at the root.
 type Paths = HashMap<Pid, Path<SharedStr>>;
 
-/// A live child, and its supervisor.
-#[derive(Clone)]
-struct Member {
-    supervisor: Pid,
-    child: Option<SharedStr>,
-    doing: Doing,
-    phase: Phase,
-}
-
-/// The event that cut a stop short, and whether all processes were killed.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct ForcedStop {
-    pub(super) by: CutShort,
-    /// Whether all processes were killed. If not, the watchdog ends the program because no async
-    /// code runs.
-    pub(super) all_killed: bool,
-}
-
-/// The progress of the stop of a child.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// The supervisor waits for the start of the child.
-    Starting,
-    /// The child runs, and its supervisor has not asked it to stop.
-    Running,
-    /// The supervisor has asked the child to stop, or has killed it.
-    StopRequested,
-}
-
 impl TreeMembers {
     pub(super) fn new(runtime: &Runtime, root_pid: Pid, root: String) -> Self {
         let stop_records = runtime.kernel.stops.start_recording();
         let (runtime, remaining) = (runtime.clone(), PlainMutex::default());
-        TreeMembers { runtime, root_pid, root, stop_records, remaining }
+        let cut_phases = PlainMutex::default();
+        TreeMembers { runtime, root_pid, root, stop_records, remaining, cut_phases }
     }
 
     /// Creates the error of a run whose root ended with this reason, which is not clean.
@@ -90,7 +65,7 @@ impl TreeMembers {
     pub(super) async fn kill_all(&self, limit: Duration) {
         let due = Instant::now() + limit;
         // The members are recorded before the first kill: a killed supervisor signals its children,
-        // and `Phase::StopRequested` does not tell that signal from a request to stop.
+        // and `StopProgress::StopRequested` does not tell that signal from a request to stop.
         self.record_members();
         let mut last = false;
         loop {
@@ -112,9 +87,57 @@ impl TreeMembers {
         }
     }
 
+    /// Returns the child of the root with this id, if it runs.
+    pub(super) fn child_of_root(&self, id: &str) -> Option<Pid> {
+        let has_id = |process: &Arc<dyn AnyProcess>| {
+            let label = process.with(|locked| locked.core().relations()?.label.clone());
+            label.is_some_and(|label| *label == *id)
+        };
+        let children = self.runtime.kernel.children_of(self.root_pid);
+        children.iter().find(|process| has_id(process)).map(|process| process.pid())
+    }
+
+    pub(super) fn ended(&self, process: Pid) -> Ended {
+        self.runtime.ended(process)
+    }
+
+    /// Kills all processes below the supervisor of a phase, which is stopping. The supervisor
+    /// restarts nothing, and ends when its children have ended. If they have not ended after
+    /// `limit`, the supervisor is killed as well, so that the stop of the other phases can begin.
+    pub(super) async fn cut_short(&self, phase: Pid, id: &str, began: Instant, limit: Duration) {
+        let due = Instant::now() + limit;
+        self.cut_phases.lock().push((phase, id.into()));
+        let mut last = false;
+        loop {
+            let members = self.live_members(HashSet::from([phase]));
+            let all: Vec<Pid> = members.keys().copied().collect();
+            let cut = Some(began.elapsed());
+            let members = members.into_iter().map(|(pid, member)| (pid, Member { cut, ..member }));
+            let found = self.record(members);
+            let ended: Vec<_> = all.iter().map(|&pid| self.ended(pid)).collect();
+            for &pid in &all {
+                self.runtime.kill(pid);
+            }
+            let in_time = timeout_at(due, join_all(ended)).await.is_ok();
+            if !in_time || (last && !found) {
+                break;
+            }
+            last = true;
+        }
+        if timeout_at(due, self.ended(phase)).await.is_err() {
+            self.runtime.kill(phase);
+        }
+    }
+
     /// Records the processes that are alive now. Returns whether a process is new to the record.
     pub(super) fn record_members(&self) -> bool {
-        let members = self.live_members();
+        let mut roots = HashSet::from([self.root_pid]);
+        roots.extend(self.remaining.lock().keys());
+        self.record(self.live_members(roots))
+    }
+
+    /// Records these members, unless they are recorded already. Returns whether one is new.
+    fn record(&self, members: impl IntoIterator<Item = (Pid, Member)>) -> bool {
         let mut remaining = self.remaining.lock();
         let before = remaining.len();
         for (pid, member) in members {
@@ -123,9 +146,9 @@ impl TreeMembers {
         remaining.len() > before
     }
 
-    /// Returns all live processes below the root. The pid of a parent is smaller than the pids of
-    /// its children, so one pass in the order of pids finds all of them.
-    fn live_members(&self) -> Members {
+    /// Returns all live processes below these. The pid of a parent is smaller than the pids of its
+    /// children, so one pass in the order of pids finds all of them.
+    fn live_members(&self, mut pids: HashSet<Pid>) -> Members {
         let table = &self.runtime.kernel.table;
         let mut all = Members::new();
         let mut starting = HashSet::new();
@@ -143,18 +166,17 @@ impl TreeMembers {
             });
             all.extend(found.map(|(supervisor, child, asked)| {
                 let doing = Doing::of(&self.runtime, pid);
-                let phase = if asked { Phase::StopRequested } else { Phase::Running };
-                (pid, Member { supervisor, child, doing, phase })
+                let progress =
+                    if asked { StopProgress::StopRequested } else { StopProgress::Running };
+                (pid, Member { supervisor, child, doing, progress, cut: None })
             }));
         }
-        let mut pids = HashSet::from([self.root_pid]);
-        pids.extend(self.remaining.lock().keys());
         all.retain(|pid, member| pids.contains(&member.supervisor) && pids.insert(*pid));
         for (pid, member) in &mut all {
             // The link to a child that is being stopped is awaited as well, so only a running child
             // counts as starting.
-            if member.phase == Phase::Running && starting.contains(pid) {
-                member.phase = Phase::Starting;
+            if member.progress == StopProgress::Running && starting.contains(pid) {
+                member.progress = StopProgress::Starting;
             }
         }
         all
@@ -165,12 +187,16 @@ impl TreeMembers {
     ///
     /// Leaves out children that had not been asked to stop when the stop was cut short. The record
     /// may contain them, since a supervisor whose own supervisor was killed receives an exit
-    /// signal, and may stop some of its children before it is killed itself.
+    /// signal, and may stop some of its children before it is killed itself. Leaves out children
+    /// that were killed because the stop of their phase was cut short: the record has them as
+    /// stopped.
     fn stops_in_tree(&self) -> Vec<StopRecord> {
         let mut all = self.stop_records.lock().clone();
         let remaining = self.remaining.lock().clone();
         all.retain(|stop| {
-            remaining.get(&stop.pid).is_none_or(|member| member.phase == Phase::StopRequested)
+            remaining.get(&stop.pid).is_none_or(|member| {
+                member.progress == StopProgress::StopRequested && member.cut.is_none()
+            })
         });
         let mut pids = HashSet::from([self.root_pid]);
         pids.extend(remaining.keys());
@@ -194,6 +220,9 @@ impl TreeMembers {
         let mut root = Path::new();
         root.push(SharedStr::from(self.root.as_str()));
         let mut paths = HashMap::from([(self.root_pid, root)]);
+        for (phase, id) in self.cut_phases.lock().iter() {
+            insert_path(&mut paths, *phase, self.root_pid, id.clone());
+        }
         for (&pid, member) in &remaining {
             let child = member.child.clone().unwrap_or_else(|| "".into());
             insert_path(&mut paths, pid, member.supervisor, child);
@@ -213,35 +242,16 @@ impl TreeMembers {
         });
         let left = || remaining.iter().rev().filter(|(pid, _)| !recorded.contains(pid));
         // A supervisor that waits for a child does not hold up the stop itself; the child does.
-        let waited_for = left().filter(|(_, member)| member.phase != Phase::Running);
+        let waited_for = left().filter(|(_, member)| member.progress != StopProgress::Running);
         let waiting: HashSet<Pid> = waited_for.map(|(_, member)| member.supervisor).collect();
         let killed = left().map(|(&pid, member)| StoppedChild {
             path: path(pid),
             pid,
             outcome: forced.outcome(member, waiting.contains(&pid), self.runtime.is_alive(pid)),
             doing: Some(member.doing),
-            took,
+            took: member.cut.unwrap_or(took),
         });
         stopped.chain(killed).collect()
-    }
-}
-
-impl ForcedStop {
-    /// Returns the outcome of a process that was alive when the stop was cut short.
-    fn outcome(&self, member: &Member, waits_for_a_child: bool, alive: bool) -> StopOutcome {
-        let by = self.by;
-        match (member.phase, waits_for_a_child) {
-            (Phase::StopRequested, true) => StopOutcome::HeldUp(by),
-            (Phase::Starting, true) => StopOutcome::NotAsked(by),
-            _ if alive && !self.all_killed => match (member.phase, member.doing) {
-                (Phase::Running, Doing::Receiving) => StopOutcome::NotAsked(by),
-                _ => StopOutcome::LeftBehind,
-            },
-            _ if alive => StopOutcome::NotYielding,
-            (Phase::StopRequested, false) => StopOutcome::Killed,
-            (Phase::Starting, false) => StopOutcome::NotStarted(by),
-            (Phase::Running, _) => StopOutcome::NotAsked(by),
-        }
     }
 }
 
@@ -253,12 +263,4 @@ fn insert_path(paths: &mut Paths, pid: Pid, supervisor: Pid, child: SharedStr) {
         None => Path::new().below(supervisor.to_string().into()).below(child),
     };
     paths.insert(pid, path);
-}
-
-fn outcome(stop: &StopRecord) -> StopOutcome {
-    match stop {
-        StopRecord { overran: Some(_), .. } => StopOutcome::Killed,
-        StopRecord { killed_at_once: true, .. } => StopOutcome::KilledAtOnce,
-        StopRecord { reason, .. } => StopOutcome::Stopped(reason.clone()),
-    }
 }

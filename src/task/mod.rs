@@ -1,8 +1,8 @@
 //! Tasks: each task runs one function in a process of its own and returns the result of the
 //! function.
 //!
-//! **Uses** `base`, `exit`, `message`, `time`, `process`, `kernel`, `driver`, `runtime`, `child`,
-//! `supervisor`.
+//! **Uses** `base`, `exit`, `message`, `time`, `process`, `kernel`, `mailbox`, `driver`, `runtime`,
+//! `child`, `supervisor`.
 //! **Knows nothing of** programs and snapshots.
 //!
 //! # The result slot
@@ -29,6 +29,7 @@ mod supervisor_ref;
 mod supervisor;
 mod in_flight;
 mod stream;
+mod scope;
 
 use std::fmt;
 use std::time::Duration;
@@ -44,6 +45,7 @@ use crate::runtime::{Inside, ProcessHandle, Runtime, within};
 use start::{deliver, launch};
 
 pub use error::TaskError;
+pub use scope::{Scope, ScopeError, ScopeOwner, ScopeTask, scope};
 pub use stream::TaskStream;
 pub use supervisor::TaskSupervisor;
 pub use supervisor_ref::TaskSupervisorRef;

@@ -115,18 +115,23 @@ impl<T> Task<T> {
 
 /// Stops a process as `how` says, and waits for its end.
 async fn stop(handle: &ProcessHandle, how: Shutdown) -> ExitReason {
-    let ProcessHandle { runtime, process } = handle;
     if how != Shutdown::BrutalKill {
-        let (from, reason) = (runtime.current_pid(), &ExitReason::Shutdown);
-        let signal = ExitSignal { from, reason, kind: ExitKind::Stop };
-        runtime.kernel.signal_exit(&**process, signal);
+        ask_to_stop(handle);
         let due = how.grace().map(|grace| after(Instant::now(), grace));
-        if let Some(reason) = until(&runtime.kernel, due, handle.join()).await {
+        if let Some(reason) = until(&handle.runtime.kernel, due, handle.join()).await {
             return reason;
         }
     }
     handle.kill();
     handle.join().await
+}
+
+/// Asks a task to stop: cancels its token, or drops its body at the next await.
+pub(super) fn ask_to_stop(task: &ProcessHandle) {
+    let ProcessHandle { runtime, process } = task;
+    let (from, reason) = (runtime.current_pid(), &ExitReason::Shutdown);
+    let signal = ExitSignal { from, reason, kind: ExitKind::Stop };
+    runtime.kernel.signal_exit(&**process, signal);
 }
 
 /// Kills the process when dropped. The drop has no effect on an ended process.

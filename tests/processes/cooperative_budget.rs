@@ -425,6 +425,13 @@ async fn waits_for_ended_tasks_let_other_tasks_run() {
     let mut task = next();
     lets_other_tasks_run!("Task::yield_for", drop(task.yield_for(SOON).await));
     lets_other_tasks_run!("Task::join_many", drop(Task::<u8>::join_many([], SOON).await));
+    lets_other_tasks_run!("scope", drop(regrow::scope(&rt, async |_| Ok(())).await));
+    let tasks = regrow::scope(&rt, async |scope| {
+        let tasks = (0..MANY).map(|_| scope.spawn(|_| ready(Ok(()))));
+        Ok(tasks.collect::<Vec<_>>())
+    });
+    let mut tasks = tasks.await.unwrap();
+    lets_other_tasks_run!("ScopeTask", tasks.pop().unwrap().await.unwrap());
     lets_other_tasks_run!("Task::yield_many", drop(Task::<u8>::yield_many(&mut [], SOON).await));
     let mut none = TaskStream::nolink(&rt, stream::empty::<u8>(), |_| async {});
     lets_other_tasks_run!("TaskStream::next", assert!(none.next().await.is_none()));

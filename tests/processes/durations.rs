@@ -15,6 +15,9 @@ use regrow::{
     GenServer, Heartbeat, KeyedError, KeyedServers, Overflow, PartitionSupervisor, Received, Reply,
     Result, Run, Runtime, ServerContext, ServerRef, Shutdown, StartError, Supervisor, Task,
     TaskError, TaskStream, TaskSupervisor, TimerRef,
+    GenServer, PartitionSupervisor, Phase, Received, Reply, Result, Run, Runtime, ServerContext,
+    ServerRef, Shutdown, StartError, Supervisor, Task, TaskError, TaskStream, TaskSupervisor,
+    TimerRef,
 };
 use support::source::sources;
 use support::{idle, settled};
@@ -43,6 +46,8 @@ const TESTED: &[&str] = &[
     "src/keyed/mod.rs: call_or_start",
     "src/keyed/mod.rs: cast_or_start",
     "src/program/builder.rs: shutdown_timeout",
+    "src/program/phases.rs: start_within",
+    "src/program/phases.rs: stop_within",
     "src/program/run.rs: deadline",
     "src/restart/backoff/mod.rs: first",
     "src/restart/backoff/mod.rs: give_up_after",
@@ -581,6 +586,32 @@ async fn a_zero_shutdown_time_kills_at_once_and_a_max_one_waits() {
         stop.cancel();
         assert_eq!(run.await.unwrap().unwrap().forced, limit.is_zero());
         assert_eq!(start.elapsed(), took);
+
+        let stop = tokio_util::sync::CancellationToken::new();
+        let tree = Supervisor::one_for_one().child(polite().shutdown(Shutdown::Infinity));
+        let phases = regrow::Phases::new("all").phase("one", Phase::new(tree).stop_within(limit));
+        let run = Run::from(phases).without_signals().stop_on(stop.clone()).deadline(MAX);
+        let run = tokio::spawn(run.run());
+        settled().await;
+        let start = Instant::now();
+        stop.cancel();
+        assert_eq!(run.await.unwrap().unwrap().is_clean(), !limit.is_zero());
+        assert_eq!(start.elapsed(), took);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_phase_with_zero_time_to_start_fails_and_one_with_max_starts() {
+    for limit in [ZERO, MAX] {
+        let slow = ChildSpec::task("slow", |ctx| async move {
+            sleep(SECOND).await;
+            ctx.set_health(regrow::Health::Ready);
+            pending().await
+        });
+        let phase = Phase::new(Supervisor::one_for_one().child(slow.ready_within(MAX)));
+        let phases = regrow::Phases::new("all").phase("one", phase.start_within(limit));
+        let started = phases.tree().start(&Runtime::new()).await;
+        assert_eq!(started.is_err(), limit.is_zero());
     }
 }
 

@@ -11,10 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use regrow::{
-    CallError, CastError, ChildError, ChildSpec, DynamicSupervisor, ExitReason, GenServer,
-    Heartbeat, HeartbeatMissed, KeyedCastError, KeyedError, KeyedServers, LogLevel, NoRestart,
-    Overflow, Pid, RegisterError, RegistryError, Reply, RestartLimitReached, Result, Run, RunError,
-    Runtime, ServerContext, ServerRef, StartChild, StartContext, StartError, Started, Supervisor,
+    CallError, CastError, ChildError, ChildSpec, DynamicSupervisor, ExitReason, GenServer, Heartbeat, HeartbeatMissed, KeyedCastError, KeyedError, KeyedServers, LogLevel, NoRestart, Overflow, Pid, RegisterError, RegistryError, Reply, RestartLimitReached, Result, Run, RunError, Runtime, ScopeError, ServerContext, ServerRef, StartChild, StartContext, StartError, Started, Supervisor,
     SupervisorSpec, TaskError,
 };
 use support::injected_panics::hush_injected_panics;
@@ -314,6 +311,14 @@ async fn missed_heartbeat() -> HeartbeatMissed {
     reason.crash().unwrap().downcast_ref::<HeartbeatMissed>().unwrap().clone()
 }
 
+fn scope_errors(pid: Pid) -> Vec<(&'static str, ScopeError)> {
+    vec![
+        ("Task", ScopeError::Task { pid, reason: disk() }),
+        ("Body", ScopeError::Body(disk())),
+        ("OwnerEnded", ScopeError::OwnerEnded(disk())),
+    ]
+}
+
 /// Returns every error type of the crate, in each of its variants.
 async fn all_errors() -> Vec<Listed> {
     let pid = Pid::from_raw(1);
@@ -338,6 +343,7 @@ async fn all_errors() -> Vec<Listed> {
     all.extend(listed("RegistryError", registry_errors(pid)));
     all.extend(listed("RegisterError", register_errors(pid)));
     all.extend(listed("TaskError", task_errors()));
+    all.extend(listed("ScopeError", scope_errors(pid)));
     all.extend(listed("LintError", vec![("", lint)]));
     all.extend(listed("ExitError", exits));
     all.extend(listed("RunError", run_errors().await));
@@ -399,10 +405,11 @@ async fn no_error_repeats_its_source_and_each_cause_is_displayed_once() {
 /// Errors of this crate are nested three levels deep: each is the exit reason in the next one.
 #[tokio::test(start_paused = true)]
 async fn each_cause_of_three_nested_errors_is_displayed_once() {
-    let wraps: [fn(ExitReason) -> Box<dyn Error + Send + Sync>; 4] = [
+    let wraps: [fn(ExitReason) -> Box<dyn Error + Send + Sync>; 5] = [
         |reason| CallError::Exited(reason).into(),
         |reason| StartError::Failed(reason).into(),
         |reason| TaskError::Exited(reason).into(),
+        |reason| ScopeError::Body(reason).into(),
         |reason| reason.into_error().into(),
     ];
     for one in wraps {

@@ -8,8 +8,13 @@ mod run_starting;
 mod run_kinds;
 mod run_doing;
 mod run_report;
+mod phases;
 #[cfg(unix)]
 mod run_signals;
+#[cfg(unix)]
+mod run_hangup;
+#[cfg(all(unix, feature = "systemd"))]
+mod systemd;
 #[cfg(unix)]
 mod run_ends;
 #[cfg(all(unix, feature = "process"))]

@@ -6,3 +6,4 @@ mod support;
 mod task;
 mod task_stream;
 mod task_supervisor;
+mod scope;
