@@ -113,6 +113,8 @@ mod server;
 mod supervisor;
 mod registry;
 mod task;
+#[cfg(feature = "net")]
+mod net;
 mod snapshot;
 mod program;
 pub mod testing;
@@ -184,6 +186,16 @@ pub use registry::{Registry, RegistryChange, RegistryChanges, RegistryError};
 
 // Tasks.
 pub use task::{Task, TaskError, TaskStream, TaskSupervisor, TaskSupervisorRef};
+
+// Listeners and connections.
+#[cfg(feature = "net")]
+#[cfg_attr(docsrs, doc(cfg(feature = "net")))]
+pub use net::{
+    AcceptError, BindError, ConnectError, ConnectSpec, ListenerAddress, ListenerSpec, TcpPort,
+};
+#[cfg(all(unix, feature = "net"))]
+#[cfg_attr(docsrs, doc(cfg(all(unix, feature = "net"))))]
+pub use net::UnixPort;
 
 // Snapshots of trees.
 #[cfg(feature = "axum")]
