@@ -7,7 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use regrow::{ChildSpec, ExitReason, GenServer, Reply, Result, Runtime, ServerContext, Supervisor};
+use regrow::{
+    ChildSpec, ExitReason, GenServer, Reply, Result, Runtime, ServerContext, Supervisor,
+    SupervisorRef,
+};
 use support::injected_panics::hush_injected_panics;
 use support::{assert_nothing_left, killed, until};
 use tokio::io::AsyncWriteExt;
@@ -87,7 +90,7 @@ async fn a_start_in_progress_survives_its_acceptor_and_counts_for_the_next_one()
     assert_eq!(made.load(Ordering::SeqCst), 1, "the first counts for the acceptor {next}");
     drop(first);
     let connections = part(&rt, "connections").await.unwrap();
-    let one = regrow::SupervisorRef::named(&rt, "listener").tree().await.unwrap();
+    let one = SupervisorRef::named(&rt, "listener").tree().await.unwrap();
     let child = one.nodes().into_iter().find(|node| node.id == "Slow");
     let child = child.and_then(|node| node.pid).unwrap();
     assert_ne!(child, connections);
@@ -146,11 +149,11 @@ async fn a_stop_between_accept_and_start_closes_the_connection() {
     });
     let address = listener.address();
     let tree = one(listener.named("listener")).start(&rt).await.unwrap();
-    let acceptor = acceptor(&rt).await;
     let mut client = TcpStream::connect(address.get().unwrap()).await.unwrap();
     tokio::task::spawn_blocking(move || is_accepted.recv().unwrap()).await.unwrap();
     let stop = tokio::spawn(async move { tree.stop().await });
-    until("the stop of the acceptor", || !rt.is_alive(acceptor)).await;
+    let listener = SupervisorRef::named(&rt, "listener");
+    while listener.tree().await.unwrap().root.busy.is_none() {} // it waits for the acceptor
     stopping.send(()).unwrap();
     assert_eq!(stop.await.unwrap().unwrap(), ExitReason::Shutdown);
     assert_eq!(rest_of(&mut client).await, "");
