@@ -223,7 +223,7 @@ async fn net_errors() -> Vec<Listed> {
     let ended = rt.ended(acceptor);
     other.shutdown(std::net::Shutdown::Both).unwrap();
     let reason = ended.await;
-    tree.stop().await.unwrap();
+    drop(tree.stop().await); // it may have given up: there is no other listener
     let accept = reason.crash().unwrap().downcast_ref::<regrow::AcceptError>().unwrap();
     assert!(accept.to_string().contains("no connection can be accepted at 127.0.0.1:"), "{accept}");
     assert_eq!(accept.source.raw_os_error(), Some(22));
