@@ -53,6 +53,8 @@
 //! | restart a loop after a panic | [`ChildSpec::task`], and [`Restart`] for when to restart |
 //! | supervise blocking code | [`ChildSpec::blocking`] |
 //! | supervise axum, tonic, hyper | [`ChildSpec::serve`] |
+//! | accept connections, a process for each | [`ChildSpec::tcp_listener`](https://docs.rs/regrow/latest/regrow/struct.ChildSpec.html#method.tcp_listener) |
+//! | stay connected to another program | [`ChildSpec::connect`](https://docs.rs/regrow/latest/regrow/struct.ChildSpec.html#method.connect) |
 //! | run a tree as a program | [`main`](main()), or [`Program`] and [`Run`] for settings |
 //! | find a server after its restart | [`Name`] and [`Runtime::server`] |
 //! | call a server that may be restarting | [`ServerRef::call_waiting`] |
@@ -80,6 +82,8 @@
 //!
 //! * `log` (default): [`log::init`], ready-made console output. Without it, all events still go
 //!   through `tracing`.
+//! * `net`: [`ChildSpec::tcp_listener`](https://docs.rs/regrow/latest/regrow/struct.ChildSpec.html#method.tcp_listener),
+//!   listeners and connections as children.
 //! * `process`: [`ChildSpec::command`](https://docs.rs/regrow/latest/regrow/struct.ChildSpec.html#method.command),
 //!   operating system processes as children.
 //! * `serde`: snapshots of trees as JSON.
@@ -188,14 +192,14 @@ pub use registry::{Registry, RegistryChange, RegistryChanges, RegistryError};
 pub use task::{Task, TaskError, TaskStream, TaskSupervisor, TaskSupervisorRef};
 
 // Listeners and connections.
+#[cfg(all(unix, feature = "net"))]
+#[cfg_attr(docsrs, doc(cfg(all(unix, feature = "net"))))]
+pub use net::UnixPort;
 #[cfg(feature = "net")]
 #[cfg_attr(docsrs, doc(cfg(feature = "net")))]
 pub use net::{
     AcceptError, BindError, ConnectError, ConnectSpec, ListenerAddress, ListenerSpec, TcpPort,
 };
-#[cfg(all(unix, feature = "net"))]
-#[cfg_attr(docsrs, doc(cfg(all(unix, feature = "net"))))]
-pub use net::UnixPort;
 
 // Snapshots of trees.
 #[cfg(feature = "axum")]

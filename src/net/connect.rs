@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpStream, ToSocketAddrs};
 #[cfg(unix)]
 use tokio::net::UnixStream;
+use tokio::net::{TcpStream, ToSocketAddrs};
 use tokio::time::timeout;
 
 use crate::base::CaughtDrop;
@@ -200,7 +200,11 @@ impl ChildSpec {
     ///
     /// The address may be a name, and has any type that tokio resolves. Each incarnation clones the
     /// function.
-    pub fn connect<A, F, Fut>(id: impl Into<String>, address: A, session: F) -> ConnectSpec<TcpStream>
+    pub fn connect<A, F, Fut>(
+        id: impl Into<String>,
+        address: A,
+        session: F,
+    ) -> ConnectSpec<TcpStream>
     where
         A: ToSocketAddrs + fmt::Debug + Send + Sync + 'static,
         F: FnOnce(TaskContext, TcpStream) -> Fut + Clone + Send + Sync + 'static,

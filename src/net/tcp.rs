@@ -82,7 +82,9 @@ impl TcpPort {
     pub fn backlog(mut self, clients: u32) -> Self {
         match &mut self.source {
             Source::Address { backlog, .. } => *backlog = clients,
-            Source::Kept(_) => panic!("a kept listener has a backlog already: set it where it is bound"),
+            Source::Kept(_) => {
+                panic!("a kept listener has a backlog already: set it where it is bound")
+            }
         }
         self
     }

@@ -30,7 +30,8 @@ impl<I: Incoming> Plan<I> {
     pub(crate) fn tree(self) -> SupervisorSpec {
         let cell = Connections::default();
         let spec = DynamicSupervisor::new();
-        let connections = ChildSpec::new("connections", ConnectionsStart(spec.clone(), cell.clone()));
+        let connections =
+            ChildSpec::new("connections", ConnectionsStart(spec.clone(), cell.clone()));
         let acceptor = ChildSpec::new("acceptor", AcceptorStart(self, cell));
         Supervisor::rest_for_one()
             .child(connections.supervisor(None, Arc::new(spec)))

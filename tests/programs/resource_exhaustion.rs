@@ -143,10 +143,11 @@ async fn accept() {
     use tokio::io::AsyncReadExt;
     use tokio::net::TcpSocket;
     let (rt, log) = (Runtime::new(), support::log::Log::listen());
-    let listener = ChildSpec::tcp_listener("listener", "127.0.0.1:0", |_, mut stream, _| async move {
-        tokio::io::AsyncWriteExt::write_all(&mut stream, b"hello").await?;
-        Ok(())
-    });
+    let listener =
+        ChildSpec::tcp_listener("listener", "127.0.0.1:0", |_, mut stream, _| async move {
+            tokio::io::AsyncWriteExt::write_all(&mut stream, b"hello").await?;
+            Ok(())
+        });
     let listener = listener.accept_pause(Duration::ZERO);
     let address = listener.address();
     let tree = Supervisor::one_for_one().child(listener).start(&rt).await.unwrap();

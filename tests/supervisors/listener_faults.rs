@@ -211,7 +211,8 @@ async fn the_end_of_the_supervisor_of_connections_closes_them_and_new_clients_ar
 async fn a_connection_with_wrong_settings_ends_its_listener_with_the_error() {
     let rt = Runtime::new();
     let listener = ChildSpec::tcp_listener_with("echo", LOCAL, |stream, peer| {
-        let child = ChildSpec::once_with("echo", stream, move |ctx, stream| echo(ctx, stream, peer));
+        let child =
+            ChildSpec::once_with("echo", stream, move |ctx, stream| echo(ctx, stream, peer));
         child.significant(true)
     });
     let address = listener.address();
