@@ -1,16 +1,13 @@
 //! A value that can't be cloned, in the function that each connection clones.
-
 use regrow::ChildSpec;
-use tokio::sync::mpsc::Receiver;
 
-fn serve(mut jobs: Receiver<u8>) {
-    let _ = ChildSpec::tcp_listener("a", "127.0.0.1:0", |_, _, _| async move {
-        jobs.recv().await;
-        Ok(())
-    });
-}
+struct Jobs(Vec<u8>);
 
 fn main() {
-    let (_, jobs) = tokio::sync::mpsc::channel(1);
-    serve(jobs);
+    let mut jobs = Jobs(vec![1]);
+    let serve = |_, _, _| async move {
+        jobs.0.pop();
+        Ok(())
+    };
+    let _listener = ChildSpec::tcp_listener("a", "127.0.0.1:0", serve);
 }

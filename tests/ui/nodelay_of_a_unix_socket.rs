@@ -1,9 +1,7 @@
 //! A setting of TCP for a listener on a Unix socket.
-
-use regrow::{ChildSpec, ListenerSpec};
-use tokio::net::UnixStream;
+use regrow::ChildSpec;
 
 fn main() {
-    let _: ListenerSpec<UnixStream> =
-        ChildSpec::unix_listener("a", "/run/a", |_, _| std::future::pending()).nodelay(true);
+    let listener = ChildSpec::unix_listener("a", "/run/a", |_, _| std::future::pending());
+    let _listener = listener.nodelay(true);
 }
