@@ -1,10 +1,11 @@
 //! A value that can't be cloned, in the function that each connection clones.
 use regrow::ChildSpec;
 
-struct Jobs(Vec<u8>);
+struct Job;
+struct Jobs(Vec<Job>);
 
 fn main() {
-    let mut jobs = Jobs(vec![1]);
+    let mut jobs = Jobs(vec![Job]);
     let serve = |_, _, _| async move {
         jobs.0.pop();
         Ok(())
