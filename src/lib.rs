@@ -54,6 +54,8 @@
 //! | restart a loop after a panic | [`ChildSpec::task`], and [`Restart`] for when to restart |
 //! | supervise blocking code | [`ChildSpec::blocking`] |
 //! | supervise axum, tonic, hyper | [`ChildSpec::serve`] |
+//! | accept connections, a process for each | [`ChildSpec::tcp_listener`](https://docs.rs/regrow/latest/regrow/struct.ChildSpec.html#method.tcp_listener) |
+//! | stay connected to another program | [`ChildSpec::connect`](https://docs.rs/regrow/latest/regrow/struct.ChildSpec.html#method.connect) |
 //! | run a tree as a program | [`main`](main()), or [`Program`] and [`Run`] for settings |
 //! | reload the configuration at `SIGHUP` | [`Run::on_hangup`] |
 //! | start several trees in order | [`Phases`] |
@@ -91,6 +93,8 @@
 //!
 //! * `log` (default): [`log::init`], ready-made console output. Without it, all events still go
 //!   through `tracing`.
+//! * `net`: [`ChildSpec::tcp_listener`](https://docs.rs/regrow/latest/regrow/struct.ChildSpec.html#method.tcp_listener),
+//!   listeners and connections as children.
 //! * `process`: [`ChildSpec::command`](https://docs.rs/regrow/latest/regrow/struct.ChildSpec.html#method.command),
 //!   operating system processes as children.
 //! * `serde`: snapshots of trees as JSON.
@@ -127,6 +131,8 @@ mod supervisor;
 mod registry;
 mod keyed;
 mod task;
+#[cfg(feature = "net")]
+mod net;
 mod snapshot;
 mod program;
 pub mod testing;
@@ -208,6 +214,16 @@ pub use keyed::{KeyedCastError, KeyedError, KeyedServers};
 pub use task::{
     Scope, ScopeError, ScopeOwner, ScopeTask, Task, TaskError, TaskStream, TaskSupervisor,
     TaskSupervisorRef, scope,
+};
+
+// Listeners and connections.
+#[cfg(all(unix, feature = "net"))]
+#[cfg_attr(docsrs, doc(cfg(all(unix, feature = "net"))))]
+pub use net::UnixPort;
+#[cfg(feature = "net")]
+#[cfg_attr(docsrs, doc(cfg(feature = "net")))]
+pub use net::{
+    AcceptError, BindError, ConnectError, ConnectSpec, ListenerAddress, ListenerSpec, TcpPort,
 };
 
 // Snapshots of trees.

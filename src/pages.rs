@@ -40,6 +40,9 @@ struct Backoffs;
 struct ChildrenByTheDozen;
 #[doc = include_str!("../book/src/hand-a-socket-to-a-child.md")]
 struct HandASocketToAChild;
+#[cfg(feature = "net")]
+#[doc = include_str!("../book/src/listeners.md")]
+struct Listeners;
 #[doc = include_str!("../book/src/a-tree-that-starts-and-stops.md")]
 struct ATreeThatStartsAndStops;
 #[doc = include_str!("../book/src/testing.md")]

@@ -5,9 +5,9 @@
 //! read too slowly, and a tree that restarts crashed processes and stops in order.
 //!
 //! ```text
-//! cargo run --example chat                    then, more than once: nc 127.0.0.1 7000
-//! cargo run --example chat -- 0.0.0.0:9000    at another address
-//! cargo run --example chat -- --selftest      against itself; exits with 0 or 1
+//! cargo run --features net --example chat                    then, more than once: nc 127.0.0.1 7000
+//! cargo run --features net --example chat -- 0.0.0.0:9000    at another address
+//! cargo run --features net --example chat -- --selftest      against itself; exits with 0 or 1
 //! ```
 //!
 //! After you give a name, you are in the room `lobby`. `/help` lists the commands. `/crash` crashes
@@ -16,18 +16,24 @@
 
 mod client;
 mod connection;
-mod listener;
 mod room;
 mod selftest;
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use regrow::{
-    ChildSpec, DynamicSupervisor, Exhausted, Keep, LogLevel, Program, Run, Supervisor,
-    SupervisorSpec,
+    ChildSpec, DynamicSupervisor, Exhausted, GenServer, ListenerSpec, LogLevel, Overflow, Program,
+    Run, Supervisor, SupervisorSpec, TcpPort,
 };
-use tokio::net::TcpListener;
+use tokio::net::TcpStream;
+
+use connection::{Arrival, Connection};
+
+/// How many lines may be queued for one client. A client that exceeds them is disconnected.
+const QUEUED_LINES: usize = 64;
 
 /// The settings of a chat.
 #[derive(Clone)]
@@ -46,9 +52,8 @@ fn main() -> ExitCode {
     regrow::log::init(LogLevel::Warn);
     let address = argument.unwrap_or_else(|| "127.0.0.1:7000".into());
     println!("The chat is at {address}.");
-    let port = Keep::new(move || TcpListener::bind(address.clone()));
     let settings = Settings { patience: Duration::from_secs(300), empty: Duration::from_secs(60) };
-    let run = Run::new(tree(port, settings)).deadline(Duration::from_secs(2));
+    let run = Run::new(tree(TcpPort::bind(address), settings)).deadline(Duration::from_secs(2));
     Program::new().run(async || Ok(run))
 }
 
@@ -58,16 +63,30 @@ async fn selftest() -> ExitCode {
 }
 
 // ANCHOR: tree
-/// The children start in this order and stop in reverse: first the listener, so that no client
-/// connects any more, then the connections, then the rooms.
-fn tree(port: Keep<TcpListener>, settings: Settings) -> SupervisorSpec {
+/// The children start in this order and stop in reverse: first the listener, which accepts no client
+/// any more and then ends its connections, then the rooms.
+fn tree(port: TcpPort, settings: Settings) -> SupervisorSpec {
     let rooms = DynamicSupervisor::new()
         .named("rooms")
         // A room that crashes again and again is given up; the other rooms go on.
         .child_intensity(3, Duration::from_secs(5), Exhausted::GiveUp);
-    let connections = DynamicSupervisor::new().named("connections").max_children(10_000);
-    let listener = ChildSpec::task("listener", move |ctx| listener::listen(ctx, port, settings));
     // Each child needs the children before it.
-    Supervisor::rest_for_one().named("chat").child(rooms).child(connections).child(listener)
+    Supervisor::rest_for_one().named("chat").child(rooms).child(listener(port, settings))
 }
 // ANCHOR_END: tree
+
+// ANCHOR: listen
+/// Accepts clients. Each gets a connection, a process of its own.
+fn listener(port: TcpPort, settings: Settings) -> ListenerSpec<TcpStream> {
+    let number = AtomicU64::new(1);
+    let connection = move |stream, _: SocketAddr| {
+        let number = number.fetch_add(1, Ordering::Relaxed);
+        Connection::child_once(Arrival { stream, settings: settings.clone() })
+            .with_id(format!("connection {number}"))
+            .mailbox_capacity(QUEUED_LINES, Overflow::Reject)
+    };
+    ChildSpec::tcp_listener_with("listener", port, connection)
+        .max_connections(10_000)
+        .refuse_with("The house is full.\n")
+}
+// ANCHOR_END: listen

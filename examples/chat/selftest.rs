@@ -53,7 +53,7 @@ async fn chat() -> Outcome {
     let report: StopReport = program.await??;
     println!("\nstopped {}", if report.is_clean() { "in order" } else { "badly" });
     let order = |path: &str| report.children.iter().position(|child| child.path == path);
-    let sequence = ["chat/listener", "chat/connections", "chat/rooms"].map(order);
+    let sequence = ["chat/listener/acceptor", "chat/listener/connections", "chat/rooms"].map(order);
     if !report.is_clean() || !sequence.is_sorted() || sequence[0].is_none() {
         return Err(format!("{report}").into());
     }
@@ -76,7 +76,7 @@ impl House {
         let (rt, stop) = (Runtime::new(), CancellationToken::new());
         let port = Keep::new(|| TcpListener::bind("127.0.0.1:0"));
         let address = port.lend().await.map_err(ExitReason::into_error)?.local_addr()?;
-        let tree = tree(port, Settings { patience, empty: Duration::from_secs(60) });
+        let tree = tree(port.into(), Settings { patience, empty: Duration::from_secs(60) });
         let program = Run::new(tree).on(&rt).without_signals().stop_on(stop.clone());
         let program = tokio::spawn(program.run());
         Ok(House { rt, address, stop, program })

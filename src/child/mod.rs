@@ -68,7 +68,8 @@ pub enum ChildType {
 /// ([`task`](Self::task)), from a supervisor ([`SupervisorSpec`](crate::SupervisorSpec)), from a
 /// blocking function ([`blocking`](Self::blocking)), from a server that shuts down gracefully
 /// ([`serve`](Self::serve)), from a program of the operating system (`command`, with the feature
-/// `process`), or from any type that implements [`StartChild`]. All kinds are started, stopped,
+/// `process`), from a port or an address (`tcp_listener` and `connect`, with the feature `net`), or
+/// from any type that implements [`StartChild`]. All kinds are started, stopped,
 /// restarted and reported in the same way. A value that must outlive a restart goes into a
 /// [`Keep`]. A child of a value that can't be cloned is an [`OnceChild`]. OTP: the child
 /// specification.

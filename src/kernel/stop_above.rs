@@ -8,8 +8,9 @@
 use std::sync::Arc;
 
 use crate::base::pid::Pid;
+use crate::exit::reason::ExitReason;
 use crate::kernel::Kernel;
-use crate::process::{AnyProcess, Parent};
+use crate::process::{AnyProcess, ChildStop, Parent};
 
 /// The cause of the stop of a supervisor above a process.
 #[cfg_attr(not(feature = "process"), allow(dead_code))]
@@ -54,6 +55,33 @@ impl Kernel {
             next = above.parent();
         }
         found
+    }
+
+    /// Returns whether a process that is ending will be started again, by its supervisor or together
+    /// with its supervisor. A supervisor that has ended counts as one that is started again.
+    ///
+    /// The answer is that of this moment: a supervisor that has not noticed yet that its restart
+    /// limit is reached counts as one that restarts its children.
+    #[cfg_attr(not(feature = "net"), allow(dead_code))]
+    pub(crate) fn is_started_again(&self, pid: Pid) -> bool {
+        let mut next = pid;
+        loop {
+            let Some(process) = self.find(next) else { return true };
+            let Some(Parent { pid: above, role: Some(role), .. }) = process.parent() else {
+                return false;
+            };
+            match role.stop {
+                ChildStop::ForGood => return false,
+                ChildStop::ForRestart => return true,
+                ChildStop::No | ChildStop::Starting => {}
+            }
+            let Some(supervisor) = self.find(above) else { return true };
+            if supervisor.with(|locked| locked.core().restarts_children()) {
+                // The reason is not known yet. Only a temporary child is never started again.
+                return role.restart.restarts_after(&ExitReason::Killed);
+            }
+            next = above;
+        }
     }
 }
 

@@ -12,6 +12,8 @@ fn printed(example: &str) -> String {
     cargo.args(["run", "--quiet", "--example", example]);
     if cfg!(feature = "serde") {
         cargo.arg("--all-features"); // built already
+    } else if example == "chat" {
+        cargo.args(["--features", "net"]);
     }
     if example == "chat" {
         cargo.args(["--", "--selftest"]);

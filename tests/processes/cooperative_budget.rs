@@ -627,6 +627,16 @@ async fn collectors_captures_and_test_trees_let_other_tasks_run() {
     });
 }
 
+#[cfg(feature = "net")]
+#[tokio::test]
+async fn a_listener_address_lets_other_tasks_run() {
+    let listener = ChildSpec::tcp_listener("listener", "127.0.0.1:0", |_, _, _| pending());
+    let address = listener.address();
+    let tree = Supervisor::one_for_one().child(listener).start(&Runtime::new()).await.unwrap();
+    lets_other_tasks_run!("ListenerAddress::bound", assert!(address.bound().await.is_some()));
+    tree.stop().await.unwrap();
+}
+
 /// Types and methods that no test above repeats, and the reasons.
 const EXEMPT: [(&str, &str); 11] = [
     ("RegistryChanges", "as a stream it is what `RegistryChanges::next` polls"),

@@ -12,12 +12,9 @@ use std::time::Duration;
 use futures_util::{FutureExt, StreamExt, stream};
 use regrow::{
     Backoff, CallError, ChildSpec, ChildState, DynamicSupervisor, Exhausted, ExitReason, Finding,
-    GenServer, Heartbeat, KeyedError, KeyedServers, Overflow, PartitionSupervisor, Received, Reply,
-    Result, Run, Runtime, ServerContext, ServerRef, Shutdown, StartError, Supervisor, Task,
+    GenServer, Heartbeat, KeyedError, KeyedServers, Overflow, PartitionSupervisor, Phase, Received,
+    Reply, Result, Run, Runtime, ServerContext, ServerRef, Shutdown, StartError, Supervisor, Task,
     TaskError, TaskStream, TaskSupervisor, TimerRef,
-    GenServer, PartitionSupervisor, Phase, Received, Reply, Result, Run, Runtime, ServerContext,
-    ServerRef, Shutdown, StartError, Supervisor, Task, TaskError, TaskStream, TaskSupervisor,
-    TimerRef,
 };
 use support::source::sources;
 use support::{idle, settled};
@@ -45,6 +42,10 @@ const TESTED: &[&str] = &[
     "src/child/task_context.rs: recv_timeout",
     "src/keyed/mod.rs: call_or_start",
     "src/keyed/mod.rs: cast_or_start",
+    "src/net/connect.rs: connect_timeout",
+    "src/net/connect.rs: ready_within",
+    "src/net/listener.rs: accept_pause",
+    "src/net/listener.rs: drain",
     "src/program/builder.rs: shutdown_timeout",
     "src/program/phases.rs: start_within",
     "src/program/phases.rs: stop_within",
@@ -727,4 +728,65 @@ async fn a_zero_stop_window_ends_a_program_child_at_once_and_a_max_one_waits() {
             assert_eq!(ended.await, ExitReason::Shutdown);
         }
     }
+}
+
+/// With a zero drain the connection is killed at the stop; with `MAX` the stop waits for it. The
+/// pause of an acceptor matters only after an error.
+#[cfg(feature = "net")]
+#[tokio::test]
+async fn a_zero_drain_ends_connections_at_once_and_a_max_one_waits() {
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpStream;
+    for limit in [ZERO, MAX] {
+        let rt = Runtime::new();
+        let (go, gone) = tokio::sync::watch::channel(false);
+        let serve = move |_, mut stream: TcpStream, _| async move {
+            let mut gone = gone;
+            tokio::io::AsyncWriteExt::write_all(&mut stream, b"a").await?;
+            gone.changed().await?;
+            tokio::io::AsyncWriteExt::write_all(&mut stream, b"b").await?;
+            Ok(())
+        };
+        let listener = ChildSpec::tcp_listener("listener", "127.0.0.1:0", serve);
+        let listener = listener.drain(limit).accept_pause(limit);
+        let address = listener.address();
+        let tree = Supervisor::one_for_one().child(listener).start(&rt).await.unwrap();
+        let mut client = TcpStream::connect(address.get().unwrap()).await.unwrap();
+        client.read_exact(&mut [0]).await.unwrap();
+        let stopping = tokio::spawn(async move { tree.stop().await });
+        let mut rest = Vec::new();
+        if limit == MAX {
+            while address.get().is_some() {
+                tokio::task::yield_now().await; // the acceptor ends first
+            }
+            go.send(true).unwrap();
+        }
+        drop(client.read_to_end(&mut rest).await);
+        assert_eq!(rest, if limit == MAX { &b"b"[..] } else { b"" });
+        assert_eq!(stopping.await.unwrap().unwrap(), ExitReason::Shutdown);
+    }
+}
+
+/// With zero, a connect fails unless it succeeds at once, which a socket whose backlog is full does
+/// not. With `MAX` it waits, here for the stop.
+#[cfg(all(target_os = "linux", feature = "net"))]
+#[tokio::test]
+async fn a_zero_connect_timeout_fails_at_once_and_a_max_one_waits() {
+    use tokio::net::{TcpSocket, TcpStream};
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let full = socket.listen(0).unwrap();
+    let address = full.local_addr().unwrap();
+    let _queued = TcpStream::connect(address).await.unwrap();
+    let connect = || ChildSpec::connect("client", address, |_, _| pending());
+    let start = |child| Supervisor::one_for_one().child(child);
+    let rt = Runtime::new();
+    let late = connect().connect_timeout(ZERO).ready_within(MAX);
+    assert!(matches!(start(late).start(&rt).await, Err(StartError::Child { .. })));
+    let unready = connect().connect_timeout(MAX).ready_within(ZERO);
+    let error = start(unready).start(&rt).await.unwrap_err();
+    let StartError::Child { error, .. } = error else { panic!("{error:?}") };
+    assert_eq!(*error, StartError::NotReady(ZERO));
+    let tree = start(connect().connect_timeout(MAX)).start(&rt).await.unwrap();
+    assert_eq!(tree.stop().await.unwrap(), ExitReason::Shutdown);
 }

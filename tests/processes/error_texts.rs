@@ -11,8 +11,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use regrow::{
-    CallError, CastError, ChildError, ChildSpec, DynamicSupervisor, ExitReason, GenServer, Heartbeat, HeartbeatMissed, KeyedCastError, KeyedError, KeyedServers, LogLevel, NoRestart, Overflow, Pid, RegisterError, RegistryError, Reply, RestartLimitReached, Result, Run, RunError, Runtime, ScopeError, ServerContext, ServerRef, StartChild, StartContext, StartError, Started, Supervisor,
-    SupervisorSpec, TaskError,
+    CallError, CastError, ChildError, ChildSpec, DynamicSupervisor, ExitReason, GenServer,
+    Heartbeat, HeartbeatMissed, KeyedCastError, KeyedError, KeyedServers, LogLevel, NoRestart,
+    Overflow, Pid, RegisterError, RegistryError, Reply, RestartLimitReached, Result, Run, RunError,
+    Runtime, ScopeError, ServerContext, ServerRef, StartChild, StartContext, StartError, Started,
+    Supervisor, SupervisorSpec, TaskError,
 };
 use support::injected_panics::hush_injected_panics;
 use support::log::Log;
@@ -274,6 +277,41 @@ async fn keyed_cast_errors() -> Vec<(&'static str, KeyedCastError<u8, ()>)> {
     vec![("", refused), ("", exited)]
 }
 
+/// Returns the errors of listeners and of connecting children, each as the reason of a process.
+#[cfg(all(target_os = "linux", feature = "net"))]
+async fn net_errors() -> Vec<Listed> {
+    use std::os::fd::OwnedFd;
+    let rt = Runtime::new();
+    let missing = "/no/folder/socket";
+    let listener = ChildSpec::unix_listener("a", missing, |_, _| pending());
+    let bind = Supervisor::one_for_one().child(listener).start(&rt).await.unwrap_err();
+    let client = ChildSpec::connect_unix("a", missing, |_, _| pending());
+    let client = client.ready_within(Duration::MAX);
+    let connect = Supervisor::one_for_one().child(client).start(&rt).await.unwrap_err();
+
+    // A listener that was shut down through another handle.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    port.set_nonblocking(true).unwrap();
+    let other = std::net::TcpStream::from(OwnedFd::from(port.try_clone().unwrap()));
+    let port = regrow::Keep::of(tokio::net::TcpListener::from_std(port).unwrap());
+    let listener = ChildSpec::tcp_listener("a", port, |_, _, _| pending()).named("listener");
+    let tree = Supervisor::one_for_one().child(listener).start(&rt).await.unwrap();
+    let listener = regrow::SupervisorRef::named(&rt, "listener");
+    let acceptor = listener.which_child("acceptor").await.unwrap().pid().unwrap();
+    let ended = rt.ended(acceptor);
+    other.shutdown(std::net::Shutdown::Both).unwrap();
+    let reason = ended.await;
+    drop(tree.stop().await); // it may have given up: there is no other listener
+    let accept = reason.crash().unwrap().downcast_ref::<regrow::AcceptError>().unwrap();
+    assert!(accept.to_string().contains("no connection can be accepted at 127.0.0.1:"), "{accept}");
+    assert_eq!(accept.source.raw_os_error(), Some(22));
+    vec![
+        ("BindError", "", Box::new(bind)),
+        ("ConnectError", "", Box::new(connect)),
+        ("AcceptError", "", Box::new(reason.into_error())),
+    ]
+}
+
 fn register_errors(pid: Pid) -> Vec<(&'static str, RegisterError)> {
     let (name, child) = ("n".to_owned(), "a".to_owned());
     vec![
@@ -354,6 +392,8 @@ async fn all_errors() -> Vec<Listed> {
     all.extend(listed("CommandFailed", commands().await));
     #[cfg(all(unix, feature = "process"))]
     all.push(("Refused", "", refusal().await));
+    #[cfg(all(target_os = "linux", feature = "net"))]
+    all.extend(net_errors().await);
     all
 }
 
@@ -395,7 +435,11 @@ async fn no_error_repeats_its_source_and_each_cause_is_displayed_once() {
     let mut found = Vec::new();
     for (of, variant, error) in all_errors().await {
         let causes: &[&str] = if error.source().is_some() { &CAUSES } else { &[] };
-        let causes = if of == "Refused" { &["(os error 2)"][..] } else { causes };
+        let causes = match of {
+            "Refused" | "BindError" | "ConnectError" => &["(os error 2)"][..],
+            "AcceptError" => &["(os error 22)"],
+            _ => causes,
+        };
         let complaints = complaints(&*error, causes).into_iter();
         found.extend(complaints.map(|what| format!("{of}::{variant}: {what}")));
     }
@@ -480,6 +524,11 @@ async fn every_error_type_and_variant_is_in_the_list_of_tested_errors() {
     if !cfg!(all(unix, feature = "process")) {
         types.remove("CommandFailed");
         types.remove("Refused");
+    }
+    if !cfg!(all(target_os = "linux", feature = "net")) {
+        for of in ["BindError", "ConnectError", "AcceptError"] {
+            types.remove(of);
+        }
     }
     let expected: BTreeSet<_> = types
         .iter()

@@ -34,3 +34,11 @@ mod partition;
 mod lint;
 mod lint_numbers;
 mod reserved_names;
+#[cfg(feature = "net")]
+mod listener;
+#[cfg(feature = "net")]
+mod listener_faults;
+#[cfg(all(unix, feature = "net"))]
+mod listener_unix;
+#[cfg(feature = "net")]
+mod connect;

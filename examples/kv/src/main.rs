@@ -15,8 +15,7 @@
 //! curl localhost:4000/readyz                also: /healthz, /tree
 //! ```
 //!
-//! The example is a package of its own, since compiling SQLite takes a C compiler. Nothing else in
-//! this repository needs one.
+//! The example is a package of its own, since compiling SQLite takes a C compiler.
 //!
 //! You will see the tree, and after SIGTERM or Ctrl-C the report of the stop: the front stops first,
 //! after its last answers, and then the store. The self-test writes from many clients while it

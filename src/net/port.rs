@@ -1,0 +1,116 @@
+//! Ports: bound listeners that are borrowed from a `Keep`, and the lease that decides whether a port
+//! outlives its acceptor.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::future::BoxFuture;
+use tokio::sync::watch;
+
+use crate::base::Pid;
+use crate::child::{Keep, KeepGuard};
+use crate::exit::Result;
+use crate::runtime::Runtime;
+
+/// A client that was accepted: its socket, and its address if the transport has one.
+pub(crate) trait Incoming: Send + Sized + 'static {
+    /// Sends data at once, without waiting, as far as the socket takes it. Closes the connection.
+    fn refuse(self, answer: &[u8]);
+
+    fn set_nodelay(&self, nodelay: bool) -> io::Result<()>;
+}
+
+/// A listener of the operating system.
+pub(crate) trait Listen<I>: Send + 'static {
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<I>>;
+
+    /// Returns the local address as text.
+    fn address(&self) -> String;
+
+    /// Returns the local address, if it is one of TCP.
+    fn socket_address(&self) -> Option<SocketAddr>;
+}
+
+/// A listener that is borrowed from a `Keep`. The drop returns the listener to the `Keep`.
+pub(crate) trait Port<I>: Send {
+    fn listener(&self) -> &dyn Listen<I>;
+
+    /// Closes the listener. The next use of the `Keep` binds another.
+    fn close(self: Box<Self>);
+}
+
+impl<I, L: Listen<I>> Port<I> for KeepGuard<L> {
+    fn listener(&self) -> &dyn Listen<I> {
+        &**self
+    }
+
+    fn close(self: Box<Self>) {
+        drop(self.take());
+    }
+}
+
+/// Borrows a port. Binds it first, if it is not bound.
+pub(crate) type Borrow<I> =
+    Arc<dyn Fn() -> BoxFuture<'static, Result<Box<dyn Port<I>>>> + Send + Sync>;
+
+/// Returns a function that borrows the port from this `Keep`.
+pub(crate) fn borrow<I: 'static, L: Listen<I>>(keep: Keep<L>) -> Borrow<I> {
+    Arc::new(move || {
+        let keep = keep.clone();
+        Box::pin(async move { Ok(Box::new(keep.lend().await?) as Box<dyn Port<I>>) })
+    })
+}
+
+/// The sender of the current address of a listener.
+pub(crate) type Announce = Arc<watch::Sender<Option<SocketAddr>>>;
+
+/// The port of one acceptor.
+///
+/// The drop decides what becomes of the port. If the acceptor is to be started again, or the `Keep`
+/// belongs to the user, the port returns to the `Keep` and stays open. Otherwise the port is closed,
+/// so that clients are refused while connections still finish.
+pub(crate) struct PortLease<I: 'static> {
+    /// `None` only while the lease is dropped, and after [`close`](Self::close).
+    port: Option<Box<dyn Port<I>>>,
+    is_users: bool,
+    announce: Announce,
+    runtime: Runtime,
+    acceptor: Pid,
+}
+
+impl<I: 'static> PortLease<I> {
+    pub(crate) fn new(
+        port: Box<dyn Port<I>>,
+        is_users: bool,
+        announce: Announce,
+        (runtime, acceptor): (Runtime, Pid),
+    ) -> Self {
+        announce.send_replace(port.listener().socket_address());
+        PortLease { port: Some(port), is_users, announce, runtime, acceptor }
+    }
+
+    pub(crate) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<I>> {
+        match &self.port {
+            Some(port) => port.listener().poll_accept(cx),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Closes the port. The next use of the `Keep` binds it again.
+    pub(crate) fn close(&mut self) {
+        if let Some(port) = self.port.take() {
+            self.announce.send_replace(None);
+            port.close();
+        }
+    }
+}
+
+impl<I: 'static> Drop for PortLease<I> {
+    fn drop(&mut self) {
+        if !self.is_users && !self.runtime.kernel.is_started_again(self.acceptor) {
+            self.close();
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The tree of a listener: its processes, and how they find each other.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::stream::FuturesUnordered;
+
+use crate::base::{Pid, PlainMutex};
+use crate::child::{ChildSpec, OnceChild, StartChild, StartContext, Started, TaskContext};
+use crate::exit::{Result, Shutdown};
+use crate::net::accept_errors::FailureLog;
+use crate::net::acceptor::{Acceptor, Make, Settings};
+use crate::net::port::{Announce, Borrow, Incoming, Port, PortLease};
+use crate::runtime::StartError;
+use crate::supervisor::dynamic::DynamicServer;
+use crate::supervisor::{DynamicSupervisor, DynamicSupervisorRef, Supervisor, SupervisorSpec};
+
+/// What each incarnation of a listener is made of.
+pub(crate) struct Plan<I> {
+    pub(crate) borrow: Borrow<I>,
+    /// Whether the `Keep` of the port belongs to the user.
+    pub(crate) is_users: bool,
+    pub(crate) make: Make<I>,
+    pub(crate) settings: Settings,
+    pub(crate) announce: Announce,
+}
+
+impl<I: Incoming> Plan<I> {
+    /// Returns the supervisor of one incarnation.
+    pub(crate) fn tree(self) -> SupervisorSpec {
+        let cell = Connections::default();
+        let spec = DynamicSupervisor::new();
+        let connections =
+            ChildSpec::new("connections", ConnectionsStart(spec.clone(), cell.clone()));
+        let acceptor = ChildSpec::new("acceptor", AcceptorStart(self, cell));
+        Supervisor::rest_for_one()
+            .child(connections.supervisor(None, Arc::new(spec)))
+            .child(acceptor)
+    }
+
+    fn acceptor(
+        self,
+        port: Box<dyn Port<I>>,
+        ctx: &TaskContext,
+        connections: DynamicSupervisorRef,
+    ) -> Acceptor<I> {
+        let failures = FailureLog::new(ctx.pid(), port.listener().address());
+        let own = (ctx.runtime(), ctx.pid());
+        Acceptor {
+            lease: PortLease::new(port, self.is_users, self.announce, own),
+            make: self.make,
+            settings: self.settings,
+            runtime: ctx.runtime(),
+            connections,
+            failures,
+            starts: FuturesUnordered::new(),
+            live: FuturesUnordered::new(),
+            pause: None,
+            is_orphaned: false,
+        }
+    }
+}
+
+impl<I> Clone for Plan<I> {
+    fn clone(&self) -> Self {
+        Plan {
+            borrow: self.borrow.clone(),
+            is_users: self.is_users,
+            make: self.make.clone(),
+            settings: self.settings.clone(),
+            announce: self.announce.clone(),
+        }
+    }
+}
+
+/// The pid of the supervisor of the connections, in one incarnation of the listener. A restart of
+/// that supervisor replaces the pid before the acceptor is started again.
+type Connections = Arc<PlainMutex<Option<Pid>>>;
+
+/// Starts the supervisor of the connections, and notes its pid.
+struct ConnectionsStart(DynamicSupervisor, Connections);
+
+#[async_trait]
+impl StartChild for ConnectionsStart {
+    async fn start(&self, ctx: &mut StartContext) -> Result<Started, StartError> {
+        let started = ctx.server::<DynamicServer>(self.0.clone().with_id("connections")).await?;
+        *self.1.lock() = Some(started.pid());
+        Ok(started)
+    }
+}
+
+/// Binds the port, unless it is bound, and starts the acceptor.
+struct AcceptorStart<I>(Plan<I>, Connections);
+
+#[async_trait]
+impl<I: Incoming> StartChild for AcceptorStart<I> {
+    async fn start(&self, ctx: &mut StartContext) -> Result<Started, StartError> {
+        let AcceptorStart(plan, cell) = self;
+        let connections = *cell.lock();
+        let connections = connections.and_then(|pid| ctx.runtime().server_at(pid).ok());
+        // The supervisor has ended since its start: both are restarted.
+        let Some(server) = connections else {
+            let reason = crate::exit::ExitReason::NoProc;
+            return Err(StartError::Failed(reason));
+        };
+        let port = (plan.borrow)().await.map_err(StartError::Failed)?;
+        let plan = plan.clone();
+        let connections = DynamicSupervisorRef { server };
+        ctx.task(async move |task: TaskContext| {
+            let acceptor = plan.acceptor(port, &task, connections);
+            acceptor.run().await
+        })
+        .await
+    }
+}
+
+/// Makes the body of a connection see its stop, if connections finish at a stop. Otherwise a stop
+/// drops the body at its next await.
+pub(crate) fn drained(mut ctx: TaskContext, drains: bool) -> TaskContext {
+    if drains {
+        drop(ctx.cancellation_token());
+    }
+    ctx
+}
+
+/// Returns the specification of a connection, with the time that it has at a stop.
+pub(crate) fn connection<V>(child: OnceChild<V>, settings: &Settings) -> ChildSpec {
+    match settings.drain {
+        Some(limit) => child.or_shutdown(Shutdown::Timeout(limit)).spec,
+        None => child.spec,
+    }
+}
