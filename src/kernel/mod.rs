@@ -26,6 +26,8 @@ use crate::time::deadline_pool::DeadlinePool;
 use crate::time::timer_queue::TimerQueue;
 
 pub(crate) mod wait_graph;
+#[cfg(feature = "chaos")]
+pub(crate) mod faults;
 #[cfg(regrow_proof)]
 pub(crate) mod trace;
 pub(crate) mod exits;
@@ -84,6 +86,9 @@ pub(crate) struct Kernel {
     pub(crate) health_changes: tokio::sync::Notify,
     pub(crate) waits: Waits,
     pub(crate) switches: Switches,
+    /// Set at the creation of the runtime of a chaos run.
+    #[cfg(feature = "chaos")]
+    pub(crate) faults: OnceLock<Arc<faults::Faults>>,
     #[cfg(regrow_proof)]
     pub(crate) trace: crate::kernel::trace::Trace,
     log_level: AtomicU8,

@@ -105,8 +105,19 @@ impl<M: Item> Process<M> {
         Ok(Sent::Accepted)
     }
 
+    /// Returns the item, unless the chaos run of this runtime loses it.
+    #[cfg(feature = "chaos")]
+    fn unless_lost(&self, item: M) -> Option<M> {
+        match self.kernel.faults.get() {
+            Some(faults) if item.is_user() => faults.unless_lost(self.pid, item),
+            _ => Some(item),
+        }
+    }
+
     #[inline(never)]
     fn send_counted(&self, item: M, if_full: IfFull) -> Result<Sent, (M, Refused)> {
+        #[cfg(feature = "chaos")]
+        let Some(item) = self.unless_lost(item) else { return Ok(Sent::Accepted) };
         let mut state = self.state.lock();
         if state.core.stage != Stage::Live {
             drop(state);

@@ -96,10 +96,15 @@ mod context;
 mod mock;
 mod probe;
 mod await_exit;
+#[cfg(feature = "chaos")]
+mod chaos;
 
 pub use answer::Answer;
 pub use await_exit::{await_exit, await_restart};
 use bare_process::BareProcess;
+#[cfg(feature = "chaos")]
+#[cfg_attr(docsrs, doc(cfg(feature = "chaos")))]
+pub use chaos::{ChaosPlan, ChaosReport, ChaosTree, Fault, Seeds, Verdict, chaos};
 pub use context::{SetTimer, TestContext};
 pub use mock::{Asked, Mock};
 pub use probe::Probe;

@@ -28,3 +28,5 @@ mod partition;
 mod lint;
 mod lint_numbers;
 mod reserved_names;
+#[cfg(feature = "chaos")]
+mod chaos;

@@ -1,0 +1,279 @@
+//! One run of a plan: the tree, its faults, its workloads and its checks, on a thread and a tokio
+//! runtime of their own.
+//!
+//! # Steps
+//!
+//! 1. The thread gets the seed of the run. The closures of the user make the plan and the tree.
+//! 2. The tree starts. From then on the checker looks at the invariants after each step.
+//! 3. The faults happen at their times. The run waits until the last one is over.
+//! 4. The run waits for all that is to hold eventually, for the workloads, and for the last checks.
+//! 5. The tree stops. What is left of the run ends with its tokio runtime.
+//!
+//! A failure, and the end of the tree, end the steps 3 and 4 at once.
+//!
+//! Everything runs on one thread and on the paused clock. So the order of all polls, and the log,
+//! depend only on the seed, the plan and the code of the user.
+
+use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::{Either, select};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+
+use crate::base::Pid;
+use crate::base::random::seed_thread;
+use crate::base::user_panics::panic_text;
+use crate::kernel::faults::{Faults, StartFault};
+use crate::runtime::Runtime;
+use crate::supervisor::{SupervisorRef, SupervisorSpec};
+use crate::testing::chaos::failure::{Failed, Failure, LIMIT};
+use crate::testing::chaos::fault::{Effect, PlannedFault, Target};
+use crate::testing::chaos::invariants::{Checker, Checks};
+use crate::testing::chaos::log::Log;
+use crate::testing::chaos::plan::{ChaosPlan, Work};
+use crate::testing::chaos::tree::RunningChild;
+use crate::time::timer_queue::after;
+
+/// The closures of the user, which make each run.
+pub(super) struct Setup<'a> {
+    pub(super) spec: &'a (dyn Fn() -> SupervisorSpec + Sync),
+    pub(super) configure: &'a (dyn Fn(&mut ChaosPlan) + Sync),
+}
+
+/// What a run leaves.
+pub(super) struct Ran {
+    /// The faults, with the children that they have hit.
+    pub(super) faults: Vec<PlannedFault>,
+    pub(super) log: Vec<String>,
+    pub(super) failed: Option<Failed>,
+}
+
+impl Setup<'_> {
+    /// Runs these faults, or those that the plan draws from the seed.
+    pub(super) fn run(&self, seed: u64, faults: Option<Vec<PlannedFault>>) -> Ran {
+        let own = thread::current();
+        let run = || self.run_here(seed, faults);
+        let ran = thread::scope(|scope| {
+            let builder = thread::Builder::new().name(own.name().unwrap_or("chaos").to_owned());
+            match builder.spawn_scoped(scope, run) {
+                Ok(thread) => thread.join(),
+                Err(error) => panic!("no thread for a chaos run: {error}"),
+            }
+        });
+        ran.unwrap_or_else(|panic| resume_unwind(panic))
+    }
+
+    fn run_here(&self, seed: u64, faults: Option<Vec<PlannedFault>>) -> Ran {
+        seed_thread(seed);
+        let mut plan = ChaosPlan::new(seed);
+        (self.configure)(&mut plan);
+        let faults = faults.unwrap_or_else(|| plan.ranges.draw(seed));
+        let tokio = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .unwrap_or_else(|error| panic!("no tokio runtime for a chaos run: {error}"));
+        tokio.block_on(async { drive(plan, (self.spec)(), faults).await })
+    }
+}
+
+async fn drive(plan: ChaosPlan, spec: SupervisorSpec, faults: Vec<PlannedFault>) -> Ran {
+    let injected = Arc::new(Faults::default());
+    let runtime = Runtime::with_faults(injected.clone());
+    let log = Arc::new(Log::new(&runtime));
+    let (faults, failed) = match start(&runtime, spec).await {
+        Err(why) => {
+            log.add_events(Duration::ZERO);
+            let (failure, tree) = (Failure::NotStarted(why), "it has not started".to_owned());
+            (faults, Some(Failed { failure, at: Duration::ZERO, tree }))
+        }
+        Ok(tree) => Run::new(plan, faults, &runtime, injected, &log, tree).to_the_end().await,
+    };
+    runtime.shutdown();
+    Ran { faults, log: log.take(), failed }
+}
+
+async fn start(runtime: &Runtime, spec: SupervisorSpec) -> Result<SupervisorRef, String> {
+    match timeout(LIMIT, spec.start(runtime)).await {
+        Ok(started) => started.map_err(|error| error.to_string()),
+        Err(_) => Err("it took more than an hour".to_owned()),
+    }
+}
+
+/// A run whose tree has started.
+struct Run {
+    plan: ChaosPlan,
+    faults: Vec<PlannedFault>,
+    runtime: Runtime,
+    injected: Arc<Faults>,
+    log: Arc<Log>,
+    tree: SupervisorRef,
+    start: Instant,
+    checker: Arc<Checker>,
+}
+
+impl Run {
+    fn new(
+        mut plan: ChaosPlan,
+        faults: Vec<PlannedFault>,
+        runtime: &Runtime,
+        injected: Arc<Faults>,
+        log: &Arc<Log>,
+        tree: SupervisorRef,
+    ) -> Self {
+        let checks = Checks {
+            always: std::mem::take(&mut plan.always),
+            eventually: std::mem::take(&mut plan.eventually),
+        };
+        let (start, root) = (Instant::now(), tree.pid().unwrap_or(Pid::OUTSIDE));
+        let checker = Checker::new(runtime, root, start, log.clone(), checks);
+        let (runtime, log) = (runtime.clone(), log.clone());
+        Run { plan, faults, runtime, injected, log, tree, start, checker }
+    }
+
+    /// Returns the faults, with the children that they have hit, and the failure.
+    async fn to_the_end(mut self) -> (Vec<PlannedFault>, Option<Failed>) {
+        let (checker, tree) = (self.checker.clone(), self.tree.clone());
+        let observer = checker.clone();
+        self.injected.observe(Some(Arc::new(move || observer.step())));
+        let ended = {
+            let scenario = pin!(self.scenario());
+            let failed = pin!(checker.failed.notified());
+            match select(failed, select(tree.ended(), scenario)).await {
+                Either::Right((Either::Left((reason, _)), _)) => Some(reason),
+                _ => None,
+            }
+        };
+        checker.step();
+        self.injected.observe(None);
+        match ended {
+            Some(reason) if !self.plan.may_end => {
+                checker.fail(Failure::Ended(reason.to_string()));
+            }
+            Some(_) => {}
+            None => {
+                if timeout(LIMIT, tree.stop()).await.is_err() {
+                    checker.fail(Failure::NotStopped);
+                }
+            }
+        }
+        self.log.add_events(checker.elapsed());
+        (self.faults, checker.take_failure())
+    }
+
+    /// The steps 3 and 4. Failures are left to the checker.
+    async fn scenario(&mut self) {
+        self.checker.step();
+        let workloads: Vec<_> = self.plan.workloads.drain(..).collect();
+        let workloads: Vec<_> = workloads.into_iter().map(|work| self.spawn(work)).collect();
+        let mut over = self.start;
+        for nth in 0..self.faults.len() {
+            let PlannedFault { at, effect, .. } = self.faults[nth];
+            sleep_until(after(self.start, at)).await;
+            self.inject(nth);
+            self.checker.step();
+            over = over.max(after(self.start, at.saturating_add(effect.lasts())));
+        }
+        sleep_until(over).await;
+        self.settle().await;
+        for workload in workloads {
+            if timeout_at(over + LIMIT, workload).await.is_err() {
+                return self.checker.fail(Failure::WorkloadLate);
+            }
+        }
+        for work in std::mem::take(&mut self.plan.last) {
+            let work = AssertUnwindSafe(work(self.runtime.clone())).catch_unwind();
+            match timeout(LIMIT, work).await.map(outcome) {
+                Ok(Ok(())) => {}
+                Ok(Err(why)) => return self.checker.fail(Failure::Last(why)),
+                Err(_) => return self.checker.fail(Failure::LastLate),
+            }
+        }
+    }
+
+    /// Runs a workload as a task. Its failure fails the run at once.
+    fn spawn(&self, work: Work) -> JoinHandle<()> {
+        let (work, checker) = (work(self.runtime.clone()), self.checker.clone());
+        tokio::spawn(async move {
+            if let Err(why) = outcome(AssertUnwindSafe(work).catch_unwind().await) {
+                checker.fail(Failure::Workload(why));
+            }
+        })
+    }
+
+    /// Waits for all that is to hold eventually.
+    async fn settle(&self) {
+        let over = Instant::now();
+        let mut limits = self.checker.settle();
+        limits.sort_unstable();
+        self.checker.step();
+        for within in limits {
+            let all_held = self.checker.all_held.notified();
+            if timeout_at(after(over, within), all_held).await.is_ok() {
+                return;
+            }
+            self.checker.is_due(within);
+        }
+    }
+
+    /// Lets a fault happen.
+    fn inject(&mut self, nth: usize) {
+        let (tree, fault) = (self.checker.tree(), &mut self.faults[nth]);
+        let effect = fault.effect;
+        let mut children = tree.running();
+        children.retain(|child| {
+            self.plan.may_hit(&child.path) && (child.is_worker || !effect.spares_supervisors())
+        });
+        let hit = match &fault.target {
+            Target::Drawn(number) => {
+                let many = u64::try_from(children.len()).unwrap_or(u64::MAX);
+                let at = number.checked_rem(many).and_then(|at| usize::try_from(at).ok());
+                at.and_then(|at| children.get(at))
+            }
+            Target::Path(path) => children.iter().find(|child| child.path == *path),
+            Target::Nothing => None,
+        };
+        if let Target::Drawn(_) = fault.target {
+            fault.target = hit.map_or(Target::Nothing, |child| Target::Path(child.path.clone()));
+        }
+        let missed = match (hit, &fault.target) {
+            (None, Target::Path(_)) => ", which does not run",
+            _ => "",
+        };
+        self.log.add(self.start.elapsed(), format!("fault #{}: {fault}{missed}", fault.number));
+        if let Some(child) = hit {
+            self.apply(effect, child);
+        }
+    }
+
+    fn apply(&self, effect: Effect, child: &RunningChild) {
+        let add = |fault| {
+            self.injected.add_start_fault(child.supervisor, child.id.as_str().into(), fault);
+        };
+        match effect {
+            Effect::Kill => {}
+            Effect::Hang(time) => {
+                return self.injected.hang(child.pid, after(Instant::now(), time));
+            }
+            Effect::LostMessages(count) => return self.injected.lose(child.pid, count),
+            Effect::SlowInit(time) => add(StartFault::Late(time)),
+            Effect::FailedStart(count) => (0..count).for_each(|_| add(StartFault::Fails)),
+        }
+        self.runtime.kill(child.pid);
+    }
+}
+
+/// The outcome of code of a user: an error or a panic as text.
+fn outcome(
+    returned: Result<crate::exit::Result, Box<dyn std::any::Any + Send>>,
+) -> Result<(), String> {
+    match returned {
+        Ok(result) => result.map_err(|reason| reason.to_string()),
+        Err(panic) => Err(format!("panicked: {}", panic_text(&*panic))),
+    }
+}
