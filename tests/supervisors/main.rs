@@ -28,5 +28,3 @@ mod partition;
 mod lint;
 mod lint_numbers;
 mod reserved_names;
-#[cfg(feature = "chaos")]
-mod chaos;

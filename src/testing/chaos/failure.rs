@@ -5,7 +5,6 @@ use std::mem::{Discriminant, discriminant};
 use std::panic::Location;
 use std::time::Duration;
 
-use crate::base::{PAGE, excerpt};
 use crate::testing::chaos::fault::PlannedFault;
 use crate::testing::chaos::log::Seconds;
 
@@ -50,7 +49,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let because = |why: &str| match why {
             "" => String::new(),
-            why => format!(": {}", excerpt(why, PAGE)),
+            why => format!(": {why}"),
         };
         match self {
             Failure::Always { location, why } => {

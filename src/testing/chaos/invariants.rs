@@ -206,6 +206,10 @@ impl Checker {
         self.failed.notify_one();
     }
 
+    pub(super) fn has_failed(&self) -> bool {
+        self.state.lock().failure.is_some()
+    }
+
     pub(super) fn take_failure(&self) -> Option<Failed> {
         self.state.lock().failure.take()
     }

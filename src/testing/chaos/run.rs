@@ -5,7 +5,8 @@
 //!
 //! 1. The thread gets the seed of the run. The closures of the user make the plan and the tree.
 //! 2. The tree starts. From then on the checker looks at the invariants after each step.
-//! 3. The faults happen at their times. The run waits until the last one is over.
+//! 3. The faults happen at their times. The run waits until the last one is over, and for a
+//!    millisecond more, in which its effects happen.
 //! 4. The run waits for all that is to hold eventually, for the workloads, and for the last checks.
 //! 5. The tree stops. What is left of the run ends with its tokio runtime.
 //!
@@ -152,6 +153,8 @@ impl Run {
         checker.step();
         self.injected.observe(None);
         match ended {
+            // The report shows the tree and its log as they were at the failure.
+            _ if checker.has_failed() => return (self.faults, checker.take_failure()),
             Some(reason) if !self.plan.may_end => {
                 checker.fail(Failure::Ended(reason.to_string()));
             }
@@ -179,7 +182,8 @@ impl Run {
             self.checker.step();
             over = over.max(after(self.start, at.saturating_add(effect.lasts())));
         }
-        sleep_until(over).await;
+        // The clock moves when every task waits: by then the last fault has had its effect.
+        sleep_until(over + Duration::from_millis(1)).await;
         self.settle().await;
         for workload in workloads {
             if timeout_at(over + LIMIT, workload).await.is_err() {
