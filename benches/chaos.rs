@@ -27,7 +27,7 @@ async fn raw(n: usize) -> f64 {
         };
         thread::spawn(empty).join().expect("it does nothing");
     }
-    support::nanos_each(start.elapsed(), n)
+    support::nanos_each(start, n)
 }
 
 /// The invariants take a snapshot at every step.
@@ -38,7 +38,7 @@ async fn plans(n: usize) -> f64 {
         plan.eventually(Duration::from_secs(5), |tree| tree.is_up());
     });
     assert_eq!(report.runs(), n);
-    support::nanos_each(start.elapsed(), n)
+    support::nanos_each(start, n)
 }
 
 /// Ten processes: the root, three supervisors, and six tasks.

@@ -80,6 +80,9 @@
 //!
 //! * `log` (default): [`log::init`], ready-made console output. Without it, all events still go
 //!   through `tracing`.
+//! * `chaos`: trees under faults that are drawn from a seed, for tests:
+//!   [`testing::chaos`](https://docs.rs/regrow/latest/regrow/testing/fn.chaos.html). It enables the
+//!   feature `test-util` of tokio.
 //! * `process`: [`ChildSpec::command`](https://docs.rs/regrow/latest/regrow/struct.ChildSpec.html#method.command),
 //!   operating system processes as children.
 //! * `serde`: snapshots of trees as JSON.

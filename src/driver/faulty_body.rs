@@ -20,8 +20,8 @@ use std::task::{Context, Poll, ready};
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::base::user_panics::drop_each;
 use crate::base::Pid;
+use crate::base::user_panics::drop_each;
 use crate::driver::Body;
 use crate::exit::ExitReason;
 use crate::kernel::faults::{Faults, StartFault};

@@ -1,11 +1,12 @@
-// **Uses** `base`, `exit`, `message`, `process`, `kernel`, `mailbox`, `call`, `runtime`, `server`.
-// **Knows nothing of** supervisors: a test starts the tree that ships.
+// **Uses** `base`, `exit`, `message`, `time`, `observe`, `process`, `kernel`, `mailbox`, `call`,
+// `runtime`, `server`, `supervisor`, `snapshot`.
+// **Knows nothing of** the inside of supervisors: a test starts the tree that ships.
 
 //! Tools for tests of programs built on regrow. A test can call a handler without a server, stand
 //! in for a server, or crash and restart the processes of a whole tree with the same result in each
 //! run.
 //!
-//! The module needs no feature and adds no dependency.
+//! The module adds no dependency. It needs no feature, except for `chaos`.
 //!
 //! # A handler, called by hand
 //!
@@ -86,6 +87,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! # }).unwrap();
 //! ```
+//!
+//! # A tree under chaos
+//!
+//! With the feature `chaos`, which a test enables under `[dev-dependencies]`, `chaos` runs a tree
+//! on a paused clock with faults that are drawn from a seed, looks at invariants after every step,
+//! and shrinks the plan of a seed that fails.
 //!
 //! OTP has no counterpart: tests in OTP start the real process and call it.
 

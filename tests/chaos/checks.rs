@@ -99,7 +99,10 @@ fn what_holds_eventually_has_its_time_from_the_end_of_the_last_fault() {
     let text = failure_of(run(2 * SECOND - MS));
     let first = text.lines().next().unwrap();
     assert!(first.contains("what holds eventually, at tests/chaos/checks.rs:"), "{first}");
-    assert!(first.ends_with("did not hold within 1.999 s after the last fault was over"), "{first}");
+    assert!(
+        first.ends_with("did not hold within 1.999 s after the last fault was over"),
+        "{first}"
+    );
 }
 
 #[test]
@@ -133,7 +136,10 @@ fn a_workload_fails_the_run_by_an_error_by_a_panic_and_by_not_returning() {
         });
         text.lines().next().unwrap().split_once("seed 7: ").unwrap().1.to_owned()
     };
-    assert!(fails(|| Box::pin(async { Err("no money")? })).starts_with("a workload failed: error: no money"));
+    assert!(
+        fails(|| Box::pin(async { Err("no money")? }))
+            .starts_with("a workload failed: error: no money")
+    );
     let panic = fails(|| Box::pin(async { panic!("no luck") }));
     assert_eq!(panic, "a workload failed: panicked: no luck");
     let late = fails(|| Box::pin(std::future::pending()));
@@ -164,7 +170,8 @@ fn a_last_check_runs_after_the_workloads_and_may_call_servers() {
 
 #[test]
 fn a_tree_that_ends_by_itself_fails_the_run_unless_it_may() {
-    let spec = || Supervisor::one_for_one().intensity(0, SECOND).child(crate::counters::counter("a"));
+    let spec =
+        || Supervisor::one_for_one().intensity(0, SECOND).child(crate::counters::counter("a"));
     let configure = |plan: &mut ChaosPlan| {
         plan.kinds([Fault::Kill]).faults(1..=1).eventually(SECOND, |tree| tree.is_up());
     };

@@ -16,6 +16,7 @@ use crate::tree::{OWNERS, tree};
 #[path = "../../examples/tour/kv.rs"]
 mod kv;
 
+// ANCHOR: bank
 /// Transfers go on while accounts and the clearing house are killed, hang, and fail to start. At
 /// each step all money is somewhere, and in the end no transfer is half done.
 #[test]
@@ -53,6 +54,7 @@ fn the_bank_loses_no_money() {
     });
     assert!(report.faults() > 200, "{}", report.faults());
 }
+// ANCHOR_END: bank
 
 /// A store that may crash forgets what it has, but never answers with what nobody has put.
 #[test]

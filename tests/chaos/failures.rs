@@ -47,7 +47,8 @@ fn the_line_of_the_report_repeats_the_shrunk_plan() {
     assert!(rest.ends_with(&format!("{test} -- --exact")) || rest.contains("chaos"), "{line}");
     let value = value.strip_prefix("REGROW_CHAOS=").unwrap();
     let repeated = command(test, "repeat").env("REGROW_CHAOS", value).output().unwrap();
-    let errors = String::from_utf8(repeated.stderr).unwrap() + &String::from_utf8_lossy(&repeated.stdout);
+    let errors =
+        String::from_utf8(repeated.stderr).unwrap() + &String::from_utf8_lossy(&repeated.stdout);
     assert!(!repeated.status.success());
     assert_eq!(plan(&errors), plan(&text), "{errors}");
     assert!(errors.contains("the plan, 2 of "), "{errors}");

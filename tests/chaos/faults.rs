@@ -67,10 +67,12 @@ fn a_hanging_server_is_killed_at_once_and_its_successor_does_not_hang() {
 
 #[test]
 fn a_hanging_task_does_not_see_its_stop_request_and_is_killed() {
-    let task = || ChildSpec::task("a", |mut ctx| async move {
+    let task = || {
+        ChildSpec::task("a", |mut ctx| async move {
             ctx.shutdown().await;
             Ok(())
-        });
+        })
+    };
     let spec = || Supervisor::one_for_one().named("root").child(task());
     let report = chaos(1, spec, |plan| {
         at_once(plan, Fault::Hang);
@@ -130,11 +132,15 @@ fn a_failed_start_is_repeated_by_the_supervisor() {
 #[test]
 fn a_task_whose_start_fails_ends_and_is_restarted() {
     let job = || ChildSpec::task("a", |_| std::future::pending());
-    let report = chaos(1, || Supervisor::one_for_one().child(job()), |plan| {
-        at_once(plan, Fault::FailedStart);
-        plan.failed_starts(1..=1);
-        plan.eventually(Duration::ZERO, |tree| tree.is_up());
-    });
+    let report = chaos(
+        1,
+        || Supervisor::one_for_one().child(job()),
+        |plan| {
+            at_once(plan, Fault::FailedStart);
+            plan.failed_starts(1..=1);
+            plan.eventually(Duration::ZERO, |tree| tree.is_up());
+        },
+    );
     assert_eq!(report.log().matches("ended a, #").count(), 3, "{}", report.log());
 }
 

@@ -74,6 +74,10 @@ const TESTED: &[&str] = &[
     "src/task/mod.rs: yield_for",
     "src/task/stream.rs: timeout",
     "src/task/supervisor.rs: intensity",
+    // By `chaos/checks.rs`, which needs the feature.
+    "src/testing/chaos/plan.rs: apart",
+    "src/testing/chaos/plan.rs: duration",
+    "src/testing/chaos/plan.rs: eventually",
 ];
 
 #[test]

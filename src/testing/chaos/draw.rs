@@ -27,9 +27,8 @@ impl Ranges {
         let whole = millis(self.duration);
         let apart = if count > 1 { millis(self.apart) } else { 0 };
         let between = apart.saturating_mul(u64::try_from(count.saturating_sub(1)).unwrap_or(0));
-        let mut times: Vec<u64> = (0..count)
-            .map(|_| number(&mut random, &(0..=whole.saturating_sub(between))))
-            .collect();
+        let mut times: Vec<u64> =
+            (0..count).map(|_| number(&mut random, &(0..=whole.saturating_sub(between)))).collect();
         times.sort_unstable();
         let at = |nth: usize, time: u64| {
             let waits = apart.saturating_mul(u64::try_from(nth).unwrap_or(0));

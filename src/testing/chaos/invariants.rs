@@ -94,7 +94,8 @@ pub(super) struct Checks {
 pub(super) struct Checker {
     runtime: Runtime,
     root: Pid,
-    start: Instant,
+    /// When the tree had started.
+    pub(super) start: Instant,
     log: Arc<Log>,
     state: PlainMutex<State>,
     /// Notified at the first failure.
@@ -113,23 +114,22 @@ struct State {
 }
 
 impl Checker {
-    pub(super) fn new(
-        runtime: &Runtime,
-        root: Pid,
-        start: Instant,
-        log: Arc<Log>,
-        checks: Checks,
-    ) -> Arc<Self> {
-        let state = State { checks: Some(checks), ..State::default() };
+    /// The checker of a tree that has just started.
+    pub(super) fn new(runtime: &Runtime, root: Pid, log: Arc<Log>) -> Arc<Self> {
         Arc::new(Checker {
             runtime: runtime.clone(),
             root,
-            start,
+            start: Instant::now(),
             log,
-            state: PlainMutex::new(state),
+            state: PlainMutex::default(),
             failed: Notify::new(),
             all_held: Notify::new(),
         })
+    }
+
+    /// Looks at these checks from now on.
+    pub(super) fn watch(&self, checks: Checks) {
+        self.state.lock().checks = Some(checks);
     }
 
     /// The time since the tree has started.

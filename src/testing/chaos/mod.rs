@@ -1,4 +1,13 @@
-//! Seeded chaos: runs a tree on a paused clock, with faults at random times.
+//! Seeded chaos: runs a tree of the user on a paused clock, with faults that are drawn from a seed.
+//!
+//! * [`seeds`] has the seeds, and the environment variable that replaces them.
+//! * [`plan`] has the settings, [`fault`] the kinds of faults; [`draw`] draws the faults of a seed.
+//! * [`run`] runs one plan. After each step, [`invariants`] shows the tree, as [`tree`] describes
+//!   it, to the closures of the user. [`log`] writes down what happens.
+//! * [`shrink`] repeats a failing run with fewer faults. [`failure`] makes the report.
+//!
+//! The faults themselves are carried out by `kernel::faults` and `driver`. The seeds of maps and of
+//! jitter come from `base::random`, by the thread of the run.
 
 use std::panic::Location;
 use std::thread;
@@ -21,11 +30,80 @@ pub use fault::Fault;
 pub use invariants::Verdict;
 pub use plan::ChaosPlan;
 use run::{Ran, Setup};
-pub use seeds::Seeds;
 use seeds::Repeat;
+pub use seeds::Seeds;
 pub use tree::ChaosTree;
 
-/// Runs a tree on a paused clock, once for each seed, with faults that are drawn from the seed.
+/// Runs a tree on a paused clock, once for each seed, with faults that are drawn from the seed:
+/// children are killed, hang, start slowly and fail to start. Panics at the first seed whose run
+/// breaks what `configure` demands.
+///
+/// `configure` sets which faults may happen and what must hold: see [`ChaosPlan`]. `spec` makes the
+/// tree. For each run, `configure` is called first, and then `spec`; both on the thread of the run.
+/// State that the tree and the invariants share must be made anew there.
+///
+/// A run has a thread, a tokio runtime with a paused clock, and a [`Runtime`](crate::Runtime) of
+/// its own, so an hour of faults takes milliseconds, and a test calls this function in a plain
+/// `#[test]`. The runs follow each other. A run ends when the last fault is over, all that is to
+/// hold [eventually](ChaosPlan::eventually) holds, and all [workloads](ChaosPlan::workload) have
+/// returned; then the tree is stopped.
+///
+/// # What a seed determines
+///
+/// The faults and their times; the order in which tokio polls the processes; the jitter of
+/// backoffs, and the order of every map of this crate. So the same seed gives the same log, also in
+/// another run of the program. Outside of it are threads and operating system processes, sockets
+/// and files, `tokio::select!` without `biased`, and the clock, the random numbers and the order of
+/// the hash maps of `std` and other crates. Such code may be part of the tree, but then a failure
+/// may not repeat. The report of a failure says so: each failing plan is run a second time.
+///
+/// # The report of a failure
+///
+/// The message of the panic has the seed and what did not hold; the plan, shrunk to the faults that
+/// the failure needs; the tree at that step; what has happened; and a line that repeats the shrunk
+/// plan. That line sets the environment variable `REGROW_CHAOS` to a seed and the numbers of its
+/// faults, as `7:2,5`; a seed alone is the whole plan. The variable replaces the seeds of each chaos
+/// test that runs.
+///
+/// # Panics
+///
+/// If a run fails: an invariant does not hold in time, a workload or a last check fails, or the tree
+/// does not start, ends by itself, or does not stop. Also if `spec` or `configure` panics, if the
+/// environment variable has another form, or if no thread can be started.
+///
+/// A process that never awaits, or that is always ready, keeps a run from ending, because the
+/// paused clock stands still.
+///
+/// OTP has no counterpart.
+///
+/// ```
+/// use std::time::Duration;
+/// use regrow::testing::chaos;
+/// use regrow::{Name, Supervisor};
+/// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
+/// # use counter::{Call, Cast, Counter};
+/// # use regrow::GenServer;
+///
+/// const COUNTER: Name<Counter> = Name::new("counter");
+///
+/// // #[test]
+/// let tree = || Supervisor::one_for_one().child(Counter::child(0).named(COUNTER).with_id("counter"));
+/// let report = chaos(0..20, tree, |plan| {
+///     plan.workload(|rt| async move {
+///         let counter = rt.server(COUNTER);
+///         for _ in 0..60 {
+///             counter.cast(Cast::Add(1));
+///             let count = counter.call_waiting(Call::Get, Duration::from_secs(30)).await;
+///             assert!(count.is_err() || count > Ok(0)); // a crash may lose the cast or the call
+///             tokio::time::sleep(Duration::from_secs(1)).await;
+///         }
+///         Ok(())
+///     });
+///     plan.always(|tree| tree.snapshot().nodes().len() == 2);
+///     plan.eventually(Duration::from_secs(5), |tree| tree.is_up());
+/// });
+/// assert_eq!(report.runs(), 20);
+/// ```
 #[track_caller]
 pub fn chaos(
     seeds: impl Into<Seeds>,

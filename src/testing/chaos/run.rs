@@ -93,7 +93,12 @@ async fn drive(plan: ChaosPlan, spec: SupervisorSpec, faults: Vec<PlannedFault>)
             let (failure, tree) = (Failure::NotStarted(why), "it has not started".to_owned());
             (faults, Some(Failed { failure, at: Duration::ZERO, tree }))
         }
-        Ok(tree) => Run::new(plan, faults, &runtime, injected, &log, tree).to_the_end().await,
+        Ok(tree) => {
+            let root = tree.pid().unwrap_or(Pid::OUTSIDE);
+            let checker = Checker::new(&runtime, root, log.clone());
+            let (runtime, log) = (runtime.clone(), log.clone());
+            Run { plan, faults, runtime, injected, log, tree, checker }.finish().await
+        }
     };
     runtime.shutdown();
     Ran { faults, log: log.take(), failed }
@@ -114,32 +119,17 @@ struct Run {
     injected: Arc<Faults>,
     log: Arc<Log>,
     tree: SupervisorRef,
-    start: Instant,
     checker: Arc<Checker>,
 }
 
 impl Run {
-    fn new(
-        mut plan: ChaosPlan,
-        faults: Vec<PlannedFault>,
-        runtime: &Runtime,
-        injected: Arc<Faults>,
-        log: &Arc<Log>,
-        tree: SupervisorRef,
-    ) -> Self {
-        let checks = Checks {
-            always: std::mem::take(&mut plan.always),
-            eventually: std::mem::take(&mut plan.eventually),
-        };
-        let (start, root) = (Instant::now(), tree.pid().unwrap_or(Pid::OUTSIDE));
-        let checker = Checker::new(runtime, root, start, log.clone(), checks);
-        let (runtime, log) = (runtime.clone(), log.clone());
-        Run { plan, faults, runtime, injected, log, tree, start, checker }
-    }
-
     /// Returns the faults, with the children that they have hit, and the failure.
-    async fn to_the_end(mut self) -> (Vec<PlannedFault>, Option<Failed>) {
+    async fn finish(mut self) -> (Vec<PlannedFault>, Option<Failed>) {
         let (checker, tree) = (self.checker.clone(), self.tree.clone());
+        checker.watch(Checks {
+            always: std::mem::take(&mut self.plan.always),
+            eventually: std::mem::take(&mut self.plan.eventually),
+        });
         let observer = checker.clone();
         self.injected.observe(Some(Arc::new(move || observer.step())));
         let ended = {
@@ -174,13 +164,13 @@ impl Run {
         self.checker.step();
         let workloads: Vec<_> = self.plan.workloads.drain(..).collect();
         let workloads: Vec<_> = workloads.into_iter().map(|work| self.spawn(work)).collect();
-        let mut over = self.start;
+        let mut over = self.checker.start;
         for nth in 0..self.faults.len() {
             let PlannedFault { at, effect, .. } = self.faults[nth];
-            sleep_until(after(self.start, at)).await;
+            sleep_until(after(self.checker.start, at)).await;
             self.inject(nth);
             self.checker.step();
-            over = over.max(after(self.start, at.saturating_add(effect.lasts())));
+            over = over.max(after(self.checker.start, at.saturating_add(effect.lasts())));
         }
         // The clock moves when every task waits: by then the last fault has had its effect.
         sleep_until(over + Duration::from_millis(1)).await;
@@ -249,7 +239,7 @@ impl Run {
             (None, Target::Path(_)) => ", which does not run",
             _ => "",
         };
-        self.log.add(self.start.elapsed(), format!("fault #{}: {fault}{missed}", fault.number));
+        self.log.add(self.checker.elapsed(), format!("fault #{}: {fault}{missed}", fault.number));
         if let Some(child) = hit {
             self.apply(effect, child);
         }
