@@ -45,7 +45,10 @@ fn invariants_are_looked_at_after_every_poll_of_a_process() {
             }
             true
         });
-        plan.workload(|_| async { Ok(sleep(MS).await) });
+        plan.workload(|_| async {
+            sleep(MS).await;
+            Ok(())
+        });
     });
     let mut seen = seen.lock().unwrap().clone();
     seen.retain(|number| *number > 0);

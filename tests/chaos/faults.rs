@@ -9,7 +9,7 @@ use regrow::{
 };
 use tokio::time::{Instant, sleep};
 
-use crate::counters::{Counter, Get, MS, SECOND, counter, one, ten, three};
+use crate::counters::{Counter, Get, MS, SECOND, counter, one, ten};
 
 /// One fault of this kind at the start, which hits the counter "a".
 fn at_once(plan: &mut ChaosPlan, fault: Fault) {

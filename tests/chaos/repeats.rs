@@ -48,11 +48,13 @@ fn log(seed: u64) -> String {
             for round in 0..5 {
                 sleep(10 * SECOND).await;
                 let _ = rt.server::<Counter>("a").call_waiting(Get, SECOND).await;
-                match round {
-                    3 => drop(rt.kill_tag("crowd")),
-                    _ => keys.all_keys().into_iter().take(3).for_each(|key| {
-                        keys.lookup(&key).into_iter().for_each(|(pid, ())| drop(rt.kill(pid)));
-                    }),
+                if round == 3 {
+                    rt.kill_tag("crowd");
+                }
+                for key in keys.all_keys().into_iter().take(3) {
+                    for (pid, ()) in keys.lookup(&key) {
+                        rt.kill(pid);
+                    }
                 }
             }
             Ok(())

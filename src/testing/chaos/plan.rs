@@ -37,6 +37,9 @@ pub(super) type Work = Box<dyn FnOnce(Runtime) -> Pin<Box<dyn Future<Output = Re
 /// | [`failed_starts`](Self::failed_starts) | 1 to 2 |
 /// | [`lost_messages`](Self::lost_messages) | 1 to 3 |
 ///
+/// Faults hit the children that run at their time, but not the root; of a dynamic supervisor with
+/// more than a hundred children, the first hundred.
+///
 /// With the defaults, no supervisor restarts its children more often for these faults than the
 /// default intensity allows: at most three times within any 5 s.
 pub struct ChaosPlan {
