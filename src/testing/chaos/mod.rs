@@ -2,8 +2,9 @@
 //!
 //! * [`seeds`] has the seeds, and the environment variable that replaces them.
 //! * [`plan`] has the settings, [`fault`] the kinds of faults; [`draw`] draws the faults of a seed.
-//! * [`run`] runs one plan. After each step, [`invariants`] shows the tree, as [`tree`] describes
-//!   it, to the closures of the user. [`log`] writes down what happens.
+//! * [`run`] runs one plan, and [`inject`] lets its faults happen. After each step, [`invariants`]
+//!   shows the tree, as [`tree`] describes it, to the closures of the user. [`log`] writes down
+//!   what happens.
 //! * [`shrink`] repeats a failing run with fewer faults. [`failure`] makes the report.
 //!
 //! The faults themselves are carried out by `kernel::faults` and `driver`. The seeds of maps and of
@@ -22,6 +23,7 @@ mod tree;
 mod failure;
 mod invariants;
 mod plan;
+mod inject;
 mod run;
 mod shrink;
 

@@ -29,15 +29,15 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use crate::base::Pid;
 use crate::base::random::seed_thread;
 use crate::base::user_panics::panic_text;
-use crate::kernel::faults::{Faults, StartFault};
+use crate::kernel::faults::Faults;
 use crate::runtime::Runtime;
 use crate::supervisor::{SupervisorRef, SupervisorSpec};
 use crate::testing::chaos::failure::{Failed, Failure, LIMIT};
-use crate::testing::chaos::fault::{Effect, PlannedFault, Target};
+use crate::testing::chaos::fault::PlannedFault;
+use crate::testing::chaos::inject::inject;
 use crate::testing::chaos::invariants::{Checker, Checks};
 use crate::testing::chaos::log::Log;
 use crate::testing::chaos::plan::{ChaosPlan, Work};
-use crate::testing::chaos::tree::RunningChild;
 use crate::time::timer_queue::after;
 
 /// The closures of the user, which make each run.
@@ -168,7 +168,9 @@ impl Run {
         for nth in 0..self.faults.len() {
             let PlannedFault { at, effect, .. } = self.faults[nth];
             sleep_until(after(self.checker.start, at)).await;
-            self.inject(nth);
+            let tree = self.checker.tree();
+            let what = inject(&self.plan, &tree, &self.injected, &mut self.faults[nth]);
+            self.log.add(self.checker.elapsed(), what);
             self.checker.step();
             over = over.max(after(self.checker.start, at.saturating_add(effect.lasts())));
         }
@@ -213,52 +215,6 @@ impl Run {
             }
             self.checker.is_due(within);
         }
-    }
-
-    /// Lets a fault happen.
-    fn inject(&mut self, nth: usize) {
-        let (tree, fault) = (self.checker.tree(), &mut self.faults[nth]);
-        let effect = fault.effect;
-        let mut children = tree.running();
-        children.retain(|child| {
-            self.plan.may_hit(&child.path) && (child.is_worker || !effect.spares_supervisors())
-        });
-        let hit = match &fault.target {
-            Target::Drawn(number) => {
-                let many = u64::try_from(children.len()).unwrap_or(u64::MAX);
-                let at = number.checked_rem(many).and_then(|at| usize::try_from(at).ok());
-                at.and_then(|at| children.get(at))
-            }
-            Target::Path(path) => children.iter().find(|child| child.path == *path),
-            Target::Nothing => None,
-        };
-        if let Target::Drawn(_) = fault.target {
-            fault.target = hit.map_or(Target::Nothing, |child| Target::Path(child.path.clone()));
-        }
-        let missed = match (hit, &fault.target) {
-            (None, Target::Path(_)) => ", which does not run",
-            _ => "",
-        };
-        self.log.add(self.checker.elapsed(), format!("fault #{}: {fault}{missed}", fault.number));
-        if let Some(child) = hit {
-            self.apply(effect, child);
-        }
-    }
-
-    fn apply(&self, effect: Effect, child: &RunningChild) {
-        let add = |fault| {
-            self.injected.add_start_fault(child.supervisor, child.id.as_str().into(), fault);
-        };
-        match effect {
-            Effect::Kill => {}
-            Effect::Hang(time) => {
-                return self.injected.hang(child.pid, after(Instant::now(), time));
-            }
-            Effect::LostMessages(count) => return self.injected.lose(child.pid, count),
-            Effect::SlowInit(time) => add(StartFault::Late(time)),
-            Effect::FailedStart(count) => (0..count).for_each(|_| add(StartFault::Fails)),
-        }
-        self.runtime.kill(child.pid);
     }
 }
 
