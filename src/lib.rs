@@ -95,6 +95,9 @@
 //!   through `tracing`.
 //! * `net`: [`ChildSpec::tcp_listener`](https://docs.rs/regrow/latest/regrow/struct.ChildSpec.html#method.tcp_listener),
 //!   listeners and connections as children.
+//! * `chaos`: trees under faults that are drawn from a seed, for tests:
+//!   [`testing::chaos`](https://docs.rs/regrow/latest/regrow/testing/fn.chaos.html). It enables the
+//!   feature `test-util` of tokio.
 //! * `process`: [`ChildSpec::command`](https://docs.rs/regrow/latest/regrow/struct.ChildSpec.html#method.command),
 //!   operating system processes as children.
 //! * `serde`: snapshots of trees as JSON.

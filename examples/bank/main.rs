@@ -15,18 +15,19 @@
 mod account;
 mod clearing;
 mod disk;
+mod tree;
 
 use std::error::Error;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use regrow::{CallError, ExitReason, GenServer, Leftovers, Runtime, Supervisor, SupervisorRef};
+use regrow::{CallError, ExitReason, Leftovers, Runtime};
 
-use account::{Account, Call, call_until_answered};
-use clearing::{CLEARING, Clearing, Order, Outcome};
+use account::{Call, call_until_answered};
+use clearing::{CLEARING, Order, Outcome};
 use disk::{Accident, Shared, Transfer};
+use tree::{OWNERS, tree};
 
-const OWNERS: [(&str, u32); 3] = [("ann", 100), ("bob", 50), ("cat", 0)];
 const UNDONE: Result<Outcome, CallError> = Ok(Err("undone"));
 const DONE: Result<Outcome, CallError> = Ok(Ok(()));
 
@@ -41,7 +42,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // The crashes are on purpose, and described below.
     std::panic::set_hook(Box::new(|_| {}));
     let bank = Bank { rt: Runtime::new(), disk: Shared::default() };
-    let tree = bank.open().await?;
+    let tree = tree(&bank.disk).start(&bank.rt).await?;
 
     println!("Transfers that succeed, or are refused:");
     assert_eq!(bank.pay("ann", "bob", 30, Accident::None).await, DONE);
@@ -86,17 +87,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 impl Bank {
-    async fn open(&self) -> Result<SupervisorRef, Box<dyn Error>> {
-        let mut spec = Supervisor::one_for_one().intensity(1_000, Duration::from_secs(1));
-        for (owner, balance) in OWNERS {
-            self.disk.lock().unwrap().balances.insert(owner, balance);
-            let account = Account::child((owner, self.disk.clone()));
-            spec = spec.child(account.with_id(owner).named(owner));
-        }
-        let clearing = Clearing::child(self.disk.clone()).named(CLEARING);
-        Ok(spec.child(clearing).start(&self.rt).await?)
-    }
-
     async fn pay(
         &self,
         from: &'static str,

@@ -6,6 +6,7 @@
 //! pid instead.
 
 pub(crate) mod failpoint;
+pub(crate) mod random;
 pub(crate) mod sync;
 pub(crate) mod small_map;
 pub(crate) mod pid;
@@ -18,7 +19,6 @@ pub(crate) mod os_refusal;
 pub(crate) mod coop;
 pub(crate) mod current_process;
 pub(crate) mod eviction;
-pub(crate) mod random;
 
 pub(crate) use coop::{after_budget, budget_then_waker, consume_budget, own_waker, poll_budget};
 pub(crate) use error_chain::ErrorChain;

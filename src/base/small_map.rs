@@ -1,13 +1,14 @@
 //! A map that is optimized for few entries. Most processes have at most one link, monitor or name,
 //! some have a few, and a rare process has thousands.
 
-use std::collections::HashMap;
 use std::hash::Hash;
+
+use crate::base::random::Map;
 
 /// The maximum number of entries in a list. More entries are kept in a hash table.
 const FEW: usize = 8;
 
-type Many<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+type Many<K, V> = Map<K, V>;
 
 /// A map that holds one entry in place, a few in a list, and more in a hash table.
 #[derive(Debug)]

@@ -6,7 +6,11 @@
 
 mod span;
 pub(crate) mod body;
+#[cfg(feature = "chaos")]
+mod faulty_body;
 pub(crate) mod process_future;
 
 pub(crate) use body::Body;
+#[cfg(feature = "chaos")]
+pub(crate) use faulty_body::with_faults;
 pub(crate) use process_future::ProcessFuture;

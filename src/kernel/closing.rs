@@ -19,8 +19,8 @@ use crate::base::user_panics::ignore_panic;
 use crate::exit::reason::ExitReason;
 use crate::message::MessageKind;
 use crate::process::{
-    Ancestors, AnyProcess, Locked, Parent, Registrar, SpecKey, SpecName, Stage, Unhandled, Unread,
-    VacatedNames,
+    Ancestors, AnyProcess, Locked, Parent, Registrar, Registrations, SpecKey, SpecName, Stage,
+    Unhandled, Unread, VacatedNames,
 };
 
 /// How a body ended.
@@ -64,6 +64,22 @@ pub(super) struct HeldRegistrations {
     pub(super) vacated_names: Option<Box<VacatedNames>>,
     pub(super) tags: SmallMap<SharedStr, ()>,
     pub(super) registries: SmallMap<u64, Weak<dyn Registrar>>,
+}
+
+impl HeldRegistrations {
+    fn take(registrations: &mut Registrations, restarted_by: Option<Parent>) -> Self {
+        let record = registrations.supervisor_record.as_ref();
+        HeldRegistrations {
+            restarted_by,
+            ancestors: record.and_then(|record| record.ancestors.clone()),
+            names: registrations.names.take(),
+            spec_name: registrations.spec_name.take(),
+            spec_key: registrations.spec_key.take(),
+            vacated_names: registrations.vacated_names.take(),
+            tags: registrations.tags.take(),
+            registries: registrations.registries.take(),
+        }
+    }
 }
 
 /// The facts about an end that logs, events and signals report.
@@ -137,23 +153,12 @@ pub(super) fn close(process: &dyn AnyProcess, locked: &mut Locked, end: End) -> 
     core.reason = Some(reason.clone());
     let task = core.task.take();
     let restarted_by = core.restarted_by();
-    let registrations = core.registrations();
-    let (reader, unhandled) = registrations.map_or((None, None), |registrations| {
+    let (reader, unhandled) = core.registrations().map_or((None, None), |registrations| {
         (registrations.reader.take(), registrations.unhandled.take())
     });
-    let registrations = core.registrations().map(|registrations| HeldRegistrations {
-        restarted_by,
-        ancestors: registrations
-            .supervisor_record
-            .as_ref()
-            .and_then(|supervisor_record| supervisor_record.ancestors.clone()),
-        names: registrations.names.take(),
-        spec_name: registrations.spec_name.take(),
-        spec_key: registrations.spec_key.take(),
-        vacated_names: registrations.vacated_names.take(),
-        tags: registrations.tags.take(),
-        registries: registrations.registries.take(),
-    });
+    let registrations = core.registrations();
+    let registrations =
+        registrations.map(|registrations| HeldRegistrations::take(registrations, restarted_by));
     let name = registrations.as_ref().and_then(|held| held.names.keys().next().cloned());
     let details = EndDetails { reason, failed, name };
     let deferred = DeferredDrops { queue, task, reader, spare };

@@ -29,6 +29,8 @@ use crate::time::timer_queue::TimerQueue;
 
 mod call_switches;
 pub(crate) mod wait_graph;
+#[cfg(feature = "chaos")]
+pub(crate) mod faults;
 #[cfg(regrow_proof)]
 pub(crate) mod trace;
 pub(crate) mod stopping;
@@ -92,6 +94,9 @@ pub(crate) struct Kernel {
     pub(crate) health_changes: tokio::sync::Notify,
     pub(crate) waits: Waits,
     pub(crate) switches: Switches,
+    /// Set at the creation of the runtime of a chaos run.
+    #[cfg(feature = "chaos")]
+    pub(crate) faults: OnceLock<Arc<faults::Faults>>,
     #[cfg(regrow_proof)]
     pub(crate) trace: crate::kernel::trace::Trace,
     log_level: AtomicU8,

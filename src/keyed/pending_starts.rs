@@ -15,6 +15,7 @@ use std::hash::Hash;
 
 use tokio::sync::watch;
 
+use crate::base::random::MapHasher;
 use crate::base::sync::atomic::{AtomicUsize, Ordering};
 use crate::base::{PlainMutex, ignore_panic};
 use crate::exit::Result;
@@ -26,7 +27,7 @@ type Outcome = Option<Result<(), StartError>>;
 pub(super) struct PendingStarts<K> {
     /// The number of entries, which callers read without the lock.
     count: AtomicUsize,
-    starts: PlainMutex<HashMap<K, watch::Receiver<Outcome>, foldhash::fast::RandomState>>,
+    starts: PlainMutex<HashMap<K, watch::Receiver<Outcome>, MapHasher>>,
 }
 
 /// The part of a caller in a start.

@@ -140,8 +140,19 @@ impl<M: Item> Process<M> {
         Ok(Sent::Accepted)
     }
 
+    /// Returns the item, unless the chaos run of this runtime loses it.
+    #[cfg(feature = "chaos")]
+    fn unless_lost(&self, item: M) -> Option<M> {
+        match self.kernel.faults.get() {
+            Some(faults) if item.is_user() => faults.unless_lost(self.pid, item),
+            _ => Some(item),
+        }
+    }
+
     #[inline(never)]
     fn send_counted(&self, item: M, if_full: IfFull) -> Result<Sent, (M, Refused)> {
+        #[cfg(feature = "chaos")]
+        let Some(item) = self.unless_lost(item) else { return Ok(Sent::Accepted) };
         let mut state = self.state.lock();
         if let Some(refused) = refusal(&state.core, &item) {
             drop(state);
@@ -173,15 +184,21 @@ impl<M: Item> Process<M> {
         drop(state);
         wake(waker);
         if let Some(evicted) = evicted {
-            self.kernel.count_dropped();
-            let cause = match entry {
-                Entry::Evict => DeadLetterCause::Evicted,
-                _ => DeadLetterCause::Dropped,
-            };
-            self.kernel.report_dead_letter(self.pid, evicted.description(), cause);
-            evict(std::ptr::from_ref(self).addr(), evicted);
+            self.drop_for_bound(evicted, entry);
         }
         Ok(sent)
+    }
+
+    /// Counts, reports and drops a message that the bound of the mailbox does not let in or keep.
+    #[cold]
+    fn drop_for_bound(&self, item: M, entry: Entry) {
+        self.kernel.count_dropped();
+        let cause = match entry {
+            Entry::Evict => DeadLetterCause::Evicted,
+            _ => DeadLetterCause::Dropped,
+        };
+        self.kernel.report_dead_letter(self.pid, item.description(), cause);
+        evict(std::ptr::from_ref(self).addr(), item);
     }
 }
 

@@ -9,9 +9,10 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 use crate::base::Pid;
+use crate::base::random::MapHasher;
 use crate::base::small_map::SmallMap;
 
-type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+type Map<K, V> = HashMap<K, V, MapHasher>;
 
 pub(super) struct Entries<K, V> {
     /// Entries are boxed, so that the table does not grow with the size of the values.

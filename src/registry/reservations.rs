@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 use crate::base::Pid;
+use crate::base::random::MapHasher;
 use crate::process::{ChildSlot, Reservation};
 
 /// The reservations of a registry. Only supervised restarts make entries, so most registries have
 /// none.
-pub(super) struct Reservations<K>(HashMap<K, Reservation, foldhash::fast::RandomState>);
+pub(super) struct Reservations<K>(HashMap<K, Reservation, MapHasher>);
 
 impl<K> Reservations<K> {
     pub(super) fn new() -> Self {

@@ -197,6 +197,16 @@ impl Runtime {
         runtime
     }
 
+    /// Creates the runtime of a chaos run. Its mailboxes are counted, because only the send to a
+    /// counted mailbox can lose a message.
+    #[cfg(feature = "chaos")]
+    pub(crate) fn with_faults(faults: Arc<crate::kernel::faults::Faults>) -> Self {
+        let runtime = Runtime::with_mailbox_depth();
+        // The kernel is new, so it has no faults yet.
+        let _ = runtime.kernel.faults.set(faults);
+        runtime
+    }
+
     /// Sends bytes to a process. This method never blocks and never panics.
     ///
     /// Returns true if the bytes were queued in the mailbox of the process; the process may still

@@ -236,6 +236,8 @@ impl Runtime {
 
     pub(crate) fn spawn_future<M: Item>(&self, process: Arc<Process<M>>, body: Body) {
         let handle = self.kernel.tokio().expect(NO_TOKIO);
+        #[cfg(feature = "chaos")]
+        let body = crate::driver::with_faults(&*process, &self.kernel, body);
         drop(handle.spawn(ProcessFuture::new(process, body)));
     }
 }

@@ -22,7 +22,7 @@ use crate::supervisor::{Incarnation, RestartBudget};
 mod elapsed;
 mod busy;
 mod nodes;
-mod survey;
+pub(crate) mod survey;
 pub(crate) mod collect;
 mod text;
 mod graph;

@@ -1,12 +1,12 @@
-// **Uses** `base`, `exit`, `message`, `process`, `kernel`, `mailbox`, `call`, `observe`, `runtime`,
-// `server`, `supervisor`.
-// **Knows nothing of** how a tree is described: a test starts the tree that ships.
+// **Uses** `base`, `exit`, `message`, `time`, `observe`, `process`, `kernel`, `mailbox`, `call`,
+// `runtime`, `server`, `supervisor`, `snapshot`.
+// **Knows nothing of** the inside of supervisors: a test starts the tree that ships.
 
 //! Tools for tests of programs built on regrow. A test can call a handler without a server, stand
 //! in for a server, or crash and restart the processes of a whole tree with the same result in each
 //! run.
 //!
-//! The module needs no feature and adds no dependency.
+//! The module adds no dependency. It needs no feature, except for `chaos`.
 //!
 //! # A handler, called by hand
 //!
@@ -88,6 +88,12 @@
 //! # });
 //! ```
 //!
+//! # A tree under chaos
+//!
+//! With the feature `chaos`, which a test enables under `[dev-dependencies]`, `chaos` runs a tree
+//! on a paused clock with faults that are drawn from a seed, looks at invariants after every step,
+//! and shrinks the plan of a seed that fails.
+//!
 //! OTP has no counterpart: tests in OTP start the real process and call it.
 
 mod time_limit;
@@ -101,11 +107,16 @@ mod idle;
 mod tree;
 mod collector;
 mod capture;
+#[cfg(feature = "chaos")]
+mod chaos;
 
 pub use answer::Answer;
 pub use await_exit::{await_exit, await_restart};
 use bare_process::BareProcess;
 pub use capture::{Capture, LogLine, capture};
+#[cfg(feature = "chaos")]
+#[cfg_attr(docsrs, doc(cfg(feature = "chaos")))]
+pub use chaos::{ChaosPlan, ChaosReport, ChaosTree, Fault, Seeds, Verdict, chaos};
 pub use collector::{Collector, collector};
 pub use context::{SetTimer, TestContext};
 pub use idle::await_idle;

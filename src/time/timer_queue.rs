@@ -34,6 +34,7 @@ use tokio_util::time::{
 };
 
 use crate::base::pid::Pid;
+use crate::base::random::MapHasher;
 use crate::base::small_map::SmallMap;
 use crate::base::sync::PlainMutex;
 use crate::base::user_panics::drop_each;
@@ -76,7 +77,7 @@ impl Timer {
 
 /// The pending timers of each target, by their numbers. The value of a timer is its key in the
 /// delay queue, and the instant at which it is due.
-type ByTarget = HashMap<Pid, SmallMap<u64, (Key, Instant)>, foldhash::fast::RandomState>;
+type ByTarget = HashMap<Pid, SmallMap<u64, (Key, Instant)>, MapHasher>;
 
 /// The longest delay with which a timer is queued. A timer that is due later is queued again after
 /// this delay.

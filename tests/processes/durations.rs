@@ -94,6 +94,10 @@ const TESTED: &[&str] = &[
     "src/testing/collector.rs: drain_for",
     "src/testing/collector.rs: next_within",
     "src/testing/tree.rs: stop_within",
+    // By `chaos/checks.rs`, which needs the feature.
+    "src/testing/chaos/plan.rs: apart",
+    "src/testing/chaos/plan.rs: duration",
+    "src/testing/chaos/plan.rs: eventually",
 ];
 
 #[test]

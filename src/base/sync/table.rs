@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, Hash};
 use std::num::NonZero;
 use std::sync::OnceLock;
 
+use crate::base::random::is_thread_seeded;
 use crate::base::sync::RwLock;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
@@ -12,7 +13,7 @@ use hashbrown::hash_table::Entry;
 #[cfg(any(regrow_loom, regrow_shuttle))]
 type Hasher = foldhash::fast::FixedState;
 #[cfg(not(any(regrow_loom, regrow_shuttle)))]
-type Hasher = foldhash::fast::RandomState;
+type Hasher = crate::base::random::MapHasher;
 
 /// Returns a hasher with a random seed. Under a model checker the seed is fixed, because a checker
 /// needs the same hashes in each run. With the fixed seed, the first and the third process are in
@@ -44,10 +45,14 @@ pub(crate) struct Table<K, V> {
 
 /// Returns the number of shards: at least four for each processor, so that two threads rarely use
 /// the same shard. Under a model checker there are two shards, so that the checker explores both
-/// operations on the same shard and operations on different shards.
+/// operations on the same shard and operations on different shards. On a seeded thread the number
+/// does not depend on the machine, so that the order of the entries does not either.
 fn shard_count() -> usize {
     if cfg!(any(regrow_loom, regrow_shuttle)) {
         return 2;
+    }
+    if is_thread_seeded() {
+        return 4;
     }
     static COUNT: OnceLock<usize> = OnceLock::new();
     *COUNT.get_or_init(|| {

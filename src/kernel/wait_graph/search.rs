@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::ops::Bound::{Excluded, Included, Unbounded};
 
 use crate::base::pid::Pid;
+use crate::base::random::MapHasher;
 use crate::kernel::wait_graph::EdgeCounts;
 
 /// A depth-first search for a path back to `start`. The search visits no process twice.
@@ -12,7 +13,7 @@ pub(super) struct Search {
     /// The path to the current process. Each entry is a process, and the target of its edge that
     /// was followed last.
     path: Vec<(Pid, Option<Pid>)>,
-    seen: HashSet<Pid, foldhash::fast::RandomState>,
+    seen: HashSet<Pid, MapHasher>,
 }
 
 /// The state of a search.

@@ -166,15 +166,9 @@ impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             CallError::NoProc => f.write_str("there is no such process"),
-            CallError::NoHolder(name) => {
-                write!(f, "no process holds the name {}", quoted(name))
-            }
-            CallError::Exited(reason) => {
-                write!(f, "the server has ended: {}", Causeless(reason))
-            }
-            CallError::Restarting { retry_in: None } => {
-                f.write_str("the server is being restarted")
-            }
+            CallError::NoHolder(name) => write!(f, "no process holds the name {}", quoted(name)),
+            CallError::Exited(reason) => write!(f, "the server has ended: {}", Causeless(reason)),
+            CallError::Restarting { retry_in: None } => f.write_str("the server is being restarted"),
             CallError::Restarting { retry_in: Some(wait) } => {
                 write!(f, "the server is being restarted, next try in {wait:?}")
             }

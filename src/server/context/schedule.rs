@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::base::SharedStr;
+use crate::base::random::MapHasher;
 use crate::server::GenServer;
 use crate::time::timer_queue::after;
 
@@ -61,8 +62,8 @@ pub struct CastTimer(pub(crate) u64);
 
 /// All timers of one server, by number, and the numbers of the timers that have a key.
 pub(crate) struct Schedule<S: GenServer> {
-    pub(crate) timers: HashMap<u64, ScheduledCast<S>, foldhash::fast::RandomState>,
-    pub(crate) keys: HashMap<SharedStr, u64, foldhash::fast::RandomState>,
+    pub(crate) timers: HashMap<u64, ScheduledCast<S>, MapHasher>,
+    pub(crate) keys: HashMap<SharedStr, u64, MapHasher>,
 }
 
 /// The cast of one timer.

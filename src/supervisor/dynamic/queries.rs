@@ -64,6 +64,16 @@ impl DynamicServer {
         })
     }
 
+    /// Publishes the number of children. In a chaos run, whose snapshots ask no supervisor,
+    /// publishes the children as well.
+    pub(super) fn publish_count(&self) {
+        self.published.set_count(self.children.len());
+        #[cfg(feature = "chaos")]
+        if self.report.runtime.kernel.faults.get().is_some() {
+            self.publish();
+        }
+    }
+
     /// Publishes the children, and that the supervisor has begun to stop.
     pub(super) fn show_ending(&self) {
         self.publish();

@@ -68,7 +68,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::base::random::Random;
+use crate::base::random::{MapHasher, Random};
 use crate::base::{Pid, SharedStr};
 use crate::call::Reply;
 use crate::child::Spec;
@@ -92,10 +92,10 @@ pub(crate) struct DynamicServer {
     pub(super) spec: DynamicSupervisor,
     pub(super) window: Window,
     pub(super) random: Random,
-    pub(super) children: HashMap<Pid, Child, foldhash::fast::RandomState>,
+    pub(super) children: HashMap<Pid, Child, MapHasher>,
     /// Maps the pid of a child's first incarnation to the pid of its latest one. A child whose two
     /// pids are equal has no entry.
-    pub(super) last_pids: HashMap<Pid, Pid, foldhash::fast::RandomState>,
+    pub(super) last_pids: HashMap<Pid, Pid, MapHasher>,
     pub(super) given_up_by_name: HashMap<SharedStr, Pid>,
     /// The given-up children, by a number that grows with each child that is given up. The first
     /// entry was given up first.
@@ -103,13 +103,13 @@ pub(crate) struct DynamicServer {
     /// The number of background first starts in progress.
     pub(super) first_starts: usize,
     /// The tokens that cancel the background restarts in progress, by the ids of their retries.
-    pub(super) restart_cancellations: HashMap<u64, CancellationToken, foldhash::fast::RandomState>,
+    pub(super) restart_cancellations: HashMap<u64, CancellationToken, MapHasher>,
     /// The background tasks: starts, and waits for names and orphans.
     pub(super) background: JoinSet<()>,
     /// The results of background tasks that the server has not handled yet.
     pub(super) completions: Arc<Mutex<Vec<Completion>>>,
     /// Exits of unknown pids. Invariant 3.
-    pub(super) early_exits: HashMap<Pid, ExitReason, foldhash::fast::RandomState>,
+    pub(super) early_exits: HashMap<Pid, ExitReason, MapHasher>,
     /// The stops in progress, by the time of their next check. Invariant 6.
     pub(super) stop_checks: BTreeSet<(Instant, Pid)>,
     /// The time at which the timer of all stops fires, if it is set.
@@ -215,7 +215,7 @@ impl GenServer for DynamicServer {
 
     async fn handle_call(&mut self, call: Call, ctx: &mut ServerContext<Self>) -> Result {
         let handled = self.handle_request(call, ctx);
-        self.published.set_count(self.children.len());
+        self.publish_count();
         handled
     }
 
@@ -228,7 +228,7 @@ impl GenServer for DynamicServer {
                 Ok(())
             }
         };
-        self.published.set_count(self.children.len());
+        self.publish_count();
         handled
     }
 
@@ -246,7 +246,7 @@ impl GenServer for DynamicServer {
                 Ok(())
             }
         };
-        self.published.set_count(self.children.len());
+        self.publish_count();
         handled
     }
 

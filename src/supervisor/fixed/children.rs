@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use crate::base::random::MapHasher;
 use crate::base::{Pid, SharedStr};
 use crate::child::Spec;
 use crate::process::AnyProcess;
@@ -22,8 +23,8 @@ use crate::supervisor::{ChildError, EndRecord, Position, PublishedCell};
 pub(crate) struct Children {
     pub(crate) published: Arc<PublishedCell>,
     list: BTreeMap<Position, Child>,
-    by_id: HashMap<SharedStr, Position, foldhash::fast::RandomState>,
-    by_pid: HashMap<Pid, Position, foldhash::fast::RandomState>,
+    by_id: HashMap<SharedStr, Position, MapHasher>,
+    by_pid: HashMap<Pid, Position, MapHasher>,
     next: Position,
 }
 

@@ -1,0 +1,85 @@
+//! The trees of the examples under chaos, those without sockets.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use regrow::testing::{Fault, chaos};
+use regrow::{DynamicSupervisor, GenServer, Supervisor};
+use tokio::time::sleep;
+
+use crate::clearing::{CLEARING, Order};
+use crate::counters::SECOND;
+use crate::disk::{Accident, Shared, Transfer};
+use crate::tree::{OWNERS, tree};
+
+#[allow(dead_code)]
+#[path = "../../examples/tour/kv.rs"]
+mod kv;
+
+// ANCHOR: bank
+/// Transfers go on while accounts and the clearing house are killed, hang, and fail to start. At
+/// each step all money is somewhere, and in the end no transfer is half done.
+#[test]
+fn the_bank_loses_no_money() {
+    // Each run has a disk of its own, which the tree and the invariants share.
+    let disk = Mutex::new(Shared::default());
+    let spec = || tree(&disk.lock().unwrap());
+    let report = chaos(0..50, spec, |plan| {
+        let own = Shared::default();
+        *disk.lock().unwrap() = own.clone();
+        let every = [Fault::Kill, Fault::Hang, Fault::SlowInit, Fault::FailedStart];
+        plan.kinds(every).faults(3..=12).apart(Duration::ZERO);
+        plan.workload(|rt| async move {
+            for n in 0..60_usize {
+                let [from, to] = [n, n + 1 + n / 3 % 2].map(|n| OWNERS[n % 3].0);
+                let accident = if n % 7 == 0 { Accident::PayeeCrashes } else { Accident::None };
+                let transfer = Transfer { from, to, amount: 1 + u32::try_from(n % 13)?, accident };
+                // An order may fail: then its transfer is undone, or is done without an answer.
+                let order = |reply| Order(transfer, reply);
+                let _ = rt.server(CLEARING).call_waiting(order, SECOND).await;
+                sleep(SECOND).await;
+            }
+            Ok(())
+        });
+        let total = own.clone();
+        plan.always(move |_| match total.lock().unwrap().total() {
+            150 => Ok(()),
+            other => Err(format!("150 became {other}")),
+        });
+        plan.finally(|_| async move {
+            sleep(60 * SECOND).await;
+            assert!(own.lock().unwrap().open.is_empty(), "a transfer is half done");
+            Ok(())
+        });
+    });
+    assert!(report.faults() > 200, "{}", report.faults());
+}
+// ANCHOR_END: bank
+
+/// A store that may crash forgets what it has, but never answers with what nobody has put.
+#[test]
+fn the_store_of_the_tour_answers_with_the_last_value_or_with_none() {
+    let spec = || {
+        Supervisor::one_for_one()
+            .with_id("tour")
+            .child(kv::Kv::child(()).named(kv::KV))
+            .child(DynamicSupervisor::new().named("connections"))
+    };
+    let report = chaos(0..50, spec, |plan| {
+        plan.eventually(Duration::ZERO, |tree| tree.is_up());
+        plan.workload(|rt| async move {
+            let store = rt.server(kv::KV);
+            let key = || "milk".to_owned();
+            for n in 0..60 {
+                store.cast(kv::Cast::Put { key: key(), value: n.to_string() });
+                let get = |reply| kv::Call::Get { key: key(), reply };
+                if let Ok(Some(value)) = store.call_waiting(get, SECOND).await {
+                    assert_eq!(value, n.to_string());
+                }
+                sleep(SECOND).await;
+            }
+            Ok(())
+        });
+    });
+    assert_eq!(report.runs(), 50);
+}
