@@ -7,7 +7,6 @@
 //! specification.
 
 use std::any::Any;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +20,7 @@ use crate::restart::{Backoff, Exhausted, Intensity, OwnBudget};
 mod heartbeat;
 mod readiness;
 mod getters;
+mod debug;
 pub(crate) mod stop_signals;
 pub(crate) mod task_context;
 pub(crate) mod started_processes;
@@ -615,28 +615,5 @@ impl ChildSpec {
         let description = CaughtDrop::new(description as Arc<_>);
         spec.nested = Some(Arc::new(Nested { name, description }));
         self
-    }
-}
-
-impl fmt::Debug for Spec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ChildSpec")
-            .field("id", &self.id)
-            .field("name", &self.name)
-            .field("restart", &self.restart)
-            .field("shutdown", &self.shutdown)
-            .field("kind", &self.kind)
-            .field("backoff", &self.backoff)
-            .field("budget", &self.budget)
-            .field("retry_first_start", &self.retry_first_start)
-            .field("readiness", &self.readiness)
-            .field("significant", &self.significant)
-            .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for ChildSpec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.spec.fmt(f)
     }
 }

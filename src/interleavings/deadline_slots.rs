@@ -5,7 +5,8 @@ use std::task::{Wake, Waker};
 
 use crate::base::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use crate::interleavings::check;
-use crate::time::deadline_pool::slot_cache::{LIMIT, SlotCache};
+use crate::time::deadline_pool::cached_slot::LIMIT;
+use crate::time::deadline_pool::slot_cache::SlotCache;
 
 /// A task that does nothing when it is woken.
 struct Task;
@@ -46,7 +47,8 @@ fn a_task_that_armed_a_slot_is_woken_by_a_sweep() {
     });
 }
 
-/// Two tasks arm their slots for a limit, again and again, while sweeps run and time passes. No
+/// Two tasks arm their slots for a limit, again and again. Time passes before each call, also while
+/// a sweep runs. No
 /// slot expires before its limit has passed, and a task that has armed a slot is woken by a later
 /// sweep.
 #[test]
@@ -58,7 +60,7 @@ fn a_slot_armed_for_a_limit_never_expires_early() {
             world.on_thread(move |_| {
                 let waker = Waker::from(Arc::new(Task));
                 for _ in 0..3 {
-                    let start = time.load(SeqCst);
+                    let start = time.fetch_add(1, SeqCst) + 1;
                     let Some(slot) = cache.arm(LIMIT | limit, &waker) else { continue };
                     assert!(slot.will_wake(&waker), "no sweep wakes the task that armed the slot");
                     if slot.has_expired() {

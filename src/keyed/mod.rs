@@ -267,7 +267,13 @@ where
             };
             match ServerRef::direct(process.clone()).try_cast(cast) {
                 Ok(()) => return Ok(()),
-                Err(CastError { reason: CallError::NoProc, cast: refused }) => cast = refused,
+                // A server that stops takes no casts: the next holder of the key does.
+                Err(CastError {
+                    reason: CallError::NoProc | CallError::Stopping,
+                    cast: refused,
+                }) => {
+                    cast = refused;
+                }
                 Err(CastError { reason, cast }) => {
                     return Err(KeyedCastError { error: attempt.failed(reason), cast });
                 }

@@ -99,17 +99,13 @@ impl<S: GenServer> Item for ServerItem<S> {
 
     fn description(&self) -> Option<(MessageKind, &'static str)> {
         match self {
-            ServerItem::Call(_) | ServerItem::Limited(_) => {
+            ServerItem::Call(_) | ServerItem::Returnable(_) | ServerItem::Limited(_) => {
                 Some((MessageKind::Call, type_name::<S::Call>()))
             }
             ServerItem::Cast(_) | ServerItem::Exempt(_) => {
                 Some((MessageKind::Cast, type_name::<S::Cast>()))
             }
-            // The caller takes an unread `Returnable` back, so such a call is not lost.
-            ServerItem::Returnable(_)
-            | ServerItem::Stop(_)
-            | ServerItem::System(_)
-            | ServerItem::Timer(_) => None,
+            ServerItem::Stop(_) | ServerItem::System(_) | ServerItem::Timer(_) => None,
             ServerItem::Envelope(envelope) => envelope.received.description(),
             ServerItem::Stamped(stamped) => stamped.item.description(),
         }

@@ -3,9 +3,10 @@
 use std::sync::atomic::Ordering;
 use std::task::Waker;
 
-use crate::time::deadline_pool::slot_cache::{CachedSlot, LIMIT};
+use crate::time::deadline_pool::cached_slot::{CachedSlot, LIMIT};
+use crate::time::deadline_pool::due::is_frequent;
 use crate::time::deadline_pool::slot_pool::SlotPool;
-use crate::time::deadline_pool::{DeadlinePool, MAX_LEAD, is_frequent};
+use crate::time::deadline_pool::{DeadlinePool, MAX_LEAD};
 
 /// An armed deadline slot. Dropping it disarms the slot.
 #[derive(Debug)]

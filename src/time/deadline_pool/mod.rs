@@ -58,31 +58,32 @@
 //! as no slot is armed.
 
 mod slot_pool;
+pub(crate) mod cached_slot;
 pub(crate) mod slot_cache;
+mod due;
 mod armed_slot;
 mod sweep_rate;
+mod sweeper;
 pub(crate) mod blocking_wait;
 
-use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::time::Duration;
 
-use futures_util::future::select;
-use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
 
-use crate::base::coop::own_waker;
-use crate::base::user_panics::wake;
 use crate::time::deadline_pool::armed_slot::Home;
-use crate::time::deadline_pool::slot_cache::{LATEST_DUE, LIMIT, SlotCache, vtable_addr};
+use crate::time::deadline_pool::cached_slot::{LIMIT, vtable_addr};
+use crate::time::deadline_pool::due::{as_nanos, is_frequent};
+use crate::time::deadline_pool::slot_cache::SlotCache;
 use crate::time::deadline_pool::slot_pool::{NEVER, SLOT_POOLS, SlotPool, own_pool};
-use crate::time::deadline_pool::sweep_rate::SweepRate;
 
 pub(crate) use crate::time::deadline_pool::armed_slot::ArmedSlot;
+pub(crate) use crate::time::deadline_pool::due::Due;
 
 /// The longest time between two sweeps while a slot is armed, in nanoseconds: the limit of most
 /// calls.
@@ -257,56 +258,6 @@ impl DeadlinePool {
         as_nanos(at.saturating_duration_since(*base))
     }
 
-    async fn run_sweeper(self: Arc<Self>) {
-        let guard = SweeperGuard(&self);
-        self.task_vtable.store(vtable_addr(&own_waker().await), Ordering::Relaxed);
-        let clock_runs = Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread;
-        let mut rate = SweepRate::new(clock_runs);
-        loop {
-            let next = self.sweep_once(&mut rate);
-            if self.closed.load(Ordering::SeqCst) && self.armed() == 0 {
-                break;
-            }
-            let base = self.base.get().copied();
-            let at = base.and_then(|base| base.checked_add(Duration::from_nanos(next)));
-            match at.filter(|_| next != NEVER) {
-                None => {
-                    select(
-                        pin!(self.requested_by_task.notified()),
-                        pin!(self.requested_by_thread.notified()),
-                    )
-                    .await;
-                }
-                Some(at) => {
-                    let _ = tokio::time::timeout_at(at, self.requested_by_thread.notified()).await;
-                }
-            }
-        }
-        drop(guard);
-    }
-
-    /// Expires the slots that are due, and wakes their tasks (steps a to c). Returns the instant of
-    /// the next sweep.
-    fn sweep_once(&self, rate: &mut SweepRate) -> u64 {
-        // Invariant 1.
-        self.next_sweep.store(NEVER, Ordering::SeqCst);
-        self.sweeps.fetch_add(1, Ordering::SeqCst);
-        let shortest_wait = self.shortest_wait.swap(NEVER, Ordering::SeqCst);
-        let mut due = Vec::new();
-        let earliest = self.cache.expire_due(|| self.nanos(Instant::now()), &mut due);
-        let now = self.nanos(Instant::now());
-        let nexts = self.pools.iter().map(|pool| pool.expire_due(now, &mut due));
-        let earliest = nexts.fold(earliest, u64::min);
-        wake(due);
-        let requested = (earliest != NEVER || shortest_wait != NEVER)
-            .then(|| now + shortest_wait.clamp(MIN_SWEEP_INTERVAL, MAX_SWEEP_INTERVAL));
-        let next = rate.next_sweep(now, self.cache.uses(), earliest, requested);
-        if !self.closed.load(Ordering::SeqCst) {
-            self.next_sweep.store(next, Ordering::SeqCst);
-        }
-        next
-    }
-
     /// The number of armed slots.
     fn armed(&self) -> usize {
         self.pools.iter().map(SlotPool::armed).sum::<usize>() + self.cache.armed()
@@ -350,49 +301,12 @@ impl DeadlinePool {
     }
 }
 
-/// The deadline of a wait.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Due {
-    At(Instant),
-    /// This long after the next sweep, while sweeps are frequent.
-    After(Duration),
-}
-
-impl Due {
-    /// The instant of this deadline, if the wait begins now.
-    pub(crate) fn instant(self) -> Instant {
-        match self {
-            Due::At(at) => at,
-            Due::After(limit) => Instant::now() + limit,
-        }
-    }
-}
-
-fn is_frequent(next_sweep: u64) -> bool {
-    next_sweep & FREQUENT != 0 && next_sweep != NEVER
-}
-
-fn as_nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).map_or(LATEST_DUE, |nanos| nanos.min(LATEST_DUE))
-}
-
 /// Returns the instant from which all other instants are counted: an hour before `first` or before
 /// now, whichever is earlier. So the deadline of a call that began a while ago is also after this
 /// instant.
 fn base(first: Instant) -> Instant {
     let first = first.min(Instant::now());
     first.checked_sub(Duration::from_secs(3600)).unwrap_or(first)
-}
-
-/// Resets the state of the sweeper when the sweeper ends, so that no caller relies on it any more.
-/// Its tokio may drop the sweeper at any time.
-struct SweeperGuard<'a>(&'a DeadlinePool);
-
-impl Drop for SweeperGuard<'_> {
-    fn drop(&mut self) {
-        self.0.next_sweep.store(NEVER, Ordering::SeqCst);
-        self.0.started.store(false, Ordering::SeqCst);
-    }
 }
 
 /// Counts a wait that uses a timer of its own.

@@ -1,7 +1,7 @@
 //! Tests of the sweeper, and of the rule that says whether a caller may rely on it.
 
 use super::armed_slot::Home;
-use super::slot_cache::vtable_addr;
+use super::cached_slot::vtable_addr;
 use super::{DeadlinePool, Due, FREQUENT, MAX_SWEEP_INTERVAL, MIN_LIMIT, NEVER};
 use std::future::poll_fn;
 use std::sync::Arc;
