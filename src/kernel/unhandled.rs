@@ -88,7 +88,10 @@ impl Kernel {
         messages: impl Iterator<Item = Description>,
     ) {
         let mut unhandled = Unhandled::default();
-        messages.for_each(|message| self.count_unhandled(process.pid(), message, &mut unhandled));
+        let is_supervisor = process.with(|locked| locked.core().supervisor_record().is_some());
+        messages
+            .filter(|(kind, _)| !is_supervisor || *kind != MessageKind::Cast)
+            .for_each(|message| self.count_unhandled(process.pid(), message, &mut unhandled));
         if unhandled.total() == 0 {
             return;
         }
@@ -132,18 +135,17 @@ impl Kernel {
     ) {
         let pid = process.pid();
         let mut unhandled = kept.map_or_else(Unhandled::default, |kept| *kept);
-        deferred.describe_unread(&mut |kind, message_type| {
-            self.count_unhandled(pid, (kind, message_type), &mut unhandled);
-        });
         let (label, is_supervisor) = process.with(|locked| {
             let core = locked.core();
             let is_supervisor = core.supervisor_record().is_some();
             (core.relations().and_then(|relations| relations.label.clone()), is_supervisor)
         });
-        if is_supervisor {
+        deferred.describe_unread(&mut |kind, message_type| {
             // The casts of a supervisor are its own.
-            unhandled.casts = 0;
-        }
+            if !is_supervisor || kind != MessageKind::Cast {
+                self.count_unhandled(pid, (kind, message_type), &mut unhandled);
+            }
+        });
         if unhandled.total() > 0 {
             self.publish_unhandled(pid, label, details, unhandled);
         }

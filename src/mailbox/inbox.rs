@@ -35,6 +35,12 @@ pub(crate) trait Item: Send + 'static {
     /// requests to stop, suspend or inspect a server.
     fn description(&self) -> Option<(MessageKind, &'static str)>;
 
+    /// The [description](Self::description) of a message that is lost if it is left in the mailbox at
+    /// the end of the process.
+    fn left_description(&self) -> Option<(MessageKind, &'static str)> {
+        self.description()
+    }
+
     /// Whether a server refuses the item while it stops: a message, a stream, or a cast that is not
     /// exempt.
     fn is_refused_by_stop(&self) -> bool {
@@ -162,7 +168,7 @@ impl<M: Item> Unread for Leftover<M> {
     }
 
     fn describe(&self, each: &mut dyn FnMut(MessageKind, &'static str)) {
-        self.0.iter().filter_map(Item::description).for_each(|(kind, of)| each(kind, of));
+        self.0.iter().filter_map(Item::left_description).for_each(|(kind, of)| each(kind, of));
     }
 }
 

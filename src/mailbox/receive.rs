@@ -207,7 +207,7 @@ pub(crate) fn count_out<M: Item>(mut state: MutexGuard<'_, State<Mail<M>>>, item
 impl<M: Item> Drop for Mailbox<M> {
     fn drop(&mut self) {
         if !self.local.is_empty() {
-            let items = self.local.iter().filter_map(Item::description);
+            let items = self.local.iter().filter_map(Item::left_description);
             self.process.kernel.note_unhandled(&*self.process, items);
         }
         drop_each(self.local.drain(..));

@@ -111,6 +111,15 @@ impl<S: GenServer> Item for ServerItem<S> {
         }
     }
 
+    /// The caller of a `Returnable` takes an unread call back.
+    fn left_description(&self) -> Option<(MessageKind, &'static str)> {
+        match self {
+            ServerItem::Returnable(_) => None,
+            ServerItem::Stamped(stamped) => stamped.item.left_description(),
+            item => item.description(),
+        }
+    }
+
     fn from_tick(timer: u64) -> Option<Self> {
         Some(ServerItem::Timer(timer))
     }

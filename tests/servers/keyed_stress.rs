@@ -92,6 +92,7 @@ async fn calls_to_servers_with_an_idle_time_out_of_one_millisecond_are_handled_e
     }
     assert!(counts.handled.iter().all(|handled| handled.load(Ordering::Relaxed) == 1));
     assert!(counts.starts.load(Ordering::Relaxed) > KEYS, "no server has ended");
+    assert_eq!(rt.unhandled_messages(), 0, "a call that is taken back is not lost");
     supervisor.stop().await.unwrap();
     assert_nothing_left(&rt).await;
 }

@@ -251,7 +251,7 @@ impl<S: GenServer> ServerContext<S> {
                 let Some(item) = stream.next().await else {
                     return this.cast_exempt(each(None)).await;
                 };
-                if this.cast_wait(each(Some(item))).await.is_err() {
+                if !this.cast_piped(each(Some(item))).await {
                     return;
                 }
                 // Without this yield, a stream that is always ready would not let its server run.

@@ -80,6 +80,20 @@ impl<S: GenServer> ServerRef<S> {
         })
     }
 
+    /// Sends a cast of the server's own pipe, and waits for room. Returns false, and reports the
+    /// cast, if the cast is lost.
+    pub(crate) async fn cast_piped(&self, cast: S::Cast) -> bool {
+        let pid = self.pid();
+        let Err(refused) = self.cast_wait(cast).await else { return true };
+        let cause = match refused.reason {
+            CallError::Stopping => DeadLetterCause::Stopping,
+            _ => DeadLetterCause::NoProcess,
+        };
+        drop(refused);
+        self.report_lost_cast(pid, cause);
+        false
+    }
+
     #[cold]
     #[inline(never)]
     fn report_lost_cast(&self, pid: Option<Pid>, cause: DeadLetterCause) {
@@ -236,8 +250,8 @@ impl<S: GenServer> ServerRef<S> {
     }
 
     /// Sends the server a message that the server itself requested and that is sent once: the end
-    /// of a pipe or the result of a task. The message is lost only if the server ends. The message
-    /// waits for room; if the policy of the mailbox is to drop, the message is exempt from the
+    /// of a pipe or the result of a task. The message is lost only if the server ends or stops. The
+    /// message waits for room; if the policy of the mailbox is to drop, the message is exempt from the
     /// bound instead.
     pub(crate) async fn cast_exempt(&self, cast: S::Cast) {
         let Ok(process) = self.resolve() else { return };

@@ -41,7 +41,12 @@ impl PropagatedCall {
     pub(crate) fn check(&mut self, kernel: &Kernel) -> Result<(), CallError> {
         let due = self.above.as_ref().and_then(|above| above.due());
         match due {
-            Some(due) if due <= Instant::now() => Err(self.timed_out(kernel)),
+            Some(due) if due <= Instant::now() => {
+                let error = self.timed_out(kernel);
+                // No server waits for a call that is not sent.
+                self.stays = false;
+                Err(error)
+            }
             _ => Ok(()),
         }
     }

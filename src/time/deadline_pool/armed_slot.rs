@@ -6,7 +6,7 @@ use std::task::Waker;
 use crate::time::deadline_pool::cached_slot::{CachedSlot, LIMIT};
 use crate::time::deadline_pool::due::is_frequent;
 use crate::time::deadline_pool::slot_pool::SlotPool;
-use crate::time::deadline_pool::{DeadlinePool, MAX_LEAD};
+use crate::time::deadline_pool::{DeadlinePool, FREQUENT, MAX_LEAD};
 
 /// An armed deadline slot. Dropping it disarms the slot.
 #[derive(Debug)]
@@ -36,6 +36,8 @@ impl ArmedSlot<'_> {
         if self.due & LIMIT != 0 {
             return is_frequent(next);
         }
+        // Without the mark, `NEVER` is still after every deadline.
+        let next = next & !FREQUENT;
         next <= self.due && self.due - next < MAX_LEAD
     }
 

@@ -47,7 +47,8 @@
 //! millisecond use slots, the sweeper sweeps every [`FREQUENT_INTERVAL`], and marks `next_sweep`
 //! with [`FREQUENT`]. A caller that finds this mark, and whose limit is at least [`MIN_LIMIT`],
 //! arms its slot for the limit, without reading the clock. The next sweep replaces the limit by an
-//! instant, so the deadline is at most that interval late, and never early. If the caller no longer
+//! instant, so the deadline is at most that interval late, if the sweeper runs in time, and never
+//! early. If the caller no longer
 //! finds the mark after it has armed its slot, it reads the clock, and arms the slot for an
 //! instant. By invariant 2 the sweeper does not miss a slot of a caller that finds the mark.
 //!
@@ -96,9 +97,9 @@ const MAX_LEAD: u64 = 3_600_000_000_000;
 /// A slot is armed only for limits that are shorter than this.
 const MAX_LIMIT: Duration = Duration::from_nanos(MAX_LEAD);
 
-/// The mark of a `next_sweep`: a sweeper that sets this mark sweeps every [`FREQUENT_INTERVAL`], as
-/// long as any slot is armed for a limit. [`NEVER`] has this bit as well.
-const FREQUENT: u64 = 1;
+/// The mark of a `next_sweep`: a sweeper that sets this mark sweeps after [`FREQUENT_INTERVAL`] at
+/// the latest. No instant has this bit, which is above `LATEST_DUE`; [`NEVER`] has it.
+const FREQUENT: u64 = 1 << 62;
 /// The time between two frequent sweeps, in nanoseconds.
 const FREQUENT_INTERVAL: u64 = 10_000_000;
 /// The time from the first sweep to the one that counts the calls since, in nanoseconds.

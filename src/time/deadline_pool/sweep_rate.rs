@@ -48,9 +48,8 @@ impl SweepRate {
         let next = self.requested.min(earliest);
         let next = match last {
             _ if frequent => next.min(now + FREQUENT_INTERVAL) | FREQUENT,
-            None if next != NEVER => next.min(now + FIRST_COUNT) & !FREQUENT,
-            _ if next != NEVER => next & !FREQUENT,
-            _ => NEVER,
+            None if next != NEVER => next.min(now + FIRST_COUNT),
+            _ => next,
         };
         if next == NEVER {
             self.last = None;
@@ -68,8 +67,9 @@ fn is_frequent((start, uses_before): (u64, u64), (now, uses): (u64, u64)) -> boo
 #[cfg(test)]
 mod tests {
     use super::SweepRate;
+    use crate::time::deadline_pool::due::is_frequent;
     use crate::time::deadline_pool::slot_pool::NEVER;
-    use crate::time::deadline_pool::{FIRST_COUNT, FREQUENT, FREQUENT_INTERVAL, is_frequent};
+    use crate::time::deadline_pool::{FIRST_COUNT, FREQUENT, FREQUENT_INTERVAL};
 
     const MS: u64 = 1_000_000;
     const REQUESTED: u64 = 5_000 * MS;
@@ -83,7 +83,7 @@ mod tests {
         for _ in 0..3 {
             let next = rate.next_sweep(now, uses, NEVER, None);
             assert_eq!(next, (now + FREQUENT_INTERVAL) | FREQUENT);
-            (now, uses) = (next, uses + 1_000);
+            (now, uses) = (next & !FREQUENT, uses + 1_000);
         }
         let next = rate.next_sweep(now, uses - 999, NEVER, None);
         assert_eq!(next, REQUESTED, "few calls, and the sweep of the request is still to come");
@@ -95,7 +95,7 @@ mod tests {
         let mut rate = SweepRate::new(true);
         rate.next_sweep(0, 0, NEVER, Some(REQUESTED));
         let next = rate.next_sweep(MS, 1_000, 3 * MS, Some(REQUESTED));
-        assert!(is_frequent(next) && next <= 3 * MS + 1);
+        assert_eq!(next, (3 * MS) | FREQUENT);
     }
 
     #[test]
@@ -115,6 +115,7 @@ mod tests {
             let next = rate.next_sweep(now, now, NEVER, Some(REQUESTED + now));
             assert_eq!(next, REQUESTED + now);
         }
-        assert_eq!(rate.next_sweep(0, 0, 7, Some(REQUESTED)), 7);
+        let odd = rate.next_sweep(0, 0, 7, Some(REQUESTED));
+        assert!(odd == 7 && !is_frequent(odd));
     }
 }

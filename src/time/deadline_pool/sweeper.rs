@@ -15,7 +15,7 @@ use crate::base::user_panics::wake;
 use crate::time::deadline_pool::cached_slot::vtable_addr;
 use crate::time::deadline_pool::slot_pool::NEVER;
 use crate::time::deadline_pool::sweep_rate::SweepRate;
-use crate::time::deadline_pool::{DeadlinePool, MAX_SWEEP_INTERVAL, MIN_SWEEP_INTERVAL};
+use crate::time::deadline_pool::{DeadlinePool, FREQUENT, MAX_SWEEP_INTERVAL, MIN_SWEEP_INTERVAL};
 
 impl DeadlinePool {
     pub(super) async fn run_sweeper(self: Arc<Self>) {
@@ -25,11 +25,17 @@ impl DeadlinePool {
         let mut rate = SweepRate::new(clock_runs);
         loop {
             let next = self.sweep_once(&mut rate);
-            if self.closed.load(Ordering::SeqCst) && self.armed() == 0 {
-                break;
+            if self.closed.load(Ordering::SeqCst) {
+                // `close` may have come just before `sweep_once` stored the instant. A caller that
+                // read it has armed its slot before this store, so its slot is counted.
+                self.next_sweep.store(NEVER, Ordering::SeqCst);
+                if self.armed() == 0 {
+                    break;
+                }
             }
             let base = self.base.get().copied();
-            let at = base.and_then(|base| base.checked_add(Duration::from_nanos(next)));
+            let next_at = Duration::from_nanos(next & !FREQUENT);
+            let at = base.and_then(|base| base.checked_add(next_at));
             match at.filter(|_| next != NEVER) {
                 None => {
                     select(
