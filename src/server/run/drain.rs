@@ -45,7 +45,7 @@ impl<S: GenServer> ServerContext<S> {
     /// ```
     /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
     /// use std::time::Duration;
-    /// use regrow::{ExitReason, Supervisor};
+    /// use regrow::Supervisor;
     ///
     /// /// Writes each line to a slow disk.
     /// struct Journal(tokio::sync::mpsc::UnboundedSender<String>);

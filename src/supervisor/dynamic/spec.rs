@@ -180,7 +180,7 @@ impl DynamicSupervisor {
     /// children the supervisor is ready. The start of a supervisor with more than 100 is refused.
     ///
     /// ```
-    /// use regrow::{ChildSpec, DynamicSupervisor, Health, Runtime, Supervisor};
+    /// use regrow::{ChildSpec, DynamicSupervisor, Health, Runtime};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
     /// # .build().unwrap().block_on(async {
