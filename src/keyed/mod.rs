@@ -13,7 +13,7 @@
 //!
 //! **Steps**, in a loop, within one time limit:
 //! 1. *Find* the holder of the key. If there is none, wait for a start in progress or for a restart,
-//!    or [start](start) a server, and find again.
+//!    or [start] a server, and find again.
 //! 2. *Call* the holder. Return its answer, or its error if a handler received the call.
 //! 3. If the call was given back, wait for the end of the holder, which frees or reserves the key.
 //!

@@ -41,7 +41,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// is down; with [`ready_within`](Self::ready_within) the start waits for the connection. Until it
 /// is connected its [health](Health) is `Starting`, then `Ready`.
 ///
-/// An attempt that fails ends the incarnation with a [`ConnectError`](crate::ConnectError). The end
+/// An attempt that fails ends the incarnation with a [`ConnectError`]. The end
 /// of the function ends it too, in any way. The supervisor then starts the next one after the delay
 /// of the backoff. Such a restart counts against no restart budget, and a backoff
 /// [gives up](Backoff::give_up_after) after 15 minutes without a healthy run: for a program that

@@ -1,7 +1,7 @@
 //! The heartbeats of a process: when it last reported that it is well.
 //!
 //! The record exists only for a child whose specification requires heartbeats. The process writes
-//! it, and the [watch](crate::supervisor::heartbeat_watch) of its supervisor reads it.
+//! it, and the watch in `supervisor::heartbeat_watch` reads it.
 
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
