@@ -5,15 +5,17 @@ use crate::support;
 use std::error::Error;
 use std::fmt;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use regrow::{
-    ChildSpec, DynamicSupervisor, ExitReason, GenServer, LifecycleEvent, Limit, NoRestart, Reply,
+    Backoff, ChildSpec, DynamicSupervisor, ExitReason, GenServer, LifecycleEvent, Limit, NoRestart, Reply,
     Restart, Result, Run, RunError, Runtime, ServerContext, StopCause, Supervisor, SupervisorRef,
     TaskContext,
 };
 use support::scripted_children::{limit, states};
 use support::settled;
+use tokio::sync::Notify;
 
 /// An error that contains another one.
 #[derive(Debug)]
@@ -138,6 +140,60 @@ async fn the_decision_of_another_process_is_an_ordinary_crash() {
     assert!(a.cast(of_a));
     settled().await;
     assert_eq!(states(&tree).await, ["a runs", "b runs"]);
+}
+
+/// The helper of a job crashes because the job has ended, and its exit comes first. The restart of
+/// the group finds the job ended by its own decision.
+#[tokio::test(start_paused = true)]
+async fn a_restart_of_its_group_does_not_override_the_decision_of_a_child() {
+    for (ends_tree, with_backoff, restart) in [
+        (true, false, Restart::Permanent),
+        (true, true, Restart::Temporary),
+        (false, false, Restart::Transient),
+        (false, true, Restart::Permanent),
+    ] {
+        let (rt, go) = (Runtime::new(), [(); 2].map(|()| Arc::new(Notify::new())));
+        let job = ChildSpec::task("job", {
+            let go = go[0].clone();
+            move |ctx: TaskContext| {
+                let go = go.clone();
+                async move {
+                    go.notified().await;
+                    Err(if ends_tree { ctx.end_tree("all of it") } else { ctx.give_up("no more") })
+                }
+            }
+        });
+        let mut helper = ChildSpec::task("helper", {
+            let go = go[1].clone();
+            move |_| {
+                let go = go.clone();
+                async move {
+                    go.notified().await;
+                    Err(ExitReason::crashed("its job is gone"))
+                }
+            }
+        });
+        if with_backoff {
+            helper = helper.backoff(Backoff::new());
+        }
+        let job = job.named("job").restart(restart);
+        let tree = Supervisor::one_for_all().child(job).child(helper).start(&rt).await.unwrap();
+        settled().await;
+        let stranger = rt.spawn(async |_| std::future::pending().await).pid();
+        for first_helper in go.iter().rev() {
+            first_helper.notify_one();
+        }
+        if ends_tree {
+            let reason = tree.ended().await;
+            let limit = limit(&reason);
+            assert_eq!((limit.child.as_str(), limit.limit), ("job", Limit::EndOfTree));
+            continue;
+        }
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(states(&tree).await, ["job given up", "helper runs"]);
+        assert_eq!(tree.which_child("helper").await.unwrap().restarts, 1);
+        assert!(rt.register("job", stranger), "its name is free");
+    }
 }
 
 /// Starts a tree of three supervisors, whose innermost child ends the tree with this reason.

@@ -98,8 +98,7 @@ impl FixedServer {
         match self.next(position, now) {
             Next::AtOnce => self.restart(position, RetryKind::Counted, now, ctx).await,
             Next::After(delay) => {
-                self.restart_after(position, delay, ctx).await;
-                Ok(())
+                self.restart_after(position, delay, ctx).await
             }
             Next::GiveUp(exceeded) => self.limit_reached(position, exceeded),
         }
@@ -139,7 +138,7 @@ impl FixedServer {
             self.report_restart(position, now);
         }
         step!("before a restart");
-        self.stop_group(&group, position, now).await;
+        self.stop_group(&group, position, now).await?;
         step!("between a group's stop and its start");
         if self.wait_for_orphans(position) {
             return Ok(());
@@ -201,16 +200,35 @@ impl FixedServer {
     /// Stops the other members of this child's group in reverse order, and forgets those that are
     /// temporary. The restart of this child will start the remaining members. So their own retries
     /// become stale (invariant 1), and the names of members that had ended for good are reserved.
-    async fn stop_group(&mut self, group: &[Position], of: Position, mut now: Instant) {
+    ///
+    /// A member may have ended by its own decision before its stop, while its exit was still queued.
+    /// Then it is given up, or the supervisor ends.
+    async fn stop_group(
+        &mut self,
+        group: &[Position],
+        of: Position,
+        mut now: Instant,
+    ) -> Result {
+        let mut given_up = false;
         for &member in group.iter().rev().filter(|member| **member != of) {
-            if self.children.get(member).is_some_and(Child::is_temporary) {
-                now = self.stop_incarnation(member, ChildStop::ForGood, now).await;
-                self.mark_stopped(member);
-            } else {
-                now = self.stop_incarnation(member, ChildStop::ForRestart, now).await;
-                self.leave_to_group_restart(member, now);
+            let is_temporary = self.children.get(member).is_some_and(Child::is_temporary);
+            let how = if is_temporary { ChildStop::ForGood } else { ChildStop::ForRestart };
+            let (at, decided) = self.stop_incarnation(member, how, now).await;
+            now = at;
+            match decided {
+                Some(Scope::Tree) => {
+                    let pid = self.children.get(member).and_then(|child| child.last_pid);
+                    return Err(self.end_tree(member, pid));
+                }
+                Some(Scope::Child) => {
+                    given_up |= self.is_significant(member);
+                    self.mark_given_up(member);
+                }
+                None if is_temporary => self.mark_stopped(member),
+                None => self.leave_to_group_restart(member, now),
             }
         }
+        self.after_end_for_good(given_up)
     }
 
     /// Handles a failed start: gives up, or arranges a retry. A retry without a delay is queued
@@ -234,7 +252,7 @@ impl FixedServer {
             }
             Next::After(delay) => {
                 self.reserve_for_first_start(position);
-                self.restart_after(position, delay, ctx).await;
+                self.restart_after(position, delay, ctx).await?;
             }
             Next::AtOnce => {
                 self.reserve_for_first_start(position);
@@ -264,17 +282,18 @@ impl FixedServer {
         position: Position,
         delay: Duration,
         ctx: &mut ServerContext<Self>,
-    ) {
+    ) -> Result {
         let now = Instant::now();
         let due = after(now, delay);
         let retry = self.set_restarting(position, Some(due), RetryKind::Delayed);
         ctx.cast_after(delay, retry);
         let group = self.children.positions(self.group(position));
-        self.stop_group(&group, position, now).await;
+        self.stop_group(&group, position, now).await?;
         step!("after a restart was put off");
         for child in self.children.range(self.group(position)) {
             self.report.postpone_names(child.slot(), due);
         }
+        Ok(())
     }
 
     /// Puts a child into `Restarting`. Returns the retry that the child waits for.
