@@ -130,9 +130,12 @@ impl FixedServer {
         if retry == RetryKind::Counted
             && let Err(exceeded) = self.spend(position, now)
         {
-            let waits = self.children.get(position).is_some_and(Child::restarts_with_group);
+            if !self.children.get(position).is_some_and(Child::restarts_with_group) {
+                return self.limit_reached(position, exceeded);
+            }
+            self.note_still_to_start(&group);
             self.limit_reached(position, exceeded)?;
-            return if waits { self.start_group(group, position, ctx).await } else { Ok(()) };
+            return self.start_group(group, position, ctx).await;
         }
         if retry != RetryKind::AfterOrphans {
             self.report_restart(position, now);
@@ -155,7 +158,8 @@ impl FixedServer {
         of: Position,
         ctx: &mut ServerContext<Self>,
     ) -> Result {
-        for member in group {
+        self.still_to_start = 0;
+        for (index, &member) in group.iter().enumerate() {
             let starts = |child: &Child| {
                 child.starts_with_group() || (member == of && child.is_restarting())
             };
@@ -168,7 +172,10 @@ impl FixedServer {
                 // start, or the retry of `member`, will start this child, too.
                 self.children.set(of, RunState::Stopped);
             }
-            if self.start_failed(member, failure, ctx).await? {
+            self.note_still_to_start(&group[index + 1..]);
+            let waits = self.start_failed(member, failure, ctx).await?;
+            self.still_to_start = 0;
+            if waits {
                 return Ok(());
             }
         }
@@ -228,7 +235,13 @@ impl FixedServer {
                 None => self.leave_to_group_restart(member, now),
             }
         }
-        self.after_end_for_good(given_up)
+        if given_up {
+            // The restart starts all members that are stopped now.
+            self.note_still_to_start(group);
+            self.after_end_for_good(true)?;
+            self.still_to_start = 0;
+        }
+        Ok(())
     }
 
     /// Handles a failed start: gives up, or arranges a retry. A retry without a delay is queued
