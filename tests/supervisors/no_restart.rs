@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use regrow::{
-    Backoff, ChildSpec, DynamicSupervisor, ExitReason, GenServer, LifecycleEvent, Limit, NoRestart, Reply,
-    Restart, Result, Run, RunError, Runtime, ServerContext, StopCause, Supervisor, SupervisorRef,
-    TaskContext,
+    Backoff, ChildError, ChildSpec, DynamicSupervisor, ExitReason, GenServer, LifecycleEvent,
+    Limit, NoRestart, Reply, Restart, Result, Run, RunError, Runtime, ServerContext, StartError,
+    StopCause, Supervisor, SupervisorRef, TaskContext,
 };
-use support::scripted_children::{limit, states};
+use support::scripted_children::{ScriptedChildren, Start, limit, states};
 use support::settled;
 use tokio::sync::Notify;
 
@@ -306,6 +306,39 @@ async fn an_init_may_end_the_tree_at_a_restart() {
     }
 }
 
+/// A start on request: the caller gets the error first.
+#[tokio::test(start_paused = true)]
+async fn an_init_may_decide_in_a_start_on_request() {
+    for new in [true, false] {
+        let t = ScriptedChildren::new();
+        let tree = Supervisor::one_for_one().child(t.child("a")).start(&t.rt).await.unwrap();
+        tree.terminate_child("a").await.unwrap();
+        t.next_starts("a", [Start::GivesUp]);
+        assert!(matches!(tree.restart_child("a").await, Err(ChildError::NotStarted(_))));
+        assert_eq!(states(&tree).await, ["a given up"]);
+
+        let id = if new { "b" } else { "a" };
+        t.next_starts(id, [Start::GivesUp, Start::EndsTree]);
+        for left in ["a given up", "none: the tree ends"] {
+            if new {
+                let started = tree.start_child(t.child("b")).await;
+                assert!(matches!(started, Err(StartError::Failed(_))), "{started:?}");
+            } else {
+                let started = tree.restart_child("a").await;
+                assert!(matches!(started, Err(ChildError::NotStarted(_))), "{started:?}");
+            }
+            settled().await;
+            assert_eq!(tree.is_alive(), left == "a given up");
+            if tree.is_alive() {
+                assert_eq!(states(&tree).await, [left]);
+            }
+        }
+        let reason = tree.ended().await;
+        let limit = limit(&reason);
+        assert_eq!((limit.child.as_str(), limit.limit), (id, Limit::EndOfTree));
+    }
+}
+
 /// The init of a supervisor has the same methods.
 #[tokio::test(start_paused = true)]
 async fn the_init_of_a_supervisor_may_end_the_tree() {
@@ -343,6 +376,23 @@ async fn a_dynamic_child_is_removed_or_ends_the_tree() {
     let reason = tree.ended().await;
     assert_eq!(limit(&limit(&reason).last).child, "b");
     assert_eq!(rt.process_count(), 0);
+}
+
+/// The child ended by itself: it is not reported again as one that was stopped.
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_dynamic_child_that_ends_the_tree_is_no_failed_stop() {
+    let rt = Runtime::new();
+    let mut events = rt.events();
+    let jobs = DynamicSupervisor::new().start(&rt).await.unwrap();
+    let ends = |ctx: TaskContext| async move { Err(ctx.end_tree(ExitReason::Normal)) };
+    jobs.start_child(ChildSpec::task("b", ends)).await.unwrap();
+    assert!(jobs.ended().await.is_clean());
+    let mut ends = 0;
+    while let Some(event) = futures_util::FutureExt::now_or_never(events.next()).flatten() {
+        assert!(!matches!(event, LifecycleEvent::ShutdownFailed { .. }), "{event:?}");
+        ends += u32::from(matches!(event, LifecycleEvent::ChildEnded { .. }));
+    }
+    assert_eq!(ends, 1);
 }
 
 /// A raw process and a blocking child have the same methods.

@@ -73,7 +73,8 @@ async fn a_child_that_was_given_up_can_be_restarted_terminated_and_deleted() {
     assert_eq!(states(&tree).await, ["a given up"]);
     t.next_starts("a", [Start::Fails]);
     assert!(matches!(tree.restart_child("a").await, Err(ChildError::NotStarted(_))));
-    assert_eq!(states(&tree).await, ["a stopped"]);
+    assert_eq!(states(&tree).await, ["a given up"]);
+    assert!(!tree.tree().await.unwrap().health().is_serving());
     tree.terminate_child("a").await.unwrap();
     tree.delete_child("a").await.unwrap();
     assert!(states(&tree).await.is_empty());
@@ -211,9 +212,8 @@ async fn a_significant_child_that_is_about_to_start_counts_as_running() {
     }
 
     let t = ScriptedChildren::new();
-    let significant = |id| {
-        t.child(id).restart(Restart::Transient).significant(true).retry_first_start(true)
-    };
+    let significant =
+        |id| t.child(id).restart(Restart::Transient).significant(true).retry_first_start(true);
     t.next_starts("a", [Start::GivesUp]);
     t.next_starts("b", [Start::Fails, Start::GivesUp]);
     let spec = Supervisor::one_for_one().auto_shutdown(AutoShutdown::AllSignificant);

@@ -67,10 +67,11 @@ impl FixedServer {
 
     /// Prepares a child that doesn't run for the restart of its group, which will start it. A
     /// retry that is due for the child alone becomes stale. Reserves the child's name, which is
-    /// free if the child had ended for good. A child that was given up stays as it is.
+    /// free if the child had ended for good. A child that was given up stays as it is, and so does one
+    /// that waits for its first start: its own retry is due although the restart may be cancelled.
     pub(crate) fn leave_to_group_restart(&mut self, position: Position, now: Instant) {
         let Some(child) = self.children.get_mut(position) else { return };
-        if child.is_given_up() {
+        if child.is_given_up() || child.awaits_first_start() {
             return;
         }
         self.report.reserve_name(child.slot(), &child.spec);

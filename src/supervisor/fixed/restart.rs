@@ -97,9 +97,7 @@ impl FixedServer {
         }
         match self.next(position, now) {
             Next::AtOnce => self.restart(position, RetryKind::Counted, now, ctx).await,
-            Next::After(delay) => {
-                self.restart_after(position, delay, ctx).await
-            }
+            Next::After(delay) => self.restart_after(position, delay, ctx).await,
             Next::GiveUp(exceeded) => self.limit_reached(position, exceeded),
         }
     }
@@ -110,7 +108,9 @@ impl FixedServer {
         let Retry { position, id } = retry;
         match self.children.get(position).and_then(|child| child.retry(id)) {
             None => self.answer_stale_request(id),
-            Some(RetryKind::Requested) => self.retry_requested(retry).await,
+            Some(RetryKind::Requested { was_given_up }) => {
+                return self.retry_requested(retry, was_given_up).await;
+            }
             Some(kind) => return self.restart(position, kind, Instant::now(), ctx).await,
         }
         Ok(())
@@ -210,12 +210,7 @@ impl FixedServer {
     ///
     /// A member may have ended by its own decision before its stop, while its exit was still queued.
     /// Then it is given up, or the supervisor ends.
-    async fn stop_group(
-        &mut self,
-        group: &[Position],
-        of: Position,
-        mut now: Instant,
-    ) -> Result {
+    async fn stop_group(&mut self, group: &[Position], of: Position, mut now: Instant) -> Result {
         let mut given_up = false;
         for &member in group.iter().rev().filter(|member| **member != of) {
             let is_temporary = self.children.get(member).is_some_and(Child::is_temporary);
@@ -304,7 +299,9 @@ impl FixedServer {
         self.stop_group(&group, position, now).await?;
         step!("after a restart was put off");
         for child in self.children.range(self.group(position)) {
-            self.report.postpone_names(child.slot(), due);
+            if child.position == position || !child.awaits_first_start() {
+                self.report.postpone_names(child.slot(), due);
+            }
         }
         Ok(())
     }

@@ -136,9 +136,9 @@ impl GenServer for FixedServer {
 
     async fn handle_call(&mut self, call: Call, _: &mut ServerContext<Self>) -> Result {
         match call {
-            Call::StartChild { spec, reply } => reply.send(self.start_child(spec).await),
+            Call::StartChild { spec, reply } => return self.start_child(spec, reply).await,
             Call::TerminateChild { id, reply } => reply.send(self.terminate_child(&id).await),
-            Call::RestartChild { id, reply } => self.restart_child(&id, reply).await,
+            Call::RestartChild { id, reply } => return self.restart_child(&id, reply).await,
             Call::DeleteChild { id, reply } => reply.send(self.delete_child(&id)),
             Call::WhichChild { id, reply } => reply.send(self.which_child(&id)),
             Call::ChildSpec { id, reply } => reply.send(self.child_spec(&id)),
