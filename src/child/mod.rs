@@ -564,7 +564,7 @@ impl ChildSpec {
     /// are restarted, and the restart counts against the budget.
     ///
     /// A child that is being stopped needs no heartbeat, nor does a
-    /// [suspended](crate::ServerRef::suspend) server. The process itself takes no part in the
+    /// [suspended](crate::ServerRef::suspend) server, nor a server that runs `terminate`. The process itself takes no part in the
     /// watch, so a handler that awaits for ever is found. A child that blocks its worker thread
     /// is found, too, if tokio has another thread; but like every process it ends only at its next
     /// await. The start of a supervisor as a child with this requirement fails with

@@ -54,10 +54,15 @@ impl Kernel {
         refused.iter().filter_map(|number| relations.waiters.remove(number)).collect()
     }
 
-    /// Closes the mailbox of a server whose loop has ended.
-    pub(crate) fn note_loop_ended(&self, process: &dyn AnyProcess) {
-        let wakers = process
-            .with(|locked| self.close_intake(process, locked, Intake::Closed, &ExitReason::Normal));
+    /// Closes the mailbox of a server whose loop has ended, and ends the watch of its heartbeats:
+    /// `terminate` can report none. Returns whether the server was late with its heartbeat.
+    pub(crate) fn note_loop_ended(&self, process: &dyn AnyProcess) -> bool {
+        let (wakers, heartbeats) = process.with(|locked| {
+            let reason = &ExitReason::Normal;
+            let wakers = self.close_intake(process, locked, Intake::LoopEnded, reason);
+            (wakers, locked.core().registrations().and_then(|own| own.heartbeats.take()))
+        });
         wake(wakers);
+        heartbeats.is_some_and(|heartbeats| heartbeats.is_late)
     }
 }

@@ -131,6 +131,9 @@ pub(crate) struct Registrations {
     pub(crate) activity: Option<Box<Activity>>,
     /// The heartbeats of a child whose specification requires them.
     pub(crate) heartbeats: Option<Box<Heartbeats>>,
+    /// Whether the process is a server that is suspended, and so runs no handler that could report
+    /// a heartbeat.
+    pub(crate) is_suspended: bool,
     /// The span of the process, made when it is first needed. The span is never dropped under the
     /// lock.
     pub(crate) span: Option<Arc<Span>>,

@@ -12,9 +12,6 @@ pub(crate) struct Heartbeats {
     pub(crate) last: Instant,
     /// Whether a heartbeat is overdue, so that the process counts as unresponsive.
     pub(crate) is_late: bool,
-    /// Whether the process is a server that is suspended, and so runs no handler that could report
-    /// a heartbeat.
-    pub(crate) is_suspended: bool,
     /// Aborts the watch when the record is dropped.
     _watch: WatchTask,
 }
@@ -33,6 +30,6 @@ impl Drop for WatchTask {
 impl Heartbeats {
     /// Returns the record of a process that begins to be watched by this task.
     pub(crate) fn new(watch: WatchTask) -> Self {
-        Heartbeats { last: Instant::now(), is_late: false, is_suspended: false, _watch: watch }
+        Heartbeats { last: Instant::now(), is_late: false, _watch: watch }
     }
 }

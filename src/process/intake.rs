@@ -15,8 +15,10 @@ pub(crate) enum Intake {
     Open,
     /// The exit of the parent is queued. An unlink that revokes this exit opens the mailbox again.
     ClosedByParent,
-    /// A request to stop is queued, or the loop of the server has ended.
+    /// A request to stop is queued.
     Closed,
+    /// The loop of the server has ended, so that no handler runs any more.
+    LoopEnded,
 }
 
 /// The drain of a server that wants to handle what is queued when it is asked to stop.

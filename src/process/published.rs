@@ -34,8 +34,8 @@ impl Core {
     /// Notes that the process is a server that is suspended, or resumed. The resumption counts as a
     /// heartbeat. Returns whether the process was late.
     pub(crate) fn suspend_heartbeats(&mut self, is_suspended: bool) -> bool {
-        if let Some(heartbeats) = self.heartbeats() {
-            heartbeats.is_suspended = is_suspended;
+        if let Some(registrations) = self.open_registrations() {
+            registrations.is_suspended = is_suspended;
         }
         self.beat()
     }

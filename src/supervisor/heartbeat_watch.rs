@@ -21,11 +21,13 @@
 //! | | |
 //! |---|---|
 //! | the child ends before step 1 | its record is closed: there is no watch |
+//! | the loop of a server ends before step 1 | there is no watch |
+//! | the loop of a server ends later, by itself or by a request | the server drops the watch, because `terminate` can report no heartbeat |
 //! | the child ends later | its record drops the watch; a watch that is just reading the record finds the child's stage and ends |
 //! | the supervisor begins to stop the child | the watch ends at its next look: from then on the child's shutdown time counts |
 //! | the supervisor begins to stop the child between a look and the kill | the child ends at once, with the reason of the kill; the stop waits for the end of the process, whatever its reason |
 //! | a heartbeat comes between a look and the kill | the child is killed: it was late at the look |
-//! | the server is suspended | it is never late; its resumption counts as a heartbeat |
+//! | the server is suspended, even before step 1 | it is never late; its resumption counts as a heartbeat |
 //! | the child blocks its thread | it is shown as unresponsive, and ends at its next await |
 
 use std::sync::{Arc, Weak};
@@ -40,7 +42,7 @@ use crate::kernel::NO_TOKIO;
 use crate::kernel::exits::ExitSignal;
 use crate::observe::Doing;
 use crate::process::heartbeat::{Heartbeats, WatchTask};
-use crate::process::{AnyProcess, ChildStop, Core, Stage};
+use crate::process::{AnyProcess, ChildStop, Core, Intake, Stage};
 use crate::runtime::Runtime;
 use crate::time::timer_queue::after;
 
@@ -66,7 +68,10 @@ pub(crate) fn watch(runtime: &Runtime, spec: &Spec, process: &Arc<dyn AnyProcess
     let task = WatchTask(tokio.spawn(watching).abort_handle());
     let mut heartbeats = Some(Box::new(Heartbeats::new(task)));
     process.with(|locked| {
-        if let Some(registrations) = locked.core().open_registrations() {
+        let core = locked.core();
+        if core.intake != Intake::LoopEnded
+            && let Some(registrations) = core.open_registrations()
+        {
             std::mem::swap(&mut registrations.heartbeats, &mut heartbeats);
         }
     });
@@ -114,11 +119,12 @@ fn look(core: &mut Core, heartbeat: Heartbeat, now: Instant) -> Look {
         return Look::Over;
     }
     let next = after(now, heartbeat.every);
-    // Without a record the watch runs before `watch` has stored it.
-    let Some(heartbeats) = core.heartbeats() else { return Look::Until(next) };
-    if heartbeats.is_suspended {
+    let Some(registrations) = core.registrations() else { return Look::Until(next) };
+    if registrations.is_suspended {
         return Look::Until(next);
     }
+    // Without a record the watch runs before `watch` has stored it.
+    let Some(heartbeats) = &mut registrations.heartbeats else { return Look::Until(next) };
     let late_at = after(heartbeats.last, heartbeat.every);
     if now < late_at {
         return Look::Until(late_at);

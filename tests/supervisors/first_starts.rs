@@ -85,6 +85,35 @@ async fn a_restart_of_the_group_goes_on_without_a_child_that_has_never_run() {
     assert_eq!(states(&tree).await, ["a runs", "b runs", "c runs"]);
 }
 
+/// Another member waits for a restart of the group. The own retry of a child that has never run
+/// comes first, also if the restart is cancelled.
+#[tokio::test(start_paused = true)]
+async fn a_restart_of_the_group_that_waits_or_is_cancelled_does_not_put_off_a_first_start() {
+    for cancelled in [false, true] {
+        let mut t = ScriptedChildren::new();
+        t.next_starts("b", [Start::Fails]);
+        let slow = Backoff::new().jitter(0.0).first(Duration::from_secs(10));
+        let spec = Supervisor::one_for_all().child(patient(t.child("b")));
+        let tree = spec.child(t.child("c").backoff(slow)).start(&t.rt).await.unwrap();
+        t.crash("c");
+        t.reports().await;
+        let Err(CallError::Restarting { retry_in }) = t.server("b").call(|reply| reply).await
+        else {
+            panic!()
+        };
+        assert!(retry_in.unwrap() <= ms(1_000), "{retry_in:?}");
+        if cancelled {
+            tree.terminate_child("c").await.unwrap();
+        }
+        tokio::time::sleep(ms(1_100)).await;
+        assert_eq!(t.reports().await, ["b starts"]);
+        assert_eq!(states(&tree).await[0], "b runs");
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let c = if cancelled { "c stopped" } else { "c runs" };
+        assert_eq!(states(&tree).await, ["b runs", c]);
+    }
+}
+
 /// The name is reserved while the child waits, and callers by the name learn when to come back.
 #[tokio::test(start_paused = true)]
 async fn the_name_of_a_child_that_waits_for_its_first_start_is_reserved() {
@@ -237,7 +266,7 @@ async fn a_stop_while_a_first_start_is_due_leaves_nothing() {
 async fn a_sibling_that_ends_during_a_retried_first_start_restarts_the_group_afterwards() {
     for succeeds in [false, true] {
         let mut t = ScriptedChildren::new();
-        let second = if succeeds { Start::Good } else { Start::FailsAfter(ms(500)) };
+        let second = if succeeds { Start::GoodAfter(ms(500)) } else { Start::FailsAfter(ms(500)) };
         t.next_starts("b", [Start::Fails, second]);
         let child = patient(t.child("b")).backoff(Backoff::new().jitter(0.0).first(ms(100)));
         let spec = Supervisor::one_for_all().child(t.child("a")).child(child);

@@ -208,6 +208,75 @@ async fn a_child_that_is_being_stopped_needs_no_heartbeat() {
     assert_eq!((ended.await, start.elapsed()), (ExitReason::Shutdown, sec(50)));
 }
 
+/// A server whose init takes a second and whose `terminate` takes 40 s.
+struct Flushing;
+
+impl GenServer for Flushing {
+    type Args = ();
+    type Call = std::convert::Infallible;
+    type Cast = ();
+
+    async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self> {
+        sleep(sec(1)).await;
+        Ok(Flushing)
+    }
+
+    async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+        Err(ExitReason::Normal)
+    }
+
+    async fn terminate(&mut self, _: &ExitReason) {
+        sleep(sec(40)).await;
+    }
+}
+
+fn flushing() -> ChildSpec {
+    let child = Flushing::child(()).named("worker").with_id("worker");
+    child.restart(Restart::Transient).heartbeat(heartbeat())
+}
+
+/// The server ends by its own decision or by a request, on time or when it is already late.
+#[tokio::test(start_paused = true)]
+async fn a_server_in_terminate_needs_no_heartbeat() {
+    for (by_request, silent) in [(false, 5), (true, 5), (false, 15), (true, 15)] {
+        let rt = Runtime::new();
+        let tree = under(&rt, flushing()).await;
+        sleep(sec(silent)).await;
+        let (start, ended) = (Instant::now(), rt.ended(pid(&rt)));
+        let server = rt.server::<Flushing>("worker");
+        if by_request {
+            drop(tokio::spawn(async move { server.stop(ExitReason::Normal).await }));
+        } else {
+            assert!(server.cast(()));
+        }
+        sleep(sec(20)).await;
+        assert_eq!(health_of(&tree).await, "ready");
+        assert_eq!((ended.await, start.elapsed()), (ExitReason::Normal, sec(40)));
+        sleep(sec(60)).await;
+        assert_eq!(tree.count_children().await.unwrap().active, 0, "it is not restarted");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_suspended_at_the_end_of_its_start_needs_no_heartbeat() {
+    let rt = Runtime::new();
+    let server = rt.server::<Flushing>("worker");
+    let suspended = tokio::spawn({
+        let server = server.clone();
+        async move {
+            settled().await; // now the server runs its init
+            server.suspend().await.unwrap();
+        }
+    });
+    let tree = under(&rt, flushing()).await;
+    suspended.await.unwrap();
+    let first = pid(&rt);
+    sleep(sec(60)).await;
+    assert_eq!((health_of(&tree).await.as_str(), pid(&rt)), ("ready", first));
+    server.resume().await.unwrap();
+    assert!(missed(&rt.ended(first).await).is_some());
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_restart_type_decides_what_follows() {
     for (restart, children) in

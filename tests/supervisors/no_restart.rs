@@ -5,15 +5,17 @@ use crate::support;
 use std::error::Error;
 use std::fmt;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use regrow::{
-    ChildSpec, DynamicSupervisor, ExitReason, GenServer, LifecycleEvent, Limit, NoRestart, Reply,
-    Restart, Result, Run, RunError, Runtime, ServerContext, StopCause, Supervisor, SupervisorRef,
-    TaskContext,
+    Backoff, ChildError, ChildSpec, DynamicSupervisor, ExitReason, GenServer, LifecycleEvent,
+    Limit, NoRestart, Reply, Restart, Result, Run, RunError, Runtime, ServerContext, StartError,
+    StopCause, Supervisor, SupervisorRef, TaskContext,
 };
-use support::scripted_children::{limit, states};
+use support::scripted_children::{ScriptedChildren, Start, limit, states};
 use support::settled;
+use tokio::sync::Notify;
 
 /// An error that contains another one.
 #[derive(Debug)]
@@ -140,6 +142,60 @@ async fn the_decision_of_another_process_is_an_ordinary_crash() {
     assert_eq!(states(&tree).await, ["a runs", "b runs"]);
 }
 
+/// The helper of a job crashes because the job has ended, and its exit comes first. The restart of
+/// the group finds the job ended by its own decision.
+#[tokio::test(start_paused = true)]
+async fn a_restart_of_its_group_does_not_override_the_decision_of_a_child() {
+    for (ends_tree, with_backoff, restart) in [
+        (true, false, Restart::Permanent),
+        (true, true, Restart::Temporary),
+        (false, false, Restart::Transient),
+        (false, true, Restart::Permanent),
+    ] {
+        let (rt, go) = (Runtime::new(), [(); 2].map(|()| Arc::new(Notify::new())));
+        let job = ChildSpec::task("job", {
+            let go = go[0].clone();
+            move |ctx: TaskContext| {
+                let go = go.clone();
+                async move {
+                    go.notified().await;
+                    Err(if ends_tree { ctx.end_tree("all of it") } else { ctx.give_up("no more") })
+                }
+            }
+        });
+        let mut helper = ChildSpec::task("helper", {
+            let go = go[1].clone();
+            move |_| {
+                let go = go.clone();
+                async move {
+                    go.notified().await;
+                    Err(ExitReason::crashed("its job is gone"))
+                }
+            }
+        });
+        if with_backoff {
+            helper = helper.backoff(Backoff::new());
+        }
+        let job = job.named("job").restart(restart);
+        let tree = Supervisor::one_for_all().child(job).child(helper).start(&rt).await.unwrap();
+        settled().await;
+        let stranger = rt.spawn(async |_| std::future::pending().await).pid();
+        for first_helper in go.iter().rev() {
+            first_helper.notify_one();
+        }
+        if ends_tree {
+            let reason = tree.ended().await;
+            let limit = limit(&reason);
+            assert_eq!((limit.child.as_str(), limit.limit), ("job", Limit::EndOfTree));
+            continue;
+        }
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(states(&tree).await, ["job given up", "helper runs"]);
+        assert_eq!(tree.which_child("helper").await.unwrap().restarts, 1);
+        assert!(rt.register("job", stranger), "its name is free");
+    }
+}
+
 /// Starts a tree of three supervisors, whose innermost child ends the tree with this reason.
 async fn nested(rt: &Runtime, reason: ExitReason) -> SupervisorRef {
     let end = ChildSpec::task("end", move |ctx: TaskContext| {
@@ -250,6 +306,39 @@ async fn an_init_may_end_the_tree_at_a_restart() {
     }
 }
 
+/// A start on request: the caller gets the error first.
+#[tokio::test(start_paused = true)]
+async fn an_init_may_decide_in_a_start_on_request() {
+    for new in [true, false] {
+        let t = ScriptedChildren::new();
+        let tree = Supervisor::one_for_one().child(t.child("a")).start(&t.rt).await.unwrap();
+        tree.terminate_child("a").await.unwrap();
+        t.next_starts("a", [Start::GivesUp]);
+        assert!(matches!(tree.restart_child("a").await, Err(ChildError::NotStarted(_))));
+        assert_eq!(states(&tree).await, ["a given up"]);
+
+        let id = if new { "b" } else { "a" };
+        t.next_starts(id, [Start::GivesUp, Start::EndsTree]);
+        for left in ["a given up", "none: the tree ends"] {
+            if new {
+                let started = tree.start_child(t.child("b")).await;
+                assert!(matches!(started, Err(StartError::Failed(_))), "{started:?}");
+            } else {
+                let started = tree.restart_child("a").await;
+                assert!(matches!(started, Err(ChildError::NotStarted(_))), "{started:?}");
+            }
+            settled().await;
+            assert_eq!(tree.is_alive(), left == "a given up");
+            if tree.is_alive() {
+                assert_eq!(states(&tree).await, [left]);
+            }
+        }
+        let reason = tree.ended().await;
+        let limit = limit(&reason);
+        assert_eq!((limit.child.as_str(), limit.limit), (id, Limit::EndOfTree));
+    }
+}
+
 /// The init of a supervisor has the same methods.
 #[tokio::test(start_paused = true)]
 async fn the_init_of_a_supervisor_may_end_the_tree() {
@@ -287,6 +376,23 @@ async fn a_dynamic_child_is_removed_or_ends_the_tree() {
     let reason = tree.ended().await;
     assert_eq!(limit(&limit(&reason).last).child, "b");
     assert_eq!(rt.process_count(), 0);
+}
+
+/// The child ended by itself: it is not reported again as one that was stopped.
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_dynamic_child_that_ends_the_tree_is_no_failed_stop() {
+    let rt = Runtime::new();
+    let mut events = rt.events();
+    let jobs = DynamicSupervisor::new().start(&rt).await.unwrap();
+    let ends = |ctx: TaskContext| async move { Err(ctx.end_tree(ExitReason::Normal)) };
+    jobs.start_child(ChildSpec::task("b", ends)).await.unwrap();
+    assert!(jobs.ended().await.is_clean());
+    let mut ends = 0;
+    while let Some(event) = futures_util::FutureExt::now_or_never(events.next()).flatten() {
+        assert!(!matches!(event, LifecycleEvent::ShutdownFailed { .. }), "{event:?}");
+        ends += u32::from(matches!(event, LifecycleEvent::ChildEnded { .. }));
+    }
+    assert_eq!(ends, 1);
 }
 
 /// A raw process and a blocking child have the same methods.

@@ -73,7 +73,8 @@ async fn a_child_that_was_given_up_can_be_restarted_terminated_and_deleted() {
     assert_eq!(states(&tree).await, ["a given up"]);
     t.next_starts("a", [Start::Fails]);
     assert!(matches!(tree.restart_child("a").await, Err(ChildError::NotStarted(_))));
-    assert_eq!(states(&tree).await, ["a stopped"]);
+    assert_eq!(states(&tree).await, ["a given up"]);
+    assert!(!tree.tree().await.unwrap().health().is_serving());
     tree.terminate_child("a").await.unwrap();
     tree.delete_child("a").await.unwrap();
     assert!(states(&tree).await.is_empty());
@@ -185,6 +186,43 @@ async fn giving_up_a_significant_child_may_end_its_supervisor() {
         t.end("b", ExitReason::Normal);
         assert_eq!(tree.ended().await, ExitReason::Shutdown);
     }
+}
+
+/// The other significant children of the group, or of the description, are about to start when one
+/// is given up.
+#[tokio::test(start_paused = true)]
+async fn a_significant_child_that_is_about_to_start_counts_as_running() {
+    for (failing, crashing) in [(Start::Fails, "a"), (Start::Fails, "x"), (Start::GivesUp, "x")] {
+        let t = ScriptedChildren::new();
+        let significant = |id| t.child(id).restart(Restart::Transient).significant(true);
+        let spec = Supervisor::one_for_all().auto_shutdown(AutoShutdown::AllSignificant);
+        let a = significant("a").restart_budget(
+            if crashing == "a" { 1 } else { 0 },
+            MINUTE,
+            Exhausted::GiveUp,
+        );
+        let spec = spec.child(t.child("x")).child(a).child(significant("c"));
+        let tree = spec.start(&t.rt).await.unwrap();
+        t.next_starts("a", [failing]);
+        t.crash(crashing);
+        settled().await;
+        assert_eq!(states(&tree).await, ["x runs", "a given up", "c runs"], "{failing:?}");
+        t.end("c", ExitReason::Normal);
+        assert_eq!(tree.ended().await, ExitReason::Shutdown);
+    }
+
+    let t = ScriptedChildren::new();
+    let significant =
+        |id| t.child(id).restart(Restart::Transient).significant(true).retry_first_start(true);
+    t.next_starts("a", [Start::GivesUp]);
+    t.next_starts("b", [Start::Fails, Start::GivesUp]);
+    let spec = Supervisor::one_for_one().auto_shutdown(AutoShutdown::AllSignificant);
+    let spec = ["a", "b", "c"].into_iter().fold(spec, |spec, id| spec.child(significant(id)));
+    let tree = spec.start(&t.rt).await.unwrap();
+    settled().await;
+    assert_eq!(states(&tree).await, ["a given up", "b given up", "c runs"]);
+    t.end("c", ExitReason::Normal);
+    assert_eq!(tree.ended().await, ExitReason::Shutdown);
 }
 
 /// A new incarnation of the supervisor starts the child again.

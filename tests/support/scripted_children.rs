@@ -18,9 +18,12 @@ use super::settled;
 #[derive(Debug, Clone, Copy)]
 pub enum Start {
     Good,
+    GoodAfter(Duration),
     Fails,
     FailsAfter(Duration),
     Ignores,
+    GivesUp,
+    EndsTree,
 }
 
 /// How a child reacts to a stop request.
@@ -69,6 +72,12 @@ impl GenServer for ScriptedServer {
         let planned = script.plans.lock().unwrap().starts.get_mut(id).and_then(VecDeque::pop_front);
         match planned.unwrap_or(Start::Good) {
             Start::Good => script.say(format!("{id} starts")),
+            Start::GoodAfter(time) => {
+                pause(time).await;
+                script.say(format!("{id} starts"));
+            }
+            Start::GivesUp => return Err(ctx.give_up(format!("{id} gives up"))),
+            Start::EndsTree => return Err(ctx.end_tree(format!("{id} ends the tree"))),
             Start::Ignores => {
                 script.say(format!("{id} ignores"));
                 return Err(ctx.ignore());

@@ -307,7 +307,10 @@ impl<S: GenServer> ServerContext<S> {
     ///
     /// The child stays known to a [`Supervisor`](crate::Supervisor) as
     /// [given up](crate::ChildState::GivenUp), and a dynamic supervisor removes it. The reason has
-    /// this effect only as the end of the process that made it. [`TaskContext::give_up`](crate::TaskContext::give_up)
+    /// this effect only as the end of the process that made it. As the end of an `init` that fails
+    /// the start of the supervisor, or of a child that
+    /// [`SupervisorRef::start_child`](crate::SupervisorRef::start_child) adds, it is an error as any other.
+    /// [`TaskContext::give_up`](crate::TaskContext::give_up)
     /// has an example.
     #[must_use = "the process ends with it in an `Err`"]
     pub fn give_up<E: Into<ExitReason> + 'static>(&self, reason: E) -> ExitReason {

@@ -111,7 +111,9 @@ pub(crate) async fn body<S: GenServer>(
     // Invariant 1.
     let served = AssertUnwindSafe(serve(&mut state, &mut ctx)).catch_unwind().await;
     // From now on casts are refused: the loop will not take them.
-    ctx.runtime().kernel.note_loop_ended(&*ctx.process);
+    if ctx.runtime().kernel.note_loop_ended(&*ctx.process) {
+        ctx.runtime().note_health_change();
+    }
     ctx.note_terminate();
     let end = terminate(&mut state, served.unwrap_or_else(panicked)).await;
     ctx.note_traced_end();

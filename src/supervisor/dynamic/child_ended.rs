@@ -29,6 +29,7 @@ impl DynamicServer {
             State::Running(_) if decided == Some(Scope::Tree) => {
                 self.report.child_ended(&child.id, pid, &reason);
                 let id = child.id.clone();
+                self.forget(pid);
                 return Err(self.end_tree(&id, Some(pid), reason));
             }
             State::Running(_) if decided.is_none() && child.restart.restarts_after(&reason) => {

@@ -41,7 +41,10 @@ pub(crate) enum RetryKind {
     /// The restart is decided and reported already, and waits for orphans.
     AfterOrphans,
     /// A requested start waits for orphans.
-    Requested,
+    Requested {
+        /// Whether the child was given up before the request.
+        was_given_up: bool,
+    },
 }
 
 /// A child of a fixed supervisor.
@@ -127,8 +130,8 @@ impl Child {
     /// Returns whether the child waits for a restart of its whole group. The result is false if the
     /// child waits for a requested start or for its first start, which start the child alone.
     pub(crate) fn restarts_with_group(&self) -> bool {
-        !self.is_first_start_retried()
-            && matches!(&self.state, RunState::Restarting { kind, .. } if *kind != RetryKind::Requested)
+        let RunState::Restarting { kind, .. } = &self.state else { return false };
+        !self.is_first_start_retried() && !matches!(kind, RetryKind::Requested { .. })
     }
 
     /// Returns whether no start of the child has succeeded, and its first start is tried until one
@@ -137,14 +140,21 @@ impl Child {
         self.spec.retry_first_start && !self.has_run
     }
 
+    /// Returns whether the child has never run and waits for the retry of its first start, which
+    /// starts the child alone.
+    pub(crate) fn awaits_first_start(&self) -> bool {
+        self.is_first_start_retried() && self.is_restarting()
+    }
+
     pub(crate) fn is_given_up(&self) -> bool {
         matches!(self.state, RunState::GivenUp)
     }
 
     /// Returns whether a restart of its group starts this child. The other members of the group
-    /// have been stopped, or run.
+    /// have been stopped, or run. A child that has never run is started, too, and its own retry
+    /// becomes stale.
     pub(super) fn starts_with_group(&self) -> bool {
-        matches!(self.state, RunState::Stopped)
+        matches!(self.state, RunState::Stopped) || self.awaits_first_start()
     }
 
     /// Returns the limit for restarts of this child. `shared` is that of the supervisor.

@@ -1,7 +1,7 @@
 //! Handles the end of a child that is not started again. That end may end the supervisor.
 
 use crate::exit::{ExitReason, Result};
-use crate::supervisor::fixed::{FixedServer, RunState};
+use crate::supervisor::fixed::{Child, FixedServer, RunState};
 use crate::supervisor::{EndRecord, Position};
 
 impl FixedServer {
@@ -28,11 +28,20 @@ impl FixedServer {
 
     /// Ends the supervisor if its `auto_shutdown` says so, after a child ended for good.
     pub(crate) fn after_end_for_good(&self, significant: bool) -> Result {
-        if !self.auto_shutdown.is_due(significant, || self.has_significant_left()) {
+        let left = || self.still_to_start > 0 || self.has_significant_left();
+        if !self.auto_shutdown.is_due(significant, left) {
             return Ok(());
         }
         self.report.end_restarts();
         Err(ExitReason::Shutdown)
+    }
+
+    /// Notes which children the step in progress has still to start, so that they count as left if
+    /// another child ends for good in this step.
+    pub(crate) fn note_still_to_start(&mut self, members: &[Position]) {
+        let members = members.iter().filter_map(|member| self.children.get(*member));
+        let starts = |child: &&Child| child.spec.significant && child.starts_with_group();
+        self.still_to_start = members.filter(starts).count();
     }
 
     /// Returns whether a significant child runs, waits for its restart, or will be started by a

@@ -3,10 +3,10 @@
 use tokio::time::Instant;
 
 use crate::base::Pid;
-use crate::exit::Result;
+use crate::exit::{Result, Scope};
 use crate::process::{ChildSlot, ChildStop};
 use crate::supervisor::fixed::{FixedServer, RunState};
-use crate::supervisor::{EndRecord, NotStarted, Position, StopRequest, start, stop};
+use crate::supervisor::{EndRecord, NotStarted, Position, StopRequest, decision, start, stop};
 
 impl FixedServer {
     /// Starts an incarnation of a child, and returns its pid. A child whose `init` chooses not to
@@ -41,20 +41,24 @@ impl FixedServer {
     }
 
     /// Stops a child if it runs, and waits for its end. The shutdown time begins at `now`. Returns
-    /// the time at which the child ended, or `now` if the child did not run. The name of the child
-    /// stays reserved if the child is to be restarted.
+    /// the time at which the child ended, or `now` if the child did not run, and the decision of the
+    /// child, which may have ended by itself before its stop. The name of the child stays reserved
+    /// if the child is to be restarted.
     pub(crate) async fn stop_incarnation(
         &mut self,
         position: Position,
         how: ChildStop,
         now: Instant,
-    ) -> Instant {
-        let Some((child, process)) = self.children.begin_stop(position, now) else { return now };
+    ) -> (Instant, Option<Scope>) {
+        let Some((child, process)) = self.children.begin_stop(position, now) else {
+            return (now, None);
+        };
         let pid = process.pid();
         self.report.note_stop(&**process, how);
         let (reason, at) = stop(&self.report, StopRequest::of(&child.spec, process), now).await;
+        let decided = decision(&self.report, pid, &reason);
         self.record_end(position, EndRecord { pid: Some(pid), reason, at, stopped: true });
-        at
+        (at, decided)
     }
 
     pub(crate) fn record_end(&mut self, position: Position, end: EndRecord) {
@@ -63,10 +67,11 @@ impl FixedServer {
 
     /// Prepares a child that doesn't run for the restart of its group, which will start it. A
     /// retry that is due for the child alone becomes stale. Reserves the child's name, which is
-    /// free if the child had ended for good. A child that was given up stays as it is.
+    /// free if the child had ended for good. A child that was given up stays as it is, and so does one
+    /// that waits for its first start: its own retry is due although the restart may be cancelled.
     pub(crate) fn leave_to_group_restart(&mut self, position: Position, now: Instant) {
         let Some(child) = self.children.get_mut(position) else { return };
-        if child.is_given_up() {
+        if child.is_given_up() || child.awaits_first_start() {
             return;
         }
         self.report.reserve_name(child.slot(), &child.spec);

@@ -11,7 +11,7 @@
 
 use crate::base::Pid;
 use crate::call::Reply;
-use crate::exit::{ExitReason, Result};
+use crate::exit::{ExitReason, Result, Scope};
 use crate::runtime::StartError;
 use crate::supervisor::fixed::{Child, FixedServer, Retry, RetryKind};
 use crate::supervisor::{ChildError, Orphans, Position};
@@ -35,34 +35,47 @@ impl FixedServer {
         });
     }
 
-    pub(crate) async fn restart_child(&mut self, id: &str, reply: Reply<Result<Pid, ChildError>>) {
+    /// Starts a child that doesn't run. The error is the reason of a supervisor that ends because
+    /// the child ends the tree.
+    pub(crate) async fn restart_child(
+        &mut self,
+        id: &str,
+        reply: Reply<Result<Pid, ChildError>>,
+    ) -> Result {
         let position = match self.stopped_position(id) {
             Ok(position) => position,
-            Err(error) => return reply.send(Err(error)),
+            Err(error) => {
+                reply.send(Err(error));
+                return Ok(());
+            }
         };
-        if let Some(child) = self.children.get_mut(position) {
-            child.reset_restarts();
-        }
+        let Some(child) = self.children.get_mut(position) else { return Ok(()) };
+        child.reset_restarts();
+        let was_given_up = child.is_given_up();
         match self.children.get(position).and_then(|child| self.orphans_of(child)) {
             None => {
-                let started = self.start_requested(position).await;
+                let (started, next) = self.start_requested(position, was_given_up).await;
                 reply.send(started);
+                next
             }
             Some(orphans) => {
-                let retry = self.set_restarting(position, None, RetryKind::Requested);
+                let kind = RetryKind::Requested { was_given_up };
+                let retry = self.set_restarting(position, None, kind);
                 self.waiting_requests.insert(retry.id, (id.into(), reply));
                 self.retry_after_orphans(retry, vec![orphans]);
+                Ok(())
             }
         }
     }
 
     /// Carries out a requested start after the orphans of the child have ended, and answers the
     /// request.
-    pub(crate) async fn retry_requested(&mut self, retry: Retry) {
-        let started = self.start_requested(retry.position).await;
+    pub(crate) async fn retry_requested(&mut self, retry: Retry, was_given_up: bool) -> Result {
+        let (started, next) = self.start_requested(retry.position, was_given_up).await;
         if let Some((_, reply)) = self.waiting_requests.remove(&retry.id) {
             reply.send(started);
         }
+        next
     }
 
     /// Answers the requested start that this stale retry belongs to, if there is one.
@@ -75,15 +88,31 @@ impl FixedServer {
         });
     }
 
-    async fn start_requested(&mut self, position: Position) -> Result<Pid, ChildError> {
+    /// Starts a child by a request. The first result answers the request; send it before the second
+    /// ends the supervisor. If the start fails, a child that was given up stays given up.
+    async fn start_requested(
+        &mut self,
+        position: Position,
+        was_given_up: bool,
+    ) -> (Result<Pid, ChildError>, Result) {
         if let Some(child) = self.children.get_mut(position) {
             child.count_requested_start();
         }
-        let started = self.start_incarnation(position).await;
-        if started.is_err() {
-            self.mark_stopped(position);
-        }
-        let started = started.map_err(|failure| failure.error)?;
-        Ok(started.ok_or(StartError::Ignored)?)
+        let failure = match self.start_incarnation(position).await {
+            Ok(started) => return (started.ok_or_else(|| StartError::Ignored.into()), Ok(())),
+            Err(failure) => failure,
+        };
+        let next = match failure.decided {
+            Some(Scope::Tree) => Err(self.end_tree(position, failure.pid)),
+            None if !was_given_up => {
+                self.mark_stopped(position);
+                Ok(())
+            }
+            Some(Scope::Child) | None => {
+                self.mark_given_up(position);
+                Ok(())
+            }
+        };
+        (Err(failure.error.into()), next)
     }
 }

@@ -5,31 +5,52 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::base::Pid;
+use crate::call::Reply;
 use crate::child::{ChildSpec, Spec};
-use crate::exit::Result;
+use crate::exit::{Result, Scope};
 use crate::process::ChildStop;
 use crate::runtime::StartError;
 use crate::supervisor::fixed::{Child, FixedServer, RunState};
 use crate::supervisor::{ChildCounts, ChildError, ChildInfo, Position, check_child};
 
 impl FixedServer {
-    pub(crate) async fn start_child(&mut self, spec: Arc<Spec>) -> Result<Pid, StartError> {
-        check_child(&spec, self.auto_shutdown)?;
-        if let Ok(present) = self.children.by_id(&spec.id) {
-            return Err(match present.pid() {
-                Some(pid) => StartError::AlreadyRunning { id: spec.id.to_string(), pid },
-                None => StartError::AlreadyPresent(spec.id.to_string()),
-            });
+    /// Adds a child and starts it. The error is the reason of a supervisor that ends because the
+    /// child ends the tree.
+    pub(crate) async fn start_child(
+        &mut self,
+        spec: Arc<Spec>,
+        reply: Reply<Result<Pid, StartError>>,
+    ) -> Result {
+        if let Err(refused) = self.check_new(&spec) {
+            reply.send(Err(refused));
+            return Ok(());
         }
         let position = self.children.add(spec);
-        match self.start_incarnation(position).await {
-            Ok(started) => started.ok_or(StartError::Ignored),
-            Err(failure) => {
-                self.mark_stopped(position);
-                self.children.remove(position);
-                Err(failure.error)
+        let failure = match self.start_incarnation(position).await {
+            Ok(started) => {
+                reply.send(started.ok_or(StartError::Ignored));
+                return Ok(());
             }
-        }
+            Err(failure) => failure,
+        };
+        let next = match failure.decided {
+            Some(Scope::Tree) => Err(self.end_tree(position, failure.pid)),
+            _ => Ok(()),
+        };
+        self.mark_stopped(position);
+        self.children.remove(position);
+        reply.send(Err(failure.error));
+        next
+    }
+
+    /// Checks that this child can be added.
+    fn check_new(&self, spec: &Spec) -> Result<(), StartError> {
+        check_child(spec, self.auto_shutdown)?;
+        let Ok(present) = self.children.by_id(&spec.id) else { return Ok(()) };
+        Err(match present.pid() {
+            Some(pid) => StartError::AlreadyRunning { id: spec.id.to_string(), pid },
+            None => StartError::AlreadyPresent(spec.id.to_string()),
+        })
     }
 
     pub(crate) fn delete_child(&mut self, id: &str) -> Result<(), ChildError> {

@@ -97,10 +97,7 @@ impl FixedServer {
         }
         match self.next(position, now) {
             Next::AtOnce => self.restart(position, RetryKind::Counted, now, ctx).await,
-            Next::After(delay) => {
-                self.restart_after(position, delay, ctx).await;
-                Ok(())
-            }
+            Next::After(delay) => self.restart_after(position, delay, ctx).await,
             Next::GiveUp(exceeded) => self.limit_reached(position, exceeded),
         }
     }
@@ -111,7 +108,9 @@ impl FixedServer {
         let Retry { position, id } = retry;
         match self.children.get(position).and_then(|child| child.retry(id)) {
             None => self.answer_stale_request(id),
-            Some(RetryKind::Requested) => self.retry_requested(retry).await,
+            Some(RetryKind::Requested { was_given_up }) => {
+                return self.retry_requested(retry, was_given_up).await;
+            }
             Some(kind) => return self.restart(position, kind, Instant::now(), ctx).await,
         }
         Ok(())
@@ -131,15 +130,18 @@ impl FixedServer {
         if retry == RetryKind::Counted
             && let Err(exceeded) = self.spend(position, now)
         {
-            let waits = self.children.get(position).is_some_and(Child::restarts_with_group);
+            if !self.children.get(position).is_some_and(Child::restarts_with_group) {
+                return self.limit_reached(position, exceeded);
+            }
+            self.note_still_to_start(&group);
             self.limit_reached(position, exceeded)?;
-            return if waits { self.start_group(group, position, ctx).await } else { Ok(()) };
+            return self.start_group(group, position, ctx).await;
         }
         if retry != RetryKind::AfterOrphans {
             self.report_restart(position, now);
         }
         step!("before a restart");
-        self.stop_group(&group, position, now).await;
+        self.stop_group(&group, position, now).await?;
         step!("between a group's stop and its start");
         if self.wait_for_orphans(position) {
             return Ok(());
@@ -156,7 +158,8 @@ impl FixedServer {
         of: Position,
         ctx: &mut ServerContext<Self>,
     ) -> Result {
-        for member in group {
+        self.still_to_start = 0;
+        for (index, &member) in group.iter().enumerate() {
             let starts = |child: &Child| {
                 child.starts_with_group() || (member == of && child.is_restarting())
             };
@@ -169,7 +172,10 @@ impl FixedServer {
                 // start, or the retry of `member`, will start this child, too.
                 self.children.set(of, RunState::Stopped);
             }
-            if self.start_failed(member, failure, ctx).await? {
+            self.note_still_to_start(&group[index + 1..]);
+            let waits = self.start_failed(member, failure, ctx).await?;
+            self.still_to_start = 0;
+            if waits {
                 return Ok(());
             }
         }
@@ -201,16 +207,36 @@ impl FixedServer {
     /// Stops the other members of this child's group in reverse order, and forgets those that are
     /// temporary. The restart of this child will start the remaining members. So their own retries
     /// become stale (invariant 1), and the names of members that had ended for good are reserved.
-    async fn stop_group(&mut self, group: &[Position], of: Position, mut now: Instant) {
+    ///
+    /// A member may have ended by its own decision before its stop, while its exit was still queued.
+    /// Then it is given up, or the supervisor ends.
+    async fn stop_group(&mut self, group: &[Position], of: Position, mut now: Instant) -> Result {
+        let mut given_up = false;
         for &member in group.iter().rev().filter(|member| **member != of) {
-            if self.children.get(member).is_some_and(Child::is_temporary) {
-                now = self.stop_incarnation(member, ChildStop::ForGood, now).await;
-                self.mark_stopped(member);
-            } else {
-                now = self.stop_incarnation(member, ChildStop::ForRestart, now).await;
-                self.leave_to_group_restart(member, now);
+            let is_temporary = self.children.get(member).is_some_and(Child::is_temporary);
+            let how = if is_temporary { ChildStop::ForGood } else { ChildStop::ForRestart };
+            let (at, decided) = self.stop_incarnation(member, how, now).await;
+            now = at;
+            match decided {
+                Some(Scope::Tree) => {
+                    let pid = self.children.get(member).and_then(|child| child.last_pid);
+                    return Err(self.end_tree(member, pid));
+                }
+                Some(Scope::Child) => {
+                    given_up |= self.is_significant(member);
+                    self.mark_given_up(member);
+                }
+                None if is_temporary => self.mark_stopped(member),
+                None => self.leave_to_group_restart(member, now),
             }
         }
+        if given_up {
+            // The restart starts all members that are stopped now.
+            self.note_still_to_start(group);
+            self.after_end_for_good(true)?;
+            self.still_to_start = 0;
+        }
+        Ok(())
     }
 
     /// Handles a failed start: gives up, or arranges a retry. A retry without a delay is queued
@@ -234,7 +260,7 @@ impl FixedServer {
             }
             Next::After(delay) => {
                 self.reserve_for_first_start(position);
-                self.restart_after(position, delay, ctx).await;
+                self.restart_after(position, delay, ctx).await?;
             }
             Next::AtOnce => {
                 self.reserve_for_first_start(position);
@@ -264,17 +290,20 @@ impl FixedServer {
         position: Position,
         delay: Duration,
         ctx: &mut ServerContext<Self>,
-    ) {
+    ) -> Result {
         let now = Instant::now();
         let due = after(now, delay);
         let retry = self.set_restarting(position, Some(due), RetryKind::Delayed);
         ctx.cast_after(delay, retry);
         let group = self.children.positions(self.group(position));
-        self.stop_group(&group, position, now).await;
+        self.stop_group(&group, position, now).await?;
         step!("after a restart was put off");
         for child in self.children.range(self.group(position)) {
-            self.report.postpone_names(child.slot(), due);
+            if child.position == position || !child.awaits_first_start() {
+                self.report.postpone_names(child.slot(), due);
+            }
         }
+        Ok(())
     }
 
     /// Puts a child into `Restarting`. Returns the retry that the child waits for.

@@ -52,6 +52,9 @@ pub(crate) struct FixedServer {
     pub(crate) intensity: Intensity,
     pub(crate) window: Window,
     pub(crate) auto_shutdown: AutoShutdown,
+    /// The number of significant children that the step in progress has still to start: the rest
+    /// of a group that restarts or, during the start of the supervisor, of its description.
+    pub(crate) still_to_start: usize,
     /// The backoff of children that have none of their own.
     pub(crate) backoff: Option<Backoff>,
     pub(crate) random: Random,
@@ -107,6 +110,7 @@ impl GenServer for FixedServer {
             intensity: spec.intensity,
             window: Window::default(),
             auto_shutdown: spec.auto_shutdown,
+            still_to_start: spec.children.iter().filter(|child| child.spec.significant).count(),
             backoff: spec.backoff,
             random: spec.seed.map_or_else(Random::fresh, Random::seeded),
             last_retry_id: 0,
@@ -132,9 +136,9 @@ impl GenServer for FixedServer {
 
     async fn handle_call(&mut self, call: Call, _: &mut ServerContext<Self>) -> Result {
         match call {
-            Call::StartChild { spec, reply } => reply.send(self.start_child(spec).await),
+            Call::StartChild { spec, reply } => return self.start_child(spec, reply).await,
             Call::TerminateChild { id, reply } => reply.send(self.terminate_child(&id).await),
-            Call::RestartChild { id, reply } => self.restart_child(&id, reply).await,
+            Call::RestartChild { id, reply } => return self.restart_child(&id, reply).await,
             Call::DeleteChild { id, reply } => reply.send(self.delete_child(&id)),
             Call::WhichChild { id, reply } => reply.send(self.which_child(&id)),
             Call::ChildSpec { id, reply } => reply.send(self.child_spec(&id)),
@@ -197,6 +201,7 @@ impl FixedServer {
         ctx: &mut ServerContext<Self>,
     ) -> Result<Result, StartError> {
         let (id, retries) = (spec.id.clone(), spec.retry_first_start);
+        self.still_to_start = self.still_to_start.saturating_sub(usize::from(spec.significant));
         let position = self.children.add(spec);
         let Err(failure) = self.start_incarnation(position).await else { return Ok(Ok(())) };
         let ends_tree = failure.decided == Some(Scope::Tree);
