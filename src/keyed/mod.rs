@@ -158,6 +158,8 @@ where
     /// * The first two starts of one call follow at once. Before each further start the call pauses: for
     ///   1 ms, then twice as long each time, up to 1 s. So servers that end as soon as they have started
     ///   do not keep the program busy.
+    /// * If [deadlines are propagated](Runtime::propagate_deadlines), the deadline of the call that the
+    ///   caller handles shortens `limit`, and the handler of this call has a deadline.
     /// * An idle time-out should be longer than the way from a start to the call, about a millisecond
     ///   under load. With an idle time-out of zero, a new server may end before it is called.
     ///
@@ -190,7 +192,7 @@ where
         make: impl Fn(Reply<T>) -> S::Call,
         limit: Duration,
     ) -> Result<T, KeyedError<K>> {
-        let mut attempt = Attempt::new(key, limit);
+        let mut attempt = Attempt::new(self.supervisor.server.kernel(), key, limit);
         let mut found = self.running(key);
         loop {
             let process = match found.take() {
@@ -255,7 +257,7 @@ where
         limit: Duration,
     ) -> Result<(), KeyedCastError<K, S::Cast>> {
         consume_budget().await;
-        let mut attempt = Attempt::new(key, limit);
+        let mut attempt = Attempt::new(self.supervisor.server.kernel(), key, limit);
         let (mut found, mut cast) = (self.running(key), cast);
         loop {
             let process = match found.take() {
