@@ -1,6 +1,7 @@
 //! Servers that are found by a key, and started under that key when they are asked.
 //!
-//! **Uses** `base`, `exit`, `kernel`, `call`, `runtime`, `child`, `server`, `supervisor`, `registry`.
+//! **Uses** `base`, `exit`, `time`, `kernel`, `call`, `runtime`, `child`, `server`, `supervisor`,
+//! `registry`.
 //! **Knows nothing of** how a key is registered and reserved: `registry`
 //! does that in the start of a process.
 //!
@@ -10,6 +11,7 @@
 //! 2. Within its limit, a call fails only if a handler received it, if a mailbox is full, or if no
 //!    server can be started.
 //! 3. Of concurrent calls for one key, one starts a process.
+//! 4. A caller that is not polled delays no other: a start runs in a task of its own.
 //!
 //! **Steps**, in a loop, within one time limit:
 //! 1. *Find* the holder of the key. If there is none, wait for a start in progress or for a restart,
