@@ -167,7 +167,10 @@ impl Kernel {
         key.admit(process.pid(), incarnation, &mut &list).map_err(|refused| {
             self.end_unstarted(&**process, ExitReason::Killed);
             NotAdmitted::Key(refused)
-        })
+        })?;
+        // The tasks that the name has woken may have looked the key up before.
+        ignore_panic(|| self.name_changes.notify_waiters());
+        Ok(())
     }
 
     /// The processes that this parent has started and is still linked to.

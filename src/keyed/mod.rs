@@ -1,6 +1,7 @@
 //! Servers that are found by a key, and started under that key when they are asked.
 //!
-//! **Uses** `base`, `exit`, `kernel`, `call`, `runtime`, `child`, `server`, `supervisor`, `registry`.
+//! **Uses** `base`, `exit`, `time`, `kernel`, `call`, `runtime`, `child`, `server`, `supervisor`,
+//! `registry`.
 //! **Knows nothing of** how a key is registered and reserved: `registry`
 //! does that in the start of a process.
 //!
@@ -10,6 +11,7 @@
 //! 2. Within its limit, a call fails only if a handler received it, if a mailbox is full, or if no
 //!    server can be started.
 //! 3. Of concurrent calls for one key, one starts a process.
+//! 4. A caller that is not polled delays no other: a start runs in a task of its own.
 //!
 //! **Steps**, in a loop, within one time limit:
 //! 1. *Find* the holder of the key. If there is none, wait for a start in progress or for a restart,
@@ -158,6 +160,8 @@ where
     /// * The first two starts of one call follow at once. Before each further start the call pauses: for
     ///   1 ms, then twice as long each time, up to 1 s. So servers that end as soon as they have started
     ///   do not keep the program busy.
+    /// * If [deadlines are propagated](Runtime::propagate_deadlines), the deadline of the call that the
+    ///   caller handles shortens `limit`, and the handler of this call has a deadline.
     /// * An idle time-out should be longer than the way from a start to the call, about a millisecond
     ///   under load. With an idle time-out of zero, a new server may end before it is called.
     ///
@@ -190,7 +194,7 @@ where
         make: impl Fn(Reply<T>) -> S::Call,
         limit: Duration,
     ) -> Result<T, KeyedError<K>> {
-        let mut attempt = Attempt::new(key, limit);
+        let mut attempt = Attempt::new(self.supervisor.server.kernel(), key, limit);
         let mut found = self.running(key);
         loop {
             let process = match found.take() {
@@ -255,7 +259,7 @@ where
         limit: Duration,
     ) -> Result<(), KeyedCastError<K, S::Cast>> {
         consume_budget().await;
-        let mut attempt = Attempt::new(key, limit);
+        let mut attempt = Attempt::new(self.supervisor.server.kernel(), key, limit);
         let (mut found, mut cast) = (self.running(key), cast);
         loop {
             let process = match found.take() {

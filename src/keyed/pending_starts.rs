@@ -1,17 +1,17 @@
 //! The starts in progress of keyed servers: concurrent callers of one key wait for one start.
 //!
 //! **Steps**
-//! 1. The first caller *leads*: its entry is added. Later callers of the key join: they wait for the
-//!    outcome.
-//! 2. The leader removes the entry, and then publishes the outcome to the callers that have joined.
-//! 3. A leader that is dropped removes the entry without an outcome. The callers that have joined
-//!    then look the key up again, and one of them leads.
+//! 1. The first caller *leads*: its entry is added, and a task of its own requests the start. The
+//!    first caller and all later callers of the key wait for the outcome.
+//! 2. The task removes the entry, and then publishes the outcome to the callers.
+//! 3. A task that panics, or whose tokio runtime shuts down, removes the entry without an outcome.
+//!    The callers then look the key up again, and one of them leads.
 //!
-//! A start that a dropped leader has requested goes on. Its process holds the key since its
-//! admission, so the next leader is refused and finds that process.
+//! The task depends on no caller: a caller that is dropped, or that is not polled, delays no other.
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::sync::Arc;
 
 use tokio::sync::watch;
 
@@ -31,8 +31,8 @@ pub(super) struct PendingStarts<K> {
 }
 
 /// The part of a caller in a start.
-pub(super) enum Part<'a, K: Eq + Hash> {
-    Lead(Lead<'a, K>),
+pub(super) enum Part<K: Eq + Hash> {
+    Lead(Lead<K>),
     Join(Joined),
 }
 
@@ -49,7 +49,7 @@ impl<K: Eq + Hash + Clone> PendingStarts<K> {
     }
 
     /// Leads the start under this key, or joins the one in progress.
-    pub(super) fn take_part(&self, key: &K) -> Part<'_, K> {
+    pub(super) fn take_part(self: &Arc<Self>, key: &K) -> Part<K> {
         let own = key.clone();
         let (outcome, joined) = watch::channel(None);
         let mut starts = self.starts.lock();
@@ -61,33 +61,44 @@ impl<K: Eq + Hash + Clone> PendingStarts<K> {
         starts.insert(own, joined);
         self.count.fetch_add(1, Ordering::Release);
         drop(starts);
-        Part::Lead(Lead { starts: self, key: key.clone(), outcome, removed: false })
+        Part::Lead(Lead { starts: self.clone(), key: key.clone(), outcome, removed: false })
     }
 }
 
-/// A start that another caller leads.
+/// A start that a caller waits for.
 pub(super) struct Joined(watch::Receiver<Outcome>);
 
 impl Joined {
+    /// Returns a function that tells whether the start is still in progress.
+    pub(super) fn is_due(&self) -> impl Fn() -> bool + Send + 'static {
+        let outcome = self.0.clone();
+        move || matches!(outcome.has_changed(), Ok(false))
+    }
+
     /// Waits for the outcome of the start. `Ok` means that the key is to be looked up again.
     pub(super) async fn outcome(mut self) -> Result<(), StartError> {
         match self.0.wait_for(Option::is_some).await {
             Ok(outcome) => outcome.clone().unwrap_or(Ok(())),
-            // The leader was dropped.
+            // The lead was dropped.
             Err(_) => Ok(()),
         }
     }
 }
 
-/// The start that this caller leads.
-pub(super) struct Lead<'a, K: Eq + Hash> {
-    starts: &'a PendingStarts<K>,
+/// The duty to start a server under a key. Dropping it removes the entry without an outcome.
+pub(super) struct Lead<K: Eq + Hash> {
+    starts: Arc<PendingStarts<K>>,
     key: K,
     outcome: watch::Sender<Outcome>,
     removed: bool,
 }
 
-impl<K: Eq + Hash> Lead<'_, K> {
+impl<K: Eq + Hash> Lead<K> {
+    /// Waits for the outcome as the callers do that join later.
+    pub(super) fn join(&self) -> Joined {
+        Joined(self.outcome.subscribe())
+    }
+
     /// Publishes the outcome.
     pub(super) fn finish(mut self, outcome: Result<(), StartError>) {
         self.remove();
@@ -106,7 +117,7 @@ impl<K: Eq + Hash> Lead<'_, K> {
     }
 }
 
-impl<K: Eq + Hash> Drop for Lead<'_, K> {
+impl<K: Eq + Hash> Drop for Lead<K> {
     fn drop(&mut self) {
         ignore_panic(|| self.remove());
     }

@@ -18,12 +18,13 @@ use tokio::time::Instant;
 use crate::base::{consume_budget, with_caught_wakers};
 use crate::child::OnceChild;
 use crate::exit::Result;
-use crate::kernel::Kernel;
-use crate::keyed::pending_starts::{Lead, Part};
+use crate::kernel::{Kernel, NO_TOKIO, WaitEdge};
+use crate::keyed::pending_starts::{Joined, Lead, Part};
 use crate::keyed::{KeyedError, KeyedServers};
 use crate::registry::KeyStatus;
-use crate::runtime::{CallError, Ended, until};
-use crate::server::{GenServer, ServerProcess, ServerSpec};
+use crate::runtime::{CallError, Ended, StartError, until};
+use crate::server::{GenServer, ServerProcess, ServerSpec, limited, wait_edge};
+use crate::time::timer_queue::after;
 
 /// The pause before the third start for one request. Each further pause is twice as long, up to
 /// [`LONGEST_PAUSE`]. Without pauses, servers that end at once would be started in a busy loop, in
@@ -43,8 +44,15 @@ pub(super) struct Attempt<'a, K> {
 }
 
 impl<'a, K: Clone> Attempt<'a, K> {
-    pub(super) fn new(key: &'a K, limit: Duration) -> Self {
-        let due = Instant::now().checked_add(limit);
+    /// The deadline of the call that the running code handles shortens the limit, if deadlines are
+    /// propagated.
+    pub(super) fn new(kernel: &Kernel, key: &'a K, limit: Duration) -> Self {
+        let now = Instant::now();
+        let far = after(now, limit);
+        let due = limited(kernel, far);
+        let has_limit = due < far || now.checked_add(limit).is_some();
+        let due = has_limit.then_some(due);
+        let limit = due.map_or(limit, |due| limit.min(due.saturating_duration_since(now)));
         Attempt { key, limit, due, starts: 0, pause: Duration::ZERO }
     }
 
@@ -159,57 +167,68 @@ where
         attempt: &mut Attempt<'_, K>,
     ) -> Result<(), KeyedError<K>> {
         let (key, kernel) = (attempt.key, self.supervisor.server.kernel());
-        match self.starts.take_part(key) {
-            // A start that was in progress has finished since the lookup.
-            Part::Lead(lead) if !self.is_free(key) => {
-                drop(lead);
-                Ok(())
-            }
-            Part::Lead(lead) => {
-                attempt.count_start();
-                self.lead(lead, spec(), attempt).await
-            }
-            Part::Join(joined) => {
-                attempt.count_start();
-                let outcome = pin!(with_caught_wakers(joined.outcome()));
-                let outcome = until(kernel, attempt.due, outcome).await;
-                let outcome = outcome.ok_or_else(|| attempt.not_ready())?;
-                outcome.map_err(|error| KeyedError::NotStarted { key: key.clone(), error })
-            }
+        let refused = |error| KeyedError::NotStarted { key: key.clone(), error };
+        let part = self.starts.take_part(key);
+        // A start that was in progress has finished since the lookup.
+        if matches!(part, Part::Lead(_)) && !self.is_free(key) {
+            return Ok(());
         }
+        let mut edge = self.wait_edge().map_err(|error| refused(StartError::Unreachable(error)))?;
+        attempt.count_start();
+        let joined = match part {
+            Part::Lead(lead) => self.lead(lead, spec(), key),
+            Part::Join(joined) => joined,
+        };
+        if let Some(edge) = &mut edge {
+            edge.end_with(joined.is_due());
+        }
+        let outcome = pin!(with_caught_wakers(joined.outcome()));
+        let outcome = until(kernel, attempt.due, outcome).await;
+        outcome.ok_or_else(|| attempt.not_ready())?.map_err(refused)
+    }
+
+    /// Adds the wait of the caller for the supervisor to the wait graph, as a call of the supervisor
+    /// does.
+    fn wait_edge(&self) -> Result<Option<WaitEdge>, CallError> {
+        self.supervisor.server.resolve().map_or(Ok(None), |supervisor| wait_edge(&supervisor))
     }
 
     fn is_free(&self, key: &K) -> bool {
         matches!(self.registry.status(key), KeyStatus::Free)
     }
 
-    /// Starts a server under the key, for all callers that have joined. `Ok` means that the key is
-    /// to be looked up again.
-    async fn lead(
-        &self,
-        lead: Lead<'_, K>,
-        spec: ServerSpec<S>,
-        attempt: &Attempt<'_, K>,
-    ) -> Result<(), KeyedError<K>> {
-        let key = attempt.key;
+    /// Starts a server under the key in a task, which no caller can delay. An outcome of `Ok` means
+    /// that the key is to be looked up again.
+    fn lead(&self, lead: Lead<K>, spec: ServerSpec<S>, key: &K) -> Joined {
         let mut child = OnceChild::from(spec);
         child.spec.set_key(self.registry.start_key(key.clone(), (), type_text));
         if let Some(shutdown) = self.shutdown {
             child = child.shutdown(shutdown);
         }
-        let start = pin!(self.supervisor.start_once(child));
-        let started = until(self.supervisor.server.kernel(), attempt.due, start).await;
-        let outcome = match started.ok_or_else(|| attempt.not_ready())? {
-            Ok(_) => Ok(()),
-            Err(refused) if self.is_free(key) => Err(refused.error),
-            Err(_) => Ok(()),
-        };
-        lead.finish(outcome.clone());
-        outcome.map_err(|error| KeyedError::NotStarted { key: key.clone(), error })
+        let (servers, key, joined) = (self.clone(), key.clone(), lead.join());
+        let tokio = self.supervisor.server.kernel().tokio().expect(NO_TOKIO);
+        drop(tokio.spawn(async move {
+            let started = servers.supervisor.start_once(child).await;
+            lead.finish(match started.map_err(|refused| refused.error) {
+                Err(error) if !is_about_key(&error, &key) && servers.is_free(&key) => Err(error),
+                _ => Ok(()),
+            });
+        }));
+        joined
+    }
+}
+
+/// Returns whether another process holds this key, or did when the start was refused.
+fn is_about_key<K>(error: &StartError, key: &K) -> bool {
+    match error {
+        StartError::AlreadyStarted { name, .. } | StartError::NameReserved { name, .. } => {
+            *name == type_text(key)
+        }
+        _ => false,
     }
 }
 
 /// The text of a key in an error that the caller never gets: the caller gets the key.
 fn type_text<K>(_: &K) -> String {
-    std::any::type_name::<K>().to_owned()
+    format!("a key of the type {}", std::any::type_name::<K>())
 }

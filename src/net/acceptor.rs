@@ -16,8 +16,12 @@
 //!
 //! **If the supervisor of the connections ends**, the starts fail. The acceptor then accepts
 //! nothing more, and waits for its own stop, because its supervisor restarts both.
+//!
+//! **If the mailbox of that supervisor is full**, which only a runtime with bounded mailboxes has,
+//! the connection is closed, and the acceptor pauses as after a lack of files.
 
 use std::future::poll_fn;
+use std::io;
 use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -35,7 +39,7 @@ use crate::exit::{ExitReason, Result};
 use crate::net::accept_errors::{Failure, FailureLog};
 use crate::net::error::AcceptError;
 use crate::net::port::{Incoming, PortLease};
-use crate::runtime::{Ended, Runtime, StartError};
+use crate::runtime::{CallError, Ended, Runtime, StartError};
 use crate::supervisor::DynamicSupervisorRef;
 
 /// The shortest pause after an error: an acceptor must not use a whole processor to try again.
@@ -73,7 +77,7 @@ pub(crate) struct Acceptor<I: 'static> {
 }
 
 enum Event<I> {
-    Accepted(std::io::Result<I>),
+    Accepted(io::Result<I>),
     Started(Result<Pid, StartError>),
     Ended,
 }
@@ -96,9 +100,12 @@ impl<I: Incoming> Acceptor<I> {
 
     /// Finds the connections that an earlier incarnation has accepted. The requests of that
     /// incarnation were queued before this one, so their starts have begun when this one is
-    /// answered. A failure means that the supervisor has ended, and so have its children.
+    /// answered. A full mailbox is tried again. Any other failure means that the supervisor has
+    /// ended, and so have its children.
     async fn find_connections(&mut self) {
-        drop(self.connections.count_children().await);
+        while let Err(CallError::Overloaded) = self.connections.count_children().await {
+            sleep(SHORTEST_PAUSE).await;
+        }
         let Some(supervisor) = self.connections.pid() else { return };
         for process in self.runtime.kernel.children_of(supervisor) {
             self.live.push(self.runtime.ended(process.pid()));
@@ -146,6 +153,9 @@ impl<I: Incoming> Acceptor<I> {
     fn started(&mut self, started: Result<Pid, StartError>) -> Result {
         match started {
             Ok(pid) if self.settings.most.is_some() => self.live.push(self.runtime.ended(pid)),
+            Err(StartError::Unreachable(CallError::Overloaded)) => {
+                self.failed(io::Error::other("the supervisor of the connections is busy"))?;
+            }
             Err(StartError::Unreachable(_)) => self.is_orphaned = true,
             // The settings of the child are wrong, and so are those of each further one.
             Err(error @ StartError::Invalid(_)) => return Err(ExitReason::from_library(error)),
@@ -154,7 +164,7 @@ impl<I: Incoming> Acceptor<I> {
         Ok(())
     }
 
-    fn failed(&mut self, error: std::io::Error) -> Result {
+    fn failed(&mut self, error: io::Error) -> Result {
         match Failure::of(&error) {
             Failure::Connection => self.failures.lost_one(&error),
             Failure::Exhausted => {

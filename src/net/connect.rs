@@ -11,7 +11,7 @@ use std::time::Duration;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 use tokio::net::{TcpStream, ToSocketAddrs};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::base::CaughtDrop;
 use crate::child::start::Start;
@@ -47,7 +47,9 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// [gives up](Backoff::give_up_after) after 15 minutes without a healthy run: for a program that
 /// should wait for ever, set [`Duration::MAX`] there.
 ///
-/// A name is resolved at each attempt, and its addresses are tried in order, within the time limit.
+/// A name is resolved at each attempt, and its addresses are tried in order. Each has an equal part
+/// of the time that the limit leaves, so that an address that never answers leaves time for the
+/// next one.
 /// While the child connects, a stop drops it. After that it is stopped as any
 /// [task](ChildSpec::task): the function is dropped at its next await, unless it uses
 /// [`TaskContext::shutdown`] or [`TaskContext::cancellation_token`].
@@ -214,7 +216,8 @@ impl ChildSpec {
         ConnectSpec::new(id, move |settings| {
             let (address, session) = (address.clone(), session.clone());
             Start::task(async move |ctx: TaskContext| {
-                let stream = within(settings.limit, address.text(), connect_tcp(&*address));
+                let stream = connect_tcp(&*address, settings.limit);
+                let stream = within(settings.limit, address.text(), stream);
                 let stream = connected(&ctx, stream).await?;
                 if let Some(nodelay) = settings.nodelay {
                     stream.set_nodelay(nodelay)?;
@@ -266,21 +269,25 @@ async fn within<S>(
     address: String,
     connecting: impl Future<Output = io::Result<S>>,
 ) -> Result<S, ConnectError> {
-    let late = || {
-        let text = format!("no connection within {limit:?}");
-        Err(io::Error::new(io::ErrorKind::TimedOut, text))
-    };
-    let connected = timeout(limit, connecting).await.unwrap_or_else(|_| late());
+    let connected = timeout(limit, connecting).await.unwrap_or_else(|_| Err(late(limit)));
     connected.map_err(|source| ConnectError { address, source })
 }
 
+fn late(limit: Duration) -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {limit:?}"))
+}
+
 /// Connects to the first address that accepts the connection.
-async fn connect_tcp(address: &dyn Address) -> io::Result<TcpStream> {
-    let mut failed = None;
-    for address in address.resolve().await? {
-        match TcpStream::connect(address).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => failed = Some(error),
+async fn connect_tcp(address: &dyn Address, limit: Duration) -> io::Result<TcpStream> {
+    let (begun, mut failed) = (Instant::now(), None);
+    let addresses = address.resolve().await?;
+    for (tried, address) in addresses.iter().enumerate() {
+        let left = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
+        let part = limit.saturating_sub(begun.elapsed()) / left;
+        match timeout(part, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => failed = Some(error),
+            Err(_) => failed = Some(late(limit)),
         }
     }
     Err(failed.unwrap_or_else(|| io::ErrorKind::NotFound.into()))

@@ -22,10 +22,11 @@ pub struct BindError {
 }
 
 /// A bound listener can no longer accept connections. The acceptor ends with this error, and its
-/// next incarnation binds the port again. An error of one connection, and a lack of files or
+/// next incarnation binds the port again, or gets the next listener of a [`Keep`](crate::Keep) of
+/// the program. There is none in a `Keep` that was made by [`Keep::of`](crate::Keep::of). An error of one connection, and a lack of files or
 /// memory, do not end the acceptor.
 #[derive(Debug, Error)]
-#[error("no connection can be accepted at {} any more: the port is bound again", one_line(.address))]
+#[error("no connection can be accepted at {} any more: another listener is needed", one_line(.address))]
 #[non_exhaustive]
 pub struct AcceptError {
     /// The local address of the listener.

@@ -47,6 +47,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// operating system. When the listener is stopped for good, the port is closed first, so new
 /// clients are refused while connections still finish.
 ///
+/// **Known limit.** If the supervisor gives the listener up and lives on
+/// ([`Exhausted::GiveUp`](crate::Exhausted::GiveUp)), the port stays open. Clients then wait in the
+/// backlog until the child is restarted, or is deleted and its specification has been dropped.
+///
 /// **Errors of `accept`.** An error of one connection is logged at DEBUG, and the next connection
 /// is accepted at once. A lack of files or memory is logged at WARN, once until a connection is
 /// accepted again, and the acceptor tries again after a pause. If the listener itself is broken, the
@@ -55,6 +59,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 ///
 /// **A client is never left waiting** for a process that has ended. If the acceptor ends in the
 /// middle of handing a connection over, the connection is either served or closed.
+///
+/// **A clone** of a specification has the port and the address of the original. One of them can
+/// run at a time: the start of the other one waits until the port is given back or closed.
 ///
 /// OTP: `ranch`, with its listener supervisor, acceptors and connection supervisor. `ranch` has
 /// several acceptors for each port; here one is enough, because it does not wait for a start.

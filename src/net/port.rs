@@ -66,9 +66,10 @@ pub(crate) fn borrow<I: 'static, L: Listen<I>>(keep: Keep<L>) -> Borrow<I> {
 /// The sender of the current address of a listener.
 pub(crate) type Announce = Arc<watch::Sender<Option<SocketAddr>>>;
 
-/// The port of one acceptor.
+/// The port of one acceptor. The lease begins with the start of the acceptor, before its body runs:
+/// a listener that has started has an address.
 ///
-/// The drop decides what becomes of the port. If the acceptor is to be started again, or the `Keep`
+/// The drop decides what becomes of the port. If the owner is to be started again, or the `Keep`
 /// belongs to the user, the port returns to the `Keep` and stays open. Otherwise the port is closed,
 /// so that clients are refused while connections still finish.
 pub(crate) struct PortLease<I: 'static> {
@@ -77,7 +78,8 @@ pub(crate) struct PortLease<I: 'static> {
     is_users: bool,
     announce: Announce,
     runtime: Runtime,
-    acceptor: Pid,
+    /// The acceptor or, until its body runs, the supervisor of the acceptor.
+    owner: Pid,
 }
 
 impl<I: 'static> PortLease<I> {
@@ -85,10 +87,21 @@ impl<I: 'static> PortLease<I> {
         port: Box<dyn Port<I>>,
         is_users: bool,
         announce: Announce,
-        (runtime, acceptor): (Runtime, Pid),
+        (runtime, owner): (Runtime, Pid),
     ) -> Self {
         announce.send_replace(port.listener().socket_address());
-        PortLease { port: Some(port), is_users, announce, runtime, acceptor }
+        PortLease { port: Some(port), is_users, announce, runtime, owner }
+    }
+
+    pub(crate) fn owned_by(self, owner: Pid) -> Self {
+        let mut lease = self;
+        lease.owner = owner;
+        lease
+    }
+
+    /// Returns the local address as text.
+    pub(crate) fn address(&self) -> String {
+        self.port.as_ref().map(|port| port.listener().address()).unwrap_or_default()
     }
 
     pub(crate) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<I>> {
@@ -109,7 +122,7 @@ impl<I: 'static> PortLease<I> {
 
 impl<I: 'static> Drop for PortLease<I> {
     fn drop(&mut self) {
-        if !self.is_users && !self.runtime.kernel.is_started_again(self.acceptor) {
+        if !self.is_users && !self.runtime.kernel.is_started_again(self.owner) {
             self.close();
         }
     }

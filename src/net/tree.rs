@@ -10,7 +10,7 @@ use crate::child::{ChildSpec, OnceChild, StartChild, StartContext, Started, Task
 use crate::exit::{Result, Shutdown};
 use crate::net::accept_errors::FailureLog;
 use crate::net::acceptor::{Acceptor, Make, Settings};
-use crate::net::port::{Announce, Borrow, Incoming, Port, PortLease};
+use crate::net::port::{Announce, Borrow, Incoming, PortLease};
 use crate::runtime::StartError;
 use crate::supervisor::dynamic::DynamicServer;
 use crate::supervisor::{DynamicSupervisor, DynamicSupervisorRef, Supervisor, SupervisorSpec};
@@ -40,19 +40,17 @@ impl<I: Incoming> Plan<I> {
 
     fn acceptor(
         self,
-        port: Box<dyn Port<I>>,
+        lease: PortLease<I>,
         ctx: &TaskContext,
         connections: DynamicSupervisorRef,
     ) -> Acceptor<I> {
-        let failures = FailureLog::new(ctx.pid(), port.listener().address());
-        let own = (ctx.runtime(), ctx.pid());
         Acceptor {
-            lease: PortLease::new(port, self.is_users, self.announce, own),
+            failures: FailureLog::new(ctx.pid(), lease.address()),
+            lease: lease.owned_by(ctx.pid()),
             make: self.make,
             settings: self.settings,
             runtime: ctx.runtime(),
             connections,
-            failures,
             starts: FuturesUnordered::new(),
             live: FuturesUnordered::new(),
             pause: None,
@@ -104,10 +102,12 @@ impl<I: Incoming> StartChild for AcceptorStart<I> {
             return Err(StartError::Failed(reason));
         };
         let port = (plan.borrow)().await.map_err(StartError::Failed)?;
+        let owner = (ctx.runtime().clone(), ctx.supervisor());
+        let lease = PortLease::new(port, plan.is_users, plan.announce.clone(), owner);
         let plan = plan.clone();
         let connections = DynamicSupervisorRef { server };
         ctx.task(async move |task: TaskContext| {
-            let acceptor = plan.acceptor(port, &task, connections);
+            let acceptor = plan.acceptor(lease, &task, connections);
             acceptor.run().await
         })
         .await

@@ -20,7 +20,8 @@ pub(crate) enum ServerItem<S: GenServer> {
     Call(S::Call),
     Cast(S::Cast),
     /// A call that its caller takes back if no handler has received it.
-    Returnable(QueuedCall<S::Call>),
+    /// It has a limit if it was made while deadlines are propagated.
+    Returnable(QueuedCall<(S::Call, Option<Arc<CallLimit>>)>),
     /// A call that was made while deadlines are propagated.
     Limited(Box<LimitedCall<S>>),
     /// A cast that the bound of the mailbox does not count, refuse or drop: the result of a task of

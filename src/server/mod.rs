@@ -35,6 +35,7 @@ pub use context::ServerContext;
 pub(crate) use context::idle::IdleTimeout;
 pub use context::schedule::CastTimer;
 pub(crate) use dispatch::{Dispatch, WaitOutcome};
+pub(crate) use handle::propagated::limited;
 pub(crate) use handle::request::wait_edge;
 pub(crate) use handle::returnable_call::{NotAnswered, call_returnable};
 pub use handle::sender::{Caller, Sender};

@@ -75,6 +75,8 @@ enum Call {
     /// Contains the reply of another call.
     Forward(Option<Reply<usize>>, Reply<usize>),
     Crash(Reply<usize>),
+    /// Answers with the milliseconds that the handler has left.
+    TimeLeft(Reply<usize>),
     /// Drops the reply.
     Nothing,
     /// Calls the device of this key.
@@ -120,6 +122,10 @@ impl GenServer for Device {
             Call::Forward(other, reply) => {
                 self.kept.extend(other);
                 reply.send(0);
+            }
+            Call::TimeLeft(reply) => {
+                let left = ctx.deadline().time_left().map(|left| left.as_millis());
+                reply.send(usize::try_from(left.unwrap_or_default()).unwrap());
             }
             Call::Crash(reply) => {
                 self.world.handled.fetch_add(1, Ordering::SeqCst);
@@ -409,6 +415,35 @@ async fn a_start_whose_caller_has_gone_serves_the_callers_that_wait_for_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_caller_that_is_not_polled_delays_no_other_caller_of_its_key() {
+    let devices = Devices::new().await;
+    let mut unpolled = devices.call(Call::Ping);
+    assert!(is_pending(&mut unpolled).await);
+    assert_eq!(devices.call(Call::Ping).await, Ok(1));
+    assert_eq!(unpolled.await, Ok(1));
+    assert_eq!((devices.children().await, devices.world.inits()), (1, 1));
+}
+
+/// The start of the call is refused, and the process that holds the key ends before the task of the
+/// start runs.
+#[tokio::test(start_paused = true)]
+async fn a_start_that_is_refused_for_a_holder_that_ends_at_once_is_made_again() {
+    let devices = Devices::new().await;
+    devices.world.init_fails.store(true, Ordering::SeqCst);
+    let mut call = devices.call(Call::Ping);
+    assert!(is_pending(&mut call).await);
+    let child = devices.spec().via(devices.keyed.registry(), 7, ());
+    let mut starting = Box::pin(devices.supervisor.start_child(child));
+    assert!(is_pending(&mut starting).await);
+    let refused = call.await.unwrap_err();
+    let failed =
+        |error| matches!(error, KeyedError::NotStarted { error: StartError::Failed(_), .. });
+    assert!(failed(refused));
+    assert!(starting.await.is_err());
+    assert_eq!(devices.world.inits(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn calls_that_a_failing_init_leaves_unread_get_the_error_of_a_start() {
     let devices = Devices::new().await;
     devices.world.init.forget_permits(Semaphore::MAX_PERMITS);
@@ -581,6 +616,41 @@ async fn a_server_that_calls_its_own_key_gets_an_error() {
     assert_eq!(ask(8).await, Ok(2));
     devices.rt.detect_deadlocks(true);
     assert_eq!(ask(8).await, Ok(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_keyed_call_in_a_handler_has_the_time_that_the_handler_has() {
+    let devices = Devices::new().await;
+    devices.rt.propagate_deadlines(true);
+    assert_eq!(devices.call(Call::Ping).await, Ok(1));
+    devices.world.init.forget_permits(Semaphore::MAX_PERMITS);
+    let (start, server) = (tokio::time::Instant::now(), devices.keyed.server(&7).unwrap());
+    let limit = Duration::from_millis(100);
+    let ask = |reply| Call::Ask(devices.keyed.clone(), 8, reply);
+    let mut asked = Box::pin(server.call_timeout(ask, limit));
+    assert!(is_pending(&mut asked).await);
+    settled().await;
+    let other = devices.keyed.call_or_start(&8, || panic!("a start"), Call::Ping, LIMIT);
+    let mut other = Box::pin(other);
+    assert!(is_pending(&mut other).await);
+    assert!(asked.await.unwrap_err().is_timeout());
+    // The handler is free again, and the start goes on for the other caller.
+    assert_eq!(devices.call(Call::Ping).await, Ok(2));
+    assert_eq!(start.elapsed(), limit);
+    devices.world.init.add_permits(1);
+    assert_eq!(other.await, Ok(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_handler_of_a_keyed_call_has_the_deadline_of_the_call() {
+    let devices = Devices::new().await;
+    let left = || {
+        let limit = Duration::from_millis(100);
+        devices.call_within(limit, || devices.spec(), Call::TimeLeft)
+    };
+    assert_eq!(left().await, Ok(0)); // no deadline
+    devices.rt.propagate_deadlines(true);
+    assert_eq!(left().await, Ok(100));
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,6 +3,7 @@
 use crate::support;
 
 use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use regrow::{Backoff, ChildSpec, ConnectError, ExitReason, Result, Runtime, TaskContext};
@@ -113,6 +114,24 @@ async fn a_connect_that_takes_too_long_is_an_error_of_its_own_kind() {
     let error = cause.downcast_ref::<std::io::Error>().unwrap();
     let text = "no connection within 20ms";
     assert_eq!((error.kind(), &*error.to_string()), (ErrorKind::TimedOut, text));
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn an_address_that_never_answers_leaves_time_for_the_next_one() {
+    let rt = Runtime::new();
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind(LOCAL.parse().unwrap()).unwrap();
+    let silent = socket.listen(0).unwrap();
+    let _queued = TcpStream::connect(silent.local_addr().unwrap()).await.unwrap();
+    let server = TcpListener::bind(LOCAL).await.unwrap();
+    let both = [silent.local_addr().unwrap(), server.local_addr().unwrap()];
+    let addresses: &'static [SocketAddr] = Box::leak(Box::new(both));
+    let client = ChildSpec::connect("client", addresses, session);
+    let client = client.connect_timeout(Duration::from_millis(200)).backoff(soon());
+    let tree = one(client).start(&rt).await.unwrap();
+    let _stream = hello(&server).await;
+    tree.stop().await.unwrap();
 }
 
 #[tokio::test]

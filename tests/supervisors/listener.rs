@@ -96,6 +96,24 @@ async fn each_connection_is_a_process_whose_crash_affects_no_other() {
     assert_nothing_left(&rt).await;
 }
 
+/// On its only worker, tokio polls the test after the start and before the new acceptor.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_listener_that_has_started_has_its_address() {
+    let starts = async {
+        let rt = Runtime::new();
+        for _ in 0..50 {
+            let listener = ChildSpec::tcp_listener("echo", LOCAL, echo);
+            let address = listener.address();
+            let tree = one(listener).start(&rt).await.unwrap();
+            let at = bound(&address);
+            tree.stop().await.unwrap();
+            assert_eq!(address.get(), None);
+            assert_eq!(connect_now(at).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+        }
+    };
+    tokio::spawn(starts).await.unwrap();
+}
+
 #[tokio::test]
 async fn at_the_limit_a_client_waits_until_a_connection_has_ended() {
     let rt = Runtime::new();

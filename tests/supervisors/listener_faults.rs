@@ -207,6 +207,25 @@ async fn the_end_of_the_supervisor_of_connections_closes_them_and_new_clients_ar
     tree.stop().await.unwrap();
 }
 
+/// The supervisor of the connections has a mailbox of one message, as each process of the runtime.
+#[tokio::test]
+async fn a_burst_that_its_supervisor_is_too_busy_for_loses_connections_and_no_later_one() {
+    let rt = Runtime::with_mailbox_capacity(1);
+    let listener = ChildSpec::tcp_listener("echo", LOCAL, echo).accept_pause(Duration::ZERO);
+    let address = listener.address();
+    let tree = one(listener).start(&rt).await.unwrap();
+    let at = address.get().unwrap();
+    let mut served = 0;
+    let clients: Vec<_> = (0..16).map(|_| connect_now(at).unwrap()).collect();
+    for mut client in clients {
+        let _ = client.write_all(b"x.").await;
+        served += usize::from(rest_of(&mut client).await == "x");
+    }
+    assert!((1..16).contains(&served), "{served}");
+    is_served(&mut TcpStream::connect(at).await.unwrap()).await;
+    tree.stop().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_connection_with_wrong_settings_ends_its_listener_with_the_error() {
     let rt = Runtime::new();

@@ -1,7 +1,7 @@
 //! The client side of a server: the typed handle, handles by name and by message type, and each way
 //! to send a request.
 
-mod propagated;
+pub(crate) mod propagated;
 pub(crate) mod request;
 pub(crate) mod server_ref;
 mod by_name;

@@ -52,23 +52,31 @@ pub(crate) fn ask_observed<S: GenServer, T: Send + 'static>(
 }
 
 /// The caller's side of a returnable call that was sent.
-pub(crate) type AskedReturnable<S, T> = (AwaitedReply<T>, Sent, Receipt<<S as GenServer>::Call>);
+pub(crate) type AskedReturnable<S, T> = (AwaitedReply<T>, Sent, ReturnableReceipt<S>);
+
+/// What takes a returnable call back, together with its limit.
+type ReturnableReceipt<S> = Receipt<(<S as GenServer>::Call, Option<Arc<CallLimit>>)>;
 
 /// Sends a call that the caller can take back. `edge` is the edge of the call, if the detection of
-/// deadlocks is on.
+/// deadlocks is on, and `limit` its limit, if deadlines are propagated.
 pub(crate) fn ask_returnable<S: GenServer, T: Send + 'static>(
     process: &Arc<Process<ServerItem<S>>>,
     make: impl FnOnce(Reply<T>) -> S::Call,
     waker: Waker,
     edge: Option<&mut WaitEdge>,
+    limit: Option<Arc<CallLimit>>,
 ) -> Result<AskedReturnable<S, T>, CallError> {
-    let (mut receipt, before_send) = (None, |answer: &AwaitedReply<T>| {
+    let (mut receipt, in_slot) = (None, limit.clone());
+    let before_send = |answer: &AwaitedReply<T>| {
+        if let Some(limit) = in_slot {
+            answer.set_limit(limit);
+        }
         if let Some(edge) = edge {
             edge.end_with(answer.is_due());
         }
-    });
+    };
     let make = |reply| {
-        let (call, own) = returnable(make(reply));
+        let (call, own) = returnable((make(reply), limit));
         receipt = Some(own);
         call
     };

@@ -23,7 +23,9 @@ use tokio::time::Instant;
 use crate::base::{after_budget, own_waker};
 use crate::call::Reply;
 use crate::mailbox::{Process, Sent};
+use crate::process::{AnyProcess, CallLimit};
 use crate::runtime::{AwaitReply, CallError};
+use crate::server::handle::propagated::PropagatedCall;
 use crate::server::handle::request::{ask_returnable, wait_edge, wait_until_queued};
 use crate::server::{GenServer, ServerItem};
 use crate::time::deadline_pool::Due;
@@ -37,18 +39,52 @@ pub(crate) enum NotAnswered {
     Failed(CallError),
 }
 
-/// Calls this process, and waits for the answer until `due`.
+/// Calls this process, and waits for the answer until `due`, or until the deadline of the call that
+/// the caller handles, if deadlines are propagated and that deadline is earlier.
 pub(crate) async fn call_returnable<S: GenServer, T: Send + 'static>(
     process: &Arc<Process<ServerItem<S>>>,
     make: impl FnOnce(Reply<T>) -> S::Call,
     due: Option<Instant>,
+) -> Result<T, NotAnswered> {
+    if process.kernel.waits.switches.propagates_deadlines() {
+        return Box::pin(call_propagated(process, make, due)).await;
+    }
+    call_until(process, make, due, None).await
+}
+
+async fn call_propagated<S: GenServer, T: Send + 'static>(
+    process: &Arc<Process<ServerItem<S>>>,
+    make: impl FnOnce(Reply<T>) -> S::Call,
+    due: Option<Instant>,
+) -> Result<T, NotAnswered> {
+    let kernel = &process.kernel;
+    let Some(mut propagated) = PropagatedCall::begin(kernel, process.pid(), due) else {
+        return call_until(process, make, due, None).await;
+    };
+    if propagated.check(kernel).is_err() {
+        return after_budget(Err(NotAnswered::NotHandled)).await;
+    }
+    let limit = propagated.limit();
+    match call_until(process, make, limit.due(), Some(limit)).await {
+        Err(NotAnswered::Failed(error)) => {
+            propagated.finish(Err(error), kernel).map_err(NotAnswered::Failed)
+        }
+        other => other,
+    }
+}
+
+async fn call_until<S: GenServer, T: Send + 'static>(
+    process: &Arc<Process<ServerItem<S>>>,
+    make: impl FnOnce(Reply<T>) -> S::Call,
+    due: Option<Instant>,
+    limit: Option<Arc<CallLimit>>,
 ) -> Result<T, NotAnswered> {
     let mut edge = match wait_edge(process) {
         Ok(edge) => edge,
         Err(error) => return after_budget(Err(NotAnswered::Failed(error))).await,
     };
     let waker = own_waker().await;
-    let asked = ask_returnable(process, make, waker, edge.as_mut());
+    let asked = ask_returnable(process, make, waker, edge.as_mut(), limit);
     let (mut answer, sent, receipt) = match asked {
         Ok(asked) => asked,
         Err(error) => return after_budget(Err(not_sent(error))).await,

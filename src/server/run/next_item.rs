@@ -30,6 +30,7 @@ use crate::call::{resolve_handed_over, unanswered};
 use crate::message::{Envelope, Received};
 use crate::observe::Callback;
 use crate::process::{AnyProcess, flag};
+use crate::server::item::LimitedCall;
 use crate::server::{Dispatch, GenServer, ServerContext, ServerItem, WaitOutcome};
 
 impl<S: GenServer> ServerContext<S> {
@@ -137,7 +138,13 @@ impl<S: GenServer> ServerContext<S> {
             ServerItem::Limited(limited) => Dispatch::LimitedCall(limited),
             ServerItem::Cast(cast) => Dispatch::Cast(cast),
             // From here on the caller can't take the call back: its handler runs in this poll.
-            ServerItem::Returnable(call) => call.hand_out().map_or(Dispatch::Stale, Dispatch::Call),
+            ServerItem::Returnable(call) => match call.hand_out() {
+                None => Dispatch::Stale,
+                Some((call, None)) => Dispatch::Call(call),
+                Some((call, Some(limit))) => {
+                    Dispatch::LimitedCall(Box::new(LimitedCall { call, limit }))
+                }
+            },
             ServerItem::Exempt(cast) => Dispatch::Cast(*cast),
             ServerItem::Stop(reason) => Dispatch::Stop(reason),
             ServerItem::System(request) => Dispatch::System(request),
