@@ -15,8 +15,8 @@ use crate::program::{RunError, SignalRequest, StopCause, StopReport, Watchdog};
 use crate::runtime::Runtime;
 use crate::supervisor::SupervisorSpec;
 
-/// Runs a tree, or several trees as [`Phases`](crate::Phases), as the program, until `SIGTERM`, `SIGINT` or `Ctrl-C` stops it, or until the tree
-/// ends. This is [`Run::run`] with all defaults.
+/// Runs a tree, or several trees as [`Phases`](crate::Phases), as the program, until `SIGTERM`,
+/// `SIGINT` or `Ctrl-C` stops it, or until the tree ends. This is [`Run::run`] with all defaults.
 ///
 /// # Errors
 ///
