@@ -213,6 +213,27 @@ async fn a_phase_without_time_to_stop_is_killed_at_once() {
     assert_eq!(rt.process_count(), 0);
 }
 
+/// Nobody asks this program to stop, so the run measures no time. The phase is killed a second after
+/// its own time.
+#[tokio::test(start_paused = true)]
+async fn a_phase_has_its_own_time_also_when_another_phase_ends_the_program() {
+    let rt = Runtime::new();
+    let begin = Instant::now();
+    let journal = ChildSpec::task("journal", |_| async {
+        sleep(SECOND).await;
+        Err("disk full")?
+    });
+    let phases = Phases::new("shop")
+        .phase("storage", tree(journal).intensity(0, SECOND))
+        .phase("web", Phase::new(tree(never_stops("lobby"))).stop_within(3 * SECOND));
+    let (program, _stop) = started(&rt, phases);
+    let outcome = tokio::time::timeout(60 * SECOND, program).await;
+    let error = outcome.expect("the run returns").unwrap().unwrap_err();
+    assert!(error.to_string().contains("disk full"), "{error}");
+    assert_eq!(begin.elapsed(), 5 * SECOND);
+    assert_eq!(rt.process_count(), 0);
+}
+
 #[tokio::test(start_paused = true)]
 async fn snapshots_and_health_name_the_phases() {
     let rt = Runtime::new();
