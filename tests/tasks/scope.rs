@@ -179,7 +179,7 @@ async fn a_panic_of_a_destructor_of_the_body_continues_after_the_tasks_have_ende
             flushes.store(true, SeqCst);
             Ok(())
         });
-        scope.spawn(|_| async { Err::<(), _>("fails")? });
+        scope.spawn::<(), _, _>(|_| async { Err("fails")? });
         pending::<Result>().await
     });
     let panic = AssertUnwindSafe(outcome).catch_unwind().await.unwrap_err();
