@@ -1,8 +1,9 @@
 //! A daemon: a configuration file, signals, a deadline, exit codes.
 //!
 //! You learn how `Program` and `Run` run a tree as a program: at `SIGHUP` the configuration is
-//! validated, and then the one subtree that uses it is restarted; `SIGTERM` and Ctrl-C stop the tree in order, and one deadline holds for
-//! the whole stop. One child is an operating system process, whose output goes to the log.
+//! validated, and then the one subtree that uses it is restarted; `SIGTERM` and Ctrl-C stop the
+//! tree in order, and one deadline holds for the whole stop. One child is an operating system
+//! process, whose output goes to the log.
 //!
 //! ```text
 //! cargo run --features process --example daemon -- my.conf [--hang]

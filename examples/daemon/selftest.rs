@@ -1,7 +1,7 @@
 //! The self-test: starts the daemon as another process, reloads it, stops it, and checks its output.
 
 use std::error::Error;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -25,6 +25,7 @@ pub(crate) fn run() -> Outcome {
     // An invalid file changes nothing, and the next valid one is used.
     std::fs::write(&path, "every_ms = often\n")?;
     program.signal("HUP")?;
+    program.logs("reload refused")?;
     std::fs::write(&path, Config::DEFAULT.replace("morning", "night"))?;
     program.signal("HUP")?;
     program.prints("feed: good night")?;
@@ -44,33 +45,48 @@ fn ensure(holds: bool, what: &str) -> Outcome {
     if holds { Ok(()) } else { Err(what.into()) }
 }
 
-/// Another process, which is killed when this is dropped.
-struct Program(Child, mpsc::Receiver<String>);
+/// Another process, which is killed when this is dropped: its lines, and those of its log.
+struct Program(Child, mpsc::Receiver<String>, mpsc::Receiver<String>);
+
+/// Prints all lines of this output, and returns them.
+fn lines(output: Option<impl Read + Send + 'static>) -> mpsc::Receiver<String> {
+    let lines = output.map(|output| BufReader::new(output).lines());
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in lines.into_iter().flatten().map_while(Result::ok) {
+            println!("    {line}");
+            drop(sender.send(line));
+        }
+    });
+    receiver
+}
+
+/// Reads lines until one contains this text.
+fn find(lines: &mpsc::Receiver<String>, text: &str) -> Outcome<String> {
+    loop {
+        match lines.recv_timeout(Duration::from_secs(20)) {
+            Ok(line) if line.contains(text) => return Ok(line),
+            Ok(_) => {}
+            Err(_) => return Err(format!("it never printed {text:?}").into()),
+        }
+    }
+}
 
 impl Program {
     fn start(path: &Path) -> std::io::Result<Program> {
         let mut command = Command::new(std::env::current_exe()?);
-        let mut child = command.arg(path).stdout(Stdio::piped()).spawn()?;
-        let lines = child.stdout.take().map(|out| BufReader::new(out).lines());
-        let (sender, receiver) = mpsc::channel();
-        std::thread::spawn(move || {
-            for line in lines.into_iter().flatten().map_while(Result::ok) {
-                println!("    {line}");
-                drop(sender.send(line));
-            }
-        });
-        Ok(Program(child, receiver))
+        command.arg(path).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn()?;
+        let (out, log) = (lines(child.stdout.take()), lines(child.stderr.take()));
+        Ok(Program(child, out, log))
     }
 
-    /// Reads lines until one contains this text.
     fn prints(&mut self, text: &str) -> Outcome<String> {
-        loop {
-            match self.1.recv_timeout(Duration::from_secs(20)) {
-                Ok(line) if line.contains(text) => return Ok(line),
-                Ok(_) => {}
-                Err(_) => return Err(format!("it never printed {text:?}").into()),
-            }
-        }
+        find(&self.1, text)
+    }
+
+    fn logs(&mut self, text: &str) -> Outcome<String> {
+        find(&self.2, text)
     }
 
     fn signal(&self, signal: &str) -> std::io::Result<()> {

@@ -254,7 +254,8 @@ impl TaskContext {
     /// own up to the root stops its children and ends with
     /// [`RestartLimitReached`](crate::RestartLimitReached), and none of them is restarted. After a
     /// clean `reason`, for example [`Normal`](ExitReason::Normal), all these ends are clean, and
-    /// [`Run`](crate::Run) counts the tree as ended. Otherwise as [`give_up`](Self::give_up). [`NoRestart`](crate::NoRestart) has an example.
+    /// [`Run`](crate::Run) counts the tree as ended. Otherwise as [`give_up`](Self::give_up).
+    /// [`NoRestart`](crate::NoRestart) has an example.
     #[must_use = "the process ends with it in an `Err`"]
     pub fn end_tree<E: Into<ExitReason> + 'static>(&self, reason: E) -> ExitReason {
         self.runtime().no_restart(self.pid(), Scope::Tree, reason)

@@ -8,7 +8,8 @@
 //! 2. While the process hangs, the real body is not polled. A poll that comes meanwhile waits for
 //!    the end of the hang, so no wake-up is lost. An exit signal still ends the process, because
 //!    [`ProcessFuture`](crate::driver::ProcessFuture) checks for it before it polls a body.
-//! 3. The real body is polled, and the observer of the chaos run is called.
+//! 3. The real body is polled, and the observer of the chaos run is called. It is called again when
+//!    the process has ended, by [`ProcessFuture`](crate::driver::ProcessFuture).
 //!
 //! The body is dropped before the messages that the process has lost. Both are dropped inside the
 //! process, so the callers of lost calls get its exit reason.

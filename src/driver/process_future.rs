@@ -94,6 +94,10 @@ impl<M: Item> ProcessFuture<M> {
         let current_pid = CurrentGuard::enter(kernel.number(), process.pid());
         kernel.tear_down(process, end);
         drop(current_pid);
+        #[cfg(feature = "chaos")]
+        if let Some(faults) = kernel.faults.get() {
+            faults.step();
+        }
     }
 }
 

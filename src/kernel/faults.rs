@@ -2,7 +2,7 @@
 //! polled for a while, first polls that come late or fail, and messages that are lost.
 //!
 //! Only the runtime of a chaos run has [`Faults`]. In any other runtime the hooks read one empty
-//! cell: at the spawn of a process, and at the send to a counted mailbox.
+//! cell: at the spawn and the end of a process, and at the send to a counted mailbox.
 //!
 //! **Guarantee.** A fault delays or replaces the work of a body, or keeps a user's message back. It
 //! changes no signal, no link and no name: a process that hangs can be killed, and its end is torn
@@ -30,7 +30,7 @@ use crate::time::timer_queue::after;
 /// A message that was lost, until its receiver ends.
 pub(crate) type LostMessage = Box<dyn Send>;
 
-/// Called after each poll of a process.
+/// Called after each poll of a body, and after the end of a process.
 type Observer = Arc<dyn Fn() + Send + Sync>;
 
 /// What is wrong with the start of a child.
@@ -142,13 +142,13 @@ impl Faults {
         pending.losses.remove(&pid).map(|losses| losses.lost).unwrap_or_default()
     }
 
-    /// Calls `observer` after each poll of a process from now on; `None` calls nothing.
+    /// Calls `observer` after each poll of a body and each end of a process from now on; `None` calls nothing.
     pub(crate) fn observe(&self, observer: Option<Observer>) {
         let before = std::mem::replace(&mut *self.observer.lock(), observer);
         drop(before);
     }
 
-    /// Calls the observer. A process that has been polled calls this.
+    /// Calls the observer. A process calls this when its body was polled, and when it has ended.
     pub(crate) fn step(&self) {
         let observer = self.observer.lock().clone();
         if let Some(observer) = observer {

@@ -249,8 +249,8 @@ impl<M: Item> State<Mail<M>> {
     }
 
     /// Counts out an item that was taken from a counted mailbox. If this makes room, moves the
-    /// first item of the send queue to the inbox; while a server stops, only a call. Returns the waker of the sender of that item, to
-    /// be woken after unlock.
+    /// first item of the send queue to the inbox; while a server stops, only a call. Returns the
+    /// waker of the sender of that item, to be woken after unlock.
     pub(crate) fn count_out(&mut self, user: bool) -> Option<Waker> {
         let counts = self.core.counts()?;
         counts.count_out(user);

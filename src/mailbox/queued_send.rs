@@ -14,8 +14,7 @@
 //!    queue](crate::mailbox::send_queue). No waker is registered before the first poll.
 //! 2. **Poll.** If the item is no longer in the send queue, it was moved to the inbox. Otherwise,
 //!    if the process is ending, or is a server that stops and refuses the item, the poll takes the
-//!    item back. Otherwise, the poll registers its
-//!    waker, which step 3, step 5 or step 6 wakes.
+//!    item back. Otherwise, the poll registers its waker, which step 3, step 5 or step 6 wakes.
 //! 3. **Receive.** The reader takes an item and moves the first item of the send queue to the
 //!    inbox. The reader wakes the sender of that item after unlock.
 //! 4. **Cancel.** The item leaves the send queue, and is dropped after unlock.

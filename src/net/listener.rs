@@ -178,11 +178,13 @@ impl<S> ListenerSpec<S> {
     /// limit, and zero kills at once.
     ///
     /// By default connections are stopped as any other child: an async function is dropped at its
-    /// next await, unless it uses [`TaskContext::cancellation_token`](crate::TaskContext::cancellation_token) or
-    /// [`TaskContext::shutdown`](crate::TaskContext::shutdown), and has 5 s after that. With a `drain`, an async function that
-    /// doesn't look at its context simply continues. So a connection that waits for a silent client
-    /// takes the whole time, unless it also waits for [`TaskContext::shutdown`](crate::TaskContext::shutdown). For a connection that
-    /// is a server, this is the time for its `terminate`, unless its own
+    /// next await, unless it uses
+    /// [`TaskContext::cancellation_token`](crate::TaskContext::cancellation_token) or
+    /// [`TaskContext::shutdown`](crate::TaskContext::shutdown), and has 5 s after that. With a
+    /// `drain`, an async function that doesn't look at its context simply continues. So a
+    /// connection that waits for a silent client takes the whole time, unless it also waits for
+    /// [`TaskContext::shutdown`](crate::TaskContext::shutdown). For a connection that is a server,
+    /// this is the time for its `terminate`, unless its own
     /// [`shutdown`](crate::OnceChild::shutdown) is set.
     ///
     /// All connections have the same time, which begins when they are asked to stop. A

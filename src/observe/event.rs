@@ -12,8 +12,8 @@ use crate::exit::ExitReason;
 ///
 /// [`Runtime::events`](crate::Runtime::events) returns the stream of events. Labelled processes,
 /// which include all children, have events for their starts and ends; other processes have events
-/// for their crashes and for the messages that they leave unhandled. OTP: `supervisor_report`, `crash_report` and `progress`, as terms of the
-/// logger.
+/// for their crashes and for the messages that they leave unhandled. OTP: `supervisor_report`,
+/// `crash_report` and `progress`, as terms of the logger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LifecycleEvent {

@@ -3,14 +3,17 @@
 //! The phases are the children of one root supervisor, so their order, the stop of the earlier ones
 //! after a failed start, their paths in reports and their nodes in snapshots are those of any
 //! supervisor. The root restarts nothing: a phase that ends ends the program, as its setting says.
-//! Only the time of a phase to stop is not the supervisor's: the run enforces it, because a
-//! supervisor that kills a supervisor can't name the processes below it.
+//!
+//! In a stop that the run begins, the run enforces the time of a phase to stop, because a supervisor
+//! that kills a supervisor can't name the processes below it. A stop that begins inside the tree,
+//! after the end of a phase or a failed start, is not the run's: there the root enforces the time, as
+//! the shutdown time of the phase. It is [`KILL_WAIT`] longer, so that the run is always first.
 
 use std::time::Duration;
 
 use crate::child::{ChildSpec, Restart};
 use crate::exit::Shutdown;
-use crate::program::Run;
+use crate::program::{KILL_WAIT, Run};
 use crate::supervisor::{AutoShutdown, Supervisor, SupervisorSpec};
 
 /// Several trees that start in order and stop in reverse order, as one program.
@@ -147,6 +150,9 @@ impl Phase {
     /// that all processes of the phase are killed, the report names each of them, and the phase
     /// before it is stopped. By default only the [deadline of the run](Run::deadline) and the
     /// shutdown times of the children apply. [`Phases`] has an example.
+    ///
+    /// If the program ends because of another phase, no deadline and no report apply: then this phase
+    /// is killed one second after its time.
     pub fn stop_within(mut self, limit: Duration) -> Self {
         self.stop_within = Some(limit);
         self
@@ -209,7 +215,11 @@ impl Phases {
 
 impl From<Phases> for Run {
     fn from(phases: Phases) -> Self {
-        let mut run = Run::new(phases.root(|_, child| child));
+        let tree = phases.root(|phase, child| match phase.stop_within {
+            Some(limit) => child.shutdown(Shutdown::Timeout(limit.saturating_add(KILL_WAIT))),
+            None => child,
+        });
+        let mut run = Run::new(tree);
         run.phases = phases.phases.into_iter().map(|(id, phase)| (id, phase.stop_within)).collect();
         run
     }

@@ -15,8 +15,8 @@ use crate::program::{RunError, SignalRequest, StopCause, StopReport, Watchdog};
 use crate::runtime::Runtime;
 use crate::supervisor::SupervisorSpec;
 
-/// Runs a tree, or several trees as [`Phases`](crate::Phases), as the program, until `SIGTERM`, `SIGINT` or `Ctrl-C` stops it, or until the tree
-/// ends. This is [`Run::run`] with all defaults.
+/// Runs a tree, or several trees as [`Phases`](crate::Phases), as the program, until `SIGTERM`,
+/// `SIGINT` or `Ctrl-C` stops it, or until the tree ends. This is [`Run::run`] with all defaults.
 ///
 /// # Errors
 ///
@@ -129,7 +129,8 @@ impl Run {
     }
 
     /// Sets how long the whole stop may take. For each child, the earlier of this deadline and the
-    /// child's own shutdown time applies. By default 25 s.
+    /// child's own shutdown time applies. By default 25 s. It applies to a stop that the run begins.
+    /// A tree that ends by itself has only the shutdown times of its children.
     pub fn deadline(mut self, limit: Duration) -> Self {
         self.deadline = limit;
         self
@@ -168,7 +169,8 @@ impl Run {
     /// [`starts_by_hand`](crate::ChildInfo::starts_by_hand), and the history shows the incarnation
     /// that was stopped.
     ///
-    /// Signals that arrive while the child is being stopped cause no further restart. Signals that
+    /// Signals that arrive while the child is being stopped cause no further restart, unless there is
+    /// an [`on_hangup`](Self::on_hangup) closure, which is then called once more. Signals that
     /// arrive while the child starts cause one more restart together, since the new incarnation may
     /// have read the configuration before the change. A failed start is logged at ERROR, and leaves
     /// the child stopped until the next signal.
@@ -238,7 +240,7 @@ impl Run {
     /// | `READY=1` | all nodes of the tree serve for the first time; a start alone is not enough. And at the end of each reload, also of a refused one |
     /// | `RELOADING=1`, with `MONOTONIC_USEC` | at a `SIGHUP` that [`on_hangup`](Run::on_hangup) or [`restart_on_hangup`](Run::restart_on_hangup) handles |
     /// | `STOPPING=1` | the stop begins |
-    /// | `WATCHDOG=1` | at least every half of `WatchdogSec`, as `ping` says; during the stop always, since the run has a deadline for it |
+    /// | `WATCHDOG=1` | from the first `READY=1` on, about every half of `WatchdogSec`, as `ping` says; during the stop whatever the health, since the run has a deadline for it |
     /// | `STATUS=` | the health of the tree changes; the stop; the outcome |
     ///
     /// The health is read every 100 ms until the first `READY=1`, and then every 5 s, or every half

@@ -270,7 +270,8 @@ impl<S: GenServer> TestContext<S> {
     }
 
     /// Takes the duration that was last passed to [`idle_timeout`](ServerContext::idle_timeout) or
-    /// [`idle_after`](ServerContext::idle_after), if any, and turns the time-out off. The next event that [`handle_next`](Self::handle_next) handles also clears an `idle_timeout`.
+    /// [`idle_after`](ServerContext::idle_after), if any, and turns the time-out off. The next
+    /// event that [`handle_next`](Self::handle_next) handles also clears an `idle_timeout`.
     /// [`take_continues`](Self::take_continues) has an example.
     pub fn take_idle_timeout(&mut self) -> Option<Duration> {
         mem::take(&mut self.context.inner().idle).limit()

@@ -88,13 +88,13 @@
 //! # });
 //! ```
 //!
+//! OTP has no counterpart: tests in OTP start the real process and call it.
+//!
 //! # A tree under chaos
 //!
 //! With the feature `chaos`, which a test enables under `[dev-dependencies]`, `chaos` runs a tree
 //! on a paused clock with faults that are drawn from a seed, looks at invariants after every step,
 //! and shrinks the plan of a seed that fails.
-//!
-//! OTP has no counterpart: tests in OTP start the real process and call it.
 
 mod time_limit;
 mod bare_process;

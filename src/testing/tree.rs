@@ -93,7 +93,8 @@ pub struct RunningTree {
 
 impl TestTree {
     /// Starts the tree in this runtime: for a tree that needs a registry or another value that was
-    /// made from a runtime. What was there before the start does not count as left over.
+    /// made from a runtime. What was there before the start does not count as left over. Names, groups,
+    /// links, monitors, timers and calls are compared by number.
     ///
     /// ```
     /// use regrow::testing::{Mock, tree};
@@ -220,7 +221,7 @@ impl Before {
     fn added(&self, runtime: &Runtime) -> Leftovers {
         let (now, before) = (runtime.leftovers(), &self.leftovers);
         Leftovers {
-            processes: now.processes.saturating_sub(before.processes),
+            processes: self.added_pids(runtime).len(),
             names: now.names.saturating_sub(before.names),
             groups: now.groups.saturating_sub(before.groups),
             links: now.links.saturating_sub(before.links),
@@ -242,9 +243,13 @@ impl Before {
         ];
         let counts = counts.into_iter().filter(|(count, _)| *count > 0);
         let counts: Vec<_> = counts.map(|(count, what)| format!("{count} {what}")).collect();
+        format!("{}:{}", counts.join(", "), describe(runtime, &self.added_pids(runtime)))
+    }
+
+    fn added_pids(&self, runtime: &Runtime) -> Vec<Pid> {
         let mut pids = runtime.list();
         pids.retain(|pid| !self.pids.contains(pid));
-        format!("{}:{}", counts.join(", "), describe(runtime, &pids))
+        pids
     }
 }
 

@@ -56,6 +56,23 @@ fn invariants_are_looked_at_after_every_poll_of_a_process() {
     assert_eq!(seen, [11, 12, 13, 21, 22, 23, 31, 32, 33]);
 }
 
+/// The name of a killed child is free until its successor has registered it.
+#[test]
+fn invariants_are_looked_at_after_the_end_of_a_process() {
+    let free = Arc::new(AtomicU64::new(0));
+    chaos(7, one, |plan| {
+        plan.kinds([Fault::Kill]).faults(1..=1);
+        let free = free.clone();
+        plan.always(move |tree| {
+            if tree.runtime().whereis("a").is_none() {
+                free.fetch_add(1, SeqCst);
+            }
+            true
+        });
+    });
+    assert!(free.load(SeqCst) > 0);
+}
+
 #[test]
 fn an_invariant_that_fails_stops_the_run_at_that_step() {
     let text = failure_of(|| {

@@ -9,7 +9,7 @@ use regrow::{
 };
 use tokio::time::{Instant, sleep};
 
-use crate::counters::{Counter, Get, MS, SECOND, counter, one, ten};
+use crate::counters::{Counter, Get, MS, SECOND, counter, one, ten, three};
 
 /// One fault of this kind at the start, which hits the counter "a".
 fn at_once(plan: &mut ChaosPlan, fault: Fault) {
@@ -28,6 +28,22 @@ fn a_tree_with_the_default_intensity_survives_the_default_plans() {
     });
     assert_eq!(report.runs(), 200);
     assert!((400..1_000).contains(&report.faults()), "{}", report.faults());
+}
+
+/// The causes of a restart by two faults do not come together.
+#[test]
+fn by_default_a_hang_is_over_before_the_next_fault() {
+    for seed in 0..20 {
+        let report = chaos(seed, three, |plan| {
+            plan.kinds([Fault::Hang]).faults(6..=6);
+        });
+        let log = report.log().to_string();
+        let hangs = log.lines().filter_map(|line| line.split_once(" for "));
+        let hangs: Vec<f64> =
+            hangs.filter_map(|(_, time)| time.split(' ').next()?.parse().ok()).collect();
+        assert_eq!(hangs.len(), 6, "{log}");
+        assert!(hangs.iter().all(|hang| *hang < 6.0), "{hangs:?}");
+    }
 }
 
 #[test]

@@ -276,7 +276,7 @@ const QUOTED_CONSTANTS: &[QuotedConstant] = &[
         "const KEPT: usize = 1024;",
         &[(
             "book/src/defaults.md",
-            "| a listener of `events` or `dead_letters` may lie behind | 1024 events |",
+            "| a listener of `events`, `dead_letters` or `trace` may lie behind | 1024 events |",
         )],
     ),
     (

@@ -48,12 +48,12 @@ fn saying(id: &str, say: &Say, up: &'static str, stopped: &'static str) -> Child
 }
 
 /// A child that is asked to stop, and does not.
-fn deaf(id: &str) -> ChildSpec {
-    let deaf = ChildSpec::task(id, |mut ctx| async move {
+fn never_stops(id: &str) -> ChildSpec {
+    let never_stops = ChildSpec::task(id, |mut ctx| async move {
         ctx.cancellation_token();
         pending().await
     });
-    deaf.shutdown(Shutdown::Infinity)
+    never_stops.shutdown(Shutdown::Infinity)
 }
 
 fn paths(report: &StopReport) -> Vec<&str> {
@@ -152,7 +152,7 @@ async fn the_type_of_a_phase_decides_what_its_end_means() {
 async fn a_phase_that_overruns_its_time_is_cut_short_and_the_others_stop_in_order() {
     let rt = Runtime::new();
     let (say, mut heard) = telling();
-    let rooms = tree(deaf("lobby")).with_id("rooms");
+    let rooms = tree(never_stops("lobby")).with_id("rooms");
     let web = Supervisor::one_for_one().child(idle("front")).child(rooms).child(idle("listener"));
     let phases = Phases::new("shop")
         .phase("storage", tree(saying("journal", &say, "up", "storage stops")))
@@ -189,7 +189,7 @@ async fn the_deadline_of_the_run_cuts_a_phase_short_before_its_own_time() {
     let rt = Runtime::new();
     let phases = Phases::new("shop")
         .phase("storage", tree(idle("journal")))
-        .phase("web", Phase::new(tree(deaf("lobby"))).stop_within(Duration::MAX));
+        .phase("web", Phase::new(tree(never_stops("lobby"))).stop_within(Duration::MAX));
     let (program, stop) = started(&rt, Run::from(phases).deadline(2 * SECOND));
     settled().await;
     stop.cancel();
@@ -204,12 +204,34 @@ async fn the_deadline_of_the_run_cuts_a_phase_short_before_its_own_time() {
 async fn a_phase_without_time_to_stop_is_killed_at_once() {
     let rt = Runtime::new();
     let phases = Phases::new("shop")
-        .phase("web", Phase::new(tree(deaf("lobby"))).stop_within(Duration::ZERO));
+        .phase("web", Phase::new(tree(never_stops("lobby"))).stop_within(Duration::ZERO));
     let (program, stop) = started(&rt, phases);
     settled().await;
     stop.cancel();
     let report = program.await.unwrap().unwrap();
     assert_eq!(report.took, Duration::ZERO);
+    assert_eq!(rt.process_count(), 0);
+}
+
+/// Nobody asks this program to stop, so the run measures no time. The phase is killed a second after
+/// its own time.
+#[tokio::test(start_paused = true)]
+async fn a_phase_has_its_own_time_also_when_another_phase_ends_the_program() {
+    let rt = Runtime::new();
+    let begin = Instant::now();
+    let journal = ChildSpec::task("journal", |_| async {
+        sleep(SECOND).await;
+        Err("disk full")?
+    });
+    let phases = Phases::new("shop")
+        .phase("storage", tree(journal).intensity(0, SECOND))
+        .phase("web", Phase::new(tree(never_stops("lobby"))).stop_within(3 * SECOND));
+    let (program, _stop) = started(&rt, phases);
+    let outcome = tokio::time::timeout(60 * SECOND, program).await;
+    let error = outcome.expect("the run returns").unwrap().unwrap_err();
+    let text = error.to_string();
+    assert!(text.starts_with("shop/storage/journal was given up"), "{text}");
+    assert_eq!(begin.elapsed(), 5 * SECOND);
     assert_eq!(rt.process_count(), 0);
 }
 

@@ -91,8 +91,8 @@ fn a_hung_child_is_killed_at_the_deadline_and_named_in_the_report() {
     );
     let report = reported(&lines);
     let hung = report.iter().find(|(path, _)| *path == "daemon/hung").expect("it is named");
-    let told = "overran its time, killed: it was at work of its own";
-    assert!(hung.1.ends_with(told), "{report:?}");
+    let line = "overran its time, killed: it was at work of its own";
+    assert!(hung.1.ends_with(line), "{report:?}");
 }
 
 /// A second signal skips the deadline.
@@ -123,8 +123,8 @@ fn a_reload_with_an_invalid_configuration_changes_nothing() {
     let mut daemon = conf.start(600_000, &[]);
     std::fs::write(&conf.0, "greeting = nothing else\n").unwrap();
     daemon.signal("HUP");
-    let told = daemon.logs("reload refused");
-    assert!(told.contains("ERROR") && told.contains("there is no `every_ms`"), "{told}");
+    let line = daemon.logs("reload refused");
+    assert!(line.contains("ERROR") && line.contains("there is no `every_ms`"), "{line}");
 
     conf.write("welcome back", 600_000);
     daemon.signal("HUP");

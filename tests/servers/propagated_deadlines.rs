@@ -373,9 +373,9 @@ async fn casts_tasks_and_deferred_replies_inherit_nothing() {
     let rt = propagating();
     let [front, ledger, _] = actors(&rt).await;
     let (to, mut deadlines) = unbounded_channel();
-    let (this, told) = (front.clone(), to.clone());
+    let (this, report) = (front.clone(), to.clone());
     let call = answer_with(async move {
-        this.cast(Cast::Deadline(told));
+        this.cast(Cast::Deadline(report));
         Ok(0)
     });
     assert_eq!(front.call_timeout(call, SECOND).await, Ok(Ok(0)));

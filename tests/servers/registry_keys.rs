@@ -15,7 +15,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Reports in its `init` how many processes hold its key, if it is told where to.
+/// Reports in its `init` how many processes hold its key, if it has a place to report to.
 struct Echo(u32);
 
 type Args = Option<(Registry<u32, &'static str>, UnboundedSender<usize>)>;

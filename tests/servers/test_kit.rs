@@ -116,6 +116,21 @@ async fn a_test_tree_that_leaves_something_fails_with_what_it_left() {
     assert_failure(&panic_of(run).await, line, said);
 }
 
+/// The number of processes is that before the test, but one of them is another.
+#[tokio::test(start_paused = true)]
+async fn a_process_that_is_left_is_found_also_if_an_older_one_has_ended() {
+    let rt = Runtime::new();
+    let old = rt.spawn(|_| pending()).pid();
+    let line = line!() + 1;
+    let run = tree(ledger()).on(&rt).run(async |tree: &RunningTree| {
+        let leaked = tree.runtime().spawn(|_| pending()).pid();
+        tree.runtime().set_label(leaked, "leaked");
+        tree.runtime().kill(old);
+    });
+    let said = "the stopped tree has left 1 processes:\n  leaked #4 is at work of its own";
+    assert_failure(&panic_of(run).await, line, said);
+}
+
 /// A panic of the test goes on after the tree was stopped in order: `terminate` has run.
 #[tokio::test(start_paused = true)]
 async fn a_panic_of_the_test_stops_the_tree_and_goes_on() {

@@ -88,7 +88,7 @@ async fn a_child_that_asks_not_to_be_restarted_is_given_up() {
     }
 }
 
-/// A server that gives up, or ends the tree, when it is told to.
+/// A server that gives up, or ends the tree, on request.
 struct Deciding;
 
 impl GenServer for Deciding {

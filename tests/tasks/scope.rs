@@ -165,6 +165,29 @@ async fn a_panic_of_the_body_continues_after_the_tasks_have_ended() {
     assert_nothing_left(&rt).await;
 }
 
+/// A failure drops the body, and a destructor of the body panics.
+#[tokio::test(start_paused = true)]
+async fn a_panic_of_a_destructor_of_the_body_continues_after_the_tasks_have_ended() {
+    let rt = Runtime::new();
+    let flushed = Arc::new(AtomicBool::new(false));
+    let outcome = scope(&rt, async |scope| {
+        let _bomb = OnDrop::new(|| panic!("of a destructor"));
+        let flushes = flushed.clone();
+        scope.spawn(move |mut ctx| async move {
+            ctx.shutdown().await;
+            sleep(SECOND).await;
+            flushes.store(true, SeqCst);
+            Ok(())
+        });
+        scope.spawn::<(), _, _>(|_| async { Err("fails")? });
+        pending::<Result>().await
+    });
+    let panic = AssertUnwindSafe(outcome).catch_unwind().await.unwrap_err();
+    assert_eq!(panic.downcast_ref(), Some(&"of a destructor"));
+    assert!(flushed.load(SeqCst));
+    assert_nothing_left(&rt).await;
+}
+
 /// The body returns the error of the task that it awaits. The failure of the task came first, also
 /// if the driver has not been woken by it yet.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -376,7 +399,6 @@ async fn a_stop_refuses_further_tasks_and_lets_the_body_continue() {
         settled().await;
         scope.stop();
         scope.stop();
-        settled().await;
         let refused = scope.spawn(|_| async { Ok(()) }).await;
         assert_eq!(refused, Err(TaskError::Exited(ExitReason::NoProc)));
         Ok(polite.await?)

@@ -100,11 +100,11 @@ where
     }
 }
 
-/// Connects, says hello, and sends each line that it reads to `said`.
+/// Connects, says hello, and sends each line that it reads to `sender`.
 async fn greet(
     tls: TlsConnector,
     stream: TcpStream,
-    said: mpsc::UnboundedSender<String>,
+    sender: mpsc::UnboundedSender<String>,
 ) -> Result {
     let name = ServerName::try_from("localhost")?;
     let mut stream = BufReader::new(tls.connect(name, stream).await?);
@@ -112,7 +112,7 @@ async fn greet(
     stream.flush().await?;
     let mut lines = stream.lines();
     while let Some(line) = lines.next_line().await? {
-        said.send(line)?;
+        sender.send(line)?;
     }
     Ok(())
 }
@@ -132,24 +132,24 @@ async fn check() -> Outcome {
     let _ = plain.read_to_end(&mut Vec::new()).await;
     println!("a client without TLS was closed");
 
-    let (said, mut heard) = mpsc::unbounded_channel();
+    let (sender, mut lines) = mpsc::unbounded_channel();
     let tls = connector(certificate)?;
-    let client = ChildSpec::connect("client", address, |_, stream| greet(tls, stream, said))
+    let client = ChildSpec::connect("client", address, |_, stream| greet(tls, stream, sender))
         .backoff(Backoff::new().first(Duration::from_millis(10)));
     let clients = Supervisor::one_for_one().child(client).start(&rt).await?;
-    hears(&mut heard, "HELLO").await?;
+    expects(&mut lines, "HELLO").await?;
     let pid = clients.which_child("client").await?.pid().ok_or("the client does not run")?;
     rt.kill(pid);
-    hears(&mut heard, "HELLO").await?; // it has connected again
+    expects(&mut lines, "HELLO").await?; // it has connected again
 
     server.stop().await?;
-    hears(&mut heard, "bye").await?;
+    expects(&mut lines, "bye").await?;
     clients.stop().await?;
     if rt.process_count() == 0 { Ok(()) } else { Err("processes are left".into()) }
 }
 
-async fn hears(heard: &mut mpsc::UnboundedReceiver<String>, expected: &str) -> Outcome {
-    let line = heard.recv().await.ok_or("the client has ended")?;
+async fn expects(lines: &mut mpsc::UnboundedReceiver<String>, expected: &str) -> Outcome {
+    let line = lines.recv().await.ok_or("the client has ended")?;
     println!("the client hears {line}");
     if line == expected { Ok(()) } else { Err(format!("expected {expected}").into()) }
 }

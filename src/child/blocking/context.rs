@@ -92,8 +92,8 @@ impl BlockingContext {
     ///
     /// The child stays known to a [`Supervisor`](crate::Supervisor) as
     /// [given up](crate::ChildState::GivenUp), and a dynamic supervisor removes it. The reason has
-    /// this effect only as the end of the process that made it. [`TaskContext::give_up`](crate::TaskContext::give_up)
-    /// has an example.
+    /// this effect only as the end of the process that made it.
+    /// [`TaskContext::give_up`](crate::TaskContext::give_up) has an example.
     #[must_use = "the process ends with it in an `Err`"]
     pub fn give_up<E: Into<ExitReason> + 'static>(&self, reason: E) -> ExitReason {
         self.runtime().no_restart(self.pid(), Scope::Child, reason)
@@ -103,7 +103,8 @@ impl BlockingContext {
     /// own up to the root stops its children and ends with
     /// [`RestartLimitReached`](crate::RestartLimitReached), and none of them is restarted. After a
     /// clean `reason`, for example [`Normal`](ExitReason::Normal), all these ends are clean, and
-    /// [`Run`](crate::Run) counts the tree as ended. Otherwise as [`give_up`](Self::give_up). [`NoRestart`](crate::NoRestart) has an example.
+    /// [`Run`](crate::Run) counts the tree as ended. Otherwise as [`give_up`](Self::give_up).
+    /// [`NoRestart`](crate::NoRestart) has an example.
     #[must_use = "the process ends with it in an `Err`"]
     pub fn end_tree<E: Into<ExitReason> + 'static>(&self, reason: E) -> ExitReason {
         self.runtime().no_restart(self.pid(), Scope::Tree, reason)

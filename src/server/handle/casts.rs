@@ -118,9 +118,9 @@ impl<S: GenServer> ServerRef<S> {
     /// [`CastError`], with the message: as [`try_cast`](Self::try_cast), except that a full mailbox
     /// is no error. If the server is asked to stop or ends during the wait, the error is returned at
     /// once: [`Stopping`](CallError::Stopping), [`NoProc`](CallError::NoProc), or, by a named handle
-    /// of a server that is being restarted, [`Restarting`](CallError::Restarting). One of the server's own handlers gets
-    /// [`CallingSelf`](CallError::CallingSelf) instead of a wait, because no room is made while
-    /// that handler waits.
+    /// of a server that is being restarted, [`Restarting`](CallError::Restarting). One of the
+    /// server's own handlers gets [`CallingSelf`](CallError::CallingSelf) instead of a wait,
+    /// because no room is made while that handler waits.
     ///
     /// # Cancel safety
     ///

@@ -1,8 +1,8 @@
 //! The wait of a server for its next item, and the choice of the callback that handles the item.
 //!
 //! **Guarantee.** The server does the first of these that applies: stop, if its drain is over;
-//! nothing, if its exit is pending; handle a cast that was given to `continue_with`; handle the first item of the mailbox; run
-//! `handle_timeout`, if the idle time-out has elapsed.
+//! nothing, if its exit is pending; handle a cast that was given to `continue_with`; handle the
+//! first item of the mailbox; run `handle_timeout`, if the idle time-out has elapsed.
 //!
 //! **Steps**
 //! 1. [`poll_some`](ServerContext::poll_some) waits until there is something to do.

@@ -96,7 +96,7 @@ pub(crate) struct DynamicServer {
     /// Maps the pid of a child's first incarnation to the pid of its latest one. A child whose two
     /// pids are equal has no entry.
     pub(super) last_pids: HashMap<Pid, Pid, MapHasher>,
-    pub(super) given_up_by_name: HashMap<SharedStr, Pid>,
+    pub(super) given_up_by_name: HashMap<SharedStr, Pid, MapHasher>,
     /// The given-up children, by a number that grows with each child that is given up. The first
     /// entry was given up first.
     pub(super) given_up_by_age: BTreeMap<u64, Pid>,
@@ -115,7 +115,7 @@ pub(crate) struct DynamicServer {
     /// The time at which the timer of all stops fires, if it is set.
     pub(super) stop_timer_due: Option<Instant>,
     /// The callers of `get_or_start` that wait, by name.
-    pub(super) name_waiters: HashMap<SharedStr, Vec<PidReply>>,
+    pub(super) name_waiters: HashMap<SharedStr, Vec<PidReply>, MapHasher>,
     /// The last number that was given to a child, a retry, or a child that was given up.
     pub(super) last_number: u64,
     pub(super) published: Arc<PublishedCell>,
@@ -198,7 +198,7 @@ impl GenServer for DynamicServer {
             window: Window::default(),
             children: HashMap::default(),
             last_pids: HashMap::default(),
-            given_up_by_name: HashMap::new(),
+            given_up_by_name: HashMap::default(),
             given_up_by_age: BTreeMap::new(),
             first_starts: 0,
             restart_cancellations: HashMap::default(),
@@ -207,7 +207,7 @@ impl GenServer for DynamicServer {
             early_exits: HashMap::default(),
             stop_checks: BTreeSet::new(),
             stop_timer_due: None,
-            name_waiters: HashMap::new(),
+            name_waiters: HashMap::default(),
             last_number: 0,
             published,
         })

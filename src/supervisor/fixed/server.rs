@@ -28,7 +28,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::base::failpoint::step;
-use crate::base::random::Random;
+use crate::base::random::{MapHasher, Random};
 use crate::base::{Pid, SharedStr};
 use crate::call::Reply;
 use crate::child::{ChildSpec, Spec};
@@ -63,7 +63,7 @@ pub(crate) struct FixedServer {
     /// The background tasks that wait for orphans.
     pub(crate) background: JoinSet<()>,
     /// Requested starts that wait for orphans, by the ids of their retries.
-    pub(crate) waiting_requests: HashMap<u64, RestartRequest>,
+    pub(crate) waiting_requests: HashMap<u64, RestartRequest, MapHasher>,
 }
 
 /// A requested start: the id of the child, and the reply to the request.
@@ -115,7 +115,7 @@ impl GenServer for FixedServer {
             random: spec.seed.map_or_else(Random::fresh, Random::seeded),
             last_retry_id: 0,
             background: JoinSet::new(),
-            waiting_requests: HashMap::new(),
+            waiting_requests: HashMap::default(),
         };
         tree.publish_description();
         for child in spec.children {

@@ -20,10 +20,11 @@
 //! 3. A scope whose owner has ended fails. The tasks end with the owner, before its end is announced
 //!    to the driver, and their reason may be a clean one. So the driver also looks at the owner
 //!    before it returns a value.
-//! 4. A panic of the body is caught, and continues after all tasks have ended.
+//! 4. A panic of the body, or of its destructors, is caught, and continues after all tasks have
+//!    ended. Of two panics the first one continues.
 
 use std::future::{Future, poll_fn};
-use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::thread;
@@ -34,6 +35,7 @@ use tokio::task::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::base::Pid;
+use crate::base::user_panics::ignore_panic;
 use crate::exit::{ExitReason, Result, Shutdown};
 use crate::runtime::{Ended, ProcessHandle};
 use crate::task::scope::error::ScopeError;
@@ -67,12 +69,12 @@ pub(super) async fn drive<T>(
             Event::OwnerEnded(reason) => driver.owner_ended(reason),
             Event::Overdue => driver.kill_all(),
             Event::Returned(outcome) => {
-                body = None;
                 value = driver.returned(outcome);
+                driver.drop_body(&mut body);
             }
         }
-        if driver.failure.is_some() {
-            body = None;
+        if driver.failure.is_some() || driver.panic.is_some() {
+            driver.drop_body(&mut body);
             driver.begin_stop();
         }
         if body.is_none() && state.close_if_empty() {
@@ -193,12 +195,20 @@ impl<'a> Driver<'a> {
         match outcome {
             Ok(Ok(value)) => return Some(value),
             Ok(Err(reason)) => self.body_failed(reason),
-            Err(panic) => {
-                self.panic = Some(panic);
-                self.begin_stop();
-            }
+            Err(panic) => self.panic = Some(panic),
         }
         None
+    }
+
+    /// Drops the body. Invariant 4.
+    fn drop_body<T>(&mut self, body: &mut Option<T>) {
+        let body = body.take();
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(body))) {
+            match self.panic {
+                None => self.panic = Some(panic),
+                Some(_) => ignore_panic(|| drop(panic)),
+            }
+        }
     }
 
     /// Invariant 2.

@@ -123,8 +123,12 @@ impl ScopeState {
         is_empty
     }
 
+    /// Closes the scope, and asks the driver to stop the tasks.
     pub(super) fn request_stop(&self) {
-        self.inner.lock().stop_requested = true;
+        let mut inner = self.inner.lock();
+        inner.stop_requested = true;
+        inner.closed = true;
+        drop(inner);
         self.changed.notify_one();
     }
 

@@ -14,7 +14,8 @@ pub enum Fault {
     /// The child is killed. Hits workers and supervisors.
     Kill,
     /// The worker is not polled for a while: it handles no message and no stop request. It can
-    /// still be killed, and messages are queued.
+    /// still be killed, and messages are queued. A blocking child and a command end only after the
+    /// hang.
     Hang,
     /// The child is killed, and its next start takes longer: its process is first polled after a
     /// while. Hits workers and supervisors.
