@@ -142,6 +142,22 @@ async fn the_decision_of_another_process_is_an_ordinary_crash() {
     assert_eq!(states(&tree).await, ["a runs", "b runs"]);
 }
 
+/// A task that ends with this reason after a notification.
+fn ends_after(
+    id: &str,
+    go: &Arc<Notify>,
+    reason: impl Fn(&TaskContext) -> ExitReason + Clone + Send + Sync + 'static,
+) -> ChildSpec {
+    let go = go.clone();
+    ChildSpec::task(id, move |ctx: TaskContext| {
+        let (go, reason) = (go.clone(), reason.clone());
+        async move {
+            go.notified().await;
+            Err(reason(&ctx))
+        }
+    })
+}
+
 /// The helper of a job crashes because the job has ended, and its exit comes first. The restart of
 /// the group finds the job ended by its own decision.
 #[tokio::test(start_paused = true)]
@@ -153,26 +169,10 @@ async fn a_restart_of_its_group_does_not_override_the_decision_of_a_child() {
         (false, true, Restart::Permanent),
     ] {
         let (rt, go) = (Runtime::new(), [(); 2].map(|()| Arc::new(Notify::new())));
-        let job = ChildSpec::task("job", {
-            let go = go[0].clone();
-            move |ctx: TaskContext| {
-                let go = go.clone();
-                async move {
-                    go.notified().await;
-                    Err(if ends_tree { ctx.end_tree("all of it") } else { ctx.give_up("no more") })
-                }
-            }
+        let job = ends_after("job", &go[0], move |ctx| {
+            if ends_tree { ctx.end_tree("all of it") } else { ctx.give_up("no more") }
         });
-        let mut helper = ChildSpec::task("helper", {
-            let go = go[1].clone();
-            move |_| {
-                let go = go.clone();
-                async move {
-                    go.notified().await;
-                    Err(ExitReason::crashed("its job is gone"))
-                }
-            }
-        });
+        let mut helper = ends_after("helper", &go[1], |_| ExitReason::crashed("its job is gone"));
         if with_backoff {
             helper = helper.backoff(Backoff::new());
         }
