@@ -132,9 +132,9 @@ impl CallError {
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
     /// # .build().unwrap().block_on(async {
     /// let rt = Runtime::new();
-    /// let error = rt.server::<Counter>("cuonter").call(Call::Get).await.unwrap_err();
-    /// assert_eq!(error, CallError::NoHolder("cuonter".into()));
-    /// assert_eq!(error.to_string(), "no process holds the name \"cuonter\"");
+    /// let error = rt.server::<Counter>("counters").call(Call::Get).await.unwrap_err();
+    /// assert_eq!(error, CallError::NoHolder("counters".into()));
+    /// assert_eq!(error.to_string(), "no process holds the name \"counters\"");
     /// assert!(error.is_no_proc());
     /// # });
     /// ```
