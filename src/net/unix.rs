@@ -3,7 +3,7 @@
 //! # The file of a socket
 //!
 //! A program that was killed leaves the file of its socket behind, and a bind to an existing file
-//! fails. So before a bind the file is tried: if it is a socket and nobody listens on it, it is
+//! fails. So before a bind the file is tried: if it is a socket and no process listens on it, it is
 //! removed. A file that is no socket, and a socket that another program listens on, are left alone,
 //! and the bind fails. Two programs that start at the same moment with the same path may both
 //! remove the file; the last one that binds has the path, as without this check.
@@ -106,7 +106,7 @@ fn numbers(file: &std::fs::Metadata) -> (u64, u64) {
     (file.dev(), file.ino())
 }
 
-/// Removes the file if it is a socket that nobody listens on.
+/// Removes the file if it is a socket that no process listens on.
 async fn remove_left_over(path: &Path) -> io::Result<()> {
     let is_socket = |file: std::fs::Metadata| file.file_type().is_socket();
     if !std::fs::symlink_metadata(path).is_ok_and(is_socket) {

@@ -9,7 +9,7 @@
 //! | the asker stops waiting | | calls the closure, and drops its result |
 //! | `peek`'s closure panics | `Panicked` | runs on: the closure could only read the state |
 //! | `update`'s closure panics | `Panicked` | ends with that crash: half of the state may be changed |
-//! | the result's destructor panics, as nobody waits for it | | runs on: the closure has returned |
+//! | the result's destructor panics, as no asker waits for it | | runs on: the closure has returned |
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 

@@ -12,7 +12,7 @@ use crate::counters::SECOND;
 use crate::disk::{Accident, Shared, Transfer};
 use crate::tree::{OWNERS, tree};
 
-#[allow(dead_code)]
+#[allow(dead_code)] // the example's `main` uses the rest
 #[path = "../../examples/tour/kv.rs"]
 mod kv;
 
@@ -56,7 +56,7 @@ fn the_bank_loses_no_money() {
 }
 // ANCHOR_END: bank
 
-/// A store that may crash forgets what it has, but never answers with what nobody has put.
+/// A store that may crash forgets what it has, but never answers with what was never put.
 #[test]
 fn the_store_of_the_tour_answers_with_the_last_value_or_with_none() {
     let spec = || {

@@ -5,6 +5,7 @@
 mod support;
 
 // The bank of the examples, which `examples.rs` runs. Its files import each other from the root.
+// Only the example's `main` uses some of their items: hence `dead_code`.
 #[allow(dead_code)]
 #[path = "../../examples/bank/account.rs"]
 mod account;

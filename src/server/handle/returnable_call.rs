@@ -1,7 +1,7 @@
 //! A call that is taken back if no handler has received it.
 //!
 //! **Guarantee.** After [`NotAnswered::NotHandled`] no handler has received the call, and none will.
-//! So the call may be made again, by the same caller or by nobody.
+//! So the call may be made again, by the same caller, or not at all.
 //!
 //! What happens if the server ends, or stops waiting for messages, at each step:
 //!
