@@ -106,10 +106,12 @@ impl<M: Item> Future for ProcessFuture<M> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        if this.process.flags().load(Ordering::Acquire) & flag::STARTED == 0 {
+        let mut flags = this.process.flags().load(Ordering::Acquire);
+        if flags & flag::STARTED == 0 {
             this.register_waker(cx);
+            flags = this.process.flags().load(Ordering::Acquire);
         }
-        if this.process.should_drop_body() {
+        if flag::drops_body(flags) {
             this.end(End::Dropped);
             return Poll::Ready(());
         }
@@ -133,6 +135,7 @@ impl<M: Item> Future for ProcessFuture<M> {
 
 /// Finds the decision of a process that it has no successor. Only a reason with an error or a value
 /// can contain it.
+#[inline]
 fn decided(end: End, runtime: usize, pid: Pid) -> End {
     match end {
         End::Returned(reason) if NoRestart::of(&reason, runtime, pid).is_some() => {

@@ -16,11 +16,18 @@ const TARGET: &str = "regrow::process";
 
 /// Runs a closure inside the span of the process, if spans are switched on. A test that captures the
 /// log of the runtime receives the lines of the closure.
+#[inline]
 pub(crate) fn inside<R>(kernel: &Kernel, process: &dyn AnyProcess, run: impl FnOnce() -> R) -> R {
-    let switches = &kernel.switches;
-    if !switches.surrounds_polls() {
+    if !kernel.switches.surrounds_polls() {
         return run();
     }
+    surrounded(kernel, process, run)
+}
+
+#[cold]
+#[inline(never)]
+fn surrounded<R>(kernel: &Kernel, process: &dyn AnyProcess, run: impl FnOnce() -> R) -> R {
+    let switches = &kernel.switches;
     switches.captured(|| match switches.gives_spans().then(|| span(process)).flatten() {
         Some(span) => span.in_scope(run),
         None => run(),

@@ -81,6 +81,7 @@ impl NoRestart {
 
     /// Returns the decision that this process made with the reason of its end, if it made one. Runs
     /// code of the user: the `source` of errors.
+    #[inline]
     pub(crate) fn of(reason: &ExitReason, runtime: usize, by: Pid) -> Option<Scope> {
         let is_own =
             |own: &NoRestart| (own.runtime == runtime && own.by == by).then_some(own.scope);
@@ -89,9 +90,17 @@ impl NoRestart {
             ExitReason::Crashed(crash) => crash.error()?,
             _ => return None,
         };
+        Self::inside(error, is_own)
+    }
+
+    /// Searches an error and its sources for the decision.
+    fn inside(
+        error: &(dyn Error + 'static),
+        is_own: impl Fn(&NoRestart) -> Option<Scope>,
+    ) -> Option<Scope> {
         let mut at: &(dyn Error + 'static) = error;
         for _ in 0..MAX_VISITED {
-            if let Some(scope) = at.downcast_ref().and_then(is_own) {
+            if let Some(scope) = at.downcast_ref().and_then(&is_own) {
                 return Some(scope);
             }
             at = match at.downcast_ref::<ExitError>().map(ExitError::reason) {

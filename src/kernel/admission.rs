@@ -41,13 +41,26 @@ pub(crate) struct NewProcess {
     pub(crate) has_init: bool,
 }
 
+/// The initial state of most processes: without a name, a label, a parent and settings. It is
+/// neither made nor dropped for each process.
+pub(crate) static ORDINARY: NewProcess = NewProcess {
+    name: None,
+    key: None,
+    label: None,
+    link: None,
+    parent: None,
+    ancestors: None,
+    mailbox: None,
+    stop: None,
+    has_init: false,
+};
+
 impl NewProcess {
     /// The relations of the new record; `None` for an ordinary process.
     pub(crate) fn relations(&self, kernel: &Kernel) -> Option<Box<Relations>> {
         let counts = self.mailbox.unwrap_or(kernel.mailboxes).counts();
         let ordinary = self.label.is_none() && self.link.is_none() && self.parent.is_none();
-        // Only a process with a name or a key can be found before its start has returned.
-        let starting = self.has_init && (self.name.is_some() || self.key.is_some());
+        let starting = self.is_starting();
         if ordinary && counts.is_none() && !starting && self.key.is_none() {
             return None;
         }
@@ -82,6 +95,12 @@ impl NewProcess {
             relations.links.insert(parent, Link::active(link.id, role));
         }
         Some(Box::new(relations))
+    }
+
+    /// Whether the record of the process is marked as starting until its `init` has finished. Only
+    /// a process with a name or a key can be found before its start has returned.
+    pub(crate) fn is_starting(&self) -> bool {
+        self.has_init && (self.name.is_some() || self.key.is_some())
     }
 
     /// Returns the name that the specification of a child gives to all incarnations; `None` for
@@ -195,15 +214,18 @@ impl Kernel {
         self.children_of(supervisor).iter().find(has_slot).map(|process| process.pid())
     }
 
-    /// Notes that the `init` of a process has finished. If the process has a name, wakes the tasks
-    /// that wait for a change of names.
-    pub(crate) fn mark_started(&self, process: &dyn AnyProcess) {
+    /// Notes that the `init` of a process has finished. If the process was marked as
+    /// [starting](NewProcess::is_starting), removes the mark, and wakes the tasks that wait for a
+    /// change of names.
+    #[inline]
+    pub(crate) fn mark_started(&self, process: &dyn AnyProcess, is_starting: bool) {
         self.waits.reached(process.pid(), Until::Started);
-        let is_named = process.with(|locked| {
-            let registrations = locked.core().registrations();
-            registrations.is_some_and(|registrations| std::mem::take(&mut registrations.starting))
-        });
-        if is_named {
+        if is_starting {
+            process.with(|locked| {
+                if let Some(registrations) = locked.core().registrations() {
+                    registrations.starting = false;
+                }
+            });
             ignore_panic(|| self.name_changes.notify_waiters());
         }
     }

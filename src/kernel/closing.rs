@@ -42,7 +42,8 @@ pub(crate) enum End {
 /// The values that this step takes out of the record.
 pub(super) struct Closing {
     pub(super) details: EndDetails,
-    pub(super) registrations: Option<HeldRegistrations>,
+    /// A box, so that the step of an ordinary process returns few words.
+    pub(super) registrations: Option<Box<HeldRegistrations>>,
     /// The messages that the reader had taken out of the inbox, and dropped unhandled.
     pub(super) unhandled: Option<Box<Unhandled>>,
     pub(super) deferred: DeferredDrops,
@@ -157,8 +158,8 @@ pub(super) fn close(process: &dyn AnyProcess, locked: &mut Locked, end: End) -> 
         (registrations.reader.take(), registrations.unhandled.take())
     });
     let registrations = core.registrations();
-    let registrations =
-        registrations.map(|registrations| HeldRegistrations::take(registrations, restarted_by));
+    let registrations = registrations
+        .map(|registrations| Box::new(HeldRegistrations::take(registrations, restarted_by)));
     let name = registrations.as_ref().and_then(|held| held.names.keys().next().cloned());
     let details = EndDetails { reason, failed, name };
     let deferred = DeferredDrops { queue, task, reader, spare };

@@ -33,7 +33,7 @@ use crate::exit::signal::{ExitKind, Verdict, verdict};
 use crate::kernel::Kernel;
 use crate::message::dest::Dest;
 use crate::message::received::{Envelope, Received};
-use crate::process::{AnyProcess, Core, Intake, Link, LinkRole, LinkState, Locked, Parent, Stage};
+use crate::process::{AnyProcess, Core, Intake, Link, LinkRole, LinkState, Locked, Stage};
 use crate::time::timer_queue::Action;
 
 /// An exit signal.
@@ -96,7 +96,7 @@ impl Kernel {
             let core = locked.core();
             let sender = Sender::of(core, signal.from);
             let (outcome, link) = arrive(core, signal, sender);
-            if outcome.is_arrival() && sender.parent.is_some() {
+            if outcome.is_arrival() && sender.is_parent {
                 core.stop_requested = true;
             }
             match outcome {
@@ -138,9 +138,9 @@ impl Kernel {
         signal: ExitSignal<'_>,
         sender: Sender,
     ) -> Vec<Waker> {
-        match sender.parent {
-            Some(_) => self.close_intake(to, locked, Intake::ClosedByParent, signal.reason),
-            None => Vec::new(),
+        match sender.is_parent {
+            true => self.close_intake(to, locked, Intake::ClosedByParent, signal.reason),
+            false => Vec::new(),
         }
     }
 
@@ -164,8 +164,10 @@ impl Kernel {
 /// The relation of the sender of a signal to the receiver.
 #[derive(Debug, Clone, Copy)]
 struct Sender {
-    /// Set if the sender is the parent of the receiver.
-    parent: Option<Parent>,
+    /// The sender is the parent of the receiver.
+    is_parent: bool,
+    /// How long the receiver may outlive the sender. Set if the sender is its supervisor.
+    outlives: Option<Shutdown>,
     /// The sender is the parent, and the receiver has a stop token. The effect is decided as if the
     /// receiver trapped exits, and a delivered signal cancels the token.
     requests_stop: bool,
@@ -176,13 +178,18 @@ struct Sender {
 
 impl Sender {
     fn of(core: &Core, from: Pid) -> Self {
-        let parent = core.relations.as_ref().and_then(|relations| relations.parent);
-        let parent = parent.filter(|parent| parent.pid == from);
-        let has_token = || core.held_registrations().is_some_and(|own| own.stop.is_some());
-        let drains = || core.held_registrations().is_some_and(|own| own.drain.is_some());
-        let (requests_stop, begins_drain) =
-            (parent.is_some() && has_token(), parent.is_some() && drains());
-        Sender { parent, requests_stop, begins_drain }
+        let parent = core.relations.as_ref().and_then(|relations| relations.parent.as_ref());
+        let Some(parent) = parent.filter(|parent| parent.pid == from) else {
+            let (is_parent, outlives) = (false, None);
+            return Sender { is_parent, outlives, requests_stop: false, begins_drain: false };
+        };
+        let own = core.held_registrations();
+        Sender {
+            is_parent: true,
+            outlives: parent.role.is_some().then_some(parent.shutdown),
+            requests_stop: own.is_some_and(|own| own.stop.is_some()),
+            begins_drain: own.is_some_and(|own| own.drain.is_some()),
+        }
     }
 }
 
@@ -224,21 +231,20 @@ fn arrive(
         LinkRole::Task | LinkRole::Helper if !signal.reason.is_abnormal() => SignalOutcome::Ignored,
         LinkRole::Owner | LinkRole::Helper if core.stage == Stage::Live => SignalOutcome::Accepted,
         LinkRole::Peer | LinkRole::Task | LinkRole::Helper | LinkRole::Owner | LinkRole::Caller => {
-            let supervisor = sender.parent.filter(|parent| parent.role.is_some());
-            effect(core.stage, traps, signal, supervisor)
+            effect(core.stage, traps, signal, sender.outlives)
         }
     };
     (outcome, Some(link))
 }
 
 /// Decides the outcome by the stage of the receiver and OTP's table, if the state of the link and
-/// the role of the peer have not decided it. `ended_supervisor` is set if the signal reports the
-/// end of the receiver's supervisor.
+/// the role of the peer have not decided it. `outlives` is set if the signal reports the end of
+/// the receiver's supervisor: how long the receiver may outlive it.
 fn effect(
     stage: Stage,
     traps: bool,
     signal: ExitSignal<'_>,
-    ended_supervisor: Option<Parent>,
+    outlives: Option<Shutdown>,
 ) -> SignalOutcome {
     match stage {
         Stage::Live => {}
@@ -248,7 +254,7 @@ fn effect(
     match verdict(signal.kind, traps, signal.reason) {
         Verdict::Ignore => SignalOutcome::Ignored,
         Verdict::Die => SignalOutcome::Accepted,
-        Verdict::Deliver => match ended_supervisor.map(|parent| parent.shutdown) {
+        Verdict::Deliver => match outlives {
             Some(Shutdown::Timeout(grace)) => SignalOutcome::Orphaned(grace),
             Some(Shutdown::BrutalKill) => SignalOutcome::Accepted,
             Some(Shutdown::Infinity) | None => SignalOutcome::Delivered,

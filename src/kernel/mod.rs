@@ -53,7 +53,7 @@ pub(crate) mod timers;
 #[cfg(regrow_proof)]
 mod trace_calls;
 
-pub(crate) use admission::{NewProcess, NotAdmitted};
+pub(crate) use admission::{NewProcess, NotAdmitted, ORDINARY};
 pub(crate) use closing::End;
 pub(crate) use stop_above::{StopInProgress, StopOrigin};
 pub(crate) use timers::{ArmedTimer, NO_TOKIO};
@@ -201,10 +201,15 @@ impl Kernel {
 
     /// The tokio runtime that processes run on. The runtime is captured at the first use inside a
     /// tokio runtime.
+    #[inline]
     pub(crate) fn tokio(&self) -> Option<&tokio::runtime::Handle> {
-        if self.handle.get().is_none()
-            && let Ok(handle) = tokio::runtime::Handle::try_current()
-        {
+        self.handle.get().or_else(|| self.capture_tokio())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn capture_tokio(&self) -> Option<&tokio::runtime::Handle> {
+        if let Ok(handle) = tokio::runtime::Handle::try_current() {
             // If another thread has set a handle since the check, that handle is used.
             let _ = self.handle.set(handle);
         }

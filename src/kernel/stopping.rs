@@ -38,9 +38,32 @@ impl Kernel {
         intake: Intake,
         reason: &ExitReason,
     ) -> Vec<Waker> {
-        if !locked.mail.is_handled() || locked.core.supervisor_record().is_some() {
+        if !locked.mail.is_handled() {
             return Vec::new();
         }
+        let own =
+            locked.core.relations.as_ref().and_then(|relations| relations.registrations.as_deref());
+        let Some(own) = own else {
+            // A process without this box is no supervisor, has no drain, and its mailbox is not
+            // counted, so no send waits for room.
+            locked.core.intake = locked.core.intake.max(intake);
+            return Vec::new();
+        };
+        if own.supervisor_record.is_some() {
+            return Vec::new();
+        }
+        self.close_intake_of_registered(process, locked, intake, reason)
+    }
+
+    /// Does the same as [`close_intake`](Self::close_intake), for a server that has registrations.
+    #[inline(never)]
+    fn close_intake_of_registered(
+        &self,
+        process: &dyn AnyProcess,
+        locked: &mut Locked,
+        intake: Intake,
+        reason: &ExitReason,
+    ) -> Vec<Waker> {
         locked.core.intake = locked.core.intake.max(intake);
         let drain = locked.core.registrations().and_then(|own| own.drain.as_deref_mut());
         if let Some(drain) = drain.filter(|drain| drain.stop.is_none()) {

@@ -54,7 +54,7 @@ impl Kernel {
         let details = closing.details;
         crate::base::failpoint::point!("teardown before names");
         if let Some(held) = closing.registrations {
-            self.release_registrations(process, held);
+            self.release_registrations(process, *held);
         }
         self.table.remove_and(&pid, || {
             self.finished.fetch_add(1, Ordering::Relaxed);

@@ -125,6 +125,9 @@ impl<M: Item> AnyMail for Mail<M> {
     }
 
     fn take_queue(&mut self) -> Option<Box<dyn Unread>> {
+        if self.inbox.capacity() == 0 {
+            return None;
+        }
         unread(std::mem::take(&mut self.inbox))
     }
 

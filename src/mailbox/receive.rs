@@ -46,10 +46,16 @@ impl<M: Item> Mailbox<M> {
     /// Waits until there is an item, which [`take`](Self::take) then hands out. Receiving has these
     /// two steps because an item that is returned in a `Poll` would be copied at each level of
     /// nested polls. With two steps the item is moved once.
+    #[inline]
     pub(crate) fn poll_some(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.local.is_empty() && self.process.announced_wait.start() {
             return Poll::Pending;
         }
+        self.poll_inbox(cx)
+    }
+
+    /// Waits as [`poll_some`](Self::poll_some) does, without an announced wait.
+    fn poll_inbox(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let budget = ready!(coop::poll_proceed(cx));
         loop {
             // Invariant 1.
@@ -206,10 +212,11 @@ pub(crate) fn count_out<M: Item>(mut state: MutexGuard<'_, State<Mail<M>>>, item
 /// The items that the reader has taken out of the inbox and not handed out are left unhandled.
 impl<M: Item> Drop for Mailbox<M> {
     fn drop(&mut self) {
-        if !self.local.is_empty() {
-            let items = self.local.iter().filter_map(Item::left_description);
-            self.process.kernel.note_unhandled(&*self.process, items);
+        if self.local.is_empty() {
+            return;
         }
+        let items = self.local.iter().filter_map(Item::left_description);
+        self.process.kernel.note_unhandled(&*self.process, items);
         drop_each(self.local.drain(..));
     }
 }

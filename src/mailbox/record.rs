@@ -47,13 +47,6 @@ impl<M: Item> Process<M> {
         self.flags.load(Ordering::Acquire) & flag::EXIT_PENDING != 0
     }
 
-    /// Whether the body is to be dropped without another poll: an exit is pending, and the process
-    /// does not [defer its exit](crate::process::flag::DEFERS_EXIT).
-    pub(crate) fn should_drop_body(&self) -> bool {
-        self.flags.load(Ordering::Acquire) & (flag::EXIT_PENDING | flag::DEFERS_EXIT)
-            == flag::EXIT_PENDING
-    }
-
     /// Whether the mailbox is counted: see [`Counts`].
     pub(crate) fn is_counted(&self) -> bool {
         self.flags.load(Ordering::Relaxed) & flag::COUNTED != 0

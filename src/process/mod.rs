@@ -70,4 +70,10 @@ pub(crate) mod flag {
     pub(crate) const DEFERS_EXIT: u8 = 64;
     /// The server has to check the runtime's observation switches between two handlers.
     pub(crate) const CHECK_SWITCHES: u8 = 128;
+
+    /// Whether the body of a process with these bits is to be dropped without another poll: an exit
+    /// is pending, and the process does not [defer its exit](DEFERS_EXIT).
+    pub(crate) fn drops_body(flags: u8) -> bool {
+        flags & (EXIT_PENDING | DEFERS_EXIT) == EXIT_PENDING
+    }
 }

@@ -7,9 +7,10 @@ use std::task::{Context, Poll, ready};
 use tokio::task::coop;
 
 use crate::base::Pid;
+use crate::base::sync::atomic::Ordering;
 use crate::exit::ExitReason;
 use crate::kernel::Kernel;
-use crate::process::AnyProcess;
+use crate::process::{AnyProcess, flag};
 use crate::runtime::Runtime;
 
 /// A future that waits for the end of a process and resolves with the reason.
@@ -67,6 +68,14 @@ impl Future for Ended {
             budget.made_progress();
             return Poll::Ready(ExitReason::NoProc);
         };
+        // Once the process is in no table, its end is most likely announced. Then no waker is
+        // cloned.
+        let has_left = process.flags().load(Ordering::Acquire) & flag::ENDED != 0;
+        if has_left && let Some(reason) = announced_reason(&**process) {
+            this.is_registered = false;
+            budget.made_progress();
+            return Poll::Ready(reason);
+        }
         let mut waker = Some(cx.waker().clone());
         let (reason, old) = process.with(|locked| {
             let core = locked.core();
@@ -83,6 +92,14 @@ impl Future for Ended {
         budget.made_progress();
         Poll::Ready(reason)
     }
+}
+
+/// The reason of an end that all links, monitors and waiters have been notified of.
+fn announced_reason(process: &dyn AnyProcess) -> Option<ExitReason> {
+    process.with(|locked| {
+        let core = locked.core();
+        if core.end_is_announced() { core.reason.clone() } else { None }
+    })
 }
 
 impl Drop for Ended {

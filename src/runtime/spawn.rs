@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::base::{MonitorRef, Pid};
 use crate::driver::{Body, ProcessFuture};
 use crate::exit::{ExitReason, Result};
-use crate::kernel::{End, NO_TOKIO, NewProcess, NotAdmitted};
+use crate::kernel::{End, NO_TOKIO, NewProcess, NotAdmitted, ORDINARY};
 use crate::mailbox::{Item, Mailbox, Process};
 use crate::message::Envelope;
 use crate::observe::LogLevel;
@@ -50,7 +50,7 @@ impl Runtime {
         F: FnOnce(Context) -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        self.launch(&NewProcess::default(), plain(body))
+        self.launch(&ORDINARY, plain(body))
     }
 
     /// Spawns a process whose body may fail. `Err(reason)`, or `?` on any error, ends the process
@@ -80,7 +80,7 @@ impl Runtime {
         F: FnOnce(Context) -> Fut + Send + 'static,
         Fut: Future<Output = Result> + Send + 'static,
     {
-        self.launch(&NewProcess::default(), fallible(body))
+        self.launch(&ORDINARY, fallible(body))
     }
 
     /// Spawns a process and links it to `parent` before its body runs. If the parent is dead, the
@@ -144,7 +144,7 @@ impl Runtime {
         F: FnOnce(Context) -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        let (process, admitted) = self.admit::<Envelope>(&NewProcess::default());
+        let (process, admitted) = self.admit::<Envelope>(&ORDINARY);
         let reference = self.kernel.monitor(watcher, process.pid());
         (self.run(process, admitted.is_ok(), plain(body)), reference)
     }

@@ -61,7 +61,7 @@ impl Starting {
         let process = starting.admit::<ServerItem<S>>()?;
         let pid = process.pid();
         let waits = starting.starter_waits(pid);
-        let started = async {
+        let started = async move {
             let _waits = waits;
             starting.init(args, process).await.map(ServerRef::direct)
         };
@@ -85,16 +85,18 @@ impl Starting {
 
     /// Runs the `init` of a process that was admitted, steps 2 to 4.
     pub(crate) async fn init<S: GenServer>(
-        self,
+        &self,
         args: S::Args,
         process: ServerProcess<S>,
     ) -> Result<ServerProcess<S>, StartError> {
         let (ack, acknowledged) = oneshot::channel();
         let ack = run::AckSender::new(ack);
         let parent = self.new_process.parent.map(|parent| parent.pid);
-        let context = ServerContext::new(process.clone(), parent, self.cause.clone());
-        let context = context.with_limit(self.warn_after);
-        self.runtime.spawn_future(process.clone(), Box::pin(run::body(args, context, ack)));
+        let mut context = ServerContext::new(process.clone(), parent, self.cause.clone());
+        context.set_limit(self.warn_after);
+        let is_starting = self.new_process.is_starting();
+        let body = Box::pin(run::body(args, context, ack, is_starting));
+        self.runtime.spawn_future(process.clone(), body);
         let start_guard =
             StartGuard { runtime: &self.runtime, parent, process: Some(process.clone()) };
         let limit = self.init_timeout;

@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 use crate::base::Pid;
 use crate::child::TaskContext;
 use crate::exit::ExitReason;
-use crate::kernel::NewProcess;
+use crate::kernel::ORDINARY;
 use crate::message::Envelope;
 use crate::process::AnyProcess;
 use crate::runtime::Runtime;
@@ -30,7 +30,7 @@ where
     Fut: Future<Output = ()> + Send + 'static,
 {
     let (slot, result) = oneshot::channel();
-    let (process, admitted) = runtime.admit::<Envelope>(&NewProcess::default());
+    let (process, admitted) = runtime.admit::<Envelope>(&ORDINARY);
     let mut runs = admitted.is_ok();
     if runs && let Some(caller) = caller {
         runs = runtime.kernel.link_task(process.pid(), caller);

@@ -54,6 +54,12 @@ enum Clock {
 }
 
 impl IdleTimeout {
+    /// Whether no handler has set a time-out, or the time-out has ended.
+    #[inline]
+    pub(crate) fn is_off(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// Sets the limit for the next wait, and whether each message sets it again.
     pub(crate) fn set(&mut self, limit: Duration, rearms: bool) {
         let idle = self.0.get_or_insert_default();

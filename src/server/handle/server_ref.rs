@@ -179,11 +179,13 @@ impl<S: GenServer> ServerRef<S> {
     /// limit of a call is measured by the tokio that polls the call. So a call from another tokio
     /// than the server's ends in time, even if the server's tokio is blocked. If another executor
     /// polls the call, the server's tokio measures the limit.
-    pub async fn call<T: Send + 'static>(
+    #[inline]
+    pub fn call<T: Send + 'static>(
         &self,
         make: impl FnOnce(Reply<T>) -> S::Call,
-    ) -> Result<T, CallError> {
-        self.call_timeout(make, CALL_TIMEOUT).await
+    ) -> impl Future<Output = Result<T, CallError>> {
+        // No future of its own around that of `call_timeout`: each call would poll it twice.
+        self.call_timeout(make, CALL_TIMEOUT)
     }
 
     /// Calls the server, and waits up to `limit` for the answer, from the first poll on. OTP:

@@ -86,11 +86,13 @@ impl Drop for AckSender {
     }
 }
 
-/// Runs the server: all steps.
+/// Runs the server: all steps. `is_starting` says whether the record of the process is marked as
+/// starting.
 pub(crate) async fn body<S: GenServer>(
     args: S::Args,
     mut ctx: ServerContext<S>,
     ack: AckSender,
+    is_starting: bool,
 ) -> End {
     ctx.note_init();
     let mut state = match S::init(args, &mut ctx).await {
@@ -103,15 +105,16 @@ pub(crate) async fn body<S: GenServer>(
         }
     };
     // Invariant 2.
+    let kernel = &ctx.process.kernel;
     if let Some(parent) = ctx.parent {
-        ctx.runtime().kernel.acknowledge(parent, ctx.pid());
+        kernel.acknowledge(parent, ctx.pid());
     }
-    ctx.runtime().kernel.mark_started(&*ctx.process);
+    kernel.mark_started(&*ctx.process, is_starting);
     ack.send(Ack::Started);
     // Invariant 1.
     let served = AssertUnwindSafe(serve(&mut state, &mut ctx)).catch_unwind().await;
     // From now on casts are refused: the loop will not take them.
-    if ctx.runtime().kernel.note_loop_ended(&*ctx.process) {
+    if ctx.process.kernel.note_loop_ended(&*ctx.process) {
         ctx.runtime().note_health_change();
     }
     ctx.note_terminate();

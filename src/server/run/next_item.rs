@@ -35,6 +35,7 @@ use crate::server::{Dispatch, GenServer, ServerContext, ServerItem, WaitOutcome}
 
 impl<S: GenServer> ServerContext<S> {
     /// Waits for something to handle, step 1.
+    #[inline]
     pub(crate) fn poll_some(&mut self, cx: &mut Context<'_>) -> Poll<WaitOutcome> {
         if let Some(found) = self.take_found() {
             return Poll::Ready(found);
@@ -51,7 +52,6 @@ impl<S: GenServer> ServerContext<S> {
         if self.finish_handler() {
             return Poll::Ready(WaitOutcome::DrainOver);
         }
-        let exit_pending = self.process.is_exit_pending();
         let inner = self.inner();
         let is_idle_armed = inner.idle.is_armed_before_wait();
         if is_idle_armed {
@@ -60,7 +60,7 @@ impl<S: GenServer> ServerContext<S> {
             inner.mailbox.withdraw_announced_wait();
         }
         if !inner.continues.is_empty() {
-            return if exit_pending {
+            return if inner.mailbox.process.is_exit_pending() {
                 Poll::Pending
             } else {
                 poll_budget(cx).map(|()| WaitOutcome::Found)
@@ -69,7 +69,7 @@ impl<S: GenServer> ServerContext<S> {
         if inner.mailbox.poll_some(cx).is_ready() {
             return Poll::Ready(WaitOutcome::Found);
         }
-        if !is_idle_armed || exit_pending {
+        if !is_idle_armed || inner.mailbox.process.is_exit_pending() {
             return Poll::Pending;
         }
         inner.idle.poll_elapsed(cx).map(|()| WaitOutcome::IdleTimeout)
@@ -79,6 +79,18 @@ impl<S: GenServer> ServerContext<S> {
     /// idle time-out has elapsed instead.
     #[inline]
     pub(crate) fn next_item(&mut self, waited: WaitOutcome) -> Option<ServerItem<S>> {
+        let inner = self.inner();
+        let is_plain = inner.continues.is_empty() && inner.idle.is_off() && inner.watch.is_none();
+        if waited == WaitOutcome::Found && is_plain {
+            return Some(inner.mailbox.take());
+        }
+        self.next_noted_item(waited)
+    }
+
+    /// Does the same as [`next_item`](Self::next_item), for a server that has an idle time-out, is
+    /// watched, or handles something that is not in its mailbox.
+    #[inline(never)]
+    fn next_noted_item(&mut self, waited: WaitOutcome) -> Option<ServerItem<S>> {
         match waited {
             WaitOutcome::Found => {}
             WaitOutcome::IdleTimeout => return None,

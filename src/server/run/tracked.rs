@@ -34,11 +34,10 @@ use crate::server::{GenServer, ServerContext, WaitOutcome};
 
 impl<S: GenServer> ServerContext<S> {
     /// Sets the server's own limit for its handlers, before its `init`.
-    pub(crate) fn with_limit(mut self, own_limit: Option<Duration>) -> Self {
+    pub(crate) fn set_limit(&mut self, own_limit: Option<Duration>) {
         if own_limit.is_some() {
             self.inner().watch = Some(Box::new(Watch { own_limit, ..Watch::default() }));
         }
-        self
     }
 
     /// Notes that `init` begins. The process is already in the table, so a switch that is turned on
@@ -101,6 +100,7 @@ impl<S: GenServer> ServerContext<S> {
     }
 
     /// Returns the outcome of the wait, at once or after one yield, step 2.
+    #[inline(never)]
     pub(crate) fn poll_watched(
         &mut self,
         cx: &Context<'_>,
