@@ -17,8 +17,9 @@ use crate::kernel::closing::End;
 pub(crate) use crate::kernel::name_table::NotAdmitted;
 use crate::kernel::wait_graph::Until;
 use crate::kernel::{Kernel, Mailboxes};
+use crate::process::overflow::Overflow;
 use crate::process::{
-    Ancestors, AnyProcess, ChildSlot, Link, LinkRole, Parent, Registrations, Relations, SpecKey,
+    Ancestors, AnyProcess, ChildSlot, Counts, Link, LinkRole, Parent, Registrations, Relations, SpecKey,
     SpecName, Stage, StartKey, SupervisorRecord,
 };
 
@@ -37,6 +38,8 @@ pub(crate) struct NewProcess {
     pub(crate) mailbox: Option<Mailboxes>,
     /// The token that the exit of the parent cancels.
     pub(crate) stop: Option<CancellationToken>,
+    /// What is queued at the end of the process is kept for its successor. The mailbox is counted.
+    pub(crate) keeps_queue: bool,
     /// The process counts as started only when its `init` has [finished](Kernel::mark_started).
     pub(crate) has_init: bool,
 }
@@ -44,10 +47,12 @@ pub(crate) struct NewProcess {
 impl NewProcess {
     /// The relations of the new record; `None` for an ordinary process.
     pub(crate) fn relations(&self, kernel: &Kernel) -> Option<Box<Relations>> {
-        let counts = self.mailbox.unwrap_or(kernel.mailboxes).counts();
+        let counts = self.counts(kernel);
         let ordinary = self.label.is_none() && self.link.is_none() && self.parent.is_none();
         // Only a process with a name or a key can be found before its start has returned.
-        let starting = self.has_init && (self.name.is_some() || self.key.is_some());
+        // The end of one that keeps its queue depends on whether it is a failed start.
+        let is_found = self.name.is_some() || self.key.is_some();
+        let starting = self.has_init && (is_found || self.keeps_queue);
         if ordinary && counts.is_none() && !starting && self.key.is_none() {
             return None;
         }
@@ -67,6 +72,7 @@ impl NewProcess {
                 counts,
                 stop,
                 starting,
+                keeps_queue: self.keeps_queue,
                 supervisor_record,
                 spec_name,
                 spec_key,
@@ -82,6 +88,14 @@ impl NewProcess {
             relations.links.insert(parent, Link::active(link.id, role));
         }
         Some(Box::new(relations))
+    }
+
+    /// The counts of the mailbox, if it is counted. The items of a counted mailbox lie in the inbox,
+    /// so a queue that is kept is complete and in order.
+    fn counts(&self, kernel: &Kernel) -> Option<Counts> {
+        let counts = self.mailbox.unwrap_or(kernel.mailboxes).counts();
+        let without_bound = || Counts::new(usize::MAX, Overflow::Reject);
+        counts.or_else(|| self.keeps_queue.then(without_bound))
     }
 
     /// Returns the name that the specification of a child gives to all incarnations; `None` for
