@@ -14,10 +14,10 @@ impl ChildSpec {
     ///
     /// | | kept? |
     /// |---|---|
-    /// | calls, casts, messages and streams that were accepted | yes |
+    /// | calls, casts, messages and streams that were accepted; results of the server's tasks, and items of its pipes, that had arrived | yes |
     /// | the message whose handler crashed, or was running at a kill | no: its caller gets [`Exited`](crate::CallError::Exited), and it is never handled again |
     /// | calls whose reply the server had put aside | no: a handler had them |
-    /// | casts given to [`continue_with`](crate::ServerContext::continue_with), timers, results of the server's tasks | no: they belong to the state that is lost |
+    /// | casts given to [`continue_with`](crate::ServerContext::continue_with), timers that have expired or are armed | no: they belong to the state that is lost |
     /// | `Down`, `Exit` and changes of groups | no: the next incarnation sets its own links and monitors |
     /// | requests to stop, suspend, inspect or trace | no: they concern one process |
     /// | sends that wait for room in a full mailbox | no: they were not accepted, and their senders get the error of an ended process |

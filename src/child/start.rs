@@ -317,7 +317,8 @@ impl StartContext {
             // The bound does not apply to a supervisor, because messages that the supervisor sends
             // to itself must not be dropped.
             starting.new_process.mailbox = spec.mailbox;
-            starting.new_process.keeps_queue = spec.keeps_queue && spec.restart != Restart::Temporary;
+            starting.new_process.keeps_queue =
+                spec.keeps_queue && spec.restart != Restart::Temporary;
         }
         starting.new_process.key = spec.key.as_deref().cloned();
         if spec.kind == ChildType::Supervisor {

@@ -19,8 +19,8 @@ use crate::kernel::wait_graph::Until;
 use crate::kernel::{Kernel, Mailboxes};
 use crate::process::overflow::Overflow;
 use crate::process::{
-    Ancestors, AnyProcess, ChildSlot, Counts, Link, LinkRole, Parent, Registrations, Relations, SpecKey,
-    SpecName, Stage, StartKey, SupervisorRecord,
+    Ancestors, AnyProcess, ChildSlot, Counts, Link, LinkRole, Parent, Registrations, Relations,
+    SpecKey, SpecName, Stage, StartKey, SupervisorRecord,
 };
 
 /// The initial state of a new process.

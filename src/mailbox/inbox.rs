@@ -181,10 +181,12 @@ impl<M: Item> Unread for Leftover<M> {
         self.0.iter().filter_map(Item::left_description).for_each(|(kind, of)| each(kind, of));
     }
 
-    /// Takes out the items that count towards the bound of a mailbox. The others belong to the process
-    /// that has ended: its signals, its timers, the results of its tasks, and requests to itself.
+    /// Takes out the calls, casts, messages and streams. The other items belong to the process that has
+    /// ended: its signals, its timers, and requests to itself.
     fn take_kept(&mut self) -> Option<Box<dyn Unread>> {
-        let (kept, rest) = std::mem::take(&mut self.0).into_iter().partition(Item::is_user);
+        let (kept, rest) = std::mem::take(&mut self.0)
+            .into_iter()
+            .partition(|item: &M| item.description().is_some());
         self.0 = rest;
         unread(kept)
     }

@@ -14,7 +14,8 @@ impl<M: Item> Process<M> {
     /// Call this after the admission of the process, before its body runs.
     pub(crate) fn take_over_queue(self: &Arc<Self>) {
         let process: Arc<dyn AnyProcess> = self.clone();
-        let kept = self.kernel.take_kept_queue(&*process, |items| items.as_any().is::<Leftover<M>>());
+        let kept =
+            self.kernel.take_kept_queue(&*process, |items| items.as_any().is::<Leftover<M>>());
         let Some(mut kept) = kept else { return };
         let taken = std::mem::replace(&mut kept.items, Box::new(Leftover::<M>(VecDeque::new())));
         let Ok(mut taken) = taken.into_any().downcast::<Leftover<M>>() else { return };

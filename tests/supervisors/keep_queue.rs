@@ -368,29 +368,33 @@ async fn kept_items_count_towards_the_bound_of_the_next_mailbox() {
     }
 }
 
-/// Signals, timers, requests to itself and results of tasks belong to the old incarnation.
+/// Signals and timers belong to the old incarnation. The result of a task is a cast.
 #[tokio::test(start_paused = true)]
-async fn signals_timers_and_results_of_tasks_are_not_kept() {
-    let (rt, book) = (Runtime::new(), Book::default());
-    let _tree = tree_of(&rt, child(&book)).await;
-    let target = idler(&rt);
-    let pid = target.pid();
-    let act = move |ctx: &mut regrow::ServerContext<Recorder>| {
-        ctx.monitor(pid);
-        ctx.cast_after(Duration::ZERO, Cast::Note(8));
-        ctx.cast_after(SECOND, Cast::Note(9));
-        ctx.spawn_task(async {}, |()| Cast::Note(10));
-    };
-    let mut events = rt.events();
-    assert!(recorder(&rt).cast(Cast::Act(Box::new(act))));
-    let release = hold(&rt, true).await;
-    target.kill();
-    settled().await;
-    assert!(recorder(&rt).cast(Cast::Note(1)));
-    drop(release);
-    tokio::time::sleep(2 * SECOND).await;
-    assert_eq!(book.handled(), [(1, 1)]);
-    assert_eq!(counts(&mut events), (vec![[0, 1, 0]], vec![[0, 1, 0]])); // the result of the task
+async fn signals_and_timers_are_not_kept_but_results_of_tasks_are() {
+    for overflow in [Overflow::Wait, Overflow::DropOldest] {
+        let (rt, book) = (Runtime::new(), Book::default());
+        // With `DropOldest`, the result of a task is exempt from the bound.
+        let child = child(&book).mailbox_capacity(9, overflow);
+        let _tree = tree_of(&rt, child).await;
+        let target = idler(&rt);
+        let pid = target.pid();
+        let act = move |ctx: &mut regrow::ServerContext<Recorder>| {
+            ctx.monitor(pid);
+            ctx.cast_after(Duration::ZERO, Cast::Note(8));
+            ctx.cast_after(SECOND, Cast::Note(9));
+            ctx.spawn_task(async {}, |()| Cast::Note(10));
+        };
+        let mut events = rt.events();
+        assert!(recorder(&rt).cast(Cast::Act(Box::new(act))));
+        let release = hold(&rt, true).await;
+        target.kill();
+        settled().await;
+        assert!(recorder(&rt).cast(Cast::Note(1)));
+        drop(release);
+        tokio::time::sleep(2 * SECOND).await;
+        assert_eq!(book.handled(), [(1, 10), (1, 1)]);
+        assert_eq!(counts(&mut events), (vec![[0, 2, 0]], vec![]));
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -471,8 +475,7 @@ async fn a_kept_call_keeps_its_propagated_deadline() {
     let _tree = tree_of(&rt, child(&book).backoff(backoff)).await;
     let release = hold(&rt, true).await;
     let caller = recorder(&rt);
-    let left =
-        tokio::spawn(async move { caller.call_timeout(Call::TimeLeft, 30 * SECOND).await });
+    let left = tokio::spawn(async move { caller.call_timeout(Call::TimeLeft, 30 * SECOND).await });
     settled().await;
     drop(release);
     let left = left.await.unwrap().unwrap().unwrap();

@@ -52,7 +52,11 @@ impl GenServer for Frail {
         Ok(Frail(notes))
     }
 
-    async fn handle_call(&mut self, Call(item, reply): Call, _: &mut ServerContext<Self>) -> Result {
+    async fn handle_call(
+        &mut self,
+        Call(item, reply): Call,
+        _: &mut ServerContext<Self>,
+    ) -> Result {
         self.handle(item).await;
         reply.send(item);
         Ok(())
@@ -140,6 +144,7 @@ async fn run(kills: bool, watched: bool) {
     }
     let all = (2 * SENDERS * ITEMS) as usize;
     let begun = || notes.begun.lock().unwrap().len();
+    check_failures(&failed, &notes, kills);
     crate::support::until("every item has begun", || begun() >= all).await;
     tree.stop().await.unwrap();
 
@@ -149,10 +154,8 @@ async fn run(kills: bool, watched: bool) {
         assert_eq!(numbers, expected, "sender {sender}");
     }
     assert_eq!((begun.len(), rt.unhandled_messages()), (all, 0));
-    check_failures(&failed, &notes, kills);
-    let handed_on = std::iter::from_fn(|| {
-        futures_util::FutureExt::now_or_never(events.next()).flatten()
-    });
+    let handed_on =
+        std::iter::from_fn(|| futures_util::FutureExt::now_or_never(events.next()).flatten());
     assert!(handed_on.into_iter().any(|event| {
         matches!(event, LifecycleEvent::QueueHandedOn { calls, casts, .. } if calls + casts > 1)
     }));
