@@ -15,5 +15,7 @@ pub(crate) mod returnable;
 pub use call_deadline::CallDeadline;
 pub(crate) use call_deadline::handed_on;
 pub use reply::Reply;
-pub(crate) use reply_slot::{Answer, AwaitedReply, Lost, ReplySlot, resolve_handed_over};
+pub(crate) use reply_slot::{
+    Answer, AwaitedReply, Lost, ReplySlot, TakenOver, resolve_handed_over,
+};
 pub(crate) use returnable::{QueuedCall, Receipt, returnable};

@@ -27,10 +27,14 @@
 //! 2. The check for the end and the entry in the list are one step under the lock of the server,
 //!    and teardown takes the list in the step that makes the process *ended*. So no caller is added
 //!    to a list that will not be resolved.
-//! 3. The waker in a slot is that of the caller's last poll. Only the poll that makes the call may
+//! 3. A call that a successor of its server has taken over names the successor in its slot, and the
+//!    caller asks the record of the successor in step 4. A slot names it before the successor can
+//!    drop the reply.
+//! 4. The waker in a slot is that of the caller's last poll. Only the poll that makes the call may
 //!    skip the registration, because the slot is made with the waker of that poll.
 
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 
 use crate::base::sync::Mutex;
@@ -55,10 +59,58 @@ pub(crate) enum Lost {
     /// caller takes it. Only a call that is made while deadlines are propagated has this entry, so
     /// that the slot of every other call has no field for it.
     Pending(Arc<CallLimit>),
+    /// The caller still waits, and this server has taken the call over. As with `Pending`, each
+    /// result of the call replaces this one; but if the reply is dropped, it stays, and the caller
+    /// asks the record of this server.
+    HandedOn(Box<HandedOn>),
+}
+
+/// The server that has taken a call over, and the limit of the call, if it was given one.
+pub(crate) struct HandedOn {
+    server: Arc<dyn AnyProcess>,
+    limit: Option<Arc<CallLimit>>,
+}
+
+impl fmt::Debug for HandedOn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HandedOn({})", self.server.pid())
+    }
+}
+
+/// The slot of a call that a successor of its server may take over.
+pub(crate) trait TakenOver: Send + Sync {
+    /// Notes that this server has taken the call over. The caller of this function owns the call,
+    /// and the reply in it, so the call has no result yet.
+    fn hand_on(&self, to: &Arc<dyn AnyProcess>);
+}
+
+impl<T: Send> TakenOver for ReplySlot<T> {
+    fn hand_on(&self, to: &Arc<dyn AnyProcess>) {
+        let mut content = self.content.lock();
+        if content.waker.is_none() {
+            return;
+        }
+        let before = content.answer.take();
+        let limit = before.as_ref().and_then(limit_of);
+        let handed_on = HandedOn { server: to.clone(), limit };
+        content.answer = Some(Err(Lost::HandedOn(Box::new(handed_on))));
+        drop(content);
+        drop(before);
+    }
+}
+
+/// The limit that is stored in the place of an answer.
+fn limit_of<T>(answer: &Answer<T>) -> Option<Arc<CallLimit>> {
+    match answer {
+        Err(Lost::Pending(limit)) => Some(limit.clone()),
+        Err(Lost::HandedOn(handed_on)) => handed_on.limit.clone(),
+        _ => None,
+    }
 }
 
 /// The content of a slot: a waker while the caller waits, then an answer. If both fields are empty,
-/// the reply was dropped outside its server. Beside the waker there may be [`Lost::Pending`].
+/// the reply was dropped outside its server. Beside the waker there may be [`Lost::Pending`] or
+/// [`Lost::HandedOn`]; if the latter is there without a waker, the reply was dropped, too.
 ///
 /// The content is two fields and no enum, because the answer is copied out of the slot just after
 /// it was stored. A processor that copies an enum as a whole waits until the stores of the enum's
@@ -93,10 +145,7 @@ impl<T> ReplySlot<T> {
     /// Returns the limit of the call, if it was [given one](AwaitedReply::set_limit) and has no
     /// result yet.
     pub(crate) fn limit(&self) -> Option<Arc<CallLimit>> {
-        match &self.content.lock().answer {
-            Some(Err(Lost::Pending(limit))) => Some(limit.clone()),
-            _ => None,
-        }
+        self.content.lock().answer.as_ref().and_then(limit_of)
     }
 
     /// Whether the other owner still owns the slot.
@@ -107,12 +156,31 @@ impl<T> ReplySlot<T> {
 
     #[inline]
     pub(crate) fn answer(self: Arc<Self>, answer: Answer<T>) {
-        self.fill(Some(answer));
+        let mut content = self.content.lock();
+        if content.answer.is_some() {
+            drop(content);
+            return self.answer_pending(answer);
+        }
+        content.answer = Some(answer);
+        let waker = content.waker.take();
+        drop(content);
+        // Invariant 1.
+        drop(self);
+        wake(waker);
     }
 
-    /// Marks the reply as dropped. The caller asks the server's record for the reason.
+    /// Marks the reply as dropped. The caller asks the server's record for the reason; if another
+    /// server has taken the call over, the record of that server.
     pub(crate) fn mark_dropped(self: Arc<Self>) {
-        self.fill(None);
+        let mut content = self.content.lock();
+        let is_handed_on = matches!(content.answer, Some(Err(Lost::HandedOn(_))));
+        let before = if is_handed_on { None } else { content.answer.take() };
+        let waker = content.waker.take();
+        drop(content);
+        drop(before);
+        // Invariant 1.
+        drop(self);
+        wake(waker);
     }
 
     /// Returns the answer, or `None` if the reply was dropped. If neither has happened yet,
@@ -129,15 +197,19 @@ impl<T> ReplySlot<T> {
         Poll::Pending
     }
 
-    #[inline]
-    fn fill(self: Arc<Self>, answer: Option<Answer<T>>) {
+    /// Stores an answer in the place of a limit or a server. The record of a server that is dropped
+    /// may run code of the user, so it is dropped after unlock.
+    #[cold]
+    #[inline(never)]
+    fn answer_pending(self: Arc<Self>, answer: Answer<T>) {
         let mut content = self.content.lock();
-        content.answer = answer;
+        let pending = content.answer.replace(answer);
         let waker = content.waker.take();
         drop(content);
         // Invariant 1.
         drop(self);
         wake(waker);
+        ignore_panic(|| drop(pending));
     }
 }
 
@@ -170,6 +242,13 @@ impl<T: Send + 'static> AwaitedReply<T> {
         if let Some(slot) = &self.slot {
             slot.content.lock().answer = Some(Err(Lost::Pending(limit)));
         }
+    }
+
+    /// Returns the slot, for a successor of the server that takes the call over. The slot counts as
+    /// owned by the caller and the reply only.
+    pub(crate) fn for_successor(&self) -> Option<Weak<dyn TakenOver>> {
+        let slot = Arc::downgrade(self.slot.as_ref()?);
+        Some(slot)
     }
 
     /// Allows polls by a task other than the one that made the call.
@@ -206,6 +285,7 @@ impl<T: Send + 'static> AwaitedReply<T> {
             },
         };
         match answer {
+            Some(Err(Lost::HandedOn(handed_on))) => self.ask_server(cx.waker(), &*handed_on.server),
             Some(answer) => Poll::Ready(answer),
             None => self.ask_server(cx.waker(), server),
         }
@@ -218,7 +298,7 @@ impl<T: Send + 'static> AwaitedReply<T> {
         let (slot, awaited) = ReplySlot::new(Pid::OUTSIDE, waker.clone());
         match add_unanswered(server, vec![slot]) {
             Ok(()) => {
-                // Invariant 3: the next poll registers its own waker.
+                // Invariant 4: the next poll registers its own waker.
                 *self = awaited.later();
                 Poll::Pending
             }

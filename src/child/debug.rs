@@ -17,6 +17,7 @@ impl fmt::Debug for Spec {
             .field("retry_first_start", &self.retry_first_start)
             .field("readiness", &self.readiness)
             .field("significant", &self.significant)
+            .field("keeps_queue", &self.keeps_queue)
             .finish_non_exhaustive()
     }
 }

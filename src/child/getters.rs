@@ -26,6 +26,7 @@ impl ChildSpec {
     /// assert_eq!((spec.get_readiness(), spec.retries_first_start()), (Readiness::Required, false));
     /// assert_eq!(spec.get_restart_budget(), None);
     /// assert_eq!((spec.get_warn_after(), spec.get_heartbeat()), (None, None));
+    /// assert!(!spec.keeps_queue());
     ///
     /// let tree = ChildSpec::from(Supervisor::one_for_one().named("sessions"));
     /// assert_eq!((tree.id(), tree.name()), ("sessions", Some("sessions")));
@@ -87,6 +88,12 @@ impl ChildSpec {
     /// Returns whether the tree can be ready without the child. [`id`](Self::id) has an example.
     pub fn get_readiness(&self) -> Readiness {
         self.spec.readiness
+    }
+
+    /// Returns whether the child [keeps its queue](Self::keep_queue). [`id`](Self::id) has an
+    /// example.
+    pub fn keeps_queue(&self) -> bool {
+        self.spec.keeps_queue
     }
 
     /// Returns how long a handler may run before a warning is logged; `None` means the limit of the

@@ -30,6 +30,7 @@ mod serve;
 mod keep;
 #[cfg(feature = "axum")]
 mod keep_listener;
+mod keep_queue;
 pub(crate) mod once;
 #[cfg(feature = "process")]
 mod command;
@@ -84,6 +85,7 @@ pub enum ChildType {
 /// | [`readiness`](Self::readiness) | [`Readiness::Required`] |
 /// | [`significant`](Self::significant) | no |
 /// | [`init_timeout`](Self::init_timeout) | no limit |
+/// | [`keep_queue`](Self::keep_queue) | no: what is queued at an end is lost and counted |
 /// | [`heartbeat`](Self::heartbeat) | none is required |
 /// | [`named`](Self::named) | no name |
 /// | [`with_id`](Self::with_id) | a server's type name, a supervisor's name; else an argument |
@@ -135,6 +137,7 @@ pub(crate) struct Spec {
     pub(crate) readiness: Readiness,
     pub(crate) significant: bool,
     pub(crate) mailbox: Option<Mailboxes>,
+    pub(crate) keeps_queue: bool,
     pub(crate) warn_after: Option<Duration>,
     pub(crate) heartbeat: Option<Heartbeat>,
     #[cfg(feature = "process")]
@@ -177,6 +180,7 @@ impl ChildSpec {
             readiness: Readiness::default(),
             significant: false,
             mailbox: None,
+            keeps_queue: false,
             warn_after: None,
             heartbeat: None,
             #[cfg(feature = "process")]

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use crate::base::{Pid, consume_budget};
 use crate::child::started_processes::StartedProcesses;
 use crate::child::stop_signals::is_stop_requested;
-use crate::child::{ChildType, Spec, TaskContext, end_of};
+use crate::child::{ChildType, Restart, Spec, TaskContext, end_of};
 use crate::driver::Body;
 use crate::exit::Result;
 use crate::kernel::{Until, WaitEdge};
@@ -317,6 +317,8 @@ impl StartContext {
             // The bound does not apply to a supervisor, because messages that the supervisor sends
             // to itself must not be dropped.
             starting.new_process.mailbox = spec.mailbox;
+            starting.new_process.keeps_queue =
+                spec.keeps_queue && spec.restart != Restart::Temporary;
         }
         starting.new_process.key = spec.key.as_deref().cloned();
         if spec.kind == ChildType::Supervisor {

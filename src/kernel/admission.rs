@@ -17,9 +17,10 @@ use crate::kernel::closing::End;
 pub(crate) use crate::kernel::name_table::NotAdmitted;
 use crate::kernel::wait_graph::Until;
 use crate::kernel::{Kernel, Mailboxes};
+use crate::process::overflow::Overflow;
 use crate::process::{
-    Ancestors, AnyProcess, ChildSlot, Link, LinkRole, Parent, Registrations, Relations, SpecKey,
-    SpecName, Stage, StartKey, SupervisorRecord,
+    Ancestors, AnyProcess, ChildSlot, Counts, Link, LinkRole, Parent, Registrations, Relations,
+    SpecKey, SpecName, Stage, StartKey, SupervisorRecord,
 };
 
 /// The initial state of a new process.
@@ -37,6 +38,8 @@ pub(crate) struct NewProcess {
     pub(crate) mailbox: Option<Mailboxes>,
     /// The token that the exit of the parent cancels.
     pub(crate) stop: Option<CancellationToken>,
+    /// What is queued at the end of the process is kept for its successor. The mailbox is counted.
+    pub(crate) keeps_queue: bool,
     /// The process counts as started only when its `init` has [finished](Kernel::mark_started).
     pub(crate) has_init: bool,
 }
@@ -58,7 +61,7 @@ pub(crate) static ORDINARY: NewProcess = NewProcess {
 impl NewProcess {
     /// The relations of the new record; `None` for an ordinary process.
     pub(crate) fn relations(&self, kernel: &Kernel) -> Option<Box<Relations>> {
-        let counts = self.mailbox.unwrap_or(kernel.mailboxes).counts();
+        let counts = self.counts(kernel);
         let ordinary = self.label.is_none() && self.link.is_none() && self.parent.is_none();
         let starting = self.is_starting();
         if ordinary && counts.is_none() && !starting && self.key.is_none() {
@@ -80,6 +83,7 @@ impl NewProcess {
                 counts,
                 stop,
                 starting,
+                keeps_queue: self.keeps_queue,
                 supervisor_record,
                 spec_name,
                 spec_key,
@@ -98,9 +102,18 @@ impl NewProcess {
     }
 
     /// Whether the record of the process is marked as starting until its `init` has finished. Only
-    /// a process with a name or a key can be found before its start has returned.
+    /// a process with a name or a key can be found before its start has returned. The end of one
+    /// that keeps its queue depends on whether it is a failed start.
     pub(crate) fn is_starting(&self) -> bool {
-        self.has_init && (self.name.is_some() || self.key.is_some())
+        self.has_init && (self.name.is_some() || self.key.is_some() || self.keeps_queue)
+    }
+
+    /// The counts of the mailbox, if it is counted. The items of a counted mailbox lie in the inbox,
+    /// so a queue that is kept is complete and in order.
+    fn counts(&self, kernel: &Kernel) -> Option<Counts> {
+        let counts = self.mailbox.unwrap_or(kernel.mailboxes).counts();
+        let without_bound = || Counts::new(usize::MAX, Overflow::Reject);
+        counts.or_else(|| self.keeps_queue.then(without_bound))
     }
 
     /// Returns the name that the specification of a child gives to all incarnations; `None` for

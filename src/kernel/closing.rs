@@ -49,6 +49,19 @@ pub(super) struct Closing {
     pub(super) deferred: DeferredDrops,
 }
 
+impl Closing {
+    /// Whether the unread messages are kept for a successor.
+    #[inline]
+    pub(super) fn keeps_queue(&self) -> bool {
+        self.registrations.as_ref().is_some_and(|held| held.keeps_queue)
+    }
+
+    /// The supervisor that will start a successor.
+    pub(super) fn restarted_by(&self) -> Option<Parent> {
+        self.registrations.as_ref()?.restarted_by
+    }
+}
+
 /// The names, groups and registries of a process, which have to be released.
 pub(super) struct HeldRegistrations {
     /// The supervisor that will start a successor, and to which the names are left.
@@ -65,6 +78,8 @@ pub(super) struct HeldRegistrations {
     pub(super) vacated_names: Option<Box<VacatedNames>>,
     pub(super) tags: SmallMap<SharedStr, ()>,
     pub(super) registries: SmallMap<u64, Weak<dyn Registrar>>,
+    /// The unread messages are kept for a successor.
+    keeps_queue: bool,
 }
 
 impl HeldRegistrations {
@@ -79,6 +94,7 @@ impl HeldRegistrations {
             vacated_names: registrations.vacated_names.take(),
             tags: registrations.tags.take(),
             registries: registrations.registries.take(),
+            keeps_queue: registrations.keeps_queue,
         }
     }
 }
@@ -107,6 +123,18 @@ impl DeferredDrops {
     pub(super) fn close_streams(&mut self) {
         if let Some(queue) = &mut self.queue {
             queue.close_streams();
+        }
+    }
+
+    /// Takes out the messages that a successor may handle.
+    pub(super) fn take_kept(&mut self) -> Option<Box<dyn Unread>> {
+        self.queue.as_mut()?.take_kept()
+    }
+
+    /// Puts back what [`take_kept`](Self::take_kept) has taken out.
+    pub(super) fn put_back(&mut self, kept: Box<dyn Unread>) {
+        if let Some(queue) = &mut self.queue {
+            queue.put_back(kept);
         }
     }
 

@@ -37,6 +37,9 @@ pub(crate) mod stopping;
 pub(crate) mod exits;
 pub(crate) mod links;
 pub(crate) mod monitors;
+pub(crate) mod closing;
+pub(crate) mod unhandled;
+pub(crate) mod kept_queues;
 pub(crate) mod reserved_names;
 pub(crate) mod name_table;
 mod orphans;
@@ -44,8 +47,6 @@ pub(crate) mod stop_above;
 #[cfg(all(unix, feature = "process"))]
 pub(crate) mod running_programs;
 pub(crate) mod groups;
-pub(crate) mod closing;
-pub(crate) mod unhandled;
 pub(crate) mod teardown;
 pub(crate) mod admission;
 pub(crate) mod tokio_gone;

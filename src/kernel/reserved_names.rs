@@ -117,6 +117,7 @@ impl Kernel {
     }
 
     /// Notes that a supervisor restarts no child any more, and frees all names that are left to it.
+    /// The [kept queues](crate::kernel::kept_queues) are released as well.
     pub(crate) fn end_restarts(&self, supervisor: &dyn AnyProcess) {
         let vacated = supervisor.with(|locked| {
             let registrations = locked.core().registrations_mut();
@@ -126,18 +127,19 @@ impl Kernel {
         self.release_names(vacated, supervisor.pid());
     }
 
-    /// Frees names that were taken from the list of this supervisor.
+    /// Frees names, and releases queues, that were taken from the list of this supervisor.
     pub(crate) fn release_names(&self, vacated: Option<Box<VacatedNames>>, supervisor: Pid) {
         let Some(vacated) = vacated else { return };
-        let (names, keys) = vacated.into_parts();
+        let (names, keys, queues) = vacated.into_parts();
         for name in names {
             self.free_vacant(name, supervisor, || true);
         }
         keys.for_each(|vacated| self.free_key(vacated, supervisor));
+        queues.for_each(|kept| self.release_queue(kept));
     }
 
     /// Frees the names that incarnations of a child up to `last` have left, except for names that a
-    /// successor has taken.
+    /// successor has taken. Releases their queue, if no successor has taken it over.
     pub(crate) fn free_names_of(&self, supervisor: &dyn AnyProcess, last: ChildSlot) {
         for name in vacated_by(supervisor, last) {
             let forget = || {
@@ -150,12 +152,16 @@ impl Kernel {
             };
             self.free_vacant(name.clone(), supervisor.pid(), forget);
         }
-        let key = supervisor.with(|locked| {
-            let registrations = locked.core().registrations()?;
-            registrations.vacated_names.as_mut()?.remove_key(last)
+        let left = supervisor.with(|locked| {
+            let vacated = locked.core().registrations()?.vacated_names.as_mut()?;
+            Some((vacated.remove_key(last), vacated.remove_queue(last)))
         });
+        let Some((key, kept)) = left else { return };
         if let Some(key) = key {
             self.free_key(key, supervisor.pid());
+        }
+        if let Some(kept) = kept {
+            self.release_queue(kept);
         }
     }
 

@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | 1 | | The caller of [`Kernel::tear_down`] has dropped the body and its values. |
 //! | 2 | yes | Stage *closing*: the exit reason is fixed; items, names and groups are refused. |
+//! | | | A process that [keeps its queue](crate::kernel::kept_queues) leaves it to its supervisor, if a successor follows. |
 //! | 3 | | Streams that were never received are closed: their writers fail from now on. |
 //! | 4 | | Names are freed or left to a successor, groups and registries are left, the pid is removed from the table, and timers are dropped. |
 //! | | | The messages that are left unhandled are [counted and reported](crate::kernel::unhandled). |
@@ -50,6 +51,9 @@ impl Kernel {
         let pid = process.pid();
         crate::base::failpoint::point!("teardown before closing");
         let mut closing = process.with(|locked| close(process, locked, end));
+        if closing.keeps_queue() {
+            self.leave_queue(process, &mut closing);
+        }
         closing.deferred.close_streams();
         let details = closing.details;
         crate::base::failpoint::point!("teardown before names");

@@ -7,7 +7,8 @@
 //! Invariants:
 //! 1. A process that leaves no message unhandled pays for two checks.
 //! 2. Each message that a process has accepted is handed to its body, or counted here, once.
-//! 3. A teardown reports the counts before the end of the process is announced.
+//! 3. A teardown reports the counts before the end of the process is announced. A queue that was
+//!    [kept](crate::kernel::kept_queues) is reported when it is released.
 //! 4. A dead letter is made only while there is a listener.
 
 use std::any::type_name;
@@ -24,7 +25,7 @@ use crate::observe::event::LifecycleEvent;
 use crate::observe::lifecycle_log;
 use crate::observe::log_level::LogLevel;
 use crate::process::any::Refused;
-use crate::process::{AnyProcess, Stage, Unhandled};
+use crate::process::{AnyProcess, Stage, Unhandled, Unread};
 
 /// The kind and the type of a message.
 pub(crate) type Description = (MessageKind, &'static str);
@@ -145,6 +146,23 @@ impl Kernel {
             if !is_supervisor || kind != MessageKind::Cast {
                 self.count_unhandled(pid, (kind, message_type), &mut unhandled);
             }
+        });
+        if unhandled.total() > 0 {
+            self.publish_unhandled(pid, label, details, unhandled);
+        }
+    }
+
+    /// Reports messages that a process has left, and that no successor takes over.
+    pub(super) fn report_left(
+        &self,
+        pid: Pid,
+        label: Option<SharedStr>,
+        details: &EndDetails,
+        items: &dyn Unread,
+    ) {
+        let mut unhandled = Unhandled::default();
+        items.describe(&mut |kind, message_type| {
+            self.count_unhandled(pid, (kind, message_type), &mut unhandled);
         });
         if unhandled.total() > 0 {
             self.publish_unhandled(pid, label, details, unhandled);

@@ -1,7 +1,9 @@
 //! The items of a mailbox: the trait of an item, the inbox, and the part of the locked state that
 //! depends on the item's type.
 
+use std::any::Any;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::task::Waker;
 
 use tokio::time::Instant;
@@ -10,7 +12,7 @@ use crate::base::user_panics::{drop_each, ignore_panic};
 use crate::mailbox::send_queue::SendQueue;
 use crate::message::MessageKind;
 use crate::message::received::{Envelope, Received};
-use crate::process::{AnyMail, Core, Entry, IfFull, Relations, Stage, State, Unread};
+use crate::process::{AnyMail, AnyProcess, Core, Entry, IfFull, Relations, Stage, State, Unread};
 
 /// A buffer with more slots than this is shrunk or freed when it holds few items.
 pub(crate) const KEPT_SLOTS: usize = 64;
@@ -40,6 +42,14 @@ pub(crate) trait Item: Send + 'static {
     fn left_description(&self) -> Option<(MessageKind, &'static str)> {
         self.description()
     }
+
+    /// The address of the record that a call was sent to, if another process may take the call over.
+    fn sent_to(&self) -> Option<usize> {
+        None
+    }
+
+    /// Tells the caller of a call that this process takes the call over.
+    fn hand_on(&self, _to: &Arc<dyn AnyProcess>) {}
 
     /// Whether a server refuses the item while it stops: a message, a stream, or a cast that is not
     /// exempt.
@@ -155,7 +165,7 @@ impl<M: Item> AnyMail for Mail<M> {
 }
 
 /// Items that were taken out of an inbox unread.
-struct Leftover<M>(VecDeque<M>);
+pub(crate) struct Leftover<M>(pub(crate) VecDeque<M>);
 
 fn unread<M: Item>(items: VecDeque<M>) -> Option<Box<dyn Unread>> {
     if items.is_empty() { None } else { Some(Box::new(Leftover(items))) }
@@ -172,6 +182,31 @@ impl<M: Item> Unread for Leftover<M> {
 
     fn describe(&self, each: &mut dyn FnMut(MessageKind, &'static str)) {
         self.0.iter().filter_map(Item::left_description).for_each(|(kind, of)| each(kind, of));
+    }
+
+    /// Takes out the calls, casts, messages and streams. The other items belong to the process that has
+    /// ended: its signals, its timers, and requests to itself.
+    fn take_kept(&mut self) -> Option<Box<dyn Unread>> {
+        let (kept, rest) = std::mem::take(&mut self.0)
+            .into_iter()
+            .partition(|item: &M| item.description().is_some());
+        self.0 = rest;
+        unread(kept)
+    }
+
+    fn put_back(&mut self, kept: Box<dyn Unread>) {
+        if let Ok(mut kept) = kept.into_any().downcast::<Leftover<M>>() {
+            kept.0.append(&mut self.0);
+            std::mem::swap(&mut kept.0, &mut self.0);
+        }
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {
+        self
     }
 }
 

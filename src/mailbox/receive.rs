@@ -209,10 +209,13 @@ pub(crate) fn count_out<M: Item>(mut state: MutexGuard<'_, State<Mail<M>>>, item
     admitted
 }
 
-/// The items that the reader has taken out of the inbox and not handed out are left unhandled.
+/// The items that the reader has taken out of the inbox and not handed out are left unhandled. If the
+/// process keeps its queue, they are part of it.
 impl<M: Item> Drop for Mailbox<M> {
     fn drop(&mut self) {
-        if self.local.is_empty() {
+        if self.local.is_empty()
+            || (self.process.keeps_queue && self.process.give_back(&mut self.local))
+        {
             return;
         }
         let items = self.local.iter().filter_map(Item::left_description);

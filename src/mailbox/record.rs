@@ -25,6 +25,8 @@ use crate::process::{
 pub(crate) struct Process<M> {
     pid: Pid,
     flags: AtomicU8,
+    /// What is queued at the end of the process is kept for its successor. The mailbox is counted.
+    pub(crate) keeps_queue: bool,
     pub(crate) announced_wait: AnnouncedWait,
     pub(crate) kernel: Arc<Kernel>,
     pub(crate) state: Mutex<State<Mail<M>>>,
@@ -34,9 +36,11 @@ impl<M: Item> Process<M> {
     pub(crate) fn new(kernel: Arc<Kernel>, relations: Option<Box<Relations>>) -> Arc<Self> {
         let mut state = State::new(relations);
         let flags = if state.core.counts().is_some() { flag::COUNTED } else { 0 };
+        let keeps_queue = state.core.registrations().is_some_and(|own| own.keeps_queue);
         Arc::new(Process {
             pid: kernel.fresh_pid(),
             flags: AtomicU8::new(flags),
+            keeps_queue,
             announced_wait: AnnouncedWait::default(),
             kernel,
             state: Mutex::new(state),
@@ -82,9 +86,24 @@ impl<M: Item> Process<M> {
         wrap: impl FnOnce(T) -> M,
         if_full: IfFull,
     ) -> Result<Sent, (M, Refused)> {
+        self.send_marked(value, wrap, |item| item, if_full)
+    }
+
+    /// Does the same as [`send_wrapped`](Self::send_wrapped). If the process keeps its queue, sends
+    /// what `mark` makes of the item.
+    #[inline]
+    pub(crate) fn send_marked<T>(
+        &self,
+        value: T,
+        wrap: impl FnOnce(T) -> M,
+        mark: impl FnOnce(M) -> M,
+        if_full: IfFull,
+    ) -> Result<Sent, (M, Refused)> {
         crate::base::failpoint::point!("before push");
         if self.is_counted() {
-            return self.send_counted(wrap(value), if_full);
+            let item = wrap(value);
+            let item = if self.keeps_queue { mark(item) } else { item };
+            return self.send_counted(item, if_full);
         }
         let mut state = self.state.lock();
         if !state.core.accepts_all() {
@@ -191,7 +210,8 @@ impl<M: Item> Process<M> {
             _ => DeadLetterCause::Dropped,
         };
         self.kernel.report_dead_letter(self.pid, item.description(), cause);
-        evict(std::ptr::from_ref(self).addr(), item);
+        let own = std::ptr::from_ref(self).addr();
+        evict(item.sent_to().unwrap_or(own), item);
     }
 }
 

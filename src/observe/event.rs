@@ -37,7 +37,8 @@ pub enum LifecycleEvent {
     },
     /// A process ended and left messages in its mailbox that it had accepted and never handled.
     /// This event comes before [`Exited`](Self::Exited) and before any process is notified of the
-    /// end.
+    /// end. If the process was a child that [keeps its queue](crate::ChildSpec::keep_queue), the
+    /// event comes when its supervisor has decided that no successor follows.
     ///
     /// Signals, timers, requests to stop or to inspect a server, and casts that a server gave to
     /// its own [`continue_with`](crate::ServerContext::continue_with) are not counted. Neither is
@@ -62,6 +63,23 @@ pub enum LifecycleEvent {
         casts: usize,
         /// The number of messages and streams. Their senders get no notice; the writer of a stream
         /// gets an error.
+        messages: usize,
+    },
+    /// A child that [keeps its queue](crate::ChildSpec::keep_queue) was started again, and has taken
+    /// over what its predecessor had accepted and never handled. What no successor takes over is
+    /// reported by [`LeftUnhandled`](Self::LeftUnhandled), for the incarnation that left it.
+    QueueHandedOn {
+        /// The new incarnation.
+        pid: Pid,
+        /// The incarnation that has ended.
+        from: Pid,
+        /// The label of the process that has ended.
+        label: Option<SharedStr>,
+        /// The number of calls. Their callers wait on, for the answer of the new incarnation.
+        calls: usize,
+        /// The number of casts.
+        casts: usize,
+        /// The number of messages and streams.
         messages: usize,
     },
     /// A start or a restart of a child failed. A failed restart is followed by another attempt or

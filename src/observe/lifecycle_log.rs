@@ -66,6 +66,23 @@ pub(crate) fn left_unhandled(
     });
 }
 
+/// Logs the numbers of calls, of casts, and of messages and streams that the process `pid` has taken
+/// over from its predecessor.
+pub(crate) fn queue_handed_on(
+    pid: Pid,
+    from: Pid,
+    label: Option<&str>,
+    [calls, casts, messages]: [usize; 3],
+) {
+    let label = || label.map(field);
+    ignore_panic(|| {
+        info!(
+            target: TARGET, %pid, %from, label = label(), calls, casts, messages,
+            "queue handed on"
+        );
+    });
+}
+
 pub(crate) fn kill(pid: Pid) {
     ignore_panic(|| info!(target: TARGET, %pid, "kill"));
 }

@@ -100,7 +100,8 @@ pub(crate) struct Registrations {
     pub(crate) tags: SmallMap<SharedStr, ()>,
     /// The registries that list this process, by their numbers.
     pub(crate) registries: SmallMap<u64, Weak<dyn Registrar>>,
-    /// The names that ended children have left to this supervisor, for their successors.
+    /// The names, keys and queues that ended children have left to this supervisor, for their
+    /// successors.
     pub(crate) vacated_names: Option<Box<VacatedNames>>,
     /// The name that the specification of this child gives.
     pub(crate) spec_name: Option<Box<SpecName>>,
@@ -123,8 +124,11 @@ pub(crate) struct Registrations {
     pub(crate) unhandled: Option<Box<Unhandled>>,
     /// The drain that the server has asked for.
     pub(crate) drain: Option<Box<Drain>>,
-    /// The process was started with a name or a key, and its `init` has not finished.
+    /// The process was started with a name or a key, or keeps its queue, and its `init` has not
+    /// finished.
     pub(crate) starting: bool,
+    /// What is queued at the end of this child is kept for its successor.
+    pub(crate) keeps_queue: bool,
     /// The health that the process has reported.
     pub(crate) health: Option<Health>,
     /// The activity of a server, if its handlers are tracked or slow handlers are reported.

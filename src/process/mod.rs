@@ -18,11 +18,12 @@ pub(crate) mod mailbox_bound;
 mod call_limit;
 mod child_role;
 mod registrar;
-mod vacated_names;
 mod ancestors;
 mod stage;
 pub(crate) mod intake;
 pub(crate) mod unhandled;
+mod unread;
+mod vacated_names;
 mod link;
 pub(crate) mod heartbeat;
 pub(crate) mod core;
@@ -45,8 +46,9 @@ pub(crate) use link::{Link, LinkRole, LinkState};
 pub(crate) use mailbox_bound::{Counts, Entry, IfFull};
 pub(crate) use registrar::{KeyRefused, Registrar, Reservation, SpecKey, StartKey};
 pub(crate) use stage::Stage;
-pub(crate) use state::{AnyMail, Locked, State, Unread};
+pub(crate) use state::{AnyMail, Locked, State};
 pub(crate) use unhandled::Unhandled;
+pub(crate) use unread::{KeptQueue, Unread};
 pub(crate) use vacated_names::{VacatedKey, VacatedName, VacatedNames};
 
 /// Bits of a process that are read without its lock.

@@ -5,9 +5,8 @@ use std::num::NonZeroU64;
 use tokio::time::Instant;
 
 use crate::base::pid::Pid;
-use crate::message::MessageKind;
 use crate::message::received::Envelope;
-use crate::process::{Core, Intake};
+use crate::process::{Core, Intake, Unread};
 
 /// The guarded state: a core of the same type for all processes, and the mail.
 pub(crate) struct State<Mail: ?Sized> {
@@ -45,16 +44,6 @@ pub(crate) trait AnyMail: Send {
         selects: &dyn Fn(&Envelope) -> bool,
         passed: &mut usize,
     ) -> Option<Box<dyn Unread>>;
-}
-
-/// Items that were taken out of an inbox unread. The items are dropped one by one, so that a
-/// destructor that panics does not affect other items.
-pub(crate) trait Unread: Send {
-    /// Closes the streams among the items, so that their writers fail. This runs wakers.
-    fn close_streams(&mut self);
-
-    /// Calls `each` with the kind and the type of each message among the items.
-    fn describe(&self, each: &mut dyn FnMut(MessageKind, &'static str));
 }
 
 impl Locked {

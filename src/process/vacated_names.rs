@@ -1,6 +1,7 @@
-//! The names and keys that ended children have left to their supervisor.
+//! The names, keys and queues that ended children have left to their supervisor.
 //!
-//! [`reserved_names`](crate::kernel::reserved_names) explains why a child leaves its names.
+//! [`reserved_names`](crate::kernel::reserved_names) explains why a child leaves its names, and
+//! [`kept_queues`](crate::kernel::kept_queues) why it leaves its queue.
 //!
 //! Invariants:
 //! 1. `names` and `of_child` hold the same names: `of_child` lists a name for the child that left
@@ -13,6 +14,7 @@ use crate::base::shared_str::SharedStr;
 use crate::base::small_map::SmallMap;
 use crate::process::child_role::ChildSlot;
 use crate::process::registrar::StartKey;
+use crate::process::unread::KeptQueue;
 
 /// A name that an incarnation of a child has left to its supervisor.
 #[derive(Debug, Clone)]
@@ -31,8 +33,8 @@ pub(crate) struct VacatedKey {
     pub(crate) key: Arc<dyn StartKey>,
 }
 
-/// All vacated names and keys of a supervisor. The names of one child are found without a search of the
-/// other names, since thousands of children may wait for their restart at the same time.
+/// All vacated names, keys and queues of a supervisor. Those of one child are found without a search
+/// of the others, since thousands of children may wait for their restart at the same time.
 #[derive(Debug, Default)]
 pub(crate) struct VacatedNames {
     names: SmallMap<SharedStr, VacatedName>,
@@ -40,6 +42,8 @@ pub(crate) struct VacatedNames {
     of_child: SmallMap<u64, SmallMap<SharedStr, ()>>,
     /// The vacated keys, by the number of the child.
     keys: SmallMap<u64, VacatedKey>,
+    /// The kept queues, by the number of the child.
+    queues: SmallMap<u64, KeptQueue>,
 }
 
 impl VacatedNames {
@@ -80,12 +84,34 @@ impl VacatedNames {
         self.keys.remove(&last.child)
     }
 
-    /// Returns the names and the keys, in unspecified order.
+    /// Adds the queue of a child. Returns the queue that an earlier incarnation has left. Do not drop
+    /// it under a lock.
+    pub(crate) fn insert_queue(&mut self, kept: KeptQueue) -> Option<KeptQueue> {
+        self.queues.insert(kept.slot.child, kept)
+    }
+
+    /// The queue that incarnations of this child have left.
+    pub(crate) fn queue(&self, child: u64) -> Option<&KeptQueue> {
+        self.queues.get(&child)
+    }
+
+    /// Removes the queue that an incarnation of a child up to `last` has left.
+    pub(crate) fn remove_queue(&mut self, last: ChildSlot) -> Option<KeptQueue> {
+        self.queues.get(&last.child).filter(|kept| kept.slot.is_up_to(last))?;
+        self.queues.remove(&last.child)
+    }
+
+    /// Returns the names, the keys and the queues, in unspecified order.
     pub(crate) fn into_parts(
         self,
-    ) -> (impl Iterator<Item = SharedStr>, impl Iterator<Item = VacatedKey>) {
+    ) -> (
+        impl Iterator<Item = SharedStr>,
+        impl Iterator<Item = VacatedKey>,
+        impl Iterator<Item = KeptQueue>,
+    ) {
         let names = self.names.into_iter().map(|(name, _)| name);
-        (names, self.keys.into_iter().map(|(_, key)| key))
+        let keys = self.keys.into_iter().map(|(_, key)| key);
+        (names, keys, self.queues.into_iter().map(|(_, kept)| kept))
     }
 }
 

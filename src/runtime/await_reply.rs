@@ -35,8 +35,9 @@ pub(crate) fn outcome<T>(answer: Answer<T>) -> Result<T, CallError> {
     answer.map_err(|lost| match lost {
         Lost::Exited(reason) => CallError::Exited(reason),
         Lost::Overloaded => CallError::Overloaded,
-        // `Pending` is replaced by the result of the call before a caller can take it.
-        Lost::NoReply | Lost::Pending(_) => CallError::NoReply,
+        // `Pending` is replaced by the result of the call before a caller can take it, and so is
+        // `HandedOn`, unless the reply is dropped: then the server that it names is asked.
+        Lost::NoReply | Lost::Pending(_) | Lost::HandedOn(_) => CallError::NoReply,
     })
 }
 

@@ -216,6 +216,9 @@ impl Runtime {
         let process = Process::<M>::new(self.kernel.clone(), new_process.relations(&self.kernel));
         let any: Arc<dyn AnyProcess> = process.clone();
         let admitted = self.kernel.admit(&any, new_process);
+        if new_process.keeps_queue && admitted.is_ok() {
+            process.take_over_queue();
+        }
         (process, admitted)
     }
 

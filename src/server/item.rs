@@ -2,15 +2,15 @@
 //! not boxed.
 
 use std::any::type_name;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use tokio::time::Instant;
 
-use crate::call::QueuedCall;
+use crate::call::{QueuedCall, TakenOver};
 use crate::exit::ExitReason;
-use crate::mailbox::Item;
+use crate::mailbox::{Item, Process};
 use crate::message::{Envelope, MessageKind};
-use crate::process::CallLimit;
+use crate::process::{AnyProcess, CallLimit};
 use crate::server::{GenServer, System};
 
 /// One item of a server's mailbox, as it was queued. The loop turns each item but a plain call or
@@ -24,6 +24,8 @@ pub(crate) enum ServerItem<S: GenServer> {
     Returnable(QueuedCall<(S::Call, Option<Arc<CallLimit>>)>),
     /// A call that was made while deadlines are propagated.
     Limited(Box<LimitedCall<S>>),
+    /// A call to a server that keeps its queue: its successor may take the call over.
+    Kept(Box<KeptCall<S>>),
     /// A cast that the bound of the mailbox does not count, refuse or drop: the result of a task of
     /// the server, or the end of a stream that is piped into it.
     Exempt(Box<S::Cast>),
@@ -43,6 +45,27 @@ pub(crate) enum ServerItem<S: GenServer> {
 pub(crate) struct LimitedCall<S: GenServer> {
     pub(crate) call: S::Call,
     pub(crate) limit: Arc<CallLimit>,
+}
+
+/// A call that a successor of its server may take over.
+pub(crate) struct KeptCall<S: GenServer> {
+    /// The call: `Call`, `Limited` or `Returnable`.
+    pub(crate) item: ServerItem<S>,
+    /// The slot that the answer is put into.
+    slot: Option<Weak<dyn TakenOver>>,
+    /// The address of the record that the call was sent to, which the reply has.
+    sent_to: usize,
+}
+
+impl<S: GenServer> KeptCall<S> {
+    pub(crate) fn new(
+        item: ServerItem<S>,
+        slot: Option<Weak<dyn TakenOver>>,
+        server: &Arc<Process<ServerItem<S>>>,
+    ) -> ServerItem<S> {
+        let sent_to = Arc::as_ptr(server).addr();
+        ServerItem::Kept(Box::new(KeptCall { item, slot, sent_to }))
+    }
 }
 
 /// An item with the time at which it was queued. The item is never `Stamped` itself.
@@ -88,7 +111,8 @@ impl<S: GenServer> Item for ServerItem<S> {
             ServerItem::Call(_)
             | ServerItem::Cast(_)
             | ServerItem::Returnable(_)
-            | ServerItem::Limited(_) => true,
+            | ServerItem::Limited(_)
+            | ServerItem::Kept(_) => true,
             ServerItem::Exempt(_)
             | ServerItem::Stop(_)
             | ServerItem::System(_)
@@ -107,6 +131,7 @@ impl<S: GenServer> Item for ServerItem<S> {
                 Some((MessageKind::Cast, type_name::<S::Cast>()))
             }
             ServerItem::Stop(_) | ServerItem::System(_) | ServerItem::Timer(_) => None,
+            ServerItem::Kept(kept) => kept.item.description(),
             ServerItem::Envelope(envelope) => envelope.received.description(),
             ServerItem::Stamped(stamped) => stamped.item.description(),
         }
@@ -116,8 +141,30 @@ impl<S: GenServer> Item for ServerItem<S> {
     fn left_description(&self) -> Option<(MessageKind, &'static str)> {
         match self {
             ServerItem::Returnable(_) => None,
+            ServerItem::Kept(kept) => kept.item.left_description(),
             ServerItem::Stamped(stamped) => stamped.item.left_description(),
             item => item.description(),
+        }
+    }
+
+    fn sent_to(&self) -> Option<usize> {
+        match self {
+            ServerItem::Kept(kept) => Some(kept.sent_to),
+            ServerItem::Stamped(stamped) => stamped.item.sent_to(),
+            _ => None,
+        }
+    }
+
+    fn hand_on(&self, to: &Arc<dyn AnyProcess>) {
+        match self {
+            ServerItem::Kept(kept) => {
+                // Without a strong count, the caller has stopped waiting and the reply was moved.
+                if let Some(slot) = kept.slot.as_ref().and_then(Weak::upgrade) {
+                    slot.hand_on(to);
+                }
+            }
+            ServerItem::Stamped(stamped) => stamped.item.hand_on(to),
+            _ => {}
         }
     }
 

@@ -6,6 +6,7 @@ mod support;
 mod races_spawns;
 mod races_exits;
 mod races_links_and_monitors;
+mod races_kept_queues;
 mod races_mailboxes;
 mod races_bounds;
 mod races_server_bounds;

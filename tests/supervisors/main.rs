@@ -24,6 +24,8 @@ mod backoff;
 mod backoff_outages;
 mod significant;
 mod keep;
+mod keep_queue;
+mod keep_queue_stress;
 mod children;
 mod children_task;
 mod children_serve;

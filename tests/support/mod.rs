@@ -12,6 +12,7 @@ pub mod modules;
 pub mod program;
 pub mod test_process;
 pub mod race;
+pub mod recorder;
 pub mod reporter;
 pub mod rng;
 pub mod counting_waker;

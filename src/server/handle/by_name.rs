@@ -52,6 +52,7 @@ impl Runtime {
     /// So a call from an `init` to its own supervisor is refused. A call that was made before the
     /// called process began one of the last three waits is not refused, and times out. The
     /// detection does not know waits for a [`Task`](crate::Task), waits for an [end](Self::ended),
+    /// waits for the next incarnation of a child that [keeps its queue](crate::ChildSpec::keep_queue),
     /// and waits in [`get_or_start`](crate::DynamicSupervisorRef::get_or_start) for an `init` that
     /// another caller has started.
     ///

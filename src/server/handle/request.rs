@@ -11,7 +11,7 @@ use crate::kernel::WaitEdge;
 use crate::mailbox::{Process, QueuedSend, Sent};
 use crate::process::{AnyProcess, CallLimit, IfFull};
 use crate::runtime::{CallError, until};
-use crate::server::item::LimitedCall;
+use crate::server::item::{KeptCall, LimitedCall};
 use crate::server::{GenServer, ServerItem};
 
 /// Sends a call. A call that joins the send queue then [waits for room](wait_until_queued). `waker`
@@ -94,7 +94,8 @@ fn send_call<S: GenServer, T: Send + 'static, C>(
 ) -> Result<(AwaitedReply<T>, Sent), CallError> {
     let (reply, answer) = Reply::new(process, waker);
     before_send(&answer);
-    match process.send_wrapped(make(reply), wrap, IfFull::WaitOrLose) {
+    let mark = |item| KeptCall::new(item, answer.for_successor(), process);
+    match process.send_marked(make(reply), wrap, mark, IfFull::WaitOrLose) {
         Ok(sent) => Ok((answer, sent)),
         Err((refused, why)) => {
             // The answer is dropped first, so that the reply in the refused call has no caller when

@@ -114,13 +114,17 @@ impl<S: GenServer> ServerRef<S> {
     pub(crate) fn refusal(&self, process: &Process<ServerItem<S>>) -> CallError {
         match &self.target {
             Target::Direct(process) => CallError::no_proc(&process.kernel),
-            Target::Named { kernel, name } => match kernel.holder_after(name, process) {
-                // Another process holds the name by now: the successor, or an unrelated process.
-                Holder::Process(holder) => match is_successor(&*holder) {
-                    true => CallError::Restarting { retry_in: None },
-                    false => CallError::NoHolder(name.clone()),
-                },
-                no_process => no_process.error(kernel, name),
+            Target::Named { kernel, name } => loop {
+                match kernel.holder_after(name, process) {
+                    // Another process holds the name by now: the successor, or an unrelated process.
+                    Holder::Process(holder) => match is_successor(&*holder) {
+                        Some(true) => break CallError::Restarting { retry_in: None },
+                        Some(false) => break CallError::NoHolder(name.clone()),
+                        // That process has ended since, and holds the name no more.
+                        None => {}
+                    },
+                    no_process => break no_process.error(kernel, name),
+                }
             },
         }
     }
@@ -346,10 +350,17 @@ fn resolve_name<S: GenServer>(
     }
 }
 
-/// Returns whether a supervisor has started this process as the successor of another.
-fn is_successor(holder: &dyn AnyProcess) -> bool {
-    let parent = holder.with(|locked| locked.core().relations()?.parent);
-    parent.and_then(|parent| parent.role).is_some_and(|role| role.slot.start > 1)
+/// Returns whether a supervisor has started this process as the successor of another. `None` if the
+/// process has ended, and its record no longer says so.
+fn is_successor(holder: &dyn AnyProcess) -> Option<bool> {
+    holder.with(|locked| {
+        let core = locked.core();
+        if core.has_ended() {
+            return None;
+        }
+        let parent = core.relations().and_then(|relations| relations.parent);
+        Some(parent.and_then(|parent| parent.role).is_some_and(|role| role.slot.start > 1))
+    })
 }
 
 impl Holder {

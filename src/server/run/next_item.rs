@@ -161,6 +161,7 @@ impl<S: GenServer> ServerContext<S> {
             ServerItem::Stop(reason) => Dispatch::Stop(reason),
             ServerItem::System(request) => Dispatch::System(request),
             ServerItem::Timer(timer) => self.expire(timer).map_or(Dispatch::Stale, Dispatch::Cast),
+            ServerItem::Kept(kept) => self.dispatch_item(kept.item),
             ServerItem::Stamped(stamped) => self.dispatch_item(stamped.item),
             ServerItem::Envelope(envelope) => match envelope.received {
                 // Invariant 4.
@@ -226,6 +227,7 @@ fn is_taken_while_suspended<S: GenServer>(item: &ServerItem<S>, parent: Option<P
         | ServerItem::Limited(_)
         | ServerItem::Cast(_)
         | ServerItem::Returnable(_)
+        | ServerItem::Kept(_)
         | ServerItem::Exempt(_)
         | ServerItem::Timer(_) => false,
     }

@@ -77,6 +77,10 @@ impl fmt::Display for Line<'_> {
                 write!(f, "left unhandled by {pid}: ")?;
                 write!(f, "{calls} calls, {casts} casts, {messages} messages")
             }
+            LifecycleEvent::QueueHandedOn { pid, from, calls, casts, messages, .. } => {
+                write!(f, "handed on by {from} to {pid}: ")?;
+                write!(f, "{calls} calls, {casts} casts, {messages} messages")
+            }
             LifecycleEvent::StartFailed { child, reason, .. } => {
                 write!(f, "start of {} failed: {}", name(child), why(reason))
             }
