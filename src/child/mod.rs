@@ -15,7 +15,7 @@ use crate::exit::{ExitReason, Result, Shutdown, reason_of};
 use crate::kernel::Mailboxes;
 use crate::process::StartKey;
 use crate::process::overflow::Overflow;
-use crate::restart::{Backoff, Exhausted, Intensity, OwnBudget};
+use crate::restart::{Backoff, Exhausted, Intensity, OwnBudget, OwnRules};
 
 mod heartbeat;
 mod readiness;
@@ -131,6 +131,8 @@ pub(crate) struct Spec {
     pub(crate) ready_within: Option<Duration>,
     pub(crate) backoff: Option<Backoff>,
     pub(crate) budget: Option<OwnBudget>,
+    /// `backoff` and `budget` once more, for the records of the child's processes.
+    pub(crate) own_rules: Option<Arc<OwnRules>>,
     pub(crate) retry_first_start: bool,
     pub(crate) readiness: Readiness,
     pub(crate) significant: bool,
@@ -173,6 +175,7 @@ impl ChildSpec {
             ready_within: None,
             backoff: None,
             budget: None,
+            own_rules: None,
             retry_first_start: false,
             readiness: Readiness::default(),
             significant: false,
@@ -375,7 +378,7 @@ impl ChildSpec {
     /// otherwise restarts have no delay. [`Backoff`] has an example.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.edit().backoff = Some(backoff);
-        self
+        self.with_own_rules()
     }
 
     /// Gives the child a restart budget of its own: at most `restarts` restarts within any window of
@@ -416,6 +419,13 @@ impl ChildSpec {
     pub fn restart_budget(mut self, restarts: u32, period: Duration, exhausted: Exhausted) -> Self {
         let intensity = Intensity::Limited { restarts, period };
         self.edit().budget = Some(OwnBudget { intensity, exhausted });
+        self.with_own_rules()
+    }
+
+    fn with_own_rules(mut self) -> Self {
+        let spec = self.edit();
+        let intensity = spec.budget.map(|budget| budget.intensity);
+        spec.own_rules = Some(Arc::new(OwnRules { backoff: spec.backoff, intensity }));
         self
     }
 

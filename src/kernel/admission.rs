@@ -18,7 +18,7 @@ pub(crate) use crate::kernel::name_table::NotAdmitted;
 use crate::kernel::wait_graph::Until;
 use crate::kernel::{Kernel, Mailboxes};
 use crate::process::{
-    Ancestors, AnyProcess, ChildSlot, Link, LinkRole, Parent, Registrations, Relations, SpecKey,
+    Ancestors, AnyProcess, ChildFacts, ChildSlot, Link, LinkRole, Parent, Registrations, Relations, SpecKey,
     SpecName, Stage, StartKey, SupervisorRecord,
 };
 
@@ -31,6 +31,8 @@ pub(crate) struct NewProcess {
     pub(crate) label: Option<SharedStr>,
     pub(crate) link: Option<(Pid, Link)>,
     pub(crate) parent: Option<Parent>,
+    /// Set if the parent is a supervisor.
+    pub(crate) child: Option<ChildFacts>,
     /// The supervisors above this process, if it is a supervisor.
     pub(crate) ancestors: Option<Arc<Ancestors>>,
     /// The kind of the mailbox; `None` for the kind that the runtime gives to its processes.
@@ -54,6 +56,7 @@ impl NewProcess {
         let mut relations = Relations::default();
         relations.label.clone_from(&self.label);
         relations.parent = self.parent;
+        relations.child.clone_from(&self.child);
         let spec_name = self.spec_name();
         let spec_key = self.spec_key();
         let named = starting || spec_name.is_some() || spec_key.is_some();

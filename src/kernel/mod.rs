@@ -16,6 +16,7 @@ use crate::base::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use crate::base::sync::{Mutex, Table};
 use crate::kernel::wait_graph::Waits;
 use crate::observe::census_wake::CensusWake;
+use crate::observe::crash_report::limit::ReportLimiter;
 use crate::observe::dead_letter::DeadLetter;
 use crate::observe::event::LifecycleEvent;
 use crate::observe::hub::Hub;
@@ -46,6 +47,7 @@ pub(crate) mod running_programs;
 pub(crate) mod groups;
 pub(crate) mod closing;
 pub(crate) mod unhandled;
+mod crash_reports;
 pub(crate) mod teardown;
 pub(crate) mod admission;
 pub(crate) mod tokio_gone;
@@ -81,6 +83,7 @@ pub(crate) struct Kernel {
     pub(crate) census: Arc<CensusWake>,
     pub(crate) events: Hub<LifecycleEvent>,
     pub(crate) dead_letters: Hub<DeadLetter>,
+    pub(crate) crash_report_limit: ReportLimiter,
     pub(crate) stops: StopRecords,
     /// The program stops that are in progress. Each entry has the pid of the program's root
     /// supervisor, and the cause of the stop.
