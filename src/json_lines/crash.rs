@@ -6,7 +6,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::base::error_chain::causes;
 use crate::exit::{CrashLocation, Shutdown};
-use crate::json_lines::event::{ended, process};
+use crate::json_lines::fields::{ended, process};
 use crate::message::MessageKind;
 use crate::observe::{Ancestor, CrashCause, CrashHandling, CrashReport, CrashedChild};
 use crate::restart::Incarnation;

@@ -1,14 +1,14 @@
 //! Lifecycle events as JSON. `book/src/json-lines.md` is the schema; a test compares the two.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::base::Pid;
-use crate::exit::{CrashKind, ExitReason};
+use crate::exit::ExitReason;
 use crate::json_lines::crash;
+use crate::json_lines::fields::{ended, process};
+use crate::json_lines::stamp::since_epoch;
 use crate::observe::LifecycleEvent;
-use crate::snapshot::json::{escape_controls, millis, reason as text_of};
+use crate::snapshot::json::{escape_controls, millis};
 
 /// The version of the schema. It grows when a field changes its meaning or is removed, and not when
 /// a field or an event is added.
@@ -30,12 +30,11 @@ fn line(value: &impl Serialize) -> String {
 }
 
 /// Begins the object of an event with the fields that each line has.
-fn begin<S: Serializer>(serializer: S, event: &str, at: SystemTime) -> Result<S::SerializeMap, S::Error> {
+fn begin<S: Serializer>(serializer: S, event: &str) -> Result<S::SerializeMap, S::Error> {
     let mut map = serializer.serialize_map(None)?;
     map.serialize_entry("version", &VERSION)?;
     map.serialize_entry("event", event)?;
-    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
-    map.serialize_entry("at_ms", &millis(since))?;
+    map.serialize_entry("at_ms", &millis(since_epoch()))?;
     Ok(map)
 }
 
@@ -43,7 +42,7 @@ struct MissedJson(u64);
 
 impl Serialize for MissedJson {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = begin(serializer, "missed", SystemTime::now())?;
+        let mut map = begin(serializer, "missed")?;
         map.serialize_entry("missed", &self.0)?;
         map.end()
     }
@@ -53,11 +52,7 @@ struct EventJson<'a>(&'a LifecycleEvent);
 
 impl Serialize for EventJson<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let at = match self.0 {
-            LifecycleEvent::CrashReport(report) => report.at,
-            _ => SystemTime::now(),
-        };
-        let mut map = begin(serializer, name(self.0), at)?;
+        let mut map = begin(serializer, name(self.0))?;
         match self.0 {
             LifecycleEvent::CrashReport(report) => crash::entries(&mut map, report)?,
             LifecycleEvent::Spawned { pid, label } => {
@@ -123,38 +118,6 @@ fn of_child<M: SerializeMap>(
     map.serialize_entry("supervisor", &supervisor.raw())?;
     map.serialize_entry("child", child)?;
     ended(map, reason)
-}
-
-/// Writes the fields that identify a process.
-pub(super) fn process<M: SerializeMap>(
-    map: &mut M,
-    pid: Pid,
-    label: Option<&str>,
-    name: Option<&str>,
-) -> Result<(), M::Error> {
-    map.serialize_entry("pid", &pid.raw())?;
-    map.serialize_entry("label", &label)?;
-    map.serialize_entry("name", &name)
-}
-
-/// Writes a reason with its kind.
-pub(super) fn ended<M: SerializeMap>(map: &mut M, reason: &ExitReason) -> Result<(), M::Error> {
-    map.serialize_entry("reason", &text_of(reason))?;
-    map.serialize_entry("reason_kind", kind(reason))
-}
-
-fn kind(reason: &ExitReason) -> &'static str {
-    match reason {
-        ExitReason::Normal => "normal",
-        ExitReason::Shutdown | ExitReason::ShutdownWith(_) => "shutdown",
-        ExitReason::Killed => "killed",
-        ExitReason::NoProc => "no_process",
-        ExitReason::Crashed(crash) => match crash.kind() {
-            CrashKind::Panic => "panic",
-            CrashKind::Error => "error",
-            CrashKind::Explicit => "explicit",
-        },
-    }
 }
 
 fn name(event: &LifecycleEvent) -> &'static str {

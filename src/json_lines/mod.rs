@@ -12,6 +12,8 @@ use crate::child::{ChildSpec, StartChild, StartContext, Started};
 use crate::exit::Result;
 use crate::runtime::StartError;
 
+mod stamp;
+mod fields;
 mod crash;
 mod event;
 mod queue;

@@ -17,7 +17,7 @@
 //! If a process above ends while the ancestors are gathered, the list ends there.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -82,8 +82,8 @@ impl Kernel {
         let Some(cause) = self.crash_cause(relations, details) else { return };
         let ancestors = self.ancestors_of(relations);
         let path = path(pid, relations, details, &ancestors);
-        let limiter = &self.crash_report_limit;
-        let Some(left_out) = limiter.admit(&limited_path(&path), Instant::now()) else { return };
+        let (limiter, at) = (&self.crash_report_limit, Instant::now());
+        let Some(left_out) = limiter.admit(&limited_path(&path), at) else { return };
         let links: Vec<Pid> = relations.links.keys().copied().collect();
         let report = Arc::new(CrashReport {
             pid,
@@ -92,8 +92,8 @@ impl Kernel {
             name: details.name.clone(),
             cause,
             reason: details.reason.clone(),
-            at: SystemTime::now(),
-            child: self.crashed_child(relations, facts),
+            at,
+            child: self.crashed_child(relations, facts, at),
             handling: handling.or_else(|| running(relations)),
             mailbox_depth: unread(),
             more_links: links.len().saturating_sub(MAX_LINKS),
@@ -145,6 +145,7 @@ impl Kernel {
         &self,
         relations: &Relations,
         facts: Option<ChildFacts>,
+        at: Instant,
     ) -> Option<CrashedChild> {
         let (parent, facts) = (relations.parent?, facts?);
         let role = parent.role?;
@@ -159,7 +160,7 @@ impl Kernel {
         Some(CrashedChild {
             supervisor: parent.pid,
             incarnation: role.slot.start,
-            uptime: facts.started.elapsed(),
+            uptime: at.saturating_duration_since(facts.started),
             restart: role.restart,
             shutdown: parent.shutdown,
             backoff,

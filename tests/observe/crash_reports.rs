@@ -236,7 +236,7 @@ async fn ends_that_were_asked_for_are_not_reported() {
     rt.kill(tree.pid().unwrap());
     ended.await;
     let _tree = Supervisor::one_for_one().child(stubborn("a")).start(&rt).await.unwrap();
-    rt.shutdown().await;
+    rt.shutdown();
     assert_eq!(reports(events, &rt).await, []);
 }
 

@@ -5,7 +5,9 @@
 //!
 //! [`kernel::crash_reports`]: crate::kernel
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::base::{Pid, SharedStr};
 use crate::exit::{ExitReason, Shutdown};
@@ -88,7 +90,7 @@ pub struct CrashReport {
     /// backtrace if there is one.
     pub reason: ExitReason,
     /// When the process ended.
-    pub at: SystemTime,
+    pub at: Instant,
     /// The life of the child and its specification; `None` if no supervisor had started the process.
     pub child: Option<CrashedChild>,
     /// The callback in which the process failed; `None` if the process is no server, or was ended
