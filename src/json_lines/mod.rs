@@ -7,7 +7,9 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
 
+use crate::base::consume_budget;
 use crate::child::{ChildSpec, StartChild, StartContext, Started};
 use crate::exit::Result;
 use crate::runtime::StartError;
@@ -103,7 +105,10 @@ where
 {
     async fn start(&self, ctx: &mut StartContext) -> Result<Started, StartError> {
         let listener = Queue::listen(&self.queue, ctx.runtime());
-        let open = self.open.clone();
-        ctx.task(move |ctx| write::run(ctx, listener, open)).await
+        // The token exists before the body runs, so a stop that comes at once ends the body in order.
+        let (open, stop) = (self.open.clone(), CancellationToken::new());
+        consume_budget().await;
+        let process = ctx.admit(&ctx.starting().without_init().stopped_by(stop.clone()))?;
+        Ok(ctx.run_task(process, move |ctx| write::run(ctx, stop, listener, open)))
     }
 }

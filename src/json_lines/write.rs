@@ -13,6 +13,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::future::{Either, select};
+use tokio_util::sync::CancellationToken;
 
 use crate::child::TaskContext;
 use crate::exit::{ExitReason, Result};
@@ -41,7 +42,9 @@ impl Batch {
 
 /// The body of the child.
 pub(super) async fn run<W, F>(
-    mut ctx: TaskContext,
+    // Keeps the mailbox open.
+    _ctx: TaskContext,
+    stop: CancellationToken,
     mut listening: Listening,
     open: Arc<F>,
 ) -> Result
@@ -53,8 +56,8 @@ where
     loop {
         let Some(events) = &mut listening.events else { return Ok(()) };
         let next = {
-            let (next, stop) = (pin!(events.next()), pin!(ctx.shutdown()));
-            match select(next, stop).await {
+            let (next, stopped) = (pin!(events.next()), pin!(stop.cancelled()));
+            match select(next, stopped).await {
                 Either::Left((event, _)) => event,
                 Either::Right(_) => break,
             }

@@ -18,8 +18,8 @@ pub(crate) use crate::kernel::name_table::NotAdmitted;
 use crate::kernel::wait_graph::Until;
 use crate::kernel::{Kernel, Mailboxes};
 use crate::process::{
-    Ancestors, AnyProcess, ChildFacts, ChildSlot, Link, LinkRole, Parent, Registrations, Relations, SpecKey,
-    SpecName, Stage, StartKey, SupervisorRecord,
+    Ancestors, AnyProcess, ChildFacts, ChildSlot, Link, LinkRole, Parent, Registrations, Relations,
+    SpecKey, SpecName, Stage, StartKey, SupervisorRecord,
 };
 
 /// The initial state of a new process.

@@ -34,8 +34,8 @@ use crate::observe::crash_site;
 use crate::observe::event::LifecycleEvent;
 use crate::observe::log_level::LogLevel;
 use crate::process::{ChildFacts, ChildStop, Relations};
-use crate::restart::{Backoff, History, Intensity, OwnRules, Rules};
 use crate::restart::policy::Restart;
+use crate::restart::{Backoff, History, Intensity, OwnRules, Rules};
 
 /// The number of links that a report lists.
 const MAX_LINKS: usize = 16;
@@ -174,7 +174,8 @@ type BackoffAndBudget = (Option<Backoff>, Option<(u32, Duration)>);
 
 /// Returns the backoff and the budget of a child. `shared` is `None` if the supervisor has ended.
 fn rules_of(own: OwnRules, shared: Option<Rules>) -> BackoffAndBudget {
-    let rules = own.over(shared.unwrap_or(Rules { backoff: None, intensity: Intensity::Unlimited }));
+    let rules =
+        own.over(shared.unwrap_or(Rules { backoff: None, intensity: Intensity::Unlimited }));
     match rules.intensity {
         Intensity::Limited { restarts, period } => (rules.backoff, Some((restarts, period))),
         Intensity::Unlimited => (rules.backoff, None),

@@ -251,7 +251,10 @@ async fn of_a_group_that_restarts_only_the_crashed_child_is_reported() {
     let _tree = tree.child(idle("c")).start(&rt).await.unwrap();
     assert!(rt.server(LOBBY).cast(Note::Fail));
     let reports = reports(events, &rt).await;
-    assert_eq!(reports.iter().map(|report| report.label.as_deref()).collect::<Vec<_>>(), [Some("b")]);
+    assert_eq!(
+        reports.iter().map(|report| report.label.as_deref()).collect::<Vec<_>>(),
+        [Some("b")]
+    );
 }
 
 /// A panic in `terminate` is the crash of the server, whatever ended the server before.

@@ -32,7 +32,8 @@ fn count(lines: &[Line], head: &str) -> usize {
 /// 10,000 crashes of one child: each has exactly one ERROR line and one spawn line. Five reports are
 /// made, and the next one, after the window, says how many were left out.
 #[tokio::test(start_paused = true)]
-async fn of_ten_thousand_crashes_each_has_its_error_line_and_its_spawn_line_and_five_are_reported() {
+async fn of_ten_thousand_crashes_each_has_its_error_line_and_its_spawn_line_and_five_are_reported()
+{
     const CRASHES: u32 = 10_000;
     let (log, rt) = (Log::listen(), Runtime::new());
     rt.set_log_level(LogLevel::Info);

@@ -13,8 +13,8 @@ use crate::base::{Pid, SharedStr};
 use crate::exit::{ExitReason, Shutdown};
 use crate::message::MessageKind;
 use crate::observe::Callback;
-use crate::restart::{Backoff, History};
 use crate::restart::policy::Restart;
+use crate::restart::{Backoff, History};
 
 mod parts;
 mod text;

@@ -23,10 +23,15 @@ impl Display for CrashReport {
             row(f, "in", handling)?;
         }
         if let Some(child) = &self.child {
-            row(f, "life", format_args!("incarnation {}, up {:.1?}", child.incarnation, child.uptime))?;
-            child.past().enumerate().try_for_each(|(at, past)| {
-                row(f, if at == 0 { "before" } else { "" }, past)
-            })?;
+            row(
+                f,
+                "life",
+                format_args!("incarnation {}, up {:.1?}", child.incarnation, child.uptime),
+            )?;
+            child
+                .past()
+                .enumerate()
+                .try_for_each(|(at, past)| row(f, if at == 0 { "before" } else { "" }, past))?;
             row(f, "child", child.spec_text())?;
         }
         row(f, "mailbox", format_args!("{} unhandled", self.mailbox_depth))?;

@@ -17,7 +17,8 @@ use crate::runtime::{StartCause, StartError};
 use crate::server::ServerContext;
 use crate::supervisor::dynamic::{Child, Completion, DynamicServer, PidReply, Requester, Retry};
 use crate::supervisor::{
-    AutoShutdown, EndRecord, NewIncarnation, NotStarted, Report, StartOutcome, check_child, start, start_at_once,
+    AutoShutdown, EndRecord, NewIncarnation, NotStarted, Report, StartOutcome, check_child, start,
+    start_at_once,
 };
 
 impl DynamicServer {
