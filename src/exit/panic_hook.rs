@@ -69,7 +69,8 @@ pub enum PanicText {
 /// * every panic of a program that is built with `panic = "abort"`.
 ///
 /// A panic that a process catches itself is not passed on, and is in no log. A call after another
-/// call of this function or of [`install_panic_hook`] does nothing.
+/// call of this function or of [`install_panic_hook`] does nothing. [`Run`](crate::Run) and
+/// [`main`](crate::main()) call [`install_panic_hook`], so call this function before them.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicUsize, Ordering};

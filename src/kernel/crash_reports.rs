@@ -57,10 +57,11 @@ impl Kernel {
         details: &EndDetails,
         unread: &dyn Fn() -> usize,
     ) {
-        let facts = relations.child.take();
         if details.failed || !details.reason.is_clean() {
-            self.report_unclean_end(pid, relations, facts, details, unread);
+            self.report_unclean_end(pid, relations, details, unread);
         }
+        // The supervisor adds this end to the history soon, which is cheap while it is not shared.
+        drop(relations.child.take());
     }
 
     #[cold]
@@ -69,7 +70,6 @@ impl Kernel {
         &self,
         pid: Pid,
         relations: &Relations,
-        facts: Option<ChildFacts>,
         details: &EndDetails,
         unread: &dyn Fn() -> usize,
     ) {
@@ -93,7 +93,7 @@ impl Kernel {
             cause,
             reason: details.reason.clone(),
             at,
-            child: self.crashed_child(relations, facts, at),
+            child: self.crashed_child(relations, at),
             handling: handling.or_else(|| running(relations)),
             mailbox_depth: unread(),
             more_links: links.len().saturating_sub(MAX_LINKS),
@@ -141,13 +141,8 @@ impl Kernel {
         ancestors
     }
 
-    fn crashed_child(
-        &self,
-        relations: &Relations,
-        facts: Option<ChildFacts>,
-        at: Instant,
-    ) -> Option<CrashedChild> {
-        let (parent, facts) = (relations.parent?, facts?);
+    fn crashed_child(&self, relations: &Relations, at: Instant) -> Option<CrashedChild> {
+        let (parent, facts) = (relations.parent?, relations.child.as_ref()?);
         let role = parent.role?;
         let shared = self.find(parent.pid).and_then(|supervisor| {
             supervisor.with(|locked| locked.core().supervisor_record()?.child_rules)
@@ -183,8 +178,8 @@ fn rules_of(own: OwnRules, shared: Option<Rules>) -> BackoffAndBudget {
 }
 
 /// Returns what happened to the child before this incarnation.
-fn last_events(facts: ChildFacts) -> History {
-    facts.history
+fn last_events(facts: &ChildFacts) -> History {
+    facts.history.clone()
 }
 
 /// Returns the callback that ran when a tracked server was ended from outside.

@@ -1,7 +1,7 @@
 //! All processes of one runtime, and the protocols between them: links, monitors, names, groups,
 //! timers, exit signals, the start and the teardown of a process.
 //!
-//! **Uses** `base`, `exit`, `message`, `time`, `observe`, `process`.
+//! **Uses** `base`, `exit`, `message`, `time`, `restart`, `observe`, `process`.
 //! **Knows nothing of** tasks and futures: an operation locks a record, changes it, and calls
 //! wakers. `driver` polls the bodies of processes, and users call `runtime`.
 

@@ -35,7 +35,6 @@ use crate::kernel::{Kernel, Until, WaitEdge};
 use crate::message::Received;
 use crate::observe::{Doing, LifecycleEvent, LogLevel};
 use crate::process::{AnyProcess, ChildSlot, ChildStop, SpecKey, SpecName};
-use crate::restart::Rules;
 use crate::runtime::{Runtime, StartError};
 use crate::server::{GenServer, ServerContext};
 use crate::supervisor::RestartLimitReached;
@@ -95,11 +94,6 @@ impl Report {
             label,
             sequential: false,
         }
-    }
-
-    /// Records the restart rules of children that have none of their own, for their crash reports.
-    pub(crate) fn note_child_rules(&self, rules: Rules) {
-        self.process.with(|locked| locked.core().supervisor_record_mut().child_rules = Some(rules));
     }
 
     /// [Registers the wait](Self::register_wait) of a supervisor that starts and stops its children

@@ -192,7 +192,10 @@ impl GenServer for DynamicServer {
         published.attach(&*ctx.process);
         let report = Report::new(ctx, label);
         let intensity = spec.child_budget.map_or(spec.intensity, |own| own.intensity);
-        report.note_child_rules(Rules { backoff: spec.backoff, intensity });
+        let rules = Rules { backoff: spec.backoff, intensity };
+        report
+            .process
+            .with(|locked| locked.core().supervisor_record_mut().child_rules = Some(rules));
         Ok(DynamicServer {
             own_ref: ctx.this(),
             report,

@@ -117,7 +117,9 @@ impl GenServer for FixedServer {
             background: JoinSet::new(),
             waiting_requests: HashMap::default(),
         };
-        tree.report.note_child_rules(Rules { backoff: tree.backoff, intensity: tree.intensity });
+        let rules = Rules { backoff: tree.backoff, intensity: tree.intensity };
+        let process = &tree.report.process;
+        process.with(|locked| locked.core().supervisor_record_mut().child_rules = Some(rules));
         tree.publish_description();
         for child in spec.children {
             // A panic ends the supervisor, but only after the children that were started have
