@@ -78,6 +78,7 @@
 //! | end a server that is idle | [`ServerContext::idle_after`] |
 //! | read or change the state of a live server, trace it | [`ServerRef::peek`], [`ServerRef::update`], [`ServerRef::trace`] |
 //! | run many tasks with a concurrency limit | [`TaskStream`] |
+//! | pass each crash to an error tracker | [`CrashReport`] |
 //! | observe a running system | [`SupervisorRef::tree`], [`Runtime::events`], [`Runtime::info`] |
 //! | let a call have no more time than its caller has left | [`Runtime::propagate_deadlines`] |
 //! | detect servers that wait for each other | [`Runtime::detect_deadlocks`] |
@@ -100,7 +101,9 @@
 //!   feature `test-util` of tokio.
 //! * `process`: [`ChildSpec::command`](https://docs.rs/regrow/latest/regrow/struct.ChildSpec.html#method.command),
 //!   operating system processes as children.
-//! * `serde`: snapshots of trees as JSON.
+//! * `serde`: snapshots of trees as JSON, and
+//!   [`json_lines`](https://docs.rs/regrow/latest/regrow/fn.json_lines.html), all events as lines of
+//!   JSON.
 //! * `systemd`: reports to systemd that the program is ready, reloads, stops and works,
 //!   [`Run::systemd`](https://docs.rs/regrow/latest/regrow/struct.Run.html#method.systemd).
 //! * `axum`: HTTP routes for probes and the tree,
@@ -137,6 +140,8 @@ mod task;
 #[cfg(feature = "net")]
 mod net;
 mod snapshot;
+#[cfg(feature = "serde")]
+mod json_lines;
 mod program;
 pub mod testing;
 #[cfg(all(test, any(regrow_loom, regrow_shuttle)))]
@@ -147,8 +152,8 @@ pub use base::{MonitorRef, Pid, SharedStr};
 
 // Exit reasons, crashes and shutdown times.
 pub use exit::{
-    Crash, CrashKind, CrashLocation, Detail, ExitError, ExitReason, NoRestart, Result, Shutdown,
-    install_panic_hook,
+    Crash, CrashKind, CrashLocation, Detail, ExitError, ExitReason, NoRestart, PanicText, Result,
+    Shutdown, install_panic_hook, install_panic_hook_with,
 };
 
 // Received messages, signals and streams.
@@ -166,7 +171,8 @@ pub use restart::Backoff;
 #[doc(inline)]
 pub use observe::console as log;
 pub use observe::{
-    Callback, DeadLetter, DeadLetterCause, Doing, Handling, Health, LifecycleEvent, LogLevel,
+    Ancestor, Callback, CrashCause, CrashHandling, CrashReport, CrashedChild, DeadLetter,
+    DeadLetterCause, Doing, Handling, Health, LifecycleEvent, LogLevel,
 };
 
 // Bounds of mailboxes.
@@ -234,6 +240,11 @@ pub use net::{
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 pub use snapshot::routes::{tree_routes, tree_routes_within};
 pub use snapshot::{Busy, NodeKind, NodeState, TreeHealth, TreeNode, TreeNodes, TreeSnapshot};
+
+// Events as lines of JSON.
+#[cfg(feature = "serde")]
+#[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
+pub use json_lines::{JsonLinesError, json_lines};
 
 // Trees as programs.
 #[cfg(feature = "systemd")]

@@ -49,6 +49,8 @@ struct ATreeThatStartsAndStops;
 struct Testing;
 #[doc = include_str!("../book/src/observing.md")]
 struct Observing;
+#[doc = include_str!("../book/src/json-lines.md")]
+struct JsonLines;
 #[doc = include_str!("../book/src/under-load.md")]
 struct UnderLoad;
 #[doc = include_str!("../book/src/the-chat-server.md")]

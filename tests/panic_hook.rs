@@ -6,7 +6,7 @@ use std::panic::{catch_unwind, panic_any, resume_unwind, set_hook};
 use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use regrow::{Crash, Runtime, install_panic_hook};
+use regrow::{Crash, PanicText, Runtime, install_panic_hook, install_panic_hook_with};
 
 /// The number of panics that the previous hook has counted.
 static SEEN: AtomicUsize = AtomicUsize::new(0);
@@ -172,4 +172,43 @@ fn a_panic_without_an_installed_hook_has_no_location() {
     let output = itself.output().unwrap();
     assert!(output.status.success(), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "{output:?}");
+}
+
+/// The environment variable that makes `helper_process_that_leaves_out_the_text_of_processes` test
+/// something.
+const LEFT_OUT: &str = "REGROW_TEST_LEFT_OUT";
+
+/// Runs as a process of its own, started by `the_text_of_a_process_panic_can_be_left_out`. Otherwise
+/// it tests nothing.
+#[tokio::test]
+async fn helper_process_that_leaves_out_the_text_of_processes() {
+    if std::env::var(LEFT_OUT).is_err() {
+        return;
+    }
+    install_panic_hook_with(PanicText::LeftOut);
+    install_panic_hook(); // does nothing
+    let rt = Runtime::new();
+    let crash = crash_of(&rt, || panic!("of a process")).await;
+    assert!(crash.location().is_some());
+    assert!(tokio::spawn(async { panic!("of a task") }).await.is_err());
+    crash_of(&rt, || {
+        assert!(catch_unwind(|| panic!("caught")).is_err());
+        panic!("after a caught one")
+    })
+    .await;
+}
+
+/// The panic of a process is not printed, and the panic of a tokio task is. A process that panics
+/// while the note of another panic is there may be about to abort, so that panic is printed.
+#[test]
+fn the_text_of_a_process_panic_can_be_left_out() {
+    let mut itself = std::process::Command::new(std::env::current_exe().unwrap());
+    let helper = "helper_process_that_leaves_out_the_text_of_processes";
+    itself.args(["--exact", helper, "--nocapture"]).env(LEFT_OUT, "1");
+    let output = itself.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let printed = String::from_utf8_lossy(&output.stderr);
+    let is_printed = ["of a process", "of a task", "caught\n", "after a caught one"]
+        .map(|text| printed.contains(text));
+    assert_eq!(is_printed, [false, true, false, true], "{printed}");
 }

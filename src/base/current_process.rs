@@ -14,6 +14,13 @@ pub(crate) struct Current {
     record: usize,
 }
 
+impl Current {
+    /// The runtime and the pid.
+    pub(crate) fn process(self) -> (usize, Pid) {
+        (self.runtime, self.pid)
+    }
+}
+
 const NO_PROCESS: Current = Current { runtime: 0, pid: Pid::OUTSIDE, record: 0 };
 
 thread_local! {

@@ -14,7 +14,7 @@ use crate::base::{CaughtDrop, SharedStr};
 use crate::exit::{ExitReason, Result, Shutdown, reason_of};
 use crate::kernel::Mailboxes;
 use crate::process::StartKey;
-use crate::restart::{Backoff, OwnBudget};
+use crate::restart::{Backoff, OwnBudget, OwnRules};
 
 mod heartbeat;
 mod readiness;
@@ -133,6 +133,8 @@ pub(crate) struct Spec {
     pub(crate) ready_within: Option<Duration>,
     pub(crate) backoff: Option<Backoff>,
     pub(crate) budget: Option<OwnBudget>,
+    /// `backoff` and `budget` once more, for the records of the child's processes.
+    pub(crate) own_rules: Option<Arc<OwnRules>>,
     pub(crate) retry_first_start: bool,
     pub(crate) readiness: Readiness,
     pub(crate) significant: bool,
@@ -176,6 +178,7 @@ impl ChildSpec {
             ready_within: None,
             backoff: None,
             budget: None,
+            own_rules: None,
             retry_first_start: false,
             readiness: Readiness::default(),
             significant: false,

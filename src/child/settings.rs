@@ -1,12 +1,13 @@
 //! The settings of a child specification.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::child::{ChildSpec, Heartbeat, Readiness, Restart};
 use crate::exit::Shutdown;
 use crate::kernel::Mailboxes;
 use crate::process::overflow::Overflow;
-use crate::restart::{Backoff, Exhausted, Intensity, OwnBudget};
+use crate::restart::{Backoff, Exhausted, Intensity, OwnBudget, OwnRules};
 
 /// Settings.
 impl ChildSpec {
@@ -118,7 +119,7 @@ impl ChildSpec {
     /// otherwise restarts have no delay. [`Backoff`] has an example.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.edit().backoff = Some(backoff);
-        self
+        self.with_own_rules()
     }
 
     /// Gives the child a restart budget of its own: at most `restarts` restarts within any window of
@@ -159,6 +160,13 @@ impl ChildSpec {
     pub fn restart_budget(mut self, restarts: u32, period: Duration, exhausted: Exhausted) -> Self {
         let intensity = Intensity::Limited { restarts, period };
         self.edit().budget = Some(OwnBudget { intensity, exhausted });
+        self.with_own_rules()
+    }
+
+    fn with_own_rules(mut self) -> Self {
+        let spec = self.edit();
+        let intensity = spec.budget.map(|budget| budget.intensity);
+        spec.own_rules = Some(Arc::new(OwnRules { backoff: spec.backoff, intensity }));
         self
     }
 

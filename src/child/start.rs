@@ -16,7 +16,7 @@ use crate::exit::Result;
 use crate::kernel::{Until, WaitEdge};
 use crate::mailbox::{Item, Process};
 use crate::message::Envelope;
-use crate::process::{AnyProcess, ChildRole, ChildSlot, ChildStop, Parent};
+use crate::process::{AnyProcess, ChildFacts, ChildRole, ChildSlot, ChildStop, Parent};
 use crate::runtime::{Context, Runtime, StartCause, StartError, Starting};
 
 /// A start function of a child, called for its first start and for each restart.
@@ -153,6 +153,8 @@ pub struct StartContext {
     pub(crate) slot: ChildSlot,
     pub(crate) spec: Arc<Spec>,
     pub(crate) cause: StartCause,
+    /// The facts for the records of the processes of this start.
+    pub(crate) facts: ChildFacts,
     /// The processes of this start, until it is finished.
     pub(crate) started_processes: StartedProcesses,
     /// Whether the last registration failed because another process held the child's name, or the
@@ -311,6 +313,7 @@ impl StartContext {
         let mut starting = Starting::new(&self.runtime)
             .with_identity(spec.id.clone(), spec.name.clone())
             .with_parent(parent);
+        starting.new_process.child = Some(self.facts.clone());
         starting.warn_after = spec.warn_after;
         starting.cause = self.cause.clone();
         if spec.kind == ChildType::Worker {

@@ -17,7 +17,7 @@ pub use crash::{Crash, CrashKind, Detail};
 pub use location::CrashLocation;
 pub use no_restart::NoRestart;
 pub(crate) use no_restart::Scope;
-pub use panic_hook::install_panic_hook;
+pub use panic_hook::{PanicText, install_panic_hook, install_panic_hook_with};
 pub(crate) use reason::{Causeless, WithCauses, reason_of};
 pub use reason::{ExitError, ExitReason, Result};
 pub use shutdown::Shutdown;

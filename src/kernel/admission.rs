@@ -19,8 +19,8 @@ use crate::kernel::wait_graph::Until;
 use crate::kernel::{Kernel, Mailboxes};
 use crate::process::overflow::Overflow;
 use crate::process::{
-    Ancestors, AnyProcess, ChildSlot, Counts, Link, LinkRole, Parent, Registrations, Relations,
-    SpecKey, SpecName, Stage, StartKey, SupervisorRecord,
+    Ancestors, AnyProcess, ChildFacts, ChildSlot, Counts, Link, LinkRole, Parent, Registrations,
+    Relations, SpecKey, SpecName, Stage, StartKey, SupervisorRecord,
 };
 
 /// The initial state of a new process.
@@ -32,6 +32,8 @@ pub(crate) struct NewProcess {
     pub(crate) label: Option<SharedStr>,
     pub(crate) link: Option<(Pid, Link)>,
     pub(crate) parent: Option<Parent>,
+    /// Set if the parent is a supervisor.
+    pub(crate) child: Option<ChildFacts>,
     /// The supervisors above this process, if it is a supervisor.
     pub(crate) ancestors: Option<Arc<Ancestors>>,
     /// The kind of the mailbox; `None` for the kind that the runtime gives to its processes.
@@ -70,6 +72,7 @@ impl NewProcess {
         let mut relations = Relations::default();
         relations.label.clone_from(&self.label);
         relations.parent = self.parent;
+        relations.child.clone_from(&self.child);
         let spec_name = self.spec_name();
         let spec_key = self.spec_key();
         let named = starting || spec_name.is_some() || spec_key.is_some();

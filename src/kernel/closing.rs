@@ -142,6 +142,13 @@ impl DeferredDrops {
         self.queue.is_some()
     }
 
+    /// The number of unread messages.
+    pub(super) fn count_unread(&self) -> usize {
+        let mut count = 0;
+        self.describe_unread(&mut |_, _| count += 1);
+        count
+    }
+
     /// Calls `each` with the kind and the type of each unread message.
     pub(super) fn describe_unread(&self, each: &mut dyn FnMut(MessageKind, &'static str)) {
         if let Some(queue) = &self.queue {

@@ -1,7 +1,7 @@
 //! All processes of one runtime, and the protocols between them: links, monitors, names, groups,
 //! timers, exit signals, the start and the teardown of a process.
 //!
-//! **Uses** `base`, `exit`, `message`, `time`, `observe`, `process`.
+//! **Uses** `base`, `exit`, `message`, `time`, `restart`, `observe`, `process`.
 //! **Knows nothing of** tasks and futures: an operation locks a record, changes it, and calls
 //! wakers. `driver` polls the bodies of processes, and users call `runtime`.
 
@@ -16,6 +16,7 @@ use crate::base::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use crate::base::sync::{Mutex, Table};
 use crate::kernel::wait_graph::Waits;
 use crate::observe::census_wake::CensusWake;
+use crate::observe::crash_report::limit::ReportLimiter;
 use crate::observe::dead_letter::DeadLetter;
 use crate::observe::event::LifecycleEvent;
 use crate::observe::hub::Hub;
@@ -47,6 +48,7 @@ pub(crate) mod stop_above;
 #[cfg(all(unix, feature = "process"))]
 pub(crate) mod running_programs;
 pub(crate) mod groups;
+mod crash_reports;
 pub(crate) mod teardown;
 pub(crate) mod admission;
 pub(crate) mod tokio_gone;
@@ -82,6 +84,7 @@ pub(crate) struct Kernel {
     pub(crate) census: Arc<CensusWake>,
     pub(crate) events: Hub<LifecycleEvent>,
     pub(crate) dead_letters: Hub<DeadLetter>,
+    pub(crate) crash_report_limit: ReportLimiter,
     pub(crate) stops: StopRecords,
     /// The program stops that are in progress. Each entry has the pid of the program's root
     /// supervisor, and the cause of the stop.

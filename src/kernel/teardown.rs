@@ -12,7 +12,7 @@
 //! | 4 | | Names are freed or left to a successor, groups and registries are left, the pid is removed from the table, and timers are dropped. |
 //! | | | The messages that are left unhandled are [counted and reported](crate::kernel::unhandled). |
 //! | 5 | yes | Stage *ended*: a process that monitors or links this one from now on is notified at once. |
-//! | 6 | | The end is logged. `Down`s are queued, links are signalled, unanswered calls are resolved. |
+//! | 6 | | The end is logged, and a crash is [reported](crate::kernel::crash_reports). `Down`s are queued, links are signalled, unanswered calls are resolved. |
 //! | 7 | yes | Stage *announced*: tasks that wait for the end are woken, after unlock. |
 //! | 8 | | The unread items are dropped, last, because their destructors may take long. |
 //!
@@ -66,10 +66,12 @@ impl Kernel {
         if process.flags().fetch_or(flag::ENDED, Ordering::SeqCst) & flag::TIMED != 0 {
             self.timers.drop_target(pid);
         }
+        let kept = closing.unhandled.as_ref().map_or(0, |kept| kept.total());
         self.report_unhandled(process, closing.unhandled, &closing.deferred, &details);
         crate::base::failpoint::point!("teardown before ended");
         if let Some(relations) = self.enter_ended(process, &details) {
-            self.announce(process, relations, &details);
+            let unread = || kept + closing.deferred.count_unread();
+            self.announce(process, relations, &details, &unread);
         }
         closing.deferred.drop_all();
     }
@@ -137,10 +139,12 @@ impl Kernel {
         process: &dyn AnyProcess,
         relations: Option<Box<Relations>>,
         details: &EndDetails,
+        unread: &dyn Fn() -> usize,
     ) {
         let (pid, reason) = (process.pid(), &details.reason);
         let mut relations = relations.unwrap_or_default();
         self.log_end(pid, &relations, details);
+        self.report_crash(pid, &mut relations, details, unread);
         if let Some(watchers) = relations.watchers.take() {
             self.notify_watchers(pid, *watchers, reason);
         }

@@ -3,10 +3,12 @@
 //! An event is created where the log line about the same facts is written, and is sent to the
 //! listeners that exist at that time, by a [`Hub`](crate::observe::hub::Hub).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::{Pid, SharedStr};
 use crate::exit::ExitReason;
+use crate::observe::CrashReport;
 
 /// One event of a runtime: the facts of a line of the lifecycle log or of a supervisor's report.
 ///
@@ -35,6 +37,10 @@ pub enum LifecycleEvent {
         /// Why the process ended.
         reason: ExitReason,
     },
+    /// A process crashed. This event has what is known of the crash, and follows the
+    /// [`Exited`](Self::Exited) of the same end. In a storm of crashes the reports of each child
+    /// [are limited](crate::Runtime::limit_crash_reports).
+    CrashReport(Arc<CrashReport>),
     /// A process ended and left messages in its mailbox that it had accepted and never handled.
     /// This event comes before [`Exited`](Self::Exited) and before any process is notified of the
     /// end. If the process was a child that [keeps its queue](crate::ChildSpec::keep_queue), the

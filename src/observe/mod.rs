@@ -1,17 +1,19 @@
-//! The observation of a runtime: log lines, lifecycle events, dead letters, health, the activity of
+//! The observation of a runtime: log lines, lifecycle events, crash reports, dead letters, health, the activity of
 //! processes, and the switches that turn parts of it on.
 //!
-//! **Uses** `base`, `exit`, `message`.
+//! **Uses** `base`, `exit`, `message`, `restart`.
 //! **Knows nothing of** the code that reports the facts. That code calls the functions of this
 //! folder.
 
 pub(crate) mod log_level;
 pub(crate) mod lifecycle_log;
 pub(crate) mod hub;
+pub(crate) mod activity;
+pub(crate) mod crash_report;
+pub(crate) mod crash_site;
 pub(crate) mod event;
 pub(crate) mod dead_letter;
 pub(crate) mod health;
-pub(crate) mod activity;
 pub(crate) mod stop_records;
 pub(crate) mod switches;
 pub(crate) mod census_wake;
@@ -20,6 +22,7 @@ pub(crate) mod census_wake;
 pub mod console;
 
 pub use activity::{Callback, Doing, Handling};
+pub use crash_report::{Ancestor, CrashCause, CrashHandling, CrashReport, CrashedChild};
 pub use dead_letter::{DeadLetter, DeadLetterCause};
 pub use event::LifecycleEvent;
 pub use health::Health;

@@ -16,6 +16,7 @@ use crate::observe::activity::Activity;
 use crate::observe::health::Health;
 use crate::process::ancestors::Ancestors;
 use crate::process::call_limit::CallLimit;
+use crate::process::child_facts::ChildFacts;
 use crate::process::child_role::{ChildRole, ChildSlot, SpecName};
 use crate::process::heartbeat::Heartbeats;
 use crate::process::intake::{Drain, Intake};
@@ -25,6 +26,7 @@ use crate::process::registrar::{Registrar, SpecKey};
 use crate::process::stage::Stage;
 use crate::process::unhandled::Unhandled;
 use crate::process::vacated_names::{VacatedName, VacatedNames};
+use crate::restart::Rules;
 
 /// Whether the reader of the mailbox waits, and how a queued item wakes the reader.
 /// `mailbox::idle_wait` shows the transitions.
@@ -87,6 +89,8 @@ pub(crate) struct Relations {
     pub(crate) waiters: SmallMap<u64, Waker>,
     pub(crate) label: Option<SharedStr>,
     pub(crate) parent: Option<Parent>,
+    /// Set if the parent is a supervisor that has started this process as a child.
+    pub(crate) child: Option<ChildFacts>,
     /// A separate box, because the child of a supervisor needs most of the fields above, and rarely
     /// a field of this box.
     pub(crate) registrations: Option<Box<Registrations>>,
@@ -184,6 +188,8 @@ pub(crate) struct SupervisorRecord {
     /// The supervisor is ending, and its orphans have been taken out of this record, to be recorded
     /// at a supervisor above.
     pub(crate) passed_on: bool,
+    /// The restart rules of children that have none of their own.
+    pub(crate) child_rules: Option<Rules>,
     /// The published state of the supervisor, for readers that don't wait for its answer.
     pub(crate) published: Option<Arc<dyn Any + Send + Sync>>,
 }
@@ -207,6 +213,7 @@ impl Relations {
             waiters,
             label,
             parent: _,
+            child: _,
             registrations,
         } = self;
         let is_watched = watchers.as_ref().is_some_and(|watchers| !watchers.is_empty());

@@ -17,6 +17,7 @@ pub(crate) mod overflow;
 pub(crate) mod mailbox_bound;
 mod call_limit;
 mod child_role;
+mod child_facts;
 mod registrar;
 mod ancestors;
 mod stage;
@@ -37,6 +38,7 @@ pub(crate) mod any;
 pub(crate) use ancestors::Ancestors;
 pub(crate) use any::AnyProcess;
 pub(crate) use call_limit::CallLimit;
+pub(crate) use child_facts::ChildFacts;
 pub(crate) use child_role::{ChildRole, ChildSlot, ChildStop, SpecName};
 pub(crate) use core::{
     Core, MonitorEntry, Parent, ReaderWait, Registrations, Relations, SupervisorRecord, Watcher,

@@ -1,5 +1,6 @@
 //! The restart decisions of all kinds of supervisors: which ends are followed by a restart, after
-//! which delay and within which limit, and the restart state of one child.
+//! which delay and within which limit, and the restart state and the history
+//! of one child.
 //!
 //! **Uses** `base`, `exit`, `time`.
 //! **Knows nothing of** processes and supervisors. Nothing here waits, starts or stops anything:
@@ -10,10 +11,14 @@ pub(crate) mod backoff;
 pub(crate) mod restart_limit;
 pub(crate) mod own_budget;
 pub(crate) mod restart_state;
+mod own_rules;
+mod history;
 
 pub use backoff::Backoff;
+pub use history::{History, Incarnation};
 pub use own_budget::Exhausted;
 pub(crate) use own_budget::OwnBudget;
+pub(crate) use own_rules::OwnRules;
 pub use restart_limit::RestartBudget;
 pub(crate) use restart_limit::{Counted, Exceeded, Intensity, Window};
 pub(crate) use restart_state::{Next, RestartState, Rules, Run};

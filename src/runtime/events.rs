@@ -25,6 +25,12 @@ impl Events {
         self.listener.next().await
     }
 
+    /// Takes the next event if one has happened. Wakers play no part in it.
+    #[cfg(feature = "serde")]
+    pub(crate) fn try_next(&mut self) -> Option<LifecycleEvent> {
+        self.listener.try_next()
+    }
+
     /// The number of events that this listener has lost because it was too far behind.
     /// [`Runtime::events`] has an example.
     pub fn missed(&self) -> u64 {

@@ -5,6 +5,8 @@ use std::pin::pin;
 
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
+#[cfg(feature = "serde")]
+use tokio::sync::broadcast::error::TryRecvError;
 
 use crate::base::CaughtWakers;
 
@@ -31,6 +33,18 @@ impl<T: Clone> Listener<T> {
                 Ok(value) => return Some(value),
                 Err(RecvError::Lagged(missed)) => self.missed += missed,
                 Err(RecvError::Closed) => return None,
+            }
+        }
+    }
+
+    /// Takes the next value if there is one.
+    #[cfg(feature = "serde")]
+    pub(crate) fn try_next(&mut self) -> Option<T> {
+        loop {
+            match self.receiver.try_recv() {
+                Ok(value) => return Some(value),
+                Err(TryRecvError::Lagged(missed)) => self.missed += missed,
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return None,
             }
         }
     }

@@ -35,6 +35,7 @@ mod logging;
 mod listener;
 pub(crate) mod events;
 pub(crate) mod dead_letters;
+mod crash_reports;
 pub(crate) mod typed_name;
 pub(crate) mod errors;
 pub(crate) mod deadline;

@@ -81,7 +81,7 @@ impl Serialize for Nodes<'_> {
 
 /// Escapes control characters and `<`. These occur only inside strings, so the value of the JSON
 /// stays the same.
-fn escape_controls(json: &str) -> String {
+pub(crate) fn escape_controls(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {
         if c == '<' || (c != '\n' && needs_escape(c)) {
@@ -200,7 +200,7 @@ fn health(health: &Health) -> Cow<'_, str> {
 }
 
 /// Returns the reason with all causes of its error, and with its line breaks.
-fn reason(reason: &ExitReason) -> String {
+pub(crate) fn reason(reason: &ExitReason) -> String {
     match reason {
         ExitReason::ShutdownWith(detail) => format!("shutdown: {}", detail.text()),
         reason => reason.with_causes(),
@@ -234,6 +234,6 @@ fn retry_in(node: &TreeNode) -> Option<Duration> {
     }
 }
 
-fn millis(span: Duration) -> u64 {
+pub(crate) fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

@@ -28,7 +28,7 @@ mod text;
 mod graph;
 mod health;
 #[cfg(feature = "serde")]
-mod json;
+pub(crate) mod json;
 #[cfg(feature = "axum")]
 pub(crate) mod routes;
 

@@ -33,7 +33,8 @@ use crate::child::started_processes::StartedProcesses;
 use crate::child::{ChildType, Spec, StartContext, Started};
 use crate::exit::{Result, Scope};
 use crate::kernel::Until;
-use crate::process::{AnyProcess, ChildSlot, ChildStop};
+use crate::process::{AnyProcess, ChildFacts, ChildSlot, ChildStop};
+use crate::restart::History;
 use crate::runtime::{Ended, Runtime, StartCause, StartError};
 use crate::supervisor::heartbeat_watch;
 use crate::supervisor::start_attempt::run_start;
@@ -41,6 +42,17 @@ use crate::supervisor::{Report, StopRequest, decision, stop, wait_until};
 
 /// The outcome of a start: the process, `None` if the child chose not to run, or the failure.
 pub(crate) type StartOutcome = Result<Option<Arc<dyn AnyProcess>>, NotStarted>;
+
+/// The incarnation that a start begins.
+#[derive(Debug, Clone)]
+pub(crate) struct NewIncarnation {
+    pub(crate) slot: ChildSlot,
+    pub(crate) cause: StartCause,
+    /// When the start began.
+    pub(crate) started: Instant,
+    /// The incarnations that have ended before this one.
+    pub(crate) history: History,
+}
 
 /// A start that failed.
 #[derive(Debug)]
@@ -65,12 +77,11 @@ impl NotStarted {
 /// Starts one incarnation. A child that chooses not to run is not a failure.
 pub(crate) async fn start(
     report: &Report,
-    slot: ChildSlot,
+    incarnation: NewIncarnation,
     spec: &Arc<Spec>,
-    cause: StartCause,
 ) -> StartOutcome {
     step!("before a start");
-    let mut ctx = context(report, slot, spec, cause);
+    let mut ctx = context(report, incarnation, spec);
     let started = match &*spec.start {
         Start::AtOnce(start) => {
             // Such a start only registers and runs the child, so an error about a name is about the
@@ -95,15 +106,14 @@ pub(crate) async fn start(
 /// returns `None`.
 pub(crate) fn start_at_once(
     report: &Report,
-    slot: ChildSlot,
+    incarnation: &NewIncarnation,
     spec: &Arc<Spec>,
-    cause: &StartCause,
 ) -> Option<StartOutcome> {
     let Start::AtOnce(start) = &*spec.start else { return None };
     if spec.kind == ChildType::Supervisor || spec.ready_within.is_some() {
         return None;
     }
-    let started = start(&context(report, slot, spec, cause.clone()));
+    let started = start(&context(report, incarnation.clone(), spec));
     Some(outcome_of(report, spec, started, (spec.key.is_none(), None)))
 }
 
@@ -113,13 +123,15 @@ fn is_name_taken(error: &StartError) -> bool {
     matches!(error, StartError::AlreadyStarted { .. } | StartError::NameReserved { .. })
 }
 
-fn context(report: &Report, slot: ChildSlot, spec: &Arc<Spec>, cause: StartCause) -> StartContext {
+fn context(report: &Report, incarnation: NewIncarnation, spec: &Arc<Spec>) -> StartContext {
+    let NewIncarnation { slot, cause, started, history } = incarnation;
     StartContext {
         runtime: report.runtime.clone(),
         supervisor: report.supervisor,
         slot,
         spec: spec.clone(),
         cause,
+        facts: ChildFacts { started, own_rules: spec.own_rules.clone(), history },
         started_processes: StartedProcesses::default(),
         name_taken: false,
         last_admitted: None,

@@ -9,7 +9,6 @@
 //! **Knows nothing of** programs, snapshots and tasks.
 
 pub(crate) mod limit_reached;
-pub(crate) mod history;
 pub(crate) mod end_record;
 mod context;
 pub(crate) mod spec;
@@ -27,14 +26,13 @@ pub(crate) mod fixed;
 pub(crate) mod dynamic;
 mod partition;
 
-pub use crate::restart::{Exhausted, RestartBudget};
+pub use crate::restart::{Exhausted, History, Incarnation, RestartBudget};
 pub use context::SupervisorContext;
 pub use dynamic::{DynamicSupervisor, DynamicSupervisorRef};
 pub(crate) use end_decision::decision;
 pub(crate) use end_record::EndRecord;
 pub use fixed::SupervisorRef;
-pub use history::{History, Incarnation};
-pub(crate) use incarnation::{NotStarted, StartOutcome, start, start_at_once};
+pub(crate) use incarnation::{NewIncarnation, NotStarted, StartOutcome, start, start_at_once};
 pub use info::{ChildCounts, ChildError, ChildInfo, ChildState};
 pub use limit_reached::{Limit, RestartCount, RestartLimitReached};
 pub(crate) use orphans::Orphans;

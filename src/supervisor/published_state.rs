@@ -207,14 +207,20 @@ impl PublishedCell {
 
     /// Publishes that a start of this child began at `since`. `start` is the number of this start,
     /// from 1, and `restarts` says how many of the starts until now were restarts without a
-    /// request.
-    pub(crate) fn begin_start(&self, key: u64, start: u32, restarts: u32, since: Instant) {
+    /// request. Returns the history of the child.
+    pub(crate) fn begin_start(
+        &self,
+        key: u64,
+        start: u32,
+        restarts: u32,
+        since: Instant,
+    ) -> History {
         self.change(|state| {
             state.step = Step::Starting { key, start, since };
-            if let Some(child) = state.children.get_mut(&key) {
-                (child.restarts, child.started) = (restarts, since);
-            }
-        });
+            let Some(child) = state.children.get_mut(&key) else { return History::default() };
+            (child.restarts, child.started) = (restarts, since);
+            child.history.clone()
+        })
     }
 
     /// Publishes that a stop of this child began at `since`.

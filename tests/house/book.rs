@@ -248,7 +248,7 @@ const QUOTED_CONSTANTS: &[QuotedConstant] = &[
         ],
     ),
     (
-        "src/supervisor/history.rs",
+        "src/restart/history.rs",
         "const KEPT: usize = 8;",
         &[
             ("book/src/defaults.md", "| ends kept of each child | the last 8 |"),

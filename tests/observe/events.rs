@@ -87,12 +87,15 @@ fn ends(id: &str, end: fn() -> regrow::Result) -> ChildSpec {
     ChildSpec::task(id, body).named(id)
 }
 
-/// Collects all events except spawns and exits, until the runtime is gone.
+/// Collects all events except spawns, exits and crash reports, until the runtime is gone.
 async fn decisions(mut events: regrow::Events) -> Vec<LifecycleEvent> {
     let mut told = Vec::new();
     while let Some(event) = events.next().await {
-        if !matches!(event, LifecycleEvent::Spawned { .. } | LifecycleEvent::Exited { .. }) {
-            told.push(event);
+        match event {
+            LifecycleEvent::Spawned { .. }
+            | LifecycleEvent::Exited { .. }
+            | LifecycleEvent::CrashReport(_) => {}
+            decision => told.push(decision),
         }
     }
     told

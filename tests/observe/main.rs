@@ -8,6 +8,10 @@ mod log_failures;
 mod supervisor_log;
 mod census;
 mod events;
+mod crash_reports;
+mod crash_storms;
+#[cfg(feature = "serde")]
+mod json_lines;
 mod unhandled;
 mod dead_letters;
 mod spans;

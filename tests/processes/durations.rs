@@ -56,6 +56,7 @@ const TESTED: &[&str] = &[
     "src/restart/backoff/mod.rs: reset_after",
     "src/runtime/context.rs: recv_match_timeout",
     "src/runtime/context.rs: recv_timeout",
+    "src/runtime/crash_reports.rs: limit_crash_reports",
     "src/runtime/timers.rs: exit_after",
     "src/runtime/timers.rs: kill_after",
     "src/runtime/timers.rs: send_after",
@@ -375,6 +376,21 @@ async fn a_zero_limit_starts_no_keyed_server_and_a_max_one_waits_for_ever() {
     assert_eq!(supervisor.count_children().await.unwrap().active, 0);
     assert_eq!(keyed.call_or_start(&1, spec, same, MAX).await, Ok(7));
     assert!(keyed.cast_or_start(&2, spec, Cast::Sleep(ZERO), MAX).await.is_ok());
+}
+
+/// With a window of zero, crash reports are not limited; a window of `MAX` never ends.
+#[tokio::test(start_paused = true)]
+async fn a_zero_window_of_crash_reports_limits_nothing_and_a_max_one_for_ever() {
+    for (within, left_out) in [(ZERO, 0), (MAX, 2)] {
+        let rt = Runtime::new();
+        rt.limit_crash_reports(1, within);
+        let _events = rt.events();
+        for _ in 0..3 {
+            rt.spawn(|_| async { panic!("boom") }).join().await;
+            sleep(SECOND).await;
+        }
+        assert_eq!(rt.left_out_crash_reports(), left_out);
+    }
 }
 
 /// A limit of zero works like one of 1 ms: a handler that sleeps is reported, and the paused clock

@@ -388,6 +388,8 @@ async fn all_errors() -> Vec<Listed> {
     all.extend(listed("RestartLimitReached", limits().await));
     all.extend(listed("NoRestart", no_restarts().await));
     all.push(("HeartbeatMissed", "", Box::new(missed_heartbeat().await)));
+    #[cfg(feature = "serde")]
+    all.extend(listed("JsonLinesError", json_lines_errors()));
     #[cfg(all(unix, feature = "process"))]
     all.extend(listed("CommandFailed", commands().await));
     #[cfg(all(unix, feature = "process"))]
@@ -395,6 +397,13 @@ async fn all_errors() -> Vec<Listed> {
     #[cfg(all(target_os = "linux", feature = "net"))]
     all.extend(net_errors().await);
     all
+}
+
+#[cfg(feature = "serde")]
+fn json_lines_errors() -> Vec<(&'static str, regrow::JsonLinesError)> {
+    use regrow::JsonLinesError::{Open, Write};
+    let full = || std::io::Error::other(Disk(Block));
+    vec![("Open", Open(full())), ("Write", Write(full()))]
 }
 
 /// Returns an error and its causes in one text, as `anyhow` and other crates print them.
@@ -524,6 +533,9 @@ async fn every_error_type_and_variant_is_in_the_list_of_tested_errors() {
     if !cfg!(all(unix, feature = "process")) {
         types.remove("CommandFailed");
         types.remove("Refused");
+    }
+    if !cfg!(feature = "serde") {
+        types.remove("JsonLinesError");
     }
     if !cfg!(all(target_os = "linux", feature = "net")) {
         for of in ["BindError", "ConnectError", "AcceptError"] {

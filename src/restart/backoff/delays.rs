@@ -31,6 +31,11 @@ impl Backoff {
         Duration::try_from_secs_f64(seconds).unwrap_or(self.max).min(self.max)
     }
 
+    /// Returns the range of the delays as a text.
+    pub(crate) fn range_text(&self) -> String {
+        format!("{:?} to {:?}", self.first.min(self.max), self.max)
+    }
+
     /// Returns whether a run of this length was healthy.
     pub(crate) fn is_healthy(&self, run: Duration) -> bool {
         run >= self.healthy_run()

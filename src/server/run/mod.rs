@@ -40,7 +40,8 @@ use tokio::sync::oneshot;
 use crate::base::ignore_panic;
 use crate::exit::{Crash, ExitReason, Result};
 use crate::kernel::End;
-use crate::observe::lifecycle_log;
+use crate::observe::crash_site::{self, InCall, InCast, InInfo, InInit, InTimeout};
+use crate::observe::{Callback, lifecycle_log};
 use crate::runtime::StartError;
 use crate::server::context::deadline::HandledCall;
 use crate::server::item::LimitedCall;
@@ -51,6 +52,7 @@ mod traced;
 mod next_item;
 mod suspended;
 mod drain;
+mod failed;
 
 /// The result of `init`, for the caller of the start. If `init` fails without such a result,
 /// nothing is sent, and the caller takes the reason from the end of the process.
@@ -95,7 +97,8 @@ pub(crate) async fn body<S: GenServer>(
     is_starting: bool,
 ) -> End {
     ctx.note_init();
-    let mut state = match S::init(args, &mut ctx).await {
+    let callback = InInit::begin();
+    let mut state = match callback.end(S::init(args, &mut ctx).await) {
         Ok(state) => state,
         Err(reason) => {
             if let Some(error) = ctx.refusal(&reason) {
@@ -117,8 +120,10 @@ pub(crate) async fn body<S: GenServer>(
     if ctx.process.kernel.note_loop_ended(&*ctx.process) {
         ctx.runtime().note_health_change();
     }
+    let failed = ctx.take_failed();
     ctx.note_terminate();
     let end = terminate(&mut state, served.unwrap_or_else(panicked)).await;
+    failed::keep(failed);
     ctx.note_traced_end();
     lifecycle_log::catch_destructor(ctx.pid(), || drop(state));
     end
@@ -134,8 +139,14 @@ async fn serve<S: GenServer>(state: &mut S, ctx: &mut ServerContext<S>) -> End {
         let waited = poll_fn(|cx| ctx.poll_some(cx)).await;
         // Invariant 3.
         let handled = match ctx.next_item(waited) {
-            Some(ServerItem::Call(call)) => state.handle_call(call, ctx).await,
-            Some(ServerItem::Cast(cast)) => state.handle_cast(cast, ctx).await,
+            Some(ServerItem::Call(call)) => {
+                let callback = InCall::begin();
+                callback.end(state.handle_call(call, ctx).await)
+            }
+            Some(ServerItem::Cast(cast)) => {
+                let callback = InCast::begin();
+                callback.end(state.handle_cast(cast, ctx).await)
+            }
             other => match run_dispatch(ctx.dispatch(other), state, ctx).await {
                 ControlFlow::Continue(handled) => handled,
                 ControlFlow::Break(reason) => return End::Stopped(reason),
@@ -154,15 +165,28 @@ pub(crate) async fn run_dispatch<S: GenServer>(
     ctx: &mut ServerContext<S>,
 ) -> ControlFlow<ExitReason, Result> {
     ControlFlow::Continue(match dispatch {
-        Dispatch::Call(call) => state.handle_call(call, ctx).await,
+        Dispatch::Call(call) => {
+            let callback = InCall::begin();
+            callback.end(state.handle_call(call, ctx).await)
+        }
         Dispatch::LimitedCall(limited) => {
             let LimitedCall { call, limit } = *limited;
             let _handled = HandledCall::begin(&ctx.process, limit);
-            state.handle_call(call, ctx).await
+            let callback = InCall::begin();
+            callback.end(state.handle_call(call, ctx).await)
         }
-        Dispatch::Cast(cast) => state.handle_cast(cast, ctx).await,
-        Dispatch::Info(info) => state.handle_info(info, ctx).await,
-        Dispatch::Timeout => state.handle_timeout(ctx).await,
+        Dispatch::Cast(cast) => {
+            let callback = InCast::begin();
+            callback.end(state.handle_cast(cast, ctx).await)
+        }
+        Dispatch::Info(info) => {
+            let callback = InInfo::begin();
+            callback.end(state.handle_info(info, ctx).await)
+        }
+        Dispatch::Timeout => {
+            let callback = InTimeout::begin();
+            callback.end(state.handle_timeout(ctx).await)
+        }
         Dispatch::System(request) => match Box::pin(suspended::serve(*request, state, ctx)).await {
             Some(reason) => return ControlFlow::Break(reason),
             None => Ok(()),
@@ -182,5 +206,11 @@ async fn terminate<S: GenServer>(state: &mut S, end: End) -> End {
         End::Dropped => ExitReason::Killed,
     };
     let terminated = AssertUnwindSafe(state.terminate(&reason)).catch_unwind().await;
-    terminated.map_or_else(panicked, |()| end)
+    match terminated {
+        Ok(()) => end,
+        Err(payload) => {
+            crash_site::note_failure(Callback::Terminate);
+            panicked(payload)
+        }
+    }
 }

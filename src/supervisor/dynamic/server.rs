@@ -74,7 +74,7 @@ use crate::call::Reply;
 use crate::child::Spec;
 use crate::exit::{ExitReason, Result};
 use crate::message::Received;
-use crate::restart::Window;
+use crate::restart::{Rules, Window};
 use crate::runtime::StartError;
 use crate::server::{GenServer, ServerContext, ServerRef};
 use crate::supervisor::dynamic::Child;
@@ -190,9 +190,15 @@ impl GenServer for DynamicServer {
         let label = spec.id.clone();
         let published = spec.published();
         published.attach(&*ctx.process);
+        let report = Report::new(ctx, label);
+        let intensity = spec.child_budget.map_or(spec.intensity, |own| own.intensity);
+        let rules = Rules { backoff: spec.backoff, intensity };
+        report
+            .process
+            .with(|locked| locked.core().supervisor_record_mut().child_rules = Some(rules));
         Ok(DynamicServer {
             own_ref: ctx.this(),
-            report: Report::new(ctx, label),
+            report,
             random: spec.seed.map_or_else(Random::fresh, Random::seeded),
             spec,
             window: Window::default(),

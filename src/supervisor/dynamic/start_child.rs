@@ -12,11 +12,13 @@ use crate::base::ignore_panic;
 use crate::child::Spec;
 use crate::exit::{Crash, ExitReason, Result, Scope};
 use crate::process::{AnyProcess, ChildSlot};
+use crate::restart::History;
 use crate::runtime::{StartCause, StartError};
 use crate::server::ServerContext;
 use crate::supervisor::dynamic::{Child, Completion, DynamicServer, PidReply, Requester, Retry};
 use crate::supervisor::{
-    AutoShutdown, EndRecord, NotStarted, Report, StartOutcome, check_child, start, start_at_once,
+    AutoShutdown, EndRecord, NewIncarnation, NotStarted, Report, StartOutcome, check_child, start,
+    start_at_once,
 };
 
 impl DynamicServer {
@@ -58,7 +60,9 @@ impl DynamicServer {
         ctx: &mut ServerContext<Self>,
     ) -> Result {
         let child = Child::new(spec.clone(), self.next_number());
-        match begin(&self.report, child.slot, spec, StartCause::First) {
+        let (slot, started) = (child.slot, child.started);
+        let (cause, history) = (StartCause::First, History::default());
+        match begin(&self.report, NewIncarnation { slot, cause, started, history }, spec) {
             Either::Left(outcome) => self.start_done(child, requester, outcome, ctx),
             Either::Right(starting) => {
                 self.first_starts += 1;
@@ -136,7 +140,8 @@ impl DynamicServer {
         let cause = child.begin_incarnation();
         let Some(record) = &child.restart_record else { return Ok(()) };
         let (spec, incarnation) = (record.spec.clone(), child.incarnation());
-        match begin(&self.report, child.slot, spec, cause) {
+        let (slot, started, history) = (child.slot, child.started, record.history.clone());
+        match begin(&self.report, NewIncarnation { slot, cause, started, history }, spec) {
             Either::Left(outcome) => self.restart_done(retry, incarnation, outcome, ctx),
             Either::Right(starting) => {
                 let starting = self.run_cancellable(retry, &incarnation, starting);
@@ -193,11 +198,10 @@ impl DynamicServer {
 /// outcome, or the start if it is pending. A start that panics has failed.
 fn begin(
     report: &Report,
-    slot: ChildSlot,
+    incarnation: NewIncarnation,
     spec: Arc<Spec>,
-    cause: StartCause,
 ) -> Either<StartOutcome, impl Future<Output = StartOutcome> + Send + Unpin + use<>> {
-    let at_once = AssertUnwindSafe(|| start_at_once(report, slot, &spec, &cause));
+    let at_once = AssertUnwindSafe(|| start_at_once(report, &incarnation, &spec));
     let at_once = catch_unwind(at_once).unwrap_or_else(|payload| Some(start_panicked(payload)));
     if let Some(outcome) = at_once {
         // For a temporary child this may be the last reference to the specification: its drop also
@@ -206,7 +210,7 @@ fn begin(
         return Either::Left(outcome);
     }
     let report = report.clone();
-    let starting = AssertUnwindSafe(async move { start(&report, slot, &spec, cause).await });
+    let starting = AssertUnwindSafe(async move { start(&report, incarnation, &spec).await });
     let starting = starting.catch_unwind().map(|outcome| outcome.unwrap_or_else(start_panicked));
     let mut starting = Box::pin(starting);
     match starting.as_mut().now_or_never() {

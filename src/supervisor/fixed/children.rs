@@ -15,9 +15,8 @@ use crate::base::{Pid, SharedStr};
 use crate::child::Spec;
 use crate::process::AnyProcess;
 use crate::restart::Backoff;
-use crate::runtime::StartCause;
 use crate::supervisor::fixed::{Child, RunState};
-use crate::supervisor::{ChildError, EndRecord, Position, PublishedCell};
+use crate::supervisor::{ChildError, EndRecord, NewIncarnation, Position, PublishedCell};
 
 #[derive(Debug)]
 pub(crate) struct Children {
@@ -90,13 +89,19 @@ impl Children {
         position
     }
 
-    /// Records and publishes that a start of a child begins. Returns the cause of the start and the
-    /// child.
-    pub(crate) fn begin_start(&mut self, position: Position) -> Option<(StartCause, &Child)> {
+    /// Records and publishes that a start of a child begins. Returns the incarnation and the
+    /// specification of the child.
+    pub(crate) fn begin_start(
+        &mut self,
+        position: Position,
+    ) -> Option<(NewIncarnation, Arc<Spec>)> {
         let child = self.list.get_mut(&position)?;
         let cause = child.begin_start();
-        self.published.begin_start(position, child.starts, child.restarts(), child.started);
-        Some((cause, child))
+        let (slot, started) = (child.slot(), child.started);
+        let (starts, restarts) = (child.starts, child.restarts());
+        let history = self.published.begin_start(position, starts, restarts, started);
+        let incarnation = NewIncarnation { slot, cause, started, history };
+        Some((incarnation, child.spec.clone()))
     }
 
     /// Publishes that the stop of a child begins at `now`, if the child runs. Returns the child and

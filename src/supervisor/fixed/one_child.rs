@@ -15,9 +15,11 @@ impl FixedServer {
         &mut self,
         position: Position,
     ) -> Result<Option<Pid>, NotStarted> {
-        let Some((cause, child)) = self.children.begin_start(position) else { return Ok(None) };
-        let (slot, spec) = (child.slot(), child.spec.clone());
-        match start(&self.report, slot, &spec, cause).await {
+        let Some((incarnation, spec)) = self.children.begin_start(position) else {
+            return Ok(None);
+        };
+        let slot = incarnation.slot;
+        match start(&self.report, incarnation, &spec).await {
             Ok(Some(process)) => {
                 let pid = process.pid();
                 if let Some(child) = self.children.get_mut(position) {

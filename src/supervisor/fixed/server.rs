@@ -34,7 +34,7 @@ use crate::call::Reply;
 use crate::child::{ChildSpec, Spec};
 use crate::exit::{Crash, ExitReason, Result, Scope};
 use crate::message::Received;
-use crate::restart::{Backoff, Intensity, Window};
+use crate::restart::{Backoff, Intensity, Rules, Window};
 use crate::runtime::StartError;
 use crate::server::{GenServer, ServerContext, ServerRef};
 use crate::supervisor::fixed::Children;
@@ -117,6 +117,9 @@ impl GenServer for FixedServer {
             background: JoinSet::new(),
             waiting_requests: HashMap::default(),
         };
+        let rules = Rules { backoff: tree.backoff, intensity: tree.intensity };
+        let process = &tree.report.process;
+        process.with(|locked| locked.core().supervisor_record_mut().child_rules = Some(rules));
         tree.publish_description();
         for child in spec.children {
             // A panic ends the supervisor, but only after the children that were started have

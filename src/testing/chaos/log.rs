@@ -45,6 +45,8 @@ impl Log {
         loop {
             let event = self.events.lock().try_recv();
             match event {
+                // The line of the exit says the same, and the report has times of the real clock.
+                Ok(LifecycleEvent::CrashReport(_)) => {}
                 Ok(event) => self.add(at, Line(&event)),
                 Err(TryRecvError::Lagged(missed)) => {
                     self.add(at, format!("{missed} events missed"));
@@ -73,6 +75,7 @@ impl fmt::Display for Line<'_> {
                 let label = label.as_deref().map(|label| format!("{}, ", name(label)));
                 write!(f, "ended {}{pid}: {}", label.unwrap_or_default(), why(reason))
             }
+            LifecycleEvent::CrashReport(report) => write!(f, "report of {}", report.pid),
             LifecycleEvent::LeftUnhandled { pid, calls, casts, messages, .. } => {
                 write!(f, "left unhandled by {pid}: ")?;
                 write!(f, "{calls} calls, {casts} casts, {messages} messages")

@@ -1,0 +1,239 @@
+//! The crash reports of a runtime: which ends are reported, and how the facts are gathered.
+//!
+//! The teardown of a process gathers the facts, in step 6, from the relations that it has taken out
+//! of the record, and from the thread-local note of the callback that failed. The supervisor is not
+//! asked. So a report is made also if the supervisor is busy or has been killed, and a plain
+//! process is reported in the same way as a child.
+//!
+//! Invariants:
+//! 1. If no listener and no subscriber wants a report, an end pays for a few checks, and a crash
+//!    allocates nothing.
+//! 2. Each end is reported at most once, after its ERROR line and its event `Exited`, before any
+//!    process is notified of it by a link or a monitor.
+//! 3. At most one record is locked at a time, and none while code of a user runs.
+//! 4. The ends that a stop of the tree, of the runtime or of tokio causes are not reported: the
+//!    supervisor has noted the stop in the record of the child, is stopping itself, or has ended.
+//!
+//! If a process above ends while the ancestors are gathered, the list ends there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::base::one_line::path_excerpt;
+use crate::base::pid::Pid;
+use crate::base::shared_str::SharedStr;
+use crate::base::sync::atomic::Ordering;
+use crate::kernel::Kernel;
+use crate::kernel::closing::EndDetails;
+use crate::observe::crash_report::{
+    Ancestor, CrashCause, CrashHandling, CrashReport, CrashedChild, log_line,
+};
+use crate::observe::crash_site;
+use crate::observe::event::LifecycleEvent;
+use crate::observe::log_level::LogLevel;
+use crate::process::{ChildFacts, ChildStop, Relations};
+use crate::restart::policy::Restart;
+use crate::restart::{Backoff, History, Intensity, OwnRules, Rules};
+
+/// The number of links that a report lists.
+const MAX_LINKS: usize = 16;
+
+/// The length of a path, in bytes, from which on the limiter cuts the ids in it.
+const MAX_LIMITED_PATH: usize = 256;
+
+/// The number of processes above that a report lists. It bounds the time of a report in a tree of
+/// any depth.
+const MAX_ANCESTORS: usize = 64;
+
+impl Kernel {
+    /// Reports the end of a process if it is a crash and a report is wanted. `unread` counts the
+    /// messages that were not handled.
+    pub(super) fn report_crash(
+        &self,
+        pid: Pid,
+        relations: &mut Relations,
+        details: &EndDetails,
+        unread: &dyn Fn() -> usize,
+    ) {
+        if details.failed || !details.reason.is_clean() {
+            self.report_unclean_end(pid, relations, details, unread);
+        }
+        // The supervisor adds this end to the history soon, which is cheap while it is not shared.
+        drop(relations.child.take());
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn report_unclean_end(
+        &self,
+        pid: Pid,
+        relations: &Relations,
+        details: &EndDetails,
+        unread: &dyn Fn() -> usize,
+    ) {
+        let handling = crash_site::take(self.number(), pid);
+        let is_logged =
+            self.wants_log(LogLevel::Warn) && self.switches.captured(log_line::is_wanted);
+        if !is_logged && !self.events.has_listeners() {
+            return;
+        }
+        let Some(cause) = self.crash_cause(relations, details) else { return };
+        let ancestors = self.ancestors_of(relations);
+        let path = path(pid, relations, details, &ancestors);
+        let (limiter, at) = (&self.crash_report_limit, Instant::now());
+        let Some(left_out) = limiter.admit(&limited_path(&path), at) else { return };
+        let links: Vec<Pid> = relations.links.keys().copied().collect();
+        let report = Arc::new(CrashReport {
+            pid,
+            path,
+            label: relations.label.clone(),
+            name: details.name.clone(),
+            cause,
+            reason: details.reason.clone(),
+            at,
+            child: self.crashed_child(relations, at),
+            handling: handling.or_else(|| running(relations)),
+            mailbox_depth: unread(),
+            more_links: links.len().saturating_sub(MAX_LINKS),
+            links: first_of(links),
+            ancestors,
+            left_out,
+        });
+        if is_logged {
+            self.switches.captured(|| log_line::write(&report));
+        }
+        self.events.publish(|| LifecycleEvent::CrashReport(report));
+    }
+
+    /// Whether this end is a crash, and of which kind. Invariant 4.
+    fn crash_cause(&self, relations: &Relations, details: &EndDetails) -> Option<CrashCause> {
+        if details.failed {
+            return Some(CrashCause::Own);
+        }
+        let parent = relations.parent?;
+        let is_stopped = parent.role?.stop != ChildStop::No;
+        if is_stopped || self.closed.load(Ordering::SeqCst) || self.tokio_is_gone() {
+            return None;
+        }
+        let supervisor = self.find(parent.pid)?;
+        let restarts = supervisor.with(|locked| {
+            let core = locked.core();
+            core.restarts_children() && !core.stop_requested
+        });
+        restarts.then_some(CrashCause::Outside)
+    }
+
+    /// The processes above, the nearest first.
+    fn ancestors_of(&self, relations: &Relations) -> Vec<Ancestor> {
+        let (mut next, mut ancestors) = (relations.parent, Vec::new());
+        while let Some(parent) = next.take_if(|_| ancestors.len() < MAX_ANCESTORS) {
+            let mut label = None;
+            if let Some(process) = self.find(parent.pid) {
+                (label, next) = process.with(|locked| {
+                    let relations = locked.core().relations.as_ref();
+                    relations.map_or((None, None), |above| (above.label.clone(), above.parent))
+                });
+            }
+            ancestors.push(Ancestor { pid: parent.pid, label });
+        }
+        ancestors
+    }
+
+    fn crashed_child(&self, relations: &Relations, at: Instant) -> Option<CrashedChild> {
+        let (parent, facts) = (relations.parent?, relations.child.as_ref()?);
+        let role = parent.role?;
+        let shared = self.find(parent.pid).and_then(|supervisor| {
+            supervisor.with(|locked| locked.core().supervisor_record()?.child_rules)
+        });
+        let own = facts.own_rules.as_deref().copied().unwrap_or_default();
+        let (backoff, budget) = match role.restart {
+            Restart::Temporary => (None, None),
+            Restart::Permanent | Restart::Transient => rules_of(own, shared),
+        };
+        Some(CrashedChild {
+            supervisor: parent.pid,
+            incarnation: role.slot.start,
+            uptime: at.saturating_duration_since(facts.started),
+            restart: role.restart,
+            shutdown: parent.shutdown,
+            backoff,
+            budget,
+            history: last_events(facts),
+        })
+    }
+}
+
+type BackoffAndBudget = (Option<Backoff>, Option<(u32, Duration)>);
+
+/// Returns the backoff and the budget of a child. `shared` is `None` if the supervisor has ended.
+fn rules_of(own: OwnRules, shared: Option<Rules>) -> BackoffAndBudget {
+    let rules =
+        own.over(shared.unwrap_or(Rules { backoff: None, intensity: Intensity::Unlimited }));
+    match rules.intensity {
+        Intensity::Limited { restarts, period } => (rules.backoff, Some((restarts, period))),
+        Intensity::Unlimited => (rules.backoff, None),
+    }
+}
+
+/// Returns what happened to the child before this incarnation.
+fn last_events(facts: &ChildFacts) -> History {
+    facts.history.clone()
+}
+
+/// Returns the callback that ran when a tracked server was ended from outside.
+fn running(relations: &Relations) -> Option<CrashHandling> {
+    let activity = relations.registrations.as_ref()?.activity.as_ref()?;
+    let running = activity.running?;
+    Some(CrashHandling {
+        callback: running.callback,
+        kind: None,
+        message_type: None,
+        elapsed: Some(running.handling(Instant::now()).elapsed),
+    })
+}
+
+fn first_of(mut links: Vec<Pid>) -> Vec<Pid> {
+    links.sort_unstable();
+    links.truncate(MAX_LINKS);
+    links
+}
+
+/// Returns the path under which the reports of a process are limited: in a long path each id is cut,
+/// so that the memory of the limiter is bounded.
+fn limited_path(path: &SharedStr) -> SharedStr {
+    match path.len() > MAX_LIMITED_PATH {
+        true => path_excerpt(path).to_string().into(),
+        false => path.clone(),
+    }
+}
+
+/// Returns the path of a process. It is empty for a process that has no parent, no label and no
+/// name: the reports of all such processes are limited together.
+fn path(
+    pid: Pid,
+    relations: &Relations,
+    details: &EndDetails,
+    ancestors: &[Ancestor],
+) -> SharedStr {
+    let own = relations.label.clone().or_else(|| details.name.clone());
+    let own = match (own, ancestors) {
+        (Some(own), _) => own,
+        (None, []) => return "".into(),
+        (None, _) => pid.to_string().into(),
+    };
+    let mut path = String::new();
+    if ancestors.len() == MAX_ANCESTORS {
+        path.push_str("…/");
+    }
+    for above in ancestors.iter().rev() {
+        match &above.label {
+            Some(label) => path.push_str(label),
+            None => path.push_str(&above.pid.to_string()),
+        }
+        path.push('/');
+    }
+    path.push_str(&own);
+    path.into()
+}

@@ -1,0 +1,50 @@
+//! The limit of crash reports, and the number of those that were left out.
+
+use std::time::Duration;
+
+use crate::observe::crash_report::limit::Limits;
+use crate::runtime::Runtime;
+
+impl Runtime {
+    /// Limits the [crash reports](crate::CrashReport) of each child in a storm of crashes: at most
+    /// `max` within a window of `within`. The default is 5 within 60 s. A window begins with the
+    /// first report after the end of the window before. With a `max` of 0 no report is made; with a
+    /// `within` of zero reports are not limited.
+    ///
+    /// The limit is one of each [path](crate::CrashReport::path), so all incarnations of a child
+    /// share it, and so do the children of a dynamic supervisor that have the same id. All processes
+    /// without a label, a name and a parent share one limit as well. Up to 1,024 paths are
+    /// remembered; in a storm of more, the paths beyond share one limit.
+    ///
+    /// The next report after a window says how many were [left out](crate::CrashReport::left_out).
+    /// The ERROR line of each crash, the line of each start, and all other events are never limited.
+    /// OTP has no limit for one child; the handler of its logger drops events of all kinds.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use regrow::{LifecycleEvent, Runtime};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// rt.limit_crash_reports(1, Duration::from_secs(60));
+    /// let mut events = rt.events();
+    /// for _ in 0..3 {
+    ///     rt.spawn(|_| async { panic!("boom") }).join().await;
+    /// }
+    /// assert!(matches!(events.next().await, Some(LifecycleEvent::Exited { .. })));
+    /// assert!(matches!(events.next().await, Some(LifecycleEvent::CrashReport(_))));
+    /// assert!(matches!(events.next().await, Some(LifecycleEvent::Exited { .. })));
+    /// assert!(matches!(events.next().await, Some(LifecycleEvent::Exited { .. })));
+    /// assert_eq!(rt.left_out_crash_reports(), 2);
+    /// # });
+    /// ```
+    pub fn limit_crash_reports(&self, max: u32, within: Duration) {
+        self.kernel.crash_report_limit.set(Limits { max, within });
+    }
+
+    /// The number of crash reports that the [limit](Self::limit_crash_reports) has left out so far.
+    /// Crashes while nothing wants a report are not counted.
+    pub fn left_out_crash_reports(&self) -> u64 {
+        self.kernel.crash_report_limit.left_out()
+    }
+}
