@@ -63,7 +63,7 @@ async fn live(
     let config = |upstream| {
         format!(
             r#"{{"listen": "127.0.0.1:0", "web": "127.0.0.1:0", "upstream": "{upstream}",
-                "database": {database:?}, "idle_ms": 1000, "window_ms": 5}}"#
+                "database": {database:?}, "idle_ms": 100, "window_ms": 5}}"#
         )
     };
     std::fs::write(conf, config("127.0.0.1:1".parse()?))?;
