@@ -57,8 +57,12 @@ struct UnderLoad;
 struct TheChatServer;
 #[doc = include_str!("../book/src/in-production.md")]
 struct InProduction;
+#[doc = include_str!("../book/src/a-service-whole.md")]
+struct AServiceWhole;
 #[doc = include_str!("../book/src/patterns.md")]
 struct Patterns;
+#[doc = include_str!("../book/src/lines-saved.md")]
+struct LinesSaved;
 #[doc = include_str!("../book/src/promises.md")]
 struct Promises;
 #[doc = include_str!("../book/src/semantics.md")]

@@ -6,5 +6,8 @@ mod support;
 mod tidy;
 mod semantics;
 mod book;
+mod lines_saved;
+#[cfg(all(unix, feature = "net"))]
+mod workarounds;
 mod examples;
 mod ui;
