@@ -137,6 +137,7 @@ mod task;
 #[cfg(feature = "net")]
 mod net;
 mod snapshot;
+mod observation;
 mod program;
 pub mod testing;
 #[cfg(all(test, any(regrow_loom, regrow_shuttle)))]
@@ -166,7 +167,8 @@ pub use restart::Backoff;
 #[doc(inline)]
 pub use observe::console as log;
 pub use observe::{
-    Callback, DeadLetter, DeadLetterCause, Doing, Handling, Health, LifecycleEvent, LogLevel,
+    Callback, Change, ChangeKind, ChildCounters, Counters, DeadLetter, DeadLetterCause, Doing,
+    EndedCounts, ExitClass, Handling, Health, LifecycleEvent, LogLevel,
 };
 
 // Bounds of mailboxes.
@@ -234,6 +236,13 @@ pub use net::{
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 pub use snapshot::routes::{tree_routes, tree_routes_within};
 pub use snapshot::{Busy, NodeKind, NodeState, TreeHealth, TreeNode, TreeNodes, TreeSnapshot};
+
+// Observations of trees.
+pub use observation::{
+    MailboxFacts, Missed, Observation, Observed, PastRun, Picture, PictureNode, PictureState,
+    PictureStep, ProcessDetail, ProcessSample, Sample, Supervision, SupervisorSample,
+};
+pub use supervisor::FoldedCounts;
 
 // Trees as programs.
 #[cfg(feature = "systemd")]

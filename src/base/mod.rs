@@ -13,6 +13,7 @@ pub(crate) mod pid;
 pub(crate) mod shared_str;
 pub(crate) mod one_line;
 pub(crate) mod tree_path;
+pub(crate) mod node_path;
 pub(crate) mod user_panics;
 pub(crate) mod error_chain;
 pub(crate) mod os_refusal;
@@ -22,6 +23,7 @@ pub(crate) mod eviction;
 
 pub(crate) use coop::{after_budget, budget_then_waker, consume_budget, own_waker, poll_budget};
 pub(crate) use error_chain::ErrorChain;
+pub(crate) use node_path::NodePath;
 pub(crate) use one_line::{PAGE, SENTENCE, excerpt, name, one_line, path_excerpt};
 pub use pid::{MonitorRef, Pid};
 pub use shared_str::SharedStr;

@@ -81,7 +81,7 @@ impl Serialize for Nodes<'_> {
 
 /// Escapes control characters and `<`. These occur only inside strings, so the value of the JSON
 /// stays the same.
-fn escape_controls(json: &str) -> String {
+pub(crate) fn escape_controls(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {
         if c == '<' || (c != '\n' && needs_escape(c)) {

@@ -11,10 +11,13 @@
 pub(crate) mod limit_reached;
 pub(crate) mod history;
 pub(crate) mod end_record;
+pub(crate) mod change_source;
 mod context;
 pub(crate) mod spec;
 pub(crate) mod info;
+pub(crate) mod ended_children;
 pub(crate) mod published_state;
+mod published_children;
 pub(crate) mod report;
 pub(crate) mod stop;
 mod end_decision;
@@ -29,6 +32,7 @@ mod partition;
 
 pub use crate::restart::{Exhausted, RestartBudget};
 pub use context::SupervisorContext;
+pub use dynamic::fold::FoldedCounts;
 pub use dynamic::{DynamicSupervisor, DynamicSupervisorRef};
 pub(crate) use end_decision::decision;
 pub(crate) use end_record::EndRecord;

@@ -33,11 +33,12 @@ use crate::exit::{ExitKind, ExitReason, WithCauses};
 use crate::kernel::exits::ExitSignal;
 use crate::kernel::{Kernel, Until, WaitEdge};
 use crate::message::Received;
-use crate::observe::{Doing, LifecycleEvent, LogLevel};
+use crate::observe::{ChangeKind, Doing, LifecycleEvent, LogLevel};
 use crate::process::{AnyProcess, ChildSlot, ChildStop, SpecKey, SpecName};
 use crate::runtime::{Runtime, StartError};
 use crate::server::{GenServer, ServerContext};
 use crate::supervisor::RestartLimitReached;
+use crate::supervisor::change_source::ChangeSource;
 use crate::supervisor::limit_reached::Origin;
 
 /// The target of all lines.
@@ -51,6 +52,8 @@ pub(crate) struct Report {
     /// The process of the supervisor.
     pub(crate) process: Arc<dyn AnyProcess>,
     pub(crate) label: SharedStr,
+    /// Reports the changes that observations receive.
+    pub(crate) source: ChangeSource,
     /// Whether the supervisor handles no message while a child starts or stops.
     pub(crate) sequential: bool,
 }
@@ -86,12 +89,17 @@ macro_rules! child_line {
 }
 
 impl Report {
-    pub(crate) fn new<S: GenServer>(ctx: &ServerContext<S>, label: SharedStr) -> Self {
+    pub(crate) fn new<S: GenServer>(
+        ctx: &ServerContext<S>,
+        label: SharedStr,
+        source: ChangeSource,
+    ) -> Self {
         Report {
             runtime: ctx.runtime(),
             supervisor: ctx.pid(),
             process: ctx.process.clone(),
             label,
+            source,
             sequential: false,
         }
     }
@@ -192,6 +200,11 @@ impl Report {
     /// Reports a restart that was decided.
     pub(crate) fn restarting(&self, decided: RestartNotice<'_>) {
         let RestartNotice { child, pid, reason, restarts, budget_left, delay } = decided;
+        self.source.count_restart(child);
+        drop(self.source.child(child, pid, || {
+            let (reason, attempt) = (reason.clone(), restarts);
+            ChangeKind::Restarting { reason, attempt, delay, budget_left }
+        }));
         self.event(|supervisor| LifecycleEvent::Restarting {
             supervisor,
             child: child.into(),
@@ -221,6 +234,11 @@ impl Report {
     pub(crate) fn give_up(&self, limit: RestartLimitReached) -> ExitReason {
         self.end_restarts();
         let restarts = limit.restarts;
+        self.source.count_give_up(&limit.child);
+        drop(self.source.own(|| ChangeKind::GaveUp {
+            child: limit.child.as_str().into(),
+            reason: ExitReason::from_library(limit.clone()),
+        }));
         let reason = excerpt(ErrorChain(&limit), PAGE);
         child_line!(warn, self, limit.child, %reason, restarts, budget_left = 0, "gave up");
         self.event(|supervisor| LifecycleEvent::GaveUp {
@@ -249,6 +267,10 @@ impl Report {
     /// child.
     pub(crate) fn child_given_up(&self, pid: Option<Pid>, limit: &RestartLimitReached) {
         let restarts = limit.restarts;
+        self.source.count_give_up(&limit.child);
+        drop(self.source.child(&limit.child, pid, || ChangeKind::LimitReached {
+            reason: ExitReason::from_library(limit.clone()),
+        }));
         let reason = excerpt(ErrorChain(limit), PAGE);
         let shown = pid.map(tracing::field::display);
         child_line!(warn, self, limit.child, pid = shown, %reason, restarts, budget_left = 0, "child given up");
@@ -267,6 +289,9 @@ impl Report {
         reason: &ExitReason,
         overran: Option<Doing>,
     ) {
+        drop(self.source.child(child, Some(pid), || {
+            ChangeKind::ShutdownFailed { reason: reason.clone(), overran }
+        }));
         let text = excerpt(WithCauses(reason), PAGE);
         match overran {
             Some(doing) => child_line!(

@@ -78,6 +78,7 @@ use crate::restart::Window;
 use crate::runtime::StartError;
 use crate::server::{GenServer, ServerContext, ServerRef};
 use crate::supervisor::dynamic::Child;
+use crate::supervisor::dynamic::fold::Fold;
 use crate::supervisor::{
     ChildCounts, ChildError, ChildInfo, DynamicSupervisor, PublishPermit, PublishedCell, Report,
     StartOutcome,
@@ -138,6 +139,8 @@ pub(crate) enum Call {
     },
     WhichChildren(Reply<Vec<ChildInfo>>),
     CountChildren(Reply<ChildCounts>),
+    /// Asks for the counts of the children, and for this number of the worst ones.
+    Fold(Reply<Fold>, usize),
     /// Publishes the current children. The reply comes after every earlier message was handled.
     Publish(Reply<()>, Option<PublishPermit>),
 }
@@ -189,10 +192,11 @@ impl GenServer for DynamicServer {
         ctx.trap_exit(true);
         let label = spec.id.clone();
         let published = spec.published();
-        published.attach(&*ctx.process);
+        let source = published.attach(&ctx.runtime(), &*ctx.process, true);
+        source.has_started();
         Ok(DynamicServer {
             own_ref: ctx.this(),
-            report: Report::new(ctx, label),
+            report: Report::new(ctx, label, source),
             random: spec.seed.map_or_else(Random::fresh, Random::seeded),
             spec,
             window: Window::default(),
@@ -265,6 +269,7 @@ impl DynamicServer {
             Call::TerminateChild { pid, reply } => self.terminate_child(pid, reply, ctx),
             Call::WhichChildren(reply) => reply.send(self.which_children()),
             Call::CountChildren(reply) => reply.send(self.count_children()),
+            Call::Fold(reply, most) => reply.send(self.fold(most)),
             Call::Publish(reply, turn) => {
                 drop(turn);
                 self.publish();
