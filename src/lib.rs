@@ -144,7 +144,7 @@ pub mod testing;
 mod interleavings;
 
 // Basics.
-pub use base::{MonitorRef, Pid, SharedStr};
+pub use base::{MonitorRef, Pid, SharedStr, TimeOfDay};
 
 // Exit reasons, crashes and shutdown times.
 pub use exit::{

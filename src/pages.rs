@@ -59,6 +59,8 @@ struct InProduction;
 struct Patterns;
 #[doc = include_str!("../book/src/promises.md")]
 struct Promises;
+#[doc = include_str!("../book/src/observation-format.md")]
+struct TheObservationFormat;
 #[doc = include_str!("../book/src/semantics.md")]
 struct Semantics;
 #[doc = include_str!("../book/src/what-costs-what.md")]

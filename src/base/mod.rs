@@ -7,6 +7,7 @@
 
 pub(crate) mod failpoint;
 pub(crate) mod random;
+mod time_of_day;
 pub(crate) mod sync;
 pub(crate) mod small_map;
 pub(crate) mod pid;
@@ -28,4 +29,5 @@ pub(crate) use one_line::{PAGE, SENTENCE, excerpt, name, one_line, path_excerpt}
 pub use pid::{MonitorRef, Pid};
 pub use shared_str::SharedStr;
 pub(crate) use sync::PlainMutex;
+pub use time_of_day::TimeOfDay;
 pub(crate) use user_panics::{CaughtDrop, CaughtWakers, ignore_panic, wake, with_caught_wakers};

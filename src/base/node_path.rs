@@ -150,7 +150,10 @@ mod tests {
         let rooms = below(&app, "rooms", true);
         assert_eq!(rooms.counted("17"), "app/rooms");
         let room = below(&rooms, "17", false);
-        assert_eq!((room.counted("chat").as_str(), room.child("chat").as_str()), ("app/rooms", "app/rooms/17/chat"));
+        assert_eq!(
+            (room.counted("chat").as_str(), room.child("chat").as_str()),
+            ("app/rooms", "app/rooms/17/chat")
+        );
         assert_eq!(below(&room, "guests", true).counted("x"), "app/rooms");
     }
 

@@ -8,8 +8,8 @@ use crate::base::shared_str::SharedStr;
 use crate::exit::reason::ExitReason;
 use crate::kernel::Kernel;
 use crate::observe::change::{ChangeKind, Origin};
-use crate::observe::change_log::Subject;
-use crate::process::AnyProcess;
+use crate::observe::change_log::{Pushed, Subject};
+use crate::process::{AnyProcess, Core, Locked};
 
 impl Kernel {
     /// Returns the path of a supervisor; `None` if it has ended or is no supervisor.
@@ -44,6 +44,36 @@ impl Kernel {
         let (path, supervisor) = self.path_of(process)?;
         let pid = process.pid();
         Some(Subject { path, pid: Some(pid), supervisor, origin: Origin::Process(pid) })
+    }
+
+    /// Runs `change` under the lock of a process. If it returns true, the health of the process may
+    /// have changed, and the change is reported under the same lock, so that a picture that shows
+    /// the health knows the number of the change.
+    pub(crate) fn change_health<R>(
+        &self,
+        process: &dyn AnyProcess,
+        change: impl FnOnce(&mut Core) -> (R, bool),
+    ) -> R {
+        let is_observed = self.changes.is_observed();
+        let subject = is_observed.then(|| self.own_subject(process)).flatten();
+        let (result, changed, pushed) = process.with(|locked| {
+            let (result, changed) = change(locked.core());
+            let subject = subject.filter(|_| changed);
+            (result, changed, subject.map(|subject| self.push_health(locked, subject)))
+        });
+        drop(pushed);
+        if changed && !is_observed && self.changes.is_observed() {
+            // An observation has attached meanwhile. It may have read the health before the change.
+            let subject = self.own_subject(process);
+            let push = |subject| process.with(|locked| self.push_health(locked, subject));
+            drop(subject.map(push));
+        }
+        result
+    }
+
+    fn push_health(&self, locked: &mut Locked, subject: Subject) -> Option<Pushed> {
+        let health = locked.core().reported_health().unwrap_or_default();
+        self.changes.push(|| (subject, ChangeKind::Health { health }))
     }
 
     /// Notes the end of a supervisor, which may be the top of a tree.

@@ -1,10 +1,8 @@
 //! The details of one process.
 
-use std::time::SystemTime;
-
-use crate::base::{Pid, SharedStr};
-use crate::observation::facts::mailbox;
+use crate::base::{Pid, SharedStr, TimeOfDay};
 use crate::observation::MailboxFacts;
+use crate::observation::facts::mailbox;
 use crate::observe::{Doing, Health};
 use crate::process::{Locked, MonitorEntry};
 use crate::runtime::Runtime;
@@ -15,7 +13,7 @@ use crate::runtime::Runtime;
 #[non_exhaustive]
 pub struct ProcessDetail {
     /// When this was read, by the clock of the system.
-    pub time: SystemTime,
+    pub time: TimeOfDay,
     /// The process.
     pub pid: Pid,
     /// The path, if the process is a supervisor or a child.
@@ -71,26 +69,28 @@ impl Runtime {
         let process = self.kernel.find(pid)?;
         let doing = Doing::of(self, pid);
         let mut detail = process.with(|locked| {
-            locked.core().is_open().then(|| ProcessDetail {
-                time: SystemTime::now(),
-                pid,
-                path: None,
-                label: None,
-                names: Vec::new(),
-                groups: Vec::new(),
-                health: locked.core().reported_health().unwrap_or_default(),
-                mailbox: mailbox(locked),
-                handled: None,
-                doing,
-                links: Vec::new(),
-                monitored_by: Vec::new(),
-                monitors: Vec::new(),
-                parent: None,
-                ancestors: Vec::new(),
-                trap_exit: locked.core().trap,
-                stop_requested: locked.core().stop_requested || locked.core().is_stopping(),
-            }
-            .with_relations(locked))
+            locked.core().is_open().then(|| {
+                ProcessDetail {
+                    time: TimeOfDay::now(),
+                    pid,
+                    path: None,
+                    label: None,
+                    names: Vec::new(),
+                    groups: Vec::new(),
+                    health: locked.core().reported_health().unwrap_or_default(),
+                    mailbox: mailbox(locked),
+                    handled: None,
+                    doing,
+                    links: Vec::new(),
+                    monitored_by: Vec::new(),
+                    monitors: Vec::new(),
+                    parent: None,
+                    ancestors: Vec::new(),
+                    trap_exit: locked.core().trap,
+                    stop_requested: locked.core().stop_requested || locked.core().is_stopping(),
+                }
+                .with_relations(locked)
+            })
         })?;
         detail.path = self.kernel.path_of(&*process).map(|(path, _)| path);
         let mut above = self.kernel.supervisor_of(&*process);

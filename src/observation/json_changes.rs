@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::observation::json::{health, object, pid, pids, reason, span};
+use crate::observation::json_nodes::{health, reason};
+use crate::observation::json_values::{object, pid, pids, span};
 use crate::observe::ChangeKind;
 
 /// Returns the fields of this kind, without its name.

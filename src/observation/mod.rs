@@ -12,18 +12,27 @@
 mod clock;
 pub(crate) mod picture;
 mod facts;
+mod included;
+mod nodes;
 mod collect;
 mod sample;
 pub(crate) mod detail;
 pub(crate) mod observing;
+mod entry;
 mod text;
 #[cfg(feature = "serde")]
-mod json;
+mod json_values;
+#[cfg(feature = "serde")]
+mod json_nodes;
 #[cfg(feature = "serde")]
 mod json_changes;
+#[cfg(feature = "serde")]
+mod json;
 
 use clock::Clock;
 pub use detail::ProcessDetail;
 pub use observing::{Missed, Observation, Observed};
-pub use picture::{MailboxFacts, PastRun, Picture, PictureNode, PictureState, PictureStep, Supervision};
+pub use picture::{
+    MailboxFacts, PastRun, Picture, PictureNode, PictureState, PictureStep, Supervision,
+};
 pub use sample::{ProcessSample, Sample, SupervisorSample};

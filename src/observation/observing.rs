@@ -19,21 +19,20 @@
 
 use std::pin::pin;
 use std::sync::{Arc, Weak};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use crate::base::{Pid, consume_budget, with_caught_wakers};
-use crate::exit::Result;
+use crate::base::{Pid, TimeOfDay, consume_budget, with_caught_wakers};
 use crate::kernel::Kernel;
-use crate::observation::collect::{Included, View, collect};
+use crate::observation::collect::collect;
+use crate::observation::included::{Included, View};
 use crate::observation::sample::Sampler;
 use crate::observation::{Picture, Sample};
 use crate::observe::change::Origin;
 use crate::observe::change_log::{ChangeLog, NextChange};
 use crate::observe::{Change, ChangeKind, Counters};
-use crate::runtime::{CallError, Runtime};
-use crate::supervisor::{DynamicSupervisorRef, SupervisorRef};
+use crate::runtime::Runtime;
 use crate::time::timer_queue::after;
 
 /// The number of children of a dynamic supervisor that a picture lists.
@@ -65,15 +64,15 @@ pub struct Missed {
     /// The number of the last change that was missed.
     pub seq: u64,
     /// When this was noticed, by the clock of the system.
-    pub time: SystemTime,
+    pub time: TimeOfDay,
     /// The number of missed changes, of all trees of the runtime.
     pub changes: u64,
 }
 
 /// A subscription to supervision trees: a picture, then each change.
 ///
-/// [`Runtime::observe`] observes all trees of a runtime, [`SupervisorRef::observe`] and
-/// [`DynamicSupervisorRef::observe`] one tree or a part of it.
+/// [`Runtime::observe`] observes all trees of a runtime,
+/// [`SupervisorRef::observe`](crate::SupervisorRef::observe) one tree or a part of it.
 ///
 /// A change has the path of its child, such as `app/ingest/feed`. It is in the picture or follows
 /// it, never both. No process waits for an observation: one that is more than 1,024 changes behind
@@ -130,60 +129,9 @@ pub struct Observation {
     is_over: bool,
 }
 
-impl Runtime {
-    /// Observes all trees of the runtime, also those that start later.
-    ///
-    /// ```
-    /// use regrow::{Observed, Runtime, Supervisor};
-    ///
-    /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
-    /// let rt = Runtime::new();
-    /// let mut observation = rt.observe();
-    /// let Some(Observed::Picture(picture)) = observation.next().await else { panic!() };
-    /// assert!(picture.nodes.is_empty());
-    ///
-    /// let tree = Supervisor::one_for_one().named("app").start(&rt).await?;
-    /// let Some(Observed::Change(change)) = observation.next().await else { panic!() };
-    /// assert_eq!((change.path.as_str(), change.kind.name()), ("app", "added"));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
-    /// ```
-    pub fn observe(&self) -> Observation {
-        Observation::new(self, None)
-    }
-}
-
-impl SupervisorRef {
-    /// Observes the tree below this supervisor. If this supervisor is restarted, the observation
-    /// continues with its successor. It ends when the whole tree has ended, whose top may be another
-    /// supervisor. [`Observation`] has an example.
-    ///
-    /// # Errors
-    ///
-    /// [`NoProc`](CallError::NoProc) if the supervisor is not alive, and
-    /// [`Restarting`](CallError::Restarting) if its name is reserved for a successor. To observe a
-    /// tree that is not up yet, use [`Runtime::observe`] and [`Observation::below`].
-    pub fn observe(&self) -> Result<Observation, CallError> {
-        let pid = self.server.reach()?;
-        Observation::of(&Runtime { kernel: self.server.kernel().clone() }, pid)
-    }
-}
-
-impl DynamicSupervisorRef {
-    /// Observes the tree below this supervisor, as [`SupervisorRef::observe`] does.
-    ///
-    /// # Errors
-    ///
-    /// As [`SupervisorRef::observe`].
-    pub fn observe(&self) -> Result<Observation, CallError> {
-        let pid = self.server.reach()?;
-        Observation::of(&Runtime { kernel: self.server.kernel().clone() }, pid)
-    }
-}
-
 impl Observation {
-    fn new(runtime: &Runtime, top: Option<Pid>) -> Self {
+    /// Observes all trees, until this supervisor ends, if it is given.
+    pub(super) fn new(runtime: &Runtime, top: Option<Pid>) -> Self {
         let log = runtime.kernel.changes.clone();
         log.attach();
         Observation {
@@ -200,18 +148,6 @@ impl Observation {
             top,
             is_over: false,
         }
-    }
-
-    /// Observes the tree of this supervisor, at and below its path.
-    fn of(runtime: &Runtime, supervisor: Pid) -> Result<Self, CallError> {
-        let kernel = &runtime.kernel;
-        let path = kernel.supervisor_path(supervisor);
-        let path = path.ok_or_else(|| CallError::no_proc(kernel))?;
-        let mut top = supervisor;
-        while let Some(above) = kernel.find(top).and_then(|top| kernel.supervisor_of(&*top)) {
-            top = above;
-        }
-        Ok(Observation::new(runtime, Some(top)).below(path.text().as_str()))
     }
 
     /// Observes only this path and the paths below it, which need not exist yet.
@@ -320,7 +256,7 @@ impl Observation {
                 NextChange::Missed(changes) => {
                     self.needs_picture = true;
                     self.read += changes;
-                    let (seq, time) = (self.read, SystemTime::now());
+                    let (seq, time) = (self.read, TimeOfDay::now());
                     return Some(Observed::Missed(Missed { seq, time, changes }));
                 }
                 NextChange::None => self.wait().await,
@@ -346,7 +282,7 @@ impl Observation {
     async fn take_picture(&mut self) -> Picture {
         let Some(runtime) = self.runtime() else {
             self.is_over = true;
-            let (seq, time) = (self.read, SystemTime::now());
+            let (seq, time) = (self.read, TimeOfDay::now());
             return Picture { seq, time, nodes: Vec::new(), counters: Counters::default() };
         };
         let (picture, included) = collect(&runtime, &self.view).await;
@@ -369,7 +305,8 @@ impl Observation {
         if is_included {
             return None;
         }
-        let is_end = change.origin == Origin::Roots && matches!(change.kind, ChangeKind::Ended { .. });
+        let is_end =
+            change.origin == Origin::Roots && matches!(change.kind, ChangeKind::Ended { .. });
         self.is_over = is_end && self.top.is_some() && change.pid == self.top;
         if !self.view.shows(&change.path) {
             return None;

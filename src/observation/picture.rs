@@ -1,12 +1,12 @@
 //! A picture of the trees of a runtime, as values.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use crate::base::{Pid, SharedStr};
+use crate::base::{Pid, SharedStr, TimeOfDay};
 use crate::observe::{Counters, Handling, Health};
 use crate::restart::RestartBudget;
-use crate::supervisor::dynamic::fold::FoldedCounts;
 use crate::supervisor::Incarnation;
+use crate::supervisor::dynamic::fold::FoldedCounts;
 
 /// A picture of the observed trees. [`Observation`](crate::Observation) delivers it, and has an
 /// example.
@@ -23,7 +23,7 @@ pub struct Picture {
     /// The number of the last change that the picture certainly includes.
     pub seq: u64,
     /// When the picture was taken, by the clock of the system.
-    pub time: SystemTime,
+    pub time: TimeOfDay,
     /// The supervisors and children, each supervisor before its children.
     pub nodes: Vec<PictureNode>,
     /// The counters of the runtime.
@@ -49,9 +49,9 @@ pub struct PictureNode {
     /// The health that the process reports; ready if it reports none or does not run.
     pub health: Health,
     /// When the start of the running incarnation began.
-    pub started: Option<SystemTime>,
+    pub started: Option<TimeOfDay>,
     /// When a child that waits for its restart is tried next, if there is a backoff.
-    pub retry_at: Option<SystemTime>,
+    pub retry_at: Option<TimeOfDay>,
     /// The number of restarts of the child by its supervisor.
     pub restarts: u32,
     /// The mailbox of the process, and what it handles.
@@ -110,7 +110,7 @@ pub struct Supervision {
     /// What the supervisor waits for; `None` if it handles messages.
     pub step: Option<PictureStep>,
     /// When the supervisor began to stop all its children.
-    pub ending_since: Option<SystemTime>,
+    pub ending_since: Option<TimeOfDay>,
     /// The counts of the children of a dynamic supervisor, of which only the worst are listed.
     pub folded: Option<FoldedCounts>,
     /// Whether a dynamic supervisor did not answer in time. Its children are shown as it last
@@ -125,21 +125,21 @@ pub enum PictureStep {
     /// The init of the supervisor itself runs.
     Init {
         /// Since when.
-        since: SystemTime,
+        since: TimeOfDay,
     },
     /// This child starts.
     Starting {
         /// The path of the child.
         child: SharedStr,
         /// Since when.
-        since: SystemTime,
+        since: TimeOfDay,
     },
     /// This child stops. If the supervisor itself stops, this child holds the stop up.
     Stopping {
         /// The path of the child.
         child: SharedStr,
         /// Since when.
-        since: SystemTime,
+        since: TimeOfDay,
     },
 }
 
@@ -148,9 +148,9 @@ pub enum PictureStep {
 #[non_exhaustive]
 pub struct PastRun {
     /// When the start began, by the clock of the system.
-    pub started: SystemTime,
+    pub started: TimeOfDay,
     /// When the incarnation ended, or its start failed.
-    pub ended: SystemTime,
+    pub ended: TimeOfDay,
     /// The incarnation: its pid and its reason, the number of the start, and the delay before it.
     pub incarnation: Incarnation,
 }

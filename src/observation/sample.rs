@@ -1,9 +1,9 @@
 //! Samples of mailboxes and counters, taken at intervals while an observation waits for changes.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use crate::base::{Pid, SharedStr};
+use crate::base::{Pid, SharedStr, TimeOfDay};
 use crate::observation::facts::Facts;
 use crate::observation::{MailboxFacts, Picture, PictureState};
 use crate::observe::{Change, ChangeKind, Counters};
@@ -24,7 +24,7 @@ pub struct Sample {
     /// The number of the last change that was delivered before the sample.
     pub seq: u64,
     /// When the sample was taken, by the clock of the system.
-    pub time: SystemTime,
+    pub time: TimeOfDay,
     /// The processes whose mailbox differs from the last sample or picture.
     pub processes: Vec<ProcessSample>,
     /// The supervisors of the picture.
@@ -106,7 +106,7 @@ impl Sampler {
                 supervisors.push(SupervisorSample { path: path.clone(), pid, children, budget });
             }
         }
-        let (time, counters) = (SystemTime::now(), runtime.counters());
+        let (time, counters) = (TimeOfDay::now(), runtime.counters());
         Sample { seq, time, processes, supervisors, counters }
     }
 }

@@ -55,7 +55,8 @@ fn facts(node: &PictureNode) -> Vec<String> {
         }
         if let Some(folded) = supervision.folded {
             let (all, running) = (folded.children, folded.running);
-            facts.push(format!("{all} children, {running} running, {} unhealthy", folded.unhealthy));
+            facts
+                .push(format!("{all} children, {running} running, {} unhealthy", folded.unhealthy));
         }
     }
     if node.restarts > 0 {
@@ -145,7 +146,8 @@ impl fmt::Display for ChangeKind {
                 write!(f, ": {}", excerpt(reason.with_causes(), SENTENCE))
             }
             ChangeKind::Ended { reason, uptime, .. } => {
-                let (class, text) = (ExitClass::of(reason), excerpt(reason.with_causes(), SENTENCE));
+                let (class, text) =
+                    (ExitClass::of(reason), excerpt(reason.with_causes(), SENTENCE));
                 write!(f, " ({class}) after {uptime:.1?}: {text}")
             }
             ChangeKind::Restarting { attempt, delay, budget_left, .. } => {
@@ -160,12 +162,12 @@ impl fmt::Display for ChangeKind {
             ChangeKind::Started { health, .. } | ChangeKind::Health { health } => {
                 write!(f, ": {health}")
             }
-            ChangeKind::SlowHandler { callback, elapsed } => write!(f, ": {callback} for {elapsed:.1?}"),
-            ChangeKind::Deadlock { cycle } => {
-                cycle.iter().enumerate().try_for_each(|(at, pid)| {
-                    write!(f, "{}{pid}", if at == 0 { ": " } else { " -> " })
-                })
+            ChangeKind::SlowHandler { callback, elapsed } => {
+                write!(f, ": {callback} for {elapsed:.1?}")
             }
+            ChangeKind::Deadlock { cycle } => cycle.iter().enumerate().try_for_each(|(at, pid)| {
+                write!(f, "{}{pid}", if at == 0 { ": " } else { " -> " })
+            }),
             _ => Ok(()),
         }
     }

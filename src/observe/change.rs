@@ -1,8 +1,8 @@
 //! Changes of a supervision tree, as values: what an observation delivers after its picture.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use crate::base::{Pid, SharedStr};
+use crate::base::{Pid, SharedStr, TimeOfDay};
 use crate::exit::ExitReason;
 use crate::observe::activity::{Callback, Doing};
 use crate::observe::health::Health;
@@ -17,7 +17,7 @@ pub struct Change {
     pub seq: u64,
     /// When the change happened, by the clock of the system, for people. Use [`seq`](Self::seq) for
     /// the order: the clock of a system may be set back.
-    pub time: SystemTime,
+    pub time: TimeOfDay,
     /// The path of the child or supervisor that the change is about: the ids from the topmost
     /// supervisor down, with `/` between them. In an id the characters `/`, `%`, `"`, `…` and
     /// controls are written as in a URL, `%2F` for example; an empty id is `""`. Under a dynamic

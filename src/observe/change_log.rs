@@ -24,12 +24,12 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::base::{NodePath, Pid, PlainMutex, SharedStr, ignore_panic};
+use crate::base::{NodePath, Pid, PlainMutex, SharedStr, TimeOfDay, ignore_panic};
 use crate::observe::change::{Change, ChangeKind, Origin};
 
 /// The number of changes that an observation may be behind.
@@ -135,7 +135,7 @@ impl ChangeLog {
     fn push_now(&self, log: &mut Log, subject: Subject, kind: ChangeKind) -> Pushed {
         let Subject { path, pid, supervisor, origin } = subject;
         log.last += 1;
-        let (seq, time) = (log.last, SystemTime::now());
+        let (seq, time) = (log.last, TimeOfDay::now());
         log.kept.push_back(Arc::new(Change { seq, time, path, pid, supervisor, kind, origin }));
         let forgotten = if log.kept.len() > KEPT { log.kept.pop_front() } else { None };
         Pushed { forgotten, added: self.added.clone() }
@@ -174,14 +174,11 @@ impl ChangeLog {
         ignore_panic(|| self.added.notify_waiters());
     }
 
-    pub(crate) fn is_closed(&self) -> bool {
-        self.is_closed.load(Ordering::Acquire)
-    }
-
     /// Notes that a topmost supervisor begins to start.
     pub(crate) fn root_begins(&self, pid: Pid, path: &Arc<NodePath>) -> Option<Pushed> {
         let mut log = self.log.lock();
-        log.roots.insert(pid, Root { path: path.clone(), has_started: false, since: Instant::now() });
+        log.roots
+            .insert(pid, Root { path: path.clone(), has_started: false, since: Instant::now() });
         let kind = ChangeKind::Added { is_supervisor: true };
         self.is_observed().then(|| self.push_now(&mut log, root(pid, path), kind))
     }

@@ -2,7 +2,7 @@
 
 use crate::base::Pid;
 use crate::kernel::Until;
-use crate::observe::{ChangeKind, Health};
+use crate::observe::Health;
 use crate::runtime::Runtime;
 
 impl Runtime {
@@ -25,24 +25,14 @@ impl Runtime {
     pub fn set_health(&self, pid: Pid, health: Health) -> bool {
         let Some(process) = self.kernel.find(pid) else { return false };
         let is_serving = health.is_serving();
-        let changes = &self.kernel.changes;
-        let subject = changes.is_observed().then(|| self.kernel.own_subject(&*process)).flatten();
         let mut health = Some(health);
-        let (is_set, pushed) = process.with(|locked| {
-            let core = locked.core();
-            if !core.is_open() {
-                return (false, None);
+        let is_set = self.kernel.change_health(&*process, |core| {
+            let is_open = core.is_open();
+            if is_open {
+                std::mem::swap(&mut core.registrations_mut().health, &mut health);
             }
-            std::mem::swap(&mut core.registrations_mut().health, &mut health);
-            // The change is made under the lock of the record, so that a picture that shows the
-            // health knows the number of this change.
-            let health = core.reported_health().unwrap_or_default();
-            let pushed = subject.map(|subject| {
-                changes.push(|| (subject, ChangeKind::Health { health }))
-            });
-            (true, pushed)
+            (is_open, is_open)
         });
-        drop(pushed);
         if is_serving {
             self.kernel.waits.reached(pid, Until::Ready);
         }

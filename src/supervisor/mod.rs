@@ -19,6 +19,7 @@ pub(crate) mod ended_children;
 pub(crate) mod published_state;
 mod published_children;
 pub(crate) mod report;
+mod report_limits;
 pub(crate) mod stop;
 mod end_decision;
 mod wait_until;

@@ -69,7 +69,7 @@ pub(crate) struct PublishedState {
     /// last request or, while it stops, those that it waits for.
     pub(crate) children: BTreeMap<u64, PublishedChild>,
     /// The last children that ended for good and were forgotten.
-    pub(crate) ended: EndedChildren,
+    pub(crate) ended: EndedChildren<PublishedChild>,
     /// Whether children start and stop without a change of this state, as under a dynamic
     /// supervisor.
     pub(crate) is_partial: bool,
@@ -166,6 +166,10 @@ impl PublishedCell {
         let source = self.source.get_or_init(|| source).clone();
         let cell = self.clone();
         supervisor.with(|locked| locked.core().publish(cell));
+        if is_dynamic {
+            // A dynamic supervisor has no children to start.
+            source.has_started();
+        }
         source
     }
 
@@ -251,6 +255,21 @@ impl PublishedState {
     pub(crate) fn set_budget(&mut self, budget: Option<RestartBudget>, now: Instant) {
         self.budget = budget;
         self.budget_at = now;
+    }
+
+    /// Keeps a child that has ended for good, if it has crashed, or `all` is set and it has run.
+    /// Returns the child that is not kept, which the caller drops after unlock.
+    #[must_use = "dropping the child runs a user's code"]
+    pub(crate) fn keep_ended(
+        &mut self,
+        key: u64,
+        child: PublishedChild,
+        all: bool,
+    ) -> Option<PublishedChild> {
+        match child.history.last() {
+            Some(last) if all || !last.reason.is_clean() => self.ended.push(key, child),
+            _ => Some(child),
+        }
     }
 
     /// Ends the step, if it is a start or a stop of this child.

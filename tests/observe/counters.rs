@@ -52,7 +52,8 @@ async fn counters_are_exact_after_a_storm_of_ten_thousand_crashes() {
     assert_eq!((counters.ended.panic, counters.ended.error), (crashes / 2, crashes / 2));
     assert_eq!(counters.ended.total(), crashes);
     assert_eq!(counters.spawned - counters.ended.total(), rt.process_count() as u64);
-    let restarts: Vec<_> = counters.children.iter().map(|c| (c.path.as_str(), c.restarts)).collect();
+    let restarts: Vec<_> =
+        counters.children.iter().map(|c| (c.path.as_str(), c.restarts)).collect();
     let each = crashes / 4;
     let paths = ["app/left/fails", "app/left/panics", "app/right/fails", "app/right/panics"];
     assert_eq!(restarts, paths.map(|path| (path, each)));

@@ -22,4 +22,5 @@ mod observation;
 mod observation_races;
 mod observation_folded;
 mod observation_json;
+mod observation_process;
 mod counters;

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use regrow::{
-    Backoff, ChildSpec, DynamicSupervisor, DynamicSupervisorRef, Exhausted, Health, Restart, Runtime,
-    Shutdown, Supervisor, TaskContext,
+    Backoff, ChildSpec, DynamicSupervisor, DynamicSupervisorRef, Exhausted, Health, Restart,
+    Runtime, Shutdown, Supervisor, TaskContext,
 };
 use serde_json::Value;
 use support::{crash, settled};
@@ -43,11 +43,16 @@ fn deaf() -> ChildSpec {
     ChildSpec::task("deaf", body).shutdown(Shutdown::Timeout(SECOND))
 }
 
+fn parsed(json: &str) -> Value {
+    assert_eq!(json.lines().count(), 1);
+    serde_json::from_str(json).expect("it is JSON")
+}
+
 /// Runs a tree through as many kinds of changes as possible. Returns the JSON of all.
 async fn everything() -> Vec<Value> {
     let rt = Runtime::with_mailbox_depth();
     let mut observation = rt.observe().sample_every(SECOND).track_mailboxes();
-    let mut items = Vec::new();
+    let mut items = vec![parsed(&observation.next().await.unwrap().to_json())];
     let backoff = Backoff::default().first(SECOND).jitter(0.0);
     let parked = task("parked").restart_budget(0, SECOND, Exhausted::GiveUp);
     let spec = Supervisor::one_for_one().named("app").child(task("kv").backoff(backoff));
@@ -58,12 +63,11 @@ async fn everything() -> Vec<Value> {
     let mut collect = async || {
         settled().await;
         while let Some(Some(observed)) = observation.next().now_or_never() {
-            let json = observed.to_json();
-            assert_eq!(json.lines().count(), 1);
-            items.push(serde_json::from_str(&json).unwrap());
+            items.push(parsed(&observed.to_json()));
         }
     };
     collect().await;
+    let mut picture = parsed(&app.observe().unwrap().picture().await.to_json());
     rt.set_health(rt.whereis("kv").unwrap(), Health::Degraded("slow".into()));
     rt.exit(rt.whereis("parked").unwrap(), crash("no luck"));
     rt.exit(rt.whereis("kv").unwrap(), crash("no luck"));
@@ -75,6 +79,7 @@ async fn everything() -> Vec<Value> {
     app.delete_child("kv").await.unwrap();
     app.stop().await.unwrap();
     collect().await;
+    items.push(picture.take());
     items
 }
 
@@ -84,11 +89,20 @@ async fn each_field_is_documented() {
     let items = everything().await;
     let mut names = BTreeSet::new();
     items.iter().for_each(|item| fields(item, &mut names));
-    let missing: Vec<_> = names.iter().filter(|name| !page.contains(&format!("`{name}`"))).collect();
+    let missing: Vec<_> =
+        names.iter().filter(|name| !page.contains(&format!("`{name}`"))).collect();
     assert!(missing.is_empty(), "{PAGE} does not document {missing:?}");
-    let kinds: BTreeSet<_> = items.iter().filter_map(|item| item["change"].as_str()).collect();
-    assert!(kinds.len() >= 14, "{kinds:?}");
-    let missing: Vec<_> = kinds.iter().filter(|kind| !page.contains(&format!("`{kind}`"))).collect();
+    let seen: BTreeSet<_> = items.iter().filter_map(|item| item["change"].as_str()).collect();
+    assert!(seen.len() >= 13, "{seen:?}");
+    let names = std::fs::read_to_string("src/observation/text.rs").unwrap();
+    let kinds: Vec<_> = names
+        .lines()
+        .filter(|line| line.trim_start().starts_with("ChangeKind::"))
+        .filter_map(|line| line.split("=> \"").nth(1)?.split('"').next())
+        .collect();
+    assert_eq!(kinds.len(), 19, "{kinds:?}");
+    let missing: Vec<_> =
+        kinds.iter().filter(|kind| !page.contains(&format!("| `{kind}` |"))).collect();
     assert!(missing.is_empty(), "{PAGE} does not document {missing:?}");
     for item in &items {
         assert_eq!(item["version"], 1, "{item}");
@@ -104,8 +118,14 @@ async fn a_picture_as_json_has_a_node_for_each_child() {
     let json: Value = serde_json::from_str(&picture.to_json()).unwrap();
     assert_eq!((&json["type"], &json["version"]), (&"picture".into(), &1.into()));
     let [of_app, kv] = &json["nodes"].as_array().unwrap()[..] else { panic!("{json}") };
-    assert_eq!((&of_app["kind"], &of_app["strategy"]), (&"supervisor".into(), &"one_for_one".into()));
-    assert_eq!(of_app["budget"], serde_json::json!({ "left": 3, "restarts": 3, "period_ms": 5_000 }));
+    assert_eq!(
+        (&of_app["kind"], &of_app["strategy"]),
+        (&"supervisor".into(), &"one_for_one".into())
+    );
+    assert_eq!(
+        of_app["budget"],
+        serde_json::json!({ "left": 3, "restarts": 3, "period_ms": 5_000 })
+    );
     assert_eq!((&kv["path"], &kv["parent"]), (&"app/kv".into(), &"app".into()));
     assert_eq!(kv["pid"].as_u64(), rt.whereis("kv").map(|pid| pid.raw()));
     assert_eq!((&kv["state"], &kv["health"]), (&"running".into(), &"ready".into()));
@@ -149,7 +169,8 @@ async fn the_details_of_a_process_are_complete_and_documented() {
     assert!(!json.contains("secret"));
     let (page, mut names) = (std::fs::read_to_string(PAGE).unwrap(), BTreeSet::new());
     fields(&serde_json::from_str(&json).unwrap(), &mut names);
-    let missing: Vec<_> = names.iter().filter(|name| !page.contains(&format!("`{name}`"))).collect();
+    let missing: Vec<_> =
+        names.iter().filter(|name| !page.contains(&format!("`{name}`"))).collect();
     assert!(missing.is_empty(), "{PAGE} does not document {missing:?}");
     rt.kill(kv);
     settled().await;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use regrow::{
-    ChildSpec, DynamicSupervisor, DynamicSupervisorRef, Pid, Runtime, Supervisor, SupervisorRef,
+    ChildSpec, DynamicSupervisor, DynamicSupervisorRef, Runtime, Supervisor, SupervisorRef,
 };
 use support::rng::Rng;
 use support::settled;
@@ -31,16 +31,15 @@ async fn tree(rt: &Runtime) -> SupervisorRef {
 }
 
 /// Kills a child and waits until it was restarted.
-async fn restart(rt: &Runtime, name: &str) -> Pid {
+async fn restarted(rt: &Runtime, name: &str) {
     rt.kill(rt.whereis(name).unwrap());
     settled().await;
-    rt.whereis(name).unwrap()
+    assert!(rt.whereis(name).is_some());
 }
 
 /// Takes a picture, and lets `meanwhile` happen after `early` was read and before `late` is read.
 /// Returns the viewer after all changes, and the kinds of the changes with their paths.
 async fn during_a_picture(
-    rt: &Runtime,
     app: &SupervisorRef,
     meanwhile: impl AsyncFnOnce(),
 ) -> (Viewer, Vec<(String, &'static str)>) {
@@ -65,11 +64,14 @@ async fn during_a_picture(
 async fn a_child_that_crashes_after_its_supervisor_was_read_follows_as_changes() {
     let rt = Runtime::new();
     let app = tree(&rt).await;
-    let (viewer, seen) = during_a_picture(&rt, &app, async || drop(restart(&rt, "a").await)).await;
-    let kinds: Vec<&str> = seen.iter().map(|(path, kind)| {
-        assert_eq!(path, "app/early/a");
-        *kind
-    }).collect();
+    let (viewer, seen) = during_a_picture(&app, async || restarted(&rt, "a").await).await;
+    let kinds: Vec<&str> = seen
+        .iter()
+        .map(|(path, kind)| {
+            assert_eq!(path, "app/early/a");
+            *kind
+        })
+        .collect();
     assert_eq!(kinds, ["ended", "restarting", "starting", "started"]);
     assert_eq!(viewer.nodes["app/early/a"].1, rt.whereis("a"));
 }
@@ -78,7 +80,7 @@ async fn a_child_that_crashes_after_its_supervisor_was_read_follows_as_changes()
 async fn a_child_that_crashes_before_its_supervisor_is_read_is_only_in_the_picture() {
     let rt = Runtime::new();
     let app = tree(&rt).await;
-    let (viewer, seen) = during_a_picture(&rt, &app, async || drop(restart(&rt, "b").await)).await;
+    let (viewer, seen) = during_a_picture(&app, async || restarted(&rt, "b").await).await;
     assert_eq!(seen, []);
     assert_eq!(viewer.nodes["app/late/b"].1, rt.whereis("b"));
 }
@@ -87,7 +89,7 @@ async fn a_child_that_crashes_before_its_supervisor_is_read_is_only_in_the_pictu
 async fn a_supervisor_that_is_restarted_after_it_was_read_follows_with_its_children() {
     let rt = Runtime::new();
     let app = tree(&rt).await;
-    let (_, seen) = during_a_picture(&rt, &app, async || drop(restart(&rt, "early").await)).await;
+    let (_, seen) = during_a_picture(&app, async || restarted(&rt, "early").await).await;
     assert!(seen.contains(&("app/early/a".to_owned(), "started")));
 }
 
@@ -95,7 +97,7 @@ async fn a_supervisor_that_is_restarted_after_it_was_read_follows_with_its_child
 async fn a_supervisor_that_is_restarted_after_the_one_above_was_read_follows_with_its_children() {
     let rt = Runtime::new();
     let app = tree(&rt).await;
-    let (_, seen) = during_a_picture(&rt, &app, async || drop(restart(&rt, "late").await)).await;
+    let (_, seen) = during_a_picture(&app, async || restarted(&rt, "late").await).await;
     assert!(seen.contains(&("app/late/b".to_owned(), "started")));
 }
 
@@ -108,7 +110,7 @@ async fn a_child_that_is_added_during_the_picture_follows() {
         app.start_child(more).await.unwrap();
         SupervisorRef::named(&rt, "late").start_child(idle("d")).await.unwrap();
     };
-    let (viewer, seen) = during_a_picture(&rt, &app, add).await;
+    let (viewer, seen) = during_a_picture(&app, add).await;
     assert!(seen.iter().all(|(path, _)| path.starts_with("app/more")), "{seen:?}");
     assert!(viewer.nodes.contains_key("app/late/d"));
 }
@@ -168,17 +170,22 @@ async fn observers_of_a_storm_agree_with_a_fresh_picture() {
         let app = app.child(DynamicSupervisor::new().named("rooms").unlimited_restarts());
         let app = app.child(inner("late", "b")).start(&rt).await.unwrap();
         let (stop, stopped) = tokio::sync::watch::channel(false);
-        let readers: Vec<_> = (0..3).map(|_| {
-            let (app, stopped) = (app.clone(), stopped.clone());
-            tokio::spawn(read_until(app, stopped))
-        }).collect();
+        let readers: Vec<_> = (0..3)
+            .map(|_| {
+                let (app, stopped) = (app.clone(), stopped.clone());
+                tokio::spawn(read_until(app, stopped))
+            })
+            .collect();
         let mut rng = Rng::new(seed);
         for round in 0..300 {
             disturb(&rt, &app, &mut rng, round).await;
         }
         rt.observe().picture().await;
         // Each server has handled all ends when it answers the second time.
-        while rt.whereis("a").is_none() || rt.whereis("b").is_none() || rt.whereis("rooms").is_none() {
+        while rt.whereis("a").is_none()
+            || rt.whereis("b").is_none()
+            || rt.whereis("rooms").is_none()
+        {
             tokio::task::yield_now().await;
         }
         quiet(&rt).await;
@@ -201,10 +208,7 @@ async fn quiet(rt: &Runtime) {
 }
 
 /// Applies everything that an observation delivers until `stopped`, and then what is left.
-async fn read_until(
-    app: SupervisorRef,
-    mut stopped: tokio::sync::watch::Receiver<bool>,
-) -> Viewer {
+async fn read_until(app: SupervisorRef, mut stopped: tokio::sync::watch::Receiver<bool>) -> Viewer {
     let mut observation = app.observe().unwrap();
     let mut viewer = Viewer::default();
     loop {

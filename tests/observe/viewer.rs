@@ -5,29 +5,29 @@ use std::collections::BTreeMap;
 use regrow::{Change, ChangeKind, Observation, Observed, Picture, PictureState, Pid};
 
 /// The state and the process of each child, by its path.
-pub type Nodes = BTreeMap<String, (PictureState, Option<Pid>)>;
+pub(crate) type Nodes = BTreeMap<String, (PictureState, Option<Pid>)>;
 
 /// Returns the children of a picture that have not ended for good.
-pub fn nodes(picture: &Picture) -> Nodes {
+pub(crate) fn nodes(picture: &Picture) -> Nodes {
     let live = picture.nodes.iter().filter(|node| node.state != PictureState::Ended);
     live.map(|node| (node.path.to_string(), (node.state, node.pid))).collect()
 }
 
 /// A viewer of declared children.
 #[derive(Default)]
-pub struct Viewer {
-    pub nodes: Nodes,
-    pub seq: u64,
+pub(crate) struct Viewer {
+    pub(crate) nodes: Nodes,
+    pub(crate) seq: u64,
     /// The number of missed changes.
-    pub missed: u64,
+    pub(crate) missed: u64,
     /// The kinds of the changes since the last picture, with their paths.
-    pub seen: Vec<(String, &'static str)>,
+    pub(crate) seen: Vec<(String, &'static str)>,
 }
 
 impl Viewer {
     /// Applies what an observation has delivered. Panics if the change does not fit to what came
     /// before: then a change was lost, or delivered twice.
-    pub fn apply(&mut self, observed: &Observed) {
+    pub(crate) fn apply(&mut self, observed: &Observed) {
         match observed {
             Observed::Picture(picture) => {
                 assert!(picture.seq >= self.seq, "{} after {}", picture.seq, self.seq);
@@ -82,7 +82,12 @@ impl Viewer {
     }
 
     /// Reads until a change of this kind at this path.
-    pub async fn read_to(&mut self, observation: &mut Observation, path: &str, kind: &str) -> Change {
+    pub(crate) async fn read_to(
+        &mut self,
+        observation: &mut Observation,
+        path: &str,
+        kind: &str,
+    ) -> Change {
         loop {
             let observed = observation.next().await.expect("the observation is not over");
             self.apply(&observed);

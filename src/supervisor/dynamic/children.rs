@@ -98,14 +98,13 @@ impl DynamicServer {
             ChangeKind::Ended { reason, uptime, stopped, for_good: true }
         }));
         let (started, attempt) = (child.started, child.restarts());
-        let last = Incarnation {
-            pid: Some(pid), started, ended, reason, attempt, delay: Duration::ZERO
-        };
+        let last =
+            Incarnation { pid: Some(pid), started, ended, reason, attempt, delay: Duration::ZERO };
         let mut shown = child.shown(pid);
         shown.state = PublishedChildState::Stopped;
         let oldest = shown.history.push(last);
         let forgotten =
-            self.published.change(|state| state.ended.push(pid.raw(), shown, is_observed));
+            self.published.change(|state| state.keep_ended(pid.raw(), shown, is_observed));
         ignore_panic(|| drop((oldest, forgotten)));
     }
 }

@@ -38,7 +38,7 @@ pub(crate) struct Fold {
     /// The worst children first.
     pub(crate) worst: Vec<FoldedChild>,
     /// The last children that were forgotten.
-    pub(crate) ended: EndedChildren,
+    pub(crate) ended: EndedChildren<PublishedChild>,
     pub(crate) budget: Option<RestartBudget>,
     /// The number of the last change that this answer includes.
     pub(crate) last_change: u64,

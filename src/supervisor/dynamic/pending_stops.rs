@@ -8,8 +8,8 @@ use tokio::time::Instant;
 use crate::exit::{ExitReason, Shutdown};
 use crate::observe::Doing;
 use crate::process::AnyProcess;
-use crate::supervisor::{PublishedCell, Report};
 use crate::supervisor::dynamic::Child;
+use crate::supervisor::{PublishedCell, Report};
 
 /// The children that were asked to stop and whose end has not been reported yet. If the supervisor
 /// is killed while it waits, the drop reports the children that have already ended.

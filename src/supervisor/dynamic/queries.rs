@@ -77,7 +77,8 @@ impl DynamicServer {
                     (RESTARTING, 0)
                 }
             };
-            counts.unhealthy += usize::from(severity > 0 && matches!(child.state, State::Running(_)));
+            counts.unhealthy +=
+                usize::from(severity > 0 && matches!(child.state, State::Running(_)));
             worst.offer(Badness { severity, queued, restarts: child.restarts() }, *pid);
         }
         let listed = |pid: Pid| {

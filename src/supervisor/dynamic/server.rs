@@ -193,7 +193,6 @@ impl GenServer for DynamicServer {
         let label = spec.id.clone();
         let published = spec.published();
         let source = published.attach(&ctx.runtime(), &*ctx.process, true);
-        source.has_started();
         Ok(DynamicServer {
             own_ref: ctx.this(),
             report: Report::new(ctx, label, source),

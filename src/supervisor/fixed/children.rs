@@ -151,7 +151,12 @@ impl Children {
     }
 
     /// Removes a child that the supervisor has stopped for its own end. The child ended at `ended`.
-    pub(crate) fn remove_stopped(&mut self, position: Position, reason: ExitReason, ended: Instant) {
+    pub(crate) fn remove_stopped(
+        &mut self,
+        position: Position,
+        reason: ExitReason,
+        ended: Instant,
+    ) {
         let Some(child) = self.take(position) else { return };
         let Some(pid) = child.pid() else { return };
         let uptime = ended.saturating_duration_since(child.started);
