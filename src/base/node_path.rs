@@ -163,6 +163,6 @@ mod tests {
         for _ in 0..200_000 {
             path = below(&path, "x", false);
         }
-        assert_eq!(path.text(), format!("app/{}…{}", "x/".repeat(63), "/x".repeat(64)));
+        assert_eq!(path.text().as_str(), format!("app/{}…{}", "x/".repeat(63), "/x".repeat(64)));
     }
 }

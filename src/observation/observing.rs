@@ -241,7 +241,7 @@ impl Observation {
     pub async fn next(&mut self) -> Option<Observed> {
         consume_budget().await;
         while !self.is_over {
-            if self.needs_picture {
+            if self.needs_picture || self.retry_at.is_some_and(|at| at <= Instant::now()) {
                 return Some(Observed::Picture(self.take_picture().await));
             }
             if let Some(sample) = self.due_sample() {
@@ -343,7 +343,6 @@ impl Observation {
             Some(due) => drop(timeout_at(due, with_caught_wakers(added)).await),
             None => with_caught_wakers(added).await,
         }
-        self.needs_picture = self.retry_at.is_some_and(|at| at <= Instant::now());
     }
 
     fn runtime(&self) -> Option<Runtime> {

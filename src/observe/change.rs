@@ -150,7 +150,8 @@ pub enum ChangeKind {
         elapsed: Duration,
     },
     /// A call was refused because it would have closed a cycle of processes that wait for each
-    /// other: see [`detect_deadlocks`](crate::Runtime::detect_deadlocks).
+    /// other: see [`detect_deadlocks`](crate::Runtime::detect_deadlocks). The path is that of the
+    /// server that was called.
     Deadlock {
         /// The cycle, which begins and ends with the caller.
         cycle: Vec<Pid>,

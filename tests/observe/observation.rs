@@ -401,3 +401,13 @@ async fn a_dynamic_supervisor_tells_each_start_and_end() {
     let expected = [("conns/kept", "stopping"), ("conns/kept", "ended")];
     assert_eq!(changes(&mut observation), of(&expected));
 }
+
+#[tokio::test(start_paused = true)]
+async fn without_an_observation_no_change_is_made() {
+    let rt = Runtime::new();
+    let app = app(&rt).await;
+    drop(app.observe().unwrap());
+    rt.kill(rt.whereis("kv").unwrap());
+    settled().await;
+    assert_eq!(app.observe().unwrap().picture().await.seq, 0);
+}
