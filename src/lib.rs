@@ -140,6 +140,7 @@ mod task;
 #[cfg(feature = "net")]
 mod net;
 mod snapshot;
+mod observation;
 #[cfg(feature = "serde")]
 mod json_lines;
 mod program;
@@ -148,7 +149,7 @@ pub mod testing;
 mod interleavings;
 
 // Basics.
-pub use base::{MonitorRef, Pid, SharedStr};
+pub use base::{MonitorRef, Pid, SharedStr, TimeOfDay};
 
 // Exit reasons, crashes and shutdown times.
 pub use exit::{
@@ -171,8 +172,9 @@ pub use restart::Backoff;
 #[doc(inline)]
 pub use observe::console as log;
 pub use observe::{
-    Ancestor, Callback, CrashCause, CrashHandling, CrashReport, CrashedChild, DeadLetter,
-    DeadLetterCause, Doing, Handling, Health, LifecycleEvent, LogLevel,
+    Ancestor, Callback, Change, ChangeKind, ChildCounters, Counters, CrashCause, CrashHandling,
+    CrashReport, CrashedChild, DeadLetter, DeadLetterCause, Doing, EndedCounts, ExitClass, Handling,
+    Health, LifecycleEvent, LogLevel,
 };
 
 // Bounds of mailboxes.
@@ -240,6 +242,13 @@ pub use net::{
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 pub use snapshot::routes::{tree_routes, tree_routes_within};
 pub use snapshot::{Busy, NodeKind, NodeState, TreeHealth, TreeNode, TreeNodes, TreeSnapshot};
+
+// Observations of trees.
+pub use observation::{
+    MailboxFacts, Missed, Observation, Observed, PastRun, Picture, PictureNode, PictureState,
+    PictureStep, ProcessDetail, ProcessSample, Sample, Supervision, SupervisorSample,
+};
+pub use supervisor::FoldedCounts;
 
 // Events as lines of JSON.
 #[cfg(feature = "serde")]

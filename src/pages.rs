@@ -65,6 +65,8 @@ struct Patterns;
 struct LinesSaved;
 #[doc = include_str!("../book/src/promises.md")]
 struct Promises;
+#[doc = include_str!("../book/src/observation-format.md")]
+struct TheObservationFormat;
 #[doc = include_str!("../book/src/semantics.md")]
 struct Semantics;
 #[doc = include_str!("../book/src/what-costs-what.md")]

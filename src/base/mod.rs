@@ -7,12 +7,14 @@
 
 pub(crate) mod failpoint;
 pub(crate) mod random;
+mod time_of_day;
 pub(crate) mod sync;
 pub(crate) mod small_map;
 pub(crate) mod pid;
 pub(crate) mod shared_str;
 pub(crate) mod one_line;
 pub(crate) mod tree_path;
+pub(crate) mod node_path;
 pub(crate) mod user_panics;
 pub(crate) mod error_chain;
 pub(crate) mod os_refusal;
@@ -22,8 +24,10 @@ pub(crate) mod eviction;
 
 pub(crate) use coop::{after_budget, budget_then_waker, consume_budget, own_waker, poll_budget};
 pub(crate) use error_chain::ErrorChain;
+pub(crate) use node_path::NodePath;
 pub(crate) use one_line::{PAGE, SENTENCE, excerpt, name, one_line, path_excerpt};
 pub use pid::{MonitorRef, Pid};
 pub use shared_str::SharedStr;
 pub(crate) use sync::PlainMutex;
+pub use time_of_day::TimeOfDay;
 pub(crate) use user_panics::{CaughtDrop, CaughtWakers, ignore_panic, wake, with_caught_wakers};

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::fmt::{self, Display};
 
 /// The number of ids that are kept at each end of a path.
-const KEPT: usize = 64;
+pub(crate) const KEPT: usize = 64;
 
 /// Ids from the root down. A path is displayed with `/` between the ids; an empty id is shown as
 /// `""`, and `…` replaces all ids that were left out.

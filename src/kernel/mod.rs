@@ -17,6 +17,8 @@ use crate::base::sync::{Mutex, Table};
 use crate::kernel::wait_graph::Waits;
 use crate::observe::census_wake::CensusWake;
 use crate::observe::crash_report::limit::ReportLimiter;
+use crate::observe::change_log::ChangeLog;
+use crate::observe::counters::CounterCells;
 use crate::observe::dead_letter::DeadLetter;
 use crate::observe::event::LifecycleEvent;
 use crate::observe::hub::Hub;
@@ -29,6 +31,7 @@ use crate::time::deadline_pool::DeadlinePool;
 use crate::time::timer_queue::TimerQueue;
 
 mod call_switches;
+mod paths;
 pub(crate) mod wait_graph;
 #[cfg(feature = "chaos")]
 pub(crate) mod faults;
@@ -71,7 +74,11 @@ pub(crate) struct Kernel {
     pub(crate) groups: Table<SharedStr, Group>,
     pub(crate) spawned: AtomicU64,
     pub(crate) finished: AtomicU64,
+    /// The number of messages that full mailboxes refused.
+    pub(crate) refused: AtomicU64,
+    /// The number of messages that full mailboxes dropped.
     pub(crate) dropped: AtomicU64,
+    pub(crate) counters: CounterCells,
     /// The number of messages that processes have left unhandled.
     pub(crate) unhandled: AtomicU64,
     /// Set when the runtime is shut down. From then on, a new process ends before its body runs.
@@ -85,6 +92,7 @@ pub(crate) struct Kernel {
     pub(crate) events: Hub<LifecycleEvent>,
     pub(crate) dead_letters: Hub<DeadLetter>,
     pub(crate) crash_report_limit: ReportLimiter,
+    pub(crate) changes: Arc<ChangeLog>,
     pub(crate) stops: StopRecords,
     /// The program stops that are in progress. Each entry has the pid of the program's root
     /// supervisor, and the cause of the stop.
@@ -220,6 +228,11 @@ impl Kernel {
         self.handle.get()
     }
 
+    /// Counts a message that a full mailbox refused.
+    pub(crate) fn count_refused(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Counts a message that was dropped because a mailbox was full.
     pub(crate) fn count_dropped(&self) {
         self.dropped.fetch_add(1, Ordering::Relaxed);
@@ -235,6 +248,7 @@ impl Drop for Kernel {
         self.timers.close();
         self.deadlines.close();
         self.census.close();
+        self.changes.close();
     }
 }
 

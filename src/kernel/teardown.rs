@@ -62,6 +62,7 @@ impl Kernel {
         }
         self.table.remove_and(&pid, || {
             self.finished.fetch_add(1, Ordering::Relaxed);
+            self.counters.count_end(&details.reason);
         });
         if process.flags().fetch_or(flag::ENDED, Ordering::SeqCst) & flag::TIMED != 0 {
             self.timers.drop_target(pid);
@@ -144,6 +145,10 @@ impl Kernel {
         let (pid, reason) = (process.pid(), &details.reason);
         let mut relations = relations.unwrap_or_default();
         self.log_end(pid, &relations, details);
+        let is_supervisor = relations.registrations.as_ref();
+        if is_supervisor.is_some_and(|registrations| registrations.supervisor_record.is_some()) {
+            self.report_root_end(pid, &details.reason);
+        }
         self.report_crash(pid, &mut relations, details, unread);
         if let Some(watchers) = relations.watchers.take() {
             self.notify_watchers(pid, *watchers, reason);

@@ -78,7 +78,7 @@ impl<M: Item> QueuedSend<M> {
             && let Some(counts) = state.core.counts()
         {
             counts.dropped += 1;
-            self.process.kernel.count_dropped();
+            self.process.kernel.count_refused();
         }
         self.take_back(state)
     }

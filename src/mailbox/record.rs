@@ -187,7 +187,7 @@ impl<M: Item> Process<M> {
             Entry::Lose | Entry::GiveBack => {
                 drop(state);
                 if entry == Entry::Lose {
-                    self.kernel.count_dropped();
+                    self.kernel.count_refused();
                 }
                 return Err((item, Refused::Full));
             }

@@ -17,7 +17,7 @@
 //! 3. A server first lowers its bit, and then reads the switches once more. If one of them is on,
 //!    the server raises the bit again. So a bit that was raised in between is not lost.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tracing::{Dispatch, dispatcher};
@@ -28,6 +28,8 @@ use crate::base::PlainMutex;
 #[derive(Debug, Default)]
 pub(crate) struct Switches {
     track: AtomicBool,
+    /// The number of observations that track handlers.
+    trackers: AtomicUsize,
     /// The limit in nanoseconds; 0 while slow handlers are not reported.
     warn_after: AtomicU64,
     /// What surrounds each poll of a process: [`SPAN`] and [`CAPTURE`].
@@ -42,7 +44,16 @@ const CAPTURE: u8 = 2;
 impl Switches {
     /// Whether handlers are tracked.
     pub(crate) fn tracks_handlers(&self) -> bool {
-        self.track.load(Ordering::Relaxed)
+        self.track.load(Ordering::Relaxed) || self.trackers.load(Ordering::Relaxed) > 0
+    }
+
+    /// Tracks handlers until as many calls of [`remove_tracker`](Self::remove_tracker).
+    pub(crate) fn add_tracker(&self) {
+        self.trackers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn remove_tracker(&self) {
+        self.trackers.fetch_sub(1, Ordering::Relaxed);
     }
 
     pub(crate) fn set_tracks_handlers(&self, on: bool) {

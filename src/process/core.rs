@@ -7,6 +7,7 @@ use std::task::Waker;
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
+use crate::base::node_path::NodePath;
 use crate::base::pid::Pid;
 use crate::base::shared_str::SharedStr;
 use crate::base::small_map::SmallMap;
@@ -190,6 +191,8 @@ pub(crate) struct SupervisorRecord {
     pub(crate) passed_on: bool,
     /// The restart rules of children that have none of their own.
     pub(crate) child_rules: Option<Rules>,
+    /// The place of the supervisor in its tree.
+    pub(crate) path: Option<Arc<NodePath>>,
     /// The published state of the supervisor, for readers that don't wait for its answer.
     pub(crate) published: Option<Arc<dyn Any + Send + Sync>>,
 }

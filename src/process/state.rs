@@ -70,6 +70,15 @@ impl Locked {
         self.push(Envelope { ticket: NonZeroU64::new(link), ..envelope });
     }
 
+    /// The number of items that are queued and not yet received. Of a mailbox that is not counted,
+    /// the items that its reader has taken over in a batch are left out.
+    pub(crate) fn queued_items(&mut self) -> usize {
+        match self.core.counts() {
+            Some(counts) => counts.depth,
+            None => self.mail.queued(),
+        }
+    }
+
     /// Opens the mailbox of a server again, because the queued exit of its parent was revoked.
     pub(crate) fn reopen_intake(&mut self) {
         if self.core.intake != Intake::ClosedByParent {

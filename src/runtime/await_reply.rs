@@ -49,7 +49,11 @@ impl<T: Send + 'static> Future for AwaitReply<'_, T> {
         if let Poll::Ready(answer) = self.answer.poll(cx, server) {
             return Poll::Ready(outcome(answer));
         }
-        let due = self.deadline.as_mut().is_some_and(|deadline| deadline.is_due(cx));
-        if due { Poll::Ready(Err(CallError::Timeout)) } else { Poll::Pending }
+        let Some(deadline) = self.deadline.as_mut() else { return Poll::Pending };
+        if !deadline.is_due(cx) {
+            return Poll::Pending;
+        }
+        deadline.count_time_out();
+        Poll::Ready(Err(CallError::Timeout))
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::base::Pid;
 use crate::base::sync::atomic::Ordering;
+use crate::observe::Counters;
 use crate::runtime::Runtime;
 
 impl Runtime {
@@ -66,11 +67,44 @@ impl Runtime {
         self.kernel.finished.load(Ordering::SeqCst)
     }
 
+    /// Returns the counters of the runtime since its creation. They are exact, whether or not
+    /// anything observes the runtime, and none ever decreases. The counters are read one after the
+    /// other, while processes run on.
+    ///
+    /// OTP: `erlang:statistics/1`, which does not count restarts.
+    ///
+    /// ```
+    /// use regrow::{ChildSpec, Runtime, Supervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let job = ChildSpec::task("job", |_| std::future::pending()).named("job");
+    /// let tree = Supervisor::one_for_one().named("app").child(job).start(&rt).await?;
+    /// rt.kill(rt.whereis("job").unwrap());
+    /// tree.which_children().await?; // answered after the restart
+    ///
+    /// let counters = rt.counters();
+    /// assert_eq!((counters.spawned, counters.ended.killed, counters.ended.total()), (3, 1, 1));
+    /// assert_eq!(counters.children[0].path, "app/job");
+    /// assert_eq!(counters.children[0].restarts, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn counters(&self) -> Counters {
+        let kernel = &self.kernel;
+        let [refused, dropped, unhandled, spawned] =
+            [&kernel.refused, &kernel.dropped, &kernel.unhandled, &kernel.spawned]
+                .map(|count| count.load(Ordering::SeqCst));
+        Counters { spawned, refused, dropped, unhandled, ..kernel.counters.read() }
+    }
+
     /// The number of messages, streams, casts and calls that were lost because a mailbox was full:
     /// refused, dropped or evicted. Messages that [`try_cast`](crate::ServerRef::try_cast) gave
     /// back are not counted. [`ProcessInfo`](crate::ProcessInfo) has the number for one process.
     /// [`with_mailbox_capacity`](Self::with_mailbox_capacity) has an example.
     pub fn dropped_messages(&self) -> u64 {
-        self.kernel.dropped.load(Ordering::SeqCst)
+        let lost = [&self.kernel.refused, &self.kernel.dropped];
+        lost.iter().map(|count| count.load(Ordering::SeqCst)).sum()
     }
 }

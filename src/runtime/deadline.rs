@@ -87,6 +87,11 @@ impl<'a> Deadline<'a> {
         Deadline { due, kernel, slot: None, fallback: Fallback::None }
     }
 
+    /// Counts a call that got no answer before this deadline.
+    pub(crate) fn count_time_out(&self) {
+        self.kernel.counters.count_time_out();
+    }
+
     /// Whether the deadline has passed. If not, registers the waker.
     pub(crate) fn is_due(&mut self, cx: &mut Context<'_>) -> bool {
         if let Some(slot) = &self.slot {

@@ -35,7 +35,11 @@ impl Runtime {
     }
 
     pub(crate) fn report_heartbeat(&self, process: &dyn AnyProcess) {
-        if process.with(|locked| locked.core().beat()) {
+        let was_late = self.kernel.change_health(process, |core| {
+            let was_late = core.beat();
+            (was_late, was_late)
+        });
+        if was_late {
             self.note_health_change();
         }
     }

@@ -26,12 +26,12 @@ impl Runtime {
         let Some(process) = self.kernel.find(pid) else { return false };
         let is_serving = health.is_serving();
         let mut health = Some(health);
-        let is_set = process.with(|locked| {
-            let core = locked.core();
-            core.is_open() && {
+        let is_set = self.kernel.change_health(&*process, |core| {
+            let is_open = core.is_open();
+            if is_open {
                 std::mem::swap(&mut core.registrations_mut().health, &mut health);
-                true
             }
+            (is_open, is_open)
         });
         if is_serving {
             self.kernel.waits.reached(pid, Until::Ready);

@@ -140,6 +140,19 @@ impl Runtime {
         self.kernel.switches.set_gives_spans(on);
     }
 
+    /// Tracks handlers for an observation.
+    pub(crate) fn add_tracker(&self) {
+        self.kernel.switches.add_tracker();
+        self.apply_to_all();
+    }
+
+    /// Ends the tracking for an observation. Other observations and
+    /// [`track_handlers`](Self::track_handlers) may keep it on.
+    pub(crate) fn remove_tracker(&self) {
+        self.kernel.switches.remove_tracker();
+        self.apply_to_all();
+    }
+
     /// Applies the switches to all processes. Call this after a switch has changed.
     fn apply_to_all(&self) {
         let kernel = &self.kernel;

@@ -30,8 +30,8 @@ use tokio::time::{Instant, sleep_until};
 use crate::base::{ignore_panic, name};
 use crate::kernel::{Kernel, NO_TOKIO};
 use crate::mailbox::{Item, Process};
-use crate::observe::Handling;
 use crate::observe::activity::Look;
+use crate::observe::{ChangeKind, Handling};
 use crate::process::AnyProcess;
 use crate::server::trace::Tracers;
 use crate::server::{GenServer, WaitOutcome};
@@ -94,7 +94,7 @@ impl Drop for SlowHandlerWatch {
 async fn log_slow_handlers(kernel: Arc<Kernel>, process: Weak<dyn AnyProcess>, next: Arc<Notify>) {
     loop {
         let look = match process.upgrade() {
-            Some(process) => kernel.switches.captured(|| look(&*process)),
+            Some(process) => kernel.switches.captured(|| look(&kernel, &*process)),
             None => return,
         };
         match look {
@@ -106,7 +106,7 @@ async fn log_slow_handlers(kernel: Arc<Kernel>, process: Weak<dyn AnyProcess>, n
 }
 
 /// Reads the record once, and logs a handler that exceeds the limit.
-fn look(process: &dyn AnyProcess) -> Look {
+fn look(kernel: &Kernel, process: &dyn AnyProcess) -> Look {
     let (look, label) = process.with(|locked| {
         let core = locked.core();
         let activity =
@@ -115,6 +115,7 @@ fn look(process: &dyn AnyProcess) -> Look {
         (look, core.relations().and_then(|relations| relations.label.clone()))
     });
     if let Look::Report(Handling { callback, elapsed }) = look {
+        kernel.report_own_change(process, || ChangeKind::SlowHandler { callback, elapsed });
         let (pid, label) = (process.pid(), label.map(|label| name(&label).to_string()));
         ignore_panic(|| {
             tracing::warn!(

@@ -33,6 +33,8 @@ pub(crate) mod json;
 pub(crate) mod routes;
 
 use elapsed::short_elapsed;
+#[cfg(feature = "serde")]
+pub(crate) use json::escape_controls;
 use nodes::numbered;
 
 pub use busy::Busy;

@@ -4,6 +4,7 @@ use tokio::time::Instant;
 
 use crate::base::Pid;
 use crate::exit::ExitReason;
+use crate::observe::ChangeKind;
 use crate::restart::{Backoff, RestartState, Run};
 use crate::supervisor::Incarnation;
 
@@ -19,6 +20,16 @@ pub(crate) struct EndRecord {
 }
 
 impl EndRecord {
+    /// Returns this end as a change of a child whose last start began at `started`.
+    pub(crate) fn change(&self, started: Instant) -> ChangeKind {
+        let EndRecord { pid, reason, at, stopped } = self;
+        let (reason, uptime) = (reason.clone(), at.saturating_duration_since(started));
+        match pid {
+            Some(_) => ChangeKind::Ended { reason, uptime, stopped: *stopped, for_good: false },
+            None => ChangeKind::StartFailed { reason },
+        }
+    }
+
     /// Records this end in the restart state of the child. Returns the entry of this end for the
     /// history. `attempt` says how many starts of the child came before this one: 0 for the first
     /// start.

@@ -85,7 +85,10 @@ async fn look_until_over(
 ) {
     loop {
         let Some(process) = process.upgrade() else { return };
-        let look = process.with(|locked| look(locked.core(), heartbeat, Instant::now()));
+        let look = runtime.kernel.change_health(&*process, |core| {
+            let look = look(core, heartbeat, Instant::now());
+            (look, look == Look::Late)
+        });
         match look {
             Look::Until(at) => {
                 drop(process);

@@ -10,11 +10,15 @@
 
 pub(crate) mod limit_reached;
 pub(crate) mod end_record;
+pub(crate) mod change_source;
 mod context;
 pub(crate) mod spec;
 pub(crate) mod info;
+pub(crate) mod ended_children;
 pub(crate) mod published_state;
+mod published_children;
 pub(crate) mod report;
+mod report_limits;
 pub(crate) mod stop;
 mod end_decision;
 mod wait_until;
@@ -28,6 +32,7 @@ mod partition;
 
 pub use crate::restart::{Exhausted, History, Incarnation, RestartBudget};
 pub use context::SupervisorContext;
+pub use dynamic::fold::FoldedCounts;
 pub use dynamic::{DynamicSupervisor, DynamicSupervisorRef};
 pub(crate) use end_decision::decision;
 pub(crate) use end_record::EndRecord;

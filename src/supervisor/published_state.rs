@@ -22,16 +22,19 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::base::{Pid, SharedStr, with_caught_wakers};
-use crate::child::{ChildType, Readiness, Spec};
+use crate::child::{ChildType, Readiness};
 use crate::process::AnyProcess;
 use crate::restart::RestartBudget;
-use crate::supervisor::{ChildInfo, ChildState, History, Incarnation};
+use crate::runtime::Runtime;
+use crate::supervisor::change_source::ChangeSource;
+use crate::supervisor::ended_children::EndedChildren;
+use crate::supervisor::{ChildInfo, ChildState, History};
 
 /// How many `Publish` requests a supervisor's mailbox may hold (invariant 4).
 const MAX_QUEUED_REQUESTS: usize = 8;
@@ -46,6 +49,8 @@ pub(crate) struct PublishedCell {
     state: Mutex<PublishedState>,
     /// The number of children of a dynamic supervisor.
     count: AtomicUsize,
+    /// The supervisor that the state is about. Set when the cell is attached.
+    source: OnceLock<ChangeSource>,
     permits: Arc<Semaphore>,
 }
 
@@ -63,6 +68,8 @@ pub(crate) struct PublishedState {
     /// pids. A dynamic supervisor publishes at most a hundred children: the first ones as of the
     /// last request or, while it stops, those that it waits for.
     pub(crate) children: BTreeMap<u64, PublishedChild>,
+    /// The last children that ended for good and were forgotten.
+    pub(crate) ended: EndedChildren<PublishedChild>,
     /// Whether children start and stop without a change of this state, as under a dynamic
     /// supervisor.
     pub(crate) is_partial: bool,
@@ -133,6 +140,7 @@ impl PublishedCell {
             budget: None,
             budget_at: now,
             children: BTreeMap::new(),
+            ended: EndedChildren::default(),
             is_partial: false,
             ready_share: None,
             step,
@@ -141,14 +149,39 @@ impl PublishedCell {
         Arc::new(PublishedCell {
             state: Mutex::new(state),
             count: AtomicUsize::new(0),
+            source: OnceLock::new(),
             permits: Arc::new(Semaphore::new(MAX_QUEUED_REQUESTS)),
         })
     }
 
-    /// Attaches the cell to the supervisor's process, where readers find it.
-    pub(crate) fn attach(self: &Arc<Self>, supervisor: &dyn AnyProcess) {
+    /// Attaches the cell to the supervisor's process, where readers find it. Returns the place of
+    /// the supervisor in its tree. Call this once, before a child is started.
+    pub(crate) fn attach(
+        self: &Arc<Self>,
+        runtime: &Runtime,
+        supervisor: &dyn AnyProcess,
+        is_dynamic: bool,
+    ) -> ChangeSource {
+        let source = ChangeSource::of(runtime, supervisor, is_dynamic);
+        let source = self.source.get_or_init(|| source).clone();
         let cell = self.clone();
         supervisor.with(|locked| locked.core().publish(cell));
+        if is_dynamic {
+            // A dynamic supervisor has no children to start.
+            source.has_started();
+        }
+        source
+    }
+
+    /// The supervisor that the state is about.
+    pub(super) fn source(&self) -> Option<&ChangeSource> {
+        self.source.get()
+    }
+
+    /// Reads the state, and the number of the last change that it includes.
+    pub(crate) fn read_with_last_change(&self) -> (PublishedState, u64) {
+        let last = || self.source().map_or(0, ChangeSource::last_change);
+        self.change(|state| (state.clone(), last()))
     }
 
     /// Returns the cell of this process, if the process is a supervisor whose init has begun.
@@ -189,78 +222,6 @@ impl PublishedCell {
     }
 }
 
-/// Changes of one child, for a supervisor that publishes all its children.
-impl PublishedCell {
-    /// Adds a child after the others, as stopped.
-    pub(crate) fn add(&self, key: u64, spec: &Spec) {
-        let child = PublishedChild {
-            id: spec.id.clone(),
-            kind: spec.kind,
-            readiness: spec.readiness,
-            state: PublishedChildState::Stopped,
-            restarts: 0,
-            started: Instant::now(),
-            history: History::default(),
-        };
-        drop(self.change(|state| state.children.insert(key, child)));
-    }
-
-    /// Publishes that a start of this child began at `since`. `start` is the number of this start,
-    /// from 1, and `restarts` says how many of the starts until now were restarts without a
-    /// request. Returns the history of the child.
-    pub(crate) fn begin_start(
-        &self,
-        key: u64,
-        start: u32,
-        restarts: u32,
-        since: Instant,
-    ) -> History {
-        self.change(|state| {
-            state.step = Step::Starting { key, start, since };
-            let Some(child) = state.children.get_mut(&key) else { return History::default() };
-            (child.restarts, child.started) = (restarts, since);
-            child.history.clone()
-        })
-    }
-
-    /// Publishes that a stop of this child began at `since`.
-    pub(crate) fn begin_stop(&self, key: u64, since: Instant) {
-        self.change(|state| state.step = Step::Stopping { key, since });
-    }
-
-    /// Publishes a new state of this child. Ends the step if it is a start or a stop of the child.
-    pub(crate) fn set(&self, key: u64, state: PublishedChildState) {
-        self.change(|published| {
-            published.end_step(key);
-            if let Some(child) = published.children.get_mut(&key) {
-                child.state = state;
-            }
-        });
-    }
-
-    /// Publishes the end of an incarnation, and adds the incarnation to the history of the child.
-    pub(crate) fn record_end(&self, key: u64, incarnation: Incarnation) {
-        let oldest = self.change(|state| {
-            state.end_step(key);
-            let Some(child) = state.children.get_mut(&key) else { return vec![incarnation] };
-            child.state = PublishedChildState::Stopped;
-            child.history.push(incarnation)
-        });
-        drop(oldest);
-    }
-
-    pub(crate) fn child(&self, key: u64) -> Option<PublishedChild> {
-        self.change(|state| state.children.get(&key).cloned())
-    }
-
-    pub(crate) fn remove(&self, key: u64) {
-        drop(self.change(|state| {
-            state.end_step(key);
-            state.children.remove(&key)
-        }));
-    }
-}
-
 impl PublishedChild {
     /// Returns the information about the child. `starts_by_hand` is the number of requested starts.
     pub(crate) fn info(self, starts_by_hand: u32) -> ChildInfo {
@@ -294,6 +255,21 @@ impl PublishedState {
     pub(crate) fn set_budget(&mut self, budget: Option<RestartBudget>, now: Instant) {
         self.budget = budget;
         self.budget_at = now;
+    }
+
+    /// Keeps a child that has ended for good, if it has crashed, or `all` is set and it has run.
+    /// Returns the child that is not kept, which the caller drops after unlock.
+    #[must_use = "dropping the child runs a user's code"]
+    pub(crate) fn keep_ended(
+        &mut self,
+        key: u64,
+        child: PublishedChild,
+        all: bool,
+    ) -> Option<PublishedChild> {
+        match child.history.last() {
+            Some(last) if all || !last.reason.is_clean() => self.ended.push(key, child),
+            _ => Some(child),
+        }
     }
 
     /// Ends the step, if it is a start or a stop of this child.

@@ -33,15 +33,15 @@ use crate::exit::{ExitKind, ExitReason, WithCauses};
 use crate::kernel::exits::ExitSignal;
 use crate::kernel::{Kernel, Until, WaitEdge};
 use crate::message::Received;
-use crate::observe::{Doing, LifecycleEvent, LogLevel};
+use crate::observe::{ChangeKind, Doing, LifecycleEvent, LogLevel};
 use crate::process::{AnyProcess, ChildSlot, ChildStop, SpecKey, SpecName};
 use crate::runtime::{Runtime, StartError};
 use crate::server::{GenServer, ServerContext};
-use crate::supervisor::RestartLimitReached;
+use crate::supervisor::change_source::ChangeSource;
 use crate::supervisor::limit_reached::Origin;
 
 /// The target of all lines.
-const TARGET: &str = "regrow::supervisor";
+pub(super) const TARGET: &str = "regrow::supervisor";
 
 /// The supervisor that writes the log lines and sends the events.
 #[derive(Debug, Clone)]
@@ -51,6 +51,8 @@ pub(crate) struct Report {
     /// The process of the supervisor.
     pub(crate) process: Arc<dyn AnyProcess>,
     pub(crate) label: SharedStr,
+    /// Reports the changes that observations receive.
+    pub(crate) source: ChangeSource,
     /// Whether the supervisor handles no message while a child starts or stops.
     pub(crate) sequential: bool,
 }
@@ -85,13 +87,20 @@ macro_rules! child_line {
     };
 }
 
+pub(super) use child_line;
+
 impl Report {
-    pub(crate) fn new<S: GenServer>(ctx: &ServerContext<S>, label: SharedStr) -> Self {
+    pub(crate) fn new<S: GenServer>(
+        ctx: &ServerContext<S>,
+        label: SharedStr,
+        source: ChangeSource,
+    ) -> Self {
         Report {
             runtime: ctx.runtime(),
             supervisor: ctx.pid(),
             process: ctx.process.clone(),
             label,
+            source,
             sequential: false,
         }
     }
@@ -192,6 +201,11 @@ impl Report {
     /// Reports a restart that was decided.
     pub(crate) fn restarting(&self, decided: RestartNotice<'_>) {
         let RestartNotice { child, pid, reason, restarts, budget_left, delay } = decided;
+        self.source.count_restart(child);
+        drop(self.source.child(child, pid, || {
+            let (reason, attempt) = (reason.clone(), restarts);
+            ChangeKind::Restarting { reason, attempt, delay, budget_left }
+        }));
         self.event(|supervisor| LifecycleEvent::Restarting {
             supervisor,
             child: child.into(),
@@ -216,50 +230,6 @@ impl Report {
         }
     }
 
-    /// Ends the restarts of this supervisor and reports that it gives up. Returns the reason that
-    /// it ends with.
-    pub(crate) fn give_up(&self, limit: RestartLimitReached) -> ExitReason {
-        self.end_restarts();
-        let restarts = limit.restarts;
-        let reason = excerpt(ErrorChain(&limit), PAGE);
-        child_line!(warn, self, limit.child, %reason, restarts, budget_left = 0, "gave up");
-        self.event(|supervisor| LifecycleEvent::GaveUp {
-            supervisor,
-            child: limit.child.as_str().into(),
-            reason: ExitReason::from_library(limit.clone()),
-        });
-        ExitReason::from_library(limit)
-    }
-
-    /// Ends the restarts of this supervisor because a child has ended the tree. Returns the reason
-    /// that the supervisor ends with, by which the supervisor above learns the same. The reason is
-    /// clean if that of the child is.
-    pub(crate) fn end_tree(&self, limit: RestartLimitReached) -> ExitReason {
-        self.process.with(|locked| locked.core().registrations_mut().not_restarted = true);
-        match limit.last.is_clean() {
-            false => self.give_up(limit),
-            true => {
-                self.end_restarts();
-                ExitReason::shutdown_with(limit)
-            }
-        }
-    }
-
-    /// Reports a child that reached its own restart limit. The supervisor continues without the
-    /// child.
-    pub(crate) fn child_given_up(&self, pid: Option<Pid>, limit: &RestartLimitReached) {
-        let restarts = limit.restarts;
-        let reason = excerpt(ErrorChain(limit), PAGE);
-        let shown = pid.map(tracing::field::display);
-        child_line!(warn, self, limit.child, pid = shown, %reason, restarts, budget_left = 0, "child given up");
-        self.event(|supervisor| LifecycleEvent::Parked {
-            supervisor,
-            child: limit.child.as_str().into(),
-            pid,
-            reason: ExitReason::from_library(limit.clone()),
-        });
-    }
-
     pub(crate) fn shutdown_error(
         &self,
         child: &str,
@@ -267,6 +237,10 @@ impl Report {
         reason: &ExitReason,
         overran: Option<Doing>,
     ) {
+        drop(self.source.child(child, Some(pid), || ChangeKind::ShutdownFailed {
+            reason: reason.clone(),
+            overran,
+        }));
         let text = excerpt(WithCauses(reason), PAGE);
         match overran {
             Some(doing) => child_line!(
@@ -300,7 +274,7 @@ impl Report {
     }
 
     /// Sends an event to the listeners of lifecycle events.
-    fn event(&self, make: impl FnOnce(Pid) -> LifecycleEvent) {
+    pub(super) fn event(&self, make: impl FnOnce(Pid) -> LifecycleEvent) {
         self.runtime.kernel.events.publish(|| make(self.supervisor));
     }
 

@@ -316,6 +316,13 @@ async fn requests_to_an_ended_supervisor_let_other_tasks_run() {
     lets_other_tasks_run!("SupervisorRef::count_children", drop(tree.count_children().await));
     lets_other_tasks_run!("SupervisorRef::tree", drop(tree.tree().await));
     lets_other_tasks_run!("SupervisorRef::tree_within", drop(tree.tree_within(SOON).await));
+    let mut observation = tree.observe().unwrap();
+    lets_other_tasks_run!("Observation::picture", drop(observation.picture().await));
+    let mut over = {
+        let rt = Runtime::new();
+        rt.observe()
+    };
+    lets_other_tasks_run!("Observation::next", drop(over.next().await));
     lets_other_tasks_run!("SupervisorRef::stop", drop(tree.stop().await));
     lets_other_tasks_run!("SupervisorRef::stop_with", {
         drop(tree.stop_with(ExitReason::Normal).await);

@@ -46,6 +46,7 @@ const TESTED: &[&str] = &[
     "src/net/connect.rs: ready_within",
     "src/net/listener.rs: accept_pause",
     "src/net/listener.rs: drain",
+    "src/observation/observing.rs: sample_every",
     "src/program/builder.rs: shutdown_timeout",
     "src/program/phases.rs: start_within",
     "src/program/phases.rs: stop_within",
@@ -656,6 +657,10 @@ async fn a_zero_snapshot_limit_returns_at_once_and_a_max_one_waits() {
         }
         let start = Instant::now();
         let snapshot = tree.tree_within(limit).await.unwrap();
+        let mut observation = tree.observe().unwrap().sample_every(limit);
+        assert!(observation.next().await.is_some(), "the picture");
+        let sample = tokio::time::timeout(SECOND, observation.next()).await;
+        assert_eq!(sample.is_ok(), limit == ZERO);
         assert!(snapshot.find("dynamic").is_some());
         assert_eq!(start.elapsed(), took);
         assert!(dynamic.tree_within(limit).await.is_ok());

@@ -42,6 +42,7 @@ impl PropagatedCall {
         let due = self.above.as_ref().and_then(|above| above.due());
         match due {
             Some(due) if due <= Instant::now() => {
+                kernel.counters.count_time_out();
                 let error = self.timed_out(kernel);
                 // No server waits for a call that is not sent.
                 self.stays = false;

@@ -9,6 +9,7 @@ use crate::base::current_process;
 use crate::call::{AwaitedReply, Receipt, Reply, returnable};
 use crate::kernel::WaitEdge;
 use crate::mailbox::{Process, QueuedSend, Sent};
+use crate::observe::ChangeKind;
 use crate::process::{AnyProcess, CallLimit, IfFull};
 use crate::runtime::{CallError, until};
 use crate::server::item::{KeptCall, LimitedCall};
@@ -179,5 +180,9 @@ pub(crate) fn wait_edge<S: GenServer>(
         return Err(CallError::CallingSelf);
     }
     let edge = process.kernel.waits.enter(caller, process.pid());
-    edge.map_err(|cycle| CallError::Deadlock { cycle })
+    edge.map_err(|cycle| {
+        let kind = || ChangeKind::Deadlock { cycle: cycle.clone() };
+        process.kernel.report_own_change(process, kind);
+        CallError::Deadlock { cycle }
+    })
 }

@@ -136,7 +136,10 @@ impl<S: GenServer> ServerRef<S> {
     ) -> Result<ExitReason, CallError> {
         consume_budget().await;
         let (ended, _waits) = self.ask_to_stop(&reason)?;
-        let ended = within(self.kernel(), limit, ended).await.ok_or(CallError::Timeout)?;
+        let ended = within(self.kernel(), limit, ended).await.ok_or_else(|| {
+            self.kernel().counters.count_time_out();
+            CallError::Timeout
+        })?;
         as_asked(&reason, ended)
     }
 

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::base::{Pid, ignore_panic};
 use crate::exit::ExitReason;
+use crate::observe::ChangeKind;
 use crate::process::{AnyProcess, ChildSlot};
 use crate::runtime::{StartError, until};
 use crate::server::ServerContext;
@@ -84,6 +85,9 @@ impl DynamicServer {
         let is_known = self.children.get(&pid).is_some_and(
             |child| matches!(&child.state, State::Cancelled(cancelled) if cancelled.retry_id == id),
         );
+        if is_known {
+            self.tell(pid, || ChangeKind::Removed);
+        }
         let mut child = is_known.then(|| self.take(pid)).flatten().unwrap_or(incarnation);
         let replies = match std::mem::replace(&mut child.state, State::Starting) {
             State::Cancelled(cancelled) => cancelled.replies,

@@ -153,6 +153,11 @@ impl Child {
         self.restart_record.as_ref()?.spec.name.clone()
     }
 
+    /// Returns the pid of the incarnation that ended last, if the child was restarted.
+    pub(super) fn last_pid(&self) -> Option<Pid> {
+        self.restart_record.as_ref()?.history.last()?.pid
+    }
+
     pub(super) fn restarts(&self) -> u32 {
         self.slot.start.saturating_sub(1)
     }

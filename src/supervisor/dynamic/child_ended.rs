@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use crate::base::{Pid, SharedStr, ignore_panic};
 use crate::exit::{ExitReason, Result, Scope};
+use crate::observe::ChangeKind;
 use crate::restart::{Exceeded, Exhausted, Intensity, Next, OwnBudget, Rules, Window};
 use crate::server::ServerContext;
 use crate::supervisor::dynamic::{Cast, Child, DynamicServer, Retry, State};
@@ -29,7 +30,7 @@ impl DynamicServer {
             State::Running(_) if decided == Some(Scope::Tree) => {
                 self.report.child_ended(&child.id, pid, &reason);
                 let id = child.id.clone();
-                self.forget(pid);
+                self.forget_ended(pid, reason.clone());
                 return Err(self.end_tree(&id, Some(pid), reason));
             }
             State::Running(_) if decided.is_none() && child.restart.restarts_after(&reason) => {
@@ -38,7 +39,7 @@ impl DynamicServer {
             }
             State::Running(_) => {
                 self.report.child_ended(&child.id, pid, &reason);
-                self.forget(pid);
+                self.forget_ended(pid, reason);
             }
             State::Stopping(_) => self.child_stopped(pid, &reason),
             _ => {}
@@ -82,7 +83,8 @@ impl DynamicServer {
         let Some(record) = child.restart_record.as_mut() else { return Next::AtOnce };
         let backoff = record.spec.backoff.or(fallback);
         record.last = Some(end.reason.clone());
-        let now = end.at;
+        let (now, id) = (end.at, &child.id);
+        drop(self.report.source.child(id, Some(pid), || end.change(started)));
         let ended = end.record(started, attempt, &mut record.restarts, backoff);
         let oldest = record.history.push(ended);
         ignore_panic(|| drop(oldest));
@@ -93,6 +95,7 @@ impl DynamicServer {
     fn schedule_restart(&mut self, pid: Pid, delay: Duration, ctx: &mut ServerContext<Self>) {
         let due = after(Instant::now(), delay);
         let retry = self.set_restarting(pid, Some(due));
+        self.tell(pid, || ChangeKind::Waiting { retry_in: Some(delay) });
         ctx.cast_after(delay, Cast::Retry(retry));
         if let Some(child) = self.children.get(&pid) {
             self.report.postpone_names(child.slot, due);
@@ -166,7 +169,10 @@ impl DynamicServer {
         let limit = RestartLimitReached::new(exceeded, window, counted, last.clone(), origin);
         match exhausted {
             Some(Exhausted::GiveUp) => self.give_up(pid, until, last),
-            Some(Exhausted::Forget) => drop(self.take(pid)),
+            Some(Exhausted::Forget) => {
+                self.tell(pid, || ChangeKind::Removed);
+                drop(self.take(pid));
+            }
             Some(Exhausted::Escalate) | None => {
                 let reason = self.report.give_up(limit);
                 self.report.free_names(slot);

@@ -1,10 +1,17 @@
 //! The table of children, and the pids by which each is found.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::base::Pid;
+use tokio::time::Instant;
+
+use crate::base::{Pid, ignore_panic};
+use crate::child::ChildType;
+use crate::exit::ExitReason;
+use crate::observe::ChangeKind;
 use crate::process::AnyProcess;
 use crate::supervisor::dynamic::{Child, DynamicServer, Retry, State};
+use crate::supervisor::{Incarnation, PublishedChildState};
 
 impl DynamicServer {
     /// Returns the last pid of the child that is known by this pid. A child is known by its last
@@ -19,6 +26,13 @@ impl DynamicServer {
         matches!(state, Some(State::Restarting { retry_id, .. }) if *retry_id == id)
     }
 
+    /// Reports a change of the child with this pid to the observations.
+    pub(super) fn tell(&self, pid: Pid, kind: impl FnOnce() -> ChangeKind) {
+        if let Some(child) = self.children.get(&pid) {
+            drop(self.report.source.child(&child.id, Some(pid), kind));
+        }
+    }
+
     /// Adds a child that runs as this process, and returns the pid.
     pub(super) fn insert(&mut self, mut child: Child, process: Arc<dyn AnyProcess>) -> Pid {
         let pid = process.pid();
@@ -27,7 +41,13 @@ impl DynamicServer {
             Pid::OUTSIDE => child.first_pid = pid,
             first => drop(self.last_pids.insert(first, pid)),
         }
+        let previous = child.last_pid();
+        let is_supervisor = child.kind == ChildType::Supervisor;
         self.children.insert(pid, child);
+        self.tell(pid, || {
+            let health = self.report.source.health(pid);
+            ChangeKind::Started { is_supervisor, health, previous }
+        });
         pid
     }
 
@@ -47,10 +67,44 @@ impl DynamicServer {
         Some(child)
     }
 
-    /// Removes a child, and frees the name that is reserved for it.
+    /// Removes a child that does not run, and frees the name that is reserved for it.
     pub(super) fn forget(&mut self, pid: Pid) {
+        self.tell(pid, || ChangeKind::Removed);
         if let Some(child) = self.take(pid) {
             self.report.free_names(child.slot);
         }
+    }
+
+    /// Removes a child that has ended for good, and frees the name that is reserved for it.
+    pub(super) fn forget_ended(&mut self, pid: Pid, reason: ExitReason) {
+        if let Some(child) = self.take(pid) {
+            self.report_end(&child, pid, reason, false);
+            self.report.free_names(child.slot);
+        }
+    }
+
+    /// Reports the end of a child that is not known any more, and keeps it in the list of the last
+    /// ended children. `stopped` says whether the supervisor stopped the child.
+    pub(super) fn report_end(&self, child: &Child, pid: Pid, reason: ExitReason, stopped: bool) {
+        let source = &self.report.source;
+        let is_observed = source.is_observed();
+        if !is_observed && reason.is_clean() {
+            return;
+        }
+        let ended = Instant::now();
+        let uptime = ended.saturating_duration_since(child.started);
+        drop(source.child(&child.id, Some(pid), || {
+            let reason = reason.clone();
+            ChangeKind::Ended { reason, uptime, stopped, for_good: true }
+        }));
+        let (started, attempt) = (child.started, child.restarts());
+        let last =
+            Incarnation { pid: Some(pid), started, ended, reason, attempt, delay: Duration::ZERO };
+        let mut shown = child.shown(pid);
+        shown.state = PublishedChildState::Stopped;
+        let oldest = shown.history.push(last);
+        let forgotten =
+            self.published.change(|state| state.keep_ended(pid.raw(), shown, is_observed));
+        ignore_panic(|| drop((oldest, forgotten)));
     }
 }

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::base::{Pid, SharedStr, ignore_panic};
 use crate::exit::{ExitReason, Result};
+use crate::observe::ChangeKind;
 use crate::restart::Window;
 use crate::runtime::StartError;
 use crate::supervisor::dynamic::{Child, DynamicServer, GivenUp, State};
@@ -32,6 +33,7 @@ impl DynamicServer {
             self.given_up_by_name.insert(name, pid);
         }
         self.given_up_by_age.insert(number, pid);
+        self.tell(pid, || ChangeKind::GivenUp);
         // Invariant 3.
         if self.given_up_by_age.len() > KEPT
             && let Some((_, oldest)) = self.given_up_by_age.first_key_value()

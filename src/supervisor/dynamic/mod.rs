@@ -5,6 +5,7 @@
 pub(crate) mod spec;
 mod child;
 mod pending_stops;
+pub(crate) mod fold;
 pub(crate) mod server;
 mod children;
 mod given_up;

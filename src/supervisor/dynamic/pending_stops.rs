@@ -1,27 +1,31 @@
 //! The children that a stopping dynamic supervisor waits for.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use tokio::time::Instant;
 
 use crate::exit::{ExitReason, Shutdown};
 use crate::observe::Doing;
 use crate::process::AnyProcess;
-use crate::supervisor::Report;
 use crate::supervisor::dynamic::Child;
+use crate::supervisor::{PublishedCell, Report};
 
 /// The children that were asked to stop and whose end has not been reported yet. If the supervisor
 /// is killed while it waits, the drop reports the children that have already ended.
 pub(super) struct PendingStops {
     report: Report,
+    /// The state of the supervisor that readers see. It changes with each reported end.
+    published: Arc<PublishedCell>,
     began: Instant,
     /// Each child with its deadline and, if it was killed, its activity at that moment.
     children: VecDeque<(Option<Instant>, Child, Option<Doing>)>,
 }
 
 impl PendingStops {
-    pub(super) fn new(report: &Report, began: Instant) -> Self {
-        PendingStops { report: report.clone(), began, children: VecDeque::new() }
+    pub(super) fn new(report: &Report, published: &Arc<PublishedCell>, began: Instant) -> Self {
+        let (report, published) = (report.clone(), published.clone());
+        PendingStops { report, published, began, children: VecDeque::new() }
     }
 
     /// Adds a child that was asked to stop, and that is killed at this deadline, if it has one.
@@ -57,6 +61,8 @@ impl PendingStops {
         let Some(process) = child.process() else { return };
         let overran = doing.filter(|_| child.shutdown != Shutdown::BrutalKill);
         child.stop_request(process).record_stop(&self.report, self.began, reason, overran);
+        let (pid, uptime) = (process.pid(), child.started.elapsed());
+        self.published.remove_awaited(pid, &child.id, reason, uptime, self.children.len());
     }
 
     /// Moves the first child, which was killed, behind all others.

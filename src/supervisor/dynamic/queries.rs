@@ -7,6 +7,10 @@ use std::iter;
 use tokio::time::Instant;
 
 use crate::base::Pid;
+use crate::observe::ChangeKind;
+use crate::supervisor::dynamic::fold::{
+    Badness, Fold, FoldedChild, FoldedCounts, GIVEN_UP, RESTARTING, Worst, severity,
+};
 use crate::supervisor::dynamic::{Child, DynamicServer, State};
 use crate::supervisor::{ChildCounts, ChildInfo, PublishedChild, ReadyShare, Step};
 
@@ -47,6 +51,50 @@ impl DynamicServer {
         self.show(shown);
     }
 
+    /// Returns the counts of the children, and the `most` worst ones.
+    pub(super) fn fold(&self, most: usize) -> Fold {
+        let mut counts = FoldedCounts { children: self.children.len(), ..Default::default() };
+        let mut worst = Worst::new(most);
+        for (pid, child) in &self.children {
+            let (severity, queued) = match &child.state {
+                State::Running(process) => {
+                    counts.running += 1;
+                    process.with(|locked| {
+                        let severity = severity(locked.core().reported_health().as_ref());
+                        (severity, locked.queued_items())
+                    })
+                }
+                State::Stopping(_) => {
+                    counts.stopping += 1;
+                    (1, 0)
+                }
+                State::GivenUp(_) => {
+                    counts.given_up += 1;
+                    (GIVEN_UP, 0)
+                }
+                State::Restarting { .. } | State::Cancelled(_) | State::Starting => {
+                    counts.restarting += 1;
+                    (RESTARTING, 0)
+                }
+            };
+            counts.unhealthy +=
+                usize::from(severity > 0 && matches!(child.state, State::Running(_)));
+            worst.offer(Badness { severity, queued, restarts: child.restarts() }, *pid);
+        }
+        let listed = |pid: Pid| {
+            let child = self.children.get(&pid)?;
+            let is_stopping = matches!(child.state, State::Stopping(_));
+            Some(FoldedChild { child: child.shown(pid), pid, is_stopping })
+        };
+        Fold {
+            counts,
+            worst: worst.into_pids().into_iter().filter_map(listed).collect(),
+            ended: self.published.change(|state| state.ended.clone()),
+            budget: self.window.budget(self.spec.intensity, Instant::now()),
+            last_change: self.report.source.last_change(),
+        }
+    }
+
     /// Counts the children that are ready, if the specification requires a share of them.
     fn ready_share(&self) -> Option<ReadyShare> {
         let percent = self.spec.ready_percent;
@@ -77,7 +125,8 @@ impl DynamicServer {
     /// Publishes the children, and that the supervisor has begun to stop.
     pub(super) fn show_ending(&self) {
         self.publish();
-        self.published.change(|picture| picture.ending = Some(Instant::now()));
+        self.published.set_count(self.children.len());
+        self.published.begin_ending(Instant::now());
     }
 
     /// Publishes that the supervisor waits for this number of half-started children.
@@ -95,14 +144,16 @@ impl DynamicServer {
         began: Instant,
         later: impl ExactSizeIterator<Item = &'a Child>,
     ) {
-        self.published.set_count(1 + later.len());
         let Some(process) = child.process() else { return };
         let key = process.pid().raw();
-        let step = Step::Stopping { key, since: began };
-        let is_shown = self.published.change(|picture| {
+        let (step, source) = (Step::Stopping { key, since: began }, &self.report.source);
+        let (is_shown, pushed) = self.published.change(|picture| {
             picture.step = step;
-            picture.children.contains_key(&key)
+            let is_shown = picture.children.contains_key(&key);
+            let pid = Some(process.pid());
+            (is_shown, source.child(&child.id, pid, || ChangeKind::HoldsStop))
         });
+        drop(pushed);
         if !is_shown {
             let shown = iter::once(child).chain(later).take(SHOWN).filter_map(|child| {
                 let pid = child.process()?.pid();

@@ -78,6 +78,7 @@ use crate::restart::{Rules, Window};
 use crate::runtime::StartError;
 use crate::server::{GenServer, ServerContext, ServerRef};
 use crate::supervisor::dynamic::Child;
+use crate::supervisor::dynamic::fold::Fold;
 use crate::supervisor::{
     ChildCounts, ChildError, ChildInfo, DynamicSupervisor, PublishPermit, PublishedCell, Report,
     StartOutcome,
@@ -138,6 +139,8 @@ pub(crate) enum Call {
     },
     WhichChildren(Reply<Vec<ChildInfo>>),
     CountChildren(Reply<ChildCounts>),
+    /// Asks for the counts of the children, and for this number of the worst ones.
+    Fold(Reply<Fold>, usize),
     /// Publishes the current children. The reply comes after every earlier message was handled.
     Publish(Reply<()>, Option<PublishPermit>),
 }
@@ -189,8 +192,8 @@ impl GenServer for DynamicServer {
         ctx.trap_exit(true);
         let label = spec.id.clone();
         let published = spec.published();
-        published.attach(&*ctx.process);
-        let report = Report::new(ctx, label);
+        let source = published.attach(&ctx.runtime(), &*ctx.process, true);
+        let report = Report::new(ctx, label, source);
         let intensity = spec.child_budget.map_or(spec.intensity, |own| own.intensity);
         let rules = Rules { backoff: spec.backoff, intensity };
         report
@@ -271,6 +274,7 @@ impl DynamicServer {
             Call::TerminateChild { pid, reply } => self.terminate_child(pid, reply, ctx),
             Call::WhichChildren(reply) => reply.send(self.which_children()),
             Call::CountChildren(reply) => reply.send(self.count_children()),
+            Call::Fold(reply, most) => reply.send(self.fold(most)),
             Call::Publish(reply, turn) => {
                 drop(turn);
                 self.publish();

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::base::ignore_panic;
 use crate::child::Spec;
 use crate::exit::{Crash, ExitReason, Result, Scope};
+use crate::observe::ChangeKind;
 use crate::process::{AnyProcess, ChildSlot};
 use crate::restart::History;
 use crate::runtime::{StartCause, StartError};
@@ -102,7 +103,10 @@ impl DynamicServer {
                 self.answer_start(requester, Err(error));
                 Err(self.end_tree(&child.id, pid, reason))
             }
-            Err(NotStarted { error, name_taken, .. }) => {
+            Err(NotStarted { error, name_taken, pid, .. }) => {
+                drop(self.report.source.child(&child.id, pid, || ChangeKind::StartFailed {
+                    reason: error.as_reason(),
+                }));
                 self.report.free_names(slot);
                 match requester {
                     // Another process has registered the name since the lookup, and may have ended.

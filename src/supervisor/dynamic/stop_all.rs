@@ -62,7 +62,7 @@ impl DynamicServer {
     /// Asks all children to stop, but kills those with [`Shutdown::BrutalKill`].
     fn request_stops(&mut self) -> PendingStops {
         let began = Instant::now();
-        let mut pending = PendingStops::new(&self.report, began);
+        let mut pending = PendingStops::new(&self.report, &self.published, began);
         for child in std::mem::take(&mut self.children).into_values() {
             let Some(process) = child.process() else { continue };
             let pid = process.pid();

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::base::Pid;
 use crate::call::Reply;
 use crate::exit::{ExitReason, Result, Shutdown};
-use crate::observe::Doing;
+use crate::observe::{ChangeKind, Doing};
 use crate::process::ChildStop;
 use crate::server::ServerContext;
 use crate::supervisor::dynamic::pending_stops::ended;
@@ -71,6 +71,7 @@ impl DynamicServer {
         };
         let stopping = Stopping { process, began, due, overran: None, replies };
         child.state = State::Stopping(Box::new(stopping));
+        self.tell(pid, || ChangeKind::Stopping);
         self.stop_checks.insert((due, pid));
         self.arm_stop_timer(ctx);
     }
@@ -129,6 +130,7 @@ impl DynamicServer {
             let stop_request = child.stop_request(&stopping.process);
             stop_request.record_stop(&self.report, stopping.began, reason, stopping.overran);
         }
+        self.report_end(&child, pid, reason.clone(), true);
         self.report.free_names(child.slot);
         let State::Stopping(stopping) = child.state else { return };
         answer_stops(stopping.replies);

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::base::random::MapHasher;
 use crate::base::{Pid, SharedStr};
 use crate::child::Spec;
+use crate::exit::ExitReason;
 use crate::process::AnyProcess;
 use crate::restart::Backoff;
 use crate::supervisor::fixed::{Child, RunState};
@@ -113,7 +114,7 @@ impl Children {
     ) -> Option<(&Child, &Arc<dyn AnyProcess>)> {
         let child = self.list.get(&position)?;
         let process = child.process()?;
-        self.published.begin_stop(position, now);
+        self.published.begin_stop(position, process.pid(), now);
         Some((child, process))
     }
 
@@ -139,19 +140,40 @@ impl Children {
         fallback: Option<Backoff>,
     ) {
         let Some(child) = self.list.get_mut(&position) else { return };
+        let stopped = end.stopped;
         let incarnation = child.record_end(end, fallback);
         if let RunState::Running(process) = std::mem::replace(&mut child.state, RunState::Stopped) {
             self.by_pid.remove(&process.pid());
         }
-        self.published.record_end(position, incarnation);
+        self.published.record_end(position, incarnation, stopped);
     }
 
+    /// Removes a child that does not run.
     pub(crate) fn remove(&mut self, position: Position) {
-        let Some(child) = self.list.remove(&position) else { return };
+        if self.take(position).is_some() {
+            self.published.remove(position);
+        }
+    }
+
+    /// Removes a child that the supervisor has stopped for its own end. The child ended at `ended`.
+    pub(crate) fn remove_stopped(
+        &mut self,
+        position: Position,
+        reason: ExitReason,
+        ended: Instant,
+    ) {
+        let Some(child) = self.take(position) else { return };
+        let Some(pid) = child.pid() else { return };
+        let uptime = ended.saturating_duration_since(child.started);
+        self.published.remove_stopped(position, pid, reason, uptime);
+    }
+
+    fn take(&mut self, position: Position) -> Option<Child> {
+        let child = self.list.remove(&position)?;
         self.by_id.remove(&child.spec.id);
         if let Some(process) = child.process() {
             self.by_pid.remove(&process.pid());
         }
-        self.published.remove(position);
+        Some(child)
     }
 }

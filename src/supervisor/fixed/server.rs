@@ -99,12 +99,12 @@ impl GenServer for FixedServer {
     async fn init(spec: SupervisorSpec, ctx: &mut ServerContext<Self>) -> Result<Self> {
         ctx.trap_exit(true);
         let published = PublishedCell::new("", Step::RunningInit { since: Instant::now() });
-        published.attach(&*ctx.process);
+        let source = published.attach(&ctx.runtime(), &*ctx.process, false);
         step!("before a supervisor's init");
         let spec = resolve_spec(spec, ctx).await?;
         let mut tree = FixedServer {
             own_ref: ctx.this(),
-            report: Report { sequential: true, ..Report::new(ctx, spec.id) },
+            report: Report { sequential: true, ..Report::new(ctx, spec.id, source) },
             children: Children::new(published),
             strategy: spec.strategy,
             intensity: spec.intensity,
@@ -134,6 +134,7 @@ impl GenServer for FixedServer {
             tree.stop_all().await;
             return Err(reason);
         }
+        tree.report.source.has_started();
         Ok(tree)
     }
 
@@ -218,12 +219,16 @@ impl FixedServer {
     async fn stop_all(&mut self) {
         self.report.begin_shutdown();
         let mut now = Instant::now();
-        self.children.published.change(|state| state.ending = Some(now));
+        self.children.published.begin_ending(now);
         while let Some(position) = self.children.last_position() {
-            if let Some((child, process)) = self.children.begin_stop(position, now) {
-                (_, now) = stop(&self.report, StopRequest::of(&child.spec, process), now).await;
-            }
-            self.children.remove(position);
+            let Some((child, process)) = self.children.begin_stop(position, now) else {
+                self.children.remove(position);
+                continue;
+            };
+            let stopped = StopRequest::of(&child.spec, process);
+            let (reason, ended) = stop(&self.report, stopped, now).await;
+            now = ended;
+            self.children.remove_stopped(position, reason, ended);
         }
     }
 

@@ -1,0 +1,168 @@
+//! The place of a supervisor in its tree: its id, and the supervisors above it.
+//!
+//! A supervisor learns its path from the supervisor above it, once, when it starts. So an event
+//! about a child has the path of the child without a search, which could fail after an end.
+//!
+//! **Invariants**
+//! 1. A path does not change. The successor of a restarted child has the same path.
+//! 2. A path costs one small allocation for each supervisor, however deep the tree is: a text is
+//!    made only when it is needed.
+//! 3. Two children of one supervisor with different ids have different texts, because ids are
+//!    escaped. The middle of a text of more than 128 ids is left out.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use crate::base::shared_str::SharedStr;
+use crate::base::tree_path::{KEPT, Path};
+
+/// The path of one supervisor.
+#[derive(Debug)]
+pub(crate) struct NodePath {
+    above: Option<Arc<NodePath>>,
+    id: SharedStr,
+    /// The number of ids in the path.
+    depth: usize,
+    /// The supervisor with [`KEPT`] ids in its path, if there is one above.
+    top: Option<Arc<NodePath>>,
+    /// Whether the supervisor is a dynamic one.
+    is_dynamic: bool,
+    /// The topmost dynamic supervisor above this one.
+    dynamic_above: Option<Arc<NodePath>>,
+}
+
+impl NodePath {
+    pub(crate) fn new(above: Option<Arc<NodePath>>, id: SharedStr, is_dynamic: bool) -> Arc<Self> {
+        let dynamic_above = above.as_ref().and_then(|above| match &above.dynamic_above {
+            Some(topmost) => Some(topmost.clone()),
+            None => above.is_dynamic.then(|| above.clone()),
+        });
+        let depth = above.as_ref().map_or(1, |above| above.depth + 1);
+        let top = above.as_ref().and_then(|above| match above.depth == KEPT {
+            true => Some(above.clone()),
+            false => above.top.clone(),
+        });
+        Arc::new(NodePath { above, id, depth, top, is_dynamic, dynamic_above })
+    }
+
+    pub(crate) fn id(&self) -> &SharedStr {
+        &self.id
+    }
+
+    /// Returns the path of the supervisor as a text.
+    pub(crate) fn text(&self) -> SharedStr {
+        self.with_last(None)
+    }
+
+    /// Returns the path of the child with this id.
+    pub(crate) fn child(&self, id: &str) -> SharedStr {
+        self.with_last(Some(id))
+    }
+
+    /// Returns the path under which the restarts of the child with this id are counted. All children
+    /// below a dynamic supervisor are counted together, so that there are not too many paths.
+    pub(crate) fn counted(&self, id: &str) -> SharedStr {
+        match &self.dynamic_above {
+            Some(topmost) => topmost.text(),
+            None if self.is_dynamic => self.text(),
+            None => self.child(id),
+        }
+    }
+
+    fn with_last(&self, last: Option<&str>) -> SharedStr {
+        let (mut ids, mut next) = (Vec::from_iter(last), Some(self));
+        while let Some(node) = next {
+            // Of the ids in the middle of a long path, one is enough: the path leaves it out.
+            let is_middle = ids.len() > KEPT && node.depth > KEPT;
+            match &node.top {
+                Some(top) if is_middle => next = Some(top),
+                _ => {
+                    ids.push(&node.id);
+                    next = node.above.as_deref();
+                }
+            }
+        }
+        let mut path = Path::new();
+        ids.iter().rev().for_each(|id| path.push(escape(id)));
+        path.to_string().into()
+    }
+}
+
+/// Drops the supervisors above in a loop. Recursion could overflow the stack.
+impl Drop for NodePath {
+    fn drop(&mut self) {
+        let mut next = self.above.take();
+        while let Some(mut node) = next.and_then(Arc::into_inner) {
+            next = node.above.take();
+        }
+    }
+}
+
+/// Escapes an id for a path: control characters and the characters that have a meaning in a path
+/// are written as in a URL, so that different ids stay different.
+fn escape(id: &str) -> String {
+    let mut escaped = String::with_capacity(id.len());
+    for c in id.chars() {
+        if matches!(c, '%' | '/' | '"' | '…') || c.is_control() {
+            for byte in c.encode_utf8(&mut [0; 4]).bytes() {
+                // Writing to a string does not fail.
+                let _ = write!(escaped, "%{byte:02X}");
+            }
+        } else {
+            escaped.push(c);
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::NodePath;
+    use crate::base::shared_str::SharedStr;
+    use std::sync::Arc;
+
+    fn below(above: &Arc<NodePath>, id: &str, is_dynamic: bool) -> Arc<NodePath> {
+        NodePath::new(Some(above.clone()), id.into(), is_dynamic)
+    }
+
+    #[test]
+    fn different_ids_have_different_paths() {
+        let app = NodePath::new(None, "app".into(), false);
+        assert_eq!(app.text(), "app");
+        let ids = ["", "\"\"", "a/b", "a%2Fb", "a\nb", "…", "<b>"];
+        let paths = ids.map(|id| app.child(id));
+        let expected = [
+            "app/\"\"",
+            "app/%22%22",
+            "app/a%2Fb",
+            "app/a%252Fb",
+            "app/a%0Ab",
+            "app/%E2%80%A6",
+            "app/<b>",
+        ];
+        assert_eq!(paths, expected.map(SharedStr::from));
+    }
+
+    #[test]
+    fn children_below_a_dynamic_supervisor_are_counted_together() {
+        let app = NodePath::new(None, "app".into(), false);
+        assert_eq!(app.counted("kv"), "app/kv");
+        let rooms = below(&app, "rooms", true);
+        assert_eq!(rooms.counted("17"), "app/rooms");
+        let room = below(&rooms, "17", false);
+        assert_eq!(
+            (room.counted("chat").as_str(), room.child("chat").as_str()),
+            ("app/rooms", "app/rooms/17/chat")
+        );
+        assert_eq!(below(&room, "guests", true).counted("x"), "app/rooms");
+    }
+
+    #[test]
+    fn a_deep_path_is_dropped_without_recursion() {
+        let mut path = NodePath::new(None, "app".into(), false);
+        for _ in 0..200_000 {
+            path = below(&path, "x", false);
+        }
+        assert_eq!(path.text().as_str(), format!("app/{}…{}", "x/".repeat(63), "/x".repeat(64)));
+    }
+}

@@ -1,0 +1,59 @@
+//! The time of day, for people.
+//!
+//! The clock of the system can be set forward and back, which would change a duration that is
+//! measured by it. So this is the only file that reads it, and a [`TimeOfDay`] has no differences:
+//! durations are measured by an `Instant`.
+
+use std::time::{Duration, SystemTime};
+
+/// A time of day and its date, in milliseconds, by the clock of the system. It is for people: the
+/// clock may be set, so a later event may have an earlier time.
+///
+/// ```
+/// use std::time::SystemTime;
+/// use regrow::Runtime;
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let rt = Runtime::new();
+/// let pid = rt.spawn(|_| std::future::pending()).pid();
+/// let time = rt.process_detail(pid).unwrap().time;
+/// assert!(time.unix_millis() > 1_700_000_000_000);
+/// assert!(SystemTime::from(time) <= SystemTime::now());
+/// # });
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TimeOfDay(u64);
+
+impl TimeOfDay {
+    /// Returns the milliseconds since 1970, in UTC. [`TimeOfDay`] has an example.
+    pub fn unix_millis(self) -> u64 {
+        self.0
+    }
+
+    /// Reads the clock of the system. A time before 1970 counts as 1970.
+    pub(crate) fn now() -> Self {
+        TimeOfDay(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, millis))
+    }
+
+    /// Returns the time after this span.
+    pub(crate) fn after(self, span: Duration) -> Self {
+        TimeOfDay(self.0.saturating_add(millis(span)))
+    }
+
+    /// Returns the time before this span.
+    pub(crate) fn before(self, span: Duration) -> Self {
+        TimeOfDay(self.0.saturating_sub(millis(span)))
+    }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// For a library of dates.
+impl From<TimeOfDay> for SystemTime {
+    fn from(time: TimeOfDay) -> Self {
+        let since_1970 = Duration::from_millis(time.0);
+        SystemTime::UNIX_EPOCH.checked_add(since_1970).unwrap_or(SystemTime::UNIX_EPOCH)
+    }
+}

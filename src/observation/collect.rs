@@ -1,0 +1,174 @@
+//! Takes a picture.
+//!
+//! **Steps**
+//! 1. Read the number of the last change: the picture includes all changes up to it.
+//! 2. Read the list of the topmost supervisors, and then each supervisor before its children: its
+//!    published state, and under the same lock the number of the last change. A dynamic supervisor
+//!    that serves is asked for its children, and answers with that number.
+//! 3. Read the record of the process of each listed child, and under its lock the number again.
+//!
+//! [`Included`] keeps these numbers. A change that is made after step 1 is delivered only if it is
+//! later than the number for its maker.
+//!
+//! **What happens if** …
+//!
+//! | | |
+//! |---|---|
+//! | a child ends after its supervisor was read | the picture shows it as running, without a mailbox; its end follows as a change |
+//! | a supervisor starts after the supervisor above was read | the picture shows it as starting or not at all; it has no number, so all its changes follow |
+//! | a supervisor is restarted after the supervisor above was read | the picture shows the old one without children; its end, the new one and its children follow |
+//! | the tree ends | as above, and the end of the topmost supervisor is the last change |
+//! | a dynamic supervisor does not answer in time | its last published children are shown, marked as last known, and another picture follows |
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::base::{NodePath, Pid, consume_budget};
+use crate::observation::facts::Facts;
+use crate::observation::included::{Included, View};
+use crate::observation::nodes::Nodes;
+use crate::observation::{Clock, Picture, PictureNode, PictureState};
+use crate::runtime::{Runtime, until};
+use crate::supervisor::PublishedCell;
+use crate::supervisor::dynamic::fold::{Fold, FoldedCounts};
+use crate::supervisor::dynamic::server::{Call, DynamicServer};
+
+/// How long a picture waits for the answers of all dynamic supervisors together.
+const LIMIT: Duration = Duration::from_millis(250);
+
+/// A picture that is being taken.
+struct Collector<'a> {
+    runtime: &'a Runtime,
+    view: &'a View,
+    make: Nodes<'a>,
+    /// When the picture no longer waits for dynamic supervisors.
+    due: Instant,
+    included: Included,
+    nodes: Vec<PictureNode>,
+    /// The nodes that are still to be visited, the next one last.
+    pending: Vec<PictureNode>,
+}
+
+/// Takes a picture.
+pub(super) async fn collect(runtime: &Runtime, view: &View) -> (Picture, Included) {
+    let (clock, seq) = (Clock::read(), runtime.kernel.changes.last());
+    let due = clock.now + LIMIT;
+    let (roots, last_root) = runtime.kernel.changes.roots();
+    let included = Included {
+        roots: last_root,
+        live_roots: roots.iter().map(|(pid, _)| *pid).collect(),
+        ..Included::default()
+    };
+    let (nodes, pending) = (Vec::new(), Vec::new());
+    let make = Nodes { kernel: &runtime.kernel, clock };
+    let mut collector = Collector { runtime, view, make, due, included, nodes, pending };
+    for (pid, root) in roots.iter().rev() {
+        collector.pending.push(collector.make.root(*pid, root));
+    }
+    while let Some(node) = collector.pending.pop() {
+        consume_budget().await;
+        collector.visit(node).await;
+    }
+    let Collector { mut included, nodes, .. } = collector;
+    included.until = runtime.kernel.changes.last();
+    let counters = runtime.counters();
+    (Picture { seq, time: clock.time, nodes, counters }, included)
+}
+
+impl Collector<'_> {
+    /// Completes a node, and adds its children to the pending ones.
+    async fn visit(&mut self, mut node: PictureNode) {
+        let is_shown = self.view.shows(&node.path);
+        if !is_shown && !self.view.leads_through(&node.path) {
+            return;
+        }
+        let runs = !matches!(node.state, PictureState::Ended | PictureState::Restarting);
+        let running = node.pid.filter(|_| runs);
+        if let Some(facts) = running.and_then(|pid| Facts::of(&self.runtime.kernel, pid)) {
+            self.included.processes.extend(node.pid.map(|pid| (pid, facts.last_change)));
+            (node.health, node.mailbox) = (facts.health, facts.mailbox);
+        }
+        let mut children = Vec::new();
+        if let (Some(pid), Some(_)) = (running, &node.supervision)
+            && let Some(cell) = self.published(pid)
+            && let Some(path) = self.runtime.kernel.supervisor_path(pid)
+        {
+            children = self.supervisor(&mut node, &cell, &path, pid).await;
+        }
+        let parent = is_shown.then(|| node.path.clone());
+        if is_shown {
+            self.nodes.push(node);
+        }
+        children.iter_mut().for_each(|child| child.parent.clone_from(&parent));
+        self.pending.extend(children.into_iter().rev());
+    }
+
+    fn published(&self, pid: Pid) -> Option<Arc<PublishedCell>> {
+        PublishedCell::of(&*self.runtime.kernel.find(pid)?)
+    }
+
+    /// Completes the node of a supervisor, and returns the nodes of its children.
+    async fn supervisor(
+        &mut self,
+        node: &mut PictureNode,
+        cell: &PublishedCell,
+        path: &NodePath,
+        pid: Pid,
+    ) -> Vec<PictureNode> {
+        let is_dynamic = cell.change(|state| state.is_partial && state.ending.is_none());
+        let fold = if is_dynamic { self.ask(pid).await } else { None };
+        let (mut state, last_change) = cell.read_with_last_change();
+        if node.supervisor.is_none() && state.ending.is_some() {
+            node.state = PictureState::Stopping;
+        }
+        let mut supervision = self.make.supervision(&state, path);
+        let children = match fold {
+            Some(Fold { counts, worst, ended, budget, last_change }) => {
+                state.ended = ended;
+                self.included.supervisors.insert(pid, last_change);
+                (supervision.folded, supervision.budget) = (Some(counts), budget);
+                let node = |listed| self.make.folded(pid, path, listed);
+                worst
+                    .iter()
+                    .map(|listed| node((&listed.child, listed.pid, listed.is_stopping)))
+                    .collect()
+            }
+            None if state.is_partial => {
+                self.included.supervisors.insert(pid, last_change);
+                supervision.last_known = state.ending.is_none();
+                let children = cell.count();
+                let stopping = if state.ending.is_some() { children } else { 0 };
+                let counts = FoldedCounts { children, stopping, ..FoldedCounts::default() };
+                supervision.folded = Some(counts);
+                let listed = state.children.iter().take(self.view.listed);
+                let node = |(key, child): (&u64, _)| {
+                    self.make.folded(pid, path, (child, Pid::from_raw(*key), stopping > 0))
+                };
+                listed.map(node).collect()
+            }
+            None => {
+                self.included.supervisors.insert(pid, last_change);
+                let node =
+                    |(key, child): (&u64, _)| self.make.child(pid, path, &state, (*key, child));
+                state.children.iter().map(node).collect::<Vec<_>>()
+            }
+        };
+        node.supervision = Some(supervision);
+        let ended = state.ended.last(self.view.ended);
+        children
+            .into_iter()
+            .chain(ended.map(|(_, child)| self.make.ended(pid, path, child)))
+            .collect()
+    }
+
+    /// Asks a dynamic supervisor for its children.
+    async fn ask(&self, pid: Pid) -> Option<Fold> {
+        let server = self.runtime.server_at::<DynamicServer>(pid).ok()?;
+        let most = self.view.listed;
+        let asked = pin!(server.call_unlimited(|reply| Call::Fold(reply, most)));
+        until(&self.runtime.kernel, Some(self.due), asked).await?.ok()
+    }
+}

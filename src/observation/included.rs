@@ -1,0 +1,71 @@
+//! What a picture shows, and which changes it includes.
+
+use std::collections::HashMap;
+
+use crate::base::random::MapHasher;
+use crate::base::{Pid, SharedStr};
+use crate::observe::Change;
+use crate::observe::change::Origin;
+
+/// The number of the last change of each maker that a picture includes.
+#[derive(Debug, Default)]
+pub(super) struct Included {
+    pub(super) roots: u64,
+    pub(super) live_roots: Vec<Pid>,
+    pub(super) supervisors: HashMap<Pid, u64, MapHasher>,
+    pub(super) processes: HashMap<Pid, u64, MapHasher>,
+    /// Later changes are in no part of the picture.
+    pub(super) until: u64,
+}
+
+impl Included {
+    /// Whether this topmost supervisor was alive when the picture was taken.
+    pub(super) fn has_root(&self, pid: Pid) -> bool {
+        self.live_roots.contains(&pid)
+    }
+
+    /// Whether the picture includes this change, which is later than the number of the picture.
+    pub(super) fn includes(&self, change: &Change) -> bool {
+        let of = |numbers: &HashMap<Pid, u64, MapHasher>, pid| numbers.get(&pid).copied();
+        let number = match change.origin {
+            Origin::Roots => Some(self.roots),
+            Origin::Supervisor(pid) => of(&self.supervisors, pid),
+            Origin::Process(pid) => of(&self.processes, pid),
+        };
+        number.is_some_and(|number| change.seq <= number)
+    }
+
+    /// Forgets the numbers, if all changes after this one are in no part of the picture.
+    pub(super) fn forget_after(&mut self, seq: u64) {
+        if seq >= self.until && self.until > 0 {
+            *self = Included::default();
+        }
+    }
+}
+
+/// What a picture shows.
+#[derive(Debug, Clone)]
+pub(super) struct View {
+    /// Only this path and the paths below it.
+    pub(super) below: Option<SharedStr>,
+    /// How many children of a dynamic supervisor are listed.
+    pub(super) listed: usize,
+    /// How many ended children of a supervisor are shown.
+    pub(super) ended: usize,
+}
+
+impl View {
+    /// Whether a node of this path is shown.
+    pub(super) fn shows(&self, path: &str) -> bool {
+        self.below.as_deref().is_none_or(|below| is_at_or_below(path, below))
+    }
+
+    /// Whether a node of this path may be above one that is shown.
+    pub(super) fn leads_through(&self, path: &str) -> bool {
+        self.below.as_deref().is_none_or(|below| is_at_or_below(below, path))
+    }
+}
+
+fn is_at_or_below(path: &str, above: &str) -> bool {
+    path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}

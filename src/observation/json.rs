@@ -1,0 +1,164 @@
+//! Observations as JSON, version 1. The page "The observation format" of the book documents each
+//! field, and a test compares that page with the output.
+//!
+//! Each item is one object on one line. Times are milliseconds since 1970. The JSON never contains
+//! a message, and the text of a panic only within an exit reason.
+
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value, json};
+
+use crate::base::{SharedStr, TimeOfDay};
+use crate::observation::json_changes::fields;
+use crate::observation::json_nodes::{budget, health, mailbox, node};
+use crate::observation::json_values::{millis, object, pid, pids, with};
+use crate::observation::{Observed, Picture, ProcessDetail, Sample};
+use crate::observe::{Change, ChildCounters, Counters};
+use crate::snapshot::escape_controls;
+
+/// The version of the format. It changes with an incompatible change.
+const VERSION: u32 = 1;
+
+/// Implements the public side of the JSON for a type with a private `value`.
+macro_rules! json_of {
+    ($($type:ty)*) => {
+        $(
+            impl $type {
+                /// Returns the JSON of this value on one line, as the page *The observation format*
+                /// of the book documents it. Control characters and `<` are escaped.
+                ///
+                /// With the feature `serde`.
+                #[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
+                pub fn to_json(&self) -> String {
+                    escape_controls(&self.value().to_string())
+                }
+            }
+
+            #[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
+            impl Serialize for $type {
+                fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                    self.value().serialize(serializer)
+                }
+            }
+        )*
+    };
+}
+
+json_of!(Observed Picture Change Sample Counters ProcessDetail);
+
+/// Returns the fields that each item has.
+fn head(kind: &str, seq: u64, time: TimeOfDay) -> Map<String, Value> {
+    object(json!({ "version": VERSION, "type": kind, "seq": seq, "time_ms": millis(time) }))
+}
+
+impl Observed {
+    fn value(&self) -> Value {
+        match self {
+            Observed::Picture(picture) => picture.value(),
+            Observed::Change(change) => change.value(),
+            Observed::Sample(sample) => sample.value(),
+            Observed::Missed(missed) => {
+                let rest = json!({ "changes": missed.changes });
+                with(head("missed", missed.seq, missed.time), rest)
+            }
+        }
+    }
+}
+
+impl Picture {
+    fn value(&self) -> Value {
+        let nodes: Vec<Value> = self.nodes.iter().map(node).collect();
+        let rest = json!({ "nodes": nodes, "counters": self.counters.value() });
+        with(head("picture", self.seq, self.time), rest)
+    }
+}
+
+impl Change {
+    fn value(&self) -> Value {
+        let rest = json!({
+            "path": self.path.as_str(),
+            "pid": pid(self.pid),
+            "supervisor": pid(self.supervisor),
+            "change": self.kind.name(),
+        });
+        let mut all = object(with(head("change", self.seq, self.time), rest));
+        all.extend(fields(&self.kind));
+        Value::Object(all)
+    }
+}
+
+impl Sample {
+    fn value(&self) -> Value {
+        let processes = self.processes.iter().map(|sample| {
+            let path = json!({ "path": sample.path.as_str(), "pid": sample.pid.raw() });
+            with(object(path), mailbox(&sample.mailbox))
+        });
+        let supervisors = self.supervisors.iter().map(|sample| {
+            json!({
+                "path": sample.path.as_str(),
+                "pid": sample.pid.raw(),
+                "children": sample.children,
+                "budget": sample.budget.map(budget),
+            })
+        });
+        let rest = json!({
+            "processes": processes.collect::<Vec<_>>(),
+            "supervisors": supervisors.collect::<Vec<_>>(),
+            "counters": self.counters.value(),
+        });
+        with(head("sample", self.seq, self.time), rest)
+    }
+}
+
+impl Counters {
+    fn value(&self) -> Value {
+        let ended = &self.ended;
+        let child = |child: &ChildCounters| {
+            let ChildCounters { path, restarts, give_ups } = child;
+            json!({ "path": path.as_str(), "restarts": restarts, "give_ups": give_ups })
+        };
+        json!({
+            "spawned": self.spawned,
+            "ended": {
+                "normal": ended.normal,
+                "shutdown": ended.shutdown,
+                "error": ended.error,
+                "panic": ended.panic,
+                "killed": ended.killed,
+                "no_process": ended.no_process,
+            },
+            "refused": self.refused,
+            "dropped": self.dropped,
+            "unhandled": self.unhandled,
+            "timed_out": self.timed_out,
+            "children": self.children.iter().map(child).collect::<Vec<_>>(),
+        })
+    }
+}
+
+impl ProcessDetail {
+    fn value(&self) -> Value {
+        let texts =
+            |all: &[SharedStr]| -> Vec<String> { all.iter().map(ToString::to_string).collect() };
+        let head = json!({
+            "version": VERSION,
+            "type": "process",
+            "time_ms": millis(self.time),
+            "pid": self.pid.raw(),
+            "path": self.path.as_deref(),
+            "label": self.label.as_deref(),
+            "names": texts(&self.names),
+            "groups": texts(&self.groups),
+            "handled": self.handled,
+            "doing": self.doing.to_string(),
+            "links": pids(&self.links),
+            "monitored_by": pids(&self.monitored_by),
+            "monitors": pids(&self.monitors),
+            "parent": pid(self.parent),
+            "ancestors": pids(&self.ancestors),
+            "trap_exit": self.trap_exit,
+            "stop_requested": self.stop_requested,
+        });
+        let with_health = with(object(head), health(&self.health));
+        with(object(with_health), mailbox(&self.mailbox))
+    }
+}

@@ -1,0 +1,38 @@
+//! The observation of supervision trees: a picture, then each change, as values, as text and as
+//! JSON; and the details of one process.
+//!
+//! **Uses** `base`, `exit`, `time`, `restart`, `observe`, `process`, `kernel`, `runtime`, `child`,
+//! `supervisor`, `snapshot`.
+//! **Knows nothing of** programs.
+//!
+//! A picture is read from the states that supervisors publish, and from the records of processes: it
+//! is no second account of the tree. Only a dynamic supervisor is asked, because it publishes no list
+//! of its children while it serves.
+
+mod clock;
+pub(crate) mod picture;
+mod facts;
+mod included;
+mod nodes;
+mod collect;
+mod sample;
+pub(crate) mod detail;
+pub(crate) mod observing;
+mod entry;
+mod text;
+#[cfg(feature = "serde")]
+mod json_values;
+#[cfg(feature = "serde")]
+mod json_nodes;
+#[cfg(feature = "serde")]
+mod json_changes;
+#[cfg(feature = "serde")]
+mod json;
+
+use clock::Clock;
+pub use detail::ProcessDetail;
+pub use observing::{Missed, Observation, Observed};
+pub use picture::{
+    MailboxFacts, PastRun, Picture, PictureNode, PictureState, PictureStep, Supervision,
+};
+pub use sample::{ProcessSample, Sample, SupervisorSample};

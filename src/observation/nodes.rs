@@ -1,0 +1,167 @@
+//! Makes the nodes of a picture from what supervisors have published.
+
+use crate::base::{NodePath, Pid};
+use crate::child::ChildType;
+use crate::kernel::Kernel;
+use crate::observation::picture::PastRun;
+use crate::observation::{
+    Clock, MailboxFacts, PictureNode, PictureState, PictureStep, Supervision,
+};
+use crate::observe::Health;
+use crate::observe::change_log::Root;
+use crate::process::ChildSlot;
+use crate::supervisor::{
+    History, Incarnation, PublishedChild, PublishedChildState, PublishedState, Step,
+};
+
+/// Makes nodes, with the times of the system that belong to this moment.
+pub(super) struct Nodes<'a> {
+    pub(super) kernel: &'a Kernel,
+    pub(super) clock: Clock,
+}
+
+impl Nodes<'_> {
+    /// Returns the node of a topmost supervisor.
+    pub(super) fn root(&self, pid: Pid, root: &Root) -> PictureNode {
+        let state = if root.has_started { PictureState::Running } else { PictureState::Starting };
+        PictureNode {
+            path: root.path.text(),
+            id: root.path.id().clone(),
+            pid: Some(pid),
+            supervisor: None,
+            parent: None,
+            state,
+            health: Health::default(),
+            started: Some(self.clock.time_at(root.since)),
+            retry_at: None,
+            restarts: 0,
+            mailbox: MailboxFacts::default(),
+            supervision: Some(Supervision::unknown()),
+            history: Vec::new(),
+        }
+    }
+
+    /// Returns the facts that a supervisor has published about itself.
+    pub(super) fn supervision(&self, state: &PublishedState, path: &NodePath) -> Supervision {
+        let child = |key| state.children.get(&key).map(|child| path.child(&child.id));
+        let step = match state.step {
+            Step::Serving => None,
+            Step::RunningInit { since } => {
+                Some(PictureStep::Init { since: self.clock.time_at(since) })
+            }
+            Step::Starting { key, since, .. } => child(key)
+                .map(|child| PictureStep::Starting { child, since: self.clock.time_at(since) }),
+            Step::Stopping { key, since } => child(key)
+                .map(|child| PictureStep::Stopping { child, since: self.clock.time_at(since) }),
+        };
+        Supervision {
+            strategy: state.strategy,
+            budget: state.budget(),
+            step,
+            ending_since: state.ending.map(|since| self.clock.time_at(since)),
+            ..Supervision::unknown()
+        }
+    }
+
+    /// Returns the node of a child of a declared list.
+    pub(super) fn child(
+        &self,
+        supervisor: Pid,
+        path: &NodePath,
+        state: &PublishedState,
+        (key, child): (u64, &PublishedChild),
+    ) -> PictureNode {
+        let mut node = self.node(supervisor, path, child);
+        match (state.step, child.state) {
+            (Step::Starting { key: starts, start, .. }, _) if starts == key => {
+                let slot = ChildSlot { child: key, start };
+                node.state = PictureState::Starting;
+                node.pid = self.kernel.child_at(supervisor, slot);
+                node.started = Some(self.clock.time_at(child.started));
+            }
+            (Step::Stopping { key: stops, .. }, PublishedChildState::Running(_))
+                if stops == key =>
+            {
+                node.state = PictureState::Stopping;
+            }
+            _ => {}
+        }
+        node
+    }
+
+    /// Returns the node of a child of a dynamic supervisor.
+    pub(super) fn folded(
+        &self,
+        supervisor: Pid,
+        path: &NodePath,
+        (child, pid, is_stopping): (&PublishedChild, Pid, bool),
+    ) -> PictureNode {
+        let mut node = self.node(supervisor, path, child);
+        node.pid = Some(pid);
+        if is_stopping && node.state == PictureState::Running {
+            node.state = PictureState::Stopping;
+        }
+        node
+    }
+
+    /// Returns the node of a child that its supervisor has forgotten.
+    pub(super) fn ended(
+        &self,
+        supervisor: Pid,
+        path: &NodePath,
+        child: &PublishedChild,
+    ) -> PictureNode {
+        let mut node = self.node(supervisor, path, child);
+        (node.state, node.retry_at) = (PictureState::Ended, None);
+        node.pid = child.history.last().and_then(|last| last.pid);
+        node
+    }
+
+    fn node(&self, supervisor: Pid, path: &NodePath, child: &PublishedChild) -> PictureNode {
+        let (state, pid, due) = match child.state {
+            PublishedChildState::Running(pid) => (PictureState::Running, Some(pid), None),
+            PublishedChildState::Restarting { due } => (PictureState::Restarting, None, due),
+            PublishedChildState::Stopped => (PictureState::Stopped, None, None),
+            PublishedChildState::GivenUp => (PictureState::GivenUp, None, None),
+        };
+        let is_supervisor = child.kind == ChildType::Supervisor;
+        PictureNode {
+            path: path.child(&child.id),
+            id: child.id.clone(),
+            pid,
+            supervisor: Some(supervisor),
+            parent: None,
+            state,
+            health: Health::default(),
+            started: pid.map(|_| self.clock.time_at(child.started)),
+            retry_at: due.map(|due| self.clock.time_at(due)),
+            restarts: child.restarts,
+            mailbox: MailboxFacts::default(),
+            supervision: is_supervisor.then(Supervision::unknown),
+            history: past_runs(&child.history, self.clock),
+        }
+    }
+}
+
+fn past_runs(history: &History, clock: Clock) -> Vec<PastRun> {
+    let run = |incarnation: &Incarnation| PastRun {
+        started: clock.time_at(incarnation.started),
+        ended: clock.time_at(incarnation.ended),
+        incarnation: incarnation.clone(),
+    };
+    history.iter().map(run).collect()
+}
+
+impl Supervision {
+    /// Returns the facts about a supervisor that has published nothing.
+    fn unknown() -> Self {
+        Supervision {
+            strategy: "",
+            budget: None,
+            step: None,
+            ending_since: None,
+            folded: None,
+            last_known: false,
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Samples of mailboxes and counters, taken at intervals while an observation waits for changes.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::base::{Pid, SharedStr, TimeOfDay};
+use crate::observation::facts::Facts;
+use crate::observation::{MailboxFacts, Picture, PictureState};
+use crate::observe::{Change, ChangeKind, Counters};
+use crate::restart::RestartBudget;
+use crate::runtime::Runtime;
+use crate::supervisor::PublishedCell;
+
+/// The number of processes that one observation samples.
+const MOST: usize = 10_000;
+
+/// The mailboxes, budgets and counters at one moment. [`Observation::sample_every`] asks for
+/// samples, and has an example.
+///
+/// [`Observation::sample_every`]: crate::Observation::sample_every
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Sample {
+    /// The number of the last change that was delivered before the sample.
+    pub seq: u64,
+    /// When the sample was taken, by the clock of the system.
+    pub time: TimeOfDay,
+    /// The processes whose mailbox differs from the last sample or picture.
+    pub processes: Vec<ProcessSample>,
+    /// The supervisors of the picture.
+    pub supervisors: Vec<SupervisorSample>,
+    /// The counters of the runtime.
+    pub counters: Counters,
+}
+
+/// The mailbox of one process, in a [`Sample`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProcessSample {
+    /// The path of the process.
+    pub path: SharedStr,
+    /// The process.
+    pub pid: Pid,
+    /// Its mailbox, and what it handles.
+    pub mailbox: MailboxFacts,
+}
+
+/// The children and the budget of one supervisor, in a [`Sample`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SupervisorSample {
+    /// The path of the supervisor.
+    pub path: SharedStr,
+    /// The supervisor.
+    pub pid: Pid,
+    /// The number of its children, running or not.
+    pub children: usize,
+    /// The restarts that are left; `None` if there is no limit.
+    pub budget: Option<RestartBudget>,
+}
+
+/// The processes that an observation samples.
+#[derive(Debug, Default)]
+pub(super) struct Sampler {
+    pub(super) every: Option<Duration>,
+    processes: BTreeMap<Pid, (SharedStr, MailboxFacts)>,
+}
+
+impl Sampler {
+    /// Samples the processes of this picture from now on.
+    pub(super) fn follow(&mut self, picture: &Picture) {
+        let runs = |state| matches!(state, PictureState::Running | PictureState::Stopping);
+        let nodes = picture.nodes.iter().filter(|node| runs(node.state)).take(MOST);
+        let entry = |node: &crate::observation::PictureNode| {
+            Some((node.pid?, (node.path.clone(), node.mailbox.clone())))
+        };
+        self.processes = nodes.filter_map(entry).collect();
+    }
+
+    /// Samples a process that starts, and no longer one that ends.
+    pub(super) fn note(&mut self, change: &Change) {
+        let Some(pid) = change.pid else { return };
+        match change.kind {
+            ChangeKind::Started { .. } if self.processes.len() < MOST => {
+                self.processes.insert(pid, (change.path.clone(), MailboxFacts::default()));
+            }
+            ChangeKind::Ended { .. } => drop(self.processes.remove(&pid)),
+            _ => {}
+        }
+    }
+
+    pub(super) fn take(&mut self, runtime: &Runtime, seq: u64) -> Sample {
+        let (mut processes, mut supervisors) = (Vec::new(), Vec::new());
+        for (&pid, (path, last)) in &mut self.processes {
+            let Some(Facts { mailbox, .. }) = Facts::of(&runtime.kernel, pid) else { continue };
+            if *last != mailbox {
+                last.clone_from(&mailbox);
+                processes.push(ProcessSample { path: path.clone(), pid, mailbox });
+            }
+            let process = runtime.kernel.find(pid);
+            if let Some(cell) = process.and_then(|process| PublishedCell::of(&*process)) {
+                let (listed, budget) = cell.change(|state| {
+                    ((!state.is_partial).then_some(state.children.len()), state.budget())
+                });
+                let children = listed.unwrap_or_else(|| cell.count());
+                supervisors.push(SupervisorSample { path: path.clone(), pid, children, budget });
+            }
+        }
+        let (time, counters) = (TimeOfDay::now(), runtime.counters());
+        Sample { seq, time, processes, supervisors, counters }
+    }
+}

@@ -1,0 +1,100 @@
+//! The supervisor that reports changes of its children: its pid, and its place in its tree.
+
+use std::sync::Arc;
+
+use crate::base::{NodePath, Pid, SharedStr};
+use crate::observe::change::Origin;
+use crate::observe::change_log::{Pushed, Subject};
+use crate::observe::{ChangeKind, Health};
+use crate::process::AnyProcess;
+use crate::runtime::Runtime;
+
+/// Reports changes of one supervisor and its children.
+#[derive(Debug, Clone)]
+pub(crate) struct ChangeSource {
+    runtime: Runtime,
+    supervisor: Pid,
+    path: Arc<NodePath>,
+    /// Whether no supervisor is above this one.
+    is_root: bool,
+}
+
+impl ChangeSource {
+    /// Finds the place of a supervisor that begins to start. The supervisor above, which starts it,
+    /// knows its own place; if it has just ended, this supervisor is about to end, too, and counts
+    /// as the top of a tree.
+    pub(super) fn of(runtime: &Runtime, process: &dyn AnyProcess, is_dynamic: bool) -> Self {
+        let kernel = &runtime.kernel;
+        let above = kernel.supervisor_of(process).and_then(|above| kernel.supervisor_path(above));
+        let (supervisor, is_root) = (process.pid(), above.is_none());
+        let label = process.with(|locked| locked.core().relations()?.label.clone());
+        let id = label.unwrap_or_else(|| SharedStr::from(supervisor.to_string()));
+        let path = NodePath::new(above, id, is_dynamic);
+        process.with(|locked| {
+            locked.core().supervisor_record_mut().path = Some(path.clone());
+        });
+        if is_root {
+            drop(kernel.changes.root_begins(supervisor, &path));
+        }
+        ChangeSource { runtime: runtime.clone(), supervisor, path, is_root }
+    }
+
+    /// Whether there is an observation.
+    pub(crate) fn is_observed(&self) -> bool {
+        self.runtime.kernel.changes.is_observed()
+    }
+
+    /// Returns the number of the last change.
+    pub(crate) fn last_change(&self) -> u64 {
+        self.runtime.kernel.changes.last()
+    }
+
+    /// Reports that the children of this supervisor have started, if it is the top of a tree. Of any
+    /// other supervisor, the supervisor above reports it.
+    pub(crate) fn has_started(&self) {
+        if self.is_root {
+            let health = self.health(self.supervisor);
+            let kind = ChangeKind::Started { is_supervisor: true, health, previous: None };
+            drop(self.runtime.kernel.changes.root_started(self.supervisor, kind));
+        }
+    }
+
+    /// Returns the health of a process, if there is an observation.
+    pub(crate) fn health(&self, pid: Pid) -> Health {
+        let health = || self.runtime.health(pid);
+        self.is_observed().then(health).flatten().unwrap_or_default()
+    }
+
+    /// Reports a change of a child.
+    pub(crate) fn child(
+        &self,
+        id: &str,
+        pid: Option<Pid>,
+        kind: impl FnOnce() -> ChangeKind,
+    ) -> Option<Pushed> {
+        self.runtime.kernel.changes.push(|| {
+            let (path, supervisor) = (self.path.child(id), Some(self.supervisor));
+            let origin = Origin::Supervisor(self.supervisor);
+            (Subject { path, pid, supervisor, origin }, kind())
+        })
+    }
+
+    /// Reports a change of the supervisor itself.
+    pub(crate) fn own(&self, kind: impl FnOnce() -> ChangeKind) -> Option<Pushed> {
+        self.runtime.kernel.changes.push(|| {
+            let (path, pid) = (self.path.text(), Some(self.supervisor));
+            let origin = Origin::Supervisor(self.supervisor);
+            (Subject { path, pid, supervisor: None, origin }, kind())
+        })
+    }
+
+    /// Counts a restart of the child with this id.
+    pub(crate) fn count_restart(&self, id: &str) {
+        self.runtime.kernel.counters.count_restart(self.path.counted(id));
+    }
+
+    /// Counts that the child with this id has reached a restart limit.
+    pub(crate) fn count_give_up(&self, id: &str) {
+        self.runtime.kernel.counters.count_give_up(self.path.counted(id));
+    }
+}

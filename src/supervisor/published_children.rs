@@ -1,0 +1,205 @@
+//! The changes of the children in a [published state](crate::supervisor::published_state), for a
+//! supervisor of a declared list, which publishes all its children.
+//!
+//! **Invariant.** A change of a child that readers can see, and the [change](Change) that
+//! observations receive, are made under one lock, that of the cell. The texts of both say the same.
+//! [`change_log`](crate::observe::change_log) explains why.
+//!
+//! [Change]: crate::Change
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::base::Pid;
+use crate::child::{ChildType, Spec};
+use crate::exit::ExitReason;
+use crate::observe::change_log::Pushed;
+use crate::observe::{ChangeKind, Health};
+use crate::supervisor::change_source::ChangeSource;
+use crate::supervisor::published_state::{
+    PublishedCell, PublishedChild, PublishedChildState, PublishedState, Step,
+};
+use crate::supervisor::{History, Incarnation};
+
+impl PublishedCell {
+    /// Adds a child after the others, as stopped.
+    pub(crate) fn add(&self, key: u64, spec: &Spec) {
+        let child = PublishedChild {
+            id: spec.id.clone(),
+            kind: spec.kind,
+            readiness: spec.readiness,
+            state: PublishedChildState::Stopped,
+            restarts: 0,
+            started: Instant::now(),
+            history: History::default(),
+        };
+        let is_supervisor = spec.kind == ChildType::Supervisor;
+        drop(self.change(|state| {
+            let before = state.children.insert(key, child);
+            (before, self.tell(state, key, None, || ChangeKind::Added { is_supervisor }))
+        }));
+    }
+
+    /// Publishes that a start of this child began at `since`. `start` is the number of this start,
+    /// from 1, and `restarts` says how many of the starts until now were restarts without a
+    /// request. Returns the history of the child.
+    pub(crate) fn begin_start(
+        &self,
+        key: u64,
+        start: u32,
+        restarts: u32,
+        since: Instant,
+    ) -> History {
+        let (history, pushed) = self.change(|state| {
+            state.step = Step::Starting { key, start, since };
+            let mut history = History::default();
+            if let Some(child) = state.children.get_mut(&key) {
+                (child.restarts, child.started) = (restarts, since);
+                history = child.history.clone();
+            }
+            let kind = || ChangeKind::Starting { attempt: start - 1 };
+            (history, self.tell(state, key, None, kind))
+        });
+        drop(pushed);
+        history
+    }
+
+    /// Publishes that a stop of this child began at `since`.
+    pub(crate) fn begin_stop(&self, key: u64, pid: Pid, since: Instant) {
+        drop(self.change(|state| {
+            state.step = Step::Stopping { key, since };
+            self.tell(state, key, Some(pid), || ChangeKind::Stopping)
+        }));
+    }
+
+    /// Publishes that the supervisor begins to stop all its children.
+    pub(crate) fn begin_ending(&self, since: Instant) {
+        drop(self.change(|state| {
+            state.ending = Some(since);
+            self.source().and_then(|source| source.own(|| ChangeKind::Ending))
+        }));
+    }
+
+    /// Publishes a new state of this child. Ends the step if it is a start or a stop of the child.
+    pub(crate) fn set(&self, key: u64, child_state: PublishedChildState) {
+        let health = self.health_of(child_state);
+        drop(self.change(|state| {
+            state.end_step(key);
+            let child = state.children.get_mut(&key)?;
+            let (before, kind) = (child.state, child.kind);
+            let previous = child.history.last().and_then(|last| last.pid);
+            child.state = child_state;
+            if before == child_state {
+                return None;
+            }
+            let (pid, kind) = match child_state {
+                PublishedChildState::Running(pid) => {
+                    let is_supervisor = kind == ChildType::Supervisor;
+                    (Some(pid), ChangeKind::Started { is_supervisor, health, previous })
+                }
+                PublishedChildState::Restarting { due } => {
+                    let left = |due: Instant| due.saturating_duration_since(Instant::now());
+                    (None, ChangeKind::Waiting { retry_in: due.map(left) })
+                }
+                PublishedChildState::Stopped => (None, ChangeKind::Stopped),
+                PublishedChildState::GivenUp => (None, ChangeKind::GivenUp),
+            };
+            self.tell(state, key, pid, || kind)
+        }));
+    }
+
+    /// Returns the health of the process of a child that runs, if there is an observation.
+    fn health_of(&self, state: PublishedChildState) -> Health {
+        match (state, self.source()) {
+            (PublishedChildState::Running(pid), Some(source)) => source.health(pid),
+            _ => Health::default(),
+        }
+    }
+
+    /// Publishes the end of an incarnation, or its failed start, and adds the incarnation to the
+    /// history of the child. `stopped` says whether the supervisor stopped the incarnation.
+    pub(crate) fn record_end(&self, key: u64, incarnation: Incarnation, stopped: bool) {
+        drop(self.change(|state| {
+            state.end_step(key);
+            let Some(child) = state.children.get_mut(&key) else {
+                return (vec![incarnation], None);
+            };
+            child.state = PublishedChildState::Stopped;
+            let (pid, reason) = (incarnation.pid, incarnation.reason.clone());
+            let uptime = incarnation.ended.saturating_duration_since(incarnation.started);
+            let oldest = child.history.push(incarnation);
+            let pushed = self.tell(state, key, pid, || match pid {
+                Some(_) => ChangeKind::Ended { reason, uptime, stopped, for_good: false },
+                None => ChangeKind::StartFailed { reason },
+            });
+            (oldest, pushed)
+        }));
+    }
+
+    pub(crate) fn child(&self, key: u64) -> Option<PublishedChild> {
+        self.change(|state| state.children.get(&key).cloned())
+    }
+
+    /// Removes a child that does not run. The child stays in the list of the ended ones for a while.
+    pub(crate) fn remove(&self, key: u64) {
+        drop(self.change(|state| {
+            state.end_step(key);
+            let pushed = self.tell(state, key, None, || ChangeKind::Removed);
+            let removed = state.children.remove(&key);
+            let all = self.source().is_some_and(ChangeSource::is_observed);
+            (removed.map(|child| state.keep_ended(key, child, all)), pushed)
+        }));
+    }
+
+    /// Removes a child that the supervisor has stopped for its own end.
+    pub(crate) fn remove_stopped(&self, key: u64, pid: Pid, reason: ExitReason, uptime: Duration) {
+        drop(self.change(|state| {
+            state.end_step(key);
+            let pushed = self.tell(state, key, Some(pid), || ChangeKind::Ended {
+                reason,
+                uptime,
+                stopped: true,
+                for_good: true,
+            });
+            (state.children.remove(&key), pushed)
+        }));
+    }
+
+    /// Removes a child that an ending dynamic supervisor has waited for. `left` is the number of
+    /// children that it still waits for.
+    pub(crate) fn remove_awaited(
+        &self,
+        pid: Pid,
+        id: &str,
+        reason: &ExitReason,
+        uptime: Duration,
+        left: usize,
+    ) {
+        drop(self.change(|state| {
+            self.set_count(left);
+            let removed = state.children.remove(&pid.raw());
+            let pushed = self.source().and_then(|source| {
+                source.child(id, Some(pid), || ChangeKind::Ended {
+                    reason: reason.clone(),
+                    uptime,
+                    stopped: true,
+                    for_good: true,
+                })
+            });
+            (removed, pushed)
+        }));
+    }
+
+    /// Adds a change of a child to the log of changes.
+    fn tell(
+        &self,
+        state: &PublishedState,
+        key: u64,
+        pid: Option<Pid>,
+        kind: impl FnOnce() -> ChangeKind,
+    ) -> Option<Pushed> {
+        let source = self.source()?;
+        source.child(&state.children.get(&key)?.id, pid, kind)
+    }
+}
