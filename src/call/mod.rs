@@ -7,6 +7,7 @@
 //! request.
 
 pub(crate) mod call_deadline;
+mod taken_over;
 pub(crate) mod reply_slot;
 pub(crate) mod unanswered;
 pub(crate) mod reply;
@@ -15,7 +16,6 @@ pub(crate) mod returnable;
 pub use call_deadline::CallDeadline;
 pub(crate) use call_deadline::handed_on;
 pub use reply::Reply;
-pub(crate) use reply_slot::{
-    Answer, AwaitedReply, Lost, ReplySlot, TakenOver, resolve_handed_over,
-};
+pub(crate) use reply_slot::{Answer, AwaitedReply, Lost, ReplySlot, resolve_handed_over};
 pub(crate) use returnable::{QueuedCall, Receipt, returnable};
+pub(crate) use taken_over::TakenOver;

@@ -33,13 +33,13 @@
 //! 4. The waker in a slot is that of the caller's last poll. Only the poll that makes the call may
 //!    skip the registration, because the slot is made with the waker of that poll.
 
-use std::fmt;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 
 use crate::base::sync::Mutex;
 use crate::base::sync::atomic::Ordering;
 use crate::base::{Pid, ignore_panic, poll_budget, wake};
+use crate::call::taken_over::{HandedOn, TakenOver};
 use crate::exit::ExitReason;
 use crate::process::core::Unanswered;
 use crate::process::{AnyProcess, CallLimit, flag};
@@ -63,25 +63,6 @@ pub(crate) enum Lost {
     /// result of the call replaces this one; but if the reply is dropped, it stays, and the caller
     /// asks the record of this server.
     HandedOn(Box<HandedOn>),
-}
-
-/// The server that has taken a call over, and the limit of the call, if it was given one.
-pub(crate) struct HandedOn {
-    server: Arc<dyn AnyProcess>,
-    limit: Option<Arc<CallLimit>>,
-}
-
-impl fmt::Debug for HandedOn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "HandedOn({})", self.server.pid())
-    }
-}
-
-/// The slot of a call that a successor of its server may take over.
-pub(crate) trait TakenOver: Send + Sync {
-    /// Notes that this server has taken the call over. The caller of this function owns the call,
-    /// and the reply in it, so the call has no result yet.
-    fn hand_on(&self, to: &Arc<dyn AnyProcess>);
 }
 
 impl<T: Send> TakenOver for ReplySlot<T> {

@@ -26,7 +26,8 @@ impl ChildSpec {
     /// kill or an exit signal, and after a normal end of a permanent child. It is kept through the
     /// [`backoff`](Self::backoff), and through starts that fail: an `init` that fails leaves the queue
     /// to the start after it. It is kept, too, for a sibling that is stopped and started with its
-    /// group: that sibling did nothing wrong, and its callers would lose their requests.
+    /// group: that sibling did nothing wrong, and its callers would lose their requests. One that
+    /// [drains](crate::ServerContext::drain_on_stop) hands on what is left after its drain.
     ///
     /// **When not.** The queue is lost and counted, and its callers get `Exited` with the reason of the
     /// last incarnation: as soon as the supervisor decides that no incarnation follows (the restart

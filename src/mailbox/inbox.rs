@@ -1,110 +1,21 @@
-//! The items of a mailbox: the trait of an item, the inbox, and the part of the locked state that
-//! depends on the item's type.
+//! The inbox, what is left in it at the end of its process, and the part of the locked state that
+//! depends on the type of the items.
 
 use std::any::Any;
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::task::Waker;
 
 use tokio::time::Instant;
 
 use crate::base::user_panics::{drop_each, ignore_panic};
+pub(crate) use crate::mailbox::item::Item;
 use crate::mailbox::send_queue::SendQueue;
 use crate::message::MessageKind;
 use crate::message::received::{Envelope, Received};
-use crate::process::{AnyMail, AnyProcess, Core, Entry, IfFull, Relations, Stage, State, Unread};
+use crate::process::{AnyMail, Core, Entry, IfFull, Relations, Stage, State, Unread};
 
 /// A buffer with more slots than this is shrunk or freed when it holds few items.
 pub(crate) const KEPT_SLOTS: usize = 64;
-
-/// One item of a mailbox. The item of a plain process is an [`Envelope`]. The item of a server is
-/// a closed enum, so that its calls and casts move by value.
-pub(crate) trait Item: Send + 'static {
-    fn from_envelope(envelope: Envelope) -> Self;
-
-    /// The envelope, if the item is or contains one.
-    fn envelope(&self) -> Option<&Envelope>;
-
-    /// Does the same as [`envelope`](Self::envelope), but returns a mutable reference.
-    fn envelope_mut(&mut self) -> Option<&mut Envelope>;
-
-    /// Whether the item counts towards the bound of the mailbox. Messages, streams, calls and casts
-    /// count, except for exempt casts. Signals, timers, and requests to stop, suspend or inspect a
-    /// server do not count.
-    fn is_user(&self) -> bool;
-
-    /// The kind and the type of a message, also of an exempt cast. `None` for signals, timers, and
-    /// requests to stop, suspend or inspect a server.
-    fn description(&self) -> Option<(MessageKind, &'static str)>;
-
-    /// The [description](Self::description) of a message that is lost if it is left in the mailbox at
-    /// the end of the process.
-    fn left_description(&self) -> Option<(MessageKind, &'static str)> {
-        self.description()
-    }
-
-    /// The address of the record that a call was sent to, if another process may take the call over.
-    fn sent_to(&self) -> Option<usize> {
-        None
-    }
-
-    /// Tells the caller of a call that this process takes the call over.
-    fn hand_on(&self, _to: &Arc<dyn AnyProcess>) {}
-
-    /// Whether a server refuses the item while it stops: a message, a stream, or a cast that is not
-    /// exempt.
-    fn is_refused_by_stop(&self) -> bool {
-        let is_call = || matches!(self.description(), Some((MessageKind::Call, _)));
-        self.is_user() && !is_call()
-    }
-
-    /// Returns the item for the expiry of a timer that the process itself set, or `None` if
-    /// processes with these items have no such timers.
-    fn from_tick(_timer: u64) -> Option<Self>
-    where
-        Self: Sized,
-    {
-        None
-    }
-
-    /// Whether the reader has handlers, which can be tracked.
-    const HANDLED: bool = false;
-
-    /// Adds the current time to the item, if items of this type are tracked.
-    fn stamped(self) -> Self
-    where
-        Self: Sized,
-    {
-        self
-    }
-
-    /// Returns the time that [`stamped`](Self::stamped) has added.
-    fn stamp(&self) -> Option<Instant> {
-        None
-    }
-}
-
-impl Item for Envelope {
-    fn from_envelope(envelope: Envelope) -> Self {
-        envelope
-    }
-
-    fn envelope(&self) -> Option<&Envelope> {
-        Some(self)
-    }
-
-    fn envelope_mut(&mut self) -> Option<&mut Envelope> {
-        Some(self)
-    }
-
-    fn is_user(&self) -> bool {
-        self.received.is_user()
-    }
-
-    fn description(&self) -> Option<(MessageKind, &'static str)> {
-        self.received.description()
-    }
-}
 
 /// The items that were sent to a process and not yet taken by its reader.
 pub(crate) struct Mail<M> {

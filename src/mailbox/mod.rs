@@ -5,11 +5,13 @@
 //! **Knows nothing of** the items beyond [`Item`]: plain processes queue envelopes,
 //! servers queue calls and casts.
 
+mod item;
 mod send_queue;
 mod announced_wait;
 mod spin;
 pub(crate) mod inbox;
 pub(crate) mod record;
+mod losses;
 mod take_over;
 pub(crate) mod queued_send;
 mod idle_wait;

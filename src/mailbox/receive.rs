@@ -213,9 +213,10 @@ pub(crate) fn count_out<M: Item>(mut state: MutexGuard<'_, State<Mail<M>>>, item
 /// process keeps its queue, they are part of it.
 impl<M: Item> Drop for Mailbox<M> {
     fn drop(&mut self) {
-        if self.local.is_empty()
-            || (self.process.keeps_queue && self.process.give_back(&mut self.local))
-        {
+        if self.local.is_empty() {
+            return;
+        }
+        if self.process.keeps_queue && self.process.give_back(&mut self.local) {
             return;
         }
         let items = self.local.iter().filter_map(Item::left_description);

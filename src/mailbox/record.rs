@@ -4,7 +4,6 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use crate::base::eviction::evict;
 use crate::base::pid::Pid;
 use crate::base::sync::Mutex;
 use crate::base::sync::atomic::{AtomicU8, Ordering};
@@ -14,7 +13,6 @@ use crate::kernel::Kernel;
 use crate::mailbox::announced_wait::AnnouncedWait;
 use crate::mailbox::inbox::{Item, Mail};
 use crate::message::received::{Envelope, Received};
-use crate::observe::DeadLetterCause;
 use crate::process::any::Refused;
 use crate::process::{
     AnyProcess, Core, Counts, Entry, IfFull, Intake, Locked, ReaderWait, Relations, Stage, State,
@@ -152,15 +150,6 @@ impl<M: Item> Process<M> {
         Ok(Sent::Accepted)
     }
 
-    /// Returns the item, unless the chaos run of this runtime loses it.
-    #[cfg(feature = "chaos")]
-    fn unless_lost(&self, item: M) -> Option<M> {
-        match self.kernel.faults.get() {
-            Some(faults) if item.is_user() => faults.unless_lost(self.pid, item),
-            _ => Some(item),
-        }
-    }
-
     #[inline(never)]
     fn send_counted(&self, item: M, if_full: IfFull) -> Result<Sent, (M, Refused)> {
         #[cfg(feature = "chaos")]
@@ -199,19 +188,6 @@ impl<M: Item> Process<M> {
             self.drop_for_bound(evicted, entry);
         }
         Ok(sent)
-    }
-
-    /// Counts, reports and drops a message that the bound of the mailbox does not let in or keep.
-    #[cold]
-    fn drop_for_bound(&self, item: M, entry: Entry) {
-        self.kernel.count_dropped();
-        let cause = match entry {
-            Entry::Evict => DeadLetterCause::Evicted,
-            _ => DeadLetterCause::Dropped,
-        };
-        self.kernel.report_dead_letter(self.pid, item.description(), cause);
-        let own = std::ptr::from_ref(self).addr();
-        evict(item.sent_to().unwrap_or(own), item);
     }
 }
 

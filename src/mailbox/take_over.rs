@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::base::user_panics::ignore_panic;
 use crate::mailbox::inbox::{Item, Leftover};
 use crate::mailbox::record::Process;
 use crate::process::{AnyProcess, Unhandled};
@@ -25,6 +26,8 @@ impl<M: Item> Process<M> {
         taken.0.iter().for_each(|item| item.hand_on(&process));
         self.prepend(&mut taken.0);
         self.kernel.report_handed_on(&*process, &kept, messages);
+        // The reason of an end may be a value of the user.
+        ignore_panic(|| drop(kept));
     }
 
     /// Puts items before those that are in the inbox, and counts them in.

@@ -58,7 +58,8 @@ pub(crate) struct KeptCall<S: GenServer> {
 }
 
 impl<S: GenServer> KeptCall<S> {
-    pub(crate) fn new(
+    /// Makes an item of a call, whose answer is put into this slot.
+    pub(crate) fn item(
         item: ServerItem<S>,
         slot: Option<Weak<dyn TakenOver>>,
         server: &Arc<Process<ServerItem<S>>>,

@@ -419,6 +419,32 @@ async fn a_sibling_that_is_restarted_with_its_group_keeps_its_queue() {
     }
 }
 
+/// A server that drains handles what was queued before its stop. A call that came after the request
+/// waits for the next incarnation.
+#[tokio::test(start_paused = true)]
+async fn a_sibling_that_drains_hands_on_only_what_came_after_the_request() {
+    let (rt, book) = (Runtime::new(), Book::default());
+    let other = ChildSpec::task("other", |mut ctx| async move {
+        ctx.recv().await;
+        Err("as asked".into())
+    });
+    let spec = Supervisor::one_for_all().child(other.named("other")).child(child(&book));
+    let _tree = spec.start(&rt).await.unwrap();
+    let drain = |ctx: &mut regrow::ServerContext<Recorder>| ctx.drain_on_stop(4 * SECOND);
+    assert!(recorder(&rt).cast(Cast::Act(Box::new(drain))));
+    let release = hold(&rt, false).await;
+    let before = note(&rt, 1).await;
+    assert!(rt.send(rt.whereis("other").unwrap(), vec![0]));
+    settled().await;
+    assert!(!recorder(&rt).cast(Cast::Note(2)), "casts are refused during a stop");
+    let server = rt.server_at::<Recorder>(rt.whereis("recorder").unwrap()).unwrap();
+    let after = tokio::spawn(async move { server.call(|reply| Call::Note(3, reply)).await });
+    settled().await;
+    drop(release);
+    assert_eq!((before.await.unwrap(), after.await.unwrap()), (Ok(0), Ok(1)));
+    assert_eq!((book.handled(), rt.unhandled_messages()), (vec![(0, 1), (1, 3)], 0));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_dynamic_child_keeps_its_queue_until_it_is_terminated() {
     for terminated in [false, true] {

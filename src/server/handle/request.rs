@@ -95,7 +95,7 @@ fn send_call<S: GenServer, T: Send + 'static, C>(
 ) -> Result<(AwaitedReply<T>, Sent), CallError> {
     let (reply, answer) = Reply::new(process, waker);
     before_send(&answer);
-    let mark = |item| KeptCall::new(item, answer.for_successor(), process);
+    let mark = |item| KeptCall::item(item, answer.for_successor(), process);
     match process.send_marked(make(reply), wrap, mark, IfFull::WaitOrLose) {
         Ok(sent) => Ok((answer, sent)),
         Err((refused, why)) => {
