@@ -118,6 +118,17 @@ pub enum LifecycleEvent {
         /// Whether the child overran its time, and was killed.
         overran: bool,
     },
+    /// A child is late with its [heartbeat](crate::ChildSpec::heartbeat): it is
+    /// [`Unresponsive`](crate::Health::Unresponsive) until its next one. If it is ended for that,
+    /// [`Exited`](Self::Exited) has a [`HeartbeatMissed`](crate::HeartbeatMissed) as its reason.
+    Unresponsive {
+        /// The supervisor of the child.
+        supervisor: Pid,
+        /// The id of the child.
+        child: SharedStr,
+        /// The pid of the incarnation.
+        pid: Pid,
+    },
     /// A child used up its own restart budget, and was given up. The supervisor continues without
     /// the child.
     Parked {
