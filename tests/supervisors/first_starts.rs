@@ -155,7 +155,7 @@ async fn a_first_start_that_never_succeeds_reaches_the_limit() {
             Supervisor::one_for_one().child(b).child(t.child("c")).start(&t.rt).await.unwrap();
         if exhausted.is_some() {
             let pid = loop {
-                if let LifecycleEvent::Parked { pid, .. } = events.next().await.unwrap() {
+                if let LifecycleEvent::GivenUp { pid, .. } = events.next().await.unwrap() {
                     break pid;
                 }
             };
