@@ -65,7 +65,7 @@ pub enum LifecycleEvent {
         messages: usize,
     },
     /// A start or a restart of a child failed. A failed restart is followed by another attempt or
-    /// by [`GaveUp`](Self::GaveUp) or [`Parked`](Self::Parked). If a supervisor starts its first
+    /// by [`GaveUp`](Self::GaveUp) or [`GivenUp`](Self::GivenUp). If a supervisor starts its first
     /// children, the failure fails the start of the supervisor, unless the child
     /// [retries its first start](crate::ChildSpec::retry_first_start); if the start was requested,
     /// the caller gets the error.
@@ -131,7 +131,7 @@ pub enum LifecycleEvent {
     },
     /// A child used up its own restart budget, and was given up. The supervisor continues without
     /// the child.
-    Parked {
+    GivenUp {
         /// The supervisor of the child.
         supervisor: Pid,
         /// The id of the child.

@@ -44,12 +44,12 @@ async fn a_child_that_uses_up_its_own_budget_is_given_up_and_the_others_run_on()
 
     let health = tree.tree().await.unwrap().health();
     assert_eq!((health.to_string().as_str(), health.is_serving()), ("a: given up: boom", false));
-    let parked = loop {
-        if let LifecycleEvent::Parked { child, pid, reason, .. } = events.next().await.unwrap() {
+    let given_up = loop {
+        if let LifecycleEvent::GivenUp { child, pid, reason, .. } = events.next().await.unwrap() {
             break (child.to_string(), pid, limit(&reason).restarts);
         }
     };
-    assert_eq!(parked, ("a".to_owned(), last, 1));
+    assert_eq!(given_up, ("a".to_owned(), last, 1));
 
     // A request starts it again, with a fresh budget.
     t.rt.unregister("a");

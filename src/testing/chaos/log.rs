@@ -93,7 +93,7 @@ impl fmt::Display for Line<'_> {
             LifecycleEvent::Unresponsive { child, pid, .. } => {
                 write!(f, "unresponsive {}, {pid}", name(child))
             }
-            LifecycleEvent::Parked { child, pid, reason, .. } => {
+            LifecycleEvent::GivenUp { child, pid, reason, .. } => {
                 let pid = pid.map(|pid| format!(", {pid}")).unwrap_or_default();
                 write!(f, "given up {}{pid}: {}", name(child), why(reason))
             }
