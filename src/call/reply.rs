@@ -102,13 +102,23 @@ impl<T: Send + 'static> Reply<T> {
     }
 
     /// Returns the process that made the call: the process whose code polled the call first. `None`
-    /// if that code belonged to no process of this runtime, such as a plain tokio task, a thread, or
-    /// a process of another [`Runtime`](crate::Runtime). A call that a [start
-    /// function](crate::StartChild) makes is a call of its supervisor; under a dynamic supervisor it
-    /// is that, or has no caller, if the start function has waited before. OTP: the pid in `From`.
+    /// if that code belonged to no process of this runtime. OTP: the pid in `From`.
+    ///
+    /// | the call is made by | the caller is |
+    /// |---|---|
+    /// | a process, a handler of a server, a task of this crate | that process, the server, the task itself |
+    /// | a blocking child, by any kind of call | that child |
+    /// | a call by a name, or one that waits for a restart or [starts its server](crate::KeyedServers::call_or_start) | as for any other call |
+    /// | a plain tokio task or a thread, also one that a process has started | `None` |
+    /// | a process of another [`Runtime`](crate::Runtime) | `None` |
+    /// | a [start function](crate::StartChild) of a supervisor | the supervisor |
+    /// | a start function of a dynamic supervisor | the supervisor; `None` once the function has waited |
+    ///
+    /// A reply that is kept knows its caller as long as it is kept.
     ///
     /// With the pid, a server can monitor its client, and release what the client has borrowed when
-    /// the client ends. The caller may have ended by now: a monitor then reports that at once.
+    /// the client ends. The caller may have ended by now: a monitor then reports that at once. The
+    /// example `pool` of the repository is a connection pool that does so.
     ///
     /// ```
     /// use regrow::{GenServer, Pid, Received, Reply, Result, Runtime, ServerContext};

@@ -300,6 +300,13 @@ impl<T: Send + 'static> Keep<T> {
         let value = self.slot.lock().await.take();
         value.is_some()
     }
+
+    /// Drops the value, unless it is lent out.
+    #[cfg(feature = "net")]
+    pub(crate) fn reset_unless_lent(&self) {
+        let value = self.slot.try_lock().ok().and_then(|mut slot| slot.take());
+        drop(value);
+    }
 }
 
 /// The clone is a handle to the same value.

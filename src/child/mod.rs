@@ -146,8 +146,20 @@ pub(crate) struct Spec {
     pub(crate) stop_window: Duration,
     #[cfg(feature = "process")]
     pub(crate) own_group: bool,
+    /// Called when the child has been given up and its supervisor lives on: releases what is kept
+    /// for the next incarnation.
+    pub(crate) release: Option<CaughtDrop<Arc<dyn Fn() + Send + Sync>>>,
     /// If the child is a supervisor: its specification, for checks of a whole tree.
     pub(crate) nested: Option<Arc<Nested>>,
+}
+
+impl Spec {
+    /// Releases what is kept for an incarnation that will not come.
+    pub(crate) fn release(&self) {
+        if let Some(release) = &self.release {
+            release();
+        }
+    }
 }
 
 /// The specification of a supervisor that is a child.
@@ -190,6 +202,7 @@ impl ChildSpec {
             stop_window: command::STOP_WINDOW,
             #[cfg(feature = "process")]
             own_group: false,
+            release: None,
             nested: None,
         };
         ChildSpec { spec: Arc::new(spec) }

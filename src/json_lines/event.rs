@@ -87,7 +87,7 @@ fn child_entries<M: SerializeMap>(map: &mut M, event: &LifecycleEvent) -> Result
             of_child(map, *supervisor, child, reason)?;
             map.serialize_entry("pid", &pid.raw())
         }
-        LifecycleEvent::Parked { supervisor, child, pid, reason } => {
+        LifecycleEvent::GivenUp { supervisor, child, pid, reason } => {
             of_child(map, *supervisor, child, reason)?;
             map.serialize_entry("pid", &pid.map(|pid| pid.raw()))
         }
@@ -130,7 +130,7 @@ fn name(event: &LifecycleEvent) -> &'static str {
         LifecycleEvent::ChildEnded { .. } => "child_ended",
         LifecycleEvent::Restarting { .. } => "restarting",
         LifecycleEvent::ShutdownFailed { .. } => "shutdown_failed",
-        LifecycleEvent::Parked { .. } => "parked",
+        LifecycleEvent::GivenUp { .. } => "given_up",
         LifecycleEvent::GaveUp { .. } => "gave_up",
     }
 }

@@ -156,3 +156,23 @@ impl Faults {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::Instant;
+
+    use super::Faults;
+    use crate::base::pid::Pid;
+
+    #[test]
+    fn a_hang_during_a_longer_one_does_not_shorten_it() {
+        let (faults, pid, now) = (Faults::default(), Pid::from_raw(1), Instant::now());
+        let later = now + Duration::from_secs(2);
+        faults.hang(pid, later);
+        faults.hang(pid, now + Duration::from_secs(1));
+        assert_eq!(faults.hang_of(pid, now), Some(later));
+        assert_eq!(faults.hang_of(pid, later), None);
+    }
+}

@@ -42,11 +42,10 @@ pub(crate) trait Item: Send + 'static {
     /// Tells the caller of a call that this process takes the call over.
     fn hand_on(&self, _to: &Arc<dyn AnyProcess>) {}
 
-    /// Whether a server refuses the item while it stops: a message, a stream, or a cast that is not
-    /// exempt.
+    /// Whether a server refuses the item while it stops: a message, a stream, or a cast, also an
+    /// exempt one.
     fn is_refused_by_stop(&self) -> bool {
-        let is_call = || matches!(self.description(), Some((MessageKind::Call, _)));
-        self.is_user() && !is_call()
+        matches!(self.description(), Some((kind, _)) if kind != MessageKind::Call)
     }
 
     /// Returns the item for the expiry of a timer that the process itself set, or `None` if

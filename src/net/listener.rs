@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::base::consume_budget;
+use crate::base::{CaughtDrop, consume_budget};
 use crate::child::{ChildSpec, Restart};
 use crate::net::acceptor::{Make, Settings};
 use crate::net::port::{Announce, Borrow, Incoming};
@@ -45,11 +45,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// and the error contains a [`BindError`](crate::BindError). The port stays open while the acceptor
 /// or the whole listener is restarted: clients that connect meanwhile wait in the backlog of the
 /// operating system. When the listener is stopped for good, the port is closed first, so new
-/// clients are refused while connections still finish.
-///
-/// **Known limit.** If the supervisor gives the listener up and lives on
-/// ([`Exhausted::GiveUp`](crate::Exhausted::GiveUp)), the port stays open. Clients then wait in the
-/// backlog until the child is restarted, or is deleted and its specification has been dropped.
+/// clients are refused while connections still finish. When its supervisor gives the listener up and
+/// lives on ([`Exhausted::GiveUp`](crate::Exhausted::GiveUp)), the port is closed, too: a client is
+/// refused, instead of waiting for a process that does not come. The next start binds it again.
 ///
 /// **Errors of `accept`.** An error of one connection is logged at DEBUG, and the next connection
 /// is accepted at once. A lack of files or memory is logged at WARN, once until a connection is
@@ -116,6 +114,8 @@ pub struct ListenerSpec<S> {
     settings: Settings,
     tree: Arc<dyn Fn(Settings) -> SupervisorSpec + Send + Sync>,
     announce: Announce,
+    /// Closes the port of a listener that was given up; `None` if the port is the user's.
+    release: Option<Arc<dyn Fn() + Send + Sync>>,
     sockets: PhantomData<fn() -> S>,
 }
 
@@ -130,6 +130,12 @@ impl<S> ListenerSpec<S> {
             Settings { most: None, refusal: None, pause: PAUSE, drain: None, nodelay: None };
         let announce: Announce = Arc::new(watch::Sender::new(None));
         let sender = announce.clone();
+        let (own, closed) = (borrow.clone(), announce.clone());
+        let release = move || {
+            own.give_up();
+            closed.send_replace(None);
+        };
+        let release = (!is_users).then(|| Arc::new(release) as Arc<dyn Fn() + Send + Sync>);
         let tree = move |settings: Settings| {
             let plan = Plan {
                 borrow: borrow.clone(),
@@ -144,7 +150,8 @@ impl<S> ListenerSpec<S> {
             })
         };
         let child = ChildSpec::from(tree(settings.clone())).with_id(id);
-        ListenerSpec { child, settings, tree: Arc::new(tree), announce, sockets: PhantomData }
+        let tree = Arc::new(tree);
+        ListenerSpec { child, settings, tree, announce, release, sockets: PhantomData }
     }
 
     /// Sets the maximum number of connections. By default there is no maximum.
@@ -280,6 +287,7 @@ impl<S> Clone for ListenerSpec<S> {
             settings: self.settings.clone(),
             tree: self.tree.clone(),
             announce: self.announce.clone(),
+            release: self.release.clone(),
             sockets: PhantomData,
         }
     }
@@ -297,11 +305,12 @@ impl<S> fmt::Debug for ListenerSpec<S> {
 
 impl<S> From<ListenerSpec<S>> for ChildSpec {
     fn from(listener: ListenerSpec<S>) -> Self {
-        let ListenerSpec { mut child, settings, tree, .. } = listener;
+        let ListenerSpec { mut child, settings, tree, release, .. } = listener;
         let built = ChildSpec::from(tree(settings));
         let spec = child.edit();
         spec.start.clone_from(&built.spec.start);
         spec.nested.clone_from(&built.spec.nested);
+        spec.release = release.map(CaughtDrop::new);
         child
     }
 }

@@ -4,6 +4,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use futures_util::future::BoxFuture;
@@ -52,15 +53,54 @@ impl<I, L: Listen<I>> Port<I> for KeepGuard<L> {
 }
 
 /// Borrows a port. Binds it first, if it is not bound.
-pub(crate) type Borrow<I> =
-    Arc<dyn Fn() -> BoxFuture<'static, Result<Box<dyn Port<I>>>> + Send + Sync>;
+type Lend<I> = Arc<dyn Fn() -> BoxFuture<'static, Result<Box<dyn Port<I>>>> + Send + Sync>;
 
-/// Returns a function that borrows the port from this `Keep`.
+/// Where the port of a listener is borrowed from.
+pub(crate) struct Borrow<I> {
+    lend: Lend<I>,
+    /// Closes the port, unless it is lent.
+    close: Arc<dyn Fn() + Send + Sync>,
+    /// Whether the supervisor has given the listener up.
+    is_given_up: Arc<AtomicBool>,
+}
+
+impl<I> Clone for Borrow<I> {
+    fn clone(&self) -> Self {
+        let (lend, close) = (self.lend.clone(), self.close.clone());
+        Borrow { lend, close, is_given_up: self.is_given_up.clone() }
+    }
+}
+
+impl<I> Borrow<I> {
+    pub(crate) async fn lend(&self) -> Result<Box<dyn Port<I>>> {
+        self.is_given_up.store(false, Ordering::SeqCst);
+        (self.lend)().await
+    }
+
+    /// Closes the port of a listener that was given up, also if an acceptor that ends has it yet. The
+    /// acceptor returns the port first, and then checks the mark; this function sets the mark first.
+    /// So at least one of them finds the port in the `Keep`.
+    pub(crate) fn give_up(&self) {
+        self.is_given_up.store(true, Ordering::SeqCst);
+        (self.close)();
+    }
+
+    fn close_if_given_up(&self) {
+        if self.is_given_up.load(Ordering::SeqCst) {
+            (self.close)();
+        }
+    }
+}
+
+/// Borrows the port from this `Keep`.
 pub(crate) fn borrow<I: 'static, L: Listen<I>>(keep: Keep<L>) -> Borrow<I> {
-    Arc::new(move || {
+    let own = keep.clone();
+    let lend: Lend<I> = Arc::new(move || {
         let keep = keep.clone();
         Box::pin(async move { Ok(Box::new(keep.lend().await?) as Box<dyn Port<I>>) })
-    })
+    });
+    let close = Arc::new(move || own.reset_unless_lent());
+    Borrow { lend, close, is_given_up: Arc::default() }
 }
 
 /// The sender of the current address of a listener.
@@ -71,10 +111,12 @@ pub(crate) type Announce = Arc<watch::Sender<Option<SocketAddr>>>;
 ///
 /// The drop decides what becomes of the port. If the owner is to be started again, or the `Keep`
 /// belongs to the user, the port returns to the `Keep` and stays open. Otherwise the port is closed,
-/// so that clients are refused while connections still finish.
+/// so that clients are refused while connections still finish. The port of a listener that was given
+/// up is closed as well, whichever comes first: that decision or the drop.
 pub(crate) struct PortLease<I: 'static> {
     /// `None` only while the lease is dropped, and after [`close`](Self::close).
     port: Option<Box<dyn Port<I>>>,
+    borrow: Borrow<I>,
     is_users: bool,
     announce: Announce,
     runtime: Runtime,
@@ -85,12 +127,12 @@ pub(crate) struct PortLease<I: 'static> {
 impl<I: 'static> PortLease<I> {
     pub(crate) fn new(
         port: Box<dyn Port<I>>,
-        is_users: bool,
+        (borrow, is_users): (Borrow<I>, bool),
         announce: Announce,
         (runtime, owner): (Runtime, Pid),
     ) -> Self {
         announce.send_replace(port.listener().socket_address());
-        PortLease { port: Some(port), is_users, announce, runtime, owner }
+        PortLease { port: Some(port), borrow, is_users, announce, runtime, owner }
     }
 
     pub(crate) fn owned_by(self, owner: Pid) -> Self {
@@ -122,8 +164,13 @@ impl<I: 'static> PortLease<I> {
 
 impl<I: 'static> Drop for PortLease<I> {
     fn drop(&mut self) {
-        if !self.is_users && !self.runtime.kernel.is_started_again(self.owner) {
+        if self.is_users {
+            return;
+        }
+        if !self.runtime.kernel.is_started_again(self.owner) {
             self.close();
         }
+        drop(self.port.take());
+        self.borrow.close_if_given_up();
     }
 }

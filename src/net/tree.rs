@@ -101,9 +101,10 @@ impl<I: Incoming> StartChild for AcceptorStart<I> {
             let reason = crate::exit::ExitReason::NoProc;
             return Err(StartError::Failed(reason));
         };
-        let port = (plan.borrow)().await.map_err(StartError::Failed)?;
+        let port = plan.borrow.lend().await.map_err(StartError::Failed)?;
         let owner = (ctx.runtime().clone(), ctx.supervisor());
-        let lease = PortLease::new(port, plan.is_users, plan.announce.clone(), owner);
+        let borrow = (plan.borrow.clone(), plan.is_users);
+        let lease = PortLease::new(port, borrow, plan.announce.clone(), owner);
         let plan = plan.clone();
         let connections = DynamicSupervisorRef { server };
         ctx.task(async move |task: TaskContext| {

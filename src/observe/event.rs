@@ -89,7 +89,7 @@ pub enum LifecycleEvent {
         messages: usize,
     },
     /// A start or a restart of a child failed. A failed restart is followed by another attempt or
-    /// by [`GaveUp`](Self::GaveUp) or [`Parked`](Self::Parked). If a supervisor starts its first
+    /// by [`GaveUp`](Self::GaveUp) or [`GivenUp`](Self::GivenUp). If a supervisor starts its first
     /// children, the failure fails the start of the supervisor, unless the child
     /// [retries its first start](crate::ChildSpec::retry_first_start); if the start was requested,
     /// the caller gets the error.
@@ -142,9 +142,20 @@ pub enum LifecycleEvent {
         /// Whether the child overran its time, and was killed.
         overran: bool,
     },
+    /// A child is late with its [heartbeat](crate::ChildSpec::heartbeat): it is
+    /// [`Unresponsive`](crate::Health::Unresponsive) until its next one. If it is ended for that,
+    /// [`Exited`](Self::Exited) has a [`HeartbeatMissed`](crate::HeartbeatMissed) as its reason.
+    Unresponsive {
+        /// The supervisor of the child.
+        supervisor: Pid,
+        /// The id of the child.
+        child: SharedStr,
+        /// The pid of the incarnation.
+        pid: Pid,
+    },
     /// A child used up its own restart budget, and was given up. The supervisor continues without
     /// the child.
-    Parked {
+    GivenUp {
         /// The supervisor of the child.
         supervisor: Pid,
         /// The id of the child.

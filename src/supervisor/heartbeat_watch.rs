@@ -40,7 +40,7 @@ use crate::child::{Heartbeat, HeartbeatMissed, Spec};
 use crate::exit::{ExitKind, ExitReason};
 use crate::kernel::NO_TOKIO;
 use crate::kernel::exits::ExitSignal;
-use crate::observe::Doing;
+use crate::observe::{Doing, LifecycleEvent};
 use crate::process::heartbeat::{Heartbeats, WatchTask};
 use crate::process::{AnyProcess, ChildStop, Core, Intake, Stage};
 use crate::runtime::Runtime;
@@ -97,6 +97,12 @@ async fn look_until_over(
             Look::Late => {
                 runtime.note_health_change();
                 report(&runtime, &id, process.pid(), "a child is late with its heartbeat");
+                let (pid, supervisor) = (process.pid(), process.parent().map(|own| own.pid));
+                runtime.kernel.events.publish(|| LifecycleEvent::Unresponsive {
+                    supervisor: supervisor.unwrap_or(Pid::OUTSIDE),
+                    child: id.as_str().into(),
+                    pid,
+                });
             }
             Look::End { silent } => {
                 report(&runtime, &id, process.pid(), "a child without a heartbeat is ended");

@@ -52,7 +52,7 @@ impl Report {
         let reason = excerpt(ErrorChain(limit), PAGE);
         let shown = pid.map(tracing::field::display);
         child_line!(warn, self, limit.child, pid = shown, %reason, restarts, budget_left = 0, "child given up");
-        self.event(|supervisor| LifecycleEvent::Parked {
+        self.event(|supervisor| LifecycleEvent::GivenUp {
             supervisor,
             child: limit.child.as_str().into(),
             pid,

@@ -230,3 +230,16 @@ fn an_empty_range_is_refused() {
     let (five, four) = (5, 4);
     chaos(7, one, |plan| drop_ref(plan.faults(five..=four)));
 }
+
+#[test]
+fn a_tree_that_does_not_stop_fails_the_run() {
+    let deaf = || {
+        let deaf = ChildSpec::task("deaf", async |mut ctx: regrow::TaskContext| {
+            let _stop = ctx.cancellation_token();
+            std::future::pending().await
+        });
+        Supervisor::one_for_one().child(deaf.shutdown(regrow::Shutdown::Infinity))
+    };
+    let text = failure_of(|| chaos(7, deaf, calm));
+    assert!(text.contains("seed 7: the tree did not stop"), "{text}");
+}

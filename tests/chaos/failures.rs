@@ -88,3 +88,20 @@ fn a_failure_without_faults_shrinks_to_no_fault() {
     assert!(text.contains("the plan, shrunk to 0 of "), "{text}");
     assert!(text.contains("\nrepeat it with\n  REGROW_CHAOS=3: "), "{text}");
 }
+
+/// A plan is not shrunk to faults that fail in another way.
+#[test]
+fn a_plan_is_shrunk_to_faults_that_fail_in_the_same_way() {
+    let text = failure_of(|| {
+        chaos(0..100, three, |plan| {
+            plan.kinds([Fault::Kill]).faults(6..=6).duration(600 * SECOND);
+            let restarts = |tree: &regrow::testing::ChaosTree| {
+                tree.snapshot().nodes().iter().map(|node| node.restarts).sum::<u32>()
+            };
+            plan.always(move |tree| if restarts(tree) >= 4 { Err("four") } else { Ok(()) });
+            plan.finally(|_| async { Err("fewer")? });
+        })
+    });
+    assert!(text.contains("did not hold: four"), "{text}");
+    assert_eq!(plan(&text).len(), 4, "{text}");
+}

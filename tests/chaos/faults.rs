@@ -293,3 +293,17 @@ async fn another_runtime_beside_a_chaos_run_is_not_affected() -> Result {
     tree.stop().await?;
     Ok(())
 }
+
+/// A path is spared with what is below it, and not every path that begins with the same letters.
+#[test]
+fn a_spared_path_does_not_spare_a_longer_id() {
+    let spec = || {
+        let tree = Supervisor::one_for_one().intensity(1_000, SECOND);
+        tree.child(counter("a")).child(counter("ab"))
+    };
+    let report = chaos(1, spec, |plan| {
+        plan.kinds([Fault::Kill]).faults(10..=10).spare("a");
+    });
+    let log = report.log();
+    assert_eq!(log.matches(": kill ab").count(), 10, "{log}");
+}

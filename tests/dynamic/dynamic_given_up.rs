@@ -170,13 +170,13 @@ async fn a_child_that_was_given_up_keeps_its_history_and_its_event_has_the_last_
     assert_eq!((pids.len(), pids.first()), (4, Some(&first)));
     assert!(known.history.iter().all(|over| over.reason == crash("no hub")));
 
-    let parked = loop {
-        if let LifecycleEvent::Parked { pid, child, supervisor, .. } = events.next().await.unwrap()
+    let given_up = loop {
+        if let LifecycleEvent::GivenUp { pid, child, supervisor, .. } = events.next().await.unwrap()
         {
             break (pid, child.to_string(), Some(supervisor));
         }
     };
-    assert_eq!(parked, (pids.last().copied(), "failing".to_owned(), homes.pid()));
+    assert_eq!(given_up, (pids.last().copied(), "failing".to_owned(), homes.pid()));
 
     let text = homes.tree().await.unwrap().to_string();
     assert!(text.contains("given up  3 restarts, last: no hub"), "{text}");

@@ -211,3 +211,47 @@ async fn a_slow_listener_loses_the_oldest_dead_letters_and_counts_them() {
     assert!(dead_letters.next().await.is_some());
     assert_eq!(dead_letters.missed(), 6);
 }
+
+/// The sender of the message that pushes it out is not its sender.
+#[tokio::test(start_paused = true)]
+async fn an_evicted_message_has_no_sender() {
+    let rt = Runtime::new();
+    let spec = Scribe::spec(Setup::default()).mailbox_capacity(1, Overflow::DropOldest);
+    let scribe = spec.start(&rt).await.unwrap();
+    let _release = hold(&scribe).await;
+    let mut dead_letters = rt.dead_letters();
+    assert!(scribe.cast(Cast::Write(1)));
+    let to = scribe.clone();
+    rt.spawn(|_| async move { assert!(to.cast(Cast::Write(2))) }).join().await;
+    let letter = one(&mut dead_letters);
+    assert_eq!((letter.cause, letter.from), (DeadLetterCause::Evicted, None));
+}
+
+/// The task of a server that stops: its result is refused like every other cast, under every policy.
+#[tokio::test(start_paused = true)]
+async fn the_result_of_a_task_is_refused_by_a_server_that_stops() {
+    let policies = [Overflow::Reject, Overflow::Wait, Overflow::DropNewest, Overflow::DropOldest];
+    for overflow in policies {
+        let rt = Runtime::new();
+        let (ends, may_end) = tokio::sync::watch::channel(false);
+        let setup = Setup { may_end: Some(may_end), ..Setup::default() };
+        let spec = Scribe::spec(setup).mailbox_capacity(1, overflow);
+        let scribe = spec.start(&rt).await.unwrap();
+        let (go, result) = tokio::sync::oneshot::channel::<()>();
+        let spawn = Cast::Act(Box::new(|ctx| {
+            ctx.spawn_task(result, |_| Cast::Write(1));
+        }));
+        assert!(scribe.cast(spawn));
+        settled().await;
+        let mut dead_letters = rt.dead_letters();
+        let stop = tokio::spawn(async move { scribe.stop(ExitReason::Normal).await });
+        settled().await;
+        go.send(()).unwrap();
+        settled().await;
+        let letter = one(&mut dead_letters);
+        assert_eq!((letter.kind, letter.cause), (MessageKind::Cast, DeadLetterCause::Stopping));
+        ends.send(true).unwrap();
+        stop.await.unwrap().unwrap();
+        assert_eq!(rt.unhandled_messages(), 0, "{overflow:?}");
+    }
+}

@@ -290,7 +290,7 @@ async fn a_zero_cast_only_looks_and_a_max_cast_waits_for_ever() {
 async fn a_zero_drain_handles_nothing_and_a_max_drain_everything() {
     for (limit, expected) in [(ZERO, vec![]), (MAX, vec!["late"])] {
         let mut desk = Desk::new().await;
-        desk.act(move |ctx| ctx.drain_on_stop(limit));
+        desk.act(move |ctx| assert!(ctx.drain_on_stop(limit)));
         assert!(desk.clerk.cast(Cast::Sleep(SECOND)) && desk.clerk.cast(Cast::Say("late")));
         settled().await;
         assert!(desk.clerk.stop(ExitReason::Normal).await.is_ok());

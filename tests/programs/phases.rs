@@ -249,3 +249,20 @@ async fn snapshots_and_health_name_the_phases() {
     assert!(snapshot.find("storage/journal").is_some());
     assert_eq!(snapshot.health().to_string(), "web/lobby is starting");
 }
+
+/// A phase that never becomes ready: its start ends at the limit of the phase.
+#[tokio::test(start_paused = true)]
+async fn a_phase_that_does_not_start_within_its_time_fails_the_start() {
+    let rt = Runtime::new();
+    let never = ChildSpec::task("never", |ctx| async move {
+        ctx.set_health(Health::Starting);
+        pending().await
+    });
+    let never = never.ready_within(3_600 * SECOND);
+    let phase = Phase::new(tree(never)).start_within(5 * SECOND);
+    let begun = Instant::now();
+    let (run, _stop) = started(&rt, Phases::new("app").phase("slow", phase));
+    let outcome = run.await.unwrap();
+    assert!(matches!(outcome, Err(RunError::Start(_))), "{outcome:?}");
+    assert_eq!(begun.elapsed(), 5 * SECOND);
+}

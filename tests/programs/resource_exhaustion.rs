@@ -61,7 +61,7 @@ fn case_under_test() {
     let Ok(case) = std::env::var(CASE) else { return };
     match case.as_str() {
         "program" => return no_thread_for_a_program(),
-        "files" | "accept" if !set_limit("--nofile=64:64") => return,
+        "files" | "accept" | "pause" if !set_limit("--nofile=64:64") => return,
         _ => {}
     }
     let mut tokio = tokio::runtime::Builder::new_current_thread();
@@ -71,6 +71,8 @@ fn case_under_test() {
             "files" => files().await,
             #[cfg(feature = "net")]
             "accept" => accept().await,
+            #[cfg(feature = "net")]
+            "pause" => pause().await,
             "threads" => threads().await,
             "memory" => memory().await,
             other => panic!("no such case: {other}"),
@@ -151,31 +153,64 @@ async fn accept() {
     let listener = listener.accept_pause(Duration::ZERO);
     let address = listener.address();
     let tree = Supervisor::one_for_one().child(listener).start(&rt).await.unwrap();
+    // The second lack of files is logged like the first.
+    let sockets = [(); 2].map(|()| TcpSocket::new_v4().unwrap());
+    for socket in sockets {
+        let files = all_files();
+        let mut client = socket.connect(address.get().unwrap()).await.unwrap();
+        let mut lines = Vec::new();
+        while !lines.iter().any(|line: &support::log::Line| line.target == "regrow::listener") {
+            tokio::task::yield_now().await;
+            lines = log.take();
+        }
+        // Several more attempts fail, and none of them is logged.
+        for _ in 0..5 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert!(log.take().iter().all(|line| line.target != "regrow::listener"));
+        drop(files);
+        let mut text = String::new();
+        client.read_to_string(&mut text).await.unwrap();
+        assert_eq!(text, "hello");
+        lines.extend(log.take());
+        lines.retain(|line| line.target == "regrow::listener");
+        let heads: Vec<_> = lines.iter().map(support::log::Line::head).collect();
+        let warning = "WARN no connection can be accepted now: it is tried again";
+        assert_eq!(heads, [warning, "INFO connections are accepted again"]);
+        assert!(lines[0].field("error").contains("(os error 24)"), "{:?}", lines[0]);
+        assert!(lines[1].field("failed").parse::<u64>().unwrap() > 1, "{:?}", lines[1]);
+    }
+    tree.stop().await.unwrap();
+}
+
+/// With an endless pause, a lack of files ends all accepting, also when there are files again.
+#[cfg(feature = "net")]
+async fn pause() {
+    use tokio::net::TcpSocket;
+    let (rt, log) = (Runtime::new(), support::log::Log::listen());
+    let listener = ChildSpec::tcp_listener("listener", "127.0.0.1:0", |_, _, _| pending());
+    let listener = listener.accept_pause(Duration::MAX).named("listener");
+    let address = listener.address();
+    let tree = Supervisor::one_for_one().child(listener).start(&rt).await.unwrap();
     let socket = TcpSocket::new_v4().unwrap();
     let files = all_files();
-    let mut client = socket.connect(address.get().unwrap()).await.unwrap();
-    let mut lines = Vec::new();
-    while !lines.iter().any(|line: &support::log::Line| line.target == "regrow::listener") {
+    let _client = socket.connect(address.get().unwrap()).await.unwrap();
+    while !log.take().iter().any(|line| line.target == "regrow::listener") {
         tokio::task::yield_now().await;
-        lines = log.take();
     }
-    // Several more attempts fail, and none of them is logged.
-    for _ in 0..5 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    assert!(log.take().iter().all(|line| line.target != "regrow::listener"));
     drop(files);
-    let mut text = String::new();
-    client.read_to_string(&mut text).await.unwrap();
-    assert_eq!(text, "hello");
-    lines.extend(log.take());
-    lines.retain(|line| line.target == "regrow::listener");
-    let heads: Vec<_> = lines.iter().map(support::log::Line::head).collect();
-    let warning = "WARN no connection can be accepted now: it is tried again";
-    assert_eq!(heads, [warning, "INFO connections are accepted again"]);
-    assert!(lines[0].field("error").contains("(os error 24)"), "{:?}", lines[0]);
-    assert!(lines[1].field("failed").parse::<u64>().unwrap() > 1, "{:?}", lines[1]);
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    let lines = log.take();
+    assert!(lines.iter().all(|line| line.target != "regrow::listener"), "{lines:?}");
     tree.stop().await.unwrap();
+}
+
+#[cfg(feature = "net")]
+#[test]
+fn a_listener_pauses_after_a_lack_of_files_for_the_time_that_is_set() {
+    run("pause", &[]);
 }
 
 #[cfg(feature = "net")]

@@ -159,6 +159,8 @@ fn a_program_is_ready_when_its_tree_is_and_pings_only_while_it_is() {
 fn a_program_that_pings_while_it_is_alive_pings_while_it_is_not_ready() {
     let manager = Manager::new("alive");
     let mut program = manager.start("alive");
+    manager.reads("STATUS=slow is starting");
+    assert_eq!(manager.next(SILENCE), None, "no ping before the program is ready");
     program.signal("USR1");
     manager.reads("READY=1");
     program.signal("USR1");

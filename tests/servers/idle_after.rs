@@ -199,3 +199,13 @@ async fn a_message_with_a_handler_is_activity() {
     listener.ended().await;
     assert_eq!(start.elapsed(), ms(160));
 }
+
+/// The timer of the longer time-out runs already.
+#[tokio::test(start_paused = true)]
+async fn a_shorter_timeout_that_replaces_a_running_one_elapses_in_time() {
+    let mut f = Fixture::new().await;
+    f.run(|ctx| ctx.idle_after(ms(1_000)));
+    assert_eq!(f.within(ms(100)).await, []);
+    f.run(|ctx| ctx.idle_timeout(ms(10)));
+    assert_eq!(f.within(ms(500)).await, [110]);
+}

@@ -695,3 +695,115 @@ async fn a_cast_to_a_full_mailbox_is_given_back() {
     let refused = devices.keyed.cast_or_start(&7, spec, Cast::Ping, LIMIT).await.unwrap_err();
     assert_eq!(refused.error, failed(CallError::Overloaded));
 }
+
+/// A server that ends as soon as it has started.
+struct Brief;
+
+impl GenServer for Brief {
+    type Args = ();
+    type Call = Reply<()>;
+    type Cast = ();
+
+    async fn init((): (), ctx: &mut ServerContext<Self>) -> Result<Self> {
+        ctx.continue_with(());
+        Ok(Brief)
+    }
+
+    async fn handle_cast(&mut self, (): (), ctx: &mut ServerContext<Self>) -> Result {
+        ctx.stop(ExitReason::Normal)
+    }
+}
+
+async fn briefs(rt: &Runtime) -> KeyedServers<u8, Brief> {
+    KeyedServers::new(&DynamicSupervisor::new().start(rt).await.unwrap())
+}
+
+/// The pause before the last start would end after the limit.
+#[tokio::test(start_paused = true)]
+async fn a_pause_between_two_starts_ends_at_the_time_limit() {
+    let rt = Runtime::new();
+    let briefs = briefs(&rt).await;
+    let (begun, limit) = (tokio::time::Instant::now(), Duration::from_millis(1_400));
+    let called = briefs.call_or_start(&1, || Brief::spec(()), |reply| reply, limit).await;
+    assert_eq!(called, Err(KeyedError::NotReady { key: 1, limit }));
+    assert_eq!(begun.elapsed(), limit);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_without_time_starts_no_server() {
+    let rt = Runtime::new();
+    let briefs = briefs(&rt).await;
+    let spec = || -> ServerSpec<Brief> { panic!("it is not started") };
+    let called = briefs.call_or_start(&1, spec, |reply| reply, Duration::ZERO).await;
+    assert_eq!(called, Err(KeyedError::NotReady { key: 1, limit: Duration::ZERO }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_specification_that_panics_is_the_callers_panic_and_the_key_stays_free() {
+    let rt = Runtime::new();
+    let supervisor = DynamicSupervisor::new().start(&rt).await.unwrap();
+    let whos: KeyedServers<u8, Patient> = KeyedServers::new(&supervisor);
+    let own = whos.clone();
+    let panics = tokio::spawn(async move {
+        let spec = || -> ServerSpec<Patient> { panic!("no arguments") };
+        own.call_or_start(&1, spec, |reply| reply, LIMIT).await
+    });
+    assert!(panics.await.unwrap_err().is_panic());
+    let spec = || Patient::spec(());
+    assert_eq!(whos.call_or_start(&1, spec, |reply| reply, LIMIT).await, Ok(()));
+}
+
+/// A server whose `init` and whose `terminate` take time.
+struct Patient;
+
+impl GenServer for Patient {
+    type Args = ();
+    type Call = Reply<()>;
+    type Cast = ();
+
+    async fn init((): (), ctx: &mut ServerContext<Self>) -> Result<Self> {
+        ctx.trap_exit(true);
+        tokio::time::sleep(LIMIT / 2).await;
+        Ok(Patient)
+    }
+
+    async fn handle_call(&mut self, reply: Reply<()>, _: &mut ServerContext<Self>) -> Result {
+        reply.send(());
+        Ok(())
+    }
+
+    async fn terminate(&mut self, _: &ExitReason) {
+        tokio::time::sleep(LIMIT / 2).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn clones_share_a_start_in_progress() {
+    let rt = Runtime::new();
+    let supervisor = DynamicSupervisor::new().start(&rt).await.unwrap();
+    let first: KeyedServers<u8, Patient> = KeyedServers::new(&supervisor);
+    let (second, specs) = (first.clone(), AtomicUsize::new(0));
+    let spec = || {
+        specs.fetch_add(1, Ordering::SeqCst);
+        Patient::spec(())
+    };
+    let calls = [&first, &second].map(|own| own.call_or_start(&1, spec, |reply| reply, LIMIT));
+    assert_eq!(join_all(calls).await, [Ok(()), Ok(())]);
+    assert_eq!(specs.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_shutdown_of_keyed_servers_is_that_of_each_server() {
+    for (brutal, takes) in [(true, Duration::ZERO), (false, LIMIT / 2)] {
+        let rt = Runtime::new();
+        let supervisor = DynamicSupervisor::new().start(&rt).await.unwrap();
+        let mut whos: KeyedServers<u8, Patient> = KeyedServers::new(&supervisor);
+        if brutal {
+            whos = whos.shutdown(regrow::Shutdown::BrutalKill);
+        }
+        whos.call_or_start(&1, || Patient::spec(()), |reply| reply, LIMIT).await.unwrap();
+        let begun = tokio::time::Instant::now();
+        supervisor.stop().await.unwrap();
+        assert_eq!(begun.elapsed(), takes);
+    }
+}

@@ -536,3 +536,30 @@ async fn a_chain_leaves_nothing_behind() {
     }
     assert_eq!(rt.leftovers(), regrow::Leftovers::default());
 }
+
+/// A call to the server of a key, which may be taken back, has its deadline in the reply, too.
+#[tokio::test(start_paused = true)]
+async fn a_reply_of_a_call_that_starts_its_server_knows_the_deadline() {
+    let rt = Runtime::new();
+    rt.propagate_deadlines(true);
+    let supervisor = regrow::DynamicSupervisor::new().start(&rt).await.unwrap();
+    let actors: regrow::KeyedServers<u8, Actor> = regrow::KeyedServers::new(&supervisor);
+    let (sender, mut left) = unbounded_channel();
+    for _ in 0..2 {
+        let sender = sender.clone();
+        let ask = move |reply| {
+            let sender = sender.clone();
+            let act: Act = Box::new(move |reply: Reply<Answer>, _| {
+                Box::pin(async move {
+                    sender.send(reply.deadline().time_left())?;
+                    reply.send(Ok(1));
+                    Ok(())
+                })
+            });
+            Call::Act(act, reply)
+        };
+        let called = actors.call_or_start(&1, || Actor::spec(()), ask, 3 * SECOND).await;
+        assert_eq!(called, Ok(Ok(1)));
+        assert_eq!(left.recv().await, Some(Some(3 * SECOND)));
+    }
+}

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use regrow::{
-    ChildSpec, GenServer, Name, Overflow, Pid, Reply, Result, Runtime, ServerContext, ServerRef,
-    Supervisor, Task,
+    ChildSpec, DynamicSupervisor, ExitReason, GenServer, KeyedServers, Name, Overflow, Pid, Reply,
+    Result, Runtime, ServerContext, ServerRef, Supervisor, Task, scope,
 };
 use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
 
 /// Answers a call with the pid of the caller; calls another server when it is asked to.
 struct Who;
@@ -132,4 +133,144 @@ async fn the_caller_of_a_call_by_a_blocking_child_is_the_child() {
     let (pid, caller, blocking) = receiver.await.unwrap();
     assert_eq!((caller, blocking), (Some(pid), Some(pid)));
     tree.stop().await.unwrap();
+}
+
+/// A call to the server of a key, with and without the start of that server.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_starts_its_server_has_the_caller() {
+    let rt = Runtime::new();
+    let supervisor = DynamicSupervisor::new().start(&rt).await.unwrap();
+    let servers: KeyedServers<u8, Who> = KeyedServers::new(&supervisor);
+    let ask = async |servers: &KeyedServers<u8, Who>, key| {
+        servers.call_or_start(&key, || Who::spec(()), Call::Caller, LIMIT).await
+    };
+    let own = servers.clone();
+    let process = rt.spawn_fallible(async move |ctx| {
+        for key in [1, 1, 2] {
+            assert_eq!(ask(&own, key).await?, Some(ctx.pid()));
+        }
+        Ok(())
+    });
+    assert!(process.join().await.is_clean());
+    assert_eq!(ask(&servers, 1).await, Ok(None));
+    assert_eq!(ask(&servers, 3).await, Ok(None));
+
+    // The call is made again, to the next server: it still has the caller.
+    servers.server(&1).unwrap().suspend().await.unwrap();
+    let own = servers.clone();
+    let process = rt.spawn_fallible(async move |ctx| {
+        assert_eq!(ask(&own, 1).await?, Some(ctx.pid()));
+        Ok(())
+    });
+    tokio::time::sleep(LIMIT / 2).await; // the call is queued, and not handled
+    rt.kill(servers.whereis(&1).unwrap());
+    assert!(process.join().await.is_clean());
+}
+
+/// A call by a name during a restart: the successor gets the caller.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_waits_for_a_restart_has_the_caller() {
+    let rt = Runtime::new();
+    let child = Who::child(()).named("who");
+    let _tree = Supervisor::one_for_one().child(child).start(&rt).await.unwrap();
+    let process = rt.spawn_fallible(async move |ctx| {
+        let rt = ctx.runtime();
+        rt.kill(rt.whereis("who").ok_or("it runs")?);
+        let who = rt.server::<Who>("who");
+        assert_eq!(who.call_waiting(Call::Caller, LIMIT).await?, Some(ctx.pid()));
+        Ok(())
+    });
+    assert!(process.join().await.is_clean());
+}
+
+/// Tasks that are processes call as themselves. Plain tasks and threads that a process starts are
+/// no process.
+#[tokio::test(start_paused = true)]
+async fn a_task_that_a_process_starts_is_not_the_caller_unless_it_is_a_process() {
+    let rt = Runtime::new();
+    let who = Who::start(&rt, ()).await.unwrap();
+    let process = rt.spawn_fallible(async move |ctx| {
+        let asked = who.clone();
+        let plain = tokio::spawn(async move { asked.call(Call::Caller).await });
+        assert_eq!(plain.await?, Ok(None));
+        let asked = who.clone();
+        let thread = spawn_blocking(move || asked.call_blocking(Call::Caller, LIMIT));
+        assert_eq!(thread.await?, Ok(None));
+
+        let ((sender, caller), asked) = (oneshot::channel(), who.clone());
+        let helper = ctx.runtime().spawn_link(ctx.pid(), async move |_| {
+            let _ = sender.send(asked.call(Call::Caller).await);
+        });
+        assert_eq!(caller.await?, Ok(Some(helper.pid())));
+        let asked = who.clone();
+        scope(&ctx, async |scope| {
+            let task =
+                scope.spawn(async move |ctx| Ok((ctx.pid(), asked.call(Call::Caller).await)));
+            let (pid, caller) = task.await?;
+            assert_eq!(caller, Ok(Some(pid)));
+            Ok(())
+        })
+        .await?;
+        Ok(())
+    });
+    let end = process.join().await;
+    assert!(end.is_clean(), "{end}");
+}
+
+/// The process whose code polls a call first is the caller, wherever the call was written.
+#[tokio::test(start_paused = true)]
+async fn the_first_poll_of_a_call_decides_who_its_caller_is() {
+    let rt = Runtime::new();
+    let who = Who::start(&rt, ()).await.unwrap();
+    let asked = who.clone();
+    let outside = async move { asked.call(Call::Caller).await };
+    let process = rt.spawn_fallible(async move |ctx| {
+        assert_eq!(outside.await?, Some(ctx.pid()));
+        let inside = async move { who.call(Call::Caller).await };
+        assert_eq!(tokio::spawn(inside).await?, Ok(None));
+        Ok(())
+    });
+    let end = process.join().await;
+    assert!(end.is_clean(), "{end}");
+}
+
+/// Keeps a reply, and reports its caller later.
+struct Keeper(Option<Reply<()>>);
+
+impl GenServer for Keeper {
+    type Args = ();
+    type Call = Reply<()>;
+    type Cast = oneshot::Sender<Option<Pid>>;
+
+    async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self> {
+        Ok(Keeper(None))
+    }
+
+    async fn handle_call(&mut self, reply: Reply<()>, _: &mut ServerContext<Self>) -> Result {
+        self.0 = Some(reply);
+        Ok(())
+    }
+
+    async fn handle_cast(&mut self, to: Self::Cast, _: &mut ServerContext<Self>) -> Result {
+        let _ = to.send(self.0.as_ref().and_then(Reply::caller));
+        Ok(())
+    }
+}
+
+/// A monitor of a caller that has ended reports that at once.
+#[tokio::test(start_paused = true)]
+async fn a_reply_that_is_kept_knows_its_caller_also_after_the_caller_has_ended() {
+    let rt = Runtime::new();
+    let keeper = Keeper::start(&rt, ()).await.unwrap();
+    let asked = keeper.clone();
+    let client = rt.spawn_fallible(async move |_| Ok(asked.call_unlimited(|reply| reply).await?));
+    for ended in [false, true] {
+        let (sender, caller) = oneshot::channel();
+        tokio::time::sleep(LIMIT).await;
+        assert!(keeper.cast(sender));
+        assert_eq!(caller.await.unwrap(), Some(client.pid()), "{ended}");
+        client.kill();
+        client.join().await;
+    }
+    assert_eq!(rt.ended(client.pid()).await, ExitReason::NoProc);
 }

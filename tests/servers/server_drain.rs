@@ -183,3 +183,46 @@ async fn a_watched_server_drains_to_its_limit_too() {
     assert!(start.elapsed() <= SECOND + 10 * MS, "{:?}", start.elapsed());
     assert!(written(&page).1 && written(&page).0 < 110);
 }
+
+/// The first request sets the end of the drain, and the reason.
+#[tokio::test(start_paused = true)]
+async fn a_second_request_to_stop_does_not_prolong_a_drain() {
+    let rt = Runtime::new();
+    let (scribe, page) = scribe(&rt, slow(Some(SECOND))).await;
+    write_all(&scribe, 500);
+    let start = Instant::now();
+    let reason = ExitReason::crashed("enough");
+    let first = scribe.stop(reason.clone());
+    let second = async {
+        tokio::time::sleep(SECOND / 2).await;
+        scribe.stop(ExitReason::Normal).await
+    };
+    let (first, second) = tokio::join!(first, second);
+    assert_eq!(first, Ok(reason.clone()));
+    assert_eq!(second, Err(regrow::CallError::Exited(reason)));
+    assert_eq!((start.elapsed(), written(&page)), (SECOND, (100, true)));
+}
+
+/// A drain begins with the request to stop. A limit that comes later would not hold.
+#[tokio::test(start_paused = true)]
+async fn a_drain_is_refused_after_the_request_to_stop() {
+    let rt = Runtime::new();
+    let (scribe, _) = scribe(&rt, slow(None)).await;
+    let (sender, mut set) = tokio::sync::mpsc::unbounded_channel();
+    let act = || {
+        let sender = sender.clone();
+        Cast::Act(Box::new(move |ctx| sender.send(ctx.drain_on_stop(SECOND)).unwrap()))
+    };
+    let release = hold(&scribe).await;
+    assert!(scribe.cast(act()));
+    let stop = scribe.stop(ExitReason::Normal);
+    tokio::pin!(stop);
+    assert!(futures_util::FutureExt::now_or_never(&mut stop).is_none());
+    drop(release);
+    stop.await.unwrap();
+    assert_eq!(set.recv().await, Some(false));
+
+    let (scribe, _) = crate::support::scribe::scribe(&rt, slow(None)).await;
+    assert!(scribe.cast(act()) && scribe.cast(act()));
+    assert_eq!((set.recv().await, set.recv().await), (Some(true), Some(true)));
+}

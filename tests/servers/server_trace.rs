@@ -237,3 +237,22 @@ async fn a_trace_ends_with_a_killed_server() {
     assert_eq!(lines(&mut trace, 1).await, ["cast begins"]);
     assert_eq!(trace.next().await, None);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_formatter_does_not_run_while_there_is_no_room_for_its_text() {
+    let rt = Runtime::new();
+    let clerk = start(&rt).await;
+    let runs = Arc::new(AtomicU32::new(0));
+    let count = runs.clone();
+    let trace = clerk
+        .trace_with(move |_| {
+            count.fetch_add(1, Ordering::SeqCst);
+            "text".to_owned()
+        })
+        .await
+        .unwrap();
+    assert!((0..2_000).all(|_| clerk.cast(Cast::Nothing)));
+    clerk.call(|reply| reply).await.unwrap();
+    assert_eq!(runs.load(Ordering::SeqCst), 512, "half of 1,024 events are ends");
+    assert!(trace.missed() > 2_000);
+}

@@ -5,8 +5,9 @@ use crate::support;
 use std::time::Duration;
 
 use regrow::{
-    Backoff, CallError, ChildSpec, Exhausted, GenServer, Health, LifecycleEvent, Limit, Readiness,
-    Reply, Result, ServerContext, StartError, Supervisor, SupervisorSpec,
+    AutoShutdown, Backoff, CallError, ChildSpec, Exhausted, ExitReason, GenServer, Health,
+    LifecycleEvent, Limit, Readiness, Reply, Restart, Result, ServerContext, StartError,
+    Supervisor, SupervisorSpec,
 };
 use support::scripted_children::{ScriptedChildren, Start, limit, pids, states};
 use support::{idle, settled};
@@ -154,7 +155,7 @@ async fn a_first_start_that_never_succeeds_reaches_the_limit() {
             Supervisor::one_for_one().child(b).child(t.child("c")).start(&t.rt).await.unwrap();
         if exhausted.is_some() {
             let pid = loop {
-                if let LifecycleEvent::Parked { pid, .. } = events.next().await.unwrap() {
+                if let LifecycleEvent::GivenUp { pid, .. } = events.next().await.unwrap() {
                     break pid;
                 }
             };
@@ -300,4 +301,17 @@ async fn a_supervisor_that_is_killed_while_a_first_start_is_due_comes_up_again()
     assert_eq!((a.as_str(), c.as_str()), ("a runs", "c runs"));
     assert!(b.starts_with("b restarting in "), "{b}");
     t.server("b").call_waiting(|reply| reply, Duration::from_secs(5)).await.unwrap();
+}
+
+/// A first start that is due restarts no group, so it does not hold the end of the tree up.
+#[tokio::test(start_paused = true)]
+async fn a_first_start_that_is_due_does_not_count_the_siblings_that_have_ended_as_restarting() {
+    let t = ScriptedChildren::new();
+    t.next_starts("a", [Start::Fails]);
+    let a = patient(t.child("a")).backoff(Backoff::new().first(ms(20_000)));
+    let b = t.child("b").restart(Restart::Transient).significant(true);
+    let spec = Supervisor::rest_for_one().auto_shutdown(AutoShutdown::AllSignificant);
+    let tree = spec.child(a).child(b).start(&t.rt).await.unwrap();
+    t.server("b").stop(ExitReason::Normal).await.unwrap();
+    assert_eq!(tree.ended().await, ExitReason::Shutdown);
 }

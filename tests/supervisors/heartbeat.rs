@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use regrow::{
     ChildSpec, CrashKind, DynamicSupervisor, ExitReason, GenServer, Health, Heartbeat,
-    HeartbeatMissed, Name, Pid, Restart, Result, Runtime, ServerContext, Shutdown, StartError,
-    Supervisor, SupervisorRef, TaskContext,
+    HeartbeatMissed, LifecycleEvent, Name, Pid, Restart, Result, Runtime, ServerContext, Shutdown,
+    StartError, Supervisor, SupervisorRef, TaskContext,
 };
 use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, sleep};
@@ -321,4 +322,52 @@ async fn a_supervisor_is_no_child_that_reports_heartbeats() {
     let StartError::Invalid(text) = error else { panic!("{error}") };
     assert!(text.starts_with("child \"inner\" must report heartbeats, and is a supervisor"));
     assert_eq!(rt.process_count(), 0);
+}
+
+/// A server without ticks: only `resume` counts as a heartbeat.
+struct Silent;
+
+impl GenServer for Silent {
+    type Args = ();
+    type Call = std::convert::Infallible;
+    type Cast = ();
+
+    async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self> {
+        Ok(Silent)
+    }
+}
+
+/// One event each time that the child becomes late.
+#[tokio::test(start_paused = true)]
+async fn a_child_that_is_late_is_an_event() {
+    let rt = Runtime::new();
+    let child = Silent::child(()).named("worker").with_id("worker");
+    let tree = under(&rt, child.heartbeat(Heartbeat::every(sec(10)))).await;
+    let mut events = rt.events();
+    let late = LifecycleEvent::Unresponsive {
+        supervisor: tree.pid().unwrap(),
+        child: "worker".into(),
+        pid: pid(&rt),
+    };
+    for _ in 0..2 {
+        sleep(sec(45)).await;
+        assert_eq!(events.next().now_or_never(), Some(Some(late.clone())));
+        assert_eq!(events.next().now_or_never(), None);
+        assert!(rt.heartbeat(pid(&rt)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_resumed_has_a_whole_interval_again() {
+    let rt = Runtime::new();
+    let child = Silent::child(()).named("worker").with_id("worker").heartbeat(heartbeat());
+    let tree = under(&rt, child).await;
+    let server = rt.server::<Silent>("worker");
+    server.suspend().await.unwrap();
+    sleep(sec(55)).await;
+    server.resume().await.unwrap();
+    sleep(sec(9)).await;
+    assert_eq!(health_of(&tree).await, "ready");
+    sleep(sec(2)).await;
+    assert_eq!(health_of(&tree).await, "worker is unresponsive");
 }

@@ -9,8 +9,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use regrow::{
-    BindError, ChildInfo, ChildSpec, ExitReason, Keep, ListenerAddress, Pid, Restart, Result,
-    Runtime, StartError, Supervisor, SupervisorRef, SupervisorSpec, TaskContext,
+    BindError, ChildInfo, ChildSpec, DynamicSupervisor, Exhausted, ExitReason, Keep,
+    ListenerAddress, Pid, Restart, Result, Runtime, StartError, Supervisor, SupervisorRef,
+    SupervisorSpec, TaskContext,
 };
 use support::{assert_nothing_left, crash, killed, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -342,4 +343,42 @@ async fn without_a_drain_a_stop_drops_connections_at_once() {
     is_served(&mut client).await;
     tree.stop().await.unwrap();
     assert_eq!(rest_of(&mut client).await, "");
+}
+
+/// The supervisor of the listener runs on. A client is refused, and does not wait in the backlog.
+#[tokio::test]
+async fn a_listener_that_is_given_up_closes_its_port_and_a_start_on_request_binds_it_again() {
+    const MINUTE: Duration = Duration::from_secs(60);
+    for is_dynamic in [false, true] {
+        let rt = Runtime::new();
+        let listener = ChildSpec::tcp_listener("echo", LOCAL, echo).named("listener");
+        let address = listener.address();
+        let child = ChildSpec::from(listener);
+        let dynamic = DynamicSupervisor::new().child_intensity(0, MINUTE, Exhausted::GiveUp);
+        let fixed = Supervisor::one_for_one();
+        let (mut fixed_tree, mut dynamic_tree) = (None, None);
+        if is_dynamic {
+            let tree = dynamic.start(&rt).await.unwrap();
+            tree.start_child(child).await.unwrap();
+            dynamic_tree = Some(tree);
+        } else {
+            let child = child.restart_budget(0, MINUTE, Exhausted::GiveUp);
+            fixed_tree = Some(fixed.child(child).start(&rt).await.unwrap());
+        }
+        let at = bound(&address);
+        killed(&rt, rt.whereis("listener").unwrap()).await;
+        while TcpStream::connect(at).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(address.get(), None);
+        if let Some(tree) = fixed_tree {
+            tree.restart_child("echo").await.unwrap();
+            is_served(&mut TcpStream::connect(bound(&address)).await.unwrap()).await;
+            tree.stop().await.unwrap();
+        }
+        if let Some(tree) = dynamic_tree {
+            tree.stop().await.unwrap();
+        }
+        assert_nothing_left(&rt).await;
+    }
 }

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use regrow::{
-    ChildSpec, ExitReason, GenServer, Reply, Result, Runtime, ServerContext, Supervisor,
-    SupervisorRef,
+    ChildSpec, ExitReason, GenServer, Keep, Reply, Restart, Result, Runtime, ServerContext,
+    Shutdown, Supervisor, SupervisorRef, TaskContext,
 };
 use support::injected_panics::hush_injected_panics;
 use support::{assert_nothing_left, killed, until};
@@ -200,11 +200,70 @@ async fn the_end_of_the_supervisor_of_connections_closes_them_and_new_clients_ar
     let tree = one(listener).start(&rt).await.unwrap();
     let mut first = TcpStream::connect(address.get().unwrap()).await.unwrap();
     is_served(&mut first).await;
+    let incarnation = rt.whereis("listener");
     killed(&rt, part(&rt, "connections").await.unwrap()).await;
     let mut second = connect_now(address.get().unwrap()).unwrap();
     assert_eq!(rest_of(&mut first).await, "");
     is_served(&mut second).await;
+    assert_eq!(rt.whereis("listener"), incarnation, "the listener itself runs on");
     tree.stop().await.unwrap();
+}
+
+/// The acceptor, not the listener, is started again.
+#[tokio::test]
+async fn the_port_of_a_temporary_listener_stays_open_through_a_crash_of_its_acceptor() {
+    let rt = Runtime::new();
+    let listener = ChildSpec::tcp_listener("echo", LOCAL, echo).named("listener");
+    let listener = listener.restart(Restart::Temporary);
+    let address = listener.address();
+    let tree = one(listener).start(&rt).await.unwrap();
+    let at = address.get().unwrap();
+    killed(&rt, acceptor(&rt).await).await;
+    is_served(&mut TcpStream::connect(at).await.unwrap()).await;
+    assert_eq!(address.get(), Some(at));
+    tree.stop().await.unwrap();
+}
+
+/// The operating system has shut the listening socket down. The next incarnation gets another one.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_broken_listener_is_closed_and_bound_again() {
+    use std::os::fd::AsFd;
+    let (rt, port) = (Runtime::new(), Keep::new(|| tokio::net::TcpListener::bind(LOCAL)));
+    let (broken, at) = {
+        let lent = port.lend().await.unwrap();
+        (lent.as_fd().try_clone_to_owned().unwrap(), lent.local_addr().unwrap())
+    };
+    let listener = ChildSpec::tcp_listener("echo", port, echo).named("listener");
+    let address = listener.address();
+    let tree = one(listener).start(&rt).await.unwrap();
+    assert_eq!(address.get(), Some(at));
+    std::net::TcpStream::from(broken).shutdown(std::net::Shutdown::Both).unwrap();
+    until("another port", || address.get().is_some_and(|new| new != at)).await;
+    is_served(&mut TcpStream::connect(address.get().unwrap()).await.unwrap()).await;
+    assert!(tree.is_alive());
+    tree.stop().await.unwrap();
+}
+
+/// The time that a connection has set for itself counts, and not that of the drain.
+#[tokio::test]
+async fn a_connection_with_a_shutdown_of_its_own_does_not_use_the_drain() {
+    let rt = Runtime::new();
+    let listener = ChildSpec::tcp_listener_with("deaf", LOCAL, |stream, _| {
+        let deaf = ChildSpec::once_with("deaf", stream, async |mut ctx: TaskContext, stream| {
+            let _stop = ctx.cancellation_token();
+            let _open: TcpStream = stream;
+            std::future::pending().await
+        });
+        deaf.shutdown(Shutdown::BrutalKill)
+    });
+    let listener = listener.drain(Duration::MAX).named("listener");
+    let address = listener.address();
+    let tree = one(listener).start(&rt).await.unwrap();
+    let _client = TcpStream::connect(address.get().unwrap()).await.unwrap();
+    until("the connection", || rt.process_count() == 5).await;
+    assert_eq!(tree.stop().await, Ok(ExitReason::Shutdown));
+    assert_nothing_left(&rt).await;
 }
 
 /// The supervisor of the connections has a mailbox of one message, as each process of the runtime.

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use regrow::{
-    Backoff, ChildError, ChildSpec, DynamicSupervisor, ExitReason, GenServer, LifecycleEvent,
-    Limit, NoRestart, Reply, Restart, Result, Run, RunError, Runtime, ServerContext, StartError,
-    StopCause, Supervisor, SupervisorRef, TaskContext,
+    AutoShutdown, Backoff, ChildError, ChildSpec, DynamicSupervisor, ExitReason, GenServer,
+    LifecycleEvent, Limit, NoRestart, Reply, Restart, Result, Run, RunError, Runtime,
+    ServerContext, StartError, StopCause, Supervisor, SupervisorRef, TaskContext,
 };
 use support::scripted_children::{ScriptedChildren, Start, limit, states};
 use support::settled;
@@ -409,4 +409,85 @@ async fn blocking_children_and_raw_processes_decide_as_well() {
     let reason = raw.join().await;
     let own: &NoRestart = reason.crash().unwrap().downcast_ref().unwrap();
     assert_eq!((own.by(), own.ends_tree()), (pid, false));
+}
+
+/// Another tree has ended by the decision of its child. Its reason, passed on, is an ordinary crash.
+#[tokio::test(start_paused = true)]
+async fn the_end_of_another_tree_is_an_ordinary_crash_of_the_child_that_passes_it_on() {
+    let rt = Runtime::new();
+    let ends = ChildSpec::task("ends", async |ctx: TaskContext| Err(ctx.end_tree("no license")));
+    let other = Supervisor::one_for_one().child(ends).start(&rt).await.unwrap();
+    let reason = other.ended().await;
+    assert_eq!(limit(&reason).limit, Limit::EndOfTree);
+    let starts = Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let child = ChildSpec::task("passes on", {
+        let starts = starts.clone();
+        async move |_: TaskContext| match starts.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
+            0 => Err(reason),
+            _ => std::future::pending().await,
+        }
+    });
+    let tree = Supervisor::one_for_one().child(child).start(&rt).await.unwrap();
+    settled().await;
+    assert_eq!(states(&tree).await, ["passes on runs"]);
+    assert_eq!(starts.load(std::sync::atomic::Ordering::SeqCst), 2);
+}
+
+/// The decision of a significant child that a restart of its group finds counts for the supervisor.
+#[tokio::test(start_paused = true)]
+async fn a_significant_child_that_a_restart_of_its_group_finds_given_up_ends_the_supervisor() {
+    let (rt, go) = (Runtime::new(), [(); 2].map(|()| Arc::new(Notify::new())));
+    let job = ends_after("job", &go[0], |ctx| ctx.give_up("no more"));
+    let helper = ends_after("helper", &go[1], |_| ExitReason::crashed("its job is gone"));
+    let job = job.restart(Restart::Transient).significant(true);
+    let spec = Supervisor::one_for_all().auto_shutdown(AutoShutdown::AnySignificant);
+    let tree = spec.child(job).child(helper).start(&rt).await.unwrap();
+    settled().await;
+    for first_helper in go.iter().rev() {
+        first_helper.notify_one();
+    }
+    assert_eq!(tree.ended().await, ExitReason::Shutdown);
+}
+
+/// A server whose starts are scripted by their number.
+struct Scripted;
+
+impl GenServer for Scripted {
+    type Args = (Arc<std::sync::atomic::AtomicU32>, bool);
+    type Call = Reply<()>;
+    type Cast = ();
+
+    async fn init((starts, ends_tree): Self::Args, ctx: &mut ServerContext<Self>) -> Result<Self> {
+        match (starts.fetch_add(1, std::sync::atomic::Ordering::SeqCst), ends_tree) {
+            (0, false) => Ok(Scripted),
+            (_, false) => Err(ctx.give_up("no more")),
+            (_, true) => Err(ctx.end_tree("all of it")),
+        }
+    }
+
+    async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+        Err("as asked")?
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_init_under_a_dynamic_supervisor_may_decide() {
+    for ends_tree in [false, true] {
+        let rt = Runtime::new();
+        let starts = Arc::new(std::sync::atomic::AtomicU32::new(0));
+        let tree = DynamicSupervisor::new().start(&rt).await.unwrap();
+        let child = Scripted::child((starts.clone(), ends_tree)).named("scripted");
+        let started = tree.start_child(child).await;
+        if ends_tree {
+            assert!(matches!(started, Err(StartError::Failed(_))), "{started:?}");
+            let reason = tree.ended().await;
+            assert_eq!(limit(&reason).limit, Limit::EndOfTree);
+            continue;
+        }
+        assert!(rt.server::<Scripted>("scripted").cast(()));
+        settled().await;
+        assert_eq!(starts.load(std::sync::atomic::Ordering::SeqCst), 2);
+        assert_eq!(tree.count_children().await.unwrap().specs, 0, "it is removed");
+        assert!(tree.is_alive());
+    }
 }

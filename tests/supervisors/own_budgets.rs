@@ -44,12 +44,12 @@ async fn a_child_that_uses_up_its_own_budget_is_given_up_and_the_others_run_on()
 
     let health = tree.tree().await.unwrap().health();
     assert_eq!((health.to_string().as_str(), health.is_serving()), ("a: given up: boom", false));
-    let parked = loop {
-        if let LifecycleEvent::Parked { child, pid, reason, .. } = events.next().await.unwrap() {
+    let given_up = loop {
+        if let LifecycleEvent::GivenUp { child, pid, reason, .. } = events.next().await.unwrap() {
             break (child.to_string(), pid, limit(&reason).restarts);
         }
     };
-    assert_eq!(parked, ("a".to_owned(), last, 1));
+    assert_eq!(given_up, ("a".to_owned(), last, 1));
 
     // A request starts it again, with a fresh budget.
     t.rt.unregister("a");
@@ -258,4 +258,38 @@ async fn a_run_names_the_child_whose_own_budget_escalated() {
     let run = Run::new(Supervisor::one_for_one().named("app").child(failing)).without_signals();
     let Err(RunError::GaveUp { path, limit, .. }) = run.run().await else { panic!() };
     assert_eq!((path.as_str(), limit.restarts), ("app/feed", 7));
+}
+
+/// A forgotten child is as good as one that has ended.
+#[tokio::test(start_paused = true)]
+async fn forgetting_a_significant_child_may_end_its_supervisor() {
+    let t = ScriptedChildren::new();
+    let child = t.child("a").restart(Restart::Transient).significant(true);
+    let child = child.restart_budget(0, MINUTE, Exhausted::Forget);
+    let spec = Supervisor::one_for_one().auto_shutdown(AutoShutdown::AnySignificant);
+    let tree = spec.child(child).child(t.child("b")).start(&t.rt).await.unwrap();
+    t.crash("a");
+    assert_eq!(tree.ended().await, ExitReason::Shutdown);
+}
+
+/// The supervisor allows no restart, so a child without a budget would have no backoff.
+#[tokio::test(start_paused = true)]
+async fn a_child_with_its_own_budget_has_its_backoff_and_reports_what_is_left_of_its_budget() {
+    let t = ScriptedChildren::new();
+    let a = t.child("a").restart_budget(5, MINUTE, Exhausted::GiveUp);
+    let a = a.backoff(Backoff::new().first(1_000 * MS).jitter(0.0));
+    let tree = strict(Supervisor::one_for_one()).child(a).start(&t.rt).await.unwrap();
+    let mut events = t.rt.events();
+    t.crash("a");
+    settled().await;
+    assert_eq!(states(&tree).await, ["a restarting in 999 ms"]);
+    tokio::time::sleep(1_001 * MS).await;
+    assert_eq!(states(&tree).await, ["a runs"]);
+    let mut left = Vec::new();
+    while let Some(Some(event)) = futures_util::FutureExt::now_or_never(events.next()) {
+        if let LifecycleEvent::Restarting { budget_left, .. } = event {
+            left.push(budget_left);
+        }
+    }
+    assert_eq!(left, [Some(5)]);
 }

@@ -88,3 +88,22 @@ async fn a_start_that_takes_longer_than_the_limit_times_out() {
         assert_eq!(error, Err(StartError::Unreachable(CallError::Timeout)));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_waits_in_vain_ends_exactly_at_its_limit() {
+    let rt = Runtime::new();
+    let slow = Backoff::new().first(Duration::from_secs(3_600)).max(Duration::from_secs(3_600));
+    let _tree = tree().backoff(slow.jitter(0.0)).start(&rt).await.unwrap();
+    for name in ["fixed", "dynamic", "task"] {
+        killed(&rt, rt.whereis(name).unwrap()).await;
+        settled().await;
+        let (limit, begun) = (Duration::from_secs(7), tokio::time::Instant::now());
+        let started = start(&rt, name, limit).await;
+        let restarting = matches!(
+            started,
+            Err(StartError::Unreachable(CallError::Restarting { retry_in: Some(_) }))
+        );
+        assert!(restarting, "{name}: {started:?}");
+        assert_eq!(begun.elapsed(), limit, "{name}");
+    }
+}

@@ -215,6 +215,7 @@ async fn a_dropped_scope_kills_its_tasks() {
     });
     assert!(tokio::time::timeout(SECOND, running).await.is_err());
     settled().await;
+    assert_eq!(rt.process_count(), 0, "the drop has killed the task");
     assert_nothing_left(&rt).await;
 
     drop(scope(&rt, async |scope| {

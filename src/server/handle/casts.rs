@@ -258,7 +258,8 @@ impl<S: GenServer> ServerRef<S> {
         let drops = process.with_counts(|counts| counts.overflow.drops());
         let refused = if drops == Some(true) {
             // Only a server that is ending refuses the message.
-            process.send(ServerItem::Exempt(Box::new(cast))).err().map(|_| CallError::NoProc)
+            let sent = process.send(ServerItem::Exempt(Box::new(cast)));
+            sent.err().map(|(_, refused)| refused.into())
         } else {
             self.cast_wait(cast).await.err().map(CallError::from)
         };

@@ -26,6 +26,9 @@ impl<S: GenServer> ServerContext<S> {
     /// stop: for at most `limit` the server handles what is queued, then `terminate` runs. Call
     /// this in `init`. A later call replaces the limit. OTP has no counterpart.
     ///
+    /// Returns false, and changes nothing, if the server has been asked to stop already: a drain
+    /// begins with the request, and so does its limit.
+    ///
     /// From the request on, casts, messages and streams are refused, so the queue only shrinks.
     /// Calls are still accepted; those that were made after the request get
     /// [`Exited`](crate::CallError::Exited). What is left when the limit has passed is counted by
@@ -82,15 +85,20 @@ impl<S: GenServer> ServerContext<S> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```
-    pub fn drain_on_stop(&mut self, limit: Duration) {
+    pub fn drain_on_stop(&mut self, limit: Duration) -> bool {
         let process: &dyn AnyProcess = &*self.process;
         process.with(|locked| {
-            let drain = &mut locked.core().registrations_mut().drain;
+            let core = locked.core();
+            if core.is_stopping() {
+                return false;
+            }
+            let drain = &mut core.registrations_mut().drain;
             match drain {
                 Some(drain) => drain.limit = limit,
                 None => *drain = Some(Box::new(Drain { limit, stop: None })),
             }
-        });
+            true
+        })
     }
 
     /// Whether the drain is over. While it lasts, the check is repeated before the next wait.

@@ -168,7 +168,13 @@ impl DynamicServer {
         let until = window.next_allowed_at(intensity, Instant::now());
         let limit = RestartLimitReached::new(exceeded, window, counted, last.clone(), origin);
         match exhausted {
-            Some(Exhausted::GiveUp) => self.give_up(pid, until, last),
+            Some(Exhausted::GiveUp) => {
+                self.give_up(pid, until, last);
+                let child = self.children.get(&pid);
+                if let Some(record) = child.and_then(|child| child.restart_record.as_ref()) {
+                    record.spec.release();
+                }
+            }
             Some(Exhausted::Forget) => {
                 self.tell(pid, || ChangeKind::Removed);
                 drop(self.take(pid));

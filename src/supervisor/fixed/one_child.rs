@@ -102,6 +102,7 @@ impl FixedServer {
     pub(crate) fn mark_given_up(&mut self, position: Position) {
         let Some(child) = self.children.get(position) else { return };
         let (slot, temporary) = (child.slot(), child.is_temporary());
+        child.spec.release();
         self.report.free_names(slot);
         match temporary {
             true => self.children.remove(position),

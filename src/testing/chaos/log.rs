@@ -97,7 +97,10 @@ impl fmt::Display for Line<'_> {
                 let how = if *overran { "overran its stop" } else { "stopped badly" };
                 write!(f, "{how} {}, {pid}: {}", name(child), why(reason))
             }
-            LifecycleEvent::Parked { child, pid, reason, .. } => {
+            LifecycleEvent::Unresponsive { child, pid, .. } => {
+                write!(f, "unresponsive {}, {pid}", name(child))
+            }
+            LifecycleEvent::GivenUp { child, pid, reason, .. } => {
                 let pid = pid.map(|pid| format!(", {pid}")).unwrap_or_default();
                 write!(f, "given up {}{pid}: {}", name(child), why(reason))
             }
