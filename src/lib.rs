@@ -73,6 +73,7 @@
 //! | keep a port open through a crash | [`Keep`] |
 //! | bound a mailbox | [`ChildSpec::mailbox_capacity`], [`Runtime::process`] and [`Overflow`] |
 //! | handle what is queued before a stop | [`ServerContext::drain_on_stop`] |
+//! | find processes that block their thread | [`Runtime::watch_polls`] |
 //! | find messages that get lost | [`Runtime::dead_letters`], [`LifecycleEvent::LeftUnhandled`] |
 //! | detect a child that hangs, and restart it | [`ChildSpec::heartbeat`] |
 //! | end a server that is idle | [`ServerContext::idle_after`] |

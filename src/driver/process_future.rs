@@ -16,6 +16,8 @@
 //! 4. Moves the [replies that the body has dropped unsent](crate::call::unanswered) to the record.
 //! 5. If the body has ended, drops it and tears the process down.
 //!
+//! All steps of a poll count for the [watch of polls](crate::observe::poll_watch).
+//!
 //! # Invariants
 //!
 //! 1. The body is `Some` until the teardown starts. Each path to the teardown takes the body, so
@@ -38,15 +40,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use crate::base::Pid;
 use crate::base::current_process::CurrentGuard;
 use crate::base::sync::atomic::Ordering;
+use crate::base::{Pid, SharedStr};
 use crate::call::unanswered;
 use crate::driver::{Body, span};
 use crate::exit::{Crash, ExitReason, NoRestart};
 use crate::kernel::End;
 use crate::mailbox::{Item, Process};
 use crate::observe::lifecycle_log;
+use crate::observe::poll_watch::PollGuard;
 use crate::process::{AnyProcess, flag};
 
 /// The future of one process.
@@ -80,9 +83,19 @@ impl<M: Item> ProcessFuture<M> {
         self.process.flags().fetch_or(flag::STARTED, Ordering::SeqCst);
     }
 
+    /// Begins a poll, if polls are watched.
+    #[inline]
+    fn watched(&self) -> Option<PollGuard> {
+        let switches = &self.process.kernel.switches;
+        switches.watches_polls().then(|| switches.polls.enter(self.process.pid()))
+    }
+
     /// Drops the body, then tears the process down.
-    fn end(&mut self, end: End) {
+    fn end(&mut self, end: End, watched: Option<&PollGuard>) {
         let Some(body) = self.body.take() else { return };
+        if let Some(watched) = watched {
+            watched.note_ending(label(&*self.process));
+        }
         crate::base::failpoint::point!("death before body");
         let current_record = self.current_record();
         let (kernel, process) = (&self.process.kernel, &*self.process);
@@ -106,11 +119,13 @@ impl<M: Item> Future for ProcessFuture<M> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
+        let watched = this.watched();
+        let watched = watched.as_ref();
         if this.process.flags().load(Ordering::Acquire) & flag::STARTED == 0 {
             this.register_waker(cx);
         }
         if this.process.should_drop_body() {
-            this.end(End::Dropped);
+            this.end(End::Dropped, watched);
             return Poll::Ready(());
         }
         this.process.announced_wait.withdraw(); // Invariant 2 of `idle_wait`.
@@ -124,11 +139,16 @@ impl<M: Item> Future for ProcessFuture<M> {
         unanswered::hand_over(&*this.process, this.record());
         match polled {
             Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(end)) => this.end(decided(end, kernel.number(), process.pid())),
-            Err(crash) => this.end(End::Panicked(ExitReason::Crashed(crash))),
+            Ok(Poll::Ready(end)) => this.end(decided(end, kernel.number(), process.pid()), watched),
+            Err(crash) => this.end(End::Panicked(ExitReason::Crashed(crash)), watched),
         }
         Poll::Ready(())
     }
+}
+
+#[cold]
+fn label(process: &dyn AnyProcess) -> Option<SharedStr> {
+    process.with(|locked| locked.core().relations()?.label.clone())
 }
 
 /// Finds the decision of a process that it has no successor. Only a reason with an error or a value
@@ -147,7 +167,8 @@ impl<M: Item> Drop for ProcessFuture<M> {
         if self.body.is_some() {
             // No code aborts the task, so the tokio runtime is shutting down or has shut down.
             self.process.kernel.note_process_lost(self.process.pid());
-            self.end(End::Dropped);
+            let watched = self.watched();
+            self.end(End::Dropped, watched.as_ref());
         }
     }
 }

@@ -226,6 +226,7 @@ impl Drop for Kernel {
         self.timers.close();
         self.deadlines.close();
         self.census.close();
+        self.switches.polls.close();
     }
 }
 

@@ -26,6 +26,7 @@ pub(crate) struct Process<M> {
     pid: Pid,
     flags: AtomicU8,
     pub(crate) announced_wait: AnnouncedWait,
+    callback: AtomicU8,
     pub(crate) kernel: Arc<Kernel>,
     pub(crate) state: Mutex<State<Mail<M>>>,
 }
@@ -38,6 +39,7 @@ impl<M: Item> Process<M> {
             pid: kernel.fresh_pid(),
             flags: AtomicU8::new(flags),
             announced_wait: AnnouncedWait::default(),
+            callback: AtomicU8::new(0),
             kernel,
             state: Mutex::new(state),
         })
@@ -226,6 +228,10 @@ impl<M: Item> AnyProcess for Process<M> {
 
     fn flags(&self) -> &AtomicU8 {
         &self.flags
+    }
+
+    fn callback(&self) -> &AtomicU8 {
+        &self.callback
     }
 
     fn state(&self) -> &Mutex<Locked> {

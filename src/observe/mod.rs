@@ -8,11 +8,12 @@
 pub(crate) mod log_level;
 pub(crate) mod lifecycle_log;
 pub(crate) mod hub;
+pub(crate) mod activity;
 pub(crate) mod event;
 pub(crate) mod dead_letter;
 pub(crate) mod health;
-pub(crate) mod activity;
 pub(crate) mod stop_records;
+pub(crate) mod poll_watch;
 pub(crate) mod switches;
 pub(crate) mod census_wake;
 #[cfg(feature = "log")]

@@ -12,6 +12,7 @@ mod unhandled;
 mod dead_letters;
 mod spans;
 mod unwinding;
+mod poll_watch;
 mod health;
 mod tree;
 mod tree_busy;

@@ -15,6 +15,7 @@ impl<S: GenServer> ServerContext<S> {
     pub(crate) fn add_tracer(&mut self, tracer: Tracer<S>) {
         let watch = self.inner().watch.get_or_insert_default();
         watch.tracers.get_or_insert_default().add(tracer);
+        watch.keeps_activity = true;
         self.set_observed_flag();
     }
 
