@@ -74,6 +74,7 @@
 //! | bound a mailbox | [`ChildSpec::mailbox_capacity`], [`Runtime::process`] and [`Overflow`] |
 //! | handle what is queued before a stop | [`ServerContext::drain_on_stop`] |
 //! | find processes that block their thread | [`Runtime::watch_polls`] |
+//! | follow a request through several servers | [`Runtime::with_metadata`], [`Runtime::message_spans`] |
 //! | find messages that get lost | [`Runtime::dead_letters`], [`LifecycleEvent::LeftUnhandled`] |
 //! | detect a child that hangs, and restart it | [`ChildSpec::heartbeat`] |
 //! | end a server that is idle | [`ServerContext::idle_after`] |
@@ -154,8 +155,8 @@ pub use exit::{
 
 // Received messages, signals and streams.
 pub use message::{
-    Dest, GroupChange, Message, MessageKind, Received, StreamHandle, StreamWriter, stream,
-    stream_with_capacity,
+    Dest, GroupChange, Message, MessageKind, Metadata, Received, StreamHandle, StreamWriter,
+    stream, stream_with_capacity,
 };
 
 // Delays of restarts.
@@ -168,6 +169,7 @@ pub use restart::Backoff;
 pub use observe::console as log;
 pub use observe::{
     Callback, DeadLetter, DeadLetterCause, Doing, Handling, Health, LifecycleEvent, LogLevel,
+    MessageSpans,
 };
 
 // Bounds of mailboxes.

@@ -49,7 +49,7 @@ use crate::exit::{Crash, ExitReason, NoRestart};
 use crate::kernel::End;
 use crate::mailbox::{Item, Process};
 use crate::observe::lifecycle_log;
-use crate::observe::poll_watch::PollGuard;
+use crate::observe::poll_slots::{leave, note_ending};
 use crate::process::{AnyProcess, flag};
 
 /// The future of one process.
@@ -83,18 +83,51 @@ impl<M: Item> ProcessFuture<M> {
         self.process.flags().fetch_or(flag::STARTED, Ordering::SeqCst);
     }
 
-    /// Begins a poll, if polls are watched.
+    /// Begins a poll, if polls are watched. Returns whether [`leave`] has to end it.
     #[inline]
-    fn watched(&self) -> Option<PollGuard> {
+    fn enter_watched(&self) -> bool {
         let switches = &self.process.kernel.switches;
-        switches.watches_polls().then(|| switches.polls.enter(self.process.pid()))
+        let watched = switches.watches_polls();
+        if watched {
+            switches.polls.enter(self.process.pid());
+        }
+        watched
+    }
+
+    /// Takes the steps of a poll.
+    #[inline]
+    fn step(&mut self, cx: &mut Context<'_>, watched: bool) -> Poll<()> {
+        if self.process.flags().load(Ordering::Acquire) & flag::STARTED == 0 {
+            self.register_waker(cx);
+        }
+        if self.process.should_drop_body() {
+            self.end(End::Dropped, watched);
+            return Poll::Ready(());
+        }
+        self.process.announced_wait.withdraw(); // Invariant 2 of `idle_wait`.
+        let current_record = self.current_record();
+        let Some(body) = &mut self.body else { return Poll::Ready(()) };
+        let (kernel, process) = (&self.process.kernel, &*self.process);
+        let poll = AssertUnwindSafe(|| span::inside(kernel, process, || body.as_mut().poll(cx)));
+        let polled = catch_unwind(poll);
+        let polled = polled.map_err(Crash::from_panic);
+        drop(current_record);
+        unanswered::hand_over(&*self.process, self.record());
+        match polled {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(end)) => {
+                self.end(decided(end, kernel.number(), process.pid()), watched);
+            }
+            Err(crash) => self.end(End::Panicked(ExitReason::Crashed(crash)), watched),
+        }
+        Poll::Ready(())
     }
 
     /// Drops the body, then tears the process down.
-    fn end(&mut self, end: End, watched: Option<&PollGuard>) {
+    fn end(&mut self, end: End, watched: bool) {
         let Some(body) = self.body.take() else { return };
-        if let Some(watched) = watched {
-            watched.note_ending(label(&*self.process));
+        if watched {
+            note_ending(label(&*self.process));
         }
         crate::base::failpoint::point!("death before body");
         let current_record = self.current_record();
@@ -118,31 +151,12 @@ impl<M: Item> Future for ProcessFuture<M> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = &mut *self;
-        let watched = this.watched();
-        let watched = watched.as_ref();
-        if this.process.flags().load(Ordering::Acquire) & flag::STARTED == 0 {
-            this.register_waker(cx);
+        let watched = self.enter_watched();
+        let polled = self.step(cx, watched);
+        if watched {
+            leave();
         }
-        if this.process.should_drop_body() {
-            this.end(End::Dropped, watched);
-            return Poll::Ready(());
-        }
-        this.process.announced_wait.withdraw(); // Invariant 2 of `idle_wait`.
-        let current_record = this.current_record();
-        let Some(body) = &mut this.body else { return Poll::Ready(()) };
-        let (kernel, process) = (&this.process.kernel, &*this.process);
-        let poll = AssertUnwindSafe(|| span::inside(kernel, process, || body.as_mut().poll(cx)));
-        let polled = catch_unwind(poll);
-        let polled = polled.map_err(Crash::from_panic);
-        drop(current_record);
-        unanswered::hand_over(&*this.process, this.record());
-        match polled {
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(end)) => this.end(decided(end, kernel.number(), process.pid()), watched),
-            Err(crash) => this.end(End::Panicked(ExitReason::Crashed(crash)), watched),
-        }
-        Poll::Ready(())
+        polled
     }
 }
 
@@ -167,8 +181,11 @@ impl<M: Item> Drop for ProcessFuture<M> {
         if self.body.is_some() {
             // No code aborts the task, so the tokio runtime is shutting down or has shut down.
             self.process.kernel.note_process_lost(self.process.pid());
-            let watched = self.watched();
-            self.end(End::Dropped, watched.as_ref());
+            let watched = self.enter_watched();
+            self.end(End::Dropped, watched);
+            if watched {
+                leave();
+            }
         }
     }
 }

@@ -28,6 +28,7 @@ use crate::time::deadline_pool::DeadlinePool;
 use crate::time::timer_queue::TimerQueue;
 
 mod call_switches;
+mod carrying;
 pub(crate) mod wait_graph;
 #[cfg(feature = "chaos")]
 pub(crate) mod faults;
@@ -94,6 +95,7 @@ pub(crate) struct Kernel {
     pub(crate) health_changes: tokio::sync::Notify,
     pub(crate) waits: Waits,
     pub(crate) switches: Switches,
+    pub(crate) carrying: carrying::Carrying,
     /// Set at the creation of the runtime of a chaos run.
     #[cfg(feature = "chaos")]
     pub(crate) faults: OnceLock<Arc<faults::Faults>>,

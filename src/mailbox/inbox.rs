@@ -8,8 +8,8 @@ use tokio::time::Instant;
 
 use crate::base::user_panics::{drop_each, ignore_panic};
 use crate::mailbox::send_queue::SendQueue;
-use crate::message::MessageKind;
 use crate::message::received::{Envelope, Received};
+use crate::message::{MessageKind, Metadata};
 use crate::process::{AnyMail, Core, Entry, IfFull, Relations, Stage, State, Unread};
 
 /// A buffer with more slots than this is shrunk or freed when it holds few items.
@@ -60,6 +60,16 @@ pub(crate) trait Item: Send + 'static {
     /// Whether the reader has handlers, which can be tracked.
     const HANDLED: bool = false;
 
+    /// Whether the item carries the metadata of its sender.
+    fn carries(&self) -> bool {
+        self.is_user()
+    }
+
+    /// Adds the metadata of the sender.
+    fn carrying(self, metadata: Metadata) -> Self
+    where
+        Self: Sized;
+
     /// Adds the current time to the item, if items of this type are tracked.
     fn stamped(self) -> Self
     where
@@ -93,6 +103,10 @@ impl Item for Envelope {
 
     fn description(&self) -> Option<(MessageKind, &'static str)> {
         self.received.description()
+    }
+
+    fn carrying(self, metadata: Metadata) -> Self {
+        Envelope { metadata, ..self }
     }
 }
 

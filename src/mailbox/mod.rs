@@ -10,6 +10,7 @@ mod announced_wait;
 mod spin;
 pub(crate) mod inbox;
 pub(crate) mod record;
+mod send_item;
 pub(crate) mod queued_send;
 mod idle_wait;
 pub(crate) mod receive;

@@ -76,16 +76,25 @@ impl<M: Item> Process<M> {
         self.send_with(item, IfFull::Lose).map(|_| ())
     }
 
-    /// Queues an item. `if_full` is the sender's choice of what happens if the mailbox is full.
-    pub(crate) fn send_with(&self, item: M, if_full: IfFull) -> Result<Sent, (M, Refused)> {
-        self.send_wrapped(item, |item| item, if_full)
-    }
-
     /// Sends the item that `wrap` makes of `value`, as [`send_with`](Self::send_with) does. If the
     /// mailbox is not counted, the item is built in its slot of the inbox, because moving a
     /// finished item there costs more than the lock.
     #[inline]
     pub(crate) fn send_wrapped<T>(
+        &self,
+        value: T,
+        wrap: impl FnOnce(T) -> M,
+        if_full: IfFull,
+    ) -> Result<Sent, (M, Refused)> {
+        if self.kernel.carrying.is_on() {
+            return self.send_carrying(wrap(value), if_full);
+        }
+        self.send_plain(value, wrap, if_full)
+    }
+
+    /// Sends an item as it is.
+    #[inline]
+    pub(super) fn send_plain<T>(
         &self,
         value: T,
         wrap: impl FnOnce(T) -> M,
@@ -124,22 +133,6 @@ impl<M: Item> Process<M> {
         drop(state);
         wake(waker.into_iter().chain(refused));
         true
-    }
-
-    /// Sends an item to a process that ends or stops.
-    #[cold]
-    #[inline(never)]
-    fn send_to_ending(&self, item: M) -> Result<Sent, (M, Refused)> {
-        let mut state = self.state.lock();
-        if let Some(refused) = refusal(&state.core, &item) {
-            drop(state);
-            return Err((item, refused));
-        }
-        state.queue(item);
-        let waker = state.core.take_due_waker();
-        drop(state);
-        wake(waker);
-        Ok(Sent::Accepted)
     }
 
     /// Returns the item, unless the chaos run of this runtime loses it.
@@ -205,7 +198,7 @@ impl<M: Item> Process<M> {
 }
 
 /// Returns why an item is refused because the process ends, or is a server that stops.
-fn refusal<M: Item>(core: &Core, item: &M) -> Option<Refused> {
+pub(super) fn refusal<M: Item>(core: &Core, item: &M) -> Option<Refused> {
     if core.stage != Stage::Live {
         return Some(Refused::Dead);
     }

@@ -14,124 +14,44 @@
 //!
 //! # Steps
 //!
-//! 1. A poll that begins takes a free [`Slot`] of its thread, or makes one, and writes its pid and a
+//! 1. A poll that begins takes a free [slot](crate::observe::poll_slots) of its thread, or makes one, and writes its pid and a
 //!    new number there. A poll that is nested in another one takes another slot.
 //! 2. The thread of the watch looks at all slots, four times within the limit. It adds the time
 //!    between two looks to each poll that both looks have found. When the sum reaches the limit, it
 //!    reports the poll.
-//! 3. A poll that ends writes a number that says so into its slot, and puts the slot back.
+//! 3. A poll that ends writes a number that says so into its slot. No panic leaves a poll of a
+//!    process, so each poll that begins ends.
 //! 4. The first look that no longer finds a reported poll reports its end.
 //!
 //! # Invariants
 //!
-//! 1. A slot is in one place: in the list of free slots of its thread, or in the guard of a poll of
-//!    this thread. So only one thread writes it, and no write is an exchange.
-//! 2. The number of a slot grows with each begin and each end of a poll; it is odd while a poll runs.
-//!    A reader that finds the same odd number before and after it has read the pid has read the pid of
-//!    that poll.
-//! 3. The time that a poll counts is never more than the time that has passed: it begins at the first
+//! 1. The time that a poll counts is never more than the time that has passed: it begins at the first
 //!    look that finds the poll. The time between two looks counts as twice the planned time at most,
 //!    because a program that was stopped as a whole continues with all its polls.
-//! 4. At most one thread runs for a watch. Whether it runs is decided under the lock: it ends only if
+//! 2. At most one thread runs for a watch. Whether it runs is decided under the lock: it ends only if
 //!    it finds the watch off or closed there, and hands the slots back in that step.
-//! 5. No lock is held while the reporter runs, since a report runs code of the user.
+//! 3. No lock is held while the reporter runs, since a report runs code of the user.
 //!
 //! # Ends between the steps
 //!
-//! A thread of the program that ends drops its free slots. The watch removes a slot that no other
+//! A thread of the program that ends drops its slots. The watch removes a slot that no other
 //! value holds, after it has reported the end of a poll there. A runtime that ends closes its watch, whose thread then ends; the watch does not keep
 //! the runtime alive. If a watch is turned off, open reports have no end. A poll that began before the
 //! watch was turned on is not watched.
 
-use std::cell::RefCell;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, PoisonError, Weak};
+use std::sync::{Arc, Condvar, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::base::os_refusal::start_thread;
 use crate::base::{Pid, PlainMutex, SharedStr};
+use crate::observe::poll_slots::{NewSlots, Slot};
 
 /// The shortest time between two looks. A shorter limit than four of these counts as four.
 const SHORTEST: Duration = Duration::from_millis(1);
 
 /// The longest time between two looks, after which slots of ended threads are removed.
 const LONGEST: Duration = Duration::from_secs(60);
-
-thread_local! {
-    /// The slots of this thread in which no poll runs.
-    static FREE: RefCell<Vec<ThreadSlot>> = const { RefCell::new(Vec::new()) };
-}
-
-/// A slot, as its thread holds it.
-struct ThreadSlot {
-    /// The watch that looks at the slot. It keeps the address of the watch in use, so that the
-    /// address identifies the watch.
-    watch: Weak<PollWatch>,
-    slot: Arc<Slot>,
-}
-
-/// What one thread polls at one level of nesting.
-#[derive(Debug, Default)]
-struct Slot {
-    /// Invariant 2.
-    number: AtomicU64,
-    pid: AtomicU64,
-    /// The label of a process that ended, and the number of the poll in which it did. The record of
-    /// that process has no label any more when the messages that are left are dropped.
-    ending: PlainMutex<Option<(u64, SharedStr)>>,
-}
-
-impl Slot {
-    fn begin(&self, pid: Pid) {
-        let number = self.number.load(Ordering::Relaxed);
-        // A reader that finds this pid finds the end of the last poll as well.
-        self.pid.store(pid.raw(), Ordering::Release);
-        self.number.store(number + 1, Ordering::Release);
-    }
-
-    fn end(&self) {
-        let number = self.number.load(Ordering::Relaxed);
-        self.number.store(number + 1, Ordering::Release);
-    }
-
-    /// Returns the number of the poll that runs, and its process.
-    fn poll(&self) -> Option<(u64, Pid)> {
-        let number = self.number.load(Ordering::Acquire);
-        let pid = Pid::from_raw(self.pid.load(Ordering::Acquire));
-        let is_same = self.number.load(Ordering::Relaxed) == number;
-        (is_same && number % 2 == 1).then_some((number, pid))
-    }
-}
-
-/// Marks that a poll runs, until it is dropped.
-#[derive(Debug)]
-pub(crate) struct PollGuard(Option<ThreadSlot>);
-
-impl PollGuard {
-    /// Notes that the process ends in this poll.
-    #[cold]
-    pub(crate) fn note_ending(&self, label: Option<SharedStr>) {
-        if let (Some(ThreadSlot { slot, .. }), Some(label)) = (&self.0, label) {
-            *slot.ending.lock() = Some((slot.number.load(Ordering::Relaxed), label));
-        }
-    }
-}
-
-impl Drop for PollGuard {
-    fn drop(&mut self) {
-        let Some(taken) = self.0.take() else { return };
-        taken.slot.end();
-        // An error means that the thread is ending.
-        let _ = FREE.try_with(|free| free.borrow_mut().push(taken));
-    }
-}
-
-impl std::fmt::Debug for ThreadSlot {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.slot.fmt(f)
-    }
-}
 
 /// A process whose poll takes long.
 #[derive(Debug, Clone)]
@@ -158,6 +78,7 @@ pub(crate) trait PollReporter: Send {
 /// The watch of one runtime.
 #[derive(Debug, Default)]
 pub(crate) struct PollWatch {
+    new_slots: Arc<NewSlots>,
     state: PlainMutex<State>,
     changed: Condvar,
 }
@@ -168,33 +89,15 @@ struct State {
     limit: Option<Duration>,
     /// Whether the runtime is gone.
     closed: bool,
-    /// Invariant 4.
+    /// Invariant 2.
     is_running: bool,
-    /// The slots that the thread has not taken over yet.
-    new_slots: Vec<Arc<Slot>>,
 }
 
 impl PollWatch {
-    /// Begins a poll of this process on this thread, step 1.
-    pub(crate) fn enter(self: &Arc<Self>, pid: Pid) -> PollGuard {
-        let taken = FREE.try_with(|free| {
-            let mut free = free.borrow_mut();
-            let own = free.iter().position(|slot| Weak::as_ptr(&slot.watch) == Arc::as_ptr(self));
-            own.map(|own| free.swap_remove(own))
-        });
-        // An error means that the thread is ending: the poll is not watched.
-        let Ok(taken) = taken else { return PollGuard(None) };
-        let taken = taken.unwrap_or_else(|| self.new_slot());
-        taken.slot.begin(pid);
-        PollGuard(Some(taken))
-    }
-
-    #[cold]
-    fn new_slot(self: &Arc<Self>) -> ThreadSlot {
-        FREE.with_borrow_mut(|free| free.retain(|slot| slot.watch.strong_count() > 0));
-        let slot = Arc::<Slot>::default();
-        self.state.lock().new_slots.push(slot.clone());
-        ThreadSlot { watch: Arc::downgrade(self), slot }
+    /// Begins a poll of this process on this thread, step 1. [`leave`](super::poll_slots::leave) ends
+    /// it.
+    pub(crate) fn enter(&self, pid: Pid) {
+        self.new_slots.enter(pid);
     }
 
     /// Sets the limit, and starts the thread unless it runs.
@@ -242,16 +145,16 @@ impl PollWatch {
     }
 
     /// Waits until the next look is due. Returns the limit, or `None` when the thread has to end
-    /// (invariant 4).
+    /// (invariant 2).
     fn wait(&self, watched: &mut Vec<Watched>) -> Option<Duration> {
         let mut state = self.state.lock();
         if let (Some(limit), false) = (state.limit, state.closed) {
             let waited = self.changed.wait_timeout(state, step(limit));
             (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         }
-        watched.extend(state.new_slots.drain(..).map(Watched::new));
+        watched.extend(self.new_slots.take().into_iter().map(Watched::new));
         let Some(limit) = state.limit.filter(|_| !state.closed) else {
-            state.new_slots.extend(watched.drain(..).map(|watched| watched.slot));
+            self.new_slots.put(watched.drain(..).map(|watched| watched.slot));
             state.is_running = false;
             return None;
         };
@@ -301,10 +204,7 @@ impl Watched {
         }
         self.poll = found.map(|(number, pid)| {
             let (label, path) = reporter.describe(pid);
-            let label = label.or_else(|| {
-                let ending = self.slot.ending.lock();
-                ending.as_ref().filter(|(poll, _)| *poll == number).map(|(_, label)| label.clone())
-            });
+            let label = label.or_else(|| self.slot.ending(number));
             (number, LongPoll { pid, label, path, elapsed: Duration::ZERO })
         });
     }
@@ -319,6 +219,7 @@ mod tests {
     use std::time::Duration;
 
     use crate::base::{Pid, SharedStr};
+    use crate::observe::poll_slots::leave;
 
     /// Sends each pid that begins, and is dropped with the thread.
     struct Pids(Sender<Pid>);
@@ -345,26 +246,26 @@ mod tests {
     fn the_thread_ends_when_the_watch_is_turned_off_or_closed() {
         for end in [PollWatch::turn_off, PollWatch::close] {
             let (watch, pids) = turned_on();
-            let poll = watch.enter(Pid::from_raw(1));
+            watch.enter(Pid::from_raw(1));
             assert_eq!(pids.recv(), Ok(Pid::from_raw(1)));
             end(&watch);
             assert!(pids.recv().is_err(), "the reporter is dropped with its thread");
-            drop(poll);
+            leave();
         }
     }
 
     #[test]
     fn a_slot_of_before_is_watched_by_the_next_thread() {
         let (watch, pids) = turned_on();
-        let poll = watch.enter(Pid::from_raw(1));
+        watch.enter(Pid::from_raw(1));
         assert_eq!(pids.recv(), Ok(Pid::from_raw(1)));
         watch.turn_off();
         assert!(pids.recv().is_err());
         let (sender, pids) = mpsc::channel();
         watch.turn_on(Duration::ZERO, Pids(sender)).expect("a thread can be started");
         assert_eq!(pids.recv(), Ok(Pid::from_raw(1)), "its poll still runs");
-        drop(poll);
-        let _poll = watch.enter(Pid::from_raw(2)); // in the same slot
+        leave();
+        watch.enter(Pid::from_raw(2)); // in the same slot
         assert_eq!(pids.recv(), Ok(Pid::from_raw(2)));
     }
 
@@ -375,21 +276,18 @@ mod tests {
             let polls = watch.clone();
             let end = mpsc::channel::<()>();
             let thread = thread::spawn(move || {
-                let _poll = polls.enter(Pid::from_raw(pid));
+                polls.enter(Pid::from_raw(pid));
                 let _ = end.1.recv();
+                leave();
             });
             assert_eq!(pids.recv(), Ok(Pid::from_raw(pid)));
             drop(end.0);
             thread.join().expect("it does not panic");
         }
-        let _poll = watch.enter(Pid::from_raw(4));
+        watch.enter(Pid::from_raw(4));
         assert_eq!(pids.recv(), Ok(Pid::from_raw(4)));
         watch.turn_off();
         assert!(pids.recv().is_err());
-        assert_eq!(
-            watch.state.lock().new_slots.len(),
-            1,
-            "the slots that the thread has handed back"
-        );
+        assert_eq!(watch.new_slots.take().len(), 1, "the slots that the thread has handed back");
     }
 }

@@ -30,6 +30,7 @@ mod set_health;
 mod heartbeat;
 mod tracking;
 mod poll_watch;
+mod carrying;
 mod propagation;
 pub(crate) mod census;
 mod logging;

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::call::QueuedCall;
 use crate::exit::ExitReason;
 use crate::mailbox::Item;
-use crate::message::{Envelope, MessageKind};
+use crate::message::{Envelope, MessageKind, Metadata};
 use crate::process::CallLimit;
 use crate::server::{GenServer, System};
 
@@ -33,6 +33,8 @@ pub(crate) enum ServerItem<S: GenServer> {
     System(Box<System<S>>),
     /// A timer of the server itself has expired.
     Timer(u64),
+    /// A message with the metadata of its sender.
+    Carried(Box<Carried<S>>),
     /// Any other item with the time at which it was queued, while handlers are tracked.
     Stamped(Box<Stamped<S>>),
     /// A message, a stream or a signal.
@@ -43,6 +45,14 @@ pub(crate) enum ServerItem<S: GenServer> {
 pub(crate) struct LimitedCall<S: GenServer> {
     pub(crate) call: S::Call,
     pub(crate) limit: Arc<CallLimit>,
+}
+
+/// A message with the metadata of its sender. The item is never `Carried` or `Stamped` itself.
+pub(crate) struct Carried<S: GenServer> {
+    pub(crate) metadata: Metadata,
+    pub(crate) item: ServerItem<S>,
+    /// Whether the item is a cast that was given to `continue_with`.
+    pub(crate) is_continued: bool,
 }
 
 /// An item with the time at which it was queued. The item is never `Stamped` itself.
@@ -60,6 +70,11 @@ impl<S: GenServer> ServerItem<S> {
             _ => false,
         }
     }
+
+    /// Whether the item is a cast that was given to `continue_with`.
+    pub(crate) fn is_continued(&self) -> bool {
+        matches!(self, ServerItem::Carried(carried) if carried.is_continued)
+    }
 }
 
 impl<S: GenServer> Item for ServerItem<S> {
@@ -70,6 +85,7 @@ impl<S: GenServer> Item for ServerItem<S> {
     fn envelope(&self) -> Option<&Envelope> {
         match self {
             ServerItem::Envelope(envelope) => Some(envelope),
+            ServerItem::Carried(carried) => carried.item.envelope(),
             ServerItem::Stamped(stamped) => stamped.item.envelope(),
             _ => None,
         }
@@ -78,6 +94,7 @@ impl<S: GenServer> Item for ServerItem<S> {
     fn envelope_mut(&mut self) -> Option<&mut Envelope> {
         match self {
             ServerItem::Envelope(envelope) => Some(envelope),
+            ServerItem::Carried(carried) => carried.item.envelope_mut(),
             ServerItem::Stamped(stamped) => stamped.item.envelope_mut(),
             _ => None,
         }
@@ -94,6 +111,7 @@ impl<S: GenServer> Item for ServerItem<S> {
             | ServerItem::System(_)
             | ServerItem::Timer(_) => false,
             ServerItem::Envelope(envelope) => envelope.received.is_user(),
+            ServerItem::Carried(carried) => carried.item.is_user(),
             ServerItem::Stamped(stamped) => stamped.item.is_user(),
         }
     }
@@ -108,6 +126,7 @@ impl<S: GenServer> Item for ServerItem<S> {
             }
             ServerItem::Stop(_) | ServerItem::System(_) | ServerItem::Timer(_) => None,
             ServerItem::Envelope(envelope) => envelope.received.description(),
+            ServerItem::Carried(carried) => carried.item.description(),
             ServerItem::Stamped(stamped) => stamped.item.description(),
         }
     }
@@ -116,6 +135,7 @@ impl<S: GenServer> Item for ServerItem<S> {
     fn left_description(&self) -> Option<(MessageKind, &'static str)> {
         match self {
             ServerItem::Returnable(_) => None,
+            ServerItem::Carried(carried) => carried.item.left_description(),
             ServerItem::Stamped(stamped) => stamped.item.left_description(),
             item => item.description(),
         }
@@ -126,6 +146,14 @@ impl<S: GenServer> Item for ServerItem<S> {
     }
 
     const HANDLED: bool = true;
+
+    fn carries(&self) -> bool {
+        self.is_user() || matches!(self, ServerItem::Exempt(_))
+    }
+
+    fn carrying(self, metadata: Metadata) -> Self {
+        ServerItem::Carried(Box::new(Carried { metadata, item: self, is_continued: false }))
+    }
 
     #[inline]
     fn stamped(self) -> Self {

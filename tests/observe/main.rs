@@ -13,6 +13,7 @@ mod dead_letters;
 mod spans;
 mod unwinding;
 mod poll_watch;
+mod message_spans;
 mod health;
 mod tree;
 mod tree_busy;

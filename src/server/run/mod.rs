@@ -49,6 +49,7 @@ use crate::server::{Dispatch, GenServer, ServerContext, ServerItem};
 mod tracked;
 mod traced;
 mod next_item;
+mod carried;
 mod suspended;
 mod drain;
 
@@ -150,6 +151,18 @@ pub(crate) async fn run_dispatch<S: GenServer>(
     state: &mut S,
     ctx: &mut ServerContext<S>,
 ) -> ControlFlow<ExitReason, Result> {
+    match dispatch {
+        Dispatch::Carried(carried) => Box::pin(carried::run(*carried, state, ctx)).await,
+        plain => run_plain(plain, state, ctx).await,
+    }
+}
+
+/// Runs the callback of an item that carries no metadata.
+async fn run_plain<S: GenServer>(
+    dispatch: Dispatch<S>,
+    state: &mut S,
+    ctx: &mut ServerContext<S>,
+) -> ControlFlow<ExitReason, Result> {
     ControlFlow::Continue(match dispatch {
         Dispatch::Call(call) => state.handle_call(call, ctx).await,
         Dispatch::LimitedCall(limited) => {
@@ -164,7 +177,7 @@ pub(crate) async fn run_dispatch<S: GenServer>(
             Some(reason) => return ControlFlow::Break(reason),
             None => Ok(()),
         },
-        Dispatch::Stale => Ok(()),
+        Dispatch::Carried(_) | Dispatch::Stale => Ok(()),
         Dispatch::Stop(reason) => return ControlFlow::Break(reason),
     })
 }

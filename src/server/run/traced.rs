@@ -53,7 +53,7 @@ impl<S: GenServer> ServerContext<S> {
             self.note_begin(callback);
         }
         let Some(tracers) = tracers_of(&mut self.inner().watch) else { return };
-        let (item, content) = match dispatch {
+        let (item, content) = match dispatch.plain() {
             Dispatch::Call(call) => (TraceItem::Call, Some(TraceContent::Call(call))),
             Dispatch::LimitedCall(limited) => {
                 (TraceItem::Call, Some(TraceContent::Call(&limited.call)))
@@ -70,7 +70,7 @@ impl<S: GenServer> ServerContext<S> {
             Dispatch::Timeout => (TraceItem::IdleTimeout, None),
             Dispatch::System(_) => (TraceItem::System, None),
             Dispatch::Stop(_) => (TraceItem::Stop, None),
-            Dispatch::Stale => return,
+            Dispatch::Carried(_) | Dispatch::Stale => return,
         };
         tracers.begin(item, content);
     }
