@@ -42,7 +42,7 @@ struct Visible {
     record: usize,
 }
 
-/// Values that travel beside messages: an id of a request, a tenant, a deadline, whatever the code
+/// Values that travel beside messages: an id of a request, a tenant, a language, whatever the code
 /// that handles a message should know and its type does not say. A value is found by its type.
 ///
 /// [`Runtime::with_metadata`](crate::Runtime::with_metadata) attaches a value, and has an example.
@@ -53,12 +53,12 @@ struct Visible {
 /// | calls and casts, also those that wait for room or for a restart | the handler of the receiver |
 /// | [`send`](crate::Runtime::send), [`send_stream`](crate::Runtime::send_stream) | `handle_info` of a server; [`Context::metadata`](crate::Context::metadata) of another process |
 /// | [`continue_with`](crate::ServerContext::continue_with), `cast_after`, `cast_after_as`, [`send_after`](crate::Runtime::send_after) | the handler that runs later |
-/// | `spawn_task`, [`Task`](crate::Task), tasks of a [`Scope`](crate::Scope) and of a `TaskSupervisor` | the code of the task; the handler that gets its result |
+/// | `spawn_task`, [`Task`](crate::Task), tasks of a [`scope`](crate::scope()) and of a `TaskSupervisor` | the code of the task; the handler that gets its result |
 ///
 /// Replies, signals, intervals, idle time-outs and piped streams carry none, and neither does a
-/// process that is started otherwise: what runs for long does not belong to one request. The callers
-/// of a server that keeps a message and handles it later, in another handler, keep its metadata with
-/// it, and [hand it on](Self::hand_on).
+/// process that is started otherwise: what runs for long does not belong to one request. A server that
+/// keeps a message and handles it later, in another handler, keeps the metadata with it, and
+/// [hands it on](Self::hand_on).
 ///
 /// A clone is as cheap as that of an [`Arc`]. OTP: the token of `seq_trace`, and Elixir's `$callers`
 /// and `Logger.metadata`, which do not travel with messages.

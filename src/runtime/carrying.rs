@@ -13,7 +13,7 @@ impl Runtime {
     ///
     /// Metadata is off until its first use in a runtime: a message carries none, and a send costs one
     /// load more. From then on each send reads a thread-local, and a message that carries metadata
-    /// costs two more allocations. The switch is that of this runtime: messages to processes of
+    /// costs three more allocations. The switch is that of this runtime: messages to processes of
     /// another one carry metadata if that one uses it, too.
     ///
     /// # Cancel safety
@@ -87,12 +87,12 @@ impl Runtime {
     /// both.
     ///
     /// The switch applies to messages that are sent later. While it is on, a message costs what its
-    /// span costs in the subscriber, and four more allocations. OTP: `seq_trace`.
+    /// span costs in the subscriber, and six more allocations. OTP: `seq_trace`.
     ///
     /// ```
     /// use regrow::{MessageSpans, Runtime};
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
     /// let rt = Runtime::new();
     /// rt.message_spans(MessageSpans::Child);
     /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }

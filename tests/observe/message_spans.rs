@@ -6,9 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use regrow::{
-    DynamicSupervisor, GenServer, KeyedServers, MessageSpans, Metadata, Runtime, ServerRef, Task,
-};
+use regrow::{DynamicSupervisor, GenServer, KeyedServers, MessageSpans, Runtime, ServerRef, Task};
 use support::log::keep_lines_wanted;
 use support::node::{Call, Job, Node, Notes, job};
 use support::settled;
@@ -155,84 +153,62 @@ async fn a_request_through_three_servers_is_one_trace() {
     assert_eq!(*seen.open.lock().unwrap(), 0, "each span is closed");
 }
 
-/// The spans go on over casts, continued casts, timers, messages, and the tasks of a server, whose
-/// results are handled in a span of their own.
+/// Casts this job to a server in a span, and asserts which spans follow.
+async fn assert_trace(seen: &Seen, server: &ServerRef<Node>, then: Job, relations: &[&str]) {
+    info_span!("request").in_scope(|| assert!(server.cast(then)));
+    tokio::time::sleep(2 * SECOND).await;
+    let expected = ["-> request", "request -> a cast"].iter().chain(relations);
+    assert_eq!(seen.take(), expected.copied().collect::<Vec<_>>());
+    assert_eq!(*seen.open.lock().unwrap(), 0, "{relations:?}: each span is closed");
+}
+
+/// The spans go on over casts, continued casts, timers and messages.
 #[tokio::test(start_paused = true)]
-async fn casts_timers_messages_and_tasks_are_in_the_trace_of_their_sender() {
+async fn casts_timers_and_messages_are_in_the_trace_of_their_sender() {
     let (seen, _guard) = Seen::listen();
     let rt = spanned();
     let (a, b) = (start(&rt, "a").await, start(&rt, "b").await);
-    let cast = |server: &ServerRef<Node>, then: Job| {
-        info_span!("request").in_scope(|| assert!(server.cast(then)));
-    };
     let pid = b.pid().unwrap();
-    let cases: [(Job, &[&str]); 7] = [
-        (
-            {
-                let b = b.clone();
-                job(move |_, _| Box::pin(async move { assert!(b.cast(nothing())) }))
-            },
-            &["a cast -> b cast"],
-        ),
-        (job(|_, ctx| Box::pin(async { ctx.continue_with(nothing()) })), &["a cast -> a cast"]),
-        (
-            job(|_, ctx| Box::pin(async { _ = ctx.cast_after(SECOND, nothing()) })),
-            &["a cast -> a cast"],
-        ),
-        (
-            job(move |_, ctx| {
-                Box::pin(async move {
-                    ctx.runtime().send_after(pid, SECOND, Vec::new());
-                })
-            }),
-            &["a cast -> b message"],
-        ),
-        (
-            {
-                let b = b.clone();
-                job(move |_, ctx| {
-                    Box::pin(async move {
-                        let work = async move { b.call(|reply| Call::Do(nothing(), reply)).await };
-                        ctx.spawn_task(work, |_| nothing());
-                    })
-                })
-            },
-            &["a cast -> a task", "a task -> b call", "a task -> a cast"],
-        ),
-        (
-            {
-                let b = b.clone();
-                job(move |_, ctx| {
-                    Box::pin(async move {
-                        Task::spawn(ctx, |_| async move { assert!(b.cast(nothing())) })
-                            .join()
-                            .await
-                            .unwrap();
-                    })
-                })
-            },
-            &["a cast -> b cast"],
-        ),
-        (
-            job(|_, ctx| {
-                // Handled in another handler, after the first one has returned.
-                let (metadata, this): (Metadata, _) = (ctx.metadata(), ctx.this());
-                Box::pin(async move {
-                    let later =
-                        async move { metadata.hand_on(async { this.cast(nothing()) }).await };
-                    tokio::spawn(later);
-                })
-            }),
-            &["a cast -> a cast"],
-        ),
-    ];
-    for (then, relations) in cases {
-        cast(&a, then);
-        tokio::time::sleep(2 * SECOND).await;
-        let expected = ["-> request", "request -> a cast"].iter().chain(relations);
-        assert_eq!(seen.take(), expected.copied().collect::<Vec<_>>());
-        assert_eq!(*seen.open.lock().unwrap(), 0, "{relations:?}: each span is closed");
-    }
+    let cast = job(move |_, _| Box::pin(async move { assert!(b.cast(nothing())) }));
+    assert_trace(&seen, &a, cast, &["a cast -> b cast"]).await;
+    let continued = job(|_, ctx| Box::pin(async { ctx.continue_with(nothing()) }));
+    assert_trace(&seen, &a, continued, &["a cast -> a cast"]).await;
+    let timer = job(|_, ctx| Box::pin(async { _ = ctx.cast_after(SECOND, nothing()) }));
+    assert_trace(&seen, &a, timer, &["a cast -> a cast"]).await;
+    let message = job(move |_, ctx| {
+        Box::pin(async move { _ = ctx.runtime().send_after(pid, SECOND, Vec::new()) })
+    });
+    assert_trace(&seen, &a, message, &["a cast -> b message"]).await;
+}
+
+/// A task of a server has a span of its own, and its result is handled in another one. Other tasks run
+/// in the span of the code that started them.
+#[tokio::test(start_paused = true)]
+async fn tasks_are_in_the_trace_of_the_code_that_started_them() {
+    let (seen, _guard) = Seen::listen();
+    let rt = spanned();
+    let (a, b) = (start(&rt, "a").await, start(&rt, "b").await);
+    let called = b.clone();
+    let server_task = job(move |_, ctx| {
+        Box::pin(async move {
+            let work = async move { called.call(|reply| Call::Do(nothing(), reply)).await };
+            ctx.spawn_task(work, |_| nothing());
+        })
+    });
+    let relations = ["a cast -> a task", "a task -> b call", "a task -> a cast"];
+    assert_trace(&seen, &a, server_task, &relations).await;
+    let task = job(move |_, ctx| {
+        let work = async move { assert!(b.cast(nothing())) };
+        Box::pin(async { Task::spawn(ctx, |_| work).join().await.unwrap() })
+    });
+    assert_trace(&seen, &a, task, &["a cast -> b cast"]).await;
+    // A task of tokio, which has what is handed on to it.
+    let handed_on = job(|_, ctx| {
+        let (metadata, this) = (ctx.metadata(), ctx.this());
+        let work = async move { assert!(this.cast(nothing())) };
+        Box::pin(async move { drop(tokio::spawn(metadata.hand_on(work))) })
+    });
+    assert_trace(&seen, &a, handed_on, &["a cast -> a cast"]).await;
 }
 
 /// A request that is answered in a later handler is in its own trace there.

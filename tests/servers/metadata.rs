@@ -5,8 +5,8 @@ use crate::support;
 use std::time::Duration;
 
 use regrow::{
-    CallError, DynamicSupervisor, GenServer, KeyedServers, LifecycleEvent, Metadata, Overflow,
-    Received, Runtime, ServerRef, Task, TraceEvent, TraceItem,
+    CallError, DynamicSupervisor, ExitReason, GenServer, KeyedServers, LifecycleEvent, Metadata,
+    Overflow, Received, Runtime, ServerRef, Task, TaskSupervisor, TraceEvent, TraceItem, scope,
 };
 use support::node::{Call, Id, Node, Note, Notes, job, note, visible};
 use support::settled;
@@ -93,22 +93,17 @@ async fn requests_that_are_handled_at_the_same_time_see_their_own_values() {
     assert_eq!(answers, [Ok(Some(0)), Ok(Some(1)), Ok(Some(2))]);
 }
 
-/// What a handler sends, schedules and starts carries its value.
+/// What a handler sends and schedules carries its value.
 #[tokio::test(start_paused = true)]
-async fn what_a_handler_sends_schedules_and_starts_carries_its_value() {
+async fn what_a_handler_sends_and_schedules_carries_its_value() {
     let rt = Runtime::new();
     let (server, mut notes) = start(&rt).await;
     let (other, mut received) = start(&rt).await;
-    let act = job(move |node, ctx| {
+    let act = job(move |_, ctx| {
         Box::pin(async move {
             ctx.continue_with(note("continued"));
             ctx.cast_after(SECOND, note("later"));
             ctx.cast_after_as("key", SECOND, note("keyed"));
-            let notes = node.notes.clone();
-            ctx.spawn_task(async move { notes.note("task") }, |()| note("result"));
-            let notes = node.notes.clone();
-            Task::spawn(ctx, |_| async move { notes.note("own task") }).join().await.unwrap();
-
             assert!(other.cast(note("cast")));
             assert!(other.try_cast(note("tried")).is_ok());
             let (rt, pid) = (ctx.runtime(), other.pid().unwrap());
@@ -116,15 +111,42 @@ async fn what_a_handler_sends_schedules_and_starts_carries_its_value() {
             rt.send_after(pid, SECOND, b"sent later".to_vec());
         })
     });
-    let _ = rt.with_metadata(Id(7), async { server.cast(act) }).await;
-    let own = ["continued", "own task", "result", "task"].map(|text| noted(text, 7));
-    assert_eq!(all(&mut notes).await, own);
+    rt.with_metadata(Id(7), async { assert!(server.cast(act)) }).await;
+    assert_eq!(all(&mut notes).await, [noted("continued", 7)]);
     assert_eq!(all(&mut received).await, ["cast", "sent", "tried"].map(|text| noted(text, 7)));
     tokio::time::sleep(SECOND).await;
     assert_eq!(all(&mut notes).await, ["keyed", "later"].map(|text| noted(text, 7)));
     assert_eq!(all(&mut received).await, [noted("sent later", 7)]);
     assert!(server.cast(note("next")));
     assert_eq!(all(&mut notes).await, [noted("next", None)]);
+}
+
+/// The tasks that a handler starts, of each kind, see its value, and so does the handler of a result.
+#[tokio::test(start_paused = true)]
+async fn the_tasks_of_a_handler_and_their_results_carry_its_value() {
+    let rt = Runtime::new();
+    let (server, mut notes) = start(&rt).await;
+    let tasks = TaskSupervisor::new().start(&rt).await.unwrap();
+    let act = job(move |node, ctx| {
+        let noting = |text| {
+            let notes = node.notes.clone();
+            async move { Ok::<_, ExitReason>(notes.note(text)) }
+        };
+        let (own, scoped) = (noting("own"), noting("scoped"));
+        let (supervised, child) = (noting("supervised"), noting("child"));
+        ctx.spawn_task(noting("task"), |_| note("result"));
+        Box::pin(async move {
+            Task::spawn(ctx, |_| own).join().await.unwrap().unwrap();
+            let in_scope = scope(ctx, async |scope| Ok(scope.spawn(|_| scoped).await?));
+            in_scope.await.unwrap();
+            let supervised = tasks.spawn(ctx, |_| supervised).await.unwrap();
+            supervised.join().await.unwrap().unwrap();
+            tasks.start_child(|_| child).await.unwrap();
+        })
+    });
+    rt.with_metadata(Id(7), async { assert!(server.cast(act)) }).await;
+    let tasks = ["child", "own", "result", "scoped", "supervised", "task"];
+    assert_eq!(all(&mut notes).await, tasks.map(|text| noted(text, 7)));
 }
 
 /// What runs without a request, and what runs for long, carries nothing.
