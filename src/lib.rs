@@ -73,6 +73,8 @@
 //! | keep a port open through a crash | [`Keep`] |
 //! | bound a mailbox | [`ChildSpec::mailbox_capacity`], [`Runtime::process`] and [`Overflow`] |
 //! | handle what is queued before a stop | [`ServerContext::drain_on_stop`] |
+//! | find processes that block their thread | [`Runtime::watch_polls`] |
+//! | follow a request through several servers | [`Runtime::with_metadata`], [`Runtime::message_spans`] |
 //! | find messages that get lost | [`Runtime::dead_letters`], [`LifecycleEvent::LeftUnhandled`] |
 //! | detect a child that hangs, and restart it | [`ChildSpec::heartbeat`] |
 //! | end a server that is idle | [`ServerContext::idle_after`] |
@@ -159,8 +161,8 @@ pub use exit::{
 
 // Received messages, signals and streams.
 pub use message::{
-    Dest, GroupChange, Message, MessageKind, Received, StreamHandle, StreamWriter, stream,
-    stream_with_capacity,
+    Dest, GroupChange, Message, MessageKind, Metadata, Received, StreamHandle, StreamWriter,
+    stream, stream_with_capacity,
 };
 
 // Delays of restarts.
@@ -174,7 +176,7 @@ pub use observe::console as log;
 pub use observe::{
     Ancestor, Callback, Change, ChangeKind, ChildCounters, Counters, CrashCause, CrashHandling,
     CrashReport, CrashedChild, DeadLetter, DeadLetterCause, Doing, EndedCounts, ExitClass, Handling,
-    Health, LifecycleEvent, LogLevel,
+    Health, LifecycleEvent, LogLevel, MessageSpans,
 };
 
 // Bounds of mailboxes.

@@ -16,6 +16,8 @@
 //! 4. Moves the [replies that the body has dropped unsent](crate::call::unanswered) to the record.
 //! 5. If the body has ended, drops it and tears the process down.
 //!
+//! All steps of a poll count for the [watch of polls](crate::observe::poll_watch).
+//!
 //! # Invariants
 //!
 //! 1. The body is `Some` until the teardown starts. Each path to the teardown takes the body, so
@@ -38,15 +40,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use crate::base::Pid;
 use crate::base::current_process::CurrentGuard;
 use crate::base::sync::atomic::Ordering;
+use crate::base::{Pid, SharedStr};
 use crate::call::unanswered;
 use crate::driver::{Body, span};
 use crate::exit::{Crash, ExitReason, NoRestart};
 use crate::kernel::End;
 use crate::mailbox::{Item, Process};
 use crate::observe::lifecycle_log;
+use crate::observe::poll_slots::{leave, note_ending};
 use crate::process::{AnyProcess, flag};
 
 /// The future of one process.
@@ -80,9 +83,54 @@ impl<M: Item> ProcessFuture<M> {
         self.process.flags().fetch_or(flag::STARTED, Ordering::SeqCst);
     }
 
+    /// Begins a poll, if polls are watched. Returns whether [`leave`] has to end it.
+    #[inline]
+    fn enter_watched(&self) -> bool {
+        let switches = &self.process.kernel.switches;
+        let watched = switches.watches_polls();
+        if watched {
+            switches.polls.enter(self.process.pid());
+        }
+        watched
+    }
+
+    /// Takes the steps of a poll.
+    #[inline]
+    fn step(&mut self, cx: &mut Context<'_>, watched: bool) -> Poll<()> {
+        let mut flags = self.process.flags().load(Ordering::Acquire);
+        if flags & flag::STARTED == 0 {
+            self.register_waker(cx);
+            flags = self.process.flags().load(Ordering::Acquire);
+        }
+        if flag::drops_body(flags) {
+            self.end(End::Dropped, watched);
+            return Poll::Ready(());
+        }
+        self.process.announced_wait.withdraw(); // Invariant 2 of `idle_wait`.
+        let current_record = self.current_record();
+        let Some(body) = &mut self.body else { return Poll::Ready(()) };
+        let (kernel, process) = (&self.process.kernel, &*self.process);
+        let poll = AssertUnwindSafe(|| span::inside(kernel, process, || body.as_mut().poll(cx)));
+        let polled = catch_unwind(poll);
+        let polled = polled.map_err(Crash::from_panic);
+        drop(current_record);
+        unanswered::hand_over(&*self.process, self.record());
+        match polled {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(end)) => {
+                self.end(decided(end, kernel.number(), process.pid()), watched);
+            }
+            Err(crash) => self.end(End::Panicked(ExitReason::Crashed(crash)), watched),
+        }
+        Poll::Ready(())
+    }
+
     /// Drops the body, then tears the process down.
-    fn end(&mut self, end: End) {
+    fn end(&mut self, end: End, watched: bool) {
         let Some(body) = self.body.take() else { return };
+        if watched {
+            note_ending(label(&*self.process));
+        }
         crate::base::failpoint::point!("death before body");
         let current_record = self.current_record();
         let (kernel, process) = (&self.process.kernel, &*self.process);
@@ -105,32 +153,18 @@ impl<M: Item> Future for ProcessFuture<M> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = &mut *self;
-        let mut flags = this.process.flags().load(Ordering::Acquire);
-        if flags & flag::STARTED == 0 {
-            this.register_waker(cx);
-            flags = this.process.flags().load(Ordering::Acquire);
+        let watched = self.enter_watched();
+        let polled = self.step(cx, watched);
+        if watched {
+            leave();
         }
-        if flag::drops_body(flags) {
-            this.end(End::Dropped);
-            return Poll::Ready(());
-        }
-        this.process.announced_wait.withdraw(); // Invariant 2 of `idle_wait`.
-        let current_record = this.current_record();
-        let Some(body) = &mut this.body else { return Poll::Ready(()) };
-        let (kernel, process) = (&this.process.kernel, &*this.process);
-        let poll = AssertUnwindSafe(|| span::inside(kernel, process, || body.as_mut().poll(cx)));
-        let polled = catch_unwind(poll);
-        let polled = polled.map_err(Crash::from_panic);
-        drop(current_record);
-        unanswered::hand_over(&*this.process, this.record());
-        match polled {
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(end)) => this.end(decided(end, kernel.number(), process.pid())),
-            Err(crash) => this.end(End::Panicked(ExitReason::Crashed(crash))),
-        }
-        Poll::Ready(())
+        polled
     }
+}
+
+#[cold]
+fn label(process: &dyn AnyProcess) -> Option<SharedStr> {
+    process.with(|locked| locked.core().relations()?.label.clone())
 }
 
 /// Finds the decision of a process that it has no successor. Only a reason with an error or a value
@@ -150,7 +184,11 @@ impl<M: Item> Drop for ProcessFuture<M> {
         if self.body.is_some() {
             // No code aborts the task, so the tokio runtime is shutting down or has shut down.
             self.process.kernel.note_process_lost(self.process.pid());
-            self.end(End::Dropped);
+            let watched = self.enter_watched();
+            self.end(End::Dropped, watched);
+            if watched {
+                leave();
+            }
         }
     }
 }

@@ -70,10 +70,37 @@ impl Serialize for EventJson<'_> {
                 map.serialize_entry("casts", casts)?;
                 map.serialize_entry("messages", messages)?;
             }
+            LifecycleEvent::QueueHandedOn { pid, from, label, calls, casts, messages } => {
+                process(&mut map, *pid, label.as_deref(), None)?;
+                map.serialize_entry("from", &from.raw())?;
+                map.serialize_entry("calls", calls)?;
+                map.serialize_entry("casts", casts)?;
+                map.serialize_entry("messages", messages)?;
+            }
+            LifecycleEvent::LongPoll { .. } | LifecycleEvent::LongPollEnded { .. } => {
+                poll_entries(&mut map, self.0)?;
+            }
             of_child => child_entries(&mut map, of_child)?,
         }
         map.end()
     }
+}
+
+/// Writes the fields of an event about a poll.
+fn poll_entries<M: SerializeMap>(map: &mut M, event: &LifecycleEvent) -> Result<(), M::Error> {
+    let (pid, label, path, elapsed) = match event {
+        LifecycleEvent::LongPoll { pid, label, path, callback, elapsed } => {
+            let callback = callback.map(|callback| callback.to_string());
+            map.serialize_entry("callback", &callback)?;
+            (pid, label, path, elapsed)
+        }
+        LifecycleEvent::LongPollEnded { pid, label, path, elapsed } => (pid, label, path, elapsed),
+        _ => return Ok(()),
+    };
+    map.serialize_entry("pid", &pid.raw())?;
+    map.serialize_entry("label", &label.as_deref())?;
+    map.serialize_entry("path", &path.as_deref())?;
+    map.serialize_entry("elapsed_ms", &millis(*elapsed))
 }
 
 /// Writes the fields of an event of a supervisor.
@@ -102,10 +129,12 @@ fn child_entries<M: SerializeMap>(map: &mut M, event: &LifecycleEvent) -> Result
             map.serialize_entry("pid", &pid.raw())?;
             map.serialize_entry("overran", overran)
         }
-        LifecycleEvent::Spawned { .. }
-        | LifecycleEvent::Exited { .. }
-        | LifecycleEvent::LeftUnhandled { .. }
-        | LifecycleEvent::CrashReport(_) => Ok(()),
+        LifecycleEvent::Unresponsive { supervisor, child, pid } => {
+            map.serialize_entry("supervisor", &supervisor.raw())?;
+            map.serialize_entry("child", child.as_str())?;
+            map.serialize_entry("pid", &pid.raw())
+        }
+        _ => Ok(()),
     }
 }
 
@@ -126,6 +155,10 @@ fn name(event: &LifecycleEvent) -> &'static str {
         LifecycleEvent::Exited { .. } => "exited",
         LifecycleEvent::CrashReport(_) => "crash_report",
         LifecycleEvent::LeftUnhandled { .. } => "left_unhandled",
+        LifecycleEvent::QueueHandedOn { .. } => "queue_handed_on",
+        LifecycleEvent::Unresponsive { .. } => "unresponsive",
+        LifecycleEvent::LongPoll { .. } => "long_poll",
+        LifecycleEvent::LongPollEnded { .. } => "long_poll_ended",
         LifecycleEvent::StartFailed { .. } => "start_failed",
         LifecycleEvent::ChildEnded { .. } => "child_ended",
         LifecycleEvent::Restarting { .. } => "restarting",

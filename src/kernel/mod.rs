@@ -32,6 +32,7 @@ use crate::time::timer_queue::TimerQueue;
 
 mod call_switches;
 mod paths;
+mod carrying;
 pub(crate) mod wait_graph;
 #[cfg(feature = "chaos")]
 pub(crate) mod faults;
@@ -106,6 +107,7 @@ pub(crate) struct Kernel {
     pub(crate) health_changes: tokio::sync::Notify,
     pub(crate) waits: Waits,
     pub(crate) switches: Switches,
+    pub(crate) carrying: carrying::Carrying,
     /// Set at the creation of the runtime of a chaos run.
     #[cfg(feature = "chaos")]
     pub(crate) faults: OnceLock<Arc<faults::Faults>>,
@@ -249,6 +251,7 @@ impl Drop for Kernel {
         self.deadlines.close();
         self.census.close();
         self.changes.close();
+        self.switches.polls.close();
     }
 }
 

@@ -87,7 +87,7 @@ impl Kernel {
             Dest::Pid(pid) => Some(*pid),
             Dest::Name(name) => self.whereis(name),
         };
-        if let (Dest::Name(name), Action::Send(_), None) = (&timer.to, &timer.action, pid) {
+        if let (Dest::Name(name), Action::Send(..), None) = (&timer.to, &timer.action, pid) {
             self.report_unaddressed(name);
         }
         let Some(process) = pid.and_then(|pid| self.find(pid)) else { return };
@@ -96,7 +96,9 @@ impl Kernel {
             self.signal_exit(&*process, ExitSignal { from: Pid::OUTSIDE, reason, kind });
         };
         match &timer.action {
-            Action::Send(message) => _ = process.deliver(Received::Message(message.clone())),
+            Action::Send(message, metadata) => {
+                metadata.run(|| process.deliver(Received::Message(message.clone())));
+            }
             Action::Exit(reason) => signal(reason, ExitKind::Exit),
             Action::Tick => process.tick(timer.id),
             Action::Kill => signal(&ExitReason::Killed, ExitKind::Kill),

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::message::MessageKind;
 use crate::message::received::Envelope;
+use crate::message::{MessageKind, Metadata};
 use crate::process::AnyProcess;
 
 /// One item of a mailbox. The item of a plain process is an [`Envelope`]. The item of a server is
@@ -60,6 +60,16 @@ pub(crate) trait Item: Send + 'static {
     /// Whether the reader has handlers, which can be tracked.
     const HANDLED: bool = false;
 
+    /// Whether the item carries the metadata of its sender.
+    fn carries(&self) -> bool {
+        self.is_user()
+    }
+
+    /// Adds the metadata of the sender.
+    fn carrying(self, metadata: Metadata) -> Self
+    where
+        Self: Sized;
+
     /// Adds the current time to the item, if items of this type are tracked.
     fn stamped(self) -> Self
     where
@@ -93,5 +103,9 @@ impl Item for Envelope {
 
     fn description(&self) -> Option<(MessageKind, &'static str)> {
         self.received.description()
+    }
+
+    fn carrying(self, metadata: Metadata) -> Self {
+        Envelope { metadata, ..self }
     }
 }

@@ -13,6 +13,7 @@ pub(crate) mod inbox;
 pub(crate) mod record;
 mod losses;
 mod take_over;
+mod send_item;
 pub(crate) mod queued_send;
 mod idle_wait;
 pub(crate) mod receive;

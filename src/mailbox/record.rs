@@ -26,6 +26,7 @@ pub(crate) struct Process<M> {
     /// What is queued at the end of the process is kept for its successor. The mailbox is counted.
     pub(crate) keeps_queue: bool,
     pub(crate) announced_wait: AnnouncedWait,
+    callback: AtomicU8,
     pub(crate) kernel: Arc<Kernel>,
     pub(crate) state: Mutex<State<Mail<M>>>,
 }
@@ -40,6 +41,7 @@ impl<M: Item> Process<M> {
             flags: AtomicU8::new(flags),
             keeps_queue,
             announced_wait: AnnouncedWait::default(),
+            callback: AtomicU8::new(0),
             kernel,
             state: Mutex::new(state),
         })
@@ -69,11 +71,6 @@ impl<M: Item> Process<M> {
         self.send_with(item, IfFull::Lose).map(|_| ())
     }
 
-    /// Queues an item. `if_full` is the sender's choice of what happens if the mailbox is full.
-    pub(crate) fn send_with(&self, item: M, if_full: IfFull) -> Result<Sent, (M, Refused)> {
-        self.send_wrapped(item, |item| item, if_full)
-    }
-
     /// Sends the item that `wrap` makes of `value`, as [`send_with`](Self::send_with) does. If the
     /// mailbox is not counted, the item is built in its slot of the inbox, because moving a
     /// finished item there costs more than the lock.
@@ -91,6 +88,23 @@ impl<M: Item> Process<M> {
     /// what `mark` makes of the item.
     #[inline]
     pub(crate) fn send_marked<T>(
+        &self,
+        value: T,
+        wrap: impl FnOnce(T) -> M,
+        mark: impl FnOnce(M) -> M,
+        if_full: IfFull,
+    ) -> Result<Sent, (M, Refused)> {
+        if self.kernel.carrying.is_on() {
+            let item = wrap(value);
+            let item = if self.keeps_queue { mark(item) } else { item };
+            return self.send_carrying(item, if_full);
+        }
+        self.send_plain(value, wrap, mark, if_full)
+    }
+
+    /// Sends an item without metadata.
+    #[inline]
+    pub(super) fn send_plain<T>(
         &self,
         value: T,
         wrap: impl FnOnce(T) -> M,
@@ -132,22 +146,6 @@ impl<M: Item> Process<M> {
         drop(state);
         wake(waker.into_iter().chain(refused));
         true
-    }
-
-    /// Sends an item to a process that ends or stops.
-    #[cold]
-    #[inline(never)]
-    fn send_to_ending(&self, item: M) -> Result<Sent, (M, Refused)> {
-        let mut state = self.state.lock();
-        if let Some(refused) = refusal(&state.core, &item) {
-            drop(state);
-            return Err((item, refused));
-        }
-        state.queue(item);
-        let waker = state.core.take_due_waker();
-        drop(state);
-        wake(waker);
-        Ok(Sent::Accepted)
     }
 
     #[inline(never)]
@@ -192,7 +190,7 @@ impl<M: Item> Process<M> {
 }
 
 /// Returns why an item is refused because the process ends, or is a server that stops.
-fn refusal<M: Item>(core: &Core, item: &M) -> Option<Refused> {
+pub(super) fn refusal<M: Item>(core: &Core, item: &M) -> Option<Refused> {
     if core.stage != Stage::Live {
         return Some(Refused::Dead);
     }
@@ -215,6 +213,10 @@ impl<M: Item> AnyProcess for Process<M> {
 
     fn flags(&self) -> &AtomicU8 {
         &self.flags
+    }
+
+    fn callback(&self) -> &AtomicU8 {
+        &self.callback
     }
 
     fn state(&self) -> &Mutex<Locked> {

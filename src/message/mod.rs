@@ -1,16 +1,18 @@
-//! The items that a process receives (messages, byte streams, signals as messages), and the
-//! destinations of timers.
+//! The items that a process receives (messages, byte streams, signals as messages), what travels
+//! beside them, and the destinations of timers.
 //!
 //! **Uses** `base`, `exit`.
 //! **Knows nothing of** mailboxes: `mailbox` queues and takes items.
 
 pub(crate) mod kind;
 pub(crate) mod stream;
+pub(crate) mod metadata;
 pub(crate) mod received;
 pub(crate) mod dest;
 
 pub use dest::Dest;
 pub use kind::MessageKind;
+pub use metadata::Metadata;
 pub(crate) use received::Envelope;
 pub use received::{GroupChange, Message, Received};
 pub use stream::{StreamHandle, StreamWriter, stream, stream_with_capacity};

@@ -5,6 +5,7 @@ use std::num::NonZeroU64;
 
 use crate::base::{MonitorRef, PAGE, Pid, SharedStr, excerpt};
 use crate::exit::ExitReason;
+use crate::message::metadata::Metadata;
 use crate::message::{MessageKind, StreamHandle};
 
 /// A message of a plain process: opaque bytes, moved into the mailbox by value. For typed messages
@@ -195,6 +196,8 @@ impl Received {
 /// A queued item, and the ticket of a signal that can be revoked.
 #[derive(Debug)]
 pub(crate) struct Envelope {
+    /// The metadata of a message.
+    pub(crate) metadata: Metadata,
     /// The ticket: the signal is delivered only while the ticket is valid. `None` for an item that
     /// can't be revoked.
     pub(crate) ticket: Option<NonZeroU64>,
@@ -203,10 +206,10 @@ pub(crate) struct Envelope {
 
 impl Envelope {
     pub(crate) fn plain(received: Received) -> Self {
-        Envelope { ticket: None, received }
+        Envelope { metadata: Metadata::default(), ticket: None, received }
     }
 
     pub(crate) fn ticketed(ticket: u64, received: Received) -> Self {
-        Envelope { ticket: NonZeroU64::new(ticket), received }
+        Envelope { ticket: NonZeroU64::new(ticket), ..Envelope::plain(received) }
     }
 }

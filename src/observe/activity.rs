@@ -45,6 +45,26 @@ pub enum Callback {
 }
 
 impl Callback {
+    /// All callbacks, in the order of their [bits](Self::bits).
+    const ALL: [Callback; 6] = [
+        Callback::Init,
+        Callback::HandleCall,
+        Callback::HandleCast,
+        Callback::HandleInfo,
+        Callback::HandleTimeout,
+        Callback::Terminate,
+    ];
+
+    /// Returns a number for this callback, or 0 for `None`.
+    pub(crate) fn bits(callback: Option<Callback>) -> u8 {
+        callback.map_or(0, |callback| callback as u8 + 1)
+    }
+
+    /// Returns the callback with this number.
+    pub(crate) fn from_bits(bits: u8) -> Option<Callback> {
+        Callback::ALL.get(usize::from(bits.checked_sub(1)?)).copied()
+    }
+
     /// Whether the callback handles an item: true for all callbacks except `init` and `terminate`.
     pub(crate) fn is_handler(self) -> bool {
         !matches!(self, Callback::Init | Callback::Terminate)

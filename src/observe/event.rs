@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::base::{Pid, SharedStr};
 use crate::exit::ExitReason;
 use crate::observe::CrashReport;
+use crate::observe::activity::Callback;
 
 /// One event of a runtime: the facts of a line of the lifecycle log or of a supervisor's report.
 ///
@@ -177,5 +178,35 @@ pub enum LifecycleEvent {
         child: SharedStr,
         /// The reason with which the supervisor ends.
         reason: ExitReason,
+    },
+    /// A poll of a process takes longer than [`Runtime::watch_polls`] allows: the process computes,
+    /// blocks its thread, or drops values, and has not yielded yet. There is one such event for each
+    /// such poll.
+    ///
+    /// [`Runtime::watch_polls`]: crate::Runtime::watch_polls
+    LongPoll {
+        /// The process.
+        pid: Pid,
+        /// The label of the process, if it has one.
+        label: Option<SharedStr>,
+        /// The ids from the root of its tree down to the process, if it is the child of a supervisor.
+        path: Option<SharedStr>,
+        /// The callback that runs, if the process is a server that was in none when the watch was
+        /// turned on.
+        callback: Option<Callback>,
+        /// How long the poll has taken so far, at least.
+        elapsed: Duration,
+    },
+    /// The poll of a [`LongPoll`](Self::LongPoll) has ended, so the process has yielded or ended. The
+    /// process may have ended before this event comes.
+    LongPollEnded {
+        /// The process.
+        pid: Pid,
+        /// The label of the process, if it has one.
+        label: Option<SharedStr>,
+        /// The path of the process, if it is the child of a supervisor.
+        path: Option<SharedStr>,
+        /// How long the poll took, at least. The true time is longer by half the limit at most.
+        elapsed: Duration,
     },
 }

@@ -18,7 +18,10 @@ pub(crate) mod exit_class;
 pub(crate) mod counters;
 pub(crate) mod change;
 pub(crate) mod change_log;
+pub(crate) mod message_spans;
 pub(crate) mod stop_records;
+pub(crate) mod poll_slots;
+pub(crate) mod poll_watch;
 pub(crate) mod switches;
 pub(crate) mod census_wake;
 #[cfg(feature = "log")]
@@ -34,3 +37,4 @@ pub use event::LifecycleEvent;
 pub use exit_class::ExitClass;
 pub use health::Health;
 pub use log_level::LogLevel;
+pub use message_spans::MessageSpans;

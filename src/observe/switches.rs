@@ -2,8 +2,8 @@
 //!
 //! **Guarantee.** While the tracking of handlers and the reports of slow handlers are off, they
 //! cost a server nothing. When one of them is turned on, it takes effect for every live server.
-//! While spans are off and no test captures the log, both together cost one load for each poll of a
-//! process.
+//! While spans and the watch of polls are off, and no test captures the log, they cost one load each
+//! for a poll of a process.
 //!
 //! The [flags](crate::process::flag) of a server have one bit for these switches,
 //! [`CHECK_SWITCHES`](crate::process::flag::CHECK_SWITCHES). The server reads its flags in any
@@ -17,12 +17,14 @@
 //! 3. A server first lowers its bit, and then reads the switches once more. If one of them is on,
 //!    the server raises the bit again. So a bit that was raised in between is not lost.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tracing::{Dispatch, dispatcher};
 
 use crate::base::PlainMutex;
+use crate::observe::poll_watch::PollWatch;
 
 /// The switches of a runtime.
 #[derive(Debug, Default)]
@@ -32,14 +34,16 @@ pub(crate) struct Switches {
     trackers: AtomicUsize,
     /// The limit in nanoseconds; 0 while slow handlers are not reported.
     warn_after: AtomicU64,
-    /// What surrounds each poll of a process: [`SPAN`] and [`CAPTURE`].
+    /// What surrounds each poll of a process: [`SPAN`], [`CAPTURE`] and [`WATCH`].
     around_polls: AtomicU8,
+    pub(crate) polls: Arc<PollWatch>,
     /// The subscriber of the test that captures the log.
     capture: PlainMutex<Option<Dispatch>>,
 }
 
 const SPAN: u8 = 1;
 const CAPTURE: u8 = 2;
+const WATCH: u8 = 4;
 
 impl Switches {
     /// Whether handlers are tracked.
@@ -74,9 +78,10 @@ impl Switches {
         self.warn_after.store(nanos.unwrap_or(0), Ordering::Relaxed);
     }
 
-    /// Whether handlers are tracked, or slow handlers are reported.
+    /// Whether servers note which callback they run: handlers are tracked, slow handlers are
+    /// reported, or polls are watched.
     pub(crate) fn observes_handlers(&self) -> bool {
-        self.tracks_handlers() || self.slow_handler_limit().is_some()
+        self.tracks_handlers() || self.slow_handler_limit().is_some() || self.watches_polls()
     }
 
     /// Whether each process gets a span.
@@ -84,10 +89,20 @@ impl Switches {
         self.around_polls.load(Ordering::Relaxed) & SPAN != 0
     }
 
-    /// Whether anything surrounds a poll.
+    /// Whether the code of a process runs in a span, or with the subscriber of a test.
     #[inline]
     pub(crate) fn surrounds_polls(&self) -> bool {
-        self.around_polls.load(Ordering::Relaxed) != 0
+        self.around_polls.load(Ordering::Relaxed) & (SPAN | CAPTURE) != 0
+    }
+
+    /// Whether polls that take long are reported.
+    #[inline]
+    pub(crate) fn watches_polls(&self) -> bool {
+        self.around_polls.load(Ordering::Relaxed) & WATCH != 0
+    }
+
+    pub(crate) fn set_watches_polls(&self, on: bool) {
+        self.surround_polls(WATCH, on);
     }
 
     pub(crate) fn set_gives_spans(&self, on: bool) {

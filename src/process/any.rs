@@ -18,6 +18,9 @@ pub(crate) trait AnyProcess: Send + Sync {
     /// The bits of [`flag`](crate::process::flag).
     fn flags(&self) -> &AtomicU8;
 
+    /// The [bits](crate::Callback) of the callback that runs, while polls are watched.
+    fn callback(&self) -> &AtomicU8;
+
     /// The state that the lock guards.
     fn state(&self) -> &Mutex<Locked>;
 

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::base::Pid;
 use crate::exit::{ExitReason, Scope};
 use crate::mailbox::Mailbox;
-use crate::message::{Envelope, Received};
+use crate::message::{Envelope, Metadata, Received};
 use crate::process::AnyProcess;
 use crate::runtime::Runtime;
 
@@ -45,11 +45,13 @@ use crate::runtime::Runtime;
 /// ```
 pub struct Context {
     mailbox: Mailbox<Envelope>,
+    /// The metadata of the message that was received last.
+    metadata: Metadata,
 }
 
 impl Context {
     pub(crate) fn new(mailbox: Mailbox<Envelope>) -> Self {
-        Context { mailbox }
+        Context { mailbox, metadata: Metadata::default() }
     }
 
     /// Makes the exit signal of the parent cancel this token. From then on the process traps exits.
@@ -122,7 +124,8 @@ impl Context {
     /// Cancel safe: a receive that is dropped has taken no item.
     pub async fn recv(&mut self) -> Received {
         poll_fn(|cx| self.mailbox.poll_some(cx)).await;
-        self.mailbox.take().received
+        let envelope = self.mailbox.take();
+        self.received(envelope)
     }
 
     /// Waits for an item that `matches`, and receives the first one. The other items stay queued in
@@ -158,7 +161,8 @@ impl Context {
         let mut cursor = 0;
         let mut matches = |envelope: &Envelope| matches(&envelope.received);
         poll_fn(|cx| self.mailbox.poll_match(cx, &mut cursor, &mut matches)).await;
-        self.mailbox.take_at(cursor).received
+        let envelope = self.mailbox.take_at(cursor);
+        self.received(envelope)
     }
 
     /// Receives the next item, or returns `None` if none arrived within `limit`. With a limit of
@@ -225,6 +229,34 @@ impl Context {
         limit: Duration,
     ) -> Option<Received> {
         tokio::time::timeout(limit, self.recv_match(matches)).await.ok()
+    }
+
+    /// Returns the metadata of the message that was received last, by any of the methods above. What
+    /// this process sends carries it only within [`Metadata::hand_on`] or [`Metadata::run`], since a
+    /// process may receive further messages before it has handled this one.
+    ///
+    /// ```
+    /// use regrow::Runtime;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let rt = Runtime::new();
+    /// let reader = rt.spawn(|mut ctx| async move {
+    ///     ctx.recv_match(|received| matches!(received, regrow::Received::Message(_))).await;
+    ///     assert_eq!(ctx.metadata().get::<u64>().as_deref(), Some(&7));
+    /// });
+    /// rt.with_metadata(7_u64, async { rt.send(reader.pid(), b"hello".to_vec()) }).await;
+    /// assert!(!reader.join().await.is_abnormal());
+    /// # });
+    /// ```
+    pub fn metadata(&self) -> Metadata {
+        self.metadata.clone()
+    }
+
+    #[inline]
+    fn received(&mut self, envelope: Envelope) -> Received {
+        let Envelope { metadata, received, ticket: _ } = envelope;
+        self.metadata = metadata;
+        received
     }
 }
 

@@ -29,6 +29,8 @@ pub(crate) mod info;
 mod set_health;
 mod heartbeat;
 mod tracking;
+mod poll_watch;
+mod carrying;
 mod propagation;
 pub(crate) mod census;
 mod logging;

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::exit::ExitReason;
 use crate::kernel::{ArmedTimer, Kernel};
-use crate::message::{Dest, Message};
+use crate::message::{Dest, Message, Metadata};
 use crate::runtime::Runtime;
 use crate::time::timer_queue::{Action, beyond_clock};
 
@@ -97,7 +97,8 @@ impl Runtime {
     /// # });
     /// ```
     pub fn send_after(&self, to: impl Into<Dest>, delay: Duration, message: Message) -> TimerRef {
-        self.timer(to.into(), delay, None, Action::Send(message))
+        let metadata = self.kernel.captured();
+        self.timer(to.into(), delay, None, Action::Send(message, metadata))
     }
 
     /// Sends the same bytes every `period`, first after one period. OTP: `timer:send_interval/3`.
@@ -136,7 +137,7 @@ impl Runtime {
         message: Message,
     ) -> TimerRef {
         assert!(!period.is_zero(), "an interval needs a period above zero");
-        self.timer(to.into(), period, Some(period), Action::Send(message))
+        self.timer(to.into(), period, Some(period), Action::Send(message, Metadata::default()))
     }
 
     /// Sends an exit signal after `delay`, as [`exit`](Self::exit) does. The sender is

@@ -154,7 +154,7 @@ impl Runtime {
     }
 
     /// Applies the switches to all processes. Call this after a switch has changed.
-    fn apply_to_all(&self) {
+    pub(crate) fn apply_to_all(&self) {
         let kernel = &self.kernel;
         for process in kernel.table.collect(|_, process| Some(process.clone())) {
             kernel.apply_tracking(&*process);

@@ -1,7 +1,7 @@
 //! The outcome of a server's wait, and the action of its loop for an item.
 
 use crate::exit::ExitReason;
-use crate::message::Received;
+use crate::message::{Metadata, Received};
 use crate::observe::Callback;
 use crate::server::item::LimitedCall;
 use crate::server::{GenServer, System};
@@ -33,20 +33,46 @@ pub(crate) enum Dispatch<S: GenServer> {
     Stop(ExitReason),
     /// The loop answers the request itself.
     System(Box<System<S>>),
+    /// The callback of a message that carries metadata.
+    Carried(Box<CarriedDispatch<S>>),
     /// The loop does nothing: the item is the expiry of a timer that was cancelled or replaced, or a
     /// call that its caller has taken back.
     Stale,
 }
 
+/// The callback of a message, and the metadata of the sender. It is not `Carried` itself.
+pub(crate) struct CarriedDispatch<S: GenServer> {
+    pub(crate) metadata: Metadata,
+    pub(crate) dispatch: Dispatch<S>,
+}
+
 impl<S: GenServer> Dispatch<S> {
+    /// Adds the metadata of the sender, if a callback runs.
+    pub(crate) fn carrying(self, metadata: Metadata) -> Self {
+        match self.callback() {
+            Some(_) => Dispatch::Carried(Box::new(CarriedDispatch { metadata, dispatch: self })),
+            None => self,
+        }
+    }
+
+    /// Returns this action without metadata.
+    pub(crate) fn plain(&self) -> &Dispatch<S> {
+        match self {
+            Dispatch::Carried(carried) => &carried.dispatch,
+            plain => plain,
+        }
+    }
+
     /// Returns the callback that the loop runs, if it runs one.
     pub(crate) fn callback(&self) -> Option<Callback> {
-        match self {
+        match self.plain() {
             Dispatch::Call(_) | Dispatch::LimitedCall(_) => Some(Callback::HandleCall),
             Dispatch::Cast(_) => Some(Callback::HandleCast),
             Dispatch::Info(_) => Some(Callback::HandleInfo),
             Dispatch::Timeout => Some(Callback::HandleTimeout),
-            Dispatch::Stop(_) | Dispatch::System(_) | Dispatch::Stale => None,
+            Dispatch::Stop(_) | Dispatch::System(_) | Dispatch::Carried(_) | Dispatch::Stale => {
+                None
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::call::{QueuedCall, TakenOver};
 use crate::exit::ExitReason;
 use crate::mailbox::{Item, Process};
-use crate::message::{Envelope, MessageKind};
+use crate::message::{Envelope, MessageKind, Metadata};
 use crate::process::{AnyProcess, CallLimit};
 use crate::server::{GenServer, System};
 
@@ -35,6 +35,8 @@ pub(crate) enum ServerItem<S: GenServer> {
     System(Box<System<S>>),
     /// A timer of the server itself has expired.
     Timer(u64),
+    /// A message with the metadata of its sender.
+    Carried(Box<Carried<S>>),
     /// Any other item with the time at which it was queued, while handlers are tracked.
     Stamped(Box<Stamped<S>>),
     /// A message, a stream or a signal.
@@ -69,6 +71,14 @@ impl<S: GenServer> KeptCall<S> {
     }
 }
 
+/// A message with the metadata of its sender. The item is never `Carried` or `Stamped` itself.
+pub(crate) struct Carried<S: GenServer> {
+    pub(crate) metadata: Metadata,
+    pub(crate) item: ServerItem<S>,
+    /// Whether the item is a cast that was given to `continue_with`.
+    pub(crate) is_continued: bool,
+}
+
 /// An item with the time at which it was queued. The item is never `Stamped` itself.
 pub(crate) struct Stamped<S: GenServer> {
     pub(crate) queued_at: Instant,
@@ -84,6 +94,11 @@ impl<S: GenServer> ServerItem<S> {
             _ => false,
         }
     }
+
+    /// Whether the item is a cast that was given to `continue_with`.
+    pub(crate) fn is_continued(&self) -> bool {
+        matches!(self, ServerItem::Carried(carried) if carried.is_continued)
+    }
 }
 
 impl<S: GenServer> Item for ServerItem<S> {
@@ -94,6 +109,7 @@ impl<S: GenServer> Item for ServerItem<S> {
     fn envelope(&self) -> Option<&Envelope> {
         match self {
             ServerItem::Envelope(envelope) => Some(envelope),
+            ServerItem::Carried(carried) => carried.item.envelope(),
             ServerItem::Stamped(stamped) => stamped.item.envelope(),
             _ => None,
         }
@@ -102,6 +118,7 @@ impl<S: GenServer> Item for ServerItem<S> {
     fn envelope_mut(&mut self) -> Option<&mut Envelope> {
         match self {
             ServerItem::Envelope(envelope) => Some(envelope),
+            ServerItem::Carried(carried) => carried.item.envelope_mut(),
             ServerItem::Stamped(stamped) => stamped.item.envelope_mut(),
             _ => None,
         }
@@ -119,6 +136,7 @@ impl<S: GenServer> Item for ServerItem<S> {
             | ServerItem::System(_)
             | ServerItem::Timer(_) => false,
             ServerItem::Envelope(envelope) => envelope.received.is_user(),
+            ServerItem::Carried(carried) => carried.item.is_user(),
             ServerItem::Stamped(stamped) => stamped.item.is_user(),
         }
     }
@@ -134,6 +152,7 @@ impl<S: GenServer> Item for ServerItem<S> {
             ServerItem::Stop(_) | ServerItem::System(_) | ServerItem::Timer(_) => None,
             ServerItem::Kept(kept) => kept.item.description(),
             ServerItem::Envelope(envelope) => envelope.received.description(),
+            ServerItem::Carried(carried) => carried.item.description(),
             ServerItem::Stamped(stamped) => stamped.item.description(),
         }
     }
@@ -143,6 +162,7 @@ impl<S: GenServer> Item for ServerItem<S> {
         match self {
             ServerItem::Returnable(_) => None,
             ServerItem::Kept(kept) => kept.item.left_description(),
+            ServerItem::Carried(carried) => carried.item.left_description(),
             ServerItem::Stamped(stamped) => stamped.item.left_description(),
             item => item.description(),
         }
@@ -151,6 +171,7 @@ impl<S: GenServer> Item for ServerItem<S> {
     fn sent_to(&self) -> Option<usize> {
         match self {
             ServerItem::Kept(kept) => Some(kept.sent_to),
+            ServerItem::Carried(carried) => carried.item.sent_to(),
             ServerItem::Stamped(stamped) => stamped.item.sent_to(),
             _ => None,
         }
@@ -164,6 +185,7 @@ impl<S: GenServer> Item for ServerItem<S> {
                     slot.hand_on(to);
                 }
             }
+            ServerItem::Carried(carried) => carried.item.hand_on(to),
             ServerItem::Stamped(stamped) => stamped.item.hand_on(to),
             _ => {}
         }
@@ -174,6 +196,14 @@ impl<S: GenServer> Item for ServerItem<S> {
     }
 
     const HANDLED: bool = true;
+
+    fn carries(&self) -> bool {
+        self.is_user() || matches!(self, ServerItem::Exempt(_))
+    }
+
+    fn carrying(self, metadata: Metadata) -> Self {
+        ServerItem::Carried(Box::new(Carried { metadata, item: self, is_continued: false }))
+    }
 
     #[inline]
     fn stamped(self) -> Self {

@@ -47,6 +47,8 @@ pub(crate) struct Watch<S: GenServer> {
     pub(crate) own_limit: Option<Duration>,
     /// Whether a callback has begun and has not returned.
     pub(crate) busy: bool,
+    /// Whether the record has an `Activity`: handlers are tracked, or have a limit.
+    pub(crate) keeps_activity: bool,
     /// Whether the server waits for an item, so that the task that logs slow handlers may sleep.
     pub(crate) waits: bool,
     /// The outcome of the wait after which the server yielded.
@@ -59,7 +61,15 @@ pub(crate) struct Watch<S: GenServer> {
 impl<S: GenServer> Default for Watch<S> {
     fn default() -> Self {
         let (own_limit, found, slow_handler_watch, tracers) = (None, None, None, None);
-        Watch { own_limit, busy: false, waits: false, found, slow_handler_watch, tracers }
+        Watch {
+            own_limit,
+            busy: false,
+            keeps_activity: false,
+            waits: false,
+            found,
+            slow_handler_watch,
+            tracers,
+        }
     }
 }
 

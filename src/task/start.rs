@@ -38,6 +38,7 @@ where
             runtime.kernel.end_unstarted(&*process, ExitReason::NoProc);
         }
     }
-    let body = plain(move |ctx| body(TaskContext::new(ctx), slot));
+    let metadata = runtime.kernel.captured();
+    let body = plain(move |ctx| metadata.hand_on(body(TaskContext::new(ctx), slot)));
     Task { handle: runtime.run(process, runs, body), caller, slot: Some(result) }
 }

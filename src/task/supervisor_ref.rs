@@ -140,7 +140,8 @@ impl TaskSupervisorRef {
         Fut: Future<Output = ()> + Send + 'static,
     {
         let (slot, result) = oneshot::channel();
-        let body = plain(|ctx| body(TaskContext::new(ctx), slot));
+        let metadata = self.supervisor.server.kernel().captured();
+        let body = plain(move |ctx| metadata.hand_on(body(TaskContext::new(ctx), slot)));
         let handle = self.start_task(SupervisedTask::new(caller, body)).await?;
         Ok(Task { handle, caller, slot: Some(result) })
     }
@@ -160,7 +161,8 @@ impl TaskSupervisorRef {
         F: FnOnce(TaskContext) -> Fut + Send + 'static,
         Fut: Future<Output = Result> + Send + 'static,
     {
-        let body = fallible(|ctx| body(TaskContext::new(ctx)));
+        let metadata = self.supervisor.server.kernel().captured();
+        let body = fallible(move |ctx| metadata.hand_on(body(TaskContext::new(ctx))));
         Ok(self.start_task(SupervisedTask::new(None, body)).await?.pid())
     }
 
@@ -185,7 +187,8 @@ impl TaskSupervisorRef {
         F: FnOnce(TaskContext) -> Fut + Send + 'static,
         Fut: Future<Output = Result> + Send + 'static,
     {
-        let body = fallible(|ctx| body(TaskContext::new(ctx)));
+        let metadata = self.supervisor.server.kernel().captured();
+        let body = fallible(move |ctx| metadata.hand_on(body(TaskContext::new(ctx))));
         let (task, handle) = SupervisedTask::new(None, body);
         let child = ChildSpec::new(LABEL, task).restart(Restart::Temporary);
         let child = child.shutdown(self.shutdown);

@@ -266,7 +266,8 @@ impl<S: GenServer> TestContext<S> {
     /// # }).unwrap();
     /// ```
     pub fn take_continues(&mut self) -> Vec<S::Cast> {
-        mem::take(&mut self.context.inner().continues).into()
+        let continues = mem::take(&mut self.context.inner().continues);
+        continues.into_iter().map(|(cast, _)| cast).collect()
     }
 
     /// Takes the duration that was last passed to [`idle_timeout`](ServerContext::idle_timeout) or

@@ -274,14 +274,20 @@ fn poll_next<S: GenServer>(reader: &Reader<S>, cx: &mut Context<'_>) -> Poll<Ask
     let Some(reader) = reader.as_mut() else { return Poll::Pending };
     loop {
         let waited = ready!(reader.poll_some(cx));
-        return Poll::Ready(match reader.next_dispatch(waited) {
+        let dispatch = match reader.next_dispatch(waited) {
+            Dispatch::Carried(carried) => carried.dispatch,
+            plain => plain,
+        };
+        return Poll::Ready(match dispatch {
             Dispatch::Call(call) => Asked::Call(call),
             Dispatch::LimitedCall(limited) => Asked::Call(limited.call),
             Dispatch::Cast(cast) => Asked::Cast(cast),
             Dispatch::Info(info) => Asked::Info(info),
             Dispatch::Stop(reason) => Asked::Stop(reason),
             // A mock does not answer system requests and has no timers.
-            Dispatch::System(_) | Dispatch::Timeout | Dispatch::Stale => continue,
+            Dispatch::System(_) | Dispatch::Timeout | Dispatch::Carried(_) | Dispatch::Stale => {
+                continue;
+            }
         });
     }
 }

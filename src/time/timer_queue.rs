@@ -40,12 +40,13 @@ use crate::base::sync::PlainMutex;
 use crate::base::user_panics::drop_each;
 use crate::exit::reason::ExitReason;
 use crate::message::dest::Dest;
+use crate::message::metadata::Metadata;
 use crate::message::received::Message;
 
 /// The action of a timer that is due.
 #[derive(Debug, Clone)]
 pub(crate) enum Action {
-    Send(Message),
+    Send(Message, Metadata),
     Exit(ExitReason),
     Kill,
     /// Sends a server the number of the timer. By the number the server finds the purpose of the

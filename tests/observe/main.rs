@@ -16,6 +16,8 @@ mod unhandled;
 mod dead_letters;
 mod spans;
 mod unwinding;
+mod poll_watch;
+mod message_spans;
 mod health;
 mod tree;
 mod tree_busy;

@@ -645,7 +645,7 @@ async fn a_listener_address_lets_other_tasks_run() {
 }
 
 /// Types and methods that no test above repeats, and the reasons.
-const EXEMPT: [(&str, &str); 12] = [
+const EXEMPT: [(&str, &str); 14] = [
     ("RegistryChanges", "as a stream it is what `RegistryChanges::next` polls"),
     ("TaskStream", "as a stream it is what `TaskStream::next` polls"),
     ("BodyFuture", "internal: the body of a process, polled by its life"),
@@ -657,6 +657,8 @@ const EXEMPT: [(&str, &str); 12] = [
     ("Within", "internal: polled by methods that took their turn"),
     ("GenServer::terminate", "the user's own code"),
     ("CallDeadline::hand_on", "polls the user's own future"),
+    ("Metadata::hand_on", "polls the user's own future"),
+    ("Runtime::with_metadata", "polls the user's own future"),
     ("HandedOn", "polls the user's own future"),
 ];
 

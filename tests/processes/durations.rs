@@ -58,6 +58,7 @@ const TESTED: &[&str] = &[
     "src/runtime/context.rs: recv_match_timeout",
     "src/runtime/context.rs: recv_timeout",
     "src/runtime/crash_reports.rs: limit_crash_reports",
+    "src/runtime/poll_watch.rs: watch_polls",
     "src/runtime/timers.rs: exit_after",
     "src/runtime/timers.rs: kill_after",
     "src/runtime/timers.rs: send_after",
@@ -420,6 +421,17 @@ async fn a_zero_slow_handler_limit_warns_and_a_max_one_never() {
             assert_eq!(long.len(), warnings, "{limit:?}: {long:?}");
         }
     }
+}
+
+/// What each value means is tested where a process blocks, in `poll_watch`.
+#[tokio::test]
+async fn polls_are_watched_with_any_limit() {
+    let rt = Runtime::new();
+    for limit in [ZERO, MAX, SECOND] {
+        rt.watch_polls(limit).unwrap();
+        assert_eq!(rt.spawn(|_| async {}).join().await, ExitReason::Normal);
+    }
+    rt.watch_polls(None).unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,6 +10,7 @@ mod named_calls;
 mod senders;
 mod deadlines;
 mod propagated_deadlines;
+mod metadata;
 mod default_handlers;
 mod server_time;
 mod server_idle_wait;

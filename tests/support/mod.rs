@@ -9,6 +9,7 @@ pub mod ledger;
 pub mod listener;
 pub mod log;
 pub mod modules;
+pub mod node;
 pub mod program;
 pub mod test_process;
 pub mod race;

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use crate::base::Pid;
 use crate::exit::{ExitReason, Scope};
 use crate::mailbox::{Mailbox, Process};
+use crate::message::Metadata;
 use crate::observe::Health;
 use crate::process::AnyProcess;
 use crate::runtime::{Inside, Runtime, StartCause, StartError, sealed};
@@ -22,6 +23,7 @@ mod relations;
 mod next_step;
 mod self_casts;
 mod tasks;
+mod metadata;
 pub(crate) mod deadline;
 
 /// The interface of a server for its own callbacks: its pid, its handle, its runtime, and methods
@@ -96,7 +98,7 @@ pub struct ServerContext<S: GenServer> {
 
 pub(crate) struct Inner<S: GenServer> {
     pub(crate) mailbox: Mailbox<ServerItem<S>>,
-    pub(crate) continues: VecDeque<S::Cast>,
+    pub(crate) continues: VecDeque<(S::Cast, Metadata)>,
     pub(crate) idle: IdleTimeout,
     schedule: Option<Box<Schedule<S>>>,
     pub(crate) watch: Option<Box<Watch<S>>>,

@@ -44,7 +44,8 @@ impl<S: GenServer> ServerContext<S> {
     /// # }).unwrap();
     /// ```
     pub fn continue_with(&mut self, cast: S::Cast) {
-        self.inner().continues.push_back(cast);
+        let metadata = self.process.kernel.captured();
+        self.inner().continues.push_back((cast, metadata));
     }
 
     /// Makes `handle_timeout` run if no message comes within `limit` after the end of this handler.

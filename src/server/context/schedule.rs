@@ -11,6 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::base::SharedStr;
 use crate::base::random::MapHasher;
+use crate::message::Metadata;
 use crate::server::GenServer;
 use crate::time::timer_queue::after;
 
@@ -68,7 +69,7 @@ pub(crate) struct Schedule<S: GenServer> {
 
 /// The cast of one timer.
 pub(crate) enum ScheduledCast<S: GenServer> {
-    Once { cast: S::Cast, key: Option<SharedStr> },
+    Once { cast: S::Cast, key: Option<SharedStr>, metadata: Metadata },
     Every(Box<Interval<S>>),
 }
 

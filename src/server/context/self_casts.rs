@@ -7,7 +7,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::base::{Pid, SharedStr};
 use crate::kernel::{ArmedTimer, Kernel};
-use crate::message::Dest;
+use crate::message::{Dest, Metadata};
 use crate::server::context::schedule::{Interval, ScheduledCast, next_due};
 use crate::server::{CastTimer, GenServer, ServerContext};
 use crate::time::timer_queue::{Action, after};
@@ -57,7 +57,8 @@ impl<S: GenServer> ServerContext<S> {
     /// # }).unwrap();
     /// ```
     pub fn cast_after(&mut self, delay: Duration, cast: S::Cast) -> CastTimer {
-        CastTimer(self.schedule_cast(delay, ScheduledCast::Once { cast, key: None }))
+        let metadata = self.process.kernel.captured();
+        CastTimer(self.schedule_cast(delay, ScheduledCast::Once { cast, key: None, metadata }))
     }
 
     /// Sends this server a cast after `delay`, under a key. Setting a key again replaces the timer
@@ -115,7 +116,9 @@ impl<S: GenServer> ServerContext<S> {
     pub fn cast_after_as(&mut self, key: impl Into<SharedStr>, delay: Duration, cast: S::Cast) {
         let key = key.into();
         self.cancel_key(&key);
-        let id = self.schedule_cast(delay, ScheduledCast::Once { cast, key: Some(key.clone()) });
+        let metadata = self.process.kernel.captured();
+        let once = ScheduledCast::Once { cast, key: Some(key.clone()), metadata };
+        let id = self.schedule_cast(delay, once);
         self.schedule().keys.insert(key, id);
     }
 
@@ -225,15 +228,15 @@ impl<S: GenServer> ServerContext<S> {
 
     /// Returns the cast of a timer that has expired, and arms the next tick of an interval. Returns
     /// `None` if the timer was cancelled or replaced before its expiry was handled.
-    pub(crate) fn expire(&mut self, id: u64) -> Option<S::Cast> {
+    pub(crate) fn expire(&mut self, id: u64) -> Option<(S::Cast, Metadata)> {
         let (kernel, pid) = (self.runtime().kernel, self.pid());
         let schedule = self.schedule();
         match schedule.timers.remove(&id)? {
-            ScheduledCast::Once { cast, key } => {
+            ScheduledCast::Once { cast, key, metadata } => {
                 if let Some(key) = key {
                     schedule.keys.remove(&key);
                 }
-                Some(cast)
+                Some((cast, metadata))
             }
             ScheduledCast::Every(mut interval) => {
                 let now = Instant::now();
@@ -241,7 +244,7 @@ impl<S: GenServer> ServerContext<S> {
                 let next = arm(&kernel, pid, interval.due.saturating_duration_since(now));
                 let cast = (interval.make)();
                 schedule.timers.insert(next, ScheduledCast::Every(interval));
-                Some(cast)
+                Some((cast, Metadata::default()))
             }
         }
     }

@@ -76,13 +76,14 @@ impl<S: GenServer> ServerContext<S> {
         Fut: Future<Output = T> + Send + 'static,
     {
         let (this, limit) = (self.this(), self.inner().tasks.clone());
-        self.launch_task(async move {
+        let metadata = self.handled_metadata(&self.metadata(), "task");
+        self.launch_task(metadata.hand_on(async move {
             let _permit = match &limit {
                 Some(limit) => limit.acquire().await.ok(),
                 None => None,
             };
             this.cast_exempt(done(work.await)).await;
-        })
+        }))
     }
 
     /// Limits how many tasks of this server run at once; further tasks wait. The limit applies to

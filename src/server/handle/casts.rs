@@ -277,6 +277,7 @@ impl<S: GenServer> ServerRef<S> {
 fn given_back<S: GenServer>(item: ServerItem<S>, reason: CallError) -> CastError<S::Cast> {
     match item {
         ServerItem::Cast(cast) => CastError { reason, cast },
+        ServerItem::Carried(carried) => given_back(carried.item, reason),
         _ => unreachable!("a mailbox gives back what it was given"),
     }
 }

@@ -50,6 +50,7 @@ use crate::server::{Dispatch, GenServer, ServerContext, ServerItem};
 mod tracked;
 mod traced;
 mod next_item;
+mod carried;
 mod suspended;
 mod drain;
 mod failed;
@@ -164,6 +165,18 @@ pub(crate) async fn run_dispatch<S: GenServer>(
     state: &mut S,
     ctx: &mut ServerContext<S>,
 ) -> ControlFlow<ExitReason, Result> {
+    match dispatch {
+        Dispatch::Carried(carried) => Box::pin(carried::run(*carried, state, ctx)).await,
+        plain => run_plain(plain, state, ctx).await,
+    }
+}
+
+/// Runs the callback of an item that carries no metadata.
+async fn run_plain<S: GenServer>(
+    dispatch: Dispatch<S>,
+    state: &mut S,
+    ctx: &mut ServerContext<S>,
+) -> ControlFlow<ExitReason, Result> {
     ControlFlow::Continue(match dispatch {
         Dispatch::Call(call) => {
             let callback = InCall::begin();
@@ -191,7 +204,7 @@ pub(crate) async fn run_dispatch<S: GenServer>(
             Some(reason) => return ControlFlow::Break(reason),
             None => Ok(()),
         },
-        Dispatch::Stale => Ok(()),
+        Dispatch::Carried(_) | Dispatch::Stale => Ok(()),
         Dispatch::Stop(reason) => return ControlFlow::Break(reason),
     })
 }

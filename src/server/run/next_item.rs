@@ -30,7 +30,7 @@ use crate::call::{resolve_handed_over, unanswered};
 use crate::message::{Envelope, Received};
 use crate::observe::Callback;
 use crate::process::{AnyProcess, flag};
-use crate::server::item::LimitedCall;
+use crate::server::item::{Carried, LimitedCall};
 use crate::server::{Dispatch, GenServer, ServerContext, ServerItem, WaitOutcome};
 
 impl<S: GenServer> ServerContext<S> {
@@ -97,7 +97,12 @@ impl<S: GenServer> ServerContext<S> {
             WaitOutcome::DrainOver => return Some(ServerItem::Stop(self.drain_reason())),
         }
         let inner = self.inner();
-        if let Some(cast) = inner.continues.pop_front() {
+        if let Some((cast, metadata)) = inner.continues.pop_front() {
+            if self.process.kernel.carries(&metadata) {
+                let item = ServerItem::Cast(cast);
+                let carried = Carried { metadata, item, is_continued: true };
+                return Some(ServerItem::Carried(Box::new(carried)));
+            }
             if self.inner().watch.is_some() {
                 self.note_continue_begins(&cast);
             }
@@ -130,12 +135,14 @@ impl<S: GenServer> ServerContext<S> {
     /// plain call or cast, step 3.
     pub(crate) fn dispatch(&mut self, item: Option<ServerItem<S>>) -> Dispatch<S> {
         let is_timer = item.as_ref().is_some_and(ServerItem::is_timer);
+        let is_continued = item.as_ref().is_some_and(ServerItem::is_continued);
         let dispatch = match item {
             Some(item) => self.dispatch_item(item),
             None => Dispatch::Timeout,
         };
         // Invariant 3.
-        if !matches!(dispatch, Dispatch::System(_) | Dispatch::Stale | Dispatch::Timeout) {
+        let keeps = matches!(dispatch, Dispatch::System(_) | Dispatch::Stale | Dispatch::Timeout);
+        if !keeps && !is_continued {
             self.inner().idle.interrupt();
         }
         if self.inner().watch.is_some() {
@@ -160,8 +167,18 @@ impl<S: GenServer> ServerContext<S> {
             ServerItem::Exempt(cast) => Dispatch::Cast(*cast),
             ServerItem::Stop(reason) => Dispatch::Stop(reason),
             ServerItem::System(request) => Dispatch::System(request),
-            ServerItem::Timer(timer) => self.expire(timer).map_or(Dispatch::Stale, Dispatch::Cast),
             ServerItem::Kept(kept) => self.dispatch_item(kept.item),
+            ServerItem::Timer(timer) => match self.expire(timer) {
+                None => Dispatch::Stale,
+                Some((cast, metadata)) if self.process.kernel.carries(&metadata) => {
+                    Dispatch::Cast(cast).carrying(metadata)
+                }
+                Some((cast, _)) => Dispatch::Cast(cast),
+            },
+            ServerItem::Carried(carried) => {
+                let Carried { metadata, item, .. } = *carried;
+                self.dispatch_item(item).carrying(metadata)
+            }
             ServerItem::Stamped(stamped) => self.dispatch_item(stamped.item),
             ServerItem::Envelope(envelope) => match envelope.received {
                 // Invariant 4.
@@ -223,7 +240,8 @@ fn is_taken_while_suspended<S: GenServer>(item: &ServerItem<S>, parent: Option<P
         ServerItem::Stop(_) | ServerItem::System(_) => true,
         ServerItem::Envelope(envelope) => is_exit_of(parent, envelope),
         ServerItem::Stamped(stamped) => is_taken_while_suspended(&stamped.item, parent),
-        ServerItem::Call(_)
+        ServerItem::Carried(_)
+        | ServerItem::Call(_)
         | ServerItem::Limited(_)
         | ServerItem::Cast(_)
         | ServerItem::Returnable(_)

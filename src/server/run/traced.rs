@@ -15,6 +15,7 @@ impl<S: GenServer> ServerContext<S> {
     pub(crate) fn add_tracer(&mut self, tracer: Tracer<S>) {
         let watch = self.inner().watch.get_or_insert_default();
         watch.tracers.get_or_insert_default().add(tracer);
+        watch.keeps_activity = true;
         self.set_observed_flag();
     }
 
@@ -52,7 +53,7 @@ impl<S: GenServer> ServerContext<S> {
             self.note_begin(callback);
         }
         let Some(tracers) = tracers_of(&mut self.inner().watch) else { return };
-        let (item, content) = match dispatch {
+        let (item, content) = match dispatch.plain() {
             Dispatch::Call(call) => (TraceItem::Call, Some(TraceContent::Call(call))),
             Dispatch::LimitedCall(limited) => {
                 (TraceItem::Call, Some(TraceContent::Call(&limited.call)))
@@ -69,7 +70,7 @@ impl<S: GenServer> ServerContext<S> {
             Dispatch::Timeout => (TraceItem::IdleTimeout, None),
             Dispatch::System(_) => (TraceItem::System, None),
             Dispatch::Stop(_) => (TraceItem::Stop, None),
-            Dispatch::Stale => return,
+            Dispatch::Carried(_) | Dispatch::Stale => return,
         };
         tracers.begin(item, content);
     }

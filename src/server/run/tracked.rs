@@ -4,7 +4,8 @@
 //! for a server that is not watched is one bit of its flags, which the server reads anyway, and one
 //! word beside its mailbox.
 //!
-//! **Steps**, for one item of a watched server; each note takes the lock of the record once:
+//! **Steps**, for one item of a watched server; each note takes the lock of the record once, or,
+//! if only polls are watched, is one store:
 //! 1. The server is about to wait. The server follows the runtime's switches, and notes that the
 //!    last callback has returned.
 //! 2. The server finds an item. If the task that logs slow handlers sleeps, the server wakes that
@@ -68,10 +69,23 @@ impl<S: GenServer> ServerContext<S> {
                 .is_some_and(|watch| watch.own_limit.is_some() || watch.tracers.is_some())
     }
 
+    /// Returns whether a callback that runs is noted in the record, under its lock. If polls are
+    /// watched, and nothing else, the bits of the callback are enough.
+    fn is_to_keep_activity(&mut self) -> bool {
+        let has_tracers = |watch: &Watch<S>| watch.tracers.is_some();
+        self.process.kernel.switches.tracks_handlers()
+            || self.limit().is_some()
+            || self.inner().watch.as_deref().is_some_and(has_tracers)
+    }
+
     /// Starts or ends the watching of the server, as the switches now require.
     fn follow_switches(&mut self) {
         if self.is_to_be_watched() {
-            self.inner().watch.get_or_insert_default();
+            let keeps = self.is_to_keep_activity();
+            let watch = self.inner().watch.get_or_insert_default();
+            if std::mem::replace(&mut watch.keeps_activity, keeps) && !keeps {
+                self.forget_activity();
+            }
             return;
         }
         self.inner().watch = None;
@@ -80,6 +94,10 @@ impl<S: GenServer> ServerContext<S> {
         if self.process.kernel.switches.observes_handlers() {
             self.set_observed_flag();
         }
+        self.forget_activity();
+    }
+
+    fn forget_activity(&self) {
         let process: &dyn AnyProcess = &*self.process;
         process.with(|locked| {
             locked.core().registrations().map(|registrations| registrations.activity.take())
@@ -90,6 +108,7 @@ impl<S: GenServer> ServerContext<S> {
     pub(crate) fn note_returned(&mut self) {
         self.note_traced_end();
         self.follow_switches();
+        self.note_callback(None);
         let Some(watch) = &mut self.inner().watch else { return };
         let busy = std::mem::take(&mut watch.busy);
         self.note(|activity| {
@@ -149,6 +168,7 @@ impl<S: GenServer> ServerContext<S> {
         if limit.is_none() {
             watch.slow_handler_watch = None;
         }
+        self.note_callback(Some(callback));
         self.note(|activity| activity.begin(callback, limit));
     }
 
@@ -161,7 +181,17 @@ impl<S: GenServer> ServerContext<S> {
         }
     }
 
-    fn note<R>(&mut self, note: impl FnOnce(&mut Activity) -> R) -> R {
+    /// Notes which callback runs, for the [watch of polls](crate::observe::poll_watch).
+    fn note_callback(&self, callback: Option<Callback>) {
+        let process: &dyn AnyProcess = &*self.process;
+        process.callback().store(Callback::bits(callback), Ordering::Relaxed);
+    }
+
+    /// Changes the activity in the record, if the record has one.
+    fn note<R: Default>(&mut self, note: impl FnOnce(&mut Activity) -> R) -> R {
+        if !self.inner().watch.as_ref().is_some_and(|watch| watch.keeps_activity) {
+            return R::default();
+        }
         let next_queued = self.inner().mailbox.next_queued();
         let process: &dyn AnyProcess = &*self.process;
         process.with(|locked| {

@@ -145,13 +145,16 @@ impl Scope {
     {
         let (slot, result) = oneshot::channel();
         let limit = self.state.limit();
-        let body = fallible(move |ctx| async move {
-            let _permit = match &limit {
-                Some(limit) => limit.acquire().await.ok(),
-                None => None,
-            };
-            deliver(slot)(body(TaskContext::new(ctx)).await?);
-            Ok(())
+        let metadata = self.state.runtime.kernel.captured();
+        let body = fallible(move |ctx| {
+            metadata.hand_on(async move {
+                let _permit = match &limit {
+                    Some(limit) => limit.acquire().await.ok(),
+                    None => None,
+                };
+                deliver(slot)(body(TaskContext::new(ctx)).await?);
+                Ok(())
+            })
         });
         let (process, runs) = self.state.admit();
         let handle = self.state.runtime.run(process, runs, body);

@@ -104,6 +104,10 @@ impl fmt::Display for Line<'_> {
                 let pid = pid.map(|pid| format!(", {pid}")).unwrap_or_default();
                 write!(f, "given up {}{pid}: {}", name(child), why(reason))
             }
+            LifecycleEvent::LongPoll { pid, elapsed, .. } => {
+                write!(f, "{pid} does not yield for {elapsed:?}")
+            }
+            LifecycleEvent::LongPollEnded { pid, .. } => write!(f, "{pid} has yielded"),
             LifecycleEvent::GaveUp { supervisor, child, reason } => {
                 write!(f, "supervisor {supervisor} gave up at {}: {}", name(child), why(reason))
             }
