@@ -139,6 +139,8 @@ mod net;
 mod snapshot;
 mod program;
 pub mod testing;
+#[doc(hidden)]
+pub mod doc_counter;
 #[cfg(all(test, any(regrow_loom, regrow_shuttle)))]
 mod interleavings;
 

@@ -95,7 +95,7 @@ pub enum ChildType {
 /// use regrow::{ChildSpec, Restart, Runtime, Shutdown, Supervisor};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let first = ChildSpec::task("mailer", |_| std::future::pending())
 ///     .named("mailer")
@@ -106,7 +106,7 @@ pub enum ChildType {
 /// assert_eq!(tree.count_children().await?.workers, 2);
 /// assert_eq!(rt.registered(), ["mailer", "second mailer"]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 #[derive(Clone)]
 #[must_use = "it does nothing until a supervisor is given it"]
@@ -209,7 +209,7 @@ impl ChildSpec {
     /// use tokio::sync::mpsc::unbounded_channel;
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let (sender, mut receiver) = unbounded_channel();
     /// let flaky = ChildSpec::task("flaky", |ctx| async move {
@@ -221,7 +221,7 @@ impl ChildSpec {
     /// let (first, second) = (receiver.recv().await, receiver.recv().await);
     /// assert!(first.is_some() && first < second); // it was started again
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn task<F, Fut>(id: impl Into<String>, body: F) -> Self
     where
@@ -246,14 +246,14 @@ impl ChildSpec {
     /// }
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let copy = ChildSpec::try_task("copy", copy);
     /// let tree = Supervisor::one_for_one().intensity(0, std::time::Duration::from_secs(5));
     /// let reason = tree.child(copy).start(&rt).await?.ended().await;
     /// assert!(reason.to_string().contains("last end was that of child \"copy\""));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn try_task<F, Fut, E>(id: impl Into<String>, body: F) -> Self
     where
@@ -348,7 +348,7 @@ impl ChildSpec {
     /// use regrow::{ChildSpec, Health, Runtime, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let database = ChildSpec::task("database", |ctx| async move {
     ///     tokio::time::sleep(Duration::from_secs(2)).await; // … recovering its journal …
@@ -364,7 +364,7 @@ impl ChildSpec {
     ///     .await?;
     /// assert_eq!(start.elapsed(), Duration::from_secs(2));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn ready_within(mut self, limit: Duration) -> Self {
         self.edit().ready_within = Some(limit);
@@ -398,7 +398,7 @@ impl ChildSpec {
     /// use regrow::{ChildSpec, ChildState, ExitReason, Exhausted, Runtime, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let feed = ChildSpec::task("feed", |_| async { Err(ExitReason::crashed("no route")) })
     ///     .restart_budget(5, Duration::from_secs(60), Exhausted::GiveUp);
@@ -411,7 +411,7 @@ impl ChildSpec {
     /// assert!(tree.which_child("site").await?.pid().is_some()); // not affected
     /// assert_eq!(tree.tree().await?.health().to_string(), "feed: given up: no route");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn restart_budget(mut self, restarts: u32, period: Duration, exhausted: Exhausted) -> Self {
         let intensity = Intensity::Limited { restarts, period };
@@ -463,7 +463,7 @@ impl ChildSpec {
     /// }
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let is_up = Arc::new(AtomicBool::new(false));
     /// let database = ChildSpec::new("database", Database(is_up.clone()))
@@ -477,7 +477,7 @@ impl ChildSpec {
     /// tokio::time::sleep(Duration::from_secs(2)).await;
     /// assert_eq!(tree.tree().await?.health().to_string(), "ready");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn retry_first_start(mut self, retry: bool) -> Self {
         self.edit().retry_first_start = retry;
@@ -516,20 +516,19 @@ impl ChildSpec {
     /// If `capacity` is 0, because no message could be received.
     ///
     /// ```
-    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-    /// # use counter::Counter;
+    /// # use regrow::doc_counter::Counter;
     /// # use regrow::{GenServer, Runtime};
     /// use regrow::{Overflow, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let child = Counter::child(0).named("counter").mailbox_capacity(64, Overflow::Wait);
     /// let _tree = Supervisor::one_for_one().child(child).start(&rt).await?;
     /// let info = rt.info(rt.whereis("counter").unwrap()).unwrap();
     /// assert_eq!((info.mailbox_capacity, info.overflow), (Some(64), Some(Overflow::Wait)));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     ///
     /// [`ServerSpec::mailbox_capacity`]: crate::ServerSpec::mailbox_capacity
@@ -576,7 +575,7 @@ impl ChildSpec {
     /// use regrow::{ChildSpec, Health, Heartbeat, HeartbeatMissed, Runtime, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let feed = ChildSpec::task("feed", |ctx| async move {
     ///     ctx.heartbeat(); // … after each answer of the upstream; this one never answers
@@ -595,7 +594,7 @@ impl ChildSpec {
     /// tree.count_children().await?; // answered after the restart
     /// assert_eq!(rt.health(rt.whereis("feed").unwrap()), Some(Health::Ready));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn heartbeat(mut self, heartbeat: Heartbeat) -> Self {
         self.edit().heartbeat = Some(heartbeat);

@@ -29,14 +29,14 @@ thread_local! {
 /// at its start; libraries should not call it. A second call does nothing.
 ///
 /// ```
-/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// regrow::install_panic_hook();
 ///
 /// let rt = regrow::Runtime::new();
 /// let reason = rt.spawn(|_| async { panic!("boom") }).join().await;
 /// let location = reason.crash().unwrap().location().unwrap();
 /// assert!(location.line() > 0);
-/// # });
+/// # }));
 /// ```
 pub fn install_panic_hook() {
     static ONCE: Once = Once::new();

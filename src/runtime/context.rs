@@ -27,7 +27,7 @@ use crate::runtime::Runtime;
 /// ```
 /// use regrow::{ExitReason, Received, Runtime};
 ///
-/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let greeter = rt.spawn(|mut ctx| async move {
 ///     loop {
@@ -41,7 +41,7 @@ use crate::runtime::Runtime;
 /// rt.send(greeter.pid(), b"hello".to_vec());
 /// rt.send(greeter.pid(), b"bye".to_vec());
 /// assert_eq!(greeter.join().await, ExitReason::Normal);
-/// # });
+/// # }));
 /// ```
 pub struct Context {
     mailbox: Mailbox<Envelope>,
@@ -68,7 +68,7 @@ impl Context {
     /// ```
     /// use regrow::{ExitReason, Runtime};
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let body = rt.spawn(|ctx| async move {
     ///     let rt = ctx.runtime();
@@ -76,7 +76,7 @@ impl Context {
     ///     assert_eq!(rt.whereis("me"), Some(ctx.pid()));
     /// });
     /// assert_eq!(body.join().await, ExitReason::Normal);
-    /// # });
+    /// # }));
     /// ```
     pub fn pid(&self) -> Pid {
         self.mailbox.process.pid()
@@ -142,7 +142,7 @@ impl Context {
     /// ```
     /// use regrow::{ExitReason, Received, Runtime};
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let body = rt.spawn(|mut ctx| async move {
     ///     let b = Received::Message(b"b".to_vec());
@@ -152,7 +152,7 @@ impl Context {
     /// rt.send(body.pid(), b"a".to_vec());
     /// rt.send(body.pid(), b"b".to_vec());
     /// assert_eq!(body.join().await, ExitReason::Normal);
-    /// # });
+    /// # }));
     /// ```
     pub async fn recv_match(&mut self, mut matches: impl FnMut(&Received) -> bool) -> Received {
         let mut cursor = 0;
@@ -177,7 +177,7 @@ impl Context {
     /// use regrow::{ExitReason, Runtime};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let body = rt.spawn(|mut ctx| async move {
     ///     assert!(ctx.recv_timeout(Duration::ZERO).await.is_some()); // the item is queued already
@@ -185,7 +185,7 @@ impl Context {
     /// });
     /// rt.send(body.pid(), b"only one".to_vec());
     /// assert_eq!(body.join().await, ExitReason::Normal);
-    /// # });
+    /// # }));
     /// ```
     pub async fn recv_timeout(&mut self, limit: Duration) -> Option<Received> {
         tokio::time::timeout(limit, self.recv()).await.ok()
@@ -208,7 +208,7 @@ impl Context {
     /// use regrow::{ExitReason, Received, Runtime};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let body = rt.spawn(|mut ctx| async move {
     ///     let exit = |item: &Received| matches!(item, Received::Exit { .. });
@@ -217,7 +217,7 @@ impl Context {
     /// });
     /// rt.send(body.pid(), b"text".to_vec());
     /// assert_eq!(body.join().await, ExitReason::Normal);
-    /// # });
+    /// # }));
     /// ```
     pub async fn recv_match_timeout(
         &mut self,

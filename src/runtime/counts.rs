@@ -12,7 +12,7 @@ impl Runtime {
     /// ```
     /// use regrow::{Pid, Runtime};
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let worker = rt.spawn(|_| std::future::pending());
     /// assert!(rt.is_alive(worker.pid()));
@@ -20,7 +20,7 @@ impl Runtime {
     /// worker.join().await;
     /// assert!(!rt.is_alive(worker.pid()));
     /// assert!(!rt.is_alive(Pid::from_raw(99))); // never existed
-    /// # });
+    /// # }));
     /// ```
     pub fn is_alive(&self, pid: Pid) -> bool {
         self.kernel.table.contains(&pid)
@@ -32,7 +32,7 @@ impl Runtime {
     /// ```
     /// use regrow::Runtime;
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let idle = rt.spawn(|_| std::future::pending());
     /// let done = rt.spawn(|_| async {});
@@ -40,7 +40,7 @@ impl Runtime {
     /// done.join().await;
     /// assert_eq!(rt.list(), [idle.pid()]);
     /// assert_eq!((rt.process_count(), rt.spawned(), rt.finished()), (1, 2, 1));
-    /// # });
+    /// # }));
     /// ```
     pub fn list(&self) -> Vec<Pid> {
         let mut pids = self.kernel.table.collect(|&pid, _| Some(pid));
