@@ -1,13 +1,20 @@
-// The counter server of many examples in the documentation. They include this file, hidden.
+//! The counter server of many examples in the documentation.
+//!
+//! The examples import it in a hidden line. It is compiled with the library and not in each example,
+//! so that the examples share the code of one server type. A program that does not use it contains
+//! nothing of it.
 
-use regrow::{GenServer, Reply, Result, ServerContext};
+use crate::{GenServer, Reply, Result, ServerContext};
 
+#[derive(Debug)]
 pub struct Counter(pub u64);
 
+#[derive(Debug)]
 pub enum Call {
     Get(Reply<u64>),
 }
 
+#[derive(Debug)]
 pub enum Cast {
     Add(u64),
     Crash,

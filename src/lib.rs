@@ -147,6 +147,8 @@ mod observation;
 mod json_lines;
 mod program;
 pub mod testing;
+#[doc(hidden)]
+pub mod doc_counter;
 #[cfg(all(test, any(regrow_loom, regrow_shuttle)))]
 mod interleavings;
 

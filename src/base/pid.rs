@@ -83,14 +83,14 @@ impl fmt::Debug for Pid {
 /// ```
 /// use regrow::Runtime;
 ///
-/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let watcher = rt.spawn(|_| std::future::pending()).pid();
 /// let one = rt.monitor(watcher, watcher);
 /// let two = rt.monitor(watcher, watcher);
 /// assert_eq!(one.watcher(), watcher);
 /// assert_ne!(one.raw(), two.raw()); // two monitors of the same process
-/// # });
+/// # }));
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MonitorRef {

@@ -13,13 +13,13 @@ use std::time::{Duration, SystemTime};
 /// use std::time::SystemTime;
 /// use regrow::Runtime;
 ///
-/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let pid = rt.spawn(|_| std::future::pending()).pid();
 /// let time = rt.process_detail(pid).unwrap().time;
 /// assert!(time.unix_millis() > 1_700_000_000_000);
 /// assert!(SystemTime::from(time) <= SystemTime::now());
-/// # });
+/// # }));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TimeOfDay(u64);

@@ -78,14 +78,14 @@ pub(crate) fn handed_on() -> Option<Arc<CallLimit>> {
 /// }
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// rt.propagate_deadlines(true);
 /// let front = Front::start(&rt, Store::start(&rt, ()).await?).await?;
 /// let answer = front.call_timeout(|reply| reply, Duration::from_secs(2)).await;
 /// assert!(answer.is_err_and(|error| error.is_timeout()));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 #[derive(Clone)]
 pub struct CallDeadline {
@@ -125,13 +125,13 @@ impl CallDeadline {
     /// }
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// rt.propagate_deadlines(true);
     /// let lookup = Lookup::start(&rt, ()).await?;
     /// assert_eq!(lookup.call(|reply| reply).await?, "an old value");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn at(&self) -> Option<Instant> {
         self.limit.as_ref()?.due()

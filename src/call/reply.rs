@@ -62,14 +62,14 @@ use crate::mailbox::Process;
 /// }
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let jobs = Jobs::start(&rt, ()).await?;
 /// let (job, sent) = tokio::join!(jobs.call(|reply| reply), async { jobs.cast(7) });
 /// assert!(sent);
 /// assert_eq!(job?, 7);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 ///
 /// For long work, move the reply out of the handler:
@@ -158,7 +158,7 @@ impl<T: Send + 'static> Reply<T> {
     /// }
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let lock = Lock::start(&rt, ()).await?;
     /// assert!(!lock.call(|reply| reply).await?); // this code is no process
@@ -172,7 +172,7 @@ impl<T: Send + 'static> Reply<T> {
     ///     assert!(client.join().await.is_clean());
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn caller(&self) -> Option<Pid> {
         self.slot.as_ref().and_then(|slot| slot.caller())
@@ -210,7 +210,7 @@ impl<T: Send + 'static> Reply<T> {
     /// # }
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let (requests, mut worker) = unbounded_channel();
     /// let desk = Desk::start(&rt, requests).await?; // passes every request on to the worker
@@ -219,7 +219,7 @@ impl<T: Send + 'static> Reply<T> {
     /// assert_eq!(answer, Err(CallError::Timeout));
     /// assert!(!reply.unwrap().is_awaited()); // no need to start
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn is_awaited(&self) -> bool {
         self.slot.as_ref().is_some_and(ReplySlot::is_shared)

@@ -91,7 +91,7 @@ type Making<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 /// }
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let child = Cache::child(Keep::with(HashMap::new)).named(CACHE);
 /// let _tree = Supervisor::one_for_one().child(child).start(&rt).await?;
@@ -105,7 +105,7 @@ type Making<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 /// let milk = cache.call(|reply| Call::Get("milk".into(), reply)).await?;
 /// assert_eq!(milk.as_deref(), Some("3"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 ///
 /// A port that stays open while the server behind it is restarted:
@@ -115,7 +115,7 @@ type Making<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 /// use tokio::net::{TcpListener, TcpStream};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_all()
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
 /// let port = Keep::new(|| TcpListener::bind("127.0.0.1:0"));
@@ -130,7 +130,7 @@ type Making<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 /// TcpStream::connect(address).await?;
 /// assert_eq!(receiver.recv().await, Some(address)); // the next incarnation, with the same socket
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 pub struct Keep<T> {
     make: Arc<dyn Fn() -> Making<T> + Send + Sync>,
@@ -171,7 +171,7 @@ impl<T: Send + 'static> Keep<T> {
     /// use tokio::sync::mpsc::unbounded_channel;
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let (requests, receiver) = unbounded_channel();
     /// let (answers, mut answered) = unbounded_channel();
@@ -189,7 +189,7 @@ impl<T: Send + 'static> Keep<T> {
     /// }
     /// assert_eq!(answered.recv().await, Some(20));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn of(value: T) -> Self {
         let gone = "the value that was given to `Keep::of` has been dropped, and there is no other";
@@ -210,7 +210,7 @@ impl<T: Send + 'static> Keep<T> {
     /// use regrow::{ChildSpec, Keep, Runtime, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
     /// let pair = Keep::with(|| (0, 0)).discard_on_panic();
@@ -224,7 +224,7 @@ impl<T: Send + 'static> Keep<T> {
     /// let _tree = Supervisor::one_for_one().child(child).start(&rt).await?;
     /// assert_eq!((receiver.recv().await, receiver.recv().await), (Some((0, 0)), Some((0, 0))));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     #[must_use = "this handle and its clones discard, and no others"]
     pub fn discard_on_panic(mut self) -> Self {
@@ -273,7 +273,7 @@ impl<T: Send + 'static> Keep<T> {
     /// use std::sync::atomic::{AtomicU32, Ordering};
     /// use regrow::Keep;
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let hits = Keep::with(|| Arc::new(AtomicU32::new(0)));
     /// hits.get().await?.fetch_add(1, Ordering::Relaxed);
     /// assert_eq!(hits.clone().get().await?.load(Ordering::Relaxed), 1);
@@ -281,7 +281,7 @@ impl<T: Send + 'static> Keep<T> {
     /// hits.reset().await;
     /// assert_eq!(hits.get().await?.load(Ordering::Relaxed), 0);
     /// # Ok::<(), regrow::ExitReason>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub async fn get(&self) -> Result<T>
     where
@@ -347,13 +347,13 @@ impl<T> KeepGuard<T> {
     /// ```
     /// use regrow::Keep;
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let kept = Keep::with(Vec::new);
     /// kept.lend().await?.push(1);
     /// assert_eq!(kept.lend().await?.take(), [1]);
     /// assert!(kept.lend().await?.is_empty());
     /// # Ok::<(), regrow::ExitReason>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn take(mut self) -> T {
         self.slot.take().expect(LENT)

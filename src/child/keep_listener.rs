@@ -22,7 +22,7 @@ use crate::child::KeepGuard;
 /// use tokio::net::TcpListener;
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_all()
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let port = Keep::new(|| TcpListener::bind("127.0.0.1:0"));
 /// let web = ChildSpec::serve("web", move |shutdown| async move {
@@ -36,7 +36,7 @@ use crate::child::KeepGuard;
 /// let tree = Supervisor::one_for_one().child(web).start(&rt).await?;
 /// tree.stop().await?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 impl<L: Listener> Listener for KeepGuard<L> {

@@ -59,15 +59,14 @@ impl ChildSpec {
     /// of a restarted actor, always; there a failing message is dropped as well.
     ///
     /// ```
-    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-    /// # use counter::{Call, Cast, Counter};
+    /// # use regrow::doc_counter::{Call, Cast, Counter};
     /// # use regrow::{GenServer, Runtime};
     /// use regrow::{LifecycleEvent, Name, Supervisor};
     ///
     /// const COUNTER: Name<Counter> = Name::new("counter");
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let child = Counter::child(0).named(COUNTER).keep_queue();
     /// let _tree = Supervisor::one_for_one().child(child).start(&rt).await?;
@@ -88,7 +87,7 @@ impl ChildSpec {
     /// }
     /// assert_eq!(rt.unhandled_messages(), 0);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn keep_queue(mut self) -> Self {
         self.edit().keeps_queue = true;

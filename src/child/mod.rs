@@ -97,7 +97,7 @@ pub enum ChildType {
 /// use regrow::{ChildSpec, Restart, Runtime, Shutdown, Supervisor};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let first = ChildSpec::task("mailer", |_| std::future::pending())
 ///     .named("mailer")
@@ -108,7 +108,7 @@ pub enum ChildType {
 /// assert_eq!(tree.count_children().await?.workers, 2);
 /// assert_eq!(rt.registered(), ["mailer", "second mailer"]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 #[derive(Clone)]
 #[must_use = "it does nothing until a supervisor is given it"]
@@ -229,7 +229,7 @@ impl ChildSpec {
     /// use tokio::sync::mpsc::unbounded_channel;
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let (sender, mut receiver) = unbounded_channel();
     /// let flaky = ChildSpec::task("flaky", |ctx| async move {
@@ -241,7 +241,7 @@ impl ChildSpec {
     /// let (first, second) = (receiver.recv().await, receiver.recv().await);
     /// assert!(first.is_some() && first < second); // it was started again
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn task<F, Fut>(id: impl Into<String>, body: F) -> Self
     where
@@ -266,14 +266,14 @@ impl ChildSpec {
     /// }
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let copy = ChildSpec::try_task("copy", copy);
     /// let tree = Supervisor::one_for_one().intensity(0, std::time::Duration::from_secs(5));
     /// let reason = tree.child(copy).start(&rt).await?.ended().await;
     /// assert!(reason.to_string().contains("last end was that of child \"copy\""));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn try_task<F, Fut, E>(id: impl Into<String>, body: F) -> Self
     where

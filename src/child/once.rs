@@ -61,7 +61,7 @@ use crate::runtime::StartError;
 /// }
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let connections = DynamicSupervisor::new().max_children(1).start(&rt).await?;
 /// let (mut client, socket) = duplex(64);
@@ -78,7 +78,7 @@ use crate::runtime::StartError;
 /// other.read_to_string(&mut answer).await?;
 /// assert_eq!((&hello, &*answer), (b"hello", "later"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 #[must_use = "it does nothing until a supervisor starts it"]
 pub struct OnceChild<V> {
@@ -101,7 +101,7 @@ impl ChildSpec {
     /// use regrow::{ChildSpec, DynamicSupervisor, Runtime};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let jobs = DynamicSupervisor::new().start(&rt).await?;
     /// let (done, result) = tokio::sync::oneshot::channel(); // the sender can't be cloned
@@ -112,7 +112,7 @@ impl ChildSpec {
     /// jobs.start_once(job).await?;
     /// assert_eq!(result.await?, 42);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn once<F, Fut>(id: impl Into<String>, body: F) -> OnceChild<F>
     where

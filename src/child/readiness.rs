@@ -7,7 +7,7 @@
 /// use regrow::{ChildSpec, Health, Readiness, Runtime, Supervisor};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let cache = ChildSpec::task("cache", |ctx| async move {
 ///     ctx.set_health(Health::Starting);
@@ -20,7 +20,7 @@
 ///     assert_eq!(tree.tree().await?.health().is_serving(), ready);
 /// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]

@@ -45,7 +45,7 @@ impl ShutdownSignal {
     /// use regrow::{ChildSpec, Runtime, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
     /// let server = ChildSpec::serve("server", move |shutdown| {
@@ -58,7 +58,7 @@ impl ShutdownSignal {
     /// tree.stop().await?;
     /// assert!(token.is_cancelled());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn cancellation_token(&self) -> CancellationToken {
         self.stop.child_token()
@@ -128,7 +128,7 @@ impl ChildSpec {
     /// }
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_all()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let port = Arc::new(TcpListener::bind("127.0.0.1:0").await?);
     /// let address = port.local_addr()?;
@@ -141,7 +141,7 @@ impl ChildSpec {
     /// tree.stop().await?;
     /// assert!(TcpStream::connect(address).await.is_err());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn serve<F, S, E>(id: impl Into<String>, server: F) -> Self
     where

@@ -92,7 +92,7 @@ impl ChildSpec {
     /// use regrow::{ChildSpec, Health, Runtime, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let database = ChildSpec::task("database", |ctx| async move {
     ///     tokio::time::sleep(Duration::from_secs(2)).await; // … recovering its journal …
@@ -108,7 +108,7 @@ impl ChildSpec {
     ///     .await?;
     /// assert_eq!(start.elapsed(), Duration::from_secs(2));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn ready_within(mut self, limit: Duration) -> Self {
         self.edit().ready_within = Some(limit);
@@ -142,7 +142,7 @@ impl ChildSpec {
     /// use regrow::{ChildSpec, ChildState, ExitReason, Exhausted, Runtime, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let feed = ChildSpec::task("feed", |_| async { Err(ExitReason::crashed("no route")) })
     ///     .restart_budget(5, Duration::from_secs(60), Exhausted::GiveUp);
@@ -155,7 +155,7 @@ impl ChildSpec {
     /// assert!(tree.which_child("site").await?.pid().is_some()); // not affected
     /// assert_eq!(tree.tree().await?.health().to_string(), "feed: given up: no route");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn restart_budget(mut self, restarts: u32, period: Duration, exhausted: Exhausted) -> Self {
         let intensity = Intensity::Limited { restarts, period };
@@ -214,7 +214,7 @@ impl ChildSpec {
     /// }
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let is_up = Arc::new(AtomicBool::new(false));
     /// let database = ChildSpec::new("database", Database(is_up.clone()))
@@ -228,7 +228,7 @@ impl ChildSpec {
     /// tokio::time::sleep(Duration::from_secs(2)).await;
     /// assert_eq!(tree.tree().await?.health().to_string(), "ready");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn retry_first_start(mut self, retry: bool) -> Self {
         self.edit().retry_first_start = retry;
@@ -267,20 +267,19 @@ impl ChildSpec {
     /// If `capacity` is 0, because no message could be received.
     ///
     /// ```
-    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-    /// # use counter::Counter;
+    /// # use regrow::doc_counter::Counter;
     /// # use regrow::{GenServer, Runtime};
     /// use regrow::{Overflow, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let child = Counter::child(0).named("counter").mailbox_capacity(64, Overflow::Wait);
     /// let _tree = Supervisor::one_for_one().child(child).start(&rt).await?;
     /// let info = rt.info(rt.whereis("counter").unwrap()).unwrap();
     /// assert_eq!((info.mailbox_capacity, info.overflow), (Some(64), Some(Overflow::Wait)));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     ///
     /// [`ServerSpec::mailbox_capacity`]: crate::ServerSpec::mailbox_capacity
@@ -329,7 +328,7 @@ impl ChildSpec {
     /// use regrow::{ChildSpec, Health, Heartbeat, HeartbeatMissed, Runtime, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let feed = ChildSpec::task("feed", |ctx| async move {
     ///     ctx.heartbeat(); // … after each answer of the upstream; this one never answers
@@ -348,7 +347,7 @@ impl ChildSpec {
     /// tree.count_children().await?; // answered after the restart
     /// assert_eq!(rt.health(rt.whereis("feed").unwrap()), Some(Health::Ready));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn heartbeat(mut self, heartbeat: Heartbeat) -> Self {
         self.edit().heartbeat = Some(heartbeat);

@@ -62,7 +62,7 @@ use crate::runtime::{Context, Runtime, StartCause, StartError, Starting};
 /// }
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let tree = Supervisor::one_for_one().start(&rt).await?;
 /// assert!(tree.start_child(ChildSpec::new("motd", Motd("Cargo.toml".into()))).await.is_ok());
@@ -72,7 +72,7 @@ use crate::runtime::{Context, Runtime, StartCause, StartError, Starting};
 /// assert!(matches!(error, StartError::Failed(_)));
 /// assert_eq!(tree.count_children().await?.specs, 1); // the failed child is not kept
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 #[async_trait]
 pub trait StartChild: Send + Sync + 'static {
@@ -193,13 +193,13 @@ impl StartContext {
     /// }
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let tree = Supervisor::one_for_one().child(ChildSpec::new("member", Member)).start(&rt).await?;
     /// let pid = tree.which_children().await?[0].pid().unwrap();
     /// assert_eq!(rt.whereis_tag(&format!("children of {}", tree.pid().unwrap())), [pid]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn supervisor(&self) -> Pid {
         self.supervisor

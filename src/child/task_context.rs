@@ -35,7 +35,7 @@ use crate::runtime::{Context, Inside, ProcessHandle, Runtime, StartCause, fallib
 /// use regrow::{ChildSpec, Runtime, Supervisor};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
 /// // Without the token a stop would drop the child in `recv`, and it would not flush.
@@ -56,7 +56,7 @@ use crate::runtime::{Context, Inside, ProcessHandle, Runtime, StartCause, fallib
 /// tree.stop().await?;
 /// assert_eq!(receiver.recv().await, Some("flushed"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 pub struct TaskContext {
     context: Context,
@@ -87,7 +87,7 @@ impl TaskContext {
     /// use regrow::{ChildSpec, Restart, Runtime, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let child = ChildSpec::task("member", |mut ctx| async move {
     ///     ctx.runtime().register_tag("members", ctx.pid()); // each incarnation joins again
@@ -100,7 +100,7 @@ impl TaskContext {
     /// rt.ended(pid).await;
     /// assert!(rt.whereis_tag("members").is_empty());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn runtime(&self) -> Runtime {
         self.context.runtime()
@@ -113,7 +113,7 @@ impl TaskContext {
     /// use regrow::{ChildSpec, Runtime, StartCause, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
     /// let import = ChildSpec::task("import", |mut ctx| async move {
@@ -129,7 +129,7 @@ impl TaskContext {
     /// let Some(StartCause::Restart { attempt, previous }) = receiver.recv().await else { panic!() };
     /// assert_eq!((attempt, previous.to_string().as_str()), (1, "error: the file is locked"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn start_cause(&self) -> &StartCause {
         self.cause.as_deref().unwrap_or(&StartCause::First)
@@ -188,7 +188,7 @@ impl TaskContext {
     /// use regrow::{ChildSpec, Restart, Runtime, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
     /// let child = ChildSpec::task("reader", |mut ctx| async move {
@@ -207,7 +207,7 @@ impl TaskContext {
     /// assert!(reason.crash().unwrap().downcast_ref::<std::io::Error>().is_some());
     /// assert_eq!(rt.process_count(), 1); // only the supervisor is left
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn spawn_link<Fut>(&self, work: Fut) -> ProcessHandle
     where
@@ -236,14 +236,14 @@ impl TaskContext {
     /// }
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let child = ChildSpec::task("license", license); // permanent
     /// let tree = Supervisor::one_for_one().start(&rt).await?;
     /// rt.ended(tree.start_child(child).await?).await;
     /// assert_eq!(tree.which_child("license").await?.state, ChildState::GivenUp);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     #[must_use = "the process ends with it in an `Err`"]
     pub fn give_up<E: Into<ExitReason> + 'static>(&self, reason: E) -> ExitReason {
@@ -310,7 +310,7 @@ impl TaskContext {
     /// use regrow::{ChildSpec, Runtime, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
     /// let lamp = ChildSpec::task("lamp", |mut ctx| async move {
@@ -324,7 +324,7 @@ impl TaskContext {
     /// tree.stop().await?;
     /// assert_eq!(receiver.recv().await, Some("off"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub async fn shutdown(&mut self) {
         consume_budget().await;

@@ -55,14 +55,14 @@ pub(crate) struct CaughtPanic(pub(crate) Crash);
 /// ```
 /// use regrow::{CrashKind, ExitReason, Runtime};
 ///
-/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let panic = rt.spawn(|_| async { panic!("boom") }).join().await;
 /// let error = rt.spawn_fallible(|_| async { Err(std::fmt::Error)? }).join().await;
 /// let explicit = ExitReason::crashed("out of cheese");
 /// let kinds = [panic, error, explicit].map(|reason| reason.crash().unwrap().kind());
 /// assert_eq!(kinds, [CrashKind::Panic, CrashKind::Error, CrashKind::Explicit]);
-/// # });
+/// # }));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -31,7 +31,7 @@ const MAX_VISITED: usize = 1_000;
 /// ```
 /// use regrow::{ChildSpec, NoRestart, RestartLimitReached, Runtime, Supervisor};
 ///
-/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let migrate = ChildSpec::task("migrate", |ctx| async move {
 ///     Err(ctx.end_tree("the schema is newer than this program"))
@@ -43,7 +43,7 @@ const MAX_VISITED: usize = 1_000;
 /// assert!(asked.ends_tree());
 /// assert_eq!(asked.reason().to_string(), "error: the schema is newer than this program");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NoRestart {

@@ -30,14 +30,14 @@ thread_local! {
 /// should not call them. A second call does nothing.
 ///
 /// ```
-/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// regrow::install_panic_hook();
 ///
 /// let rt = regrow::Runtime::new();
 /// let reason = rt.spawn(|_| async { panic!("boom") }).join().await;
 /// let location = reason.crash().unwrap().location().unwrap();
 /// assert!(location.line() > 0);
-/// # });
+/// # }));
 /// ```
 pub fn install_panic_hook() {
     install_panic_hook_with(PanicText::Shown);
@@ -80,13 +80,13 @@ pub enum PanicText {
 /// std::panic::set_hook(Box::new(|_| drop(SHOWN.fetch_add(1, Ordering::SeqCst))));
 /// install_panic_hook_with(PanicText::LeftOut);
 ///
-/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let reason = Runtime::new().spawn(|_| async { panic!("boom") }).join().await;
 /// assert!(reason.crash().unwrap().location().is_some());
 /// assert_eq!(SHOWN.load(Ordering::SeqCst), 0);
 /// assert!(tokio::spawn(async { panic!("no process") }).await.is_err());
 /// assert_eq!(SHOWN.load(Ordering::SeqCst), 1);
-/// # });
+/// # }));
 /// ```
 pub fn install_panic_hook_with(text: PanicText) {
     static ONCE: Once = Once::new();

@@ -17,7 +17,7 @@ use std::time::Duration;
 /// assert_eq!(Shutdown::default(), Shutdown::Timeout(Duration::from_secs(5)));
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let (ready, mut is_ready) = tokio::sync::mpsc::unbounded_channel();
 /// let stubborn = ChildSpec::task("stubborn", |mut ctx| async move {
@@ -33,7 +33,7 @@ use std::time::Duration;
 /// assert_eq!(tree.stop().await?, ExitReason::Shutdown);
 /// assert_eq!(start.elapsed(), Duration::from_secs(2)); // then it was killed
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Shutdown {

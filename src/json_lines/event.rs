@@ -71,7 +71,8 @@ impl Serialize for EventJson<'_> {
                 map.serialize_entry("messages", messages)?;
             }
             LifecycleEvent::QueueHandedOn { pid, from, label, calls, casts, messages } => {
-                process(&mut map, *pid, label.as_deref(), None)?;
+                map.serialize_entry("pid", &pid.raw())?;
+                map.serialize_entry("label", &label.as_deref())?;
                 map.serialize_entry("from", &from.raw())?;
                 map.serialize_entry("calls", calls)?;
                 map.serialize_entry("casts", casts)?;

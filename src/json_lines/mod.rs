@@ -53,7 +53,7 @@ use queue::Queue;
 /// use regrow::{ChildSpec, Runtime, Supervisor};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// # let path = std::env::temp_dir().join(format!("regrow-{}.jsonl", std::process::id()));
 /// # let file = path.clone();
 /// let events = regrow::json_lines("events", move || {
@@ -70,7 +70,7 @@ use queue::Queue;
 /// assert!(text.lines().last().unwrap().contains("\"exited\"")); // the job
 /// # std::fs::remove_file(path)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 pub fn json_lines<W, F>(id: impl Into<String>, open: F) -> ChildSpec
 where

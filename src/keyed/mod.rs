@@ -81,14 +81,13 @@ pub use error::{KeyedCastError, KeyedError};
 /// # Examples
 ///
 /// ```
-/// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-/// # use counter::{Call, Cast, Counter};
+/// # use regrow::doc_counter::{Call, Cast, Counter};
 /// # use regrow::{GenServer, Runtime};
 /// use std::time::Duration;
 /// use regrow::{DynamicSupervisor, ExitReason, KeyedError, KeyedServers, StartError};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let supervisor = DynamicSupervisor::new().max_children(1).start(&rt).await?;
 /// let hits: KeyedServers<(u8, u8), Counter> = KeyedServers::new(&supervisor);
@@ -108,7 +107,7 @@ pub use error::{KeyedCastError, KeyedError};
 /// hits.server(&(1, 2)).unwrap().stop(ExitReason::Normal).await?;
 /// assert_eq!(hits.call_or_start(&(1, 2), spec, Call::Get, limit).await?, 40);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 pub struct KeyedServers<K, S: GenServer> {
     registry: Registry<K>,
@@ -232,14 +231,13 @@ where
     /// completes tells. A server may still be started.
     ///
     /// ```
-    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-    /// # use counter::{Cast, Counter};
+    /// # use regrow::doc_counter::{Cast, Counter};
     /// # use regrow::{GenServer, Runtime};
     /// use std::time::Duration;
     /// use regrow::{DynamicSupervisor, KeyedServers};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let supervisor = DynamicSupervisor::new().start(&rt).await?;
     /// let hits: KeyedServers<&str, Counter> = KeyedServers::new(&supervisor);
@@ -249,7 +247,7 @@ where
     /// assert!(matches!(refused.cast, Cast::Add(1))); // given back
     /// assert_eq!(refused.error.key(), &"/");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub async fn cast_or_start(
         &self,
@@ -305,14 +303,13 @@ where
     /// [`ChildSpec::via`](crate::ChildSpec::via).
     ///
     /// ```
-    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-    /// # use counter::{Call, Counter};
+    /// # use regrow::doc_counter::{Call, Counter};
     /// # use regrow::{GenServer, Runtime};
     /// use std::time::Duration;
     /// use regrow::{DynamicSupervisor, KeyedServers, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let supervisor = DynamicSupervisor::new().start(&rt).await?;
     /// let hits: KeyedServers<u8, Counter> = KeyedServers::new(&supervisor);
@@ -324,7 +321,7 @@ where
     /// assert_eq!(call.await?, 40);
     /// assert_eq!(hits.registry().all_keys(), [1]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn registry(&self) -> &Registry<K> {
         &self.registry

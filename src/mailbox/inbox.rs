@@ -7,7 +7,7 @@ use std::task::Waker;
 
 use tokio::time::Instant;
 
-use crate::base::user_panics::{drop_each, ignore_panic};
+use crate::base::user_panics::ignore_panic;
 pub(crate) use crate::mailbox::item::Item;
 use crate::mailbox::send_queue::SendQueue;
 use crate::message::received::{Envelope, Received};
@@ -69,7 +69,9 @@ impl<M: Item> AnyMail for Mail<M> {
             }
         }
         if self.inbox.capacity() > KEPT_SLOTS.max(2 * self.inbox.len()) {
-            self.inbox.shrink_to_fit();
+            let mut fitting = VecDeque::with_capacity(self.inbox.len());
+            fitting.append(&mut self.inbox);
+            self.inbox = fitting;
         }
         unread(gone)
     }
@@ -121,9 +123,16 @@ impl<M: Item> Unread for Leftover<M> {
     }
 }
 
+/// Drops the items one by one. If a destructor panics, the next items are dropped nevertheless.
+pub(crate) fn drop_queue<M>(items: &mut VecDeque<M>) {
+    while let Some(item) = items.pop_front() {
+        ignore_panic(|| drop(item));
+    }
+}
+
 impl<M> Drop for Leftover<M> {
     fn drop(&mut self) {
-        drop_each(self.0.drain(..));
+        drop_queue(&mut self.0);
     }
 }
 

@@ -19,9 +19,9 @@ use tokio::task::coop;
 use tokio::time::Instant;
 
 use crate::base::sync::MutexGuard;
-use crate::base::user_panics::{drop_each, wake};
+use crate::base::user_panics::wake;
 use crate::mailbox::idle_wait::IdleWait;
-use crate::mailbox::inbox::{Item, Mail};
+use crate::mailbox::inbox::{Item, Mail, drop_queue};
 use crate::mailbox::record::Process;
 use crate::process::State;
 
@@ -221,6 +221,6 @@ impl<M: Item> Drop for Mailbox<M> {
         }
         let items = self.local.iter().filter_map(Item::left_description);
         self.process.kernel.note_unhandled(&*self.process, items);
-        drop_each(self.local.drain(..));
+        drop_queue(&mut self.local);
     }
 }

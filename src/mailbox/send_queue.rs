@@ -9,14 +9,22 @@
 
 use std::collections::VecDeque;
 
-/// Waiting items, oldest first, each with the number of its
-/// [`QueuedSend`](crate::mailbox::queued_send::QueuedSend).
+/// Waiting items, oldest first.
 #[derive(Debug)]
-#[expect(
-    clippy::box_collection,
-    reason = "one word instead of four in a mailbox where no sender ever waited"
-)]
-pub(crate) struct SendQueue<M>(Option<Box<VecDeque<(u64, M)>>>);
+pub(crate) struct SendQueue<M>(
+    /// One word in a mailbox where no sender ever waited.
+    Option<Box<Waiting<M>>>,
+);
+
+/// Two queues of the same length. A queue of pairs would be one more collection type to compile for
+/// each type of item.
+#[derive(Debug)]
+struct Waiting<M> {
+    /// The number of the [`QueuedSend`](crate::mailbox::queued_send::QueuedSend) of each item, in
+    /// ascending order.
+    numbers: VecDeque<u64>,
+    items: VecDeque<M>,
+}
 
 impl<M> SendQueue<M> {
     pub(crate) const fn new() -> Self {
@@ -25,7 +33,10 @@ impl<M> SendQueue<M> {
 
     /// Appends an item. `number` is larger than all numbers in the queue.
     pub(crate) fn push(&mut self, number: u64, item: M) {
-        self.0.get_or_insert_default().push_back((number, item));
+        let empty = || Box::new(Waiting { numbers: VecDeque::new(), items: VecDeque::new() });
+        let waiting = self.0.get_or_insert_with(empty);
+        waiting.numbers.push_back(number);
+        waiting.items.push_back(item);
     }
 
     pub(crate) fn contains(&self, number: u64) -> bool {
@@ -34,36 +45,46 @@ impl<M> SendQueue<M> {
 
     /// Takes out the item that has waited longest.
     pub(crate) fn pop(&mut self) -> Option<(u64, M)> {
-        self.0.as_mut()?.pop_front()
+        let waiting = self.0.as_mut()?;
+        Some((waiting.numbers.pop_front()?, waiting.items.pop_front()?))
     }
 
     /// Takes out the item that has waited longest among those for which `picks` returns true.
     pub(crate) fn pop_first(&mut self, picks: impl Fn(&M) -> bool) -> Option<(u64, M)> {
-        let items = self.0.as_mut()?;
-        let at = items.iter().position(|(_, item)| picks(item))?;
-        items.remove(at)
+        let waiting = self.0.as_mut()?;
+        let at = waiting.items.iter().position(picks)?;
+        Some((waiting.numbers.remove(at)?, waiting.items.remove(at)?))
     }
 
     /// The item with this number.
     pub(crate) fn get(&self, number: u64) -> Option<&M> {
         let at = self.position(number)?;
-        self.0.as_ref()?.get(at).map(|(_, item)| item)
+        self.0.as_ref()?.items.get(at)
     }
 
     /// The numbers of the items for which `picks` returns true.
     pub(crate) fn numbers_of(&self, picks: impl Fn(&M) -> bool) -> Vec<u64> {
-        let items = self.0.iter().flat_map(|items| items.iter());
-        items.filter(|(_, item)| picks(item)).map(|(number, _)| *number).collect()
+        let mut numbers = Vec::new();
+        if let Some(waiting) = &self.0 {
+            for (at, number) in waiting.numbers.iter().enumerate() {
+                if waiting.items.get(at).is_some_and(&picks) {
+                    numbers.push(*number);
+                }
+            }
+        }
+        numbers
     }
 
     /// Takes out the item with this number.
     pub(crate) fn remove(&mut self, number: u64) -> Option<M> {
         let at = self.position(number)?;
-        self.0.as_mut()?.remove(at).map(|(_, item)| item)
+        let waiting = self.0.as_mut()?;
+        waiting.numbers.remove(at);
+        waiting.items.remove(at)
     }
 
     fn position(&self, number: u64) -> Option<usize> {
-        self.0.as_ref()?.binary_search_by_key(&number, |(number, _)| *number).ok()
+        self.0.as_ref()?.numbers.binary_search(&number).ok()
     }
 }
 

@@ -17,13 +17,13 @@ use crate::base::{Pid, SharedStr};
 /// assert_eq!(Dest::from(Pid::from_raw(7)), Dest::Pid(Pid::from_raw(7)));
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// rt.send_after("logger", Duration::from_secs(1), b"tick".to_vec()); // no process has the name yet
 /// let logger = rt.spawn(|mut ctx| async move { drop(ctx.recv().await) });
 /// rt.register("logger", logger.pid());
 /// assert_eq!(logger.join().await, ExitReason::Normal); // the process has received the tick
-/// # });
+/// # }));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -155,14 +155,14 @@ impl Metadata {
     ///     }
     /// }
     ///
-    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let gate = Gate::start(&rt, ()).await?;
     /// let call = rt.with_metadata(7_u64, gate.call(|reply| reply));
     /// let open = async { gate.cast(()) };
     /// assert_eq!(tokio::join!(call, open).0?, 7);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn hand_on<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
         HandedOn { future, metadata: self.clone() }

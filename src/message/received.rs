@@ -146,7 +146,7 @@ impl Received {
     /// monitored process. An end that is reported by name is a [`DownName`](Self::DownName).
     ///
     /// ```
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// use regrow::{ExitReason, Runtime};
     ///
     /// let rt = Runtime::new();
@@ -160,7 +160,7 @@ impl Received {
     ///     Ok(())
     /// });
     /// assert_eq!(watcher.join().await, ExitReason::Normal);
-    /// # });
+    /// # }));
     /// ```
     pub fn down(&self) -> Option<(MonitorRef, Pid, &ExitReason)> {
         match self {

@@ -16,7 +16,7 @@ const DEFAULT_CAPACITY: usize = 16;
 /// # Examples
 ///
 /// ```
-/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let (writer, mut reader) = regrow::stream();
 /// let other = writer.clone();
 /// writer.write(b"one".to_vec()).await.unwrap();
@@ -24,7 +24,7 @@ const DEFAULT_CAPACITY: usize = 16;
 /// assert_eq!(reader.read().await, Some(b"one".to_vec()));
 /// drop(reader);
 /// assert_eq!(writer.write(b"three".to_vec()).await, Err(b"three".to_vec())); // returned
-/// # });
+/// # }));
 /// ```
 #[derive(Clone, Debug)]
 pub struct StreamWriter(mpsc::Sender<Vec<u8>>);
@@ -43,13 +43,13 @@ pub struct StreamHandle(Box<mpsc::Receiver<Vec<u8>>>);
 /// # Examples
 ///
 /// ```
-/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let (writer, mut reader) = regrow::stream();
 /// writer.write(b"one".to_vec()).await.unwrap();
 /// drop(writer);
 /// assert_eq!(reader.read().await, Some(b"one".to_vec()));
 /// assert_eq!(reader.read().await, None);
-/// # });
+/// # }));
 /// ```
 pub fn stream() -> (StreamWriter, StreamHandle) {
     stream_with_capacity(DEFAULT_CAPACITY)
@@ -65,14 +65,14 @@ pub fn stream() -> (StreamWriter, StreamHandle) {
 /// use std::time::Duration;
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let (writer, mut reader) = regrow::stream_with_capacity(1);
 /// writer.write(b"one".to_vec()).await.unwrap();
 /// let full = writer.write(b"two".to_vec());
 /// assert!(tokio::time::timeout(Duration::from_secs(1), full).await.is_err()); // the writer waits
 /// assert_eq!(reader.read().await, Some(b"one".to_vec()));
 /// writer.write(b"two".to_vec()).await.unwrap(); // there is room again
-/// # });
+/// # }));
 /// ```
 pub fn stream_with_capacity(capacity: usize) -> (StreamWriter, StreamHandle) {
     assert!(capacity > 0, "a stream needs room for at least one chunk");

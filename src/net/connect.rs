@@ -73,7 +73,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// }
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_all()
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let collector = TcpListener::bind("127.0.0.1:0").await?;
 /// let client = ChildSpec::connect("report", collector.local_addr()?, report)
@@ -88,7 +88,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// # tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut rest).await?;
 /// # assert_eq!((&up, rest.as_str()), (b"up\n", "down\n"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 #[must_use = "it does nothing until a supervisor is given it"]
 pub struct ConnectSpec<S> {

@@ -80,7 +80,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// }
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_all()
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let listener = ChildSpec::tcp_listener("echo", "127.0.0.1:0", echo)
 ///     .max_connections(1_000)
@@ -106,7 +106,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// tree.stop().await?;
 /// assert!(TcpStream::connect(address).await.is_err());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 #[must_use = "it does nothing until a supervisor is given it"]
 pub struct ListenerSpec<S> {

@@ -39,7 +39,7 @@ const BACKLOG: u32 = 1024;
 /// use tokio::net::{TcpListener, TcpStream};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_all()
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let inherited = std::net::TcpListener::bind("127.0.0.1:0")?; // … by systemd, say
 /// inherited.set_nonblocking(true)?;
@@ -52,7 +52,7 @@ const BACKLOG: u32 = 1024;
 /// let _tree = Supervisor::one_for_one().child(first).child(second).start(&rt).await?;
 /// TcpStream::connect(address).await?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 #[must_use = "it does nothing until a listener is given it"]
 pub struct TcpPort {
@@ -264,7 +264,7 @@ impl ChildSpec {
     /// }
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_all()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let listener = ChildSpec::tcp_listener_with("sessions", "127.0.0.1:0", |stream, client| {
     ///     Session::child_once(stream).with_id(format!("session of {client}"))
@@ -276,7 +276,7 @@ impl ChildSpec {
     /// assert_eq!(&hello, b"hello");
     /// # tree.stop().await?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn tcp_listener_with<F, V>(
         id: impl Into<String>,

@@ -192,7 +192,7 @@ impl ChildSpec {
     /// }
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_all()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let path = std::env::temp_dir().join(format!("regrow-greeter-{}", std::process::id()));
     /// let listener = ChildSpec::unix_listener("greeter", &path, greet);
@@ -203,7 +203,7 @@ impl ChildSpec {
     /// tree.stop().await?;
     /// assert!(!path.exists());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn unix_listener<F, Fut>(
         id: impl Into<String>,

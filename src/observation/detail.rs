@@ -55,7 +55,7 @@ impl Runtime {
     /// use regrow::{ChildSpec, Runtime, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let job = ChildSpec::task("job", |_| std::future::pending()).named("job");
     /// let tree = Supervisor::one_for_one().named("app").child(job).start(&rt).await?;
@@ -63,7 +63,7 @@ impl Runtime {
     /// assert_eq!(job.path.unwrap(), "app/job");
     /// assert_eq!((job.parent, &job.ancestors[..]), (tree.pid(), &[tree.pid().unwrap()][..]));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn process_detail(&self, pid: Pid) -> Option<ProcessDetail> {
         let process = self.kernel.find(pid)?;

@@ -13,7 +13,7 @@ impl Runtime {
     /// use regrow::{Observed, Runtime, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let mut observation = rt.observe();
     /// let Some(Observed::Picture(picture)) = observation.next().await else { panic!() };
@@ -23,7 +23,7 @@ impl Runtime {
     /// let Some(Observed::Change(change)) = observation.next().await else { panic!() };
     /// assert_eq!((change.path.as_str(), change.kind.name()), ("app", "added"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn observe(&self) -> Observation {
         Observation::new(self, None)

@@ -88,7 +88,7 @@ pub struct Missed {
 /// use regrow::{ChangeKind, ChildSpec, Observed, Runtime, Supervisor};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let job = ChildSpec::task("job", |_| std::future::pending()).named("job");
 /// let tree = Supervisor::one_for_one().named("app").child(job).start(&rt).await?;
@@ -108,7 +108,7 @@ pub struct Missed {
 /// }
 /// assert_eq!(seen, ["ended", "restarting", "starting", "started"]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 #[derive(Debug)]
 pub struct Observation {
@@ -156,7 +156,7 @@ impl Observation {
     /// use regrow::{Observed, Runtime, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let ingest = Supervisor::one_for_one().with_id("ingest");
     /// let tree = Supervisor::one_for_one().named("app").child(ingest).start(&rt).await?;
@@ -164,7 +164,7 @@ impl Observation {
     /// let paths: Vec<&str> = picture.nodes.iter().map(|node| node.path.as_str()).collect();
     /// assert_eq!(paths, ["app/ingest"]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     #[must_use]
     pub fn below(mut self, path: impl Into<String>) -> Self {
@@ -199,7 +199,7 @@ impl Observation {
     /// use regrow::{ChildSpec, Observed, Runtime, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let job = ChildSpec::task("job", |_| std::future::pending()).named("job");
     /// let tree = Supervisor::one_for_one().named("app").child(job).start(&rt).await?;
@@ -210,7 +210,7 @@ impl Observation {
     /// assert_eq!(sample.processes[0].path, "app/job");
     /// assert_eq!(sample.processes[0].mailbox.queued, Some(1));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     #[must_use]
     pub fn sample_every(mut self, every: Duration) -> Self {

@@ -163,7 +163,7 @@ impl Picture {
     /// use regrow::{ChildSpec, Observed, PictureState, Runtime, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let job = ChildSpec::task("job", |_| std::future::pending());
     /// let tree = Supervisor::one_for_one().named("app").child(job).start(&rt).await?;
@@ -173,7 +173,7 @@ impl Picture {
     /// app      one_for_one  #1  running  3 of 3 restarts left
     /// app/job               #2  running"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn find(&self, path: &str) -> Option<&PictureNode> {
         self.nodes.iter().find(|node| node.path == path)

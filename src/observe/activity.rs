@@ -92,14 +92,14 @@ impl fmt::Display for Callback {
 /// ```
 /// use regrow::{Doing, Runtime};
 ///
-/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let listener = rt.spawn(|mut ctx| async move { drop(ctx.recv().await) });
 /// let worker = rt.spawn(|_| std::future::pending());
 /// tokio::task::yield_now().await; // both wait now
 /// assert_eq!(rt.info(listener.pid()).unwrap().doing(), Doing::Receiving);
 /// assert_eq!(rt.info(worker.pid()).unwrap().doing().to_string(), "at work of its own");
-/// # });
+/// # }));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

@@ -18,11 +18,11 @@ use crate::observe::LogLevel;
 ///
 /// assert!(regrow::log::init(LogLevel::Info));
 /// assert!(!regrow::log::init(LogLevel::Debug)); // a subscriber is already installed
-/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// rt.set_log_level(LogLevel::Info);
 /// assert!(rt.wants_log(LogLevel::Info));
-/// # });
+/// # }));
 /// ```
 pub fn init(level: LogLevel) -> bool {
     let builder = tracing_subscriber::fmt()

@@ -15,7 +15,7 @@ use crate::base::{SENTENCE, SharedStr, excerpt};
 /// use regrow::{ChildSpec, Health, Runtime, Supervisor};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let feed = ChildSpec::task("feed", |mut ctx| async move {
 ///     ctx.set_health(Health::Starting);
@@ -33,7 +33,7 @@ use crate::base::{SENTENCE, SharedStr, excerpt};
 ///     rt.send_named("feed", Vec::new());
 /// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[non_exhaustive]

@@ -64,14 +64,14 @@
 /// # }
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// // Three prices are sent while its `init` still runs.
 /// let display = Display::spec(()).mailbox_capacity(2, Overflow::DropOldest).start(&rt).await?;
 /// assert_eq!(rt.info(display.pid().unwrap()).unwrap().dropped_messages, 1);
 /// assert_eq!(display.call(|reply| reply).await?, [102, 103]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Overflow {

@@ -24,13 +24,13 @@ use crate::supervisor::RestartLimitReached;
 /// use regrow::{ChildSpec, ExitReason, RunError, Supervisor};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_all()
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let lost = ChildSpec::task("feed", |_| async { Err(ExitReason::crashed("no route")) });
 /// let error = regrow::run(Supervisor::one_for_one().child(lost)).await.unwrap_err();
 /// let RunError::GaveUp { path, limit, .. } = &error else { panic!("{error}") };
 /// assert_eq!((path.as_str(), &limit.last), ("Supervisor/feed", &ExitReason::crashed("no route")));
 /// assert!(error.to_string().starts_with("Supervisor/feed was given up"));
-/// # });
+/// # }));
 /// ```
 #[non_exhaustive]
 pub enum RunError {

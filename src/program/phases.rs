@@ -47,7 +47,7 @@ use crate::supervisor::{AutoShutdown, Supervisor, SupervisorSpec};
 /// use tokio_util::sync::CancellationToken;
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true)
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let tree = |child: &str| {
 ///     Supervisor::one_for_one().child(ChildSpec::task(child, |_| std::future::pending()))
 /// };
@@ -71,7 +71,7 @@ use crate::supervisor::{AutoShutdown, Supervisor, SupervisorSpec};
 ///     ]
 /// );
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 #[derive(Debug, Clone)]
 #[must_use = "it does nothing until it is run"]
@@ -132,14 +132,14 @@ impl Phase {
     /// use regrow::{ChildSpec, Phase, Phases, RunError, StartError, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let journal = ChildSpec::task("journal", |_| std::future::pending()); // is never ready
     /// let journal = journal.ready_within(Duration::from_secs(3600));
     /// let storage = Phase::new(Supervisor::one_for_one().child(journal));
     /// let shop = Phases::new("shop").phase("storage", storage.start_within(Duration::from_secs(60)));
     /// let error = regrow::run(shop).await.unwrap_err();
     /// assert!(matches!(error, RunError::Start(StartError::Child { id, .. }) if id == "storage"));
-    /// # });
+    /// # }));
     /// ```
     pub fn start_within(mut self, limit: Duration) -> Self {
         self.start_within = Some(limit);

@@ -59,7 +59,7 @@ pub async fn run(tree: impl Into<Run>) -> Result<StopReport, RunError> {
 /// use tokio_util::sync::CancellationToken;
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true)
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let stop = CancellationToken::new();
 /// let deaf = ChildSpec::task("deaf", |mut ctx| async move {
 ///     ctx.cancellation_token(); // a stop cancels this token, …
@@ -79,7 +79,7 @@ pub async fn run(tree: impl Into<Run>) -> Result<StopReport, RunError> {
 /// let paths: Vec<&str> = report.children.iter().map(|child| child.path.as_str()).collect();
 /// assert_eq!(paths, ["app/deaf", "app/flush"]); // in the order of their ends
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 #[derive(Debug)]
 #[must_use = "it does nothing until it is run"]

@@ -61,7 +61,7 @@ pub(super) fn unregistered<K, V>(key: K, pid: Pid, value: V) -> RegistryChange<K
 /// ```
 /// use regrow::{Registry, RegistryChange, Runtime};
 ///
-/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let sessions: Registry<u64, &str> = Registry::unique(&rt);
 /// let mut changes = sessions.changes();
@@ -72,7 +72,7 @@ pub(super) fn unregistered<K, V>(key: K, pid: Pid, value: V) -> RegistryChange<K
 /// let (key, value) = (7, "ann");
 /// assert_eq!(changes.next().await, Some(RegistryChange::Registered { key, pid, value }));
 /// assert_eq!(changes.next().await, Some(RegistryChange::Unregistered { key, pid, value }));
-/// # });
+/// # }));
 /// ```
 #[derive(Debug)]
 #[must_use = "it keeps every change that is not received"]

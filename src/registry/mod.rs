@@ -67,7 +67,7 @@ pub(crate) use reading::KeyStatus;
 /// ```
 /// use regrow::{Registry, RegistryError, Runtime};
 ///
-/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let sessions: Registry<u64, &str> = Registry::unique(&rt);
 /// let ann = rt.spawn(|_| std::future::pending());
@@ -91,7 +91,7 @@ pub(crate) use reading::KeyStatus;
 ///     rt.send(pid, b"extra!".to_vec());
 /// });
 /// assert_eq!(topics.lookup(&"news").len(), 3);
-/// # });
+/// # }));
 /// ```
 pub struct Registry<K, V = ()> {
     shared: Arc<Shared<K, V>>,
@@ -223,7 +223,7 @@ where
     /// ```
     /// use regrow::{Registry, Runtime};
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let registry: Registry<&str> = Registry::duplicate(&rt);
     /// let pid = rt.spawn(|_| std::future::pending()).pid();
@@ -232,7 +232,7 @@ where
     /// assert!(registry.unregister(pid, &"news"));
     /// assert!(!registry.unregister(pid, &"news"));
     /// assert_eq!(registry.count(), 0);
-    /// # });
+    /// # }));
     /// ```
     pub fn unregister(&self, pid: Pid, key: &K) -> bool {
         let shared = &self.shared;
@@ -265,14 +265,14 @@ where
     /// ```
     /// use regrow::{Registry, Runtime};
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let scores: Registry<&str, u32> = Registry::unique(&rt);
     /// let pid = rt.spawn(|_| std::future::pending()).pid();
     /// scores.register(pid, "ann", 1).unwrap();
     /// assert!(scores.update(pid, &"ann", |score| *score += 1));
     /// assert_eq!(scores.lookup(&"ann"), [(pid, 2)]);
-    /// # });
+    /// # }));
     /// ```
     pub fn update(&self, pid: Pid, key: &K, mut change: impl FnMut(&mut V)) -> bool
     where

@@ -36,14 +36,14 @@ where
     /// ```
     /// use regrow::{Registry, Runtime};
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let rooms: Registry<String> = Registry::unique(&rt);
     /// let pid = rt.spawn(|_| std::future::pending()).pid();
     /// rooms.register(pid, "lobby".into(), ()).unwrap();
     /// assert_eq!(rooms.whereis(&"lobby".into()), Some(pid));
     /// assert_eq!(rooms.whereis(&"cellar".into()), None);
-    /// # });
+    /// # }));
     /// ```
     pub fn whereis(&self, key: &K) -> Option<Pid> {
         self.shared.state.lock().entries.holder(key)
@@ -54,13 +54,12 @@ where
     /// counterpart is `{via, Module, Name}`, where the key itself is a name.
     ///
     /// ```
-    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-    /// # use counter::{Call, Counter};
+    /// # use regrow::doc_counter::{Call, Counter};
     /// # use regrow::{GenServer, Runtime};
     /// use regrow::Registry;
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let counters: Registry<(u8, u8)> = Registry::unique(&rt);
     /// let counter = Counter::start(&rt, 40).await?;
@@ -68,7 +67,7 @@ where
     /// let found = counters.server::<Counter>(&(1, 2)).unwrap();
     /// assert_eq!(found.call(Call::Get).await?, 40);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn server<S: GenServer>(&self, key: &K) -> Option<ServerRef<S>> {
         self.shared.runtime.server_at(self.whereis(key)?).ok()
@@ -122,7 +121,7 @@ where
     /// ```
     /// use regrow::{Registry, Runtime};
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let scores: Registry<&str, u32> = Registry::unique(&rt);
     /// for (name, score) in [("ann", 3), ("bob", 0), ("eve", 7)] {
@@ -130,7 +129,7 @@ where
     /// }
     /// let winners = scores.entries().into_iter().filter(|(_, _, score)| *score > 2);
     /// assert_eq!(winners.count(), 2);
-    /// # });
+    /// # }));
     /// ```
     pub fn entries(&self) -> Vec<(K, Pid, V)>
     where

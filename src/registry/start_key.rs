@@ -149,13 +149,12 @@ impl<S: GenServer> ServerSpec<S> {
     /// [`NameReserved`](crate::StartError::NameReserved). A start that is refused runs no `init`.
     ///
     /// ```
-    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-    /// # use counter::{Call, Counter};
+    /// # use regrow::doc_counter::{Call, Counter};
     /// # use regrow::{GenServer, Runtime};
     /// use regrow::{Registry, StartError};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let counters: Registry<(u8, u8)> = Registry::unique(&rt);
     /// let counter = Counter::spec(40).via(&counters, (1, 2), ()).start(&rt).await?;
@@ -165,7 +164,7 @@ impl<S: GenServer> ServerSpec<S> {
     /// let (name, pid) = ("(1, 2)".to_owned(), counter.pid().unwrap());
     /// assert_eq!(second, StartError::AlreadyStarted { name, pid });
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn via<K, V>(mut self, registry: &Registry<K, V>, key: K, value: V) -> Self
     where
@@ -187,13 +186,12 @@ impl ChildSpec {
     /// it does not restart the child. The specification keeps the registry alive.
     ///
     /// ```
-    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-    /// # use counter::Counter;
+    /// # use regrow::doc_counter::Counter;
     /// # use regrow::{GenServer, Runtime};
     /// use regrow::{Registry, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let counters: Registry<u8, &str> = Registry::unique(&rt);
     /// let child = Counter::child(40).via(&counters, 7, "seven");
@@ -209,7 +207,7 @@ impl ChildSpec {
     /// tree.stop().await?;
     /// assert!(counters.register(other, 7, "other").is_ok());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn via<K, V>(mut self, registry: &Registry<K, V>, key: K, value: V) -> Self
     where

@@ -41,7 +41,7 @@ pub struct Incarnation {
 /// use regrow::{ChildSpec, ExitReason, Runtime, Supervisor};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let child = ChildSpec::task("worker", |_| std::future::pending());
 /// let tree = Supervisor::one_for_one().child(child).start(&rt).await?;
@@ -58,7 +58,7 @@ pub struct Incarnation {
 /// assert_eq!(Some(incarnation.started), first.since);
 /// assert_eq!((incarnation.attempt, second.restarts), (0, 1));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 #[derive(Clone, Default)]
 pub struct History(Option<Arc<Vec<Incarnation>>>);

@@ -19,7 +19,7 @@ use crate::exit::ExitReason;
 /// use regrow::{ChildSpec, ChildState, Restart, RestartLimitReached, Runtime, Supervisor};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let import = ChildSpec::task("import", |_| async { Ok(()) });
 ///
@@ -34,7 +34,7 @@ use crate::exit::ExitReason;
 /// rt.ended(pid).await;
 /// assert_eq!(tree.which_children().await?[0].state, ChildState::Stopped);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Restart {

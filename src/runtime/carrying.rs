@@ -44,14 +44,14 @@ impl Runtime {
     ///     }
     /// }
     ///
-    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let store = Link::start(&rt, None).await?;
     /// let front = Link::start(&rt, Some(store)).await?;
     /// let answer = rt.with_metadata(Tenant("acme"), front.call(|reply| reply)).await?;
     /// assert_eq!(answer, "acme");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn with_metadata<T, F>(
         &self,
@@ -92,11 +92,10 @@ impl Runtime {
     /// ```
     /// use regrow::{MessageSpans, Runtime};
     ///
-    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// rt.message_spans(MessageSpans::Child);
-    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-    /// # use counter::{Call, Counter};
+    /// # use regrow::doc_counter::{Call, Counter};
     /// # use regrow::GenServer;
     /// # tracing_subscriber::fmt().with_writer(std::io::sink).init();
     /// use tracing::Instrument;
@@ -105,7 +104,7 @@ impl Runtime {
     /// // request: message{server="counter" pid=#1 kind="call"}: …
     /// let answer = counter.call(Call::Get).instrument(tracing::info_span!("request")).await;
     /// assert_eq!(answer, Ok(0));
-    /// # });
+    /// # }));
     /// ```
     pub fn message_spans(&self, spans: MessageSpans) {
         self.kernel.carrying.set_spans(spans);

@@ -31,14 +31,14 @@ impl Runtime {
     /// ```
     /// use regrow::Runtime;
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let worker = rt.spawn(|_| std::future::pending()).pid();
     /// rt.set_label(worker, "worker");
     /// rt.register_tag("room", worker);
     /// assert_eq!(rt.census().labels["worker"], 1);
     /// assert_eq!(rt.census().tags["room"], 1);
-    /// # });
+    /// # }));
     /// ```
     pub fn census(&self) -> Census {
         let kernel = &self.kernel;

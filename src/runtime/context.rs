@@ -27,7 +27,7 @@ use crate::runtime::Runtime;
 /// ```
 /// use regrow::{ExitReason, Received, Runtime};
 ///
-/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let greeter = rt.spawn(|mut ctx| async move {
 ///     loop {
@@ -41,7 +41,7 @@ use crate::runtime::Runtime;
 /// rt.send(greeter.pid(), b"hello".to_vec());
 /// rt.send(greeter.pid(), b"bye".to_vec());
 /// assert_eq!(greeter.join().await, ExitReason::Normal);
-/// # });
+/// # }));
 /// ```
 pub struct Context {
     mailbox: Mailbox<Envelope>,
@@ -70,7 +70,7 @@ impl Context {
     /// ```
     /// use regrow::{ExitReason, Runtime};
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let body = rt.spawn(|ctx| async move {
     ///     let rt = ctx.runtime();
@@ -78,7 +78,7 @@ impl Context {
     ///     assert_eq!(rt.whereis("me"), Some(ctx.pid()));
     /// });
     /// assert_eq!(body.join().await, ExitReason::Normal);
-    /// # });
+    /// # }));
     /// ```
     pub fn pid(&self) -> Pid {
         self.mailbox.process.pid()
@@ -145,7 +145,7 @@ impl Context {
     /// ```
     /// use regrow::{ExitReason, Received, Runtime};
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let body = rt.spawn(|mut ctx| async move {
     ///     let b = Received::Message(b"b".to_vec());
@@ -155,7 +155,7 @@ impl Context {
     /// rt.send(body.pid(), b"a".to_vec());
     /// rt.send(body.pid(), b"b".to_vec());
     /// assert_eq!(body.join().await, ExitReason::Normal);
-    /// # });
+    /// # }));
     /// ```
     pub async fn recv_match(&mut self, mut matches: impl FnMut(&Received) -> bool) -> Received {
         let mut cursor = 0;
@@ -181,7 +181,7 @@ impl Context {
     /// use regrow::{ExitReason, Runtime};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let body = rt.spawn(|mut ctx| async move {
     ///     assert!(ctx.recv_timeout(Duration::ZERO).await.is_some()); // the item is queued already
@@ -189,7 +189,7 @@ impl Context {
     /// });
     /// rt.send(body.pid(), b"only one".to_vec());
     /// assert_eq!(body.join().await, ExitReason::Normal);
-    /// # });
+    /// # }));
     /// ```
     pub async fn recv_timeout(&mut self, limit: Duration) -> Option<Received> {
         tokio::time::timeout(limit, self.recv()).await.ok()
@@ -212,7 +212,7 @@ impl Context {
     /// use regrow::{ExitReason, Received, Runtime};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let body = rt.spawn(|mut ctx| async move {
     ///     let exit = |item: &Received| matches!(item, Received::Exit { .. });
@@ -221,7 +221,7 @@ impl Context {
     /// });
     /// rt.send(body.pid(), b"text".to_vec());
     /// assert_eq!(body.join().await, ExitReason::Normal);
-    /// # });
+    /// # }));
     /// ```
     pub async fn recv_match_timeout(
         &mut self,
@@ -238,7 +238,7 @@ impl Context {
     /// ```
     /// use regrow::Runtime;
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let reader = rt.spawn(|mut ctx| async move {
     ///     ctx.recv_match(|received| matches!(received, regrow::Received::Message(_))).await;
@@ -246,7 +246,7 @@ impl Context {
     /// });
     /// rt.with_metadata(7_u64, async { rt.send(reader.pid(), b"hello".to_vec()) }).await;
     /// assert!(!reader.join().await.is_abnormal());
-    /// # });
+    /// # }));
     /// ```
     pub fn metadata(&self) -> Metadata {
         self.metadata.clone()

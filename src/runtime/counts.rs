@@ -13,7 +13,7 @@ impl Runtime {
     /// ```
     /// use regrow::{Pid, Runtime};
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let worker = rt.spawn(|_| std::future::pending());
     /// assert!(rt.is_alive(worker.pid()));
@@ -21,7 +21,7 @@ impl Runtime {
     /// worker.join().await;
     /// assert!(!rt.is_alive(worker.pid()));
     /// assert!(!rt.is_alive(Pid::from_raw(99))); // never existed
-    /// # });
+    /// # }));
     /// ```
     pub fn is_alive(&self, pid: Pid) -> bool {
         self.kernel.table.contains(&pid)
@@ -33,7 +33,7 @@ impl Runtime {
     /// ```
     /// use regrow::Runtime;
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let idle = rt.spawn(|_| std::future::pending());
     /// let done = rt.spawn(|_| async {});
@@ -41,7 +41,7 @@ impl Runtime {
     /// done.join().await;
     /// assert_eq!(rt.list(), [idle.pid()]);
     /// assert_eq!((rt.process_count(), rt.spawned(), rt.finished()), (1, 2, 1));
-    /// # });
+    /// # }));
     /// ```
     pub fn list(&self) -> Vec<Pid> {
         let mut pids = self.kernel.table.collect(|&pid, _| Some(pid));
@@ -77,7 +77,7 @@ impl Runtime {
     /// use regrow::{ChildSpec, Runtime, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let job = ChildSpec::task("job", |_| std::future::pending()).named("job");
     /// let tree = Supervisor::one_for_one().named("app").child(job).start(&rt).await?;
@@ -89,7 +89,7 @@ impl Runtime {
     /// assert_eq!(counters.children[0].path, "app/job");
     /// assert_eq!(counters.children[0].restarts, 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn counters(&self) -> Counters {
         let kernel = &self.kernel;

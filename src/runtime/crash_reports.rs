@@ -24,7 +24,7 @@ impl Runtime {
     /// use std::time::Duration;
     /// use regrow::{LifecycleEvent, Runtime};
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// rt.limit_crash_reports(1, Duration::from_secs(60));
     /// let mut events = rt.events();
@@ -36,7 +36,7 @@ impl Runtime {
     /// assert!(matches!(events.next().await, Some(LifecycleEvent::Exited { .. })));
     /// assert!(matches!(events.next().await, Some(LifecycleEvent::Exited { .. })));
     /// assert_eq!(rt.left_out_crash_reports(), 2);
-    /// # });
+    /// # }));
     /// ```
     pub fn limit_crash_reports(&self, max: u32, within: Duration) {
         self.kernel.crash_report_limit.set(Limits { max, within });

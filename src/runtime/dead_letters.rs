@@ -55,13 +55,12 @@ impl Runtime {
     /// [`cast_timeout`]: crate::ServerRef::cast_timeout
     ///
     /// ```
-    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-    /// # use counter::{Cast, Counter};
+    /// # use regrow::doc_counter::{Cast, Counter};
     /// # use regrow::{GenServer, Runtime};
     /// use regrow::{DeadLetterCause, MessageKind};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let mut dead_letters = rt.dead_letters();
     /// let counter = Counter::start(&rt, 0).await?;
@@ -77,7 +76,7 @@ impl Runtime {
     /// assert_eq!((late.cause, late.pid), (DeadLetterCause::NoProcess, pid));
     /// assert!(late.message_type.ends_with("Cast"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn dead_letters(&self) -> DeadLetters {
         DeadLetters { listener: Listener::new(self.kernel.dead_letters.subscribe()) }
@@ -92,14 +91,14 @@ impl Runtime {
     /// ```
     /// use regrow::Runtime;
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let idle = rt.spawn(|_| std::future::pending());
     /// assert!(rt.send(idle.pid(), b"one".to_vec()) && rt.send(idle.pid(), b"two".to_vec()));
     /// idle.kill();
     /// idle.join().await;
     /// assert_eq!(rt.unhandled_messages(), 2);
-    /// # });
+    /// # }));
     /// ```
     pub fn unhandled_messages(&self) -> u64 {
         self.kernel.unhandled.load(Ordering::SeqCst)

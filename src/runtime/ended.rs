@@ -30,7 +30,7 @@ use crate::runtime::Runtime;
 /// ```
 /// use regrow::{ExitReason, Runtime};
 ///
-/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let worker = rt.spawn_fallible(|_| async { Err(ExitReason::crashed("tired")) });
 /// let ended = rt.ended(worker.pid()); // made while the process lives: gets the reason
@@ -39,7 +39,7 @@ use crate::runtime::Runtime;
 /// // Made after the end, by pid. Only handles keep the reason.
 /// assert_eq!(rt.ended(worker.pid()).await, ExitReason::NoProc);
 /// assert_eq!(worker.join().await, ExitReason::crashed("tired"));
-/// # });
+/// # }));
 /// ```
 #[must_use = "it does nothing unless awaited"]
 #[derive(Debug)]
@@ -129,12 +129,12 @@ impl Runtime {
     /// ```
     /// use regrow::{ExitReason, Pid, Runtime};
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let pid = rt.spawn(|_| async {}).pid();
     /// assert_eq!(rt.ended(pid).await, ExitReason::Normal);
     /// assert_eq!(rt.ended(Pid::from_raw(99)).await, ExitReason::NoProc);
-    /// # });
+    /// # }));
     /// ```
     pub fn ended(&self, pid: Pid) -> Ended {
         Ended::of(&self.kernel, self.kernel.find(pid))
@@ -151,7 +151,7 @@ impl Runtime {
 /// ```
 /// use regrow::{ExitReason, Runtime};
 ///
-/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let worker = rt.spawn(|_| std::future::pending());
 /// assert!(rt.is_alive(worker.pid()));
@@ -159,7 +159,7 @@ impl Runtime {
 /// assert_eq!(worker.join().await, ExitReason::Killed);
 /// assert_eq!(worker.join().await, ExitReason::Killed); // a handle keeps the reason
 /// assert!(!worker.kill());
-/// # });
+/// # }));
 /// ```
 #[derive(Clone, Debug)]
 pub struct ProcessHandle {

@@ -52,7 +52,7 @@ impl Runtime {
     /// use regrow::{ChildSpec, LifecycleEvent, Runtime, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let mut events = rt.events();
     /// let job = ChildSpec::task("job", |_| std::future::pending()).named("job");
@@ -67,7 +67,7 @@ impl Runtime {
     /// }
     /// assert_eq!(events.missed(), 0);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn events(&self) -> Events {
         Events { listener: Listener::new(self.kernel.events.subscribe()) }

@@ -34,7 +34,7 @@ impl Runtime {
     /// ```
     /// use regrow::{ExitReason, Runtime};
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let stubborn = rt.spawn(|_| std::future::pending());
     /// rt.set_trap_exit(stubborn.pid(), true);
@@ -42,7 +42,7 @@ impl Runtime {
     /// assert!(rt.kill(stubborn.pid()));
     /// assert_eq!(stubborn.join().await, ExitReason::Killed);
     /// assert!(!rt.kill(stubborn.pid()));
-    /// # });
+    /// # }));
     /// ```
     pub fn kill(&self, pid: Pid) -> bool {
         let alive = self.signal(pid, &ExitReason::Killed, ExitKind::Kill);
@@ -69,14 +69,14 @@ impl Runtime {
     /// ```
     /// use regrow::{ExitReason, Runtime};
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let worker = rt.spawn(|_| std::future::pending());
     /// assert!(rt.exit(worker.pid(), ExitReason::Normal)); // ignored: exits are not trapped
     /// assert!(rt.exit(worker.pid(), ExitReason::Shutdown));
     /// assert_eq!(worker.join().await, ExitReason::Shutdown);
     /// assert!(!rt.exit(worker.pid(), ExitReason::Shutdown));
-    /// # });
+    /// # }));
     /// ```
     #[allow(clippy::needless_pass_by_value)] // callers write the reason in place
     pub fn exit(&self, pid: Pid, reason: ExitReason) -> bool {
@@ -99,7 +99,7 @@ impl Runtime {
     /// ```
     /// use regrow::{ExitReason, Received, Runtime};
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let worker = rt.spawn(|_| std::future::pending()).pid();
     /// let watcher = rt.spawn(move |mut ctx| async move {
@@ -110,7 +110,7 @@ impl Runtime {
     /// rt.link(watcher.pid(), worker);
     /// rt.kill(worker);
     /// assert_eq!(watcher.join().await, ExitReason::Normal); // it got a message, and lived on
-    /// # });
+    /// # }));
     /// ```
     pub fn set_trap_exit(&self, pid: Pid, trap: bool) -> Option<bool> {
         let process = self.kernel.find(pid)?;
@@ -134,7 +134,7 @@ impl Runtime {
     /// ```
     /// use regrow::{ExitReason, Leftovers, Runtime};
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let worker = rt.spawn(|_| std::future::pending());
     /// assert_eq!(rt.shutdown(), 1);
@@ -143,7 +143,7 @@ impl Runtime {
     /// let late = rt.spawn(|_| async { unreachable!("never runs") });
     /// assert_eq!(late.join().await, ExitReason::Killed);
     /// assert_eq!(rt.leftovers(), Leftovers::default());
-    /// # });
+    /// # }));
     /// ```
     pub fn shutdown(&self) -> usize {
         let kernel = &self.kernel;

@@ -14,7 +14,7 @@ impl Runtime {
     /// ```
     /// use regrow::Runtime;
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let (ann, bob) = (rt.spawn(|_| async {}), rt.spawn(|_| std::future::pending()));
     /// assert!(rt.register_tag("room", ann.pid()));
@@ -26,7 +26,7 @@ impl Runtime {
     /// assert!(rt.unregister_tag("room", bob.pid()));
     /// assert!(!rt.unregister_tag("room", bob.pid()));
     /// assert!(rt.tags().is_empty());
-    /// # });
+    /// # }));
     /// ```
     pub fn register_tag(&self, tag: impl Into<String>, pid: Pid) -> bool {
         let Some(process) = self.kernel.find(pid) else { return false };
@@ -64,14 +64,14 @@ impl Runtime {
     /// ```
     /// use regrow::{ExitReason, Runtime};
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let jobs = [(); 3].map(|()| rt.spawn(|_| std::future::pending()));
     /// jobs.iter().for_each(|job| assert!(rt.register_tag("jobs of 42", job.pid())));
     /// assert_eq!(rt.kill_tag("jobs of 42"), 3);
     /// assert_eq!(jobs[0].join().await, ExitReason::Killed);
     /// assert_eq!(rt.kill_tag("no such group"), 0);
-    /// # });
+    /// # }));
     /// ```
     pub fn kill_tag(&self, tag: &str) -> usize {
         let from = self.current_pid();
@@ -92,7 +92,7 @@ impl Runtime {
     /// ```
     /// use regrow::{ExitReason, GroupChange, Received, Runtime};
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let member = rt.spawn(|_| std::future::pending()).pid();
     /// let watcher = rt.spawn(move |mut ctx| async move {
@@ -104,7 +104,7 @@ impl Runtime {
     ///     assert_eq!((pid, change), (member, GroupChange::Joined));
     /// });
     /// assert_eq!(watcher.join().await, ExitReason::Normal);
-    /// # });
+    /// # }));
     /// ```
     pub fn monitor_group(&self, watcher: Pid, tag: &str) -> (MonitorRef, Vec<Pid>) {
         self.kernel.monitor_group(watcher, tag.into())

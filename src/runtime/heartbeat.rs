@@ -17,14 +17,14 @@ impl Runtime {
     /// ```
     /// use regrow::Runtime;
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let process = rt.spawn(|_| std::future::pending());
     /// assert!(rt.heartbeat(process.pid()));
     /// rt.kill(process.pid());
     /// process.join().await;
     /// assert!(!rt.heartbeat(process.pid()));
-    /// # });
+    /// # }));
     /// ```
     pub fn heartbeat(&self, pid: Pid) -> bool {
         let process = self.kernel.find(pid);

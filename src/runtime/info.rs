@@ -17,7 +17,7 @@ use crate::runtime::Runtime;
 /// ```
 /// use regrow::Runtime;
 ///
-/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::with_mailbox_depth();
 /// let worker = rt.spawn(|_| std::future::pending()).pid();
 /// let watcher = rt.spawn_link(worker, |_| std::future::pending()).pid();
@@ -28,7 +28,7 @@ use crate::runtime::Runtime;
 /// assert_eq!((info.links, info.monitors, info.monitoring), (1, 1, 0));
 /// assert_eq!(info.mailbox_depth, 1);
 /// assert_eq!(rt.info(watcher).unwrap().monitoring, 1);
-/// # });
+/// # }));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -114,14 +114,14 @@ impl Runtime {
     /// ```
     /// use regrow::Runtime;
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let pid = rt.spawn(|_| std::future::pending()).pid();
     /// rt.register("idler", pid);
     /// let info = rt.info(pid).unwrap();
     /// assert_eq!(info.names, ["idler"]);
     /// assert!(!info.trap_exit);
-    /// # });
+    /// # }));
     /// ```
     pub fn info(&self, pid: Pid) -> Option<ProcessInfo> {
         let process = self.kernel.find(pid)?;
@@ -175,7 +175,7 @@ impl Runtime {
     /// ```
     /// use regrow::Runtime;
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let worker = rt.spawn(|_| std::future::pending());
     /// assert!(rt.set_label(worker.pid(), "worker"));
@@ -183,7 +183,7 @@ impl Runtime {
     /// worker.kill();
     /// worker.join().await;
     /// assert!(!rt.set_label(worker.pid(), "late"));
-    /// # });
+    /// # }));
     /// ```
     pub fn set_label(&self, pid: Pid, label: impl Into<String>) -> bool {
         let Some(process) = self.kernel.find(pid) else { return false };
@@ -209,7 +209,7 @@ impl Runtime {
     /// ```
     /// use regrow::{Leftovers, Runtime};
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let worker = rt.spawn(|_| std::future::pending());
     /// rt.register("worker", worker.pid());
@@ -219,7 +219,7 @@ impl Runtime {
     /// worker.kill();
     /// worker.join().await;
     /// assert_eq!(rt.leftovers(), Leftovers::default());
-    /// # });
+    /// # }));
     /// ```
     pub fn leftovers(&self) -> Leftovers {
         let kernel = &self.kernel;
@@ -248,7 +248,7 @@ impl ProcessInfo {
     /// ```
     /// use regrow::Runtime;
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let queued = |rt: &Runtime| {
     ///     let worker = rt.spawn(|_| std::future::pending()).pid();
     ///     rt.send(worker, b"to do".to_vec());
@@ -256,7 +256,7 @@ impl ProcessInfo {
     /// };
     /// assert_eq!(queued(&Runtime::with_mailbox_depth()), Some(1));
     /// assert_eq!(queued(&Runtime::new()), None); // not 0
-    /// # });
+    /// # }));
     /// ```
     pub fn depth(&self) -> Option<usize> {
         self.is_counted.then_some(self.mailbox_depth)

@@ -22,7 +22,7 @@ impl Runtime {
     /// ```
     /// use regrow::{ExitReason, Runtime};
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let reader = rt.spawn(|_| std::future::pending());
     /// let writer = rt.spawn(|_| std::future::pending());
@@ -30,7 +30,7 @@ impl Runtime {
     /// rt.exit(reader.pid(), ExitReason::crashed("broken pipe"));
     /// assert_eq!(writer.join().await, ExitReason::crashed("broken pipe"));
     /// assert!(!rt.link(reader.pid(), writer.pid())); // too late
-    /// # });
+    /// # }));
     /// ```
     pub fn link(&self, a: Pid, b: Pid) -> bool {
         self.kernel.link(a, b)
@@ -44,7 +44,7 @@ impl Runtime {
     /// ```
     /// use regrow::{ExitReason, Runtime};
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let a = rt.spawn(|_| std::future::pending());
     /// let b = rt.spawn_link(a.pid(), |_| std::future::pending());
@@ -52,7 +52,7 @@ impl Runtime {
     /// b.kill();
     /// assert_eq!(b.join().await, ExitReason::Killed);
     /// assert!(rt.is_alive(a.pid()));
-    /// # });
+    /// # }));
     /// ```
     pub fn unlink(&self, a: Pid, b: Pid) {
         self.kernel.unlink(a, b);
@@ -71,7 +71,7 @@ impl Runtime {
     /// ```
     /// use regrow::{ExitReason, Received, Runtime};
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let worker = rt.spawn(|_| std::future::pending());
     /// let target = worker.pid();
@@ -82,7 +82,7 @@ impl Runtime {
     ///     assert_eq!(ctx.recv().await, down);
     /// });
     /// assert_eq!(watcher.join().await, ExitReason::Normal);
-    /// # });
+    /// # }));
     /// ```
     pub fn monitor(&self, watcher: Pid, target: Pid) -> MonitorRef {
         self.kernel.monitor(watcher, target)
@@ -96,7 +96,7 @@ impl Runtime {
     /// ```
     /// use regrow::{ExitReason, Received, Runtime};
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let store = rt.spawn(|_| std::future::pending());
     /// rt.register("store", store.pid());
@@ -109,7 +109,7 @@ impl Runtime {
     ///     assert_eq!(ctx.recv().await, down);
     /// });
     /// assert_eq!(watcher.join().await, ExitReason::Normal);
-    /// # });
+    /// # }));
     /// ```
     pub fn monitor_name(&self, watcher: Pid, name: &str) -> MonitorRef {
         self.kernel.monitor_name(watcher, name.into())
@@ -126,7 +126,7 @@ impl Runtime {
     /// ```
     /// use regrow::Runtime;
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::with_mailbox_depth();
     /// let watcher = rt.spawn(|_| std::future::pending()).pid();
     /// let worker = rt.spawn(|_| std::future::pending());
@@ -136,7 +136,7 @@ impl Runtime {
     /// worker.kill();
     /// worker.join().await;
     /// assert_eq!(rt.info(watcher).unwrap().mailbox_depth, 0); // no Down
-    /// # });
+    /// # }));
     /// ```
     pub fn demonitor(&self, reference: MonitorRef) -> bool {
         self.kernel.demonitor(reference, false)
@@ -149,7 +149,7 @@ impl Runtime {
     /// ```
     /// use regrow::Runtime;
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::with_mailbox_depth();
     /// let watcher = rt.spawn(|_| std::future::pending()).pid();
     /// let worker = rt.spawn(|_| async {});
@@ -160,7 +160,7 @@ impl Runtime {
     /// assert_eq!(queued(), 1);
     /// assert!(!rt.demonitor_flush(reference));
     /// assert_eq!(queued(), 0);
-    /// # });
+    /// # }));
     /// ```
     pub fn demonitor_flush(&self, reference: MonitorRef) -> bool {
         self.kernel.demonitor(reference, true)

@@ -22,13 +22,13 @@ impl Runtime {
     /// use regrow::{LogLevel, Runtime};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// assert!(!rt.wants_log(LogLevel::Error));
     /// rt.set_log_level(LogLevel::Info);
     /// assert!(rt.wants_log(LogLevel::Warn) && rt.wants_log(LogLevel::Info));
     /// assert!(!rt.wants_log(LogLevel::Debug));
-    /// # });
+    /// # }));
     /// ```
     pub fn set_log_level(&self, level: LogLevel) {
         self.kernel.tokio();
@@ -53,7 +53,7 @@ impl Runtime {
     /// use regrow::{LogLevel, Runtime};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// rt.set_log_level(LogLevel::Info);
     /// let session = rt.spawn(|_| std::future::pending()).pid();
@@ -61,7 +61,7 @@ impl Runtime {
     /// if rt.wants_log(LogLevel::Info) {
     ///     rt.log_spawn(session, "session", &format!("for user {}", 42));
     /// }
-    /// # });
+    /// # }));
     /// ```
     pub fn log_spawn(&self, pid: Pid, label: &str, detail: &str) {
         if self.wants_log(LogLevel::Info) {

@@ -91,7 +91,7 @@ const NO_UNWINDING: &str = "built with panic = \"abort\": no crash can be caught
 /// ```
 /// use regrow::{ExitReason, Runtime};
 ///
-/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let echo = rt.spawn(|mut ctx| async move {
 ///     while let Some(text) = ctx.recv().await.message() {
@@ -104,7 +104,7 @@ const NO_UNWINDING: &str = "built with panic = \"abort\": no crash can be caught
 /// assert!(rt.send(echo.pid(), b"stop".to_vec()));
 /// assert_eq!(echo.join().await, ExitReason::Normal);
 /// assert!(!rt.send(echo.pid(), b"too late".to_vec()));
-/// # });
+/// # }));
 /// ```
 #[derive(Clone, Debug)]
 pub struct Runtime {
@@ -128,13 +128,13 @@ impl Runtime {
     /// ```
     /// use regrow::Runtime;
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let clone = rt.clone();
     /// let pid = rt.spawn(|_| std::future::pending()).pid();
     /// assert!(clone.is_alive(pid)); // a clone is the same runtime
     /// assert!(!Runtime::new().is_alive(pid)); // another runtime has other processes
-    /// # });
+    /// # }));
     /// ```
     pub fn new() -> Self {
         Runtime::with(Mailboxes::Plain)
@@ -146,13 +146,13 @@ impl Runtime {
     /// ```
     /// use regrow::Runtime;
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::with_mailbox_depth();
     /// let pid = rt.spawn(|_| std::future::pending()).pid();
     /// rt.send(pid, b"one".to_vec());
     /// rt.send(pid, b"two".to_vec());
     /// assert_eq!(rt.info(pid).unwrap().mailbox_depth, 2);
-    /// # });
+    /// # }));
     /// ```
     pub fn with_mailbox_depth() -> Self {
         Runtime::with(Mailboxes::Counted(usize::MAX, Overflow::Reject))
@@ -175,7 +175,7 @@ impl Runtime {
     /// ```
     /// use regrow::{ExitReason, Runtime};
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::with_mailbox_capacity(1);
     /// let busy = rt.spawn(|_| std::future::pending());
     /// assert!(rt.send(busy.pid(), b"fits".to_vec()));
@@ -184,7 +184,7 @@ impl Runtime {
     ///
     /// assert!(rt.exit(busy.pid(), ExitReason::Shutdown)); // a signal always arrives
     /// assert_eq!(busy.join().await, ExitReason::Shutdown);
-    /// # });
+    /// # }));
     /// ```
     pub fn with_mailbox_capacity(capacity: usize) -> Self {
         Runtime::with(Mailboxes::bounded(capacity, Overflow::Reject))
@@ -231,14 +231,14 @@ impl Runtime {
     /// ```
     /// use regrow::{ExitReason, Runtime};
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let logger = rt.spawn(|mut ctx| async move { drop(ctx.recv().await) });
     /// assert!(!rt.send_named("logger", b"not registered yet".to_vec()));
     /// rt.register("logger", logger.pid());
     /// assert!(rt.send_named("logger", b"hello".to_vec()));
     /// assert_eq!(logger.join().await, ExitReason::Normal);
-    /// # });
+    /// # }));
     /// ```
     pub fn send_named(&self, name: &str, message: Message) -> bool {
         let Some(pid) = self.whereis(name) else {
@@ -255,7 +255,7 @@ impl Runtime {
     /// ```
     /// use regrow::{ExitReason, Runtime};
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let reader = rt.spawn(|mut ctx| async move {
     ///     let mut upload = ctx.recv().await.stream().unwrap();
@@ -267,7 +267,7 @@ impl Runtime {
     /// writer.write(b"chunk".to_vec()).await.unwrap();
     /// drop(writer);
     /// assert_eq!(reader.join().await, ExitReason::Normal);
-    /// # });
+    /// # }));
     /// ```
     pub fn send_stream(&self, pid: Pid, stream: StreamHandle) -> bool {
         self.receive(pid, Received::Stream(stream))

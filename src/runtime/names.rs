@@ -58,7 +58,7 @@ impl Runtime {
     /// ```
     /// use regrow::Runtime;
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let (one, two) = (rt.spawn(|_| async {}), rt.spawn(|_| std::future::pending()));
     /// assert!(rt.register("leader", one.pid()));
@@ -71,7 +71,7 @@ impl Runtime {
     /// assert_eq!(rt.registered(), ["leader"]);
     /// assert!(rt.unregister("leader"));
     /// assert!(!rt.unregister("leader"));
-    /// # });
+    /// # }));
     /// ```
     pub fn register(&self, name: impl Into<String>, pid: Pid) -> bool {
         self.try_register(name, pid).is_ok()
@@ -95,7 +95,7 @@ impl Runtime {
     /// use regrow::{Backoff, ChildSpec, RegisterError, Runtime, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let cache = ChildSpec::task("cache", |_| std::future::pending()).named("cache");
     /// let cache = cache.backoff(Backoff::new().first(Duration::from_secs(10)));
@@ -113,7 +113,7 @@ impl Runtime {
     /// tree.terminate_child("cache").await?; // its supervisor no longer restarts it
     /// assert_eq!(rt.try_register("cache", other.pid()), Ok(()));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn try_register(&self, name: impl Into<String>, pid: Pid) -> Result<(), RegisterError> {
         let name = SharedStr::from(name.into());

@@ -61,7 +61,7 @@ impl Runtime {
     /// use std::time::Duration;
     /// use regrow::{LifecycleEvent, Runtime};
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// rt.watch_polls(Duration::from_millis(20))?;
     /// let mut events = rt.events();
@@ -77,7 +77,7 @@ impl Runtime {
     /// let event = observer.join().unwrap();
     /// assert!(matches!(event, Some(LifecycleEvent::LongPoll { pid, .. }) if pid == blocked.pid()));
     /// # Ok::<(), std::io::Error>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn watch_polls(&self, limit: impl Into<Option<Duration>>) -> io::Result<()> {
         let switches = &self.kernel.switches;

@@ -29,7 +29,7 @@ impl Runtime {
     /// ```
     /// use regrow::{Overflow, Runtime};
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let display = rt
     ///     .process()
@@ -45,7 +45,7 @@ impl Runtime {
     /// let info = rt.info(display.pid()).unwrap();
     /// assert_eq!((info.mailbox_capacity, info.dropped_messages), (Some(2), 1));
     /// assert!(display.join().await.is_clean());
-    /// # });
+    /// # }));
     /// ```
     pub fn process(&self) -> ProcessBuilder {
         ProcessBuilder { runtime: self.clone(), label: None, mailbox: None }

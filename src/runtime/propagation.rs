@@ -57,7 +57,7 @@ impl Runtime {
     /// }
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// rt.propagate_deadlines(true);
     /// let store = Link::spec(None).named("store").start(&rt).await?;
@@ -73,7 +73,7 @@ impl Runtime {
     /// assert!(answer.is_err_and(|error| error.is_timeout()));
     /// assert_eq!(start.elapsed(), 2 * second);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn propagate_deadlines(&self, on: bool) {
         self.kernel.waits.switches.propagate_deadlines(on);

@@ -14,13 +14,13 @@ impl Runtime {
     /// ```
     /// use regrow::{Health, Runtime};
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let pid = rt.spawn(|_| std::future::pending()).pid();
     /// assert_eq!(rt.health(pid), Some(Health::Ready)); // the default
     /// assert!(rt.set_health(pid, Health::Stopping));
     /// assert_eq!(rt.health(pid), Some(Health::Stopping));
-    /// # });
+    /// # }));
     /// ```
     pub fn set_health(&self, pid: Pid, health: Health) -> bool {
         let Some(process) = self.kernel.find(pid) else { return false };

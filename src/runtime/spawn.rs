@@ -33,7 +33,7 @@ impl Runtime {
     /// ```
     /// use regrow::{CrashKind, Runtime};
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let body = rt.spawn(|mut ctx| async move {
     ///     let text = ctx.recv().await.message().unwrap();
@@ -43,7 +43,7 @@ impl Runtime {
     /// let reason = body.join().await;
     /// let crash = reason.crash().unwrap();
     /// assert_eq!((crash.kind(), crash.message()), (CrashKind::Panic, "got 4"));
-    /// # });
+    /// # }));
     /// ```
     pub fn spawn<F, Fut>(&self, body: F) -> ProcessHandle
     where
@@ -64,7 +64,7 @@ impl Runtime {
     /// ```
     /// use regrow::Runtime;
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let reader = rt.spawn_fallible(|_| async {
     ///     std::fs::read("/no/such/file")?;
@@ -73,7 +73,7 @@ impl Runtime {
     /// let reason = reader.join().await;
     /// let error = reason.crash().unwrap().downcast_ref::<std::io::Error>().unwrap();
     /// assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
-    /// # });
+    /// # }));
     /// ```
     pub fn spawn_fallible<F, Fut>(&self, body: F) -> ProcessHandle
     where
@@ -97,7 +97,7 @@ impl Runtime {
     /// ```
     /// use regrow::{ExitReason, Runtime};
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let parent = rt.spawn(|_| std::future::pending());
     /// let child = rt.spawn_link(parent.pid(), |_| async { panic!("boom") });
@@ -106,7 +106,7 @@ impl Runtime {
     ///
     /// let orphan = rt.spawn_link(parent.pid(), |_| async { unreachable!("never runs") });
     /// assert_eq!(orphan.join().await, ExitReason::NoProc);
-    /// # });
+    /// # }));
     /// ```
     pub fn spawn_link<F, Fut>(&self, parent: Pid, body: F) -> ProcessHandle
     where
@@ -129,7 +129,7 @@ impl Runtime {
     /// ```
     /// use regrow::{ExitReason, Received, Runtime};
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let watcher = rt.spawn(|mut ctx| async move {
     ///     let (worker, reference) = ctx.runtime().spawn_monitor(ctx.pid(), |_| async {});
@@ -137,7 +137,7 @@ impl Runtime {
     ///     assert_eq!(ctx.recv().await, down);
     /// });
     /// assert_eq!(watcher.join().await, ExitReason::Normal);
-    /// # });
+    /// # }));
     /// ```
     pub fn spawn_monitor<F, Fut>(&self, watcher: Pid, body: F) -> (ProcessHandle, MonitorRef)
     where
@@ -168,13 +168,13 @@ impl Runtime {
     /// ```
     /// use regrow::Runtime;
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let first = rt.whereis_or_spawn("cache", |_| std::future::pending());
     /// let second = rt.whereis_or_spawn("cache", |_| async { unreachable!("never runs") });
     /// assert_eq!(first, second);
     /// assert_eq!(rt.spawned(), 1);
-    /// # });
+    /// # }));
     /// ```
     pub fn whereis_or_spawn<F, Fut>(&self, name: impl Into<String>, body: F) -> Pid
     where

@@ -21,7 +21,7 @@ use crate::time::timer_queue::{Action, beyond_clock};
 /// use regrow::Runtime;
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let body = rt.spawn(|mut ctx| async move { drop(ctx.recv().await) }).pid();
 /// let timer = rt.send_after(body, Duration::from_secs(60), b"too late".to_vec());
@@ -29,7 +29,7 @@ use crate::time::timer_queue::{Action, beyond_clock};
 /// assert!(timer.cancel()); // it was pending
 /// assert!(!timer.cancel());
 /// assert_eq!(timer.remaining(), None);
-/// # });
+/// # }));
 /// ```
 #[derive(Debug, Clone)]
 pub struct TimerRef {
@@ -84,7 +84,7 @@ impl Runtime {
     /// use regrow::{ExitReason, Runtime};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let start = tokio::time::Instant::now();
     /// let body = rt.spawn(|mut ctx| async move {
@@ -94,7 +94,7 @@ impl Runtime {
     /// assert_eq!(body.join().await, ExitReason::Normal);
     /// assert_eq!(start.elapsed(), Duration::from_secs(60));
     /// assert!(!timer.cancel()); // it has fired
-    /// # });
+    /// # }));
     /// ```
     pub fn send_after(&self, to: impl Into<Dest>, delay: Duration, message: Message) -> TimerRef {
         let metadata = self.kernel.captured();
@@ -116,7 +116,7 @@ impl Runtime {
     /// use regrow::{ExitReason, Runtime};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let start = tokio::time::Instant::now();
     /// let clock = rt.spawn(|mut ctx| async move {
@@ -128,7 +128,7 @@ impl Runtime {
     /// assert_eq!(clock.join().await, ExitReason::Normal);
     /// assert_eq!(start.elapsed(), Duration::from_millis(1500));
     /// assert!(!ticks.cancel()); // the interval has ended with its target
-    /// # });
+    /// # }));
     /// ```
     pub fn send_interval(
         &self,
@@ -153,14 +153,14 @@ impl Runtime {
     /// use regrow::{ExitReason, Runtime};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let start = tokio::time::Instant::now();
     /// let session = rt.spawn(|_| std::future::pending());
     /// rt.exit_after(session.pid(), Duration::from_secs(3600), ExitReason::Shutdown);
     /// assert_eq!(session.join().await, ExitReason::Shutdown);
     /// assert_eq!(start.elapsed(), Duration::from_secs(3600));
-    /// # });
+    /// # }));
     /// ```
     pub fn exit_after(&self, to: impl Into<Dest>, delay: Duration, reason: ExitReason) -> TimerRef {
         self.timer(to.into(), delay, None, Action::Exit(reason))
@@ -178,7 +178,7 @@ impl Runtime {
     /// use regrow::{ExitReason, Runtime};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let slow = rt.spawn(|_| std::future::pending());
     /// let limit = rt.kill_after(slow.pid(), Duration::from_secs(10));
@@ -188,7 +188,7 @@ impl Runtime {
     /// let limit = rt.kill_after(quick.pid(), Duration::from_secs(10));
     /// assert_eq!(quick.join().await, ExitReason::Normal);
     /// assert_eq!(limit.remaining(), None); // the timer has ended with its target
-    /// # });
+    /// # }));
     /// ```
     pub fn kill_after(&self, to: impl Into<Dest>, delay: Duration) -> TimerRef {
         self.timer(to.into(), delay, None, Action::Kill)

@@ -47,7 +47,7 @@ impl Runtime {
     /// }
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// rt.track_handlers(true);
     /// let slow = Slow::start(&rt, ()).await?;
@@ -63,7 +63,7 @@ impl Runtime {
     /// assert_eq!((handling.callback, handling.elapsed.as_secs()), (Callback::HandleCast, 15));
     /// assert_eq!(info.oldest_queued.unwrap().as_secs(), 5);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn track_handlers(&self, on: bool) {
         self.kernel.switches.set_tracks_handlers(on);
@@ -97,12 +97,12 @@ impl Runtime {
     /// use std::time::Duration;
     /// use regrow::Runtime;
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// rt.warn_after(Duration::from_secs(1));
     /// // WARN regrow::server: a handler runs long pid=<0.7> label="mailer" callback=handle_call elapsed=1s
     /// rt.warn_after(None);
-    /// # });
+    /// # }));
     /// ```
     pub fn warn_after(&self, limit: impl Into<Option<Duration>>) {
         self.kernel.switches.set_slow_handler_limit(limit.into());
@@ -123,7 +123,7 @@ impl Runtime {
     /// ```
     /// use regrow::Runtime;
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// # tracing_subscriber::fmt().with_writer(std::io::sink).init();
     /// let rt = Runtime::new();
     /// rt.process_spans(true);
@@ -134,7 +134,7 @@ impl Runtime {
     ///     assert_eq!((span.target(), span.name()), ("regrow::process", "process"));
     /// });
     /// assert!(!mailer.join().await.is_abnormal());
-    /// # });
+    /// # }));
     /// ```
     pub fn process_spans(&self, on: bool) {
         self.kernel.switches.set_gives_spans(on);

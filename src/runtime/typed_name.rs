@@ -23,15 +23,14 @@ use crate::message::Dest;
 /// it are lost after a restart. Keep the name:
 ///
 /// ```
-/// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-/// # use counter::{Call, Counter};
+/// # use regrow::doc_counter::{Call, Counter};
 /// # use regrow::{GenServer, Runtime};
 /// use regrow::{Name, Supervisor};
 ///
 /// const COUNTER: Name<Counter> = Name::new("counter");
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let tree = Supervisor::one_for_one().child(Counter::child(0).named(COUNTER)).start(&rt).await?;
 ///
@@ -47,7 +46,7 @@ use crate::message::Dest;
 /// let counter = rt.server(COUNTER);
 /// assert_eq!(counter.call(Call::Get).await?, 0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 pub struct Name<S> {
     text: &'static str,

@@ -30,8 +30,7 @@ impl StartContext {
     /// A start that is dropped kills the half-started server.
     ///
     /// ```
-    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-    /// # use counter::{Call, Counter};
+    /// # use regrow::doc_counter::{Call, Counter};
     /// # use regrow::{Result, Runtime};
     /// use regrow::{ChildSpec, StartChild, StartContext, StartError, Started, Supervisor};
     ///
@@ -47,14 +46,14 @@ impl StartContext {
     /// }
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let child = ChildSpec::new("counter", FromFile("/no/such/file")).named("counter");
     /// let tree = Supervisor::one_for_one().child(child).start(&rt).await?;
     /// let counter = rt.server::<Counter>("counter");
     /// assert_eq!(counter.call(Call::Get).await?, 0);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub async fn server<S: GenServer>(&mut self, args: S::Args) -> Result<Started, StartError> {
         consume_budget().await;
@@ -133,20 +132,19 @@ impl<S: GenServer, F: Fn() -> S::Args + Send + Sync + 'static> StartChild for Se
 /// arguments.
 ///
 /// ```
-/// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-/// # use counter::{Call, Counter};
+/// # use regrow::doc_counter::{Call, Counter};
 /// # use regrow::{GenServer, Runtime};
 /// use regrow::Supervisor;
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let counter = Counter::spec(40).named("counter").label("hits");
 /// let tree = Supervisor::one_for_one().child(counter).start(&rt).await?;
 /// assert_eq!(rt.server::<Counter>("counter").call(Call::Get).await?, 40);
 /// assert_eq!(tree.which_children().await?[0].id, "hits");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 impl<S: GenServer> From<ServerSpec<S>> for ChildSpec
 where
@@ -171,19 +169,18 @@ where
 /// need not be `Clone`.
 ///
 /// ```
-/// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-/// # use counter::{Call, Counter};
+/// # use regrow::doc_counter::{Call, Counter};
 /// # use regrow::{GenServer, Runtime};
 /// use regrow::{DynamicSupervisor, OnceChild};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let counters = DynamicSupervisor::new().start(&rt).await?;
 /// counters.start_once(OnceChild::from(Counter::spec(40).named("counter"))).await?;
 /// assert_eq!(rt.server::<Counter>("counter").call(Call::Get).await?, 40);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 impl<S: GenServer> From<ServerSpec<S>> for OnceChild<S::Args> {
     fn from(server: ServerSpec<S>) -> Self {

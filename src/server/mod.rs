@@ -105,14 +105,14 @@ pub use trace::{Trace, TraceContent, TraceEvent, TraceItem};
 ///     }
 /// }
 ///
-/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let counter = Counter::start(&rt, 40).await?;
 /// counter.cast(Cast::Add(2));
 /// assert_eq!(counter.call(Call::Get).await?, 42);
 /// assert_eq!(counter.call(|reply| Call::AddAndGet { n: 8, reply }).await?, 50);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 ///
 /// The types and the three callbacks above are required; the other callbacks have defaults.
@@ -316,14 +316,14 @@ pub trait GenServer: Sized + Send + 'static {
     /// }
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let (out, mut flushed) = unbounded_channel();
     /// let store = Store::start(&rt, out).await?;
     /// store.cast(());
     /// assert_eq!(flushed.recv().await.unwrap(), "flushed after panic: as asked");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     fn terminate(&mut self, reason: &ExitReason) -> impl Future<Output = ()> + Send {
         let _ = reason;
@@ -380,15 +380,14 @@ pub trait GenServer: Sized + Send + 'static {
     /// As [`start`](Self::start).
     ///
     /// ```
-    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-    /// # use counter::{Call, Counter};
+    /// # use regrow::doc_counter::{Call, Counter};
     /// # use regrow::{GenServer, Runtime};
     /// use regrow::{Name, StartError};
     ///
     /// const COUNTER: Name<Counter> = Name::new("counter");
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let counter = Counter::start_named(&rt, COUNTER, 40).await?;
     /// assert_eq!(rt.server(COUNTER).call(Call::Get).await?, 40);
@@ -397,7 +396,7 @@ pub trait GenServer: Sized + Send + 'static {
     /// let (name, pid) = ("counter".to_owned(), counter.pid().unwrap());
     /// assert_eq!(error, StartError::AlreadyStarted { name, pid });
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     fn start_named(
         runtime: &Runtime,
@@ -418,15 +417,14 @@ pub trait GenServer: Sized + Send + 'static {
     /// different [ids](ChildSpec::with_id). Elixir: `child_spec/1` of a `GenServer`.
     ///
     /// ```
-    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-    /// # use counter::{Call, Cast, Counter};
+    /// # use regrow::doc_counter::{Call, Cast, Counter};
     /// # use regrow::{GenServer, Runtime};
     /// use regrow::{Name, Supervisor};
     ///
     /// const COUNTER: Name<Counter> = Name::new("counter");
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let child = Counter::child(40);
     /// assert_eq!(child.id(), "Counter");
@@ -441,7 +439,7 @@ pub trait GenServer: Sized + Send + 'static {
     /// tree.count_children().await?; // answered after the restart
     /// assert_eq!(counter.call(Call::Get).await?, 40); // a new incarnation, from a clone of the args
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     fn child(args: Self::Args) -> ChildSpec
     where
@@ -455,14 +453,13 @@ pub trait GenServer: Sized + Send + 'static {
     /// crashes the supervisor; under a dynamic supervisor, the start fails.
     ///
     /// ```
-    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-    /// # use counter::{Call, Cast, Counter};
+    /// # use regrow::doc_counter::{Call, Cast, Counter};
     /// # use regrow::{GenServer, Runtime};
     /// use std::sync::atomic::{AtomicU64, Ordering};
     /// use regrow::Supervisor;
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let starts = AtomicU64::new(1);
     /// let child = Counter::child_with(move || starts.fetch_add(1, Ordering::SeqCst));
@@ -476,7 +473,7 @@ pub trait GenServer: Sized + Send + 'static {
     /// tree.count_children().await?; // answered after the restart
     /// assert_eq!(counter.call(Call::Get).await?, 2);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     fn child_with(args: impl Fn() -> Self::Args + Send + Sync + 'static) -> ChildSpec {
         ChildSpec::server::<Self>(args)
@@ -486,19 +483,18 @@ pub trait GenServer: Sized + Send + 'static {
     /// `Clone`. The child is temporary: it is not restarted. [`OnceChild`] says how it is started.
     ///
     /// ```
-    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-    /// # use counter::{Call, Counter};
+    /// # use regrow::doc_counter::{Call, Counter};
     /// # use regrow::{GenServer, Runtime};
     /// use regrow::DynamicSupervisor;
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let counters = DynamicSupervisor::new().start(&rt).await?;
     /// let pid = counters.start_once(Counter::child_once(40)).await?;
     /// assert_eq!(rt.server_at::<Counter>(pid)?.call(Call::Get).await?, 40);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     fn child_once(args: Self::Args) -> OnceChild<Self::Args> {
         OnceServer::<Self>::child(args)

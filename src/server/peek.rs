@@ -45,13 +45,12 @@ impl<S: GenServer> ServerRef<S> {
     /// logged, and the server runs on.
     ///
     /// ```
-    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-    /// # use counter::{Call, Counter};
+    /// # use regrow::doc_counter::{Call, Counter};
     /// # use regrow::{GenServer, Runtime};
     /// use regrow::CallError;
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let counter = Counter::start(&rt, 40).await?;
     /// assert_eq!(counter.peek(|state| state.0).await?, 40);
@@ -61,7 +60,7 @@ impl<S: GenServer> ServerRef<S> {
     /// assert!(crash.message().contains("left: 40"));
     /// assert_eq!(counter.call(Call::Get).await?, 40); // the server runs on
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub async fn peek<T: Send + 'static>(
         &self,
@@ -94,18 +93,17 @@ impl<S: GenServer> ServerRef<S> {
     /// As [`peek`](Self::peek).
     ///
     /// ```
-    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-    /// # use counter::{Call, Counter};
+    /// # use regrow::doc_counter::{Call, Counter};
     /// # use regrow::{GenServer, Runtime};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let counter = Counter::start(&rt, 40).await?;
     /// let old = counter.update(|state| std::mem::replace(&mut state.0, 7)).await?;
     /// assert_eq!((old, counter.call(Call::Get).await?), (40, 7));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub async fn update<T: Send + 'static>(
         &self,

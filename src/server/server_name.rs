@@ -17,8 +17,7 @@ use crate::runtime::Name;
 /// To use a type of your own as a name, implement `From`:
 ///
 /// ```
-/// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-/// # use counter::{Call, Counter};
+/// # use regrow::doc_counter::{Call, Counter};
 /// # use regrow::{GenServer, Runtime};
 /// use regrow::ServerName;
 ///
@@ -31,13 +30,13 @@ use crate::runtime::Name;
 /// }
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let _started = Counter::spec(40).named(Room(7)).start(&rt).await?;
 /// assert_eq!(rt.server(Room(7)).call(Call::Get).await?, 40);
 /// assert_eq!(rt.server::<Counter>("room 7").call(Call::Get).await?, 40);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 pub struct ServerName<S> {
     pub(crate) text: SharedStr,

@@ -39,13 +39,13 @@ use crate::server::{GenServer, ServerName, ServerRef};
 /// const SLOW: Name<Slow> = Name::new("slow");
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let limit = Duration::from_millis(100);
 /// let slow = Slow::spec(()).named(SLOW).label("slow").init_timeout(limit);
 /// assert_eq!(slow.start(&rt).await.unwrap_err(), StartError::InitTimeout(limit));
 /// assert_eq!((rt.process_count(), rt.whereis("slow")), (0, None));
-/// # });
+/// # }));
 /// ```
 #[must_use = "it does nothing until started"]
 pub struct ServerSpec<S: GenServer> {
@@ -107,20 +107,19 @@ impl<S: GenServer> ServerSpec<S> {
     /// counts as 1 ms.
     ///
     /// ```
-    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-    /// # use counter::{Call, Counter};
+    /// # use regrow::doc_counter::{Call, Counter};
     /// # use regrow::{GenServer, Runtime};
     /// use std::time::Duration;
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// rt.warn_after(Duration::from_millis(200));
     /// // The handlers of this counter may run longer.
     /// let counter = Counter::spec(40).warn_after(Duration::from_secs(2)).start(&rt).await?;
     /// assert_eq!(counter.call(Call::Get).await?, 40);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn warn_after(mut self, limit: Duration) -> Self {
         self.warn_after = Some(limit);
@@ -162,12 +161,11 @@ impl<S: GenServer> ServerSpec<S> {
     /// As [`start`](Self::start).
     ///
     /// ```
-    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-    /// # use counter::{Cast, Counter};
+    /// # use regrow::doc_counter::{Cast, Counter};
     /// # use regrow::{GenServer, Runtime};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let owner = rt.spawn_fallible(|mut ctx| async move {
     ///     let counter = Counter::spec(0).start_link(&ctx).await?;
@@ -177,7 +175,7 @@ impl<S: GenServer> ServerSpec<S> {
     /// });
     /// let reason = owner.join().await;
     /// assert_eq!(reason.crash().unwrap().message(), "as asked");
-    /// # });
+    /// # }));
     /// ```
     pub async fn start_link(self, parent: &impl Inside) -> Result<ServerRef<S>, StartError> {
         let (starting, args) = self.starting(&parent.runtime());
@@ -196,13 +194,12 @@ impl<S: GenServer> ServerSpec<S> {
     /// As [`start`](Self::start).
     ///
     /// ```
-    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-    /// # use counter::Counter;
+    /// # use regrow::doc_counter::Counter;
     /// # use regrow::{GenServer, Runtime};
     /// use regrow::{ExitReason, Received};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let watcher = rt.spawn_fallible(|mut ctx| async move {
     ///     let (counter, reference) = Counter::spec(0).start_monitor(&ctx).await?;
@@ -212,7 +209,7 @@ impl<S: GenServer> ServerSpec<S> {
     ///     Ok(())
     /// });
     /// assert_eq!(watcher.join().await, ExitReason::Normal);
-    /// # });
+    /// # }));
     /// ```
     pub async fn start_monitor(
         self,

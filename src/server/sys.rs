@@ -41,13 +41,12 @@ impl<S: GenServer> ServerRef<S> {
     /// A request that was queued is carried out, even if this future is dropped or times out.
     ///
     /// ```
-    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-    /// # use counter::{Call, Cast, Counter};
+    /// # use regrow::doc_counter::{Call, Cast, Counter};
     /// # use regrow::{GenServer, Runtime};
     /// use regrow::CallError;
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let counter = Counter::start(&rt, 40).await?;
     /// counter.suspend().await?;
@@ -57,7 +56,7 @@ impl<S: GenServer> ServerRef<S> {
     /// counter.resume().await?;
     /// assert_eq!(counter.call(Call::Get).await?, 42);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub async fn suspend(&self) -> Result<(), CallError> {
         self.ask_system(System::Suspend).await
@@ -118,7 +117,7 @@ impl<S: GenServer> ServerRef<S> {
     /// }
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let queue = Queue::start(&rt, ()).await?;
     /// queue.cast("a secret".to_owned());
@@ -126,7 +125,7 @@ impl<S: GenServer> ServerRef<S> {
     /// assert_eq!(status.line.as_deref(), Some("1 jobs"));
     /// assert_eq!(status.to_string(), "running: 1 jobs");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub async fn get_status(&self) -> Result<ServerStatus, CallError> {
         self.ask_system(System::Status).await

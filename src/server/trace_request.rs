@@ -28,13 +28,12 @@ impl<S: GenServer> ServerRef<S> {
     /// A request whose future is dropped, or times out, leaves no trace behind.
     ///
     /// ```
-    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-    /// # use counter::{Call, Cast, Counter};
+    /// # use regrow::doc_counter::{Call, Cast, Counter};
     /// # use regrow::{GenServer, Runtime};
     /// use regrow::ExitReason;
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let counter = Counter::start(&rt, 40).await?;
     /// let mut trace = counter.trace().await?;
@@ -49,7 +48,7 @@ impl<S: GenServer> ServerRef<S> {
     /// assert_eq!(lines[..4], ["cast begins", "cast took 0.0ns", "call begins", "call took 0.0ns"]);
     /// assert_eq!((&*lines[4], &*lines[6]), ("stop begins", "terminate begins"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub async fn trace(&self) -> Result<Trace, CallError> {
         self.add_listener(None).await
@@ -72,13 +71,12 @@ impl<S: GenServer> ServerRef<S> {
     /// As [`trace`](Self::trace).
     ///
     /// ```
-    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-    /// # use counter::{Cast, Counter};
+    /// # use regrow::doc_counter::{Cast, Counter};
     /// # use regrow::{GenServer, Runtime};
     /// use regrow::TraceContent;
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let counter = Counter::start(&rt, 40).await?;
     /// let mut trace = counter
@@ -90,7 +88,7 @@ impl<S: GenServer> ServerRef<S> {
     /// counter.cast(Cast::Add(2));
     /// assert_eq!(trace.next().await.unwrap().to_string(), "cast begins: add 2");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub async fn trace_with(
         &self,

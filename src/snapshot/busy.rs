@@ -18,7 +18,7 @@ use crate::supervisor::{PublishedState, Step};
 /// use regrow::{Busy, ChildSpec, Health, NodeState, Runtime, Supervisor, SupervisorRef};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let never_ready = ChildSpec::task("feed", |ctx| async move {
 ///     ctx.set_health(Health::Starting);
@@ -37,7 +37,7 @@ use crate::supervisor::{PublishedState, Step};
 /// assert_eq!(snapshot.find("feed").unwrap().state, NodeState::Starting);
 /// assert_eq!(snapshot.health().to_string(), "busy starting feed for 12.2s");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

@@ -62,14 +62,14 @@ impl SupervisorRef {
     /// use regrow::{ChildSpec, Runtime, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let job = ChildSpec::task("job", |_| std::future::pending());
     /// let tree = Supervisor::one_for_one().child(job).start(&rt).await?;
     /// let snapshot = tree.tree_within(Duration::from_secs(10)).await?; // returns at once here
     /// assert!(snapshot.find("job").is_some());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub async fn tree_within(&self, limit: Duration) -> Result<TreeSnapshot, CallError> {
         Ok(self.survey(limit).await?.tree())

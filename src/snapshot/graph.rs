@@ -13,7 +13,7 @@ impl TreeSnapshot {
     /// use regrow::{ChildSpec, Runtime, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let job = ChildSpec::task("job", |_| std::future::pending());
     /// let tree = Supervisor::one_for_one().named("app").child(job).start(&rt).await?;
@@ -21,7 +21,7 @@ impl TreeSnapshot {
     /// assert!(dot.starts_with("digraph tree {"));
     /// assert!(dot.contains("n0 -> n1;"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn to_dot(&self) -> String {
         let mut dot =
@@ -49,7 +49,7 @@ impl TreeSnapshot {
     /// use regrow::{ChildSpec, Runtime, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::with_mailbox_depth();
     /// let job = ChildSpec::task("job", |_| std::future::pending());
     /// let tree = Supervisor::one_for_one().named("app").child(job).start(&rt).await?;
@@ -62,7 +62,7 @@ impl TreeSnapshot {
     /// ";
     /// assert_eq!(chart, expected);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn to_mermaid(&self) -> String {
         let mut chart = String::from("flowchart TD\n");

@@ -41,7 +41,7 @@ impl TreeSnapshot {
     /// use regrow::{ChildSpec, Runtime, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let job = ChildSpec::task("job", |_| std::future::pending());
     /// let tree = Supervisor::one_for_one().named("app").child(job).start(&rt).await?;
@@ -52,7 +52,7 @@ impl TreeSnapshot {
     /// assert_eq!(job["parent"], app["node"]);
     /// assert!(job["mailbox_depth"].is_null()); // this runtime doesn't count it
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn to_json(&self) -> String {
         // The values are strings and numbers under fixed keys, so the serialization can't fail.

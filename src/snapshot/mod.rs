@@ -65,7 +65,7 @@ pub use nodes::TreeNodes;
 /// use regrow::{ChildSpec, Runtime, Supervisor};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::with_mailbox_depth();
 /// let idle = |id| ChildSpec::task(id, |_| std::future::pending());
 /// let ingest = Supervisor::rest_for_one().with_id("ingest").child(idle("feed")).child(idle("parser"));
@@ -86,7 +86,7 @@ pub use nodes::TreeNodes;
 ///    └─ parser                #7  up 1.0s  1 restart, last: shutdown";
 /// assert_eq!(snapshot.to_string(), expected);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -199,7 +199,7 @@ impl TreeSnapshot {
     /// use regrow::{ChildSpec, Runtime, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let job = ChildSpec::task("job", |_| std::future::pending());
     /// let tree = Supervisor::one_for_one().named("app").child(job).start(&rt).await?;
@@ -207,7 +207,7 @@ impl TreeSnapshot {
     /// let ids: Vec<&str> = snapshot.nodes().iter().map(|node| node.id.as_str()).collect();
     /// assert_eq!(ids, ["app", "job"]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn nodes(&self) -> Vec<&TreeNode> {
         numbered(&self.root).into_iter().map(|(_, node)| node).collect()

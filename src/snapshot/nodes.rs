@@ -17,7 +17,7 @@ use crate::snapshot::TreeNode;
 /// use regrow::{ChildSpec, Runtime, Supervisor};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let job = |id| ChildSpec::task(id, |_| std::future::pending());
 /// let tree = Supervisor::one_for_one().child(job("a")).child(job("b")).start(&rt).await?;
@@ -26,7 +26,7 @@ use crate::snapshot::TreeNode;
 /// let ids: Vec<String> = children.into_iter().map(|node| node.id).collect();
 /// assert_eq!(ids, ["a", "b"]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 #[derive(Default)]
 pub struct TreeNodes(pub(super) Vec<TreeNode>);

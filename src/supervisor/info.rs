@@ -22,7 +22,7 @@ use crate::supervisor::History;
 /// use regrow::{ChildSpec, ChildState, ChildType, Runtime, Supervisor};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let job = ChildSpec::task("job", |_| std::future::pending());
 /// let tree = Supervisor::one_for_one().child(job).start(&rt).await?;
@@ -30,7 +30,7 @@ use crate::supervisor::History;
 /// assert_eq!((children[0].id.as_str(), children[0].kind), ("job", ChildType::Worker));
 /// assert_eq!(children[0].state, ChildState::Running(children[0].pid().unwrap()));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

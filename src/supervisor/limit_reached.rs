@@ -44,7 +44,7 @@ pub enum Limit {
 /// ```
 /// use regrow::{ChildSpec, ExitReason, RestartLimitReached, Runtime, Supervisor};
 ///
-/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let failing = ChildSpec::task("failing", |_| async { Err(ExitReason::crashed("no luck")) });
 /// let tree = Supervisor::one_for_one().child(failing).start(&rt).await.unwrap();
@@ -57,7 +57,7 @@ pub enum Limit {
 ///     "more than 3 restarts within 5s: 4 of \"failing\"; \
 ///      the last end was that of child \"failing\": no luck"
 /// );
-/// # });
+/// # }));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -92,7 +92,7 @@ pub struct RestartLimitReached {
 /// use std::time::Duration;
 /// use regrow::{ChildSpec, RestartLimitReached, Runtime, Supervisor};
 ///
-/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let child = |id: &str| ChildSpec::task(id, |_| std::future::pending());
 /// let tree = Supervisor::one_for_one().intensity(1, Duration::from_secs(60));
@@ -104,7 +104,7 @@ pub struct RestartLimitReached {
 /// let limit = reason.crash().unwrap().downcast_ref::<RestartLimitReached>().unwrap();
 /// let counts = limit.counts.iter().map(|count| (count.child.as_str(), count.restarts));
 /// assert_eq!(counts.collect::<Vec<_>>(), [("a", 1), ("b", 1)]);
-/// # });
+/// # }));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

@@ -22,7 +22,7 @@ use crate::runtime::StartError;
 /// use regrow::{CrashKind, Runtime, Task, TaskError};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let bad = Task::spawn_nolink(&rt, |_| async { "x".parse::<u16>().expect("a number") });
 /// let Err(TaskError::Exited(reason)) = bad.join().await else { panic!() };
@@ -30,7 +30,7 @@ use crate::runtime::StartError;
 ///
 /// let slow = Task::spawn_nolink(&rt, |_| std::future::pending::<u16>());
 /// assert_eq!(slow.join().await, Err(TaskError::Timeout(Duration::from_secs(5))));
-/// # });
+/// # }));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

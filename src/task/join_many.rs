@@ -34,7 +34,7 @@ impl<T> Task<T> {
     /// use regrow::{Runtime, Task};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let tasks = [30, 10, 20].map(|seconds| {
     ///     Task::spawn_nolink(&rt, move |_| async move {
@@ -43,7 +43,7 @@ impl<T> Task<T> {
     ///     })
     /// });
     /// assert_eq!(Task::join_many(tasks, Duration::from_secs(60)).await, Ok(vec![30, 10, 20]));
-    /// # });
+    /// # }));
     /// ```
     pub async fn join_many(
         tasks: impl IntoIterator<Item = Task<T>>,
@@ -83,7 +83,7 @@ impl<T> Task<T> {
     /// use regrow::{Runtime, Shutdown, Task};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let mut tasks = [10, 90].map(|seconds| {
     ///     let time = Duration::from_secs(seconds);
@@ -93,7 +93,7 @@ impl<T> Task<T> {
     /// assert_eq!(outcomes, [Some(Ok(())), None]);
     /// let [_, slow] = tasks;
     /// assert_eq!(slow.shutdown(Shutdown::default()).await, None);
-    /// # });
+    /// # }));
     /// ```
     pub async fn yield_many(
         tasks: &mut [Task<T>],

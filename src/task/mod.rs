@@ -80,7 +80,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// use regrow::{Runtime, Task};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let body = rt.spawn_fallible(|ctx| async move {
 ///     let sum = Task::spawn(&ctx, |_| async { (1..=10).sum::<u32>() });
@@ -94,7 +94,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// });
 /// assert_eq!(body.join().await.crash().unwrap().message(), "no such number");
 /// assert_eq!(rt.process_count(), 0);
-/// # });
+/// # }));
 /// ```
 #[must_use = "the result is dropped unless the task is joined; `ignore` makes that explicit"]
 pub struct Task<T> {
@@ -139,14 +139,14 @@ impl<T: Send + 'static> Task<T> {
     /// use regrow::{Runtime, Task, TaskError};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let good = Task::spawn_nolink(&rt, |_| async { 2 + 2 });
     /// let bad = Task::spawn_nolink(&rt, |_| async { panic!("out of numbers") });
     /// assert_eq!(good.join().await, Ok(4));
     /// let Err(TaskError::Exited(reason)) = Task::<u32>::join(bad).await else { panic!() };
     /// assert_eq!(reason.crash().unwrap().message(), "out of numbers");
-    /// # });
+    /// # }));
     /// ```
     pub fn spawn_nolink<F, Fut>(runtime: &Runtime, body: F) -> Self
     where
@@ -164,13 +164,13 @@ impl<T> Task<T> {
     /// use regrow::{ExitReason, Runtime, Task, TaskError};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let task = Task::spawn_nolink(&rt, |_| std::future::pending::<()>());
     /// rt.set_label(task.pid(), "report");
     /// rt.kill(task.pid());
     /// assert_eq!(task.join().await, Err(TaskError::Exited(ExitReason::Killed)));
-    /// # });
+    /// # }));
     /// ```
     pub fn pid(&self) -> Pid {
         self.handle.pid()
@@ -216,12 +216,12 @@ impl<T> Task<T> {
     /// use regrow::{Runtime, Task, TaskError};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let task = Task::spawn_nolink(&rt, |_| tokio::time::sleep(Duration::from_secs(60)));
     /// let limit = Duration::from_secs(10);
     /// assert_eq!(task.join_timeout(limit).await, Err(TaskError::Timeout(limit)));
-    /// # });
+    /// # }));
     /// ```
     pub async fn join_timeout(mut self, limit: Duration) -> Result<T, TaskError> {
         self.yield_for(limit).await.unwrap_or(Err(TaskError::Timeout(limit)))
@@ -243,11 +243,11 @@ impl<T> Task<T> {
     /// use regrow::{Runtime, Task};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let task = Task::spawn_nolink(&rt, |_| tokio::time::sleep(Duration::from_secs(60)));
     /// assert_eq!(task.join_unlimited().await, Ok(()));
-    /// # });
+    /// # }));
     /// ```
     pub async fn join_unlimited(mut self) -> Result<T, TaskError> {
         let reason = self.handle.join().await;
@@ -273,7 +273,7 @@ impl<T> Task<T> {
     /// use regrow::{Runtime, Task};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let mut task = Task::spawn_nolink(&rt, |_| async {
     ///     tokio::time::sleep(Duration::from_secs(40)).await;
@@ -282,7 +282,7 @@ impl<T> Task<T> {
     /// while task.yield_for(Duration::from_secs(15)).await.is_none() {
     ///     // … report progress …
     /// }
-    /// # });
+    /// # }));
     /// ```
     pub async fn yield_for(&mut self, limit: Duration) -> Option<Result<T, TaskError>> {
         let ended = within(&self.handle.runtime.kernel, limit, self.handle.join()).await;

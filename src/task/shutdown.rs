@@ -43,7 +43,7 @@ impl<T> Task<T> {
     /// use regrow::{Runtime, Shutdown, Task};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let mut endless = Task::spawn_nolink(&rt, |_| std::future::pending::<u32>());
     /// assert!(endless.yield_for(Duration::from_secs(1)).await.is_none());
@@ -57,7 +57,7 @@ impl<T> Task<T> {
     /// assert!(asked.yield_for(Duration::from_secs(1)).await.is_none());
     /// assert_eq!(asked.shutdown(Shutdown::default()).await, Some(Ok("all is written")));
     /// assert_eq!(rt.process_count(), 0);
-    /// # });
+    /// # }));
     /// ```
     pub async fn shutdown(mut self, how: Shutdown) -> Option<Result<T, TaskError>> {
         consume_budget().await;
@@ -91,13 +91,13 @@ impl<T> Task<T> {
     /// use regrow::{Runtime, Task};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let slow = Task::spawn_nolink(&rt, |_| tokio::time::sleep(Duration::from_secs(60)));
     /// let pid = slow.pid();
     /// assert_eq!(slow.ignore(), None);
     /// assert!(rt.is_alive(pid));
-    /// # });
+    /// # }));
     /// ```
     pub fn ignore(mut self) -> Option<Result<T, TaskError>> {
         self.unlink();

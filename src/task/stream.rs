@@ -58,7 +58,7 @@ use crate::task::{LIMIT, TaskError, TaskSupervisorRef};
 /// use regrow::{ExitReason, Runtime, TaskStream};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let body = rt.spawn_fallible(|ctx| async move {
 ///     let start = tokio::time::Instant::now();
@@ -75,7 +75,7 @@ use crate::task::{LIMIT, TaskError, TaskSupervisorRef};
 ///     Ok(())
 /// });
 /// assert_eq!(body.join().await, ExitReason::Normal);
-/// # });
+/// # }));
 /// ```
 #[must_use = "it starts nothing until it is polled"]
 pub struct TaskStream<T> {
@@ -119,13 +119,13 @@ impl<T: Send + 'static> TaskStream<T> {
     /// use regrow::{Runtime, TaskStream};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let texts = stream::iter(["1", "two", "3"]);
     /// let numbers = TaskStream::nolink(&rt, texts, |text| async { text.parse::<u8>().unwrap() });
     /// let numbers: Vec<_> = numbers.map(|number| number.ok()).collect().await;
     /// assert_eq!(numbers, [Some(1), None, Some(3)]);
-    /// # });
+    /// # }));
     /// ```
     pub fn nolink<S, F, Fut>(runtime: &Runtime, input: S, each: F) -> Self
     where
@@ -164,7 +164,7 @@ impl<T: Send + 'static> TaskStream<T> {
     /// use regrow::{ExitReason, Runtime, TaskStream, TaskSupervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let tasks = TaskSupervisor::new().start(&rt).await?;
     /// let body = rt.spawn(move |ctx| async move {
@@ -174,7 +174,7 @@ impl<T: Send + 'static> TaskStream<T> {
     /// });
     /// assert_eq!(body.join().await, ExitReason::Normal);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn supervised_by(mut self, supervisor: &TaskSupervisorRef) -> Self {
         self.options.supervisor = Some(supervisor.clone());
@@ -204,7 +204,7 @@ impl<T: Send + 'static> TaskStream<T> {
     /// use regrow::{Runtime, TaskStream};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let sorted = TaskStream::nolink(&rt, stream::iter([3, 1, 2]), |number| async move {
     ///     tokio::time::sleep(Duration::from_secs(number)).await;
@@ -212,7 +212,7 @@ impl<T: Send + 'static> TaskStream<T> {
     /// });
     /// let sorted: Vec<_> = sorted.concurrency(3).unordered().collect().await;
     /// assert_eq!(sorted, [Ok(1), Ok(2), Ok(3)]);
-    /// # });
+    /// # }));
     /// ```
     pub fn unordered(mut self) -> Self {
         self.in_flight.set_unordered();
@@ -229,7 +229,7 @@ impl<T: Send + 'static> TaskStream<T> {
     /// use regrow::{Runtime, TaskError, TaskStream};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let limit = Duration::from_secs(30);
     /// let naps = TaskStream::nolink(&rt, stream::iter([60, 1]), |seconds| {
@@ -237,7 +237,7 @@ impl<T: Send + 'static> TaskStream<T> {
     /// });
     /// let naps: Vec<_> = naps.timeout(limit).collect().await;
     /// assert_eq!(naps, [Err(TaskError::Timeout(limit)), Ok(())]);
-    /// # });
+    /// # }));
     /// ```
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.options.limit = Some(limit);

@@ -25,7 +25,7 @@ use crate::task::TaskSupervisorRef;
 /// use regrow::{Runtime, Supervisor, TaskSupervisor, TaskSupervisorRef};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let tasks = TaskSupervisor::new().named("tasks");
 /// let tree = Supervisor::one_for_one().child(tasks).start(&rt).await?;
@@ -39,7 +39,7 @@ use crate::task::TaskSupervisorRef;
 /// tree.stop().await?;
 /// assert!(!rt.is_alive(endless));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 #[derive(Debug, Clone)]
 #[must_use = "it does nothing until started"]
@@ -80,7 +80,7 @@ impl TaskSupervisor {
     /// use regrow::{Runtime, Shutdown, StartError, TaskSupervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let tasks = TaskSupervisor::new().max_children(1).start(&rt).await?;
     /// let first = tasks.spawn_nolink(|_| std::future::pending::<()>()).await?;
@@ -88,7 +88,7 @@ impl TaskSupervisor {
     /// assert_eq!(second.unwrap_err(), StartError::MaxChildren(1));
     /// assert_eq!(first.shutdown(Shutdown::BrutalKill).await, None);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn max_children(self, most: usize) -> Self {
         TaskSupervisor { spec: self.spec.max_children(most) }
@@ -113,12 +113,12 @@ impl TaskSupervisor {
     /// use regrow::{ExitReason, Runtime, TaskSupervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let tasks = TaskSupervisor::new().start(&rt).await?;
     /// assert_eq!(tasks.stop().await?, ExitReason::Shutdown);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub async fn start(self, runtime: &Runtime) -> Result<TaskSupervisorRef, StartError> {
         Ok(TaskSupervisorRef::new(self.spec.start(runtime).await?))

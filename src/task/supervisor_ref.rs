@@ -50,7 +50,7 @@ impl TaskSupervisorRef {
     /// use regrow::{ExitReason, Runtime, Shutdown, TaskSupervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let tasks = TaskSupervisor::new().start(&rt).await?;
     /// let brutal = tasks.clone().with_shutdown(Shutdown::BrutalKill);
@@ -58,7 +58,7 @@ impl TaskSupervisorRef {
     /// tasks.stop().await?;
     /// assert_eq!(ended.await, ExitReason::Killed);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn with_shutdown(mut self, shutdown: Shutdown) -> Self {
         self.shutdown = shutdown;
@@ -81,7 +81,7 @@ impl TaskSupervisorRef {
     /// use regrow::{Runtime, TaskSupervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let tasks = TaskSupervisor::new().start(&rt).await?;
     /// let handle = tasks.clone();
@@ -93,7 +93,7 @@ impl TaskSupervisorRef {
     /// assert_eq!(body.join().await.crash().unwrap().message(), "no luck");
     /// assert!(rt.is_alive(tasks.pid().unwrap())); // not affected
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub async fn spawn<T, F, Fut>(
         &self,
@@ -230,7 +230,7 @@ impl TaskSupervisorRef {
     /// use tokio::sync::mpsc::unbounded_channel;
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let tasks = TaskSupervisor::new().start(&rt).await?;
     /// let (sender, mut receiver) = unbounded_channel();
@@ -243,7 +243,7 @@ impl TaskSupervisorRef {
     /// assert_eq!(receiver.recv().await, Some(pid));
     /// assert_ne!(receiver.recv().await, Some(pid)); // it was started again
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub async fn start_child_with<F, Fut>(
         &self,
@@ -285,7 +285,7 @@ impl TaskSupervisorRef {
     /// use regrow::{ChildError, Runtime, TaskSupervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let tasks = TaskSupervisor::new().start(&rt).await?;
     /// let endless = tasks.start_child(|_| std::future::pending()).await?;
@@ -293,7 +293,7 @@ impl TaskSupervisorRef {
     /// let again = tasks.terminate_child(endless).await;
     /// assert_eq!(again, Err(ChildError::NotFound(endless.to_string())));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub async fn terminate_child(&self, task: Pid) -> Result<(), ChildError> {
         self.supervisor.terminate_child(task).await

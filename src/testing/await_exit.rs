@@ -23,13 +23,13 @@ use crate::testing::{CallSite, wait_for};
 /// use regrow::{ExitReason, Runtime};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let worker = rt.spawn(|_| std::future::pending()).pid();
 /// let exit = await_exit(&rt, worker); // before the end, so that the reason is known
 /// rt.kill(worker);
 /// assert_eq!(exit.await, ExitReason::Killed);
-/// # });
+/// # }));
 /// ```
 #[track_caller]
 pub fn await_exit(runtime: &Runtime, pid: Pid) -> impl Future<Output = ExitReason> + Send + use<> {
@@ -59,7 +59,7 @@ pub fn await_exit(runtime: &Runtime, pid: Pid) -> impl Future<Output = ExitReaso
 /// use regrow::{Backoff, ChildSpec, Runtime, Supervisor};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let pause = Duration::from_secs(600);
 /// let feed = ChildSpec::task("feed", |_| std::future::pending())
@@ -75,7 +75,7 @@ pub fn await_exit(runtime: &Runtime, pid: Pid) -> impl Future<Output = ExitReaso
 /// assert_eq!(start.elapsed(), pause);
 /// assert_ne!(first, second);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 #[track_caller]
 pub fn await_restart(runtime: &Runtime, name: &str) -> impl Future<Output = Pid> + Send + use<> {

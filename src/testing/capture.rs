@@ -59,15 +59,14 @@ pub fn capture(runtime: &Runtime) -> Capture {
 ///
 /// ```
 /// use regrow::testing::{await_idle, capture, tree};
-/// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-/// # use counter::{Cast, Counter};
+/// # use regrow::doc_counter::{Cast, Counter};
 /// # use regrow::{GenServer, Supervisor};
 /// use regrow::{LifecycleEvent, Name};
 ///
 /// const COUNTER: Name<Counter> = Name::new("counter");
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let spec = Supervisor::one_for_one().child(Counter::child(0).named(COUNTER));
 /// tree(spec).run(async |tree| {
 ///     let mut captured = capture(tree.runtime());
@@ -81,7 +80,7 @@ pub fn capture(runtime: &Runtime) -> Capture {
 ///     assert_eq!(exit.field("name"), Some("counter"));
 ///     assert!(exit.field("reason").unwrap().contains("as asked"));
 /// }).await;
-/// # });
+/// # }));
 /// ```
 #[must_use = "it captures until it is dropped"]
 pub struct Capture {
@@ -112,7 +111,7 @@ impl Capture {
     /// use regrow::{LifecycleEvent, Runtime};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let mut captured = capture(&rt);
     /// let job = rt.spawn(|_| std::future::pending());
@@ -121,7 +120,7 @@ impl Capture {
     /// job.join().await;
     /// let [LifecycleEvent::Exited { label, .. }] = &captured.take_events()[..] else { panic!() };
     /// assert_eq!(label.as_deref(), Some("job"));
-    /// # });
+    /// # }));
     /// ```
     #[track_caller]
     pub fn take_events(&mut self) -> Vec<LifecycleEvent> {

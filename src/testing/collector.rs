@@ -46,7 +46,7 @@ pub fn collector<M: Send + 'static>(runtime: &Runtime) -> Collector<M> {
 /// }
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let mut prices: Collector<u32> = collector(&rt);
 /// publish(&[7, 8, 9], &prices);
@@ -61,7 +61,7 @@ pub fn collector<M: Send + 'static>(runtime: &Runtime) -> Collector<M> {
 /// assert_eq!(prices.next_within(Duration::from_secs(5)).await, 10);
 /// assert_eq!(prices.drain_for(Duration::from_secs(5)).await, [11]);
 /// prices.assert_empty();
-/// # });
+/// # }));
 /// ```
 pub struct Collector<M: Send + 'static> {
     mock: Mock<Collecting<M>>,

@@ -58,7 +58,7 @@ use crate::testing::{Answer, BareProcess, CallSite, wait_for};
 /// }
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let mut ctx = TestContext::new(&rt);
 /// let mut quarantine = Quarantine::init((), &mut ctx).await?;
@@ -73,7 +73,7 @@ use crate::testing::{Answer, BareProcess, CallSite, wait_for};
 /// ctx.handle_next(&mut quarantine).await?; // the cast of the timer, after a paused minute
 /// assert_eq!(answer.await, Ok("nothing bad"));
 /// # Ok::<(), regrow::ExitReason>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 pub struct TestContext<S: GenServer> {
     context: ServerContext<S>,
@@ -124,13 +124,13 @@ impl<S: GenServer> TestContext<S> {
     /// }
     /// # }
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let mut again = TestContext::restarted(&rt, 1, ExitReason::crashed("bad cache"));
     /// assert!(!Store::init((), &mut again).await?.cached);
     /// assert!(Store::init((), &mut TestContext::new(&rt)).await?.cached);
     /// # Ok::<(), regrow::ExitReason>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn restarted(runtime: &Runtime, attempt: u32, previous: ExitReason) -> Self {
         TestContext::with_cause(runtime, StartCause::Restart { attempt, previous })
@@ -195,7 +195,7 @@ impl<S: GenServer> TestContext<S> {
     /// # }
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let mut ctx = TestContext::new(&rt);
     /// // The `init` casts "a message" to its own server, and continues with "load".
@@ -204,7 +204,7 @@ impl<S: GenServer> TestContext<S> {
     /// ctx.handle_next(&mut loader).await?;
     /// assert_eq!(loader.0, ["load", "a message"]);
     /// # Ok::<(), regrow::ExitReason>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     #[track_caller]
     pub fn handle_next(&mut self, state: &mut S) -> impl Future<Output = Result> + Send {
@@ -255,7 +255,7 @@ impl<S: GenServer> TestContext<S> {
     /// }
     /// # }
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let mut ctx = TestContext::new(&rt);
     /// Session::init((), &mut ctx).await?;
@@ -263,7 +263,7 @@ impl<S: GenServer> TestContext<S> {
     /// assert_eq!(ctx.take_idle_timeout(), Some(Duration::from_secs(60)));
     /// assert_eq!(ctx.take_idle_timeout(), None);
     /// # Ok::<(), regrow::ExitReason>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn take_continues(&mut self) -> Vec<S::Cast> {
         let continues = mem::take(&mut self.context.inner().continues);

@@ -48,22 +48,21 @@ const PAUSE: Duration = Duration::from_millis(1);
 ///
 /// ```
 /// use regrow::testing::{await_idle, tree};
-/// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-/// # use counter::{Call, Cast, Counter};
+/// # use regrow::doc_counter::{Call, Cast, Counter};
 /// # use regrow::{GenServer, Supervisor};
 /// use regrow::Name;
 ///
 /// const COUNTER: Name<Counter> = Name::new("counter");
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let spec = Supervisor::one_for_one().child(Counter::child(0).named(COUNTER));
 /// tree(spec).run(async |tree| {
 ///     tree.runtime().server(COUNTER).cast(Cast::Crash);
 ///     await_idle(tree).await; // the restart is over, too
 ///     assert_eq!(tree.runtime().server(COUNTER).call(Call::Get).await, Ok(0));
 /// }).await;
-/// # });
+/// # }));
 /// ```
 #[track_caller]
 pub fn await_idle(tree: &SupervisorRef) -> impl Future<Output = ()> + Send + use<> {

@@ -63,7 +63,7 @@ use crate::testing::{BareProcess, CallSite, wait_for};
 /// }
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let mut rates = Mock::<Rates>::new(&rt);
 /// let converted = tokio::spawn(convert(rates.server(), 7));
@@ -79,7 +79,7 @@ use crate::testing::{BareProcess, CallSite, wait_for};
 /// drop(unanswered);
 /// assert_eq!(converted.await?, Err(CallError::Exited(crash)));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 pub struct Mock<S: GenServer> {
     process: BareProcess<ServerItem<S>>,
@@ -123,8 +123,7 @@ impl<S: GenServer> Mock<S> {
     /// If another process holds the name, and in the same cases as [`new`](Self::new).
     ///
     /// ```
-    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-    /// # use counter::{Cast, Counter};
+    /// # use regrow::doc_counter::{Cast, Counter};
     /// # use regrow::Runtime;
     /// use regrow::Name;
     /// use regrow::testing::Mock;
@@ -132,12 +131,12 @@ impl<S: GenServer> Mock<S> {
     /// const COUNTER: Name<Counter> = Name::new("counter");
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let mut counter = Mock::named(&rt, COUNTER);
     /// rt.server(COUNTER).cast(Cast::Add(2)); // the code under test
     /// assert!(matches!(counter.next_cast().await, Cast::Add(2)));
-    /// # });
+    /// # }));
     /// ```
     pub fn named(runtime: &Runtime, name: Name<S>) -> Self {
         Mock::start(runtime, &NewProcess { name: Some(name.into()), ..NewProcess::default() })
@@ -174,14 +173,13 @@ impl<S: GenServer> Mock<S> {
     /// Cancel safe: a future that is dropped has taken no item.
     ///
     /// ```
-    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-    /// # use counter::Counter;
+    /// # use regrow::doc_counter::Counter;
     /// # use regrow::Runtime;
     /// use regrow::ExitReason;
     /// use regrow::testing::{Asked, Mock};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let mut mock = Mock::<Counter>::new(&rt);
     /// let counter = mock.server();
@@ -190,7 +188,7 @@ impl<S: GenServer> Mock<S> {
     /// mock.end(reason).await;
     /// assert_eq!(stopped.await?, Ok(ExitReason::Shutdown));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     #[track_caller]
     #[expect(clippy::should_implement_trait, reason = "it returns a future, and no `Option`")]

@@ -16,11 +16,10 @@
 //!
 //! ```
 //! use regrow::testing::TestContext;
-//! # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-//! # use counter::{Call, Cast, Counter};
+//! # use regrow::doc_counter::{Call, Cast, Counter};
 //! # use regrow::{GenServer, Runtime};
 //!
-//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 //! let mut ctx = TestContext::new(&Runtime::new());
 //! let mut counter = Counter::init(40, &mut ctx).await?;
 //! counter.handle_cast(Cast::Add(2), &mut ctx).await?;
@@ -30,7 +29,7 @@
 //! counter.handle_call(call, &mut ctx).await?;
 //! assert_eq!(answer.await, Ok(42));
 //! # Ok::<(), regrow::ExitReason>(())
-//! # }).unwrap();
+//! # })).unwrap();
 //! ```
 //!
 //! # Code that talks to a server
@@ -65,14 +64,13 @@
 //! ```
 //! use regrow::testing::{await_exit, await_restart, tree};
 //! use regrow::{Name, Supervisor};
-//! # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-//! # use counter::{Call, Cast, Counter};
+//! # use regrow::doc_counter::{Call, Cast, Counter};
 //! # use regrow::GenServer;
 //!
 //! const COUNTER: Name<Counter> = Name::new("counter");
 //!
 //! # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-//! # .build().unwrap().block_on(async {
+//! # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 //! // #[tokio::test(start_paused = true)]
 //! let spec = Supervisor::one_for_one().child(Counter::child(40).named(COUNTER));
 //! tree(spec).run(async |tree| {
@@ -85,7 +83,7 @@
 //!     restart.await;
 //!     assert_eq!(counter.call(Call::Get).await, Ok(40));
 //! }).await; // the tree is stopped: no process, timer, name … is left
-//! # });
+//! # }));
 //! ```
 //!
 //! OTP has no counterpart: tests in OTP start the real process and call it.

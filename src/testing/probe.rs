@@ -26,7 +26,7 @@ use crate::testing::{BareProcess, CallSite, wait_for};
 /// use regrow::{ExitReason, Received, Runtime};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let mut probe = Probe::new(&rt);
 /// let worker = rt.spawn(|mut ctx| async move { drop(ctx.recv().await) }).pid();
@@ -36,7 +36,7 @@ use crate::testing::{BareProcess, CallSite, wait_for};
 /// rt.send(worker, b"you may end".to_vec());
 /// let reason = ExitReason::Normal;
 /// probe.expect(Received::Down { reference, pid: worker, reason }).await;
-/// # });
+/// # }));
 /// ```
 pub struct Probe {
     mailbox: Mailbox<Envelope>,
@@ -76,12 +76,12 @@ impl Probe {
     /// use regrow::Runtime;
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let mut probe = Probe::new(&rt);
     /// rt.send(probe.pid(), b"hello".to_vec());
     /// assert_eq!(probe.next().await.message(), Some(b"hello".to_vec()));
-    /// # });
+    /// # }));
     /// ```
     #[track_caller]
     #[expect(clippy::should_implement_trait, reason = "it returns a future, and no `Option`")]
@@ -141,7 +141,7 @@ impl Probe {
     /// use regrow::{Received, Runtime};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let mut probe = Probe::new(&rt);
     /// let worker = rt.spawn(|_| async { panic!("line 7: no such order") });
@@ -149,7 +149,7 @@ impl Probe {
     /// let down = probe.expect_match(|item| matches!(item, Received::Down { .. })).await;
     /// let Received::Down { reason, .. } = down else { panic!() };
     /// assert!(reason.is_abnormal());
-    /// # });
+    /// # }));
     /// ```
     #[track_caller]
     pub fn expect_match<F>(&mut self, matches: F) -> impl Future<Output = Received> + Send
@@ -175,7 +175,7 @@ impl Probe {
     /// use regrow::testing::Probe;
     /// use regrow::Runtime;
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let mut probe = Probe::new(&rt);
     /// rt.send(probe.pid(), b"one".to_vec());
@@ -183,7 +183,7 @@ impl Probe {
     /// let texts: Vec<_> = probe.so_far().into_iter().filter_map(|item| item.message()).collect();
     /// assert_eq!(texts, [b"one", b"two"]);
     /// probe.assert_silent();
-    /// # });
+    /// # }));
     /// ```
     pub fn so_far(&mut self) -> Vec<Received> {
         let mut received = Vec::new();
@@ -216,7 +216,7 @@ impl Probe {
     /// use regrow::{ExitReason, Received, Runtime};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let mut probe = Probe::new(&rt);
     /// probe.trap_exit(true);
@@ -224,7 +224,7 @@ impl Probe {
     /// assert!(probe.link(worker));
     /// rt.kill(worker);
     /// probe.expect(Received::Exit { from: worker, reason: ExitReason::Killed }).await;
-    /// # });
+    /// # }));
     /// ```
     pub fn trap_exit(&self, trap: bool) -> bool {
         self.process.runtime().set_trap_exit(self.pid(), trap).unwrap_or(false)

@@ -54,15 +54,14 @@ pub fn tree(spec: SupervisorSpec) -> TestTree {
 ///
 /// ```
 /// use regrow::testing::{await_restart, tree};
-/// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-/// # use counter::{Call, Cast, Counter};
+/// # use regrow::doc_counter::{Call, Cast, Counter};
 /// # use regrow::{GenServer, Supervisor};
 /// use regrow::Name;
 ///
 /// const COUNTER: Name<Counter> = Name::new("counter");
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// // #[tokio::test(start_paused = true)]
 /// let spec = Supervisor::one_for_one().child(Counter::child(40).named(COUNTER));
 /// tree(spec).run(async |tree| {
@@ -72,7 +71,7 @@ pub fn tree(spec: SupervisorSpec) -> TestTree {
 ///     restart.await;
 ///     assert_eq!(counter.call(Call::Get).await, Ok(40));
 /// }).await; // the tree is stopped, and nothing is left
-/// # });
+/// # }));
 /// ```
 #[must_use = "it does nothing until `run`"]
 #[derive(Debug)]
@@ -98,20 +97,19 @@ impl TestTree {
     ///
     /// ```
     /// use regrow::testing::{Mock, tree};
-    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-    /// # use counter::Counter;
+    /// # use regrow::doc_counter::Counter;
     /// use regrow::{Name, Runtime, Supervisor};
     ///
     /// const RATES: Name<Counter> = Name::new("rates");
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let rates = Mock::named(&rt, RATES); // stands in for a server outside of the tree
     /// tree(Supervisor::one_for_one()).on(&rt).run(async |tree| {
     ///     assert_eq!(tree.runtime().server(RATES).pid(), Some(rates.pid()));
     /// }).await;
-    /// # });
+    /// # }));
     /// ```
     pub fn on(mut self, runtime: &Runtime) -> Self {
         self.runtime = Some(runtime.clone());

@@ -1,7 +1,12 @@
-//! The exact output of the small examples, which the book shows.
+//! The exact output of the small examples, which the book shows, and the hidden lines of the examples
+//! in the documentation.
+
+use crate::support;
 
 use std::path::Path;
 use std::process::Command;
+
+use support::source::{Source, files, read, sources};
 
 /// The folder with the output that the book shows: one file for each example, with the same name.
 const SHOWN: &str = "book/src/output";
@@ -56,4 +61,50 @@ fn the_examples_print_what_the_book_shows() {
 fn up_times_are_removed_from_the_output() {
     let text = "app  one_for_one  #1  up 1.5s  3 left\n└─ kv  #2  up 63ms\n";
     assert_eq!(timeless(text), "app  one_for_one  #1  up 0ms  3 left\n└─ kv  #2  up 0ms\n");
+}
+
+/// Hidden lines that compile code once for each example which the examples can share: a start of
+/// tokio for each type of future, and a server type.
+const SLOW: [(&str, &str); 3] = [
+    ("block_on(async {", "block_on(futures_util::FutureExt::boxed_local(async {"),
+    (
+        "#[tokio::main(flavor = \"current_thread\"",
+        "fn main() { ….block_on(futures_util::FutureExt::boxed_local(example())) }",
+    ),
+    ("include!(", "use regrow::doc_counter::{Call, Cast, Counter};"),
+];
+
+/// Returns the hidden lines of these files that compile slowly.
+fn slow(files: &[Source]) -> Vec<String> {
+    let hidden = |line: &str| {
+        let line = line.trim_start();
+        let line = line.strip_prefix("///").or_else(|| line.strip_prefix("//!")).unwrap_or(line);
+        line.trim_start().strip_prefix("# ").map(str::to_owned)
+    };
+    let lines = files.iter().flat_map(|file| {
+        file.text.lines().filter_map(hidden).map(|line| (file.path.as_str(), line))
+    });
+    let slow = lines.filter_map(|(path, line)| {
+        let (_, fast) = SLOW.iter().find(|(slow, _)| line.contains(slow))?;
+        Some(format!("{path}: # {line}: write # {fast}"))
+    });
+    slow.collect()
+}
+
+#[test]
+fn the_hidden_lines_of_examples_compile_fast() {
+    let readme = read("README.md").map(|text| Source { path: "README.md".to_owned(), text });
+    let texts = [sources("src"), files("book/src", ".md"), readme.into_iter().collect()];
+    let slow = slow(&texts.concat());
+    assert!(slow.is_empty(), "\n{}\n", slow.join("\n"));
+}
+
+#[test]
+fn a_hidden_line_that_compiles_slowly_is_reported() {
+    let text = "/// # b.block_on(async {\n# #[tokio::main(flavor = \"current_thread\")]\nblock_on(async {\n\
+        //! # block_on(futures_util::FutureExt::boxed_local(async {\n    /// # mod c { include!(f) }";
+    let file = Source { path: "a.rs".to_owned(), text: text.to_owned() };
+    let found = slow(&[file]);
+    assert_eq!(found.len(), 3, "{found:?}");
+    assert!(found[0].starts_with("a.rs: # b.block_on(async {: write # block_on(futures"));
 }

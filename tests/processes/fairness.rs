@@ -22,9 +22,9 @@ use tokio::runtime::Builder;
 /// of 128.
 const AT_MOST: usize = 61 * 128 + 128;
 
-/// The number of messages that the busy process handles. Without a budget, a sibling would wait for
-/// all of them.
-const MAIL: usize = 200_000;
+/// The number of messages that the busy process handles: more than fit between the ten turns of a
+/// sibling. Without a budget, a sibling would wait for all of them.
+const MAIL: usize = 12 * AT_MOST;
 
 #[derive(Clone, Copy, Debug)]
 enum Receive {

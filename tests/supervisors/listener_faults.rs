@@ -144,7 +144,8 @@ async fn a_stop_between_accept_and_start_closes_the_connection() {
     let is_stopping = std::sync::Mutex::new(is_stopping);
     let listener = ChildSpec::tcp_listener_with("echo", LOCAL, move |stream, peer| {
         accepted.send(()).unwrap();
-        is_stopping.lock().unwrap().recv().unwrap();
+        // Tokio moves the tasks of this worker to another thread, or one of them could hang.
+        tokio::task::block_in_place(|| is_stopping.lock().unwrap().recv().unwrap());
         ChildSpec::once_with("echo", stream, move |ctx, stream| echo(ctx, stream, peer))
     });
     let address = listener.address();

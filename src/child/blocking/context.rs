@@ -34,7 +34,7 @@ use crate::time::deadline_pool::blocking_wait::wait;
 /// use regrow::{ChildSpec, Received, Restart, Runtime, Supervisor};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
 /// let shout = ChildSpec::blocking("shout", move |mut ctx| {
@@ -52,7 +52,7 @@ use crate::time::deadline_pool::blocking_wait::wait;
 /// tree.stop().await?;
 /// assert!(ended.await.is_clean());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 ///
 /// [`ChildSpec::blocking`]: crate::ChildSpec::blocking
@@ -150,7 +150,7 @@ impl BlockingContext {
     /// use regrow::{ChildSpec, Runtime, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
     /// let poller = ChildSpec::blocking("poller", move |mut ctx| {
@@ -166,7 +166,7 @@ impl BlockingContext {
     /// let tree = Supervisor::one_for_one().child(poller).start(&rt).await?;
     /// assert_eq!(receiver.recv().await, Some("timeout"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn recv_timeout(&mut self, limit: Duration) -> Option<Received> {
         let kernel = self.runtime().kernel;
@@ -181,7 +181,7 @@ impl BlockingContext {
     /// use regrow::{ChildSpec, Runtime, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let (ask, mut asked) = tokio::sync::mpsc::channel(1);
     /// let asking = ChildSpec::blocking("asking", move |ctx| {
@@ -193,7 +193,7 @@ impl BlockingContext {
     /// assert_eq!(asked.recv().await, Some("question"));
     /// tree.stop().await?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn block_on<F: Future>(&self, future: F) -> Option<F::Output> {
         wait(or_stop(&self.stop, future))

@@ -79,7 +79,7 @@ impl ChildSpec {
     /// use regrow::{ChildSpec, Runtime, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
     /// let sync = ChildSpec::blocking("sync", move |ctx| {
@@ -93,7 +93,7 @@ impl ChildSpec {
     /// tree.stop().await?; // at once: the stop ends the wait
     /// assert_eq!(receiver.recv().await, Some(Some("sync".to_owned())));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn blocking<F>(id: impl Into<String>, body: F) -> Self
     where

@@ -125,7 +125,7 @@ impl ChildSpec {
     /// ```
     /// # #[cfg(unix)]
     /// # tokio::runtime::Builder::new_current_thread().enable_all()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// use std::process::Stdio;
     /// use std::time::Duration;
     /// use regrow::{ChildSpec, CommandFailed, RestartLimitReached, Runtime, Supervisor};
@@ -151,7 +151,7 @@ impl ChildSpec {
     /// let tree = Supervisor::one_for_one().child(sleeping).start(&rt).await?;
     /// tree.stop().await?; // at once: SIGTERM ends the program
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn command(
         id: impl Into<String>,

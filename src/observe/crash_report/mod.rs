@@ -50,7 +50,7 @@ pub(crate) mod limit;
 /// use regrow::{ChildSpec, LifecycleEvent, Restart, Runtime, Supervisor};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let mut events = rt.events();
 /// let parser = ChildSpec::task("parser", |_| async { Err("42".parse::<bool>())? });
@@ -69,7 +69,7 @@ pub(crate) mod limit;
 /// assert!(report.to_string().starts_with("ingest/parser #"));
 /// # drop(tree);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]

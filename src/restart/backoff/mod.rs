@@ -61,7 +61,7 @@ use std::time::Duration;
 /// use regrow::{Backoff, ChildSpec, ChildState, ExitReason, Runtime, Supervisor};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let (start, mut starts) = tokio::sync::mpsc::unbounded_channel();
 /// let database = ChildSpec::task("database", |_| async move {
@@ -84,7 +84,7 @@ use std::time::Duration;
 /// let ChildState::Restarting { retry_in: Some(left) } = state else { panic!("{state:?}") };
 /// assert_eq!(left.as_secs_f64().ceil(), 30.0); // the longest
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[must_use = "a backoff does nothing until it is set on a child or a supervisor"]
@@ -153,14 +153,14 @@ impl Backoff {
     /// use regrow::{Backoff, ChildSpec, Runtime, StartError, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let child = ChildSpec::task("child", |_| std::future::pending());
     /// let child = child.backoff(Backoff::new().factor(0.5));
     /// let error = Supervisor::one_for_one().child(child).start(&rt).await.unwrap_err();
     /// let StartError::Invalid(what) = error else { panic!("{error:?}") };
     /// assert!(what.contains("factor"));
-    /// # });
+    /// # }));
     /// ```
     pub const fn factor(mut self, factor: f64) -> Self {
         self.factor = factor;
@@ -191,7 +191,7 @@ impl Backoff {
     /// use regrow::{Backoff, ChildSpec, ExitReason, Runtime, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let (start, mut starts) = tokio::sync::mpsc::unbounded_channel();
     /// let minutely = ChildSpec::task("minutely", |_| async move {
@@ -207,7 +207,7 @@ impl Backoff {
     ///     assert_eq!(restarted.as_secs(), minutes * 61); // always the first delay
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub const fn reset_after(mut self, healthy: Duration) -> Self {
         self.reset_after = Some(healthy);
@@ -233,7 +233,7 @@ impl Backoff {
     /// use regrow::{Backoff, ChildSpec, ExitReason, Limit, RestartLimitReached, Runtime, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let feed = ChildSpec::task("feed", |_| async { Err(ExitReason::crashed("no route")) });
     /// let patient = Backoff::new().give_up_after(Duration::from_secs(3600));
     /// let start = tokio::time::Instant::now();
@@ -244,7 +244,7 @@ impl Backoff {
     /// assert_eq!((limit.child.as_str(), limit.limit), ("feed", Limit::NoHealthyRun));
     /// assert_eq!((limit.period, start.elapsed().as_secs() / 60), (Duration::from_secs(3600), 60));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub const fn give_up_after(mut self, limit: Duration) -> Self {
         self.give_up = GiveUp::After(limit);
@@ -259,7 +259,7 @@ impl Backoff {
     /// use regrow::{Backoff, ChildSpec, ChildState, ExitReason, Runtime, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let feed = ChildSpec::task("feed", |_| async { Err(ExitReason::crashed("no route")) });
     /// let feed = feed.backoff(Backoff::new().never_give_up());
     /// let tree = Supervisor::one_for_one().child(feed).start(&Runtime::new()).await?;
@@ -267,7 +267,7 @@ impl Backoff {
     /// let feed = tree.which_child("feed").await?;
     /// assert!(matches!(feed.state, ChildState::Restarting { .. }) && feed.restarts > 2_000);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub const fn never_give_up(mut self) -> Self {
         self.give_up = GiveUp::Never;

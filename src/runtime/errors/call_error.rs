@@ -22,13 +22,12 @@ use crate::runtime::CallChain;
 /// # Examples
 ///
 /// ```
-/// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-/// # use counter::{Call, Cast, Counter};
+/// # use regrow::doc_counter::{Call, Cast, Counter};
 /// # use regrow::{GenServer, Runtime};
 /// use regrow::CallError;
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let counter = Counter::start(&rt, 0).await?;
 /// counter.cast(Cast::Crash); // handled before the call
@@ -38,7 +37,7 @@ use crate::runtime::CallChain;
 /// // This call is made after the end of the process that the handle refers to.
 /// assert_eq!(counter.call(Call::Get).await, Err(CallError::NoProc));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -125,18 +124,17 @@ impl CallError {
     /// [`NoProc`](Self::NoProc) or [`NoHolder`](Self::NoHolder).
     ///
     /// ```
-    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-    /// # use counter::{Call, Counter};
+    /// # use regrow::doc_counter::{Call, Counter};
     /// use regrow::{CallError, Runtime};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let error = rt.server::<Counter>("counters").call(Call::Get).await.unwrap_err();
     /// assert_eq!(error, CallError::NoHolder("counters".into()));
     /// assert_eq!(error.to_string(), "no process holds the name \"counters\"");
     /// assert!(error.is_no_proc());
-    /// # });
+    /// # }));
     /// ```
     pub fn is_no_proc(&self) -> bool {
         matches!(self, CallError::NoProc | CallError::NoHolder(_))

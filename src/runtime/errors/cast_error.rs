@@ -47,7 +47,7 @@ use crate::runtime::CallError;
 /// use regrow::{CallError, Overflow};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let mailer = Mailer::spec(()).mailbox_capacity(1, Overflow::Reject).start(&rt).await?;
 /// mailer.try_cast("fits".to_owned())?;
@@ -55,7 +55,7 @@ use crate::runtime::CallError;
 /// assert_eq!(refused.reason, CallError::Overloaded);
 /// std::fs::write(std::env::temp_dir().join("unsent"), refused.cast)?; // the message is given back
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]

@@ -22,12 +22,11 @@ use crate::runtime::names::reserved;
 /// # Examples
 ///
 /// ```
-/// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
 /// # use regrow::Runtime;
 /// use regrow::{ChildSpec, StartError, Supervisor};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let counter = ChildSpec::task("counter", |_| std::future::pending()).named("counter");
 /// let tree = Supervisor::one_for_one().child(counter.clone()).start(&rt).await?;
@@ -39,7 +38,7 @@ use crate::runtime::names::reserved;
 /// assert_eq!(id, "counter");
 /// assert_eq!(*error, StartError::AlreadyStarted { name: "counter".into(), pid });
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

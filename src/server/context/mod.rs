@@ -71,7 +71,7 @@ pub(crate) mod deadline;
 /// }
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let room = Room::start(&rt, ()).await?;
 /// let guest = rt.spawn(|_| std::future::pending());
@@ -81,7 +81,7 @@ pub(crate) mod deadline;
 /// guest.join().await;
 /// assert_eq!(room.call(|n| n).await?, 0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 pub struct ServerContext<S: GenServer> {
     pub(crate) process: Arc<Process<ServerItem<S>>>,
@@ -148,12 +148,12 @@ impl<S: GenServer> ServerContext<S> {
     /// # }
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let member = Member::start(&rt, "room").await?;
     /// assert_eq!(rt.whereis_tag("room"), [member.pid().unwrap()]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn pid(&self) -> Pid {
         self.process.pid()
@@ -188,13 +188,13 @@ impl<S: GenServer> ServerContext<S> {
     /// # }
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let ticker = Ticker::start(&rt, ()).await?;
     /// while ticker.call(|reply| reply).await? == 0 {}
     /// assert_eq!(ticker.call(|reply| reply).await?, 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn this(&self) -> ServerRef<S> {
         ServerRef::direct(self.process.clone())
@@ -232,7 +232,7 @@ impl<S: GenServer> ServerContext<S> {
     /// # }
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let tree = Supervisor::one_for_one().child(Store::child(()).named("store")).start(&rt).await?;
     /// let store = rt.server::<Store>("store");
@@ -246,7 +246,7 @@ impl<S: GenServer> ServerContext<S> {
     /// assert_eq!(cause.restarts(), 1);
     /// assert_eq!(cause, StartCause::Restart { attempt: 1, previous: ExitReason::Killed });
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn start_cause(&self) -> &StartCause {
         &self.cause
@@ -288,13 +288,13 @@ impl<S: GenServer> ServerContext<S> {
     /// # }
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// assert_eq!(Metrics::start(&rt, None).await.unwrap_err(), StartError::Ignored);
     /// assert_eq!(rt.process_count(), 0);
     /// assert_eq!(Metrics::start(&rt, Some(80)).await?.call(|reply| reply).await?, 80);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     #[must_use = "`init` returns it in an `Err`"]
     pub fn ignore(&mut self) -> ExitReason {
@@ -379,7 +379,7 @@ impl<S: GenServer> ServerContext<S> {
     /// }
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let heartbeat = Heartbeat::every(Duration::from_secs(10));
     /// let child = Writer::child(()).named("writer").heartbeat(heartbeat);
@@ -392,7 +392,7 @@ impl<S: GenServer> ServerContext<S> {
     /// tokio::time::sleep(Duration::from_secs(15)).await;
     /// assert_eq!(rt.health(pid), Some(Health::Unresponsive));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn heartbeat(&self) {
         self.runtime().report_heartbeat(&*self.process);

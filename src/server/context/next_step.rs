@@ -35,13 +35,13 @@ impl<S: GenServer> ServerContext<S> {
     /// # }
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let loader = Loader::start(&rt, ()).await?;
     /// loader.cast("the first message");
     /// assert_eq!(loader.call(|reply| reply).await?, ["load", "the first message"]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn continue_with(&mut self, cast: S::Cast) {
         let metadata = self.process.kernel.captured();
@@ -87,7 +87,7 @@ impl<S: GenServer> ServerContext<S> {
     /// # }
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let start = tokio::time::Instant::now();
     /// let session = Session::start(&rt, ()).await?;
@@ -96,7 +96,7 @@ impl<S: GenServer> ServerContext<S> {
     /// assert_eq!(session.ended().await, ExitReason::Shutdown);
     /// assert_eq!(start.elapsed().as_secs(), 110);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn idle_timeout(&mut self, limit: Duration) {
         self.inner().idle.set(limit, false);
@@ -145,7 +145,7 @@ impl<S: GenServer> ServerContext<S> {
     /// # }
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let start = tokio::time::Instant::now();
     /// let session = Session::start(&rt, ()).await?;
@@ -156,7 +156,7 @@ impl<S: GenServer> ServerContext<S> {
     /// assert_eq!(session.ended().await, ExitReason::Shutdown);
     /// assert_eq!(start.elapsed().as_secs(), 110);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn idle_after(&mut self, limit: Duration) {
         self.inner().idle.set(limit, true);
@@ -198,14 +198,14 @@ impl<S: GenServer> ServerContext<S> {
     /// # }
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let start = tokio::time::Instant::now();
     /// let session = Session::start(&rt, ()).await?;
     /// assert_eq!(session.ended().await, ExitReason::Shutdown);
     /// assert_eq!(start.elapsed().as_secs(), 60);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn keep_idle_timeout(&mut self) {
         self.inner().idle.keep();
@@ -250,13 +250,13 @@ impl<S: GenServer> ServerContext<S> {
     /// }
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let ticket = Ticket::start(&rt, 42).await?;
     /// assert_eq!(ticket.call(|reply| reply).await?, 42);
     /// assert_eq!(ticket.ended().await, ExitReason::Normal);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn stop<T>(&self, reason: ExitReason) -> Result<T> {
         Err(reason)

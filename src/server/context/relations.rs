@@ -39,7 +39,7 @@ impl<S: GenServer> ServerContext<S> {
     /// }
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let survivor = Survivor::start(&rt, ()).await?;
     /// let other = rt.spawn(|mut ctx| async move { panic!("got {:?}", ctx.recv().await) });
@@ -49,7 +49,7 @@ impl<S: GenServer> ServerContext<S> {
     /// other.join().await;
     /// assert_eq!(survivor.call(|reply| reply).await?, 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn trap_exit(&mut self, trap: bool) -> bool {
         self.runtime().set_trap_exit(self.pid(), trap).unwrap_or(false)
@@ -94,8 +94,7 @@ impl<S: GenServer> ServerContext<S> {
     /// As [`GenServer::start`].
     ///
     /// ```
-    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-    /// # use counter::{Cast, Counter};
+    /// # use regrow::doc_counter::{Cast, Counter};
     /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
     /// use regrow::ServerRef;
     ///
@@ -120,7 +119,7 @@ impl<S: GenServer> ServerContext<S> {
     /// }
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let meter = Meter::start(&rt, ()).await?;
     /// let counter = meter.call(|reply| reply).await?;
@@ -128,7 +127,7 @@ impl<S: GenServer> ServerContext<S> {
     /// assert_eq!(meter.ended().await, counter.ended().await);
     /// assert_eq!(rt.process_count(), 0);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub async fn start_link<T: GenServer>(
         &mut self,

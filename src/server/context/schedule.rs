@@ -51,12 +51,12 @@ use crate::time::timer_queue::after;
 /// # }
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let clock = Clock::start(&rt, ()).await?;
 /// assert_eq!(rt.leftovers().timers, 0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CastTimer(pub(crate) u64);

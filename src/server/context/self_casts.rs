@@ -47,14 +47,14 @@ impl<S: GenServer> ServerContext<S> {
     /// # }
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let start = tokio::time::Instant::now();
     /// let session = Session::start(&rt, ()).await?;
     /// assert_eq!(session.ended().await, ExitReason::Shutdown);
     /// assert_eq!(start.elapsed(), Duration::from_secs(3600));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn cast_after(&mut self, delay: Duration, cast: S::Cast) -> CastTimer {
         let metadata = self.process.kernel.captured();
@@ -102,7 +102,7 @@ impl<S: GenServer> ServerContext<S> {
     /// # }
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let start = tokio::time::Instant::now();
     /// let session = Session::start(&rt, ()).await?;
@@ -111,7 +111,7 @@ impl<S: GenServer> ServerContext<S> {
     /// assert_eq!(session.ended().await, ExitReason::Shutdown);
     /// assert_eq!(start.elapsed(), Duration::from_secs(50));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn cast_after_as(&mut self, key: impl Into<SharedStr>, delay: Duration, cast: S::Cast) {
         let key = key.into();
@@ -159,14 +159,14 @@ impl<S: GenServer> ServerContext<S> {
     /// # }
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let start = tokio::time::Instant::now();
     /// let sweeper = Sweeper::start(&rt, ()).await?;
     /// assert_eq!(sweeper.ended().await, ExitReason::Normal);
     /// assert_eq!(start.elapsed(), Duration::from_secs(180));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn cast_every(
         &mut self,

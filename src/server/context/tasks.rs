@@ -56,7 +56,7 @@ impl<S: GenServer> ServerContext<S> {
     /// }
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let worker = Worker::start(&rt, ()).await?;
     /// let start = tokio::time::Instant::now();
@@ -64,7 +64,7 @@ impl<S: GenServer> ServerContext<S> {
     /// assert_eq!(both, (Ok(42), Ok(42)));
     /// assert_eq!(start.elapsed().as_secs(), 2); // not four
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn spawn_task<T, Fut>(
         &mut self,
@@ -123,7 +123,7 @@ impl<S: GenServer> ServerContext<S> {
     /// # }
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let worker = Worker::start(&rt, ()).await?;
     /// let start = tokio::time::Instant::now();
@@ -131,7 +131,7 @@ impl<S: GenServer> ServerContext<S> {
     /// assert_eq!(both, (Ok(42), Ok(42)));
     /// assert_eq!(start.elapsed().as_secs(), 4); // one after the other
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn limit_tasks(&mut self, tasks: usize) {
         assert!(tasks > 0, "a limit of no tasks at all lets none run");
@@ -194,12 +194,12 @@ impl<S: GenServer> ServerContext<S> {
     /// }
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let slow = Slow::spec(()).mailbox_capacity(8, Overflow::Wait).start(&rt).await?;
     /// assert!(slow.ended().await.is_clean());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     ///
     /// # Examples
@@ -233,12 +233,12 @@ impl<S: GenServer> ServerContext<S> {
     /// }
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let sum = Sum::start(&rt, ()).await?;
     /// assert_eq!(sum.ended().await, ExitReason::shutdown_with(6));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn pipe<T: Send>(
         &mut self,

@@ -12,13 +12,12 @@ impl Runtime {
     /// If the holder is no server of type `S`, calls fail with [`CallError::WrongType`].
     ///
     /// ```
-    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-    /// # use counter::{Call, Counter};
+    /// # use regrow::doc_counter::{Call, Counter};
     /// # use regrow::{GenServer, Runtime};
     /// use regrow::CallError;
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let session = format!("session {}", 42);
     /// let counter = Counter::start(&rt, 7).await?;
@@ -29,7 +28,7 @@ impl Runtime {
     /// let raw = rt.server::<Counter>("raw");
     /// assert_eq!(raw.call(Call::Get).await, Err(CallError::WrongType));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn server<S: GenServer>(&self, name: impl Into<ServerName<S>>) -> ServerRef<S> {
         let name = name.into().text;
@@ -85,7 +84,7 @@ impl Runtime {
     /// }
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// rt.detect_deadlocks(true);
     /// let (one, two) = (Name::new("one"), Name::new("two"));
@@ -94,7 +93,7 @@ impl Runtime {
     /// let cycle = [&second, &first, &second].map(|server| server.pid().unwrap()).to_vec();
     /// assert_eq!(first.call(|reply| reply).await?, Err(CallError::Deadlock { cycle }));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn detect_deadlocks(&self, on: bool) {
         self.kernel.waits.detect(on);
@@ -108,13 +107,12 @@ impl Runtime {
     /// is not a server of type `S`.
     ///
     /// ```
-    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-    /// # use counter::{Call, Counter};
+    /// # use regrow::doc_counter::{Call, Counter};
     /// # use regrow::{GenServer, Runtime};
     /// use regrow::CallError;
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let pid = Counter::start(&rt, 7).await?.pid().unwrap();
     /// assert_eq!(rt.server_at::<Counter>(pid)?.call(Call::Get).await?, 7);
@@ -122,7 +120,7 @@ impl Runtime {
     /// let raw = rt.spawn(|_| std::future::pending()).pid();
     /// assert_eq!(rt.server_at::<Counter>(raw).unwrap_err(), CallError::WrongType);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn server_at<S: GenServer>(&self, pid: Pid) -> Result<ServerRef<S>, CallError> {
         let process = self.kernel.find(pid).ok_or_else(|| CallError::no_proc(&self.kernel))?;

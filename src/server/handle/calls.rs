@@ -58,13 +58,12 @@ impl<S: GenServer> ServerRef<S> {
     ///
     /// ```
     /// use std::time::Duration;
-    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-    /// # use counter::{Call, Counter};
+    /// # use regrow::doc_counter::{Call, Counter};
     /// # use regrow::{GenServer, Runtime};
     /// use regrow::Supervisor;
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let tree = Supervisor::one_for_one().child(Counter::child(0).named("counter"));
     /// let tree = tree.start(&rt).await?;
@@ -73,7 +72,7 @@ impl<S: GenServer> ServerRef<S> {
     /// assert!(counter.call(Call::Get).await.is_err()); // ending, or not yet restarted
     /// assert_eq!(counter.call_waiting(Call::Get, Duration::from_secs(5)).await?, 0);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub async fn call_waiting<T: Send + 'static>(
         &self,
@@ -126,20 +125,19 @@ impl<S: GenServer> ServerRef<S> {
     ///
     /// ```
     /// use std::time::Duration;
-    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-    /// # use counter::{Call, Counter};
+    /// # use regrow::doc_counter::{Call, Counter};
     /// # use regrow::{GenServer, Runtime};
     /// use regrow::{CallError, ExitReason, ServerRef};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let counters = [Counter::start(&rt, 1).await?, Counter::start(&rt, 2).await?];
     /// counters[1].stop(ExitReason::Normal).await?;
     /// let counts = ServerRef::call_many(&counters, Call::Get, Duration::from_secs(1)).await;
     /// assert_eq!(counts, [Ok(1), Err(CallError::NoProc)]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub async fn call_many<T: Send + 'static>(
         servers: &[ServerRef<S>],
@@ -169,18 +167,17 @@ impl<S: GenServer> ServerRef<S> {
     ///
     /// ```
     /// use std::time::Duration;
-    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-    /// # use counter::{Call, Counter};
+    /// # use regrow::doc_counter::{Call, Counter};
     /// # use regrow::{GenServer, Runtime};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let counter = Counter::start(&rt, 42).await?;
     /// let thread = move || counter.call_blocking(Call::Get, Duration::from_secs(1));
     /// assert_eq!(tokio::task::spawn_blocking(thread).await??, 42);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn call_blocking<T: Send + 'static>(
         &self,

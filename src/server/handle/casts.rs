@@ -130,13 +130,12 @@ impl<S: GenServer> ServerRef<S> {
     /// message was queued.
     ///
     /// ```
-    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-    /// # use counter::{Call, Cast, Counter};
+    /// # use regrow::doc_counter::{Call, Cast, Counter};
     /// # use regrow::{GenServer, Runtime};
     /// use regrow::Overflow;
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let counter = Counter::spec(0).mailbox_capacity(8, Overflow::Wait).start(&rt).await?;
     /// for _ in 0..1_000 {
@@ -144,7 +143,7 @@ impl<S: GenServer> ServerRef<S> {
     /// }
     /// assert_eq!(counter.call(Call::Get).await?, 1_000);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub async fn cast_wait(&self, cast: S::Cast) -> Result<(), CastError<S::Cast>> {
         self.cast_until(cast, None).await
@@ -186,7 +185,7 @@ impl<S: GenServer> ServerRef<S> {
     /// use regrow::{CallError, Overflow};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let stuck = Stuck::spec(()).mailbox_capacity(1, Overflow::Wait).start(&rt).await?;
     /// let limit = Duration::from_millis(250);
@@ -195,7 +194,7 @@ impl<S: GenServer> ServerRef<S> {
     /// let refused = stuck.cast_timeout("no room", limit).await.unwrap_err();
     /// assert_eq!((refused.reason, refused.cast), (CallError::Overloaded, "no room"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub async fn cast_timeout(
         &self,

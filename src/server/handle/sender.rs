@@ -80,7 +80,7 @@ use crate::server::{CALL_TIMEOUT, GenServer, ServerRef};
 /// # }
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let (sleeper, cook) = (Sleeper::start(&rt, ()).await?, Cook::start(&rt, ()).await?);
 /// let wake = sleeper.sender(Cast::Rang); // the variant says how an M becomes a cast
@@ -89,7 +89,7 @@ use crate::server::{CALL_TIMEOUT, GenServer, ServerRef};
 /// assert_eq!(sleeper.call(|reply| reply).await?, [7]);
 /// assert_eq!(cook.call(|reply| reply).await?, ["eggs, at 7"]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 pub struct Sender<M> {
     target: Arc<dyn CastTarget<M>>,
@@ -128,13 +128,13 @@ pub struct Sender<M> {
 /// # }
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let shop = Shop::start(&rt, ()).await?;
 /// let prices = shop.caller(|of, reply| Call::Price { of, reply });
 /// assert_eq!(total(&prices).await?, 9);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 pub struct Caller<M, T> {
     target: Arc<dyn CallTarget<M, T>>,
@@ -193,13 +193,12 @@ impl<M: Send + 'static> Sender<M> {
     /// behind a sender.
     ///
     /// ```
-    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-    /// # use counter::{Cast, Counter};
+    /// # use regrow::doc_counter::{Cast, Counter};
     /// # use regrow::{GenServer, Runtime};
     /// use regrow::{ExitReason, Sender};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let counter = Counter::start(&rt, 0).await?;
     /// let more: Sender<u64> = counter.sender(Cast::Add);
@@ -210,7 +209,7 @@ impl<M: Send + 'static> Sender<M> {
     /// assert_eq!(ended.await, ExitReason::Normal);
     /// assert!(!more.send(1));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn pid(&self) -> Option<Pid> {
         self.target.pid()
@@ -244,7 +243,7 @@ impl<M: Send + 'static> Sender<M> {
     /// use regrow::Sender;
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let sum = Sum::start(&rt, ()).await?;
     /// let wide: Sender<u64> = sum.sender(|n| n);
@@ -252,7 +251,7 @@ impl<M: Send + 'static> Sender<M> {
     /// assert!(narrow.send(7) && wide.send(70));
     /// assert_eq!(sum.call(|reply| reply).await?, 77);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn map<N: Send + 'static>(
         &self,

@@ -33,13 +33,12 @@ pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// # Examples
 ///
 /// ```
-/// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-/// # use counter::{Call, Cast, Counter};
+/// # use regrow::doc_counter::{Call, Cast, Counter};
 /// # use regrow::{GenServer, Runtime};
 /// use regrow::{CallError, ExitReason};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let counter = Counter::start(&rt, 40).await?;
 /// assert!(counter.cast(Cast::Add(2)));
@@ -51,7 +50,7 @@ pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// assert!(!counter.cast(Cast::Add(1)));
 /// assert_eq!(counter.call(Call::Get).await, Err(CallError::NoProc));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 pub struct ServerRef<S: GenServer> {
     pub(crate) target: Target<S>,
@@ -72,15 +71,14 @@ impl<S: GenServer> ServerRef<S> {
     /// ended.
     ///
     /// ```
-    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-    /// # use counter::Counter;
+    /// # use regrow::doc_counter::Counter;
     /// # use regrow::{GenServer, Runtime};
     /// use regrow::Name;
     ///
     /// const COUNTER: Name<Counter> = Name::new("counter");
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let named = rt.server(COUNTER);
     /// assert_eq!(named.pid(), None);
@@ -89,7 +87,7 @@ impl<S: GenServer> ServerRef<S> {
     /// direct.stop(regrow::ExitReason::Normal).await?;
     /// assert_eq!((named.pid(), direct.pid().is_some()), (None, true));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn pid(&self) -> Option<Pid> {
         match &self.target {
@@ -229,14 +227,14 @@ impl<S: GenServer> ServerRef<S> {
     /// # }
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let slow = Slow::start(&rt, ()).await?; // takes eight seconds to answer
     /// assert_eq!(slow.call(|reply| reply).await, Err(CallError::Timeout));
     /// // The server handles the first call for three more seconds.
     /// assert_eq!(slow.call_timeout(|reply| reply, Duration::from_secs(12)).await?, 8);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub async fn call_timeout<T: Send + 'static>(
         &self,

@@ -61,14 +61,14 @@ impl<S: GenServer> ServerRef<S> {
     /// }
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let journal = Journal::start(&rt, ()).await?;
     /// let stopped = journal.stop(ExitReason::Shutdown).await;
     /// let Err(CallError::Exited(ExitReason::Crashed(crash))) = stopped else { panic!() };
     /// assert_eq!(crash.message(), "the journal could not be written");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub async fn stop(&self, reason: ExitReason) -> Result<ExitReason, CallError> {
         consume_budget().await;
@@ -113,7 +113,7 @@ impl<S: GenServer> ServerRef<S> {
     /// # }
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let stuck = Stuck::start(&rt, ()).await?;
     /// stuck.cast(()); // its handler awaits for ever
@@ -127,7 +127,7 @@ impl<S: GenServer> ServerRef<S> {
     /// };
     /// assert_eq!(reason, ExitReason::Killed);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub async fn stop_timeout(
         &self,

@@ -69,7 +69,7 @@ impl<S: GenServer> ServerContext<S> {
     /// # }
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let (disk, mut written) = tokio::sync::mpsc::unbounded_channel();
     /// let tree = Supervisor::one_for_one().child(Journal::child(disk).named("journal"));
@@ -83,7 +83,7 @@ impl<S: GenServer> ServerContext<S> {
     /// }
     /// assert_eq!((lines, rt.unhandled_messages()), (1_000, 0));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn drain_on_stop(&mut self, limit: Duration) -> bool {
         let process: &dyn AnyProcess = &*self.process;

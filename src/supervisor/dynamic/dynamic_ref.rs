@@ -121,18 +121,17 @@ impl DynamicSupervisorRef {
     /// As [`start_child`](Self::start_child).
     ///
     /// ```
-    /// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-    /// # use counter::{Call, Counter};
+    /// # use regrow::doc_counter::{Call, Counter};
     /// use regrow::{DynamicSupervisor, Runtime};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let counters = DynamicSupervisor::new().start(&rt).await?;
     /// let counter = counters.start_server::<Counter>(40).await?;
     /// assert_eq!(counter.call(Call::Get).await?, 40);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub async fn start_server<S: GenServer>(
         &self,
@@ -175,7 +174,7 @@ impl DynamicSupervisorRef {
     /// use regrow::{ChildSpec, DynamicSupervisor, Restart, Runtime};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let rooms = DynamicSupervisor::new().start(&rt).await?;
     /// let room = ChildSpec::task("room", |_| std::future::pending()).restart(Restart::Temporary);
@@ -186,7 +185,7 @@ impl DynamicSupervisorRef {
     /// rt.kill(lobby);
     /// assert_ne!(rooms.get_or_start("lobby", room).await?, lobby); // started anew
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub async fn get_or_start(
         &self,

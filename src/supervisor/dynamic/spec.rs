@@ -31,7 +31,7 @@ use crate::supervisor::{PublishedCell, Step, invalid};
 /// use regrow::{ChildSpec, DynamicSupervisor, ExitReason, Restart, Runtime, Supervisor};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let jobs = DynamicSupervisor::new().named("jobs").max_children(1_000);
 /// let tree = Supervisor::one_for_one().child(jobs).start(&rt).await?;
@@ -53,7 +53,7 @@ use crate::supervisor::{PublishedCell, Step, invalid};
 /// assert_eq!(jobs.count_children().await?.specs, 0);
 /// tree.stop().await?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 #[derive(Debug, Clone)]
 #[must_use = "it does nothing until started"]
@@ -134,7 +134,7 @@ impl DynamicSupervisor {
     /// use regrow::{ChildSpec, ChildState, DynamicSupervisor, ExitReason, Exhausted, Runtime};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let homes = DynamicSupervisor::new()
     ///     .child_intensity(1, Duration::from_secs(60), Exhausted::GiveUp)
@@ -149,7 +149,7 @@ impl DynamicSupervisor {
     /// assert_eq!(children[0].state, ChildState::Running(good)); // not affected
     /// assert_eq!((children[1].id.as_str(), children[1].state), ("bad", ChildState::GivenUp));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn child_intensity(
         mut self,
@@ -183,7 +183,7 @@ impl DynamicSupervisor {
     /// use regrow::{ChildSpec, DynamicSupervisor, Health, Runtime};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let feeds = DynamicSupervisor::new().named("feeds").ready_share(50).start(&rt).await?;
     /// let feed = |health: Health| {
@@ -202,7 +202,7 @@ impl DynamicSupervisor {
     /// let health = feeds.tree().await?.health();
     /// assert_eq!(health.to_string(), "1 of 3 children are ready, 50 % have to be");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn ready_share(mut self, percent: u8) -> Self {
         self.ready_percent = percent;
@@ -222,7 +222,7 @@ impl DynamicSupervisor {
     /// use regrow::{ChildSpec, DynamicSupervisor, Runtime, StartError};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let jobs = DynamicSupervisor::new().max_children(1).start(&rt).await?;
     /// let job = ChildSpec::task("job", |_| std::future::pending());
@@ -231,7 +231,7 @@ impl DynamicSupervisor {
     /// jobs.terminate_child(pid).await?;
     /// assert!(jobs.start_child(job).await.is_ok());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn max_children(mut self, most: usize) -> Self {
         self.max_children = Some(most);

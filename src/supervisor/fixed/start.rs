@@ -40,14 +40,14 @@ impl SupervisorSpec {
     /// use regrow::{ChildSpec, Runtime, StartError, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let job = || ChildSpec::task("job", |_| std::future::pending());
     /// let error = Supervisor::one_for_one().child(job()).child(job()).start(&rt).await;
     /// assert_eq!(error.unwrap_err(), StartError::DuplicateId("job".into()));
     /// assert_eq!(rt.spawned(), 0);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub async fn start(self, runtime: &Runtime) -> Result<SupervisorRef, StartError> {
         consume_budget().await;
@@ -72,7 +72,7 @@ impl SupervisorSpec {
     /// use regrow::{ChildSpec, Runtime, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let (started, tree) = tokio::sync::oneshot::channel();
     /// let owner = rt.spawn(async move |ctx| {
@@ -86,7 +86,7 @@ impl SupervisorSpec {
     /// assert_eq!(tree.ended().await, owner.join().await);
     /// assert_eq!(rt.process_count(), 0);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub async fn start_link(self, parent: &impl Inside) -> Result<SupervisorRef, StartError> {
         consume_budget().await;
@@ -111,7 +111,7 @@ impl SupervisorSpec {
     /// use regrow::{ExitReason, Received, Runtime, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let watcher = rt.spawn_fallible(async move |mut ctx| {
     ///     let (tree, watched) = Supervisor::one_for_one().start_monitor(&ctx).await?;
@@ -121,7 +121,7 @@ impl SupervisorSpec {
     ///     Ok(())
     /// });
     /// assert_eq!(watcher.join().await, ExitReason::Normal);
-    /// # });
+    /// # }));
     /// ```
     pub async fn start_monitor(
         self,

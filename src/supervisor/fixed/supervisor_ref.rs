@@ -23,7 +23,7 @@ use crate::supervisor::{ChildCounts, ChildError, ChildInfo};
 /// use regrow::{ChildSpec, ChildState, ExitReason, Runtime, Supervisor};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let tree = Supervisor::one_for_one().start(&rt).await?;
 /// assert!(tree.is_alive());
@@ -38,7 +38,7 @@ use crate::supervisor::{ChildCounts, ChildError, ChildInfo};
 /// assert_eq!(tree.ended().await, ExitReason::Shutdown);
 /// assert!(!tree.is_alive());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 #[derive(Clone, Debug)]
 pub struct SupervisorRef {
@@ -53,7 +53,7 @@ impl SupervisorRef {
     /// use regrow::{ChildSpec, Runtime, Supervisor, SupervisorRef};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let sessions = Supervisor::one_for_one().named("sessions");
     /// let tree = Supervisor::one_for_one().child(sessions).start(&rt).await?;
@@ -68,7 +68,7 @@ impl SupervisorRef {
     /// tree.count_children().await?; // answered after the restart
     /// assert_eq!(sessions.count_children().await?.active, 0);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn named(runtime: &Runtime, name: impl Into<String>) -> Self {
         SupervisorRef { server: runtime.server(name.into()) }
@@ -116,7 +116,7 @@ impl SupervisorRef {
     /// use regrow::{ChildSpec, Runtime, StartError, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let tree = Supervisor::one_for_one().start(&rt).await?;
     /// let job = ChildSpec::task("job", |_| std::future::pending());
@@ -128,7 +128,7 @@ impl SupervisorRef {
     /// let again = tree.start_child(job).await;
     /// assert_eq!(again, Err(StartError::AlreadyPresent("job".into())));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub async fn start_child(&self, spec: impl Into<ChildSpec>) -> Result<Pid, StartError> {
         let spec = spec.into().spec;
@@ -156,7 +156,7 @@ impl SupervisorRef {
     /// use regrow::{Backoff, ChildSpec, Runtime, Supervisor, SupervisorRef};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let sessions = Supervisor::one_for_one().named("sessions");
     /// let tree = Supervisor::one_for_one().backoff(Backoff::new()).child(sessions);
@@ -169,7 +169,7 @@ impl SupervisorRef {
     /// let pid = sessions.start_child_waiting(session, Duration::from_secs(5)).await?;
     /// assert!(rt.is_alive(pid));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub async fn start_child_waiting(
         &self,
@@ -242,7 +242,7 @@ impl SupervisorRef {
     /// use regrow::{ChildError, ChildSpec, Runtime, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let job = ChildSpec::task("job", |_| std::future::pending());
     /// let tree = Supervisor::one_for_one().child(job).start(&rt).await?;
@@ -257,7 +257,7 @@ impl SupervisorRef {
     /// let unknown = Err(ChildError::NotFound("job".into()));
     /// assert_eq!(tree.restart_child("job").await, unknown);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub async fn restart_child(&self, id: &str) -> Result<Pid, ChildError> {
         self.server.call_unlimited(|reply| Call::RestartChild { id: id.to_owned(), reply }).await?
@@ -303,7 +303,7 @@ impl SupervisorRef {
     /// use regrow::{ChildError, ChildSpec, Restart, Runtime, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let job = ChildSpec::task("job", |_| std::future::pending()).restart(Restart::Transient);
     /// let tree = Supervisor::one_for_one().child(job).start(&rt).await?;
@@ -314,7 +314,7 @@ impl SupervisorRef {
     /// let unknown = tree.child_spec("unknown").await.unwrap_err();
     /// assert_eq!(unknown, ChildError::NotFound("unknown".into()));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub async fn child_spec(&self, id: &str) -> Result<ChildSpec, ChildError> {
         self.server.call_unlimited(|reply| Call::ChildSpec { id: id.to_owned(), reply }).await?
@@ -381,13 +381,13 @@ impl SupervisorRef {
     /// use regrow::{ExitReason, Runtime, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let tree = Supervisor::one_for_one().start(&rt).await?;
     /// let reason = ExitReason::shutdown_with("moved to another host");
     /// assert_eq!(tree.stop_with(reason.clone()).await?, reason);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub async fn stop_with(&self, reason: ExitReason) -> Result<ExitReason, CallError> {
         self.server.stop(reason).await

@@ -56,7 +56,7 @@ pub use partitioned::Partitioned;
 /// }
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let hits = PartitionSupervisor::<Hits>::new("hits", |index| index).partitions(4).start(&rt).await?;
 /// for page in ["/", "/about", "/"] {
@@ -66,7 +66,7 @@ pub use partitioned::Partitioned;
 /// assert_eq!((count, hits.partitions()), (2, 4));
 /// hits.stop().await?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 #[must_use = "it does nothing until started"]
 pub struct PartitionSupervisor<P: Partitioned> {
@@ -157,7 +157,7 @@ impl<P: Partitioned> PartitionSupervisor<P> {
     /// use regrow::{PartitionSupervisor, PartitionSupervisorRef, Runtime, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let counters = PartitionSupervisor::<Counter>::new("counters", |index| index as u64);
     /// let tree = Supervisor::one_for_one().child(counters.partitions(3).spec()?).start(&rt).await?;
@@ -165,7 +165,7 @@ impl<P: Partitioned> PartitionSupervisor<P> {
     /// assert_eq!(counters.partition(7).call(|reply| reply).await?, 1); // the index is 7 modulo 3
     /// tree.stop().await?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn spec(self) -> Result<SupervisorSpec, StartError> {
         let count = self.count();

@@ -17,7 +17,7 @@ use crate::supervisor::{DynamicSupervisor, DynamicSupervisorRef};
 /// use regrow::{ChildSpec, DynamicSupervisor, PartitionSupervisor, Runtime};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let spec = |_| DynamicSupervisor::new().max_children(1_000);
 /// let sessions = PartitionSupervisor::<DynamicSupervisor>::new("sessions", spec);
@@ -33,7 +33,7 @@ use crate::supervisor::{DynamicSupervisor, DynamicSupervisorRef};
 /// assert_eq!(active, 3);
 /// sessions.stop().await?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 pub trait Partitioned: 'static {
     /// The arguments with which one partition is started.

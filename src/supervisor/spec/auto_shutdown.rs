@@ -24,7 +24,7 @@
 /// use regrow::{AutoShutdown, ChildSpec, ExitReason, Restart, Runtime, Supervisor};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let progress = ChildSpec::task("progress bar", |_| std::future::pending());
 /// let import = ChildSpec::task("import", |_| async { Ok(()) })
@@ -39,7 +39,7 @@
 /// assert_eq!(unit.ended().await, ExitReason::Shutdown);
 /// assert_eq!(rt.process_count(), 0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum AutoShutdown {

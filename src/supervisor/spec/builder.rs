@@ -38,7 +38,7 @@ impl Supervisor {
     /// ```
     /// use regrow::{ChildSpec, Runtime, Supervisor};
     ///
-    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let tree = Supervisor::one_for_one()
     ///     .child(ChildSpec::task("first", |_| std::future::pending()))
@@ -49,7 +49,7 @@ impl Supervisor {
     /// tree.stop().await?;
     /// assert_eq!(rt.process_count(), 0);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn one_for_one() -> SupervisorSpec {
         SupervisorSpec::new(Strategy::OneForOne)
@@ -68,7 +68,7 @@ impl Supervisor {
     /// ```
     /// use regrow::{ChildSpec, Runtime, Supervisor};
     ///
-    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let child = |id: &str| ChildSpec::task(id, |_| std::future::pending());
     /// let spec = Supervisor::one_for_all().child(child("a")).child(child("b")).child(child("c"));
@@ -85,7 +85,7 @@ impl Supervisor {
     /// assert!(before.iter().all(|&old| !rt.is_alive(old)));
     /// assert!(after.is_sorted()); // started in order
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn one_for_all() -> SupervisorSpec {
         SupervisorSpec::new(Strategy::OneForAll)
@@ -101,7 +101,7 @@ impl Supervisor {
     /// ```
     /// use regrow::{ChildSpec, Runtime, Supervisor};
     ///
-    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let child = |id: &str| ChildSpec::task(id, |_| std::future::pending());
     /// let spec = Supervisor::rest_for_one().child(child("a")).child(child("b")).child(child("c"));
@@ -114,7 +114,7 @@ impl Supervisor {
     /// assert_eq!(after[0].pid(), before[0].pid());
     /// assert!(after[1].pid() > before[2].pid() && after[2].pid() > after[1].pid());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn rest_for_one() -> SupervisorSpec {
         SupervisorSpec::new(Strategy::RestForOne)
@@ -134,7 +134,7 @@ impl Supervisor {
     /// ```
     /// use regrow::{ChildSpec, Runtime, StartError, Supervisor};
     ///
-    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let workers = |count: usize| {
     ///     Supervisor::with_init(move |ctx| async move {
@@ -151,7 +151,7 @@ impl Supervisor {
     ///
     /// assert_eq!(workers(0).start(&rt).await.unwrap_err(), StartError::Ignored);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn with_init<F, Fut>(init: F) -> SupervisorSpec
     where

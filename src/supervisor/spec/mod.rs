@@ -52,7 +52,7 @@ pub(crate) type Init =
 /// use regrow::{ChildSpec, Runtime, Supervisor};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let workers = Supervisor::one_for_one()
 ///     .with_id("workers")
@@ -69,7 +69,7 @@ pub(crate) type Init =
 /// tree.stop().await?;
 /// assert_eq!(rt.process_count(), 0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+/// # })).unwrap();
 /// ```
 #[derive(Clone)]
 #[must_use = "it does nothing until started"]
@@ -125,7 +125,7 @@ impl SupervisorSpec {
     /// use regrow::{ChildSpec, RestartLimitReached, Runtime, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let hourly = ChildSpec::task("hourly", |_| async {
     ///     tokio::time::sleep(Duration::from_secs(3600)).await;
@@ -138,7 +138,7 @@ impl SupervisorSpec {
     /// assert!(reason.crash().unwrap().downcast_ref::<RestartLimitReached>().is_some());
     /// assert_eq!(start.elapsed().as_secs() / 3600, 8); // the eighth restart was refused
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn intensity(mut self, restarts: u32, period: Duration) -> Self {
         self.intensity = Intensity::Limited { restarts, period };
@@ -155,7 +155,7 @@ impl SupervisorSpec {
     /// use regrow::{Backoff, ChildSpec, ExitReason, Runtime, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let (starts, mut started) = tokio::sync::mpsc::unbounded_channel();
     /// let feed = ChildSpec::task("feed", |_| async move {
@@ -169,7 +169,7 @@ impl SupervisorSpec {
     /// }
     /// tree.stop().await?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn unlimited_restarts(mut self) -> Self {
         self.intensity = Intensity::Unlimited;
@@ -183,7 +183,7 @@ impl SupervisorSpec {
     /// use regrow::{Backoff, ChildSpec, ChildState, Runtime, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let child = |id: &str| ChildSpec::task(id, |_| std::future::pending());
     /// let spec = Supervisor::one_for_one().backoff(Backoff::new()).jitter_seed(1);
@@ -198,7 +198,7 @@ impl SupervisorSpec {
     /// assert!(matches!(patient.state, ChildState::Restarting { retry_in: Some(_) }));
     /// assert!(matches!(hasty.state, ChildState::Running(_)));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
+    /// # })).unwrap();
     /// ```
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.backoff = Some(backoff);

@@ -46,7 +46,7 @@ impl<T> ScopeTask<T> {
     /// use regrow::{Runtime, Shutdown};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let all = regrow::scope(&rt, async |scope| {
     ///     let ticks = scope.spawn(|_| std::future::pending::<regrow::Result>()).into_task();
@@ -54,7 +54,7 @@ impl<T> ScopeTask<T> {
     ///     Ok("stopped")
     /// });
     /// assert_eq!(all.await, Ok("stopped"));
-    /// # });
+    /// # }));
     /// ```
     pub fn into_task(self) -> Task<T> {
         self.task

@@ -76,7 +76,7 @@ pub use owner::ScopeOwner;
 /// use regrow::{Runtime, ScopeError};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
-/// # .build().unwrap().block_on(async {
+/// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let sum = regrow::scope(&rt, async |scope| {
 ///     let low = scope.spawn(|_| async { Ok((1..=50).sum::<u32>()) });
@@ -94,7 +94,7 @@ pub use owner::ScopeOwner;
 /// assert!(matches!(error, ScopeError::Task { .. }));
 /// assert!(error.reason().crash().unwrap().downcast_ref::<std::num::ParseIntError>().is_some());
 /// assert_eq!(rt.process_count(), 0);
-/// # });
+/// # }));
 /// ```
 ///
 /// [`Runtime`]: crate::Runtime
@@ -170,7 +170,7 @@ impl Scope {
     /// use regrow::Runtime;
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let copied = regrow::scope(&rt, async |scope| {
     ///     scope.spawn::<(), _, _>(|_| async {
@@ -184,7 +184,7 @@ impl Scope {
     ///     Ok(files)
     /// });
     /// assert_eq!(copied.await, Ok(7));
-    /// # });
+    /// # }));
     /// ```
     pub fn stop(&self) {
         self.state.request_stop();
@@ -198,7 +198,7 @@ impl Scope {
     /// use regrow::{Runtime, Shutdown};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let begin = tokio::time::Instant::now();
     /// let flushed = regrow::scope(&rt, async |scope| {
@@ -214,7 +214,7 @@ impl Scope {
     /// });
     /// assert_eq!(flushed.await, Ok("flushed"));
     /// assert_eq!(begin.elapsed(), Duration::from_secs(41));
-    /// # });
+    /// # }));
     /// ```
     pub fn set_shutdown(&self, how: Shutdown) {
         self.state.set_shutdown(how);
@@ -236,7 +236,7 @@ impl Scope {
     /// use regrow::Runtime;
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
-    /// # .build().unwrap().block_on(async {
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
     /// let begin = tokio::time::Instant::now();
     /// let pages = regrow::scope(&rt, async |scope| {
@@ -254,7 +254,7 @@ impl Scope {
     /// });
     /// assert_eq!(pages.await, Ok((0..30).collect()));
     /// assert_eq!(begin.elapsed(), Duration::from_secs(3));
-    /// # });
+    /// # }));
     /// ```
     pub fn limit_tasks(&self, tasks: usize) {
         assert!(tasks > 0, "a limit of no tasks at all lets none run");

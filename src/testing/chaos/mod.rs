@@ -82,8 +82,7 @@ pub use tree::ChaosTree;
 /// use std::time::Duration;
 /// use regrow::testing::chaos;
 /// use regrow::{Name, Supervisor};
-/// # mod counter { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc_counter.rs")); }
-/// # use counter::{Call, Cast, Counter};
+/// # use regrow::doc_counter::{Call, Cast, Counter};
 /// # use regrow::GenServer;
 ///
 /// const COUNTER: Name<Counter> = Name::new("counter");

@@ -30,7 +30,7 @@ const OPERATIONS: usize = 100;
 
 /// The number of seeds of `one_command_at_a_time`; the other modes run a quarter. A debug build runs
 /// few.
-const SEEDS: u64 = if cfg!(debug_assertions) { 400 } else { 2_000 };
+const SEEDS: u64 = if cfg!(debug_assertions) { 200 } else { 2_000 };
 
 /// The number of seeds of each mode with `REGROW_PROOF=full`.
 const FULL: u64 = 100_000;
