@@ -177,8 +177,8 @@ pub use restart::Backoff;
 pub use observe::console as log;
 pub use observe::{
     Ancestor, Callback, Change, ChangeKind, ChildCounters, Counters, CrashCause, CrashHandling,
-    CrashReport, CrashedChild, DeadLetter, DeadLetterCause, Doing, EndedCounts, ExitClass, Handling,
-    Health, LifecycleEvent, LogLevel, MessageSpans,
+    CrashReport, CrashedChild, DeadLetter, DeadLetterCause, Doing, EndedCounts, ExitClass,
+    Handling, Health, LifecycleEvent, LogLevel, MessageSpans,
 };
 
 // Bounds of mailboxes.

@@ -54,9 +54,11 @@ pub(crate) static ORDINARY: NewProcess = NewProcess {
     label: None,
     link: None,
     parent: None,
+    child: None,
     ancestors: None,
     mailbox: None,
     stop: None,
+    keeps_queue: false,
     has_init: false,
 };
 

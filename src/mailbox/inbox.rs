@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use crate::base::user_panics::ignore_panic;
 pub(crate) use crate::mailbox::item::Item;
 use crate::mailbox::send_queue::SendQueue;
+use crate::message::MessageKind;
 use crate::message::received::{Envelope, Received};
-use crate::message::{MessageKind, Metadata};
 use crate::process::{AnyMail, Core, Entry, IfFull, Relations, Stage, State, Unread};
 
 /// A buffer with more slots than this is shrunk or freed when it holds few items.

@@ -29,9 +29,9 @@ pub(crate) mod census_wake;
 pub mod console;
 
 pub use activity::{Callback, Doing, Handling};
-pub use crash_report::{Ancestor, CrashCause, CrashHandling, CrashReport, CrashedChild};
 pub use change::{Change, ChangeKind};
 pub use counters::{ChildCounters, Counters, EndedCounts};
+pub use crash_report::{Ancestor, CrashCause, CrashHandling, CrashReport, CrashedChild};
 pub use dead_letter::{DeadLetter, DeadLetterCause};
 pub use event::LifecycleEvent;
 pub use exit_class::ExitClass;
