@@ -430,7 +430,9 @@ async fn a_sibling_that_drains_hands_on_only_what_came_after_the_request() {
     });
     let spec = Supervisor::one_for_all().child(other.named("other")).child(child(&book));
     let _tree = spec.start(&rt).await.unwrap();
-    let drain = |ctx: &mut regrow::ServerContext<Recorder>| ctx.drain_on_stop(4 * SECOND);
+    let drain = |ctx: &mut regrow::ServerContext<Recorder>| {
+        ctx.drain_on_stop(4 * SECOND);
+    };
     assert!(recorder(&rt).cast(Cast::Act(Box::new(drain))));
     let release = hold(&rt, false).await;
     let before = note(&rt, 1).await;
