@@ -13,10 +13,8 @@ mod servers;
 #[cfg(feature = "chaos")]
 mod tests;
 
-/// The counter of the examples in the documentation.
-#[allow(unreachable_pub)]
-#[path = "../../../src/doc_counter.rs"]
-pub(crate) mod counter;
+// The counter of the examples in the documentation.
+pub(crate) use regrow::doc_counter as counter;
 
 pub(crate) const LIMIT: Duration = Duration::from_secs(5);
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
