@@ -77,7 +77,9 @@ pub enum PanicText {
 /// use regrow::{PanicText, Runtime, install_panic_hook_with};
 ///
 /// static SHOWN: AtomicUsize = AtomicUsize::new(0);
-/// std::panic::set_hook(Box::new(|_| drop(SHOWN.fetch_add(1, Ordering::SeqCst))));
+/// std::panic::set_hook(Box::new(|_| {
+///     SHOWN.fetch_add(1, Ordering::SeqCst);
+/// }));
 /// install_panic_hook_with(PanicText::LeftOut);
 ///
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {

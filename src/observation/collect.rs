@@ -30,11 +30,12 @@ use crate::base::{NodePath, Pid, consume_budget};
 use crate::observation::facts::Facts;
 use crate::observation::included::{Included, View};
 use crate::observation::nodes::Nodes;
+use crate::observation::picture::Supervision;
 use crate::observation::{Clock, Picture, PictureNode, PictureState};
 use crate::runtime::{Runtime, until};
-use crate::supervisor::PublishedCell;
 use crate::supervisor::dynamic::fold::{Fold, FoldedCounts};
 use crate::supervisor::dynamic::server::{Call, DynamicServer};
+use crate::supervisor::{PublishedCell, PublishedState};
 
 /// How long a picture waits for the answers of all dynamic supervisors together.
 const LIMIT: Duration = Duration::from_millis(250);
@@ -138,16 +139,7 @@ impl Collector<'_> {
             }
             None if state.is_partial => {
                 self.included.supervisors.insert(pid, last_change);
-                supervision.last_known = state.ending.is_none();
-                let children = cell.count();
-                let stopping = if state.ending.is_some() { children } else { 0 };
-                let counts = FoldedCounts { children, stopping, ..FoldedCounts::default() };
-                supervision.folded = Some(counts);
-                let listed = state.children.iter().take(self.view.listed);
-                let node = |(key, child): (&u64, _)| {
-                    self.make.folded(pid, path, (child, Pid::from_raw(*key), stopping > 0))
-                };
-                listed.map(node).collect()
+                self.last_known(&mut supervision, &state, (pid, path, cell.count()))
             }
             None => {
                 self.included.supervisors.insert(pid, last_change);
@@ -162,6 +154,25 @@ impl Collector<'_> {
             .into_iter()
             .chain(ended.map(|(_, child)| self.make.ended(pid, path, child)))
             .collect()
+    }
+
+    /// Completes the supervision of a dynamic supervisor that has not answered, and returns the
+    /// nodes of the children that it published last. It has this number of children.
+    fn last_known(
+        &self,
+        supervision: &mut Supervision,
+        state: &PublishedState,
+        (pid, path, children): (Pid, &NodePath, usize),
+    ) -> Vec<PictureNode> {
+        supervision.last_known = state.ending.is_none();
+        let stopping = if state.ending.is_some() { children } else { 0 };
+        let counts = FoldedCounts { children, stopping, ..FoldedCounts::default() };
+        supervision.folded = Some(counts);
+        let listed = state.children.iter().take(self.view.listed);
+        let node = |(key, child): (&u64, _)| {
+            self.make.folded(pid, path, (child, Pid::from_raw(*key), stopping > 0))
+        };
+        listed.map(node).collect()
     }
 
     /// Asks a dynamic supervisor for its children.

@@ -15,33 +15,7 @@ pub(super) fn fields(kind: &ChangeKind) -> Map<String, Value> {
             let more = json!({ "kind": word(*is_supervisor), "previous": pid(*previous) });
             merged(more, health(of))
         }
-        ChangeKind::StartFailed { reason: of } | ChangeKind::LimitReached { reason: of } => {
-            reason(of)
-        }
-        ChangeKind::Ended { reason: of, uptime, stopped, for_good } => {
-            let more = json!({
-                "uptime_ms": span(*uptime),
-                "stopped": stopped,
-                "for_good": for_good,
-            });
-            merged(more, reason(of))
-        }
-        ChangeKind::Restarting { reason: of, attempt, delay, budget_left } => {
-            let more = json!({
-                "attempt": attempt,
-                "delay_ms": span(*delay),
-                "budget_left": budget_left,
-            });
-            merged(more, reason(of))
-        }
         ChangeKind::Waiting { retry_in } => json!({ "retry_in_ms": retry_in.map(span) }),
-        ChangeKind::GaveUp { child, reason: of } => {
-            merged(json!({ "child": child.as_str() }), reason(of))
-        }
-        ChangeKind::ShutdownFailed { reason: of, overran } => {
-            let doing = overran.map(|doing| doing.to_string());
-            merged(json!({ "overran": overran.is_some(), "doing": doing }), reason(of))
-        }
         ChangeKind::Health { health: of } => health(of),
         ChangeKind::SlowHandler { callback, elapsed } => {
             json!({ "callback": callback.to_string(), "elapsed_ms": span(*elapsed) })
@@ -53,8 +27,36 @@ pub(super) fn fields(kind: &ChangeKind) -> Map<String, Value> {
         | ChangeKind::Ending
         | ChangeKind::Stopping
         | ChangeKind::HoldsStop => json!({}),
+        with_reason => failure(with_reason),
     };
     object(more)
+}
+
+/// Returns the fields of a kind of change that has a reason.
+fn failure(kind: &ChangeKind) -> Value {
+    match kind {
+        ChangeKind::StartFailed { reason: of } | ChangeKind::LimitReached { reason: of } => {
+            reason(of)
+        }
+        ChangeKind::Ended { reason: of, uptime, stopped, for_good } => {
+            let uptime = span(*uptime);
+            let more = json!({ "uptime_ms": uptime, "stopped": stopped, "for_good": for_good });
+            merged(more, reason(of))
+        }
+        ChangeKind::Restarting { reason: of, attempt, delay, budget_left } => {
+            let delay = span(*delay);
+            let more = json!({ "attempt": attempt, "delay_ms": delay, "budget_left": budget_left });
+            merged(more, reason(of))
+        }
+        ChangeKind::GaveUp { child, reason: of } => {
+            merged(json!({ "child": child.as_str() }), reason(of))
+        }
+        ChangeKind::ShutdownFailed { reason: of, overran } => {
+            let doing = overran.map(|doing| doing.to_string());
+            merged(json!({ "overran": overran.is_some(), "doing": doing }), reason(of))
+        }
+        _ => json!({}),
+    }
 }
 
 fn word(is_supervisor: bool) -> &'static str {

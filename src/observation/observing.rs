@@ -153,7 +153,7 @@ impl Observation {
     /// Observes only this path and the paths below it, which need not exist yet.
     ///
     /// ```
-    /// use regrow::{Observed, Runtime, Supervisor};
+    /// use regrow::{Runtime, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
     /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {

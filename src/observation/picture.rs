@@ -160,7 +160,7 @@ impl Picture {
     /// this finds the first.
     ///
     /// ```
-    /// use regrow::{ChildSpec, Observed, PictureState, Runtime, Supervisor};
+    /// use regrow::{ChildSpec, PictureState, Runtime, Supervisor};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
     /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {

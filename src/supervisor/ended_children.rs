@@ -11,6 +11,10 @@ pub(crate) const KEPT: usize = 16;
 
 /// Ended children, oldest first, each with its key in the published state.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::box_collection,
+    reason = "one word instead of four in a supervisor that has forgotten no child"
+)]
 pub(crate) struct EndedChildren<C>(Option<Box<VecDeque<(u64, C)>>>);
 
 impl<C> Default for EndedChildren<C> {

@@ -166,18 +166,9 @@ impl PublishedCell {
         }));
     }
 
-    /// Removes a child that an ending dynamic supervisor has waited for. `left` is the number of
-    /// children that it still waits for.
-    pub(crate) fn remove_awaited(
-        &self,
-        pid: Pid,
-        id: &str,
-        reason: &ExitReason,
-        uptime: Duration,
-        left: usize,
-    ) {
+    /// Removes a child that an ending dynamic supervisor has waited for.
+    pub(crate) fn remove_awaited(&self, pid: Pid, id: &str, reason: &ExitReason, uptime: Duration) {
         drop(self.change(|state| {
-            self.set_count(left);
             let removed = state.children.remove(&pid.raw());
             let pushed = self.source().and_then(|source| {
                 source.child(id, Some(pid), || ChangeKind::Ended {

@@ -296,6 +296,7 @@ async fn refused_child_starts_let_other_tasks_run() {
 async fn requests_to_an_ended_supervisor_let_other_tasks_run() {
     let rt = Runtime::new();
     let tree = Supervisor::one_for_one().start(&rt).await.unwrap();
+    let mut observation = tree.observe().unwrap();
     tree.stop().await.unwrap();
     let child = || Echo::child(());
     lets_other_tasks_run!("SupervisorRef::start_child", drop(tree.start_child(child()).await));
@@ -316,7 +317,6 @@ async fn requests_to_an_ended_supervisor_let_other_tasks_run() {
     lets_other_tasks_run!("SupervisorRef::count_children", drop(tree.count_children().await));
     lets_other_tasks_run!("SupervisorRef::tree", drop(tree.tree().await));
     lets_other_tasks_run!("SupervisorRef::tree_within", drop(tree.tree_within(SOON).await));
-    let mut observation = tree.observe().unwrap();
     lets_other_tasks_run!("Observation::picture", drop(observation.picture().await));
     let mut over = {
         let rt = Runtime::new();

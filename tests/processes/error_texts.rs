@@ -402,7 +402,7 @@ async fn all_errors() -> Vec<Listed> {
 #[cfg(feature = "serde")]
 fn json_lines_errors() -> Vec<(&'static str, regrow::JsonLinesError)> {
     use regrow::JsonLinesError::{Open, Write};
-    let full = || std::io::Error::other(Disk(Block));
+    let full = || std::io::Error::from_raw_os_error(2);
     vec![("Open", Open(full())), ("Write", Write(full()))]
 }
 
@@ -445,7 +445,7 @@ async fn no_error_repeats_its_source_and_each_cause_is_displayed_once() {
     for (of, variant, error) in all_errors().await {
         let causes: &[&str] = if error.source().is_some() { &CAUSES } else { &[] };
         let causes = match of {
-            "Refused" | "BindError" | "ConnectError" => &["(os error 2)"][..],
+            "Refused" | "BindError" | "ConnectError" | "JsonLinesError" => &["(os error 2)"][..],
             "AcceptError" => &["(os error 22)"],
             _ => causes,
         };

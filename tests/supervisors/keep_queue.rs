@@ -11,7 +11,7 @@ use regrow::{
     SupervisorSpec, stream,
 };
 use support::recorder::{
-    Answer, Book, Call, Cast, Init, RECORDER, Recorder, ask, hold, note, recorder,
+    Answer, Book, Call, Cast, Init, RECORDER, Recorder, asked, held, noted, recorder,
 };
 use support::{assert_nothing_left, idler, killed, settled};
 use tokio::sync::oneshot;
@@ -81,15 +81,15 @@ async fn a_successor_handles_what_its_predecessor_has_accepted_in_order() {
         let (rt, book) = (Runtime::new(), Book::default());
         let _tree = tree_of(&rt, child(&book)).await;
         let (mut events, mut lost) = (rt.events(), rt.dead_letters());
-        let release = hold(&rt, how == End::Panic).await;
+        let release = held(&rt, how == End::Panic).await;
         let old = rt.whereis("recorder").unwrap();
-        let first = note(&rt, 1).await;
+        let first = noted(&rt, 1).await;
         assert!(recorder(&rt).cast(Cast::Note(2)) && rt.send(old, vec![3]));
         let (writer, reader) = stream();
         assert!(rt.send_stream(old, reader));
         writer.write(vec![4]).await.unwrap();
         assert!(recorder(&rt).cast(Cast::Note(5)));
-        let last = note(&rt, 6).await;
+        let last = noted(&rt, 6).await;
         end(&rt, how, release).await;
         assert_eq!((first.await.unwrap(), last.await.unwrap()), (Ok(1), Ok(1)), "{how:?}");
         assert_eq!(book.handled(), [1, 2, 3, 4, 5, 6].map(|number| (1, number)), "{how:?}");
@@ -113,12 +113,12 @@ async fn a_successor_handles_what_its_predecessor_has_accepted_in_order() {
 async fn calls_behind_a_request_to_stop_are_kept_for_a_permanent_child() {
     let (rt, book) = (Runtime::new(), Book::default());
     let _tree = tree_of(&rt, child(&book)).await;
-    let release = hold(&rt, false).await;
-    let before = note(&rt, 1).await;
+    let release = held(&rt, false).await;
+    let before = noted(&rt, 1).await;
     let stopping = recorder(&rt);
     tokio::spawn(async move { stopping.stop(ExitReason::Normal).await });
     settled().await;
-    let behind = note(&rt, 2).await;
+    let behind = noted(&rt, 2).await;
     assert!(!recorder(&rt).cast(Cast::Note(3)), "casts are refused during a stop");
     drop(release);
     assert_eq!((before.await.unwrap(), behind.await.unwrap()), (Ok(0), Ok(1)));
@@ -131,13 +131,13 @@ async fn a_queue_is_lost_and_counted_if_the_child_is_not_restarted() {
         let (rt, book) = (Runtime::new(), Book::default());
         let _tree = tree_of(&rt, child(&book).restart(restart)).await;
         let mut events = rt.events();
-        let release = hold(&rt, !stops).await;
+        let release = held(&rt, !stops).await;
         if stops {
             let stopping = recorder(&rt);
             tokio::spawn(async move { stopping.stop(ExitReason::Normal).await });
             settled().await;
         }
-        let behind = note(&rt, 2).await;
+        let behind = noted(&rt, 2).await;
         drop(release);
         assert_eq!(exited(behind).await.is_clean(), stops);
         assert_eq!(counts(&mut events), (vec![], vec![[1, 0, 0]]));
@@ -149,11 +149,11 @@ async fn a_queue_is_lost_and_counted_if_the_child_is_not_restarted() {
 async fn the_message_whose_handler_crashed_is_never_handled_again() {
     let (rt, book) = (Runtime::new(), Book::default());
     let _tree = tree_of(&rt, child(&book)).await;
-    let release = hold(&rt, false).await;
+    let release = held(&rt, false).await;
     let (mut poisonous, mut good) = (Vec::new(), Vec::new());
     for number in 0..5 {
-        good.push(note(&rt, number).await);
-        poisonous.push(ask(&rt, Call::Crash).await);
+        good.push(noted(&rt, number).await);
+        poisonous.push(asked(&rt, Call::Crash).await);
     }
     drop(release);
     for (incarnation, answer) in poisonous.into_iter().enumerate() {
@@ -175,11 +175,11 @@ async fn the_message_whose_handler_crashed_is_never_handled_again() {
 async fn calls_that_a_handler_had_fail_with_the_reason_of_their_own_incarnation() {
     let (rt, book) = (Runtime::new(), Book::default());
     let _tree = tree_of(&rt, child(&book)).await;
-    let release = hold(&rt, false).await;
-    let deferred = ask(&rt, Call::Defer).await;
-    let _crash = ask(&rt, Call::Crash).await;
-    let deferred_later = ask(&rt, Call::Defer).await; // handed on, and put aside
-    let crash_later = ask(&rt, Call::Crash).await;
+    let release = held(&rt, false).await;
+    let deferred = asked(&rt, Call::Defer).await;
+    let _crash = asked(&rt, Call::Crash).await;
+    let deferred_later = asked(&rt, Call::Defer).await; // handed on, and put aside
+    let crash_later = asked(&rt, Call::Crash).await;
     drop(release);
     assert!(exited(deferred).await.to_string().contains("incarnation 0"));
     assert!(exited(deferred_later).await.to_string().contains("incarnation 1"));
@@ -190,9 +190,9 @@ async fn calls_that_a_handler_had_fail_with_the_reason_of_their_own_incarnation(
 async fn a_successor_that_drops_a_reply_gives_no_reply() {
     let (rt, book) = (Runtime::new(), Book::default());
     let _tree = tree_of(&rt, child(&book)).await;
-    let release = hold(&rt, true).await;
-    let in_handler = ask(&rt, Call::Drop).await;
-    let elsewhere = ask(&rt, Call::DropElsewhere).await;
+    let release = held(&rt, true).await;
+    let in_handler = asked(&rt, Call::Drop).await;
+    let elsewhere = asked(&rt, Call::DropElsewhere).await;
     drop(release);
     assert_eq!(in_handler.await.unwrap(), Err(CallError::NoReply));
     assert_eq!(elsewhere.await.unwrap(), Err(CallError::NoReply));
@@ -233,8 +233,8 @@ async fn an_init_that_fails_leaves_the_queue_to_the_start_after_it() {
 async fn kept_items_come_before_everything_that_is_sent_to_the_successor() {
     let (rt, book) = (Runtime::new(), Book::default());
     let _tree = tree_of(&rt, child(&book)).await;
-    let release = hold(&rt, true).await;
-    let first = note(&rt, 1).await;
+    let release = held(&rt, true).await;
+    let first = noted(&rt, 1).await;
     let (finish_init, gate) = oneshot::channel();
     book.next_init(Init::Waits(gate));
     drop(release);
@@ -255,7 +255,7 @@ async fn callers_wait_through_a_backoff_within_their_own_deadlines() {
     let (rt, book) = (Runtime::new(), Book::default());
     let backoff = Backoff::new().first(10 * SECOND).jitter(0.0);
     let _tree = tree_of(&rt, child(&book).backoff(backoff)).await;
-    let release = hold(&rt, true).await;
+    let release = held(&rt, true).await;
     let call = |number, limit| {
         let recorder = recorder(&rt);
         tokio::spawn(async move {
@@ -287,8 +287,8 @@ async fn callers_wait_through_a_backoff_within_their_own_deadlines() {
 async fn waiting(rt: &Runtime, book: &Book) -> (SupervisorRef, Answer) {
     let backoff = Backoff::new().first(20 * SECOND);
     let tree = tree_of(rt, child(book).backoff(backoff)).await;
-    let release = hold(rt, true).await;
-    let answer = note(rt, 1).await;
+    let release = held(rt, true).await;
+    let answer = noted(rt, 1).await;
     assert!(recorder(rt).cast(Cast::Note(2)) && recorder(rt).cast(Cast::Note(3)));
     assert!(rt.send(rt.whereis("recorder").unwrap(), vec![4]));
     drop(release);
@@ -328,9 +328,9 @@ async fn a_supervisor_that_gives_up_releases_the_queue_of_the_last_incarnation()
     let spec = Supervisor::one_for_one().intensity(1, 3600 * SECOND).child(child(&book));
     let tree = spec.start(&rt).await.unwrap();
     let mut events = rt.events();
-    let release = hold(&rt, true).await;
-    let poisonous = ask(&rt, Call::Crash).await;
-    let good = note(&rt, 1).await;
+    let release = held(&rt, true).await;
+    let poisonous = asked(&rt, Call::Crash).await;
+    let good = noted(&rt, 1).await;
     assert!(recorder(&rt).cast(Cast::Note(2)));
     drop(release);
     assert!(tree.ended().await.is_abnormal());
@@ -346,8 +346,8 @@ async fn kept_items_count_towards_the_bound_of_the_next_mailbox() {
     for overflow in [Overflow::Reject, Overflow::DropOldest] {
         let (rt, book) = (Runtime::new(), Book::default());
         let _tree = tree_of(&rt, child(&book).mailbox_capacity(2, overflow)).await;
-        let release = hold(&rt, true).await;
-        let (first, second) = (note(&rt, 1).await, note(&rt, 2).await);
+        let release = held(&rt, true).await;
+        let (first, second) = (noted(&rt, 1).await, noted(&rt, 2).await);
         let (waits, sender) = (overflow == Overflow::Reject, recorder(&rt));
         let waiting = tokio::spawn(async move {
             if waits { sender.cast_wait(Cast::Note(3)).await.is_ok() } else { false }
@@ -386,7 +386,7 @@ async fn signals_and_timers_are_not_kept_but_results_of_tasks_are() {
         };
         let mut events = rt.events();
         assert!(recorder(&rt).cast(Cast::Act(Box::new(act))));
-        let release = hold(&rt, true).await;
+        let release = held(&rt, true).await;
         target.kill();
         settled().await;
         assert!(recorder(&rt).cast(Cast::Note(1)));
@@ -409,8 +409,8 @@ async fn a_sibling_that_is_restarted_with_its_group_keeps_its_queue() {
         });
         let spec = strategy().child(other.named("other")).child(child(&book));
         let _tree = spec.start(&rt).await.unwrap();
-        let _release = hold(&rt, false).await;
-        let answer = note(&rt, 1).await;
+        let _release = held(&rt, false).await;
+        let answer = noted(&rt, 1).await;
         assert!(recorder(&rt).cast(Cast::Note(2)));
         assert!(rt.send(rt.whereis("other").unwrap(), vec![0]));
         assert_eq!(answer.await.unwrap(), Ok(1));
@@ -434,8 +434,8 @@ async fn a_sibling_that_drains_hands_on_only_what_came_after_the_request() {
         ctx.drain_on_stop(4 * SECOND);
     };
     assert!(recorder(&rt).cast(Cast::Act(Box::new(drain))));
-    let release = hold(&rt, false).await;
-    let before = note(&rt, 1).await;
+    let release = held(&rt, false).await;
+    let before = noted(&rt, 1).await;
     assert!(rt.send(rt.whereis("other").unwrap(), vec![0]));
     settled().await;
     assert!(!recorder(&rt).cast(Cast::Note(2)), "casts are refused during a stop");
@@ -455,8 +455,8 @@ async fn a_dynamic_child_keeps_its_queue_until_it_is_terminated() {
         let child = child(&book).backoff(Backoff::new().first(10 * SECOND));
         let pid = supervisor.start_child(child).await.unwrap();
         let mut events = rt.events();
-        let release = hold(&rt, true).await;
-        let answer = note(&rt, 1).await;
+        let release = held(&rt, true).await;
+        let answer = noted(&rt, 1).await;
         drop(release);
         settled().await;
         assert!(!answer.is_finished());
@@ -501,7 +501,7 @@ async fn a_kept_call_keeps_its_propagated_deadline() {
     rt.propagate_deadlines(true);
     let backoff = Backoff::new().first(10 * SECOND).jitter(0.0);
     let _tree = tree_of(&rt, child(&book).backoff(backoff)).await;
-    let release = hold(&rt, true).await;
+    let release = held(&rt, true).await;
     let caller = recorder(&rt);
     let left = tokio::spawn(async move { caller.call_timeout(Call::TimeLeft, 30 * SECOND).await });
     settled().await;
@@ -516,8 +516,8 @@ async fn a_child_that_keeps_no_queue_loses_and_counts_it() {
     let (rt, book) = (Runtime::new(), Book::default());
     let _tree = tree_of(&rt, Recorder::child(book.clone()).named(RECORDER)).await;
     let mut events = rt.events();
-    let release = hold(&rt, true).await;
-    let answer = note(&rt, 1).await;
+    let release = held(&rt, true).await;
+    let answer = noted(&rt, 1).await;
     drop(release);
     assert!(exited(answer).await.is_abnormal());
     settled().await;

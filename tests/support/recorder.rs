@@ -125,7 +125,7 @@ impl GenServer for Recorder {
 }
 
 impl Recorder {
-    fn note(&self, number: u32) {
+    fn noted(&self, number: u32) {
         self.book.handled.lock().unwrap().push((self.incarnation, number));
     }
 }
@@ -138,7 +138,7 @@ pub fn recorder(rt: &Runtime) -> ServerRef<Recorder> {
 }
 
 /// Puts the recorder into a handler, which returns, or panics, when the sender is dropped.
-pub async fn hold(rt: &Runtime, crashes: bool) -> oneshot::Sender<()> {
+pub async fn held(rt: &Runtime, crashes: bool) -> oneshot::Sender<()> {
     let (release, gate) = oneshot::channel();
     assert!(recorder(rt).cast(Cast::Hold(gate, crashes)));
     super::settled().await;
@@ -146,7 +146,7 @@ pub async fn hold(rt: &Runtime, crashes: bool) -> oneshot::Sender<()> {
 }
 
 /// Makes a call without a limit, in a task of its own. Requires paused time.
-pub async fn ask(rt: &Runtime, make: impl FnOnce(Reply<u32>) -> Call + Send + 'static) -> Answer {
+pub async fn asked(rt: &Runtime, make: impl FnOnce(Reply<u32>) -> Call + Send + 'static) -> Answer {
     let recorder = recorder(rt);
     let answer = tokio::spawn(async move { recorder.call_unlimited(make).await });
     super::settled().await;
@@ -154,6 +154,6 @@ pub async fn ask(rt: &Runtime, make: impl FnOnce(Reply<u32>) -> Call + Send + 's
 }
 
 /// Makes a call that is noted under this number.
-pub async fn note(rt: &Runtime, number: u32) -> Answer {
-    ask(rt, move |reply| Call::Note(number, reply)).await
+pub async fn noted(rt: &Runtime, number: u32) -> Answer {
+    asked(rt, move |reply| Call::Note(number, reply)).await
 }

@@ -53,7 +53,7 @@ pub(crate) mod limit;
 /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let mut events = rt.events();
-/// let parser = ChildSpec::task("parser", |_| async { Err("42".parse::<bool>())? });
+/// let parser = ChildSpec::task("parser", |_| async { Err("42".parse::<bool>().unwrap_err())? });
 /// let tree = Supervisor::one_for_one().with_id("ingest");
 /// let tree = tree.child(parser.restart(Restart::Transient)).start(&rt).await?;
 /// let report = loop {

@@ -6,6 +6,7 @@ pub(crate) mod spec;
 mod child;
 mod pending_stops;
 pub(crate) mod fold;
+pub(crate) mod completion;
 pub(crate) mod server;
 mod children;
 mod given_up;
@@ -21,7 +22,8 @@ mod dynamic_ref;
 mod start;
 
 use child::{Cancelled, Child, GivenUp, State, StopReply, Stopping};
+use completion::{Completion, PidReply, Requester, Retry};
 pub use dynamic_ref::DynamicSupervisorRef;
+use server::Cast;
 pub(crate) use server::{Call, DynamicServer};
-use server::{Cast, Completion, PidReply, Requester, Retry};
 pub use spec::DynamicSupervisor;

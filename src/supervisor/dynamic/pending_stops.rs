@@ -62,7 +62,8 @@ impl PendingStops {
         let overran = doing.filter(|_| child.shutdown != Shutdown::BrutalKill);
         child.stop_request(process).record_stop(&self.report, self.began, reason, overran);
         let (pid, uptime) = (process.pid(), child.started.elapsed());
-        self.published.remove_awaited(pid, &child.id, reason, uptime, self.children.len());
+        self.published.set_count(self.children.len());
+        self.published.remove_awaited(pid, &child.id, reason, uptime);
     }
 
     /// Moves the first child, which was killed, behind all others.

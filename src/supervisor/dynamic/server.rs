@@ -75,16 +75,13 @@ use crate::child::Spec;
 use crate::exit::{ExitReason, Result};
 use crate::message::Received;
 use crate::restart::{Rules, Window};
-use crate::runtime::StartError;
 use crate::server::{GenServer, ServerContext, ServerRef};
 use crate::supervisor::dynamic::Child;
+use crate::supervisor::dynamic::completion::{Completion, PidReply, Retry};
 use crate::supervisor::dynamic::fold::Fold;
 use crate::supervisor::{
     ChildCounts, ChildError, ChildInfo, DynamicSupervisor, PublishPermit, PublishedCell, Report,
-    StartOutcome,
 };
-
-pub(crate) type PidReply = Reply<Result<Pid, StartError>>;
 
 /// A running dynamic supervisor.
 pub(crate) struct DynamicServer {
@@ -153,34 +150,6 @@ pub(crate) enum Cast {
     Retry(Retry),
     /// The timer of all stops has fired.
     CheckStops,
-}
-
-/// An attempt to restart the child with this pid. The retry is stale if the child does not wait for
-/// this id.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Retry {
-    pub(super) pid: Pid,
-    pub(super) id: u64,
-}
-
-/// The callers that get the result of a first start.
-pub(super) enum Requester {
-    Caller(PidReply),
-    /// All waiting callers of `get_or_start` with this name. The specification is kept for another
-    /// attempt.
-    NameWaiters(SharedStr, Arc<Spec>),
-}
-
-/// The result of a background task.
-pub(super) enum Completion {
-    /// A first start has finished.
-    Started { child: Child, requester: Requester, outcome: StartOutcome },
-    /// A restart has finished. `incarnation` is used if the supervisor no longer knows the child.
-    Restarted { retry: Retry, incarnation: Child, outcome: StartOutcome },
-    /// The processes that a killed child supervisor left have ended.
-    OrphansEnded(Retry),
-    /// The status of the name may have changed, so the name is to be looked up again.
-    NameChanged { name: SharedStr, spec: Arc<Spec> },
 }
 
 impl GenServer for DynamicServer {

@@ -75,15 +75,6 @@ impl fmt::Display for Line<'_> {
                 let label = label.as_deref().map(|label| format!("{}, ", name(label)));
                 write!(f, "ended {}{pid}: {}", label.unwrap_or_default(), why(reason))
             }
-            LifecycleEvent::CrashReport(report) => write!(f, "report of {}", report.pid),
-            LifecycleEvent::LeftUnhandled { pid, calls, casts, messages, .. } => {
-                write!(f, "left unhandled by {pid}: ")?;
-                write!(f, "{calls} calls, {casts} casts, {messages} messages")
-            }
-            LifecycleEvent::QueueHandedOn { pid, from, calls, casts, messages, .. } => {
-                write!(f, "handed on by {from} to {pid}: ")?;
-                write!(f, "{calls} calls, {casts} casts, {messages} messages")
-            }
             LifecycleEvent::StartFailed { child, reason, .. } => {
                 write!(f, "start of {} failed: {}", name(child), why(reason))
             }
@@ -104,13 +95,30 @@ impl fmt::Display for Line<'_> {
                 let pid = pid.map(|pid| format!(", {pid}")).unwrap_or_default();
                 write!(f, "given up {}{pid}: {}", name(child), why(reason))
             }
-            LifecycleEvent::LongPoll { pid, elapsed, .. } => {
-                write!(f, "{pid} does not yield for {elapsed:?}")
-            }
-            LifecycleEvent::LongPollEnded { pid, .. } => write!(f, "{pid} has yielded"),
             LifecycleEvent::GaveUp { supervisor, child, reason } => {
                 write!(f, "supervisor {supervisor} gave up at {}: {}", name(child), why(reason))
             }
+            of_process => process_line(f, of_process),
         }
+    }
+}
+
+/// Writes an event about a process that runs or has run.
+fn process_line(f: &mut fmt::Formatter<'_>, event: &LifecycleEvent) -> fmt::Result {
+    match event {
+        LifecycleEvent::CrashReport(report) => write!(f, "report of {}", report.pid),
+        LifecycleEvent::LeftUnhandled { pid, calls, casts, messages, .. } => {
+            write!(f, "left unhandled by {pid}: ")?;
+            write!(f, "{calls} calls, {casts} casts, {messages} messages")
+        }
+        LifecycleEvent::QueueHandedOn { pid, from, calls, casts, messages, .. } => {
+            write!(f, "handed on by {from} to {pid}: ")?;
+            write!(f, "{calls} calls, {casts} casts, {messages} messages")
+        }
+        LifecycleEvent::LongPoll { pid, elapsed, .. } => {
+            write!(f, "{pid} does not yield for {elapsed:?}")
+        }
+        LifecycleEvent::LongPollEnded { pid, .. } => write!(f, "{pid} has yielded"),
+        _ => Ok(()),
     }
 }
