@@ -125,7 +125,7 @@ impl GenServer for Recorder {
 }
 
 impl Recorder {
-    fn noted(&self, number: u32) {
+    fn note(&self, number: u32) {
         self.book.handled.lock().unwrap().push((self.incarnation, number));
     }
 }
