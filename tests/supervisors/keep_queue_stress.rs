@@ -35,10 +35,10 @@ struct Call(Item, Reply<Item>);
 impl Frail {
     async fn handle(&mut self, item: Item) {
         self.0.begun.lock().unwrap().push(item);
-        if item.1 % 7 == 0 {
+        if item.1.is_multiple_of(7) {
             yield_now().await; // a kill may end the handler here
         }
-        assert!(item.1 % POISONOUS != 0, "a poisonous item");
+        assert!(!item.1.is_multiple_of(POISONOUS), "a poisonous item");
         self.0.ended.lock().unwrap().push(item);
     }
 }
