@@ -1,4 +1,4 @@
-//! What the incarnations of one child of [`json_lines`](crate::json_lines) share: the listener, and
+//! What the incarnations of one child of [`json_lines`](crate::json_lines()) share: the listener, and
 //! what its writer did not take.
 //!
 //! **Invariants**

@@ -1,4 +1,4 @@
-//! The loop of a child of [`json_lines`](crate::json_lines).
+//! The loop of a child of [`json_lines`](crate::json_lines()).
 //!
 //! **Steps**
 //! 1. Open the writer.

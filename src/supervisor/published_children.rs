@@ -1,11 +1,11 @@
 //! The changes of the children in a [published state](crate::supervisor::published_state), for a
 //! supervisor of a declared list, which publishes all its children.
 //!
-//! **Invariant.** A change of a child that readers can see, and the [change](Change) that
+//! **Invariant.** A change of a child that readers can see, and the [change] that
 //! observations receive, are made under one lock, that of the cell. The texts of both say the same.
 //! [`change_log`](crate::observe::change_log) explains why.
 //!
-//! [Change]: crate::Change
+//! [change]: crate::Change
 
 use std::time::Duration;
 
