@@ -145,6 +145,9 @@ mod snapshot;
 mod observation;
 #[cfg(feature = "serde")]
 mod json_lines;
+#[cfg(feature = "observer")]
+#[cfg_attr(docsrs, doc(cfg(feature = "observer")))]
+pub mod observer;
 mod program;
 pub mod testing;
 #[doc(hidden)]
