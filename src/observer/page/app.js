@@ -72,6 +72,12 @@ function record(entry) {
 }
 
 function applyPicture(picture) {
+  // Fewer processes than before: another program answers now, whose pids mean others.
+  if (model.counters && picture.counters.spawned < model.counters.spawned) {
+    model.known.clear();
+    model.trouble = [];
+    model.counters = model.rates = null;
+  }
   const before = model.nodes;
   model.nodes = new Map();
   model.byPid = new Map();
@@ -399,7 +405,7 @@ function fillRow(made, row) {
   if (row.more) {
     const isOpen = opened.has(row.more.key);
     put(made.querySelector("button"), isOpen ? "show the worst " + WORST + " only"
-      : number(row.all) + " children: show the worst " + number(Math.min(100, row.listed)));
+      : row.all > row.listed ? "show the worst " + number(row.listed) + " of " + number(row.all) : "show all " + number(row.all));
     return;
   }
   const { node } = row;
@@ -504,7 +510,7 @@ function makeEvent(entry) {
   if (entry.pid !== null) add("#" + entry.pid, "dim");
   if (entry.reason && entry.kind !== "restarting") add(shown(entry.reason, 600), tone(entry.class));
   if (entry.text) add(shown(entry.text, 300), "");
-  if (entry.place) add(plain(entry.place), "place");
+  if (entry.place && entry.kind !== "restarting") add(plain(entry.place), "place");
   if (entry.kind === "restarting") {
     add("attempt " + entry.attempt, "");
     if (entry.delay) add("after " + span(entry.delay), "");
@@ -660,7 +666,7 @@ function drawPressure() {
   if (counters) {
     const { ended } = counters;
     const cards = [
-      ["spawned", number(counters.spawned), model.rates ? model.rates.spawned.toFixed(1) + " per second" : "processes"],
+      ["spawned", number(counters.spawned), "spawned" + (model.rates ? ", " + model.rates.spawned.toFixed(1) + " per second" : "")],
       ["crashes", number(ended.error + ended.panic), "errors and panics", ended.error + ended.panic > 0],
       ["killed", number(ended.killed), "killed"],
       ["refused", number(counters.refused), "messages refused", counters.refused > 0],
@@ -739,10 +745,14 @@ function render() {
 
 function route() {
   const screen = screenOf();
-  for (const name of Object.keys(screens)) $(name).hidden = name !== screen;
+  for (const name of Object.keys(screens)) $("screen-" + name).hidden = name !== screen;
   for (const a of document.querySelectorAll("nav a")) {
-    if (a.getAttribute("href") === "#" + screen) a.setAttribute("aria-current", "page"); else a.removeAttribute("aria-current");
+    const isCurrent = a.dataset.screen === screen;
+    if (isCurrent) a.setAttribute("aria-current", "page"); else a.removeAttribute("aria-current");
+    // The tab of the process remembers which one it showed.
+    if (isCurrent && screen === "process") a.href = location.hash;
   }
+  scrollTo(0, 0);
   document.title = screen[0].toUpperCase() + screen.slice(1) + " · regrow observer";
   render();
   fetchDetail();
@@ -802,7 +812,7 @@ addEventListener("keydown", (event) => {
     j: () => move(1), k: () => move(-1),
     ArrowLeft: row && row.key && (() => toggle(row.key, true)), ArrowRight: row && row.key && (() => toggle(row.key, false)),
   };
-  Object.keys(screens).forEach((name, at) => { actions[at + 1] = () => { location.hash = name; }; });
+  Object.keys(screens).forEach((name, at) => { actions[at + 1] = () => { location.hash = document.querySelector("[data-screen=" + name + "]").getAttribute("href"); }; });
   if (Object.hasOwn(actions, event.key) && actions[event.key]) { event.preventDefault(); actions[event.key](); }
 });
 
