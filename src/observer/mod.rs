@@ -1,3 +1,6 @@
+// **Uses** `base`, `exit`, `runtime`, `child`, `supervisor`, `observation`.
+// **Knows nothing of** programs.
+
 //! The observer: a page that shows the running trees in a browser, live. Requires the feature
 //! `observer`.
 //!
@@ -31,9 +34,6 @@
 //! A page that is open is one [`Observation`](crate::Observation) with a sample each second. A page
 //! that does not read is closed when one MiB waits for it. At most 32 pages are served at a time by
 //! one router.
-//!
-//! **Uses** `base`, `runtime`, `child`, `supervisor`, `observation`.
-//! **Knows nothing of** programs.
 
 use std::net::SocketAddr;
 
@@ -42,12 +42,12 @@ use axum::Router;
 use crate::child::ChildSpec;
 use crate::supervisor::SupervisorRef;
 
+mod settings;
 mod page;
 mod guard;
 mod events;
 mod routes;
 mod serve;
-mod settings;
 
 pub use settings::Observer;
 

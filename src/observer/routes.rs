@@ -20,6 +20,28 @@ use crate::observer::settings::Observer;
 use crate::runtime::{CallError, Runtime};
 use crate::supervisor::SupervisorRef;
 
+impl Observer {
+    /// Returns the routes of an observer of the tree below this supervisor, through its restarts.
+    /// All routes answer `GET` only.
+    ///
+    /// | route | answer |
+    /// |---|---|
+    /// | `/` | the page |
+    /// | `/app.js`, `/style.css` | its script and its style |
+    /// | `/events` | the [observation](crate::Observation) of the tree as server-sent events, each with one [item](crate::Observed::to_json) as its data. 503 if the tree is not alive, or if 32 pages are open |
+    /// | `/process/{pid}` | the [details](crate::ProcessDetail::to_json) of a process of the runtime, which may belong to another tree; 404 if it has ended |
+    ///
+    /// Mount them at the root or by `Router::nest`: the page refers to its routes relatively.
+    /// Mounted at `/observer`, the page is at `/observer`, without a slash at the end.
+    /// [`router`](super::router) has an example.
+    ///
+    /// An application that shuts down gracefully waits for the pages that are open until the tree
+    /// has ended. So stop the tree first.
+    pub fn router(self, tree: &SupervisorRef) -> Router {
+        routes(&self, Source::Tree(tree.clone()), CancellationToken::new())
+    }
+}
+
 /// How many pages may be open at a time.
 const PAGES: usize = 32;
 

@@ -16,21 +16,47 @@ use futures_util::future::{Either, select};
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 
-use crate::child::{Keep, KeepGuard, ShutdownSignal, StartChild, StartContext, Started};
+use crate::child::{ChildSpec, Keep, KeepGuard, ShutdownSignal, StartChild, StartContext, Started};
 use crate::exit::reason_of;
 use crate::observer::routes::{Source, routes};
 use crate::observer::settings::Observer;
 use crate::runtime::{Runtime, StartError};
 
+impl Observer {
+    /// Specifies a child `observer` that serves the routes of [`router`](Self::router) on this
+    /// address, for all trees of its runtime. The port is bound at the first start and stays open
+    /// while the child is restarted. [`serve`](super::serve) has an example.
+    ///
+    /// Declare the child first: a supervisor stops its children in reverse order, so that the
+    /// page shows the stop of all others. The child closes the pages as it stops, and waits at most
+    /// a second for connections.
+    ///
+    /// The start fails with [`StartError::Invalid`](crate::StartError::Invalid) if the address is not
+    /// a loopback address and [`allow_network`](Self::allow_network) was not called, and with
+    /// [`StartError::Failed`](crate::StartError::Failed) if the address can't be bound.
+    pub fn serve(self, address: impl Into<SocketAddr>) -> ChildSpec {
+        let address = address.into();
+        let port = Keep::new(move || TcpListener::bind(address));
+        let start = ServeObserver { observer: self, address: Some(address), port };
+        ChildSpec::new("observer", start)
+    }
+
+    /// Specifies the child of [`serve`](Self::serve) with a listener that exists already, for
+    /// example one that was inherited. [`Observer`] has an example.
+    pub fn serve_on(self, port: Keep<TcpListener>) -> ChildSpec {
+        ChildSpec::new("observer", ServeObserver { observer: self, address: None, port })
+    }
+}
+
 /// How long a stop waits for the connections of pages.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Starts an observer that listens on a kept port.
-pub(super) struct ServeObserver {
-    pub(super) observer: Observer,
+struct ServeObserver {
+    observer: Observer,
     /// The address that the port is bound to; `None` if the listener existed before.
-    pub(super) address: Option<SocketAddr>,
-    pub(super) port: Keep<TcpListener>,
+    address: Option<SocketAddr>,
+    port: Keep<TcpListener>,
 }
 
 #[async_trait]

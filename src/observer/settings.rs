@@ -1,16 +1,5 @@
 //! The settings of an observer.
 
-use std::net::SocketAddr;
-
-use axum::Router;
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
-
-use crate::child::{ChildSpec, Keep};
-use crate::observer::routes::{Source, routes};
-use crate::observer::serve::ServeObserver;
-use crate::supervisor::SupervisorRef;
-
 /// The settings of an observer. [`router`](super::router) and [`serve`](super::serve) use the
 /// defaults.
 ///
@@ -69,49 +58,5 @@ impl Observer {
     pub fn allow_network(mut self) -> Self {
         self.network = true;
         self
-    }
-
-    /// Returns the routes of an observer of the tree below this supervisor, through its restarts.
-    /// All routes answer `GET` only.
-    ///
-    /// | route | answer |
-    /// |---|---|
-    /// | `/` | the page |
-    /// | `/app.js`, `/style.css` | its script and its style |
-    /// | `/events` | the [observation](crate::Observation) of the tree as server-sent events, each with one [item](crate::Observed::to_json) as its data. 503 if the tree is not alive, or if 32 pages are open |
-    /// | `/process/{pid}` | the [details](crate::ProcessDetail::to_json) of a process of the runtime, which may belong to another tree; 404 if it has ended |
-    ///
-    /// Mount them at the root or by `Router::nest`: the page refers to its routes relatively.
-    /// Mounted at `/observer`, the page is at `/observer`, without a slash at the end.
-    /// [`router`](super::router) has an example.
-    ///
-    /// An application that shuts down gracefully waits for the pages that are open until the tree
-    /// has ended. So stop the tree first.
-    pub fn router(self, tree: &SupervisorRef) -> Router {
-        routes(&self, Source::Tree(tree.clone()), CancellationToken::new())
-    }
-
-    /// Specifies a child `observer` that serves the routes of [`router`](Self::router) on this
-    /// address, for all trees of its runtime. The port is bound at the first start and stays open
-    /// while the child is restarted. [`serve`](super::serve) has an example.
-    ///
-    /// Declare the child first: a supervisor stops its children in reverse order, so that the
-    /// page shows the stop of all others. The child closes the pages as it stops, and waits at most
-    /// a second for connections.
-    ///
-    /// The start fails with [`StartError::Invalid`](crate::StartError::Invalid) if the address is not
-    /// a loopback address and [`allow_network`](Self::allow_network) was not called, and with
-    /// [`StartError::Failed`](crate::StartError::Failed) if the address can't be bound.
-    pub fn serve(self, address: impl Into<SocketAddr>) -> ChildSpec {
-        let address = address.into();
-        let port = Keep::new(move || TcpListener::bind(address));
-        let start = ServeObserver { observer: self, address: Some(address), port };
-        ChildSpec::new("observer", start)
-    }
-
-    /// Specifies the child of [`serve`](Self::serve) with a listener that exists already, for
-    /// example one that was inherited. [`Observer`] has an example.
-    pub fn serve_on(self, port: Keep<TcpListener>) -> ChildSpec {
-        ChildSpec::new("observer", ServeObserver { observer: self, address: None, port })
     }
 }
