@@ -110,6 +110,9 @@
 //!   [`Run::systemd`](https://docs.rs/regrow/latest/regrow/struct.Run.html#method.systemd).
 //! * `axum`: HTTP routes for probes and the tree,
 //!   [`tree_routes`](https://docs.rs/regrow/latest/regrow/fn.tree_routes.html).
+//! * `observer`: a page that shows the running trees in a browser,
+//!   [`observer`](https://docs.rs/regrow/latest/regrow/observer/index.html). It enables `axum` and
+//!   `serde`.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // Examples of the documentation must compile without warnings in a user's crate. Unused items are
 // allowed, since an example may only show a part of a program.
@@ -145,6 +148,9 @@ mod snapshot;
 mod observation;
 #[cfg(feature = "serde")]
 mod json_lines;
+#[cfg(feature = "observer")]
+#[cfg_attr(docsrs, doc(cfg(feature = "observer")))]
+pub mod observer;
 mod program;
 pub mod testing;
 #[doc(hidden)]

@@ -30,3 +30,5 @@ mod observation_folded;
 mod observation_json;
 mod observation_process;
 mod counters;
+#[cfg(feature = "observer")]
+mod observer;
