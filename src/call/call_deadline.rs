@@ -1,5 +1,9 @@
 //! The deadline of the call that a handler handles, and how it is handed on to code outside of the
 //! handler.
+//!
+//! **Invariant.** A limit that was handed on is in force only while the same process is the current
+//! one of the thread as when its future was polled: a process that the future polls inside of its own
+//! poll has nothing of it.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -11,16 +15,32 @@ use std::time::Duration;
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
+use crate::base::current_process;
 use crate::process::CallLimit;
 
 thread_local! {
-    /// The limit that was handed on to the future that this thread polls.
-    static HANDED_ON: RefCell<Option<Arc<CallLimit>>> = const { RefCell::new(None) };
+    static HANDED_ON: RefCell<InForce> =
+        const { RefCell::new(InForce { limit: None, record: 0 }) };
 }
 
-/// Returns the limit that was handed on to the code that runs, if there is one.
-pub(crate) fn handed_on() -> Option<Arc<CallLimit>> {
-    HANDED_ON.try_with(|handed_on| handed_on.borrow().clone()).ok().flatten()
+/// The limit that was handed on to the future that this thread polls.
+#[derive(Default)]
+struct InForce {
+    /// `Some(None)` if the call whose deadline was handed on has no limit.
+    limit: Option<Option<Arc<CallLimit>>>,
+    /// The address of the record of the process that was the current one.
+    record: usize,
+}
+
+/// Returns the limit that was handed on to the code that runs. `Some(None)` means that the code works
+/// for a call without a limit, and `None` that nothing was handed on to it.
+pub(crate) fn handed_on() -> Option<Option<Arc<CallLimit>>> {
+    let in_force = |handed_on: &RefCell<InForce>| {
+        let handed_on = handed_on.borrow();
+        let is_same = handed_on.record == current_process::current_record();
+        handed_on.limit.as_ref().filter(|_| is_same).cloned()
+    };
+    HANDED_ON.try_with(in_force).ok().flatten()
 }
 
 /// How long the caller of a call still waits, from [`Reply::deadline`](crate::Reply::deadline) or
@@ -146,7 +166,9 @@ impl CallDeadline {
     /// Returns a future whose calls get no more time than the caller has left, as the calls of the
     /// handler itself do, wherever the future is polled. Without it, calls of a task that a handler
     /// spawns, and calls that a server makes for a reply that it has kept, have their own limits
-    /// only. The future is not ended when the deadline passes. [`CallDeadline`] has an example.
+    /// only. The future is not ended when the deadline passes. The deadline of a call that has no limit
+    /// means no limit, also within another handler. A call to a server of another `Runtime` has its own
+    /// limit only. [`CallDeadline`] has an example.
     ///
     /// # Cancel safety
     ///
@@ -172,11 +194,12 @@ pin_project! {
 }
 
 /// Restores the limit of the code around a poll, also when the poll panics.
-struct Restore(Option<Arc<CallLimit>>);
+struct Restore(InForce);
 
 impl Drop for Restore {
     fn drop(&mut self) {
-        HANDED_ON.set(self.0.take());
+        let before = std::mem::take(&mut self.0);
+        drop(HANDED_ON.try_with(|cell| cell.replace(before)));
     }
 }
 
@@ -185,7 +208,11 @@ impl<F: Future> Future for HandedOn<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let _restore = Restore(HANDED_ON.replace(this.limit.clone()));
+        let limit = Some(this.limit.clone());
+        let in_force = InForce { limit, record: current_process::current_record() };
+        // An error means that the thread is ending: then nothing is in force.
+        let before = HANDED_ON.try_with(|cell| cell.replace(in_force)).unwrap_or_default();
+        let _restore = Restore(before);
         this.future.poll(cx)
     }
 }

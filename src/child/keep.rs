@@ -301,11 +301,11 @@ impl<T: Send + 'static> Keep<T> {
         value.is_some()
     }
 
-    /// Drops the value, unless it is lent out.
+    /// Drops the value, unless it is lent out. Returns whether it dropped one.
     #[cfg(feature = "net")]
-    pub(crate) fn reset_unless_lent(&self) {
+    pub(crate) fn reset_unless_lent(&self) -> bool {
         let value = self.slot.try_lock().ok().and_then(|mut slot| slot.take());
-        drop(value);
+        value.is_some()
     }
 }
 

@@ -146,8 +146,9 @@ pub(crate) struct Spec {
     pub(crate) stop_window: Duration,
     #[cfg(feature = "process")]
     pub(crate) own_group: bool,
-    /// Called when the child has been given up and its supervisor lives on: releases what is kept
-    /// for the next incarnation.
+    /// Called when the child has ended, its supervisor lives on, and no restart follows, except by a
+    /// request: releases what is kept for the next incarnation. That of a supervisor releases what
+    /// its children keep.
     pub(crate) release: Option<CaughtDrop<Arc<dyn Fn() + Send + Sync>>>,
     /// If the child is a supervisor: its specification, for checks of a whole tree.
     pub(crate) nested: Option<Arc<Nested>>,

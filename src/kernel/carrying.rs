@@ -63,13 +63,25 @@ impl Kernel {
 
     /// Returns the metadata of a sender with the span that `span` creates, or without a span if
     /// messages have none. The subscriber that creates the span may panic.
-    pub(crate) fn spanned(&self, sender: &Metadata, span: impl FnOnce() -> Span) -> Metadata {
-        if sender.span().is_none() && self.carrying.spans() == MessageSpans::Off {
-            return sender.clone();
-        }
+    pub(crate) fn spanned(
+        &self,
+        sender: &Metadata,
+        span: impl FnOnce(MessageSpans) -> Span,
+    ) -> Metadata {
+        let relation = match self.carrying.spans() {
+            MessageSpans::Off => return sender.with_span(Span::none()),
+            MessageSpans::Child if sender.is_chain_over() => MessageSpans::FollowsFrom,
+            relation => relation,
+        };
         let mut own = Span::none();
-        ignore_panic(|| own = self.switches.captured(span));
-        sender.with_span(own)
+        ignore_panic(|| own = self.switches.captured(|| span(relation)));
+        sender.continued(own, relation == MessageSpans::FollowsFrom)
+    }
+
+    /// Returns what a message carries that the running code sends to be handled later, and may send
+    /// again from there: its span has no parent.
+    pub(crate) fn captured_for_later(&self) -> Metadata {
+        self.captured().begins_chain()
     }
 
     /// Returns what a message carries that the running code sends. This may run the user's

@@ -34,6 +34,11 @@ thread_local! {
         const { RefCell::new(Visible { metadata: Metadata(None), record: 0 }) };
 }
 
+/// The most spans of messages of which each is a child of the one before. A subscriber keeps a span
+/// until its children are closed, and closes a chain of spans by recursion: a chain without end would
+/// keep its spans for ever.
+const LONGEST_CHAIN: u32 = 128;
+
 /// What the code of this thread sees.
 #[derive(Default)]
 struct Visible {
@@ -70,6 +75,9 @@ struct Content {
     values: Vec<(TypeId, Arc<dyn Any + Send + Sync>)>,
     /// The span in which the message was sent, while messages have spans.
     span: Option<Span>,
+    /// The number of spans of messages above and including `span`. From [`LONGEST_CHAIN`] on the
+    /// span of the message has no parent.
+    chain: u32,
 }
 
 impl Metadata {
@@ -186,9 +194,43 @@ impl Metadata {
         if self.span().and_then(Span::id) == span.id() {
             return self.clone();
         }
-        let mut content = self.0.as_deref().cloned().unwrap_or_default();
-        content.span = (!span.is_none()).then_some(span);
-        Metadata(Some(Arc::new(content)))
+        let chain = self.0.as_ref().map_or(0, |content| content.chain);
+        self.with_chain((!span.is_none()).then_some(span), chain)
+    }
+
+    /// Returns the metadata of the code that handles the message, whose span is `own`; `is_first`
+    /// says that it has no parent. If the subscriber has filtered `own` out, the code continues in the
+    /// span in which the message was sent, unless that would be its parent by a chain that is too long.
+    pub(crate) fn continued(&self, own: Span, is_first: bool) -> Self {
+        let above = if is_first { 0 } else { self.0.as_ref().map_or(0, |content| content.chain) };
+        match (own.is_none(), is_first) {
+            (false, _) => self.with_chain(Some(own), above + 1),
+            (true, true) => self.with_chain(None, 0),
+            (true, false) if self.span().is_none() => self.clone(),
+            (true, false) => self.with_chain(self.span().cloned(), above + 1),
+        }
+    }
+
+    /// Returns this metadata for a message whose span is to have no parent: a message that its sender
+    /// sends to be handled later, and may send again from there, without end.
+    pub(crate) fn begins_chain(&self) -> Self {
+        match self.span() {
+            Some(span) => self.with_chain(Some(span.clone()), LONGEST_CHAIN),
+            None => self.clone(),
+        }
+    }
+
+    /// Whether the span of the message has no parent, whatever the relation is.
+    pub(crate) fn is_chain_over(&self) -> bool {
+        self.0.as_ref().is_some_and(|content| content.chain >= LONGEST_CHAIN)
+    }
+
+    fn with_chain(&self, span: Option<Span>, chain: u32) -> Self {
+        if span.is_none() && self.is_empty() {
+            return Metadata(None);
+        }
+        let values = self.0.as_ref().map(|content| content.values.clone()).unwrap_or_default();
+        Metadata(Some(Arc::new(Content { values, span, chain })))
     }
 
     /// Returns the span in which the message was sent.
@@ -247,5 +289,25 @@ impl<F: Future> Future for HandedOn<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         this.metadata.run(|| this.future.poll(cx))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::{Span, info_span};
+
+    use super::Metadata;
+
+    /// Otherwise messages would carry nothing on for ever, when they have no more spans.
+    #[test]
+    fn metadata_without_a_value_and_without_a_span_is_nothing() {
+        let subscriber = tracing_subscriber::Registry::default();
+        tracing::subscriber::with_default(subscriber, || {
+            let sent = Metadata::default().with_span(info_span!("request"));
+            assert!(!sent.is_nothing() && sent.is_empty());
+            assert!(sent.with_span(Span::none()).is_nothing());
+            assert!(sent.continued(Span::none(), true).is_nothing());
+            assert!(!sent.with(7_u64).with_span(Span::none()).is_nothing());
+        });
     }
 }

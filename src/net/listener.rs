@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use crate::base::{CaughtDrop, consume_budget};
 use crate::child::{ChildSpec, Restart};
 use crate::net::acceptor::{Make, Settings};
-use crate::net::port::{Announce, Borrow, Incoming};
+use crate::net::port::{Announce, Borrow, GivenUp, Incoming};
 use crate::net::tree::Plan;
 use crate::restart::Backoff;
 use crate::supervisor::{Supervisor, SupervisorSpec};
@@ -45,9 +45,12 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// and the error contains a [`BindError`](crate::BindError). The port stays open while the acceptor
 /// or the whole listener is restarted: clients that connect meanwhile wait in the backlog of the
 /// operating system. When the listener is stopped for good, the port is closed first, so new
-/// clients are refused while connections still finish. When its supervisor gives the listener up and
-/// lives on ([`Exhausted::GiveUp`](crate::Exhausted::GiveUp)), the port is closed, too: a client is
-/// refused, instead of waiting for a process that does not come. The next start binds it again.
+/// clients are refused while connections still finish. When the listener has ended, its supervisor
+/// lives on, and no restart follows, the port is closed, too: the supervisor has given it up
+/// ([`Exhausted::GiveUp`](crate::Exhausted::GiveUp)) or forgotten it, a stop has cancelled its restart,
+/// or it has ended normally and is not permanent. So it is if all this befalls a supervisor that
+/// has the listener as a declared child. A client is refused, instead of waiting for a process that
+/// does not come. The next start binds the port again.
 ///
 /// **Errors of `accept`.** An error of one connection is logged at DEBUG, and the next connection
 /// is accepted at once. A lack of files or memory is logged at WARN, once until a connection is
@@ -112,10 +115,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub struct ListenerSpec<S> {
     child: ChildSpec,
     settings: Settings,
-    tree: Arc<dyn Fn(Settings) -> SupervisorSpec + Send + Sync>,
+    tree: Arc<dyn Fn(Settings, GivenUp) -> SupervisorSpec + Send + Sync>,
     announce: Announce,
-    /// Closes the port of a listener that was given up; `None` if the port is the user's.
-    release: Option<Arc<dyn Fn() + Send + Sync>>,
+    /// Closes the port of a listener that has ended for good; `None` if the port is the user's.
+    release: Option<Arc<dyn Fn(&GivenUp) + Send + Sync>>,
     sockets: PhantomData<fn() -> S>,
 }
 
@@ -131,14 +134,15 @@ impl<S> ListenerSpec<S> {
         let announce: Announce = Arc::new(watch::Sender::new(None));
         let sender = announce.clone();
         let (own, closed) = (borrow.clone(), announce.clone());
-        let release = move || {
-            own.give_up();
-            closed.send_replace(None);
+        let release = move |given_up: &GivenUp| {
+            if own.of_child(given_up.clone()).give_up() {
+                closed.send_replace(None);
+            }
         };
-        let release = (!is_users).then(|| Arc::new(release) as Arc<dyn Fn() + Send + Sync>);
-        let tree = move |settings: Settings| {
+        let release = (!is_users).then(|| Arc::new(release) as Arc<dyn Fn(&GivenUp) + Send + Sync>);
+        let tree = move |settings: Settings, given_up: GivenUp| {
             let plan = Plan {
-                borrow: borrow.clone(),
+                borrow: borrow.of_child(given_up),
                 is_users,
                 make: make.clone(),
                 settings,
@@ -149,7 +153,7 @@ impl<S> ListenerSpec<S> {
                 async move { Ok(plan.tree()) }
             })
         };
-        let child = ChildSpec::from(tree(settings.clone())).with_id(id);
+        let child = ChildSpec::from(tree(settings.clone(), GivenUp::default())).with_id(id);
         let tree = Arc::new(tree);
         ListenerSpec { child, settings, tree, announce, release, sockets: PhantomData }
     }
@@ -306,11 +310,14 @@ impl<S> fmt::Debug for ListenerSpec<S> {
 impl<S> From<ListenerSpec<S>> for ChildSpec {
     fn from(listener: ListenerSpec<S>) -> Self {
         let ListenerSpec { mut child, settings, tree, release, .. } = listener;
-        let built = ChildSpec::from(tree(settings));
+        let given_up = GivenUp::default();
+        let built = ChildSpec::from(tree(settings, given_up.clone()));
         let spec = child.edit();
         spec.start.clone_from(&built.spec.start);
         spec.nested.clone_from(&built.spec.nested);
-        spec.release = release.map(CaughtDrop::new);
+        spec.release = release.map(|release| {
+            CaughtDrop::new(Arc::new(move || release(&given_up)) as Arc<dyn Fn() + Send + Sync>)
+        });
         child
     }
 }

@@ -58,37 +58,43 @@ type Lend<I> = Arc<dyn Fn() -> BoxFuture<'static, Result<Box<dyn Port<I>>>> + Se
 /// Where the port of a listener is borrowed from.
 pub(crate) struct Borrow<I> {
     lend: Lend<I>,
-    /// Closes the port, unless it is lent.
-    close: Arc<dyn Fn() + Send + Sync>,
-    /// Whether the supervisor has given the listener up.
-    is_given_up: Arc<AtomicBool>,
+    /// Closes the port, unless it is lent. Returns whether it closed one.
+    close: Arc<dyn Fn() -> bool + Send + Sync>,
+    given_up: GivenUp,
 }
+
+/// Whether the supervisor has ended one listener for good. Each child has its own, also if it has
+/// the port of another one.
+pub(crate) type GivenUp = Arc<AtomicBool>;
 
 impl<I> Clone for Borrow<I> {
     fn clone(&self) -> Self {
         let (lend, close) = (self.lend.clone(), self.close.clone());
-        Borrow { lend, close, is_given_up: self.is_given_up.clone() }
+        Borrow { lend, close, given_up: self.given_up.clone() }
     }
 }
 
 impl<I> Borrow<I> {
+    /// Returns the same port for one child.
+    pub(crate) fn of_child(&self, given_up: GivenUp) -> Self {
+        Borrow { given_up, ..self.clone() }
+    }
+
     pub(crate) async fn lend(&self) -> Result<Box<dyn Port<I>>> {
-        self.is_given_up.store(false, Ordering::SeqCst);
+        self.given_up.store(false, Ordering::SeqCst);
         (self.lend)().await
     }
 
     /// Closes the port of a listener that was given up, also if an acceptor that ends has it yet. The
     /// acceptor returns the port first, and then checks the mark; this function sets the mark first.
-    /// So at least one of them finds the port in the `Keep`.
-    pub(crate) fn give_up(&self) {
-        self.is_given_up.store(true, Ordering::SeqCst);
-        (self.close)();
+    /// So at least one of them finds the port in the `Keep`. Returns whether this call closed it.
+    pub(crate) fn give_up(&self) -> bool {
+        self.given_up.store(true, Ordering::SeqCst);
+        (self.close)()
     }
 
-    fn close_if_given_up(&self) {
-        if self.is_given_up.load(Ordering::SeqCst) {
-            (self.close)();
-        }
+    fn close_if_given_up(&self) -> bool {
+        self.given_up.load(Ordering::SeqCst) && (self.close)()
     }
 }
 
@@ -100,7 +106,7 @@ pub(crate) fn borrow<I: 'static, L: Listen<I>>(keep: Keep<L>) -> Borrow<I> {
         Box::pin(async move { Ok(Box::new(keep.lend().await?) as Box<dyn Port<I>>) })
     });
     let close = Arc::new(move || own.reset_unless_lent());
-    Borrow { lend, close, is_given_up: Arc::default() }
+    Borrow { lend, close, given_up: GivenUp::default() }
 }
 
 /// The sender of the current address of a listener.
@@ -111,8 +117,8 @@ pub(crate) type Announce = Arc<watch::Sender<Option<SocketAddr>>>;
 ///
 /// The drop decides what becomes of the port. If the owner is to be started again, or the `Keep`
 /// belongs to the user, the port returns to the `Keep` and stays open. Otherwise the port is closed,
-/// so that clients are refused while connections still finish. The port of a listener that was given
-/// up is closed as well, whichever comes first: that decision or the drop.
+/// so that clients are refused while connections still finish. The port of a listener that has ended
+/// for good is closed as well, whichever comes first: that decision or the drop.
 pub(crate) struct PortLease<I: 'static> {
     /// `None` only while the lease is dropped, and after [`close`](Self::close).
     port: Option<Box<dyn Port<I>>>,
@@ -171,6 +177,8 @@ impl<I: 'static> Drop for PortLease<I> {
             self.close();
         }
         drop(self.port.take());
-        self.borrow.close_if_given_up();
+        if self.borrow.close_if_given_up() {
+            self.announce.send_replace(None);
+        }
     }
 }

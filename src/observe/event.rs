@@ -144,7 +144,8 @@ pub enum LifecycleEvent {
         overran: bool,
     },
     /// A child is late with its [heartbeat](crate::ChildSpec::heartbeat): it is
-    /// [`Unresponsive`](crate::Health::Unresponsive) until its next one. If it is ended for that,
+    /// [`Unresponsive`](crate::Health::Unresponsive) until its next one, which has no event. If the
+    /// child ends just now, this event may come after [`Exited`](Self::Exited). If it is ended for that,
     /// [`Exited`](Self::Exited) has a [`HeartbeatMissed`](crate::HeartbeatMissed) as its reason.
     Unresponsive {
         /// The supervisor of the child.
@@ -191,8 +192,8 @@ pub enum LifecycleEvent {
         label: Option<SharedStr>,
         /// The ids from the root of its tree down to the process, if it is the child of a supervisor.
         path: Option<SharedStr>,
-        /// The callback that runs, if the process is a server that was in none when the watch was
-        /// turned on.
+        /// The callback that runs. `None` for other processes, and for the callback during which the
+        /// watch was turned on.
         callback: Option<Callback>,
         /// How long the poll has taken so far, at least.
         elapsed: Duration,
@@ -206,7 +207,8 @@ pub enum LifecycleEvent {
         label: Option<SharedStr>,
         /// The path of the process, if it is the child of a supervisor.
         path: Option<SharedStr>,
-        /// How long the poll took, at least. The true time is longer by half the limit at most.
+        /// How long the poll took, at least. The true time is longer by half the limit at most, if the
+        /// thread of the watch could run.
         elapsed: Duration,
     },
 }

@@ -18,6 +18,10 @@ pub enum MessageSpans {
     #[default]
     Off,
     /// The span is a child of that of the sender: one request through several servers is one trace.
+    /// Two kinds of spans follow from that of the sender instead, and have no parent, because a
+    /// subscriber keeps a span until its children are closed: those of what a server sends itself for
+    /// later ([`Runtime::message_spans`](crate::Runtime::message_spans) lists it), and each 129th span
+    /// of a chain.
     Child,
     /// The span follows from that of the sender, and has no parent. In OpenTelemetry this is a link
     /// between two traces.

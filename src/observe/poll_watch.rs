@@ -3,9 +3,9 @@
 //!
 //! # Guarantees
 //!
-//! A poll of a process that takes longer than the limit, and at most a half of the limit more, is
-//! reported once while it runs, and once when it has ended. A poll that is shorter than the limit is
-//! never reported. A thread of the operating system looks, because no task runs on a tokio runtime
+//! A poll of a process that takes longer than one and a half of the limit is reported once while it
+//! runs, and once when it has ended, if the thread of the watch runs when it is to look. A poll that
+//! is shorter than the limit is never reported. A thread of the operating system looks, because no task runs on a tokio runtime
 //! whose threads are all blocked.
 //!
 //! A poll here is a whole step of the [future of a process](crate::driver): the poll of the body, and
@@ -14,8 +14,9 @@
 //!
 //! # Steps
 //!
-//! 1. A poll that begins takes a free [slot](crate::observe::poll_slots) of its thread, or makes one, and writes its pid and a
-//!    new number there. A poll that is nested in another one takes another slot.
+//! 1. A poll that begins takes a free [slot](crate::observe::poll_slots) of its thread, or makes one,
+//!    and writes its pid and a new number there. A poll that is nested in another one takes another
+//!    slot.
 //! 2. The thread of the watch looks at all slots, four times within the limit. It adds the time
 //!    between two looks to each poll that both looks have found. When the sum reaches the limit, it
 //!    reports the poll.
@@ -25,8 +26,9 @@
 //!
 //! # Invariants
 //!
-//! 1. The time that a poll counts is never more than the time that has passed: it begins at the first
-//!    look that finds the poll. The time between two looks counts as twice the planned time at most,
+//! 1. The time that a poll counts is never more than the poll has taken. It begins after the first
+//!    look at its slot that finds the poll, and ends before the last one: the clock is read for each
+//!    slot. The time between two looks counts as twice the planned time at most,
 //!    because a program that was stopped as a whole continues with all its polls.
 //! 2. At most one thread runs for a watch. Whether it runs is decided under the lock: it ends only if
 //!    it finds the watch off or closed there, and hands the slots back in that step.
@@ -34,10 +36,10 @@
 //!
 //! # Ends between the steps
 //!
-//! A thread of the program that ends drops its slots. The watch removes a slot that no other
-//! value holds, after it has reported the end of a poll there. A runtime that ends closes its watch, whose thread then ends; the watch does not keep
-//! the runtime alive. If a watch is turned off, open reports have no end. A poll that began before the
-//! watch was turned on is not watched.
+//! A thread of the program that ends drops its slots. The watch removes a slot that no other value
+//! holds, after it has reported the end of a poll there. A runtime that ends closes its watch, whose
+//! thread then ends; the watch does not keep the runtime alive. If a watch is turned off, open reports
+//! have no end. A poll that began before the watch was turned on is not watched.
 
 use std::io;
 use std::sync::{Arc, Condvar, PoisonError};
@@ -100,8 +102,14 @@ impl PollWatch {
         self.new_slots.enter(pid);
     }
 
-    /// Sets the limit, and starts the thread unless it runs.
-    pub(crate) fn turn_on<R>(self: &Arc<Self>, limit: Duration, reporter: R) -> io::Result<()>
+    /// Sets the limit, and starts the thread unless it runs. `switch` makes processes report their
+    /// polls; it is called under the lock, so of several calls the last one decides on both.
+    pub(crate) fn turn_on<R>(
+        self: &Arc<Self>,
+        limit: Duration,
+        reporter: R,
+        switch: impl FnOnce(),
+    ) -> io::Result<()>
     where
         R: PollReporter + 'static,
     {
@@ -115,12 +123,17 @@ impl PollWatch {
             state.is_running = true;
         }
         state.limit = Some(limit.max(4 * SHORTEST));
+        switch();
         self.changed.notify_one();
         Ok(())
     }
 
-    pub(crate) fn turn_off(&self) {
-        self.state.lock().limit = None;
+    /// Ends the thread until the next [`turn_on`](Self::turn_on).
+    pub(crate) fn turn_off(&self, switch: impl FnOnce()) {
+        let mut state = self.state.lock();
+        state.limit = None;
+        switch();
+        drop(state);
         self.changed.notify_one();
     }
 
@@ -133,13 +146,9 @@ impl PollWatch {
     /// Looks at the slots until the watch is off.
     fn run(&self, reporter: &dyn PollReporter) {
         let mut watched = Vec::new();
-        let mut last = Instant::now();
         while let Some(limit) = self.wait(&mut watched) {
-            let now = Instant::now();
-            let passed = now.duration_since(last).min(2 * step(limit));
-            last = now;
             for watched in &mut watched {
-                watched.look(limit, passed, reporter);
+                watched.look(limit, reporter);
             }
         }
     }
@@ -175,22 +184,27 @@ struct Watched {
     slot: Arc<Slot>,
     /// The poll that the last look has found, by its number.
     poll: Option<(u64, LongPoll)>,
+    /// A time at which this poll ran.
+    looked_at: Instant,
     is_reported: bool,
 }
 
 impl Watched {
     fn new(slot: Arc<Slot>) -> Self {
-        Watched { slot, poll: None, is_reported: false }
+        Watched { slot, poll: None, looked_at: Instant::now(), is_reported: false }
     }
 
-    /// Looks at the slot, `passed` after the last look.
-    fn look(&mut self, limit: Duration, passed: Duration, reporter: &dyn PollReporter) {
+    /// Looks at the slot. Invariant 1.
+    fn look(&mut self, limit: Duration, reporter: &dyn PollReporter) {
+        let before = Instant::now();
         let found = self.slot.poll();
+        let after = Instant::now();
         let number = found.map(|(number, _)| number);
         if let Some((seen, poll)) = &mut self.poll
             && number == Some(*seen)
         {
-            poll.elapsed += passed;
+            poll.elapsed += before.duration_since(self.looked_at).min(2 * step(limit));
+            self.looked_at = before;
             if poll.elapsed >= limit && !self.is_reported {
                 self.is_reported = true;
                 reporter.begins(poll);
@@ -202,6 +216,7 @@ impl Watched {
         {
             reporter.ends(&poll);
         }
+        self.looked_at = after;
         self.poll = found.map(|(number, pid)| {
             let (label, path) = reporter.describe(pid);
             let label = label.or_else(|| self.slot.ending(number));
@@ -213,10 +228,10 @@ impl Watched {
 #[cfg(test)]
 mod tests {
     use super::{LongPoll, PollReporter, PollWatch};
-    use std::sync::Arc;
     use std::sync::mpsc::{self, Receiver, Sender};
+    use std::sync::{Arc, Mutex};
     use std::thread;
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     use crate::base::{Pid, SharedStr};
     use crate::observe::poll_slots::leave;
@@ -238,13 +253,13 @@ mod tests {
 
     fn turned_on() -> (Arc<PollWatch>, Receiver<Pid>) {
         let (watch, (sender, pids)) = (Arc::<PollWatch>::default(), mpsc::channel());
-        watch.turn_on(Duration::ZERO, Pids(sender)).expect("a thread can be started");
+        watch.turn_on(Duration::ZERO, Pids(sender), || {}).expect("a thread can be started");
         (watch, pids)
     }
 
     #[test]
     fn the_thread_ends_when_the_watch_is_turned_off_or_closed() {
-        for end in [PollWatch::turn_off, PollWatch::close] {
+        for end in [|watch: &PollWatch| watch.turn_off(|| {}), PollWatch::close] {
             let (watch, pids) = turned_on();
             watch.enter(Pid::from_raw(1));
             assert_eq!(pids.recv(), Ok(Pid::from_raw(1)));
@@ -259,14 +274,57 @@ mod tests {
         let (watch, pids) = turned_on();
         watch.enter(Pid::from_raw(1));
         assert_eq!(pids.recv(), Ok(Pid::from_raw(1)));
-        watch.turn_off();
+        watch.turn_off(|| {});
         assert!(pids.recv().is_err());
         let (sender, pids) = mpsc::channel();
-        watch.turn_on(Duration::ZERO, Pids(sender)).expect("a thread can be started");
+        watch.turn_on(Duration::ZERO, Pids(sender), || {}).expect("a thread can be started");
         assert_eq!(pids.recv(), Ok(Pid::from_raw(1)), "its poll still runs");
         leave();
         watch.enter(Pid::from_raw(2)); // in the same slot
         assert_eq!(pids.recv(), Ok(Pid::from_raw(2)));
+    }
+
+    /// Sends each pid that begins, and holds the thread of the watch at the first one.
+    struct HeldAtFirst(Sender<Pid>, Mutex<Receiver<()>>);
+
+    impl PollReporter for HeldAtFirst {
+        fn describe(&self, _: Pid) -> (Option<SharedStr>, Option<SharedStr>) {
+            (None, None)
+        }
+
+        fn begins(&self, poll: &LongPoll) {
+            self.0.send(poll.pid).expect("the test waits");
+            if poll.pid == Pid::from_raw(1) {
+                let _ = self.1.lock().expect("one thread").recv();
+            }
+        }
+
+        fn ends(&self, _: &LongPoll) {}
+    }
+
+    /// The look at a slot may come late, because a report of another one took long.
+    #[test]
+    fn a_poll_that_began_during_a_report_is_reported_after_its_limit() {
+        let limit = Duration::from_millis(400);
+        let (watch, (sender, pids)) = (Arc::<PollWatch>::default(), mpsc::channel());
+        let (release, held) = mpsc::channel();
+        watch
+            .turn_on(limit, HeldAtFirst(sender, Mutex::new(held)), || {})
+            .expect("a thread starts");
+        watch.enter(Pid::from_raw(1));
+        watch.enter(Pid::from_raw(2)); // in the next slot
+        assert!(pids.iter().any(|pid| pid == Pid::from_raw(1)));
+        leave();
+        let reported = Instant::now();
+        while reported.elapsed() < limit {
+            thread::yield_now();
+        }
+        watch.enter(Pid::from_raw(3)); // in that slot
+        let began = Instant::now();
+        release.send(()).expect("the watch is held");
+        assert!(pids.iter().any(|pid| pid == Pid::from_raw(3)));
+        assert!(began.elapsed() >= limit, "{:?}", began.elapsed());
+        watch.close();
     }
 
     #[test]
@@ -286,7 +344,7 @@ mod tests {
         }
         watch.enter(Pid::from_raw(4));
         assert_eq!(pids.recv(), Ok(Pid::from_raw(4)));
-        watch.turn_off();
+        watch.turn_off(|| {});
         assert!(pids.recv().is_err());
         assert_eq!(watch.new_slots.take().len(), 1, "the slots that the thread has handed back");
     }

@@ -30,6 +30,8 @@ use crate::base::sync::PlainMutex;
 /// The limit of one call.
 #[derive(Debug)]
 pub(crate) struct CallLimit {
+    /// The number of the runtime whose processes `path` names.
+    runtime: usize,
     /// `None` if neither this call nor any call above it has a deadline.
     due: Option<Instant>,
     /// The caller of the first call, or [`Pid::OUTSIDE`], and the server of each call down to this
@@ -42,15 +44,22 @@ pub(crate) struct CallLimit {
 
 impl CallLimit {
     /// Creates the limit of a call that is not made while another call is handled.
-    pub(crate) fn first(caller: Pid, server: Pid, due: Option<Instant>) -> Arc<Self> {
-        Arc::new(CallLimit { due, path: vec![caller, server], nested: PlainMutex::default() })
+    pub(crate) fn first(
+        runtime: usize,
+        caller: Pid,
+        server: Pid,
+        due: Option<Instant>,
+    ) -> Arc<Self> {
+        let path = vec![caller, server];
+        Arc::new(CallLimit { runtime, due, path, nested: PlainMutex::default() })
     }
 
     /// Creates the limit of a call that is made while this call is handled.
     pub(crate) fn nested(&self, server: Pid, due: Option<Instant>) -> Arc<Self> {
         let due = [self.due, due].into_iter().flatten().min();
         let path = self.path.iter().copied().chain([server]).collect();
-        let nested = Arc::new(CallLimit { due, path, nested: PlainMutex::default() });
+        let nested = PlainMutex::default();
+        let nested = Arc::new(CallLimit { runtime: self.runtime, due, path, nested });
         self.nested.lock().push(nested.clone());
         nested
     }
@@ -58,6 +67,12 @@ impl CallLimit {
     /// Removes a call that has ended.
     pub(crate) fn remove(&self, ended: &Arc<CallLimit>) {
         self.nested.lock().retain(|nested| !Arc::ptr_eq(nested, ended));
+    }
+
+    /// Whether the call was made to a process of the runtime with this number. A runtime has the
+    /// number of one that is gone only by chance.
+    pub(crate) fn is_of(&self, runtime: usize) -> bool {
+        self.runtime == runtime
     }
 
     pub(crate) fn due(&self) -> Option<Instant> {

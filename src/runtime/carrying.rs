@@ -72,11 +72,18 @@ impl Runtime {
     ///
     /// The handler is polled in its span. What the handler sends is sent in this span, or in one that
     /// the handler has entered itself, also after an await. So the relation goes on over calls, casts,
-    /// messages, [`continue_with`](crate::ServerContext::continue_with), timers that fire once, and
-    /// tasks: a task of a server has a span of its own. A message that is sent in no span begins a
-    /// trace. The span of a message rides on its [`Metadata`](crate::Metadata), and goes where that
+    /// messages, and tasks: a task of a server has a span of its own. A message that is sent in no span
+    /// begins a trace. The span of a message rides on its [`Metadata`](crate::Metadata), and goes where that
     /// goes; [`Metadata::hand_on`](crate::Metadata::hand_on) continues in it for a message that is
     /// handled later.
+    ///
+    /// A subscriber keeps a span until its children are closed, so a chain of children without end
+    /// would never be exported. Therefore the span has no parent, and follows from that of the sender,
+    /// whatever the relation is, for what a handler may send again without end: `cast_after`,
+    /// `cast_after_as`, [`continue_with`](crate::ServerContext::continue_with) and
+    /// [`send_after`](Self::send_after). So it is for each 129th span of any other chain, as of two
+    /// servers that cast to each other for ever. If the subscriber filters the spans of messages out,
+    /// the handler continues in the span of the sender.
     ///
     /// The span has level INFO, the name `message`, the target `regrow::message`, and the fields
     /// `server` (the label of the server, or the name of its type), `pid`, and `kind`, which is
@@ -86,7 +93,8 @@ impl Runtime {
     /// [`process_spans`](Self::process_spans) are independent of these: an event of a handler is in
     /// both.
     ///
-    /// The switch applies to messages that are sent later. While it is on, a message costs what its
+    /// Whether a message has a span is decided when it is handled; its relation to the sender is known
+    /// only if the switch was on when it was sent. While it is on, a message costs what its
     /// span costs in the subscriber, and six more allocations. OTP: `seq_trace`.
     ///
     /// ```

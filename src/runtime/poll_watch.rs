@@ -39,7 +39,7 @@ impl Runtime {
     ///
     /// The limit is a time of the system's clock, also while tokio's clock is paused. The thread
     /// looks four times within the limit, so a report comes when the poll has taken between the limit
-    /// and one and a half of it. A limit below 4 ms counts as 4 ms. A time in which the whole
+    /// and one and a half of it, if that thread runs then. A limit below 4 ms counts as 4 ms. A time in which the whole
     /// program was stopped counts as half the limit at most. A poll that already runs when the watch
     /// is turned on is not reported; of a report whose poll still runs when the watch is turned off,
     /// the end is not reported. The thread ends when the watch is turned off, and when the last
@@ -83,13 +83,10 @@ impl Runtime {
         let switches = &self.kernel.switches;
         match limit.into() {
             Some(limit) => {
-                switches.polls.turn_on(limit, Reporter(Arc::downgrade(&self.kernel)))?;
-                switches.set_watches_polls(true);
+                let reporter = Reporter(Arc::downgrade(&self.kernel));
+                switches.polls.turn_on(limit, reporter, || switches.set_watches_polls(true))?;
             }
-            None => {
-                switches.set_watches_polls(false);
-                switches.polls.turn_off();
-            }
+            None => switches.polls.turn_off(|| switches.set_watches_polls(false)),
         }
         self.apply_to_all();
         Ok(())

@@ -97,7 +97,7 @@ impl Runtime {
     /// # }));
     /// ```
     pub fn send_after(&self, to: impl Into<Dest>, delay: Duration, message: Message) -> TimerRef {
-        let metadata = self.kernel.captured();
+        let metadata = self.kernel.captured_for_later();
         self.timer(to.into(), delay, None, Action::Send(message, metadata))
     }
 

@@ -51,8 +51,8 @@ use crate::time::timer_queue::after;
 enum Look {
     /// Look again at this time.
     Until(Instant),
-    /// The child has become late: report it, then look again.
-    Late,
+    /// The child of this supervisor has become late: report it, then look again.
+    Late { supervisor: Pid },
     /// End the child, which has reported no heartbeat for this long.
     End { silent: Duration },
     /// The child is ending, or is being stopped.
@@ -87,22 +87,19 @@ async fn look_until_over(
         let Some(process) = process.upgrade() else { return };
         let look = runtime.kernel.change_health(&*process, |core| {
             let look = look(core, heartbeat, Instant::now());
-            (look, look == Look::Late)
+            (look, matches!(look, Look::Late { .. }))
         });
         match look {
             Look::Until(at) => {
                 drop(process);
                 sleep_until(at).await;
             }
-            Look::Late => {
+            Look::Late { supervisor } => {
                 runtime.note_health_change();
-                report(&runtime, &id, process.pid(), "a child is late with its heartbeat");
-                let (pid, supervisor) = (process.pid(), process.parent().map(|own| own.pid));
-                runtime.kernel.events.publish(|| LifecycleEvent::Unresponsive {
-                    supervisor: supervisor.unwrap_or(Pid::OUTSIDE),
-                    child: id.as_str().into(),
-                    pid,
-                });
+                let (child, pid) = (id.as_str().into(), process.pid());
+                let event = LifecycleEvent::Unresponsive { supervisor, child, pid };
+                runtime.kernel.events.publish(|| event);
+                report(&runtime, &id, pid, "a child is late with its heartbeat");
             }
             Look::End { silent } => {
                 report(&runtime, &id, process.pid(), "a child without a heartbeat is ended");
@@ -122,7 +119,8 @@ async fn look_until_over(
 /// At most one interval passes between two looks. So if a heartbeat comes between two looks, the
 /// next look is not later than the time at which the following heartbeat is due.
 fn look(core: &mut Core, heartbeat: Heartbeat, now: Instant) -> Look {
-    let role = core.relations().and_then(|relations| relations.parent?.role);
+    let parent = core.relations().and_then(|relations| relations.parent);
+    let role = parent.and_then(|parent| parent.role);
     let is_stopped = role.is_some_and(|role| role.stop != ChildStop::No);
     if core.stage != Stage::Live || core.stop_requested || is_stopped {
         return Look::Over;
@@ -140,7 +138,7 @@ fn look(core: &mut Core, heartbeat: Heartbeat, now: Instant) -> Look {
     }
     if !heartbeats.is_late {
         heartbeats.is_late = true;
-        return Look::Late;
+        return Look::Late { supervisor: parent.map_or(Pid::OUTSIDE, |parent| parent.pid) };
     }
     let Some(restart_after) = heartbeat.restart_after else { return Look::Until(next) };
     let end_at = after(late_at, restart_after);

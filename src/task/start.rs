@@ -39,6 +39,8 @@ where
         }
     }
     let metadata = runtime.kernel.captured();
-    let body = plain(move |ctx| metadata.hand_on(body(TaskContext::new(ctx), slot)));
+    // The code that makes the future of the task sees the metadata, too.
+    let body =
+        plain(move |ctx| metadata.hand_on(async move { body(TaskContext::new(ctx), slot).await }));
     Task { handle: runtime.run(process, runs, body), caller, slot: Some(result) }
 }

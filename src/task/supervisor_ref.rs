@@ -141,7 +141,9 @@ impl TaskSupervisorRef {
     {
         let (slot, result) = oneshot::channel();
         let metadata = self.supervisor.server.kernel().captured();
-        let body = plain(move |ctx| metadata.hand_on(body(TaskContext::new(ctx), slot)));
+        let body = plain(move |ctx| {
+            metadata.hand_on(async move { body(TaskContext::new(ctx), slot).await })
+        });
         let handle = self.start_task(SupervisedTask::new(caller, body)).await?;
         Ok(Task { handle, caller, slot: Some(result) })
     }
@@ -162,7 +164,8 @@ impl TaskSupervisorRef {
         Fut: Future<Output = Result> + Send + 'static,
     {
         let metadata = self.supervisor.server.kernel().captured();
-        let body = fallible(move |ctx| metadata.hand_on(body(TaskContext::new(ctx))));
+        let body =
+            fallible(move |ctx| metadata.hand_on(async move { body(TaskContext::new(ctx)).await }));
         Ok(self.start_task(SupervisedTask::new(None, body)).await?.pid())
     }
 
@@ -188,7 +191,8 @@ impl TaskSupervisorRef {
         Fut: Future<Output = Result> + Send + 'static,
     {
         let metadata = self.supervisor.server.kernel().captured();
-        let body = fallible(move |ctx| metadata.hand_on(body(TaskContext::new(ctx))));
+        let body =
+            fallible(move |ctx| metadata.hand_on(async move { body(TaskContext::new(ctx)).await }));
         let (task, handle) = SupervisedTask::new(None, body);
         let child = ChildSpec::new(LABEL, task).restart(Restart::Temporary);
         let child = child.shutdown(self.shutdown);

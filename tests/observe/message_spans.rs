@@ -6,7 +6,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use regrow::{DynamicSupervisor, GenServer, KeyedServers, MessageSpans, Runtime, ServerRef, Task};
+use regrow::{
+    DynamicSupervisor, GenServer, KeyedServers, MessageSpans, Runtime, ServerContext, ServerRef,
+    Task,
+};
 use support::log::keep_lines_wanted;
 use support::node::{Call, Job, Node, Notes, job};
 use support::settled;
@@ -15,6 +18,7 @@ use tracing::span::{Attributes, Id};
 use tracing::subscriber::DefaultGuard;
 use tracing::{Instrument, Subscriber, info_span};
 use tracing_subscriber::Registry;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 
@@ -28,6 +32,9 @@ struct Seen {
     /// `-> second`: it has no parent.
     relations: Arc<Mutex<Vec<String>>>,
     open: Arc<Mutex<i64>>,
+    /// The number of spans above each, itself included.
+    depths: Arc<Mutex<HashMap<u64, usize>>>,
+    longest: Arc<Mutex<usize>>,
 }
 
 /// The name of a span: `server kind` for a message, else its own name.
@@ -64,6 +71,11 @@ impl Seen {
         self.names.lock().unwrap()[&id.into_u64()].clone()
     }
 
+    /// Returns the greatest number of spans each of which is a child of the one before.
+    fn longest_chain(&self) -> usize {
+        *self.longest.lock().unwrap()
+    }
+
     /// Takes the relations that were recorded, in the order in which the spans were made.
     fn take(&self) -> Vec<String> {
         std::mem::take(&mut self.relations.lock().unwrap())
@@ -87,6 +99,13 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Seen {
         };
         self.names.lock().unwrap().insert(id.into_u64(), name.clone());
         let parent = context.span(id).and_then(|span| span.parent()).map(|span| span.id());
+        let mut depths = self.depths.lock().unwrap();
+        let depth = parent.as_ref().map_or(0, |parent| depths[&parent.into_u64()]) + 1;
+        depths.insert(id.into_u64(), depth);
+        drop(depths);
+        let mut longest = self.longest.lock().unwrap();
+        *longest = depth.max(*longest);
+        drop(longest);
         let parent = parent.map(|id| self.name(&id) + " ").unwrap_or_default();
         self.relations.lock().unwrap().push(format!("{parent}-> {name}"));
         *self.open.lock().unwrap() += 1;
@@ -162,9 +181,10 @@ async fn assert_trace(seen: &Seen, server: &ServerRef<Node>, then: Job, relation
     assert_eq!(*seen.open.lock().unwrap(), 0, "{relations:?}: each span is closed");
 }
 
-/// The spans go on over casts, continued casts, timers and messages.
+/// The spans go on over casts. What a server sends to be handled later begins a trace, which is linked
+/// to the one before.
 #[tokio::test(start_paused = true)]
-async fn casts_timers_and_messages_are_in_the_trace_of_their_sender() {
+async fn casts_are_in_the_trace_of_their_sender_and_timers_are_linked_to_it() {
     let (seen, _guard) = Seen::listen();
     let rt = spanned();
     let (a, b) = (start(&rt, "a").await, start(&rt, "b").await);
@@ -172,13 +192,83 @@ async fn casts_timers_and_messages_are_in_the_trace_of_their_sender() {
     let cast = job(move |_, _| Box::pin(async move { assert!(b.cast(nothing())) }));
     assert_trace(&seen, &a, cast, &["a cast -> b cast"]).await;
     let continued = job(|_, ctx| Box::pin(async { ctx.continue_with(nothing()) }));
-    assert_trace(&seen, &a, continued, &["a cast -> a cast"]).await;
+    assert_trace(&seen, &a, continued, &["-> a cast", "a cast ~> a cast"]).await;
     let timer = job(|_, ctx| Box::pin(async { _ = ctx.cast_after(SECOND, nothing()) }));
-    assert_trace(&seen, &a, timer, &["a cast -> a cast"]).await;
+    assert_trace(&seen, &a, timer, &["-> a cast", "a cast ~> a cast"]).await;
     let message = job(move |_, ctx| {
         Box::pin(async move { _ = ctx.runtime().send_after(pid, SECOND, Vec::new()) })
     });
-    assert_trace(&seen, &a, message, &["a cast -> b message"]).await;
+    assert_trace(&seen, &a, message, &["-> b message", "a cast ~> b message"]).await;
+}
+
+/// Makes a job that passes itself on, this often.
+fn again(pass: Pass, times: u32) -> Job {
+    job(move |_, ctx| {
+        Box::pin(async move {
+            if times > 0 {
+                pass(ctx, again(pass, times - 1));
+            }
+        })
+    })
+}
+
+const TICKS: u32 = 5_000;
+
+type Pass = fn(&mut ServerContext<Node>, Job);
+
+/// A loop without end keeps no chain of open spans: a subscriber closes a span only when its children
+/// are closed, and closes a chain by recursion.
+#[tokio::test(start_paused = true)]
+async fn a_loop_of_messages_does_not_keep_its_spans_open() {
+    let loops: [(&str, Pass); 5] = [
+        ("cast_after", |ctx, job| _ = ctx.cast_after(Duration::from_millis(1), job)),
+        ("cast_after_as", |ctx, job| ctx.cast_after_as("tick", Duration::from_millis(1), job)),
+        ("continue_with", |ctx, job| ctx.continue_with(job)),
+        ("cast", |ctx, job| assert!(ctx.this().cast(job))),
+        ("task", |ctx, job| _ = ctx.spawn_task(async {}, |()| job)),
+    ];
+    for (name, pass) in loops {
+        let (seen, _guard) = Seen::listen();
+        let rt = spanned();
+        let a = start(&rt, "a").await;
+        info_span!("request").in_scope(|| assert!(a.cast(again(pass, TICKS))));
+        while seen.relations.lock().unwrap().len() < TICKS as usize {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let open = *seen.open.lock().unwrap();
+            assert!(open <= 2 * 130, "{name}: {open} spans are open");
+        }
+        let longest = seen.longest_chain();
+        assert!(longest <= 129, "{name}: a chain of {longest} spans");
+        tokio::time::sleep(60 * SECOND).await;
+        assert_eq!(*seen.open.lock().unwrap(), 0, "{name}: each span is closed");
+    }
+}
+
+/// A subscriber that has no interest in the spans of messages still has one trace of the user's own
+/// spans, and a loop without end keeps none of them open.
+#[tokio::test(start_paused = true)]
+async fn a_filter_of_the_spans_of_messages_does_not_cut_the_trace() {
+    keep_lines_wanted();
+    let seen = Seen::default();
+    let own_only = filter_fn(|metadata| metadata.target() != "regrow::message");
+    let subscriber = Registry::default().with(own_only).with(seen.clone());
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let rt = spanned();
+    let (a, b) = (start(&rt, "a").await, start(&rt, "b").await);
+    let own = job(|_, _| Box::pin(async { drop(info_span!("own")) }));
+    let request = a.call(|reply| Call::Do(ask(&b, own), reply));
+    request.instrument(info_span!("request")).await.unwrap();
+    assert_eq!(seen.take(), ["-> request", "request -> own"]);
+
+    let pass: Pass = |ctx, job| {
+        let cast = || assert!(ctx.this().cast(job));
+        info_span!("own").in_scope(cast);
+    };
+    assert!(a.cast(again(pass, 1000)));
+    tokio::time::sleep(SECOND).await;
+    assert_eq!(*seen.open.lock().unwrap(), 0, "each span is closed");
+    let longest = seen.longest_chain();
+    assert!((100..=129).contains(&longest), "a chain of {longest} spans");
 }
 
 /// A task of a server has a span of its own, and its result is handled in another one. Other tasks run

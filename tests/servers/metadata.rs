@@ -152,6 +152,34 @@ async fn the_tasks_of_a_handler_and_their_results_carry_its_value() {
     assert_eq!(all(&mut notes).await, tasks.map(|text| noted(text, 7)));
 }
 
+/// The code that makes the future of a task sees what the task sees.
+#[tokio::test(start_paused = true)]
+async fn the_closure_of_a_task_sees_the_value() {
+    let rt = Runtime::new();
+    let (server, mut notes) = start(&rt).await;
+    let tasks = TaskSupervisor::new().start(&rt).await.unwrap();
+    let act = job(move |node, ctx| {
+        let all = node.notes.clone();
+        let noting = move |text| {
+            let notes = all.clone();
+            move |_| {
+                notes.note(text);
+                async { Ok::<_, ExitReason>(()) }
+            }
+        };
+        Box::pin(async move {
+            Task::spawn(ctx, noting("own")).join().await.unwrap().unwrap();
+            let supervised = tasks.spawn(ctx, noting("supervised")).await.unwrap();
+            supervised.join().await.unwrap().unwrap();
+            tasks.start_child(noting("child")).await.unwrap();
+            tasks.start_child_waiting(noting("waiting"), SECOND).await.unwrap();
+        })
+    });
+    rt.with_metadata(Id(7), async { assert!(server.cast(act)) }).await;
+    let texts = ["child", "own", "supervised", "waiting"];
+    assert_eq!(all(&mut notes).await, texts.map(|text| noted(text, 7)));
+}
+
 /// What runs without a request, and what runs for long, carries nothing.
 #[tokio::test(start_paused = true)]
 async fn intervals_idle_timeouts_and_other_processes_carry_nothing() {

@@ -422,6 +422,85 @@ async fn a_task_has_the_deadline_that_is_handed_on_to_it() {
     assert_eq!((after, text), (SECOND * 5, CallError::Timeout.to_string()));
 }
 
+/// Makes a call in a task of tokio, and returns its reply, which is not answered.
+async fn kept(server: &ServerRef<Actor>, limit: Option<Duration>) -> Reply<Answer> {
+    let (kept, mut replies) = unbounded_channel();
+    let call = act(move |reply, _| {
+        Box::pin(async move {
+            drop(kept.send(reply));
+            Ok(())
+        })
+    });
+    let server = server.clone();
+    tokio::spawn(async move {
+        match limit {
+            Some(limit) => server.call_timeout(call, limit).await,
+            None => server.call_unlimited(call).await,
+        }
+    });
+    replies.recv().await.unwrap()
+}
+
+/// Work for a call without a limit has none, also in the handler of a call that has one.
+#[tokio::test(start_paused = true)]
+async fn the_missing_limit_of_a_call_can_be_handed_on() {
+    let rt = Runtime::new();
+    let [front, ledger, store] = actors(&rt).await;
+    let before = kept(&store, Some(SECOND)).await;
+    rt.propagate_deadlines(true);
+    let unlimited = kept(&store, None).await;
+    for reply in [before, unlimited] {
+        let ledger = ledger.clone();
+        let work = reply.deadline().hand_on(async move { ledger.call(Call::Keep).await? });
+        let (answer, after) = ask_inside(&front, Some(SECOND), work).await;
+        assert!(answer.is_err_and(|error| error.is_timeout()));
+        assert_eq!(after, SECOND * 5);
+    }
+}
+
+/// A deadline is one of its runtime: a call to a server of another one has its own limit.
+#[tokio::test(start_paused = true)]
+async fn a_deadline_that_is_handed_on_does_not_reach_another_runtime() {
+    let (rt, other) = (propagating(), propagating());
+    let [front, ledger, _] = actors(&rt).await;
+    let [foreign, ..] = actors(&other).await;
+    let reply = kept(&front, Some(SECOND)).await;
+    let work = async {
+        let start = Instant::now();
+        assert_eq!(foreign.call(Call::Keep).await, Err(CallError::Timeout));
+        assert_eq!(start.elapsed(), SECOND * 5);
+        let error = ledger.call(Call::Keep).await.unwrap_err();
+        assert!(matches!(error, CallError::ChainTimeout { .. }), "{error}");
+        assert_eq!(start.elapsed(), SECOND * 5);
+    };
+    reply.deadline().hand_on(work).await;
+}
+
+/// A process that is polled by a future with a deadline has nothing of it.
+#[test]
+fn a_process_that_is_polled_in_a_future_with_a_deadline_has_nothing_of_it() {
+    let mut tokio = tokio::runtime::Builder::new_current_thread();
+    let tokio = tokio.enable_time().start_paused(true).build().unwrap();
+    let (rt, [front, ledger, _]) = tokio.block_on(async {
+        let rt = propagating();
+        let actors = actors(&rt).await;
+        (rt, actors)
+    });
+    let reply = tokio.block_on(kept(&front, Some(SECOND)));
+    let work = reply.deadline().hand_on(async {
+        tokio.block_on(async {
+            let (start, (report, mut reported)) = (Instant::now(), unbounded_channel());
+            let calls = move |_| async move {
+                drop(report.send((ledger.call(Call::Keep).await, start.elapsed())));
+            };
+            rt.spawn(calls).join().await;
+            reported.recv().await.unwrap()
+        })
+    });
+    let result = futures_util::FutureExt::now_or_never(work).unwrap();
+    assert_eq!(result, (Err(CallError::Timeout), SECOND * 5));
+}
+
 /// A future with a deadline that was handed on may panic: the code around it has its own limit.
 #[tokio::test(start_paused = true)]
 async fn a_panic_ends_the_handing_on() {

@@ -9,8 +9,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use regrow::{
-    BindError, ChildInfo, ChildSpec, DynamicSupervisor, Exhausted, ExitReason, Keep,
-    ListenerAddress, Pid, Restart, Result, Runtime, StartError, Supervisor, SupervisorRef,
+    Backoff, BindError, ChildInfo, ChildSpec, ChildState, DynamicSupervisor, Exhausted, ExitReason,
+    Keep, ListenerAddress, Pid, Restart, Result, Runtime, StartError, Supervisor, SupervisorRef,
     SupervisorSpec, TaskContext,
 };
 use support::{assert_nothing_left, crash, killed, until};
@@ -380,5 +380,131 @@ async fn a_listener_that_is_given_up_closes_its_port_and_a_start_on_request_bind
             tree.stop().await.unwrap();
         }
         assert_nothing_left(&rt).await;
+    }
+}
+
+/// Waits until clients of this address are refused.
+async fn refused(address: SocketAddr) {
+    while TcpStream::connect(address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Waits until the first child of a supervisor waits for its restart.
+async fn until_it_waits(children: impl AsyncFn() -> Vec<ChildInfo>) {
+    while !matches!(children().await[0].state, ChildState::Restarting { .. }) {}
+}
+
+/// A listener that waits for its restart, which a stop cancels.
+#[tokio::test]
+async fn a_stop_that_cancels_the_restart_of_a_listener_closes_its_port() {
+    for is_dynamic in [false, true] {
+        let rt = Runtime::new();
+        let listener = ChildSpec::tcp_listener("echo", LOCAL, echo).named("listener");
+        let listener = listener.backoff(Backoff::new().first(HOUR).max(HOUR));
+        let address = listener.address();
+        let at;
+        if is_dynamic {
+            let tree = DynamicSupervisor::new().start(&rt).await.unwrap();
+            let pid = tree.start_child(listener).await.unwrap();
+            at = bound(&address);
+            killed(&rt, pid).await;
+            until_it_waits(async || tree.which_children().await.unwrap()).await;
+            drop(connect_now(at).expect("the port is open for the next incarnation"));
+            tree.terminate_child(pid).await.unwrap();
+        } else {
+            let tree = one(listener).start(&rt).await.unwrap();
+            at = bound(&address);
+            killed(&rt, rt.whereis("listener").unwrap()).await;
+            until_it_waits(async || tree.which_children().await.unwrap()).await;
+            drop(connect_now(at).expect("the port is open for the next incarnation"));
+            tree.terminate_child("echo").await.unwrap();
+        }
+        refused(at).await;
+        assert_eq!(address.get(), None);
+    }
+}
+
+/// A transient listener that ends normally is not restarted.
+#[tokio::test]
+async fn a_listener_that_ends_and_is_not_restarted_closes_its_port() {
+    for is_dynamic in [false, true] {
+        let rt = Runtime::new();
+        let listener = ChildSpec::tcp_listener("echo", LOCAL, echo).restart(Restart::Transient);
+        let listener = listener.named("listener");
+        let address = listener.address();
+        let (fixed, dynamic) = (Supervisor::one_for_one(), DynamicSupervisor::new());
+        if is_dynamic {
+            dynamic.start(&rt).await.unwrap().start_child(listener).await.unwrap();
+        } else {
+            fixed.child(listener).start(&rt).await.unwrap();
+        }
+        let at = bound(&address);
+        SupervisorRef::named(&rt, "listener").stop().await.unwrap();
+        refused(at).await;
+        assert_eq!(address.get(), None);
+    }
+}
+
+/// The supervisor of the listener lives on, and does not know the listener any more.
+#[tokio::test]
+async fn a_listener_that_is_forgotten_closes_its_port() {
+    for is_dynamic in [false, true] {
+        let rt = Runtime::new();
+        let listener = ChildSpec::tcp_listener("echo", LOCAL, echo).named("listener");
+        let address = listener.address();
+        if is_dynamic {
+            let dynamic = DynamicSupervisor::new().child_intensity(0, HOUR, Exhausted::Forget);
+            dynamic.start(&rt).await.unwrap().start_child(listener).await.unwrap();
+        } else {
+            let child = ChildSpec::from(listener).restart_budget(0, HOUR, Exhausted::Forget);
+            Supervisor::one_for_one().child(child).start(&rt).await.unwrap();
+        }
+        let at = bound(&address);
+        killed(&rt, rt.whereis("listener").unwrap()).await;
+        refused(at).await;
+        assert_eq!(address.get(), None);
+    }
+}
+
+/// A supervisor that is given up takes the port of its listener with it.
+#[tokio::test]
+async fn a_listener_below_a_supervisor_that_is_given_up_closes_its_port() {
+    let rt = Runtime::new();
+    let listener = ChildSpec::tcp_listener("echo", LOCAL, echo);
+    let address = listener.address();
+    let below = ChildSpec::from(one(listener)).with_id("below").named("below");
+    let below = below.restart_budget(0, HOUR, Exhausted::GiveUp);
+    let tree = one(below).start(&rt).await.unwrap();
+    let at = bound(&address);
+    killed(&rt, rt.whereis("below").unwrap()).await;
+    refused(at).await;
+    assert_eq!(address.get(), None);
+    tree.restart_child("below").await.unwrap();
+    is_served(&mut TcpStream::connect(bound(&address)).await.unwrap()).await;
+}
+
+/// A copy of a listener takes the port over, before the first one is given up: it keeps its address,
+/// and its port stays open through its crashes.
+#[tokio::test]
+async fn the_end_of_a_listener_does_not_affect_its_copy_that_has_the_port() {
+    let rt = Runtime::new();
+    let first = ChildSpec::tcp_listener("first", LOCAL, echo).named("first");
+    let first = first.backoff(Backoff::new().first(HOUR).max(HOUR));
+    let address = first.address();
+    let copy = first.clone().with_id("copy").named("listener").backoff(Backoff::none());
+    let tree = one(first).start(&rt).await.unwrap();
+    let at = bound(&address);
+    killed(&rt, rt.whereis("first").unwrap()).await;
+    until_it_waits(async || tree.which_children().await.unwrap()).await;
+    tree.start_child(copy).await.unwrap();
+    tree.terminate_child("first").await.unwrap();
+    assert_eq!(address.get(), Some(at));
+    for _ in 0..3 {
+        killed(&rt, acceptor(&rt).await).await;
+        is_served(&mut connect_now(at).expect("the port stays open")).await;
+        assert_eq!(address.get(), Some(at));
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! An order enters in a span of its own. `front` handles it, asks `stock`, and `stock` casts to
 //! `journal`, which writes the order down a moment later, by a timer. regrow gives each of these
-//! messages a span, `tracing-opentelemetry` exports the spans over OTLP and gRPC, and a receiver on
+//! messages a span; that of the timer is a trace of its own, with a link to the cast.
+//! `tracing-opentelemetry` exports the spans over OTLP and gRPC, and a receiver on
 //! loopback asserts what arrives.
 //!
 //! ```text
@@ -66,7 +67,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Asserts that each order is one trace, over all three servers.
+/// Asserts that each order is one trace, over all three servers, and that the timer is linked to it.
 fn assert_traces(received: &[Received]) {
     let orders = received.iter().filter(|span| span.name == "order");
     let orders: Vec<_> = orders.collect();
@@ -86,8 +87,12 @@ fn assert_traces(received: &[Received]) {
         let front = child(order, "Front", "call");
         let stock = child(front, "Stock", "call");
         let journal = child(stock, "Journal", "cast");
-        child(journal, "Journal", "cast"); // the timer
-        assert_eq!(trace.len(), 5, "{trace:#?}");
+        assert_eq!(trace.len(), 4, "{trace:#?}");
+        let follows = |span: &&Received| span.links.contains(&journal.id);
+        let timer = received.iter().find(follows);
+        let timer = timer.unwrap_or_else(|| panic!("the timer is linked: {received:#?}"));
+        println!("Journal cast ~> {} {}, a trace of its own", timer.server, timer.kind);
+        assert!(timer.parent.is_empty() && timer.trace != order.trace, "{timer:?}");
         assert!(order.parent.is_empty(), "an order begins a trace");
     }
 }

@@ -23,6 +23,8 @@ pub(crate) struct Received {
     pub(crate) id: Vec<u8>,
     /// Empty if the span has no parent.
     pub(crate) parent: Vec<u8>,
+    /// The spans from which it follows.
+    pub(crate) links: Vec<Vec<u8>>,
     pub(crate) name: String,
     /// The server that handled the message; empty for a span of the program's own.
     pub(crate) server: String,
@@ -44,6 +46,7 @@ impl From<Span> for Received {
             trace: span.trace_id,
             id: span.span_id,
             parent: span.parent_span_id,
+            links: span.links.into_iter().map(|link| link.span_id).collect(),
             name: span.name,
         }
     }

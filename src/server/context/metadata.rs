@@ -20,15 +20,10 @@ impl<S: GenServer> ServerContext<S> {
     pub(crate) fn handled_metadata(&self, sender: &Metadata, kind: &str) -> Metadata {
         let process: &dyn AnyProcess = &*self.process;
         let kernel = &self.process.kernel;
-        kernel.spanned(sender, || {
+        kernel.spanned(sender, |relation| {
             let label = process.with(|locked| locked.core().relations()?.label.clone());
             let server = label.as_deref().unwrap_or(type_name::<S>());
-            message_spans::span(
-                kernel.carrying.spans(),
-                sender.span(),
-                (server, process.pid()),
-                kind,
-            )
+            message_spans::span(relation, sender.span(), (server, process.pid()), kind)
         })
     }
 }

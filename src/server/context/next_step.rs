@@ -44,7 +44,7 @@ impl<S: GenServer> ServerContext<S> {
     /// # })).unwrap();
     /// ```
     pub fn continue_with(&mut self, cast: S::Cast) {
-        let metadata = self.process.kernel.captured();
+        let metadata = self.process.kernel.captured_for_later();
         self.inner().continues.push_back((cast, metadata));
     }
 

@@ -57,7 +57,7 @@ impl<S: GenServer> ServerContext<S> {
     /// # })).unwrap();
     /// ```
     pub fn cast_after(&mut self, delay: Duration, cast: S::Cast) -> CastTimer {
-        let metadata = self.process.kernel.captured();
+        let metadata = self.process.kernel.captured_for_later();
         CastTimer(self.schedule_cast(delay, ScheduledCast::Once { cast, key: None, metadata }))
     }
 
@@ -116,7 +116,7 @@ impl<S: GenServer> ServerContext<S> {
     pub fn cast_after_as(&mut self, key: impl Into<SharedStr>, delay: Duration, cast: S::Cast) {
         let key = key.into();
         self.cancel_key(&key);
-        let metadata = self.process.kernel.captured();
+        let metadata = self.process.kernel.captured_for_later();
         let once = ScheduledCast::Once { cast, key: Some(key.clone()), metadata };
         let id = self.schedule_cast(delay, once);
         self.schedule().keys.insert(key, id);

@@ -16,7 +16,8 @@ impl<S: GenServer> ServerContext<S> {
     /// as a cast, which `done` makes. So long work does not keep the server's other callers
     /// waiting. Returns the pid of the task. If the mailbox is [bounded](crate::Overflow) and full,
     /// the result waits for room; if the policy is to drop, the result is exempt from the bound. So
-    /// the bound never loses the result.
+    /// the bound never loses the result. A server that was asked to stop refuses the result, also while
+    /// it drains its mailbox.
     ///
     /// The task and the server are linked: the task ends when the server ends, for whatever reason,
     /// and a task that panics ends the server, unless the server traps exits. OTP: a linked `Task`.
@@ -151,10 +152,10 @@ impl<S: GenServer> ServerContext<S> {
     /// | full, and the policy is | an item | the final `None` |
     /// |---|---|---|
     /// | `Reject`, `Wait` | waits for room, and the stream with it | waits for room |
-    /// | `DropOldest`, `DropNewest` | the item or an older message is dropped, as for a cast; the stream is still polled | is exempt: it is queued, and never dropped |
+    /// | `DropOldest`, `DropNewest` | the item or an older message is dropped, as for a cast; the stream is still polled | is exempt: it is queued, and dropped by no policy |
     ///
-    /// So the `None` arrives, after all items that were not dropped, unless the server ends or the
-    /// process of the stream is killed.
+    /// So the `None` arrives, after all items that were not dropped, unless the server ends or stops, or
+    /// the process of the stream is killed.
     ///
     /// A server that handles a thousand numbers at its own pace; the stream is never more than a
     /// few items ahead of the server:

@@ -256,7 +256,7 @@ impl<S: GenServer> ServerRef<S> {
         let Ok(process) = self.resolve() else { return };
         let drops = process.with_counts(|counts| counts.overflow.drops());
         let refused = if drops == Some(true) {
-            // Only a server that is ending refuses the message.
+            // Only a server that is ending, or is asked to stop, refuses the message.
             let sent = process.send(ServerItem::Exempt(Box::new(cast)));
             sent.err().map(|(_, refused)| refused.into())
         } else {

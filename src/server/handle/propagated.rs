@@ -28,7 +28,10 @@ impl PropagatedCall {
         let above = limit_above(kernel);
         let limit = match &above {
             Some(above) => above.nested(server, due),
-            None => CallLimit::first(current_process::current_pid(kernel.number()), server, due),
+            None => {
+                let runtime = kernel.number();
+                CallLimit::first(runtime, current_process::current_pid(runtime), server, due)
+            }
         };
         Some(PropagatedCall { above, limit, stays: false })
     }
@@ -86,7 +89,8 @@ impl Drop for PropagatedCall {
 /// else the one of the current process.
 fn limit_above(kernel: &Kernel) -> Option<Arc<CallLimit>> {
     if let Some(limit) = handed_on() {
-        return Some(limit);
+        // The limit of a call of another runtime is no limit here.
+        return limit.filter(|limit| limit.is_of(kernel.number()));
     }
     let caller = kernel.find(current_process::current_pid(kernel.number()))?;
     caller.with(|locked| locked.core().registrations()?.handled_call.clone())

@@ -100,6 +100,7 @@ impl DynamicServer {
                 self.begin_stop(pid, replies, ctx);
             }
             None => {
+                child.release();
                 self.report.free_names(child.slot);
                 answer_stops(replies);
             }

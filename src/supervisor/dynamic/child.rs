@@ -153,6 +153,14 @@ impl Child {
         self.restart_record.as_ref()?.spec.name.clone()
     }
 
+    /// Releases what is kept for the next incarnation. A child that was given up has released it.
+    pub(super) fn release(&self) {
+        let record = self.restart_record.as_ref();
+        if let Some(record) = record.filter(|_| !matches!(self.state, State::GivenUp(_))) {
+            record.spec.release();
+        }
+    }
+
     /// Returns the pid of the incarnation that ended last, if the child was restarted.
     pub(super) fn last_pid(&self) -> Option<Pid> {
         self.restart_record.as_ref()?.history.last()?.pid

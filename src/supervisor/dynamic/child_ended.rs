@@ -169,15 +169,16 @@ impl DynamicServer {
         let limit = RestartLimitReached::new(exceeded, window, counted, last.clone(), origin);
         match exhausted {
             Some(Exhausted::GiveUp) => {
-                self.give_up(pid, until, last);
-                let child = self.children.get(&pid);
-                if let Some(record) = child.and_then(|child| child.restart_record.as_ref()) {
-                    record.spec.release();
+                if let Some(child) = self.children.get(&pid) {
+                    child.release();
                 }
+                self.give_up(pid, until, last);
             }
             Some(Exhausted::Forget) => {
                 self.tell(pid, || ChangeKind::Removed);
-                drop(self.take(pid));
+                if let Some(child) = self.take(pid) {
+                    child.release();
+                }
             }
             Some(Exhausted::Escalate) | None => {
                 let reason = self.report.give_up(limit);

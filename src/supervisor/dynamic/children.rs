@@ -67,17 +67,21 @@ impl DynamicServer {
         Some(child)
     }
 
-    /// Removes a child that does not run, and frees the name that is reserved for it.
+    /// Removes a child that does not run, releases what is kept for its next incarnation, and frees
+    /// the name that is reserved for it.
     pub(super) fn forget(&mut self, pid: Pid) {
         self.tell(pid, || ChangeKind::Removed);
         if let Some(child) = self.take(pid) {
+            child.release();
             self.report.free_names(child.slot);
         }
     }
 
-    /// Removes a child that has ended for good, and frees the name that is reserved for it.
+    /// Removes a child that has ended for good, releases what is kept for its next incarnation, and
+    /// frees the name that is reserved for it.
     pub(super) fn forget_ended(&mut self, pid: Pid, reason: ExitReason) {
         if let Some(child) = self.take(pid) {
+            child.release();
             self.report_end(&child, pid, reason, false);
             self.report.free_names(child.slot);
         }

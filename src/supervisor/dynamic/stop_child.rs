@@ -130,6 +130,7 @@ impl DynamicServer {
             let stop_request = child.stop_request(&stopping.process);
             stop_request.record_stop(&self.report, stopping.began, reason, stopping.overran);
         }
+        child.release();
         self.report_end(&child, pid, reason.clone(), true);
         self.report.free_names(child.slot);
         let State::Stopping(stopping) = child.state else { return };

@@ -62,7 +62,7 @@ impl FixedServer {
         let limit = RestartLimitReached::new(exceeded, window, child.counted(), last, origin);
         if exhausted == Exhausted::Escalate {
             let reason = self.report.give_up(limit);
-            self.mark_stopped(position);
+            self.mark_stopped_at_end(position);
             return Err(reason);
         }
         self.report.child_given_up(last_pid, &limit);
@@ -83,7 +83,7 @@ impl FixedServer {
         let origin = self.report.origin(pid);
         let limit = RestartLimitReached::end_of_tree(&child.spec.id, last, origin);
         let reason = self.report.end_tree(limit);
-        self.mark_stopped(position);
+        self.mark_stopped_at_end(position);
         reason
     }
 }

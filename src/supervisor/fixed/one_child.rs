@@ -83,10 +83,19 @@ impl FixedServer {
         }
     }
 
-    /// Marks a child that doesn't run as stopped: frees its names, and forgets it if it is
-    /// temporary. Resets its restart state, so that earlier failures do not count after a later
-    /// start.
+    /// Marks a child that doesn't run as stopped: releases what is kept for its next incarnation,
+    /// frees its names, and forgets it if it is temporary. Resets its restart state, so that earlier
+    /// failures do not count after a later start. Nothing starts the child then, except a request.
     pub(crate) fn mark_stopped(&mut self, position: Position) {
+        if let Some(child) = self.children.get(position) {
+            child.spec.release();
+        }
+        self.mark_stopped_at_end(position);
+    }
+
+    /// Does the same for a child whose end ends the supervisor: a restart of the supervisor starts
+    /// the child again, which then finds what is kept for it.
+    pub(crate) fn mark_stopped_at_end(&mut self, position: Position) {
         let Some(child) = self.children.get_mut(position) else { return };
         child.reset_restarts();
         let (slot, temporary) = (child.slot(), child.is_temporary());

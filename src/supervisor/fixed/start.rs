@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::base::{MonitorRef, Pid, consume_budget};
+use crate::base::{CaughtDrop, MonitorRef, Pid, consume_budget};
 use crate::child::{ChildSpec, StartChild, StartContext, Started};
 use crate::exit::Result;
 use crate::runtime::{Inside, Runtime, StartError, Starting};
@@ -154,7 +154,14 @@ impl SupervisorSpec {
 impl From<SupervisorSpec> for ChildSpec {
     fn from(spec: SupervisorSpec) -> Self {
         let (id, name, spec) = (spec.id.to_string(), spec.name.clone(), Arc::new(spec));
-        ChildSpec::new(id, SupervisorStart(spec.clone())).supervisor(name, spec)
+        let mut child =
+            ChildSpec::new(id, SupervisorStart(spec.clone())).supervisor(name, spec.clone());
+        // What children of the supervisor have kept is released with the supervisor.
+        if spec.children.iter().any(|child| child.spec.release.is_some()) {
+            let release = move || spec.children.iter().for_each(|child| child.spec.release());
+            child.edit().release = Some(CaughtDrop::new(Arc::new(release)));
+        }
+        child
     }
 }
 
