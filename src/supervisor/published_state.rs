@@ -116,6 +116,8 @@ pub(crate) struct PublishedChild {
     pub(crate) kind: ChildType,
     pub(crate) readiness: Readiness,
     pub(crate) state: PublishedChildState,
+    /// Whether no start has begun since the child was reported as stopped or as added.
+    pub(crate) is_stop_reported: bool,
     pub(crate) restarts: u32,
     /// The time at which the latest start of the child began.
     pub(crate) started: Instant,

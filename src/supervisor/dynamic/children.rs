@@ -44,10 +44,9 @@ impl DynamicServer {
         let previous = child.last_pid();
         let is_supervisor = child.kind == ChildType::Supervisor;
         self.children.insert(pid, child);
-        self.tell(pid, || {
-            let health = self.report.source.health(pid);
-            ChangeKind::Started { is_supervisor, health, previous }
-        });
+        if let Some(child) = self.children.get(&pid) {
+            drop(self.report.source.child_started(&child.id, pid, (is_supervisor, previous)));
+        }
         pid
     }
 
