@@ -25,7 +25,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::base::{Pid, TimeOfDay, consume_budget, with_caught_wakers};
 use crate::kernel::Kernel;
-use crate::observation::collect::collect;
+use crate::observation::collect::{Collected, collect};
 use crate::observation::included::{Included, View};
 use crate::observation::sample::Sampler;
 use crate::observation::{Picture, Sample};
@@ -123,6 +123,8 @@ pub struct Observation {
     retry_at: Option<Instant>,
     sampler: Sampler,
     sample_at: Option<Instant>,
+    /// Whether the last item was a sample.
+    was_sample: bool,
     tracks: bool,
     /// The top of the observed tree, with which the observation ends.
     top: Option<Pid>,
@@ -137,13 +139,14 @@ impl Observation {
         Observation {
             kernel: Arc::downgrade(&runtime.kernel),
             log,
-            view: View { below: None, listed: LISTED, ended: usize::MAX },
+            view: View { root: top, below: None, listed: LISTED, ended: usize::MAX },
             read: 0,
             included: Included::default(),
             needs_picture: true,
             retry_at: None,
             sampler: Sampler::default(),
             sample_at: None,
+            was_sample: false,
             tracks: false,
             top,
             is_over: false,
@@ -244,12 +247,17 @@ impl Observation {
             if self.needs_picture || self.retry_at.is_some_and(|at| at <= Instant::now()) {
                 return Some(Observed::Picture(self.take_picture().await));
             }
-            if let Some(sample) = self.due_sample() {
+            // After a sample at least one change that waits is delivered before the next sample.
+            let is_turn =
+                !self.was_sample || matches!(self.log.after(self.read), NextChange::None);
+            if is_turn && let Some(sample) = self.due_sample() {
+                self.was_sample = true;
                 return Some(Observed::Sample(sample));
             }
             match self.log.after(self.read) {
                 NextChange::Change(change) => {
                     if let Some(change) = self.accept(&change) {
+                        self.was_sample = false;
                         return Some(Observed::Change(change));
                     }
                 }
@@ -285,11 +293,15 @@ impl Observation {
             let (seq, time) = (self.read, TimeOfDay::now());
             return Picture { seq, time, nodes: Vec::new(), counters: Counters::default() };
         };
-        let (picture, included) = collect(&runtime, &self.view).await;
+        let Collected { picture, included, is_partial } = collect(&runtime, &self.view).await;
         // A tree that ended before the picture has no change that says so.
         self.is_over = self.top.is_some_and(|top| !included.has_root(top));
-        (self.read, self.included, self.needs_picture) = (picture.seq, included, false);
-        self.retry_at = picture.is_partial().then(|| Instant::now() + RETRY);
+        // The changes before another picture may be of a kind that it does not show.
+        if std::mem::take(&mut self.needs_picture) {
+            self.read = picture.seq;
+        }
+        self.included = included;
+        self.retry_at = is_partial.then(|| Instant::now() + RETRY);
         if let Some(every) = self.sampler.every {
             self.sampler.follow(&picture);
             self.sample_at = Some(after(Instant::now(), every));
@@ -308,7 +320,7 @@ impl Observation {
         let is_end =
             change.origin == Origin::Roots && matches!(change.kind, ChangeKind::Ended { .. });
         self.is_over = is_end && self.top.is_some() && change.pid == self.top;
-        if !self.view.shows(&change.path) {
+        if !self.view.shows_tree(change.root) || !self.view.shows(&change.path) {
             return None;
         }
         if self.sampler.every.is_some() {

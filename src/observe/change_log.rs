@@ -16,7 +16,7 @@
 //! | after the cell is read | does not find it in the cell, and receives the change: the lock of the cell orders the attachment before the load of the maker |
 //!
 //! **Invariants**
-//! 1. Lock order: a cell or the record of a process, then this log. Under the lock of the log no
+//! 1. Lock order: a cell, then the record of a process, then this log. Under the lock of the log no
 //!    other lock is taken.
 //! 2. No waker is woken and no change is dropped under a lock: [`Pushed`] does both after the
 //!    caller has released its locks. A change holds reasons, whose `Drop` may be code of a user.
