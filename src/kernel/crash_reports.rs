@@ -228,7 +228,9 @@ fn path_outside(
     };
     let mut path = Path::new();
     for above in ancestors.iter().rev() {
-        path.push(above.label.as_ref().map_or_else(|| above.pid.to_string(), |label| escape(label)));
+        path.push(
+            above.label.as_ref().map_or_else(|| above.pid.to_string(), |label| escape(label)),
+        );
     }
     path.push(escape(&own));
     let left_out = if ancestors.len() == MAX_ANCESTORS { "…/" } else { "" };

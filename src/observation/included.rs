@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::base::random::MapHasher;
 use crate::base::node_path::unescape;
+use crate::base::random::MapHasher;
 use crate::base::{Pid, SharedStr};
 use crate::observe::change::Origin;
 use crate::observe::{Change, ChangeKind};

@@ -3,11 +3,13 @@
 //! **Guarantees**
 //! 1. A change that an observation delivers is not in the picture before it, and a change of the
 //!    observed trees that is in no picture is delivered. [`collect`](super::collect) and
-//!    [`change_log`](crate::observe::change_log) say how.
+//!    [`change_log`](crate::observe::change_log) say how. Some kinds of changes are in no picture,
+//!    and below a dynamic supervisor that has not answered, changes may also be in the picture.
 //! 2. Changes are delivered in the order of their numbers.
 //! 3. An observation that falls behind says how many changes it has missed, and then delivers a fresh
 //!    picture. No process waits for an observation.
-//! 4. An observation keeps no runtime and no process alive.
+//! 4. An observation keeps no process alive, and a runtime only while it takes a picture.
+//! 5. After a sample, a change that waits is delivered before the next sample.
 //!
 //! **States**
 //!
@@ -57,7 +59,7 @@ pub enum Observed {
     Missed(Missed),
 }
 
-/// How many changes an observation has missed. [`Observed`] has it.
+/// How many changes an observation has missed. [`Observed`] has it, and its JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Missed {
@@ -75,7 +77,9 @@ pub struct Missed {
 /// [`SupervisorRef::observe`](crate::SupervisorRef::observe) one tree or a part of it.
 ///
 /// A change has the path of its child, such as `app/ingest/feed`. It is in the picture or follows
-/// it, never both. No process waits for an observation: one that is more than 1,024 changes behind
+/// it, never both, except below a supervisor whose children are
+/// [last known](crate::Supervision::last_known). What no picture shows always follows: `restarting`,
+/// `limit_reached`, `gave_up`, `shutdown_failed`, `slow_handler` and `deadlock`. No process waits for an observation: one that is more than 1,024 changes behind
 /// misses some, says how many, and catches up by a fresh picture.
 ///
 /// While there is no observation, a change costs one load, and a message costs nothing. While there
@@ -153,7 +157,10 @@ impl Observation {
         }
     }
 
-    /// Observes only this path and the paths below it, which need not exist yet.
+    /// Observes only this path and the paths below it, which need not exist yet. The ids in the path
+    /// are escaped as in [`Change::path`]: the child `a/b` of `app` is `app/a%2Fb`. A child of a
+    /// dynamic supervisor is shown however many other children there are; of several children with
+    /// this id, [as many as are listed](Self::list_children), and one at least.
     ///
     /// ```
     /// use regrow::{Runtime, Supervisor};
@@ -248,8 +255,7 @@ impl Observation {
                 return Some(Observed::Picture(self.take_picture().await));
             }
             // After a sample at least one change that waits is delivered before the next sample.
-            let is_turn =
-                !self.was_sample || matches!(self.log.after(self.read), NextChange::None);
+            let is_turn = !self.was_sample || matches!(self.log.after(self.read), NextChange::None);
             if is_turn && let Some(sample) = self.due_sample() {
                 self.was_sample = true;
                 return Some(Observed::Sample(sample));

@@ -27,7 +27,7 @@ pub struct Sample {
     pub time: TimeOfDay,
     /// The processes whose mailbox differs from the last sample or picture.
     pub processes: Vec<ProcessSample>,
-    /// The supervisors of the picture.
+    /// The live supervisors of the picture, and those that started since then.
     pub supervisors: Vec<SupervisorSample>,
     /// The counters of the runtime.
     pub counters: Counters,

@@ -223,5 +223,11 @@ impl ChangeLog {
 }
 
 fn root(pid: Pid, path: &NodePath) -> Subject {
-    Subject { root: pid, path: path.text(), pid: Some(pid), supervisor: None, origin: Origin::Roots }
+    Subject {
+        root: pid,
+        path: path.text(),
+        pid: Some(pid),
+        supervisor: None,
+        origin: Origin::Roots,
+    }
 }

@@ -74,9 +74,9 @@ impl ChangeSource {
     /// the process. So no later report has an older health.
     fn with_health<R>(&self, pid: Pid, report: impl FnOnce(Health) -> R) -> R {
         match self.is_observed().then(|| self.runtime.kernel.find(pid)).flatten() {
-            Some(process) => process.with(|locked| {
-                report(locked.core().reported_health().unwrap_or_default())
-            }),
+            Some(process) => {
+                process.with(|locked| report(locked.core().reported_health().unwrap_or_default()))
+            }
             None => report(Health::default()),
         }
     }

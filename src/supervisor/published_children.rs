@@ -14,8 +14,8 @@ use tokio::time::Instant;
 use crate::base::Pid;
 use crate::child::{ChildType, Spec};
 use crate::exit::ExitReason;
-use crate::observe::change_log::Pushed;
 use crate::observe::ChangeKind;
+use crate::observe::change_log::Pushed;
 use crate::supervisor::change_source::ChangeSource;
 use crate::supervisor::published_state::{
     PublishedCell, PublishedChild, PublishedChildState, PublishedState, Step,
