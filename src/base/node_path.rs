@@ -13,6 +13,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
+use crate::base::pid::Pid;
 use crate::base::shared_str::SharedStr;
 use crate::base::tree_path::{KEPT, Path};
 
@@ -21,6 +22,9 @@ use crate::base::tree_path::{KEPT, Path};
 pub(crate) struct NodePath {
     above: Option<Arc<NodePath>>,
     id: SharedStr,
+    /// The topmost supervisor of the tree, which has the same path as that of another tree with the
+    /// same id.
+    root: Pid,
     /// The number of ids in the path.
     depth: usize,
     /// The supervisor with [`KEPT`] ids in its path, if there is one above.
@@ -32,7 +36,13 @@ pub(crate) struct NodePath {
 }
 
 impl NodePath {
-    pub(crate) fn new(above: Option<Arc<NodePath>>, id: SharedStr, is_dynamic: bool) -> Arc<Self> {
+    /// Returns the path of the supervisor with this pid and id.
+    pub(crate) fn new(
+        above: Option<Arc<NodePath>>,
+        (pid, id): (Pid, SharedStr),
+        is_dynamic: bool,
+    ) -> Arc<Self> {
+        let root = above.as_ref().map_or(pid, |above| above.root);
         let dynamic_above = above.as_ref().and_then(|above| match &above.dynamic_above {
             Some(topmost) => Some(topmost.clone()),
             None => above.is_dynamic.then(|| above.clone()),
@@ -42,11 +52,16 @@ impl NodePath {
             true => Some(above.clone()),
             false => above.top.clone(),
         });
-        Arc::new(NodePath { above, id, depth, top, is_dynamic, dynamic_above })
+        Arc::new(NodePath { above, id, root, depth, top, is_dynamic, dynamic_above })
     }
 
     pub(crate) fn id(&self) -> &SharedStr {
         &self.id
+    }
+
+    /// Returns the topmost supervisor of the tree.
+    pub(crate) fn root(&self) -> Pid {
+        self.root
     }
 
     /// Returns the path of the supervisor as a text.
@@ -100,7 +115,7 @@ impl Drop for NodePath {
 
 /// Escapes an id for a path: control characters and the characters that have a meaning in a path
 /// are written as in a URL, so that different ids stay different.
-fn escape(id: &str) -> String {
+pub(crate) fn escape(id: &str) -> String {
     let mut escaped = String::with_capacity(id.len());
     for c in id.chars() {
         if matches!(c, '%' | '/' | '"' | '…') || c.is_control() {
@@ -115,19 +130,45 @@ fn escape(id: &str) -> String {
     escaped
 }
 
+/// Returns the id that has this text in a path; `None` if there is no such id.
+pub(crate) fn unescape(text: &str) -> Option<SharedStr> {
+    if text == "\"\"" {
+        return Some("".into());
+    }
+    let (mut id, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
+    while let [first, more @ ..] = rest {
+        rest = more;
+        match (first, more) {
+            (b'%', [high, low, more @ ..]) => {
+                let digit = |digit: &u8| char::from(*digit).to_digit(16);
+                id.push(u8::try_from(digit(high)? * 16 + digit(low)?).ok()?);
+                rest = more;
+            }
+            (b'%', _) => return None,
+            _ => id.push(*first),
+        }
+    }
+    String::from_utf8(id).ok().map(SharedStr::from)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::NodePath;
+    use super::{NodePath, unescape};
+    use crate::base::pid::Pid;
     use crate::base::shared_str::SharedStr;
     use std::sync::Arc;
 
+    fn app() -> Arc<NodePath> {
+        NodePath::new(None, (Pid::from_raw(1), "app".into()), false)
+    }
+
     fn below(above: &Arc<NodePath>, id: &str, is_dynamic: bool) -> Arc<NodePath> {
-        NodePath::new(Some(above.clone()), id.into(), is_dynamic)
+        NodePath::new(Some(above.clone()), (Pid::from_raw(2), id.into()), is_dynamic)
     }
 
     #[test]
     fn different_ids_have_different_paths() {
-        let app = NodePath::new(None, "app".into(), false);
+        let app = app();
         assert_eq!(app.text(), "app");
         let ids = ["", "\"\"", "a/b", "a%2Fb", "a\nb", "…", "<b>"];
         let paths = ids.map(|id| app.child(id));
@@ -141,11 +182,16 @@ mod tests {
             "app/<b>",
         ];
         assert_eq!(paths, expected.map(SharedStr::from));
+        for (id, path) in ids.iter().zip(expected) {
+            let text = path.strip_prefix("app/").expect("it is below");
+            assert_eq!(unescape(text).as_deref(), Some(*id), "{text}");
+        }
+        assert_eq!(["%", "%2", "%zz", "%FF"].map(unescape), [const { None }; 4]);
     }
 
     #[test]
     fn children_below_a_dynamic_supervisor_are_counted_together() {
-        let app = NodePath::new(None, "app".into(), false);
+        let app = app();
         assert_eq!(app.counted("kv"), "app/kv");
         let rooms = below(&app, "rooms", true);
         assert_eq!(rooms.counted("17"), "app/rooms");
@@ -159,10 +205,11 @@ mod tests {
 
     #[test]
     fn a_deep_path_is_dropped_without_recursion() {
-        let mut path = NodePath::new(None, "app".into(), false);
+        let mut path = app();
         for _ in 0..200_000 {
             path = below(&path, "x", false);
         }
+        assert_eq!(path.root(), Pid::from_raw(1));
         assert_eq!(path.text().as_str(), format!("app/{}…{}", "x/".repeat(63), "/x".repeat(64)));
     }
 }

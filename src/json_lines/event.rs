@@ -2,11 +2,10 @@
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::base::Pid;
+use crate::base::{Pid, TimeOfDay};
 use crate::exit::ExitReason;
 use crate::json_lines::crash;
 use crate::json_lines::fields::{ended, process};
-use crate::json_lines::stamp::since_epoch;
 use crate::observe::LifecycleEvent;
 use crate::snapshot::json::{escape_controls, millis};
 
@@ -34,7 +33,7 @@ fn begin<S: Serializer>(serializer: S, event: &str) -> Result<S::SerializeMap, S
     let mut map = serializer.serialize_map(None)?;
     map.serialize_entry("version", &VERSION)?;
     map.serialize_entry("event", event)?;
-    map.serialize_entry("at_ms", &millis(since_epoch()))?;
+    map.serialize_entry("at_ms", &TimeOfDay::now().unix_millis())?;
     Ok(map)
 }
 

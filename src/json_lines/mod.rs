@@ -14,7 +14,6 @@ use crate::child::{ChildSpec, StartChild, StartContext, Started};
 use crate::exit::Result;
 use crate::runtime::StartError;
 
-mod stamp;
 mod fields;
 mod crash;
 mod event;

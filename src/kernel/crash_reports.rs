@@ -21,10 +21,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::base::node_path::escape;
 use crate::base::one_line::path_excerpt;
 use crate::base::pid::Pid;
 use crate::base::shared_str::SharedStr;
 use crate::base::sync::atomic::Ordering;
+use crate::base::tree_path::Path;
 use crate::kernel::Kernel;
 use crate::kernel::closing::EndDetails;
 use crate::observe::crash_report::{
@@ -81,7 +83,8 @@ impl Kernel {
         }
         let Some(cause) = self.crash_cause(relations, details) else { return };
         let ancestors = self.ancestors_of(relations);
-        let path = path(pid, relations, details, &ancestors);
+        let place = relations.place().map(|place| place.text());
+        let path = place.unwrap_or_else(|| path_outside(pid, relations, details, &ancestors));
         let (limiter, at) = (&self.crash_report_limit, Instant::now());
         let Some(left_out) = limiter.admit(&limited_path(&path), at) else { return };
         let links: Vec<Pid> = relations.links.keys().copied().collect();
@@ -209,9 +212,9 @@ fn limited_path(path: &SharedStr) -> SharedStr {
     }
 }
 
-/// Returns the path of a process. It is empty for a process that has no parent, no label and no
-/// name: the reports of all such processes are limited together.
-fn path(
+/// Returns the path of a process that is in no tree. It is empty for a process that has no parent, no
+/// label and no name: the reports of all such processes are limited together.
+fn path_outside(
     pid: Pid,
     relations: &Relations,
     details: &EndDetails,
@@ -223,17 +226,13 @@ fn path(
         (None, []) => return "".into(),
         (None, _) => pid.to_string().into(),
     };
-    let mut path = String::new();
-    if ancestors.len() == MAX_ANCESTORS {
-        path.push_str("…/");
-    }
+    let mut path = Path::new();
     for above in ancestors.iter().rev() {
-        match &above.label {
-            Some(label) => path.push_str(label),
-            None => path.push_str(&above.pid.to_string()),
-        }
-        path.push('/');
+        path.push(
+            above.label.as_ref().map_or_else(|| above.pid.to_string(), |label| escape(label)),
+        );
     }
-    path.push_str(&own);
-    path.into()
+    path.push(escape(&own));
+    let left_out = if ancestors.len() == MAX_ANCESTORS { "…/" } else { "" };
+    format!("{left_out}{path}").into()
 }

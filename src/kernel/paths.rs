@@ -9,7 +9,7 @@ use crate::exit::reason::ExitReason;
 use crate::kernel::Kernel;
 use crate::observe::change::{ChangeKind, Origin};
 use crate::observe::change_log::{Pushed, Subject};
-use crate::process::{AnyProcess, Core, Locked};
+use crate::process::{AnyProcess, Core, Locked, Place};
 
 impl Kernel {
     /// Returns the path of a supervisor; `None` if it has ended or is no supervisor.
@@ -23,27 +23,16 @@ impl Kernel {
     }
 
     /// Returns the path of a process, and its supervisor. `None` if the process is neither a
-    /// supervisor nor a child, or if its supervisor has ended.
+    /// supervisor nor a child.
     pub(crate) fn path_of(&self, process: &dyn AnyProcess) -> Option<(SharedStr, Option<Pid>)> {
-        let supervisor = self.supervisor_of(process);
-        let (own, label) = process.with(|locked| {
-            let core = locked.core();
-            let own = core.supervisor_record().and_then(|record| record.path.clone());
-            (own, core.relations().and_then(|relations| relations.label.clone()))
-        });
-        let path = match (own, supervisor) {
-            (Some(own), _) => own.text(),
-            (None, Some(supervisor)) => self.supervisor_path(supervisor)?.child(&label?),
-            (None, None) => return None,
-        };
-        Some((path, supervisor))
+        Some((place_of(process)?.text(), self.supervisor_of(process)))
     }
 
     /// Returns the subject of a change that a process reports about itself.
     pub(crate) fn own_subject(&self, process: &dyn AnyProcess) -> Option<Subject> {
-        let (path, supervisor) = self.path_of(process)?;
-        let pid = process.pid();
-        Some(Subject { path, pid: Some(pid), supervisor, origin: Origin::Process(pid) })
+        let (place, supervisor) = (place_of(process)?, self.supervisor_of(process));
+        let (root, path, pid) = (place.root(), place.text(), process.pid());
+        Some(Subject { root, path, pid: Some(pid), supervisor, origin: Origin::Process(pid) })
     }
 
     /// Runs `change` under the lock of a process. If it returns true, the health of the process may
@@ -97,4 +86,8 @@ impl Kernel {
             drop(self.changes.push(|| (subject, kind())));
         }
     }
+}
+
+fn place_of(process: &dyn AnyProcess) -> Option<Place> {
+    process.with(|locked| locked.core().relations()?.place())
 }

@@ -18,7 +18,10 @@
 //! | a supervisor starts after the supervisor above was read | the picture shows it as starting or not at all; it has no number, so all its changes follow |
 //! | a supervisor is restarted after the supervisor above was read | the picture shows the old one without children; its end, the new one and its children follow |
 //! | the tree ends | as above, and the end of the topmost supervisor is the last change |
-//! | a dynamic supervisor does not answer in time | its last published children are shown, marked as last known, and another picture follows |
+//! | a dynamic supervisor does not answer in time | its last published children are shown, marked as last known; it has no number, so all its changes follow, and then another picture |
+//!
+//! The wait for dynamic supervisors has a limit for the whole picture. One that does not answer uses
+//! half of what is left, so that others, which answer at once, are still asked.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -45,38 +48,51 @@ struct Collector<'a> {
     runtime: &'a Runtime,
     view: &'a View,
     make: Nodes<'a>,
-    /// When the picture no longer waits for dynamic supervisors.
-    due: Instant,
+    /// How long the picture may still wait for dynamic supervisors.
+    wait_left: Duration,
+    /// Whether a dynamic supervisor has not answered, perhaps one above those that are shown.
+    is_partial: bool,
     included: Included,
     nodes: Vec<PictureNode>,
     /// The nodes that are still to be visited, the next one last.
     pending: Vec<PictureNode>,
 }
 
+/// A picture, and what it includes.
+pub(super) struct Collected {
+    pub(super) picture: Picture,
+    pub(super) included: Included,
+    /// Whether a dynamic supervisor has not answered in time.
+    pub(super) is_partial: bool,
+}
+
 /// Takes a picture.
-pub(super) async fn collect(runtime: &Runtime, view: &View) -> (Picture, Included) {
+pub(super) async fn collect(runtime: &Runtime, view: &View) -> Collected {
     let (clock, seq) = (Clock::read(), runtime.kernel.changes.last());
-    let due = clock.now + LIMIT;
     let (roots, last_root) = runtime.kernel.changes.roots();
     let included = Included {
+        seq,
         roots: last_root,
         live_roots: roots.iter().map(|(pid, _)| *pid).collect(),
         ..Included::default()
     };
     let (nodes, pending) = (Vec::new(), Vec::new());
     let make = Nodes { kernel: &runtime.kernel, clock };
-    let mut collector = Collector { runtime, view, make, due, included, nodes, pending };
-    for (pid, root) in roots.iter().rev() {
+    let (wait_left, is_partial) = (LIMIT, false);
+    let mut collector =
+        Collector { runtime, view, make, wait_left, is_partial, included, nodes, pending };
+    for (pid, root) in roots.iter().rev().filter(|(pid, _)| view.shows_tree(*pid)) {
         collector.pending.push(collector.make.root(*pid, root));
     }
     while let Some(node) = collector.pending.pop() {
         consume_budget().await;
         collector.visit(node).await;
     }
-    let Collector { mut included, nodes, .. } = collector;
+    let Collector { mut included, nodes, is_partial, .. } = collector;
     included.until = runtime.kernel.changes.last();
     let counters = runtime.counters();
-    (Picture { seq, time: clock.time, nodes, counters }, included)
+    let picture = Picture { seq, time: clock.time, nodes, counters };
+    Collected { picture, included, is_partial }
 }
 
 impl Collector<'_> {
@@ -120,7 +136,7 @@ impl Collector<'_> {
         pid: Pid,
     ) -> Vec<PictureNode> {
         let is_dynamic = cell.change(|state| state.is_partial && state.ending.is_none());
-        let fold = if is_dynamic { self.ask(pid).await } else { None };
+        let fold = if is_dynamic { self.ask(pid, cell, &node.path).await } else { None };
         let (mut state, last_change) = cell.read_with_last_change();
         if node.supervisor.is_none() && state.ending.is_some() {
             node.state = PictureState::Stopping;
@@ -138,7 +154,11 @@ impl Collector<'_> {
                     .collect()
             }
             None if state.is_partial => {
-                self.included.supervisors.insert(pid, last_change);
+                match state.ending {
+                    // It publishes each change while it stops.
+                    Some(_) => drop(self.included.supervisors.insert(pid, last_change)),
+                    None => self.is_partial = true,
+                }
                 self.last_known(&mut supervision, &state, (pid, path, cell.count()))
             }
             None => {
@@ -175,11 +195,17 @@ impl Collector<'_> {
         listed.map(node).collect()
     }
 
-    /// Asks a dynamic supervisor for its children.
-    async fn ask(&self, pid: Pid) -> Option<Fold> {
+    /// Asks the dynamic supervisor with this path for its children.
+    async fn ask(&mut self, pid: Pid, cell: &PublishedCell, path: &str) -> Option<Fold> {
         let server = self.runtime.server_at::<DynamicServer>(pid).ok()?;
-        let most = self.view.listed;
-        let asked = pin!(server.call_unlimited(|reply| Call::Fold(reply, most)));
-        until(&self.runtime.kernel, Some(self.due), asked).await?.ok()
+        let (most, only) = (self.view.listed, self.view.child_below(path));
+        let began = Instant::now();
+        let asked = pin!(async {
+            let turn = cell.permit().await?;
+            server.call_unlimited(|reply| Call::Fold { reply, most, only, turn }).await.ok()
+        });
+        let fold = until(&self.runtime.kernel, Some(began + self.wait_left / 2), asked).await;
+        self.wait_left = self.wait_left.saturating_sub(began.elapsed());
+        fold?
     }
 }

@@ -16,9 +16,10 @@ pub struct ProcessDetail {
     pub time: TimeOfDay,
     /// The process.
     pub pid: Pid,
-    /// The path, if the process is a supervisor or a child.
+    /// The path, as in [`Change::path`](crate::Change::path), if the process is a supervisor or a
+    /// child.
     pub path: Option<SharedStr>,
-    /// The label; of a child, its id.
+    /// The label; of a child, its id, unless it was set.
     pub label: Option<SharedStr>,
     /// The names that the process holds, in alphabetical order.
     pub names: Vec<SharedStr>,

@@ -31,7 +31,7 @@ impl Runtime {
 }
 
 impl SupervisorRef {
-    /// Observes the tree below this supervisor. If this supervisor is restarted, the observation
+    /// Observes the tree below this supervisor, and no other tree, even if it has the same path. If this supervisor is restarted, the observation
     /// continues with its successor. It ends when the whole tree has ended, whose top may be another
     /// supervisor. [`Observation`] has an example.
     ///

@@ -2,14 +2,17 @@
 
 use std::collections::HashMap;
 
+use crate::base::node_path::unescape;
 use crate::base::random::MapHasher;
 use crate::base::{Pid, SharedStr};
-use crate::observe::Change;
 use crate::observe::change::Origin;
+use crate::observe::{Change, ChangeKind};
 
 /// The number of the last change of each maker that a picture includes.
 #[derive(Debug, Default)]
 pub(super) struct Included {
+    /// The number of the picture, which includes all earlier changes.
+    pub(super) seq: u64,
     pub(super) roots: u64,
     pub(super) live_roots: Vec<Pid>,
     pub(super) supervisors: HashMap<Pid, u64, MapHasher>,
@@ -24,7 +27,7 @@ impl Included {
         self.live_roots.contains(&pid)
     }
 
-    /// Whether the picture includes this change, which is later than the number of the picture.
+    /// Whether the picture includes this change.
     pub(super) fn includes(&self, change: &Change) -> bool {
         let of = |numbers: &HashMap<Pid, u64, MapHasher>, pid| numbers.get(&pid).copied();
         let number = match change.origin {
@@ -32,7 +35,7 @@ impl Included {
             Origin::Supervisor(pid) => of(&self.supervisors, pid),
             Origin::Process(pid) => of(&self.processes, pid),
         };
-        number.is_some_and(|number| change.seq <= number)
+        change.seq <= number.unwrap_or(0).max(self.seq) && is_in_pictures(&change.kind)
     }
 
     /// Forgets the numbers, if all changes after this one are in no part of the picture.
@@ -43,9 +46,25 @@ impl Included {
     }
 }
 
+/// Whether a picture shows the result of such a change. The others happen at one moment, so an
+/// observation delivers each of them.
+fn is_in_pictures(kind: &ChangeKind) -> bool {
+    !matches!(
+        kind,
+        ChangeKind::Restarting { .. }
+            | ChangeKind::LimitReached { .. }
+            | ChangeKind::GaveUp { .. }
+            | ChangeKind::ShutdownFailed { .. }
+            | ChangeKind::SlowHandler { .. }
+            | ChangeKind::Deadlock { .. }
+    )
+}
+
 /// What a picture shows.
 #[derive(Debug, Clone)]
 pub(super) struct View {
+    /// Only the tree of this topmost supervisor. Another tree may have the same path.
+    pub(super) root: Option<Pid>,
     /// Only this path and the paths below it.
     pub(super) below: Option<SharedStr>,
     /// How many children of a dynamic supervisor are listed.
@@ -55,6 +74,17 @@ pub(super) struct View {
 }
 
 impl View {
+    /// Whether the tree of this topmost supervisor is shown.
+    pub(super) fn shows_tree(&self, root: Pid) -> bool {
+        self.root.is_none_or(|only| only == root)
+    }
+
+    /// The only child of the supervisor with this path that leads to what is shown.
+    pub(super) fn child_below(&self, path: &str) -> Option<SharedStr> {
+        let below = self.below.as_deref()?.strip_prefix(path)?.strip_prefix('/')?;
+        unescape(below.split('/').next()?)
+    }
+
     /// Whether a node of this path is shown.
     pub(super) fn shows(&self, path: &str) -> bool {
         self.below.as_deref().is_none_or(|below| is_at_or_below(path, below))

@@ -3,11 +3,13 @@
 //! **Guarantees**
 //! 1. A change that an observation delivers is not in the picture before it, and a change of the
 //!    observed trees that is in no picture is delivered. [`collect`](super::collect) and
-//!    [`change_log`](crate::observe::change_log) say how.
+//!    [`change_log`](crate::observe::change_log) say how. Some kinds of changes are in no picture,
+//!    and below a dynamic supervisor that has not answered, changes may also be in the picture.
 //! 2. Changes are delivered in the order of their numbers.
 //! 3. An observation that falls behind says how many changes it has missed, and then delivers a fresh
 //!    picture. No process waits for an observation.
-//! 4. An observation keeps no runtime and no process alive.
+//! 4. An observation keeps no process alive, and a runtime only while it takes a picture.
+//! 5. After a sample, a change that waits is delivered before the next sample.
 //!
 //! **States**
 //!
@@ -25,7 +27,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::base::{Pid, TimeOfDay, consume_budget, with_caught_wakers};
 use crate::kernel::Kernel;
-use crate::observation::collect::collect;
+use crate::observation::collect::{Collected, collect};
 use crate::observation::included::{Included, View};
 use crate::observation::sample::Sampler;
 use crate::observation::{Picture, Sample};
@@ -57,7 +59,7 @@ pub enum Observed {
     Missed(Missed),
 }
 
-/// How many changes an observation has missed. [`Observed`] has it.
+/// How many changes an observation has missed. [`Observed`] has it, and its JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Missed {
@@ -75,7 +77,9 @@ pub struct Missed {
 /// [`SupervisorRef::observe`](crate::SupervisorRef::observe) one tree or a part of it.
 ///
 /// A change has the path of its child, such as `app/ingest/feed`. It is in the picture or follows
-/// it, never both. No process waits for an observation: one that is more than 1,024 changes behind
+/// it, never both, except below a supervisor whose children are
+/// [last known](crate::Supervision::last_known). What no picture shows always follows: `restarting`,
+/// `limit_reached`, `gave_up`, `shutdown_failed`, `slow_handler` and `deadlock`. No process waits for an observation: one that is more than 1,024 changes behind
 /// misses some, says how many, and catches up by a fresh picture.
 ///
 /// While there is no observation, a change costs one load, and a message costs nothing. While there
@@ -123,6 +127,8 @@ pub struct Observation {
     retry_at: Option<Instant>,
     sampler: Sampler,
     sample_at: Option<Instant>,
+    /// Whether the last item was a sample.
+    was_sample: bool,
     tracks: bool,
     /// The top of the observed tree, with which the observation ends.
     top: Option<Pid>,
@@ -137,20 +143,24 @@ impl Observation {
         Observation {
             kernel: Arc::downgrade(&runtime.kernel),
             log,
-            view: View { below: None, listed: LISTED, ended: usize::MAX },
+            view: View { root: top, below: None, listed: LISTED, ended: usize::MAX },
             read: 0,
             included: Included::default(),
             needs_picture: true,
             retry_at: None,
             sampler: Sampler::default(),
             sample_at: None,
+            was_sample: false,
             tracks: false,
             top,
             is_over: false,
         }
     }
 
-    /// Observes only this path and the paths below it, which need not exist yet.
+    /// Observes only this path and the paths below it, which need not exist yet. The ids in the path
+    /// are escaped as in [`Change::path`]: the child `a/b` of `app` is `app/a%2Fb`. A child of a
+    /// dynamic supervisor is shown however many other children there are; of several children with
+    /// this id, [as many as are listed](Self::list_children), and one at least.
     ///
     /// ```
     /// use regrow::{Runtime, Supervisor};
@@ -244,12 +254,16 @@ impl Observation {
             if self.needs_picture || self.retry_at.is_some_and(|at| at <= Instant::now()) {
                 return Some(Observed::Picture(self.take_picture().await));
             }
-            if let Some(sample) = self.due_sample() {
+            // After a sample at least one change that waits is delivered before the next sample.
+            let is_turn = !self.was_sample || matches!(self.log.after(self.read), NextChange::None);
+            if is_turn && let Some(sample) = self.due_sample() {
+                self.was_sample = true;
                 return Some(Observed::Sample(sample));
             }
             match self.log.after(self.read) {
                 NextChange::Change(change) => {
                     if let Some(change) = self.accept(&change) {
+                        self.was_sample = false;
                         return Some(Observed::Change(change));
                     }
                 }
@@ -285,11 +299,15 @@ impl Observation {
             let (seq, time) = (self.read, TimeOfDay::now());
             return Picture { seq, time, nodes: Vec::new(), counters: Counters::default() };
         };
-        let (picture, included) = collect(&runtime, &self.view).await;
+        let Collected { picture, included, is_partial } = collect(&runtime, &self.view).await;
         // A tree that ended before the picture has no change that says so.
         self.is_over = self.top.is_some_and(|top| !included.has_root(top));
-        (self.read, self.included, self.needs_picture) = (picture.seq, included, false);
-        self.retry_at = picture.is_partial().then(|| Instant::now() + RETRY);
+        // The changes before another picture may be of a kind that it does not show.
+        if std::mem::take(&mut self.needs_picture) {
+            self.read = picture.seq;
+        }
+        self.included = included;
+        self.retry_at = is_partial.then(|| Instant::now() + RETRY);
         if let Some(every) = self.sampler.every {
             self.sampler.follow(&picture);
             self.sample_at = Some(after(Instant::now(), every));
@@ -308,7 +326,7 @@ impl Observation {
         let is_end =
             change.origin == Origin::Roots && matches!(change.kind, ChangeKind::Ended { .. });
         self.is_over = is_end && self.top.is_some() && change.pid == self.top;
-        if !self.view.shows(&change.path) {
+        if !self.view.shows_tree(change.root) || !self.view.shows(&change.path) {
             return None;
         }
         if self.sampler.every.is_some() {

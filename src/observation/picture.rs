@@ -12,8 +12,9 @@ use crate::supervisor::dynamic::fold::FoldedCounts;
 /// example.
 ///
 /// The picture includes all changes up to [`seq`](Self::seq), and perhaps some later ones, which the
-/// observation then does not deliver. So each change is either in the picture or follows it. The
-/// parts of different supervisors are of slightly different moments, because no process is paused.
+/// observation then does not deliver. So each change is either in the picture or follows it, except
+/// below a supervisor whose children are only [last known](Supervision::last_known): its changes
+/// follow even if they are in the picture. The parts of different supervisors are of slightly different moments, because no process is paused.
 ///
 /// The [`Display`](std::fmt::Display) is a text tree. With the feature `serde`, `to_json` returns
 /// JSON.
@@ -177,11 +178,5 @@ impl Picture {
     /// ```
     pub fn find(&self, path: &str) -> Option<&PictureNode> {
         self.nodes.iter().find(|node| node.path == path)
-    }
-
-    /// Whether a supervisor did not answer in time.
-    pub(super) fn is_partial(&self) -> bool {
-        let late = |node: &PictureNode| node.supervision.as_ref().is_some_and(|own| own.last_known);
-        self.nodes.iter().any(late)
     }
 }

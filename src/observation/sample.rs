@@ -27,7 +27,7 @@ pub struct Sample {
     pub time: TimeOfDay,
     /// The processes whose mailbox differs from the last sample or picture.
     pub processes: Vec<ProcessSample>,
-    /// The supervisors of the picture.
+    /// The live supervisors of the picture, and those that started since then.
     pub supervisors: Vec<SupervisorSample>,
     /// The counters of the runtime.
     pub counters: Counters,
@@ -91,8 +91,9 @@ impl Sampler {
 
     pub(super) fn take(&mut self, runtime: &Runtime, seq: u64) -> Sample {
         let (mut processes, mut supervisors) = (Vec::new(), Vec::new());
-        for (&pid, (path, last)) in &mut self.processes {
-            let Some(Facts { mailbox, .. }) = Facts::of(&runtime.kernel, pid) else { continue };
+        self.processes.retain(|&pid, (path, last)| {
+            let facts = Facts::of(&runtime.kernel, pid);
+            let Some(Facts { mailbox, .. }) = facts else { return false };
             if *last != mailbox {
                 last.clone_from(&mailbox);
                 processes.push(ProcessSample { path: path.clone(), pid, mailbox });
@@ -105,7 +106,8 @@ impl Sampler {
                 let children = listed.unwrap_or_else(|| cell.count());
                 supervisors.push(SupervisorSample { path: path.clone(), pid, children, budget });
             }
-        }
+            true
+        });
         let (time, counters) = (TimeOfDay::now(), runtime.counters());
         Sample { seq, time, processes, supervisors, counters }
     }

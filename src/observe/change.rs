@@ -31,6 +31,8 @@ pub struct Change {
     pub supervisor: Option<Pid>,
     /// What has changed.
     pub kind: ChangeKind,
+    /// The topmost supervisor of the tree. Another tree may have the same path.
+    pub(crate) root: Pid,
     /// Under whose lock, or in whose task, the change was made.
     pub(crate) origin: Origin,
 }

@@ -16,7 +16,7 @@
 //! | after the cell is read | does not find it in the cell, and receives the change: the lock of the cell orders the attachment before the load of the maker |
 //!
 //! **Invariants**
-//! 1. Lock order: a cell or the record of a process, then this log. Under the lock of the log no
+//! 1. Lock order: a cell, then the record of a process, then this log. Under the lock of the log no
 //!    other lock is taken.
 //! 2. No waker is woken and no change is dropped under a lock: [`Pushed`] does both after the
 //!    caller has released its locks. A change holds reasons, whose `Drop` may be code of a user.
@@ -83,6 +83,8 @@ impl Drop for Pushed {
 /// The path, process and supervisor of a change.
 #[derive(Debug)]
 pub(crate) struct Subject {
+    /// The topmost supervisor of the tree.
+    pub(crate) root: Pid,
     pub(crate) path: SharedStr,
     pub(crate) pid: Option<Pid>,
     pub(crate) supervisor: Option<Pid>,
@@ -126,17 +128,25 @@ impl ChangeLog {
     /// Adds a change, if there is an observation. `make` does not run otherwise.
     #[inline]
     pub(crate) fn push(&self, make: impl FnOnce() -> (Subject, ChangeKind)) -> Option<Pushed> {
-        self.is_observed().then(|| {
-            let (subject, kind) = make();
-            self.push_now(&mut self.log.lock(), subject, kind)
-        })
+        if !self.is_observed() {
+            return None;
+        }
+        let (subject, kind) = make();
+        let mut log = self.log.lock();
+        // The last observation may have ended meanwhile. It has taken the kept changes with it.
+        if self.is_observed() {
+            return Some(self.push_now(&mut log, subject, kind));
+        }
+        drop(log);
+        None
     }
 
     fn push_now(&self, log: &mut Log, subject: Subject, kind: ChangeKind) -> Pushed {
-        let Subject { path, pid, supervisor, origin } = subject;
+        let Subject { root, path, pid, supervisor, origin } = subject;
         log.last += 1;
         let (seq, time) = (log.last, TimeOfDay::now());
-        log.kept.push_back(Arc::new(Change { seq, time, path, pid, supervisor, kind, origin }));
+        let change = Change { seq, time, path, pid, supervisor, kind, root, origin };
+        log.kept.push_back(Arc::new(change));
         let forgotten = if log.kept.len() > KEPT { log.kept.pop_front() } else { None };
         Pushed { forgotten, added: self.added.clone() }
     }
@@ -213,5 +223,11 @@ impl ChangeLog {
 }
 
 fn root(pid: Pid, path: &NodePath) -> Subject {
-    Subject { path: path.text(), pid: Some(pid), supervisor: None, origin: Origin::Roots }
+    Subject {
+        root: pid,
+        path: path.text(),
+        pid: Some(pid),
+        supervisor: None,
+        origin: Origin::Roots,
+    }
 }

@@ -190,7 +190,8 @@ pub enum LifecycleEvent {
         pid: Pid,
         /// The label of the process, if it has one.
         label: Option<SharedStr>,
-        /// The ids from the root of its tree down to the process, if it is the child of a supervisor.
+        /// The path of the process, as in [`Change::path`](crate::Change::path), if it is a
+        /// supervisor or a child.
         path: Option<SharedStr>,
         /// The callback that runs. `None` for other processes, and for the callback during which the
         /// watch was turned on.
@@ -205,7 +206,7 @@ pub enum LifecycleEvent {
         pid: Pid,
         /// The label of the process, if it has one.
         label: Option<SharedStr>,
-        /// The path of the process, if it is the child of a supervisor.
+        /// The path of the process, if it is a supervisor or a child.
         path: Option<SharedStr>,
         /// How long the poll took, at least. The true time is longer by half the limit at most, if the
         /// thread of the watch could run.

@@ -1,4 +1,4 @@
-//! What the record of a child says of its life, for the crash report of the child.
+//! What the record of a child says of its place and its life, for its reports.
 //!
 //! The supervisor knows these facts when it starts the incarnation, so the record has them from the
 //! start on: the teardown of the child reads them without the supervisor, which may be busy or may
@@ -9,11 +9,17 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use crate::base::node_path::NodePath;
+use crate::base::shared_str::SharedStr;
 use crate::restart::{History, OwnRules};
 
 /// The facts about one incarnation of a child.
 #[derive(Debug, Clone)]
 pub(crate) struct ChildFacts {
+    /// The place of the supervisor.
+    pub(crate) above: Arc<NodePath>,
+    /// The id of the child, which its label may differ from.
+    pub(crate) id: SharedStr,
     /// When the start of the incarnation began.
     pub(crate) started: Instant,
     /// The restart rules that the child's own specification gives, if it gives any.

@@ -29,6 +29,7 @@ mod link;
 pub(crate) mod heartbeat;
 pub(crate) mod core;
 pub(crate) mod state;
+mod place;
 mod exit_tickets;
 mod revoked_signals;
 mod successor;
@@ -46,6 +47,7 @@ pub(crate) use core::{
 pub(crate) use intake::{Drain, Intake};
 pub(crate) use link::{Link, LinkRole, LinkState};
 pub(crate) use mailbox_bound::{Counts, Entry, IfFull};
+pub(crate) use place::Place;
 pub(crate) use registrar::{KeyRefused, Registrar, Reservation, SpecKey, StartKey};
 pub(crate) use stage::Stage;
 pub(crate) use state::{AnyMail, Locked, State};

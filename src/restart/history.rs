@@ -64,6 +64,11 @@ pub struct Incarnation {
 pub struct History(Option<Arc<Vec<Incarnation>>>);
 
 impl History {
+    /// Returns the pid of the last incarnation that ran, after which starts may have failed.
+    pub(crate) fn last_pid(&self) -> Option<Pid> {
+        self.iter().rev().find_map(|incarnation| incarnation.pid)
+    }
+
     /// Adds an incarnation. If there is no room, removes the oldest incarnations and returns them:
     /// their reasons hold values of a user, whose `Drop` must not run under a lock. Earlier clones
     /// of the history do not change.

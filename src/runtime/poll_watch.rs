@@ -8,7 +8,6 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crate::base::sync::atomic::Ordering;
-use crate::base::tree_path::Path;
 use crate::base::{Pid, SharedStr, ignore_panic, name, path_excerpt};
 use crate::kernel::Kernel;
 use crate::observe::poll_watch::{LongPoll, PollReporter};
@@ -109,7 +108,7 @@ impl PollReporter for Reporter {
         let kernel = self.0.upgrade();
         let process = kernel.as_ref().and_then(|kernel| kernel.find(pid));
         let Some((kernel, process)) = kernel.as_ref().zip(process) else { return (None, None) };
-        (label(&*process), path(kernel, process))
+        (label(&*process), kernel.path_of(&*process).map(|(path, _)| path))
     }
 
     fn begins(&self, poll: &LongPoll) {
@@ -151,19 +150,4 @@ fn label(process: &dyn AnyProcess) -> Option<SharedStr> {
 
 fn callback(kernel: &Kernel, pid: Pid) -> Option<Callback> {
     Callback::from_bits(kernel.find(pid)?.callback().load(Ordering::Relaxed))
-}
-
-/// Returns the ids from the root of the tree down to a child of a supervisor.
-fn path(kernel: &Kernel, process: Arc<dyn AnyProcess>) -> Option<SharedStr> {
-    process.parent()?.role?;
-    let mut ids = Vec::new();
-    let mut next = Some(process);
-    while let Some(process) = next {
-        ids.push(label(&*process).unwrap_or_else(|| process.pid().to_string().into()));
-        let supervisor = process.parent().filter(|parent| parent.role.is_some());
-        next = supervisor.and_then(|supervisor| kernel.find(supervisor.pid));
-    }
-    let mut path = Path::new();
-    ids.into_iter().rev().for_each(|id| path.push(id));
-    Some(path.to_string().into())
 }

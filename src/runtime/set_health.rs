@@ -28,10 +28,11 @@ impl Runtime {
         let mut health = Some(health);
         let is_set = self.kernel.change_health(&*process, |core| {
             let is_open = core.is_open();
+            let before = core.reported_health().unwrap_or_default();
             if is_open {
                 std::mem::swap(&mut core.registrations_mut().health, &mut health);
             }
-            (is_open, is_open)
+            (is_open, is_open && core.reported_health().unwrap_or_default() != before)
         });
         if is_serving {
             self.kernel.waits.reached(pid, Until::Ready);

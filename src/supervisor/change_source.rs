@@ -6,7 +6,7 @@ use crate::base::{NodePath, Pid, SharedStr};
 use crate::observe::change::Origin;
 use crate::observe::change_log::{Pushed, Subject};
 use crate::observe::{ChangeKind, Health};
-use crate::process::AnyProcess;
+use crate::process::{AnyProcess, ChildFacts, Relations};
 use crate::runtime::Runtime;
 
 /// Reports changes of one supervisor and its children.
@@ -20,16 +20,20 @@ pub(crate) struct ChangeSource {
 }
 
 impl ChangeSource {
-    /// Finds the place of a supervisor that begins to start. The supervisor above, which starts it,
-    /// knows its own place; if it has just ended, this supervisor is about to end, too, and counts
-    /// as the top of a tree.
+    /// Finds the place of a supervisor that begins to start. The record of a child has the place of
+    /// the supervisor above, which starts it.
     pub(super) fn of(runtime: &Runtime, process: &dyn AnyProcess, is_dynamic: bool) -> Self {
         let kernel = &runtime.kernel;
-        let above = kernel.supervisor_of(process).and_then(|above| kernel.supervisor_path(above));
-        let (supervisor, is_root) = (process.pid(), above.is_none());
-        let label = process.with(|locked| locked.core().relations()?.label.clone());
-        let id = label.unwrap_or_else(|| SharedStr::from(supervisor.to_string()));
-        let path = NodePath::new(above, id, is_dynamic);
+        let supervisor = process.pid();
+        let (above, id) = process.with(|locked| match locked.core().relations() {
+            Some(Relations { child: Some(ChildFacts { above, id, .. }), .. }) => {
+                (Some(above.clone()), Some(id.clone()))
+            }
+            relations => (None, relations.and_then(|relations| relations.label.clone())),
+        });
+        let is_root = above.is_none();
+        let id = id.unwrap_or_else(|| SharedStr::from(supervisor.to_string()));
+        let path = NodePath::new(above, (supervisor, id), is_dynamic);
         process.with(|locked| {
             locked.core().supervisor_record_mut().path = Some(path.clone());
         });
@@ -37,6 +41,11 @@ impl ChangeSource {
             drop(kernel.changes.root_begins(supervisor, &path));
         }
         ChangeSource { runtime: runtime.clone(), supervisor, path, is_root }
+    }
+
+    /// Returns the place of the supervisor.
+    pub(crate) fn path(&self) -> &Arc<NodePath> {
+        &self.path
     }
 
     /// Whether there is an observation.
@@ -53,16 +62,36 @@ impl ChangeSource {
     /// other supervisor, the supervisor above reports it.
     pub(crate) fn has_started(&self) {
         if self.is_root {
-            let health = self.health(self.supervisor);
-            let kind = ChangeKind::Started { is_supervisor: true, health, previous: None };
-            drop(self.runtime.kernel.changes.root_started(self.supervisor, kind));
+            let pushed = self.with_health(self.supervisor, |health| {
+                let kind = ChangeKind::Started { is_supervisor: true, health, previous: None };
+                self.runtime.kernel.changes.root_started(self.supervisor, kind)
+            });
+            drop(pushed);
         }
     }
 
-    /// Returns the health of a process, if there is an observation.
-    pub(crate) fn health(&self, pid: Pid) -> Health {
-        let health = || self.runtime.health(pid);
-        self.is_observed().then(health).flatten().unwrap_or_default()
+    /// Reads the health of a process, if there is an observation, and reports it under the lock of
+    /// the process. So no later report has an older health.
+    fn with_health<R>(&self, pid: Pid, report: impl FnOnce(Health) -> R) -> R {
+        match self.is_observed().then(|| self.runtime.kernel.find(pid)).flatten() {
+            Some(process) => {
+                process.with(|locked| report(locked.core().reported_health().unwrap_or_default()))
+            }
+            None => report(Health::default()),
+        }
+    }
+
+    /// Reports that a child runs as this process.
+    pub(crate) fn child_started(
+        &self,
+        id: &str,
+        pid: Pid,
+        (is_supervisor, previous): (bool, Option<Pid>),
+    ) -> Option<Pushed> {
+        self.with_health(pid, |health| {
+            let kind = || ChangeKind::Started { is_supervisor, health, previous };
+            self.child(id, Some(pid), kind)
+        })
     }
 
     /// Reports a change of a child.
@@ -75,7 +104,7 @@ impl ChangeSource {
         self.runtime.kernel.changes.push(|| {
             let (path, supervisor) = (self.path.child(id), Some(self.supervisor));
             let origin = Origin::Supervisor(self.supervisor);
-            (Subject { path, pid, supervisor, origin }, kind())
+            (Subject { root: self.path.root(), path, pid, supervisor, origin }, kind())
         })
     }
 
@@ -84,7 +113,7 @@ impl ChangeSource {
         self.runtime.kernel.changes.push(|| {
             let (path, pid) = (self.path.text(), Some(self.supervisor));
             let origin = Origin::Supervisor(self.supervisor);
-            (Subject { path, pid, supervisor: None, origin }, kind())
+            (Subject { root: self.path.root(), path, pid, supervisor: None, origin }, kind())
         })
     }
 

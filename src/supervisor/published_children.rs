@@ -14,8 +14,8 @@ use tokio::time::Instant;
 use crate::base::Pid;
 use crate::child::{ChildType, Spec};
 use crate::exit::ExitReason;
+use crate::observe::ChangeKind;
 use crate::observe::change_log::Pushed;
-use crate::observe::{ChangeKind, Health};
 use crate::supervisor::change_source::ChangeSource;
 use crate::supervisor::published_state::{
     PublishedCell, PublishedChild, PublishedChildState, PublishedState, Step,
@@ -30,6 +30,7 @@ impl PublishedCell {
             kind: spec.kind,
             readiness: spec.readiness,
             state: PublishedChildState::Stopped,
+            is_stop_reported: true,
             restarts: 0,
             started: Instant::now(),
             history: History::default(),
@@ -56,6 +57,7 @@ impl PublishedCell {
             let mut history = History::default();
             if let Some(child) = state.children.get_mut(&key) {
                 (child.restarts, child.started) = (restarts, since);
+                child.is_stop_reported = false;
                 history = child.history.clone();
             }
             let kind = || ChangeKind::Starting { attempt: start - 1 };
@@ -83,38 +85,30 @@ impl PublishedCell {
 
     /// Publishes a new state of this child. Ends the step if it is a start or a stop of the child.
     pub(crate) fn set(&self, key: u64, child_state: PublishedChildState) {
-        let health = self.health_of(child_state);
         drop(self.change(|state| {
             state.end_step(key);
             let child = state.children.get_mut(&key)?;
-            let (before, kind) = (child.state, child.kind);
-            let previous = child.history.last().and_then(|last| last.pid);
-            child.state = child_state;
-            if before == child_state {
+            let before = std::mem::replace(&mut child.state, child_state);
+            let is_stopped = child_state == PublishedChildState::Stopped;
+            let was_reported = std::mem::replace(&mut child.is_stop_reported, is_stopped);
+            // The end of an incarnation has set the child to stopped before the decision.
+            if if is_stopped { was_reported } else { before == child_state } {
                 return None;
             }
-            let (pid, kind) = match child_state {
+            let kind = match child_state {
                 PublishedChildState::Running(pid) => {
-                    let is_supervisor = kind == ChildType::Supervisor;
-                    (Some(pid), ChangeKind::Started { is_supervisor, health, previous })
+                    let more = (child.kind == ChildType::Supervisor, child.history.last_pid());
+                    return self.source()?.child_started(&child.id, pid, more);
                 }
                 PublishedChildState::Restarting { due } => {
                     let left = |due: Instant| due.saturating_duration_since(Instant::now());
-                    (None, ChangeKind::Waiting { retry_in: due.map(left) })
+                    ChangeKind::Waiting { retry_in: due.map(left) }
                 }
-                PublishedChildState::Stopped => (None, ChangeKind::Stopped),
-                PublishedChildState::GivenUp => (None, ChangeKind::GivenUp),
+                PublishedChildState::Stopped => ChangeKind::Stopped,
+                PublishedChildState::GivenUp => ChangeKind::GivenUp,
             };
-            self.tell(state, key, pid, || kind)
+            self.tell(state, key, None, || kind)
         }));
-    }
-
-    /// Returns the health of the process of a child that runs, if there is an observation.
-    fn health_of(&self, state: PublishedChildState) -> Health {
-        match (state, self.source()) {
-            (PublishedChildState::Running(pid), Some(source)) => source.health(pid),
-            _ => Health::default(),
-        }
     }
 
     /// Publishes the end of an incarnation, or its failed start, and adds the incarnation to the
@@ -126,6 +120,7 @@ impl PublishedCell {
                 return (vec![incarnation], None);
             };
             child.state = PublishedChildState::Stopped;
+            child.is_stop_reported = false;
             let (pid, reason) = (incarnation.pid, incarnation.reason.clone());
             let uptime = incarnation.ended.saturating_duration_since(incarnation.started);
             let oldest = child.history.push(incarnation);

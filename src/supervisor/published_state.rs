@@ -17,7 +17,7 @@
 //!    lock, no value of a user is dropped and no code of a user runs.
 //! 3. A reader finds the cell through the record of the supervisor's process. The cell is dropped
 //!    with that record.
-//! 4. The mailbox of a supervisor holds at most [`MAX_QUEUED_REQUESTS`] `Publish` requests, however
+//! 4. The mailbox of a supervisor holds at most [`MAX_QUEUED_REQUESTS`] `Publish` and `Fold` requests, however
 //!    long the supervisor is busy and however many readers ask at the same time.
 
 use std::collections::BTreeMap;
@@ -36,10 +36,10 @@ use crate::supervisor::change_source::ChangeSource;
 use crate::supervisor::ended_children::EndedChildren;
 use crate::supervisor::{ChildInfo, ChildState, History};
 
-/// How many `Publish` requests a supervisor's mailbox may hold (invariant 4).
+/// How many `Publish` and `Fold` requests a supervisor's mailbox may hold (invariant 4).
 const MAX_QUEUED_REQUESTS: usize = 8;
 
-/// The permission to have one `Publish` request in a supervisor's mailbox. The permission is part
+/// The permission to have one `Publish` or `Fold` request in a supervisor's mailbox. The permission is part
 /// of the request, and is returned when the request is handled or dropped.
 pub(crate) type PublishPermit = OwnedSemaphorePermit;
 
@@ -116,6 +116,8 @@ pub(crate) struct PublishedChild {
     pub(crate) kind: ChildType,
     pub(crate) readiness: Readiness,
     pub(crate) state: PublishedChildState,
+    /// Whether no start has begun since the child was reported as stopped or as added.
+    pub(crate) is_stop_reported: bool,
     pub(crate) restarts: u32,
     /// The time at which the latest start of the child began.
     pub(crate) started: Instant,
@@ -208,7 +210,7 @@ impl PublishedCell {
         self.count.load(Ordering::Relaxed)
     }
 
-    /// Waits for the permission to send one more `Publish` request. The result is never `None`,
+    /// Waits for the permission to send one more `Publish` or `Fold` request. The result is never `None`,
     /// because the semaphore is never closed.
     pub(crate) async fn permit(&self) -> Option<PublishPermit> {
         // When the supervisor drops a permit, the drop wakes the next caller. A panic of that
@@ -216,7 +218,7 @@ impl PublishedCell {
         with_caught_wakers(self.permits.clone().acquire_owned()).await.ok()
     }
 
-    /// Returns the number of `Publish` requests that are in the mailbox or about to be sent.
+    /// Returns the number of `Publish` and `Fold` requests that are in the mailbox or about to be sent.
     pub(crate) fn queued_requests(&self) -> usize {
         MAX_QUEUED_REQUESTS.saturating_sub(self.permits.available_permits())
     }

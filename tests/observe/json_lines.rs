@@ -4,16 +4,20 @@
 use crate::support;
 
 use std::collections::BTreeSet;
+use std::future::pending;
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use regrow::{
-    ChildSpec, DynamicSupervisor, Exhausted, ExitReason, JsonLinesError, LifecycleEvent, Restart,
-    Runtime, Shutdown, Supervisor, json_lines,
+    ChildSpec, DynamicSupervisor, Exhausted, ExitReason, GenServer, Heartbeat, JsonLinesError,
+    LifecycleEvent, Restart, Runtime, ServerContext, ServerRef, Shutdown, Supervisor,
+    SupervisorRef, json_lines,
 };
 use serde_json::Value;
 use support::settled;
+
+const SECOND: Duration = Duration::from_secs(1);
 
 /// What the writers of a test have written. The next writer fails after `fails_after` bytes.
 #[derive(Clone, Default)]
@@ -137,11 +141,54 @@ async fn every_event() -> Vec<Value> {
     settled().await;
     tree.terminate_child("stubborn").await.unwrap();
     settled().await;
+    hand_a_queue_on(&rt, &tree).await;
+    let hangs = ChildSpec::task("hangs", |_| pending());
+    tree.start_child(hangs.heartbeat(Heartbeat::every(SECOND))).await.unwrap();
+    file.has("unresponsive").await;
+    hold_the_thread(&rt);
+    file.has("long_poll_ended").await;
+    rt.watch_polls(None).unwrap();
     for n in 0..2_000 {
         rt.log_spawn(regrow::Pid::from_raw(n), "crowd", "");
     }
     tree.stop().await.unwrap();
     file.lines()
+}
+
+/// Lets a child crash that hands its queue on to its successor.
+async fn hand_a_queue_on(rt: &Runtime, tree: &SupervisorRef) {
+    tree.start_child(Queued::child(()).named("queued").keep_queue()).await.unwrap();
+    let queued: ServerRef<Queued> = rt.server("queued");
+    assert!(queued.cast(true) && queued.cast(false));
+    settled().await;
+}
+
+struct Queued;
+
+impl GenServer for Queued {
+    type Args = ();
+    type Call = ();
+    type Cast = bool;
+
+    async fn init((): (), _: &mut ServerContext<Self>) -> regrow::Result<Self> {
+        Ok(Queued)
+    }
+
+    async fn handle_cast(&mut self, crash: bool, _: &mut ServerContext<Self>) -> regrow::Result {
+        if crash { Err(std::fmt::Error)? } else { Ok(()) }
+    }
+}
+
+/// Starts a process that does not yield until another thread has received the report of it.
+fn hold_the_thread(rt: &Runtime) {
+    rt.watch_polls(Duration::from_millis(50)).unwrap();
+    let (mut events, (release, released)) = (rt.events(), mpsc::channel());
+    std::thread::spawn(move || {
+        let tokio = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        while !matches!(tokio.block_on(events.next()), Some(LifecycleEvent::LongPoll { .. })) {}
+        release.send(()).unwrap();
+    });
+    rt.spawn(|_| async move { released.recv().unwrap() });
 }
 
 struct Failing;

@@ -29,6 +29,9 @@ mod observation_races;
 mod observation_folded;
 mod observation_json;
 mod observation_process;
+mod observation_views;
+mod observation_states;
+mod observation_paths;
 mod counters;
 #[cfg(feature = "observer")]
 mod observer;

@@ -337,7 +337,7 @@ async fn a_supervisor_that_gives_up_is_told_before_its_end() {
     let ended = app.ended().await;
     assert!(ended.is_abnormal());
     let kinds: Vec<&str> = changes(&mut observation).iter().map(|(_, kind)| *kind).collect();
-    assert_eq!(kinds, ["ended", "gave_up", "ending", "removed", "ended"]);
+    assert_eq!(kinds, ["ended", "gave_up", "stopped", "ending", "removed", "ended"]);
 }
 
 #[tokio::test]

@@ -76,11 +76,12 @@ pub(crate) mod limit;
 pub struct CrashReport {
     /// The process that ended.
     pub pid: Pid,
-    /// The ids of the processes above and of this process, from the root on, with `/` between them.
-    /// A process without a label has its name or its pid there. Above the 64 nearest, `…` replaces
-    /// the others.
+    /// The path of a supervisor or a child, as in [`Change::path`](crate::Change::path). Of any other
+    /// process, the labels of the processes above and its own, escaped in the same way: a process
+    /// without a label has its name or its pid there, and above the 64 nearest `…` replaces the
+    /// others.
     pub path: SharedStr,
-    /// The label of the process, if it had one; of a child, its id.
+    /// The label of the process, if it had one; of a child, its id, unless it was set.
     pub label: Option<SharedStr>,
     /// One of the names that the process held.
     pub name: Option<SharedStr>,

@@ -161,9 +161,10 @@ impl Child {
         }
     }
 
-    /// Returns the pid of the incarnation that ended last, if the child was restarted.
+    /// Returns the pid of the incarnation that ended last, if the child was restarted. Starts may
+    /// have failed since then.
     pub(super) fn last_pid(&self) -> Option<Pid> {
-        self.restart_record.as_ref()?.history.last()?.pid
+        self.restart_record.as_ref()?.history.last_pid()
     }
 
     pub(super) fn restarts(&self) -> u32 {
@@ -195,6 +196,7 @@ impl Child {
                 State::Starting => PublishedChildState::Stopped,
                 State::GivenUp(_) => PublishedChildState::GivenUp,
             },
+            is_stop_reported: false,
             restarts: self.restarts(),
             started: self.started,
             history: self

@@ -135,7 +135,9 @@ impl DynamicServer {
         let now = Instant::now();
         let Some(child) = self.children.get(&pid).map(Child::counted) else { return Ok(()) };
         let (window, limit) = self.budget_of(pid);
-        window.spend(limit, now, || child)
+        window.spend(limit, now, || child)?;
+        self.publish_budget(now);
+        Ok(())
     }
 
     /// Returns the budget that restarts of this child count against: the budget of the child, or
@@ -167,6 +169,9 @@ impl DynamicServer {
         let (window, intensity) = self.budget_of(pid);
         let until = window.next_allowed_at(intensity, Instant::now());
         let limit = RestartLimitReached::new(exceeded, window, counted, last.clone(), origin);
+        if exhausted.is_some_and(|exhausted| exhausted != Exhausted::Escalate) {
+            self.report.child_given_up(Some(pid), &limit);
+        }
         match exhausted {
             Some(Exhausted::GiveUp) => {
                 if let Some(child) = self.children.get(&pid) {
@@ -175,10 +180,7 @@ impl DynamicServer {
                 self.give_up(pid, until, last);
             }
             Some(Exhausted::Forget) => {
-                self.tell(pid, || ChangeKind::Removed);
-                if let Some(child) = self.take(pid) {
-                    child.release();
-                }
+                self.forget(pid);
             }
             Some(Exhausted::Escalate) | None => {
                 let reason = self.report.give_up(limit);
@@ -186,7 +188,6 @@ impl DynamicServer {
                 return Err(reason);
             }
         }
-        self.report.child_given_up(Some(pid), &limit);
         self.report.free_names(slot);
         Ok(())
     }

@@ -11,7 +11,7 @@ use crate::exit::ExitReason;
 use crate::observe::ChangeKind;
 use crate::process::AnyProcess;
 use crate::supervisor::dynamic::{Child, DynamicServer, Retry, State};
-use crate::supervisor::{Incarnation, PublishedChildState};
+use crate::supervisor::{Incarnation, PublishedChild, PublishedChildState};
 
 impl DynamicServer {
     /// Returns the last pid of the child that is known by this pid. A child is known by its last
@@ -44,10 +44,9 @@ impl DynamicServer {
         let previous = child.last_pid();
         let is_supervisor = child.kind == ChildType::Supervisor;
         self.children.insert(pid, child);
-        self.tell(pid, || {
-            let health = self.report.source.health(pid);
-            ChangeKind::Started { is_supervisor, health, previous }
-        });
+        if let Some(child) = self.children.get(&pid) {
+            drop(self.report.source.child_started(&child.id, pid, (is_supervisor, previous)));
+        }
         pid
     }
 
@@ -68,12 +67,14 @@ impl DynamicServer {
     }
 
     /// Removes a child that does not run, releases what is kept for its next incarnation, and frees
-    /// the name that is reserved for it.
+    /// the name that is reserved for it. The child stays in the list of the last ended children, as
+    /// its last end says.
     pub(super) fn forget(&mut self, pid: Pid) {
         self.tell(pid, || ChangeKind::Removed);
         if let Some(child) = self.take(pid) {
             child.release();
             self.report.free_names(child.slot);
+            self.keep(pid, child.shown(pid));
         }
     }
 
@@ -105,10 +106,17 @@ impl DynamicServer {
         let last =
             Incarnation { pid: Some(pid), started, ended, reason, attempt, delay: Duration::ZERO };
         let mut shown = child.shown(pid);
-        shown.state = PublishedChildState::Stopped;
         let oldest = shown.history.push(last);
+        self.keep(pid, shown);
+        ignore_panic(|| drop(oldest));
+    }
+
+    /// Keeps a child in the list of the last ended children.
+    fn keep(&self, pid: Pid, child: PublishedChild) {
+        let is_observed = self.report.source.is_observed();
+        let child = PublishedChild { state: PublishedChildState::Stopped, ..child };
         let forgotten =
-            self.published.change(|state| state.keep_ended(pid.raw(), shown, is_observed));
-        ignore_panic(|| drop((oldest, forgotten)));
+            self.published.change(|state| state.keep_ended(pid.raw(), child, is_observed));
+        ignore_panic(|| drop(forgotten));
     }
 }

@@ -41,20 +41,23 @@ impl DynamicServer {
         }
         let shown = |pid: Pid| Some((pid.raw(), self.children.get(&pid)?.shown(pid)));
         let shown = pids.into_iter().filter_map(shown).collect();
-        let now = Instant::now();
-        let budget = self.window.budget(self.spec.intensity, now);
         let ready_share = self.ready_share();
-        self.published.change(|picture| {
-            picture.set_budget(budget, now);
-            picture.ready_share = ready_share;
-        });
+        self.publish_budget(Instant::now());
+        self.published.change(|picture| picture.ready_share = ready_share);
         self.show(shown);
     }
 
-    /// Returns the counts of the children, and the `most` worst ones.
-    pub(super) fn fold(&self, most: usize) -> Fold {
+    /// Publishes the budget that all children share.
+    pub(super) fn publish_budget(&self, now: Instant) {
+        let budget = self.window.budget(self.spec.intensity, now);
+        self.published.change(|picture| picture.set_budget(budget, now));
+    }
+
+    /// Returns the counts of the children, and the `most` worst ones: those with this id, if it is
+    /// given, and then one at least.
+    pub(super) fn fold(&self, most: usize, only: Option<&str>) -> Fold {
         let mut counts = FoldedCounts { children: self.children.len(), ..Default::default() };
-        let mut worst = Worst::new(most);
+        let mut worst = Worst::new(most.max(usize::from(only.is_some())));
         for (pid, child) in &self.children {
             let (severity, queued) = match &child.state {
                 State::Running(process) => {
@@ -79,7 +82,9 @@ impl DynamicServer {
             };
             counts.unhealthy +=
                 usize::from(severity > 0 && matches!(child.state, State::Running(_)));
-            worst.offer(Badness { severity, queued, restarts: child.restarts() }, *pid);
+            if only.is_none_or(|id| child.id == id) {
+                worst.offer(Badness { severity, queued, restarts: child.restarts() }, *pid);
+            }
         }
         let listed = |pid: Pid| {
             let child = self.children.get(&pid)?;

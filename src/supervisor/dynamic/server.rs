@@ -136,8 +136,15 @@ pub(crate) enum Call {
     },
     WhichChildren(Reply<Vec<ChildInfo>>),
     CountChildren(Reply<ChildCounts>),
-    /// Asks for the counts of the children, and for this number of the worst ones.
-    Fold(Reply<Fold>, usize),
+    /// Asks for the counts of the children, and for the worst ones.
+    Fold {
+        reply: Reply<Fold>,
+        /// The number of listed children.
+        most: usize,
+        /// Only children with this id are listed, and one at least.
+        only: Option<SharedStr>,
+        turn: PublishPermit,
+    },
     /// Publishes the current children. The reply comes after every earlier message was handled.
     Publish(Reply<()>, Option<PublishPermit>),
 }
@@ -243,7 +250,10 @@ impl DynamicServer {
             Call::TerminateChild { pid, reply } => self.terminate_child(pid, reply, ctx),
             Call::WhichChildren(reply) => reply.send(self.which_children()),
             Call::CountChildren(reply) => reply.send(self.count_children()),
-            Call::Fold(reply, most) => reply.send(self.fold(most)),
+            Call::Fold { reply, most, only, turn } => {
+                drop(turn);
+                reply.send(self.fold(most, only.as_deref()));
+            }
             Call::Publish(reply, turn) => {
                 drop(turn);
                 self.publish();

@@ -1,0 +1,51 @@
+//! The place of a process in its tree.
+//!
+//! A supervisor has a place of its own, and the record of a child has that of the supervisor that
+//! started it. So the place of a process does not change: neither with its label, nor when its
+//! supervisor ends.
+
+use std::sync::Arc;
+
+use crate::base::node_path::NodePath;
+use crate::base::pid::Pid;
+use crate::base::shared_str::SharedStr;
+use crate::process::core::Relations;
+
+/// The place of a process. It is cloned under the lock of the process, and its text is made after
+/// unlock.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    supervisor: Arc<NodePath>,
+    /// The id of a child of that supervisor; `None` for the supervisor itself.
+    child: Option<SharedStr>,
+}
+
+impl Place {
+    /// Returns the path.
+    pub(crate) fn text(&self) -> SharedStr {
+        match &self.child {
+            Some(id) => self.supervisor.child(id),
+            None => self.supervisor.text(),
+        }
+    }
+
+    /// Returns the topmost supervisor of the tree.
+    pub(crate) fn root(&self) -> Pid {
+        self.supervisor.root()
+    }
+}
+
+impl Relations {
+    /// Returns the place of the process; `None` if it is neither a supervisor nor a child.
+    pub(crate) fn place(&self) -> Option<Place> {
+        let own = self.registrations.as_ref();
+        let own = own.and_then(|own| own.supervisor_record.as_ref()?.path.clone());
+        match (own, &self.child) {
+            (Some(supervisor), _) => Some(Place { supervisor, child: None }),
+            (None, Some(facts)) => {
+                Some(Place { supervisor: facts.above.clone(), child: Some(facts.id.clone()) })
+            }
+            (None, None) => None,
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What an observation of one tree, or of a part of it, delivers, and in which turn.
+
+use crate::support;
+
+use std::future::pending;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use regrow::{
+    ChildSpec, DynamicSupervisor, Health, Observation, Observed, Picture, Restart, Runtime,
+    Supervisor,
+};
+use support::settled;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn idle(id: &str) -> ChildSpec {
+    ChildSpec::task(id, |_| pending())
+}
+
+async fn picture(observation: &mut Observation) -> Picture {
+    match observation.next().await {
+        Some(Observed::Picture(picture)) => picture,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn paths(picture: &Picture) -> Vec<&str> {
+    picture.nodes.iter().map(|node| node.path.as_str()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tree_with_the_same_path_is_not_observed() {
+    let rt = Runtime::new();
+    let one = Supervisor::one_for_one().child(idle("a")).start(&rt).await.unwrap();
+    let other = Supervisor::one_for_one().child(idle("a")).start(&rt).await.unwrap();
+    let mut observation = one.observe().unwrap();
+    let shown = picture(&mut observation).await;
+    assert_eq!(paths(&shown), ["Supervisor", "Supervisor/a"]);
+    assert_eq!(shown.nodes[0].pid, one.pid());
+    let of_other = other.which_child("a").await.unwrap().pid().unwrap();
+    rt.set_health(of_other, Health::Starting);
+    rt.kill(of_other);
+    other.stop().await.unwrap();
+    assert_eq!(observation.next().now_or_never(), None);
+    rt.kill(shown.nodes[1].pid.unwrap());
+    let Some(Observed::Change(change)) = observation.next().await else { panic!() };
+    assert_eq!((change.supervisor, change.kind.name()), (one.pid(), "ended"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_view_below_one_of_many_dynamic_children_shows_it() {
+    let rt = Runtime::new();
+    let conns = DynamicSupervisor::new().named("conns").start(&rt).await.unwrap();
+    for n in 0..300 {
+        let room = Supervisor::one_for_one().with_id(format!("room/{n}")).child(idle("chat"));
+        conns.start_child(room).await.unwrap();
+    }
+    let below = |path: &str, listed| rt.observe().below(path).list_children(listed);
+    let shown = below("conns/room%2F250", 100).picture().await;
+    assert_eq!(paths(&shown), ["conns/room%2F250", "conns/room%2F250/chat"]);
+    let shown = below("conns/room%2F250/chat", 0).picture().await;
+    assert_eq!(paths(&shown), ["conns/room%2F250/chat"]);
+    assert!(below("conns/room", 100).picture().await.nodes.is_empty());
+}
+
+/// Blocks the thread that drops it, until it is released.
+struct Blocks(Mutex<(Sender<()>, Receiver<()>)>);
+
+impl Drop for Blocks {
+    fn drop(&mut self) {
+        let (blocks, release) = &*self.0.lock().expect("no holder of the lock panics");
+        let _ = blocks.send(());
+        let _ = release.recv();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_picture_follows_if_a_supervisor_above_the_view_did_not_answer() {
+    let rt = Runtime::new();
+    let conns = DynamicSupervisor::new().named("conns").start(&rt).await.unwrap();
+    conns.start_child(idle("kept")).await.unwrap();
+    let ((blocks, blocked), (release, released)) = (mpsc::channel(), mpsc::channel());
+    let blocks = Arc::new(Blocks(Mutex::new((blocks, released))));
+    // The supervisor drops the specification of a child that has ended for good.
+    let child = ChildSpec::task("done", move |_| {
+        let _kept = &blocks;
+        async { Ok::<(), regrow::ExitReason>(()) }
+    });
+    conns.start_child(child.restart(Restart::Transient)).await.unwrap();
+    blocked.recv().unwrap();
+    let mut observation = rt.observe().below("conns/kept");
+    assert!(picture(&mut observation).await.nodes.is_empty(), "the supervisor is blocked");
+    release.send(()).unwrap();
+    let next = tokio::time::timeout(20 * SECOND, picture(&mut observation)).await;
+    assert_eq!(paths(&next.expect("another picture follows")), ["conns/kept"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn samples_do_not_hold_changes_back() {
+    let rt = Runtime::new();
+    let app = Supervisor::one_for_one().named("app").child(idle("a").named("a"));
+    let app = app.start(&rt).await.unwrap();
+    let mut observation = app.observe().unwrap().sample_every(Duration::from_millis(10));
+    picture(&mut observation).await;
+    rt.kill(rt.whereis("a").unwrap());
+    settled().await;
+    let mut turns = Vec::new();
+    for _ in 0..8 {
+        // A reader that is slower than the interval.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        turns.push(match observation.next().await.unwrap() {
+            Observed::Sample(_) => "sample",
+            Observed::Change(change) => change.kind.name(),
+            other => panic!("{other}"),
+        });
+    }
+    let expected =
+        ["sample", "ended", "sample", "restarting", "sample", "starting", "sample", "started"];
+    assert_eq!(turns, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn samples_have_the_budget_of_a_dynamic_supervisor() {
+    let rt = Runtime::new();
+    let conns = DynamicSupervisor::new().named("conns").intensity(5, 60 * SECOND);
+    let conns = conns.start(&rt).await.unwrap();
+    conns.start_child(idle("a").named("a")).await.unwrap();
+    let mut observation = conns.observe().unwrap().sample_every(SECOND);
+    picture(&mut observation).await;
+    rt.kill(rt.whereis("a").unwrap());
+    loop {
+        let Some(Observed::Sample(sample)) = observation.next().await else { continue };
+        assert_eq!(sample.supervisors[0].budget.unwrap().left, 4);
+        break;
+    }
+}
