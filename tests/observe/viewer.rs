@@ -84,8 +84,7 @@ impl Viewer {
             ChangeKind::Ended { for_good, .. } => {
                 let is_known = known.and_then(|(_, pid)| pid) == change.pid;
                 assert!(is_known || !is_certain, "{change}: it does not run");
-                let below = format!("{path}/");
-                self.nodes.retain(|path, _| !path.starts_with(&below));
+                self.nodes.retain(|below, _| !below.starts_with(&format!("{path}/")));
                 if *for_good {
                     self.nodes.remove(&path);
                     return;
