@@ -142,12 +142,7 @@ async fn every_event() -> Vec<Value> {
     tree.terminate_child("stubborn").await.unwrap();
     settled().await;
     hand_a_queue_on(&rt, &tree).await;
-    let hangs = ChildSpec::task("hangs", |_| pending());
-    tree.start_child(hangs.heartbeat(Heartbeat::every(SECOND))).await.unwrap();
-    file.has("unresponsive").await;
-    hold_the_thread(&rt);
-    file.has("long_poll_ended").await;
-    rt.watch_polls(None).unwrap();
+    hang(&rt, &tree, &file).await;
     for n in 0..2_000 {
         rt.log_spawn(regrow::Pid::from_raw(n), "crowd", "");
     }
@@ -161,6 +156,16 @@ async fn hand_a_queue_on(rt: &Runtime, tree: &SupervisorRef) {
     let queued: ServerRef<Queued> = rt.server("queued");
     assert!(queued.cast(true) && queued.cast(false));
     settled().await;
+}
+
+/// Lets a child be late with its heartbeat, and a process hold its thread.
+async fn hang(rt: &Runtime, tree: &SupervisorRef, file: &File) {
+    let hangs = ChildSpec::task("hangs", |_| pending());
+    tree.start_child(hangs.heartbeat(Heartbeat::every(SECOND))).await.unwrap();
+    file.has("unresponsive").await;
+    hold_the_thread(rt);
+    file.has("long_poll_ended").await;
+    rt.watch_polls(None).unwrap();
 }
 
 struct Queued;

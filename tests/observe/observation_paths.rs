@@ -24,21 +24,34 @@ fn path_of_long_poll(mut events: Events, release: mpsc::Sender<()>) -> thread::J
     })
 }
 
+/// Makes a child that crashes with the first message, after it has blocked its thread.
+fn child(id: &str, released: mpsc::Receiver<()>) -> ChildSpec {
+    let released = Arc::new(Mutex::new(released));
+    ChildSpec::task(id, move |mut ctx| {
+        let released = released.clone();
+        async move {
+            ctx.recv().await;
+            released.lock().unwrap().recv().unwrap();
+            Err::<(), _>(crash("no luck"))
+        }
+    })
+}
+
+async fn path_of_crash(events: &mut Events) -> String {
+    loop {
+        if let Some(LifecycleEvent::CrashReport(report)) = events.next().await {
+            return report.path.to_string();
+        }
+    }
+}
+
 #[tokio::test]
 async fn all_reports_of_a_process_have_the_same_path() {
     let ids = [("", "app/\"\""), ("a/b", "app/a%2Fb"), ("50%", "app/50%25"), ("old", "app/old")];
     for (id, expected) in ids {
         let rt = Runtime::new();
         let (release, released) = mpsc::channel();
-        let released = Arc::new(Mutex::new(released));
-        let child = ChildSpec::task(id, move |mut ctx| {
-            let released = released.clone();
-            async move {
-                ctx.recv().await;
-                released.lock().unwrap().recv().unwrap(); // blocks the thread
-                Err::<(), _>(crash("no luck"))
-            }
-        });
+        let child = child(id, released);
         let app = Supervisor::one_for_one().named("app").child(child).start(&rt).await.unwrap();
         let pid = app.which_child(id).await.unwrap().pid().unwrap();
         if id == "old" {
@@ -55,12 +68,7 @@ async fn all_reports_of_a_process_have_the_same_path() {
         rt.send(pid, Vec::new());
         ended.await;
         assert_eq!(long_poll.join().unwrap(), expected);
-        let report = loop {
-            if let Some(LifecycleEvent::CrashReport(report)) = events.next().await {
-                break report;
-            }
-        };
-        assert_eq!(report.path, expected);
+        assert_eq!(path_of_crash(&mut events).await, expected);
         app.stop().await.unwrap();
         let mut seen = Vec::new();
         while let Some(Some(Observed::Change(change))) = observation.next().now_or_never() {

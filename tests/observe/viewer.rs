@@ -13,6 +13,18 @@ pub(crate) fn nodes(picture: &Picture) -> Nodes {
     live.map(|node| (node.path.to_string(), (node.state, node.pid))).collect()
 }
 
+fn is_in_pictures(kind: &ChangeKind) -> bool {
+    !matches!(
+        kind,
+        ChangeKind::Restarting { .. }
+            | ChangeKind::LimitReached { .. }
+            | ChangeKind::GaveUp { .. }
+            | ChangeKind::ShutdownFailed { .. }
+            | ChangeKind::SlowHandler { .. }
+            | ChangeKind::Deadlock { .. }
+    )
+}
+
 /// A viewer of declared children.
 #[derive(Default)]
 pub(crate) struct Viewer {
@@ -50,16 +62,7 @@ impl Viewer {
 
     fn apply_change(&mut self, change: &Change) {
         // A change that no picture shows follows the picture even if it is earlier.
-        let is_shown = !matches!(
-            change.kind,
-            ChangeKind::Restarting { .. }
-                | ChangeKind::LimitReached { .. }
-                | ChangeKind::GaveUp { .. }
-                | ChangeKind::ShutdownFailed { .. }
-                | ChangeKind::SlowHandler { .. }
-                | ChangeKind::Deadlock { .. }
-        );
-        let before = if is_shown { self.seq } else { self.last_change };
+        let before = if is_in_pictures(&change.kind) { self.seq } else { self.last_change };
         assert!(change.seq > before, "{change} has number {} after {before}", change.seq);
         (self.seq, self.last_change) = (self.seq.max(change.seq), change.seq);
         let path = change.path.to_string();
@@ -81,8 +84,7 @@ impl Viewer {
             ChangeKind::Ended { for_good, .. } => {
                 let is_known = known.and_then(|(_, pid)| pid) == change.pid;
                 assert!(is_known || !is_certain, "{change}: it does not run");
-                let below = format!("{path}/");
-                self.nodes.retain(|path, _| !path.starts_with(&below));
+                self.nodes.retain(|below, _| !below.starts_with(&format!("{path}/")));
                 if *for_good {
                     self.nodes.remove(&path);
                     return;

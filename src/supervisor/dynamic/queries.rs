@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use crate::base::Pid;
 use crate::observe::ChangeKind;
+use crate::process::AnyProcess;
 use crate::supervisor::dynamic::fold::{
     Badness, Fold, FoldedChild, FoldedCounts, GIVEN_UP, RESTARTING, Worst, severity,
 };
@@ -62,10 +63,7 @@ impl DynamicServer {
             let (severity, queued) = match &child.state {
                 State::Running(process) => {
                     counts.running += 1;
-                    process.with(|locked| {
-                        let severity = severity(locked.core().reported_health().as_ref());
-                        (severity, locked.queued_items())
-                    })
+                    load(&**process)
                 }
                 State::Stopping(_) => {
                     counts.stopping += 1;
@@ -171,4 +169,12 @@ impl DynamicServer {
     fn show(&self, mut children: BTreeMap<u64, PublishedChild>) {
         self.published.change(|picture| std::mem::swap(&mut picture.children, &mut children));
     }
+}
+
+/// Returns the severity of the health of a running child, and the number of its queued items.
+fn load(process: &dyn AnyProcess) -> (u8, usize) {
+    process.with(|locked| {
+        let severity = severity(locked.core().reported_health().as_ref());
+        (severity, locked.queued_items())
+    })
 }
