@@ -20,6 +20,9 @@ use crate::supervisor::{Supervisor, SupervisorSpec};
 /// The default of the pause after an error of `accept`.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// Closes the port of one child, unless another one has it.
+type Release = Arc<dyn Fn(&GivenUp) + Send + Sync>;
+
 /// The specification of a listener: a port, and one process for each connection that is accepted
 /// from it. It is a child of any supervisor. Needs the feature `net`.
 ///
@@ -118,7 +121,7 @@ pub struct ListenerSpec<S> {
     tree: Arc<dyn Fn(Settings, GivenUp) -> SupervisorSpec + Send + Sync>,
     announce: Announce,
     /// Closes the port of a listener that has ended for good; `None` if the port is the user's.
-    release: Option<Arc<dyn Fn(&GivenUp) + Send + Sync>>,
+    release: Option<Release>,
     sockets: PhantomData<fn() -> S>,
 }
 
@@ -139,7 +142,7 @@ impl<S> ListenerSpec<S> {
                 closed.send_replace(None);
             }
         };
-        let release = (!is_users).then(|| Arc::new(release) as Arc<dyn Fn(&GivenUp) + Send + Sync>);
+        let release = (!is_users).then(|| Arc::new(release) as Release);
         let tree = move |settings: Settings, given_up: GivenUp| {
             let plan = Plan {
                 borrow: borrow.of_child(given_up),
