@@ -1,11 +1,9 @@
 //! Events as lines of JSON with a writer that fails, panics, or causes events itself: each event has
-//! its line or is counted, where it is missing.
+//! its line or is counted.
 
 use crate::support;
 
-use std::fmt;
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 
 use regrow::{Events, Pid, Runtime, Supervisor, SupervisorRef, json_lines};
@@ -183,47 +181,6 @@ async fn events_that_never_cease_do_not_delay_the_stop() {
     tree.stop().await.unwrap();
     let writes = *writes.lock().unwrap();
     assert!(writes < 10_000, "the sink has stopped only when no more events came");
-}
-
-/// An error with a noisy cause.
-#[derive(Debug, thiserror::Error)]
-#[error("with a noisy cause")]
-struct Outer(#[source] Noisy);
-
-/// An error whose text causes events: they happen while the sink makes the line of the crash.
-#[derive(Debug)]
-struct Noisy(Runtime, Arc<AtomicBool>);
-
-impl fmt::Display for Noisy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.1.swap(false, Ordering::SeqCst) {
-            emit(&self.0, 2_000);
-        }
-        f.write_str("noisy")
-    }
-}
-
-impl std::error::Error for Noisy {}
-
-/// The listener falls behind while a batch is made: the line that says so is where the events would
-/// be.
-#[tokio::test(start_paused = true)]
-async fn a_missed_line_stands_where_the_events_are_missing() {
-    let (rt, disk) = (Runtime::new(), Disk::default());
-    let tree = disk.sink(&rt).await;
-    let is_armed = Arc::new(AtomicBool::new(false));
-    let error = Outer(Noisy(rt.clone(), Arc::clone(&is_armed)));
-    let ended = rt.spawn_fallible(move |_| async move { Err(error)? });
-    ended.join().await;
-    is_armed.store(true, Ordering::SeqCst);
-    settled().await;
-    assert!(!is_armed.load(Ordering::SeqCst), "the text was made");
-    tree.stop().await.unwrap();
-    let lines = disk.lines();
-    let at = lines.iter().position(|line| line["event"] == "missed").unwrap();
-    let (missed, next) = (lines[at]["missed"].as_u64().unwrap(), &lines[at + 1]);
-    assert!(lines[at - 1].to_string().contains("noisy"), "{}", lines[at - 1]);
-    assert_eq!((next["label"].as_str(), next["pid"].as_u64()), (Some("crowd"), Some(missed - 1)));
 }
 
 /// A writer whose destructor waits until the test lets it continue.
