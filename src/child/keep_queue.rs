@@ -42,7 +42,9 @@ impl ChildSpec {
     /// [`Restarting`](crate::CallError::Restarting), and [`call_waiting`](crate::ServerRef::call_waiting)
     /// waits. So the queue does not grow while the child does not run, and needs no bound of its own. It
     /// counts towards the [bound](Self::mailbox_capacity) of the next mailbox, which may be full from the
-    /// start. Under [`Overflow::DropOldest`](crate::Overflow::DropOldest) new items evict kept ones.
+    /// start. Under [`Overflow::DropOldest`](crate::Overflow::DropOldest) new items evict kept ones. What is sent in
+    /// the moment between the start of the child and the take-over is queued behind the kept items, and
+    /// may exceed the bound by as much as was kept; nothing more is accepted until there is room.
     ///
     /// Links and monitors of the old incarnation fire at once, as ever: the process has ended, and only
     /// its queue goes on. Deadlines that are [propagated](crate::Runtime::propagate_deadlines) keep
@@ -51,7 +53,8 @@ impl ChildSpec {
     ///
     /// The setting applies to servers, tasks and all other workers. It has no effect on a supervisor or
     /// a temporary child. A start function that starts several processes gives the queue to the first
-    /// one that takes messages of the same type. The mailbox is counted, so
+    /// one that takes messages of the same type. If that one is not the child, and is stopped as an extra
+    /// process, the queue is lost and counted. The mailbox is counted, so
     /// [`mailbox_depth`](crate::ProcessInfo::mailbox_depth) is exact; a call to it costs one more
     /// allocation. [`QueueHandedOn`](crate::LifecycleEvent::QueueHandedOn) reports what was handed on.
     ///

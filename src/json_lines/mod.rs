@@ -18,6 +18,7 @@ mod fields;
 mod crash;
 mod event;
 mod queue;
+mod writer;
 mod write;
 
 use queue::Queue;
@@ -32,14 +33,15 @@ use queue::Queue;
 ///
 /// * Put the child first in the list of the root: it is then stopped last, and writes the ends of the
 ///   children after it. It listens before the next child starts. When it is asked to stop, it writes
-///   what has happened until then, flushes, and ends.
+///   what has happened until then, flushes, and ends, whatever happens meanwhile.
 /// * An error of `open` or of the writer is a crash of the child, with a [`JsonLinesError`], and its
-///   supervisor decides. The next
-///   incarnation continues with the same listener, so it misses no event while the child is
-///   restarted. Lines that the writer did not take are lost.
+///   supervisor decides. The next incarnation continues with the same listener, so it misses no
+///   event while the child is restarted. Lines that the writer did not take and flush are lost.
 /// * A listener that is more than 1,024 events behind loses the oldest. A line with the event
 ///   `missed` says how many events were lost, by this or by an error of the writer, before the
-///   next event.
+///   next event. If a flush fails, the lines before it count as lost, though some may be there.
+/// * The writer is dropped on a thread for blocking work, before the next incarnation opens its
+///   own.
 /// * Each line is complete: line breaks, escape sequences and other controls in ids, labels and
 ///   reasons are escaped, as in `\u001b`. If an error has cut a line in two, the next incarnation
 ///   begins with a line break.

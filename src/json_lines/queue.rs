@@ -5,13 +5,15 @@
 //! 1. At most one incarnation has the listener. An incarnation that ends without having been asked to
 //!    stop puts the listener back, also if it is killed, and the next one takes it. So no event is
 //!    missed between the two, within the 1,024 that a listener may be behind.
-//! 2. An incarnation that was asked to stop drops the listener, so that the runtime makes no events
-//!    for it.
-//! 3. Blocking work of two incarnations never runs at the same time: it holds the permit of
-//!    `writing`. A killed incarnation leaves such work behind, and the next one waits for it before
-//!    it opens its writer.
-//! 4. A line is counted in `unwritten` before it is passed to the writer, until the writer has taken
-//!    it. The next incarnation reports the rest as missed.
+//! 2. An incarnation that has begun to stop drops the listener, also if it is killed or its writer
+//!    fails meanwhile, so that the runtime makes no events for it.
+//! 3. At most one writer exists at a time: an incarnation holds the permit of `writing` from before
+//!    its writer is opened until its writer was dropped. A killed incarnation leaves both to a thread
+//!    for blocking work, and the next one waits for the permit.
+//! 4. An event counts in `unwritten` from the moment in which it is taken from the listener, or in
+//!    which the listener is seen to have missed it, until the line that stands for it was flushed.
+//!    That is its own line, or a `missed` line, which stands for as many events as it says. Each
+//!    incarnation begins with a `missed` line for what the one before it has left here.
 
 use std::sync::Arc;
 
@@ -35,7 +37,7 @@ pub(super) struct Queue {
 pub(super) struct Lines {
     /// Invariant 4.
     pub(super) unwritten: u64,
-    /// Whether the writer has taken only a part of a line.
+    /// Whether the writer may have taken only a part of a line.
     pub(super) is_torn: bool,
     /// How many of the events that the listener has missed were reported.
     pub(super) reported: u64,
@@ -45,8 +47,10 @@ pub(super) struct Lines {
 #[derive(Debug)]
 pub(super) struct Listening {
     runtime: usize,
-    /// `None` once the incarnation has been asked to stop.
-    pub(super) events: Option<Events>,
+    /// `None` only while this value is dropped.
+    events: Option<Events>,
+    /// Whether the incarnation has begun to stop (invariant 2).
+    pub(super) stops: bool,
     pub(super) queue: Arc<Queue>,
 }
 
@@ -72,27 +76,37 @@ impl Queue {
             },
             |(_, events)| events,
         );
-        Listening { runtime: number, events: Some(events), queue: Arc::clone(queue) }
+        Listening { runtime: number, events: Some(events), stops: false, queue: Arc::clone(queue) }
     }
 }
 
 impl Listening {
-    /// The number of events that were missed and not reported yet. They count as reported from now
-    /// on.
-    pub(super) fn take_missed(&self) -> u64 {
-        let missed = self.events.as_ref().map_or(0, Events::missed);
+    pub(super) fn events(&mut self) -> &mut Events {
+        self.events.as_mut().expect("only the destructor takes the listener")
+    }
+
+    /// The number of events without a line that was flushed.
+    pub(super) fn unwritten(&self) -> u64 {
+        self.queue.lines.lock().unwritten
+    }
+
+    /// Counts an event that was taken from the listener, and those before it that the listener has
+    /// missed. Returns the number of the latter.
+    pub(super) fn count_taken(&mut self) -> u64 {
+        let missed = self.events().missed();
         let mut lines = self.queue.lines.lock();
-        let lost = std::mem::take(&mut lines.unwritten);
         let lagged = missed.saturating_sub(lines.reported);
         lines.reported += lagged;
-        lost + lagged
+        lines.unwritten += lagged + 1;
+        lagged
     }
 }
 
-/// Invariant 1.
+/// Invariants 1 and 2.
 impl Drop for Listening {
     fn drop(&mut self) {
-        if let Some(events) = self.events.take() {
+        let events = self.events.take().filter(|_| !self.stops);
+        if let Some(events) = events {
             let before = self.queue.listener.lock().replace((self.runtime, events));
             drop(before);
         }

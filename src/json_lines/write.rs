@@ -2,11 +2,13 @@
 //!
 //! **Steps**
 //! 1. Open the writer.
-//! 2. Wait for an event, or for the request to stop.
-//! 3. Take all events that are there, up to [`BATCH`] bytes of lines. If events were missed, a line
-//!    that says so comes first.
+//! 2. Wait for an event, or for the request to stop. The request comes first.
+//! 3. Take all events that are there, up to [`BATCH`] bytes of lines. If the listener has missed
+//!    events, a line that says so stands where they would be.
 //! 4. Write the lines with one call and flush. Continue with step 2.
-//! 5. After the request to stop: write what is left, and end.
+//! 5. After the request to stop: write the events that are queued at that moment, and end. Events
+//!    that happen later are not written, so a runtime that makes events all the time does not delay
+//!    the stop.
 
 use std::io::{self, Write};
 use std::pin::pin;
@@ -16,10 +18,11 @@ use futures_util::future::{Either, select};
 use tokio_util::sync::CancellationToken;
 
 use crate::child::TaskContext;
-use crate::exit::{ExitReason, Result};
+use crate::exit::Result;
 use crate::json_lines::JsonLinesError;
 use crate::json_lines::event::{line_of, missed_line};
 use crate::json_lines::queue::{Lines, Listening, Queue};
+use crate::json_lines::writer::Held;
 use crate::observe::LifecycleEvent;
 
 /// The number of bytes from which on no further line is added to a batch.
@@ -29,14 +32,21 @@ const BATCH: usize = 64 * 1024;
 #[derive(Debug, Default)]
 struct Batch {
     text: String,
-    lines: u64,
+    /// For each line, the number of events that it stands for.
+    weights: Vec<u64>,
 }
 
 impl Batch {
-    fn push(&mut self, line: &str) {
+    fn push(&mut self, line: &str, weight: u64) {
         self.text.push_str(line);
         self.text.push('\n');
-        self.lines += 1;
+        self.weights.push(weight);
+    }
+
+    fn push_missed(&mut self, missed: u64) {
+        if missed > 0 {
+            self.push(&missed_line(missed), missed);
+        }
     }
 }
 
@@ -52,88 +62,86 @@ where
     F: Fn() -> io::Result<W> + Send + Sync + 'static,
     W: Write + Send + 'static,
 {
-    let mut writer = blocking(&listening.queue, move || open(), JsonLinesError::Open).await?;
+    let held = Held::new(&listening.queue).await;
+    let opened = move |writer: &mut Option<W>| {
+        *writer = Some(open()?);
+        Ok(())
+    };
+    let mut held = held.blocking(opened, JsonLinesError::Open).await?;
+    let mut no_limit = u64::MAX;
     loop {
-        let Some(events) = &mut listening.events else { return Ok(()) };
         let next = {
-            let (next, stopped) = (pin!(events.next()), pin!(stop.cancelled()));
-            match select(next, stopped).await {
-                Either::Left((event, _)) => event,
-                Either::Right(_) => break,
+            let (stopped, next) = (pin!(stop.cancelled()), pin!(listening.events().next()));
+            match select(stopped, next).await {
+                Either::Left(_) => break,
+                Either::Right((event, _)) => event,
             }
         };
-        let Some(event) = next else { return Ok(()) };
-        writer = write_some(&mut listening, writer, Some(event)).await?;
+        let Some(event) = next else { break };
+        held = write_some(&mut listening, held, Some(event), &mut no_limit).await?;
     }
+    listening.stops = true;
+    let mut left = listening.events().queued() as u64;
     loop {
-        let Some(event) = listening.events.as_mut().and_then(|events| events.try_next()) else {
-            // The last missed events have no event after them.
-            write_some(&mut listening, writer, None).await?;
-            listening.events = None;
+        let next = take_next(&mut listening, &mut left);
+        let is_last = next.is_none();
+        held = write_some(&mut listening, held, next, &mut left).await?;
+        if is_last {
+            held.close().await;
             return Ok(());
-        };
-        writer = write_some(&mut listening, writer, Some(event)).await?;
+        }
     }
 }
 
-/// Takes steps 3 and 4. Returns the writer.
+/// Takes the next of the events that are left to write.
+fn take_next(listening: &mut Listening, left: &mut u64) -> Option<LifecycleEvent> {
+    if *left == 0 { None } else { listening.events().try_next() }
+}
+
+/// Takes steps 3 and 4, for at most `left` events, which it counts down. Without an event it writes
+/// what an earlier incarnation has lost.
 async fn write_some<W: Write + Send + 'static>(
     listening: &mut Listening,
-    mut writer: W,
+    held: Held<W>,
     first: Option<LifecycleEvent>,
-) -> Result<W> {
+    left: &mut u64,
+) -> Result<Held<W>> {
     let mut batch = Batch::default();
-    let missed = listening.take_missed();
-    if missed > 0 {
-        batch.push(&missed_line(missed));
-    }
-    let mut next = first;
+    let (mut missed, mut next) = (listening.unwritten(), first);
     while let Some(event) = next {
-        batch.push(&line_of(&event));
+        let lagged = listening.count_taken();
+        *left = left.saturating_sub(lagged + 1);
+        batch.push_missed(missed + lagged);
+        missed = 0;
+        batch.push(&line_of(&event), 1);
         let is_full = batch.text.len() >= BATCH;
-        let more = listening.events.as_mut().filter(|_| !is_full);
-        next = more.and_then(|events| events.try_next());
+        next = if is_full { None } else { take_next(listening, left) };
     }
-    if batch.lines == 0 {
-        return Ok(writer);
+    batch.push_missed(missed);
+    if batch.weights.is_empty() {
+        return Ok(held);
     }
-    listening.queue.lines.lock().unwritten += batch.lines;
     let queue = Arc::clone(&listening.queue);
-    let written = move || {
-        write_batch(&mut writer, &queue, &batch)?;
-        Ok(writer)
+    let written = move |writer: &mut Option<W>| match writer {
+        Some(writer) => write_batch(writer, &queue, &batch),
+        None => Ok(()),
     };
-    blocking(&listening.queue, written, JsonLinesError::Write).await
+    held.blocking(written, JsonLinesError::Write).await
 }
 
-/// Runs blocking work of one incarnation at a time, on a thread of its own.
-async fn blocking<T: Send + 'static>(
-    queue: &Arc<Queue>,
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-    failed: fn(io::Error) -> JsonLinesError,
-) -> Result<T> {
-    // The semaphore is never closed.
-    let permit = Arc::clone(&queue.writing).acquire_owned().await.ok();
-    let exclusive = move || {
-        let done = work();
-        drop(permit);
-        done
-    };
-    match tokio::task::spawn_blocking(exclusive).await {
-        Ok(done) => done.map_err(|error| ExitReason::from_library(failed(error))),
-        Err(panicked) if panicked.is_panic() => std::panic::resume_unwind(panicked.into_panic()),
-        Err(cancelled) => Err(ExitReason::from_library(cancelled)),
-    }
-}
-
-/// Writes the lines, and counts those that the writer has taken.
+/// Writes the lines and flushes. Counts the events whose lines were flushed as written.
 fn write_batch<W: Write>(writer: &mut W, queue: &Queue, batch: &Batch) -> io::Result<()> {
-    let is_torn = std::mem::take(&mut queue.lines.lock().is_torn);
-    let text = if is_torn { format!("\n{}", batch.text) } else { batch.text.clone() };
+    // A writer that panics has perhaps written a part of a line.
+    let was_torn = std::mem::replace(&mut queue.lines.lock().is_torn, true);
+    let text = if was_torn { format!("\n{}", batch.text) } else { batch.text.clone() };
     let (taken, outcome) = write_all(writer, text.as_bytes());
-    note_taken(&mut queue.lines.lock(), &text.as_bytes()[..taken], is_torn);
-    outcome?;
-    writer.flush()
+    // Without the flush a writer with a buffer may lose what it has taken.
+    let flushed = writer.flush();
+    if flushed.is_ok() {
+        let taken = &text.as_bytes()[..taken];
+        note_taken(&mut queue.lines.lock(), taken, was_torn, &batch.weights);
+    }
+    outcome.and(flushed)
 }
 
 /// Writes the bytes. Returns how many the writer has taken, and the error that ended the write.
@@ -150,10 +158,12 @@ fn write_all<W: Write>(writer: &mut W, bytes: &[u8]) -> (usize, io::Result<()>) 
     (taken, Ok(()))
 }
 
-fn note_taken(lines: &mut Lines, taken: &[u8], was_torn: bool) {
-    let breaks = taken.iter().filter(|byte| **byte == b'\n').count() as u64;
-    let first_break = u64::from(was_torn && !taken.is_empty());
-    lines.unwritten = lines.unwritten.saturating_sub(breaks - first_break);
+/// Notes that these bytes were flushed: the lines that are whole stand for the first `weights`.
+fn note_taken(lines: &mut Lines, taken: &[u8], was_torn: bool, weights: &[u64]) {
+    let breaks = taken.iter().filter(|byte| **byte == b'\n').count();
+    let first_break = usize::from(was_torn && !taken.is_empty());
+    let written: u64 = weights.iter().take(breaks - first_break).sum();
+    lines.unwritten = lines.unwritten.saturating_sub(written);
     lines.is_torn = match taken.last() {
         Some(last) => *last != b'\n',
         None => was_torn,

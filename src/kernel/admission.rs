@@ -202,6 +202,7 @@ impl Kernel {
         };
         self.register_then(name, process, enter)?;
         key.admit(process.pid(), incarnation, &mut &list).map_err(|refused| {
+            process.with(|locked| locked.core().note_start_failed());
             self.end_unstarted(&**process, ExitReason::Killed);
             NotAdmitted::Key(refused)
         })?;

@@ -105,6 +105,8 @@ pub(super) struct EndDetails {
     /// The body panicked; or no exit signal had been accepted, and the end is
     /// [`Returned`](End::Returned) with a crash.
     pub(super) failed: bool,
+    /// The body did not return.
+    pub(super) was_dropped: bool,
     /// One of the names that the process held.
     pub(super) name: Option<SharedStr>,
 }
@@ -142,10 +144,12 @@ impl DeferredDrops {
         self.queue.is_some()
     }
 
-    /// The number of unread messages.
-    pub(super) fn count_unread(&self) -> usize {
+    /// The number of unread messages. The casts of a supervisor are its own, and are not counted.
+    pub(super) fn count_unread(&self, is_supervisor: bool) -> usize {
         let mut count = 0;
-        self.describe_unread(&mut |_, _| count += 1);
+        self.describe_unread(&mut |kind, _| {
+            count += usize::from(!is_supervisor || kind != MessageKind::Cast);
+        });
         count
     }
 
@@ -173,6 +177,7 @@ pub(super) fn close(process: &dyn AnyProcess, locked: &mut Locked, end: End) -> 
     if accepted.is_none() && matches!(end, End::NotRestarted(_)) {
         core.registrations_mut().not_restarted = true;
     }
+    let was_dropped = matches!(end, End::Dropped);
     // Invariant 2.
     let (reason, failed, spare) = match (end, accepted) {
         (End::Panicked(own), accepted) => (own, true, accepted),
@@ -196,7 +201,7 @@ pub(super) fn close(process: &dyn AnyProcess, locked: &mut Locked, end: End) -> 
     let registrations = registrations
         .map(|registrations| Box::new(HeldRegistrations::take(registrations, restarted_by)));
     let name = registrations.as_ref().and_then(|held| held.names.keys().next().cloned());
-    let details = EndDetails { reason, failed, name };
+    let details = EndDetails { reason, failed, was_dropped, name };
     let deferred = DeferredDrops { queue, task, reader, spare };
     Closing { details, registrations, unhandled, deferred }
 }

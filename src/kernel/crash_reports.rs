@@ -11,8 +11,9 @@
 //! 2. Each end is reported at most once, after its ERROR line and its event `Exited`, before any
 //!    process is notified of it by a link or a monitor.
 //! 3. At most one record is locked at a time, and none while code of a user runs.
-//! 4. The ends that a stop of the tree, of the runtime or of tokio causes are not reported: the
-//!    supervisor has noted the stop in the record of the child, is stopping itself, or has ended.
+//! 4. The ends that are caused by a start that failed or was given up, or by a stop of the tree, of
+//!    the runtime or of tokio, are not reported: the stop was noted in the record of the child before
+//!    it began, or the supervisor is stopping itself or has ended.
 //!
 //! If a process above ends while the ancestors are gathered, the list ends there.
 
@@ -29,15 +30,16 @@ use crate::base::sync::atomic::Ordering;
 use crate::base::tree_path::Path;
 use crate::kernel::Kernel;
 use crate::kernel::closing::EndDetails;
+use crate::observe::activity::Running;
 use crate::observe::crash_report::{
     Ancestor, CrashCause, CrashHandling, CrashReport, CrashedChild, log_line,
 };
 use crate::observe::crash_site;
 use crate::observe::event::LifecycleEvent;
 use crate::observe::log_level::LogLevel;
-use crate::process::{ChildFacts, ChildStop, Relations};
+use crate::process::Relations;
 use crate::restart::policy::Restart;
-use crate::restart::{Backoff, History, Intensity, OwnRules, Rules};
+use crate::restart::{Backoff, Intensity, OwnRules, Rules};
 
 /// The number of links that a report lists.
 const MAX_LINKS: usize = 16;
@@ -51,13 +53,13 @@ const MAX_ANCESTORS: usize = 64;
 
 impl Kernel {
     /// Reports the end of a process if it is a crash and a report is wanted. `unread` counts the
-    /// messages that were not handled.
+    /// messages that were not handled, of a supervisor or another process.
     pub(super) fn report_crash(
         &self,
         pid: Pid,
         relations: &mut Relations,
         details: &EndDetails,
-        unread: &dyn Fn() -> usize,
+        unread: &dyn Fn(bool) -> usize,
     ) {
         if details.failed || !details.reason.is_clean() {
             self.report_unclean_end(pid, relations, details, unread);
@@ -73,9 +75,9 @@ impl Kernel {
         pid: Pid,
         relations: &Relations,
         details: &EndDetails,
-        unread: &dyn Fn() -> usize,
+        unread: &dyn Fn(bool) -> usize,
     ) {
-        let handling = crash_site::take(self.number(), pid);
+        let noted = crash_site::take(self.number(), pid);
         let is_logged =
             self.wants_log(LogLevel::Warn) && self.switches.captured(log_line::is_wanted);
         if !is_logged && !self.events.has_listeners() {
@@ -97,8 +99,8 @@ impl Kernel {
             reason: details.reason.clone(),
             at,
             child: self.crashed_child(relations, at),
-            handling: handling.or_else(|| running(relations)),
-            mailbox_depth: unread(),
+            handling: handling(noted, relations, details.was_dropped),
+            mailbox_depth: unread(is_supervisor(relations)),
             more_links: links.len().saturating_sub(MAX_LINKS),
             links: first_of(links),
             ancestors,
@@ -116,8 +118,10 @@ impl Kernel {
             return Some(CrashCause::Own);
         }
         let parent = relations.parent?;
-        let is_stopped = parent.role?.stop != ChildStop::No;
-        if is_stopped || self.closed.load(Ordering::SeqCst) || self.tokio_is_gone() {
+        if parent.role?.stop.is_asked_for()
+            || self.closed.load(Ordering::SeqCst)
+            || self.tokio_is_gone()
+        {
             return None;
         }
         let supervisor = self.find(parent.pid)?;
@@ -163,7 +167,7 @@ impl Kernel {
             shutdown: parent.shutdown,
             backoff,
             budget,
-            history: last_events(facts),
+            history: facts.history.clone(),
         })
     }
 }
@@ -180,21 +184,29 @@ fn rules_of(own: OwnRules, shared: Option<Rules>) -> BackoffAndBudget {
     }
 }
 
-/// Returns what happened to the child before this incarnation.
-fn last_events(facts: &ChildFacts) -> History {
-    facts.history.clone()
+/// Returns the callback that failed, as the server has noted it, with its time if the server is
+/// tracked. If the body was dropped, it is the callback that ran, which only a tracked server notes.
+fn handling(
+    noted: Option<CrashHandling>,
+    relations: &Relations,
+    was_dropped: bool,
+) -> Option<CrashHandling> {
+    let activity = relations.registrations.as_ref().and_then(|own| own.activity.as_ref());
+    let running = activity.and_then(|activity| activity.running);
+    let elapsed = running.map(|running| running.handling(Instant::now()).elapsed);
+    match (noted, running) {
+        (Some(noted), Some(running)) if noted.callback == running.callback => {
+            Some(CrashHandling { elapsed: noted.elapsed.or(elapsed), ..noted })
+        }
+        (None, Some(Running { callback, .. })) if was_dropped => {
+            Some(CrashHandling { callback, kind: None, message_type: None, elapsed })
+        }
+        (noted, _) => noted,
+    }
 }
 
-/// Returns the callback that ran when a tracked server was ended from outside.
-fn running(relations: &Relations) -> Option<CrashHandling> {
-    let activity = relations.registrations.as_ref()?.activity.as_ref()?;
-    let running = activity.running?;
-    Some(CrashHandling {
-        callback: running.callback,
-        kind: None,
-        message_type: None,
-        elapsed: Some(running.handling(Instant::now()).elapsed),
-    })
+fn is_supervisor(relations: &Relations) -> bool {
+    relations.registrations.as_ref().is_some_and(|own| own.supervisor_record.is_some())
 }
 
 fn first_of(mut links: Vec<Pid>) -> Vec<Pid> {

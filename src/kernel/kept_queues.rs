@@ -61,7 +61,7 @@ impl Kernel {
         let Some(supervisor) = self.find(by.pid) else { return };
         let Some(items) = closing.deferred.take_kept() else { return };
         let label = process.with(|locked| locked.core().relations()?.label.clone());
-        let EndDetails { reason, failed, name } = &closing.details;
+        let EndDetails { reason, failed, name, .. } = &closing.details;
         let kept = KeptQueue {
             slot: role.slot,
             pid: process.pid(),
@@ -135,7 +135,7 @@ impl Kernel {
     pub(super) fn release_queue(&self, kept: KeptQueue) {
         let KeptQueue { pid, label, name, reason, failed, mut items, .. } = kept;
         items.close_streams();
-        let details = EndDetails { reason, failed, name };
+        let details = EndDetails { reason, failed, was_dropped: false, name };
         self.report_left(pid, label, &details, &*items);
         ignore_panic(|| drop(items));
         ignore_panic(|| drop(details));

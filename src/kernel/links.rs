@@ -168,8 +168,11 @@ impl Kernel {
     }
 
     /// Gives up the start of `child`: no exit reports the end of the child to `parent`, not even if
-    /// the child has just started or has already ended.
+    /// the child has just started or has already ended. An end of the child from now on was asked for.
     pub(crate) fn give_up_start(&self, parent: Pid, child: Pid) {
+        if let Some(child) = self.find(child) {
+            child.with(|locked| locked.core().note_start_failed());
+        }
         let Some(parent) = self.find(parent) else { return };
         if !set_state(&*parent, child, LinkState::GivenUp) {
             remove_entry(&*parent, child, self.fresh_id());

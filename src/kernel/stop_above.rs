@@ -73,7 +73,7 @@ impl Kernel {
             match role.stop {
                 ChildStop::ForGood => return false,
                 ChildStop::ForRestart => return true,
-                ChildStop::No | ChildStop::Starting => {}
+                ChildStop::No | ChildStop::Starting | ChildStop::StartFailed => {}
             }
             let Some(supervisor) = self.find(above) else { return true };
             if supervisor.with(|locked| locked.core().restarts_children()) {

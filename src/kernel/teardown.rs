@@ -71,7 +71,7 @@ impl Kernel {
         self.report_unhandled(process, closing.unhandled, &closing.deferred, &details);
         crate::base::failpoint::point!("teardown before ended");
         if let Some(relations) = self.enter_ended(process, &details) {
-            let unread = || kept + closing.deferred.count_unread();
+            let unread = |is_supervisor| kept + closing.deferred.count_unread(is_supervisor);
             self.announce(process, relations, &details, &unread);
         }
         closing.deferred.drop_all();
@@ -140,7 +140,7 @@ impl Kernel {
         process: &dyn AnyProcess,
         relations: Option<Box<Relations>>,
         details: &EndDetails,
-        unread: &dyn Fn() -> usize,
+        unread: &dyn Fn(bool) -> usize,
     ) {
         let (pid, reason) = (process.pid(), &details.reason);
         let mut relations = relations.unwrap_or_default();

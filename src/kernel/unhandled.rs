@@ -106,7 +106,7 @@ impl Kernel {
             core.reason.clone()
         });
         if let Some(reason) = late {
-            let details = EndDetails { reason, failed: false, name: None };
+            let details = EndDetails { reason, failed: false, was_dropped: true, name: None };
             self.publish_unhandled(process.pid(), None, &details, unhandled);
         }
     }
@@ -190,7 +190,7 @@ impl Kernel {
         unhandled: Unhandled,
     ) {
         self.unhandled.fetch_add(unhandled.total() as u64, Ordering::Relaxed);
-        let EndDetails { reason, failed, name } = details;
+        let EndDetails { reason, failed, name, .. } = details;
         let Unhandled { calls, casts, messages } = unhandled;
         let is_logged = *failed || label.is_some() || name.is_some();
         if is_logged && self.wants_log(LogLevel::Warn) {

@@ -206,13 +206,15 @@ impl<M: Item> State<Mail<M>> {
         self.mail.inbox.remove(counts.passed)
     }
 
-    /// Counts out an item that was taken from a counted mailbox. If this makes room, moves the
+    /// Counts out an item that was taken from a counted mailbox. If there is room now, which there is
+    /// not if a [kept queue](crate::mailbox::take_over) has filled it beyond its bound, moves the
     /// first item of the send queue to the inbox; while a server stops, only a call. Returns the
     /// waker of the sender of that item, to be woken after unlock.
     pub(crate) fn count_out(&mut self, user: bool) -> Option<Waker> {
         let counts = self.core.counts()?;
         counts.count_out(user);
-        if !user || self.core.stage != Stage::Live {
+        let is_full = counts.users >= counts.capacity;
+        if !user || is_full || self.core.stage != Stage::Live {
             return None;
         }
         let (number, item) = match self.core.is_stopping() {

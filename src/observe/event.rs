@@ -82,7 +82,8 @@ pub enum LifecycleEvent {
         from: Pid,
         /// The label of the process that has ended.
         label: Option<SharedStr>,
-        /// The number of calls. Their callers wait on, for the answer of the new incarnation.
+        /// The number of calls, with those that their callers have given up since. The other callers
+        /// wait on, for the answer of the new incarnation.
         calls: usize,
         /// The number of casts.
         casts: usize,

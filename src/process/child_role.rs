@@ -35,14 +35,24 @@ pub(crate) enum ChildStop {
     /// its end.
     #[default]
     No,
-    /// The supervisor waits until the child is ready, or stops the child because its start failed.
-    /// If a first start fails, the error is returned to the caller of the start; a later start that
-    /// fails is tried again.
+    /// The supervisor is not stopping the child, and waits until the child is ready. If a first start
+    /// fails, the error is returned to the caller of the start; a later start that fails is tried
+    /// again.
     Starting,
+    /// The supervisor, or the code that awaits the start, stops the child because its start failed or
+    /// was given up. What follows is as for `Starting`.
+    StartFailed,
     /// The supervisor stops the child and starts no successor.
     ForGood,
     /// The supervisor stops the child for the restart of its group, and starts a successor.
     ForRestart,
+}
+
+impl ChildStop {
+    /// Whether the end of the child was asked for.
+    pub(crate) fn is_asked_for(self) -> bool {
+        !matches!(self, ChildStop::No | ChildStop::Starting)
+    }
 }
 
 /// The name that the specification of a child gives to each incarnation.

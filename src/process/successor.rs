@@ -23,7 +23,7 @@ impl Core {
         let restarts = match role.stop {
             ChildStop::ForGood => false,
             ChildStop::ForRestart => true,
-            ChildStop::Starting => role.slot.start > 1,
+            ChildStop::Starting | ChildStop::StartFailed => role.slot.start > 1,
             ChildStop::No if not_restarted => false,
             ChildStop::No if is_starting() => role.slot.start > 1,
             ChildStop::No => role.restart.restarts_after(reason),
@@ -36,8 +36,17 @@ impl Core {
     pub(crate) fn restarts_children(&self) -> bool {
         let stopping = self.held_registrations().is_some_and(|own| own.stopping);
         let role = self.relations.as_ref().and_then(|relations| relations.parent?.role);
-        let stopped = |role: ChildRole| !matches!(role.stop, ChildStop::No | ChildStop::Starting);
+        let stopped =
+            |role: ChildRole| matches!(role.stop, ChildStop::ForGood | ChildStop::ForRestart);
         self.stage == Stage::Live && !stopping && !role.is_some_and(stopped)
+    }
+
+    /// Notes that the start of this process failed or was given up, unless a stop is noted.
+    pub(crate) fn note_start_failed(&mut self) {
+        let role = self.relations().and_then(|relations| relations.parent?.role);
+        if role.is_some_and(|role| !role.stop.is_asked_for()) {
+            self.note_stop(ChildStop::StartFailed);
+        }
     }
 
     /// Notes whether the supervisor of this process stops it, and whether a successor follows.

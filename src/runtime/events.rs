@@ -31,6 +31,13 @@ impl Events {
         self.listener.try_next()
     }
 
+    /// The number of events that have happened and were not taken yet. Those that this listener will
+    /// find lost are among them.
+    #[cfg(feature = "serde")]
+    pub(crate) fn queued(&self) -> usize {
+        self.listener.queued()
+    }
+
     /// The number of events that this listener has lost because it was too far behind.
     /// [`Runtime::events`] has an example.
     pub fn missed(&self) -> u64 {

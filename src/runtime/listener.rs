@@ -49,6 +49,12 @@ impl<T: Clone> Listener<T> {
         }
     }
 
+    /// The number of values that were sent and not taken yet.
+    #[cfg(feature = "serde")]
+    pub(crate) fn queued(&self) -> usize {
+        self.receiver.len()
+    }
+
     pub(crate) fn missed(&self) -> u64 {
         self.missed
     }

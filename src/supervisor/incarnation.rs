@@ -196,6 +196,7 @@ async fn until_ready(
             Err(StartError::Failed(reason))
         }
         Err(_) => {
+            report.note_stop(&*started.process, ChildStop::StartFailed);
             stop(report, StopRequest::of(spec, &started.process), Instant::now()).await;
             Err(StartError::NotReady(limit))
         }

@@ -90,7 +90,7 @@ fn not_of_this_start(spec: &Spec) -> StartError {
 /// Stops all processes of the start except `kept`, the last one first. Each process stays listed
 /// until it has ended, so that it is killed if this future is dropped (invariant 3).
 async fn stop_all_but(report: &Report, spec: &Spec, ctx: &mut StartContext, kept: Option<Pid>) {
-    let how = if kept.is_some() { ChildStop::ForGood } else { ChildStop::Starting };
+    let how = if kept.is_some() { ChildStop::ForGood } else { ChildStop::StartFailed };
     while let Some(process) = ctx.started_processes.last_except(kept) {
         let pid = process.pid();
         report.note_stop(&*process, how);

@@ -189,6 +189,57 @@ async fn a_killed_child_is_reported_as_ended_from_outside() {
     tree.stop().await.unwrap();
 }
 
+/// A child that is killed before it is ready is ended from outside.
+#[tokio::test(start_paused = true)]
+async fn a_child_that_is_killed_before_it_is_ready_is_reported() {
+    let rt = Runtime::new();
+    let mut events = rt.events();
+    let job = ChildSpec::task("job", |_| std::future::pending()).named("job");
+    let tree = Supervisor::one_for_one().with_id("app").start(&rt).await.unwrap();
+    let starting = job.ready_within(Duration::from_secs(9));
+    let start = tokio::spawn({
+        let tree = tree.clone();
+        async move { tree.start_child(starting).await }
+    });
+    settled().await;
+    support::killed(&rt, rt.whereis("job").unwrap()).await;
+    let report = next_report(&mut events).await;
+    assert_eq!((&*report.path, report.cause), ("app/job", CrashCause::Outside));
+    assert!(start.await.unwrap().is_err());
+    assert!(tree.stop().await.is_ok());
+}
+
+/// The report of a tracked server has the time of a failing `init` or `terminate`.
+#[tokio::test(start_paused = true)]
+async fn the_report_of_a_tracked_server_names_the_callback_that_failed_and_its_time() {
+    struct Late;
+    impl GenServer for Late {
+        type Args = bool;
+        type Call = ();
+        type Cast = ();
+        async fn init(fails: bool, _: &mut ServerContext<Self>) -> Result<Self> {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            if fails { Err(ExitReason::crashed("init")) } else { Ok(Late) }
+        }
+        async fn terminate(&mut self, _: &ExitReason) {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            panic!("in terminate");
+        }
+    }
+    let rt = Runtime::new();
+    rt.track_handlers(true);
+    let mut events = rt.events();
+    assert!(Late::start(&rt, true).await.is_err());
+    let handling = next_report(&mut events).await.handling.unwrap();
+    let elapsed = Duration::from_secs(1);
+    assert_eq!((handling.callback, handling.elapsed), (Callback::Init, Some(elapsed)));
+    let server = Late::start(&rt, false).await.unwrap();
+    assert!(server.stop(ExitReason::Shutdown).await.is_err());
+    let handling = next_report(&mut events).await.handling.unwrap();
+    let elapsed = Duration::from_secs(2);
+    assert_eq!((handling.callback, handling.elapsed), (Callback::Terminate, Some(elapsed)));
+}
+
 /// A plain process crashes, and a child that is linked to it ends with it. Each is reported once: the
 /// first as the process that failed.
 #[tokio::test(start_paused = true)]
@@ -226,6 +277,8 @@ async fn ends_that_were_asked_for_are_not_reported() {
     let tree = tree.start(&rt).await.unwrap();
     tree.terminate_child("a").await.unwrap();
     tree.restart_child("a").await.unwrap();
+    let starts = starts_that_fail_or_are_given_up(&rt).await;
+    starts.stop().await.unwrap();
     let idle = support::idler(&rt);
     rt.set_label(idle.pid(), "idle");
     idle.kill();
@@ -238,6 +291,62 @@ async fn ends_that_were_asked_for_are_not_reported() {
     let _tree = Supervisor::one_for_one().child(stubborn("a")).start(&rt).await.unwrap();
     rt.shutdown();
     assert_eq!(reports(events, &rt).await, []);
+}
+
+/// A server whose `init` never ends.
+struct Slow;
+
+impl GenServer for Slow {
+    type Args = ();
+    type Call = ();
+    type Cast = ();
+
+    async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self> {
+        std::future::pending().await
+    }
+}
+
+/// Starts a task, and then hangs if it is a restart.
+struct Hanging;
+
+#[async_trait::async_trait]
+impl regrow::StartChild for Hanging {
+    async fn start(&self, ctx: &mut regrow::StartContext) -> Result<regrow::Started, StartError> {
+        let started = ctx.task(async |mut ctx| {
+            ctx.recv().await;
+            Ok(())
+        });
+        let started = started.await?;
+        match ctx.cause() {
+            regrow::StartCause::First => Ok(started),
+            _ => std::future::pending().await,
+        }
+    }
+}
+
+/// Lets a start of a server exceed its time, a child never be ready, a restart be cancelled while it
+/// hangs, and the key of a server with a name be taken.
+async fn starts_that_fail_or_are_given_up(rt: &Runtime) -> regrow::SupervisorRef {
+    let tree = Supervisor::one_for_one().child(DynamicSupervisor::new().named("starts"));
+    let tree = tree.start(rt).await.unwrap();
+    let starts = regrow::DynamicSupervisorRef::named(rt, "starts");
+    let second = Duration::from_secs(1);
+    let slow = Slow::child(()).with_id("slow").init_timeout(second);
+    assert!(starts.start_child(slow).await.is_err());
+    let never_ready = ChildSpec::task("never ready", |_| std::future::pending());
+    assert!(starts.start_child(never_ready.ready_within(second)).await.is_err());
+    let hanging = ChildSpec::new("hanging", Hanging).named("hanging");
+    let hanging = hanging.shutdown(Shutdown::Timeout(second));
+    let child = starts.start_child(hanging).await.unwrap();
+    assert!(rt.send_named("hanging", b"end".to_vec()));
+    settled().await;
+    starts.terminate_child(child).await.unwrap();
+    let registry = regrow::Registry::<u32, ()>::unique(rt);
+    for (name, is_free) in [("one", true), ("two", false)] {
+        let room = Room::child(true).named(name).via(&registry, 7, ());
+        assert_eq!(starts.start_child(room).await.is_ok(), is_free);
+    }
+    tree
 }
 
 /// A restart of a group: the child that crashed is reported, the children that its supervisor stops

@@ -12,6 +12,8 @@ mod crash_reports;
 mod crash_storms;
 #[cfg(feature = "serde")]
 mod json_lines;
+#[cfg(feature = "serde")]
+mod json_lines_faults;
 mod unhandled;
 mod dead_letters;
 mod spans;

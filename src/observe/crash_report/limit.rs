@@ -1,8 +1,10 @@
 //! The limit of crash reports in a storm of crashes.
 //!
 //! **Guarantee.** Of each path at most [`max`](Limits::max) reports are made in a window of the
-//! length [`within`](Limits::within). Each crash is either reported, or counted as left out in the
-//! next report with its path. The memory is bounded, however many paths there are.
+//! length [`within`](Limits::within). Each crash is either reported, or counted as left out in a later
+//! report: the next one with its path, as long as at most [`MAX_PATHS`] paths crash in a window. What
+//! further paths have left out is counted by the next report of any path. The memory is bounded,
+//! however many paths there are.
 //!
 //! A window begins with the first report after the end of the window before. So a path that is
 //! silent has no window that runs.
@@ -10,7 +12,7 @@
 //! **Invariants**
 //! 1. The numbers of reports that were made and left out add up to the number of crashes.
 //! 2. At most [`MAX_PATHS`] paths have an entry of their own. Further paths share one entry: their
-//!    reports are limited together, and a report of one of them counts what was left out of all of
+//!    reports are limited together. The next report of any path counts what was left out of all of
 //!    them.
 //! 3. When the table is full, entries whose window is over make room. What they had left out is
 //!    added to the shared entry, so no count is lost.
@@ -84,7 +86,8 @@ impl ReportLimiter {
         let limits = state.limits;
         let admitted = state.window(path, now).admit(limits, now);
         state.left_out += u64::from(admitted.is_none());
-        admitted
+        // A path of the shared entry may have an entry of its own by now.
+        admitted.map(|left_out| left_out + std::mem::take(&mut state.shared.left_out))
     }
 }
 
@@ -159,6 +162,19 @@ mod tests {
         assert_eq!(limiter.left_out(), 8);
         limiter.set(Limits { max: 0, within: MINUTE });
         assert_eq!(limiter.admit(&other, start + MINUTE * 9), None);
+    }
+
+    #[test]
+    fn what_a_path_without_an_entry_left_out_is_counted_when_it_has_one() {
+        let (limiter, start) = (ReportLimiter::default(), Instant::now());
+        for n in 0..MAX_PATHS {
+            limiter.admit(&format!("a/{n}").into(), start);
+        }
+        let late: SharedStr = "late".into();
+        let made = (0..7).filter_map(|_| limiter.admit(&late, start)).collect::<Vec<_>>();
+        assert_eq!(made, [0; 5]);
+        assert_eq!(limiter.admit(&late, start + MINUTE), Some(2));
+        assert!(limiter.0.lock().paths.contains_key(&late), "it has an entry of its own");
     }
 
     #[test]

@@ -98,7 +98,9 @@ pub struct CrashReport {
     /// from outside while its handlers were not [tracked](crate::Runtime::track_handlers).
     pub handling: Option<CrashHandling>,
     /// The number of messages, streams, casts and calls that were in the mailbox and were never
-    /// handled. The message whose handler failed is not counted.
+    /// handled. The message whose handler failed is not counted, nor are the casts of a supervisor,
+    /// which are its own, nor the messages that a [kept queue](crate::ChildSpec::keep_queue) leaves to
+    /// the next incarnation: [`QueueHandedOn`](crate::LifecycleEvent::QueueHandedOn) counts these.
     pub mailbox_depth: usize,
     /// The processes that were linked to this one: the first 16, in the order of their pids.
     pub links: Vec<Pid>,
