@@ -140,7 +140,7 @@ async fn the_report_of_a_panic_in_a_handler_names_its_handler_life_and_place_in_
 /// The values of a report, with a budget and a backoff of the child's own. Handlers are not tracked,
 /// and the handler is known nevertheless.
 #[tokio::test(start_paused = true)]
-async fn a_report_has_the_handler_without_tracking_and_the_childs_own_rules() {
+async fn a_report_has_the_handler_without_tracking_and_the_own_rules_of_the_child() {
     let rt = Runtime::new();
     let mut events = rt.events();
     let backoff = regrow::Backoff::new().max(Duration::from_secs(9));
@@ -243,7 +243,8 @@ async fn the_report_of_a_tracked_server_names_the_callback_that_failed_and_its_t
 /// A plain process crashes, and a child that is linked to it ends with it. Each is reported once: the
 /// first as the process that failed.
 #[tokio::test(start_paused = true)]
-async fn the_exit_of_a_linked_process_is_reported_as_its_own_crash_and_a_childs_end_from_outside() {
+async fn the_exit_of_a_linked_process_is_reported_as_its_own_crash_and_an_end_of_a_child_from_outside()
+ {
     let rt = Runtime::new();
     let events = rt.events();
     let job = ChildSpec::task("job", |_| std::future::pending()).named("job");

@@ -742,15 +742,15 @@ async fn a_call_without_time_starts_no_server() {
 async fn a_specification_that_panics_is_the_callers_panic_and_the_key_stays_free() {
     let rt = Runtime::new();
     let supervisor = DynamicSupervisor::new().start(&rt).await.unwrap();
-    let whos: KeyedServers<u8, Patient> = KeyedServers::new(&supervisor);
-    let own = whos.clone();
+    let waiting: KeyedServers<u8, Patient> = KeyedServers::new(&supervisor);
+    let own = waiting.clone();
     let panics = tokio::spawn(async move {
         let spec = || -> ServerSpec<Patient> { panic!("no arguments") };
         own.call_or_start(&1, spec, |reply| reply, LIMIT).await
     });
     assert!(panics.await.unwrap_err().is_panic());
     let spec = || Patient::spec(());
-    assert_eq!(whos.call_or_start(&1, spec, |reply| reply, LIMIT).await, Ok(()));
+    assert_eq!(waiting.call_or_start(&1, spec, |reply| reply, LIMIT).await, Ok(()));
 }
 
 /// A server whose `init` and whose `terminate` take time.
@@ -797,11 +797,11 @@ async fn the_shutdown_of_keyed_servers_is_that_of_each_server() {
     for (brutal, takes) in [(true, Duration::ZERO), (false, LIMIT / 2)] {
         let rt = Runtime::new();
         let supervisor = DynamicSupervisor::new().start(&rt).await.unwrap();
-        let mut whos: KeyedServers<u8, Patient> = KeyedServers::new(&supervisor);
+        let mut waiting: KeyedServers<u8, Patient> = KeyedServers::new(&supervisor);
         if brutal {
-            whos = whos.shutdown(regrow::Shutdown::BrutalKill);
+            waiting = waiting.shutdown(regrow::Shutdown::BrutalKill);
         }
-        whos.call_or_start(&1, || Patient::spec(()), |reply| reply, LIMIT).await.unwrap();
+        waiting.call_or_start(&1, || Patient::spec(()), |reply| reply, LIMIT).await.unwrap();
         let begun = tokio::time::Instant::now();
         supervisor.stop().await.unwrap();
         assert_eq!(begun.elapsed(), takes);
