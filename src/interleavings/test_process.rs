@@ -17,8 +17,8 @@ use crate::mailbox::inbox::Item;
 use crate::mailbox::queued_send::QueuedSend;
 use crate::mailbox::receive::Mailbox;
 use crate::mailbox::record::{Process, Sent};
-use crate::message::MessageKind;
 use crate::message::received::Envelope;
+use crate::message::{MessageKind, Metadata};
 use crate::process::any::Refused;
 use crate::process::overflow::Overflow;
 use crate::process::{AnyProcess, IfFull};
@@ -54,6 +54,11 @@ impl Item for Payload {
 
     fn description(&self) -> Option<(MessageKind, &'static str)> {
         Some((MessageKind::Message, "Payload"))
+    }
+
+    /// No target uses metadata.
+    fn carrying(self, _: Metadata) -> Self {
+        self
     }
 }
 

@@ -29,6 +29,7 @@ mod viewer;
 mod observation;
 mod observation_races;
 mod observation_folded;
+#[cfg(feature = "serde")]
 mod observation_json;
 mod observation_process;
 mod observation_views;
