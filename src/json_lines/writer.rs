@@ -1,4 +1,4 @@
-//! The writer of one incarnation of a child of [`json_lines`](crate::json_lines), and its use on
+//! The writer of one incarnation of a child of [`json_lines`](crate::json_lines()), and its use on
 //! threads for blocking work.
 //!
 //! **Guarantee.** The writer is opened, used and dropped on threads for blocking work, and one writer

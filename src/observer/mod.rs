@@ -5,7 +5,7 @@
 //! `observer`.
 //!
 //! [`router`] returns its routes, to be mounted in an application behind the application's own
-//! authentication. [`serve`] returns a child that serves them on an address of its own.
+//! authentication. [`serve()`] returns a child that serves them on an address of its own.
 //!
 //! The page has five screens. *Tree* shows each supervisor with its children, *History* the ends
 //! and restarts with their reasons, *Process* one process with its incarnations, mailbox, links and
@@ -15,7 +15,7 @@
 //!
 //! # Who can read it
 //!
-//! Everyone who reaches the routes. So [`serve`] refuses an address that is not a loopback address,
+//! Everyone who reaches the routes. So [`serve()`] refuses an address that is not a loopback address,
 //! unless [`Observer::allow_network`] was called, and [`router`] belongs behind the authentication
 //! of the application.
 //!

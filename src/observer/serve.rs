@@ -25,7 +25,7 @@ use crate::runtime::{Runtime, StartError};
 impl Observer {
     /// Specifies a child `observer` that serves the routes of [`router`](Self::router) on this
     /// address, for all trees of its runtime. The port is bound at the first start and stays open
-    /// while the child is restarted. [`serve`](super::serve) has an example.
+    /// while the child is restarted. [`serve`](super::serve()) has an example.
     ///
     /// Declare the child first: a supervisor stops its children in reverse order, so that the
     /// page shows the stop of all others. The child closes the pages as it stops, and waits at most

@@ -1,6 +1,6 @@
 //! The settings of an observer.
 
-/// The settings of an observer. [`router`](super::router) and [`serve`](super::serve) use the
+/// The settings of an observer. [`router`](super::router) and [`serve`](super::serve()) use the
 /// defaults.
 ///
 /// ```
