@@ -4,7 +4,7 @@
 /// defaults.
 ///
 /// ```
-/// use regrow::{ChildSpec, Keep, Runtime, Supervisor, observer::Observer};
+/// use regrow::{Keep, Runtime, Supervisor, observer::Observer};
 /// use tokio::net::TcpListener;
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_all()
