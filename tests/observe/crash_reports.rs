@@ -15,7 +15,7 @@ use regrow::{
 use support::log::{Broken, Log};
 use support::settled;
 
-/// A server that fails as it is told.
+/// A server that fails in the way that its message names.
 struct Room;
 
 #[derive(Debug, Clone)]

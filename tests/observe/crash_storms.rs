@@ -10,7 +10,7 @@ use regrow::{ChildSpec, DynamicSupervisor, LogLevel, Restart, Runtime, Superviso
 use support::log::{Line, Log};
 use support::settled;
 
-/// Returns a child that crashes at its first `crashes` starts, and once more when it is told so.
+/// Returns a child that crashes at its first `crashes` starts, and once more when it gets a message.
 fn unlucky(crashes: u32) -> ChildSpec {
     let starts = Arc::new(AtomicU32::new(0));
     let body = move |mut ctx: regrow::TaskContext| {
