@@ -7,8 +7,8 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use regrow::{
     Backoff, CallError, ChildSpec, DeadLetterCause, DynamicSupervisor, ExitReason, GenServer,
-    KeyedServers, LifecycleEvent, Overflow, Restart, Runtime, Supervisor, SupervisorRef,
-    SupervisorSpec, stream,
+    KeyedServers, LifecycleEvent, Overflow, Restart, Runtime, StartChild, StartContext, StartError,
+    Started, Supervisor, SupervisorRef, SupervisorSpec, stream,
 };
 use support::recorder::{
     Answer, Book, Call, Cast, Init, RECORDER, Recorder, asked, held, noted, recorder,
@@ -320,6 +320,61 @@ async fn a_queue_that_waits_for_a_restart_is_released_when_no_restart_follows() 
         assert_eq!(causes, 4);
         assert_nothing_left(&rt).await;
     }
+}
+
+/// The supervisor waits for another child, so this one ends before it is asked to stop.
+#[tokio::test(start_paused = true)]
+async fn a_child_that_is_killed_while_its_supervisor_stops_leaves_its_queue_unhandled() {
+    let (rt, book) = (Runtime::new(), Book::default());
+    let slow = ChildSpec::task("slow", |mut ctx| async move {
+        ctx.cancellation_token().cancelled().await;
+        tokio::time::sleep(SECOND).await;
+        Ok(())
+    });
+    let spec = Supervisor::one_for_one().child(child(&book)).child(slow);
+    let tree = spec.start(&rt).await.unwrap();
+    let mut events = rt.events();
+    let _release = held(&rt, false).await;
+    let answer = noted(&rt, 1).await;
+    assert!(recorder(&rt).cast(Cast::Note(2)));
+    let stopping = tokio::spawn(async move { tree.stop().await });
+    settled().await;
+    killed(&rt, rt.whereis("recorder").unwrap()).await;
+    assert_eq!(exited(answer).await, ExitReason::Killed);
+    assert_eq!(counts(&mut events), (vec![], vec![[1, 1, 0]]));
+    stopping.await.unwrap().unwrap();
+    assert_eq!(rt.unhandled_messages(), 2);
+}
+
+/// Starts a recorder, and after its end a task.
+struct Changing(Book);
+
+#[async_trait::async_trait]
+impl StartChild for Changing {
+    async fn start(&self, ctx: &mut StartContext) -> Result<Started, StartError> {
+        match ctx.cause().restarts() {
+            0 => ctx.server::<Recorder>(self.0.clone()).await,
+            _ => ctx.task(|_| std::future::pending()).await,
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_successor_of_another_type_takes_over_nothing() {
+    let (rt, book) = (Runtime::new(), Book::default());
+    let changing = ChildSpec::new("changing", Changing(book.clone()));
+    let tree = tree_of(&rt, changing.named(RECORDER).keep_queue()).await;
+    let mut events = rt.events();
+    let release = held(&rt, true).await;
+    let answer = noted(&rt, 1).await;
+    assert!(recorder(&rt).cast(Cast::Note(2)));
+    drop(release);
+    settled().await;
+    assert!(rt.whereis("recorder").is_some(), "the task has the name");
+    assert!(exited(answer).await.is_abnormal());
+    assert_eq!(counts(&mut events), (vec![], vec![[1, 1, 0]]));
+    tree.stop().await.unwrap();
+    assert_eq!((rt.unhandled_messages(), book.handled().len()), (2, 0));
 }
 
 #[tokio::test(start_paused = true)]
