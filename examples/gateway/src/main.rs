@@ -35,7 +35,7 @@ type Settings = watch::Receiver<Config>;
 /// How long a reading may take until it is on disk.
 const LIMIT: Duration = Duration::from_secs(5);
 
-#[derive(serde::Deserialize)]
+#[derive(serde_derive::Deserialize)]
 struct Config {
     listen: SocketAddr,
     web: SocketAddr,
