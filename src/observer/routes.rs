@@ -27,7 +27,7 @@ impl Observer {
     /// | route | answer |
     /// |---|---|
     /// | `/` | the page |
-    /// | `/app.js`, `/style.css` | its script and its style |
+    /// | `/app/main.js`, `/style.css` | its script, whose modules are beside it, and its style |
     /// | `/events` | the [observation](crate::Observation) of the tree as server-sent events, each with one [item](crate::Observed::to_json) as its data. 503 if the tree is not alive, or if 32 pages are open |
     /// | `/process/{pid}` | the [details](crate::ProcessDetail::to_json) of a process of the runtime, which may belong to another tree; 404 if it has ended |
     ///
@@ -86,7 +86,7 @@ pub(super) fn routes(observer: &Observer, source: Source, stop: CancellationToke
     let hosts: Arc<[String]> = observer.hosts.clone().into();
     Router::new()
         .route("/", get(page))
-        .route("/app.js", get(script))
+        .route("/app/{name}", get(script))
         .route("/style.css", get(style))
         .route("/events", get(events))
         .route("/process/{pid}", get(process))
