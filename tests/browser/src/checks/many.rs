@@ -1,0 +1,97 @@
+//! A page on 100,000 processes.
+
+use std::future::pending;
+use std::time::{Duration, Instant};
+
+use regrow::observer::Observer;
+use regrow::{ChildSpec, Runtime, Supervisor};
+
+use super::{Checks, ensure};
+use crate::page::Outcome;
+use crate::shop::listener;
+
+const SUPERVISORS: usize = 1_000;
+const CHILDREN: usize = 100;
+/// The number of elements that the document has at most.
+const ELEMENTS: u64 = 12_000;
+
+pub(super) async fn a_page_on_100_000_processes_stays_bounded_and_usable(
+    checks: &Checks,
+) -> Outcome {
+    let page = &checks.page;
+    let begun = Instant::now();
+    let rt = Runtime::with_mailbox_depth();
+    let (port, address) = listener().await?;
+    let mut top = Supervisor::one_for_one().named("many").child(Observer::new().serve_on(port));
+    for group in 0..SUPERVISORS {
+        let mut below =
+            Supervisor::one_for_one().with_id(format!("group {group}")).unlimited_restarts();
+        for child in 0..CHILDREN {
+            below = below.child(ChildSpec::task(format!("child {child}"), |_| pending()));
+        }
+        top = top.child(below);
+    }
+    let tree = top.start(&rt).await?;
+    let started = begun.elapsed();
+    page.client.goto("about:blank").await?;
+    let begun = Instant::now();
+    page.client.goto(&format!("http://{address}/")).await?;
+    page.js("window.long = []; new PerformanceObserver((list) => list.getEntries().forEach((entry) => window.long.push(Math.round(entry.duration)))).observe({ type: 'longtask', buffered: true })").await?;
+    page.wait_text("#summary", "101,0").await?;
+    let shown = begun.elapsed();
+    // Crashes, which are followed by pictures.
+    for _ in 0..20 {
+        let pid = victim(&tree).await?;
+        rt.kill(pid);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    page.wait_text("#summary", "20 restarts").await?;
+    let mut most = 0;
+    for fragment in ["tree", "history", "pressure", "stopping", "process?path=many", "tree"] {
+        page.go(fragment).await?;
+        most = most.max(
+            page.js("return document.querySelectorAll('*').length")
+                .await?
+                .as_u64()
+                .unwrap_or(u64::MAX),
+        );
+    }
+    page.click("#later").await?;
+    page.wait_text("#shown", "rows 601 to 1,200 of 101,0").await?;
+    let begun = Instant::now();
+    page.click("#filter").await?;
+    page.press("group 999").await?;
+    page.wait_text("#rows .id", "group 999").await?;
+    page.wait(
+        "the filtered tree is shown",
+        "return document.querySelectorAll('#rows .row').length === 102",
+    )
+    .await?;
+    let filtered = begun.elapsed();
+    most = most.max(
+        page.js("return document.querySelectorAll('*').length").await?.as_u64().unwrap_or(u64::MAX),
+    );
+    let long = page.js("return [window.long.length, Math.max(0, ...window.long), [...window.long].sort((a, b) => a - b)[window.long.length >> 1] ?? 0]").await?;
+    println!(
+        "        100,000 processes: started in {started:.1?}, shown after {shown:.1?}, filtered after {filtered:.1?}; \
+         {} long tasks, the longest {} ms, the median {} ms; at most {most} elements",
+        long[0], long[1], long[2]
+    );
+    page.client.goto("about:blank").await?;
+    if let Some(pid) = tree.pid() {
+        rt.kill(pid);
+    }
+    ensure(most < ELEMENTS, || format!("the document has {most} elements"))
+}
+
+/// Returns a child of the first group.
+async fn victim(tree: &regrow::SupervisorRef) -> Outcome<regrow::Pid> {
+    let path = tree.tree().await?;
+    let group = path
+        .root
+        .children
+        .iter()
+        .find(|child| child.id == "group 0")
+        .ok_or("there is no group 0")?;
+    Ok(group.children.first().and_then(|child| child.pid).ok_or("group 0 has no child")?)
+}
