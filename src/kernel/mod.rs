@@ -49,6 +49,8 @@ pub(crate) mod reserved_names;
 pub(crate) mod name_table;
 mod orphans;
 pub(crate) mod stop_above;
+mod kill_times;
+mod backtraces;
 #[cfg(all(unix, feature = "process"))]
 pub(crate) mod running_programs;
 pub(crate) mod groups;
@@ -62,6 +64,7 @@ mod trace_calls;
 
 pub(crate) use admission::{NewProcess, NotAdmitted, ORDINARY};
 pub(crate) use closing::End;
+pub(crate) use kill_times::KillTime;
 pub(crate) use stop_above::{StopInProgress, StopOrigin};
 pub(crate) use timers::{ArmedTimer, NO_TOKIO};
 pub(crate) use tokio_gone::TOKIO_GONE;
@@ -98,6 +101,8 @@ pub(crate) struct Kernel {
     /// The program stops that are in progress. Each entry has the pid of the program's root
     /// supervisor, and the cause of the stop.
     pub(crate) stops_in_progress: Mutex<Vec<(Pid, stop_above::StopOrigin)>>,
+    kill_times: kill_times::KillTimes,
+    backtraces: backtraces::Backtraces,
     #[cfg(all(unix, feature = "process"))]
     pub(crate) programs: running_programs::Programs,
     /// Notified when a name is registered, when a vacant name is freed, and when the `init` of a

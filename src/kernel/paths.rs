@@ -28,6 +28,12 @@ impl Kernel {
         Some((place_of(process)?.text(), self.supervisor_of(process)))
     }
 
+    /// Returns the topmost supervisor of the tree of a process, and the path of the process.
+    pub(crate) fn place_in_tree(&self, process: &dyn AnyProcess) -> Option<(Pid, SharedStr)> {
+        let place = place_of(process)?;
+        Some((place.root(), place.text()))
+    }
+
     /// Returns the subject of a change that a process reports about itself.
     pub(crate) fn own_subject(&self, process: &dyn AnyProcess) -> Option<Subject> {
         let (place, supervisor) = (place_of(process)?, self.supervisor_of(process));

@@ -140,6 +140,8 @@ impl Collector<'_> {
         let (mut state, last_change) = cell.read_with_last_change();
         if node.supervisor.is_none() && state.ending.is_some() {
             node.state = PictureState::Stopping;
+            let by_program = self.runtime.kernel.kill_time(pid);
+            node.deadline = by_program.map(|due| self.make.clock.time_at(due));
         }
         let mut supervision = self.make.supervision(&state, path);
         let children = match fold {

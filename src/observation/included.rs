@@ -74,6 +74,11 @@ pub(super) struct View {
 }
 
 impl View {
+    /// Whether all trees are shown as a whole.
+    pub(super) fn shows_all(&self) -> bool {
+        self.root.is_none() && self.below.is_none()
+    }
+
     /// Whether the tree of this topmost supervisor is shown.
     pub(super) fn shows_tree(&self, root: Pid) -> bool {
         self.root.is_none_or(|only| only == root)

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::base::{SharedStr, TimeOfDay};
 use crate::observation::json_changes::fields;
-use crate::observation::json_nodes::{budget, health, mailbox, node};
+use crate::observation::json_nodes::{budget, health, mailbox, node, wait};
 use crate::observation::json_values::{millis, object, pid, pids, with};
 use crate::observation::{Observed, Picture, ProcessDetail, Sample};
 use crate::observe::{Change, ChildCounters, Counters};
@@ -104,6 +104,9 @@ impl Sample {
             "processes": processes.collect::<Vec<_>>(),
             "supervisors": supervisors.collect::<Vec<_>>(),
             "counters": self.counters.value(),
+            "waits": self.waits.waits.iter().map(wait).collect::<Vec<_>>(),
+            "waits_left_out": self.waits.left_out,
+            "waits_known": self.waits.is_known,
         });
         with(head("sample", self.seq, self.time), rest)
     }

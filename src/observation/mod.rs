@@ -2,7 +2,7 @@
 //! JSON; and the details of one process.
 //!
 //! **Uses** `base`, `exit`, `time`, `restart`, `observe`, `process`, `kernel`, `runtime`, `child`,
-//! `supervisor`, `snapshot`.
+//! `supervisor`, `task`, `snapshot`.
 //! **Knows nothing of** programs.
 //!
 //! A picture is read from the states that supervisors publish, and from the records of processes: it
@@ -13,6 +13,7 @@ mod clock;
 pub(crate) mod picture;
 mod facts;
 mod included;
+pub(crate) mod waits;
 mod nodes;
 mod collect;
 mod sample;
@@ -35,4 +36,5 @@ pub use observing::{Missed, Observation, Observed};
 pub use picture::{
     MailboxFacts, PastRun, Picture, PictureNode, PictureState, PictureStep, Supervision,
 };
+pub use waits::{Wait, WaitGraph};
 pub use sample::{ProcessSample, Sample, SupervisorSample};

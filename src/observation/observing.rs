@@ -344,7 +344,7 @@ impl Observation {
         }
         self.sample_at = Some(after(now, every));
         let runtime = self.runtime()?;
-        Some(self.sampler.take(&runtime, self.read))
+        Some(self.sampler.take(&runtime, &self.view, self.read))
     }
 
     /// Waits until a change is added, a sample is due, or another picture is due.

@@ -29,6 +29,7 @@ impl Observer {
     /// | `/` | the page |
     /// | `/app/main.js`, `/style.css` | its script, whose modules are beside it, and its style |
     /// | `/events` | the [observation](crate::Observation) of the tree as server-sent events, each with one [item](crate::Observed::to_json) as its data. 503 if the tree is not alive, or if 32 pages are open |
+    /// | `/backtrace/{pid}` | the [backtrace](crate::Runtime::backtrace_of) of a crashed process of the runtime, as plain text; 404 if there is none, or none any more |
     /// | `/process/{pid}` | the [details](crate::ProcessDetail::to_json) of a process of the runtime, which may belong to another tree; 404 if it has ended |
     ///
     /// Mount them at the root or by `Router::nest`: the page refers to its routes relatively.
@@ -90,6 +91,7 @@ pub(super) fn routes(observer: &Observer, source: Source, stop: CancellationToke
         .route("/style.css", get(style))
         .route("/events", get(events))
         .route("/process/{pid}", get(process))
+        .route("/backtrace/{pid}", get(backtrace))
         .layer(from_fn_with_state(hosts, guard))
         .with_state(Routes { source, tracks: observer.tracks, pages, stop })
 }
@@ -116,6 +118,22 @@ async fn process(State(routes): State<Routes>, Path(pid): Path<String>) -> Respo
             ([(header::CONTENT_TYPE, "application/json")], detail.to_json()).into_response()
         }
         None => (StatusCode::NOT_FOUND, "this process has ended, or never was\n").into_response(),
+    }
+}
+
+async fn backtrace(State(routes): State<Routes>, Path(pid): Path<String>) -> Response {
+    let runtime = routes.source.runtime();
+    let pid = pid.parse().ok().map(Pid::from_raw);
+    // The names of functions are looked up here, which blocks.
+    let text = tokio::task::spawn_blocking(move || runtime.backtrace_of(pid?)).await;
+    match text.ok().flatten() {
+        Some(text) => {
+            ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
+        }
+        None => {
+            let why = "this process has left no backtrace, or it is no longer kept\n";
+            (StatusCode::NOT_FOUND, why).into_response()
+        }
     }
 }
 

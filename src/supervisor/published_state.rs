@@ -121,6 +121,9 @@ pub(crate) struct PublishedChild {
     pub(crate) restarts: u32,
     /// The time at which the latest start of the child began.
     pub(crate) started: Instant,
+    /// When the supervisor kills the running incarnation, if it has asked it to stop and its stop
+    /// has a limit.
+    pub(crate) stop_due: Option<Instant>,
     pub(crate) history: History,
 }
 

@@ -35,6 +35,9 @@ mod observation_process;
 mod observation_views;
 mod observation_states;
 mod observation_paths;
+mod observation_stops;
+mod observation_waits;
+mod backtraces;
 mod counters;
 #[cfg(feature = "observer")]
 mod observer;
