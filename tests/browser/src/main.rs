@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use fantoccini::error::CmdError;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::checks::Checks;
+use crate::checks::{Checks, layout};
 use crate::driver::Driver;
 use crate::page::{Outcome, Page};
 use crate::shop::Shop;
@@ -66,6 +66,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let options = Options::read()?;
     // The panics of the shop are part of the checks, and not of the output.
     std::panic::set_hook(Box::new(|_| ()));
+    regrow::install_panic_hook();
     let tokio = tokio::runtime::Runtime::new()?;
     let outcome = tokio.block_on(async {
         let mut terminated = signal(SignalKind::terminate())?;
@@ -104,6 +105,7 @@ async fn run(options: &Options) -> Outcome {
         Err(error) => return Err(error),
     };
     let page = Page { client: client.clone() };
+    page.set_size(layout::USUAL.0, layout::USUAL.1).await?;
     let shop = Shop::start().await?;
     let mut checks = Checks::new(page, shop, options.only.clone());
     checks.run_all().await;

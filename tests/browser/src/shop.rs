@@ -100,6 +100,7 @@ fn failing(id: &str, notify: &Arc<Notify>, fail: fn() -> Result) -> ChildSpec {
 impl Shop {
     pub(crate) async fn start() -> Result<Shop, Box<dyn Error>> {
         let rt = Runtime::with_mailbox_depth();
+        rt.detect_deadlocks(true);
         let (control_port, control) = listener().await?;
         let (reading_port, reading) = listener().await?;
         let (hostile, feed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));

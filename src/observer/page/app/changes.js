@@ -50,6 +50,7 @@ export function applySample(sample) {
   }
   model.waits = sample.waits || [];
   model.waitsLeftOut = sample.waits_left_out || 0;
+  model.waitsKnown = Boolean(sample.waits_known);
   setCounters(sample.counters, sample.time_ms);
 }
 
@@ -132,7 +133,9 @@ const effects = {
   stopping(node, change) {
     Object.assign(node, { state: "stopping", stopping_since: change.time_ms, deadline_ms: change.deadline_ms ?? null });
   },
-  holds_stop(node, change) { node.holds = true; node.stopping_since = node.stopping_since || change.time_ms; },
+  holds_stop(node, change) {
+    Object.assign(node, { holds: true, stopping_since: node.stopping_since || change.time_ms, deadline_ms: change.deadline_ms ?? node.deadline_ms });
+  },
   health(node, change) { node.health = change.health; node.health_text = change.health_text; },
 };
 

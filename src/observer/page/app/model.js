@@ -21,6 +21,7 @@ export const model = {
   trouble: [], // slow handlers and deadlocks, newest first
   waits: [], // which process waits for the reply of which server
   waitsLeftOut: 0,
+  waitsKnown: false, // whether the program detects deadlocks
   counters: null,
   rates: null,
   ended: null, // when the last tree ended

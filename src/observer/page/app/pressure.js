@@ -77,7 +77,9 @@ const nameOf = (at) => (at.path ? shown(lastId(at.path), 80) + " " : "") + "#" +
 function drawWaits() {
   const box = $("waits");
   const chains = chainsOf(model.waits);
-  if (!chains.length) return drawEmpty(box, "No call that is known waits for a reply.", "dim");
+  if (!chains.length) {
+    return drawEmpty(box, model.waitsKnown ? "No server waits for another one." : "Not known: the program does not detect deadlocks.", "dim");
+  }
   const keyOf = (chain) => chain.isCycle + " " + chain.links.map((at) => at.pid).join(" ");
   draw(box, chains, keyOf, (chain) => {
     const made = el("div", "chain");

@@ -26,7 +26,7 @@ pub(super) async fn each_screen_opens_by_its_key(checks: &Checks) -> Outcome {
         ensure(steps >= 6, || format!("{screen} has {steps} controls"))?;
         for _ in 0..steps {
             page.press(&Key::Tab).await?;
-            let outline =
+            let is_visible =
                 page.js("return document.activeElement === document.body || getComputedStyle(document.activeElement).outlineStyle !== 'none'").await?;
             ensure(is_visible == json!(true), || format!("on {screen} the focus is not visible"))?;
         }

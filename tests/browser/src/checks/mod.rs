@@ -3,7 +3,7 @@
 mod foreign;
 mod hostile;
 mod keyboard;
-mod layout;
+pub(crate) mod layout;
 mod live;
 mod many;
 mod process;
