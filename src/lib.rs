@@ -182,8 +182,8 @@ pub use restart::Backoff;
 #[doc(inline)]
 pub use observe::console as log;
 pub use observe::{
-    Ancestor, Callback, Change, ChangeKind, ChildCounters, Counters, CrashCause, CrashHandling,
-    CrashReport, CrashedChild, DeadLetter, DeadLetterCause, Doing, EndedCounts, ExitClass,
+    Ancestor, Callback, Change, ChangeKind, ChildCounters, ControlAction, ControlOutcome, Counters,
+    CrashCause, CrashHandling, CrashReport, CrashedChild, DeadLetter, DeadLetterCause, Doing, EndedCounts, ExitClass,
     Handling, Health, LifecycleEvent, LogLevel, MessageSpans,
 };
 

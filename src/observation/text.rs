@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::base::{PAGE, SENTENCE, excerpt};
+use crate::base::{PAGE, SENTENCE, excerpt, name};
 use crate::observation::{Observed, Picture, PictureNode, PictureState, Sample};
 use crate::observe::{Change, ChangeKind, ExitClass, Health};
 
@@ -131,6 +131,7 @@ impl ChangeKind {
             ChangeKind::Health { .. } => "health",
             ChangeKind::SlowHandler { .. } => "slow_handler",
             ChangeKind::Deadlock { .. } => "deadlock",
+            ChangeKind::Control { .. } => "control",
         }
     }
 }
@@ -168,6 +169,9 @@ impl fmt::Display for ChangeKind {
             ChangeKind::Deadlock { cycle } => cycle.iter().enumerate().try_for_each(|(at, pid)| {
                 write!(f, "{}{pid}", if at == 0 { ": " } else { " -> " })
             }),
+            ChangeKind::Control { action, caller, outcome } => {
+                write!(f, ": {action} by {}: {outcome}", name(caller))
+            }
             _ => Ok(()),
         }
     }
