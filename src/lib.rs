@@ -146,6 +146,7 @@ mod task;
 mod net;
 mod snapshot;
 mod observation;
+mod control;
 #[cfg(feature = "serde")]
 mod json_lines;
 #[cfg(feature = "observer")]
@@ -183,8 +184,8 @@ pub use restart::Backoff;
 pub use observe::console as log;
 pub use observe::{
     Ancestor, Callback, Change, ChangeKind, ChildCounters, ControlAction, ControlOutcome, Counters,
-    CrashCause, CrashHandling, CrashReport, CrashedChild, DeadLetter, DeadLetterCause, Doing, EndedCounts, ExitClass,
-    Handling, Health, LifecycleEvent, LogLevel, MessageSpans,
+    CrashCause, CrashHandling, CrashReport, CrashedChild, DeadLetter, DeadLetterCause, Doing,
+    EndedCounts, ExitClass, Handling, Health, LifecycleEvent, LogLevel, MessageSpans,
 };
 
 // Bounds of mailboxes.
@@ -258,6 +259,9 @@ pub use observation::{
     MailboxFacts, Missed, Observation, Observed, PastRun, Picture, PictureNode, PictureState,
     PictureStep, ProcessDetail, ProcessSample, Sample, Supervision, SupervisorSample,
 };
+
+// Actions on trees, requested from outside.
+pub use control::{ControlError, ControlRequest};
 pub use supervisor::FoldedCounts;
 
 // Events as lines of JSON.

@@ -168,7 +168,9 @@ impl fmt::Display for ChildError {
             ChildError::Restarting(id) => {
                 write!(f, "child {id:?} is being restarted: terminate it first")
             }
-            ChildError::Stopping(id) => write!(f, "child {id:?} is being stopped: wait for its end"),
+            ChildError::Stopping(id) => {
+                write!(f, "child {id:?} is being stopped: wait for its end")
+            }
             ChildError::Changed { id, pid: Some(pid) } => {
                 write!(f, "child {id:?} runs as another process, {pid}: name that one")
             }

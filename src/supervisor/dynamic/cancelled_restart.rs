@@ -25,7 +25,9 @@ use crate::process::{AnyProcess, ChildSlot};
 use crate::runtime::{StartError, until};
 use crate::server::ServerContext;
 use crate::supervisor::dynamic::stop_child::answer_stops;
-use crate::supervisor::dynamic::{AfterStop, Cancelled, Child, DynamicServer, Retry, State, StopReply};
+use crate::supervisor::dynamic::{
+    AfterStop, Cancelled, Child, DynamicServer, Retry, State, StopReply,
+};
 use crate::supervisor::{NotStarted, Orphans, Report, StartOutcome, await_killed};
 use crate::time::timer_queue::after;
 

@@ -148,12 +148,8 @@ impl DynamicServer {
         let fallback = self.spec.backoff;
         let Some(child) = self.children.get_mut(&pid) else { return Ok(()) };
         let (started, attempt, id) = (child.started, child.attempt(), child.id.clone());
-        let end = EndRecord {
-            pid: Some(pid),
-            reason: reason.clone(),
-            at: Instant::now(),
-            stopped: true,
-        };
+        let end =
+            EndRecord { pid: Some(pid), reason: reason.clone(), at: Instant::now(), stopped: true };
         let change = end.change(started);
         if let Some(record) = child.restart_record.as_mut() {
             record.last = Some(reason.clone());

@@ -81,7 +81,8 @@ use crate::supervisor::dynamic::completion::{Completion, PidReply, Retry};
 use crate::supervisor::dynamic::exact_child::RestartReply;
 use crate::supervisor::dynamic::fold::Fold;
 use crate::supervisor::{
-    ChildCounts, ChildError, ChildInfo, DynamicSupervisor, ExactChild, PublishPermit, PublishedCell, Report,
+    ChildCounts, ChildError, ChildInfo, DynamicSupervisor, ExactChild, PublishPermit,
+    PublishedCell, Report,
 };
 
 /// A running dynamic supervisor.

@@ -59,12 +59,7 @@ impl DynamicServer {
 
     /// Asks a child to stop, or kills it if it is to be killed at once. The exit of the child and
     /// the end of its shutdown time are separate events.
-    pub(super) fn begin_stop(
-        &mut self,
-        pid: Pid,
-        then: AfterStop,
-        ctx: &mut ServerContext<Self>,
-    ) {
+    pub(super) fn begin_stop(&mut self, pid: Pid, then: AfterStop, ctx: &mut ServerContext<Self>) {
         let runtime = self.report.runtime.clone();
         let Some(child) = self.children.get_mut(&pid) else { return };
         let State::Running(process) = &child.state else { return };

@@ -39,8 +39,8 @@ use crate::runtime::StartError;
 use crate::server::{GenServer, ServerContext, ServerRef};
 use crate::supervisor::fixed::Children;
 use crate::supervisor::{
-    AutoShutdown, ChildCounts, ChildError, ChildInfo, ExactChild, Position, PublishPermit, PublishedCell,
-    Report, Step, StopRequest, Strategy, SupervisorContext, SupervisorSpec, stop,
+    AutoShutdown, ChildCounts, ChildError, ChildInfo, ExactChild, Position, PublishPermit,
+    PublishedCell, Report, Step, StopRequest, Strategy, SupervisorContext, SupervisorSpec, stop,
 };
 
 /// The state of a running fixed supervisor.
