@@ -146,6 +146,7 @@ mod task;
 mod net;
 mod snapshot;
 mod observation;
+mod control;
 #[cfg(feature = "serde")]
 mod json_lines;
 #[cfg(feature = "observer")]
@@ -182,9 +183,9 @@ pub use restart::Backoff;
 #[doc(inline)]
 pub use observe::console as log;
 pub use observe::{
-    Ancestor, Callback, Change, ChangeKind, ChildCounters, Counters, CrashCause, CrashHandling,
-    CrashReport, CrashedChild, DeadLetter, DeadLetterCause, Doing, EndedCounts, ExitClass,
-    Handling, Health, LifecycleEvent, LogLevel, MessageSpans,
+    Ancestor, Callback, Change, ChangeKind, ChildCounters, ControlAction, ControlOutcome, Counters,
+    CrashCause, CrashHandling, CrashReport, CrashedChild, DeadLetter, DeadLetterCause, Doing,
+    EndedCounts, ExitClass, Handling, Health, LifecycleEvent, LogLevel, MessageSpans,
 };
 
 // Bounds of mailboxes.
@@ -259,6 +260,9 @@ pub use observation::{
     PictureStep, ProcessDetail, ProcessSample, Sample, Supervision, SupervisorSample, Wait,
     WaitGraph,
 };
+
+// Actions on trees, requested from outside.
+pub use control::{ControlError, ControlRequest};
 pub use supervisor::FoldedCounts;
 
 // Events as lines of JSON.

@@ -57,6 +57,7 @@ fn is_in_pictures(kind: &ChangeKind) -> bool {
             | ChangeKind::ShutdownFailed { .. }
             | ChangeKind::SlowHandler { .. }
             | ChangeKind::Deadlock { .. }
+            | ChangeKind::Control { .. }
     )
 }
 

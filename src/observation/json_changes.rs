@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::observation::json_nodes::{health, reason};
 use crate::observation::json_values::{millis, object, pid, pids, span};
-use crate::observe::ChangeKind;
+use crate::observe::{ChangeKind, LogLevel};
 
 /// Returns the fields of this kind, without its name.
 pub(super) fn fields(kind: &ChangeKind) -> Map<String, Value> {
@@ -21,6 +21,13 @@ pub(super) fn fields(kind: &ChangeKind) -> Map<String, Value> {
             json!({ "callback": callback.to_string(), "elapsed_ms": span(*elapsed) })
         }
         ChangeKind::Deadlock { cycle } => json!({ "cycle": pids(cycle) }),
+        ChangeKind::Control { action, caller, outcome } => json!({
+            "action": action.name(),
+            "level": action.level().map(LogLevel::name),
+            "caller": caller.as_str(),
+            "outcome": outcome.name(),
+            "why": outcome.why(),
+        }),
         ChangeKind::Stopped
         | ChangeKind::GivenUp
         | ChangeKind::Removed

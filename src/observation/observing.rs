@@ -79,8 +79,9 @@ pub struct Missed {
 /// A change has the path of its child, such as `app/ingest/feed`. It is in the picture or follows
 /// it, never both, except below a supervisor whose children are
 /// [last known](crate::Supervision::last_known). What no picture shows always follows: `restarting`,
-/// `limit_reached`, `gave_up`, `shutdown_failed`, `slow_handler` and `deadlock`. No process waits for an observation: one that is more than 1,024 changes behind
-/// misses some, says how many, and catches up by a fresh picture.
+/// `limit_reached`, `gave_up`, `shutdown_failed`, `slow_handler`, `deadlock` and `control`. No process
+/// waits for an observation: one that is more than 1,024 changes behind misses some, says how many, and
+/// catches up by a fresh picture.
 ///
 /// While there is no observation, a change costs one load, and a message costs nothing. While there
 /// is one, a change costs an allocation and two locks, and a message still costs nothing, unless
@@ -326,7 +327,9 @@ impl Observation {
         let is_end =
             change.origin == Origin::Roots && matches!(change.kind, ChangeKind::Ended { .. });
         self.is_over = is_end && self.top.is_some() && change.pid == self.top;
-        if !self.view.shows_tree(change.root) || !self.view.shows(&change.path) {
+        let is_of_runtime = change.root == Pid::OUTSIDE;
+        let is_shown = self.view.shows_tree(change.root) && self.view.shows(&change.path);
+        if !is_of_runtime && !is_shown {
             return None;
         }
         if self.sampler.every.is_some() {

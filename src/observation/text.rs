@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::base::{PAGE, Pid, SENTENCE, SharedStr, TimeOfDay, excerpt};
+use crate::base::{PAGE, Pid, SENTENCE, SharedStr, TimeOfDay, excerpt, name};
 use crate::observation::{Observed, Picture, PictureNode, PictureState, Sample, Wait};
 use crate::observe::{Change, ChangeKind, ExitClass, Health};
 
@@ -165,6 +165,7 @@ impl ChangeKind {
             ChangeKind::Health { .. } => "health",
             ChangeKind::SlowHandler { .. } => "slow_handler",
             ChangeKind::Deadlock { .. } => "deadlock",
+            ChangeKind::Control { .. } => "control",
         }
     }
 }
@@ -202,6 +203,9 @@ impl fmt::Display for ChangeKind {
             ChangeKind::Deadlock { cycle } => cycle.iter().enumerate().try_for_each(|(at, pid)| {
                 write!(f, "{}{pid}", if at == 0 { ": " } else { " -> " })
             }),
+            ChangeKind::Control { action, caller, outcome } => {
+                write!(f, ": {action} by {}: {outcome}", name(caller))
+            }
             _ => Ok(()),
         }
     }

@@ -8,6 +8,7 @@ use crate::base::{Pid, SharedStr, TimeOfDay};
 use crate::exit::ExitReason;
 use crate::observe::activity::{Callback, Doing};
 use crate::observe::health::Health;
+use crate::observe::{ControlAction, ControlOutcome};
 
 /// One change of a supervision tree. [`Observation`](crate::Observation) delivers it, and has an
 /// example.
@@ -33,7 +34,8 @@ pub struct Change {
     pub supervisor: Option<Pid>,
     /// What has changed.
     pub kind: ChangeKind,
-    /// The topmost supervisor of the tree. Another tree may have the same path.
+    /// The topmost supervisor of the tree. Another tree may have the same path. The pid
+    /// [`OUTSIDE`](Pid::OUTSIDE) if the change is about the runtime.
     pub(crate) root: Pid,
     /// Under whose lock, or in whose task, the change was made.
     pub(crate) origin: Origin,
@@ -167,6 +169,17 @@ pub enum ChangeKind {
     Deadlock {
         /// The cycle, which begins and ends with the caller.
         cycle: Vec<Pid>,
+    },
+    /// An action on this child was requested from outside, and has ended. Of
+    /// [`ControlAction::LogLevel`], which is about no child, the path is empty, and observations of
+    /// all trees receive it. Requests that name no child of a tree are no changes.
+    Control {
+        /// The action.
+        action: ControlAction,
+        /// The requester, as in [`LifecycleEvent::Control`](crate::LifecycleEvent::Control).
+        caller: SharedStr,
+        /// How the request ended.
+        outcome: ControlOutcome,
     },
 }
 

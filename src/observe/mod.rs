@@ -11,6 +11,7 @@ pub(crate) mod hub;
 pub(crate) mod activity;
 pub(crate) mod crash_report;
 pub(crate) mod crash_site;
+pub(crate) mod control;
 pub(crate) mod event;
 pub(crate) mod dead_letter;
 pub(crate) mod health;
@@ -30,6 +31,7 @@ pub mod console;
 
 pub use activity::{Callback, Doing, Handling};
 pub use change::{Change, ChangeKind};
+pub use control::{ControlAction, ControlOutcome};
 pub use counters::{ChildCounters, Counters, EndedCounts};
 pub use crash_report::{Ancestor, CrashCause, CrashHandling, CrashReport, CrashedChild};
 pub use dead_letter::{DeadLetter, DeadLetterCause};

@@ -7,22 +7,24 @@ use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{any, get};
+use serde_json::json;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::base::Pid;
-use crate::observation::Observation;
+use crate::observer::control::{Control, control};
+use crate::observer::control_request::ACTIONS;
 use crate::observer::events::subscribe;
 use crate::observer::guard::guard;
 use crate::observer::page::{page, script, style};
 use crate::observer::settings::Observer;
-use crate::runtime::{CallError, Runtime};
+use crate::observer::source::Source;
 use crate::supervisor::SupervisorRef;
 
 impl Observer {
     /// Returns the routes of an observer of the tree below this supervisor, through its restarts.
-    /// All routes answer `GET` only.
+    /// All routes but `/control` answer `GET` only.
     ///
     /// | route | answer |
     /// |---|---|
@@ -31,6 +33,8 @@ impl Observer {
     /// | `/events` | the [observation](crate::Observation) of the tree as server-sent events, each with one [item](crate::Observed::to_json) as its data. 503 if the tree is not alive, or if 32 pages are open |
     /// | `/backtrace/{pid}` | the [backtrace](crate::Runtime::backtrace_of) of a crashed process of the runtime, as plain text; 404 if there is none, or none any more |
     /// | `/process/{pid}` | the [details](crate::ProcessDetail::to_json) of a process of the runtime, which may belong to another tree; 404 if it has ended |
+    /// | `/capabilities` | which actions are allowed, and the level of the lifecycle log: `{"version":1,"control":["restart"],"log_level":"info"}` |
+    /// | `/control` | carries out a control request, if [`allow_control`](Self::allow_control) was called, which describes it |
     ///
     /// Mount them at the root or by `Router::nest`: the page refers to its routes relatively.
     /// Mounted at `/observer`, the page is at `/observer`, without a slash at the end.
@@ -46,35 +50,11 @@ impl Observer {
 /// How many pages may be open at a time.
 const PAGES: usize = 32;
 
-/// What an observer shows.
-#[derive(Clone)]
-pub(super) enum Source {
-    /// The tree below this supervisor.
-    Tree(SupervisorRef),
-    /// All trees.
-    Runtime(Runtime),
-}
-
-impl Source {
-    fn observe(&self) -> Result<Observation, CallError> {
-        match self {
-            Source::Tree(tree) => tree.observe(),
-            Source::Runtime(runtime) => Ok(runtime.observe()),
-        }
-    }
-
-    fn runtime(&self) -> Runtime {
-        match self {
-            Source::Tree(tree) => Runtime { kernel: tree.server.kernel().clone() },
-            Source::Runtime(runtime) => runtime.clone(),
-        }
-    }
-}
-
 #[derive(Clone)]
 struct Routes {
     source: Source,
     tracks: bool,
+    controls: bool,
     /// A permit for each page that may still be opened.
     pages: Arc<Semaphore>,
     /// Cancelled when all pages are to be closed.
@@ -85,15 +65,33 @@ struct Routes {
 pub(super) fn routes(observer: &Observer, source: Source, stop: CancellationToken) -> Router {
     let pages = Arc::new(Semaphore::new(PAGES));
     let hosts: Arc<[String]> = observer.hosts.clone().into();
-    Router::new()
+    let readable = Router::new()
         .route("/", get(page))
         .route("/app/{name}", get(script))
         .route("/style.css", get(style))
         .route("/events", get(events))
         .route("/process/{pid}", get(process))
         .route("/backtrace/{pid}", get(backtrace))
-        .layer(from_fn_with_state(hosts, guard))
-        .with_state(Routes { source, tracks: observer.tracks, pages, stop })
+        .route("/capabilities", get(capabilities))
+        .layer(from_fn_with_state(hosts.clone(), guard))
+        .with_state(Routes {
+            source: source.clone(),
+            tracks: observer.tracks,
+            controls: observer.controls,
+            pages,
+            stop,
+        });
+    match observer.controls {
+        true => readable.route("/control", any(control).with_state(Control::new(source, hosts))),
+        false => readable,
+    }
+}
+
+async fn capabilities(State(routes): State<Routes>) -> Response {
+    let control: &[&str] = if routes.controls { &ACTIONS } else { &[] };
+    let level = routes.source.runtime().kernel.log_level().name();
+    let capabilities = json!({ "version": 1, "control": control, "log_level": level });
+    ([(header::CONTENT_TYPE, "application/json")], capabilities.to_string()).into_response()
 }
 
 async fn events(State(routes): State<Routes>) -> Response {

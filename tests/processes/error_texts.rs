@@ -364,6 +364,10 @@ async fn all_errors() -> Vec<Listed> {
         ("NotFound", ChildError::NotFound("a".into())),
         ("Running", ChildError::Running { id: "a".into(), pid }),
         ("Restarting", ChildError::Restarting("a".into())),
+        ("Stopping", ChildError::Stopping("a".into())),
+        ("Changed", ChildError::Changed { id: "a".into(), pid: Some(pid) }),
+        ("Changed", ChildError::Changed { id: "a".into(), pid: None }),
+        ("Temporary", ChildError::Temporary("a".into())),
         ("NotStarted", ChildError::NotStarted(start_errors().swap_remove(6).1)),
         ("Unreachable", ChildError::Unreachable(CallError::Exited(disk()))),
     ];

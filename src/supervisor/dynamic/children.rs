@@ -102,7 +102,7 @@ impl DynamicServer {
             let reason = reason.clone();
             ChangeKind::Ended { reason, uptime, stopped, for_good: true }
         }));
-        let (started, attempt) = (child.started, child.restarts());
+        let (started, attempt) = (child.started, child.attempt());
         let last =
             Incarnation { pid: Some(pid), started, ended, reason, attempt, delay: Duration::ZERO };
         let mut shown = child.shown(pid);

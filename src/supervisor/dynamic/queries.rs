@@ -24,7 +24,10 @@ impl DynamicServer {
         let mut pids: Vec<Pid> = self.children.keys().copied().collect();
         pids.sort_unstable();
         pids.into_iter()
-            .filter_map(|pid| Some(self.children.get(&pid)?.shown(pid).info(0)))
+            .filter_map(|pid| {
+                let child = self.children.get(&pid)?;
+                Some(child.shown(pid).info(child.requested_starts()))
+            })
             .collect()
     }
 

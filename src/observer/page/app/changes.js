@@ -23,6 +23,7 @@ export async function applyPicture(picture) {
     if ((done += 1) % SLICE === 0) await pause();
   }
   keepLingering(before, next, picture.time_ms);
+  for (const node of next.nodes.values()) if (node.state === "ended" && node.ended_ms) linger(node, node.ended_ms);
   model.nodes = next.nodes;
   model.byPid = next.byPid;
   if (picture.nodes.length) model.ended = null;

@@ -25,7 +25,13 @@ function currentScreen() {
   return Object.hasOwn(screens, name) ? name : "tree";
 }
 
+/** The sum of all nodes is not drawn more often than this, because there may be very many. */
+const SUMMARY_MS = 500;
+let summed = 0;
+
 function drawSummary() {
+  if (performance.now() - summed < SUMMARY_MS) return;
+  summed = performance.now();
   let processes = 0, unwell = 0, restarts = 0;
   for (const node of model.nodes.values()) {
     if (isAlive(node)) processes += 1;

@@ -114,17 +114,26 @@ export function setCounters(counters, time) {
   if (!last || time > last.time) model.counters = { ...counters, time };
 }
 
+/** The nodes that have ended for good, or once had. */
+const lingering = new Set();
+
 /** Shows a node as ended for good. `expire` removes it after its time. */
 export function linger(node, time) {
   node.state = "ended";
   node.ended_ms = node.ended_ms || time;
+  lingering.add(node);
 }
+
+const isLingering = (node, time) => node.state === "ended" && node.ended_ms + LINGER_MS >= time;
 
 /** Moves the nodes that have ended, and that a picture no longer has, into the new maps. */
 export function keepLingering(before, next, time) {
   let kept = 0;
-  for (const node of before.values()) {
-    if (node.state !== "ended" || !node.ended_ms || node.ended_ms + LINGER_MS < time) continue;
+  for (const node of lingering) {
+    if (before.get(node.key) !== node || !isLingering(node, time)) {
+      lingering.delete(node);
+      continue;
+    }
     const above = before.get(node.above);
     const aboveNow = above && next.nodes.get(above.key);
     if (!aboveNow || next.nodes.has(node.key) || aboveNow.pid !== above.pid) continue;
@@ -135,14 +144,13 @@ export function keepLingering(before, next, time) {
   }
 }
 
-/** Removes the nodes that ended longer ago than they stay visible. Returns whether there were any. */
+/** Removes the nodes that ended longer ago than they stay visible. */
 export function expire(time) {
-  const over = [];
-  for (const node of model.nodes.values()) {
-    if (node.state === "ended" && node.above && node.ended_ms && node.ended_ms + LINGER_MS < time) over.push(node);
+  for (const node of lingering) {
+    if (isLingering(node, time)) continue;
+    lingering.delete(node);
+    if (node.state === "ended" && model.nodes.get(node.key) === node) remove(node);
   }
-  over.forEach(remove);
-  return over.length > 0;
 }
 
 // How a node is.
