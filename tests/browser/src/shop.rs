@@ -125,7 +125,7 @@ impl Shop {
         let tree = Supervisor::one_for_one()
             .named("shop")
             .intensity(50, Duration::from_secs(600))
-            .child(page().serve_on(control_port))
+            .child(page().allow_control().serve_on(control_port))
             .child(page().serve_on(reading_port).with_id("observer, read only"))
             .child(
                 ChildSpec::task("ledger", |mut ctx| async move {

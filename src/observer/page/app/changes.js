@@ -18,6 +18,7 @@ export async function applyPicture(picture) {
     insert(node, next);
     const old = before.get(node.key);
     if (old && old.stopping_since) node.stopping_since = old.stopping_since;
+    if (old && old.pid === node.pid) node.isSuspended = old.isSuspended;
     if (old && old.holds && node.state === "stopping") node.holds = true;
     for (const run of node.history) recordRun(node, run);
     if ((done += 1) % SLICE === 0) await pause();
@@ -83,7 +84,7 @@ function created(change) {
   return node;
 }
 
-const IDLE = { queued: null, oldest_ms: null, handling: null, holds: false, deadline_ms: null };
+const IDLE = { queued: null, oldest_ms: null, handling: null, holds: false, deadline_ms: null, isSuspended: false };
 
 const effects = {
   added(node, change) { if (change.kind) node.kind = change.kind; },
@@ -95,6 +96,7 @@ const effects = {
       insert(node);
     }
     setPid(node, change.pid);
+    if (change.previous !== null && change.previous !== undefined) node.restarts += 1;
     Object.assign(node, IDLE, {
       kind: change.kind || node.kind, state: "running", health: change.health, health_text: change.health_text,
       started_ms: change.time_ms, retry_at_ms: null, ending_since_ms: null, stopping_since: null, ended_ms: null,
@@ -117,9 +119,8 @@ const effects = {
       if (!change.for_good) remove(node);
     }
   },
+  // A picture may show the result of this already, so that neither the state nor a count may follow.
   restarting(node, change) {
-    node.state = "restarting";
-    node.restarts += 1;
     const above = model.byPid.get(change.supervisor);
     if (above && above.budget && change.budget_left !== null) above.budget = { ...above.budget, left: change.budget_left };
   },
@@ -136,6 +137,9 @@ const effects = {
   },
   holds_stop(node, change) {
     Object.assign(node, { holds: true, stopping_since: node.stopping_since || change.time_ms, deadline_ms: change.deadline_ms ?? node.deadline_ms });
+  },
+  control(node, { action, outcome, pid }) {
+    if (outcome === "done" && pid === node.pid && (action === "suspend" || action === "resume")) node.isSuspended = action === "suspend";
   },
   health(node, change) { node.health = change.health; node.health_text = change.health_text; },
 };
@@ -171,7 +175,7 @@ function textOf(change) {
     case "deadlock": return "waits in a circle: " + change.cycle.map((pid) => "#" + pid).join(" → ");
     case "gave_up": return "because of " + change.child;
     case "shutdown_failed": return (change.overran ? "ran out of its time" : "failed") + (change.doing ? " " + change.doing : "");
-    case "control": return change.action + " by " + change.caller + (change.outcome ? ": " + change.outcome : "");
+    case "control": return change.action + " by " + change.caller + ": " + change.outcome + (change.why ? ", " + change.why : "");
     default: return null;
   }
 }

@@ -111,6 +111,7 @@ function nowPairs(node, value) {
     ["lost", value && value.lost ? number(value.lost) + " messages" : null],
     ["handles", value && value.handling ? value.handling.callback + " for " + span(value.handling.elapsed_ms) : null],
     ["handled", value && value.handled !== null ? number(value.handled) : null],
+    ["suspended", node && node.isSuspended ? "yes: messages wait until it is resumed" : null],
     ["stop", value && value.stop_requested ? "requested" : null],
   ]);
 }

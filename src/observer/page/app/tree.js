@@ -158,6 +158,7 @@ function notesOf(node) {
   if (node.state === "stopping" && node.deadline_ms) add("deadline", "killed in " + span(node.deadline_ms - now()), "warn");
   if (node.state === "ended" && node.ended_ms) add("gone", "leaves in " + span(node.ended_ms + LINGER_MS - now()));
   if (node.health_text && node.state === "running") add("health", shown(node.health_text), "warn");
+  if (node.isSuspended) add("suspended", "suspended", "warn");
   if (node.handling) add("handling", "in " + node.handling.callback + " for " + span(node.handling.elapsed_ms));
   if (node.lost) add("lost", number(node.lost) + " lost", "bad");
   const last = node.history.at(-1);

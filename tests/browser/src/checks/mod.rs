@@ -1,5 +1,6 @@
 //! The checks. Each is a function whose name says what is true.
 
+mod control;
 mod foreign;
 mod hostile;
 mod keyboard;
@@ -53,6 +54,10 @@ impl Checks {
             keyboard::the_tree_is_walked_filtered_and_folded_by_keys
             keyboard::the_theme_changes_by_its_key
             layout::no_screen_is_wider_than_400_or_3840_pixels_in_either_theme
+            control::a_click_restarts_a_child_when_it_is_confirmed
+            control::a_process_is_suspended_and_resumed_by_keys_alone
+            control::a_request_that_is_refused_says_why
+            control::the_log_level_of_the_program_is_chosen
             foreign::the_page_that_only_reads_offers_no_control_and_its_routes_refuse
             foreign::a_page_of_another_site_reads_and_changes_nothing
             foreign::a_foreign_name_that_resolves_to_loopback_is_refused

@@ -10,10 +10,8 @@ pub(super) async fn the_screen_process_shows_the_past_of_a_child(checks: &Checks
     page.go_to_process("till").await?;
     page.wait_text("#detail .panel", "the card was declined").await?;
     page.wait_text("#detail dl", "ancestors").await?;
-    page.wait_text("#detail dl", "waits for messages")
-        .await
-        .or(page.wait_text("#detail dl", "does").await)?;
-    page.wait_text("#detail .events .event", "restarting").await?;
+    page.wait_text("#detail dl", "waiting for a message").await?;
+    page.wait_text("#detail .events .event", "the card was declined").await?;
     Ok(())
 }
 
