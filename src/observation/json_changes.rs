@@ -21,10 +21,9 @@ pub(super) fn fields(kind: &ChangeKind) -> Map<String, Value> {
             json!({ "callback": callback.to_string(), "elapsed_ms": span(*elapsed) })
         }
         ChangeKind::Deadlock { cycle } => json!({ "cycle": pids(cycle) }),
-        ChangeKind::Stopped
-        | ChangeKind::GivenUp
-        | ChangeKind::Removed
-        | ChangeKind::Ending => json!({}),
+        ChangeKind::Stopped | ChangeKind::GivenUp | ChangeKind::Removed | ChangeKind::Ending => {
+            json!({})
+        }
         ChangeKind::Stopping { deadline } | ChangeKind::HoldsStop { deadline } => {
             json!({ "deadline_ms": deadline.map(millis) })
         }

@@ -42,11 +42,11 @@ async fn app(rt: &Runtime) -> SupervisorRef {
     let job = ChildSpec::task("job", |mut ctx| async move {
         ctx.recv().await;
         the_function_that_panics();
-        Ok::<(), std::fmt::Error>(())
+        Ok::<(), regrow::ExitReason>(())
     });
     let fails = ChildSpec::task("fails", |mut ctx| async move {
         ctx.recv().await;
-        Err::<(), _>(std::fmt::Error)
+        Err::<(), regrow::ExitReason>(std::fmt::Error.into())
     });
     let spec = Supervisor::one_for_one().named("app").unlimited_restarts();
     spec.child(job.named("job")).child(fails.named("fails")).start(rt).await.unwrap()
