@@ -16,7 +16,6 @@ const CHILD: &str = "REGROW_TEST_OF_BACKTRACES";
 /// passes, and returns false. In that child process, installs the hook and returns true.
 fn with_backtraces(test: &str, setting: &str) -> bool {
     if std::env::var_os(CHILD).is_some() {
-        std::panic::set_hook(Box::new(|_| {}));
         regrow::install_panic_hook();
         return true;
     }
@@ -26,7 +25,8 @@ fn with_backtraces(test: &str, setting: &str) -> bool {
         .env_remove("RUST_LIB_BACKTRACE")
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
     assert!(output.status.success() && said.contains("1 passed"), "{}: {said}", output.status);
     false
 }

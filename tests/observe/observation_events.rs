@@ -60,7 +60,7 @@ async fn a_late_viewer_finds_what_happened_to_a_child_and_to_its_last_incarnatio
     assert!(ended(5).2, "its supervisor stopped it");
     let ChangeKind::Starting { attempt } = events[6].kind else { panic!() };
     assert_eq!(attempt, 2);
-    assert_eq!(events[1].to_string(), format!("{} health: degraded: slow", first.unwrap()));
+    assert_eq!(events[1].to_string(), format!("{} health: slow", first.unwrap()));
     // Of a process that has ended, those are left that are in no history.
     assert_eq!(kinds(&rt, first.unwrap()), [(first, "health")]);
     assert_eq!(kinds(&rt, Pid::from_raw(u64::MAX)), []);
@@ -77,7 +77,7 @@ async fn the_last_sixteen_events_of_a_process_are_kept() {
     rt.set_health(job, Health::Degraded("99".into())); // no change
     let events = rt.events_of(job);
     let texts: Vec<String> = events[1..].iter().map(|event| event.kind.to_string()).collect();
-    let expected: Vec<String> = (84..100).map(|n| format!("health: degraded: {n}")).collect();
+    let expected: Vec<String> = (84..100).map(|n| format!("health: {n}")).collect();
     assert_eq!(texts, expected);
     // A process outside of all trees has no path, and no events.
     let outside = rt.spawn(|_| pending()).pid();
@@ -117,16 +117,16 @@ async fn a_dynamic_child_keeps_its_events_through_its_restarts() {
     assert_eq!(kinds(&rt, second), expected.map(|(pid, kind)| (Some(pid), kind)));
 }
 
-/// A server that calls the server of this name.
-struct Calls;
+/// A server that calls another one, whose name it has.
+struct Calls(String);
 
 impl GenServer for Calls {
-    type Args = ();
+    type Args = String;
     type Call = Reply<Result<(), CallError>>;
     type Cast = ();
 
-    async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self> {
-        Ok(Calls)
+    async fn init(other: String, _: &mut ServerContext<Self>) -> Result<Self> {
+        Ok(Calls(other))
     }
 
     async fn handle_call(
@@ -134,9 +134,8 @@ impl GenServer for Calls {
         reply: Reply<Result<(), CallError>>,
         ctx: &mut ServerContext<Self>,
     ) -> Result {
-        let itself = ctx.this();
-        let answer = itself.call_unlimited(|reply| reply).await;
-        reply.send(answer.and_then(|inner| inner));
+        let other = ctx.runtime().server::<Calls>(self.0.clone());
+        reply.send(other.call_unlimited(|reply| reply).await.and_then(|inner| inner));
         Ok(())
     }
 
@@ -150,18 +149,19 @@ impl GenServer for Calls {
 async fn refused_calls_and_slow_handlers_are_kept() {
     let rt = Runtime::new();
     rt.detect_deadlocks(true);
-    rt.warn_after(Some(SECOND));
-    let calls = Calls::child(()).named("calls");
-    let _app = Supervisor::one_for_one().named("app").child(calls).start(&rt).await.unwrap();
-    let pid = rt.whereis("calls").unwrap();
-    let server = rt.server::<Calls>("calls");
-    let answer = server.call_unlimited(|reply| reply).await.unwrap();
+    rt.warn_after(SECOND);
+    let one = Calls::child("two".to_owned()).with_id("one").named("one");
+    let two = Calls::child("one".to_owned()).with_id("two").named("two");
+    let app = Supervisor::one_for_one().named("app").child(one).child(two);
+    let _app = app.start(&rt).await.unwrap();
+    let one = rt.server::<Calls>("one");
+    let answer = one.call_unlimited(|reply| reply).await.unwrap();
     assert!(matches!(answer, Err(CallError::Deadlock { .. })), "{answer:?}");
-    server.cast(());
+    one.cast(());
     tokio::time::sleep(2 * SECOND).await;
-    let expected = ["starting", "deadlock", "slow_handler"];
-    let kinds: Vec<_> = kinds(&rt, pid).into_iter().map(|(_, kind)| kind).collect();
-    assert_eq!(kinds, expected);
+    let kinds: Vec<_> =
+        kinds(&rt, rt.whereis("one").unwrap()).into_iter().map(|(_, kind)| kind).collect();
+    assert_eq!(kinds, ["starting", "deadlock", "slow_handler"]);
 }
 
 #[cfg(feature = "serde")]

@@ -150,7 +150,7 @@ async fn at_most_256_waits_are_listed_and_the_others_are_counted() {
     rt.detect_deadlocks(true);
     let app = tree(&rt, "app").await;
     let server = rt.server::<Keeper>("app's keeper");
-    let mut start = async |more: usize| {
+    let start = async |more: usize| {
         for _ in 0..more {
             let server = server.clone();
             rt.spawn(|_| async move { drop(server.call_unlimited(|reply| reply).await) });
