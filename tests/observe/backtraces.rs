@@ -83,11 +83,13 @@ async fn the_backtrace_of_a_panic_is_kept_as_long_as_the_history_has_it() {
     assert_eq!(run.incarnation.reason.crash().unwrap().backtrace_text(), Some(text));
     #[cfg(feature = "serde")]
     assert!(observation.picture().await.to_json().contains("\"backtrace\":true"));
-    drop(run);
+    // The changes that an observation may still receive have the reason, too.
+    drop((run, observation));
     // The history forgets the run, and so the backtrace is gone.
     for _ in 0..20 {
         crash(&rt, "job").await;
     }
+    let mut observation = app.observe().unwrap();
     assert_eq!(rt.backtrace_of(first), None);
     let last = last_run(&mut observation, "app/job").await.incarnation.pid.unwrap();
     assert!(rt.backtrace_of(last).is_some());
