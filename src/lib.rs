@@ -256,9 +256,9 @@ pub use snapshot::{Busy, NodeKind, NodeState, TreeHealth, TreeNode, TreeNodes, T
 
 // Observations of trees.
 pub use observation::{
-    MailboxFacts, Missed, Observation, Observed, PastRun, Picture, PictureNode, PictureState,
-    PictureStep, ProcessDetail, ProcessSample, Sample, Supervision, SupervisorSample, Wait,
-    WaitGraph,
+    ChildEvent, MailboxFacts, Missed, Observation, Observed, PastRun, Picture, PictureNode,
+    PictureState, PictureStep, ProcessDetail, ProcessSample, Sample, Supervision, SupervisorSample,
+    Wait, WaitGraph,
 };
 
 // Actions on trees, requested from outside.

@@ -4,9 +4,7 @@ use crate::base::Pid;
 use crate::exit::Result;
 use crate::observation::Observation;
 use crate::runtime::{CallError, Runtime};
-use crate::supervisor::{
-    DynamicSupervisorRef, PartitionSupervisorRef, Partitioned, SupervisorRef,
-};
+use crate::supervisor::{DynamicSupervisorRef, PartitionSupervisorRef, Partitioned, SupervisorRef};
 use crate::task::TaskSupervisorRef;
 
 impl Runtime {

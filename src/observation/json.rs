@@ -11,7 +11,7 @@ use crate::base::{SharedStr, TimeOfDay};
 use crate::observation::json_changes::fields;
 use crate::observation::json_nodes::{budget, health, mailbox, node, wait};
 use crate::observation::json_values::{millis, object, pid, pids, with};
-use crate::observation::{Observed, Picture, ProcessDetail, Sample};
+use crate::observation::{ChildEvent, Observed, Picture, ProcessDetail, Sample};
 use crate::observe::{Change, ChildCounters, Counters};
 use crate::snapshot::escape_controls;
 
@@ -43,7 +43,7 @@ macro_rules! json_of {
     };
 }
 
-json_of!(Observed Picture Change Sample Counters ProcessDetail);
+json_of!(Observed Picture Change Sample Counters ProcessDetail ChildEvent);
 
 /// Returns the fields that each item has.
 fn head(kind: &str, seq: u64, time: TimeOfDay) -> Map<String, Value> {
@@ -138,6 +138,19 @@ impl Counters {
     }
 }
 
+impl ChildEvent {
+    fn value(&self) -> Value {
+        let head = json!({
+            "time_ms": millis(self.time),
+            "pid": pid(self.pid),
+            "change": self.kind.name(),
+        });
+        let mut all = object(head);
+        all.extend(fields(&self.kind));
+        Value::Object(all)
+    }
+}
+
 impl ProcessDetail {
     fn value(&self) -> Value {
         let texts =
@@ -160,6 +173,7 @@ impl ProcessDetail {
             "ancestors": pids(&self.ancestors),
             "trap_exit": self.trap_exit,
             "stop_requested": self.stop_requested,
+            "events": self.events.iter().map(ChildEvent::value).collect::<Vec<_>>(),
         });
         let with_health = with(object(head), health(&self.health));
         with(object(with_health), mailbox(&self.mailbox))

@@ -20,6 +20,7 @@ pub(super) fn node(node: &PictureNode) -> Value {
         "kind": kind,
         "state": node.state.to_string(),
         "started_ms": node.started.map(millis),
+        "ended_ms": node.ended.map(millis),
         "retry_at_ms": node.retry_at.map(millis),
         "deadline_ms": node.deadline.map(millis),
         "restarts": node.restarts,
@@ -72,6 +73,7 @@ fn past_run(run: &PastRun) -> Value {
         "ended_ms": millis(run.ended),
         "attempt": incarnation.attempt,
         "delay_ms": span(incarnation.delay),
+        "stopped": incarnation.stopped,
         "backtrace": run.has_backtrace(),
     });
     with(object(head), reason(&incarnation.reason))

@@ -15,8 +15,10 @@ mod facts;
 mod included;
 pub(crate) mod waits;
 mod nodes;
+mod asked;
 mod collect;
 mod sample;
+pub(crate) mod child_events;
 pub(crate) mod detail;
 pub(crate) mod observing;
 mod entry;
@@ -30,11 +32,12 @@ mod json_changes;
 #[cfg(feature = "serde")]
 mod json;
 
+pub use child_events::ChildEvent;
 use clock::Clock;
 pub use detail::ProcessDetail;
 pub use observing::{Missed, Observation, Observed};
 pub use picture::{
     MailboxFacts, PastRun, Picture, PictureNode, PictureState, PictureStep, Supervision,
 };
-pub use waits::{Wait, WaitGraph};
 pub use sample::{ProcessSample, Sample, SupervisorSample};
+pub use waits::{Wait, WaitGraph};

@@ -33,6 +33,7 @@ impl Nodes<'_> {
             state,
             health: Health::default(),
             started: Some(self.clock.time_at(root.since)),
+            ended: None,
             retry_at: None,
             deadline: None,
             restarts: 0,
@@ -79,7 +80,7 @@ impl Nodes<'_> {
         match (state.step, child.state) {
             (Step::Starting { key: starts, start, .. }, _) if starts == key => {
                 let slot = ChildSlot { child: key, start };
-                node.state = PictureState::Starting;
+                (node.state, node.ended) = (PictureState::Starting, None);
                 node.pid = self.kernel.child_at(supervisor, slot);
                 node.started = Some(self.clock.time_at(child.started));
             }
@@ -149,6 +150,11 @@ impl Nodes<'_> {
             state,
             health: Health::default(),
             started: pid.map(|_| self.clock.time_at(child.started)),
+            ended: child
+                .history
+                .last()
+                .filter(|_| pid.is_none())
+                .map(|last| self.clock.time_at(last.ended)),
             retry_at: due.map(|due| self.clock.time_at(due)),
             deadline: None,
             restarts: child.restarts,

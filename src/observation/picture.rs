@@ -51,6 +51,8 @@ pub struct PictureNode {
     pub health: Health,
     /// When the start of the running incarnation began.
     pub started: Option<TimeOfDay>,
+    /// When the last incarnation of a child that does not run ended, or its last start failed.
+    pub ended: Option<TimeOfDay>,
     /// When a child that waits for its restart is tried next, if there is a backoff.
     pub retry_at: Option<TimeOfDay>,
     /// When the process is killed, if it is [stopping](PictureState::Stopping): by its supervisor,

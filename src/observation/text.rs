@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::base::{PAGE, Pid, SENTENCE, SharedStr, TimeOfDay, excerpt, name};
-use crate::observation::{Observed, Picture, PictureNode, PictureState, Sample, Wait};
+use crate::observation::{ChildEvent, Observed, Picture, PictureNode, PictureState, Sample, Wait};
 use crate::observe::{Change, ChangeKind, ExitClass, Health};
 
 impl fmt::Display for Observed {
@@ -130,6 +130,14 @@ impl fmt::Display for Change {
             return Ok(());
         };
         deadline.map_or(Ok(()), |at| write!(f, ", {}", killed(at, self.time)))
+    }
+}
+
+/// Displays the pid, the kind and its facts on one line.
+impl fmt::Display for ChildEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.pid.map_or(Ok(()), |pid| write!(f, "{pid} "))?;
+        self.kind.fmt(f)
     }
 }
 

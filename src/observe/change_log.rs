@@ -231,3 +231,42 @@ fn root(pid: Pid, path: &NodePath) -> Subject {
         origin: Origin::Roots,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{ChangeLog, NextChange, Subject};
+    use crate::base::pid::Pid;
+    use crate::observe::change::{ChangeKind, Origin};
+
+    fn removed() -> (Subject, ChangeKind) {
+        let (root, path) = (Pid::from_raw(1), "app/job".into());
+        let subject = Subject { root, path, pid: None, supervisor: None, origin: Origin::Roots };
+        (subject, ChangeKind::Removed)
+    }
+
+    /// The last observation ends after the maker of a change has seen that there is one.
+    #[test]
+    fn a_change_that_is_made_while_the_last_observation_ends_is_not_kept() {
+        let log = ChangeLog::default();
+        log.attach();
+        let pushed = log.push(|| {
+            log.detach();
+            removed()
+        });
+        assert!(pushed.is_none());
+        assert_eq!((log.last(), log.log.lock().kept.len()), (0, 0));
+        // Another observation has attached meanwhile: it receives the change.
+        log.attach();
+        let pushed = log.push(|| {
+            log.attach();
+            log.detach();
+            removed()
+        });
+        assert!(pushed.is_some());
+        assert!(matches!(log.after(0), NextChange::Change(change) if change.path == "app/job"));
+        drop(pushed);
+        log.detach();
+        assert_eq!(log.log.lock().kept.len(), 0);
+        assert!(log.push(|| panic!("no observation")).is_none());
+    }
+}

@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::base::Pid;
+use crate::observation::ChildEvent;
 use crate::observer::control::{Control, control};
 use crate::observer::control_request::ACTIONS;
 use crate::observer::events::subscribe;
@@ -32,6 +33,7 @@ impl Observer {
     /// | `/app/main.js`, `/style.css` | its script, whose modules are beside it, and its style |
     /// | `/events` | the [observation](crate::Observation) of the tree as server-sent events, each with one [item](crate::Observed::to_json) as its data. 503 if the tree is not alive, or if 32 pages are open |
     /// | `/backtrace/{pid}` | the [backtrace](crate::Runtime::backtrace_of) of a crashed process of the runtime, as plain text; 404 if there is none, or none any more |
+    /// | `/events/{pid}` | the [last events](crate::Runtime::events_of) of a process of the runtime, which may have ended, as a JSON array |
     /// | `/process/{pid}` | the [details](crate::ProcessDetail::to_json) of a process of the runtime, which may belong to another tree; 404 if it has ended |
     /// | `/capabilities` | which actions are allowed, and the level of the lifecycle log: `{"version":1,"control":["restart"],"log_level":"info"}` |
     /// | `/control` | carries out a control request, if [`allow_control`](Self::allow_control) was called, which describes it |
@@ -70,6 +72,7 @@ pub(super) fn routes(observer: &Observer, source: Source, stop: CancellationToke
         .route("/app/{name}", get(script))
         .route("/style.css", get(style))
         .route("/events", get(events))
+        .route("/events/{pid}", get(events_of))
         .route("/process/{pid}", get(process))
         .route("/backtrace/{pid}", get(backtrace))
         .route("/capabilities", get(capabilities))
@@ -108,6 +111,14 @@ async fn events(State(routes): State<Routes>) -> Response {
     ([(header::CONTENT_TYPE, "text/event-stream")], body).into_response()
 }
 
+async fn events_of(State(routes): State<Routes>, Path(pid): Path<String>) -> Response {
+    let pid = pid.parse().ok().map(Pid::from_raw);
+    let events = pid.map(|pid| routes.source.runtime().events_of(pid)).unwrap_or_default();
+    let events: Vec<String> = events.iter().map(ChildEvent::to_json).collect();
+    let body = format!("[{}]", events.join(","));
+    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
 async fn process(State(routes): State<Routes>, Path(pid): Path<String>) -> Response {
     let pid = pid.parse().ok().map(Pid::from_raw);
     let detail = pid.and_then(|pid| routes.source.runtime().process_detail(pid));
@@ -125,9 +136,7 @@ async fn backtrace(State(routes): State<Routes>, Path(pid): Path<String>) -> Res
     // The names of functions are looked up here, which blocks.
     let text = tokio::task::spawn_blocking(move || runtime.backtrace_of(pid?)).await;
     match text.ok().flatten() {
-        Some(text) => {
-            ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
-        }
+        Some(text) => ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response(),
         None => {
             let why = "this process has left no backtrace, or it is no longer kept\n";
             (StatusCode::NOT_FOUND, why).into_response()

@@ -147,7 +147,7 @@ impl PublishedCell {
             let pushed = self.tell(state, key, None, || ChangeKind::Removed);
             let removed = state.children.remove(&key);
             let all = self.source().is_some_and(ChangeSource::is_observed);
-            (removed.map(|child| state.keep_ended(key, child, all)), pushed)
+            (removed.map(|child| state.keep_ended(child, all)), pushed)
         }));
     }
 

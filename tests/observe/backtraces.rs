@@ -16,7 +16,6 @@ const CHILD: &str = "REGROW_TEST_OF_BACKTRACES";
 /// passes, and returns false. In that child process, installs the hook and returns true.
 fn with_backtraces(test: &str, setting: &str) -> bool {
     if std::env::var_os(CHILD).is_some() {
-        std::panic::set_hook(Box::new(|_| {}));
         regrow::install_panic_hook();
         return true;
     }
@@ -26,7 +25,8 @@ fn with_backtraces(test: &str, setting: &str) -> bool {
         .env_remove("RUST_LIB_BACKTRACE")
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
     assert!(output.status.success() && said.contains("1 passed"), "{}: {said}", output.status);
     false
 }
@@ -42,11 +42,11 @@ async fn app(rt: &Runtime) -> SupervisorRef {
     let job = ChildSpec::task("job", |mut ctx| async move {
         ctx.recv().await;
         the_function_that_panics();
-        Ok::<(), std::fmt::Error>(())
+        Ok::<(), regrow::ExitReason>(())
     });
     let fails = ChildSpec::task("fails", |mut ctx| async move {
         ctx.recv().await;
-        Err::<(), _>(std::fmt::Error)
+        Err::<(), regrow::ExitReason>(std::fmt::Error.into())
     });
     let spec = Supervisor::one_for_one().named("app").unlimited_restarts();
     spec.child(job.named("job")).child(fails.named("fails")).start(rt).await.unwrap()
@@ -83,11 +83,13 @@ async fn the_backtrace_of_a_panic_is_kept_as_long_as_the_history_has_it() {
     assert_eq!(run.incarnation.reason.crash().unwrap().backtrace_text(), Some(text));
     #[cfg(feature = "serde")]
     assert!(observation.picture().await.to_json().contains("\"backtrace\":true"));
-    drop(run);
+    // The changes that an observation may still receive have the reason, too.
+    drop((run, observation));
     // The history forgets the run, and so the backtrace is gone.
     for _ in 0..20 {
         crash(&rt, "job").await;
     }
+    let mut observation = app.observe().unwrap();
     assert_eq!(rt.backtrace_of(first), None);
     let last = last_run(&mut observation, "app/job").await.incarnation.pid.unwrap();
     assert!(rt.backtrace_of(last).is_some());

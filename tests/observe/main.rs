@@ -37,6 +37,7 @@ mod observation_states;
 mod observation_paths;
 mod observation_stops;
 mod observation_waits;
+mod observation_events;
 mod backtraces;
 mod counters;
 #[cfg(feature = "observer")]

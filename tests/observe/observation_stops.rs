@@ -38,7 +38,9 @@ fn left(picture: &Picture, path: &str) -> Option<u64> {
 /// Returns the same for the child that the supervisor at this path waits for.
 fn left_of_step(picture: &Picture, path: &str) -> Option<u64> {
     let supervision = picture.find(path).unwrap().supervision.as_ref().unwrap();
-    let Some(PictureStep::Stopping { deadline, .. }) = supervision.step else { panic!("{picture}") };
+    let Some(PictureStep::Stopping { deadline, .. }) = supervision.step else {
+        panic!("{picture}")
+    };
     deadline.map(|deadline| deadline.unix_millis() - picture.time.unix_millis())
 }
 
@@ -49,7 +51,8 @@ fn deadlines(observation: &mut Observation) -> Vec<(String, &'static str, Option
         if let ChangeKind::Stopping { deadline } | ChangeKind::HoldsStop { deadline } = change.kind
         {
             // The time of day of the change is read after that of the deadline.
-            let left = deadline.map(|at| at.unix_millis().saturating_sub(change.time.unix_millis()));
+            let left =
+                deadline.map(|at| at.unix_millis().saturating_sub(change.time.unix_millis()));
             all.push((change.path.to_string(), change.kind.name(), left));
         }
     }
@@ -129,7 +132,7 @@ async fn the_children_of_a_dynamic_supervisor_show_their_deadlines() {
     let told = deadlines(&mut observation);
     assert!(told.len() == 1 && told[0].1 == "stopping" && is_about(told[0].2, 2), "{told:?}");
     let picture = observation.picture().await;
-    assert_eq!(left(&picture, "rooms/quick"), Some(2000));
+    assert!(is_about(left(&picture, "rooms/quick"), 2), "{picture}");
     assert_eq!(left(&picture, "rooms/slow"), None);
     terminated.await.unwrap().unwrap();
     // All children stop.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use regrow::{
     ChildSpec, GenServer, Observation, Observed, Reply, Restart, Result, Runtime, Sample,
-    ServerContext, ServerRef, Supervisor, SupervisorRef,
+    ServerContext, Supervisor, SupervisorRef,
 };
 use support::settled;
 
@@ -39,7 +39,7 @@ impl GenServer for Keeper {
 
 /// A child that calls this server once, without a limit.
 fn caller(rt: &Runtime, id: &str, server: &str) -> ChildSpec {
-    let server = ServerRef::<Keeper>::named(rt, server);
+    let server = rt.server::<Keeper>(server);
     let body = move |_| {
         let server = server.clone();
         async move {
@@ -96,7 +96,7 @@ async fn a_sample_shows_which_process_waits_for_which() {
     let text = known.to_string();
     assert!(text.ends_with(&format!("; app/a {a} waits for app/keeper {keeper}")), "{text}");
     // The answer ends the wait.
-    ServerRef::<Keeper>::named(&rt, "app's keeper").cast(());
+    rt.server::<Keeper>("app's keeper").cast(());
     assert!(sample(&mut observation).await.waits.waits.is_empty());
 }
 
@@ -107,7 +107,7 @@ async fn a_call_that_was_answered_is_no_wait_even_if_its_caller_was_not_polled_s
     let rt = Runtime::new();
     rt.detect_deadlocks(true);
     let app = tree(&rt, "app").await;
-    let server = ServerRef::<Keeper>::named(&rt, "app's keeper");
+    let server = rt.server::<Keeper>("app's keeper");
     let (poll, mut polled) = tokio::sync::mpsc::unbounded_channel::<()>();
     let calling = server.clone();
     rt.spawn(move |_| async move {
@@ -149,8 +149,8 @@ async fn at_most_256_waits_are_listed_and_the_others_are_counted() {
     let rt = Runtime::new();
     rt.detect_deadlocks(true);
     let app = tree(&rt, "app").await;
-    let server = ServerRef::<Keeper>::named(&rt, "app's keeper");
-    let mut start = async |more: usize| {
+    let server = rt.server::<Keeper>("app's keeper");
+    let start = async |more: usize| {
         for _ in 0..more {
             let server = server.clone();
             rt.spawn(|_| async move { drop(server.call_unlimited(|reply| reply).await) });
