@@ -36,5 +36,10 @@ mod observation_views;
 mod observation_states;
 mod observation_paths;
 mod counters;
+mod control;
+mod control_dynamic;
+mod control_servers;
 #[cfg(feature = "observer")]
 mod observer;
+#[cfg(feature = "observer")]
+mod observer_control;
