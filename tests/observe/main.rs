@@ -40,5 +40,10 @@ mod observation_waits;
 mod observation_events;
 mod backtraces;
 mod counters;
+mod control;
+mod control_dynamic;
+mod control_servers;
 #[cfg(feature = "observer")]
 mod observer;
+#[cfg(feature = "observer")]
+mod observer_control;
