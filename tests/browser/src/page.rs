@@ -17,7 +17,7 @@ pub(crate) type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 pub(crate) const SCREENS: [&str; 5] = ["tree", "history", "process", "pressure", "stopping"];
 
 /// How long a check waits for the page.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Page {
     pub(crate) client: Client,

@@ -18,11 +18,17 @@ pub(crate) async fn take(checks: &Checks, folder: &str) -> Outcome {
         shop.crash_feed();
         tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
     }
+    shop.congest();
+    shop.wait_for_stock();
     shop.crash_till();
     shop.crash_feed();
     page.wait_text("#rows .pill", "restarting").await?;
     shoot(checks, folder, "tree", "tree").await?;
     shoot(checks, folder, "history", "history").await?;
+    page.wait_text("#summary", "restarts").await?;
+    page.go("pressure").await?;
+    page.wait_text("#waits .chain", "waits for").await?;
+    page.wait_text("#handlers .item", "handle_cast for 3").await?;
     shoot(checks, folder, "pressure", "pressure").await?;
     page.go_to_process("feed").await?;
     page.wait_text("#detail dl", "ancestors").await?;
@@ -31,6 +37,7 @@ pub(crate) async fn take(checks: &Checks, folder: &str) -> Outcome {
     tokio::spawn(async move { stop.stop().await });
     page.go("stopping").await?;
     page.wait_text("#stops .item", "shop/ledger").await?;
+    page.wait_text("#stops .item", "holds the stop up for 2").await?;
     shoot(checks, folder, "stopping", "stopping").await
 }
 

@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 /// An id that is a script, if it is taken for HTML.
 pub(crate) const HOSTILE_ID: &str = "<img src=x onerror=window.hacked=1>";
 /// A label that ends an attribute, a script and a comment.
-pub(crate) const HOSTILE_LABEL: &str = "\"'><script>window.hacked=2</script>-->\u{202e}gnp.txt";
+pub(crate) const HOSTILE_LABEL: &str = "\"'><script>window.hacked=2</script>-->\u{202e}txt.exe";
 /// The text of a panic, with escape codes of terminals.
 pub(crate) const HOSTILE_PANIC: &str =
     "\u{1b}[31mred\u{1b}]0;title\u{7}</span><svg onload=window.hacked=3>\u{0}\r\n{{7*7}}${7*7}";

@@ -10,7 +10,7 @@ import { makeEvent } from "./history.js";
 import { model, stateOf } from "./model.js";
 import { clock, idText, now, number, plain, shown, span, tone } from "./text.js";
 
-const detail = { pid: null, value: null, isGone: false };
+const detail = { pid: null, value: null, isGone: false, events: [] };
 
 /** The process that the fragment of the address names. */
 function wanted() {
@@ -29,9 +29,16 @@ export async function fetchDetail() {
     const answer = await fetch(new URL("process/" + pid, base));
     const value = answer.ok ? await answer.json() : null;
     if (wanted().pid !== pid) return;
-    Object.assign(detail, { pid, value, isGone: !answer.ok });
+    // What is kept of a process that has ended.
+    const events = answer.ok ? value.events : await fetchEvents(pid);
+    Object.assign(detail, { pid, value, isGone: !answer.ok, events: Array.isArray(events) ? events : [] });
     drawProcess();
   } catch { /* The connection is shown as lost already. */ }
+}
+
+async function fetchEvents(pid) {
+  const answer = await fetch(new URL("events/" + pid, base));
+  return answer.ok ? answer.json() : [];
 }
 
 function pairs(list) {
@@ -62,7 +69,7 @@ export function drawProcess() {
     return box.replaceChildren(el("p", "empty", "Choose a process in the tree or in the history."));
   }
   const value = detail.pid === pid ? detail.value : null;
-  const signature = JSON.stringify([node && { ...node, children: node.children.size }, value, Math.floor(Date.now() / 1000), path, pid]);
+  const signature = JSON.stringify([node && { ...node, children: node.children.size }, value, detail.events.length, Math.floor(Date.now() / 1000), path, pid]);
   if (box.signature === signature) return;
   box.signature = signature;
   const keep = focusIn(box);
@@ -89,7 +96,7 @@ function parts(path, pid, node, value) {
   if (value) columns.append(panel("Relations", relations(value)));
   else if (detail.isGone && detail.pid === pid) columns.append(panel("Relations", el("p", "dim", "The process has ended.")));
   columns.append(panel("Past incarnations" + (node && node.restarts ? ", " + number(node.restarts) + " restarts" : ""), runs(node)));
-  columns.append(panel("Last events", lastEvents(node, path, value)));
+  columns.append(panel("Last events", lastEvents(node, path, pid)));
   return [title, columns];
 }
 
@@ -148,9 +155,9 @@ function runs(node) {
 }
 
 /** What the server keeps of the child; else what this page has seen. */
-function lastEvents(node, path, value) {
+function lastEvents(node, path, pid) {
   const made = el("div", "events");
-  const kept = value && Array.isArray(value.events) ? value.events.map(entryOf).reverse() : [];
+  const kept = detail.pid === pid ? detail.events.map(entryOf).reverse() : [];
   const of = node ? node.path : path;
   const isDynamic = node && node.key.includes("\n");
   const entries = kept.length ? kept

@@ -42,7 +42,10 @@ function itemOf(node, steps) {
   if (!isWaitedFor) return { node, value: "alive", tint: "dim", deadline: null };
   const since = node.stopping_since || (step && step.since_ms) || null;
   const deadline = node.deadline_ms || (step && step.deadline_ms) || null;
-  const what = step || node.holds ? "holds the stop up" : "stopping";
+  // A supervisor with a fixed list stops one child at a time.
+  const above = aboveOf(node);
+  const isOnly = above && above.ending_since_ms && above.strategy !== "dynamic";
+  const what = step || node.holds || isOnly ? "holds the stop up" : "stopping";
   return { node, value: what + (since ? " for " + span(now() - since) : ""), tint: "warn", deadline, since };
 }
 

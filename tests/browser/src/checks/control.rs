@@ -54,7 +54,9 @@ pub(super) async fn a_process_is_suspended_and_resumed_by_keys_alone(checks: &Ch
     page.press(&Key::Down).await?;
     page.press(&Key::Enter).await?;
     page.wait_text("#detail .title strong", "shop/till").await?;
-    for (action, state) in [("Suspend", "messages wait until it is resumed"), ("Resume", "waiting for a message")] {
+    for (action, state) in
+        [("Suspend", "messages wait until it is resumed"), ("Resume", "waiting for a message")]
+    {
         page.wait("it can be controlled", &format!("return {BUTTONS}.length === 5")).await?;
         page.js("document.querySelector('nav [data-screen=stopping]').focus()").await?;
         for _ in 0..20 {

@@ -77,15 +77,22 @@ pub(super) async fn a_page_of_another_site_reads_and_changes_nothing(checks: &Ch
     .await?;
     let mut orders = HashSet::new();
     let mut answers = 0;
-    for (method, params) in page.network().await? {
-        let id = params["requestId"].as_str().unwrap_or_default().to_owned();
-        let url = params["request"]["url"].as_str().unwrap_or_default();
-        if method == "Network.requestWillBeSent" && url.ends_with("/control") {
-            orders.insert(id);
-        } else if method == "Network.responseReceivedExtraInfo" && orders.contains(&id) {
+    let events = page.network().await?;
+    let is_order = |params: &Value| {
+        params["request"]["url"].as_str().unwrap_or_default().ends_with("/control")
+    };
+    for (method, params) in &events {
+        if method == "Network.requestWillBeSent" && is_order(params) {
+            orders.insert(params["requestId"].to_string());
+        }
+    }
+    for (method, params) in &events {
+        if method == "Network.responseReceivedExtraInfo"
+            && orders.contains(&params["requestId"].to_string())
+        {
             answers += 1;
             let status = params["statusCode"].as_u64().unwrap_or_default();
-            ensure([403, 404, 405].contains(&status), || {
+            ensure([403, 404, 405, 415].contains(&status), || {
                 format!("another site was answered with {status}")
             })?;
         }

@@ -35,7 +35,7 @@ pub(super) async fn ids_labels_and_panics_are_shown_as_text_on_each_screen(
     let pid =
         checks.shop.rt.whereis(HOSTILE_LABEL).ok_or("the child with a hostile label is gone")?;
     page.go(&format!("process?pid={}", pid.raw())).await?;
-    page.wait_text("#detail dd", "\"'><script>window.hacked=2</script>-->\\u{202e}gnp.txt").await?;
+    page.wait_text("#detail dd", "\"'><script>window.hacked=2</script>-->\\u{202e}txt.exe").await?;
     page.go(&format!("process?path={}", "%3Cimg%20src=x%20onerror=window.hacked=4%3E")).await?;
     let state = page.js("return [window.hacked ?? null, window.violations]").await?;
     ensure(state == json!([null, []]), || format!("a text ran, or violated the policy: {state}"))
