@@ -79,8 +79,8 @@ impl SupervisorRef {
     ///
     /// # Errors
     ///
-    /// As [`Runtime::control`], and [`Unreachable`](ChildError::Unreachable) if this supervisor is not
-    /// alive.
+    /// As [`Runtime::control`], and [`Unreachable`](ChildError::Unreachable) if no process holds the
+    /// name of this handle. Below a supervisor that has ended nothing is found.
     ///
     /// # Cancel safety
     ///

@@ -47,7 +47,8 @@ pub struct ChildInfo {
     pub restarts: u32,
     /// How often the child was started again on request, failed starts included: by
     /// [`restart_child`](crate::SupervisorRef::restart_child), or by a `SIGHUP`, see
-    /// [`restart_on_hangup`](crate::Run::restart_on_hangup). Always 0 under a dynamic supervisor.
+    /// [`restart_on_hangup`](crate::Run::restart_on_hangup), or by
+    /// [`control`](crate::Runtime::control), under a dynamic supervisor only by that.
     pub starts_by_hand: u32,
     /// When the running incarnation was started; `None` if the child does not run.
     pub since: Option<Instant>,

@@ -146,33 +146,36 @@ async fn an_action_is_carried_out_and_shown_with_its_requester() {
     assert_eq!((&change["outcome"], &change["why"]), (&json!("done"), &Value::Null));
 }
 
+const HOST: (&str, &str) = ("host", "localhost:80");
+
+/// The headers of requests that are refused.
+const REFUSED: [&[(&str, &str)]; 15] = [
+    &[HOST, ("origin", "http://evil.example")],
+    &[HOST, ("origin", "null")],
+    &[HOST, ("origin", "http://localhost:81")],
+    &[HOST, ("origin", "http://localhost:80"), ("origin", "http://evil.example")],
+    &[HOST, ("origin", "http://localhost:80"), ("sec-fetch-site", "cross-site")],
+    &[HOST, ("sec-fetch-site", "cross-site")],
+    &[HOST, ("sec-fetch-site", "same-site")],
+    &[HOST, ("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")],
+    // A browser that does not say where the request comes from.
+    &[HOST, ("sec-fetch-site", "none")],
+    &[HOST, ("sec-ch-ua", "\"Chromium\"")],
+    &[HOST, ("user-agent", "Mozilla/5.0 (X11; Linux x86_64)")],
+    &[HOST, ("referer", "http://localhost:80/")],
+    &[HOST, ("cookie", "session=1")],
+    // DNS rebinding.
+    &[("host", "evil.example"), ("origin", "http://evil.example")],
+    &[("host", "evil.example")],
+];
+
 #[tokio::test(start_paused = true)]
 async fn a_request_of_another_site_is_refused_and_reported() {
     let rt = Runtime::new();
     let tree = app(&rt).await;
     let router = Observer::new().allow_control().router(&tree);
     let (mut events, job) = (rt.events(), rt.whereis("job"));
-    let host = ("host", "localhost:80");
-    let refused: [&[(&str, &str)]; 15] = [
-        &[host, ("origin", "http://evil.example")],
-        &[host, ("origin", "null")],
-        &[host, ("origin", "http://localhost:81")],
-        &[host, ("origin", "http://localhost:80"), ("origin", "http://evil.example")],
-        &[host, ("origin", "http://localhost:80"), ("sec-fetch-site", "cross-site")],
-        &[host, ("sec-fetch-site", "cross-site")],
-        &[host, ("sec-fetch-site", "same-site")],
-        &[host, ("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")],
-        // A browser that does not say where the request comes from.
-        &[host, ("sec-fetch-site", "none")],
-        &[host, ("sec-ch-ua", "\"Chromium\"")],
-        &[host, ("user-agent", "Mozilla/5.0 (X11; Linux x86_64)")],
-        &[host, ("referer", "http://localhost:80/")],
-        &[host, ("cookie", "session=1")],
-        // DNS rebinding.
-        &[("host", "evil.example"), ("origin", "http://evil.example")],
-        &[("host", "evil.example")],
-    ];
-    for headers in refused {
+    for headers in REFUSED {
         let response = send(&router, &[headers, &[JSON]].concat(), body(&rt, "kill", "job")).await;
         assert_eq!(response.status(), StatusCode::FORBIDDEN, "{headers:?}");
         assert!(response.headers().contains_key("content-security-policy"));
@@ -183,10 +186,10 @@ async fn a_request_of_another_site_is_refused_and_reported() {
     settled().await;
     assert_eq!(rt.whereis("job"), job);
     let allowed: [&[(&str, &str)]; 4] = [
-        &[host],
-        &[host, ("user-agent", "curl/8.11.0")],
-        &[host, ("origin", "http://localhost:80"), ("user-agent", "Mozilla/5.0")],
-        &[host, ("sec-fetch-site", "same-origin"), ("user-agent", "Mozilla/5.0")],
+        &[HOST],
+        &[HOST, ("user-agent", "curl/8.11.0")],
+        &[HOST, ("origin", "http://localhost:80"), ("user-agent", "Mozilla/5.0")],
+        &[HOST, ("sec-fetch-site", "same-origin"), ("user-agent", "Mozilla/5.0")],
     ];
     for headers in allowed {
         let body = body(&rt, "restart", "job");
