@@ -29,6 +29,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::base::failpoint::point;
 use crate::base::{NodePath, Pid, PlainMutex, SharedStr, TimeOfDay, ignore_panic};
 use crate::observe::change::{Change, ChangeKind, Origin};
 
@@ -132,6 +133,7 @@ impl ChangeLog {
             return None;
         }
         let (subject, kind) = make();
+        point!("before a change is added");
         let mut log = self.log.lock();
         // The last observation may have ended meanwhile. It has taken the kept changes with it.
         if self.is_observed() {

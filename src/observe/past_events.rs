@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn the_last_events_of_a_process_are_kept_and_their_memory_grows_with_them() {
         let events = PastEvents::default();
-        assert_eq!(attempts(&events, 7), []);
+        assert!(attempts(&events, 7).is_empty());
         for (attempt, capacity) in [(0, 1), (1, 2), (2, 4), (3, 4), (4, 8)] {
             push(&events, 7, attempt);
             assert_eq!(events.0.lock().of[&Pid::from_raw(7)].capacity(), capacity);
@@ -134,7 +134,7 @@ mod tests {
         let events = PastEvents::default();
         let most = PROCESSES as u64;
         // All processes live, except every hundredth one.
-        let is_alive = |pid: Pid| pid.raw() % 100 != 0;
+        let is_alive = |pid: Pid| !pid.raw().is_multiple_of(100);
         for pid in 1..=most + 10 {
             push(&events, pid, 1);
             events.trim(is_alive);
@@ -142,7 +142,11 @@ mod tests {
         let kept = |pid| !attempts(&events, pid).is_empty();
         assert_eq!((1..=most + 10).filter(|pid| kept(*pid)).count(), PROCESSES);
         let forgotten: Vec<u64> = (1..=most + 10).filter(|pid| !kept(*pid)).collect();
-        assert_eq!(forgotten.iter().filter(|pid| *pid % 100 != 0).count(), 5, "{forgotten:?}");
+        assert_eq!(
+            forgotten.iter().filter(|pid| !pid.is_multiple_of(100)).count(),
+            5,
+            "{forgotten:?}"
+        );
         // If all live, room is made all the same.
         for pid in most + 11..most + 500 {
             push(&events, pid, 1);

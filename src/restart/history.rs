@@ -130,6 +130,7 @@ mod tests {
             reason: ExitReason::Normal,
             attempt,
             delay: Duration::ZERO,
+            stopped: false,
         };
         drop(history.push(incarnation(0)));
         let handed_out = history.clone();

@@ -10,8 +10,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use regrow::{
-    ChangeKind, ChildSpec, DynamicSupervisor, DynamicSupervisorRef, Health, Observed, Restart,
-    Runtime, Supervisor, SupervisorRef,
+    ChildSpec, DynamicSupervisor, DynamicSupervisorRef, Runtime, Supervisor, SupervisorRef,
 };
 use support::rng::Rng;
 use support::settled;
@@ -224,35 +223,4 @@ async fn read_until(app: SupervisorRef, mut stopped: tokio::sync::watch::Receive
         viewer.apply(&observed);
     }
     viewer
-}
-
-/// The child reports its health while its supervisor reports that it runs. The last report that an
-/// observation receives has the last health.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_start_of_a_child_does_not_report_an_older_health_than_the_child_itself() {
-    let rt = Runtime::new();
-    let rooms = DynamicSupervisor::new().named("rooms").start(&rt).await.unwrap();
-    let mut observation = rooms.observe().unwrap();
-    observation.next().await;
-    for round in 0..1_000 {
-        let child = ChildSpec::task("room", |ctx| async move {
-            ctx.set_health(Health::Degraded("small".into()));
-            pending().await
-        });
-        let pid = rooms.start_child(child.restart(Restart::Temporary)).await.unwrap();
-        let (mut reported, mut has_started) = (Health::Ready, false);
-        // The child reports its health once, before or after its start was reported.
-        while !has_started || rt.health(pid) != Some(reported.clone()) {
-            let next = tokio::time::timeout(20 * SECOND, observation.next()).await;
-            let Ok(Some(Observed::Change(change))) = next else {
-                panic!("round {round}: the last report was {reported}, not {:?}", rt.health(pid));
-            };
-            match change.kind {
-                ChangeKind::Started { health, .. } => (reported, has_started) = (health, true),
-                ChangeKind::Health { health } => reported = health,
-                _ => {}
-            }
-        }
-        rooms.terminate_child(pid).await.unwrap();
-    }
 }
