@@ -3,7 +3,7 @@
 //! ```text
 //! cargo run --manifest-path tests/browser/Cargo.toml
 //! cargo run --manifest-path tests/browser/Cargo.toml -- --only keyboard       checks with this in their name
-//! cargo run --manifest-path tests/browser/Cargo.toml -- --screenshots DIR     the images of the book, too
+//! cargo run --manifest-path tests/browser/Cargo.toml -- --screenshots DIR     the images of the book, and no check
 //! ```
 //!
 //! Needs `chromium` and `chromedriver` (on Debian the packages `chromium` and `chromium-driver`).
@@ -108,12 +108,16 @@ async fn run(options: &Options) -> Outcome {
     page.set_size(layout::USUAL.0, layout::USUAL.1).await?;
     let shop = Shop::start().await?;
     let mut checks = Checks::new(page, shop, options.only.clone());
-    checks.run_all().await;
-    if let Some(folder) = &options.screenshots {
-        screenshots::take(&checks, folder).await?;
-    }
+    let taken = match &options.screenshots {
+        Some(folder) => screenshots::take(&checks, folder).await,
+        None => {
+            checks.run_all().await;
+            Ok(())
+        }
+    };
     let closed: Result<(), CmdError> = client.close().await;
     closed?;
+    taken?;
     println!("{} checks, {} failed, in {:.1?}", checks.done, checks.failed, begun.elapsed());
     match checks.failed {
         0 => Ok(()),

@@ -25,10 +25,9 @@ pub(crate) async fn take(checks: &Checks, folder: &str) -> Outcome {
     page.wait_text("#rows .pill", "restarting").await?;
     shoot(checks, folder, "tree", "tree").await?;
     shoot(checks, folder, "history", "history").await?;
-    page.wait_text("#summary", "restarts").await?;
     page.go("pressure").await?;
     page.wait_text("#waits .chain", "waits for").await?;
-    page.wait_text("#handlers .item", "handle_cast for 3").await?;
+    page.wait_text("#handlers .item", "handle_cast for").await?;
     shoot(checks, folder, "pressure", "pressure").await?;
     page.go_to_process("feed").await?;
     page.wait_text("#detail dl", "ancestors").await?;

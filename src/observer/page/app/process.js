@@ -5,10 +5,10 @@ import { backtrace } from "./backtrace.js";
 import { base } from "./base.js";
 import { entryOf } from "./changes.js";
 import { drawControl } from "./control.js";
-import { $, el, gauge, link, panel } from "./draw.js";
+import { $, draw, drawEmpty, el, gauge, link, panel } from "./draw.js";
 import { makeEvent } from "./history.js";
 import { model, stateOf } from "./model.js";
-import { clock, idText, now, number, plain, shown, span, tone } from "./text.js";
+import { clock, counted, idText, now, number, plain, shown, span, tone } from "./text.js";
 
 const detail = { pid: null, value: null, isGone: false, events: [] };
 
@@ -59,21 +59,19 @@ function pairs(list) {
   return made;
 }
 
+/** A part of the screen is drawn again only if its key changes, so that it keeps focus and scrolling. */
 export function drawProcess() {
   if (!location.hash.startsWith("#process")) return;
   const { path, pid, node } = wanted();
   const box = $("detail");
   drawControl(node);
-  if (!node && pid === null) {
-    box.signature = null;
-    return box.replaceChildren(el("p", "empty", "Choose a process in the tree or in the history."));
-  }
+  if (!node && pid === null) return drawEmpty(box, "Choose a process in the tree or in the history.");
   const value = detail.pid === pid ? detail.value : null;
-  const signature = JSON.stringify([node && { ...node, children: node.children.size }, value, detail.events.length, Math.floor(Date.now() / 1000), path, pid]);
-  if (box.signature === signature) return;
-  box.signature = signature;
   const keep = focusIn(box);
-  box.replaceChildren(...parts(path, pid, node, value));
+  const columns = box.columns || (box.columns = el("div", "columns"));
+  const title = titleOf(path, pid, node, value);
+  draw(box, [title, columns], (part) => (part === columns ? "columns" : "title " + part.textContent), (part) => part);
+  draw(columns, panelsOf(path, pid, node, value), (part) => part.key, (part) => panel(part.title, part.make()));
   keep();
 }
 
@@ -81,23 +79,37 @@ export function drawProcess() {
 function focusIn(box) {
   const places = () => [...box.querySelectorAll("a, button, pre")];
   const at = box.contains(document.activeElement) ? places().indexOf(document.activeElement) : -1;
-  return () => { const place = places()[at]; if (place) place.focus({ preventScroll: true }); };
+  return () => {
+    const place = places()[at];
+    if (place && document.activeElement !== place) place.focus({ preventScroll: true });
+  };
 }
 
-function parts(path, pid, node, value) {
+function titleOf(path, pid, node, value) {
   const title = el("div", "title");
   title.append(el("strong", "", shown(node ? node.path : (value && (value.path || value.label)) || path || "a process", 400)));
   if (pid !== null) title.append(el("span", "dim", "#" + pid));
   const [state, tint] = node ? stateOf(node) : [value ? "running" : "ended", ""];
   title.append(el("span", "pill " + tint, state));
   if (node && node.budget && node.budget.restarts) title.append(gauge(node.budget));
-  const columns = el("div", "columns");
-  columns.append(panel("Now", nowPairs(node, value)));
-  if (value) columns.append(panel("Relations", relations(value)));
-  else if (detail.isGone && detail.pid === pid) columns.append(panel("Relations", el("p", "dim", "The process has ended.")));
-  columns.append(panel("Past incarnations" + (node && node.restarts ? ", " + number(node.restarts) + " restarts" : ""), runs(node)));
-  columns.append(panel("Last events", lastEvents(node, path, pid)));
-  return [title, columns];
+  return title;
+}
+
+function panelsOf(path, pid, node, value) {
+  const panels = [];
+  const add = (title, facts, make) => panels.push({ key: title + JSON.stringify(facts), title, make });
+  add("Now", [node && { ...node, history: null, children: null }, value, Math.floor(Date.now() / 1000)], () => nowPairs(node, value));
+  if (value) {
+    const { names, groups, label, ancestors, parent, links, monitors, monitored_by, trap_exit } = value;
+    add("Relations", [names, groups, label, ancestors, parent, links, monitors, monitored_by, trap_exit], () => relations(value));
+  } else if (detail.isGone && detail.pid === pid) {
+    add("Relations", null, () => el("p", "dim", "The process has ended."));
+  }
+  const past = node ? node.history : [];
+  add("Past incarnations" + (node && node.restarts ? ", " + counted(node.restarts, "restart", "restarts") : ""), past, () => runs(past));
+  const entries = lastEvents(node, path, pid);
+  add("Last events", entries, () => eventList(entries));
+  return panels;
 }
 
 function mailboxText(value) {
@@ -137,9 +149,9 @@ function relations(value) {
   ]);
 }
 
-function runs(node) {
+function runs(past) {
   const made = el("div");
-  const ended = node ? [...node.history].reverse() : [];
+  const ended = [...past].reverse();
   for (const run of ended) {
     const item = el("div", "item");
     const left = el("span");
@@ -154,14 +166,17 @@ function runs(node) {
   return made;
 }
 
-/** What the server keeps of the child; else what this page has seen. */
+/** What the server keeps of the process; else what this page has seen. */
 function lastEvents(node, path, pid) {
-  const made = el("div", "events");
   const kept = detail.pid === pid ? detail.events.map(entryOf).reverse() : [];
+  if (kept.length) return kept;
   const of = node ? node.path : path;
   const isDynamic = node && node.key.includes("\n");
-  const entries = kept.length ? kept
-    : model.history.filter((entry) => entry.path === of && (!isDynamic || entry.pid === node.pid)).slice(0, 16);
+  return model.history.filter((entry) => entry.path === of && (!isDynamic || entry.pid === node.pid)).slice(0, 16);
+}
+
+function eventList(entries) {
+  const made = el("div", "events");
   for (const entry of entries) made.append(makeEvent({ ...entry, backtrace: false }, false));
   if (!entries.length) made.append(el("p", "dim", "None is known."));
   return made;

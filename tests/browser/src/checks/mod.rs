@@ -49,6 +49,7 @@ impl Checks {
             process::the_screen_process_shows_the_past_of_a_child
             process::the_backtrace_of_a_panic_unfolds
             process::chains_of_calls_and_full_mailboxes_are_on_the_screen_pressure
+            process::a_cycle_of_calls_is_a_chain_that_ends_where_it_began
             hostile::ids_labels_and_panics_are_shown_as_text_on_each_screen
             keyboard::each_screen_opens_by_its_key
             keyboard::the_tree_is_walked_filtered_and_folded_by_keys

@@ -63,3 +63,18 @@ pub(super) async fn chains_of_calls_and_full_mailboxes_are_on_the_screen_pressur
         format!("the chain is {chain:?}")
     })
 }
+
+/// Cycles do not last in a program that detects them, so the function is given one.
+pub(super) async fn a_cycle_of_calls_is_a_chain_that_ends_where_it_began(
+    checks: &Checks,
+) -> Outcome {
+    let page = &checks.page;
+    checks.open().await?;
+    let script = "const done = arguments[0];
+        const wait = (caller, server) => ({ caller, server, caller_path: 'app/' + caller, server_path: 'app/' + server });
+        import(new URL('app/waits.js', location).href).then(({ chainsOf }) => done(chainsOf([wait(1, 2), wait(2, 3), wait(3, 4), wait(4, 2), wait(7, 8), wait(9, 9)])
+          .map(({ links, isCycle }) => (isCycle ? 'cycle ' : '') + links.map((at) => at.pid).join(' '))), (error) => done(String(error)))";
+    let chains = page.js_async(script).await?;
+    let expected = serde_json::json!(["cycle 1 2 3 4 2", "cycle 9 9", "7 8"]);
+    ensure(chains == expected, || format!("the chains are {chains}"))
+}
