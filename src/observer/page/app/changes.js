@@ -111,7 +111,7 @@ const effects = {
       pid: change.pid, ended_ms: change.time_ms, started_ms: change.time_ms - change.uptime_ms, reason: change.reason,
       class: change.class, place: change.place, attempt: 0, delay_ms: 0, backtrace: Boolean(change.backtrace),
     }].slice(-8);
-    Object.assign(node, IDLE, { state: "stopped", started_ms: null, stopping_since: null, ending_since_ms: null });
+    Object.assign(node, IDLE, { state: "stopped", started_ms: null, stopping_since: null, ending_since_ms: null, step: null, folded: null });
     if (change.for_good) linger(node, change.time_ms);
     if (!node.key.includes("\n")) setPid(node, null);
     if (change.supervisor === null) {
