@@ -21,6 +21,9 @@ pub(super) async fn the_backtrace_of_a_panic_unfolds(checks: &Checks) -> Outcome
     checks.shop.crash_hostile();
     page.go("history").await?;
     page.wait_text("#events .event", "[31mred").await?;
+    // The next picture says that there is a backtrace. A page that is opened has one at once.
+    checks.open().await?;
+    page.go("history").await?;
     page.wait(
         "the panic has a backtrace",
         "return document.querySelector('#events .backtrace button') !== null",
