@@ -28,10 +28,9 @@ pub(super) fn fields(kind: &ChangeKind) -> Map<String, Value> {
             "outcome": outcome.name(),
             "why": outcome.why(),
         }),
-        ChangeKind::Stopped
-        | ChangeKind::GivenUp
-        | ChangeKind::Removed
-        | ChangeKind::Ending => json!({}),
+        ChangeKind::Stopped | ChangeKind::GivenUp | ChangeKind::Removed | ChangeKind::Ending => {
+            json!({})
+        }
         ChangeKind::Stopping { deadline } | ChangeKind::HoldsStop { deadline } => {
             json!({ "deadline_ms": deadline.map(millis) })
         }
