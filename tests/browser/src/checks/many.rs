@@ -77,8 +77,16 @@ async fn elements(page: &Page) -> Outcome<u64> {
 
 /// Causes crashes, and waits until all of them are counted.
 async fn crash(page: &Page, rt: &Runtime) -> Outcome {
+    let mut killed = None;
     for _ in 0..20 {
-        rt.kill(rt.whereis("victim").ok_or("the victim is not alive")?);
+        let victim = loop {
+            match rt.whereis("victim") {
+                Some(pid) if killed != Some(pid) => break pid,
+                _ => tokio::time::sleep(Duration::from_millis(1)).await,
+            }
+        };
+        rt.kill(victim);
+        killed = Some(victim);
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     page.wait_text("#summary", "20 restarts").await?;
