@@ -3,7 +3,7 @@
 //! ```text
 //! cargo run --manifest-path tests/browser/Cargo.toml
 //! cargo run --manifest-path tests/browser/Cargo.toml -- --only keyboard       checks with this in their name
-//! cargo run --manifest-path tests/browser/Cargo.toml -- --screenshots DIR     the images of the book, and no check
+//! cargo run --manifest-path tests/browser/Cargo.toml -- --screenshots DIR     the images of the book, and no check; `--width 400` for those of a phone
 //! ```
 //!
 //! Needs `chromium` and `chromedriver` (on Debian the packages `chromium` and `chromium-driver`).
@@ -31,18 +31,27 @@ use crate::shop::Shop;
 struct Options {
     only: Option<String>,
     screenshots: Option<String>,
+    /// The width of the images.
+    width: u32,
 }
 
 impl Options {
     fn read() -> Result<Options, String> {
-        let mut options = Options { only: None, screenshots: None };
+        let mut options = Options { only: None, screenshots: None, width: screenshots::SIZE.0 };
         let mut arguments = std::env::args().skip(1);
         while let Some(name) = arguments.next() {
             let value = arguments.next().ok_or(format!("{name} needs a value"))?;
             match name.as_str() {
                 "--only" => options.only = Some(value),
                 "--screenshots" => options.screenshots = Some(value),
-                _ => return Err(format!("unknown: {name}; known: --only NAME, --screenshots DIR")),
+                "--width" => {
+                    options.width = value.parse().map_err(|_| format!("{value} is no width"))?
+                }
+                _ => {
+                    return Err(format!(
+                        "unknown: {name}; known: --only NAME, --screenshots DIR, --width N"
+                    ));
+                }
             }
         }
         Ok(options)
@@ -109,7 +118,7 @@ async fn run(options: &Options) -> Outcome {
     let shop = Shop::start().await?;
     let mut checks = Checks::new(page, shop, options.only.clone());
     let taken = match &options.screenshots {
-        Some(folder) => screenshots::take(&checks, folder).await,
+        Some(folder) => screenshots::take(&checks, folder, options.width).await,
         None => {
             checks.run_all().await;
             Ok(())

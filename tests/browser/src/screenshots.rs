@@ -5,15 +5,15 @@ use std::fs;
 use crate::checks::Checks;
 use crate::page::Outcome;
 
-/// The size of an image.
-const SIZE: (u32, u32) = (1120, 560);
+/// The size of an image of the book.
+pub(crate) const SIZE: (u32, u32) = (1120, 560);
 
 /// Takes the images, with a stop at the end.
-pub(crate) async fn take(checks: &Checks, folder: &str) -> Outcome {
+pub(crate) async fn take(checks: &Checks, folder: &str, width: u32) -> Outcome {
     let (page, shop) = (&checks.page, &checks.shop);
     fs::create_dir_all(folder)?;
     checks.open().await?;
-    page.set_size(SIZE.0, SIZE.1).await?;
+    page.set_size(width, SIZE.1).await?;
     for _ in 0..3 {
         shop.crash_feed();
         tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
