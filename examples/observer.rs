@@ -6,6 +6,7 @@
 //! ```text
 //! cargo run --features observer --example observer            then open http://127.0.0.1:8090
 //! cargo run --features observer --example observer -- 9000    on another port
+//! cargo run --features observer --example observer -- --control    the page can restart and kill
 //! ```
 //!
 //! Ctrl-C stops the shop. Open the screen *Stopping* before that: one child takes its time.
@@ -88,7 +89,7 @@ async fn ledger(mut ctx: TaskContext) -> Result {
 }
 
 /// The page is the first child, so it is stopped last, and shows the stop of the others.
-fn shop(address: SocketAddr) -> SupervisorSpec {
+fn shop(address: SocketAddr, page: Observer) -> SupervisorSpec {
     let prices = Supervisor::one_for_one()
         .with_id("prices")
         .intensity(20, Duration::from_secs(60))
@@ -104,7 +105,7 @@ fn shop(address: SocketAddr) -> SupervisorSpec {
     );
     Supervisor::one_for_one()
         .named("shop")
-        .child(Observer::new().track_mailboxes().serve(address))
+        .child(page.track_mailboxes().serve(address))
         .child(
             ChildSpec::task("ledger", ledger).shutdown(Shutdown::Timeout(Duration::from_secs(5))),
         )
@@ -117,11 +118,16 @@ fn shop(address: SocketAddr) -> SupervisorSpec {
 }
 
 fn main() -> ExitCode {
-    let port = std::env::args().nth(1).and_then(|port| port.parse().ok()).unwrap_or(8090);
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let port = arguments.iter().find_map(|port| port.parse().ok()).unwrap_or(8090);
+    let page = match arguments.iter().any(|argument| argument == "--control") {
+        true => Observer::new().allow_control(),
+        false => Observer::new(),
+    };
     regrow::log::init(LogLevel::Warn);
     println!("The observer is at http://127.0.0.1:{port}");
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let runtime = Runtime::with_mailbox_depth();
-    let run = Run::new(shop(address)).on(&runtime).deadline(Duration::from_secs(10));
+    let run = Run::new(shop(address, page)).on(&runtime).deadline(Duration::from_secs(10));
     Program::new().run(async || Ok(run))
 }

@@ -81,6 +81,7 @@
 //! | read or change the state of a live server, trace it | [`ServerRef::peek`], [`ServerRef::update`], [`ServerRef::trace`] |
 //! | run many tasks with a concurrency limit | [`TaskStream`] |
 //! | pass each crash to an error tracker | [`CrashReport`] |
+//! | restart or suspend a child of a running system | [`Runtime::control`] |
 //! | observe a running system | [`SupervisorRef::tree`], [`Runtime::events`], [`Runtime::info`] |
 //! | let a call have no more time than its caller has left | [`Runtime::propagate_deadlines`] |
 //! | detect servers that wait for each other | [`Runtime::detect_deadlocks`] |
@@ -146,6 +147,7 @@ mod task;
 mod net;
 mod snapshot;
 mod observation;
+mod control;
 #[cfg(feature = "serde")]
 mod json_lines;
 #[cfg(feature = "observer")]
@@ -182,9 +184,9 @@ pub use restart::Backoff;
 #[doc(inline)]
 pub use observe::console as log;
 pub use observe::{
-    Ancestor, Callback, Change, ChangeKind, ChildCounters, Counters, CrashCause, CrashHandling,
-    CrashReport, CrashedChild, DeadLetter, DeadLetterCause, Doing, EndedCounts, ExitClass,
-    Handling, Health, LifecycleEvent, LogLevel, MessageSpans,
+    Ancestor, Callback, Change, ChangeKind, ChildCounters, ControlAction, ControlOutcome, Counters,
+    CrashCause, CrashHandling, CrashReport, CrashedChild, DeadLetter, DeadLetterCause, Doing,
+    EndedCounts, ExitClass, Handling, Health, LifecycleEvent, LogLevel, MessageSpans,
 };
 
 // Bounds of mailboxes.
@@ -255,9 +257,13 @@ pub use snapshot::{Busy, NodeKind, NodeState, TreeHealth, TreeNode, TreeNodes, T
 
 // Observations of trees.
 pub use observation::{
-    MailboxFacts, Missed, Observation, Observed, PastRun, Picture, PictureNode, PictureState,
-    PictureStep, ProcessDetail, ProcessSample, Sample, Supervision, SupervisorSample,
+    ChildEvent, MailboxFacts, Missed, Observation, Observed, PastRun, Picture, PictureNode,
+    PictureState, PictureStep, ProcessDetail, ProcessSample, Sample, Supervision, SupervisorSample,
+    Wait, WaitGraph,
 };
+
+// Actions on trees, requested from outside.
+pub use control::{ControlError, ControlRequest};
 pub use supervisor::FoldedCounts;
 
 // Events as lines of JSON.

@@ -6,7 +6,7 @@ use crate::base::{Pid, TimeOfDay};
 use crate::exit::ExitReason;
 use crate::json_lines::crash;
 use crate::json_lines::fields::{ended, process};
-use crate::observe::LifecycleEvent;
+use crate::observe::{ControlAction, LifecycleEvent, LogLevel};
 use crate::snapshot::json::{escape_controls, millis};
 
 /// The version of the schema. It grows when a field changes its meaning or is removed, and not when
@@ -80,6 +80,7 @@ impl Serialize for EventJson<'_> {
             LifecycleEvent::LongPoll { .. } | LifecycleEvent::LongPollEnded { .. } => {
                 poll_entries(&mut map, self.0)?;
             }
+            LifecycleEvent::Control { .. } => control_entries(&mut map, self.0)?,
             of_child => child_entries(&mut map, of_child)?,
         }
         map.end()
@@ -101,6 +102,21 @@ fn poll_entries<M: SerializeMap>(map: &mut M, event: &LifecycleEvent) -> Result<
     map.serialize_entry("label", &label.as_deref())?;
     map.serialize_entry("path", &path.as_deref())?;
     map.serialize_entry("elapsed_ms", &millis(*elapsed))
+}
+
+/// Writes the fields of a requested action.
+fn control_entries<M: SerializeMap>(map: &mut M, event: &LifecycleEvent) -> Result<(), M::Error> {
+    let LifecycleEvent::Control { time, action, path, pid, caller, outcome } = event else {
+        return Ok(());
+    };
+    map.serialize_entry("time_ms", &time.unix_millis())?;
+    map.serialize_entry("action", &action.map(ControlAction::name))?;
+    map.serialize_entry("level", &action.and_then(ControlAction::level).map(LogLevel::name))?;
+    map.serialize_entry("path", &path.as_deref())?;
+    map.serialize_entry("pid", &pid.map(|pid| pid.raw()))?;
+    map.serialize_entry("caller", caller.as_str())?;
+    map.serialize_entry("outcome", outcome.name())?;
+    map.serialize_entry("why", &outcome.why())
 }
 
 /// Writes the fields of an event of a supervisor.
@@ -165,5 +181,6 @@ fn name(event: &LifecycleEvent) -> &'static str {
         LifecycleEvent::ShutdownFailed { .. } => "shutdown_failed",
         LifecycleEvent::GivenUp { .. } => "given_up",
         LifecycleEvent::GaveUp { .. } => "gave_up",
+        LifecycleEvent::Control { .. } => "control",
     }
 }

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::message::received::Envelope;
 use crate::message::{MessageKind, Metadata};
-use crate::process::AnyProcess;
+use crate::process::{AnyProcess, SuspendRequest};
 
 /// One item of a mailbox. The item of a plain process is an [`Envelope`]. The item of a server is
 /// a closed enum, so that its calls and casts move by value.
@@ -51,6 +51,15 @@ pub(crate) trait Item: Send + 'static {
     /// Returns the item for the expiry of a timer that the process itself set, or `None` if
     /// processes with these items have no such timers.
     fn from_tick(_timer: u64) -> Option<Self>
+    where
+        Self: Sized,
+    {
+        None
+    }
+
+    /// Returns the item for a request to suspend or resume the process, or `None` if processes with
+    /// these items can't be suspended.
+    fn from_suspend_request(_request: SuspendRequest) -> Option<Self>
     where
         Self: Sized,
     {

@@ -16,7 +16,7 @@ use crate::message::received::{Envelope, Received};
 use crate::process::any::Refused;
 use crate::process::{
     AnyProcess, Core, Counts, Entry, IfFull, Intake, Locked, ReaderWait, Relations, Stage, State,
-    flag,
+    SuspendRefused, SuspendRequest, flag,
 };
 
 /// The record of one process whose mailbox holds items of type `M`.
@@ -242,6 +242,17 @@ impl<M: Item> AnyProcess for Process<M> {
         if let Some(item) = M::from_tick(timer) {
             // If the process is ending, the tick is dropped.
             drop(self.send(item));
+        }
+    }
+
+    fn request_suspend(&self, request: SuspendRequest) -> Result<(), SuspendRefused> {
+        let item = M::from_suspend_request(request).ok_or(SuspendRefused::NotAServer)?;
+        match self.send(item) {
+            Ok(_) => Ok(()),
+            Err(refused) => {
+                drop(refused);
+                Err(SuspendRefused::Ended)
+            }
         }
     }
 

@@ -20,36 +20,32 @@
 //! | the tree ends | as above, and the end of the topmost supervisor is the last change |
 //! | a dynamic supervisor does not answer in time | its last published children are shown, marked as last known; it has no number, so all its changes follow, and then another picture |
 //!
-//! The wait for dynamic supervisors has a limit for the whole picture. One that does not answer uses
-//! half of what is left, so that others, which answer at once, are still asked.
+//! [`asked`](super::asked) limits the wait for dynamic supervisors.
 
-use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::time::Instant;
 
 use crate::base::{NodePath, Pid, consume_budget};
+use crate::observation::asked::{AT_ONCE, Asked};
 use crate::observation::facts::Facts;
 use crate::observation::included::{Included, View};
 use crate::observation::nodes::Nodes;
 use crate::observation::picture::Supervision;
 use crate::observation::{Clock, Picture, PictureNode, PictureState};
-use crate::runtime::{Runtime, until};
+use crate::runtime::Runtime;
 use crate::supervisor::dynamic::fold::{Fold, FoldedCounts};
 use crate::supervisor::dynamic::server::{Call, DynamicServer};
 use crate::supervisor::{PublishedCell, PublishedState};
 
-/// How long a picture waits for the answers of all dynamic supervisors together.
-const LIMIT: Duration = Duration::from_millis(250);
+/// How many of the nodes that are visited next are looked at for dynamic supervisors to ask at once.
+const LOOKED_AT: usize = 4 * AT_ONCE;
 
 /// A picture that is being taken.
 struct Collector<'a> {
     runtime: &'a Runtime,
     view: &'a View,
     make: Nodes<'a>,
-    /// How long the picture may still wait for dynamic supervisors.
-    wait_left: Duration,
+    /// The dynamic supervisors that were asked, and not visited yet.
+    asked: Asked<'a, Fold>,
     /// Whether a dynamic supervisor has not answered, perhaps one above those that are shown.
     is_partial: bool,
     included: Included,
@@ -78,9 +74,9 @@ pub(super) async fn collect(runtime: &Runtime, view: &View) -> Collected {
     };
     let (nodes, pending) = (Vec::new(), Vec::new());
     let make = Nodes { kernel: &runtime.kernel, clock };
-    let (wait_left, is_partial) = (LIMIT, false);
+    let (asked, is_partial) = (Asked::new(), false);
     let mut collector =
-        Collector { runtime, view, make, wait_left, is_partial, included, nodes, pending };
+        Collector { runtime, view, make, asked, is_partial, included, nodes, pending };
     for (pid, root) in roots.iter().rev().filter(|(pid, _)| view.shows_tree(*pid)) {
         collector.pending.push(collector.make.root(*pid, root));
     }
@@ -131,15 +127,16 @@ impl Collector<'_> {
     async fn supervisor(
         &mut self,
         node: &mut PictureNode,
-        cell: &PublishedCell,
+        cell: &Arc<PublishedCell>,
         path: &NodePath,
         pid: Pid,
     ) -> Vec<PictureNode> {
-        let is_dynamic = cell.change(|state| state.is_partial && state.ending.is_none());
-        let fold = if is_dynamic { self.ask(pid, cell, &node.path).await } else { None };
+        let fold = if serves_dynamic(cell) { self.ask(pid, cell, &node.path).await } else { None };
         let (mut state, last_change) = cell.read_with_last_change();
         if node.supervisor.is_none() && state.ending.is_some() {
             node.state = PictureState::Stopping;
+            let by_program = self.runtime.kernel.kill_time(pid);
+            node.deadline = by_program.map(|due| self.make.clock.time_at(due));
         }
         let mut supervision = self.make.supervision(&state, path);
         let children = match fold {
@@ -169,11 +166,10 @@ impl Collector<'_> {
             }
         };
         node.supervision = Some(supervision);
-        let ended = state.ended.last(self.view.ended);
-        children
-            .into_iter()
-            .chain(ended.map(|(_, child)| self.make.ended(pid, path, child)))
-            .collect()
+        let (view, now) = (self.view, self.make.clock.now);
+        let ended = state.ended.last(view.ended, |ended| view.shows_ended(ended, now));
+        let ended = ended.into_iter().map(|ended| self.make.ended(pid, path, &ended.child));
+        children.into_iter().chain(ended).collect()
     }
 
     /// Completes the supervision of a dynamic supervisor that has not answered, and returns the
@@ -195,17 +191,45 @@ impl Collector<'_> {
         listed.map(node).collect()
     }
 
-    /// Asks the dynamic supervisor with this path for its children.
-    async fn ask(&mut self, pid: Pid, cell: &PublishedCell, path: &str) -> Option<Fold> {
-        let server = self.runtime.server_at::<DynamicServer>(pid).ok()?;
+    /// Asks the dynamic supervisor with this path for its children, and those that are visited next.
+    async fn ask(&mut self, pid: Pid, cell: &Arc<PublishedCell>, path: &str) -> Option<Fold> {
+        if !self.asked.is_asked(pid) {
+            self.send_request(pid, cell, path);
+            for at in (0..self.pending.len()).rev().take(LOOKED_AT) {
+                if !self.asked.has_room() {
+                    break;
+                }
+                self.ask_in_advance(at);
+            }
+        }
+        self.asked.answer(&self.runtime.kernel, pid).await
+    }
+
+    /// Asks a pending node, if it is a dynamic supervisor that serves.
+    fn ask_in_advance(&mut self, pending: usize) {
+        let node = &self.pending[pending];
+        let is_visited = self.view.shows(&node.path) || self.view.leads_through(&node.path);
+        let Some(pid) = node.pid.filter(|_| is_visited && node.supervision.is_some()) else {
+            return;
+        };
+        if let Some(cell) = self.published(pid).filter(|cell| serves_dynamic(cell)) {
+            let path = node.path.clone();
+            self.send_request(pid, &cell, &path);
+        }
+    }
+
+    fn send_request(&mut self, pid: Pid, cell: &Arc<PublishedCell>, path: &str) {
+        let Ok(server) = self.runtime.server_at::<DynamicServer>(pid) else { return };
         let (most, only) = (self.view.listed, self.view.child_below(path));
-        let began = Instant::now();
-        let asked = pin!(async {
+        let cell = cell.clone();
+        self.asked.ask(pid, async move {
             let turn = cell.permit().await?;
             server.call_unlimited(|reply| Call::Fold { reply, most, only, turn }).await.ok()
         });
-        let fold = until(&self.runtime.kernel, Some(began + self.wait_left / 2), asked).await;
-        self.wait_left = self.wait_left.saturating_sub(began.elapsed());
-        fold?
     }
+}
+
+/// Whether this is a dynamic supervisor that handles requests.
+fn serves_dynamic(cell: &PublishedCell) -> bool {
+    cell.change(|state| state.is_partial && state.ending.is_none())
 }

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::observation::json_nodes::{health, reason};
-use crate::observation::json_values::{object, pid, pids, span};
-use crate::observe::ChangeKind;
+use crate::observation::json_values::{millis, object, pid, pids, span};
+use crate::observe::{ChangeKind, LogLevel};
 
 /// Returns the fields of this kind, without its name.
 pub(super) fn fields(kind: &ChangeKind) -> Map<String, Value> {
@@ -21,12 +21,19 @@ pub(super) fn fields(kind: &ChangeKind) -> Map<String, Value> {
             json!({ "callback": callback.to_string(), "elapsed_ms": span(*elapsed) })
         }
         ChangeKind::Deadlock { cycle } => json!({ "cycle": pids(cycle) }),
-        ChangeKind::Stopped
-        | ChangeKind::GivenUp
-        | ChangeKind::Removed
-        | ChangeKind::Ending
-        | ChangeKind::Stopping
-        | ChangeKind::HoldsStop => json!({}),
+        ChangeKind::Control { action, caller, outcome } => json!({
+            "action": action.name(),
+            "level": action.level().map(LogLevel::name),
+            "caller": caller.as_str(),
+            "outcome": outcome.name(),
+            "why": outcome.why(),
+        }),
+        ChangeKind::Stopped | ChangeKind::GivenUp | ChangeKind::Removed | ChangeKind::Ending => {
+            json!({})
+        }
+        ChangeKind::Stopping { deadline } | ChangeKind::HoldsStop { deadline } => {
+            json!({ "deadline_ms": deadline.map(millis) })
+        }
         with_reason => failure(with_reason),
     };
     object(more)

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::base::{Pid, SharedStr, TimeOfDay};
 use crate::exit::ExitReason;
 use crate::observe::activity::{Callback, Doing};
 use crate::observe::health::Health;
+use crate::observe::{ControlAction, ControlOutcome};
 
 /// One change of a supervision tree. [`Observation`](crate::Observation) delivers it, and has an
 /// example.
@@ -31,7 +34,8 @@ pub struct Change {
     pub supervisor: Option<Pid>,
     /// What has changed.
     pub kind: ChangeKind,
-    /// The topmost supervisor of the tree. Another tree may have the same path.
+    /// The topmost supervisor of the tree. Another tree may have the same path. The pid
+    /// [`OUTSIDE`](Pid::OUTSIDE) if the change is about the runtime.
     pub(crate) root: Pid,
     /// Under whose lock, or in whose task, the change was made.
     pub(crate) origin: Origin,
@@ -128,9 +132,17 @@ pub enum ChangeKind {
     Ending,
     /// The supervisor has asked the child to stop. A supervisor of a declared list waits for this
     /// child until the child has ended.
-    Stopping,
+    Stopping {
+        /// When the supervisor kills the child, by the clock of the system; `None` if its stop has
+        /// no limit.
+        deadline: Option<TimeOfDay>,
+    },
     /// A dynamic supervisor that stops all its children waits for this one.
-    HoldsStop,
+    HoldsStop {
+        /// When the supervisor kills the child, by the clock of the system; `None` if its stop has
+        /// no limit. In the past if the child was killed, and has not ended yet.
+        deadline: Option<TimeOfDay>,
+    },
     /// The stop of the child went wrong: it overran its time and was killed, or it ended with
     /// another reason than requested.
     ShutdownFailed {
@@ -158,4 +170,22 @@ pub enum ChangeKind {
         /// The cycle, which begins and ends with the caller.
         cycle: Vec<Pid>,
     },
+    /// An action on this child was requested from outside, and has ended. Of
+    /// [`ControlAction::LogLevel`], which is about no child, the path is empty, and observations of
+    /// all trees receive it. Requests that name no child of a tree are no changes.
+    Control {
+        /// The action.
+        action: ControlAction,
+        /// The requester, as in [`LifecycleEvent::Control`](crate::LifecycleEvent::Control).
+        caller: SharedStr,
+        /// How the request ended.
+        outcome: ControlOutcome,
+    },
+}
+
+impl ChangeKind {
+    /// Returns the change of a child that was asked to stop, and is killed at `due`.
+    pub(crate) fn stopping(due: Option<Instant>) -> Self {
+        ChangeKind::Stopping { deadline: due.map(TimeOfDay::at) }
+    }
 }

@@ -6,10 +6,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::{Pid, SharedStr};
+use crate::base::{Pid, SharedStr, TimeOfDay};
 use crate::exit::ExitReason;
-use crate::observe::CrashReport;
 use crate::observe::activity::Callback;
+use crate::observe::{ControlAction, ControlOutcome, CrashReport};
 
 /// One event of a runtime: the facts of a line of the lifecycle log or of a supervisor's report.
 ///
@@ -212,5 +212,24 @@ pub enum LifecycleEvent {
         /// How long the poll took, at least. The true time is longer by half the limit at most, if the
         /// thread of the watch could run.
         elapsed: Duration,
+    },
+    /// An action was requested from outside: by the page of an observer, or by
+    /// [`Runtime::control`](crate::Runtime::control). There is one such event for each request, also
+    /// for one that was refused.
+    Control {
+        /// When the request was answered, by the clock of the system.
+        time: TimeOfDay,
+        /// The action. `None` if the request was refused before it was understood.
+        action: Option<ControlAction>,
+        /// The path of the child, as in [`Change::path`](crate::Change::path), as the request named
+        /// it. `None` if the action is about no child.
+        path: Option<SharedStr>,
+        /// The process of the child, as the request named it.
+        pid: Option<Pid>,
+        /// The requester: a name from the authentication of the application, or an address. The text
+        /// comes from outside; it has at most 256 characters.
+        caller: SharedStr,
+        /// How the request ended.
+        outcome: ControlOutcome,
     },
 }

@@ -56,6 +56,24 @@ impl LogLevel {
         }
     }
 
+    /// Returns the name of the level, in lower case: [`parse`](Self::parse) accepts it.
+    ///
+    /// ```
+    /// use regrow::LogLevel;
+    ///
+    /// assert_eq!(LogLevel::Warn.name(), "warn");
+    /// assert_eq!(LogLevel::parse(LogLevel::Warn.name()), LogLevel::Warn);
+    /// ```
+    pub fn name(self) -> &'static str {
+        match self {
+            LogLevel::Off => "off",
+            LogLevel::Error => "error",
+            LogLevel::Warn => "warn",
+            LogLevel::Info => "info",
+            LogLevel::Debug => "debug",
+        }
+    }
+
     pub(crate) fn from_bits(bits: u8) -> LogLevel {
         match bits {
             1 => LogLevel::Error,

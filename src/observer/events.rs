@@ -9,7 +9,8 @@
 //! 2. The task ends when the connection has ended, when the stop token is cancelled, or when the
 //!    observed tree has ended. In the latter two cases the client gets all that was queued.
 //! 3. A picture follows the changes after at most [`REFRESH`], because a page can't learn from changes
-//!    which of very many children are the worst.
+//!    which of very many children are the worst. A picture that takes long is followed by a longer
+//!    rest, of [`REST`] times as long: 100,000 nodes are tens of megabytes for both sides.
 
 use std::io;
 use std::pin::pin;
@@ -35,6 +36,9 @@ const SAMPLES: Duration = Duration::from_secs(1);
 
 /// How long after a picture a page with changes gets another one.
 const REFRESH: Duration = Duration::from_secs(5);
+
+/// How many times longer than the work on a picture the rest after it is at least.
+const REST: u32 = 20;
 
 /// What the task and the connection share.
 #[derive(Default)]
@@ -111,7 +115,7 @@ async fn forward(mut observation: Observation, mut queue: Queue, stop: Cancellat
     let sender = queue.sender.clone();
     let (closed, stopped) = (pin!(sender.closed()), pin!(stop.cancelled()));
     let mut over = pin!(select(closed, stopped));
-    let (mut has_changed, mut pictured) = (false, Instant::now());
+    let (mut has_changed, mut pictured, mut rest) = (false, Instant::now(), REFRESH);
     loop {
         let next = match select(pin!(observation.next()), over.as_mut()).await {
             Either::Left((Some(item), _)) => item,
@@ -124,11 +128,13 @@ async fn forward(mut observation: Observation, mut queue: Queue, stop: Cancellat
         if !queue.push(&next) {
             return;
         }
-        if has_changed && pictured.elapsed() >= REFRESH {
-            (has_changed, pictured) = (false, Instant::now());
+        if has_changed && pictured.elapsed() >= rest {
+            let begun = Instant::now();
             if !queue.push(&Observed::Picture(observation.picture().await)) {
                 return;
             }
+            (has_changed, pictured) = (false, Instant::now());
+            rest = REFRESH.max(REST * begun.elapsed());
         }
     }
 }

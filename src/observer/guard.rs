@@ -4,13 +4,15 @@
 //!    name was bound to another address by its DNS server has its own name as the host.
 //! 2. An answered request with an `Origin` has the origin of its host, and one with
 //!    `Sec-Fetch-Site` comes from the same origin or from the user.
-//! 3. Each answer, also a refusal, has all headers of [`HEADERS`].
+//! 3. A control request also has the `Origin` of its host, or `Sec-Fetch-Site: same-origin`, or no
+//!    sign at all of a browser. Each browser sends `Origin` with a `POST`; `curl` and programs don't.
+//! 4. Each answer, also a refusal, has all headers of [`HEADERS`].
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -37,10 +39,14 @@ pub(super) async fn guard(
     request: Request,
     next: Next,
 ) -> Response {
-    let mut response = match refusal(&request, &hosts) {
+    with_headers(match refusal(&request, &hosts) {
         Some(why) => (StatusCode::FORBIDDEN, why).into_response(),
         None => next.run(request).await,
-    };
+    })
+}
+
+/// Adds the headers that each answer has.
+pub(super) fn with_headers(mut response: Response) -> Response {
     for (name, value) in HEADERS {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
@@ -48,7 +54,7 @@ pub(super) async fn guard(
 }
 
 /// Returns why a request is refused, if it is.
-fn refusal(request: &Request, hosts: &[String]) -> Option<&'static str> {
+pub(super) fn refusal(request: &Request, hosts: &[String]) -> Option<&'static str> {
     let Some(host) = host_of(request) else {
         return Some("the request names no host, or more than one\n");
     };
@@ -67,10 +73,39 @@ fn refusal(request: &Request, hosts: &[String]) -> Option<&'static str> {
     let site = headers.get(SEC_FETCH_SITE).map(HeaderValue::as_bytes);
     match site {
         None | Some(b"same-origin" | b"none") => None,
-        // A link to the page, followed by the user.
-        Some(_) if headers.get("sec-fetch-mode").is_some_and(|mode| mode == "navigate") => None,
+        // A link to the page, followed by the user. A form of another site navigates, too.
+        Some(_)
+            if request.method() == Method::GET
+                && headers.get("sec-fetch-mode").is_some_and(|mode| mode == "navigate") =>
+        {
+            None
+        }
         Some(_) => Some("the request comes from a page of another site\n"),
     }
+}
+
+/// Returns why a control request is refused, if it is.
+pub(super) fn control_refusal(request: &Request, hosts: &[String]) -> Option<&'static str> {
+    let refusal = refusal(request, hosts);
+    if refusal.is_some() {
+        return refusal;
+    }
+    let headers = request.headers();
+    if headers.get_all(header::ORIGIN).iter().nth(1).is_some() {
+        return Some("the request names more than one origin\n");
+    }
+    // An origin that is there is that of the host: `refusal` has compared it.
+    let is_of_page = headers.contains_key(header::ORIGIN)
+        || headers.get(SEC_FETCH_SITE).is_some_and(|site| site == "same-origin");
+    let is_of_browser = headers.contains_key(header::REFERER)
+        || headers.contains_key(header::COOKIE)
+        || headers.keys().any(|name| name.as_str().starts_with("sec-"))
+        || headers
+            .get(header::USER_AGENT)
+            .is_some_and(|agent| agent.as_bytes().to_ascii_lowercase().starts_with(b"mozilla/"));
+    (is_of_browser && !is_of_page).then_some(
+        "the browser does not say that the request comes from the page of the observer\n",
+    )
 }
 
 /// Returns the host of a request, with its port, if there is exactly one.

@@ -1,4 +1,4 @@
-// **Uses** `base`, `exit`, `runtime`, `child`, `supervisor`, `observation`.
+// **Uses** `base`, `exit`, `observe`, `runtime`, `child`, `supervisor`, `observation`, `control`.
 // **Knows nothing of** programs.
 
 //! The observer: a page that shows the running trees in a browser, live. Requires the feature
@@ -11,20 +11,21 @@
 //! and restarts with their reasons, *Process* one process with its incarnations, mailbox, links and
 //! monitors, *Pressure* the longest mailboxes and the counters of lost messages, *Stopping* the
 //! processes that a stop still waits for. It shows ids, names, reasons and states, and no contents
-//! of messages. It is read-only: no route changes anything.
+//! of messages. It is read-only: no route changes anything, unless [`Observer::allow_control`] was
+//! called.
 //!
-//! # Who can read it
+//! # Who can read and control it
 //!
-//! Everyone who reaches the routes. So [`serve()`] refuses an address that is not a loopback address,
+//! Everyone who reaches the routes can read, and control if that was allowed. So [`serve()`] refuses an address that is not a loopback address,
 //! unless [`Observer::allow_network`] was called, and [`router`] belongs behind the authentication
 //! of the application.
 //!
-//! A page of another site that is open in the same browser reads nothing:
+//! A page of another site that is open in the same browser reads and controls nothing:
 //!
 //! * A request is answered only if its `Host` is an IP address, `localhost`, or a name given to
 //!   [`Observer::allow_host`]. This refuses DNS rebinding, which needs a name.
 //! * A request with the `Origin` of another host, or that the browser marks as cross-site, is
-//!   refused. No answer has a CORS header.
+//!   refused. No answer has a CORS header. A control request has to be JSON, too.
 //! * The page can't be framed, and loads nothing from another origin. Its content security policy
 //!   allows no inline script, and its script inserts texts as text only, so that an id or a panic
 //!   that contains HTML is shown as it is.
@@ -44,11 +45,16 @@ use crate::supervisor::SupervisorRef;
 
 mod settings;
 mod page;
+mod source;
 mod guard;
+mod caller;
+mod control_request;
+mod control;
 mod events;
 mod routes;
 mod serve;
 
+pub use caller::Caller;
 pub use settings::Observer;
 
 /// Returns the routes of an observer of the tree below this supervisor, with the default settings.

@@ -18,8 +18,10 @@ use tokio::time::sleep;
 
 use crate::child::{ChildSpec, Keep, KeepGuard, ShutdownSignal, StartChild, StartContext, Started};
 use crate::exit::reason_of;
-use crate::observer::routes::{Source, routes};
+use crate::observer::caller::Peer;
+use crate::observer::routes::routes;
 use crate::observer::settings::Observer;
+use crate::observer::source::Source;
 use crate::runtime::{Runtime, StartError};
 
 impl Observer {
@@ -95,7 +97,8 @@ async fn run(
 ) -> io::Result<()> {
     let stop = shutdown.cancellation_token();
     let app = routes(&observer, Source::Runtime(runtime), stop.clone());
-    let served = axum::serve(port, app).with_graceful_shutdown(shutdown);
+    let served = axum::serve(port, app.into_make_service_with_connect_info::<Peer>())
+        .with_graceful_shutdown(shutdown);
     let late = pin!(async {
         stop.cancelled().await;
         sleep(GRACE).await;

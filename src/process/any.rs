@@ -9,7 +9,7 @@ use crate::base::sync::Mutex;
 use crate::base::sync::atomic::{AtomicU8, Ordering};
 use crate::base::user_panics::wake;
 use crate::message::received::Received;
-use crate::process::{Core, Locked, Parent, Stage};
+use crate::process::{Core, Locked, Parent, Stage, SuspendRefused, SuspendRequest};
 
 /// A process of any message type: its pid, its flags, its lock, and its inbox.
 pub(crate) trait AnyProcess: Send + Sync {
@@ -34,6 +34,9 @@ pub(crate) trait AnyProcess: Send + Sync {
 
     /// Queues the expiry of a server's own timer.
     fn tick(&self, timer: u64);
+
+    /// Queues a request to suspend or resume the process, if it is a server.
+    fn request_suspend(&self, request: SuspendRequest) -> Result<(), SuspendRefused>;
 
     /// Returns the process for a downcast to its concrete type. A [`ServerRef`](crate::ServerRef)
     /// that is made from a pid or a name needs this.

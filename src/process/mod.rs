@@ -34,6 +34,7 @@ mod exit_tickets;
 mod revoked_signals;
 mod successor;
 mod published;
+mod suspend_request;
 pub(crate) mod any;
 
 pub(crate) use ancestors::Ancestors;
@@ -51,6 +52,7 @@ pub(crate) use place::Place;
 pub(crate) use registrar::{KeyRefused, Registrar, Reservation, SpecKey, StartKey};
 pub(crate) use stage::Stage;
 pub(crate) use state::{AnyMail, Locked, State};
+pub(crate) use suspend_request::{SuspendRefused, SuspendRequest};
 pub(crate) use unhandled::Unhandled;
 pub(crate) use unread::{KeptQueue, Unread};
 pub(crate) use vacated_names::{VacatedKey, VacatedName, VacatedNames};

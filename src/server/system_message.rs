@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::base::{Pid, one_line};
 use crate::call::Reply;
+use crate::process::SuspendRequest;
 use crate::server::trace::Format;
 use crate::server::{GenServer, Trace};
 
@@ -12,6 +13,8 @@ use crate::server::{GenServer, Trace};
 pub(crate) enum System<S: GenServer> {
     Suspend(Reply<()>),
     Resume(Reply<()>),
+    /// As one of the two above, for a requester that does not know the type of the server.
+    SetSuspended(SuspendRequest),
     Status(Reply<ServerStatus>),
     /// Adds a listener, with this formatter.
     Trace(Reply<Trace>, Option<Format<S>>),

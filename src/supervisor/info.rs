@@ -47,7 +47,8 @@ pub struct ChildInfo {
     pub restarts: u32,
     /// How often the child was started again on request, failed starts included: by
     /// [`restart_child`](crate::SupervisorRef::restart_child), or by a `SIGHUP`, see
-    /// [`restart_on_hangup`](crate::Run::restart_on_hangup). Always 0 under a dynamic supervisor.
+    /// [`restart_on_hangup`](crate::Run::restart_on_hangup), or by
+    /// [`control`](crate::Runtime::control), under a dynamic supervisor only by that.
     pub starts_by_hand: u32,
     /// When the running incarnation was started; `None` if the child does not run.
     pub since: Option<Instant>,
@@ -140,6 +141,18 @@ pub enum ChildError {
     },
     /// The child waits for its restart. `terminate_child` cancels that restart.
     Restarting(String),
+    /// The supervisor is stopping the child.
+    Stopping(String),
+    /// The child runs as another process than the request has named, or does not run. The supervisor
+    /// has done nothing.
+    Changed {
+        /// The id of the child.
+        id: String,
+        /// The process of the child, if it runs.
+        pid: Option<Pid>,
+    },
+    /// The child is [temporary](crate::Restart::Temporary), so its supervisor never starts it again.
+    Temporary(String),
     /// The child was not started. The supervisor still knows the child, as stopped.
     NotStarted(StartError),
     /// The request did not reach the supervisor, or the supervisor ended before it answered.
@@ -155,6 +168,18 @@ impl fmt::Display for ChildError {
             }
             ChildError::Restarting(id) => {
                 write!(f, "child {id:?} is being restarted: terminate it first")
+            }
+            ChildError::Stopping(id) => {
+                write!(f, "child {id:?} is being stopped: wait for its end")
+            }
+            ChildError::Changed { id, pid: Some(pid) } => {
+                write!(f, "child {id:?} runs as another process, {pid}: name that one")
+            }
+            ChildError::Changed { id, pid: None } => {
+                write!(f, "child {id:?} does not run as this process any more: look at it again")
+            }
+            ChildError::Temporary(id) => {
+                write!(f, "child {id:?} is temporary and is never started again: start another one")
             }
             ChildError::NotStarted(error) => write!(f, "the child was not started: {error}"),
             ChildError::Unreachable(error) => {

@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use regrow::{
-    ChildSpec, DynamicSupervisor, Exhausted, ExitReason, GenServer, Heartbeat, JsonLinesError,
-    LifecycleEvent, Restart, Runtime, ServerContext, ServerRef, Shutdown, Supervisor,
-    SupervisorRef, json_lines,
+    ChildSpec, ControlAction, ControlRequest, DynamicSupervisor, Exhausted, ExitReason, GenServer,
+    Heartbeat, JsonLinesError, LifecycleEvent, Restart, Runtime, ServerContext, ServerRef,
+    Shutdown, Supervisor, SupervisorRef, json_lines,
 };
 use serde_json::Value;
 use support::settled;
@@ -143,6 +143,8 @@ async fn every_event() -> Vec<Value> {
     settled().await;
     hand_a_queue_on(&rt, &tree).await;
     hang(&rt, &tree, &file).await;
+    let request = ControlRequest::new(ControlAction::Kill).path("none");
+    rt.control(request).await.unwrap_err();
     for n in 0..2_000 {
         rt.log_spawn(regrow::Pid::from_raw(n), "crowd", "");
     }

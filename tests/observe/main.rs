@@ -35,6 +35,15 @@ mod observation_process;
 mod observation_views;
 mod observation_states;
 mod observation_paths;
+mod observation_stops;
+mod observation_waits;
+mod observation_events;
+mod backtraces;
 mod counters;
+mod control;
+mod control_dynamic;
+mod control_servers;
 #[cfg(feature = "observer")]
 mod observer;
+#[cfg(feature = "observer")]
+mod observer_control;

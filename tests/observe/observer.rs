@@ -144,7 +144,7 @@ async fn a_request_is_answered_for_addresses_localhost_and_allowed_hosts_only() 
         "localhost:x",
     ];
     for host in refused {
-        for path in ["/", "/app.js", "/style.css", "/events", "/process/1"] {
+        for path in ["/", "/app/main.js", "/style.css", "/events", "/process/1"] {
             let response = send(&router, path, &[("host", host)]).await;
             assert_eq!(response.status(), StatusCode::FORBIDDEN, "{host} {path}");
         }
@@ -182,7 +182,8 @@ async fn each_answer_forbids_framing_foreign_content_and_caching() {
     let tree = app(&rt).await;
     let router = observer::router(&tree);
     let mut answers = Vec::new();
-    for path in ["/", "/app.js", "/style.css", "/events", "/process/1", "/process/99", "/process/x"]
+    for path in
+        ["/", "/app/main.js", "/style.css", "/events", "/process/1", "/process/99", "/process/x"]
     {
         answers.push((path, get(&router, path).await));
     }
@@ -206,7 +207,7 @@ async fn no_route_changes_anything() {
     let rt = Runtime::new();
     let tree = app(&rt).await;
     let router = observer::router(&tree);
-    for path in ["/", "/app.js", "/style.css", "/events", "/process/1"] {
+    for path in ["/", "/app/main.js", "/style.css", "/events", "/process/1"] {
         for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"] {
             let request = Request::builder().method(method).uri(path).header("host", "localhost");
             let request = request.body(Body::empty()).unwrap();
@@ -221,15 +222,15 @@ async fn the_page_refers_to_its_routes_wherever_it_is_mounted() {
     let rt = Runtime::new();
     let tree = app(&rt).await;
     let at_root = observer::router(&tree);
-    assert!(text(get(&at_root, "/").await).await.contains("src=\"app.js\""));
+    assert!(text(get(&at_root, "/").await).await.contains("src=\"app/main.js\""));
     let nested = Router::new().nest("/ops/observer", observer::router(&tree));
     let page = text(get(&nested, "/ops/observer").await).await;
-    assert!(page.contains("src=\"./observer/app.js\""), "{page}");
-    assert_eq!(get(&nested, "/ops/observer/app.js").await.status(), StatusCode::OK);
+    assert!(page.contains("src=\"./observer/app/main.js\""), "{page}");
+    assert_eq!(get(&nested, "/ops/observer/app/main.js").await.status(), StatusCode::OK);
     assert_eq!(get(&nested, "/ops/observer/events").await.status(), StatusCode::OK);
     let hostile = Router::new().nest("/{any}", observer::router(&tree));
     let page = text(get(&hostile, "/%22%3E'\"onload=x").await).await;
-    assert!(page.contains("src=\"./%22%3Eonload=x/app.js\""), "{page}");
+    assert!(page.contains("src=\"./%22%3Eonload=x/app/main.js\""), "{page}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -237,8 +238,19 @@ async fn the_page_and_its_script_insert_no_html_and_load_nothing_from_elsewhere(
     let rt = Runtime::new();
     let tree = app(&rt).await;
     let router = observer::router(&tree);
-    for path in ["/", "/app.js", "/style.css"] {
-        let asset = text(get(&router, path).await).await;
+    let mut paths = vec!["/".to_owned(), "/style.css".to_owned(), "/app/main.js".to_owned()];
+    let mut next = 0;
+    while let Some(path) = paths.get(next).cloned() {
+        next += 1;
+        let answer = get(&router, &path).await;
+        assert_eq!(answer.status(), StatusCode::OK, "{path}");
+        let asset = text(answer).await;
+        for import in asset.split("from \"./").skip(1) {
+            let module = format!("/app/{}", import.split('"').next().unwrap());
+            if !paths.contains(&module) {
+                paths.push(module);
+            }
+        }
         let forbidden = [
             "innerHTML",
             "outerHTML",
@@ -256,6 +268,7 @@ async fn the_page_and_its_script_insert_no_html_and_load_nothing_from_elsewhere(
             assert!(!asset.contains(word), "{path} contains {word}");
         }
     }
+    assert!(paths.len() > 10, "the imports were not found: {paths:?}");
 }
 
 #[tokio::test(start_paused = true)]

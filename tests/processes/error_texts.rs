@@ -11,11 +11,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use regrow::{
-    CallError, CastError, ChildError, ChildSpec, DynamicSupervisor, ExitReason, GenServer,
-    Heartbeat, HeartbeatMissed, KeyedCastError, KeyedError, KeyedServers, LogLevel, NoRestart,
-    Overflow, Pid, RegisterError, RegistryError, Reply, RestartLimitReached, Result, Run, RunError,
-    Runtime, ScopeError, ServerContext, ServerRef, StartChild, StartContext, StartError, Started,
-    Supervisor, SupervisorSpec, TaskError,
+    CallError, CastError, ChildError, ChildSpec, ControlError, DynamicSupervisor, ExitReason,
+    GenServer, Heartbeat, HeartbeatMissed, KeyedCastError, KeyedError, KeyedServers, LogLevel,
+    NoRestart, Overflow, Pid, RegisterError, RegistryError, Reply, RestartLimitReached, Result,
+    Run, RunError, Runtime, ScopeError, ServerContext, ServerRef, StartChild, StartContext,
+    StartError, Started, Supervisor, SupervisorSpec, TaskError,
 };
 use support::injected_panics::hush_injected_panics;
 use support::log::Log;
@@ -364,10 +364,25 @@ async fn all_errors() -> Vec<Listed> {
         ("NotFound", ChildError::NotFound("a".into())),
         ("Running", ChildError::Running { id: "a".into(), pid }),
         ("Restarting", ChildError::Restarting("a".into())),
+        ("Stopping", ChildError::Stopping("a".into())),
+        ("Changed", ChildError::Changed { id: "a".into(), pid: Some(pid) }),
+        ("Changed", ChildError::Changed { id: "a".into(), pid: None }),
+        ("Temporary", ChildError::Temporary("a".into())),
         ("NotStarted", ChildError::NotStarted(start_errors().swap_remove(6).1)),
         ("Unreachable", ChildError::Unreachable(CallError::Exited(disk()))),
     ];
     let job = || ChildSpec::task("job", |_| pending());
+    let control_errors = vec![
+        ("NotFound", ControlError::NotFound("app/a".into())),
+        ("Child", ControlError::Child(CallError::Exited(disk()).into())),
+        ("SupervisorStopping", ControlError::SupervisorStopping(pid)),
+        ("Topmost", ControlError::Topmost(pid)),
+        ("IsSupervisor", ControlError::IsSupervisor(pid)),
+        ("NotAServer", ControlError::NotAServer(pid)),
+        ("NotBegun", ControlError::NotBegun),
+        ("Unfinished", ControlError::Unfinished),
+        ("TokioGone", ControlError::TokioGone),
+    ];
     let lint = Supervisor::one_for_one().child(job()).child(job()).lint().deny().unwrap_err();
     let reasons = [disk(), ExitReason::Killed, ExitReason::crashed("boom")];
     let exits = reasons.map(|reason| ("", reason.into_error())).into();
@@ -378,6 +393,7 @@ async fn all_errors() -> Vec<Listed> {
     all.extend(listed("KeyedError", keyed_errors()));
     all.extend(listed("KeyedCastError", keyed_cast_errors().await));
     all.extend(listed("ChildError", child_errors));
+    all.extend(listed("ControlError", control_errors));
     all.extend(listed("RegistryError", registry_errors(pid)));
     all.extend(listed("RegisterError", register_errors(pid)));
     all.extend(listed("TaskError", task_errors()));

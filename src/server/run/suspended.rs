@@ -66,6 +66,7 @@ fn answer<S: GenServer>(
             reply.send(());
             return false;
         }
+        System::SetSuspended(request) => return request.carry_out(suspended),
         System::Status(reply) => {
             // A request for the status must not end the server: a panic only drops the reply.
             let line = catch_unwind(AssertUnwindSafe(|| state.format_status()));

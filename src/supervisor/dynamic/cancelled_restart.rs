@@ -25,7 +25,9 @@ use crate::process::{AnyProcess, ChildSlot};
 use crate::runtime::{StartError, until};
 use crate::server::ServerContext;
 use crate::supervisor::dynamic::stop_child::answer_stops;
-use crate::supervisor::dynamic::{Cancelled, Child, DynamicServer, Retry, State, StopReply};
+use crate::supervisor::dynamic::{
+    AfterStop, Cancelled, Child, DynamicServer, Retry, State, StopReply,
+};
 use crate::supervisor::{NotStarted, Orphans, Report, StartOutcome, await_killed};
 use crate::time::timer_queue::after;
 
@@ -97,7 +99,7 @@ impl DynamicServer {
         match process.filter(|process| self.early_exits.remove(&process.pid()).is_none()) {
             Some(process) => {
                 let pid = self.insert(child, process);
-                self.begin_stop(pid, replies, ctx);
+                self.begin_stop(pid, AfterStop::Remove(replies), ctx);
             }
             None => {
                 child.release();

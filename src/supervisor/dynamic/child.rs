@@ -13,6 +13,7 @@ use crate::observe::Doing;
 use crate::process::{AnyProcess, ChildSlot};
 use crate::restart::{Counted, RestartState, Window};
 use crate::runtime::StartCause;
+use crate::supervisor::dynamic::exact_child::RestartReply;
 use crate::supervisor::{ChildError, History, PublishedChild, PublishedChildState, StopRequest};
 
 /// A request to terminate a child, answered when the child has stopped.
@@ -73,7 +74,15 @@ pub(super) struct Stopping {
     pub(super) due: Instant,
     /// The activity of the child when it was killed because its shutdown time was over.
     pub(super) overran: Option<Doing>,
-    pub(super) replies: Vec<StopReply>,
+    pub(super) then: AfterStop,
+}
+
+/// What follows the end of a child that is being stopped.
+pub(super) enum AfterStop {
+    /// The child is removed, and these requests are answered.
+    Remove(Vec<StopReply>),
+    /// The child is started again, on this request.
+    Restart(RestartReply),
 }
 
 /// A child that was given up.
@@ -93,6 +102,8 @@ pub(super) struct RestartRecord {
     pub(super) window: Window,
     pub(super) last: Option<ExitReason>,
     pub(super) history: History,
+    /// The starts on request, which are no restarts.
+    pub(super) requested_starts: u32,
 }
 
 impl Child {
@@ -167,8 +178,19 @@ impl Child {
         self.restart_record.as_ref()?.history.last_pid()
     }
 
-    pub(super) fn restarts(&self) -> u32 {
+    /// The number of starts after the first one.
+    pub(super) fn attempt(&self) -> u32 {
         self.slot.start.saturating_sub(1)
+    }
+
+    /// The number of times that this child was restarted, without the starts on request.
+    pub(super) fn restarts(&self) -> u32 {
+        self.attempt().saturating_sub(self.requested_starts())
+    }
+
+    /// The number of starts on request.
+    pub(super) fn requested_starts(&self) -> u32 {
+        self.restart_record.as_ref().map_or(0, |record| record.requested_starts)
     }
 
     /// Counts the next incarnation, and returns the cause that it is started with.
@@ -177,7 +199,7 @@ impl Child {
         self.started = Instant::now();
         let last = self.restart_record.as_ref().and_then(|record| record.last.clone());
         StartCause::Restart {
-            attempt: self.restarts(),
+            attempt: self.attempt(),
             previous: last.unwrap_or(ExitReason::Normal),
         }
     }
@@ -199,6 +221,10 @@ impl Child {
             is_stop_reported: false,
             restarts: self.restarts(),
             started: self.started,
+            stop_due: match &self.state {
+                State::Stopping(stopping) => self.shutdown.deadline(stopping.began),
+                _ => None,
+            },
             history: self
                 .restart_record
                 .as_ref()
@@ -210,6 +236,13 @@ impl Child {
 impl RestartRecord {
     fn new(spec: Arc<Spec>) -> Self {
         let (restarts, history) = (RestartState::default(), History::default());
-        RestartRecord { spec, restarts, window: Window::default(), last: None, history }
+        RestartRecord {
+            spec,
+            restarts,
+            window: Window::default(),
+            last: None,
+            history,
+            requested_starts: 0,
+        }
     }
 }

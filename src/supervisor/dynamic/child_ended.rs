@@ -41,7 +41,7 @@ impl DynamicServer {
                 self.report.child_ended(&child.id, pid, &reason);
                 self.forget_ended(pid, reason);
             }
-            State::Stopping(_) => self.child_stopped(pid, &reason),
+            State::Stopping(_) => return self.child_stopped(pid, &reason, ctx),
             _ => {}
         }
         Ok(())
@@ -79,7 +79,7 @@ impl DynamicServer {
         let (_, intensity) = self.budget_of(pid);
         let fallback = self.spec.backoff;
         let Some(child) = self.children.get_mut(&pid) else { return Next::AtOnce };
-        let (started, attempt) = (child.started, child.restarts());
+        let (started, attempt) = (child.started, child.attempt());
         let Some(record) = child.restart_record.as_mut() else { return Next::AtOnce };
         let backoff = record.spec.backoff.or(fallback);
         record.last = Some(end.reason.clone());
@@ -105,7 +105,7 @@ impl DynamicServer {
     /// Sets a child to [`State::Restarting`], and returns the retry that it waits for. A restart
     /// without a due time is attempted at once and counts against a window; a delayed restart does
     /// not count.
-    fn set_restarting(&mut self, pid: Pid, due: Option<Instant>) -> Retry {
+    pub(super) fn set_restarting(&mut self, pid: Pid, due: Option<Instant>) -> Retry {
         let id = self.next_number();
         if let Some(child) = self.children.get_mut(&pid) {
             child.state = State::Restarting { retry_id: id, due, counts: due.is_none() };

@@ -14,6 +14,7 @@ mod get_or_start;
 mod orphans;
 mod start_child;
 mod child_ended;
+mod exact_child;
 mod stop_child;
 mod stop_all;
 mod cancelled_restart;
@@ -21,7 +22,7 @@ mod queries;
 mod dynamic_ref;
 mod start;
 
-use child::{Cancelled, Child, GivenUp, State, StopReply, Stopping};
+use child::{AfterStop, Cancelled, Child, GivenUp, State, StopReply, Stopping};
 use completion::{Completion, PidReply, Requester, Retry};
 pub use dynamic_ref::DynamicSupervisorRef;
 use server::Cast;

@@ -25,6 +25,10 @@ impl DynamicServer {
     /// Continues a restart after the processes of the killed incarnation have ended. A stale retry
     /// is ignored.
     pub(super) fn orphans_ended(&mut self, retry: Retry, ctx: &mut ServerContext<Self>) -> Result {
-        if self.waits_for(retry) { self.begin_restart(retry, ctx) } else { Ok(()) }
+        if self.waits_for(retry) {
+            return self.begin_restart(retry, ctx);
+        }
+        self.answer_requested(retry, None);
+        Ok(())
     }
 }

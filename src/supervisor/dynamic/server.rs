@@ -78,9 +78,11 @@ use crate::restart::{Rules, Window};
 use crate::server::{GenServer, ServerContext, ServerRef};
 use crate::supervisor::dynamic::Child;
 use crate::supervisor::dynamic::completion::{Completion, PidReply, Retry};
+use crate::supervisor::dynamic::exact_child::RestartReply;
 use crate::supervisor::dynamic::fold::Fold;
 use crate::supervisor::{
-    ChildCounts, ChildError, ChildInfo, DynamicSupervisor, PublishPermit, PublishedCell, Report,
+    ChildCounts, ChildError, ChildInfo, DynamicSupervisor, ExactChild, PublishPermit,
+    PublishedCell, Report,
 };
 
 /// A running dynamic supervisor.
@@ -102,6 +104,8 @@ pub(crate) struct DynamicServer {
     pub(super) first_starts: usize,
     /// The tokens that cancel the background restarts in progress, by the ids of their retries.
     pub(super) restart_cancellations: HashMap<u64, CancellationToken, MapHasher>,
+    /// The requests to restart a child, by the ids of their retries.
+    pub(super) requested_restarts: HashMap<u64, (SharedStr, RestartReply), MapHasher>,
     /// The background tasks: starts, and waits for names and orphans.
     pub(super) background: JoinSet<()>,
     /// The results of background tasks that the server has not handled yet.
@@ -133,6 +137,14 @@ pub(crate) enum Call {
     TerminateChild {
         pid: Pid,
         reply: Reply<Result<(), ChildError>>,
+    },
+    TerminateExactly {
+        child: ExactChild,
+        reply: Reply<Result<(), ChildError>>,
+    },
+    RestartExactly {
+        child: ExactChild,
+        reply: RestartReply,
     },
     WhichChildren(Reply<Vec<ChildInfo>>),
     CountChildren(Reply<ChildCounts>),
@@ -187,6 +199,7 @@ impl GenServer for DynamicServer {
             given_up_by_age: BTreeMap::new(),
             first_starts: 0,
             restart_cancellations: HashMap::default(),
+            requested_restarts: HashMap::default(),
             background: JoinSet::new(),
             completions: Arc::default(),
             early_exits: HashMap::default(),
@@ -208,10 +221,7 @@ impl GenServer for DynamicServer {
         let handled = match cast {
             Cast::HandleCompletions => self.handle_completions(ctx),
             Cast::Retry(retry) => self.retry(retry, ctx),
-            Cast::CheckStops => {
-                self.check_stops(ctx);
-                Ok(())
-            }
+            Cast::CheckStops => self.check_stops(ctx),
         };
         self.publish_count();
         handled
@@ -248,6 +258,10 @@ impl DynamicServer {
                 return self.get_or_start(name, spec, reply, ctx);
             }
             Call::TerminateChild { pid, reply } => self.terminate_child(pid, reply, ctx),
+            Call::TerminateExactly { child, reply } => self.terminate_exactly(&child, reply, ctx),
+            Call::RestartExactly { child, reply } => {
+                return self.restart_exactly(&child, reply, ctx);
+            }
             Call::WhichChildren(reply) => reply.send(self.which_children()),
             Call::CountChildren(reply) => reply.send(self.count_children()),
             Call::Fold { reply, most, only, turn } => {

@@ -44,13 +44,14 @@ impl DynamicServer {
     pub(super) fn admits(&self, spec: &Spec) -> Result<(), StartError> {
         check_child(spec, AutoShutdown::Never)?;
         match self.spec.max_children {
-            Some(most)
-                if self.children.len() - self.given_up_count() + self.first_starts >= most =>
-            {
-                Err(StartError::MaxChildren(most))
-            }
+            Some(most) if !self.has_room(most) => Err(StartError::MaxChildren(most)),
             _ => Ok(()),
         }
+    }
+
+    /// Whether the supervisor has fewer children than this maximum.
+    pub(super) fn has_room(&self, most: usize) -> bool {
+        self.children.len() - self.given_up_count() + self.first_starts < most
     }
 
     /// Starts a new child, and answers the requester when the start has finished.
@@ -168,7 +169,9 @@ impl DynamicServer {
         ctx: &mut ServerContext<Self>,
     ) -> Result {
         let pid = retry.pid;
-        if !self.waits_for(retry) {
+        let waits = self.waits_for(retry);
+        self.answer_requested(retry, waits.then_some(&outcome));
+        if !waits {
             self.cancelled_restart_done(retry, incarnation, outcome, ctx);
             return Ok(());
         }

@@ -13,7 +13,7 @@ use crate::observe::{ChangeKind, Doing};
 use crate::process::ChildStop;
 use crate::server::ServerContext;
 use crate::supervisor::dynamic::pending_stops::ended;
-use crate::supervisor::dynamic::{Cast, DynamicServer, State, StopReply, Stopping};
+use crate::supervisor::dynamic::{AfterStop, Cast, DynamicServer, State, StopReply, Stopping};
 use crate::supervisor::{ChildError, NOT_YIELDING};
 use crate::time::timer_queue::after;
 
@@ -26,14 +26,24 @@ impl DynamicServer {
         reply: Reply<Result<(), ChildError>>,
         ctx: &mut ServerContext<Self>,
     ) {
-        let pid = self.last_pid(requested);
-        let answer = StopReply { requested, reply };
+        self.terminate_last(self.last_pid(requested), StopReply { requested, reply }, ctx);
+    }
+
+    /// Terminates the child whose last pid is this one.
+    pub(super) fn terminate_last(
+        &mut self,
+        pid: Pid,
+        answer: StopReply,
+        ctx: &mut ServerContext<Self>,
+    ) {
         match self.children.get_mut(&pid).map(|child| &mut child.state) {
             None | Some(State::Starting) => {
-                answer.reply.send(Err(ChildError::NotFound(requested.to_string())))
+                answer.reply.send(Err(ChildError::NotFound(answer.requested.to_string())))
             }
-            Some(State::Running(_)) => self.begin_stop(pid, vec![answer], ctx),
-            Some(State::Stopping(stopping)) => stopping.replies.push(answer),
+            Some(State::Running(_)) => {
+                self.begin_stop(pid, AfterStop::Remove(vec![answer]), ctx);
+            }
+            Some(State::Stopping(_)) => self.remove_after_stop(pid, answer),
             Some(State::Cancelled(cancelled)) => cancelled.replies.push(answer),
             Some(State::Restarting { retry_id, .. })
                 if self.restart_cancellations.contains_key(retry_id) =>
@@ -49,17 +59,16 @@ impl DynamicServer {
 
     /// Asks a child to stop, or kills it if it is to be killed at once. The exit of the child and
     /// the end of its shutdown time are separate events.
-    pub(super) fn begin_stop(
-        &mut self,
-        pid: Pid,
-        replies: Vec<StopReply>,
-        ctx: &mut ServerContext<Self>,
-    ) {
+    pub(super) fn begin_stop(&mut self, pid: Pid, then: AfterStop, ctx: &mut ServerContext<Self>) {
         let runtime = self.report.runtime.clone();
         let Some(child) = self.children.get_mut(&pid) else { return };
         let State::Running(process) = &child.state else { return };
         let process = process.clone();
-        self.report.note_stop(&*process, ChildStop::ForGood);
+        let how = match then {
+            AfterStop::Remove(_) => ChildStop::ForGood,
+            AfterStop::Restart(_) => ChildStop::ForRestart,
+        };
+        self.report.note_stop(&*process, how);
         let began = Instant::now();
         let due = match child.shutdown {
             Shutdown::Timeout(grace) => after(began, grace),
@@ -69,9 +78,10 @@ impl DynamicServer {
             Shutdown::BrutalKill => runtime.kill(pid),
             _ => runtime.exit(pid, ExitReason::Shutdown),
         };
-        let stopping = Stopping { process, began, due, overran: None, replies };
+        let stopping = Stopping { process, began, due, overran: None, then };
+        let deadline = child.shutdown.deadline(began);
         child.state = State::Stopping(Box::new(stopping));
-        self.tell(pid, || ChangeKind::Stopping);
+        self.tell(pid, || ChangeKind::stopping(deadline));
         self.stop_checks.insert((due, pid));
         self.arm_stop_timer(ctx);
     }
@@ -88,27 +98,27 @@ impl DynamicServer {
     }
 
     /// Checks all stops that are due.
-    pub(super) fn check_stops(&mut self, ctx: &mut ServerContext<Self>) {
+    pub(super) fn check_stops(&mut self, ctx: &mut ServerContext<Self>) -> Result {
         self.stop_timer_due = None;
         let now = Instant::now();
         while let Some(&(due, pid)) = self.stop_checks.first()
             && due <= now
         {
             self.stop_checks.remove(&(due, pid));
-            self.check_stop(pid, now);
+            self.check_stop(pid, now, ctx)?;
         }
         self.arm_stop_timer(ctx);
+        Ok(())
     }
 
     /// Checks one stop that is due: kills a child whose shutdown time is over, or logs that a
     /// killed child does not yield. If the child has already ended, handles its end: the link was
     /// removed, so no exit signal arrives.
-    fn check_stop(&mut self, pid: Pid, now: Instant) {
-        let Some(child) = self.children.get_mut(&pid) else { return };
-        let State::Stopping(stopping) = &mut child.state else { return };
+    fn check_stop(&mut self, pid: Pid, now: Instant, ctx: &mut ServerContext<Self>) -> Result {
+        let Some(child) = self.children.get_mut(&pid) else { return Ok(()) };
+        let State::Stopping(stopping) = &mut child.state else { return Ok(()) };
         if let Some(reason) = ended(&*stopping.process) {
-            self.child_stopped(pid, &reason);
-            return;
+            return self.child_stopped(pid, &reason, ctx);
         }
         match child.shutdown {
             Shutdown::Infinity => {}
@@ -120,21 +130,38 @@ impl DynamicServer {
         }
         stopping.due = now + NOT_YIELDING;
         self.stop_checks.insert((stopping.due, pid));
+        Ok(())
     }
 
     /// Handles the end of a child that was asked to stop.
-    pub(super) fn child_stopped(&mut self, pid: Pid, reason: &ExitReason) {
-        let Some(child) = self.take(pid) else { return };
-        if let State::Stopping(stopping) = &child.state {
-            self.stop_checks.remove(&(stopping.due, pid));
-            let stop_request = child.stop_request(&stopping.process);
-            stop_request.record_stop(&self.report, stopping.began, reason, stopping.overran);
+    pub(super) fn child_stopped(
+        &mut self,
+        pid: Pid,
+        reason: &ExitReason,
+        ctx: &mut ServerContext<Self>,
+    ) -> Result {
+        let Some(child) = self.children.get_mut(&pid) else { return Ok(()) };
+        let stopping = match std::mem::replace(&mut child.state, State::Starting) {
+            State::Stopping(stopping) => *stopping,
+            state => {
+                child.state = state;
+                return Ok(());
+            }
+        };
+        self.stop_checks.remove(&(stopping.due, pid));
+        let stop_request = child.stop_request(&stopping.process);
+        stop_request.record_stop(&self.report, stopping.began, reason, stopping.overran);
+        match stopping.then {
+            AfterStop::Restart(reply) => self.restart_stopped(pid, reason, reply, ctx),
+            AfterStop::Remove(replies) => {
+                let Some(child) = self.take(pid) else { return Ok(()) };
+                child.release();
+                self.report_end(&child, pid, reason.clone(), true);
+                self.report.free_names(child.slot);
+                answer_stops(replies);
+                Ok(())
+            }
         }
-        child.release();
-        self.report_end(&child, pid, reason.clone(), true);
-        self.report.free_names(child.slot);
-        let State::Stopping(stopping) = child.state else { return };
-        answer_stops(stopping.replies);
     }
 }
 

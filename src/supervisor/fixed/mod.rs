@@ -10,6 +10,7 @@ mod ended_for_good;
 mod limits;
 mod restart;
 mod requests;
+mod exact_child;
 pub(crate) mod supervisor_ref;
 mod start;
 

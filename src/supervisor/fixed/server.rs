@@ -39,8 +39,8 @@ use crate::runtime::StartError;
 use crate::server::{GenServer, ServerContext, ServerRef};
 use crate::supervisor::fixed::Children;
 use crate::supervisor::{
-    AutoShutdown, ChildCounts, ChildError, ChildInfo, Position, PublishPermit, PublishedCell,
-    Report, Step, StopRequest, Strategy, SupervisorContext, SupervisorSpec, stop,
+    AutoShutdown, ChildCounts, ChildError, ChildInfo, ExactChild, Position, PublishPermit,
+    PublishedCell, Report, Step, StopRequest, Strategy, SupervisorContext, SupervisorSpec, stop,
 };
 
 /// The state of a running fixed supervisor.
@@ -75,6 +75,8 @@ pub(crate) enum Call {
     StartChild { spec: Arc<Spec>, reply: Reply<Result<Pid, StartError>> },
     TerminateChild { id: String, reply: Reply<Result<(), ChildError>> },
     RestartChild { id: String, reply: Reply<Result<Pid, ChildError>> },
+    TerminateExactly { child: ExactChild, reply: Reply<Result<(), ChildError>> },
+    RestartExactly { child: ExactChild, reply: Reply<Result<Pid, ChildError>> },
     DeleteChild { id: String, reply: Reply<Result<(), ChildError>> },
     WhichChild { id: String, reply: Reply<Result<ChildInfo, ChildError>> },
     ChildSpec { id: String, reply: Reply<Result<ChildSpec, ChildError>> },
@@ -143,6 +145,10 @@ impl GenServer for FixedServer {
             Call::StartChild { spec, reply } => return self.start_child(spec, reply).await,
             Call::TerminateChild { id, reply } => reply.send(self.terminate_child(&id).await),
             Call::RestartChild { id, reply } => return self.restart_child(&id, reply).await,
+            Call::TerminateExactly { child, reply } => self.terminate_exactly(child, reply).await,
+            Call::RestartExactly { child, reply } => {
+                return self.restart_exactly(child, reply).await;
+            }
             Call::DeleteChild { id, reply } => reply.send(self.delete_child(&id)),
             Call::WhichChild { id, reply } => reply.send(self.which_child(&id)),
             Call::ChildSpec { id, reply } => reply.send(self.child_spec(&id)),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::TryRecvError;
 
-use crate::base::{PlainMutex, SENTENCE, excerpt, name};
+use crate::base::{PlainMutex, SENTENCE, excerpt, name, path_excerpt};
 use crate::exit::ExitReason;
 use crate::observe::LifecycleEvent;
 use crate::runtime::Runtime;
@@ -119,6 +119,12 @@ fn process_line(f: &mut fmt::Formatter<'_>, event: &LifecycleEvent) -> fmt::Resu
             write!(f, "{pid} does not yield for {elapsed:?}")
         }
         LifecycleEvent::LongPollEnded { pid, .. } => write!(f, "{pid} has yielded"),
+        LifecycleEvent::Control { action, path, caller, outcome, .. } => {
+            let action = action.map(|action| action.to_string());
+            let action = action.as_deref().unwrap_or("a request");
+            let path = path.as_deref().map(|path| format!(" of {}", path_excerpt(path)));
+            write!(f, "{action}{} by {}: {outcome}", path.unwrap_or_default(), name(caller))
+        }
         _ => Ok(()),
     }
 }

@@ -1,0 +1,105 @@
+//! A page on 100,000 processes.
+
+use std::future::pending;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use regrow::observer::Observer;
+use regrow::{ChildSpec, Runtime, Supervisor, SupervisorRef};
+
+use super::{Checks, ensure};
+use crate::page::{Outcome, Page};
+use crate::shop::listener;
+
+const SUPERVISORS: usize = 1_000;
+const CHILDREN: usize = 100;
+/// The number of elements that the document has at most.
+const ELEMENTS: u64 = 12_000;
+
+/// Starts the processes, with a page. The first child is named `victim`.
+async fn start(rt: &Runtime) -> Outcome<(SupervisorRef, SocketAddr)> {
+    let (port, address) = listener().await?;
+    let mut top = Supervisor::one_for_one().named("many").child(Observer::new().serve_on(port));
+    for group in 0..SUPERVISORS {
+        let below = Supervisor::one_for_one().with_id(format!("group {group}"));
+        let mut below = below.unlimited_restarts();
+        for child in 0..CHILDREN {
+            let task = ChildSpec::task(format!("child {child}"), |_| pending());
+            let is_victim = group == 0 && child == 0;
+            below = below.child(if is_victim { task.named("victim") } else { task });
+        }
+        top = top.child(below);
+    }
+    Ok((top.start(rt).await?, address))
+}
+
+pub(super) async fn a_page_on_100_000_processes_stays_bounded_and_usable(
+    checks: &Checks,
+) -> Outcome {
+    let page = &checks.page;
+    let begun = Instant::now();
+    let rt = Runtime::with_mailbox_depth();
+    let (tree, address) = start(&rt).await?;
+    let started = begun.elapsed();
+    page.client.goto("about:blank").await?;
+    let begun = Instant::now();
+    page.client.goto(&format!("http://{address}/")).await?;
+    page.js("window.long = []; new PerformanceObserver((list) => list.getEntries().forEach((entry) => window.long.push(Math.round(entry.duration)))).observe({ type: 'longtask', buffered: true })").await?;
+    page.wait_text("#summary", "101,0").await?;
+    let shown = begun.elapsed();
+    crash(page, &rt).await?;
+    let mut most = 0;
+    for fragment in ["tree", "history", "pressure", "stopping", "process?path=many", "tree"] {
+        page.go(fragment).await?;
+        most = most.max(elements(page).await?);
+    }
+    page.click("#later").await?;
+    page.wait_text("#shown", "rows 601 to 1,200 of 101,0").await?;
+    let filtered = filter(page).await?;
+    most = most.max(elements(page).await?);
+    let long = page.js("const sorted = window.long.sort((a, b) => a - b); return [sorted.length, sorted.at(-1) ?? 0, sorted[sorted.length >> 1] ?? 0]").await?;
+    println!(
+        "        100,000 processes: started in {started:.1?}, shown after {shown:.1?}, filtered after {filtered:.1?}; \
+         {} long tasks, the longest {} ms, the median {} ms; at most {most} elements",
+        long[0], long[1], long[2]
+    );
+    page.client.goto("about:blank").await?;
+    if let Some(pid) = tree.pid() {
+        rt.kill(pid);
+    }
+    ensure(most < ELEMENTS, || format!("the document has {most} elements"))
+}
+
+async fn elements(page: &Page) -> Outcome<u64> {
+    let count = page.js("return document.querySelectorAll('*').length").await?;
+    Ok(count.as_u64().unwrap_or(u64::MAX))
+}
+
+/// Causes crashes, and waits until all of them are counted.
+async fn crash(page: &Page, rt: &Runtime) -> Outcome {
+    let mut killed = None;
+    for _ in 0..20 {
+        let victim = loop {
+            match rt.whereis("victim") {
+                Some(pid) if killed != Some(pid) => break pid,
+                _ => tokio::time::sleep(Duration::from_millis(1)).await,
+            }
+        };
+        rt.kill(victim);
+        killed = Some(victim);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    page.wait_text("#summary", "20 restarts").await?;
+    Ok(())
+}
+
+/// Filters the tree by keys, and returns how long that took.
+async fn filter(page: &Page) -> Outcome<Duration> {
+    let begun = Instant::now();
+    page.press("/").await?;
+    page.press("group 999").await?;
+    page.wait_text("#rows .id", "group 999").await?;
+    let script = "return document.querySelectorAll('#rows .row').length === 102";
+    page.wait("the filtered tree is shown", script).await?;
+    Ok(begun.elapsed())
+}

@@ -1,0 +1,95 @@
+//! The checks. Each is a function whose name says what is true.
+
+mod control;
+mod foreign;
+mod hostile;
+mod keyboard;
+pub(crate) mod layout;
+mod live;
+mod many;
+mod process;
+
+use std::time::Instant;
+
+use crate::page::{Outcome, Page};
+use crate::shop::Shop;
+
+pub(crate) struct Checks {
+    pub(crate) page: Page,
+    pub(crate) shop: Shop,
+    only: Option<String>,
+    pub(crate) done: usize,
+    pub(crate) failed: usize,
+}
+
+/// Runs these checks, one after the other.
+macro_rules! run {
+    ($checks:ident: $($module:ident::$name:ident)*) => {
+        $(
+            if $checks.is_wanted(concat!(stringify!($module), "::", stringify!($name))) {
+                let begun = Instant::now();
+                let outcome = $module::$name($checks).await;
+                $checks.report(concat!(stringify!($module), "::", stringify!($name)), begun, outcome);
+            }
+        )*
+    };
+}
+
+impl Checks {
+    pub(crate) fn new(page: Page, shop: Shop, only: Option<String>) -> Checks {
+        Checks { page, shop, only, done: 0, failed: 0 }
+    }
+
+    pub(crate) async fn run_all(&mut self) {
+        let checks = self;
+        run! { checks:
+            live::a_crash_and_its_restart_show_within_a_second_without_reload
+            live::the_page_connects_again_when_its_server_was_restarted
+            live::a_dynamic_child_that_ended_stays_visible_and_is_struck_through
+            process::the_screen_process_shows_the_past_of_a_child
+            process::the_backtrace_of_a_panic_unfolds
+            process::chains_of_calls_and_full_mailboxes_are_on_the_screen_pressure
+            process::a_cycle_of_calls_is_a_chain_that_ends_where_it_began
+            hostile::ids_labels_and_panics_are_shown_as_text_on_each_screen
+            keyboard::each_screen_opens_by_its_key
+            keyboard::the_tree_is_walked_filtered_and_folded_by_keys
+            keyboard::the_theme_changes_by_its_key
+            layout::no_screen_is_wider_than_400_or_3840_pixels_in_either_theme
+            control::a_click_restarts_a_child_when_it_is_confirmed
+            control::a_process_is_suspended_and_resumed_by_keys_alone
+            control::a_request_that_is_refused_says_why
+            control::the_log_level_of_the_program_is_chosen
+            foreign::the_page_that_only_reads_offers_no_control_and_its_routes_refuse
+            foreign::a_page_of_another_site_reads_and_changes_nothing
+            foreign::a_foreign_name_that_resolves_to_loopback_is_refused
+            foreign::no_request_leaves_for_another_host
+            many::a_page_on_100_000_processes_stays_bounded_and_usable
+            hostile::the_console_has_no_error_and_no_violation_of_the_policy
+        }
+    }
+
+    fn is_wanted(&self, name: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| name.contains(only.as_str()))
+    }
+
+    fn report(&mut self, name: &str, begun: Instant, outcome: Outcome) {
+        self.done += 1;
+        match outcome {
+            Ok(()) => println!("ok      {name} ({:.1?})", begun.elapsed()),
+            Err(error) => {
+                self.failed += 1;
+                println!("FAILED  {name} ({:.1?}): {error}", begun.elapsed());
+            }
+        }
+    }
+
+    /// Opens the page that may control.
+    pub(crate) async fn open(&self) -> Outcome {
+        self.page.open(&format!("http://{}/", self.shop.control)).await
+    }
+}
+
+/// Fails with this text unless the condition holds.
+pub(crate) fn ensure(holds: bool, text: impl FnOnce() -> String) -> Outcome {
+    if holds { Ok(()) } else { Err(text().into()) }
+}

@@ -1,0 +1,104 @@
+//! Servers that are suspended and resumed by a request from outside.
+
+use crate::support;
+
+use std::future::pending;
+use std::time::Duration;
+
+use regrow::{
+    CallError, ChildError, ChildSpec, ControlAction, ControlError, ControlRequest, GenServer,
+    Reply, Result, Runtime, ServerContext, ServerRef, Supervisor, SupervisorRef,
+};
+use support::settled;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Answers calls. A cast takes its time.
+struct Room;
+
+impl GenServer for Room {
+    type Args = ();
+    type Call = Reply<()>;
+    type Cast = Duration;
+
+    async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self> {
+        Ok(Room)
+    }
+
+    async fn handle_call(&mut self, reply: Reply<()>, _: &mut ServerContext<Self>) -> Result {
+        reply.send(());
+        Ok(())
+    }
+
+    async fn handle_cast(&mut self, takes: Duration, _: &mut ServerContext<Self>) -> Result {
+        tokio::time::sleep(takes).await;
+        Ok(())
+    }
+}
+
+async fn app(rt: &Runtime) -> (SupervisorRef, ServerRef<Room>) {
+    let task = ChildSpec::task("task", |_| pending());
+    let app = Supervisor::one_for_one().named("app").child(Room::child(()).with_id("room"));
+    let tree = app.child(task).start(rt).await.unwrap();
+    let picture = rt.observe().picture().await;
+    let room = rt.server_at(picture.find("app/room").unwrap().pid.unwrap()).unwrap();
+    (tree, room)
+}
+
+async fn control(rt: &Runtime, action: ControlAction, path: &str) -> Result<(), ControlError> {
+    let picture = rt.observe().picture().await;
+    rt.control(ControlRequest::new(action).of(picture.find(path).unwrap())).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_suspended_server_runs_no_handler_until_it_is_resumed() {
+    let rt = Runtime::new();
+    let (_tree, room) = app(&rt).await;
+    for _ in 0..2 {
+        control(&rt, ControlAction::Suspend, "app/room").await.unwrap();
+        assert!(room.get_status().await.unwrap().suspended);
+    }
+    assert_eq!(room.call(|reply| reply).await, Err(CallError::Timeout));
+    for _ in 0..2 {
+        control(&rt, ControlAction::Resume, "app/room").await.unwrap();
+        assert!(!room.get_status().await.unwrap().suspended);
+    }
+    room.call(|reply| reply).await.unwrap();
+}
+
+/// A request that is withdrawn is not carried out when the handler has returned.
+#[tokio::test(start_paused = true)]
+async fn a_server_whose_handler_runs_too_long_is_not_suspended_later() {
+    let rt = Runtime::new();
+    let (_tree, room) = app(&rt).await;
+    room.cast(4 * SECOND);
+    control(&rt, ControlAction::Suspend, "app/room").await.unwrap();
+    control(&rt, ControlAction::Resume, "app/room").await.unwrap();
+    room.cast(6 * SECOND);
+    let late = control(&rt, ControlAction::Suspend, "app/room").await;
+    assert_eq!(late, Err(ControlError::NotBegun));
+    room.call(|reply| reply).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_ends_before_it_is_suspended_is_an_error() {
+    let rt = Runtime::new();
+    let (_tree, room) = app(&rt).await;
+    room.cast(60 * SECOND);
+    let (suspended, ()) = tokio::join!(control(&rt, ControlAction::Suspend, "app/room"), async {
+        settled().await;
+        rt.kill(room.pid().unwrap());
+    });
+    let ended = ControlError::Child(ChildError::Unreachable(CallError::NoProc));
+    assert_eq!(suspended, Err(ended));
+}
+
+#[tokio::test(start_paused = true)]
+async fn processes_that_are_no_servers_and_supervisors_are_not_suspended() {
+    let rt = Runtime::new();
+    let (tree, _room) = app(&rt).await;
+    let refused = control(&rt, ControlAction::Suspend, "app/task").await;
+    assert!(matches!(refused, Err(ControlError::NotAServer(_))), "{refused:?}");
+    let refused = control(&rt, ControlAction::Suspend, "app").await;
+    assert_eq!(refused, Err(ControlError::IsSupervisor(tree.pid().unwrap())));
+}
