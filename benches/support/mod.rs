@@ -122,8 +122,13 @@ impl Bench {
         self.only.is_empty() || self.only.iter().any(|word| row.text.contains(word.as_str()))
     }
 
-    fn size(&self, full: usize) -> usize {
+    pub(crate) fn size(&self, full: usize) -> usize {
         if self.quick { (full / QUICK).max(10) } else { full }
+    }
+
+    /// Runs a preparation that is not measured.
+    pub(crate) fn block_on<F: Future>(&self, prepare: F) -> F::Output {
+        self.tokio.block_on(prepare)
     }
 
     /// Runs one side on a worker, as all other tasks.

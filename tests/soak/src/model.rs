@@ -13,7 +13,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::truth::Count;
 
 /// How many changes the plain reader remembers, for the gaps of the page.
-const REMEMBERED: usize = 100_000;
+const REMEMBERED: usize = 20_000;
 
 /// How far the clock may be set back between a change and a picture, in milliseconds.
 const SLACK: u64 = 1_000;
