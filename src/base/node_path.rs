@@ -74,14 +74,30 @@ impl NodePath {
         self.with_last(Some(id))
     }
 
-    /// Returns the path under which the restarts of the child with this id are counted. All children
-    /// below a dynamic supervisor are counted together, so that there are not too many paths.
+    /// Returns the path under which the child with this id is counted. All processes below a dynamic
+    /// supervisor are counted together, so that there are not too many paths.
     pub(crate) fn counted(&self, id: &str) -> SharedStr {
-        match &self.dynamic_above {
-            Some(topmost) => topmost.text(),
-            None if self.is_dynamic => self.text(),
+        match self.folded_above() {
+            Some(dynamic) => dynamic.folded(),
+            None if self.is_dynamic => self.folded(),
             None => self.child(id),
         }
+    }
+
+    /// Returns the path under which the supervisor itself is counted.
+    pub(crate) fn counted_self(&self) -> SharedStr {
+        self.folded_above().map_or_else(|| self.text(), NodePath::folded)
+    }
+
+    /// Returns the topmost dynamic supervisor above this one.
+    fn folded_above(&self) -> Option<&NodePath> {
+        self.dynamic_above.as_deref()
+    }
+
+    /// Returns the path under which all processes below this dynamic supervisor are counted. The
+    /// path of no node below this one is the same: such a node is not counted apart.
+    fn folded(&self) -> SharedStr {
+        format!("{}/*", self.text()).into()
     }
 
     fn with_last(&self, last: Option<&str>) -> SharedStr {
@@ -194,13 +210,15 @@ mod tests {
         let app = app();
         assert_eq!(app.counted("kv"), "app/kv");
         let rooms = below(&app, "rooms", true);
-        assert_eq!(rooms.counted("17"), "app/rooms");
+        assert_eq!(rooms.counted("17"), "app/rooms/*");
+        assert_eq!(rooms.counted_self(), "app/rooms");
         let room = below(&rooms, "17", false);
+        assert_eq!(room.counted_self(), "app/rooms/*");
         assert_eq!(
             (room.counted("chat").as_str(), room.child("chat").as_str()),
-            ("app/rooms", "app/rooms/17/chat")
+            ("app/rooms/*", "app/rooms/17/chat")
         );
-        assert_eq!(below(&room, "guests", true).counted("x"), "app/rooms");
+        assert_eq!(below(&room, "guests", true).counted("x"), "app/rooms/*");
     }
 
     #[test]

@@ -28,6 +28,12 @@ impl Kernel {
         Some((place_of(process)?.text(), self.supervisor_of(process)))
     }
 
+    /// Returns the path under which a process is counted; `None` if the process is neither a
+    /// supervisor nor a child.
+    pub(crate) fn counted_path(&self, process: &dyn AnyProcess) -> Option<SharedStr> {
+        Some(place_of(process)?.counted())
+    }
+
     /// Returns the subject of a change that a process reports about itself.
     pub(crate) fn own_subject(&self, process: &dyn AnyProcess) -> Option<Subject> {
         let (place, supervisor) = (place_of(process)?, self.supervisor_of(process));

@@ -31,7 +31,7 @@ impl Facts {
 }
 
 /// Reads the mailbox of a process, and what it handles.
-pub(super) fn mailbox(locked: &mut Locked) -> MailboxFacts {
+pub(crate) fn mailbox(locked: &mut Locked) -> MailboxFacts {
     let queued = Some(locked.queued_items());
     let lost = locked.core().counts().map_or(0, |counts| counts.dropped);
     if !locked.core().tracked {

@@ -36,5 +36,11 @@ mod observation_views;
 mod observation_states;
 mod observation_paths;
 mod counters;
+#[cfg(feature = "metrics")]
+mod metrics;
+#[cfg(feature = "metrics")]
+mod metrics_paths;
+#[cfg(feature = "metrics")]
+mod metrics_times;
 #[cfg(feature = "observer")]
 mod observer;
