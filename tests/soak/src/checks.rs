@@ -4,20 +4,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use regrow::Runtime;
+use regrow::metrics::Exporter;
 use tokio::time::{Instant, sleep};
 
 use crate::changes::running;
 use crate::events::Heard;
 use crate::machine;
 use crate::model::{Ledger, Model, Running};
+use crate::recorder::Recorded;
 use crate::spans::Spans;
 use crate::truth::Truth;
 
 /// How long the numbers may take to agree after the last step.
-const SETTLE: Duration = Duration::from_secs(10);
+const SETTLE: Duration = Duration::from_secs(30);
 
-/// The supervisors of the tree, and its observer.
-const OTHERS: u64 = 8;
+/// The supervisors of the tree, its observer, and the exporter of metrics.
+const OTHERS: u64 = 9;
 
 /// All that is compared.
 pub(crate) struct Checks {
@@ -29,6 +31,8 @@ pub(crate) struct Checks {
     pub(crate) page: Arc<Model>,
     pub(crate) load: Arc<Model>,
     pub(crate) ledger: Arc<Ledger>,
+    pub(crate) exporter: Exporter,
+    pub(crate) recorded: Recorded,
     /// The processes of the tree without load.
     pub(crate) processes: usize,
     /// The file descriptors without load, with one page open.
@@ -57,6 +61,7 @@ impl Checks {
     async fn compare(&self) -> Vec<String> {
         let picture = self.rt.observe().list_children(usize::MAX).picture().await;
         let now = running(&picture);
+        self.exporter.collect().await;
         let mut wrong = self.numbers();
         for (name, model) in [("the plain reader", &self.plain), ("the page", &self.page)] {
             let known = model.running.lock().expect("no holder panics").clone();
@@ -95,7 +100,23 @@ impl Checks {
             ("errors in the log", self.spans.errors(), failed + gave_up),
             ("open spans", opened - closed, 0),
         ];
-        let differs = all.into_iter().filter(|(_, shown, truth)| shown != truth);
+        let metric = |name: &str, label| self.recorded.sum(&format!("regrow_{name}"), label);
+        let ended_as = |class| metric("processes_ended_total", Some(class));
+        let recorded = [
+            ("metric: processes", metric("processes", None), self.processes as u64),
+            ("metric: spawned", metric("processes_spawned_total", None), counters.spawned),
+            ("metric: ended", metric("processes_ended_total", None), ended.total()),
+            ("metric: panics", ended_as("panic"), truth.panics.get()),
+            ("metric: errors", ended_as("error"), truth.errors.get() + gave_up),
+            ("metric: kills", ended_as("killed"), truth.kills.get()),
+            ("metric: restarts", metric("restarts_total", None), truth.restarts.get() + gave_up),
+            ("metric: give-ups", metric("give_ups_total", None), gave_up),
+            ("metric: refused", metric("messages_refused_total", None), truth.refused.get()),
+            ("metric: dropped", metric("messages_dropped_total", None), counters.dropped),
+            ("metric: unhandled", metric("messages_unhandled_total", None), heard.left.get()),
+            ("metric: timed out", metric("calls_timed_out_total", None), truth.timed_out.get()),
+        ];
+        let differs = all.into_iter().chain(recorded).filter(|(_, shown, truth)| shown != truth);
         differs.map(|(name, shown, truth)| format!("{name}: {shown}, in truth {truth}")).collect()
     }
 
@@ -106,7 +127,7 @@ impl Checks {
         let restarts: u64 = counters.children.iter().map(|child| child.restarts).sum();
         format!(
             "crashed {} killed {} restarts {restarts} give-ups {} spawned {} calls {} casts {} \
-             timed out {} refused {} dropped {} spans {} changes {} page: {} changes, {} left out, \
+             timed out {} refused {} dropped {} spans {} metrics: {} series, {} handled; changes {} page: {} changes, {} left out, \
              {} pictures, {} samples",
             ended.panic + ended.error,
             ended.killed,
@@ -118,6 +139,8 @@ impl Checks {
             counters.refused,
             counters.dropped,
             self.spans.counts().0,
+            self.recorded.series(),
+            self.recorded.sum("regrow_handling_seconds", None),
             self.plain.changes.get(),
             self.page.changes.get(),
             self.ledger.check().0,

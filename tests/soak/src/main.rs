@@ -2,10 +2,10 @@
 //!
 //! Seven drivers call, cast, let processes fail, kill others, start sessions, and let a subtree give
 //! up. Meanwhile the program is observed by a reader of changes, a reader of the observer's events over
-//! TCP, visitors of the page that come and go, a listener of lifecycle events, and a subscriber of
-//! message spans. Every few seconds the load pauses, and then these must agree with what the program
-//! has counted itself: the counters of the runtime, the events, the log, the spans, the processes
-//! that run, and what each reader knows of them. At the end the memory must not have grown.
+//! TCP, visitors of the page that come and go, a listener of lifecycle events, a subscriber of
+//! message spans, and a recorder of metrics. Every few seconds the load pauses, and then these must agree with what the program
+//! has counted itself: the counters of the runtime, the metrics, the events, the log, the spans, the
+//! processes that run, and what each reader knows of them. At the end the memory must not have grown.
 //!
 //! ```text
 //! cargo run --release --manifest-path tests/soak/Cargo.toml                        30 seconds
@@ -22,6 +22,7 @@ mod load;
 mod machine;
 mod model;
 mod page;
+mod recorder;
 mod spans;
 mod tree;
 mod truth;
@@ -31,6 +32,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use regrow::metrics::Metrics;
 use regrow::{MessageSpans, PanicText, Runtime, install_panic_hook_with};
 use tokio::net::TcpListener;
 use tokio::sync::RwLock;
@@ -42,6 +44,7 @@ use checks::Checks;
 use events::Heard;
 use load::Load;
 use model::{Ledger, Model};
+use recorder::Recorded;
 use spans::Spans;
 use truth::Truth;
 
@@ -56,6 +59,8 @@ async fn main() -> Result<ExitCode, Failure> {
     let time = time()?;
     install_panic_hook_with(PanicText::LeftOut);
     let spans = Spans::default();
+    let recorded = Recorded::default();
+    metrics::set_global_recorder(recorded.clone()).map_err(|_| "a recorder is installed")?;
     tracing_subscriber::registry().with(spans.clone()).init();
     println!("soak: {} s, pid {}", time.as_secs(), std::process::id());
 
@@ -66,7 +71,8 @@ async fn main() -> Result<ExitCode, Failure> {
     let port = TcpListener::bind("127.0.0.1:0").await?;
     let page = port.local_addr()?;
     let truth = Arc::new(Truth::default());
-    let tree = tree::start(&rt, &truth, port).await?;
+    let exporter = Metrics::new().track_handlers().exporter(&rt);
+    let tree = tree::start(&rt, &truth, (port, &exporter)).await?;
 
     let [of_plain, of_page, of_load] = [(); 3].map(|()| Arc::new(Model::default()));
     let (ledger, is_over) = (Arc::new(Ledger::default()), Arc::new(AtomicBool::new(false)));
@@ -91,6 +97,8 @@ async fn main() -> Result<ExitCode, Failure> {
         page: of_page,
         load: of_load.clone(),
         ledger,
+        exporter,
+        recorded,
         processes: rt.process_count(),
         descriptors: machine::descriptors(),
     };

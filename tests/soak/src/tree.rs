@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! soak              one_for_one
+//!   metrics         the exporter of metrics
 //!   observer        the page, and its events
 //!   accounts        one_for_one: servers that are called, and that fail
 //!   front           a server whose handler calls the accounts
@@ -18,10 +19,12 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
+use regrow::metrics::Exporter;
 use regrow::observer::Observer;
 use regrow::{
-    ChildSpec, DynamicSupervisor, GenServer, Keep, Overflow, Reply, Restart, Result, Runtime,
-    ServerContext, ServerRef, StartError, Supervisor, SupervisorRef, SupervisorSpec, TaskContext,
+    CallError, ChildSpec, DynamicSupervisor, GenServer, Keep, Overflow, Reply, Restart, Result,
+    Runtime, ServerContext, ServerRef, StartError, Supervisor, SupervisorRef, SupervisorSpec,
+    TaskContext,
 };
 use tokio::net::TcpListener;
 use tokio::time::sleep;
@@ -99,6 +102,7 @@ impl GenServer for Front {
         let amount = account.call(Get).await;
         match amount {
             Ok(_) => self.0.answered.add(1),
+            Err(CallError::Timeout) => self.0.timed_out.add(1),
             Err(_) => self.0.failed.add(1),
         }
         reply.send(amount.ok());
@@ -207,7 +211,7 @@ where
 pub(crate) async fn start(
     rt: &Runtime,
     truth: &Arc<Truth>,
-    page: TcpListener,
+    (page, exporter): (TcpListener, &Exporter),
 ) -> Result<SupervisorRef, StartError> {
     let mut accounts = Supervisor::one_for_one().with_id("accounts").unlimited_restarts();
     for at in 0..ACCOUNTS {
@@ -224,6 +228,7 @@ pub(crate) async fn start(
     Supervisor::one_for_one()
         .named("soak")
         .unlimited_restarts()
+        .child(exporter.child())
         .child(Observer::new().track_mailboxes().serve_on(Keep::of(page)))
         .child(accounts)
         .child(Front::child(truth.clone()).named("front"))
