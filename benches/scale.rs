@@ -12,8 +12,8 @@ mod support;
 use std::time::{Duration, Instant};
 
 use regrow::{
-    ChildSpec, DynamicSupervisor, GenServer, Observation, Observed, Reply, Restart, Result, Runtime,
-    ServerContext, ServerRef, Supervisor,
+    ChildSpec, DynamicSupervisor, GenServer, Observation, Observed, Reply, Restart, Result,
+    Runtime, ServerContext, ServerRef, Supervisor,
 };
 use support::{Bench, Row};
 use tokio::task::JoinHandle;

@@ -74,6 +74,12 @@ impl NodePath {
         self.with_last(Some(id))
     }
 
+    /// Returns the paths of the children of this supervisor, for many children at once.
+    pub(crate) fn children(&self) -> ChildPaths<'_> {
+        let is_whole = self.depth < 2 * KEPT;
+        ChildPaths { path: self, text: is_whole.then(|| self.text()) }
+    }
+
     /// Returns the path under which the child with this id is counted. All processes below a dynamic
     /// supervisor are counted together, so that there are not too many paths.
     pub(crate) fn counted(&self, id: &str) -> SharedStr {
@@ -117,6 +123,36 @@ impl NodePath {
         ids.iter().rev().for_each(|id| path.push(escape(id)));
         path.to_string().into()
     }
+}
+
+/// The paths of the children of one supervisor. The text of the supervisor's own path is made once.
+#[derive(Debug)]
+pub(crate) struct ChildPaths<'a> {
+    path: &'a NodePath,
+    /// The path of the supervisor; `None` if the path of a child leaves out ids in the middle.
+    text: Option<SharedStr>,
+}
+
+impl ChildPaths<'_> {
+    /// Returns the path of the child with this id.
+    pub(crate) fn child(&self, id: &str) -> SharedStr {
+        match &self.text {
+            Some(text) if is_plain(id) => {
+                let mut path = String::with_capacity(text.len() + 1 + id.len());
+                path.push_str(text);
+                path.push('/');
+                path.push_str(id);
+                path.into()
+            }
+            _ => self.path.child(id),
+        }
+    }
+}
+
+/// Whether an id is the same in a path, which is said without a look at each character's properties.
+fn is_plain(id: &str) -> bool {
+    let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'%' | b'/' | b'"');
+    !id.is_empty() && id.bytes().all(is_plain)
 }
 
 /// Drops the supervisors above in a loop. Recursion could overflow the stack.
@@ -169,7 +205,7 @@ pub(crate) fn unescape(text: &str) -> Option<SharedStr> {
 
 #[cfg(test)]
 mod tests {
-    use super::{NodePath, unescape};
+    use super::{KEPT, NodePath, unescape};
     use crate::base::pid::Pid;
     use crate::base::shared_str::SharedStr;
     use std::sync::Arc;
@@ -188,6 +224,7 @@ mod tests {
         assert_eq!(app.text(), "app");
         let ids = ["", "\"\"", "a/b", "a%2Fb", "a\nb", "…", "<b>"];
         let paths = ids.map(|id| app.child(id));
+        assert_eq!(ids.map(|id| app.children().child(id)), paths);
         let expected = [
             "app/\"\"",
             "app/%22%22",
@@ -229,5 +266,11 @@ mod tests {
         }
         assert_eq!(path.root(), Pid::from_raw(1));
         assert_eq!(path.text().as_str(), format!("app/{}…{}", "x/".repeat(63), "/x".repeat(64)));
+        assert_eq!(path.children().child("y"), path.child("y"));
+        let mut path = app();
+        for _ in 0..2 * KEPT + 1 {
+            assert_eq!(path.children().child("y"), path.child("y"));
+            path = below(&path, "x", false);
+        }
     }
 }

@@ -26,9 +26,11 @@
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+use std::vec::IntoIter;
 
 use tokio::time::Instant;
 
+use crate::base::node_path::ChildPaths;
 use crate::base::{NodePath, Pid, consume_budget};
 use crate::observation::facts::Facts;
 use crate::observation::included::{Included, View};
@@ -43,6 +45,10 @@ use crate::supervisor::{PublishedCell, PublishedState};
 /// How long a picture waits for the answers of all dynamic supervisors together.
 const LIMIT: Duration = Duration::from_millis(250);
 
+/// The number of nodes that count as one unit of tokio's budget: a node takes less than a
+/// microsecond, and a task yields after 128 units.
+const NODES_OF_BUDGET: usize = 4;
+
 /// A picture that is being taken.
 struct Collector<'a> {
     runtime: &'a Runtime,
@@ -54,8 +60,9 @@ struct Collector<'a> {
     is_partial: bool,
     included: Included,
     nodes: Vec<PictureNode>,
-    /// The nodes that are still to be visited, the next one last.
-    pending: Vec<PictureNode>,
+    /// The nodes that are still to be visited: the rest of the children of each supervisor on the way
+    /// down from the top.
+    pending: Vec<IntoIter<PictureNode>>,
 }
 
 /// A picture, and what it includes.
@@ -81,13 +88,10 @@ pub(super) async fn collect(runtime: &Runtime, view: &View) -> Collected {
     let (wait_left, is_partial) = (LIMIT, false);
     let mut collector =
         Collector { runtime, view, make, wait_left, is_partial, included, nodes, pending };
-    for (pid, root) in roots.iter().rev().filter(|(pid, _)| view.shows_tree(*pid)) {
-        collector.pending.push(collector.make.root(*pid, root));
-    }
-    while let Some(node) = collector.pending.pop() {
-        consume_budget().await;
-        collector.visit(node).await;
-    }
+    let roots = roots.iter().filter(|(pid, _)| view.shows_tree(*pid));
+    let roots: Vec<_> = roots.map(|(pid, root)| collector.make.root(*pid, root)).collect();
+    collector.pending.push(roots.into_iter());
+    collector.visit_all().await;
     let Collector { mut included, nodes, is_partial, .. } = collector;
     included.until = runtime.kernel.changes.last();
     let counters = runtime.counters();
@@ -96,31 +100,55 @@ pub(super) async fn collect(runtime: &Runtime, view: &View) -> Collected {
 }
 
 impl Collector<'_> {
-    /// Completes a node, and adds its children to the pending ones.
-    async fn visit(&mut self, mut node: PictureNode) {
-        let is_shown = self.view.shows(&node.path);
-        if !is_shown && !self.view.leads_through(&node.path) {
-            return;
+    /// Completes the pending nodes, and those below them.
+    async fn visit_all(&mut self) {
+        let mut visited = 0_usize;
+        while let Some(siblings) = self.pending.last_mut() {
+            let Some(mut node) = siblings.next() else {
+                self.pending.pop();
+                continue;
+            };
+            visited += 1;
+            if visited.is_multiple_of(NODES_OF_BUDGET) {
+                consume_budget().await;
+            }
+            let is_shown = self.view.shows(&node.path);
+            if !is_shown && !self.view.leads_through(&node.path) {
+                continue;
+            }
+            let running = self.complete(&mut node);
+            if let (Some(pid), Some(_)) = (running, &node.supervision) {
+                self.visit_supervisor(node, pid, is_shown).await;
+            } else if is_shown {
+                self.nodes.push(node);
+            }
         }
+    }
+
+    /// Adds the facts of its process to a node. Returns the process, if there should be one.
+    fn complete(&mut self, node: &mut PictureNode) -> Option<Pid> {
         let runs = !matches!(node.state, PictureState::Ended | PictureState::Restarting);
-        let running = node.pid.filter(|_| runs);
-        if let Some(facts) = running.and_then(|pid| Facts::of(&self.runtime.kernel, pid)) {
-            self.included.processes.extend(node.pid.map(|pid| (pid, facts.last_change)));
+        let pid = node.pid.filter(|_| runs)?;
+        if let Some(facts) = Facts::of(&self.runtime.kernel, pid) {
+            self.included.process(pid, facts.last_change);
             (node.health, node.mailbox) = (facts.health, facts.mailbox);
         }
+        Some(pid)
+    }
+
+    /// Adds a supervisor to the picture, and its children to the pending nodes.
+    async fn visit_supervisor(&mut self, mut node: PictureNode, pid: Pid, is_shown: bool) {
         let mut children = Vec::new();
-        if let (Some(pid), Some(_)) = (running, &node.supervision)
-            && let Some(cell) = self.published(pid)
+        if let Some(cell) = self.published(pid)
             && let Some(path) = self.runtime.kernel.supervisor_path(pid)
         {
             children = self.supervisor(&mut node, &cell, &path, pid).await;
         }
-        let parent = is_shown.then(|| node.path.clone());
         if is_shown {
+            children.iter_mut().for_each(|child| child.parent = Some(node.path.clone()));
             self.nodes.push(node);
         }
-        children.iter_mut().for_each(|child| child.parent.clone_from(&parent));
-        self.pending.extend(children.into_iter().rev());
+        self.pending.push(children.into_iter());
     }
 
     fn published(&self, pid: Pid) -> Option<Arc<PublishedCell>> {
@@ -142,12 +170,13 @@ impl Collector<'_> {
             node.state = PictureState::Stopping;
         }
         let mut supervision = self.make.supervision(&state, path);
+        let paths = path.children();
         let children = match fold {
             Some(Fold { counts, worst, ended, budget, last_change }) => {
                 state.ended = ended;
-                self.included.supervisors.insert(pid, last_change);
+                self.included.supervisor(pid, last_change);
                 (supervision.folded, supervision.budget) = (Some(counts), budget);
-                let node = |listed| self.make.folded(pid, path, listed);
+                let node = |listed| self.make.folded(pid, &paths, listed);
                 worst
                     .iter()
                     .map(|listed| node((&listed.child, listed.pid, listed.is_stopping)))
@@ -156,15 +185,15 @@ impl Collector<'_> {
             None if state.is_partial => {
                 match state.ending {
                     // It publishes each change while it stops.
-                    Some(_) => drop(self.included.supervisors.insert(pid, last_change)),
+                    Some(_) => self.included.supervisor(pid, last_change),
                     None => self.is_partial = true,
                 }
-                self.last_known(&mut supervision, &state, (pid, path, cell.count()))
+                self.last_known(&mut supervision, &state, (pid, &paths, cell.count()))
             }
             None => {
-                self.included.supervisors.insert(pid, last_change);
+                self.included.supervisor(pid, last_change);
                 let node =
-                    |(key, child): (&u64, _)| self.make.child(pid, path, &state, (*key, child));
+                    |(key, child): (&u64, _)| self.make.child(pid, &paths, &state, (*key, child));
                 state.children.iter().map(node).collect::<Vec<_>>()
             }
         };
@@ -172,7 +201,7 @@ impl Collector<'_> {
         let ended = state.ended.last(self.view.ended);
         children
             .into_iter()
-            .chain(ended.map(|(_, child)| self.make.ended(pid, path, child)))
+            .chain(ended.map(|(_, child)| self.make.ended(pid, &paths, child)))
             .collect()
     }
 
@@ -182,7 +211,7 @@ impl Collector<'_> {
         &self,
         supervision: &mut Supervision,
         state: &PublishedState,
-        (pid, path, children): (Pid, &NodePath, usize),
+        (pid, paths, children): (Pid, &ChildPaths<'_>, usize),
     ) -> Vec<PictureNode> {
         supervision.last_known = state.ending.is_none();
         let stopping = if state.ending.is_some() { children } else { 0 };
@@ -190,7 +219,7 @@ impl Collector<'_> {
         supervision.folded = Some(counts);
         let listed = state.children.iter().take(self.view.listed);
         let node = |(key, child): (&u64, _)| {
-            self.make.folded(pid, path, (child, Pid::from_raw(*key), stopping > 0))
+            self.make.folded(pid, paths, (child, Pid::from_raw(*key), stopping > 0))
         };
         listed.map(node).collect()
     }

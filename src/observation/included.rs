@@ -8,7 +8,8 @@ use crate::base::{Pid, SharedStr};
 use crate::observe::change::Origin;
 use crate::observe::{Change, ChangeKind};
 
-/// The number of the last change of each maker that a picture includes.
+/// The number of the last change of each maker that a picture includes. Only a number that is greater
+/// than that of the picture is kept: in a program in which little happens, there are few.
 #[derive(Debug, Default)]
 pub(super) struct Included {
     /// The number of the picture, which includes all earlier changes.
@@ -22,6 +23,20 @@ pub(super) struct Included {
 }
 
 impl Included {
+    /// Notes that the picture has the children of this supervisor, with the changes up to this one.
+    pub(super) fn supervisor(&mut self, pid: Pid, last_change: u64) {
+        if last_change > self.seq {
+            self.supervisors.insert(pid, last_change);
+        }
+    }
+
+    /// Notes that the picture has the facts of this process, with the changes up to this one.
+    pub(super) fn process(&mut self, pid: Pid, last_change: u64) {
+        if last_change > self.seq {
+            self.processes.insert(pid, last_change);
+        }
+    }
+
     /// Whether this topmost supervisor was alive when the picture was taken.
     pub(super) fn has_root(&self, pid: Pid) -> bool {
         self.live_roots.contains(&pid)
