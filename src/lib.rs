@@ -258,8 +258,9 @@ pub use snapshot::{Busy, NodeKind, NodeState, TreeHealth, TreeNode, TreeNodes, T
 
 // Observations of trees.
 pub use observation::{
-    MailboxFacts, Missed, Observation, Observed, PastRun, Picture, PictureNode, PictureState,
-    PictureStep, ProcessDetail, ProcessSample, Sample, Supervision, SupervisorSample,
+    ChildEvent, MailboxFacts, Missed, Observation, Observed, PastRun, Picture, PictureNode,
+    PictureState, PictureStep, ProcessDetail, ProcessSample, Sample, Supervision, SupervisorSample,
+    Wait, WaitGraph,
 };
 pub use supervisor::FoldedCounts;
 

@@ -6,6 +6,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use tokio::time::Instant;
+
 /// A time of day and its date, in milliseconds, by the clock of the system. It is for people: the
 /// clock may be set, so a later event may have an earlier time.
 ///
@@ -33,6 +35,22 @@ impl TimeOfDay {
     /// Reads the clock of the system. A time before 1970 counts as 1970.
     pub(crate) fn now() -> Self {
         TimeOfDay(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, millis))
+    }
+
+    /// Returns the time of day that the clock of the system will show at this instant, or has
+    /// shown, unless it is set.
+    pub(crate) fn at(at: Instant) -> Self {
+        let (now, time) = (Instant::now(), TimeOfDay::now());
+        match at.checked_duration_since(now) {
+            Some(ahead) => time.after(ahead),
+            None => time.before(now.saturating_duration_since(at)),
+        }
+    }
+
+    /// Returns the time from `earlier` to this time, as the clock of the system shows both; zero if
+    /// `earlier` is later. It is for texts only.
+    pub(crate) fn since(self, earlier: TimeOfDay) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 
     /// Returns the time after this span.

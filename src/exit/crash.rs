@@ -4,11 +4,12 @@ use std::any::Any;
 use std::backtrace::Backtrace;
 use std::error::Error;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use crate::base::error_chain::{causes, text_of, with_causes};
 use crate::base::one_line::one_line;
 use crate::base::user_panics::{CaughtDrop, ignore_panic, panic_text};
+use crate::exit::backtrace_text::backtrace_text;
 use crate::exit::location::CrashLocation;
 
 pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
@@ -34,6 +35,16 @@ pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 /// ```
 #[derive(Clone)]
 pub struct Crash(Arc<CrashData>);
+
+/// A reference to a crash that does not keep it.
+pub(crate) struct WeakCrash(Weak<CrashData>);
+
+impl WeakCrash {
+    /// Returns the crash, if it is still kept.
+    pub(crate) fn upgrade(&self) -> Option<Crash> {
+        self.0.upgrade().map(Crash)
+    }
+}
 
 struct CrashData {
     kind: CrashKind,
@@ -180,6 +191,19 @@ impl Crash {
     /// and `RUST_BACKTRACE` enables backtraces. [`Crash`] has an example.
     pub fn backtrace(&self) -> Option<&Backtrace> {
         self.0.backtrace.as_ref()
+    }
+
+    /// Returns the [backtrace](Self::backtrace) as text for people: at most 16 KiB, with a last line
+    /// that says if the rest was left out, and with controls escaped. The names of functions are
+    /// looked up when this is called first, which may take a second and blocks the thread.
+    /// [`Runtime::backtrace_of`](crate::Runtime::backtrace_of) has an example.
+    pub fn backtrace_text(&self) -> Option<String> {
+        Some(backtrace_text(&self.backtrace()?.to_string()))
+    }
+
+    /// Returns a reference that does not keep the crash.
+    pub(crate) fn downgrade(&self) -> WeakCrash {
+        WeakCrash(Arc::downgrade(&self.0))
     }
 }
 

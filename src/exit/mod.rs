@@ -7,6 +7,7 @@
 
 pub(crate) mod location;
 pub(crate) mod panic_hook;
+mod backtrace_text;
 pub(crate) mod crash;
 pub(crate) mod reason;
 pub(crate) mod no_restart;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 /// How a supervisor stops a child. OTP: the shutdown value.
 ///
 /// Times are measured by tokio's clock. Blocking children and programs of the operating system need
@@ -62,6 +64,11 @@ impl Shutdown {
             Shutdown::Timeout(grace) => Some(grace),
             Shutdown::Infinity => None,
         }
+    }
+
+    /// Returns when a child is killed whose stop began at this time; `None` if there is no limit.
+    pub(crate) fn deadline(self, began: Instant) -> Option<Instant> {
+        began.checked_add(self.grace()?)
     }
 }
 

@@ -77,6 +77,7 @@ impl Kernel {
         details: &EndDetails,
         unread: &dyn Fn(bool) -> usize,
     ) {
+        self.note_backtrace(pid, &details.reason);
         let noted = crash_site::take(self.number(), pid);
         let is_logged =
             self.wants_log(LogLevel::Warn) && self.switches.captured(log_line::is_wanted);

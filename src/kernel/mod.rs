@@ -23,6 +23,7 @@ use crate::observe::dead_letter::DeadLetter;
 use crate::observe::event::LifecycleEvent;
 use crate::observe::hub::Hub;
 use crate::observe::log_level::LogLevel;
+use crate::observe::past_events::PastEvents;
 use crate::observe::stop_records::StopRecords;
 use crate::observe::switches::Switches;
 use crate::process::overflow::Overflow;
@@ -49,6 +50,8 @@ pub(crate) mod reserved_names;
 pub(crate) mod name_table;
 mod orphans;
 pub(crate) mod stop_above;
+mod kill_times;
+mod backtraces;
 #[cfg(all(unix, feature = "process"))]
 pub(crate) mod running_programs;
 pub(crate) mod groups;
@@ -62,6 +65,7 @@ mod trace_calls;
 
 pub(crate) use admission::{NewProcess, NotAdmitted, ORDINARY};
 pub(crate) use closing::End;
+pub(crate) use kill_times::KillTime;
 pub(crate) use stop_above::{StopInProgress, StopOrigin};
 pub(crate) use timers::{ArmedTimer, NO_TOKIO};
 pub(crate) use tokio_gone::TOKIO_GONE;
@@ -94,10 +98,13 @@ pub(crate) struct Kernel {
     pub(crate) dead_letters: Hub<DeadLetter>,
     pub(crate) crash_report_limit: ReportLimiter,
     pub(crate) changes: Arc<ChangeLog>,
+    pub(crate) past_events: PastEvents,
     pub(crate) stops: StopRecords,
     /// The program stops that are in progress. Each entry has the pid of the program's root
     /// supervisor, and the cause of the stop.
     pub(crate) stops_in_progress: Mutex<Vec<(Pid, stop_above::StopOrigin)>>,
+    kill_times: kill_times::KillTimes,
+    backtraces: backtraces::Backtraces,
     #[cfg(all(unix, feature = "process"))]
     pub(crate) programs: running_programs::Programs,
     /// Notified when a name is registered, when a vacant name is freed, and when the `init` of a
@@ -186,6 +193,12 @@ impl Kernel {
 
     pub(crate) fn find(&self, pid: Pid) -> Option<Arc<dyn AnyProcess>> {
         self.table.get(&pid)
+    }
+
+    /// Finds many processes at once, in their order. `None` for a process that has ended.
+    pub(crate) fn find_all(&self, pids: &[Pid]) -> Vec<Option<Arc<dyn AnyProcess>>> {
+        let touch = |process: &Arc<dyn AnyProcess>| process.flags().load(Ordering::Relaxed) > 0;
+        self.table.get_all(pids, touch)
     }
 
     pub(crate) fn fresh_pid(&self) -> Pid {

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use crate::base::node_path::NodePath;
 use crate::base::pid::Pid;
 use crate::base::shared_str::SharedStr;
+use crate::base::user_panics::ignore_panic;
 use crate::exit::reason::ExitReason;
 use crate::kernel::Kernel;
 use crate::observe::change::{ChangeKind, Origin};
 use crate::observe::change_log::{Pushed, Subject};
+use crate::observe::past_events::PastEvent;
 use crate::process::{AnyProcess, Core, Locked, Place};
 
 impl Kernel {
@@ -34,6 +36,12 @@ impl Kernel {
         Some(place_of(process)?.counted())
     }
 
+    /// Returns the topmost supervisor of the tree of a process, and the path of the process.
+    pub(crate) fn place_in_tree(&self, process: &dyn AnyProcess) -> Option<(Pid, SharedStr)> {
+        let place = place_of(process)?;
+        Some((place.root(), place.text()))
+    }
+
     /// Returns the subject of a change that a process reports about itself.
     pub(crate) fn own_subject(&self, process: &dyn AnyProcess) -> Option<Subject> {
         let (place, supervisor) = (place_of(process)?, self.supervisor_of(process));
@@ -53,10 +61,15 @@ impl Kernel {
         let subject = is_observed.then(|| self.own_subject(process)).flatten();
         let (result, changed, pushed) = process.with(|locked| {
             let (result, changed) = change(locked.core());
+            let forgotten = changed.then(|| self.keep_health(process.pid(), locked)).flatten();
             let subject = subject.filter(|_| changed);
-            (result, changed, subject.map(|subject| self.push_health(locked, subject)))
+            let pushed = subject.map(|subject| self.push_health(locked, subject));
+            (result, changed, (pushed, forgotten))
         });
         drop(pushed);
+        if changed {
+            self.trim_past_events();
+        }
         if changed && !is_observed && self.changes.is_observed() {
             // An observation has attached meanwhile. It may have read the health before the change.
             let subject = self.own_subject(process);
@@ -64,6 +77,24 @@ impl Kernel {
             drop(subject.map(push));
         }
         result
+    }
+
+    /// Keeps the new health of a supervisor or a child for later observations.
+    fn keep_health(&self, pid: Pid, locked: &mut Locked) -> Option<PastEvent> {
+        let health = locked.core().reported_health().unwrap_or_default();
+        locked.core().relations()?.place()?;
+        self.past_events.push(pid, ChangeKind::Health { health })
+    }
+
+    /// Keeps an event of a supervisor or a child for later observations. Call this without a lock.
+    pub(crate) fn keep_event(&self, pid: Pid, kind: ChangeKind) {
+        let forgotten = self.past_events.push(pid, kind);
+        ignore_panic(|| drop(forgotten));
+        self.trim_past_events();
+    }
+
+    fn trim_past_events(&self) {
+        ignore_panic(|| self.past_events.trim(|pid| self.find(pid).is_some()));
     }
 
     fn push_health(&self, locked: &mut Locked, subject: Subject) -> Option<Pushed> {
@@ -79,17 +110,22 @@ impl Kernel {
         }));
     }
 
-    /// Adds a change that a process reports about itself, if there is an observation and the
-    /// process is in a tree.
+    /// Keeps a change that a process in a tree reports about itself, and adds it to the changes, if
+    /// there is an observation.
     pub(crate) fn report_own_change(
         &self,
         process: &dyn AnyProcess,
         kind: impl FnOnce() -> ChangeKind,
     ) {
+        if place_of(process).is_none() {
+            return;
+        }
+        let kind = kind();
+        self.keep_event(process.pid(), kind.clone());
         if self.changes.is_observed()
             && let Some(subject) = self.own_subject(process)
         {
-            drop(self.changes.push(|| (subject, kind())));
+            drop(self.changes.push(|| (subject, kind)));
         }
     }
 }

@@ -20,49 +20,45 @@
 //! | the tree ends | as above, and the end of the topmost supervisor is the last change |
 //! | a dynamic supervisor does not answer in time | its last published children are shown, marked as last known; it has no number, so all its changes follow, and then another picture |
 //!
-//! The wait for dynamic supervisors has a limit for the whole picture. One that does not answer uses
-//! half of what is left, so that others, which answer at once, are still asked.
+//! [`asked`](super::asked) limits the wait for dynamic supervisors.
 
-use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
-use std::vec::IntoIter;
-
-use tokio::time::Instant;
 
 use crate::base::node_path::ChildPaths;
 use crate::base::{NodePath, Pid, consume_budget};
+use crate::observation::asked::{AT_ONCE, Asked};
 use crate::observation::facts::Facts;
 use crate::observation::included::{Included, View};
 use crate::observation::nodes::Nodes;
 use crate::observation::picture::Supervision;
 use crate::observation::{Clock, Picture, PictureNode, PictureState};
-use crate::runtime::{Runtime, until};
+use crate::runtime::Runtime;
 use crate::supervisor::dynamic::fold::{Fold, FoldedCounts};
 use crate::supervisor::dynamic::server::{Call, DynamicServer};
 use crate::supervisor::{PublishedCell, PublishedState};
 
-/// How long a picture waits for the answers of all dynamic supervisors together.
-const LIMIT: Duration = Duration::from_millis(250);
+/// How many of the nodes that are visited next are looked at for dynamic supervisors to ask at once.
+const LOOKED_AT: usize = 4 * AT_ONCE;
 
-/// The number of nodes that count as one unit of tokio's budget: a node takes less than a
-/// microsecond, and a task yields after 128 units.
-const NODES_OF_BUDGET: usize = 4;
+/// How many processes are read in one go: a read takes less than a microsecond.
+const READ_AT_ONCE: usize = 256;
+
+/// How many nodes are visited for one unit of tokio's budget, of which a task has 128 in one go.
+const NODES_OF_UNIT: usize = 16;
 
 /// A picture that is being taken.
 struct Collector<'a> {
     runtime: &'a Runtime,
     view: &'a View,
     make: Nodes<'a>,
-    /// How long the picture may still wait for dynamic supervisors.
-    wait_left: Duration,
+    /// The dynamic supervisors that were asked, and not visited yet.
+    asked: Asked<'a, Fold>,
     /// Whether a dynamic supervisor has not answered, perhaps one above those that are shown.
     is_partial: bool,
     included: Included,
     nodes: Vec<PictureNode>,
-    /// The nodes that are still to be visited: the rest of the children of each supervisor on the way
-    /// down from the top.
-    pending: Vec<IntoIter<PictureNode>>,
+    /// The nodes that are still to be visited, the next one last.
+    pending: Vec<PictureNode>,
 }
 
 /// A picture, and what it includes.
@@ -85,12 +81,12 @@ pub(super) async fn collect(runtime: &Runtime, view: &View) -> Collected {
     };
     let (nodes, pending) = (Vec::new(), Vec::new());
     let make = Nodes { kernel: &runtime.kernel, clock };
-    let (wait_left, is_partial) = (LIMIT, false);
+    let (asked, is_partial) = (Asked::new(), false);
     let mut collector =
-        Collector { runtime, view, make, wait_left, is_partial, included, nodes, pending };
+        Collector { runtime, view, make, asked, is_partial, included, nodes, pending };
     let roots = roots.iter().filter(|(pid, _)| view.shows_tree(*pid));
-    let roots: Vec<_> = roots.map(|(pid, root)| collector.make.root(*pid, root)).collect();
-    collector.pending.push(roots.into_iter());
+    let roots = roots.map(|(pid, root)| collector.make.root(*pid, root)).collect();
+    collector.add(roots).await;
     collector.visit_all().await;
     let Collector { mut included, nodes, is_partial, .. } = collector;
     included.until = runtime.kernel.changes.last();
@@ -100,40 +96,41 @@ pub(super) async fn collect(runtime: &Runtime, view: &View) -> Collected {
 }
 
 impl Collector<'_> {
-    /// Completes the pending nodes, and those below them.
+    /// Adds nodes that are to be visited next, with the facts of their processes.
+    async fn add(&mut self, mut nodes: Vec<PictureNode>) {
+        nodes.retain(|node| self.view.is_visited(&node.path));
+        for part in nodes.chunks_mut(READ_AT_ONCE) {
+            consume_budget().await;
+            let pids: Vec<Pid> = part.iter().filter_map(running).collect();
+            let all = Facts::of_all(&self.runtime.kernel, &pids);
+            let nodes = part.iter_mut().filter(|node| running(node).is_some());
+            for (node, facts) in nodes.zip(all) {
+                if let (Some(pid), Some(facts)) = (node.pid, facts) {
+                    self.included.process(pid, facts.last_change);
+                    (node.health, node.mailbox) = (facts.health, facts.mailbox);
+                }
+            }
+        }
+        self.pending.extend(nodes.into_iter().rev());
+    }
+
+    /// Adds the pending nodes to the picture, and those below them.
     async fn visit_all(&mut self) {
         let mut visited = 0_usize;
-        while let Some(siblings) = self.pending.last_mut() {
-            let Some(mut node) = siblings.next() else {
-                self.pending.pop();
-                continue;
-            };
+        while let Some(node) = self.pending.pop() {
             visited += 1;
-            if visited.is_multiple_of(NODES_OF_BUDGET) {
+            if visited.is_multiple_of(NODES_OF_UNIT) {
                 consume_budget().await;
             }
             let is_shown = self.view.shows(&node.path);
-            if !is_shown && !self.view.leads_through(&node.path) {
-                continue;
-            }
-            let running = self.complete(&mut node);
-            if let (Some(pid), Some(_)) = (running, &node.supervision) {
-                self.visit_supervisor(node, pid, is_shown).await;
-            } else if is_shown {
-                self.nodes.push(node);
+            match running(&node) {
+                Some(pid) if node.supervision.is_some() => {
+                    self.visit_supervisor(node, pid, is_shown).await;
+                }
+                _ if is_shown => self.nodes.push(node),
+                _ => {}
             }
         }
-    }
-
-    /// Adds the facts of its process to a node. Returns the process, if there should be one.
-    fn complete(&mut self, node: &mut PictureNode) -> Option<Pid> {
-        let runs = !matches!(node.state, PictureState::Ended | PictureState::Restarting);
-        let pid = node.pid.filter(|_| runs)?;
-        if let Some(facts) = Facts::of(&self.runtime.kernel, pid) {
-            self.included.process(pid, facts.last_change);
-            (node.health, node.mailbox) = (facts.health, facts.mailbox);
-        }
-        Some(pid)
     }
 
     /// Adds a supervisor to the picture, and its children to the pending nodes.
@@ -148,7 +145,7 @@ impl Collector<'_> {
             children.iter_mut().for_each(|child| child.parent = Some(node.path.clone()));
             self.nodes.push(node);
         }
-        self.pending.push(children.into_iter());
+        self.add(children).await;
     }
 
     fn published(&self, pid: Pid) -> Option<Arc<PublishedCell>> {
@@ -159,15 +156,16 @@ impl Collector<'_> {
     async fn supervisor(
         &mut self,
         node: &mut PictureNode,
-        cell: &PublishedCell,
+        cell: &Arc<PublishedCell>,
         path: &NodePath,
         pid: Pid,
     ) -> Vec<PictureNode> {
-        let is_dynamic = cell.change(|state| state.is_partial && state.ending.is_none());
-        let fold = if is_dynamic { self.ask(pid, cell, &node.path).await } else { None };
+        let fold = if serves_dynamic(cell) { self.ask(pid, cell, &node.path).await } else { None };
         let (mut state, last_change) = cell.read_with_last_change();
         if node.supervisor.is_none() && state.ending.is_some() {
             node.state = PictureState::Stopping;
+            let by_program = self.runtime.kernel.kill_time(pid);
+            node.deadline = by_program.map(|due| self.make.clock.time_at(due));
         }
         let mut supervision = self.make.supervision(&state, path);
         let paths = path.children();
@@ -198,11 +196,10 @@ impl Collector<'_> {
             }
         };
         node.supervision = Some(supervision);
-        let ended = state.ended.last(self.view.ended);
-        children
-            .into_iter()
-            .chain(ended.map(|(_, child)| self.make.ended(pid, &paths, child)))
-            .collect()
+        let (view, now) = (self.view, self.make.clock.now);
+        let ended = state.ended.last(view.ended, |ended| view.shows_ended(ended, now));
+        let ended = ended.into_iter().map(|ended| self.make.ended(pid, &paths, &ended.child));
+        children.into_iter().chain(ended).collect()
     }
 
     /// Completes the supervision of a dynamic supervisor that has not answered, and returns the
@@ -224,17 +221,50 @@ impl Collector<'_> {
         listed.map(node).collect()
     }
 
-    /// Asks the dynamic supervisor with this path for its children.
-    async fn ask(&mut self, pid: Pid, cell: &PublishedCell, path: &str) -> Option<Fold> {
-        let server = self.runtime.server_at::<DynamicServer>(pid).ok()?;
+    /// Asks the dynamic supervisor with this path for its children, and those that are visited next.
+    async fn ask(&mut self, pid: Pid, cell: &Arc<PublishedCell>, path: &str) -> Option<Fold> {
+        if !self.asked.is_asked(pid) {
+            self.send_request(pid, cell, path);
+            for at in (0..self.pending.len()).rev().take(LOOKED_AT) {
+                if !self.asked.has_room() {
+                    break;
+                }
+                self.ask_in_advance(at);
+            }
+        }
+        self.asked.answer(&self.runtime.kernel, pid).await
+    }
+
+    /// Asks a pending node, if it is a dynamic supervisor that serves.
+    fn ask_in_advance(&mut self, pending: usize) {
+        let node = &self.pending[pending];
+        let Some(pid) = node.pid.filter(|_| node.supervision.is_some()) else {
+            return;
+        };
+        if let Some(cell) = self.published(pid).filter(|cell| serves_dynamic(cell)) {
+            let path = node.path.clone();
+            self.send_request(pid, &cell, &path);
+        }
+    }
+
+    fn send_request(&mut self, pid: Pid, cell: &Arc<PublishedCell>, path: &str) {
+        let Ok(server) = self.runtime.server_at::<DynamicServer>(pid) else { return };
         let (most, only) = (self.view.listed, self.view.child_below(path));
-        let began = Instant::now();
-        let asked = pin!(async {
+        let cell = cell.clone();
+        self.asked.ask(pid, async move {
             let turn = cell.permit().await?;
             server.call_unlimited(|reply| Call::Fold { reply, most, only, turn }).await.ok()
         });
-        let fold = until(&self.runtime.kernel, Some(began + self.wait_left / 2), asked).await;
-        self.wait_left = self.wait_left.saturating_sub(began.elapsed());
-        fold?
     }
+}
+
+/// Whether this is a dynamic supervisor that handles requests.
+fn serves_dynamic(cell: &PublishedCell) -> bool {
+    cell.change(|state| state.is_partial && state.ending.is_none())
+}
+
+/// Returns the process of a node, if there should be one.
+fn running(node: &PictureNode) -> Option<Pid> {
+    let runs = !matches!(node.state, PictureState::Ended | PictureState::Restarting);
+    node.pid.filter(|_| runs)
 }

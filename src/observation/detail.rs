@@ -1,8 +1,8 @@
 //! The details of one process.
 
 use crate::base::{Pid, SharedStr, TimeOfDay};
-use crate::observation::MailboxFacts;
 use crate::observation::facts::mailbox;
+use crate::observation::{ChildEvent, MailboxFacts};
 use crate::observe::{Doing, Health};
 use crate::process::{Locked, MonitorEntry};
 use crate::runtime::Runtime;
@@ -47,6 +47,9 @@ pub struct ProcessDetail {
     pub trap_exit: bool,
     /// Whether the process has been asked to stop.
     pub stop_requested: bool,
+    /// The last events of the process and, of a child, of its last incarnations: those of
+    /// [`Runtime::events_of`].
+    pub events: Vec<ChildEvent>,
 }
 
 impl Runtime {
@@ -68,7 +71,7 @@ impl Runtime {
     /// ```
     pub fn process_detail(&self, pid: Pid) -> Option<ProcessDetail> {
         let process = self.kernel.find(pid)?;
-        let doing = Doing::of(self, pid);
+        let (doing, events) = (Doing::of(self, pid), self.events_of(pid));
         let mut detail = process.with(|locked| {
             locked.core().is_open().then(|| {
                 ProcessDetail {
@@ -89,6 +92,7 @@ impl Runtime {
                     ancestors: Vec::new(),
                     trap_exit: locked.core().trap,
                     stop_requested: locked.core().stop_requested || locked.core().is_stopping(),
+                    events,
                 }
                 .with_relations(locked)
             })

@@ -4,7 +4,8 @@ use crate::base::Pid;
 use crate::exit::Result;
 use crate::observation::Observation;
 use crate::runtime::{CallError, Runtime};
-use crate::supervisor::{DynamicSupervisorRef, SupervisorRef};
+use crate::supervisor::{DynamicSupervisorRef, PartitionSupervisorRef, Partitioned, SupervisorRef};
+use crate::task::TaskSupervisorRef;
 
 impl Runtime {
     /// Observes all trees of the runtime, also those that start later.
@@ -55,6 +56,56 @@ impl DynamicSupervisorRef {
     pub fn observe(&self) -> Result<Observation, CallError> {
         let pid = self.server.reach()?;
         observe(&Runtime { kernel: self.server.kernel().clone() }, pid)
+    }
+}
+
+impl TaskSupervisorRef {
+    /// Observes the tree below this supervisor, as [`SupervisorRef::observe`] does: its tasks.
+    ///
+    /// # Errors
+    ///
+    /// As [`SupervisorRef::observe`].
+    ///
+    /// ```
+    /// use regrow::{Runtime, TaskSupervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
+    /// let rt = Runtime::new();
+    /// let tasks = TaskSupervisor::new().start(&rt).await?;
+    /// let pid = tasks.start_child(|_| std::future::pending()).await?;
+    /// let picture = tasks.observe()?.picture().await;
+    /// assert_eq!(picture.nodes[1].pid, Some(pid));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })).unwrap();
+    /// ```
+    pub fn observe(&self) -> Result<Observation, CallError> {
+        self.supervisor.observe()
+    }
+}
+
+impl<P: Partitioned> PartitionSupervisorRef<P> {
+    /// Observes the partitions and the supervisor above them, as [`SupervisorRef::observe`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`SupervisorRef::observe`].
+    ///
+    /// ```
+    /// use regrow::{DynamicSupervisor, PartitionSupervisor, Runtime};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
+    /// let rt = Runtime::new();
+    /// let rooms = PartitionSupervisor::<DynamicSupervisor>::new("rooms", |_| DynamicSupervisor::new());
+    /// let rooms = rooms.partitions(2).start(&rt).await?;
+    /// let picture = rooms.observe()?.picture().await;
+    /// assert_eq!(picture.nodes.len(), 3); // the partitions and the supervisor above them
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })).unwrap();
+    /// ```
+    pub fn observe(&self) -> Result<Observation, CallError> {
+        self.supervisor().observe()
     }
 }
 

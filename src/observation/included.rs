@@ -1,12 +1,17 @@
 //! What a picture shows, and which changes it includes.
 
 use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::base::node_path::unescape;
 use crate::base::random::MapHasher;
 use crate::base::{Pid, SharedStr};
 use crate::observe::change::Origin;
 use crate::observe::{Change, ChangeKind};
+use crate::supervisor::PublishedChild;
+use crate::supervisor::ended_children::EndedChild;
 
 /// The number of the last change of each maker that a picture includes. Only a number that is greater
 /// than that of the picture is kept: in a program in which little happens, there are few.
@@ -86,9 +91,16 @@ pub(super) struct View {
     pub(super) listed: usize,
     /// How many ended children of a supervisor are shown.
     pub(super) ended: usize,
+    /// How long a child that ended cleanly is shown.
+    pub(super) ended_for: Duration,
 }
 
 impl View {
+    /// Whether all trees are shown as a whole.
+    pub(super) fn shows_all(&self) -> bool {
+        self.root.is_none() && self.below.is_none()
+    }
+
     /// Whether the tree of this topmost supervisor is shown.
     pub(super) fn shows_tree(&self, root: Pid) -> bool {
         self.root.is_none_or(|only| only == root)
@@ -100,14 +112,21 @@ impl View {
         unescape(below.split('/').next()?)
     }
 
+    /// Whether a child is shown that its supervisor has forgotten.
+    pub(super) fn shows_ended(&self, ended: &EndedChild<PublishedChild>, now: Instant) -> bool {
+        let at = ended.child.history.last().map(|last| last.ended);
+        let since = at.map(|at| now.saturating_duration_since(at));
+        !ended.is_clean || since.is_some_and(|since| since < self.ended_for)
+    }
+
     /// Whether a node of this path is shown.
     pub(super) fn shows(&self, path: &str) -> bool {
         self.below.as_deref().is_none_or(|below| is_at_or_below(path, below))
     }
 
-    /// Whether a node of this path may be above one that is shown.
-    pub(super) fn leads_through(&self, path: &str) -> bool {
-        self.below.as_deref().is_none_or(|below| is_at_or_below(below, path))
+    /// Whether a node of this path is shown, or may be above one that is.
+    pub(super) fn is_visited(&self, path: &str) -> bool {
+        self.shows(path) || self.below.as_deref().is_some_and(|below| is_at_or_below(below, path))
     }
 }
 

@@ -9,9 +9,9 @@ use serde_json::{Map, Value, json};
 
 use crate::base::{SharedStr, TimeOfDay};
 use crate::observation::json_changes::fields;
-use crate::observation::json_nodes::{budget, health, mailbox, node};
+use crate::observation::json_nodes::{budget, health, mailbox, node, wait};
 use crate::observation::json_values::{millis, object, pid, pids, with};
-use crate::observation::{Observed, Picture, ProcessDetail, Sample};
+use crate::observation::{ChildEvent, Observed, Picture, ProcessDetail, Sample};
 use crate::observe::{Change, ChildCounters, Counters};
 use crate::snapshot::escape_controls;
 
@@ -43,7 +43,7 @@ macro_rules! json_of {
     };
 }
 
-json_of!(Observed Picture Change Sample Counters ProcessDetail);
+json_of!(Observed Picture Change Sample Counters ProcessDetail ChildEvent);
 
 /// Returns the fields that each item has.
 fn head(kind: &str, seq: u64, time: TimeOfDay) -> Map<String, Value> {
@@ -104,6 +104,9 @@ impl Sample {
             "processes": processes.collect::<Vec<_>>(),
             "supervisors": supervisors.collect::<Vec<_>>(),
             "counters": self.counters.value(),
+            "waits": self.waits.waits.iter().map(wait).collect::<Vec<_>>(),
+            "waits_left_out": self.waits.left_out,
+            "waits_known": self.waits.is_known,
         });
         with(head("sample", self.seq, self.time), rest)
     }
@@ -135,6 +138,19 @@ impl Counters {
     }
 }
 
+impl ChildEvent {
+    fn value(&self) -> Value {
+        let head = json!({
+            "time_ms": millis(self.time),
+            "pid": pid(self.pid),
+            "change": self.kind.name(),
+        });
+        let mut all = object(head);
+        all.extend(fields(&self.kind));
+        Value::Object(all)
+    }
+}
+
 impl ProcessDetail {
     fn value(&self) -> Value {
         let texts =
@@ -157,6 +173,7 @@ impl ProcessDetail {
             "ancestors": pids(&self.ancestors),
             "trap_exit": self.trap_exit,
             "stop_requested": self.stop_requested,
+            "events": self.events.iter().map(ChildEvent::value).collect::<Vec<_>>(),
         });
         let with_health = with(object(head), health(&self.health));
         with(object(with_health), mailbox(&self.mailbox))

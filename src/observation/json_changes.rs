@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::observation::json_nodes::{health, reason};
-use crate::observation::json_values::{object, pid, pids, span};
+use crate::observation::json_values::{millis, object, pid, pids, span};
 use crate::observe::ChangeKind;
 
 /// Returns the fields of this kind, without its name.
@@ -21,12 +21,12 @@ pub(super) fn fields(kind: &ChangeKind) -> Map<String, Value> {
             json!({ "callback": callback.to_string(), "elapsed_ms": span(*elapsed) })
         }
         ChangeKind::Deadlock { cycle } => json!({ "cycle": pids(cycle) }),
-        ChangeKind::Stopped
-        | ChangeKind::GivenUp
-        | ChangeKind::Removed
-        | ChangeKind::Ending
-        | ChangeKind::Stopping
-        | ChangeKind::HoldsStop => json!({}),
+        ChangeKind::Stopped | ChangeKind::GivenUp | ChangeKind::Removed | ChangeKind::Ending => {
+            json!({})
+        }
+        ChangeKind::Stopping { deadline } | ChangeKind::HoldsStop { deadline } => {
+            json!({ "deadline_ms": deadline.map(millis) })
+        }
         with_reason => failure(with_reason),
     };
     object(more)

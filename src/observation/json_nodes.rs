@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::exit::ExitReason;
 use crate::observation::json_values::{millis, object, pid, span, with};
 use crate::observation::picture::PastRun;
-use crate::observation::{MailboxFacts, PictureNode, PictureStep, Supervision};
+use crate::observation::{MailboxFacts, PictureNode, PictureStep, Supervision, Wait};
 use crate::observe::{ExitClass, Handling, Health};
 use crate::restart::RestartBudget;
 
@@ -20,7 +20,9 @@ pub(super) fn node(node: &PictureNode) -> Value {
         "kind": kind,
         "state": node.state.to_string(),
         "started_ms": node.started.map(millis),
+        "ended_ms": node.ended.map(millis),
         "retry_at_ms": node.retry_at.map(millis),
+        "deadline_ms": node.deadline.map(millis),
         "restarts": node.restarts,
         "history": node.history.iter().map(past_run).collect::<Vec<_>>(),
     });
@@ -32,13 +34,16 @@ pub(super) fn node(node: &PictureNode) -> Value {
 
 fn supervision(of: &Supervision) -> Map<String, Value> {
     let step = of.step.as_ref().map(|step| {
-        let (doing, child, since) = match step {
-            PictureStep::Init { since } => ("init", None, since),
-            PictureStep::Starting { child, since } => ("starting", Some(child), since),
-            PictureStep::Stopping { child, since } => ("stopping", Some(child), since),
+        let (doing, child, since, deadline) = match step {
+            PictureStep::Init { since } => ("init", None, since, None),
+            PictureStep::Starting { child, since } => ("starting", Some(child), since, None),
+            PictureStep::Stopping { child, since, deadline } => {
+                ("stopping", Some(child), since, *deadline)
+            }
         };
-        let child = child.map(|child| child.as_str());
-        json!({ "doing": doing, "child": child, "since_ms": millis(*since) })
+        let (child, deadline) = (child.map(|child| child.as_str()), deadline.map(millis));
+        let since = millis(*since);
+        json!({ "doing": doing, "child": child, "since_ms": since, "deadline_ms": deadline })
     });
     let folded = of.folded.map(|folded| {
         json!({
@@ -68,6 +73,8 @@ fn past_run(run: &PastRun) -> Value {
         "ended_ms": millis(run.ended),
         "attempt": incarnation.attempt,
         "delay_ms": span(incarnation.delay),
+        "stopped": incarnation.stopped,
+        "backtrace": run.has_backtrace(),
     });
     with(object(head), reason(&incarnation.reason))
 }
@@ -111,6 +118,15 @@ pub(super) fn mailbox(mailbox: &MailboxFacts) -> Value {
         "oldest_ms": mailbox.oldest.map(span),
         "lost": mailbox.lost,
         "handling": handling,
+    })
+}
+
+pub(super) fn wait(wait: &Wait) -> Value {
+    json!({
+        "caller": wait.caller.raw(),
+        "caller_path": wait.caller_path.as_deref(),
+        "server": wait.server.raw(),
+        "server_path": wait.server_path.as_deref(),
     })
 }
 

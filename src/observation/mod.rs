@@ -2,7 +2,7 @@
 //! JSON; and the details of one process.
 //!
 //! **Uses** `base`, `exit`, `time`, `restart`, `observe`, `process`, `kernel`, `runtime`, `child`,
-//! `supervisor`, `snapshot`.
+//! `supervisor`, `task`, `snapshot`.
 //! **Knows nothing of** programs.
 //!
 //! A picture is read from the states that supervisors publish, and from the records of processes: it
@@ -13,9 +13,12 @@ mod clock;
 pub(crate) mod picture;
 mod facts;
 mod included;
+pub(crate) mod waits;
 mod nodes;
+mod asked;
 mod collect;
 mod sample;
+pub(crate) mod child_events;
 pub(crate) mod detail;
 pub(crate) mod observing;
 mod entry;
@@ -29,6 +32,7 @@ mod json_changes;
 #[cfg(feature = "serde")]
 mod json;
 
+pub use child_events::ChildEvent;
 use clock::Clock;
 pub use detail::ProcessDetail;
 #[cfg(feature = "metrics")]
@@ -38,3 +42,4 @@ pub use picture::{
     MailboxFacts, PastRun, Picture, PictureNode, PictureState, PictureStep, Supervision,
 };
 pub use sample::{ProcessSample, Sample, SupervisorSample};
+pub use waits::{Wait, WaitGraph};

@@ -1,7 +1,7 @@
 //! Makes the nodes of a picture from what supervisors have published.
 
 use crate::base::node_path::ChildPaths;
-use crate::base::{NodePath, Pid};
+use crate::base::{NodePath, Pid, TimeOfDay};
 use crate::child::ChildType;
 use crate::kernel::Kernel;
 use crate::observation::picture::PastRun;
@@ -34,7 +34,9 @@ impl Nodes<'_> {
             state,
             health: Health::default(),
             started: Some(self.clock.time_at(root.since)),
+            ended: None,
             retry_at: None,
+            deadline: None,
             restarts: 0,
             mailbox: MailboxFacts::default(),
             supervision: Some(Supervision::unknown()),
@@ -52,8 +54,11 @@ impl Nodes<'_> {
             }
             Step::Starting { key, since, .. } => child(key)
                 .map(|child| PictureStep::Starting { child, since: self.clock.time_at(since) }),
-            Step::Stopping { key, since } => child(key)
-                .map(|child| PictureStep::Stopping { child, since: self.clock.time_at(since) }),
+            Step::Stopping { key, since } => child(key).map(|child| PictureStep::Stopping {
+                child,
+                since: self.clock.time_at(since),
+                deadline: state.children.get(&key).and_then(|child| self.deadline(child)),
+            }),
         };
         Supervision {
             strategy: state.strategy,
@@ -76,14 +81,14 @@ impl Nodes<'_> {
         match (state.step, child.state) {
             (Step::Starting { key: starts, start, .. }, _) if starts == key => {
                 let slot = ChildSlot { child: key, start };
-                node.state = PictureState::Starting;
+                (node.state, node.ended) = (PictureState::Starting, None);
                 node.pid = self.kernel.child_at(supervisor, slot);
                 node.started = Some(self.clock.time_at(child.started));
             }
             (Step::Stopping { key: stops, .. }, PublishedChildState::Running(_))
                 if stops == key =>
             {
-                node.state = PictureState::Stopping;
+                self.show_stopping(&mut node, child);
             }
             _ => {}
         }
@@ -100,9 +105,20 @@ impl Nodes<'_> {
         let mut node = self.node(supervisor, paths, child);
         node.pid = Some(pid);
         if is_stopping && node.state == PictureState::Running {
-            node.state = PictureState::Stopping;
+            self.show_stopping(&mut node, child);
         }
         node
+    }
+
+    fn show_stopping(&self, node: &mut PictureNode, child: &PublishedChild) {
+        (node.state, node.deadline) = (PictureState::Stopping, self.deadline(child));
+    }
+
+    /// Returns when a child is killed that was asked to stop.
+    fn deadline(&self, child: &PublishedChild) -> Option<TimeOfDay> {
+        let PublishedChildState::Running(pid) = child.state else { return None };
+        let by_program = self.kernel.kill_time(pid);
+        child.stop_due.into_iter().chain(by_program).min().map(|due| self.clock.time_at(due))
     }
 
     /// Returns the node of a child that its supervisor has forgotten.
@@ -135,7 +151,13 @@ impl Nodes<'_> {
             state,
             health: Health::default(),
             started: pid.map(|_| self.clock.time_at(child.started)),
+            ended: child
+                .history
+                .last()
+                .filter(|_| pid.is_none())
+                .map(|last| self.clock.time_at(last.ended)),
             retry_at: due.map(|due| self.clock.time_at(due)),
+            deadline: None,
             restarts: child.restarts,
             mailbox: MailboxFacts::default(),
             supervision: is_supervisor.then(Supervision::unknown),

@@ -40,6 +40,9 @@ use crate::time::timer_queue::after;
 /// The number of children of a dynamic supervisor that a picture lists.
 const LISTED: usize = 100;
 
+/// How long a picture shows a child that ended cleanly.
+const ENDED_FOR: Duration = Duration::from_secs(60);
+
 /// When a partial picture is followed by another one.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -143,7 +146,13 @@ impl Observation {
         Observation {
             kernel: Arc::downgrade(&runtime.kernel),
             log,
-            view: View { root: top, below: None, listed: LISTED, ended: usize::MAX },
+            view: View {
+                root: top,
+                below: None,
+                listed: LISTED,
+                ended: usize::MAX,
+                ended_for: ENDED_FOR,
+            },
             read: 0,
             included: Included::default(),
             needs_picture: true,
@@ -190,12 +199,41 @@ impl Observation {
         self
     }
 
-    /// Sets how many ended children of each supervisor a picture shows, the latest ones. A
-    /// supervisor keeps at most 16 that it has forgotten, and of those that ended cleanly only the
-    /// ones that ended while there was an observation. The default is all.
+    /// Sets how many ended children of each supervisor a picture shows, the latest ones. Of the
+    /// children that it has forgotten, a supervisor keeps the last 16 that crashed, and of those that
+    /// ended cleanly the last 48, but only if they ended while there was an observation. The default
+    /// is all; [`keep_ended_for`](Self::keep_ended_for) sets for how long.
     #[must_use]
     pub fn keep_ended(mut self, most: usize) -> Self {
         self.view.ended = most;
+        self
+    }
+
+    /// Sets how long a picture shows a child that ended cleanly and that its supervisor has forgotten:
+    /// [`PictureNode::ended`](crate::PictureNode::ended) is less than this time ago. The default is
+    /// 60 s. A child that crashed is shown as long as its supervisor keeps it.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use regrow::{ChildSpec, DynamicSupervisor, ExitReason, Restart, Runtime};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
+    /// let rt = Runtime::new();
+    /// let jobs = DynamicSupervisor::new().start(&rt).await?;
+    /// let mut observation = jobs.observe()?.keep_ended_for(Duration::from_secs(10));
+    /// let body = |_| async { Ok::<(), ExitReason>(()) };
+    /// jobs.start_child(ChildSpec::task("job", body).restart(Restart::Temporary)).await?;
+    /// tokio::time::sleep(Duration::from_secs(9)).await;
+    /// assert_eq!(observation.picture().await.nodes.len(), 2); // the supervisor and the ended child
+    /// tokio::time::sleep(Duration::from_secs(1)).await;
+    /// assert_eq!(observation.picture().await.nodes.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })).unwrap();
+    /// ```
+    #[must_use]
+    pub fn keep_ended_for(mut self, time: Duration) -> Self {
+        self.view.ended_for = time;
         self
     }
 
@@ -344,7 +382,7 @@ impl Observation {
         }
         self.sample_at = Some(after(now, every));
         let runtime = self.runtime()?;
-        Some(self.sampler.take(&runtime, self.read))
+        Some(self.sampler.take(&runtime, &self.view, self.read))
     }
 
     /// Waits until a change is added, a sample is due, or another picture is due.

@@ -51,8 +51,14 @@ pub struct PictureNode {
     pub health: Health,
     /// When the start of the running incarnation began.
     pub started: Option<TimeOfDay>,
+    /// When the last incarnation of a child that does not run ended, or its last start failed.
+    pub ended: Option<TimeOfDay>,
     /// When a child that waits for its restart is tried next, if there is a backoff.
     pub retry_at: Option<TimeOfDay>,
+    /// When the process is killed, if it is [stopping](PictureState::Stopping): by its supervisor,
+    /// whose shutdown time for it is over then, or by a [program](crate::Run) that stops. `None` if
+    /// the stop has no limit, or the limit is not known.
+    pub deadline: Option<TimeOfDay>,
     /// The number of restarts of the child by its supervisor.
     pub restarts: u32,
     /// The mailbox of the process, and what it handles.
@@ -141,6 +147,8 @@ pub enum PictureStep {
         child: SharedStr,
         /// Since when.
         since: TimeOfDay,
+        /// When the child is killed, as [`PictureNode::deadline`] of the child says.
+        deadline: Option<TimeOfDay>,
     },
 }
 
@@ -154,6 +162,16 @@ pub struct PastRun {
     pub ended: TimeOfDay,
     /// The incarnation: its pid and its reason, the number of the start, and the delay before it.
     pub incarnation: Incarnation,
+}
+
+impl PastRun {
+    /// Whether the crash that ended this incarnation has a backtrace: it is a panic,
+    /// [`install_panic_hook`](crate::install_panic_hook) was called, and `RUST_BACKTRACE` enables
+    /// backtraces. [`Crash::backtrace_text`](crate::Crash::backtrace_text) of its reason returns the
+    /// text, and so does [`Runtime::backtrace_of`](crate::Runtime::backtrace_of) of its pid.
+    pub fn has_backtrace(&self) -> bool {
+        self.incarnation.reason.crash().is_some_and(|crash| crash.backtrace().is_some())
+    }
 }
 
 impl Picture {

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use crate::base::{Pid, SharedStr, TimeOfDay};
 use crate::observation::facts::Facts;
-use crate::observation::{MailboxFacts, Picture, PictureState};
+use crate::observation::included::View;
+use crate::observation::waits::waits_in;
+use crate::observation::{MailboxFacts, Picture, PictureState, WaitGraph};
 use crate::observe::{Change, ChangeKind, Counters};
 use crate::restart::RestartBudget;
 use crate::runtime::Runtime;
@@ -31,6 +33,8 @@ pub struct Sample {
     pub supervisors: Vec<SupervisorSample>,
     /// The counters of the runtime.
     pub counters: Counters,
+    /// The processes that wait for each other, of which at least one is in the observed trees.
+    pub waits: WaitGraph,
 }
 
 /// The mailbox of one process, in a [`Sample`].
@@ -89,7 +93,7 @@ impl Sampler {
         }
     }
 
-    pub(super) fn take(&mut self, runtime: &Runtime, seq: u64) -> Sample {
+    pub(super) fn take(&mut self, runtime: &Runtime, view: &View, seq: u64) -> Sample {
         let (mut processes, mut supervisors) = (Vec::new(), Vec::new());
         self.processes.retain(|&pid, (path, last)| {
             let facts = Facts::of(&runtime.kernel, pid);
@@ -109,6 +113,7 @@ impl Sampler {
             true
         });
         let (time, counters) = (TimeOfDay::now(), runtime.counters());
-        Sample { seq, time, processes, supervisors, counters }
+        let waits = waits_in(&runtime.kernel, view);
+        Sample { seq, time, processes, supervisors, counters, waits }
     }
 }

@@ -4,9 +4,10 @@
 //! [`TreeSnapshot`](crate::TreeSnapshot).
 
 use std::fmt;
+use std::time::Duration;
 
-use crate::base::{PAGE, SENTENCE, excerpt};
-use crate::observation::{Observed, Picture, PictureNode, PictureState, Sample};
+use crate::base::{PAGE, Pid, SENTENCE, SharedStr, TimeOfDay, excerpt};
+use crate::observation::{ChildEvent, Observed, Picture, PictureNode, PictureState, Sample, Wait};
 use crate::observe::{Change, ChangeKind, ExitClass, Health};
 
 impl fmt::Display for Observed {
@@ -23,6 +24,7 @@ impl fmt::Display for Observed {
 /// Displays a line for each node: path, strategy, pid, and the facts.
 impl fmt::Display for Picture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let line = |node| line(node, self.time);
         let lines: Vec<[String; 4]> = self.nodes.iter().map(line).collect();
         let width = |column: usize| {
             lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0)
@@ -38,14 +40,16 @@ impl fmt::Display for Picture {
     }
 }
 
-fn line(node: &PictureNode) -> [String; 4] {
+fn line(node: &PictureNode, now: TimeOfDay) -> [String; 4] {
     let kind = node.supervision.as_ref().map_or("", |supervision| supervision.strategy);
     let pid = node.pid.map(|pid| pid.to_string()).unwrap_or_default();
-    [excerpt(&node.path, PAGE).to_string(), kind.to_owned(), pid, facts(node).join("  ")]
+    let facts = facts(node, now).join("  ");
+    [excerpt(&node.path, PAGE).to_string(), kind.to_owned(), pid, facts]
 }
 
-fn facts(node: &PictureNode) -> Vec<String> {
+fn facts(node: &PictureNode, now: TimeOfDay) -> Vec<String> {
     let mut facts = vec![node.state.to_string()];
+    facts.extend(node.deadline.map(|deadline| killed(deadline, now)));
     if node.health != Health::Ready {
         facts.push(node.health.to_string());
     }
@@ -92,7 +96,24 @@ impl fmt::Display for Sample {
         self.processes.iter().try_for_each(|process| {
             let queued = process.mailbox.queued.unwrap_or(0);
             write!(f, "; {} {} {queued} queued", excerpt(&process.path, PAGE), process.pid)
-        })
+        })?;
+        self.waits.waits.iter().try_for_each(|wait| write!(f, "; {wait}"))?;
+        match self.waits.left_out {
+            0 => Ok(()),
+            more => write!(f, "; {more} more waits"),
+        }
+    }
+}
+
+/// Displays both processes, each with its path and its pid.
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of = |path: &Option<SharedStr>, pid: Pid| match path {
+            Some(path) => format!("{} {pid}", excerpt(path, PAGE)),
+            None => pid.to_string(),
+        };
+        let caller = of(&self.caller_path, self.caller);
+        write!(f, "{caller} waits for {}", of(&self.server_path, self.server))
     }
 }
 
@@ -103,7 +124,28 @@ impl fmt::Display for Change {
         if let Some(pid) = self.pid {
             write!(f, " {pid}")?;
         }
-        write!(f, " {}", self.kind)
+        write!(f, " {}", self.kind)?;
+        let (ChangeKind::Stopping { deadline } | ChangeKind::HoldsStop { deadline }) = self.kind
+        else {
+            return Ok(());
+        };
+        deadline.map_or(Ok(()), |at| write!(f, ", {}", killed(at, self.time)))
+    }
+}
+
+/// Displays the pid, the kind and its facts on one line.
+impl fmt::Display for ChildEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.pid.map_or(Ok(()), |pid| write!(f, "{pid} "))?;
+        self.kind.fmt(f)
+    }
+}
+
+/// Says when a process that stops is killed.
+fn killed(deadline: TimeOfDay, now: TimeOfDay) -> String {
+    match deadline.since(now) {
+        Duration::ZERO => "to be killed now".to_owned(),
+        left => format!("killed in {left:.1?}"),
     }
 }
 
@@ -125,8 +167,8 @@ impl ChangeKind {
             ChangeKind::Removed => "removed",
             ChangeKind::GaveUp { .. } => "gave_up",
             ChangeKind::Ending => "ending",
-            ChangeKind::Stopping => "stopping",
-            ChangeKind::HoldsStop => "holds_stop",
+            ChangeKind::Stopping { .. } => "stopping",
+            ChangeKind::HoldsStop { .. } => "holds_stop",
             ChangeKind::ShutdownFailed { .. } => "shutdown_failed",
             ChangeKind::Health { .. } => "health",
             ChangeKind::SlowHandler { .. } => "slow_handler",

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::base::{Pid, SharedStr, TimeOfDay};
 use crate::exit::ExitReason;
 use crate::observe::activity::{Callback, Doing};
@@ -128,9 +130,17 @@ pub enum ChangeKind {
     Ending,
     /// The supervisor has asked the child to stop. A supervisor of a declared list waits for this
     /// child until the child has ended.
-    Stopping,
+    Stopping {
+        /// When the supervisor kills the child, by the clock of the system; `None` if its stop has
+        /// no limit.
+        deadline: Option<TimeOfDay>,
+    },
     /// A dynamic supervisor that stops all its children waits for this one.
-    HoldsStop,
+    HoldsStop {
+        /// When the supervisor kills the child, by the clock of the system; `None` if its stop has
+        /// no limit. In the past if the child was killed, and has not ended yet.
+        deadline: Option<TimeOfDay>,
+    },
     /// The stop of the child went wrong: it overran its time and was killed, or it ended with
     /// another reason than requested.
     ShutdownFailed {
@@ -158,4 +168,11 @@ pub enum ChangeKind {
         /// The cycle, which begins and ends with the caller.
         cycle: Vec<Pid>,
     },
+}
+
+impl ChangeKind {
+    /// Returns the change of a child that was asked to stop, and is killed at `due`.
+    pub(crate) fn stopping(due: Option<Instant>) -> Self {
+        ChangeKind::Stopping { deadline: due.map(TimeOfDay::at) }
+    }
 }

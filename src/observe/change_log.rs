@@ -29,6 +29,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::base::failpoint::point;
 use crate::base::{NodePath, Pid, PlainMutex, SharedStr, TimeOfDay, ignore_panic};
 use crate::observe::change::{Change, ChangeKind, Origin};
 
@@ -132,6 +133,7 @@ impl ChangeLog {
             return None;
         }
         let (subject, kind) = make();
+        point!("before a change is added");
         let mut log = self.log.lock();
         // The last observation may have ended meanwhile. It has taken the kept changes with it.
         if self.is_observed() {
@@ -231,5 +233,44 @@ fn root(pid: Pid, path: &NodePath) -> Subject {
         pid: Some(pid),
         supervisor: None,
         origin: Origin::Roots,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ChangeLog, NextChange, Subject};
+    use crate::base::pid::Pid;
+    use crate::observe::change::{ChangeKind, Origin};
+
+    fn removed() -> (Subject, ChangeKind) {
+        let (root, path) = (Pid::from_raw(1), "app/job".into());
+        let subject = Subject { root, path, pid: None, supervisor: None, origin: Origin::Roots };
+        (subject, ChangeKind::Removed)
+    }
+
+    /// The last observation ends after the maker of a change has seen that there is one.
+    #[test]
+    fn a_change_that_is_made_while_the_last_observation_ends_is_not_kept() {
+        let log = ChangeLog::default();
+        log.attach();
+        let pushed = log.push(|| {
+            log.detach();
+            removed()
+        });
+        assert!(pushed.is_none());
+        assert_eq!((log.last(), log.log.lock().kept.len()), (0, 0));
+        // Another observation has attached meanwhile: it receives the change.
+        log.attach();
+        let pushed = log.push(|| {
+            log.attach();
+            log.detach();
+            removed()
+        });
+        assert!(pushed.is_some());
+        assert!(matches!(log.after(0), NextChange::Change(change) if change.path == "app/job"));
+        drop(pushed);
+        log.detach();
+        assert_eq!(log.log.lock().kept.len(), 0);
+        assert!(log.push(|| panic!("no observation")).is_none());
     }
 }

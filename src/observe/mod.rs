@@ -18,6 +18,7 @@ pub(crate) mod exit_class;
 pub(crate) mod counters;
 pub(crate) mod change;
 pub(crate) mod change_log;
+pub(crate) mod past_events;
 pub(crate) mod message_spans;
 pub(crate) mod stop_records;
 pub(crate) mod poll_slots;

@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::base::Pid;
-use crate::observation::Observation;
+use crate::observation::{ChildEvent, Observation};
 use crate::observer::events::subscribe;
 use crate::observer::guard::guard;
 use crate::observer::page::{page, script, style};
@@ -29,6 +29,8 @@ impl Observer {
     /// | `/` | the page |
     /// | `/app.js`, `/style.css` | its script and its style |
     /// | `/events` | the [observation](crate::Observation) of the tree as server-sent events, each with one [item](crate::Observed::to_json) as its data. 503 if the tree is not alive, or if 32 pages are open |
+    /// | `/backtrace/{pid}` | the [backtrace](crate::Runtime::backtrace_of) of a crashed process of the runtime, as plain text; 404 if there is none, or none any more |
+    /// | `/events/{pid}` | the [last events](crate::Runtime::events_of) of a process of the runtime, which may have ended, as a JSON array |
     /// | `/process/{pid}` | the [details](crate::ProcessDetail::to_json) of a process of the runtime, which may belong to another tree; 404 if it has ended |
     ///
     /// Mount them at the root or by `Router::nest`: the page refers to its routes relatively.
@@ -89,7 +91,9 @@ pub(super) fn routes(observer: &Observer, source: Source, stop: CancellationToke
         .route("/app.js", get(script))
         .route("/style.css", get(style))
         .route("/events", get(events))
+        .route("/events/{pid}", get(events_of))
         .route("/process/{pid}", get(process))
+        .route("/backtrace/{pid}", get(backtrace))
         .layer(from_fn_with_state(hosts, guard))
         .with_state(Routes { source, tracks: observer.tracks, pages, stop })
 }
@@ -108,6 +112,14 @@ async fn events(State(routes): State<Routes>) -> Response {
     ([(header::CONTENT_TYPE, "text/event-stream")], body).into_response()
 }
 
+async fn events_of(State(routes): State<Routes>, Path(pid): Path<String>) -> Response {
+    let pid = pid.parse().ok().map(Pid::from_raw);
+    let events = pid.map(|pid| routes.source.runtime().events_of(pid)).unwrap_or_default();
+    let events: Vec<String> = events.iter().map(ChildEvent::to_json).collect();
+    let body = format!("[{}]", events.join(","));
+    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
 async fn process(State(routes): State<Routes>, Path(pid): Path<String>) -> Response {
     let pid = pid.parse().ok().map(Pid::from_raw);
     let detail = pid.and_then(|pid| routes.source.runtime().process_detail(pid));
@@ -116,6 +128,20 @@ async fn process(State(routes): State<Routes>, Path(pid): Path<String>) -> Respo
             ([(header::CONTENT_TYPE, "application/json")], detail.to_json()).into_response()
         }
         None => (StatusCode::NOT_FOUND, "this process has ended, or never was\n").into_response(),
+    }
+}
+
+async fn backtrace(State(routes): State<Routes>, Path(pid): Path<String>) -> Response {
+    let runtime = routes.source.runtime();
+    let pid = pid.parse().ok().map(Pid::from_raw);
+    // The names of functions are looked up here, which blocks.
+    let text = tokio::task::spawn_blocking(move || runtime.backtrace_of(pid?)).await;
+    match text.ok().flatten() {
+        Some(text) => ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response(),
+        None => {
+            let why = "this process has left no backtrace, or it is no longer kept\n";
+            (StatusCode::NOT_FOUND, why).into_response()
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::kernel::StopInProgress;
+use crate::kernel::{KillTime, StopInProgress};
 use crate::program::run::next_request;
 use crate::program::{
     CutShort, ForcedStop, KILL_WAIT, Run, RunError, ServiceManager, SignalRequest, StopCause,
@@ -29,6 +29,8 @@ pub(super) struct Stop {
     members: Arc<TreeMembers>,
     /// Marks the processes below the root as about to be stopped, until this is dropped.
     _in_progress: StopInProgress,
+    /// Shows observations the deadline of the root, until this is dropped.
+    _kill_time: Option<KillTime>,
 }
 
 impl Stop {
@@ -70,7 +72,10 @@ impl Run {
         if let Some(token) = &self.cancel_on_stop {
             token.cancel();
         }
-        Stop { cause, began: Instant::now(), members, _in_progress: in_progress }
+        let began = Instant::now();
+        let due = began.checked_add(self.deadline);
+        let kill_time = due.map(|due| members.note_kill_time(members.root_pid(), due));
+        Stop { cause, began, members, _in_progress: in_progress, _kill_time: kill_time }
     }
 
     /// Cuts each phase short whose time to stop is over. The phases are stopped one after the other,
@@ -81,6 +86,7 @@ impl Run {
         for ((id, limit), phase) in phases.into_iter().zip(running) {
             let Some(phase) = phase else { continue };
             let due = limit.and_then(|limit| Instant::now().checked_add(limit));
+            let _kill_time = due.map(|due| members.note_kill_time(phase, due));
             let ended = async { drop(members.ended(phase).await) };
             let overdue = async {
                 sleep_until_due(due).await;

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::base::tree_path::Path;
 use crate::base::{Pid, PlainMutex, SharedStr};
 use crate::exit::ExitReason;
-use crate::kernel::{StopInProgress, StopOrigin};
+use crate::kernel::{KillTime, StopInProgress, StopOrigin};
 use crate::observe::Doing;
 use crate::observe::stop_records::{StopRecord, StopRecordList};
 use crate::process::{AnyProcess, LinkState, Stage};
@@ -58,6 +58,15 @@ impl TreeMembers {
             _ => StopOrigin::Other,
         };
         self.runtime.kernel.begin_stop(self.root_pid, by)
+    }
+
+    pub(super) fn root_pid(&self) -> Pid {
+        self.root_pid
+    }
+
+    /// Notes that the program kills this process at `at`, until the result is dropped.
+    pub(super) fn note_kill_time(&self, pid: Pid, at: Instant) -> KillTime {
+        self.runtime.kernel.note_kill_time(pid, at)
     }
 
     /// Kills the root and all processes below it, supervisors before their children (invariant 2 of

@@ -29,6 +29,9 @@ pub struct Incarnation {
     pub attempt: u32,
     /// How long a [`Backoff`](crate::Backoff) had delayed the start.
     pub delay: Duration,
+    /// Whether its supervisor stopped the incarnation. False if it ended by itself, was killed by
+    /// another process, or did not start.
+    pub stopped: bool,
 }
 
 /// The last incarnations of a child that have ended, oldest first: eight at most. The running
@@ -127,6 +130,7 @@ mod tests {
             reason: ExitReason::Normal,
             attempt,
             delay: Duration::ZERO,
+            stopped: false,
         };
         drop(history.push(incarnation(0)));
         let handed_out = history.clone();

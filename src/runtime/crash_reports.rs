@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::base::Pid;
 use crate::observe::crash_report::limit::Limits;
 use crate::runtime::Runtime;
 
@@ -46,5 +47,35 @@ impl Runtime {
     /// Crashes while nothing wants a report are not counted.
     pub fn left_out_crash_reports(&self) -> u64 {
         self.kernel.crash_report_limit.left_out()
+    }
+
+    /// Returns the backtrace of a process that has crashed, as text for people: at most 16 KiB, with
+    /// controls escaped, as [`Crash::backtrace_text`](crate::Crash::backtrace_text) returns it. The
+    /// names of functions are looked up when this is called first, which may take a second and
+    /// blocks the thread.
+    ///
+    /// `None` if the process has not crashed with a backtrace, or its crash is no longer kept. A panic
+    /// has a backtrace if [`install_panic_hook`](crate::install_panic_hook) was called and
+    /// `RUST_BACKTRACE` enables backtraces. An error has none: in stable Rust no error gives its
+    /// backtrace to others. A crash is kept as long as the history of its child has it, or the
+    /// program holds its reason, and of all crashes of the runtime the last 1,024 are found. While
+    /// `RUST_BACKTRACE` is unset, nothing is kept, and a panic costs no more.
+    ///
+    /// ```
+    /// use regrow::Runtime;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
+    /// regrow::install_panic_hook();
+    ///
+    /// let rt = Runtime::new();
+    /// let job = rt.spawn(|_| async { panic!("boom") });
+    /// let pid = job.pid();
+    /// let reason = job.join().await;
+    /// let text = reason.crash().unwrap().backtrace_text();
+    /// assert_eq!(rt.backtrace_of(pid), text); // `None` without RUST_BACKTRACE
+    /// # }));
+    /// ```
+    pub fn backtrace_of(&self, pid: Pid) -> Option<String> {
+        self.kernel.crash_with_backtrace(pid)?.backtrace_text()
     }
 }

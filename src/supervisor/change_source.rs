@@ -117,6 +117,14 @@ impl ChangeSource {
         })
     }
 
+    /// Keeps an event of a child for later observations, if there is such a process. Call this
+    /// without a lock.
+    pub(crate) fn keep_event(&self, pid: Option<Pid>, kind: impl FnOnce() -> ChangeKind) {
+        if let Some(pid) = pid {
+            self.runtime.kernel.keep_event(pid, kind());
+        }
+    }
+
     /// Counts a restart of the child with this id.
     pub(crate) fn count_restart(&self, id: &str) {
         self.runtime.kernel.counters.count_restart(self.path.counted(id));

@@ -47,6 +47,6 @@ impl EndRecord {
             true => restarts.record_stop(backoff, run),
             false => restarts.record_failure(backoff, run),
         }
-        Incarnation { pid, started, ended, reason, attempt, delay }
+        Incarnation { pid, started, ended, reason, attempt, delay, stopped }
     }
 }

@@ -2,20 +2,30 @@
 //!
 //! A viewer that comes late still finds why they ended. A crash is always kept. The many children of
 //! a dynamic supervisor that end cleanly are kept only while there is an observation, so that they
-//! cost nothing otherwise and do not replace the crashes.
+//! cost nothing otherwise, and never replace the crashes.
 
 use std::collections::VecDeque;
 
-/// The number of ended children that one supervisor keeps.
-pub(crate) const KEPT: usize = 16;
+/// The number of crashed children that one supervisor keeps.
+pub(crate) const CRASHED: usize = 16;
 
-/// Ended children, oldest first, each with its key in the published state.
+/// The number of children that one supervisor keeps and that ended cleanly.
+pub(crate) const CLEAN: usize = 48;
+
+/// An ended child.
+#[derive(Debug, Clone)]
+pub(crate) struct EndedChild<C> {
+    pub(crate) child: C,
+    pub(crate) is_clean: bool,
+}
+
+/// Ended children, oldest first.
 #[derive(Debug, Clone)]
 #[expect(
     clippy::box_collection,
     reason = "one word instead of four in a supervisor that has forgotten no child"
 )]
-pub(crate) struct EndedChildren<C>(Option<Box<VecDeque<(u64, C)>>>);
+pub(crate) struct EndedChildren<C>(Option<Box<VecDeque<EndedChild<C>>>>);
 
 impl<C> Default for EndedChildren<C> {
     fn default() -> Self {
@@ -27,16 +37,49 @@ impl<C> EndedChildren<C> {
     /// Adds a child. Returns the child that has no room any more, which the caller drops after
     /// unlock.
     #[must_use = "dropping the child runs a user's code"]
-    pub(crate) fn push(&mut self, key: u64, child: C) -> Option<C> {
+    pub(crate) fn push(&mut self, ended: EndedChild<C>) -> Option<C> {
         let kept = self.0.get_or_insert_default();
-        kept.push_back((key, child));
-        if kept.len() > KEPT { kept.pop_front().map(|(_, child)| child) } else { None }
+        let (is_clean, most) = (ended.is_clean, if ended.is_clean { CLEAN } else { CRASHED });
+        kept.push_back(ended);
+        let of_kind = |kept: &EndedChild<C>| kept.is_clean == is_clean;
+        if kept.iter().filter(|kept| of_kind(kept)).count() <= most {
+            return None;
+        }
+        let oldest = kept.iter().position(of_kind)?;
+        kept.remove(oldest).map(|oldest| oldest.child)
     }
 
-    /// Returns the last `most` children, oldest first.
-    pub(crate) fn last(&self, most: usize) -> impl Iterator<Item = &(u64, C)> {
-        let all = self.0.iter().flat_map(|kept| kept.iter());
-        let skipped = self.0.as_ref().map_or(0, |kept| kept.len().saturating_sub(most));
-        all.skip(skipped)
+    /// Returns the children that are shown, oldest first: the last `most` of them.
+    pub(crate) fn last(
+        &self,
+        most: usize,
+        is_shown: impl Fn(&EndedChild<C>) -> bool,
+    ) -> Vec<&EndedChild<C>> {
+        let all = self.0.iter().flat_map(|kept| kept.iter().rev());
+        let mut last: Vec<_> = all.filter(|ended| is_shown(ended)).take(most).collect();
+        last.reverse();
+        last
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CLEAN, CRASHED, EndedChild, EndedChildren};
+
+    #[test]
+    fn clean_ends_do_not_replace_crashes() {
+        let mut ended = EndedChildren::default();
+        let mut forgotten = Vec::new();
+        for child in 0..200 {
+            let is_clean = child % 5 != 0;
+            forgotten.extend(ended.push(EndedChild { child, is_clean }));
+        }
+        let kept = ended.last(usize::MAX, |_| true);
+        assert_eq!((kept.len(), forgotten.len()), (CLEAN + CRASHED, 200 - CLEAN - CRASHED));
+        let crashed: Vec<i32> =
+            kept.iter().filter(|kept| !kept.is_clean).map(|kept| kept.child).collect();
+        assert_eq!(crashed, (24..40).map(|n| n * 5).collect::<Vec<_>>());
+        let last = ended.last(3, |ended| !ended.is_clean);
+        assert_eq!(last.iter().map(|kept| kept.child).collect::<Vec<_>>(), [185, 190, 195]);
     }
 }

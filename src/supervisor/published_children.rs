@@ -33,6 +33,7 @@ impl PublishedCell {
             is_stop_reported: true,
             restarts: 0,
             started: Instant::now(),
+            stop_due: None,
             history: History::default(),
         };
         let is_supervisor = spec.kind == ChildType::Supervisor;
@@ -57,7 +58,7 @@ impl PublishedCell {
             let mut history = History::default();
             if let Some(child) = state.children.get_mut(&key) {
                 (child.restarts, child.started) = (restarts, since);
-                child.is_stop_reported = false;
+                (child.is_stop_reported, child.stop_due) = (false, None);
                 history = child.history.clone();
             }
             let kind = || ChangeKind::Starting { attempt: start - 1 };
@@ -67,11 +68,14 @@ impl PublishedCell {
         history
     }
 
-    /// Publishes that a stop of this child began at `since`.
-    pub(crate) fn begin_stop(&self, key: u64, pid: Pid, since: Instant) {
+    /// Publishes that a stop of this child began at `since`, which kills the child at `due`.
+    pub(crate) fn begin_stop(&self, key: u64, pid: Pid, since: Instant, due: Option<Instant>) {
         drop(self.change(|state| {
             state.step = Step::Stopping { key, since };
-            self.tell(state, key, Some(pid), || ChangeKind::Stopping)
+            if let Some(child) = state.children.get_mut(&key) {
+                child.stop_due = due;
+            }
+            self.tell(state, key, Some(pid), || ChangeKind::stopping(due))
         }));
     }
 
@@ -120,7 +124,7 @@ impl PublishedCell {
                 return (vec![incarnation], None);
             };
             child.state = PublishedChildState::Stopped;
-            child.is_stop_reported = false;
+            (child.is_stop_reported, child.stop_due) = (false, None);
             let (pid, reason) = (incarnation.pid, incarnation.reason.clone());
             let uptime = incarnation.ended.saturating_duration_since(incarnation.started);
             let oldest = child.history.push(incarnation);
@@ -143,7 +147,7 @@ impl PublishedCell {
             let pushed = self.tell(state, key, None, || ChangeKind::Removed);
             let removed = state.children.remove(&key);
             let all = self.source().is_some_and(ChangeSource::is_observed);
-            (removed.map(|child| state.keep_ended(key, child, all)), pushed)
+            (removed.map(|child| state.keep_ended(child, all)), pushed)
         }));
     }
 

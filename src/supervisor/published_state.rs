@@ -33,7 +33,7 @@ use crate::process::AnyProcess;
 use crate::restart::RestartBudget;
 use crate::runtime::Runtime;
 use crate::supervisor::change_source::ChangeSource;
-use crate::supervisor::ended_children::EndedChildren;
+use crate::supervisor::ended_children::{EndedChild, EndedChildren};
 use crate::supervisor::{ChildInfo, ChildState, History};
 
 /// How many `Publish` and `Fold` requests a supervisor's mailbox may hold (invariant 4).
@@ -121,6 +121,9 @@ pub(crate) struct PublishedChild {
     pub(crate) restarts: u32,
     /// The time at which the latest start of the child began.
     pub(crate) started: Instant,
+    /// When the supervisor kills the running incarnation, if it has asked it to stop and its stop
+    /// has a limit.
+    pub(crate) stop_due: Option<Instant>,
     pub(crate) history: History,
 }
 
@@ -264,12 +267,11 @@ impl PublishedState {
     #[must_use = "dropping the child runs a user's code"]
     pub(crate) fn keep_ended(
         &mut self,
-        key: u64,
         child: PublishedChild,
         all: bool,
     ) -> Option<PublishedChild> {
-        match child.history.last() {
-            Some(last) if all || !last.reason.is_clean() => self.ended.push(key, child),
+        match child.history.last().map(|last| last.reason.is_clean()) {
+            Some(is_clean) if all || !is_clean => self.ended.push(EndedChild { child, is_clean }),
             _ => Some(child),
         }
     }

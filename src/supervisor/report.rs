@@ -237,10 +237,9 @@ impl Report {
         reason: &ExitReason,
         overran: Option<Doing>,
     ) {
-        drop(self.source.child(child, Some(pid), || ChangeKind::ShutdownFailed {
-            reason: reason.clone(),
-            overran,
-        }));
+        let kind = || ChangeKind::ShutdownFailed { reason: reason.clone(), overran };
+        self.source.keep_event(Some(pid), kind);
+        drop(self.source.child(child, Some(pid), kind));
         let text = excerpt(WithCauses(reason), PAGE);
         match overran {
             Some(doing) => child_line!(

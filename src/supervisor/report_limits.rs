@@ -46,9 +46,9 @@ impl Report {
     pub(crate) fn child_given_up(&self, pid: Option<Pid>, limit: &RestartLimitReached) {
         let restarts = limit.restarts;
         self.source.count_give_up(&limit.child);
-        drop(self.source.child(&limit.child, pid, || ChangeKind::LimitReached {
-            reason: ExitReason::from_library(limit.clone()),
-        }));
+        let kind = || ChangeKind::LimitReached { reason: ExitReason::from_library(limit.clone()) };
+        self.source.keep_event(pid, kind);
+        drop(self.source.child(&limit.child, pid, kind));
         let reason = excerpt(ErrorChain(limit), PAGE);
         let shown = pid.map(tracing::field::display);
         child_line!(warn, self, limit.child, pid = shown, %reason, restarts, budget_left = 0, "child given up");

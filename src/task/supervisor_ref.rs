@@ -22,7 +22,7 @@ const LABEL: &str = "task";
 /// [`TaskSupervisor`](crate::TaskSupervisor) has an example.
 #[derive(Debug, Clone)]
 pub struct TaskSupervisorRef {
-    supervisor: DynamicSupervisorRef,
+    pub(crate) supervisor: DynamicSupervisorRef,
     shutdown: Shutdown,
 }
 

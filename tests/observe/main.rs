@@ -35,6 +35,10 @@ mod observation_process;
 mod observation_views;
 mod observation_states;
 mod observation_paths;
+mod observation_stops;
+mod observation_waits;
+mod observation_events;
+mod backtraces;
 mod counters;
 #[cfg(feature = "metrics")]
 mod metrics;

@@ -6,8 +6,8 @@ use std::future::pending;
 use std::time::Duration;
 
 use regrow::{
-    ChildSpec, DynamicSupervisor, Health, Observed, PictureState, Restart, Runtime, Shutdown,
-    TaskContext,
+    ChildSpec, DynamicSupervisor, ExitReason, Health, Observed, PictureState, Restart, Runtime,
+    Shutdown, Supervisor, TaskContext,
 };
 use support::{crash, settled};
 
@@ -79,7 +79,10 @@ async fn a_stopping_dynamic_supervisor_shows_the_child_that_holds_its_stop_up() 
         told.push(change.to_string());
     }
     assert_eq!(told[0], format!("conns {} ending", conns.pid().unwrap()));
-    assert!(told[1].starts_with("conns/") && told[1].ends_with("holds_stop"), "{told:?}");
+    assert!(
+        told[1].starts_with("conns/") && told[1].contains("holds_stop, killed in "),
+        "{told:?}"
+    );
     let picture = observation.picture().await;
     assert_eq!(picture.nodes[0].state, PictureState::Stopping);
     assert_eq!(picture.find("conns/deaf").unwrap().state, PictureState::Stopping);
@@ -102,4 +105,62 @@ async fn a_picture_of_a_hundred_thousand_children_lists_a_hundred() {
     assert_eq!(picture.nodes.len(), 101);
     let folded = picture.nodes[0].supervision.as_ref().unwrap().folded.unwrap();
     assert_eq!(folded.children, children);
+}
+
+fn ends(id: &str, reason: Result<(), ExitReason>) -> ChildSpec {
+    let body = move |_| {
+        let reason = reason.clone();
+        async move { reason }
+    };
+    ChildSpec::task(id, body).restart(Restart::Temporary)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_child_that_ended_cleanly_lingers_for_a_while_and_one_that_crashed_for_longer() {
+    let rt = Runtime::new();
+    let conns = DynamicSupervisor::new().named("conns").start(&rt).await.unwrap();
+    let mut observation = conns.observe().unwrap();
+    observation.next().await;
+    conns.start_child(ends("clean", Ok(()))).await.unwrap();
+    tokio::time::sleep(SECOND).await;
+    conns.start_child(ends("crashed", Err(crash("no luck")))).await.unwrap();
+    // The clean ends of others replace no crash, and not the last clean ones.
+    for _ in 0..40 {
+        conns.start_child(ends("other", Ok(()))).await.unwrap();
+    }
+    tokio::time::sleep(58 * SECOND).await;
+    let picture = observation.picture().await;
+    assert_eq!(picture.nodes.len(), 1 + 2 + 40, "{picture}");
+    let clean = picture.find("conns/clean").unwrap();
+    assert_eq!(clean.state, PictureState::Ended);
+    let ago = picture.time.unix_millis() - clean.ended.unwrap().unix_millis();
+    assert_eq!(ago, 59_000);
+    tokio::time::sleep(SECOND).await;
+    let picture = observation.picture().await;
+    assert!(picture.find("conns/clean").is_none(), "{picture}");
+    assert!(picture.find("conns/other").is_some(), "{picture}");
+    tokio::time::sleep(3600 * SECOND).await;
+    let picture = observation.picture().await;
+    assert_eq!(picture.nodes.len(), 2, "{picture}");
+    assert!(picture.find("conns/crashed").unwrap().ended.is_some());
+    // A longer time shows them all, and a shorter one none.
+    let mut long = conns.observe().unwrap().keep_ended_for(Duration::MAX);
+    assert_eq!(long.picture().await.nodes.len(), 1 + 2 + 40);
+    let mut few = conns.observe().unwrap().keep_ended_for(Duration::MAX).keep_ended(1);
+    assert_eq!(few.picture().await.nodes.len(), 2);
+    let mut short = conns.observe().unwrap().keep_ended_for(Duration::ZERO);
+    assert_eq!(short.picture().await.nodes.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_child_that_does_not_run_says_since_when() {
+    let rt = Runtime::new();
+    let app = Supervisor::one_for_one().named("app");
+    let app = app.child(ends("done", Ok(())).restart(Restart::Transient)).start(&rt).await.unwrap();
+    tokio::time::sleep(2 * SECOND).await;
+    let picture = app.observe().unwrap().picture().await;
+    let done = picture.find("app/done").unwrap();
+    assert_eq!(done.state, PictureState::Stopped);
+    assert_eq!(picture.time.unix_millis() - done.ended.unwrap().unix_millis(), 2000);
+    assert_eq!(picture.nodes[0].ended, None);
 }

@@ -77,10 +77,9 @@ impl Drop for Blocks {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_picture_follows_if_a_supervisor_above_the_view_did_not_answer() {
-    let rt = Runtime::new();
-    let conns = DynamicSupervisor::new().named("conns").start(&rt).await.unwrap();
+/// Starts a dynamic supervisor with the child `kept` that handles nothing until the result is used.
+async fn blocked(rt: &Runtime) -> mpsc::Sender<()> {
+    let conns = DynamicSupervisor::new().named("conns").start(rt).await.unwrap();
     conns.start_child(idle("kept")).await.unwrap();
     let ((blocks, blocked), (release, released)) = (mpsc::channel(), mpsc::channel());
     let blocks = Arc::new(Blocks(Mutex::new((blocks, released))));
@@ -91,6 +90,35 @@ async fn another_picture_follows_if_a_supervisor_above_the_view_did_not_answer()
     });
     conns.start_child(child.restart(Restart::Transient)).await.unwrap();
     blocked.recv().unwrap();
+    release
+}
+
+/// However many readers ask a supervisor that does not answer, its mailbox stays small.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pictures_leave_at_most_eight_requests_in_the_mailbox_of_a_supervisor() {
+    let rt = Runtime::with_mailbox_depth();
+    let release = blocked(&rt).await;
+    let conns = rt.whereis("conns").unwrap();
+    let queued = || rt.process_detail(conns).unwrap().mailbox.queued.unwrap();
+    let before = queued();
+    let pictures = (0..20).map(|_| {
+        let mut observation = rt.observe();
+        async move { observation.picture().await.nodes.len() }
+    });
+    futures_util::future::join_all(pictures).await;
+    assert_eq!(queued() - before, 8);
+    release.send(()).unwrap();
+    let mut observation = rt.observe();
+    let answered = async {
+        while picture(&mut observation).await.nodes[0].supervision.as_ref().unwrap().last_known {}
+    };
+    tokio::time::timeout(20 * SECOND, answered).await.expect("the requests are handled");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_picture_follows_if_a_supervisor_above_the_view_did_not_answer() {
+    let rt = Runtime::new();
+    let release = blocked(&rt).await;
     let mut observation = rt.observe().below("conns/kept");
     assert!(picture(&mut observation).await.nodes.is_empty(), "the supervisor is blocked");
     release.send(()).unwrap();

@@ -98,7 +98,7 @@ impl Viewer {
                 self.nodes.remove(&path);
                 return;
             }
-            ChangeKind::Stopping => (PictureState::Stopping, change.pid),
+            ChangeKind::Stopping { .. } => (PictureState::Stopping, change.pid),
             _ => return,
         };
         self.nodes.insert(path, new);

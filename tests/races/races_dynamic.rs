@@ -5,13 +5,15 @@ use crate::support;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use regrow::{
-    ChildSpec, DynamicSupervisor, ExitReason, GenServer, Pid, Restart, Runtime, ServerContext,
-    StartError,
+    ChangeKind, ChildSpec, DynamicSupervisor, ExitReason, GenServer, Health, Observed, Pid,
+    Restart, Runtime, ServerContext, StartError,
 };
 use support::race::on_workers;
+use tokio::time::timeout;
 
 /// Returns a child that records how many children of this kind run at once.
 fn room(alive: &Arc<AtomicUsize>, most: &Arc<AtomicUsize>) -> ChildSpec {
@@ -223,4 +225,39 @@ async fn a_hundred_thousand_children_start_and_stop() {
     assert_eq!(jobs.count_children().await.unwrap().active, 99_999);
     assert_eq!(jobs.stop().await, Ok(ExitReason::Shutdown));
     assert_eq!(rt.leftovers(), regrow::Leftovers::default());
+}
+
+/// The child reports its health while its supervisor reports that it runs. The last report that an
+/// observation receives has the last health.
+#[test]
+fn the_start_of_a_child_does_not_report_an_older_health_than_the_child_itself() {
+    on_workers(async |rt| {
+        let rooms = DynamicSupervisor::new().named("rooms").start(&rt).await.unwrap();
+        let mut observation = rooms.observe().unwrap();
+        observation.next().await;
+        for round in 0..1_000 {
+            let child = ChildSpec::task("room", |ctx| async move {
+                ctx.set_health(Health::Degraded("small".into()));
+                std::future::pending().await
+            });
+            let pid = rooms.start_child(child.restart(Restart::Temporary)).await.unwrap();
+            let (mut reported, mut has_started) = (Health::Ready, false);
+            // The child reports its health once, before or after its start was reported.
+            while !has_started || rt.health(pid) != Some(reported.clone()) {
+                let next = timeout(Duration::from_secs(10), observation.next()).await;
+                let Ok(Some(Observed::Change(change))) = next else {
+                    panic!("round {round}: the last report was {reported}");
+                };
+                match change.kind {
+                    ChangeKind::Started { health, .. } => (reported, has_started) = (health, true),
+                    ChangeKind::Health { health } => reported = health,
+                    _ => {}
+                }
+            }
+            rooms.terminate_child(pid).await.unwrap();
+        }
+        drop(observation);
+        rooms.stop().await.unwrap();
+        support::assert_nothing_left(&rt).await;
+    });
 }

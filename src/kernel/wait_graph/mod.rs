@@ -35,6 +35,7 @@
 //!    its caller, right after the event.
 
 mod search;
+mod list;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -88,7 +88,7 @@ pub struct CrashReport {
     /// Whether the process failed itself.
     pub cause: CrashCause,
     /// Why the process ended: the panic or the error with its sources, the location, and the
-    /// backtrace if there is one.
+    /// [backtrace](crate::Crash::backtrace_text) if there is one.
     pub reason: ExitReason,
     /// When the process ended.
     pub at: Instant,

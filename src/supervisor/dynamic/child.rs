@@ -199,6 +199,10 @@ impl Child {
             is_stop_reported: false,
             restarts: self.restarts(),
             started: self.started,
+            stop_due: match &self.state {
+                State::Stopping(stopping) => self.shutdown.deadline(stopping.began),
+                _ => None,
+            },
             history: self
                 .restart_record
                 .as_ref()

@@ -74,7 +74,7 @@ impl DynamicServer {
         if let Some(child) = self.take(pid) {
             child.release();
             self.report.free_names(child.slot);
-            self.keep(pid, child.shown(pid));
+            self.keep(child.shown(pid));
         }
     }
 
@@ -103,20 +103,20 @@ impl DynamicServer {
             ChangeKind::Ended { reason, uptime, stopped, for_good: true }
         }));
         let (started, attempt) = (child.started, child.restarts());
+        let (pid_of_last, delay) = (Some(pid), Duration::ZERO);
         let last =
-            Incarnation { pid: Some(pid), started, ended, reason, attempt, delay: Duration::ZERO };
+            Incarnation { pid: pid_of_last, started, ended, reason, attempt, delay, stopped };
         let mut shown = child.shown(pid);
         let oldest = shown.history.push(last);
-        self.keep(pid, shown);
+        self.keep(shown);
         ignore_panic(|| drop(oldest));
     }
 
     /// Keeps a child in the list of the last ended children.
-    fn keep(&self, pid: Pid, child: PublishedChild) {
+    fn keep(&self, child: PublishedChild) {
         let is_observed = self.report.source.is_observed();
         let child = PublishedChild { state: PublishedChildState::Stopped, ..child };
-        let forgotten =
-            self.published.change(|state| state.keep_ended(pid.raw(), child, is_observed));
+        let forgotten = self.published.change(|state| state.keep_ended(child, is_observed));
         ignore_panic(|| drop(forgotten));
     }
 }

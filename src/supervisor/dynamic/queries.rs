@@ -6,7 +6,7 @@ use std::iter;
 
 use tokio::time::Instant;
 
-use crate::base::Pid;
+use crate::base::{Pid, TimeOfDay};
 use crate::observe::ChangeKind;
 use crate::process::AnyProcess;
 use crate::supervisor::dynamic::fold::{
@@ -132,6 +132,16 @@ impl DynamicServer {
         self.published.begin_ending(Instant::now());
     }
 
+    /// Publishes when the published children are killed, all of which were asked to stop at `began`.
+    pub(super) fn show_deadlines(&self, began: Instant) {
+        self.published.change(|picture| {
+            for (pid, shown) in &mut picture.children {
+                let child = self.children.get(&Pid::from_raw(*pid));
+                shown.stop_due = child.and_then(|child| child.shutdown.deadline(began));
+            }
+        });
+    }
+
     /// Publishes that the supervisor waits for this number of half-started children.
     pub(super) fn show_half_started(&self, count: usize) {
         self.published.set_count(count);
@@ -154,13 +164,16 @@ impl DynamicServer {
             picture.step = step;
             let is_shown = picture.children.contains_key(&key);
             let pid = Some(process.pid());
-            (is_shown, source.child(&child.id, pid, || ChangeKind::HoldsStop))
+            let due = child.shutdown.deadline(began);
+            let kind = || ChangeKind::HoldsStop { deadline: due.map(TimeOfDay::at) };
+            (is_shown, source.child(&child.id, pid, kind))
         });
         drop(pushed);
         if !is_shown {
             let shown = iter::once(child).chain(later).take(SHOWN).filter_map(|child| {
                 let pid = child.process()?.pid();
-                Some((pid.raw(), child.shown(pid)))
+                let stop_due = child.shutdown.deadline(began);
+                Some((pid.raw(), PublishedChild { stop_due, ..child.shown(pid) }))
             });
             self.show(shown.collect());
         }

@@ -19,7 +19,6 @@ use crate::runtime::until;
 use crate::supervisor::await_killed;
 use crate::supervisor::dynamic::pending_stops::PendingStops;
 use crate::supervisor::dynamic::{Child, Completion, DynamicServer};
-use crate::time::timer_queue::after;
 
 impl DynamicServer {
     /// Stops all children concurrently, each within its own shutdown time, and waits until the
@@ -63,10 +62,11 @@ impl DynamicServer {
     fn request_stops(&mut self) -> PendingStops {
         let began = Instant::now();
         let mut pending = PendingStops::new(&self.report, &self.published, began);
+        self.show_deadlines(began);
         for child in std::mem::take(&mut self.children).into_values() {
             let Some(process) = child.process() else { continue };
             let pid = process.pid();
-            let due = child.shutdown.grace().map(|grace| after(began, grace));
+            let due = child.shutdown.deadline(began);
             match child.shutdown {
                 Shutdown::BrutalKill => self.report.runtime.kill(pid),
                 _ => self.report.runtime.exit(pid, ExitReason::Shutdown),

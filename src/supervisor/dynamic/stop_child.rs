@@ -70,8 +70,9 @@ impl DynamicServer {
             _ => runtime.exit(pid, ExitReason::Shutdown),
         };
         let stopping = Stopping { process, began, due, overran: None, replies };
+        let deadline = child.shutdown.deadline(began);
         child.state = State::Stopping(Box::new(stopping));
-        self.tell(pid, || ChangeKind::Stopping);
+        self.tell(pid, || ChangeKind::stopping(deadline));
         self.stop_checks.insert((due, pid));
         self.arm_stop_timer(ctx);
     }

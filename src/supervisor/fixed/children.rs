@@ -114,7 +114,8 @@ impl Children {
     ) -> Option<(&Child, &Arc<dyn AnyProcess>)> {
         let child = self.list.get(&position)?;
         let process = child.process()?;
-        self.published.begin_stop(position, process.pid(), now);
+        let due = child.spec.shutdown.deadline(now);
+        self.published.begin_stop(position, process.pid(), now, due);
         Some((child, process))
     }
 

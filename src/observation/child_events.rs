@@ -1,0 +1,110 @@
+//! The last events of a process and of the incarnations before it.
+
+use tokio::time::Instant;
+
+use crate::base::{Pid, TimeOfDay};
+use crate::observation::Clock;
+use crate::observe::ChangeKind;
+use crate::observe::past_events::PastEvent;
+use crate::process::{AnyProcess, ChildFacts};
+use crate::restart::Incarnation;
+use crate::runtime::Runtime;
+
+/// An event in the life of a child, in [`ProcessDetail::events`](crate::ProcessDetail::events).
+/// [`Runtime::events_of`] has an example.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ChildEvent {
+    /// When it happened, by the clock of the system.
+    pub time: TimeOfDay,
+    /// The process; `None` if a start failed.
+    pub pid: Option<Pid>,
+    /// What happened. Of an [`Ended`](ChangeKind::Ended), `for_good` is false.
+    pub kind: ChangeKind,
+}
+
+impl Runtime {
+    /// Returns the last events of a process, oldest first, whether or not there was an observation
+    /// when they happened. It waits for nothing.
+    ///
+    /// Of a live child, these are the starts and the ends of its last eight incarnations, as the
+    /// [history](crate::ChildInfo::history) has them, its own start, and of each of these processes
+    /// the last 16 events of other kinds. Of a process that has ended, these are only the events of
+    /// other kinds: the history of its child has its start and its end.
+    ///
+    /// The other kinds are [`Health`](ChangeKind::Health), [`SlowHandler`](ChangeKind::SlowHandler),
+    /// [`Deadlock`](ChangeKind::Deadlock), [`ShutdownFailed`](ChangeKind::ShutdownFailed) and
+    /// [`LimitReached`](ChangeKind::LimitReached). They are kept for 4,096 processes of a runtime; then those of the processes that have ended make room. A
+    /// child without such an event costs nothing. OTP has no counterpart.
+    ///
+    /// ```
+    /// use regrow::{ChildSpec, Health, Runtime, Supervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
+    /// let rt = Runtime::new();
+    /// let job = ChildSpec::task("job", |_| std::future::pending()).named("job");
+    /// let tree = Supervisor::one_for_one().child(job).start(&rt).await?;
+    /// let job = rt.whereis("job").unwrap();
+    /// rt.set_health(job, Health::Degraded("slow".into()));
+    /// let events = rt.events_of(job);
+    /// let kinds: Vec<&str> = events.iter().map(|event| event.kind.name()).collect();
+    /// assert_eq!(kinds, ["starting", "health"]);
+    /// # drop(tree);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })).unwrap();
+    /// ```
+    pub fn events_of(&self, pid: Pid) -> Vec<ChildEvent> {
+        let mut events = Events { runtime: self, clock: Clock::read(), all: Vec::new() };
+        if let Some(facts) = self.kernel.find(pid).and_then(|process| facts_of(&*process)) {
+            facts.history.iter().for_each(|past| events.add_past(past));
+            let attempt = facts.history.last().map_or(0, |last| last.attempt + 1);
+            events.add(facts.started, Some(pid), ChangeKind::Starting { attempt });
+        }
+        events.add_kept(pid);
+        // Events of one moment stay in this order.
+        events.all.sort_by_key(|(at, _)| *at);
+        events.all.into_iter().map(|(_, event)| event).collect()
+    }
+}
+
+/// The events of one child that are gathered.
+struct Events<'a> {
+    runtime: &'a Runtime,
+    clock: Clock,
+    all: Vec<(Instant, ChildEvent)>,
+}
+
+impl Events<'_> {
+    fn add(&mut self, at: Instant, pid: Option<Pid>, kind: ChangeKind) {
+        self.all.push((at, ChildEvent { time: self.clock.time_at(at), pid, kind }));
+    }
+
+    /// Adds the events of a process that are in no history.
+    fn add_kept(&mut self, pid: Pid) {
+        for PastEvent { at, kind } in self.runtime.kernel.past_events.of(pid) {
+            self.add(at, Some(pid), kind);
+        }
+    }
+
+    /// Adds the start of an incarnation that has ended, the events of its process, and its end.
+    fn add_past(&mut self, past: &Incarnation) {
+        let Incarnation { pid, started, ended, reason, attempt, stopped, .. } = past;
+        self.add(*started, *pid, ChangeKind::Starting { attempt: *attempt });
+        let (reason, stopped) = (reason.clone(), *stopped);
+        let uptime = ended.saturating_duration_since(*started);
+        let kind = match pid {
+            Some(pid) => {
+                self.add_kept(*pid);
+                ChangeKind::Ended { reason, uptime, stopped, for_good: false }
+            }
+            None => ChangeKind::StartFailed { reason },
+        };
+        self.add(*ended, *pid, kind);
+    }
+}
+
+/// Reads what the record of a child says of its life.
+fn facts_of(process: &dyn AnyProcess) -> Option<ChildFacts> {
+    process.with(|locked| locked.core().relations()?.child.clone())
+}
