@@ -153,6 +153,9 @@ mod json_lines;
 #[cfg(feature = "observer")]
 #[cfg_attr(docsrs, doc(cfg(feature = "observer")))]
 pub mod observer;
+#[cfg(feature = "metrics")]
+#[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+pub mod metrics;
 mod program;
 pub mod testing;
 #[doc(hidden)]

@@ -91,10 +91,10 @@ impl Bench {
 
     /// Prints the header of a table of [`waits`](Self::waits).
     pub(crate) fn print_waits_header(&self, topic: &str) {
-        print_row(topic, "unit", ["median", "worst", "", "target"].map(String::from), "");
+        print_row(topic, "unit", ["median", "worst", "best", "target"].map(String::from), "");
     }
 
-    /// Measures how long each operation waits, and prints the median and the maximum. The target is
+    /// Measures how long each operation waits, and prints the median, the maximum and the minimum. The target is
     /// for the maximum.
     pub(crate) fn waits<A>(&self, row: &Row, measure: impl Fn(usize) -> A)
     where
@@ -108,13 +108,14 @@ impl Bench {
         waits.sort_unstable();
         let micros = |wait: Duration| wait.as_nanos() as f64 / 1_000.0;
         let (middle, worst) = (micros(waits[waits.len() / 2]), micros(waits[waits.len() - 1]));
+        let best = micros(waits[0]);
         let verdict = match row.target {
             Some(target) if worst > target => "over",
             Some(_) => "ok",
             None => "",
         };
         let target = row.target.map_or_else(|| "-".into(), |target| format!("{target:.0}"));
-        let cells = [format!("{middle:.0}"), format!("{worst:.0}"), String::new(), target];
+        let cells = [format!("{middle:.0}"), format!("{worst:.0}"), format!("{best:.0}"), target];
         print_row(row.text, row.unit, cells, verdict);
     }
 
@@ -122,8 +123,13 @@ impl Bench {
         self.only.is_empty() || self.only.iter().any(|word| row.text.contains(word.as_str()))
     }
 
-    fn size(&self, full: usize) -> usize {
+    pub(crate) fn size(&self, full: usize) -> usize {
         if self.quick { (full / QUICK).max(10) } else { full }
+    }
+
+    /// Runs a preparation that is not measured.
+    pub(crate) fn block_on<F: Future>(&self, prepare: F) -> F::Output {
+        self.tokio.block_on(prepare)
     }
 
     /// Runs one side on a worker, as all other tasks.

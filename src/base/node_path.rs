@@ -74,14 +74,36 @@ impl NodePath {
         self.with_last(Some(id))
     }
 
-    /// Returns the path under which the restarts of the child with this id are counted. All children
-    /// below a dynamic supervisor are counted together, so that there are not too many paths.
+    /// Returns the paths of the children of this supervisor, for many children at once.
+    pub(crate) fn children(&self) -> ChildPaths<'_> {
+        let is_whole = self.depth < 2 * KEPT;
+        ChildPaths { path: self, text: is_whole.then(|| self.text()) }
+    }
+
+    /// Returns the path under which the child with this id is counted. All processes below a dynamic
+    /// supervisor are counted together, so that there are not too many paths.
     pub(crate) fn counted(&self, id: &str) -> SharedStr {
-        match &self.dynamic_above {
-            Some(topmost) => topmost.text(),
-            None if self.is_dynamic => self.text(),
+        match self.folded_above() {
+            Some(dynamic) => dynamic.folded(),
+            None if self.is_dynamic => self.folded(),
             None => self.child(id),
         }
+    }
+
+    /// Returns the path under which the supervisor itself is counted.
+    pub(crate) fn counted_self(&self) -> SharedStr {
+        self.folded_above().map_or_else(|| self.text(), NodePath::folded)
+    }
+
+    /// Returns the topmost dynamic supervisor above this one.
+    fn folded_above(&self) -> Option<&NodePath> {
+        self.dynamic_above.as_deref()
+    }
+
+    /// Returns the path under which all processes below this dynamic supervisor are counted. The
+    /// path of no node below this one is the same: such a node is not counted apart.
+    fn folded(&self) -> SharedStr {
+        format!("{}/*", self.text()).into()
     }
 
     fn with_last(&self, last: Option<&str>) -> SharedStr {
@@ -101,6 +123,36 @@ impl NodePath {
         ids.iter().rev().for_each(|id| path.push(escape(id)));
         path.to_string().into()
     }
+}
+
+/// The paths of the children of one supervisor. The text of the supervisor's own path is made once.
+#[derive(Debug)]
+pub(crate) struct ChildPaths<'a> {
+    path: &'a NodePath,
+    /// The path of the supervisor; `None` if the path of a child leaves out ids in the middle.
+    text: Option<SharedStr>,
+}
+
+impl ChildPaths<'_> {
+    /// Returns the path of the child with this id.
+    pub(crate) fn child(&self, id: &str) -> SharedStr {
+        match &self.text {
+            Some(text) if is_plain(id) => {
+                let mut path = String::with_capacity(text.len() + 1 + id.len());
+                path.push_str(text);
+                path.push('/');
+                path.push_str(id);
+                path.into()
+            }
+            _ => self.path.child(id),
+        }
+    }
+}
+
+/// Whether an id is the same in a path, which is said without a look at each character's properties.
+fn is_plain(id: &str) -> bool {
+    let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'%' | b'/' | b'"');
+    !id.is_empty() && id.bytes().all(is_plain)
 }
 
 /// Drops the supervisors above in a loop. Recursion could overflow the stack.
@@ -153,7 +205,7 @@ pub(crate) fn unescape(text: &str) -> Option<SharedStr> {
 
 #[cfg(test)]
 mod tests {
-    use super::{NodePath, unescape};
+    use super::{KEPT, NodePath, unescape};
     use crate::base::pid::Pid;
     use crate::base::shared_str::SharedStr;
     use std::sync::Arc;
@@ -172,6 +224,7 @@ mod tests {
         assert_eq!(app.text(), "app");
         let ids = ["", "\"\"", "a/b", "a%2Fb", "a\nb", "…", "<b>"];
         let paths = ids.map(|id| app.child(id));
+        assert_eq!(ids.map(|id| app.children().child(id)), paths);
         let expected = [
             "app/\"\"",
             "app/%22%22",
@@ -194,13 +247,15 @@ mod tests {
         let app = app();
         assert_eq!(app.counted("kv"), "app/kv");
         let rooms = below(&app, "rooms", true);
-        assert_eq!(rooms.counted("17"), "app/rooms");
+        assert_eq!(rooms.counted("17"), "app/rooms/*");
+        assert_eq!(rooms.counted_self(), "app/rooms");
         let room = below(&rooms, "17", false);
+        assert_eq!(room.counted_self(), "app/rooms/*");
         assert_eq!(
             (room.counted("chat").as_str(), room.child("chat").as_str()),
-            ("app/rooms", "app/rooms/17/chat")
+            ("app/rooms/*", "app/rooms/17/chat")
         );
-        assert_eq!(below(&room, "guests", true).counted("x"), "app/rooms");
+        assert_eq!(below(&room, "guests", true).counted("x"), "app/rooms/*");
     }
 
     #[test]
@@ -211,5 +266,11 @@ mod tests {
         }
         assert_eq!(path.root(), Pid::from_raw(1));
         assert_eq!(path.text().as_str(), format!("app/{}…{}", "x/".repeat(63), "/x".repeat(64)));
+        assert_eq!(path.children().child("y"), path.child("y"));
+        let mut path = app();
+        for _ in 0..2 * KEPT + 1 {
+            assert_eq!(path.children().child("y"), path.child("y"));
+            path = below(&path, "x", false);
+        }
     }
 }

@@ -195,6 +195,12 @@ impl Kernel {
         self.table.get(&pid)
     }
 
+    /// Finds many processes at once, in their order. `None` for a process that has ended.
+    pub(crate) fn find_all(&self, pids: &[Pid]) -> Vec<Option<Arc<dyn AnyProcess>>> {
+        let touch = |process: &Arc<dyn AnyProcess>| process.flags().load(Ordering::Relaxed) > 0;
+        self.table.get_all(pids, touch)
+    }
+
     pub(crate) fn fresh_pid(&self) -> Pid {
         Pid::from_raw(self.next_pid.fetch_add(1, Ordering::Relaxed))
     }

@@ -30,6 +30,12 @@ impl Kernel {
         Some((place_of(process)?.text(), self.supervisor_of(process)))
     }
 
+    /// Returns the path under which a process is counted; `None` if the process is neither a
+    /// supervisor nor a child.
+    pub(crate) fn counted_path(&self, process: &dyn AnyProcess) -> Option<SharedStr> {
+        Some(place_of(process)?.counted())
+    }
+
     /// Returns the topmost supervisor of the tree of a process, and the path of the process.
     pub(crate) fn place_in_tree(&self, process: &dyn AnyProcess) -> Option<(Pid, SharedStr)> {
         let place = place_of(process)?;

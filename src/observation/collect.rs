@@ -24,6 +24,7 @@
 
 use std::sync::Arc;
 
+use crate::base::node_path::ChildPaths;
 use crate::base::{NodePath, Pid, consume_budget};
 use crate::observation::asked::{AT_ONCE, Asked};
 use crate::observation::facts::Facts;
@@ -38,6 +39,12 @@ use crate::supervisor::{PublishedCell, PublishedState};
 
 /// How many of the nodes that are visited next are looked at for dynamic supervisors to ask at once.
 const LOOKED_AT: usize = 4 * AT_ONCE;
+
+/// How many processes are read in one go: a read takes less than a microsecond.
+const READ_AT_ONCE: usize = 256;
+
+/// How many nodes are visited for one unit of tokio's budget, of which a task has 128 in one go.
+const NODES_OF_UNIT: usize = 16;
 
 /// A picture that is being taken.
 struct Collector<'a> {
@@ -77,13 +84,10 @@ pub(super) async fn collect(runtime: &Runtime, view: &View) -> Collected {
     let (asked, is_partial) = (Asked::new(), false);
     let mut collector =
         Collector { runtime, view, make, asked, is_partial, included, nodes, pending };
-    for (pid, root) in roots.iter().rev().filter(|(pid, _)| view.shows_tree(*pid)) {
-        collector.pending.push(collector.make.root(*pid, root));
-    }
-    while let Some(node) = collector.pending.pop() {
-        consume_budget().await;
-        collector.visit(node).await;
-    }
+    let roots = roots.iter().filter(|(pid, _)| view.shows_tree(*pid));
+    let roots = roots.map(|(pid, root)| collector.make.root(*pid, root)).collect();
+    collector.add(roots).await;
+    collector.visit_all().await;
     let Collector { mut included, nodes, is_partial, .. } = collector;
     included.until = runtime.kernel.changes.last();
     let counters = runtime.counters();
@@ -92,31 +96,56 @@ pub(super) async fn collect(runtime: &Runtime, view: &View) -> Collected {
 }
 
 impl Collector<'_> {
-    /// Completes a node, and adds its children to the pending ones.
-    async fn visit(&mut self, mut node: PictureNode) {
-        let is_shown = self.view.shows(&node.path);
-        if !is_shown && !self.view.leads_through(&node.path) {
-            return;
+    /// Adds nodes that are to be visited next, with the facts of their processes.
+    async fn add(&mut self, mut nodes: Vec<PictureNode>) {
+        nodes.retain(|node| self.view.is_visited(&node.path));
+        for part in nodes.chunks_mut(READ_AT_ONCE) {
+            consume_budget().await;
+            let pids: Vec<Pid> = part.iter().filter_map(running).collect();
+            let all = Facts::of_all(&self.runtime.kernel, &pids);
+            let nodes = part.iter_mut().filter(|node| running(node).is_some());
+            for (node, facts) in nodes.zip(all) {
+                if let (Some(pid), Some(facts)) = (node.pid, facts) {
+                    self.included.process(pid, facts.last_change);
+                    (node.health, node.mailbox) = (facts.health, facts.mailbox);
+                }
+            }
         }
-        let runs = !matches!(node.state, PictureState::Ended | PictureState::Restarting);
-        let running = node.pid.filter(|_| runs);
-        if let Some(facts) = running.and_then(|pid| Facts::of(&self.runtime.kernel, pid)) {
-            self.included.processes.extend(node.pid.map(|pid| (pid, facts.last_change)));
-            (node.health, node.mailbox) = (facts.health, facts.mailbox);
+        self.pending.extend(nodes.into_iter().rev());
+    }
+
+    /// Adds the pending nodes to the picture, and those below them.
+    async fn visit_all(&mut self) {
+        let mut visited = 0_usize;
+        while let Some(node) = self.pending.pop() {
+            visited += 1;
+            if visited.is_multiple_of(NODES_OF_UNIT) {
+                consume_budget().await;
+            }
+            let is_shown = self.view.shows(&node.path);
+            match running(&node) {
+                Some(pid) if node.supervision.is_some() => {
+                    self.visit_supervisor(node, pid, is_shown).await;
+                }
+                _ if is_shown => self.nodes.push(node),
+                _ => {}
+            }
         }
+    }
+
+    /// Adds a supervisor to the picture, and its children to the pending nodes.
+    async fn visit_supervisor(&mut self, mut node: PictureNode, pid: Pid, is_shown: bool) {
         let mut children = Vec::new();
-        if let (Some(pid), Some(_)) = (running, &node.supervision)
-            && let Some(cell) = self.published(pid)
+        if let Some(cell) = self.published(pid)
             && let Some(path) = self.runtime.kernel.supervisor_path(pid)
         {
             children = self.supervisor(&mut node, &cell, &path, pid).await;
         }
-        let parent = is_shown.then(|| node.path.clone());
         if is_shown {
+            children.iter_mut().for_each(|child| child.parent = Some(node.path.clone()));
             self.nodes.push(node);
         }
-        children.iter_mut().for_each(|child| child.parent.clone_from(&parent));
-        self.pending.extend(children.into_iter().rev());
+        self.add(children).await;
     }
 
     fn published(&self, pid: Pid) -> Option<Arc<PublishedCell>> {
@@ -139,12 +168,13 @@ impl Collector<'_> {
             node.deadline = by_program.map(|due| self.make.clock.time_at(due));
         }
         let mut supervision = self.make.supervision(&state, path);
+        let paths = path.children();
         let children = match fold {
             Some(Fold { counts, worst, ended, budget, last_change }) => {
                 state.ended = ended;
-                self.included.supervisors.insert(pid, last_change);
+                self.included.supervisor(pid, last_change);
                 (supervision.folded, supervision.budget) = (Some(counts), budget);
-                let node = |listed| self.make.folded(pid, path, listed);
+                let node = |listed| self.make.folded(pid, &paths, listed);
                 worst
                     .iter()
                     .map(|listed| node((&listed.child, listed.pid, listed.is_stopping)))
@@ -153,22 +183,22 @@ impl Collector<'_> {
             None if state.is_partial => {
                 match state.ending {
                     // It publishes each change while it stops.
-                    Some(_) => drop(self.included.supervisors.insert(pid, last_change)),
+                    Some(_) => self.included.supervisor(pid, last_change),
                     None => self.is_partial = true,
                 }
-                self.last_known(&mut supervision, &state, (pid, path, cell.count()))
+                self.last_known(&mut supervision, &state, (pid, &paths, cell.count()))
             }
             None => {
-                self.included.supervisors.insert(pid, last_change);
+                self.included.supervisor(pid, last_change);
                 let node =
-                    |(key, child): (&u64, _)| self.make.child(pid, path, &state, (*key, child));
+                    |(key, child): (&u64, _)| self.make.child(pid, &paths, &state, (*key, child));
                 state.children.iter().map(node).collect::<Vec<_>>()
             }
         };
         node.supervision = Some(supervision);
         let (view, now) = (self.view, self.make.clock.now);
         let ended = state.ended.last(view.ended, |ended| view.shows_ended(ended, now));
-        let ended = ended.into_iter().map(|ended| self.make.ended(pid, path, &ended.child));
+        let ended = ended.into_iter().map(|ended| self.make.ended(pid, &paths, &ended.child));
         children.into_iter().chain(ended).collect()
     }
 
@@ -178,7 +208,7 @@ impl Collector<'_> {
         &self,
         supervision: &mut Supervision,
         state: &PublishedState,
-        (pid, path, children): (Pid, &NodePath, usize),
+        (pid, paths, children): (Pid, &ChildPaths<'_>, usize),
     ) -> Vec<PictureNode> {
         supervision.last_known = state.ending.is_none();
         let stopping = if state.ending.is_some() { children } else { 0 };
@@ -186,7 +216,7 @@ impl Collector<'_> {
         supervision.folded = Some(counts);
         let listed = state.children.iter().take(self.view.listed);
         let node = |(key, child): (&u64, _)| {
-            self.make.folded(pid, path, (child, Pid::from_raw(*key), stopping > 0))
+            self.make.folded(pid, paths, (child, Pid::from_raw(*key), stopping > 0))
         };
         listed.map(node).collect()
     }
@@ -208,8 +238,7 @@ impl Collector<'_> {
     /// Asks a pending node, if it is a dynamic supervisor that serves.
     fn ask_in_advance(&mut self, pending: usize) {
         let node = &self.pending[pending];
-        let is_visited = self.view.shows(&node.path) || self.view.leads_through(&node.path);
-        let Some(pid) = node.pid.filter(|_| is_visited && node.supervision.is_some()) else {
+        let Some(pid) = node.pid.filter(|_| node.supervision.is_some()) else {
             return;
         };
         if let Some(cell) = self.published(pid).filter(|cell| serves_dynamic(cell)) {
@@ -232,4 +261,10 @@ impl Collector<'_> {
 /// Whether this is a dynamic supervisor that handles requests.
 fn serves_dynamic(cell: &PublishedCell) -> bool {
     cell.change(|state| state.is_partial && state.ending.is_none())
+}
+
+/// Returns the process of a node, if there should be one.
+fn running(node: &PictureNode) -> Option<Pid> {
+    let runs = !matches!(node.state, PictureState::Ended | PictureState::Restarting);
+    node.pid.filter(|_| runs)
 }

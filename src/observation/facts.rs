@@ -1,12 +1,14 @@
 //! The facts that a picture and a sample read from the record of a process.
 
+use std::sync::Arc;
+
 use tokio::time::Instant;
 
 use crate::base::Pid;
 use crate::kernel::Kernel;
 use crate::observation::MailboxFacts;
 use crate::observe::Health;
-use crate::process::Locked;
+use crate::process::{AnyProcess, Locked};
 
 /// The facts about one live process.
 pub(super) struct Facts {
@@ -19,7 +21,17 @@ pub(super) struct Facts {
 impl Facts {
     /// Reads the record of a process; `None` if it is not alive.
     pub(super) fn of(kernel: &Kernel, pid: Pid) -> Option<Self> {
-        kernel.find(pid)?.with(|locked| {
+        Facts::read(kernel, &*kernel.find(pid)?)
+    }
+
+    /// Reads the records of these processes, in their order.
+    pub(super) fn of_all(kernel: &Kernel, pids: &[Pid]) -> Vec<Option<Self>> {
+        let read = |process: Option<Arc<dyn AnyProcess>>| Facts::read(kernel, &*process?);
+        kernel.find_all(pids).into_iter().map(read).collect()
+    }
+
+    fn read(kernel: &Kernel, process: &dyn AnyProcess) -> Option<Self> {
+        process.with(|locked| {
             if !locked.core().is_open() {
                 return None;
             }
@@ -31,7 +43,7 @@ impl Facts {
 }
 
 /// Reads the mailbox of a process, and what it handles.
-pub(super) fn mailbox(locked: &mut Locked) -> MailboxFacts {
+pub(crate) fn mailbox(locked: &mut Locked) -> MailboxFacts {
     let queued = Some(locked.queued_items());
     let lost = locked.core().counts().map_or(0, |counts| counts.dropped);
     if !locked.core().tracked {

@@ -13,7 +13,8 @@ use crate::observe::{Change, ChangeKind};
 use crate::supervisor::PublishedChild;
 use crate::supervisor::ended_children::EndedChild;
 
-/// The number of the last change of each maker that a picture includes.
+/// The number of the last change of each maker that a picture includes. Only a number that is greater
+/// than that of the picture is kept: in a program in which little happens, there are few.
 #[derive(Debug, Default)]
 pub(super) struct Included {
     /// The number of the picture, which includes all earlier changes.
@@ -27,6 +28,20 @@ pub(super) struct Included {
 }
 
 impl Included {
+    /// Notes that the picture has the children of this supervisor, with the changes up to this one.
+    pub(super) fn supervisor(&mut self, pid: Pid, last_change: u64) {
+        if last_change > self.seq {
+            self.supervisors.insert(pid, last_change);
+        }
+    }
+
+    /// Notes that the picture has the facts of this process, with the changes up to this one.
+    pub(super) fn process(&mut self, pid: Pid, last_change: u64) {
+        if last_change > self.seq {
+            self.processes.insert(pid, last_change);
+        }
+    }
+
     /// Whether this topmost supervisor was alive when the picture was taken.
     pub(super) fn has_root(&self, pid: Pid) -> bool {
         self.live_roots.contains(&pid)
@@ -110,9 +125,9 @@ impl View {
         self.below.as_deref().is_none_or(|below| is_at_or_below(path, below))
     }
 
-    /// Whether a node of this path may be above one that is shown.
-    pub(super) fn leads_through(&self, path: &str) -> bool {
-        self.below.as_deref().is_none_or(|below| is_at_or_below(below, path))
+    /// Whether a node of this path is shown, or may be above one that is.
+    pub(super) fn is_visited(&self, path: &str) -> bool {
+        self.shows(path) || self.below.as_deref().is_some_and(|below| is_at_or_below(below, path))
     }
 }
 

@@ -35,6 +35,8 @@ mod json;
 pub use child_events::ChildEvent;
 use clock::Clock;
 pub use detail::ProcessDetail;
+#[cfg(feature = "metrics")]
+pub(crate) use facts::mailbox as mailbox_facts;
 pub use observing::{Missed, Observation, Observed};
 pub use picture::{
     MailboxFacts, PastRun, Picture, PictureNode, PictureState, PictureStep, Supervision,

@@ -1,5 +1,6 @@
 //! Makes the nodes of a picture from what supervisors have published.
 
+use crate::base::node_path::ChildPaths;
 use crate::base::{NodePath, Pid, TimeOfDay};
 use crate::child::ChildType;
 use crate::kernel::Kernel;
@@ -72,11 +73,11 @@ impl Nodes<'_> {
     pub(super) fn child(
         &self,
         supervisor: Pid,
-        path: &NodePath,
+        paths: &ChildPaths<'_>,
         state: &PublishedState,
         (key, child): (u64, &PublishedChild),
     ) -> PictureNode {
-        let mut node = self.node(supervisor, path, child);
+        let mut node = self.node(supervisor, paths, child);
         match (state.step, child.state) {
             (Step::Starting { key: starts, start, .. }, _) if starts == key => {
                 let slot = ChildSlot { child: key, start };
@@ -98,10 +99,10 @@ impl Nodes<'_> {
     pub(super) fn folded(
         &self,
         supervisor: Pid,
-        path: &NodePath,
+        paths: &ChildPaths<'_>,
         (child, pid, is_stopping): (&PublishedChild, Pid, bool),
     ) -> PictureNode {
-        let mut node = self.node(supervisor, path, child);
+        let mut node = self.node(supervisor, paths, child);
         node.pid = Some(pid);
         if is_stopping && node.state == PictureState::Running {
             self.show_stopping(&mut node, child);
@@ -124,16 +125,16 @@ impl Nodes<'_> {
     pub(super) fn ended(
         &self,
         supervisor: Pid,
-        path: &NodePath,
+        paths: &ChildPaths<'_>,
         child: &PublishedChild,
     ) -> PictureNode {
-        let mut node = self.node(supervisor, path, child);
+        let mut node = self.node(supervisor, paths, child);
         (node.state, node.retry_at) = (PictureState::Ended, None);
         node.pid = child.history.last().and_then(|last| last.pid);
         node
     }
 
-    fn node(&self, supervisor: Pid, path: &NodePath, child: &PublishedChild) -> PictureNode {
+    fn node(&self, supervisor: Pid, paths: &ChildPaths<'_>, child: &PublishedChild) -> PictureNode {
         let (state, pid, due) = match child.state {
             PublishedChildState::Running(pid) => (PictureState::Running, Some(pid), None),
             PublishedChildState::Restarting { due } => (PictureState::Restarting, None, due),
@@ -142,7 +143,7 @@ impl Nodes<'_> {
         };
         let is_supervisor = child.kind == ChildType::Supervisor;
         PictureNode {
-            path: path.child(&child.id),
+            path: paths.child(&child.id),
             id: child.id.clone(),
             pid,
             supervisor: Some(supervisor),

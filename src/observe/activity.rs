@@ -153,6 +153,10 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    fn until(&self, end: Instant) -> (Callback, Duration) {
+        (self.callback, end.saturating_duration_since(self.since))
+    }
+
     pub(crate) fn handling(&self, now: Instant) -> Handling {
         let elapsed = now.saturating_duration_since(self.since);
         Handling { callback: self.callback, elapsed }
@@ -178,17 +182,24 @@ impl Activity {
         std::mem::take(&mut self.watch_is_asleep)
     }
 
-    /// Records that a callback begins.
-    pub(crate) fn begin(&mut self, callback: Callback, limit: Option<Duration>) {
+    /// Records that a callback begins. Returns the callback that ran until now, and for how long: one
+    /// that has failed.
+    pub(crate) fn begin(
+        &mut self,
+        callback: Callback,
+        limit: Option<Duration>,
+    ) -> Option<(Callback, Duration)> {
         self.limit = limit;
-        self.running = Some(Running { callback, since: Instant::now(), reported: false });
+        let since = Instant::now();
+        let failed = self.running.replace(Running { callback, since, reported: false });
+        failed.map(|failed| failed.until(since))
     }
 
-    /// Records that the running callback has returned.
-    pub(crate) fn end(&mut self) {
-        if let Some(Running { callback, .. }) = self.running.take() {
-            self.handled += u64::from(callback.is_handler());
-        }
+    /// Records that the running callback has returned. Returns the callback, and how long it ran.
+    pub(crate) fn end(&mut self) -> Option<(Callback, Duration)> {
+        let running = self.running.take()?;
+        self.handled += u64::from(running.callback.is_handler());
+        Some(running.until(Instant::now()))
     }
 
     /// Decides the next step of the slow-handler watch, and records it.

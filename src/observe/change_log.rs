@@ -23,7 +23,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -41,14 +41,14 @@ pub(crate) const KEPT: usize = 1024;
 pub(crate) struct ChangeLog {
     observations: AtomicUsize,
     log: PlainMutex<Log>,
+    /// The number of the last change, set under the lock of the log.
+    last: AtomicU64,
     added: Arc<Notify>,
     is_closed: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 struct Log {
-    /// The number of the last change.
-    last: u64,
     /// The last changes, while there is an observation.
     kept: VecDeque<Arc<Change>>,
     /// The live topmost supervisors.
@@ -145,27 +145,29 @@ impl ChangeLog {
 
     fn push_now(&self, log: &mut Log, subject: Subject, kind: ChangeKind) -> Pushed {
         let Subject { root, path, pid, supervisor, origin } = subject;
-        log.last += 1;
-        let (seq, time) = (log.last, TimeOfDay::now());
+        let (seq, time) = (self.last() + 1, TimeOfDay::now());
+        self.last.store(seq, Ordering::Release);
         let change = Change { seq, time, path, pid, supervisor, kind, root, origin };
         log.kept.push_back(Arc::new(change));
         let forgotten = if log.kept.len() > KEPT { log.kept.pop_front() } else { None };
         Pushed { forgotten, added: self.added.clone() }
     }
 
-    /// Returns the number of the last change.
+    /// Returns the number of the last change. A reader that holds the lock of a maker gets a number
+    /// that is not less than that of the maker's last change, and less than that of its next one.
     pub(crate) fn last(&self) -> u64 {
-        self.log.lock().last
+        self.last.load(Ordering::Acquire)
     }
 
     /// Returns the first change after this number.
     pub(crate) fn after(&self, seen: u64) -> NextChange {
         let log = self.log.lock();
-        if log.last <= seen {
+        let last = self.last();
+        if last <= seen {
             let is_closed = self.is_closed.load(Ordering::Acquire);
             return if is_closed { NextChange::Closed } else { NextChange::None };
         }
-        let missing = log.last - seen;
+        let missing = last - seen;
         match log.kept.len().checked_sub(usize::try_from(missing).unwrap_or(usize::MAX)) {
             Some(at) => match log.kept.get(at) {
                 Some(change) => NextChange::Change(change.clone()),
@@ -220,7 +222,7 @@ impl ChangeLog {
     /// Returns the topmost supervisors, and the number of the last change.
     pub(crate) fn roots(&self) -> (Vec<(Pid, Root)>, u64) {
         let log = self.log.lock();
-        (log.roots.iter().map(|(pid, root)| (*pid, root.clone())).collect(), log.last)
+        (log.roots.iter().map(|(pid, root)| (*pid, root.clone())).collect(), self.last())
     }
 }
 

@@ -19,7 +19,7 @@ use crate::observe::exit_class::ExitClass;
 const MOST_PATHS: usize = 10_000;
 
 /// The path under which the restarts of the children beyond [`MOST_PATHS`] are counted.
-const OTHERS: &str = "…";
+pub(crate) const OTHERS: &str = "…";
 
 /// The counters of a runtime since its creation. [`Runtime::counters`](crate::Runtime::counters)
 /// returns them, and has an example.
@@ -73,8 +73,8 @@ impl EndedCounts {
 
 /// The restarts of the children of one path, in [`Counters`].
 ///
-/// All children below a dynamic supervisor are counted together, at the path of that supervisor, so
-/// that the number of paths stays small. A runtime counts 10,000 paths apart; the children of
+/// All children below a dynamic supervisor are counted together, at the path of that supervisor and
+/// `/*`, so that the number of paths stays small. A runtime counts 10,000 paths apart; the children of
 /// further paths are counted together, at the path `…`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

@@ -24,6 +24,7 @@ pub(crate) mod message_spans;
 pub(crate) mod stop_records;
 pub(crate) mod poll_slots;
 pub(crate) mod poll_watch;
+pub(crate) mod handler_meter;
 pub(crate) mod switches;
 pub(crate) mod census_wake;
 #[cfg(feature = "log")]

@@ -24,6 +24,7 @@ use std::time::Duration;
 use tracing::{Dispatch, dispatcher};
 
 use crate::base::PlainMutex;
+use crate::observe::handler_meter::MeterSources;
 use crate::observe::poll_watch::PollWatch;
 
 /// The switches of a runtime.
@@ -34,6 +35,8 @@ pub(crate) struct Switches {
     trackers: AtomicUsize,
     /// The limit in nanoseconds; 0 while slow handlers are not reported.
     warn_after: AtomicU64,
+    /// The receivers of the times of tracked handlers.
+    pub(crate) meters: MeterSources,
     /// What surrounds each poll of a process: [`SPAN`], [`CAPTURE`] and [`WATCH`].
     around_polls: AtomicU8,
     pub(crate) polls: Arc<PollWatch>,

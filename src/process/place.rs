@@ -29,6 +29,20 @@ impl Place {
         }
     }
 
+    /// Returns the path under which the process is counted: one path for all processes below a
+    /// dynamic supervisor.
+    pub(crate) fn counted(&self) -> SharedStr {
+        match &self.child {
+            Some(id) => self.supervisor.counted(id),
+            None => self.supervisor.counted_self(),
+        }
+    }
+
+    /// Whether the process is a supervisor.
+    pub(crate) fn is_supervisor(&self) -> bool {
+        self.child.is_none()
+    }
+
     /// Returns the topmost supervisor of the tree.
     pub(crate) fn root(&self) -> Pid {
         self.supervisor.root()

@@ -31,6 +31,7 @@ use crate::base::{ignore_panic, name};
 use crate::kernel::{Kernel, NO_TOKIO};
 use crate::mailbox::{Item, Process};
 use crate::observe::activity::Look;
+use crate::observe::handler_meter::HandlerMeter;
 use crate::observe::{ChangeKind, Handling};
 use crate::process::AnyProcess;
 use crate::server::trace::Tracers;
@@ -54,6 +55,7 @@ pub(crate) struct Watch<S: GenServer> {
     /// The outcome of the wait after which the server yielded.
     pub(crate) found: Option<WaitOutcome>,
     pub(crate) slow_handler_watch: Option<SlowHandlerWatch>,
+    pub(crate) meter: Metered,
     /// The listeners of the server.
     pub(crate) tracers: Option<Box<Tracers<S>>>,
 }
@@ -68,8 +70,29 @@ impl<S: GenServer> Default for Watch<S> {
             waits: false,
             found,
             slow_handler_watch,
+            meter: Metered::default(),
             tracers,
         }
+    }
+}
+
+/// The meter of a server whose handlers are tracked.
+#[derive(Default)]
+pub(crate) struct Metered {
+    /// The meter, and the number of its source.
+    pub(crate) meter: Option<(u64, Box<dyn HandlerMeter>)>,
+    /// When the item was queued whose handler begins next.
+    pub(crate) queued_at: Option<Instant>,
+}
+
+impl Metered {
+    /// Returns the number of the source; 0 if there is no meter.
+    pub(crate) fn source(&self) -> u64 {
+        self.meter.as_ref().map_or(0, |(number, _)| *number)
+    }
+
+    pub(crate) fn is_on(&self) -> bool {
+        self.meter.is_some()
     }
 }
 

@@ -133,6 +133,6 @@ async fn dynamic_children_are_counted_at_the_path_of_their_supervisor() {
     settled().await;
     let children = rt.counters().children;
     assert_eq!(children.len(), 1, "{children:?}");
-    assert_eq!((children[0].path.as_str(), children[0].restarts), ("app/rooms", 3));
+    assert_eq!((children[0].path.as_str(), children[0].restarts), ("app/rooms/*", 3));
     app.stop().await.unwrap();
 }

@@ -43,6 +43,12 @@ mod counters;
 mod control;
 mod control_dynamic;
 mod control_servers;
+#[cfg(feature = "metrics")]
+mod metrics;
+#[cfg(feature = "metrics")]
+mod metrics_paths;
+#[cfg(feature = "metrics")]
+mod metrics_times;
 #[cfg(feature = "observer")]
 mod observer;
 #[cfg(feature = "observer")]

@@ -8,6 +8,8 @@ pub mod kinds;
 pub mod ledger;
 pub mod listener;
 pub mod log;
+#[cfg(feature = "metrics")]
+pub mod metric_values;
 pub mod modules;
 pub mod node;
 pub mod program;

@@ -47,6 +47,7 @@ use crate::server::context::deadline::HandledCall;
 use crate::server::item::LimitedCall;
 use crate::server::{Dispatch, GenServer, ServerContext, ServerItem};
 
+mod metered;
 mod tracked;
 mod traced;
 mod next_item;

@@ -91,6 +91,9 @@ impl<S: GenServer> ServerContext<S> {
     /// watched, or handles something that is not in its mailbox.
     #[inline(never)]
     fn next_noted_item(&mut self, waited: WaitOutcome) -> Option<ServerItem<S>> {
+        let is_found = waited == WaitOutcome::Found;
+        let is_in_mailbox = is_found && self.inner().continues.is_empty();
+        self.note_queued_at(is_in_mailbox);
         match waited {
             WaitOutcome::Found => {}
             WaitOutcome::IdleTimeout => return None,

@@ -111,11 +111,10 @@ impl<S: GenServer> ServerContext<S> {
         self.note_callback(None);
         let Some(watch) = &mut self.inner().watch else { return };
         let busy = std::mem::take(&mut watch.busy);
-        self.note(|activity| {
-            if busy {
-                activity.end();
-            }
-        });
+        let ended = self.note(|activity| if busy { activity.end() } else { None });
+        self.meter_end(ended);
+        // Not before `init` has returned, in which a supervisor finds its path.
+        self.follow_meters();
     }
 
     /// Returns the outcome of the wait, at once or after one yield, step 2.
@@ -169,7 +168,10 @@ impl<S: GenServer> ServerContext<S> {
             watch.slow_handler_watch = None;
         }
         self.note_callback(Some(callback));
-        self.note(|activity| activity.begin(callback, limit));
+        // A handler that has failed ends as `terminate` begins.
+        let failed = self.note(|activity| activity.begin(callback, limit));
+        self.meter_end(failed);
+        self.meter_begin(callback);
     }
 
     /// Notes that a suspended server waits, and which item is queued next, because a search may

@@ -1,0 +1,68 @@
+//! The server's side of [meters](crate::observe::handler_meter): a server whose handlers are tracked
+//! reports how long each item has waited, and how long its handler ran.
+//!
+//! Only the notes of a [watched](crate::server::run::tracked) server call this file. A meter may be
+//! code of a user: its panics are caught, and it is called without a lock.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::base::ignore_panic;
+use crate::mailbox::Item;
+use crate::observe::Callback;
+use crate::server::tracking::Metered;
+use crate::server::{GenServer, ServerContext};
+
+impl<S: GenServer> ServerContext<S> {
+    /// Takes the meter of the source that is in use now, or drops the meter if there is none or
+    /// handlers are not tracked.
+    pub(crate) fn follow_meters(&mut self) {
+        let switches = &self.process.kernel.switches;
+        let current = if switches.tracks_handlers() { switches.meters.current() } else { 0 };
+        let watch = self.inner().watch.as_deref();
+        if watch.is_none_or(|watch| watch.meter.source() == current) {
+            return;
+        }
+        let kernel = &self.process.kernel;
+        let last = (current != 0).then(|| kernel.switches.meters.last()).flatten();
+        let path = last.is_some().then(|| kernel.counted_path(&*self.process)).flatten();
+        let mut metered = Metered::default();
+        if let Some((number, source)) = last {
+            ignore_panic(|| metered.meter = Some((number, source.meter(path))));
+        }
+        let Some(watch) = &mut self.inner().watch else { return };
+        let old = std::mem::replace(&mut watch.meter, metered);
+        ignore_panic(|| drop(old));
+    }
+
+    /// Notes when the first item of the mailbox was queued, before the item is taken; for an item
+    /// that is not in the mailbox, that it did not wait there.
+    pub(crate) fn note_queued_at(&mut self, is_in_mailbox: bool) {
+        let inner = self.inner();
+        if let Some(watch) = inner.watch.as_mut().filter(|watch| watch.meter.is_on()) {
+            watch.meter.queued_at = is_in_mailbox.then(|| inner.mailbox.first().stamp()).flatten();
+        }
+    }
+
+    /// Reports how long the item has waited whose handler begins now.
+    pub(crate) fn meter_begin(&mut self, callback: Callback) {
+        let metered = self.inner().watch.as_mut().map(|watch| &mut watch.meter);
+        let Some(metered) = metered.filter(|_| callback.is_handler()) else { return };
+        let Some(queued_at) = metered.queued_at.take() else { return };
+        if let Some((_, meter)) = &mut metered.meter {
+            let waited = Instant::now().saturating_duration_since(queued_at);
+            ignore_panic(|| meter.waited(waited));
+        }
+    }
+
+    /// Reports how long a callback ran, if it was a handler.
+    pub(crate) fn meter_end(&mut self, ended: Option<(Callback, Duration)>) {
+        let meter = self.inner().watch.as_mut().and_then(|watch| watch.meter.meter.as_mut());
+        if let (Some((callback, elapsed)), Some((_, meter))) = (ended, meter)
+            && callback.is_handler()
+        {
+            ignore_panic(|| meter.handled(callback, elapsed));
+        }
+    }
+}
