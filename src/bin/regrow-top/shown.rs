@@ -127,6 +127,25 @@ impl Shown {
         Shown(text)
     }
 
+    /// Returns the end of the text in at most this number of columns: of a path the last ids.
+    pub(crate) fn cut_begin(&self, columns: usize) -> Self {
+        if self.width() <= columns {
+            return self.clone();
+        }
+        let (mut kept, mut width) = (Vec::new(), 1);
+        for c in self.0.chars().rev() {
+            width += c.width().unwrap_or(0);
+            if width > columns {
+                break;
+            }
+            kept.push(c);
+        }
+        if columns == 0 {
+            return Shown::default();
+        }
+        Shown(std::iter::once('…').chain(kept.into_iter().rev()).collect())
+    }
+
     /// Returns the text in exactly this number of columns, filled with spaces.
     pub(crate) fn fit(&self, columns: usize) -> Self {
         let mut cut = self.cut(columns);
@@ -214,6 +233,7 @@ mod tests {
         let wide = Shown::new("日本語テキスト");
         assert_eq!((wide.width(), wide.cut(5).as_str()), (14, "日本…"));
         assert_eq!(wide.cut(6).as_str(), "日本…");
+        assert_eq!((wide.cut_begin(5).as_str(), wide.cut_begin(4).as_str()), ("…スト", "…ト"));
         assert_eq!(wide.fit(6).width(), 6);
         assert_eq!(wide.right(20).width(), 20);
         assert_eq!(wide.wrap(4).len(), 4);

@@ -78,7 +78,7 @@ fn close(
 ) -> Frame {
     rows.truncate(height.saturating_sub(1));
     rows.resize(height.saturating_sub(1), Row::new());
-    rows.push(keys(seen.view, status));
+    rows.push(keys(seen.view, status, seen.width));
     let rows = rows.into_iter().map(|row| row.cut(seen.width)).collect();
     Frame { rows, goal, visible: 0 }
 }
@@ -116,7 +116,7 @@ fn tabs(seen: &Seen, summary: Summary) -> Row {
         let tone = if is_this { Tone::Strong } else { Tone::Dim };
         let number = Shown::number(at as u64 + 1);
         row = row.put(if is_this { "[" } else { " " }, tone).put(number, tone);
-        row = row.put(" ", tone).put(title, tone).put(if is_this { "]" } else { " " }, tone);
+        row = row.put(" ", tone).put(title, tone).put(if is_this { "]" } else { "" }, tone);
     }
     let unwell = match summary.unwell {
         0 => Shown::from("all well"),
@@ -132,12 +132,13 @@ fn tabs(seen: &Seen, summary: Summary) -> Row {
     row.at_end(if is_long { long } else { unwell }, seen.width, tone)
 }
 
-/// Returns the keys that matter now.
-fn keys(view: &View, status: &Status) -> Row {
+/// Returns the keys that matter now, in at most 60 columns if the terminal is narrow.
+fn keys(view: &View, status: &Status, width: usize) -> Row {
     let text = match (view.is_editing, status.is_replay) {
         _ if view.has_help => "any key closes the help",
         (true, _) => "Enter keeps the filter  Esc removes it",
         (_, true) => "space pause  ←→ step  1-5 screen  / filter  ? help  q quit",
+        _ if width < 70 => "1-5 screen  ↑↓ move  Enter open  / filter  ? help  q quit",
         _ if view.screen == Screen::Tree => {
             "1-5 screen  ↑↓ move  ←→ fold  Enter open  / filter  ? help  q quit"
         }

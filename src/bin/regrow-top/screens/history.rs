@@ -26,7 +26,7 @@ fn line(seen: &Seen, entry: &Entry) -> Line {
     let row = Row::new()
         .column(Shown::clock(entry.time_ms), 8, Tone::Dim)
         .column(Shown::new(word), if seen.width < 90 { 10 } else { 12 }, tone)
-        .column(Shown::new(&entry.path), path, Tone::Strong);
+        .column(Shown::new(&entry.path).cut_begin(path), path, Tone::Strong);
     let row =
         words(entry).into_iter().fold(row, |row, (text, tone)| row.put(text, tone).put("  ", tone));
     leads_to(row, &entry.path, entry.pid)

@@ -59,7 +59,7 @@ fn item(seen: &Seen, path: &str, pid: Option<u64>, (value, tone): (Shown, Tone))
     let value = value.cut(seen.width / 2);
     let room = seen.width.saturating_sub(value.width() + 1);
     leads_to(
-        Row::of(Shown::new(path).cut(room), Tone::Plain).at_end(value, seen.width, tone),
+        Row::of(Shown::new(path).cut_begin(room), Tone::Plain).at_end(value, seen.width, tone),
         path,
         pid,
     )

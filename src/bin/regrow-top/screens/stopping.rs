@@ -62,7 +62,8 @@ fn stop_of(seen: &Seen, node: &Node, held: &HashSet<&str>, lines: &mut Vec<Line>
             value = value.and(", killed in ").and(Shown::span(ms - seen.now_ms));
         }
         let room = seen.width.saturating_sub(value.width() + 3);
-        let row = Row::of("  ", Tone::Plain).put(Shown::new(&one.path).cut(room), Tone::Plain);
+        let row =
+            Row::of("  ", Tone::Plain).put(Shown::new(&one.path).cut_begin(room), Tone::Plain);
         lines.push(leads_to_node(row.at_end(value, seen.width, tone), one));
     }
 }
