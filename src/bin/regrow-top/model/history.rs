@@ -168,6 +168,11 @@ impl History {
         }
         self.entries.insert(at, entry);
         self.entries.truncate(KEPT);
+        // An end that is no longer among the entries is older than them, and is not added again.
+        if self.known.len() > 10 * KEPT {
+            let ends = self.entries.iter().filter(|entry| entry.kind == "ended");
+            self.known = ends.filter_map(|entry| entry.pid).collect();
+        }
     }
 
     /// Another program answers now, whose pids mean other processes.
