@@ -24,3 +24,5 @@ mod broken_stderr;
 mod programs;
 #[cfg(target_os = "linux")]
 mod resource_exhaustion;
+#[cfg(all(unix, feature = "observer", feature = "top"))]
+mod top;

@@ -1,0 +1,9 @@
+//! The time of day, which a recording states, and which says since when a program is not reached.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Returns the milliseconds since 1970, by the clock of the system.
+pub(crate) fn time_of_day_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,256 @@
+//! The state of the observed program, as a fold over its items. Knows nothing of the terminal and of
+//! where the items come from.
+//!
+//! 1. A picture replaces all nodes. Changes and samples change single nodes.
+//! 2. A node keeps its [`Key`] through restarts, and from picture to picture.
+//! 3. Fields, items and changes that are not known are ignored: the format may gain some.
+
+use std::collections::{HashMap, VecDeque};
+
+use serde_json::Value;
+
+mod fields;
+mod node;
+mod history;
+mod counters;
+mod changes;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use counters::Counters;
+pub(crate) use fields::Fields;
+pub(crate) use history::{Entry, History};
+pub(crate) use node::{At, Budget, Key, Mailbox, Node, Tone, tone_of};
+
+/// The version of the format that this program reads.
+pub(crate) const VERSION: u64 = 1;
+
+/// How many slow handlers and deadlocks are kept.
+const TROUBLE: usize = 50;
+
+/// How many processes may have their details kept.
+const DETAILS: usize = 64;
+
+/// The observed program.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Model {
+    nodes: Vec<Option<Node>>,
+    by_key: HashMap<Key, At>,
+    by_pid: HashMap<u64, At>,
+    pub(crate) roots: Vec<At>,
+    pub(crate) history: History,
+    /// Slow handlers and deadlocks, newest first.
+    pub(crate) trouble: VecDeque<Entry>,
+    pub(crate) counters: Option<Counters>,
+    /// When the last tree ended.
+    pub(crate) ended_ms: Option<u64>,
+    /// When the last item was made, by the clock of the program.
+    pub(crate) time_ms: u64,
+    pub(crate) has_picture: bool,
+    /// How many changes were lost because this program was too slow.
+    pub(crate) missed: u64,
+    /// The details of a process, or `None` after its end.
+    details: HashMap<u64, Option<Value>>,
+    /// Increases with each item.
+    pub(crate) revision: u64,
+}
+
+impl Model {
+    /// Applies an item. The error says why the item is not one.
+    pub(crate) fn apply(&mut self, item: &Value) -> Result<(), String> {
+        let fields = Fields(item);
+        match fields.number("version") {
+            Some(VERSION) => {}
+            Some(version) => {
+                return Err(format!(
+                    "the program uses version {version} of the observation format, and this \
+                     regrow-top reads version {VERSION}: use the regrow-top of its regrow"
+                ));
+            }
+            None => return Err("this is no item of an observation: it has no version".into()),
+        }
+        self.revision += 1;
+        let time_ms = fields.number("time_ms").unwrap_or(self.time_ms);
+        match fields.str("type") {
+            Some("picture") => self.picture(fields, time_ms),
+            Some("change") => changes::apply(self, fields, time_ms),
+            Some("sample") => self.sample(fields, time_ms),
+            Some("missed") => self.missed += fields.number("changes").unwrap_or(0),
+            Some("process") => {
+                if let Some(pid) = fields.number("pid") {
+                    self.set_detail(pid, Some(item.clone()));
+                }
+                return Ok(());
+            }
+            _ => {}
+        }
+        self.time_ms = time_ms;
+        Ok(())
+    }
+
+    /// Keeps the details of a process, or that it has ended.
+    pub(crate) fn set_detail(&mut self, pid: u64, detail: Option<Value>) {
+        if self.details.len() >= DETAILS {
+            self.details.clear();
+        }
+        self.details.insert(pid, detail);
+        self.revision += 1;
+    }
+
+    /// Returns the last details of a process: `Some(None)` if it has ended.
+    pub(crate) fn detail(&self, pid: u64) -> Option<Option<Fields<'_>>> {
+        self.details.get(&pid).map(|detail| detail.as_ref().map(Fields))
+    }
+
+    fn picture(&mut self, picture: Fields, time_ms: u64) {
+        let spawned = picture.get("counters").and_then(|counters| counters.number("spawned"));
+        if self.counters.as_ref().is_some_and(|last| spawned.unwrap_or(0) < last.spawned) {
+            self.another_program();
+        }
+        let nodes = std::mem::take(&mut self.nodes);
+        let keys = std::mem::take(&mut self.by_key);
+        self.by_pid.clear();
+        self.roots.clear();
+        for fields in picture.list("nodes") {
+            let mut node = Node::read(fields);
+            let key = self.key(&node.path, node.pid, node.supervisor);
+            let old = keys.get(&key).and_then(|at| nodes[*at].as_ref());
+            node.stopping_since_ms = old.and_then(|old| old.stopping_since_ms);
+            for run in &node.history {
+                self.history.add(Entry::of_run(&node.path, node.supervisor, run));
+            }
+            self.insert(node);
+        }
+        if !self.roots.is_empty() {
+            self.ended_ms = None;
+        }
+        self.has_picture = true;
+        self.count(picture, time_ms);
+    }
+
+    /// Fewer processes were spawned than before: another program answers now.
+    fn another_program(&mut self) {
+        self.history.forget_pids();
+        self.trouble.clear();
+        self.counters = None;
+        self.details.clear();
+    }
+
+    fn sample(&mut self, sample: Fields, time_ms: u64) {
+        for one in sample.list("processes") {
+            if let Some(node) = one.number("pid").and_then(|pid| self.with_pid_mut(pid)) {
+                node.mailbox = Mailbox::read(one);
+            }
+        }
+        for one in sample.list("supervisors") {
+            if let Some(node) = one.number("pid").and_then(|pid| self.with_pid_mut(pid)) {
+                node.set_budget(one);
+                if let (Some(folded), Some(children)) = (&mut node.folded, one.number("children")) {
+                    folded.children = children;
+                }
+            }
+        }
+        self.count(sample, time_ms);
+    }
+
+    fn count(&mut self, item: Fields, time_ms: u64) {
+        if let Some(counters) = item.get("counters") {
+            self.counters = Some(Counters::read(counters, time_ms, self.counters.as_ref()));
+        }
+    }
+
+    /// Returns the key of a child.
+    fn key(&self, path: &str, pid: Option<u64>, supervisor: Option<u64>) -> Key {
+        let above = supervisor.and_then(|pid| self.with_pid(pid));
+        let is_shared = above.is_some_and(Node::is_dynamic);
+        Key { path: path.to_owned(), pid: pid.filter(|_| is_shared) }
+    }
+
+    pub(crate) fn key_of(&self, node: &Node) -> Key {
+        self.key(&node.path, node.pid, node.supervisor)
+    }
+
+    /// Adds a node below its supervisor, unless there is one with its key.
+    fn insert(&mut self, mut node: Node) -> At {
+        let key = self.key_of(&node);
+        if let Some(at) = self.by_key.get(&key) {
+            return *at;
+        }
+        let at = self.nodes.len();
+        node.above = node.supervisor.and_then(|pid| self.by_pid.get(&pid).copied());
+        match node.above {
+            Some(above) => {
+                if let Some(above) = self.get_mut(above) {
+                    above.children.push(at);
+                }
+            }
+            None => self.roots.push(at),
+        }
+        if let Some(pid) = node.pid {
+            self.by_pid.insert(pid, at);
+        }
+        self.by_key.insert(key, at);
+        self.nodes.push(Some(node));
+        at
+    }
+
+    /// Removes a node and all below it.
+    fn remove(&mut self, at: At) {
+        let Some(above) = self.get(at).map(|node| node.above) else { return };
+        match above.and_then(|above| self.get_mut(above)) {
+            Some(above) => above.children.retain(|child| *child != at),
+            None => self.roots.retain(|root| *root != at),
+        }
+        let mut left = vec![at];
+        while let Some(at) = left.pop() {
+            let Some(key) = self.get(at).map(|node| self.key_of(node)) else { continue };
+            let Some(node) = self.nodes[at].take() else { continue };
+            if self.by_key.get(&key) == Some(&at) {
+                self.by_key.remove(&key);
+            }
+            if let Some(pid) = node.pid.filter(|pid| self.by_pid.get(pid) == Some(&at)) {
+                self.by_pid.remove(&pid);
+            }
+            left.extend(node.children);
+        }
+    }
+
+    fn set_pid(&mut self, at: At, pid: Option<u64>) {
+        let Some(old) = self.get(at).map(|node| node.pid) else { return };
+        if let Some(old) = old.filter(|old| self.by_pid.get(old) == Some(&at)) {
+            self.by_pid.remove(&old);
+        }
+        if let Some(pid) = pid {
+            self.by_pid.insert(pid, at);
+        }
+        if let Some(node) = self.get_mut(at) {
+            node.pid = pid;
+        }
+    }
+
+    pub(crate) fn get(&self, at: At) -> Option<&Node> {
+        self.nodes.get(at)?.as_ref()
+    }
+
+    fn get_mut(&mut self, at: At) -> Option<&mut Node> {
+        self.nodes.get_mut(at)?.as_mut()
+    }
+
+    pub(crate) fn find(&self, key: &Key) -> Option<At> {
+        self.by_key.get(key).copied()
+    }
+
+    pub(crate) fn with_pid(&self, pid: u64) -> Option<&Node> {
+        self.by_pid.get(&pid).and_then(|at| self.get(*at))
+    }
+
+    fn with_pid_mut(&mut self, pid: u64) -> Option<&mut Node> {
+        let at = *self.by_pid.get(&pid)?;
+        self.get_mut(at)
+    }
+
+    /// Returns all nodes.
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().flatten()
+    }
+}
