@@ -30,9 +30,10 @@
 //!    mailbox to its handler. Every other item is turned into a [`Dispatch`] first.
 
 use std::any::Any;
-use std::future::poll_fn;
 use std::ops::ControlFlow;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
@@ -45,7 +46,7 @@ use crate::observe::{Callback, lifecycle_log};
 use crate::runtime::StartError;
 use crate::server::context::deadline::HandledCall;
 use crate::server::item::LimitedCall;
-use crate::server::{Dispatch, GenServer, ServerContext, ServerItem};
+use crate::server::{Dispatch, GenServer, ServerContext, ServerItem, WaitOutcome};
 
 mod tracked;
 mod traced;
@@ -134,10 +135,23 @@ fn panicked(payload: Box<dyn Any + Send>) -> End {
     End::Panicked(ExitReason::Crashed(Crash::from_panic(payload)))
 }
 
+/// Waits for something to handle. A `poll_fn` would not be inlined into the loop, which polls it twice
+/// for each item of an idle server.
+struct Wait<'a, S: GenServer>(&'a mut ServerContext<S>);
+
+impl<S: GenServer> Future for Wait<'_, S> {
+    type Output = WaitOutcome;
+
+    #[inline(always)]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<WaitOutcome> {
+        self.0.poll_some(cx)
+    }
+}
+
 /// Runs the loop, step 3, and returns its end.
 async fn serve<S: GenServer>(state: &mut S, ctx: &mut ServerContext<S>) -> End {
     loop {
-        let waited = poll_fn(|cx| ctx.poll_some(cx)).await;
+        let waited = Wait(ctx).await;
         // Invariant 3.
         let handled = match ctx.next_item(waited) {
             Some(ServerItem::Call(call)) => {
