@@ -237,7 +237,7 @@ impl<T: Send + 'static> AwaitedReply<T> {
         AwaitedReply { is_new: false, ..self }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn poll(
         &mut self,
         cx: &mut Context<'_>,

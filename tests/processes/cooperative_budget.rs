@@ -654,6 +654,7 @@ const EXEMPT: [(&str, &str); 14] = [
     ("QueuedSend", "internal: polled by calls and casts that took their turn"),
     ("TaskState", "internal: polled by `TaskStream`"),
     ("AwaitReply", "internal: polled by calls that took their turn"),
+    ("ItemWait", "internal: polled by the loop of a server"),
     ("Within", "internal: polled by methods that took their turn"),
     ("GenServer::terminate", "the user's own code"),
     ("CallDeadline::hand_on", "polls the user's own future"),

@@ -137,9 +137,9 @@ fn panicked(payload: Box<dyn Any + Send>) -> End {
 
 /// Waits for something to handle. A `poll_fn` would not be inlined into the loop, which polls it twice
 /// for each item of an idle server.
-struct Wait<'a, S: GenServer>(&'a mut ServerContext<S>);
+struct ItemWait<'a, S: GenServer>(&'a mut ServerContext<S>);
 
-impl<S: GenServer> Future for Wait<'_, S> {
+impl<S: GenServer> Future for ItemWait<'_, S> {
     type Output = WaitOutcome;
 
     #[inline(always)]
@@ -151,7 +151,7 @@ impl<S: GenServer> Future for Wait<'_, S> {
 /// Runs the loop, step 3, and returns its end.
 async fn serve<S: GenServer>(state: &mut S, ctx: &mut ServerContext<S>) -> End {
     loop {
-        let waited = Wait(ctx).await;
+        let waited = ItemWait(ctx).await;
         // Invariant 3.
         let handled = match ctx.next_item(waited) {
             Some(ServerItem::Call(call)) => {
