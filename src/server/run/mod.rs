@@ -92,43 +92,46 @@ impl Drop for AckSender {
 
 /// Runs the server: all steps. `is_starting` says whether the record of the process is marked as
 /// starting.
-pub(crate) async fn body<S: GenServer>(
+#[expect(clippy::manual_async_fn, reason = "an `async fn` would hold its arguments twice")]
+pub(crate) fn body<S: GenServer>(
     args: S::Args,
     mut ctx: ServerContext<S>,
     ack: AckSender,
     is_starting: bool,
-) -> End {
-    ctx.note_init();
-    let callback = InInit::begin();
-    let mut state = match callback.end(S::init(args, &mut ctx).await) {
-        Ok(state) => state,
-        Err(reason) => {
-            if let Some(error) = ctx.refusal(&reason) {
-                ack.send(Ack::Refused(error));
+) -> impl Future<Output = End> + Send {
+    async move {
+        ctx.note_init();
+        let callback = InInit::begin();
+        let mut state = match callback.end(S::init(args, &mut ctx).await) {
+            Ok(state) => state,
+            Err(reason) => {
+                if let Some(error) = ctx.refusal(&reason) {
+                    ack.send(Ack::Refused(error));
+                }
+                return End::Returned(reason);
             }
-            return End::Returned(reason);
+        };
+        // Invariant 2.
+        let kernel = &ctx.process.kernel;
+        if let Some(parent) = ctx.parent {
+            kernel.acknowledge(parent, ctx.pid());
         }
-    };
-    // Invariant 2.
-    let kernel = &ctx.process.kernel;
-    if let Some(parent) = ctx.parent {
-        kernel.acknowledge(parent, ctx.pid());
+        kernel.mark_started(&*ctx.process, is_starting);
+        ack.send(Ack::Started);
+        // Invariant 1.
+        let served = AssertUnwindSafe(serve(&mut state, &mut ctx)).catch_unwind().await;
+        // From now on casts are refused: the loop will not take them.
+        if ctx.process.kernel.note_loop_ended(&*ctx.process) {
+            ctx.runtime().note_health_change();
+        }
+        let failed = ctx.take_failed();
+        ctx.note_terminate();
+        let end = terminate(&mut state, served.unwrap_or_else(panicked)).await;
+        failed::keep(failed);
+        ctx.note_traced_end();
+        lifecycle_log::catch_destructor(ctx.pid(), || drop(state));
+        end
     }
-    kernel.mark_started(&*ctx.process, is_starting);
-    ack.send(Ack::Started);
-    // Invariant 1.
-    let served = AssertUnwindSafe(serve(&mut state, &mut ctx)).catch_unwind().await;
-    // From now on casts are refused: the loop will not take them.
-    if ctx.process.kernel.note_loop_ended(&*ctx.process) {
-        ctx.runtime().note_health_change();
-    }
-    let failed = ctx.take_failed();
-    ctx.note_terminate();
-    let end = terminate(&mut state, served.unwrap_or_else(panicked)).await;
-    failed::keep(failed);
-    ctx.note_traced_end();
-    lifecycle_log::catch_destructor(ctx.pid(), || drop(state));
-    end
 }
 
 fn panicked(payload: Box<dyn Any + Send>) -> End {
