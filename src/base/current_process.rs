@@ -55,6 +55,7 @@ impl Drop for CurrentGuard {
 }
 
 /// The process of this runtime whose code runs on this thread, or [`Pid::OUTSIDE`].
+#[inline]
 pub(crate) fn current_pid(runtime: usize) -> Pid {
     let current = CURRENT.get();
     if current.runtime == runtime { current.pid } else { Pid::OUTSIDE }

@@ -237,7 +237,7 @@ impl<T: Send + 'static> AwaitedReply<T> {
         AwaitedReply { is_new: false, ..self }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -257,24 +257,49 @@ impl<T: Send + 'static> AwaitedReply<T> {
         // Invariant 1.
         let answer = match Arc::try_unwrap(slot) {
             Ok(slot) => slot.content.into_inner().answer,
-            Err(slot) => match slot.poll_content(cx.waker()) {
-                Poll::Ready(answer) => answer,
-                Poll::Pending => {
-                    self.slot = Some(slot);
-                    return Poll::Pending;
-                }
-            },
+            Err(slot) => return self.poll_shared(slot, cx.waker(), server),
         };
         match answer {
-            Some(Err(Lost::HandedOn(handed_on))) => self.ask_server(cx.waker(), &*handed_on.server),
+            Some(Ok(value)) => Poll::Ready(Ok(value)),
+            lost => self.resolve_lost(lost, cx.waker(), server),
+        }
+    }
+
+    /// Polls a slot that the answering side still owns.
+    #[inline(never)]
+    fn poll_shared(
+        &mut self,
+        slot: Arc<ReplySlot<T>>,
+        waker: &Waker,
+        server: &dyn AnyProcess,
+    ) -> Poll<Answer<T>> {
+        match slot.poll_content(waker) {
+            Poll::Ready(Some(Ok(value))) => Poll::Ready(Ok(value)),
+            Poll::Ready(lost) => self.resolve_lost(lost, waker, server),
+            Poll::Pending => {
+                self.slot = Some(slot);
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Returns why there is no answer. If the reply was dropped, asks the record of the server.
+    #[cold]
+    #[inline(never)]
+    fn resolve_lost(
+        &mut self,
+        lost: Option<Answer<T>>,
+        waker: &Waker,
+        server: &dyn AnyProcess,
+    ) -> Poll<Answer<T>> {
+        match lost {
+            Some(Err(Lost::HandedOn(handed_on))) => self.ask_server(waker, &*handed_on.server),
             Some(answer) => Poll::Ready(answer),
-            None => self.ask_server(cx.waker(), server),
+            None => self.ask_server(waker, server),
         }
     }
 
     /// Carries out step 4 for a reply that was dropped.
-    #[cold]
-    #[inline(never)]
     fn ask_server(&mut self, waker: &Waker, server: &dyn AnyProcess) -> Poll<Answer<T>> {
         let (slot, awaited) = ReplySlot::new(Pid::OUTSIDE, waker.clone());
         match add_unanswered(server, vec![slot]) {

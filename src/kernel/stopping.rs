@@ -80,6 +80,20 @@ impl Kernel {
     /// Closes the mailbox of a server whose loop has ended, and ends the watch of its heartbeats:
     /// `terminate` can report none. Returns whether the server was late with its heartbeat.
     pub(crate) fn note_loop_ended(&self, process: &dyn AnyProcess) -> bool {
+        let is_registered = process.with(|locked| {
+            let core = locked.core();
+            if core.held_registrations().is_none() {
+                core.intake = Intake::LoopEnded;
+            }
+            core.held_registrations().is_some()
+        });
+        is_registered && self.note_loop_of_registered_ended(process)
+    }
+
+    /// Does the same as [`note_loop_ended`](Self::note_loop_ended), for a server that has
+    /// registrations.
+    #[inline(never)]
+    fn note_loop_of_registered_ended(&self, process: &dyn AnyProcess) -> bool {
         let (wakers, heartbeats) = process.with(|locked| {
             let reason = &ExitReason::Normal;
             let wakers = self.close_intake(process, locked, Intake::LoopEnded, reason);

@@ -26,7 +26,9 @@
 //! 3. No user value is dropped under the lock, and each is dropped under `catch_unwind`: a panic in
 //!    a destructor or a waker does not leave a teardown unfinished.
 //!
-//! A process that has nothing to announce goes from *closing* to *announced* in step 5.
+//! A process whose end only tasks wait for has nothing to do in step 6: it goes from *closing* to
+//! *announced* in step 5, and the tasks are woken after unlock. So does a process that has nothing to
+//! announce.
 
 use std::sync::Arc;
 
@@ -44,6 +46,14 @@ use crate::observe::event::LifecycleEvent;
 use crate::observe::lifecycle_log;
 use crate::observe::log_level::LogLevel;
 use crate::process::{AnyProcess, Registrations, Relations, Stage, Watcher, flag};
+
+/// What the end of a process has to be announced to. The relations are those of the process.
+enum Audience {
+    /// Tasks that wait for the end, if there are any. The end is not logged.
+    Waiters(Option<Box<Relations>>),
+    /// Links, monitors, tasks and callers, or the log.
+    Relations(Option<Box<Relations>>),
+}
 
 impl Kernel {
     /// Takes steps 2 to 8.
@@ -70,20 +80,22 @@ impl Kernel {
         let kept = closing.unhandled.as_ref().map_or(0, |kept| kept.total());
         self.report_unhandled(process, closing.unhandled, &closing.deferred, &details);
         crate::base::failpoint::point!("teardown before ended");
-        if let Some(relations) = self.enter_ended(process, &details) {
-            let unread = |is_supervisor| kept + closing.deferred.count_unread(is_supervisor);
-            self.announce(process, relations, &details, &unread);
+        match self.enter_ended(process, &details) {
+            Audience::Waiters(None) => {}
+            Audience::Waiters(Some(mut relations)) => {
+                wake(relations.waiters.take().into_iter().map(|(_, waiter)| waiter));
+                ignore_panic(|| drop(relations));
+            }
+            Audience::Relations(relations) => {
+                let unread = |is_supervisor| kept + closing.deferred.count_unread(is_supervisor);
+                self.announce(process, relations, &details, &unread);
+            }
         }
         closing.deferred.drop_all();
     }
 
-    /// Takes step 5. Returns the relations of the process, to which the end has to be announced;
-    /// `None` if the end has to be neither announced nor logged.
-    fn enter_ended(
-        &self,
-        process: &dyn AnyProcess,
-        details: &EndDetails,
-    ) -> Option<Option<Box<Relations>>> {
+    /// Takes step 5. If step 6 has nothing to do, takes step 7 as well, except for the wake-ups.
+    fn enter_ended(&self, process: &dyn AnyProcess, details: &EndDetails) -> Audience {
         process.with(|locked| {
             let core = locked.core();
             process.advance(core, Stage::Ended);
@@ -93,12 +105,16 @@ impl Kernel {
                 pid: process.pid(),
                 reason: details.reason.clone(),
             });
-            let is_expected = relations.as_deref().is_some_and(Relations::needs_announcement);
-            if details.failed || is_expected {
-                return Some(relations);
+            // An end that is not clean may be reported, unless no relation is left at all.
+            let is_clean = details.reason.is_clean();
+            let is_announced = |relations: &Relations| {
+                relations.is_related() || !(is_clean || relations.waiters.is_empty())
+            };
+            if details.failed || relations.as_deref().is_some_and(is_announced) {
+                return Audience::Relations(relations);
             }
             process.advance(core, Stage::Announced);
-            None
+            Audience::Waiters(relations)
         })
     }
 

@@ -79,6 +79,7 @@ impl IdleWait {
     /// Moves the items of the inbox to `local` and returns true. Items of a counted mailbox are not
     /// moved. If the inbox is empty, returns false: the reader then waits, or has yielded and will
     /// be polled again.
+    #[inline(always)]
     pub(crate) fn refill_or_wait<M: Item>(
         &mut self,
         process: &Process<M>,

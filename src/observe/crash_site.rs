@@ -25,6 +25,8 @@ use crate::observe::Callback;
 use crate::observe::crash_report::CrashHandling;
 
 thread_local! {
+    /// Whether a failure may be stored. This flag is cheaper to read than the failure.
+    static ANY: Cell<bool> = const { Cell::new(false) };
     /// The runtime and the pid of a process that failed, and what it was handling.
     static FAILED: Cell<Option<((usize, Pid), CrashHandling)>> = const { Cell::new(None) };
 }
@@ -84,11 +86,19 @@ pub(crate) fn note_failure(callback: Callback) {
 pub(crate) fn store(handling: CrashHandling) {
     if let Some(current) = current_process::current() {
         FAILED.set(Some((current.process(), handling)));
+        ANY.set(true);
     }
 }
 
 /// Takes what the current process was handling, if it failed in a callback.
+#[inline]
 pub(crate) fn take_of_current() -> Option<CrashHandling> {
+    if ANY.get() { take_failure_of_current() } else { None }
+}
+
+#[cold]
+#[inline(never)]
+fn take_failure_of_current() -> Option<CrashHandling> {
     let (runtime, pid) = current_process::current()?.process();
     take(runtime, pid)
 }
@@ -100,5 +110,6 @@ pub(crate) fn take(runtime: usize, pid: Pid) -> Option<CrashHandling> {
         return None;
     }
     FAILED.set(None);
+    ANY.set(false);
     Some(handling)
 }

@@ -205,15 +205,15 @@ pub(crate) trait Unanswered: Send + Sync {
 }
 
 impl Relations {
-    /// Whether the end of this process may have to be logged, or announced to a link, a monitor, a
-    /// waiter or a caller.
-    pub(crate) fn needs_announcement(&self) -> bool {
+    /// Whether the end of this process may have to be logged, or announced to a link, a monitor or a
+    /// caller, and not only to tasks that wait for it.
+    pub(crate) fn is_related(&self) -> bool {
         let Relations {
             links,
             monitors,
             watchers,
             exits: _,
-            waiters,
+            waiters: _,
             label,
             parent: _,
             child: _,
@@ -223,7 +223,6 @@ impl Relations {
         !links.is_empty()
             || !monitors.is_empty()
             || is_watched
-            || !waiters.is_empty()
             || label.is_some()
             || registrations.is_some()
     }

@@ -44,6 +44,8 @@ pub(crate) fn outcome<T>(answer: Answer<T>) -> Result<T, CallError> {
 impl<T: Send + 'static> Future for AwaitReply<'_, T> {
     type Output = Result<T, CallError>;
 
+    // Inlined, so that a call has one stack frame for each poll, and not two.
+    #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let server = self.server;
         if let Poll::Ready(answer) = self.answer.poll(cx, server) {

@@ -93,7 +93,22 @@ impl<'a> Deadline<'a> {
     }
 
     /// Whether the deadline has passed. If not, registers the waker.
+    #[inline(always)]
     pub(crate) fn is_due(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.slot.is_some() || !matches!(self.fallback, Fallback::None) {
+            return self.is_due_again(cx);
+        }
+        let kernel = self.kernel;
+        self.slot = kernel.deadlines.rearm(self.due, cx.waker());
+        if self.slot.as_ref().is_some_and(ArmedSlot::is_in_time) {
+            return false;
+        }
+        self.wait_otherwise(cx)
+    }
+
+    /// Does the same as [`is_due`](Self::is_due), in a poll after the first one that had to wait.
+    #[inline(never)]
+    fn is_due_again(&mut self, cx: &mut Context<'_>) -> bool {
         if let Some(slot) = &self.slot {
             slot.register(cx.waker());
             return match self.due {
@@ -102,16 +117,10 @@ impl<'a> Deadline<'a> {
             };
         }
         match &mut self.fallback {
-            Fallback::None => {}
-            Fallback::Timer { sleep, .. } => return sleep.as_mut().poll(cx).is_ready(),
-            Fallback::OutsideTokio(outside) => return outside.is_due(cx),
+            Fallback::None => false,
+            Fallback::Timer { sleep, .. } => sleep.as_mut().poll(cx).is_ready(),
+            Fallback::OutsideTokio(outside) => outside.is_due(cx),
         }
-        let kernel = self.kernel;
-        self.slot = kernel.deadlines.rearm(self.due, cx.waker());
-        if self.slot.as_ref().is_some_and(ArmedSlot::is_in_time) {
-            return false;
-        }
-        self.wait_otherwise(cx)
     }
 
     #[cold]

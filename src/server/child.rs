@@ -1,7 +1,6 @@
 //! Servers as children.
 
 use std::marker::PhantomData;
-use std::sync::Arc;
 
 use async_trait::async_trait;
 
@@ -9,11 +8,10 @@ use crate::base::{CaughtDrop, consume_budget};
 use crate::child::once::{Slot, admit_with};
 use crate::child::{ChildSpec, OnceChild, StartChild, StartContext, Started};
 use crate::exit::Result;
-use crate::mailbox::Process;
 use crate::process::AnyProcess;
 use crate::runtime::StartError;
 use crate::runtime::starting::Starting;
-use crate::server::{GenServer, ServerItem, ServerSpec};
+use crate::server::{GenServer, ServerItem, ServerProcess, ServerSpec};
 
 impl StartContext {
     /// Starts a server as the child, and returns when its `init` has returned.
@@ -57,8 +55,8 @@ impl StartContext {
     /// ```
     pub async fn server<S: GenServer>(&mut self, args: S::Args) -> Result<Started, StartError> {
         consume_budget().await;
-        let admitted = self.admit_server::<S>()?;
-        self.init_server(admitted, args).await
+        let (starting, process) = self.admit_server::<S>()?;
+        self.init_server(&starting, process, args).await
     }
 
     /// Admits the process of a server, which has not run its `init`.
@@ -70,7 +68,8 @@ impl StartContext {
 
     async fn init_server<S: GenServer>(
         &mut self,
-        (starting, process): AdmittedServer<S>,
+        starting: &Starting,
+        process: ServerProcess<S>,
         args: S::Args,
     ) -> Result<Started, StartError> {
         let initialized = starting.init(args, process.clone()).await;
@@ -83,7 +82,7 @@ impl StartContext {
 }
 
 /// A server without its `init`: the settings of its start, and its process.
-type AdmittedServer<S> = (Starting, Arc<Process<ServerItem<S>>>);
+type AdmittedServer<S> = (Starting, ServerProcess<S>);
 
 impl ChildSpec {
     /// Makes the specification that [`GenServer::child_with`] returns.
@@ -211,7 +210,8 @@ impl<S: GenServer> OnceServer<S> {
 impl<S: GenServer> StartChild for OnceServer<S> {
     async fn start(&self, ctx: &mut StartContext) -> Result<Started, StartError> {
         let (admitted, args) = admit_with(&self.0, ctx, |ctx| ctx.admit_server::<S>())?;
-        ctx.init_server(admitted, args).await
+        let (starting, process) = admitted;
+        ctx.init_server(&starting, process, args).await
     }
 }
 

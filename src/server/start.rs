@@ -37,12 +37,18 @@ pub(crate) type ServerProcess<S> = Arc<Process<ServerItem<S>>>;
 
 impl Starting {
     /// Starts a server, all steps.
-    pub(crate) async fn run<S: GenServer>(self, args: S::Args) -> Result<ServerRef<S>, StartError> {
-        consume_budget().await;
-        let starting = self.with_init();
-        let process = starting.admit::<ServerItem<S>>()?;
-        let _waits = starting.starter_waits(process.pid());
-        starting.init(args, process).await.map(ServerRef::direct)
+    #[expect(clippy::manual_async_fn, reason = "an `async fn` would hold its arguments twice")]
+    pub(crate) fn run<S: GenServer>(
+        mut self,
+        args: S::Args,
+    ) -> impl Future<Output = Result<ServerRef<S>, StartError>> + Send {
+        async move {
+            consume_budget().await;
+            self.new_process.has_init = true;
+            let process = self.admit::<ServerItem<S>>()?;
+            let _waits = self.starter_waits(process.pid());
+            self.init(args, process).await.map(ServerRef::direct)
+        }
     }
 
     /// If the detection of deadlocks is on, notes that the process that calls the start waits for

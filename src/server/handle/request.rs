@@ -17,7 +17,7 @@ use crate::server::{GenServer, ServerItem};
 
 /// Sends a call. A call that joins the send queue then [waits for room](wait_until_queued). `waker`
 /// is woken when the answer arrives.
-#[inline]
+#[inline(always)]
 pub(crate) fn ask<S: GenServer, T: Send + 'static>(
     process: &Arc<Process<ServerItem<S>>>,
     make: impl FnOnce(Reply<T>) -> S::Call,
@@ -85,7 +85,7 @@ pub(crate) fn ask_returnable<S: GenServer, T: Send + 'static>(
     Ok((answer, sent, receipt.expect("a call that was sent was made")))
 }
 
-#[inline]
+#[inline(always)]
 fn send_call<S: GenServer, T: Send + 'static, C>(
     process: &Arc<Process<ServerItem<S>>>,
     make: impl FnOnce(Reply<T>) -> C,
@@ -152,9 +152,18 @@ pub(crate) struct ObservedCall {
     pub(crate) limit: Option<Arc<CallLimit>>,
 }
 
-/// Checks a call before it is sent. Returns `None` if all switches of calls are off; then the call
-/// is a plain one.
+/// Whether a call needs no check before it is sent: the server does not call itself, and all switches of
+/// calls are off.
 #[inline]
+pub(crate) fn is_plain_call<S: GenServer>(process: &Process<ServerItem<S>>) -> bool {
+    let caller = current_process::current_pid(process.kernel.number());
+    caller != process.pid() && process.kernel.waits.switches.all_off()
+}
+
+/// Checks a call that is no [plain](is_plain_call) one before it is sent. Returns `None` if all switches
+/// of calls are off by now; then the call is a plain one.
+#[cold]
+#[inline(never)]
 pub(crate) fn observed_call<S: GenServer>(
     process: &Process<ServerItem<S>>,
 ) -> Result<Option<ObservedCall>, CallError> {

@@ -14,7 +14,7 @@ use crate::kernel::name_table::Holder;
 use crate::mailbox::{Process, Sent};
 use crate::process::AnyProcess;
 use crate::runtime::{AwaitReply, CallError, Ended};
-use crate::server::handle::request::{ask, observed_call, wait_until_queued};
+use crate::server::handle::request::{ask, is_plain_call, observed_call, wait_until_queued};
 use crate::server::{GenServer, ServerItem};
 use crate::time::deadline_pool::Due;
 
@@ -249,13 +249,15 @@ impl<S: GenServer> ServerRef<S> {
                 self.resolve()?
             }
         };
-        match observed_call(&process) {
-            Ok(None) => {}
-            Ok(Some(observed)) => {
-                return Box::pin(self.call_observed(process.into_owned(), observed, make, due))
-                    .await;
+        if !is_plain_call(&process) {
+            match observed_call(&process) {
+                Ok(None) => {}
+                Ok(Some(observed)) => {
+                    let call = self.call_observed(process.into_owned(), observed, make, due);
+                    return Box::pin(call).await;
+                }
+                Err(error) => return after_budget(Err(error)).await,
             }
-            Err(error) => return after_budget(Err(error)).await,
         }
         let refine = |error| self.refine_error(error, &process);
         let waker = own_waker().await;
@@ -297,13 +299,15 @@ impl<S: GenServer> ServerRef<S> {
                 self.resolve()?
             }
         };
-        match observed_call(&process) {
-            Ok(None) => {}
-            Ok(Some(observed)) => {
-                return Box::pin(self.call_observed(process.into_owned(), observed, make, None))
-                    .await;
+        if !is_plain_call(&process) {
+            match observed_call(&process) {
+                Ok(None) => {}
+                Ok(Some(observed)) => {
+                    let call = self.call_observed(process.into_owned(), observed, make, None);
+                    return Box::pin(call).await;
+                }
+                Err(error) => return after_budget(Err(error)).await,
             }
-            Err(error) => return after_budget(Err(error)).await,
         }
         let refine = |error| self.refine_error(error, &process);
         let waker = own_waker().await;

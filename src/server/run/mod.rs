@@ -30,9 +30,10 @@
 //!    mailbox to its handler. Every other item is turned into a [`Dispatch`] first.
 
 use std::any::Any;
-use std::future::poll_fn;
 use std::ops::ControlFlow;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
@@ -45,7 +46,7 @@ use crate::observe::{Callback, lifecycle_log};
 use crate::runtime::StartError;
 use crate::server::context::deadline::HandledCall;
 use crate::server::item::LimitedCall;
-use crate::server::{Dispatch, GenServer, ServerContext, ServerItem};
+use crate::server::{Dispatch, GenServer, ServerContext, ServerItem, WaitOutcome};
 
 mod metered;
 mod tracked;
@@ -92,53 +93,69 @@ impl Drop for AckSender {
 
 /// Runs the server: all steps. `is_starting` says whether the record of the process is marked as
 /// starting.
-pub(crate) async fn body<S: GenServer>(
+#[expect(clippy::manual_async_fn, reason = "an `async fn` would hold its arguments twice")]
+pub(crate) fn body<S: GenServer>(
     args: S::Args,
     mut ctx: ServerContext<S>,
     ack: AckSender,
     is_starting: bool,
-) -> End {
-    ctx.note_init();
-    let callback = InInit::begin();
-    let mut state = match callback.end(S::init(args, &mut ctx).await) {
-        Ok(state) => state,
-        Err(reason) => {
-            if let Some(error) = ctx.refusal(&reason) {
-                ack.send(Ack::Refused(error));
+) -> impl Future<Output = End> + Send {
+    async move {
+        ctx.note_init();
+        let callback = InInit::begin();
+        let mut state = match callback.end(S::init(args, &mut ctx).await) {
+            Ok(state) => state,
+            Err(reason) => {
+                if let Some(error) = ctx.refusal(&reason) {
+                    ack.send(Ack::Refused(error));
+                }
+                return End::Returned(reason);
             }
-            return End::Returned(reason);
+        };
+        // Invariant 2.
+        let kernel = &ctx.process.kernel;
+        if let Some(parent) = ctx.parent {
+            kernel.acknowledge(parent, ctx.pid());
         }
-    };
-    // Invariant 2.
-    let kernel = &ctx.process.kernel;
-    if let Some(parent) = ctx.parent {
-        kernel.acknowledge(parent, ctx.pid());
+        kernel.mark_started(&*ctx.process, is_starting);
+        ack.send(Ack::Started);
+        // Invariant 1.
+        let served = AssertUnwindSafe(serve(&mut state, &mut ctx)).catch_unwind().await;
+        // From now on casts are refused: the loop will not take them.
+        if ctx.process.kernel.note_loop_ended(&*ctx.process) {
+            ctx.runtime().note_health_change();
+        }
+        let failed = ctx.take_failed();
+        ctx.note_terminate();
+        let end = terminate(&mut state, served.unwrap_or_else(panicked)).await;
+        failed::keep(failed);
+        ctx.note_traced_end();
+        lifecycle_log::catch_destructor(ctx.pid(), || drop(state));
+        end
     }
-    kernel.mark_started(&*ctx.process, is_starting);
-    ack.send(Ack::Started);
-    // Invariant 1.
-    let served = AssertUnwindSafe(serve(&mut state, &mut ctx)).catch_unwind().await;
-    // From now on casts are refused: the loop will not take them.
-    if ctx.process.kernel.note_loop_ended(&*ctx.process) {
-        ctx.runtime().note_health_change();
-    }
-    let failed = ctx.take_failed();
-    ctx.note_terminate();
-    let end = terminate(&mut state, served.unwrap_or_else(panicked)).await;
-    failed::keep(failed);
-    ctx.note_traced_end();
-    lifecycle_log::catch_destructor(ctx.pid(), || drop(state));
-    end
 }
 
 fn panicked(payload: Box<dyn Any + Send>) -> End {
     End::Panicked(ExitReason::Crashed(Crash::from_panic(payload)))
 }
 
+/// Waits for something to handle. A `poll_fn` would not be inlined into the loop, which polls it twice
+/// for each item of an idle server.
+struct ItemWait<'a, S: GenServer>(&'a mut ServerContext<S>);
+
+impl<S: GenServer> Future for ItemWait<'_, S> {
+    type Output = WaitOutcome;
+
+    #[inline(always)]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<WaitOutcome> {
+        self.0.poll_some(cx)
+    }
+}
+
 /// Runs the loop, step 3, and returns its end.
 async fn serve<S: GenServer>(state: &mut S, ctx: &mut ServerContext<S>) -> End {
     loop {
-        let waited = poll_fn(|cx| ctx.poll_some(cx)).await;
+        let waited = ItemWait(ctx).await;
         // Invariant 3.
         let handled = match ctx.next_item(waited) {
             Some(ServerItem::Call(call)) => {

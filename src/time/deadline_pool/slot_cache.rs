@@ -49,11 +49,18 @@ const SLOTS: usize = if cfg!(any(regrow_loom, regrow_shuttle)) { 2 } else { 512 
 
 /// The slots. All are made when the first is needed.
 #[derive(Debug, Default)]
-pub(crate) struct SlotCache(OnceLock<Box<[CachedSlot]>>);
+pub(crate) struct SlotCache(OnceLock<Box<[CachedSlot; SLOTS]>>);
+
+/// The slots are built on the heap: they are too many for the stack of a thread.
+#[cold]
+fn new_slots() -> Box<[CachedSlot; SLOTS]> {
+    let slots: Vec<CachedSlot> = (0..SLOTS).map(|_| CachedSlot::new()).collect();
+    slots.try_into().expect("as many slots as were made")
+}
 
 impl SlotCache {
     fn slots(&self) -> &[CachedSlot] {
-        self.0.get().map_or(&[], |slots| slots)
+        self.0.get().map_or(&[], |slots| &slots[..])
     }
 
     /// Arms the slot that the task of this waker used last, for an instant, or for a limit with the
@@ -80,7 +87,7 @@ impl SlotCache {
     /// The two slots that a waker may use.
     #[inline]
     fn candidates(&self, (data, _): WakerId) -> [&CachedSlot; 2] {
-        let slots = self.0.get_or_init(|| (0..SLOTS).map(|_| CachedSlot::new()).collect());
+        let slots = self.0.get_or_init(new_slots);
         // The addresses of tasks differ in their middle bits. The multiplication moves the
         // difference to the high bits.
         let hash = (data as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
