@@ -6,7 +6,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::base::{Pid, SharedStr};
-use crate::call::Reply;
 use crate::control::ControlError;
 use crate::exit::Result;
 use crate::observe::ControlAction;
@@ -73,11 +72,11 @@ async fn ask_dynamic(
     let server = runtime.server_at::<DynamicServer>(supervisor)?;
     match action {
         ControlAction::Restart => {
-            let call = |reply| DynamicCall::RestartExactly { child, reply };
+            let call = |reply| DynamicCall::RestartExactly(child, reply);
             server.call_unlimited(call).await?.map(drop)
         }
         _ => {
-            let call = |reply: Reply<_>| DynamicCall::TerminateExactly { child, reply };
+            let call = |reply| DynamicCall::TerminateExactly(child, reply);
             server.call_unlimited(call).await?
         }
     }

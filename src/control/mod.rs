@@ -2,8 +2,7 @@
 //! resume, and the level of the log. The rules are those of the supervisors and servers; this folder
 //! finds the child, limits the wait, and reports each request.
 //!
-//! **Uses** `base`, `exit`, `time`, `observe`, `process`, `kernel`, `runtime`, `server`,
-//! `supervisor`, `observation`.
+//! **Uses** `base`, `exit`, `observe`, `process`, `kernel`, `runtime`, `supervisor`, `observation`.
 //! **Knows nothing of** HTTP and of programs.
 //!
 //! **Guarantees**

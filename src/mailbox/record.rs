@@ -247,13 +247,7 @@ impl<M: Item> AnyProcess for Process<M> {
 
     fn request_suspend(&self, request: SuspendRequest) -> Result<(), SuspendRefused> {
         let item = M::from_suspend_request(request).ok_or(SuspendRefused::NotAServer)?;
-        match self.send(item) {
-            Ok(_) => Ok(()),
-            Err(refused) => {
-                drop(refused);
-                Err(SuspendRefused::Ended)
-            }
-        }
+        self.send(item).map(drop).map_err(|_| SuspendRefused::Ended)
     }
 
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {

@@ -13,8 +13,10 @@ use crate::observe::Doing;
 use crate::process::{AnyProcess, ChildSlot};
 use crate::restart::{Counted, RestartState, Window};
 use crate::runtime::StartCause;
-use crate::supervisor::dynamic::exact_child::RestartReply;
 use crate::supervisor::{ChildError, History, PublishedChild, PublishedChildState, StopRequest};
+
+/// The reply to a request to restart a child.
+pub(crate) type RestartReply = Reply<Result<Pid, ChildError>>;
 
 /// A request to terminate a child, answered when the child has stopped.
 pub(super) struct StopReply {

@@ -20,6 +20,12 @@ impl DynamicServer {
         self.last_pids.get(&pid).copied().unwrap_or(pid)
     }
 
+    /// Returns a number for a child, a retry, or a child that was given up.
+    pub(super) fn next_number(&mut self) -> u64 {
+        self.last_number += 1;
+        self.last_number
+    }
+
     /// Returns whether the child waits for this retry, or for the start that this retry has begun.
     pub(super) fn waits_for(&self, Retry { pid, id }: Retry) -> bool {
         let state = self.children.get(&pid).map(|child| &child.state);

@@ -32,11 +32,8 @@ use crate::process::ChildStop;
 use crate::restart::{RestartState, Window};
 use crate::runtime::StartError;
 use crate::server::ServerContext;
-use crate::supervisor::dynamic::{AfterStop, DynamicServer, Retry, State, StopReply};
+use crate::supervisor::dynamic::{AfterStop, DynamicServer, RestartReply, Retry, State, StopReply};
 use crate::supervisor::{ChildError, EndRecord, ExactChild, StartOutcome};
-
-/// The reply to a request to restart a child.
-pub(super) type RestartReply = Reply<Result<Pid, ChildError>>;
 
 impl DynamicServer {
     /// Stops and removes the child, if it is still the one that was meant.

@@ -22,7 +22,7 @@ mod queries;
 mod dynamic_ref;
 mod start;
 
-use child::{AfterStop, Cancelled, Child, GivenUp, State, StopReply, Stopping};
+use child::{AfterStop, Cancelled, Child, GivenUp, RestartReply, State, StopReply, Stopping};
 use completion::{Completion, PidReply, Requester, Retry};
 pub use dynamic_ref::DynamicSupervisorRef;
 use server::Cast;

@@ -76,10 +76,9 @@ use crate::exit::{ExitReason, Result};
 use crate::message::Received;
 use crate::restart::{Rules, Window};
 use crate::server::{GenServer, ServerContext, ServerRef};
-use crate::supervisor::dynamic::Child;
 use crate::supervisor::dynamic::completion::{Completion, PidReply, Retry};
-use crate::supervisor::dynamic::exact_child::RestartReply;
 use crate::supervisor::dynamic::fold::Fold;
+use crate::supervisor::dynamic::{Child, RestartReply};
 use crate::supervisor::{
     ChildCounts, ChildError, ChildInfo, DynamicSupervisor, ExactChild, PublishPermit,
     PublishedCell, Report,
@@ -138,14 +137,8 @@ pub(crate) enum Call {
         pid: Pid,
         reply: Reply<Result<(), ChildError>>,
     },
-    TerminateExactly {
-        child: ExactChild,
-        reply: Reply<Result<(), ChildError>>,
-    },
-    RestartExactly {
-        child: ExactChild,
-        reply: RestartReply,
-    },
+    TerminateExactly(ExactChild, Reply<Result<(), ChildError>>),
+    RestartExactly(ExactChild, RestartReply),
     WhichChildren(Reply<Vec<ChildInfo>>),
     CountChildren(Reply<ChildCounts>),
     /// Asks for the counts of the children, and for the worst ones.
@@ -258,10 +251,8 @@ impl DynamicServer {
                 return self.get_or_start(name, spec, reply, ctx);
             }
             Call::TerminateChild { pid, reply } => self.terminate_child(pid, reply, ctx),
-            Call::TerminateExactly { child, reply } => self.terminate_exactly(&child, reply, ctx),
-            Call::RestartExactly { child, reply } => {
-                return self.restart_exactly(&child, reply, ctx);
-            }
+            Call::TerminateExactly(child, reply) => self.terminate_exactly(&child, reply, ctx),
+            Call::RestartExactly(child, reply) => return self.restart_exactly(&child, reply, ctx),
             Call::WhichChildren(reply) => reply.send(self.which_children()),
             Call::CountChildren(reply) => reply.send(self.count_children()),
             Call::Fold { reply, most, only, turn } => {
@@ -332,10 +323,5 @@ impl DynamicServer {
             // The cast fails only if the server has ended.
             drop(own_ref.cast_wait(Cast::HandleCompletions).await);
         });
-    }
-
-    pub(super) fn next_number(&mut self) -> u64 {
-        self.last_number += 1;
-        self.last_number
     }
 }

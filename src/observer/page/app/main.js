@@ -14,7 +14,7 @@ import { drawPressure } from "./pressure.js";
 import { drawProcess, fetchDetail } from "./process.js";
 import { drawNow, drawSoon, drawWith } from "./refresh.js";
 import { drawStopping } from "./stopping.js";
-import { now, number } from "./text.js";
+import { counted, now, number } from "./text.js";
 import { nextTheme, restoreTheme } from "./theme.js";
 import { drawTree } from "./tree.js";
 
@@ -39,7 +39,7 @@ function drawSummary() {
     if (badness(node) >= 4) unwell += 1;
     restarts += node.restarts;
   }
-  put($("summary"), number(processes) + " processes · " + number(restarts) + " restarts · " + (unwell ? number(unwell) + " unwell" : "all well"));
+  put($("summary"), counted(processes, "process", "processes") + " · " + counted(restarts, "restart", "restarts") + " · " + (unwell ? number(unwell) + " unwell" : "all well"));
 }
 
 function route() {
