@@ -86,6 +86,7 @@ async fn paths_beyond_the_bound_are_added_up_under_one() {
     // Children with restarts come first: jobs 1 to 4.
     let restarts = |path: &str| values.counter("regrow_restarts_total", &[("path", path)]);
     assert_eq!((restarts("app/job 4"), restarts("app/job 5")), (Some(4), None));
+    assert_eq!(restarts("/none"), None);
     assert_eq!(restarts("/other"), Some(5 + 6 + 7 + 8));
     let queued = |path: &str| values.gauge("regrow_mailbox_items", &[("path", path)]);
     assert_eq!((queued("app/job 4"), queued("/other")), (Some(1.0), Some(5.0)));
