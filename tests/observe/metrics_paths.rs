@@ -76,7 +76,7 @@ async fn paths_beyond_the_bound_are_added_up_under_one() {
     assert!(rt.send(outside.pid(), b"work".to_vec()));
     for n in 0..9 {
         for _ in 0..n {
-            killed(&rt, rt.whereis(&*format!("job {n}")).unwrap()).await;
+            killed(&rt, rt.whereis(&format!("job {n}")).unwrap()).await;
             settled().await;
         }
         assert!(rt.send_named(&format!("job {n}"), b"work".to_vec()));
