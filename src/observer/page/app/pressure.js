@@ -50,7 +50,8 @@ function mailboxItem(node) {
 
 function restartItem(child) {
   const value = counted(child.restarts, "restart", "restarts") + (child.give_ups ? ", gave up " + number(child.give_ups) : "");
-  return { key: child.path, path: child.path, pid: null, text: shown(child.path, 200), value, tint: child.give_ups ? "bad" : "" };
+  // All children below a dynamic supervisor are one row, which leads to the supervisor.
+  return { key: child.path, path: child.path.replace(/\/\*$/, ""), pid: null, text: shown(child.path, 200), value, tint: child.give_ups ? "bad" : "" };
 }
 
 export function drawPressure() {
