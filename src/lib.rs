@@ -117,6 +117,8 @@
 //! * `observer`: a page that shows the running trees in a browser,
 //!   [`observer`](https://docs.rs/regrow/latest/regrow/observer/index.html). It enables `axum` and
 //!   `serde`.
+//! * `top`: the program `regrow-top`, which shows the pages of an observer in a terminal. It adds
+//!   nothing to the library.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // Examples of the documentation must compile without warnings in a user's crate. Unused items are
 // allowed, since an example may only show a part of a program.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use regrow::{ChildSpec, Runtime, Shutdown, Supervisor, observer};
+use regrow::{ChildSpec, Runtime, Shutdown, Supervisor, SupervisorSpec, observer};
 use tokio::sync::{Notify, mpsc};
 
 use crate::support::child_program::{Started, command as command_of, kind};
@@ -22,63 +22,72 @@ const TOP: &str = env!("CARGO_BIN_EXE_regrow-top");
 /// A panic that would clear the terminal, set its title and reverse its line.
 const HOSTILE: &str = "\x1b[2J\x1b]0;owned\x07\u{9b}31m\u{202e}gone\r\nnext";
 
-/// The program that the tests watch; not a test itself. It takes commands from its standard input.
+/// What the children of the program wait for.
+#[derive(Clone, Default)]
+struct Cues {
+    crash: Arc<Notify>,
+    panic: Arc<Notify>,
+    end: Arc<Notify>,
+}
+
+/// The tree of the program.
+fn tree(address: SocketAddr, cues: &Cues) -> SupervisorSpec {
+    let (fails, panics, ends) = (cues.clone(), cues.clone(), cues.clone());
+    let job = ChildSpec::task("job", move |_| {
+        let cues = fails.clone();
+        async move {
+            cues.crash.notified().await;
+            Err("no luck".into())
+        }
+    });
+    let rude = ChildSpec::task("rude \x1b[31m id", move |_| {
+        let cues = panics.clone();
+        async move {
+            cues.panic.notified().await;
+            panic!("{HOSTILE}")
+        }
+    });
+    let slow = ChildSpec::task("slow", move |mut ctx| {
+        let cues = ends.clone();
+        async move {
+            ctx.cancellation_token().cancelled().await;
+            cues.end.notified().await;
+            Ok(())
+        }
+    });
+    let inner = Supervisor::one_for_one()
+        .with_id("inner")
+        .child(ChildSpec::task("first", |_| pending()))
+        .child(ChildSpec::task("second", |_| pending()));
+    Supervisor::one_for_one()
+        .named("app")
+        .child(observer::serve(address))
+        .child(slow.shutdown(Shutdown::Timeout(Duration::from_secs(600))))
+        .child(job)
+        .child(rude)
+        .child(inner)
+}
+
+/// The program that the tests watch; not a test itself. It takes orders from its standard input.
 #[test]
 fn program_under_test() {
     let Some(port) = kind() else { return };
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.parse().unwrap()));
     let tokio = tokio::runtime::Runtime::new().unwrap();
     tokio.block_on(async {
-        let (crash, panic, ended) =
-            (Arc::new(Notify::new()), Arc::new(Notify::new()), Arc::new(Notify::new()));
-        let (fails, panics, ends) = (crash.clone(), panic.clone(), ended.clone());
-        let job = ChildSpec::task("job", move |_| {
-            let fails = fails.clone();
-            async move {
-                fails.notified().await;
-                Err("no luck".into())
-            }
-        });
-        let rude = ChildSpec::task("rude \x1b[31m id", move |_| {
-            let panics = panics.clone();
-            async move {
-                panics.notified().await;
-                panic!("{HOSTILE}")
-            }
-        });
-        let slow = ChildSpec::task("slow", move |mut ctx| {
-            let ends = ends.clone();
-            async move {
-                ctx.cancellation_token().cancelled().await;
-                ends.notified().await;
-                Ok(())
-            }
-        });
-        let inner = Supervisor::one_for_one()
-            .with_id("inner")
-            .child(ChildSpec::task("first", |_| pending()))
-            .child(ChildSpec::task("second", |_| pending()));
-        let tree = Supervisor::one_for_one()
-            .named("app")
-            .child(observer::serve(address))
-            .child(slow.shutdown(Shutdown::Timeout(Duration::from_secs(600))))
-            .child(job)
-            .child(rude)
-            .child(inner)
-            .start(&Runtime::with_mailbox_depth())
-            .await
-            .unwrap();
+        let cues = Cues::default();
+        let tree = tree(address, &cues).start(&Runtime::with_mailbox_depth()).await.unwrap();
         println!("up");
         let mut orders = orders();
         while let Some(order) = orders.recv().await {
             match order.as_str() {
-                "crash" => crash.notify_one(),
-                "panic" => panic.notify_one(),
+                "crash" => cues.crash.notify_one(),
+                "panic" => cues.panic.notify_one(),
+                "end" => cues.end.notify_one(),
                 "stop" => {
                     let tree = tree.clone();
                     tokio::spawn(async move { tree.stop().await });
                 }
-                "end" => ended.notify_one(),
                 other => panic!("there is no order {other:?}"),
             }
         }
@@ -263,15 +272,21 @@ fn the_screens_show_the_program_and_the_keys_change_them() {
     });
     terminal.keys(&["Right"]);
     terminal.shows(&["▾ inner", "second"]);
-    // The stop is held up by the slow child, and then over.
+    terminal.keys(&["q"]);
+    terminal.shows(&["ended with 0", "as before"]);
+}
+
+#[test]
+fn a_stop_and_the_child_that_holds_it_up_are_shown() {
+    let mut watched = Watched::start();
+    let Some(terminal) = Terminal::start(&watched.url()) else { return };
+    terminal.shows(&["live", "second"]);
     terminal.keys(&["5"]);
     watched.order("stop");
     terminal.shows(&["app is stopping for", "3 processes are alive"]);
     terminal.has_line(&["app/slow", "stopping for"]);
     watched.order("end");
     terminal.shows(&["not connected since", "app is stopping for"]);
-    terminal.keys(&["q"]);
-    terminal.shows(&["ended with 0", "as before"]);
 }
 
 #[test]

@@ -28,6 +28,11 @@ impl Module {
         Module::read(sources, "src/lib.rs", "src")
     }
 
+    /// Returns the program in this folder, from its `main.rs` down.
+    pub fn program(sources: &[Source], folder: &str) -> Module {
+        Module::read(sources, &format!("{folder}/main.rs"), folder)
+    }
+
     fn read(sources: &[Source], file: &str, folder: &str) -> Module {
         let source = sources.iter().find(|source| source.path == file);
         let code = source.map(Source::shipped).unwrap_or_default();

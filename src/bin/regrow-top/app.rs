@@ -9,15 +9,12 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout_at;
 
-use crate::clock::time_of_day_ms;
 use crate::keys::{Board, Wish};
-use crate::model::Tone;
-use crate::player::{Player, State};
-use crate::record::Recorder;
+use crate::mode::Mode;
+use crate::player::State;
 use crate::screens::Seen;
-use crate::screens::frame::{Chooser, Frame, Status, frame};
+use crate::screens::frame::{Chooser, Frame, frame};
 use crate::screens::outline::{Branch, Outline};
-use crate::shown::Shown;
 use crate::source::News;
 use crate::terminal::{Input, Terminal};
 use crate::view::{Screen, View};
@@ -36,12 +33,6 @@ pub(crate) enum Event {
     Hangup,
 }
 
-/// Where the items come from, and where they go.
-pub(crate) enum Mode {
-    Live { url: String, recorder: Option<Recorder> },
-    Replay(Box<Player>),
-}
-
 /// The interactive view.
 pub(crate) struct App {
     mode: Mode,
@@ -50,10 +41,6 @@ pub(crate) struct App {
     outline: Outline,
     /// When the last item was taken.
     taken: Instant,
-    /// Since when the program is not reached, by the clock of this machine.
-    lost_ms: Option<u64>,
-    /// Why the recording ended.
-    unrecorded: Option<String>,
     chosen: watch::Sender<Option<u64>>,
     drawn: Frame,
     /// The columns and rows of the terminal.
@@ -68,8 +55,6 @@ impl App {
             view,
             outline: Outline::default(),
             taken: Instant::now(),
-            lost_ms: None,
-            unrecorded: None,
             chosen,
             drawn: Frame { rows: Vec::new(), goal: None, visible: 0 },
             size: (80, 24),
@@ -88,7 +73,7 @@ impl App {
         loop {
             self.draw(terminal)?;
             let drawn = Instant::now();
-            if let Ok(event) = timeout_at(self.wake().into(), events.recv()).await
+            if let Ok(event) = timeout_at(self.mode.wake(TICK).into(), events.recv()).await
                 && !event.is_some_and(|event| self.take(event))
             {
                 return Ok(());
@@ -108,15 +93,6 @@ impl App {
         }
     }
 
-    /// Returns when to draw again.
-    fn wake(&self) -> Instant {
-        let tick = Instant::now() + TICK;
-        match &self.mode {
-            Mode::Replay(player) => player.due().map_or(tick, |due| due.min(tick)),
-            Mode::Live { .. } => tick,
-        }
-    }
-
     /// Takes an event. Returns whether the view goes on.
     fn take(&mut self, event: Event) -> bool {
         match event {
@@ -129,17 +105,7 @@ impl App {
     }
 
     fn take_news(&mut self, news: &News) {
-        if let Mode::Live { recorder, .. } = &mut self.mode
-            && let Some(Err(why)) = recorder.as_mut().map(|recorder| recorder.add(news))
-        {
-            self.unrecorded = Some(why);
-            *recorder = None;
-        }
-        match news {
-            News::Lost(_) => self.lost_ms = self.lost_ms.or_else(|| Some(time_of_day_ms())),
-            News::Connected => self.lost_ms = None,
-            _ => {}
-        }
+        self.mode.note(news);
         if self.state.take(news) {
             self.taken = Instant::now();
         }
@@ -183,10 +149,10 @@ impl App {
         let (width, height) = self.size;
         self.outline.update(&self.state.model, &self.view);
         self.find_chosen();
-        let status = self.status();
+        let status = self.mode.status(&self.state);
         let place = *self.view.place();
         let mut chooser = Chooser { height, place, is_interactive: true };
-        let now_ms = self.now_ms();
+        let now_ms = self.state.model.time_ms + self.mode.age_ms(self.taken);
         let seen = Seen { model: &self.state.model, view: &self.view, now_ms, width };
         self.drawn = frame(&seen, &self.outline, &status, &mut chooser);
         *self.view.place() = chooser.place;
@@ -218,58 +184,4 @@ impl App {
         };
         self.view.chosen_key = node.map(|node| self.state.model.key_of(node));
     }
-
-    /// Returns the time, by the clock of the program. It stands still while the program is not
-    /// reached: what is shown is the last picture.
-    fn now_ms(&self) -> u64 {
-        let elapsed = match &self.mode {
-            Mode::Live { .. } if self.lost_ms.is_none() => self.taken.elapsed(),
-            _ => Duration::ZERO,
-        };
-        self.state.model.time_ms + u64::try_from(elapsed.as_millis()).unwrap_or(0)
-    }
-
-    fn status(&self) -> Status {
-        let mut warnings = Vec::new();
-        let lost = self.state.lost.as_deref();
-        let (url, state, tone) = match &self.mode {
-            Mode::Live { url, recorder } => {
-                let (state, tone) = match (lost, self.state.model.has_picture) {
-                    (Some(_), _) => ("not connected", Tone::Bad),
-                    (None, true) if recorder.is_some() => ("live, recording", Tone::Good),
-                    (None, true) => ("live", Tone::Good),
-                    (None, false) => ("connecting", Tone::Warn),
-                };
-                if let (Some(why), Some(ms)) = (lost, self.lost_ms) {
-                    let text = Shown::from("not connected since ").and(Shown::clock(ms));
-                    warnings.push(text.and(" UTC: ").and(Shown::new(why)));
-                }
-                (url.clone(), Shown::from(state), tone)
-            }
-            Mode::Replay(player) => {
-                if let Some(why) = lost {
-                    warnings.push(Shown::from("not connected: ").and(Shown::new(why)));
-                }
-                warnings.extend(player.recording.damage.as_deref().map(Shown::new));
-                let (state, tone) = position(player);
-                (player.recording.url.clone(), state, tone)
-            }
-        };
-        warnings.extend(self.state.wrong.as_deref().map(Shown::new));
-        warnings.extend(self.unrecorded.as_deref().map(Shown::new));
-        let is_replay = matches!(self.mode, Mode::Replay(_));
-        Status { url, state, tone, warnings, is_replay }
-    }
-}
-
-/// Returns where a recording is.
-fn position(player: &Player) -> (Shown, Tone) {
-    let at = Shown::span(player.position_ms(Instant::now()));
-    let whole = Shown::span(player.recording.length_ms());
-    let (what, tone) = match (player.is_over(), player.is_paused) {
-        (true, _) => (" (end)", Tone::Warn),
-        (false, true) => (" (paused)", Tone::Warn),
-        (false, false) => ("", Tone::Good),
-    };
-    (Shown::from("replay ").and(at).and(" of ").and(whole).and(what), tone)
 }

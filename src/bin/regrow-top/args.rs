@@ -73,11 +73,33 @@ pub(crate) enum Asked {
     Run(Args),
 }
 
+/// The arguments that were read so far.
+struct Given {
+    args: Args,
+    urls: Vec<String>,
+    replay: Option<PathBuf>,
+    speed: Option<f64>,
+}
+
+impl Given {
+    /// Takes an option that has a value.
+    fn set(&mut self, name: &str, value: String) -> Result<(), String> {
+        match name {
+            "-H" | "--header" => self.args.headers.push(header(&value)?),
+            "--record" => self.args.record = Some(value.into()),
+            "--replay" => self.replay = Some(value.into()),
+            "--speed" => self.speed = Some(factor(&value)?),
+            "--screen" => self.args.screen = Some(screen(value)?),
+            _ => self.args.pid = Some(pid(&value)?),
+        }
+        Ok(())
+    }
+}
+
 /// Reads the arguments, without the name of the program. The error says what to change.
 pub(crate) fn parse(args: impl IntoIterator<Item = String>) -> Result<Asked, String> {
     let mut rest = args.into_iter();
-    let (mut urls, mut replay, mut speed) = (Vec::new(), None, None);
-    let mut args = Args {
+    let args = Args {
         from: From::Program(String::new()),
         headers: Vec::new(),
         record: None,
@@ -86,33 +108,28 @@ pub(crate) fn parse(args: impl IntoIterator<Item = String>) -> Result<Asked, Str
         screen: None,
         pid: None,
     };
+    let mut given = Given { args, urls: Vec::new(), replay: None, speed: None };
     while let Some(arg) = rest.next() {
-        let (name, given) = match arg.split_once('=') {
-            Some((name, value)) if name.starts_with("--") => {
-                (name.to_owned(), Some(value.to_owned()))
-            }
-            _ => (arg.clone(), None),
+        let (name, value) = match arg.split_once('=') {
+            Some((name, value)) if name.starts_with("--") => (name, Some(value.to_owned())),
+            _ => (&*arg, None),
         };
-        let mut value = || {
-            let value = given.clone().or_else(|| rest.next());
-            value.ok_or_else(|| format!("{name} needs a value: see --help"))
-        };
-        match name.as_str() {
+        match name {
             "-h" | "--help" => return Ok(Asked::Help),
             "-V" | "--version" => return Ok(Asked::Version),
-            "-H" | "--header" => args.headers.push(header(&value()?)?),
-            "--record" => args.record = Some(value()?.into()),
-            "--replay" => replay = Some(PathBuf::from(value()?)),
-            "--speed" => speed = Some(factor(&value()?)?),
-            "--once" => args.once = true,
-            "--screen" => args.screen = Some(screen(value()?)?),
-            "--pid" => args.pid = Some(pid(&value()?)?),
+            "--once" => given.args.once = true,
+            "-H" | "--header" | "--record" | "--replay" | "--speed" | "--screen" | "--pid" => {
+                let value = value.or_else(|| rest.next());
+                given
+                    .set(name, value.ok_or_else(|| format!("{name} needs a value: see --help"))?)?;
+            }
             other if other.starts_with('-') => {
                 return Err(format!("there is no option {other:?}: see --help"));
             }
-            _ => urls.push(arg),
+            _ => given.urls.push(arg),
         }
     }
+    let Given { mut args, urls, replay, speed } = given;
     args.speed = speed.unwrap_or(1.0);
     args.from = from(urls, replay, speed.is_some())?;
     if let From::File(_) = args.from

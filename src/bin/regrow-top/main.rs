@@ -16,6 +16,7 @@ mod keys;
 mod screens;
 mod once;
 mod terminal;
+mod mode;
 mod app;
 
 use std::io::{IsTerminal, Write, stdout};
@@ -23,8 +24,9 @@ use std::process::ExitCode;
 
 use tokio::sync::{mpsc, watch};
 
-use app::{App, Event, Mode};
+use app::{App, Event};
 use args::{Args, Asked, From};
+use mode::Mode;
 use player::Player;
 use record::{Recorder, Recording};
 use screens::frame::Status;
@@ -141,7 +143,7 @@ fn last_picture(recording: &Recording, view: View) -> Result<(), Failure> {
 async fn live(target: Target, view: View, recorder: Option<Recorder>) -> Result<(), Failure> {
     let (news, mut arriving) = mpsc::channel(QUEUE);
     let (chosen, choice) = watch::channel(None);
-    let mode = Mode::Live { url: target.url(), recorder };
+    let mode = Mode::live(target.url(), recorder);
     Program::follow(target, news, choice);
     let (queue, events) = mpsc::channel(1);
     let items = queue.clone();

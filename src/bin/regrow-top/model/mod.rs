@@ -20,7 +20,7 @@ mod tests;
 pub(crate) use counters::Counters;
 pub(crate) use fields::Fields;
 pub(crate) use history::{Entry, History};
-pub(crate) use node::{At, Budget, Key, Mailbox, Node, Tone, tone_of};
+pub(crate) use node::{At, Budget, Folded, Key, Mailbox, Node, Tone, tone_of};
 
 /// The version of the format that this program reads.
 pub(crate) const VERSION: u64 = 1;

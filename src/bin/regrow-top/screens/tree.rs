@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::model::{Budget, Node, Tone, tone_of};
+use crate::model::{Budget, Folded, Node, Tone, tone_of};
 use crate::row::Row;
 use crate::screens::outline::{Branch, Outline, WORST};
 use crate::screens::{Line, Page, Seen, leads_to_node};
@@ -126,19 +126,7 @@ fn notes(seen: &Seen, node: &Node) -> Vec<(Shown, Tone)> {
     if let Some(budget) = node.budget.filter(|budget| budget.restarts > 0) {
         notes.push(gauge(budget));
     }
-    if let Some(all) = node.folded {
-        let mut text = Shown::number(all.children);
-        text = text.and(if all.children == 1 { " child" } else { " children" });
-        let parts = [
-            (all.restarting, " restarting"),
-            (all.given_up, " given up"),
-            (all.unhealthy, " unwell"),
-        ];
-        for (number, what) in parts.into_iter().filter(|(number, _)| *number > 0) {
-            text = text.and(", ").and(Shown::number(number)).and(what);
-        }
-        notes.push((text, Tone::Dim));
-    }
+    notes.extend(node.folded.map(|all| (folded(all), Tone::Dim)));
     if let Some(step) = &node.step {
         let child = step.child.as_deref().and_then(|path| path.rsplit('/').next());
         let text = Shown::from("busy: ").and(Shown::new(&step.doing)).and(" ");
@@ -165,6 +153,18 @@ fn notes(seen: &Seen, node: &Node) -> Vec<(Shown, Tone)> {
         notes.push((Shown::new(&last.reason), tone));
     }
     notes
+}
+
+/// Returns the numbers of all children of a dynamic supervisor.
+fn folded(all: Folded) -> Shown {
+    let mut text = Shown::number(all.children);
+    text = text.and(if all.children == 1 { " child" } else { " children" });
+    let parts =
+        [(all.restarting, " restarting"), (all.given_up, " given up"), (all.unhealthy, " unwell")];
+    for (number, what) in parts.into_iter().filter(|(number, _)| *number > 0) {
+        text = text.and(", ").and(Shown::number(number)).and(what);
+    }
+    text
 }
 
 /// Returns the budget as a bar and in numbers.
