@@ -117,6 +117,7 @@ impl<'a> Deadline<'a> {
             };
         }
         match &mut self.fallback {
+            // `is_due` comes here only with a slot or a fallback.
             Fallback::None => false,
             Fallback::Timer { sleep, .. } => sleep.as_mut().poll(cx).is_ready(),
             Fallback::OutsideTokio(outside) => outside.is_due(cx),
