@@ -163,9 +163,7 @@ impl Collector<'_> {
         let fold = if serves_dynamic(cell) { self.ask(pid, cell, &node.path).await } else { None };
         let (mut state, last_change) = cell.read_with_last_change();
         if node.supervisor.is_none() && state.ending.is_some() {
-            node.state = PictureState::Stopping;
-            let by_program = self.runtime.kernel.kill_time(pid);
-            node.deadline = by_program.map(|due| self.make.clock.time_at(due));
+            self.stopping_by_program(node, pid);
         }
         let mut supervision = self.make.supervision(&state, path);
         let paths = path.children();
@@ -200,6 +198,13 @@ impl Collector<'_> {
         let ended = state.ended.last(view.ended, |ended| view.shows_ended(ended, now));
         let ended = ended.into_iter().map(|ended| self.make.ended(pid, &paths, &ended.child));
         children.into_iter().chain(ended).collect()
+    }
+
+    /// Marks a topmost supervisor, which stops. Only its program can set its deadline.
+    fn stopping_by_program(&self, node: &mut PictureNode, pid: Pid) {
+        node.state = PictureState::Stopping;
+        let due = self.runtime.kernel.kill_time(pid);
+        node.deadline = due.map(|due| self.make.clock.time_at(due));
     }
 
     /// Completes the supervision of a dynamic supervisor that has not answered, and returns the
