@@ -8,6 +8,7 @@
 
 pub(crate) mod call_deadline;
 mod taken_over;
+mod unanswered_list;
 pub(crate) mod reply_slot;
 pub(crate) mod unanswered;
 pub(crate) mod reply;
@@ -16,6 +17,7 @@ pub(crate) mod returnable;
 pub use call_deadline::CallDeadline;
 pub(crate) use call_deadline::handed_on;
 pub use reply::Reply;
-pub(crate) use reply_slot::{Answer, AwaitedReply, Lost, ReplySlot, resolve_handed_over};
+pub(crate) use reply_slot::{Answer, AwaitedReply, Lost, ReplySlot};
 pub(crate) use returnable::{QueuedCall, Receipt, returnable};
 pub(crate) use taken_over::TakenOver;
+pub(crate) use unanswered_list::resolve_handed_over;

@@ -37,12 +37,12 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 
 use crate::base::sync::Mutex;
-use crate::base::sync::atomic::Ordering;
 use crate::base::{Pid, ignore_panic, poll_budget, wake};
 use crate::call::taken_over::{HandedOn, TakenOver};
+use crate::call::unanswered_list::add_unanswered;
 use crate::exit::ExitReason;
 use crate::process::core::Unanswered;
-use crate::process::{AnyProcess, CallLimit, flag};
+use crate::process::{AnyProcess, CallLimit};
 
 /// The result of a call. `Lost` is not yet converted to a [`CallError`](crate::CallError).
 pub(crate) type Answer<T> = Result<T, Lost>;
@@ -310,48 +310,5 @@ impl<T: Send + 'static> AwaitedReply<T> {
             }
             Err((_, reason)) => Poll::Ready(Err(Lost::Exited(reason))),
         }
-    }
-}
-
-/// Adds callers to the server's list of unanswered callers. If the server has ended, returns the
-/// callers and the reason.
-pub(crate) fn add_unanswered(
-    server: &dyn AnyProcess,
-    callers: Vec<Arc<dyn Unanswered>>,
-) -> Result<(), (Vec<Arc<dyn Unanswered>>, ExitReason)> {
-    // Invariant 2.
-    server.with(|locked| {
-        let core = locked.core();
-        if core.has_ended()
-            && let Some(reason) = &core.reason
-        {
-            return Err((callers, reason.clone()));
-        }
-        core.registrations_mut().unanswered.extend(callers);
-        server.raise(flag::UNANSWERED);
-        core.notify();
-        // The notification wakes only a reader that waits. The server may also be running a
-        // handler, or be a process that stands in for a server in a test.
-        core.wake_task();
-        Ok(())
-    })
-}
-
-/// Resolves the server's list of unanswered callers with `NoReply`. Called while the server lives.
-pub(crate) fn resolve_handed_over(server: &dyn AnyProcess) {
-    server.flags().fetch_and(!flag::UNANSWERED, Ordering::AcqRel);
-    let callers = server.with(|locked| {
-        let registrations = locked.core().registrations();
-        registrations
-            .map(|registrations| std::mem::take(&mut registrations.unanswered))
-            .unwrap_or_default()
-    });
-    resolve_all(callers, None);
-}
-
-/// Resolves all these callers, even if the waker of one of them panics.
-pub(crate) fn resolve_all(callers: Vec<Arc<dyn Unanswered>>, ended: Option<&ExitReason>) {
-    for caller in callers {
-        ignore_panic(|| caller.resolve(ended));
     }
 }

@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 use crate::base::current_process;
 use crate::call::ReplySlot;
-use crate::call::reply_slot::{add_unanswered, resolve_all};
+use crate::call::unanswered_list::{add_unanswered, resolve_all};
 use crate::process::AnyProcess;
 use crate::process::core::Unanswered;
 
