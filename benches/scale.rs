@@ -1,11 +1,11 @@
-//! A program of 100,000 processes that is observed: what a picture takes, and what the program notices.
+//! A program of 100,000 processes that is observed: what a picture takes, as values, as text and as
+//! JSON, and a sample.
 //!
 //! Three trees: 1,000 supervisors with 99 children each; one dynamic supervisor with all children, of
 //! which a picture lists the worst 100; and the same one, with all of them listed. In place of *raw*
-//! and *regrow*, the columns are the median and the worst of several rounds in one tree.
+//! and *regrow*, the columns are the median, the worst and the best of several rounds in one tree.
 //!
-//! The rows with JSON need the feature `serde`, and those of the page the feature `observer`:
-//! `cargo bench --bench scale --features observer`.
+//! The rows with JSON need the feature `serde`: `cargo bench --bench scale --features serde`.
 
 mod support;
 
@@ -31,7 +31,6 @@ fn main() {
     bench.print_waits_header("100,000 processes");
     let fixed = bench.block_on(fixed(bench.size(SIZE)));
     pictures(&bench, "1,000 supervisors", &fixed, |observation| observation);
-    program(&bench, &fixed);
     drop(fixed);
     let dynamic = bench.block_on(dynamic(bench.size(SIZE)));
     pictures(&bench, "dynamic", &dynamic, |observation| observation);
@@ -137,9 +136,4 @@ fn rounds(mut measured: impl FnMut() -> usize) -> Vec<Duration> {
         begin.elapsed()
     };
     (0..ROUNDS).map(round).collect()
-}
-
-/// Measures the calls of the observed program.
-fn program(bench: &Bench, rt: &Runtime) {
-    let _ = (bench, rt);
 }
