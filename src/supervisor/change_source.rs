@@ -135,3 +135,45 @@ impl ChangeSource {
         self.runtime.kernel.counters.count_give_up(self.path.counted(id));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::ChangeSource;
+    use crate::base::Pid;
+    use crate::base::node_path::NodePath;
+    use crate::observe::Health;
+    use crate::runtime::Runtime;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+
+    /// While a start is reported with the health that was read, the process can't report another
+    /// one. Otherwise the report of the start could follow that report, with the older health.
+    #[tokio::test]
+    async fn no_health_changes_between_its_reading_and_its_report() {
+        let rt = Runtime::new();
+        rt.kernel.changes.attach();
+        let child = rt.spawn(|_| std::future::pending()).pid();
+        let supervisor = Pid::from_raw(1);
+        let path = NodePath::new(None, (supervisor, "app".into()), false);
+        let source = ChangeSource { runtime: rt.clone(), supervisor, path, is_root: true };
+        let is_set = Arc::new(AtomicBool::new(false));
+        let setter = source.with_health(child, |health| {
+            assert_eq!(health, Health::Ready);
+            let (rt, is_set) = (rt.clone(), is_set.clone());
+            let setter = thread::spawn({
+                let is_set = is_set.clone();
+                move || {
+                    rt.set_health(child, Health::Starting);
+                    is_set.store(true, Ordering::SeqCst);
+                }
+            });
+            (0..10_000).for_each(|_| thread::yield_now());
+            assert!(!is_set.load(Ordering::SeqCst), "the process is not locked");
+            setter
+        });
+        setter.join().expect("the health is set");
+        assert!(is_set.load(Ordering::SeqCst));
+        source.with_health(child, |health| assert_eq!(health, Health::Starting));
+    }
+}

@@ -202,5 +202,5 @@ async fn a_program_that_stops_shows_its_own_deadline_and_those_of_its_phases() {
     assert_eq!(left(&picture, "shop"), Some(16_000));
     assert_eq!(picture.find("shop/storage").unwrap().state, PictureState::Stopping);
     assert_eq!(left(&picture, "shop/storage"), None);
-    run.await.unwrap().unwrap();
+    assert!(run.await.unwrap().unwrap().forced, "the program killed the first phase");
 }
