@@ -82,6 +82,7 @@
 //! | run many tasks with a concurrency limit | [`TaskStream`] |
 //! | pass each crash to an error tracker | [`CrashReport`] |
 //! | observe a running system | [`SupervisorRef::tree`], [`Runtime::events`], [`Runtime::info`] |
+//! | export metrics, to Prometheus and others | [`metrics`](https://docs.rs/regrow/latest/regrow/metrics/index.html) |
 //! | let a call have no more time than its caller has left | [`Runtime::propagate_deadlines`] |
 //! | detect servers that wait for each other | [`Runtime::detect_deadlocks`] |
 //! | test servers and trees | [`testing`] |
@@ -106,6 +107,8 @@
 //! * `serde`: snapshots of trees as JSON, and
 //!   [`json_lines`](https://docs.rs/regrow/latest/regrow/fn.json_lines.html), all events as lines of
 //!   JSON.
+//! * `metrics`: counters, gauges and histograms of a runtime for the crate `metrics`, and so for
+//!   Prometheus and others, [`metrics`](https://docs.rs/regrow/latest/regrow/metrics/index.html).
 //! * `systemd`: reports to systemd that the program is ready, reloads, stops and works,
 //!   [`Run::systemd`](https://docs.rs/regrow/latest/regrow/struct.Run.html#method.systemd).
 //! * `axum`: HTTP routes for probes and the tree,

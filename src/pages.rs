@@ -51,6 +51,8 @@ struct Testing;
 struct Observing;
 #[doc = include_str!("../book/src/json-lines.md")]
 struct JsonLines;
+#[doc = include_str!("../book/src/metrics.md")]
+struct Metrics;
 #[doc = include_str!("../book/src/under-load.md")]
 struct UnderLoad;
 #[doc = include_str!("../book/src/the-chat-server.md")]

@@ -83,8 +83,8 @@ impl NodePath {
     /// Returns the path under which the child with this id is counted. All processes below a dynamic
     /// supervisor are counted together, so that there are not too many paths.
     pub(crate) fn counted(&self, id: &str) -> SharedStr {
-        match self.folded_above() {
-            Some(dynamic) => dynamic.folded(),
+        match &self.dynamic_above {
+            Some(topmost) => topmost.folded(),
             None if self.is_dynamic => self.folded(),
             None => self.child(id),
         }
@@ -92,17 +92,18 @@ impl NodePath {
 
     /// Returns the path under which the supervisor itself is counted.
     pub(crate) fn counted_self(&self) -> SharedStr {
-        self.folded_above().map_or_else(|| self.text(), NodePath::folded)
+        self.dynamic_above.as_ref().map_or_else(|| self.text(), |topmost| topmost.folded())
     }
 
-    /// Returns the topmost dynamic supervisor above this one.
-    fn folded_above(&self) -> Option<&NodePath> {
-        self.dynamic_above.as_deref()
+    /// Returns the topmost dynamic supervisor above this one, or above its children.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn topmost_dynamic(self: &Arc<Self>, of_children: bool) -> Option<&Arc<NodePath>> {
+        self.dynamic_above.as_ref().or((of_children && self.is_dynamic).then_some(self))
     }
 
     /// Returns the path under which all processes below this dynamic supervisor are counted. The
     /// path of no node below this one is the same: such a node is not counted apart.
-    fn folded(&self) -> SharedStr {
+    pub(crate) fn folded(&self) -> SharedStr {
         format!("{}/*", self.text()).into()
     }
 

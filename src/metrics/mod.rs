@@ -17,8 +17,7 @@
 //! is at most one interval old. Gauges are read at each write. Histograms are recorded by each server
 //! as its handler ends, while handlers are [tracked](crate::Runtime::track_handlers).
 //!
-//! [The chapter of the book](https://docs.rs/regrow/latest/regrow/metrics/index.html#names) has the
-//! table of all names.
+//! The chapter *Metrics* of the book has the table of all names, a dashboard and alerts.
 //!
 //! # Labels
 //!

@@ -2,7 +2,9 @@
 //!
 //! **Invariants**
 //! 1. A counter is written as a total, so a write that is missed or repeated changes nothing.
-//! 2. A gauge whose process is gone becomes 0, since a recorder keeps the last value. A restart budget
+//! 2. The restarts and give-ups of a live child are written from its first write on, as zeros. A rate
+//!    then includes its first restart, which a series that begins at 1 would hide.
+//! 3. A gauge whose process is gone becomes 0, since a recorder keeps the last value. A restart budget
 //!    keeps its size, and none of it is used.
 
 use std::collections::BTreeMap;
@@ -10,7 +12,7 @@ use std::collections::BTreeMap;
 use metrics::{Label, Recorder, SharedString};
 
 use crate::base::SharedStr;
-use crate::metrics::labels::Labels;
+use crate::metrics::labels::{Labels, NONE};
 use crate::metrics::meter::METADATA;
 use crate::metrics::names::{
     self, BUDGET, BUDGET_USED, CHILDREN, DROPPED, ENDED, FOLDED, GIVE_UPS, Metric, OLDEST,
@@ -32,7 +34,8 @@ struct Push<'a> {
 pub(super) fn push(recorder: &dyn Recorder, labels: &Labels, reading: &Reading, shown: &mut Shown) {
     names::describe(recorder);
     let push = Push { recorder, labels };
-    push.counters(&reading.counters);
+    push.totals(&reading.counters);
+    push.children(&reading.counters.children, reading.paths.keys());
     push.gauge(&PROCESSES, None, reading.processes as f64);
     let now = by_label(labels, &reading.paths);
     for (path, facts) in merged(shown, now) {
@@ -64,20 +67,26 @@ fn merged(shown: &Shown, mut now: Shown) -> Shown {
 }
 
 impl Push<'_> {
-    fn counters(&self, counters: &Counters) {
-        let Counters { spawned, ended, refused, dropped, unhandled, timed_out, children } =
-            counters;
+    fn totals(&self, counters: &Counters) {
+        let Counters { spawned, ended, refused, dropped, unhandled, timed_out, .. } = counters;
         self.counter(&SPAWNED, None, *spawned);
         self.ended(ended);
         self.counter(&REFUSED, None, *refused);
         self.counter(&DROPPED, None, *dropped);
         self.counter(&UNHANDLED, None, *unhandled);
         self.counter(&TIMED_OUT, None, *timed_out);
+    }
+
+    /// Writes the counters of all children, and of what is alive.
+    fn children<'a>(&self, children: &[ChildCounters], alive: impl Iterator<Item = &'a SharedStr>) {
         let mut by_label = BTreeMap::<SharedString, [u64; 2]>::new();
         for ChildCounters { path, restarts, give_ups } in children {
             let sums = by_label.entry(self.labels.path(path)).or_default();
             sums[0] += restarts;
             sums[1] += give_ups;
+        }
+        for path in alive.filter(|path| path.as_str() != NONE) {
+            by_label.entry(self.labels.path(path)).or_default();
         }
         for (path, [restarts, give_ups]) in by_label {
             let label = Label::new("path", path);

@@ -7,14 +7,16 @@
 //! meanwhile is left out.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::{Pid, SharedStr, consume_budget};
+use crate::base::random::Map;
+use crate::base::{NodePath, Pid, SharedStr, consume_budget};
 use crate::kernel::Kernel;
 use crate::metrics::labels::NONE;
 use crate::observation::{MailboxFacts, mailbox_facts};
 use crate::observe::Counters;
-use crate::process::{AnyProcess, Locked};
+use crate::process::{AnyProcess, Locked, Place};
 use crate::runtime::Runtime;
 use crate::supervisor::PublishedCell;
 
@@ -77,20 +79,51 @@ fn sum(one: Option<usize>, other: Option<usize>) -> Option<usize> {
 
 /// Reads the state of a runtime.
 pub(super) async fn read(runtime: &Runtime) -> Reading {
-    let mut paths = BTreeMap::<SharedStr, PathFacts>::new();
+    let mut sums = Sums::default();
     for pid in runtime.list() {
         consume_budget().await;
-        if let Some((path, facts)) = visit(&runtime.kernel, pid) {
-            paths.entry(path).or_default().add(&facts);
+        if let Some((place, facts)) = visit(&runtime.kernel, pid) {
+            sums.add(place.as_ref(), &facts);
         }
     }
+    let paths = sums.paths();
     // The counters last: they are then as fresh as they can be.
     let (counters, processes) = (runtime.counters(), runtime.process_count());
     Reading { counters, processes, paths }
 }
 
-/// Reads the record of one process.
-fn visit(kernel: &Kernel, pid: Pid) -> Option<(SharedStr, PathFacts)> {
+/// The sums of the processes that were visited.
+#[derive(Default)]
+struct Sums {
+    paths: BTreeMap<SharedStr, PathFacts>,
+    /// The sums below each dynamic supervisor, by its address: of a hundred thousand children, one
+    /// text is made. The path is kept, so that no other has its address meanwhile.
+    folded: Map<usize, (Arc<NodePath>, PathFacts)>,
+}
+
+impl Sums {
+    fn add(&mut self, place: Option<&Place>, facts: &PathFacts) {
+        let sum = match place.map(|place| (place, place.folded_below())) {
+            Some((_, Some(dynamic))) => {
+                let new = || (dynamic.clone(), PathFacts::default());
+                &mut self.folded.entry(Arc::as_ptr(dynamic).addr()).or_insert_with(new).1
+            }
+            Some((place, None)) => self.paths.entry(place.counted()).or_default(),
+            None => self.paths.entry(NONE.into()).or_default(),
+        };
+        sum.add(facts);
+    }
+
+    fn paths(mut self) -> BTreeMap<SharedStr, PathFacts> {
+        for (dynamic, facts) in self.folded.into_values() {
+            self.paths.entry(dynamic.folded()).or_default().add(&facts);
+        }
+        self.paths
+    }
+}
+
+/// Reads the record of one process. Returns its place and the facts about it.
+fn visit(kernel: &Kernel, pid: Pid) -> Option<(Option<Place>, PathFacts)> {
     let process = kernel.find(pid)?;
     let read = |locked: &mut Locked| {
         let place = locked.core().relations().and_then(|relations| relations.place());
@@ -106,8 +139,7 @@ fn visit(kernel: &Kernel, pid: Pid) -> Option<(SharedStr, PathFacts)> {
     if place.as_ref().is_some_and(|place| place.is_supervisor()) {
         supervision(&*process, &mut facts);
     }
-    let path = place.map_or_else(|| NONE.into(), |place| place.counted());
-    Some((path, facts))
+    Some((place, facts))
 }
 
 fn supervision(process: &dyn AnyProcess, facts: &mut PathFacts) {

@@ -153,10 +153,6 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    fn until(&self, end: Instant) -> (Callback, Duration) {
-        (self.callback, end.saturating_duration_since(self.since))
-    }
-
     pub(crate) fn handling(&self, now: Instant) -> Handling {
         let elapsed = now.saturating_duration_since(self.since);
         Handling { callback: self.callback, elapsed }
@@ -182,24 +178,17 @@ impl Activity {
         std::mem::take(&mut self.watch_is_asleep)
     }
 
-    /// Records that a callback begins. Returns the callback that ran until now, and for how long: one
-    /// that has failed.
-    pub(crate) fn begin(
-        &mut self,
-        callback: Callback,
-        limit: Option<Duration>,
-    ) -> Option<(Callback, Duration)> {
+    /// Records that a callback begins. Returns the callback that ran until now: one that has failed.
+    pub(crate) fn begin(&mut self, callback: Callback, limit: Option<Duration>) -> Option<Running> {
         self.limit = limit;
-        let since = Instant::now();
-        let failed = self.running.replace(Running { callback, since, reported: false });
-        failed.map(|failed| failed.until(since))
+        self.running.replace(Running { callback, since: Instant::now(), reported: false })
     }
 
-    /// Records that the running callback has returned. Returns the callback, and how long it ran.
-    pub(crate) fn end(&mut self) -> Option<(Callback, Duration)> {
-        let running = self.running.take()?;
-        self.handled += u64::from(running.callback.is_handler());
-        Some(running.until(Instant::now()))
+    /// Records that the running callback has returned, and returns it.
+    pub(crate) fn end(&mut self) -> Option<Running> {
+        let ended = self.running.take()?;
+        self.handled += u64::from(ended.callback.is_handler());
+        Some(ended)
     }
 
     /// Decides the next step of the slow-handler watch, and records it.

@@ -36,13 +36,7 @@ pub(crate) trait MeterSource: Send + Sync {
 pub(crate) struct MeterSources {
     /// The number of the source that is used; 0 if there is none.
     current: AtomicU64,
-    sources: PlainMutex<Sources>,
-}
-
-#[derive(Default)]
-struct Sources {
-    added: u64,
-    list: Vec<(u64, Arc<dyn MeterSource>)>,
+    sources: PlainMutex<Vec<(u64, Arc<dyn MeterSource>)>>,
 }
 
 impl MeterSources {
@@ -54,7 +48,7 @@ impl MeterSources {
 
     /// Returns the source that servers use, and its number.
     pub(crate) fn last(&self) -> Option<(u64, Arc<dyn MeterSource>)> {
-        self.sources.lock().list.last().cloned()
+        self.sources.lock().last().cloned()
     }
 }
 
@@ -62,10 +56,11 @@ impl MeterSources {
 impl MeterSources {
     /// Adds a source, which the servers use from their next items on. Returns its number.
     pub(crate) fn add(&self, source: Arc<dyn MeterSource>) -> u64 {
+        // A number is not used again, since a server may still have a meter of a removed source.
+        static ADDED: AtomicU64 = AtomicU64::new(0);
         let mut sources = self.sources.lock();
-        sources.added += 1;
-        let number = sources.added;
-        sources.list.push((number, source));
+        let number = ADDED.fetch_add(1, Ordering::Relaxed) + 1;
+        sources.push((number, source));
         self.current.store(number, Ordering::Release);
         number
     }
@@ -73,9 +68,9 @@ impl MeterSources {
     /// Removes a source. The servers drop its meters at their next items.
     pub(crate) fn remove(&self, number: u64) {
         let mut sources = self.sources.lock();
-        let found = sources.list.iter().position(|(other, _)| *other == number);
-        let removed = found.map(|at| sources.list.remove(at));
-        self.current.store(sources.list.last().map_or(0, |(last, _)| *last), Ordering::Release);
+        let found = sources.iter().position(|(other, _)| *other == number);
+        let removed = found.map(|at| sources.remove(at));
+        self.current.store(sources.last().map_or(0, |(last, _)| *last), Ordering::Release);
         drop(sources);
         drop(removed);
     }

@@ -38,7 +38,15 @@ impl Place {
         }
     }
 
+    /// Returns the dynamic supervisor whose [folded path](NodePath::folded) the process is counted
+    /// under, if it is below one.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn folded_below(&self) -> Option<&Arc<NodePath>> {
+        self.supervisor.topmost_dynamic(self.child.is_some())
+    }
+
     /// Whether the process is a supervisor.
+    #[cfg(feature = "metrics")]
     pub(crate) fn is_supervisor(&self) -> bool {
         self.child.is_none()
     }

@@ -45,6 +45,8 @@ mod metrics;
 #[cfg(feature = "metrics")]
 mod metrics_paths;
 #[cfg(feature = "metrics")]
+mod metrics_table;
+#[cfg(feature = "metrics")]
 mod metrics_times;
 #[cfg(feature = "observer")]
 mod observer;

@@ -146,6 +146,9 @@ async fn gauges_show_mailboxes_children_and_budgets() {
     assert_eq!(of("regrow_restart_budget", "app/part"), Some(4.0));
     assert_eq!(of("regrow_restart_budget_used", "app/part"), Some(1.0));
     assert_eq!(of("regrow_restart_budget", "app"), Some(3.0));
+    // A series from zero on, so that a rate includes the first restart.
+    let restarts = |path| values.counter("regrow_restarts_total", &[("path", path)]);
+    assert_eq!((restarts("app/part/job"), restarts("app/part/off")), (Some(1), Some(0)));
     assert_eq!(values.gauge("regrow_processes", &[]), Some(4.0));
 
     // What is gone is shown as nothing, and uses up no budget.

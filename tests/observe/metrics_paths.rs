@@ -76,7 +76,7 @@ async fn paths_beyond_the_bound_are_added_up_under_one() {
     assert!(rt.send(outside.pid(), b"work".to_vec()));
     for n in 0..9 {
         for _ in 0..n {
-            killed(&rt, rt.whereis(&*format!("job {n}")).unwrap()).await;
+            killed(&rt, rt.whereis(&format!("job {n}")).unwrap()).await;
             settled().await;
         }
         assert!(rt.send_named(&format!("job {n}"), b"work".to_vec()));
@@ -86,6 +86,7 @@ async fn paths_beyond_the_bound_are_added_up_under_one() {
     // Children with restarts come first: jobs 1 to 4.
     let restarts = |path: &str| values.counter("regrow_restarts_total", &[("path", path)]);
     assert_eq!((restarts("app/job 4"), restarts("app/job 5")), (Some(4), None));
+    assert_eq!(restarts("/none"), None);
     assert_eq!(restarts("/other"), Some(5 + 6 + 7 + 8));
     let queued = |path: &str| values.gauge("regrow_mailbox_items", &[("path", path)]);
     assert_eq!((queued("app/job 4"), queued("/other")), (Some(1.0), Some(5.0)));

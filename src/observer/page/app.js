@@ -690,7 +690,8 @@ function drawPressure() {
     text: shown(one.path, 200), value: shown(one.text, 120) + "  " + clock(one.time), tint: "warn" })), "None has been reported.");
   const often = counters ? counters.children.filter((child) => child.restarts || child.give_ups)
     .sort((a, b) => b.restarts - a.restarts).slice(0, 20) : [];
-  items($("restarts"), often.map((child) => ({ key: child.path, path: child.path, pid: null, text: shown(child.path, 200),
+  // All children below a dynamic supervisor are one row, which leads to the supervisor.
+  items($("restarts"), often.map((child) => ({ key: child.path, path: child.path.replace(/\/\*$/, ""), pid: null, text: shown(child.path, 200),
     value: number(child.restarts) + (child.restarts === 1 ? " restart" : " restarts") + (child.give_ups ? ", gave up " + number(child.give_ups) : ""),
     tint: child.give_ups ? "bad" : "" })), "No child has been restarted.");
 }

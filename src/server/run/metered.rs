@@ -4,19 +4,19 @@
 //! Only the notes of a [watched](crate::server::run::tracked) server call this file. A meter may be
 //! code of a user: its panics are caught, and it is called without a lock.
 
-use std::time::Duration;
-
 use tokio::time::Instant;
 
 use crate::base::ignore_panic;
 use crate::mailbox::Item;
-use crate::observe::Callback;
+use crate::observe::activity::Running;
+use crate::observe::{Callback, Handling};
 use crate::server::tracking::Metered;
 use crate::server::{GenServer, ServerContext};
 
 impl<S: GenServer> ServerContext<S> {
     /// Takes the meter of the source that is in use now, or drops the meter if there is none or
     /// handlers are not tracked.
+    #[inline(never)]
     pub(crate) fn follow_meters(&mut self) {
         let switches = &self.process.kernel.switches;
         let current = if switches.tracks_handlers() { switches.meters.current() } else { 0 };
@@ -38,6 +38,7 @@ impl<S: GenServer> ServerContext<S> {
 
     /// Notes when the first item of the mailbox was queued, before the item is taken; for an item
     /// that is not in the mailbox, that it did not wait there.
+    #[inline(never)]
     pub(crate) fn note_queued_at(&mut self, is_in_mailbox: bool) {
         let inner = self.inner();
         if let Some(watch) = inner.watch.as_mut().filter(|watch| watch.meter.is_on()) {
@@ -46,6 +47,7 @@ impl<S: GenServer> ServerContext<S> {
     }
 
     /// Reports how long the item has waited whose handler begins now.
+    #[inline(never)]
     pub(crate) fn meter_begin(&mut self, callback: Callback) {
         let metered = self.inner().watch.as_mut().map(|watch| &mut watch.meter);
         let Some(metered) = metered.filter(|_| callback.is_handler()) else { return };
@@ -57,11 +59,13 @@ impl<S: GenServer> ServerContext<S> {
     }
 
     /// Reports how long a callback ran, if it was a handler.
-    pub(crate) fn meter_end(&mut self, ended: Option<(Callback, Duration)>) {
+    #[inline(never)]
+    pub(crate) fn meter_end(&mut self, ended: Option<Running>) {
         let meter = self.inner().watch.as_mut().and_then(|watch| watch.meter.meter.as_mut());
-        if let (Some((callback, elapsed)), Some((_, meter))) = (ended, meter)
-            && callback.is_handler()
+        if let (Some(ended), Some((_, meter))) = (ended, meter)
+            && ended.callback.is_handler()
         {
+            let Handling { callback, elapsed } = ended.handling(Instant::now());
             ignore_panic(|| meter.handled(callback, elapsed));
         }
     }
