@@ -11,12 +11,8 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use regrow::{
-    ChildSpec, DynamicSupervisor, GenServer, Observation, Observed, Reply, Restart, Result,
-    Runtime, ServerContext, ServerRef, Supervisor,
-};
+use regrow::{ChildSpec, DynamicSupervisor, Observation, Observed, Restart, Runtime, Supervisor};
 use support::{Bench, Row};
-use tokio::task::JoinHandle;
 
 /// The children of each of the fixed supervisors.
 const EACH: usize = 99;
@@ -110,11 +106,16 @@ fn pictures(bench: &Bench, tree: &str, rt: &Runtime, set: fn(Observation) -> Obs
             rounds(|| picture.to_json().len())
         }
     });
-    millis(bench, of("a sample"), None, |_| {
-        let rt = runtime();
+    samples(bench, of("a sample"), rt, set);
+}
+
+/// Measures a sample of the processes of a picture.
+fn samples(bench: &Bench, text: String, rt: &Runtime, set: fn(Observation) -> Observation) {
+    millis(bench, text, None, |_| {
+        let rt = rt.clone();
         async move {
             let every = Duration::from_millis(10);
-            let mut observation = observe(&rt).sample_every(every);
+            let mut observation = set(rt.observe()).sample_every(every);
             observation.next().await;
             let mut times = Vec::new();
             for _ in 0..ROUNDS {
