@@ -1,22 +1,18 @@
-//! A program of 100,000 processes that is observed: what a picture takes, and what the program notices.
+//! A program of 100,000 processes that is observed: what a picture takes, as values, as text and as
+//! JSON, and a sample.
 //!
 //! Three trees: 1,000 supervisors with 99 children each; one dynamic supervisor with all children, of
 //! which a picture lists the worst 100; and the same one, with all of them listed. In place of *raw*
-//! and *regrow*, the columns are the median and the worst of several rounds in one tree.
+//! and *regrow*, the columns are the median, the worst and the best of several rounds in one tree.
 //!
-//! The rows with JSON need the feature `serde`, and those of the page the feature `observer`:
-//! `cargo bench --bench scale --features observer`.
+//! The rows with JSON need the feature `serde`: `cargo bench --bench scale --features serde`.
 
 mod support;
 
 use std::time::{Duration, Instant};
 
-use regrow::{
-    ChildSpec, DynamicSupervisor, GenServer, Observation, Observed, Reply, Restart, Result,
-    Runtime, ServerContext, ServerRef, Supervisor,
-};
+use regrow::{ChildSpec, DynamicSupervisor, Observation, Observed, Restart, Runtime, Supervisor};
 use support::{Bench, Row};
-use tokio::task::JoinHandle;
 
 /// The children of each of the fixed supervisors.
 const EACH: usize = 99;
@@ -31,7 +27,6 @@ fn main() {
     bench.print_waits_header("100,000 processes");
     let fixed = bench.block_on(fixed(bench.size(SIZE)));
     pictures(&bench, "1,000 supervisors", &fixed, |observation| observation);
-    program(&bench, &fixed);
     drop(fixed);
     let dynamic = bench.block_on(dynamic(bench.size(SIZE)));
     pictures(&bench, "dynamic", &dynamic, |observation| observation);
@@ -111,11 +106,16 @@ fn pictures(bench: &Bench, tree: &str, rt: &Runtime, set: fn(Observation) -> Obs
             rounds(|| picture.to_json().len())
         }
     });
-    millis(bench, of("a sample"), None, |_| {
-        let rt = runtime();
+    samples(bench, of("a sample"), rt, set);
+}
+
+/// Measures a sample of the processes of a picture.
+fn samples(bench: &Bench, text: String, rt: &Runtime, set: fn(Observation) -> Observation) {
+    millis(bench, text, None, |_| {
+        let rt = rt.clone();
         async move {
             let every = Duration::from_millis(10);
-            let mut observation = observe(&rt).sample_every(every);
+            let mut observation = set(rt.observe()).sample_every(every);
             observation.next().await;
             let mut times = Vec::new();
             for _ in 0..ROUNDS {
@@ -137,9 +137,4 @@ fn rounds(mut measured: impl FnMut() -> usize) -> Vec<Duration> {
         begin.elapsed()
     };
     (0..ROUNDS).map(round).collect()
-}
-
-/// Measures the calls of the observed program.
-fn program(bench: &Bench, rt: &Runtime) {
-    let _ = (bench, rt);
 }

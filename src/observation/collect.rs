@@ -33,7 +33,7 @@ use crate::observation::nodes::Nodes;
 use crate::observation::picture::Supervision;
 use crate::observation::{Clock, Picture, PictureNode, PictureState};
 use crate::runtime::Runtime;
-use crate::supervisor::dynamic::fold::{Fold, FoldedCounts};
+use crate::supervisor::dynamic::fold::{Fold, FoldedChild, FoldedCounts};
 use crate::supervisor::dynamic::server::{Call, DynamicServer};
 use crate::supervisor::{PublishedCell, PublishedState};
 
@@ -167,16 +167,15 @@ impl Collector<'_> {
         }
         let mut supervision = self.make.supervision(&state, path);
         let paths = path.children();
-        let children = match fold {
+        let children: Vec<_> = match fold {
             Some(Fold { counts, worst, ended, budget, last_change }) => {
                 state.ended = ended;
                 self.included.supervisor(pid, last_change);
                 (supervision.folded, supervision.budget) = (Some(counts), budget);
-                let node = |listed| self.make.folded(pid, &paths, listed);
-                worst
-                    .iter()
-                    .map(|listed| node((&listed.child, listed.pid, listed.is_stopping)))
-                    .collect()
+                let node = |listed: &FoldedChild| {
+                    self.make.folded(pid, &paths, (&listed.child, listed.pid, listed.is_stopping))
+                };
+                worst.iter().map(node).collect()
             }
             None if state.is_partial => {
                 match state.ending {
@@ -189,8 +188,8 @@ impl Collector<'_> {
             None => {
                 self.included.supervisor(pid, last_change);
                 let node =
-                    |(key, child): (&u64, _)| self.make.child(pid, &paths, &state, (*key, child));
-                state.children.iter().map(node).collect::<Vec<_>>()
+                    |child: (&u64, _)| self.make.child(pid, &paths, &state, (*child.0, child.1));
+                state.children.iter().map(node).collect()
             }
         };
         node.supervision = Some(supervision);

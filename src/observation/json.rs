@@ -4,12 +4,13 @@
 //! Each item is one object on one line. Times are milliseconds since 1970. The JSON never contains
 //! a message, and the text of a panic only within an exit reason.
 
+use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use crate::base::{SharedStr, TimeOfDay};
 use crate::observation::json_changes::fields;
-use crate::observation::json_nodes::{budget, health, mailbox, node, wait};
+use crate::observation::json_nodes::{Nodes, budget, health, mailbox, wait};
 use crate::observation::json_values::{millis, object, pid, pids, with};
 use crate::observation::{ChildEvent, Observed, Picture, ProcessDetail, Sample};
 use crate::observe::{Change, ChildCounters, Counters};
@@ -18,9 +19,10 @@ use crate::snapshot::escape_controls;
 /// The version of the format. It changes with an incompatible change.
 const VERSION: u32 = 1;
 
-/// Implements the public side of the JSON for a type with a private `value`.
+/// Implements the text for types that serialize, and the serialization of types with a private
+/// `value`. A picture may have very many nodes, so it is written without a [`Value`] of all of them.
 macro_rules! json_of {
-    ($($type:ty)*) => {
+    (text of $($type:ty)*) => {
         $(
             impl $type {
                 /// Returns the JSON of this value on one line, as the page *The observation format*
@@ -29,10 +31,14 @@ macro_rules! json_of {
                 /// With the feature `serde`.
                 #[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
                 pub fn to_json(&self) -> String {
-                    escape_controls(&self.value().to_string())
+                    // The values of this crate have no part that fails to serialize.
+                    escape_controls(&serde_json::to_string(self).unwrap_or_default())
                 }
             }
-
+        )*
+    };
+    (values of $($type:ty)*) => {
+        $(
             #[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
             impl Serialize for $type {
                 fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -43,32 +49,39 @@ macro_rules! json_of {
     };
 }
 
-json_of!(Observed Picture Change Sample Counters ProcessDetail ChildEvent);
+json_of!(text of Observed Picture Change Sample Counters ProcessDetail ChildEvent);
+json_of!(values of Change Sample Counters ProcessDetail ChildEvent);
 
 /// Returns the fields that each item has.
 fn head(kind: &str, seq: u64, time: TimeOfDay) -> Map<String, Value> {
     object(json!({ "version": VERSION, "type": kind, "seq": seq, "time_ms": millis(time) }))
 }
 
-impl Observed {
-    fn value(&self) -> Value {
+#[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
+impl Serialize for Observed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Observed::Picture(picture) => picture.value(),
-            Observed::Change(change) => change.value(),
-            Observed::Sample(sample) => sample.value(),
+            Observed::Picture(picture) => picture.serialize(serializer),
+            Observed::Change(change) => change.serialize(serializer),
+            Observed::Sample(sample) => sample.serialize(serializer),
             Observed::Missed(missed) => {
                 let rest = json!({ "changes": missed.changes });
-                with(head("missed", missed.seq, missed.time), rest)
+                with(head("missed", missed.seq, missed.time), rest).serialize(serializer)
             }
         }
     }
 }
 
-impl Picture {
-    fn value(&self) -> Value {
-        let nodes: Vec<Value> = self.nodes.iter().map(node).collect();
-        let rest = json!({ "nodes": nodes, "counters": self.counters.value() });
-        with(head("picture", self.seq, self.time), rest)
+#[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
+impl Serialize for Picture {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (field, value) in &head("picture", self.seq, self.time) {
+            map.serialize_entry(field, value)?;
+        }
+        map.serialize_entry("nodes", &Nodes(&self.nodes))?;
+        map.serialize_entry("counters", &self.counters)?;
+        map.end()
     }
 }
 

@@ -78,7 +78,13 @@ fn facts(node: &PictureNode, now: TimeOfDay) -> Vec<String> {
 /// Displays the state as a word, as the JSON of an observation has it.
 impl fmt::Display for PictureState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        f.write_str(self.name())
+    }
+}
+
+impl PictureState {
+    pub(super) fn name(self) -> &'static str {
+        match self {
             PictureState::Starting => "starting",
             PictureState::Running => "running",
             PictureState::Restarting => "restarting",
@@ -86,7 +92,7 @@ impl fmt::Display for PictureState {
             PictureState::Stopped => "stopped",
             PictureState::GivenUp => "given_up",
             PictureState::Ended => "ended",
-        })
+        }
     }
 }
 

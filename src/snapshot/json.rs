@@ -83,7 +83,16 @@ impl Serialize for Nodes<'_> {
 /// stays the same.
 pub(crate) fn escape_controls(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
-    for c in json.chars() {
+    let mut rest = json;
+    // Most of the text is copied in long pieces.
+    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && *byte != b'<';
+    loop {
+        let plain = rest.bytes().position(|byte| !is_plain(&byte)).unwrap_or(rest.len());
+        let (copied, other) = rest.split_at(plain);
+        text.push_str(copied);
+        let mut chars = other.chars();
+        let Some(c) = chars.next() else { return text };
+        rest = chars.as_str();
         if c == '<' || (c != '\n' && needs_escape(c)) {
             for unit in c.encode_utf16(&mut [0; 2]) {
                 // Writing to a string does not fail.
@@ -93,7 +102,6 @@ pub(crate) fn escape_controls(json: &str) -> String {
             text.push(c);
         }
     }
-    text
 }
 
 /// A node with its number, the number of its supervisor, and the moment of the snapshot.
