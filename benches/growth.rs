@@ -30,7 +30,7 @@ const STRIDE: usize = 7_919;
 
 fn main() {
     let bench = Bench::new("growth");
-    bench.print_growth_header("beside other processes");
+    bench.growth_header("beside other processes");
     let row = |text, target| Row { text, unit: "ns", target, size: 10_000 };
     let flat = Target::Ratio(1.05);
     let spawn = row("10,000 spawned at once, ended, reaped", flat);

@@ -36,7 +36,7 @@ fn main() {
         measure("whereis, among 10,000, eight tasks at once", NAMES, 8);
     }
 
-    bench.print_waits_header("a name that threads look up");
+    bench.waits_header("a name that threads look up");
     for (readers, [changed, ended]) in [
         (1, ["unregister + register, 1 thread", "end of its holder, 1 thread"]),
         (2, ["unregister + register, 2 threads", "end of its holder, 2 threads"]),

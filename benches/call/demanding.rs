@@ -35,7 +35,7 @@ pub(crate) fn rows(bench: &Bench) {
     each_call(bench, "64 callers of one server", burst);
     each_call(bench, "the same, 5 s deadline", Calls { how: How::Deadline, ..burst });
 
-    bench.print_header("a call by name", ["handle", "name", "ratio"]);
+    bench.header("a call by name", ["handle", "name", "ratio"]);
     let by_name = row("one caller, no deadline, by name", 1.1);
     let named = Calls { how: How::Named, ..one };
     bench.compare(&by_name, move |n| mean(n, unlimited(one)), move |n| mean(n, named));

@@ -1,10 +1,11 @@
 //! The run of one bench file: its options, and the kinds of measurement.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::row::{self, Row, Table};
+use super::row::{self, Header, Row, Table};
 
 /// How often each side is measured, after one round that is not counted.
 const ROUNDS: usize = 7;
@@ -25,10 +26,12 @@ pub(crate) struct Bench {
     tables: Vec<Table>,
     /// Only rows whose names contain one of these are measured.
     only: Vec<String>,
+    /// Printed before the next row.
+    header: Cell<Option<Header>>,
 }
 
 impl Bench {
-    /// Reads the command line and prints the header. `topic` is the header of the first column.
+    /// Reads the command line. `topic` is the header of the first column.
     pub(crate) fn new(topic: &str) -> Self {
         let args: Vec<String> = std::env::args().skip(1).collect();
         let has = |flag: &str| args.iter().any(|arg| arg == flag);
@@ -40,9 +43,8 @@ impl Bench {
         };
         let quick = has("--quick") || checks;
         let only = args.into_iter().filter(|arg| !arg.starts_with("--")).collect();
-        let bench = Bench { tokio: tokio(), quick, tables, only };
-        row::print_header(topic, ["raw", "regrow", "ratio"]);
-        bench
+        let header = Cell::new(Some(Header::sides(topic, ["raw", "regrow", "ratio"])));
+        Bench { tokio: tokio(), quick, tables, only, header }
     }
 
     /// Whether the rows of this table were asked for.
@@ -50,9 +52,9 @@ impl Bench {
         self.tables.contains(&table)
     }
 
-    /// Prints a header of its own, for rows that compare something else than raw and regrow.
-    pub(crate) fn print_header(&self, topic: &str, columns: [&str; 3]) {
-        row::print_header(topic, columns);
+    /// The header of the rows that follow, which compare something else than raw and regrow.
+    pub(crate) fn header(&self, topic: &str, columns: [&str; 3]) {
+        self.header.set(Some(Header::sides(topic, columns)));
     }
 
     /// Measures both sides alternately. A side takes the number of operations, and returns the cost
@@ -66,7 +68,7 @@ impl Bench {
         A: Future<Output = f64> + Send + 'static,
         B: Future<Output = f64> + Send + 'static,
     {
-        if self.is_selected(row) {
+        if self.select(row) {
             row::print_sides(row, "", &self.alternate(row.size, raw, regrow));
         }
     }
@@ -82,7 +84,7 @@ impl Bench {
         A: Future<Output = Vec<Duration>> + Send + 'static,
         B: Future<Output = Vec<Duration>> + Send + 'static,
     {
-        if !self.is_selected(row) {
+        if !self.select(row) {
             return;
         }
         let rounds = self.alternate(row.size, raw, regrow);
@@ -94,9 +96,9 @@ impl Bench {
         }
     }
 
-    /// Prints the header of a table of [`growth`](Self::growth).
-    pub(crate) fn print_growth_header(&self, topic: &str) {
-        row::print_growth_header(topic);
+    /// The header of rows of [`growth`](Self::growth).
+    pub(crate) fn growth_header(&self, topic: &str) {
+        self.header.set(Some(Header::growth(topic)));
     }
 
     /// Measures the same operation beside 10,000, 100,000 and 1,000,000 others, alternately. Each
@@ -111,7 +113,7 @@ impl Bench {
         P: Future<Output = S> + Send + 'static,
         M: Future<Output = f64> + Send + 'static,
     {
-        if !self.is_selected(row) {
+        if !self.select(row) {
             return;
         }
         let populations = GROWTH.map(|size| {
@@ -139,16 +141,16 @@ impl Bench {
     where
         M: Future<Output = f64> + Send + 'static,
     {
-        if self.is_selected(row) {
+        if self.select(row) {
             let sizes = GROWTH.map(|size| self.size(size));
             let one = |_| sizes.map(|size| run(&self.tokio, measure(size)));
             row::print_growth(row, &(0..self.rounds().min(3)).map(one).collect::<Vec<_>>());
         }
     }
 
-    /// Prints the header of a table of [`waits`](Self::waits).
-    pub(crate) fn print_waits_header(&self, topic: &str) {
-        row::print_header(topic, ["median", "worst", ""]);
+    /// The header of rows of [`waits`](Self::waits).
+    pub(crate) fn waits_header(&self, topic: &str) {
+        self.header(topic, ["median", "worst", ""]);
     }
 
     /// Measures how long each operation waits, and prints the median and the maximum in
@@ -157,7 +159,7 @@ impl Bench {
     where
         A: Future<Output = Vec<Duration>> + Send + 'static,
     {
-        if self.is_selected(row) {
+        if self.select(row) {
             row::print_waits(row, run(&self.tokio, measure(self.size(row.size))));
         }
     }
@@ -194,8 +196,14 @@ impl Bench {
         if self.quick { 1 } else { ROUNDS }
     }
 
-    fn is_selected(&self, row: &Row) -> bool {
-        self.only.is_empty() || self.only.iter().any(|word| row.text.contains(word.as_str()))
+    /// Whether the row is to be measured. Prints the header before the first such row.
+    fn select(&self, row: &Row) -> bool {
+        let is_selected =
+            self.only.is_empty() || self.only.iter().any(|word| row.text.contains(word.as_str()));
+        if is_selected && let Some(header) = self.header.take() {
+            header.print();
+        }
+        is_selected
     }
 
     fn size(&self, full: usize) -> usize {

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+/// The widths of the columns, of both kinds of rows.
+const SIDES: [usize; 7] = [53, 10, 9, 9, 5, 7, 0];
+const GROWTH: [usize; 6] = [53, 10, 21, 5, 7, 0];
+
 /// Which rows are printed.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Table {
@@ -50,8 +54,24 @@ impl Target {
     }
 }
 
-pub(crate) fn print_header(topic: &str, [first, second, third]: [&str; 3]) {
-    print_cells(topic, "unit", [first, second, third, "target"].map(String::from), "");
+/// The header of a table.
+pub(crate) struct Header(Vec<String>);
+
+impl Header {
+    /// Of rows with two sides and their ratio, or with other figures in these three columns.
+    pub(crate) fn sides(topic: &str, [first, second, third]: [&str; 3]) -> Self {
+        Header([topic, "unit", first, second, third, "target", ""].map(String::from).into())
+    }
+
+    /// Of rows with three sizes.
+    pub(crate) fn growth(topic: &str) -> Self {
+        let cells = [topic, "unit", "10k / 100k / 1M", "ratio", "target", ""];
+        Header(cells.map(String::from).into())
+    }
+
+    pub(crate) fn print(self) {
+        print_cells(&self.0);
+    }
 }
 
 /// Prints a row of two sides. The ratio is the median of the ratios of all rounds, and not the ratio
@@ -66,13 +86,18 @@ pub(crate) fn print_sides(row: &Row, detail: &str, results: &[(f64, f64)]) {
         _ => 0,
     };
     let shown = if ratio.is_finite() { format!("{ratio:.2}") } else { "-".into() };
-    let cells = [format!("{raw:.digits$}"), format!("{regrow:.digits$}"), shown, row.target.cell()];
     let text = format!("{}{detail}", row.text);
-    print_cells(&text, row.unit, cells, row.target.verdict(regrow, ratio));
-}
-
-pub(crate) fn print_growth_header(topic: &str) {
-    print_growth_cells(topic, "unit", "10k / 100k / 1M", ["ratio", "target", ""]);
+    let (raw_cell, regrow_cell) = (format!("{raw:.digits$}"), format!("{regrow:.digits$}"));
+    let verdict = row.target.verdict(regrow, ratio);
+    print_cells(&[
+        text,
+        row.unit.into(),
+        raw_cell,
+        regrow_cell,
+        shown,
+        row.target.cell(),
+        verdict.into(),
+    ]);
 }
 
 /// Prints a row of three sizes. The ratio is that of the largest size to the smallest.
@@ -80,9 +105,10 @@ pub(crate) fn print_growth(row: &Row, results: &[[f64; 3]]) {
     let ratio = median(results.iter().map(|result| result[2] / result[0]).collect());
     let at = |size: usize| median(results.iter().map(|result| result[size]).collect());
     let figures = format!("{:.0} / {:.0} / {:.0}", at(0), at(1), at(2));
-    let (target, verdict) = (row.target.cell(), row.target.verdict(at(2), ratio));
+    let verdict = row.target.verdict(at(2), ratio);
     let ratio = if ratio.is_finite() { format!("{ratio:.2}") } else { "-".into() };
-    print_growth_cells(row.text, row.unit, &figures, [&ratio, &target, verdict]);
+    let (text, unit) = (row.text.into(), row.unit.into());
+    print_cells(&[text, unit, figures, ratio, row.target.cell(), verdict.into()]);
 }
 
 /// Prints a row of one side: the median and the largest of its waits.
@@ -90,18 +116,24 @@ pub(crate) fn print_waits(row: &Row, mut waits: Vec<Duration>) {
     waits.sort_unstable();
     let micros = |wait: Duration| wait.as_nanos() as f64 / 1_000.0;
     let (middle, worst) = (micros(waits[waits.len() / 2]), micros(waits[waits.len() - 1]));
-    let cells = [format!("{middle:.0}"), format!("{worst:.0}"), String::new(), row.target.cell()];
-    print_cells(row.text, row.unit, cells, row.target.verdict(worst, 0.0));
+    let (middle, worst_cell) = (format!("{middle:.0}"), format!("{worst:.0}"));
+    let (text, unit, target) = (row.text.into(), row.unit.into(), row.target.cell());
+    let verdict = row.target.verdict(worst, 0.0).into();
+    print_cells(&[text, unit, middle, worst_cell, String::new(), target, verdict]);
 }
 
-fn print_growth_cells(text: &str, unit: &str, figures: &str, [ratio, target, verdict]: [&str; 3]) {
-    println!("{text:<50} | {unit:<10} | {figures:>19} | {ratio:>5} | {target:>7} | {verdict}");
-}
-
-fn print_cells(text: &str, unit: &str, [raw, regrow, ratio, target]: [String; 4], verdict: &str) {
-    println!(
-        "{text:<50} | {unit:<10} | {raw:>8} | {regrow:>8} | {ratio:>5} | {target:>7} | {verdict}"
-    );
+/// Prints the text, the unit, the figures, the ratio, the target and the verdict: seven cells, or
+/// six if the figures are in one.
+fn print_cells(cells: &[String]) {
+    let widths: &[usize] = if cells.len() == 7 { &SIDES } else { &GROWTH };
+    for (at, (cell, &width)) in cells.iter().zip(widths).enumerate() {
+        match at {
+            0 => print!("{cell:<width$}"),
+            1 => print!(" | {cell:<width$}"),
+            _ => print!(" | {cell:>width$}"),
+        }
+    }
+    println!();
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

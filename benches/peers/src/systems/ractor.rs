@@ -37,8 +37,6 @@ enum Message {
     StartFailing(Up, RpcReplyPort<()>),
 }
 
-impl ractor::Message for Message {}
-
 /// What an actor does beside its messages.
 #[derive(Default)]
 struct Role {
