@@ -159,10 +159,13 @@ impl GenServer for Fails {
     }
 }
 
+/// The server that fails, and where its next start is reported.
+type Failing = (ServerRef<Fails>, mpsc::UnboundedReceiver<ServerRef<Fails>>);
+
 /// A supervisor with one server that fails and its siblings.
 struct Siblings {
     _children: DynamicSupervisorRef,
-    failing: Mutex<Option<(ServerRef<Fails>, mpsc::UnboundedReceiver<ServerRef<Fails>>)>>,
+    failing: Mutex<Option<Failing>>,
 }
 
 async fn siblings(size: usize) -> Siblings {

@@ -13,9 +13,7 @@ use std::time::Instant;
 use regrow::{Context, GenServer, Pid, Result, Runtime, ServerContext};
 use tokio::sync::mpsc;
 
-use crate::support::{
-    Bench, Countdown, Pending, Row, Target, nanos_each, shut_down, wait_until_idle,
-};
+use crate::support::{Bench, Countdown, Pending, Row, Target, nanos_each, shut_down};
 
 pub(crate) fn rows(bench: &Bench) {
     let links = |text, size| Row { text, unit: "ns/process", target: Target::Ratio(3.0), size };
@@ -29,18 +27,19 @@ pub(crate) fn rows(bench: &Bench) {
 }
 
 async fn abort(size: usize) -> f64 {
-    let all = Countdown::new(size);
+    let (all, ready) = (Countdown::new(size), Countdown::new(size));
     let task = |_| {
-        let pending = all.pending();
+        let (pending, up) = (all.pending(), ready.pending());
         let (sender, mut receiver) = mpsc::unbounded_channel::<Vec<u8>>();
         let task = tokio::spawn(async move {
+            drop(up);
             receiver.recv().await;
             drop(pending);
         });
         (sender, task)
     };
     let tasks: Vec<_> = (0..size).map(task).collect();
-    wait_until_idle().await;
+    ready.done().await;
     let start = Instant::now();
     for (_, task) in &tasks {
         task.abort();
@@ -51,10 +50,11 @@ async fn abort(size: usize) -> f64 {
 
 async fn cascade(size: usize) -> f64 {
     let rt = Runtime::new();
-    let all = Countdown::new(size);
+    let (all, ready) = (Countdown::new(size), Countdown::new(size));
     let spawn = || {
-        let pending = all.pending();
+        let (pending, up) = (all.pending(), ready.pending());
         let body = |mut ctx: Context| async move {
+            drop(up);
             ctx.recv().await;
             drop(pending);
         };
@@ -64,11 +64,11 @@ async fn cascade(size: usize) -> f64 {
     for _ in 1..size {
         assert!(rt.link(spawn(), first));
     }
+    ready.done().await;
     kill(&rt, first, &all, size).await
 }
 
 async fn kill(rt: &Runtime, first: Pid, all: &Countdown, size: usize) -> f64 {
-    wait_until_idle().await;
     let start = Instant::now();
     rt.kill(first);
     all.done().await;
@@ -119,12 +119,13 @@ enum Message {
 }
 
 async fn raw_fan_out(size: usize) -> f64 {
-    let all = Countdown::new(size);
+    let (all, ready) = (Countdown::new(size), Countdown::new(size));
     let watchers: Vec<_> = (0..size)
         .map(|_| {
             let (sender, mut receiver) = mpsc::unbounded_channel::<Message>();
-            let pending = all.pending();
+            let (pending, up) = (all.pending(), ready.pending());
             tokio::spawn(async move {
+                drop(up);
                 let Some(Message::Ended(reason)) = receiver.recv().await else { return };
                 assert_eq!(&*reason, "normal");
                 drop(pending);
@@ -132,7 +133,7 @@ async fn raw_fan_out(size: usize) -> f64 {
             sender
         })
         .collect();
-    wait_until_idle().await;
+    ready.done().await;
     let start = Instant::now();
     tokio::spawn(async move {
         let reason: Arc<str> = "normal".into();
@@ -146,13 +147,13 @@ async fn raw_fan_out(size: usize) -> f64 {
 
 async fn fan_out(size: usize) -> f64 {
     let rt = Runtime::new();
-    let all = Countdown::new(size);
+    let (all, ready) = (Countdown::new(size), Countdown::new(size));
     let target = rt.spawn(|mut ctx| async move { drop(ctx.recv().await) }).pid();
     for _ in 0..size {
-        let pending = all.pending();
-        rt.spawn(move |ctx| watcher(ctx, target, pending));
+        let (pending, up) = (all.pending(), ready.pending());
+        rt.spawn(move |ctx| watcher(ctx, target, up, pending));
     }
-    wait_until_idle().await;
+    ready.done().await;
     let start = Instant::now();
     rt.send(target, Vec::new());
     all.done().await;
@@ -161,8 +162,9 @@ async fn fan_out(size: usize) -> f64 {
     cost
 }
 
-async fn watcher(mut ctx: Context, target: Pid, pending: Pending) {
+async fn watcher(mut ctx: Context, target: Pid, ready: Pending, pending: Pending) {
     let monitor = ctx.runtime().monitor(ctx.pid(), target);
+    drop(ready);
     let down = ctx.recv().await;
     let (reference, _, reason) = down.down().expect("only a Down arrives");
     assert!(reference == monitor && reason.is_clean());

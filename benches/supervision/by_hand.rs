@@ -147,7 +147,10 @@ impl Supervisor {
 
     fn abort_late(&mut self) {
         let now = Instant::now();
-        while let Some((_, number)) = self.limits.pop_front_if(|(limit, _)| *limit <= now) {
+        while let Some(&(limit, number)) = self.limits.front()
+            && limit <= now
+        {
+            self.limits.pop_front();
             if let Some(child) = self.children.get(&number) {
                 child.task.abort();
             }

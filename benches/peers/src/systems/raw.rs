@@ -209,16 +209,17 @@ async fn restart(size: usize) -> Option<Vec<f64>> {
 }
 
 async fn abort(size: usize) -> Option<Vec<f64>> {
-    let all = Countdown::new(size);
+    let (all, ready) = (Countdown::new(size), Countdown::new(size));
     let task = |_| {
-        let pending = all.pending();
+        let (pending, up) = (all.pending(), ready.pending());
         tokio::spawn(async move {
+            drop(up);
             std::future::pending::<()>().await;
             drop(pending);
         })
     };
     let tasks: Vec<_> = (0..size).map(task).collect();
-    wait_until_idle().await;
+    ready.done().await;
     let start = Instant::now();
     tasks.iter().for_each(JoinHandle::abort);
     all.done().await;
@@ -226,18 +227,19 @@ async fn abort(size: usize) -> Option<Vec<f64>> {
 }
 
 async fn fan_out(size: usize) -> Option<Vec<f64>> {
-    let all = Countdown::new(size);
+    let (all, ready) = (Countdown::new(size), Countdown::new(size));
     let watcher = |_| {
-        let pending = all.pending();
+        let (pending, up) = (all.pending(), ready.pending());
         let (sender, mut receiver) = mpsc::unbounded_channel::<[u8; 8]>();
         tokio::spawn(async move {
+            drop(up);
             receiver.recv().await;
             drop(pending);
         });
         sender
     };
     let watchers: Vec<_> = (0..size).map(watcher).collect();
-    wait_until_idle().await;
+    ready.done().await;
     let start = Instant::now();
     for watcher in watchers {
         let _ = watcher.send([0; 8]);

@@ -143,10 +143,11 @@ async fn restart(
 }
 
 async fn links(rt: &Runtime, size: usize) -> Option<Vec<f64>> {
-    let all = Countdown::new(size);
+    let (all, ready) = (Countdown::new(size), Countdown::new(size));
     let spawn = || {
-        let pending = all.pending();
+        let (pending, up) = (all.pending(), ready.pending());
         rt.spawn(move |mut ctx: Context| async move {
+            drop(up);
             ctx.recv().await;
             drop(pending);
         })
@@ -156,27 +157,28 @@ async fn links(rt: &Runtime, size: usize) -> Option<Vec<f64>> {
     for _ in 1..size {
         rt.link(spawn(), first);
     }
-    wait_until_idle().await;
+    ready.done().await;
     let start = Instant::now();
     rt.kill(first);
     all.done().await;
     nanos_each(start, size)
 }
 
-async fn watch(mut ctx: Context, target: Pid, pending: Pending) {
+async fn watch(mut ctx: Context, target: Pid, ready: Pending, pending: Pending) {
     ctx.runtime().monitor(ctx.pid(), target);
+    drop(ready);
     ctx.recv().await;
     drop(pending);
 }
 
 async fn monitors(rt: &Runtime, size: usize) -> Option<Vec<f64>> {
-    let all = Countdown::new(size);
+    let (all, ready) = (Countdown::new(size), Countdown::new(size));
     let target = idle_process(rt);
     for _ in 0..size {
-        let pending = all.pending();
-        rt.spawn(move |ctx| watch(ctx, target, pending));
+        let (pending, up) = (all.pending(), ready.pending());
+        rt.spawn(move |ctx| watch(ctx, target, up, pending));
     }
-    wait_until_idle().await;
+    ready.done().await;
     let start = Instant::now();
     rt.send(target, Vec::new());
     all.done().await;
