@@ -14,7 +14,7 @@ use regrow::{
     DynamicSupervisor, GenServer, KeyedServers, Reply, Result, Runtime, ServerContext, ServerRef,
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
-use support::{Bench, Row};
+use support::{Bench, Row, Target};
 use tokio::sync::{mpsc, oneshot};
 
 #[global_allocator]
@@ -29,11 +29,15 @@ const BATCH: usize = 32;
 fn main() {
     let bench = Bench::new("allocations");
     let row = |text, target| Row { text, unit: "per op", target, size: 50_000 };
-    bench.compare(&row("a cast", None), raw_cast, |n| async move {
+    bench.compare(&row("a cast", Target::None), raw_cast, |n| async move {
         without_calls(regrow(n, cast).await)
     });
-    bench.compare(&row("a call, 5 s deadline", Some(1.01)), raw_call, |n| regrow(n, call));
-    bench.compare(&row("a call by key, which starts nothing", Some(2.01)), raw_call, by_key);
+    bench.compare(&row("a call, 5 s deadline", Target::Ratio(1.01)), raw_call, |n| regrow(n, call));
+    bench.compare(
+        &row("a call by key, which starts nothing", Target::Ratio(2.01)),
+        raw_call,
+        by_key,
+    );
 }
 
 type Message = Option<oneshot::Sender<u64>>;

@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 
 use regrow::testing::chaos;
 use regrow::{ChildSpec, Supervisor, SupervisorSpec};
-use support::{Bench, Row};
+use support::{Bench, Row, Target};
 
 fn main() {
     let bench = Bench::new("chaos");
     let text = "a plan of a tree of ten processes";
-    let row = Row { text, unit: "ns", target: None, size: 1_000 };
+    let row = Row { text, unit: "ns", target: Target::None, size: 1_000 };
     bench.compare(&row, raw, plans);
 }
 

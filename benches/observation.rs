@@ -11,12 +11,12 @@ use std::time::Instant;
 use regrow::{
     ChildSpec, DynamicSupervisor, Observation, Restart, Runtime, Supervisor, SupervisorRef,
 };
-use support::{Bench, Row, nanos_each};
+use support::{Bench, Row, Target, nanos_each};
 use tokio::sync::mpsc;
 
 fn main() {
     let bench = Bench::new("observation");
-    let row = |text, unit, size| Row { text, unit, target: None, size };
+    let row = |text, unit, size| Row { text, unit, target: Target::None, size };
     let text = "a picture of 100,000 dynamic children, for each child";
     bench.compare(&row(text, "ns", 100_000), read_each, picture);
     bench.compare(&row("a restart, observed", "ns", 10_000), restart, restart_observed);

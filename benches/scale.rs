@@ -12,7 +12,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use regrow::{ChildSpec, DynamicSupervisor, Observation, Observed, Restart, Runtime, Supervisor};
-use support::{Bench, Row};
+use support::{Bench, Row, Target};
 
 /// The children of each of the fixed supervisors.
 const EACH: usize = 99;
@@ -23,8 +23,8 @@ const ROUNDS: usize = 9;
 const SIZE: usize = 100_000;
 
 fn main() {
-    let bench = Bench::new("");
-    bench.print_waits_header("100,000 processes");
+    let bench = Bench::new("scale");
+    bench.waits_header("100,000 processes");
     let fixed = bench.block_on(fixed(bench.size(SIZE)));
     pictures(&bench, "1,000 supervisors", &fixed, |observation| observation);
     drop(fixed);
@@ -68,7 +68,7 @@ fn millis<A>(bench: &Bench, text: String, target: Option<f64>, measure: impl Fn(
 where
     A: Future<Output = Vec<Duration>> + Send + 'static,
 {
-    let target = target.map(|millis| millis * 1_000.0);
+    let target = target.map_or(Target::None, |millis| Target::Cost(millis * 1_000.0));
     bench.waits(&Row { text: text.leak(), unit: "µs", target, size: ROUNDS * 1_000 }, measure);
 }
 

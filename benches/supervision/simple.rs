@@ -4,28 +4,24 @@
 //! handle, spawns it again after a panic, and gives it five seconds to stop. Oneshots report starts
 //! and stops. The watcher counts no restarts and has no names.
 
-mod support;
-
 use std::time::{Duration, Instant};
 
+use crate::support::{Bench, Row, Target, nanos_each};
 use regrow::{ChildSpec, DynamicSupervisor, Restart, Result, Runtime, Supervisor, SupervisorSpec};
-use support::{Bench, Row, nanos_each};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 /// The number of children of a group.
 const GROUP: usize = 100;
 
-fn main() {
-    // Printing the panic message is not measured.
-    std::panic::set_hook(Box::new(|_| {}));
-    let bench = Bench::new("supervision");
-    let new_row = |text, unit, target, size| Row { text, unit, target: Some(target), size };
+pub(crate) fn rows(bench: &Bench) {
+    let new_row =
+        |text, unit, target, size| Row { text, unit, target: Target::Ratio(target), size };
     let row = new_row("restart after a panic, one_for_one", "ns", 1.4, 20_000);
     let alone = |n, fails| restart(n, Supervisor::one_for_one(), 1, fails);
     bench.compare(&row, |n| raw_restart(n, Fails::Panic), move |n| alone(n, Fails::Panic));
     let text = "restart after an error, one_for_one";
-    let row = Row { text, unit: "ns", target: None, size: 20_000 };
+    let row = Row { text, unit: "ns", target: Target::None, size: 20_000 };
     bench.compare(&row, |n| raw_restart(n, Fails::Error), move |n| alone(n, Fails::Error));
     let row = new_row("restart of a group of 100, raw: of one task", "ns", 43.0, 1_000);
     let group = |n| restart(n, Supervisor::one_for_all(), GROUP, Fails::Panic);

@@ -6,17 +6,14 @@
 //! Fan-out: all processes monitor one, which ends. Measured until all have received the `Down`.
 //! Raw: the ending task sends a message to each.
 
-mod support;
-
 use std::time::Instant;
 
+use crate::support::{Bench, Countdown, Pending, Row, Target, nanos_each, wait_until_idle};
 use regrow::{Context, Pid, Runtime};
-use support::{Bench, Countdown, Pending, Row, nanos_each};
 use tokio::sync::mpsc;
 
-fn main() {
-    let bench = Bench::new("death");
-    let row = |text, unit, target| Row { text, unit, target: Some(target), size: 10_000 };
+pub(crate) fn rows(bench: &Bench) {
+    let row = |text, unit, target| Row { text, unit, target: Target::Ratio(target), size: 10_000 };
     bench.compare(&row("links, all to one process that is killed", "ns/process", 4.0), abort, star);
     bench.compare(&row("links, a chain", "ns/process", 4.0), abort, chain);
     bench.compare(
@@ -69,7 +66,7 @@ async fn cascade(size: usize, to: impl Fn(usize) -> usize) -> f64 {
     rt.kill(processes[0]);
     all.done().await;
     let cost = nanos_each(start, size);
-    support::shut_down(&rt).await;
+    crate::support::shut_down(&rt).await;
     cost
 }
 
@@ -110,7 +107,7 @@ async fn fan_out(size: usize) -> f64 {
     rt.send(target, Vec::new());
     all.done().await;
     let cost = nanos_each(start, size);
-    support::shut_down(&rt).await;
+    crate::support::shut_down(&rt).await;
     cost
 }
 
@@ -118,9 +115,4 @@ async fn watcher(mut ctx: Context, target: Pid, pending: Pending) {
     ctx.runtime().monitor(ctx.pid(), target);
     ctx.recv().await;
     drop(pending);
-}
-
-/// Waits until the spawned tasks are idle.
-async fn wait_until_idle() {
-    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
 }

@@ -3,21 +3,18 @@
 //! Raw: a task that sleeps and then sends, and is aborted. A thousand timers are set, then a
 //! thousand are cancelled.
 
-mod support;
-
 use std::time::{Duration, Instant};
 
+use crate::support::{Bench, Row, Target, nanos_each};
 use regrow::Runtime;
-use support::{Bench, Row, nanos_each};
 use tokio::sync::mpsc;
 
 const BATCH: usize = 1_000;
 const DELAY: Duration = Duration::from_secs(60);
 
-fn main() {
-    let bench = Bench::new("timers");
+pub(crate) fn rows(bench: &Bench) {
     let text = "set and cancelled, to one process";
-    let row = Row { text, unit: "ns", target: Some(0.3), size: 200_000 };
+    let row = Row { text, unit: "ns", target: Target::Ratio(0.3), size: 200_000 };
     bench.compare(&row, raw, |size| regrow(size, 1));
     let spread = Row { text: "set and cancelled, to a thousand processes", ..row };
     bench.compare(&spread, raw, |size| regrow(size, BATCH));
@@ -57,6 +54,6 @@ async fn regrow(size: usize, targets: usize) -> f64 {
         }
     }
     let cost = nanos_each(start, size);
-    support::shut_down(&rt).await;
+    crate::support::shut_down(&rt).await;
     cost
 }

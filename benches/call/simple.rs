@@ -3,21 +3,18 @@
 //! Raw: a task that receives the sender of a oneshot from an mpsc channel and replies through it.
 //! There is no deadline, and if the task ends the caller gets no exit reason.
 
-mod support;
-
 use std::time::Instant;
 
+use crate::support::{Bench, Row, Target, nanos_each};
 use regrow::{GenServer, Reply, Result, Runtime, ServerContext, ServerRef};
-use support::{Bench, Row, nanos_each};
 use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::sync::oneshot;
 
 const CALLERS: usize = 64;
 
-fn main() {
-    let bench = Bench::new("call");
+pub(crate) fn rows(bench: &Bench) {
     let measure = |text, target, (callers, servers), deadline| {
-        let row = Row { text, unit: "ns", target: Some(target), size: 256_000 };
+        let row = Row { text, unit: "ns", target: Target::Ratio(target), size: 256_000 };
         bench.compare(
             &row,
             move |size| raw(size, callers, servers),
@@ -78,7 +75,7 @@ async fn regrow(size: usize, callers: usize, servers: usize, deadline: bool) -> 
         caller.await.expect("it ends");
     }
     let cost = nanos_each(start, size.div_ceil(callers) * callers);
-    support::shut_down(&rt).await;
+    crate::support::shut_down(&rt).await;
     cost
 }
 

@@ -4,24 +4,21 @@
 //! casts of a number; by pid, a process receives empty byte messages, so that only the transport is
 //! measured.
 
-mod support;
-
 use std::time::Instant;
 
+use crate::support::{Bench, Countdown, Pending, Row, Target, nanos_each, yield_sometimes};
 use regrow::{GenServer, Pid, Result, Runtime, ServerContext};
-use support::{Bench, Countdown, Pending, Row, nanos_each, yield_sometimes};
 use tokio::sync::mpsc;
 
-fn main() {
-    let bench = Bench::new("send");
+pub(crate) fn rows(bench: &Bench) {
     let new_row = |text, target| Row { text, unit: "ns", target, size: 1_000_000 };
-    let row = new_row("one to one, by handle", Some(0.75));
+    let row = new_row("one to one, by handle", Target::Ratio(0.75));
     bench.compare(&row, |n| raw::<u64>(n, 1), |n| by_handle(n, 1));
-    let row = new_row("eight to one, by handle", Some(0.4));
+    let row = new_row("eight to one, by handle", Target::Ratio(0.4));
     bench.compare(&row, |n| raw::<u64>(n, 8), |n| by_handle(n, 8));
-    let row = new_row("one to one, by pid", Some(0.95));
+    let row = new_row("one to one, by pid", Target::Ratio(0.95));
     bench.compare(&row, |n| raw::<Vec<u8>>(n, 1), |n| by_pid(n, 1));
-    let row = new_row("eight to one, by pid", None);
+    let row = new_row("eight to one, by pid", Target::None);
     bench.compare(&row, |n| raw::<Vec<u8>>(n, 8), |n| by_pid(n, 8));
 }
 
@@ -61,7 +58,7 @@ async fn by_handle(size: usize, senders: usize) -> f64 {
     let args = (size / senders * senders, all.pending());
     let sink = Sink::start(&rt, args).await.expect("it starts");
     let cost = measure(size, senders, all, move || sink.cast(0)).await;
-    support::shut_down(&rt).await;
+    crate::support::shut_down(&rt).await;
     cost
 }
 

@@ -3,21 +3,19 @@
 //! Raw: a task that owns the receiver of an mpsc channel and ends at once, and whose join handle is
 //! awaited. A thousand are spawned, then a thousand are awaited.
 
-mod support;
-
 use std::time::Instant;
 
+use crate::support::{Bench, Row, Target, nanos_each};
 use regrow::Runtime;
-use support::{Bench, Row, nanos_each};
 use tokio::sync::mpsc;
 
 const BATCH: usize = 1_000;
 
-fn main() {
-    let bench = Bench::new("spawn");
-    let row = |text| Row { text, unit: "ns", target: Some(0.85), size: 200_000 };
+pub(crate) fn rows(bench: &Bench) {
+    let row = |text| Row { text, unit: "ns", target: Target::Ratio(0.85), size: 200_000 };
     bench.compare(&row("spawned, ended, reaped"), raw, regrow);
-    let among = Row { target: Some(0.85), ..row("the same, among 100,000 idle processes") };
+    let among =
+        Row { target: Target::Ratio(0.85), ..row("the same, among 100,000 idle processes") };
     bench.compare(&among, raw_among, regrow_among);
 }
 
@@ -76,6 +74,6 @@ async fn regrow_among(size: usize) -> f64 {
         rt.spawn(|mut ctx| async move { drop(ctx.recv().await) });
     }
     let cost = spawn_and_reap(&rt, size).await;
-    support::shut_down(&rt).await;
+    crate::support::shut_down(&rt).await;
     cost
 }
