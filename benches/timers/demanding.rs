@@ -123,6 +123,7 @@ fn with_timers(rt: &Runtime, size: usize) -> Pid {
     target
 }
 
+#[allow(clippy::async_yields_async)] // the outer future prepares what the inner one does
 async fn raw_pause(size: usize) -> f64 {
     longest_pause(async move {
         let (sender, _receiver) = mpsc::unbounded_channel();
@@ -141,6 +142,7 @@ async fn raw_pause(size: usize) -> f64 {
     .await
 }
 
+#[allow(clippy::async_yields_async)] // as above
 async fn pause_at_end(size: usize) -> f64 {
     longest_pause(async move {
         let rt = Runtime::new();
