@@ -200,7 +200,10 @@ impl fmt::Display for ChangeKind {
                 write!(f, " ({class}) after {uptime:.1?}: {text}")
             }
             ChangeKind::Restarting { attempt, delay, budget_left, .. } => {
-                write!(f, ", restart {attempt}, delayed by {delay:.1?}")?;
+                write!(f, ", restart {attempt}")?;
+                if !delay.is_zero() {
+                    write!(f, ", delayed by {delay:.1?}")?;
+                }
                 budget_left.map_or(Ok(()), |left| write!(f, ", {left} more allowed"))
             }
             ChangeKind::Waiting { retry_in: Some(wait) } => write!(f, ", next try in {wait:.1?}"),
