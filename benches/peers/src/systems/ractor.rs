@@ -166,7 +166,7 @@ async fn calls(size: usize) -> Option<Vec<f64>> {
         let actor = actor.clone();
         move || {
             let actor = actor.clone();
-            async move { drop(actor.call(Message::Get, None).await.expect("it replies")) }
+            async move { actor.call(Message::Get, None).await.expect("it replies") }
         }
     })
     .await
