@@ -35,7 +35,7 @@ async fn spawn(rt: &Runtime, size: usize) -> Option<Vec<f64>> {
     let start = Instant::now();
     let mut processes = Vec::with_capacity(size);
     for _ in 0..size {
-        processes.push(rt.spawn(|ctx| async move { ctx }));
+        processes.push(rt.spawn(|ctx| async move { drop(ctx) }));
     }
     for process in processes {
         process.join().await;
@@ -44,7 +44,7 @@ async fn spawn(rt: &Runtime, size: usize) -> Option<Vec<f64>> {
 }
 
 fn idle_process(rt: &Runtime) -> Pid {
-    rt.spawn(|mut ctx| async move { ctx.recv().await }).pid()
+    rt.spawn(|mut ctx| async move { drop(ctx.recv().await) }).pid()
 }
 
 async fn idle(rt: &Runtime, size: usize) -> Option<Vec<f64>> {
