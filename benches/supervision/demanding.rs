@@ -2,6 +2,8 @@
 //! kinds.
 //!
 //! Raw: the supervisor of [`by_hand`], whose children do the same in a loop.
+//!
+//! Run it without `RUST_BACKTRACE`: with it, regrow keeps the backtrace of each panic.
 
 use std::time::{Duration, Instant};
 

@@ -125,10 +125,9 @@ fn with_timers(rt: &Runtime, size: usize) -> Pid {
 
 #[allow(clippy::async_yields_async)] // the outer future prepares what the inner one does
 async fn raw_pause(size: usize) -> f64 {
-    longest_pause(async move {
-        let (sender, _receiver) = mpsc::unbounded_channel();
+    longest_pause(move || {
+        let (sender, receiver) = mpsc::unbounded_channel();
         let timers: Vec<_> = (0..size).map(|n| raw_timer(&sender, n)).collect();
-        tokio::task::yield_now().await;
         async move {
             for timer in &timers {
                 timer.abort();
@@ -137,6 +136,7 @@ async fn raw_pause(size: usize) -> f64 {
             for timer in timers {
                 assert!(timer.await.is_err());
             }
+            drop(receiver);
         }
     })
     .await
@@ -144,10 +144,9 @@ async fn raw_pause(size: usize) -> f64 {
 
 #[allow(clippy::async_yields_async)] // as above
 async fn pause_at_end(size: usize) -> f64 {
-    longest_pause(async move {
+    longest_pause(move || {
         let rt = Runtime::new();
         let target = with_timers(&rt, size);
-        tokio::task::yield_now().await;
         async move {
             rt.kill(target);
             rt.ended(target).await;
@@ -158,15 +157,16 @@ async fn pause_at_end(size: usize) -> f64 {
 
 /// The longest time between two polls of a task that always yields, on one thread with the work that
 /// `prepare` returns, in microseconds.
-async fn longest_pause<F, W>(prepare: F) -> f64
+async fn longest_pause<W>(prepare: impl FnOnce() -> W + Send + 'static) -> f64
 where
-    F: Future<Output = W> + Send + 'static,
     W: Future<Output = ()> + Send + 'static,
 {
     let measured = tokio::task::spawn_blocking(|| {
         let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build();
         tokio.expect("tokio starts").block_on(async move {
-            let work = tokio::spawn(prepare.await);
+            let work = prepare();
+            wait_until_idle().await;
+            let work = tokio::spawn(work);
             let (mut longest, mut last) = (Duration::ZERO, Instant::now());
             while !work.is_finished() {
                 tokio::task::yield_now().await;

@@ -121,6 +121,25 @@ async fn metrics_are_written_in_each_interval() {
     assert_eq!(processes(), Some(3.0));
 }
 
+/// The shortest interval replaces one of zero. With the longest, the first and the last write remain.
+#[tokio::test(start_paused = true)]
+async fn a_zero_interval_is_the_shortest_and_a_max_one_never_passes() {
+    for (every, is_written) in [(Duration::ZERO, true), (Duration::MAX, false)] {
+        let (values, _installed) = recorder();
+        let rt = Runtime::new();
+        let app = Supervisor::one_for_one().child(Metrics::new().every(every).child());
+        let app = app.start(&rt).await.unwrap();
+        tokio::time::sleep(SECOND).await;
+        let spawned = || values.counter("regrow_processes_spawned_total", &[]);
+        let before = spawned().unwrap();
+        app.start_child(idle("late")).await.unwrap();
+        tokio::time::sleep(3600 * SECOND).await;
+        assert_eq!(spawned().unwrap() > before, is_written, "{every:?}");
+        app.stop().await.unwrap();
+        assert!(spawned().unwrap() > before, "{every:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn gauges_show_mailboxes_children_and_budgets() {
     let (values, _installed) = recorder();

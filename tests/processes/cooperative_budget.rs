@@ -19,8 +19,8 @@ use regrow::testing::{
     Mock, Probe, TestContext, await_exit, await_idle, await_restart, capture, collector, tree,
 };
 use regrow::{
-    Caller, ChildSpec, DynamicSupervisor, ExitReason, GenServer, Keep, KeyedServers, Name,
-    Overflow, PartitionSupervisor, Registry, Reply, Restart, Run, Runtime, ServerContext,
+    Caller, ChildSpec, ControlAction, ControlRequest, DynamicSupervisor, ExitReason, GenServer, Keep,
+    KeyedServers, LogLevel, Name, Overflow, PartitionSupervisor, Registry, Reply, Restart, Run, Runtime, ServerContext,
     ServerRef, Shutdown, StartChild, StartContext, StartError, Started, Supervisor, SupervisorSpec,
     Task, TaskStream, TaskSupervisor, stream as byte_stream,
 };
@@ -318,6 +318,9 @@ async fn requests_to_an_ended_supervisor_let_other_tasks_run() {
     lets_other_tasks_run!("SupervisorRef::tree", drop(tree.tree().await));
     lets_other_tasks_run!("SupervisorRef::tree_within", drop(tree.tree_within(SOON).await));
     lets_other_tasks_run!("Observation::picture", drop(observation.picture().await));
+    let level = || ControlRequest::new(ControlAction::LogLevel(LogLevel::Info));
+    lets_other_tasks_run!("Runtime::control", drop(rt.control(level()).await));
+    lets_other_tasks_run!("SupervisorRef::control", drop(tree.control(level()).await));
     let mut over = {
         let rt = Runtime::new();
         rt.observe()
@@ -642,6 +645,16 @@ async fn a_listener_address_lets_other_tasks_run() {
     let tree = Supervisor::one_for_one().child(listener).start(&Runtime::new()).await.unwrap();
     lets_other_tasks_run!("ListenerAddress::bound", assert!(address.bound().await.is_some()));
     tree.stop().await.unwrap();
+}
+
+#[cfg(feature = "metrics")]
+#[tokio::test]
+async fn the_writes_of_an_exporter_let_other_tasks_run() {
+    let rt = Runtime::new();
+    let exporter = regrow::metrics::Metrics::new().exporter(&rt);
+    lets_other_tasks_run!("Exporter::collect", exporter.collect().await);
+    drop(rt);
+    lets_other_tasks_run!("Exporter::collect, without a runtime", exporter.collect().await);
 }
 
 /// Types and methods that no test above repeats, and the reasons.

@@ -97,6 +97,10 @@ const TESTED: &[&str] = &[
     "src/testing/collector.rs: drain_for",
     "src/testing/collector.rs: next_within",
     "src/testing/tree.rs: stop_within",
+    // By `observe/observation_folded.rs`.
+    "src/observation/observing.rs: keep_ended_for",
+    // By `observe/metrics.rs`, which needs the feature.
+    "src/metrics/settings.rs: every",
     // By `chaos/checks.rs`, which needs the feature.
     "src/testing/chaos/plan.rs: apart",
     "src/testing/chaos/plan.rs: duration",

@@ -42,7 +42,7 @@ pub(crate) async fn wait_until_idle() {
 pub(crate) async fn call_from_many<C, F>(size: usize, client: impl Fn() -> C) -> Option<Vec<f64>>
 where
     C: Fn() -> F + Send + 'static,
-    F: Future<Output = ()> + Send,
+    F: Future<Output: Send> + Send,
 {
     let caller = |_| {
         let call = client();
@@ -50,7 +50,7 @@ where
             let mut waits = Vec::with_capacity(size / CALLERS + 1);
             for _ in 0..size.div_ceil(CALLERS) {
                 let start = Instant::now();
-                call().await;
+                let _ = call().await;
                 waits.push(start.elapsed().as_nanos() as f64);
             }
             waits

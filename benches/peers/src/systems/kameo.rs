@@ -121,7 +121,7 @@ async fn calls(size: usize) -> Option<Vec<f64>> {
         let actor = actor.clone();
         move || {
             let actor = actor.clone();
-            async move { drop(actor.ask(Get).await.expect("it replies")) }
+            async move { actor.ask(Get).await.expect("it replies") }
         }
     })
     .await

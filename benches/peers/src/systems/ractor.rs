@@ -40,8 +40,8 @@ enum Message {
 /// What an actor does beside its messages.
 #[derive(Default)]
 struct Role {
-    /// Counted until the actor has ended.
-    ends: Option<Pending>,
+    /// Counted until the actor has ended, and its state is dropped.
+    _ends: Option<Pending>,
     /// Counted until a monitored actor has ended.
     watches: Option<Pending>,
     /// Where the start of a failing child is reported.
@@ -166,7 +166,7 @@ async fn calls(size: usize) -> Option<Vec<f64>> {
         let actor = actor.clone();
         move || {
             let actor = actor.clone();
-            async move { drop(actor.call(Message::Get, None).await.expect("it replies")) }
+            async move { actor.call(Message::Get, None).await.expect("it replies") }
         }
     })
     .await
@@ -212,7 +212,7 @@ async fn restart(size: usize) -> Option<Vec<f64>> {
 /// A link of ractor is from a child to its supervisor.
 async fn links(size: usize) -> Option<Vec<f64>> {
     let all = Countdown::new(size);
-    let role = || Role { ends: Some(all.pending()), ..Role::default() };
+    let role = || Role { _ends: Some(all.pending()), ..Role::default() };
     let first = start(role()).await?;
     for _ in 1..size {
         Actor::spawn_linked(None, Worker, role(), first.get_cell()).await.ok()?;

@@ -93,7 +93,7 @@ async fn calls(rt: &Runtime, size: usize) -> Option<Vec<f64>> {
         let server = server.clone();
         move || {
             let server = server.clone();
-            async move { drop(server.call(Get).await.expect("the server replies")) }
+            async move { server.call(Get).await.expect("the server replies") }
         }
     })
     .await

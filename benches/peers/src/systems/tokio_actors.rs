@@ -111,7 +111,7 @@ async fn calls(size: usize) -> Option<Vec<f64>> {
         let actor = actor.clone();
         move || {
             let actor = actor.clone();
-            async move { drop(actor.send(Message::Get).await.expect("it replies")) }
+            async move { actor.send(Message::Get).await.expect("it replies") }
         }
     })
     .await
