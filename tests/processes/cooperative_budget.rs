@@ -19,10 +19,10 @@ use regrow::testing::{
     Mock, Probe, TestContext, await_exit, await_idle, await_restart, capture, collector, tree,
 };
 use regrow::{
-    Caller, ChildSpec, ControlAction, ControlRequest, DynamicSupervisor, ExitReason, GenServer, Keep,
-    KeyedServers, LogLevel, Name, Overflow, PartitionSupervisor, Registry, Reply, Restart, Run, Runtime, ServerContext,
-    ServerRef, Shutdown, StartChild, StartContext, StartError, Started, Supervisor, SupervisorSpec,
-    Task, TaskStream, TaskSupervisor, stream as byte_stream,
+    Caller, ChildSpec, ControlAction, ControlRequest, DynamicSupervisor, ExitReason, GenServer,
+    Keep, KeyedServers, LogLevel, Name, Overflow, PartitionSupervisor, Registry, Reply, Restart,
+    Run, Runtime, ServerContext, ServerRef, Shutdown, StartChild, StartContext, StartError,
+    Started, Supervisor, SupervisorSpec, Task, TaskStream, TaskSupervisor, stream as byte_stream,
 };
 use support::source::{Source, is_word, sources};
 use support::text;
