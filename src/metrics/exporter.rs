@@ -116,7 +116,7 @@ impl Exporter {
 
     /// Specifies the child of [`Metrics::child`] for this exporter. It starts only in the runtime of
     /// the exporter: elsewhere the start fails with
-    /// [`StartError::Invalid`](crate::StartError::Invalid). [`Exporter`] has an example.
+    /// [`StartError::Invalid`]. [`Exporter`] has an example.
     pub fn child(&self) -> ChildSpec {
         ChildSpec::new("metrics", ExportOne(self.clone()))
     }

@@ -33,9 +33,9 @@ impl Observer {
     /// page shows the stop of all others. The child closes the pages as it stops, and waits at most
     /// a second for connections.
     ///
-    /// The start fails with [`StartError::Invalid`](crate::StartError::Invalid) if the address is not
+    /// The start fails with [`StartError::Invalid`] if the address is not
     /// a loopback address and [`allow_network`](Self::allow_network) was not called, and with
-    /// [`StartError::Failed`](crate::StartError::Failed) if the address can't be bound.
+    /// [`StartError::Failed`] if the address can't be bound.
     pub fn serve(self, address: impl Into<SocketAddr>) -> ChildSpec {
         let address = address.into();
         let port = Keep::new(move || TcpListener::bind(address));
