@@ -10,7 +10,7 @@ use metrics::{
     SharedString, Unit, set_default_local_recorder,
 };
 use regrow::metrics::Metrics;
-use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
+use regrow::{ExitReason, GenServer, Reply, Result, Runtime, ServerContext};
 use support::injected_panics::{BOOM, hush_injected_panics};
 
 struct Echo;
@@ -88,12 +88,12 @@ async fn a_server_outlives_a_recorder_whose_handles_panic_in_their_destructors()
         server.call(|reply| reply).await.unwrap();
     }
     // One server ends while it has its meter, the other one drops it at its next item.
-    first.stop().await.unwrap();
+    first.stop(ExitReason::Normal).await.unwrap();
     drop(exporter);
     second.call(|reply| reply).await.unwrap();
     second.call(|reply| reply).await.unwrap();
     assert!(recorder.dropped.load(Ordering::SeqCst) >= 4, "each has two histograms");
-    second.stop().await.unwrap();
+    second.stop(ExitReason::Normal).await.unwrap();
     assert_eq!(rt.counters().ended.panic, 0);
 }
 
