@@ -1,24 +1,27 @@
 //! The exporter: it reads a runtime, and writes to the installed recorder.
 //!
 //! **Invariants**
-//! 1. One write at a time: a later write never shows older gauges.
+//! 1. One write at a time, and a later write never shows older gauges: each reading has a number, and
+//!    one that began before the last written one is not written.
 //! 2. The exporter keeps no runtime alive. It tracks handlers and provides meters until its last
 //!    clone is dropped.
-//! 3. The recorder is code of a user. It is called without a lock of this crate, and a panic of it
-//!    is logged and changes nothing else.
+//! 3. No lock is held while the runtime is read. So a [`collect`](Exporter::collect) that is no longer
+//!    polled delays no other.
+//! 4. The recorder is code of a user. It runs under the lock of this exporter, which orders the writes,
+//!    and under no other lock of this crate. A panic of it is logged and changes nothing else.
 
 use std::fmt;
 use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::{Either, select};
-use tokio::sync::Mutex;
 use tokio::time::sleep;
 
 use crate::base::user_panics::catch_panic;
-use crate::base::{PlainMutex, ignore_panic, with_caught_wakers};
+use crate::base::{PlainMutex, ignore_panic};
 use crate::child::{ChildSpec, ShutdownSignal, StartChild, StartContext, Started};
 use crate::exit::ExitReason;
 use crate::kernel::Kernel;
@@ -60,8 +63,16 @@ struct Inner {
     labels: Arc<Labels>,
     /// The number of the source of meters.
     source: u64,
-    /// Invariant 1.
-    shown: Mutex<Shown>,
+    /// The number of readings that have begun.
+    readings: AtomicU64,
+    written: PlainMutex<Written>,
+}
+
+/// What was written last: the number of the reading, and the gauges.
+#[derive(Default)]
+struct Written {
+    reading: u64,
+    shown: Shown,
 }
 
 impl Metrics {
@@ -76,8 +87,10 @@ impl Metrics {
             runtime.add_tracker();
         }
         let Metrics { every, tracks, .. } = self;
-        let (kernel, shown) = (Arc::downgrade(kernel), Mutex::default());
-        Exporter { inner: Arc::new(Inner { kernel, every, tracks, labels, source, shown }) }
+        let (kernel, readings) = (Arc::downgrade(kernel), AtomicU64::default());
+        let written = PlainMutex::default();
+        let inner = Inner { kernel, every, tracks, labels, source, readings, written };
+        Exporter { inner: Arc::new(inner) }
     }
 
     /// Specifies a child `metrics` that writes the metrics of its runtime: at its start, in each
@@ -100,18 +113,24 @@ impl Exporter {
     /// not an interval old. If the runtime is gone, or no recorder is installed, nothing happens.
     ///
     /// It visits each process once, and gives way to other tasks meanwhile. Several calls at the same
-    /// time take turns.
+    /// time read independently, and write one after the other; a call writes nothing if one that began
+    /// later has written. The recorder must not wait for another call of the same exporter.
     ///
     /// # Cancel safety
     ///
     /// Cancel safe: a call that is dropped has written everything or nothing.
     pub async fn collect(&self) {
-        let Inner { kernel, labels, shown, .. } = &*self.inner;
-        let mut shown = with_caught_wakers(shown.lock()).await;
+        let Inner { kernel, labels, readings, written, .. } = &*self.inner;
         let Some(kernel) = kernel.upgrade() else { return };
+        let number = readings.fetch_add(1, Ordering::Relaxed) + 1;
         let runtime = Runtime { kernel };
         let reading = read(&runtime).await;
-        write(labels, &reading, &mut shown);
+        let mut written = written.lock();
+        // Invariant 1.
+        if number > written.reading {
+            written.reading = number;
+            write(labels, &reading, &mut written.shown);
+        }
     }
 
     /// Specifies the child of [`Metrics::child`] for this exporter. It starts only in the runtime of

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use metrics::{Histogram, Key, Label, Level, Metadata, SharedString, with_recorder};
 
-use crate::base::SharedStr;
+use crate::base::{CaughtDrop, SharedStr};
 use crate::metrics::labels::{Labels, NONE};
 use crate::metrics::names::{HANDLING, WAITING};
 use crate::observe::Callback;
@@ -34,9 +34,9 @@ impl MeterSource for Meters {
 struct Meter {
     labels: Arc<Labels>,
     path: SharedString,
-    waiting: Histogram,
-    /// A histogram for each callback that the server has run.
-    handling: Vec<(Callback, Histogram)>,
+    waiting: CaughtDrop<Histogram>,
+    /// A histogram for each callback that the server has run; `None` if the recorder panicked.
+    handling: Vec<(Callback, Option<CaughtDrop<Histogram>>)>,
 }
 
 impl HandlerMeter for Meter {
@@ -45,17 +45,24 @@ impl HandlerMeter for Meter {
     }
 
     fn handled(&mut self, callback: Callback, elapsed: Duration) {
-        if let Some((_, known)) = self.handling.iter().find(|(known, _)| *known == callback) {
-            return known.record(elapsed);
+        let known = self.handling.iter().position(|(known, _)| *known == callback);
+        let at = known.unwrap_or_else(|| {
+            self.handling.push((callback, None));
+            self.handling.len() - 1
+        });
+        if known.is_none() {
+            let path = Label::new("path", self.path.clone());
+            let labels = [path, Label::new("callback", callback.to_string())];
+            self.handling[at].1 = Some(histogram(&self.labels.key_of_two(&HANDLING, labels)));
         }
-        let labels =
-            [Label::new("path", self.path.clone()), Label::new("callback", callback.to_string())];
-        let added = histogram(&self.labels.key_of_two(&HANDLING, labels));
-        added.record(elapsed);
-        self.handling.push((callback, added));
+        if let Some(histogram) = &self.handling[at].1 {
+            histogram.record(elapsed);
+        }
     }
 }
 
-fn histogram(key: &Key) -> Histogram {
-    with_recorder(|recorder| recorder.register_histogram(key, &METADATA))
+/// Registers a histogram with the recorder that is installed. Two handles whose destructors panic
+/// would abort the program if both were dropped by one unwinding, so each is dropped on its own.
+fn histogram(key: &Key) -> CaughtDrop<Histogram> {
+    CaughtDrop::new(with_recorder(|recorder| recorder.register_histogram(key, &METADATA)))
 }

@@ -6,6 +6,7 @@
 //! half of what is left, so that those which are asked later still have time.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,9 +54,11 @@ impl<'a, A> Asked<'a, A> {
         self.answers.len() < AT_ONCE
     }
 
-    /// Asks a supervisor. `request` is sent at the next wait.
+    /// Asks a supervisor. `request` is sent at the next wait. A supervisor that was asked, and whose
+    /// answer has not been taken, is not asked again.
     pub(super) fn ask(&mut self, pid: Pid, request: impl Future<Output = Option<A>> + Send + 'a) {
-        self.answers.insert(pid, None);
+        let Entry::Vacant(free) = self.answers.entry(pid) else { return };
+        free.insert(None);
         self.asked.push(Box::pin(async move { (pid, request.await) }));
     }
 
@@ -120,6 +123,17 @@ mod tests {
         asked.ask(Pid::from_raw(20), async { Some(20) });
         assert_eq!(asked.answer(&rt.kernel, Pid::from_raw(20)).await, Some(20));
         assert!(began.elapsed() <= super::LIMIT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_supervisor_that_was_asked_is_not_asked_again_and_its_answer_is_kept() {
+        let (rt, mut asked) = (Runtime::new(), Asked::new());
+        asked.ask(Pid::from_raw(1), async { Some(1) });
+        asked.ask(Pid::from_raw(2), late(2, BUSY));
+        assert_eq!(asked.answer(&rt.kernel, Pid::from_raw(2)).await, Some(2));
+        asked.ask(Pid::from_raw(1), async { panic!("asked again") });
+        assert_eq!(asked.answer(&rt.kernel, Pid::from_raw(1)).await, Some(1));
+        assert!(asked.asked.is_empty());
     }
 
     #[tokio::test(start_paused = true)]

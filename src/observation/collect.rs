@@ -20,16 +20,20 @@
 //! | the tree ends | as above, and the end of the topmost supervisor is the last change |
 //! | a dynamic supervisor does not answer in time | its last published children are shown, marked as last known; it has no number, so all its changes follow, and then another picture |
 //!
-//! [`asked`](super::asked) limits the wait for dynamic supervisors.
+//! [`asked`](super::asked) limits the wait for dynamic supervisors. Each is asked once.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use crate::base::node_path::ChildPaths;
+use crate::base::random::MapHasher;
 use crate::base::{NodePath, Pid, consume_budget};
 use crate::observation::asked::{AT_ONCE, Asked};
 use crate::observation::facts::Facts;
 use crate::observation::included::{Included, View};
-use crate::observation::nodes::Nodes;
+use crate::observation::nodes::{Above, Nodes};
 use crate::observation::picture::Supervision;
 use crate::observation::{Clock, Picture, PictureNode, PictureState};
 use crate::runtime::Runtime;
@@ -57,6 +61,9 @@ struct Collector<'a> {
     is_partial: bool,
     included: Included,
     nodes: Vec<PictureNode>,
+    /// When a program that stops kills everything below a supervisor. Only the supervisors for which
+    /// this is known are here.
+    due: HashMap<Pid, Instant, MapHasher>,
     /// The nodes that are still to be visited, the next one last.
     pending: Vec<PictureNode>,
 }
@@ -82,8 +89,9 @@ pub(super) async fn collect(runtime: &Runtime, view: &View) -> Collected {
     let (nodes, pending) = (Vec::new(), Vec::new());
     let make = Nodes { kernel: &runtime.kernel, clock };
     let (asked, is_partial) = (Asked::new(), false);
+    let due = HashMap::default();
     let mut collector =
-        Collector { runtime, view, make, asked, is_partial, included, nodes, pending };
+        Collector { runtime, view, make, asked, is_partial, included, nodes, due, pending };
     let roots = roots.iter().filter(|(pid, _)| view.shows_tree(*pid));
     let roots = roots.map(|(pid, root)| collector.make.root(*pid, root)).collect();
     collector.add(roots).await;
@@ -163,9 +171,10 @@ impl Collector<'_> {
         let fold = if serves_dynamic(cell) { self.ask(pid, cell, &node.path).await } else { None };
         let (mut state, last_change) = cell.read_with_last_change();
         if node.supervisor.is_none() && state.ending.is_some() {
-            self.stopping_by_program(node, pid);
+            self.show_stopping_root(node, pid);
         }
-        let mut supervision = self.make.supervision(&state, path);
+        let above = Above { pid, due: self.due_below(node, pid) };
+        let mut supervision = self.make.supervision(above, &state, path);
         let paths = path.children();
         let children: Vec<_> = match fold {
             Some(Fold { counts, worst, ended, budget, last_change }) => {
@@ -173,7 +182,7 @@ impl Collector<'_> {
                 self.included.supervisor(pid, last_change);
                 (supervision.folded, supervision.budget) = (Some(counts), budget);
                 let node = |listed: &FoldedChild| {
-                    self.make.folded(pid, &paths, (&listed.child, listed.pid, listed.is_stopping))
+                    self.make.folded(above, &paths, (&listed.child, listed.pid, listed.is_stopping))
                 };
                 worst.iter().map(node).collect()
             }
@@ -183,24 +192,33 @@ impl Collector<'_> {
                     Some(_) => self.included.supervisor(pid, last_change),
                     None => self.is_partial = true,
                 }
-                self.last_known(&mut supervision, &state, (pid, &paths, cell.count()))
+                self.last_known(&mut supervision, &state, (above, &paths, cell.count()))
             }
             None => {
                 self.included.supervisor(pid, last_change);
                 let node =
-                    |child: (&u64, _)| self.make.child(pid, &paths, &state, (*child.0, child.1));
+                    |child: (&u64, _)| self.make.child(above, &paths, &state, (*child.0, child.1));
                 state.children.iter().map(node).collect()
             }
         };
         node.supervision = Some(supervision);
         let (view, now) = (self.view, self.make.clock.now);
         let ended = state.ended.last(view.ended, |ended| view.shows_ended(ended, now));
-        let ended = ended.into_iter().map(|ended| self.make.ended(pid, &paths, &ended.child));
+        let ended = ended.into_iter().map(|ended| self.make.ended(above, &paths, &ended.child));
         children.into_iter().chain(ended).collect()
     }
 
+    /// Returns when a program kills everything below this supervisor: at its own kill time, or at
+    /// that of a supervisor above, which was visited before.
+    fn due_below(&mut self, node: &PictureNode, pid: Pid) -> Option<Instant> {
+        let above = node.supervisor.and_then(|above| self.due.get(&above).copied());
+        let due = above.into_iter().chain(self.runtime.kernel.kill_time(pid)).min()?;
+        self.due.insert(pid, due);
+        Some(due)
+    }
+
     /// Marks a topmost supervisor, which stops. Only its program can set its deadline.
-    fn stopping_by_program(&self, node: &mut PictureNode, pid: Pid) {
+    fn show_stopping_root(&self, node: &mut PictureNode, pid: Pid) {
         node.state = PictureState::Stopping;
         let due = self.runtime.kernel.kill_time(pid);
         node.deadline = due.map(|due| self.make.clock.time_at(due));
@@ -212,7 +230,7 @@ impl Collector<'_> {
         &self,
         supervision: &mut Supervision,
         state: &PublishedState,
-        (pid, paths, children): (Pid, &ChildPaths<'_>, usize),
+        (above, paths, children): (Above, &ChildPaths<'_>, usize),
     ) -> Vec<PictureNode> {
         supervision.last_known = state.ending.is_none();
         let stopping = if state.ending.is_some() { children } else { 0 };
@@ -220,7 +238,7 @@ impl Collector<'_> {
         supervision.folded = Some(counts);
         let listed = state.children.iter().take(self.view.listed);
         let node = |(key, child): (&u64, _)| {
-            self.make.folded(pid, paths, (child, Pid::from_raw(*key), stopping > 0))
+            self.make.folded(above, paths, (child, Pid::from_raw(*key), stopping > 0))
         };
         listed.map(node).collect()
     }
@@ -242,9 +260,8 @@ impl Collector<'_> {
     /// Asks a pending node, if it is a dynamic supervisor that serves.
     fn ask_in_advance(&mut self, pending: usize) {
         let node = &self.pending[pending];
-        let Some(pid) = node.pid.filter(|_| node.supervision.is_some()) else {
-            return;
-        };
+        let asks = |pid: &Pid| node.supervision.is_some() && !self.asked.is_asked(*pid);
+        let Some(pid) = running(node).filter(asks) else { return };
         if let Some(cell) = self.published(pid).filter(|cell| serves_dynamic(cell)) {
             let path = node.path.clone();
             self.send_request(pid, &cell, &path);

@@ -1,5 +1,7 @@
 //! Makes the nodes of a picture from what supervisors have published.
 
+use tokio::time::Instant;
+
 use crate::base::node_path::ChildPaths;
 use crate::base::{NodePath, Pid, TimeOfDay};
 use crate::child::ChildType;
@@ -14,6 +16,14 @@ use crate::process::ChildSlot;
 use crate::supervisor::{
     History, Incarnation, PublishedChild, PublishedChildState, PublishedState, Step,
 };
+
+/// A supervisor whose children become nodes.
+#[derive(Clone, Copy)]
+pub(super) struct Above {
+    pub(super) pid: Pid,
+    /// When a program kills everything below this supervisor, if that is known.
+    pub(super) due: Option<Instant>,
+}
 
 /// Makes nodes, with the times of the system that belong to this moment.
 pub(super) struct Nodes<'a> {
@@ -45,7 +55,12 @@ impl Nodes<'_> {
     }
 
     /// Returns the facts that a supervisor has published about itself.
-    pub(super) fn supervision(&self, state: &PublishedState, path: &NodePath) -> Supervision {
+    pub(super) fn supervision(
+        &self,
+        above: Above,
+        state: &PublishedState,
+        path: &NodePath,
+    ) -> Supervision {
         let child = |key| state.children.get(&key).map(|child| path.child(&child.id));
         let step = match state.step {
             Step::Serving => None,
@@ -57,7 +72,7 @@ impl Nodes<'_> {
             Step::Stopping { key, since } => child(key).map(|child| PictureStep::Stopping {
                 child,
                 since: self.clock.time_at(since),
-                deadline: state.children.get(&key).and_then(|child| self.deadline(child)),
+                deadline: state.children.get(&key).and_then(|child| self.deadline(above, child)),
             }),
         };
         Supervision {
@@ -72,23 +87,23 @@ impl Nodes<'_> {
     /// Returns the node of a child of a declared list.
     pub(super) fn child(
         &self,
-        supervisor: Pid,
+        above: Above,
         paths: &ChildPaths<'_>,
         state: &PublishedState,
         (key, child): (u64, &PublishedChild),
     ) -> PictureNode {
-        let mut node = self.node(supervisor, paths, child);
+        let mut node = self.node(above, paths, child);
         match (state.step, child.state) {
             (Step::Starting { key: starts, start, .. }, _) if starts == key => {
                 let slot = ChildSlot { child: key, start };
                 (node.state, node.ended) = (PictureState::Starting, None);
-                node.pid = self.kernel.child_at(supervisor, slot);
+                node.pid = self.kernel.child_at(above.pid, slot);
                 node.started = Some(self.clock.time_at(child.started));
             }
             (Step::Stopping { key: stops, .. }, PublishedChildState::Running(_))
                 if stops == key =>
             {
-                self.show_stopping(&mut node, child);
+                self.show_stopping(above, &mut node, child);
             }
             _ => {}
         }
@@ -98,43 +113,44 @@ impl Nodes<'_> {
     /// Returns the node of a child of a dynamic supervisor.
     pub(super) fn folded(
         &self,
-        supervisor: Pid,
+        above: Above,
         paths: &ChildPaths<'_>,
         (child, pid, is_stopping): (&PublishedChild, Pid, bool),
     ) -> PictureNode {
-        let mut node = self.node(supervisor, paths, child);
+        let mut node = self.node(above, paths, child);
         node.pid = Some(pid);
         if is_stopping && node.state == PictureState::Running {
-            self.show_stopping(&mut node, child);
+            self.show_stopping(above, &mut node, child);
         }
         node
     }
 
-    fn show_stopping(&self, node: &mut PictureNode, child: &PublishedChild) {
-        (node.state, node.deadline) = (PictureState::Stopping, self.deadline(child));
+    fn show_stopping(&self, above: Above, node: &mut PictureNode, child: &PublishedChild) {
+        (node.state, node.deadline) = (PictureState::Stopping, self.deadline(above, child));
     }
 
-    /// Returns when a child is killed that was asked to stop.
-    fn deadline(&self, child: &PublishedChild) -> Option<TimeOfDay> {
+    /// Returns when a child is killed that was asked to stop: by its supervisor, or by a program
+    /// together with everything at and below the child or a supervisor above.
+    fn deadline(&self, above: Above, child: &PublishedChild) -> Option<TimeOfDay> {
         let PublishedChildState::Running(pid) = child.state else { return None };
-        let by_program = self.kernel.kill_time(pid);
-        child.stop_due.into_iter().chain(by_program).min().map(|due| self.clock.time_at(due))
+        let by_program = above.due.into_iter().chain(self.kernel.kill_time(pid));
+        by_program.chain(child.stop_due).min().map(|due| self.clock.time_at(due))
     }
 
     /// Returns the node of a child that its supervisor has forgotten.
     pub(super) fn ended(
         &self,
-        supervisor: Pid,
+        above: Above,
         paths: &ChildPaths<'_>,
         child: &PublishedChild,
     ) -> PictureNode {
-        let mut node = self.node(supervisor, paths, child);
+        let mut node = self.node(above, paths, child);
         (node.state, node.retry_at) = (PictureState::Ended, None);
         node.pid = child.history.last().and_then(|last| last.pid);
         node
     }
 
-    fn node(&self, supervisor: Pid, paths: &ChildPaths<'_>, child: &PublishedChild) -> PictureNode {
+    fn node(&self, above: Above, paths: &ChildPaths<'_>, child: &PublishedChild) -> PictureNode {
         let (state, pid, due) = match child.state {
             PublishedChildState::Running(pid) => (PictureState::Running, Some(pid), None),
             PublishedChildState::Restarting { due } => (PictureState::Restarting, None, due),
@@ -146,7 +162,7 @@ impl Nodes<'_> {
             path: paths.child(&child.id),
             id: child.id.clone(),
             pid,
-            supervisor: Some(supervisor),
+            supervisor: Some(above.pid),
             parent: None,
             state,
             health: Health::default(),

@@ -86,8 +86,9 @@ pub struct Missed {
 /// waits for an observation: one that is more than 1,024 changes behind misses some, says how many, and
 /// catches up by a fresh picture.
 ///
-/// While there is no observation, a change costs one load, and a message costs nothing. While there
-/// is one, a change costs an allocation and two locks, and a message still costs nothing, unless
+/// While there is no observation, a change costs one load, except those that are kept for later
+/// observations, such as a changed health: each takes a lock of the whole runtime. A message costs
+/// nothing. While there is one, a change costs an allocation and two locks, and a message still costs nothing, unless
 /// [mailboxes are tracked](Self::track_mailboxes). OTP has no counterpart: `observer` polls.
 ///
 /// # Examples

@@ -56,7 +56,8 @@ pub struct PictureNode {
     /// When a child that waits for its restart is tried next, if there is a backoff.
     pub retry_at: Option<TimeOfDay>,
     /// When the process is killed, if it is [stopping](PictureState::Stopping): by its supervisor,
-    /// whose shutdown time for it is over then, or by a [program](crate::Run) that stops. `None` if
+    /// whose shutdown time for it is over then, or earlier by a [program](crate::Run) that stops, which
+    /// at its deadline kills all that is left of its tree, or of a phase whose time is over. `None` if
     /// the stop has no limit, or the limit is not known.
     pub deadline: Option<TimeOfDay>,
     /// The number of restarts of the child by its supervisor.

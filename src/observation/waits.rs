@@ -8,9 +8,6 @@ use crate::runtime::Runtime;
 /// The number of waits that are listed.
 const LISTED: usize = 256;
 
-/// The number of waits that are looked at, of which some may be of other trees.
-const LOOKED_AT: usize = 4 * LISTED;
-
 /// The processes that wait for each other at one moment. [`Runtime::wait_graph`] returns it, and has
 /// an example.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -103,8 +100,9 @@ pub(super) fn waits_in(kernel: &Kernel, view: &View) -> WaitGraph {
 }
 
 fn wait_graph(kernel: &Kernel, is_shown: impl Fn(&[Pid; 2]) -> bool) -> WaitGraph {
-    let Some(list) = kernel.waits.list(LOOKED_AT) else { return WaitGraph::default() };
+    let Some(list) = kernel.waits.list() else { return WaitGraph::default() };
     let path = |pid| Some(kernel.path_of(&*kernel.find(pid)?)?.0);
+    // Filtered before the limit, so that the waits of other trees take no place.
     let shown = list.waits.into_iter().filter(|(caller, server)| is_shown(&[*caller, *server]));
     let mut shown: Vec<(Pid, Pid)> = shown.collect();
     let left_out = list.left_out + shown.len().saturating_sub(LISTED);

@@ -134,13 +134,15 @@ pub enum ChangeKind {
     /// child until the child has ended.
     Stopping {
         /// When the supervisor kills the child, by the clock of the system; `None` if its stop has
-        /// no limit.
+        /// no limit. A [program](crate::Run) that stops may kill the child earlier: the
+        /// [`deadline`](crate::PictureNode::deadline) in a picture includes that.
         deadline: Option<TimeOfDay>,
     },
     /// A dynamic supervisor that stops all its children waits for this one.
     HoldsStop {
         /// When the supervisor kills the child, by the clock of the system; `None` if its stop has
         /// no limit. In the past if the child was killed, and has not ended yet.
+        /// As for [`Stopping`](ChangeKind::Stopping), this is the supervisor's own limit.
         deadline: Option<TimeOfDay>,
     },
     /// The stop of the child went wrong: it overran its time and was killed, or it ended with

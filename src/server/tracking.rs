@@ -79,20 +79,19 @@ impl<S: GenServer> Default for Watch<S> {
 /// The meter of a server whose handlers are tracked.
 #[derive(Default)]
 pub(crate) struct Metered {
-    /// The meter, and the number of its source.
-    pub(crate) meter: Option<(u64, Box<dyn HandlerMeter>)>,
+    /// The number of the source that was asked for the meter; 0 if none was. A source that panicked
+    /// has made no meter, and is not asked again.
+    pub(crate) source: u64,
+    pub(crate) meter: Option<Box<dyn HandlerMeter>>,
     /// When the item was queued whose handler begins next.
     pub(crate) queued_at: Option<Instant>,
 }
 
-impl Metered {
-    /// Returns the number of the source; 0 if there is no meter.
-    pub(crate) fn source(&self) -> u64 {
-        self.meter.as_ref().map_or(0, |(number, _)| *number)
-    }
-
-    pub(crate) fn is_on(&self) -> bool {
-        self.meter.is_some()
+/// The meter may be code of a user: a panic of its destructor does not end the server.
+impl Drop for Metered {
+    fn drop(&mut self) {
+        let meter = self.meter.take();
+        ignore_panic(|| drop(meter));
     }
 }
 

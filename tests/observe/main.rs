@@ -46,6 +46,8 @@ mod control_servers;
 #[cfg(feature = "metrics")]
 mod metrics;
 #[cfg(feature = "metrics")]
+mod metrics_fragile;
+#[cfg(feature = "metrics")]
 mod metrics_paths;
 #[cfg(feature = "metrics")]
 mod metrics_table;

@@ -5,6 +5,7 @@ use crate::support;
 use std::future::pending;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use metrics::{LocalRecorderGuard, set_default_local_recorder};
 use regrow::metrics::{Metrics, export};
 use regrow::{ChildSpec, ExitClass, Runtime, Supervisor};
@@ -247,4 +248,26 @@ async fn an_exporter_keeps_no_runtime_alive() {
     let before = values.all().len();
     exporter.collect().await;
     assert_eq!(values.all().len(), before);
+}
+
+/// A call that is no longer polled holds no other up. When it goes on, it writes no older gauges.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_kept_unfinished_delays_no_other_and_writes_nothing_old() {
+    let (values, _installed) = recorder();
+    let rt = Runtime::new();
+    let exporter = Metrics::new().exporter(&rt);
+    // More than a task visits in one go.
+    let idle: Vec<_> = (0..2_000).map(|_| support::idle(&rt)).collect();
+    let mut kept = Box::pin(exporter.collect());
+    assert!(kept.as_mut().now_or_never().is_none());
+    rt.kill(idle[0]);
+    settled().await;
+    exporter.collect().await;
+    assert_eq!(values.gauge("regrow_processes", &[]), Some(1_999.0));
+    rt.kill(idle[1]);
+    settled().await;
+    kept.await;
+    assert_eq!(values.gauge("regrow_processes", &[]), Some(1_999.0), "the older call has written");
+    exporter.collect().await;
+    assert_eq!(values.gauge("regrow_processes", &[]), Some(1_998.0));
 }

@@ -195,12 +195,43 @@ async fn a_program_that_stops_shows_its_own_deadline_and_those_of_its_phases() {
     let picture = observation.picture().await;
     assert_eq!(left(&picture, "shop"), Some(19_000));
     assert_eq!(left(&picture, "shop/web"), Some(2000), "{picture}");
-    assert_eq!(left(&picture, "shop/web/http"), None);
+    // The time of the phase limits everything below the phase.
+    assert_eq!(left(&picture, "shop/web/http"), Some(2000), "{picture}");
+    assert_eq!(left_of_step(&picture, "shop"), Some(2000), "{picture}");
+    assert_eq!(left_of_step(&picture, "shop/web"), Some(2000), "{picture}");
     // The time of the phase is over. The phase before it has no limit but that of the program.
     tokio::time::sleep(3 * SECOND).await;
     let picture = observation.picture().await;
     assert_eq!(left(&picture, "shop"), Some(16_000));
     assert_eq!(picture.find("shop/storage").unwrap().state, PictureState::Stopping);
-    assert_eq!(left(&picture, "shop/storage"), None);
+    for path in ["shop/storage", "shop/storage/disk"] {
+        assert_eq!(left(&picture, path), Some(16_000), "{picture}");
+    }
     assert!(run.await.unwrap().unwrap().forced, "the program killed the first phase");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_program_that_stops_limits_the_deadlines_of_everything_below_its_root() {
+    let rt = Runtime::new();
+    let inner = Supervisor::one_for_one().with_id("inner").child(deaf("slow", after(60)));
+    let tree = Supervisor::one_for_one().named("app").child(deaf("endless", Shutdown::Infinity));
+    let stop = CancellationToken::new();
+    let run = regrow::Run::from(tree.child(inner)).on(&rt).without_signals().stop_on(stop.clone());
+    let run = tokio::spawn(run.run());
+    settled().await;
+    let mut observation = rt.observe();
+    observation.next().await;
+    stop.cancel();
+    tokio::time::sleep(SECOND).await;
+    let picture = observation.picture().await;
+    for path in ["app", "app/inner", "app/inner/slow"] {
+        assert_eq!(left(&picture, path), Some(24_000), "{picture}");
+    }
+    for path in ["app", "app/inner"] {
+        assert_eq!(left_of_step(&picture, path), Some(24_000), "{picture}");
+    }
+    // A view of the child alone has the same deadline.
+    let below = rt.observe().below("app/inner/slow").picture().await;
+    assert_eq!(left(&below, "app/inner/slow"), Some(24_000), "{below}");
+    assert!(run.await.unwrap().unwrap().forced);
 }

@@ -31,6 +31,9 @@ type Entries<K, V> = HashTable<(K, Option<V>)>;
 #[repr(align(128))]
 struct Shard<K, V>(RwLock<Entries<K, V>>);
 
+/// Up to this number of keys are looked up one by one, without a list of them by shard.
+const FEW: usize = 8;
+
 /// A concurrent map. No reference to a value outlives the lock of its shard: reads return clones,
 /// or run a closure under the lock.
 ///
@@ -76,7 +79,12 @@ impl<K: Eq + Hash, V> Table<K, V> {
     /// and the highest seven to distinguish the entries of a bucket.
     #[inline]
     fn shard(&self, hash: u64) -> &RwLock<Entries<K, V>> {
-        &self.shards[((hash << 7) >> self.shift) as usize].0
+        &self.shards[self.shard_index(hash)].0
+    }
+
+    #[inline]
+    fn shard_index(&self, hash: u64) -> usize {
+        ((hash << 7) >> self.shift) as usize
     }
 
     /// Inserts the entry, and runs `also` under the same lock, so [`len`](Self::len) counts the
@@ -99,23 +107,29 @@ impl<K: Eq + Hash, V> Table<K, V> {
         self.read(key, V::clone)
     }
 
-    /// Returns the values of many keys, in their order. Each shard is locked once. Many keys are looked up
-    /// before the first value is cloned, and `touch`, which is to read the value, runs on each value
-    /// before that: so the processor waits for the memory of many entries at the same time. A clone
-    /// of an `Arc` would let it wait for one after the other.
+    /// Returns the values of many keys, in their order. A shard is locked once for all its keys, and
+    /// a shard without a key is not locked. The keys of one shard are looked up before the first value
+    /// is cloned, and `touch`, which is to read the value, runs on each value before that: so the
+    /// processor waits for the memory of many entries at the same time. A clone of an `Arc` would let
+    /// it wait for one after the other.
     pub(crate) fn get_all(&self, keys: &[K], touch: impl Fn(&V) -> bool) -> Vec<Option<V>>
     where
         V: Clone,
     {
+        if keys.len() <= FEW {
+            return keys.iter().map(|key| self.get(key)).collect();
+        }
         let hashes: Vec<u64> = keys.iter().map(|key| self.hasher.hash_one(key)).collect();
+        // The keys, sorted by their shards.
+        let mut order: Vec<(usize, usize)> =
+            hashes.iter().enumerate().map(|(at, hash)| (self.shard_index(*hash), at)).collect();
+        order.sort_unstable();
         let mut values: Vec<Option<V>> = vec![None; keys.len()];
-        for Shard(shard) in &self.shards {
-            let is_here = |hash: u64| std::ptr::eq(self.shard(hash), shard);
-            let shard = shard.read();
-            let here = hashes.iter().enumerate().filter(|(_, hash)| is_here(**hash));
-            let found = here.filter_map(|(at, hash)| {
-                let (_, value) = shard.find(*hash, |(held, _)| *held == keys[at])?;
-                Some((at, value.as_ref()?))
+        for here in order.chunk_by(|(one, _), (other, _)| one == other) {
+            let shard = self.shards[here[0].0].0.read();
+            let found = here.iter().filter_map(|(_, at)| {
+                let (_, value) = shard.find(hashes[*at], |(held, _)| *held == keys[*at])?;
+                Some((*at, value.as_ref()?))
             });
             let found: Vec<(usize, &V)> = found.collect();
             std::hint::black_box(found.iter().filter(|(_, value)| touch(value)).count());
@@ -205,6 +219,7 @@ impl<K: Eq + Hash, V> Table<K, V> {
 #[cfg(test)]
 mod tests {
     use super::Table;
+    use std::hash::BuildHasher;
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
     use std::thread::{scope, yield_now};
 
@@ -216,6 +231,21 @@ mod tests {
         let found: Vec<_> = keys.iter().map(|key| table.get(key)).collect();
         assert_eq!(table.get_all(&keys, |value| *value > 0), found);
         assert_eq!(table.get_all(&[], |value| *value > 0), []);
+        let few = [7, 300, 5, 7];
+        assert_eq!(table.get_all(&few, |value| *value > 0), [Some(8), None, Some(6), Some(8)]);
+    }
+
+    /// A writer holds one shard. A look-up of keys that are elsewhere does not wait for it.
+    #[test]
+    fn many_keys_lock_only_the_shards_that_have_one() {
+        let table = Table::default();
+        let shard_of = |key: &i32| table.shard_index(table.hasher.hash_one(key));
+        let (held, keys): (Vec<i32>, Vec<i32>) = (0..1000).partition(|key| shard_of(key) == 0);
+        keys.iter().for_each(|key| table.insert_and(*key, *key, || ()));
+        table.with_entry(held[0], |_| {
+            let found = table.get_all(&keys, |value| *value > 0);
+            assert!(found.into_iter().eq(keys.iter().copied().map(Some)));
+        });
     }
 
     /// The maximum number of reads that one thread may begin while the writer waits. Each begins

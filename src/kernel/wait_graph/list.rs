@@ -3,6 +3,9 @@
 use crate::base::pid::Pid;
 use crate::kernel::wait_graph::{Edges, Waits};
 
+/// How many steps are taken under one lock. A step looks at an edge, or at one of its waits.
+const STEPS: usize = 4096;
+
 /// Some of the waits in progress.
 #[derive(Debug, Default)]
 pub(crate) struct WaitList {
@@ -13,26 +16,40 @@ pub(crate) struct WaitList {
 }
 
 impl Waits {
-    /// Returns the waits of the first `most` edges; `None` if the graph is off. Under the lock, this
-    /// takes a step for each edge that is looked at.
-    pub(crate) fn list(&self, most: usize) -> Option<WaitList> {
+    /// Returns the waits of the first edges; `None` if the graph is off. It looks at edges until it
+    /// has taken [`STEPS`] steps. An edge that has more answered waits than that is listed.
+    pub(crate) fn list(&self) -> Option<WaitList> {
         if !self.switches.detects_deadlocks() {
             return None;
         }
         let edges = self.graph.0.lock();
-        let waits = edges.counts.iter().take(most);
-        let waits = waits.filter(|(edge, count)| edges.answered(**edge) < **count);
-        let waits = waits.map(|(edge, _)| *edge).collect();
-        Some(WaitList { waits, left_out: edges.counts.len().saturating_sub(most) })
+        let (mut list, mut looked_at, mut steps) = (WaitList::default(), 0, STEPS);
+        for (edge, count) in &edges.counts {
+            if steps == 0 {
+                break;
+            }
+            (looked_at, steps) = (looked_at + 1, steps - 1);
+            if edges.waits(*edge, *count, &mut steps) {
+                list.waits.push(*edge);
+            }
+        }
+        list.left_out = edges.counts.len() - looked_at;
+        Some(list)
     }
 }
 
 impl Edges {
-    /// Returns how many waits of this edge have got their answer, which the waiting process has not
-    /// noticed yet.
-    fn answered(&self, (caller, server): (Pid, Pid)) -> u32 {
-        let numbered = self.due.range((caller, server, 0)..=(caller, server, u64::MAX));
-        let answered = numbered.filter(|(_, is_due)| !is_due.0());
-        u32::try_from(answered.count()).unwrap_or(u32::MAX)
+    /// Whether one of the `count` waits of this edge has not got its answer. The waiting process may
+    /// not have noticed the answers of the others yet.
+    fn waits(&self, (caller, server): (Pid, Pid), count: u32, steps: &mut usize) -> bool {
+        let mut answered = 0;
+        for (_, is_due) in self.due.range((caller, server, 0)..=(caller, server, u64::MAX)) {
+            if *steps == 0 || is_due.0() {
+                return true;
+            }
+            (*steps, answered) = (*steps - 1, answered + 1);
+        }
+        // A wait without a number ends when it is removed.
+        answered < count
     }
 }

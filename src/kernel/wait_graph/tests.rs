@@ -3,7 +3,7 @@
 use super::search::{Progress, Search};
 use super::{Until, WaitEdge, Waits};
 use crate::base::pid::Pid;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread::scope;
 
@@ -123,6 +123,36 @@ fn an_answer_ends_its_wait() {
     drop(once);
     let edges = waits.graph.0.lock();
     assert!(edges.counts.is_empty() && edges.due.is_empty());
+}
+
+/// The list asks a wait whether its answer is due: until the first one that is.
+#[test]
+fn a_list_stops_at_the_first_wait_that_is_due_and_its_steps_are_bounded() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let waits_of = |waits: &Waits, server, is_due| {
+        let mut edge = waits.enter(pid(1), pid(server)).expect(NO_CYCLE).expect("it is on");
+        let asked = asked.clone();
+        edge.end_with(move || {
+            asked.fetch_add(1, Ordering::SeqCst);
+            is_due
+        });
+        edge
+    };
+    let waits = detecting();
+    let _due: Vec<_> = (0..20_000).map(|_| waits_of(&waits, 2, true)).collect();
+    let list = waits.list().expect("it is on");
+    assert_eq!((list.waits, list.left_out), (vec![(pid(1), pid(2))], 0));
+    assert_eq!(asked.swap(0, Ordering::SeqCst), 1);
+    // An edge whose waits have been answered is not listed, unless there are too many of them.
+    let waits = detecting();
+    let _answered: Vec<_> = (0..10).map(|_| waits_of(&waits, 2, false)).collect();
+    assert!(waits.list().expect("it is on").waits.is_empty());
+    let _more: Vec<_> = (0..20_000).map(|_| waits_of(&waits, 3, false)).collect();
+    let _next = waits_of(&waits, 4, true);
+    asked.store(0, Ordering::SeqCst);
+    let list = waits.list().expect("it is on");
+    assert_eq!((list.waits, list.left_out), (vec![(pid(1), pid(3))], 1));
+    assert!(asked.load(Ordering::SeqCst) <= 4096);
 }
 
 #[test]

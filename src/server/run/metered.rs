@@ -21,7 +21,7 @@ impl<S: GenServer> ServerContext<S> {
         let switches = &self.process.kernel.switches;
         let current = if switches.tracks_handlers() { switches.meters.current() } else { 0 };
         let watch = self.inner().watch.as_deref();
-        if watch.is_none_or(|watch| watch.meter.source() == current) {
+        if watch.is_none_or(|watch| watch.meter.source == current) {
             return;
         }
         let kernel = &self.process.kernel;
@@ -29,11 +29,11 @@ impl<S: GenServer> ServerContext<S> {
         let path = last.is_some().then(|| kernel.counted_path(&*self.process)).flatten();
         let mut metered = Metered::default();
         if let Some((number, source)) = last {
-            ignore_panic(|| metered.meter = Some((number, source.meter(path))));
+            metered.source = number;
+            ignore_panic(|| metered.meter = Some(source.meter(path)));
         }
         let Some(watch) = &mut self.inner().watch else { return };
-        let old = std::mem::replace(&mut watch.meter, metered);
-        ignore_panic(|| drop(old));
+        watch.meter = metered;
     }
 
     /// Notes when the first item of the mailbox was queued, before the item is taken; for an item
@@ -41,7 +41,7 @@ impl<S: GenServer> ServerContext<S> {
     #[inline(never)]
     pub(crate) fn note_queued_at(&mut self, is_in_mailbox: bool) {
         let inner = self.inner();
-        if let Some(watch) = inner.watch.as_mut().filter(|watch| watch.meter.is_on()) {
+        if let Some(watch) = inner.watch.as_mut().filter(|watch| watch.meter.meter.is_some()) {
             watch.meter.queued_at = is_in_mailbox.then(|| inner.mailbox.first().stamp()).flatten();
         }
     }
@@ -52,7 +52,7 @@ impl<S: GenServer> ServerContext<S> {
         let metered = self.inner().watch.as_mut().map(|watch| &mut watch.meter);
         let Some(metered) = metered.filter(|_| callback.is_handler()) else { return };
         let Some(queued_at) = metered.queued_at.take() else { return };
-        if let Some((_, meter)) = &mut metered.meter {
+        if let Some(meter) = &mut metered.meter {
             let waited = Instant::now().saturating_duration_since(queued_at);
             ignore_panic(|| meter.waited(waited));
         }
@@ -62,7 +62,7 @@ impl<S: GenServer> ServerContext<S> {
     #[inline(never)]
     pub(crate) fn meter_end(&mut self, ended: Option<Running>) {
         let meter = self.inner().watch.as_mut().and_then(|watch| watch.meter.meter.as_mut());
-        if let (Some(ended), Some((_, meter))) = (ended, meter)
+        if let (Some(ended), Some(meter)) = (ended, meter)
             && ended.callback.is_handler()
         {
             let Handling { callback, elapsed } = ended.handling(Instant::now());

@@ -21,16 +21,33 @@ const SETTLE: Duration = Duration::from_secs(30);
 /// The supervisors of the tree, its observer, and the exporter of metrics.
 const OTHERS: u64 = 9;
 
+/// What the readers have found. This outlives the runtime, whose end is found as well.
+#[derive(Clone)]
+pub(crate) struct Readers {
+    pub(crate) plain: Arc<Model>,
+    pub(crate) page: Arc<Model>,
+    pub(crate) load: Arc<Model>,
+    pub(crate) ledger: Arc<Ledger>,
+}
+
+impl Readers {
+    /// Returns the faults since the last call, each once.
+    pub(crate) fn faults(&self) -> Vec<String> {
+        let mut faults = self.ledger.check();
+        for model in [&self.plain, &self.page, &self.load] {
+            faults.extend(model.take_faults());
+        }
+        faults
+    }
+}
+
 /// All that is compared.
 pub(crate) struct Checks {
     pub(crate) rt: Runtime,
     pub(crate) truth: Arc<Truth>,
     pub(crate) heard: Arc<Heard>,
     pub(crate) spans: Spans,
-    pub(crate) plain: Arc<Model>,
-    pub(crate) page: Arc<Model>,
-    pub(crate) load: Arc<Model>,
-    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) readers: Readers,
     pub(crate) exporter: Exporter,
     pub(crate) recorded: Recorded,
     /// The processes of the tree without load.
@@ -40,7 +57,8 @@ pub(crate) struct Checks {
 }
 
 impl Checks {
-    /// Waits until all numbers agree. Returns those that do not in time, and all faults so far.
+    /// Waits until all numbers agree. Returns those that do not in time, and the faults of the readers
+    /// that were not returned before.
     pub(crate) async fn settle(&self) -> Vec<String> {
         let begin = Instant::now();
         let mut wrong = loop {
@@ -50,11 +68,7 @@ impl Checks {
             }
             sleep(Duration::from_millis(20)).await;
         };
-        let (_, gaps) = self.ledger.check();
-        wrong.extend(gaps);
-        for model in [&self.plain, &self.page, &self.load] {
-            wrong.extend(model.take_faults());
-        }
+        wrong.extend(self.readers.faults());
         wrong
     }
 
@@ -63,7 +77,9 @@ impl Checks {
         let now = running(&picture);
         self.exporter.collect().await;
         let mut wrong = self.numbers();
-        for (name, model) in [("the plain reader", &self.plain), ("the page", &self.page)] {
+        for (name, model) in
+            [("the plain reader", &self.readers.plain), ("the page", &self.readers.page)]
+        {
             let known = model.running.lock().expect("no holder panics").clone();
             wrong.extend(difference(name, &known, &now));
         }
@@ -141,11 +157,11 @@ impl Checks {
             self.spans.counts().0,
             self.recorded.series(),
             self.recorded.sum("regrow_handling_seconds", None),
-            self.plain.changes.get(),
-            self.page.changes.get(),
-            self.ledger.check().0,
-            self.page.pictures.get(),
-            self.page.samples.get(),
+            self.readers.plain.changes.get(),
+            self.readers.page.changes.get(),
+            self.readers.ledger.left_out(),
+            self.readers.page.pictures.get(),
+            self.readers.page.samples.get(),
         )
     }
 }

@@ -40,7 +40,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use checks::Checks;
+use checks::{Checks, Readers};
 use events::Heard;
 use load::Load;
 use model::{Ledger, Model};
@@ -96,10 +96,7 @@ async fn main() -> Result<ExitCode, Failure> {
         truth: truth.clone(),
         heard,
         spans,
-        plain: of_plain,
-        page: of_page,
-        load: of_load.clone(),
-        ledger,
+        readers: Readers { plain: of_plain, page: of_page, load: of_load.clone(), ledger },
         exporter,
         recorded,
         processes: rt.process_count(),
@@ -110,17 +107,22 @@ async fn main() -> Result<ExitCode, Failure> {
     let drivers = tokio::spawn(load::run(load.clone()));
     let mut wrong = watch(&checks, &load, time).await;
     drivers.abort();
+    let _ = drivers.await;
 
     is_over.store(true, Ordering::Release);
     tree.stop().await?;
     let left = rt.process_count();
     println!("{}", checks.line());
+    let readers = checks.readers.clone();
     drop((checks, load, tree, rt));
     for (name, reader) in [("plain reader", plain), ("page", events), ("listener", listener)] {
         if timeout(Duration::from_secs(5), reader).await.is_err() {
             wrong.push(format!("the {name} has not ended with the runtime"));
         }
     }
+    // With the faults at the stop.
+    wrong.extend(readers.faults());
+    wrong.extend(readers.ledger.unchecked());
     if left > 0 {
         wrong.push(format!("{left} processes are left"));
     }
@@ -173,9 +175,16 @@ async fn watch(checks: &Checks, load: &Load, time: Duration) -> Vec<String> {
     growth(&resident, most).into_iter().collect()
 }
 
-/// Compares the memory of the second quarter of the time with that of the last one.
+/// Compares the memory of the second quarter of the time with that of the last one. Fewer than four
+/// samples are a fault.
 fn growth(resident: &[u64], most: u64) -> Option<String> {
     let quarter = resident.len() / 4;
+    if quarter == 0 {
+        return Some(format!(
+            "the memory was read {} times, too rarely to compare",
+            resident.len()
+        ));
+    }
     let median = |from: usize| {
         let mut part = resident.get(from..from + quarter)?.to_vec();
         part.sort_unstable();

@@ -93,6 +93,8 @@ struct Entries {
     kept: VecDeque<Entry>,
     gaps: Vec<Gap>,
     left_out: u64,
+    /// The gaps for which there was no room.
+    unchecked: u64,
 }
 
 impl Ledger {
@@ -117,16 +119,31 @@ impl Ledger {
         is_next
     }
 
-    /// Notes that the page has not received these changes.
+    /// Notes that the page has not received these changes. Those for which there is no room are a
+    /// fault at the next check.
     pub(crate) fn missing(&self, seqs: std::ops::Range<u64>, picture_ms: u64) {
         let mut entries = self.0.lock().expect("no holder panics");
         let free = REMEMBERED.saturating_sub(entries.gaps.len());
+        let count = seqs.end.saturating_sub(seqs.start);
+        entries.unchecked += count.saturating_sub(free as u64);
         entries.gaps.extend(seqs.map(|seq| Gap { seq, picture_ms }).take(free));
     }
 
-    /// Checks the gaps of the page up to the last change of the plain reader. Returns the number of
-    /// those that a picture explains, since the start, and the faults.
-    pub(crate) fn check(&self) -> (u64, Vec<String>) {
+    /// Describes the gaps that are still to be checked. After the end of the plain reader they are
+    /// changes that it has not received.
+    pub(crate) fn unchecked(&self) -> Option<String> {
+        let open = self.0.lock().expect("no holder panics").gaps.len();
+        (open > 0).then(|| format!("neither reader has received {open} changes"))
+    }
+
+    /// The number of gaps that a picture explains, since the start.
+    pub(crate) fn left_out(&self) -> u64 {
+        self.0.lock().expect("no holder panics").left_out
+    }
+
+    /// Checks the gaps of the page up to the last change of the plain reader. Returns the faults, each
+    /// once.
+    pub(crate) fn check(&self) -> Vec<String> {
         let mut entries = self.0.lock().expect("no holder panics");
         let (mut faults, mut open) = (Vec::new(), Vec::new());
         for gap in std::mem::take(&mut entries.gaps) {
@@ -146,6 +163,10 @@ impl Ledger {
             }
         }
         entries.gaps = open;
-        (entries.left_out, faults)
+        match std::mem::take(&mut entries.unchecked) {
+            0 => {}
+            count => faults.push(format!("{count} changes that the page missed are not checked")),
+        }
+        faults
     }
 }
