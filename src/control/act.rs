@@ -8,7 +8,7 @@ use crate::control::{ControlError, ControlRequest};
 use crate::exit::Result;
 use crate::observe::{ControlAction, ControlOutcome};
 use crate::runtime::Runtime;
-use crate::supervisor::{ChildError, SupervisorRef};
+use crate::supervisor::{ChildError, Claim, SupervisorRef};
 
 impl Runtime {
     /// Carries out a request on a child of any tree, or on the runtime, and reports it: as
@@ -21,7 +21,7 @@ impl Runtime {
     ///
     /// | action | |
     /// |---|---|
-    /// | [`Restart`](ControlAction::Restart) | The child is stopped and started again; no other child of its group is. No budget is spent, and its earlier failures no longer count for its backoff. If the start fails, a child in the list of a supervisor stays stopped; for a child of a dynamic supervisor the restart policy decides. A child that is temporary, or that is being restarted or stopped, is refused |
+    /// | [`Restart`](ControlAction::Restart) | The child is stopped and started again; no other child of its group is. No budget is spent, and its earlier failures no longer count for its backoff. Its own budget, if it has one, is full again. If the start fails, a child in the list of a supervisor stays stopped; for a child of a dynamic supervisor the restart policy decides. A child that is temporary, or that is being restarted or stopped, is refused |
     /// | [`Terminate`](ControlAction::Terminate) | The child is stopped, and its restart cancelled if it waits for one. A supervisor forgets a child that is temporary, a dynamic supervisor each |
     /// | [`Kill`](ControlAction::Kill) | The process is killed, and the restart policy decides |
     /// | [`Suspend`](ControlAction::Suspend), [`Resume`](ControlAction::Resume) | The server does that after the items that were queued before. Supervisors and processes that are no servers are refused |
@@ -68,7 +68,17 @@ impl Runtime {
     /// # })).unwrap();
     /// ```
     pub async fn control(&self, request: ControlRequest) -> Result<(), ControlError> {
-        spawn(self.clone(), Ok(None), request).await
+        self.control_holding(request, ()).await
+    }
+
+    /// As [`control`](Self::control), and drops `held` when the request has ended, which may be long
+    /// after the requester is gone.
+    pub(crate) async fn control_holding(
+        &self,
+        request: ControlRequest,
+        held: impl Send + 'static,
+    ) -> Result<(), ControlError> {
+        spawn(self.clone(), Ok(None), request, held).await
     }
 }
 
@@ -86,24 +96,37 @@ impl SupervisorRef {
     ///
     /// As [`Runtime::control`].
     pub async fn control(&self, request: ControlRequest) -> Result<(), ControlError> {
+        self.control_holding(request, ()).await
+    }
+
+    /// As [`control`](Self::control), and drops `held` when the request has ended.
+    pub(crate) async fn control_holding(
+        &self,
+        request: ControlRequest,
+        held: impl Send + 'static,
+    ) -> Result<(), ControlError> {
         let runtime = Runtime { kernel: self.server.kernel().clone() };
         let top = self.server.reach().map(Some).map_err(ControlError::from);
-        spawn(runtime, top, request).await
+        spawn(runtime, top, request, held).await
     }
 }
 
-/// Carries out a request in a task of its own, which goes on if the requester is gone.
+/// Carries out a request in a task of its own, which goes on if the requester is gone, and then drops
+/// `held`.
 async fn spawn(
     runtime: Runtime,
     top: Result<Option<Pid>, ControlError>,
     request: ControlRequest,
+    held: impl Send + 'static,
 ) -> Result<(), ControlError> {
-    let mut entry = AuditEntry::of(runtime.clone(), &request);
+    let claim = Claim::default();
+    let mut entry = AuditEntry::of(runtime.clone(), &request, claim.clone());
     let Some(tokio) = runtime.kernel.tokio().cloned() else {
         entry.ended(ControlError::TokioGone.outcome());
         return Err(ControlError::TokioGone);
     };
     let task = tokio.spawn(async move {
+        let _held = held;
         let done = match top {
             Ok(top) => carry_out(&runtime, top, request, &mut entry).await,
             Err(error) => Err(error),
@@ -111,8 +134,12 @@ async fn spawn(
         entry.ended(done.as_ref().err().map_or(ControlOutcome::Done, ControlError::outcome));
         done
     });
-    // The task was dropped: tokio shuts down.
-    task.await.unwrap_or(Err(ControlError::TokioGone))
+    // If the task was dropped, tokio shuts down. The entry was dropped with it, and has withdrawn the
+    // request unless it was begun.
+    task.await.unwrap_or_else(|_| match claim.has_begun() {
+        true => Err(ControlError::Unfinished),
+        false => Err(ControlError::TokioGone),
+    })
 }
 
 async fn carry_out(
@@ -142,7 +169,7 @@ async fn carry_out(
             ask_server(runtime, &*target.process(kernel)?, suspends).await
         }
         action => match (target.child, target.pid) {
-            (Some(child), pid) => ask_supervisor(runtime, action, child, pid).await,
+            (Some(child), pid) => ask_supervisor(runtime, action, child, pid, entry.claim()).await,
             (None, pid) => Err(ControlError::Topmost(pid.unwrap_or(Pid::OUTSIDE))),
         },
     }

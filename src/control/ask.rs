@@ -21,14 +21,15 @@ pub(crate) const BEGIN_WITHIN: Duration = Duration::from_secs(5);
 /// How long the requester waits for the end of an action, from the request on.
 pub(crate) const END_WITHIN: Duration = Duration::from_secs(30);
 
-/// Asks a supervisor to restart or terminate this child.
+/// Asks a supervisor to restart or terminate this child. An error after the beginning of the action
+/// says that it was begun.
 pub(super) async fn ask_supervisor(
     runtime: &Runtime,
     action: ControlAction,
     (id, supervisor): (SharedStr, Pid),
     pid: Option<Pid>,
+    claim: &Claim,
 ) -> Result<(), ControlError> {
-    let claim = Claim::default();
     let child = ExactChild { id, pid, claim: claim.clone() };
     let is_ending = || is_ending(runtime, supervisor);
     if is_ending() {
@@ -50,15 +51,16 @@ pub(super) async fn ask_supervisor(
             (Err(error), _) => Err(error.into()),
         }
     };
-    let answer = within(runtime, &claim, answer).await;
+    let answer = within(runtime, claim, answer).await;
     match answer {
         // A stopping supervisor handles no request, or has ended since.
         Err(ControlError::NotBegun) if is_ending() => {
             Err(ControlError::SupervisorStopping(supervisor))
         }
-        Err(ControlError::Child(ChildError::Unreachable(_))) if claim.has_begun() => {
-            Err(ControlError::Unfinished)
-        }
+        Err(ControlError::Child(error)) if claim.has_begun() => Err(match error {
+            ChildError::Unreachable(_) => ControlError::Unfinished,
+            error => ControlError::Failed(error),
+        }),
         answer => answer,
     }
 }

@@ -8,10 +8,12 @@ use tracing::{info, warn};
 use crate::base::{PAGE, Pid, SENTENCE, SharedStr, TimeOfDay, excerpt, ignore_panic, name};
 use crate::control::ControlRequest;
 use crate::control::request::bounded;
+use crate::kernel::TOKIO_GONE;
 use crate::observe::change::Origin;
 use crate::observe::change_log::Subject;
 use crate::observe::{ChangeKind, ControlAction, ControlOutcome, LifecycleEvent};
 use crate::runtime::Runtime;
+use crate::supervisor::Claim;
 
 /// The target of the log lines.
 const TARGET: &str = "regrow::control";
@@ -27,6 +29,8 @@ pub(crate) struct AuditEntry {
     caller: SharedStr,
     /// The topmost supervisor of the tree in which the child was found.
     root: Option<Pid>,
+    /// Whether the action was begun.
+    claim: Claim,
     is_reported: bool,
 }
 
@@ -43,11 +47,13 @@ impl AuditEntry {
             supervisor: None,
             caller,
             root: None,
+            claim: Claim::default(),
             is_reported: false,
         }
     }
 
-    pub(super) fn of(runtime: Runtime, request: &ControlRequest) -> Self {
+    /// Begins a request. The supervisor that carries it out begins its `claim`.
+    pub(crate) fn of(runtime: Runtime, request: &ControlRequest, claim: Claim) -> Self {
         let root = request.action.level().map(|_| Pid::OUTSIDE);
         AuditEntry {
             runtime,
@@ -57,14 +63,25 @@ impl AuditEntry {
             supervisor: request.supervisor,
             caller: bounded(request.caller.clone()),
             root,
+            claim,
             is_reported: false,
         }
+    }
+
+    #[cfg(feature = "observer")]
+    pub(crate) fn runtime(&self) -> &Runtime {
+        &self.runtime
     }
 
     /// Returns the requester.
     #[cfg(feature = "observer")]
     pub(crate) fn caller(&self) -> &SharedStr {
         &self.caller
+    }
+
+    /// Returns what the request and the code that carries it out share.
+    pub(super) fn claim(&self) -> &Claim {
+        &self.claim
     }
 
     /// Notes that the child was found in the tree of this topmost supervisor.
@@ -80,7 +97,7 @@ impl AuditEntry {
 
     /// Reports that the request was refused.
     #[cfg(feature = "observer")]
-    pub(crate) fn refused(self, why: &'static str) {
+    pub(crate) fn refused(self, why: &str) {
         self.ended(ControlOutcome::Refused(why.trim_end().into()));
     }
 
@@ -139,7 +156,11 @@ impl Drop for AuditEntry {
                 None => ControlOutcome::Refused(
                     "the requester left before its request was complete".into(),
                 ),
-                Some(_) => ControlOutcome::Unfinished("the request was given up".into()),
+                // The task of the request was dropped: tokio shuts down.
+                Some(_) if self.claim.withdraw() => ControlOutcome::Refused(TOKIO_GONE.into()),
+                Some(_) => ControlOutcome::Unfinished(
+                    "the tokio runtime has shut down during the action".into(),
+                ),
             });
         }
     }

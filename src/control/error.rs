@@ -17,8 +17,12 @@ pub enum ControlError {
     /// There is no child of this path with this process and this supervisor in the tree. Nothing was
     /// done.
     NotFound(SharedStr),
-    /// The child is in another state than the action needs, or its start failed.
+    /// The child is in another state than the action needs, or the supervisor has no room for it.
+    /// Nothing was done.
     Child(ChildError),
+    /// The supervisor has begun the action, which failed: the start of the child failed, or the child
+    /// was terminated meanwhile. What was done stays: a child that the action has stopped is stopped.
+    Failed(ChildError),
     /// The supervisor with this pid stops all its children. Nothing was done.
     SupervisorStopping(Pid),
     /// The process is a topmost supervisor: no supervisor could restart or terminate it. Nothing was
@@ -33,8 +37,8 @@ pub enum ControlError {
     /// The supervisor or the server did not take the request in time: it starts or stops another
     /// child, or runs a handler. The request was withdrawn, and nothing was or will be done.
     NotBegun,
-    /// The supervisor has begun the action, and has ended or did not finish it in time. If it is
-    /// alive, it finishes the action.
+    /// The supervisor has begun the action, and has ended or did not finish it in time, or the tokio
+    /// runtime has shut down meanwhile. A supervisor that is alive finishes the action.
     Unfinished,
     /// The tokio runtime has shut down. Nothing was done.
     TokioGone,
@@ -45,9 +49,7 @@ impl ControlError {
     pub(super) fn outcome(&self) -> ControlOutcome {
         let text = crate::base::ErrorChain(self).to_string().into();
         match self {
-            ControlError::Unfinished | ControlError::Child(ChildError::NotStarted(_)) => {
-                ControlOutcome::Unfinished(text)
-            }
+            ControlError::Unfinished | ControlError::Failed(_) => ControlOutcome::Unfinished(text),
             _ => ControlOutcome::Refused(text),
         }
     }
@@ -64,6 +66,7 @@ impl fmt::Display for ControlError {
                 )
             }
             ControlError::Child(error) => error.fmt(f),
+            ControlError::Failed(error) => write!(f, "the action was begun, and failed: {error}"),
             ControlError::SupervisorStopping(pid) => {
                 write!(f, "supervisor {pid} stops all its children")
             }
@@ -93,7 +96,7 @@ impl fmt::Display for ControlError {
 impl Error for ControlError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            ControlError::Child(error) => error.source(),
+            ControlError::Child(error) | ControlError::Failed(error) => error.source(),
             _ => None,
         }
     }

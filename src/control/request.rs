@@ -55,6 +55,12 @@ impl ControlRequest {
         self
     }
 
+    /// Whether the action may wait for a supervisor or a server. The others are carried out at once.
+    #[cfg(feature = "observer")]
+    pub(crate) fn may_wait(&self) -> bool {
+        !matches!(self.action, ControlAction::Kill | ControlAction::LogLevel(_))
+    }
+
     /// Names the requester, for the event and the log. After 256 characters the name is cut. The
     /// default is `unknown`.
     pub fn caller(mut self, caller: impl Into<SharedStr>) -> Self {

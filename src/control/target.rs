@@ -40,7 +40,8 @@ impl Target {
         let found = found.filter(|(_, child)| {
             let above = child.as_ref().map(|(_, supervisor)| *supervisor);
             top.is_none_or(|top| {
-                *pid == Some(top) || above.is_some_and(|at| is_below(kernel, top, at))
+                let is_top = || *pid == Some(top) && is_at(kernel, top, path, above);
+                is_top() || above.is_some_and(|at| is_below(kernel, top, at))
             })
         });
         let (root, child) = found.ok_or_else(|| ControlError::NotFound(path.clone()))?;
@@ -74,6 +75,13 @@ fn of_supervisor(kernel: &Kernel, path: &SharedStr, supervisor: Pid) -> Option<F
 fn topmost(kernel: &Kernel, path: &SharedStr, pid: Pid) -> Option<Found> {
     let own = kernel.supervisor_path(pid)?;
     (own.root() == pid && own.text() == *path).then_some((pid, None))
+}
+
+/// Whether this process has this path and this supervisor. The pid alone says nothing about the rest
+/// of a request, which may name a child of another tree.
+fn is_at(kernel: &Kernel, pid: Pid, path: &SharedStr, supervisor: Option<Pid>) -> bool {
+    let place = kernel.find(pid).and_then(|process| kernel.path_of(&*process));
+    place.is_some_and(|(own, above)| own == *path && above == supervisor)
 }
 
 /// Whether this supervisor is `top`, or below it.

@@ -47,6 +47,8 @@ pub struct ProcessDetail {
     pub trap_exit: bool,
     /// Whether the process has been asked to stop.
     pub stop_requested: bool,
+    /// Whether the process is a server that is [suspended](crate::ServerRef::suspend).
+    pub suspended: bool,
     /// The last events of the process and, of a child, of its last incarnations: those of
     /// [`Runtime::events_of`].
     pub events: Vec<ChildEvent>,
@@ -92,6 +94,7 @@ impl Runtime {
                     ancestors: Vec::new(),
                     trap_exit: locked.core().trap,
                     stop_requested: locked.core().stop_requested || locked.core().is_stopping(),
+                    suspended: false,
                     events,
                 }
                 .with_relations(locked)
@@ -127,6 +130,7 @@ impl ProcessDetail {
         let Some(registrations) = &relations.registrations else { return self };
         self.names = registrations.names.keys().cloned().collect();
         self.groups = registrations.tags.keys().cloned().collect();
+        self.suspended = registrations.is_suspended;
         let handled = registrations.activity.as_ref().map_or(0, |activity| activity.handled);
         self.handled = tracked.then_some(handled);
         self

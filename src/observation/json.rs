@@ -186,6 +186,7 @@ impl ProcessDetail {
             "ancestors": pids(&self.ancestors),
             "trap_exit": self.trap_exit,
             "stop_requested": self.stop_requested,
+            "suspended": self.suspended,
             "events": self.events.iter().map(ChildEvent::value).collect::<Vec<_>>(),
         });
         let with_health = with(object(head), health(&self.health));

@@ -3,11 +3,15 @@
 //! **Guarantees**
 //! 1. A request is answered only if the [guard](super::guard) allows it and it has JSON as its content
 //!    type, which a page of another origin can't send without a preflight request, which is refused.
-//! 2. Each `POST` is reported once, also one that is refused or breaks off.
+//! 2. Each `POST` that the guard allows is reported once, also one that is refused or breaks off. A
+//!    page of another origin can't fill the log: [`GuardRefusals`] limits the reports of the others.
 //! 3. Once the body is complete, the request is carried out to its end, also if the client leaves.
 //!    Before that, nothing is done.
-//! 4. At most [`AT_ONCE`] requests are in progress, each with at most [`BODY`] bytes, which have to
-//!    arrive within [`BODY_WITHIN`].
+//! 4. At most [`AT_ONCE`] requests are read, each with at most [`BODY`] bytes, which have to arrive
+//!    within [`BODY_WITHIN`], and at most [`AT_ONCE`] that may wait for a supervisor or a server are
+//!    carried out. The permit belongs to the task that carries a request out, not to the handler,
+//!    which the server drops when the client leaves. A kill and a log level need no permit of the
+//!    second kind, so that slow restarts delay none.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,10 +29,11 @@ use crate::control::{AuditEntry, ControlError};
 use crate::observer::caller::caller_of;
 use crate::observer::control_request::parse;
 use crate::observer::guard::{control_refusal, refusal, with_headers};
+use crate::observer::guard_refusals::GuardRefusals;
 use crate::observer::source::Source;
-use crate::supervisor::ChildError;
+use crate::supervisor::{ChildError, Claim};
 
-/// How many requests may be in progress.
+/// How many requests may be read, and how many may be carried out that wait.
 const AT_ONCE: usize = 16;
 
 /// The longest body, in bytes.
@@ -42,16 +47,24 @@ const BODY_WITHIN: Duration = Duration::from_secs(10);
 pub(super) struct Control {
     source: Source,
     hosts: Arc<[String]>,
-    /// A permit for each request that may still begin.
-    free: Arc<Semaphore>,
+    /// A permit for each request that may still be read.
+    reading: Arc<Semaphore>,
+    /// A permit for each request that may still be carried out, if it may wait.
+    waiting: Arc<Semaphore>,
+    refusals: GuardRefusals,
 }
 
 /// A refused request: its status, and the reason.
 type Refusal = (StatusCode, &'static str);
 
+const TOO_MANY: Refusal =
+    (StatusCode::SERVICE_UNAVAILABLE, "too many control requests are in progress: try again\n");
+
 impl Control {
     pub(super) fn new(source: Source, hosts: Arc<[String]>) -> Self {
-        Control { source, hosts, free: Arc::new(Semaphore::new(AT_ONCE)) }
+        let permits = || Arc::new(Semaphore::new(AT_ONCE));
+        let (reading, waiting) = (permits(), permits());
+        Control { source, hosts, reading, waiting, refusals: GuardRefusals::default() }
     }
 }
 
@@ -73,11 +86,11 @@ async fn post(control: &Control, request: Request) -> Response {
         (status, why).into_response()
     };
     if let Some(why) = control_refusal(&request, &control.hosts) {
-        return refuse(entry, (StatusCode::FORBIDDEN, why));
+        control.refusals.report(entry, why);
+        return (StatusCode::FORBIDDEN, why).into_response();
     }
-    let Ok(_permit) = control.free.try_acquire() else {
-        let why = "too many control requests are in progress: try again\n";
-        return refuse(entry, (StatusCode::SERVICE_UNAVAILABLE, why));
+    let Ok(reading) = control.reading.clone().try_acquire_owned() else {
+        return refuse(entry, TOO_MANY);
     };
     let read = match is_json(request.headers()) {
         true => read(request.into_body()).await,
@@ -93,7 +106,15 @@ async fn post(control: &Control, request: Request) -> Response {
     };
     // From here to the first poll of the action there is no await.
     entry.hand_over();
-    match control.source.control(request).await {
+    let held = match request.may_wait() {
+        true => control.waiting.clone().try_acquire_owned(),
+        false => Ok(reading),
+    };
+    let Ok(held) = held else {
+        let entry = AuditEntry::of(control.source.runtime(), &request, Claim::default());
+        return refuse(entry, TOO_MANY);
+    };
+    match control.source.control(request, held).await {
         Ok(()) => {
             let json = [(header::CONTENT_TYPE, "application/json")];
             (json, r#"{"version":1,"done":true}"#).into_response()

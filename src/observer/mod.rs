@@ -49,6 +49,7 @@ mod source;
 mod guard;
 mod caller;
 mod control_request;
+mod guard_refusals;
 mod control;
 mod events;
 mod routes;

@@ -30,11 +30,16 @@ impl Source {
         }
     }
 
-    /// Carries out a request on a process that is shown.
-    pub(super) async fn control(&self, request: ControlRequest) -> Result<(), ControlError> {
+    /// Carries out a request on a process that is shown, and drops `held` when it has ended, which may
+    /// be long after this future was dropped.
+    pub(super) async fn control(
+        &self,
+        request: ControlRequest,
+        held: impl Send + 'static,
+    ) -> Result<(), ControlError> {
         match self {
-            Source::Tree(tree) => tree.control(request).await,
-            Source::Runtime(runtime) => runtime.control(request).await,
+            Source::Tree(tree) => tree.control_holding(request, held).await,
+            Source::Runtime(runtime) => runtime.control_holding(request, held).await,
         }
     }
 }

@@ -8,12 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use regrow::{
-    ChildError, ChildSpec, ChildState, ControlAction, ControlError, ControlOutcome, ControlRequest,
-    Events, Exhausted, Health, LifecycleEvent, LogLevel, Pid, Restart, Result, Runtime, Shutdown,
-    Supervisor, SupervisorRef,
+    Backoff, ChildError, ChildSpec, ChildState, ControlAction, ControlError, ControlOutcome,
+    ControlRequest, Events, Exhausted, Health, LifecycleEvent, LogLevel, Pid, Restart, Result,
+    Runtime, Shutdown, Supervisor, SupervisorRef,
 };
 use support::settled;
+use tokio::runtime::Builder;
 use tokio::sync::Notify;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -107,6 +109,26 @@ async fn a_restart_stops_and_starts_one_child_and_spends_no_budget() {
     let info = tree.which_child("a").await.unwrap();
     assert_eq!((info.restarts, info.starts_by_hand), (0, 10));
     assert_eq!(tree.tree().await.unwrap().root.budget().unwrap().left, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_restart_earlier_failures_count_neither_for_the_backoff_nor_for_the_own_budget() {
+    let rt = Runtime::new();
+    let backoff = Backoff::new().first(SECOND).factor(8.0).jitter(0.0);
+    let a = idle("a").backoff(backoff).restart_budget(2, 3600 * SECOND, Exhausted::GiveUp);
+    let tree = app(&rt, [a]).await;
+    let crash = async || {
+        rt.kill(rt.whereis("a").unwrap());
+        settled().await;
+        let state = tree.which_child("a").await.unwrap().state;
+        let ChildState::Restarting { retry_in } = state else { panic!("{state:?}") };
+        tokio::time::sleep(retry_in.unwrap()).await;
+        settled().await;
+        (retry_in.unwrap() + SECOND / 2).as_secs() // a little has passed since the crash
+    };
+    assert_eq!((crash().await, crash().await), (1, 8));
+    control(&rt, ControlAction::Restart, "app/a").await.unwrap();
+    assert_eq!((crash().await, crash().await), (1, 8));
 }
 
 #[tokio::test(start_paused = true)]
@@ -242,6 +264,37 @@ async fn an_action_is_unfinished_if_its_supervisor_is_killed() {
     assert_eq!(restarted.await.unwrap(), Err(ControlError::Unfinished));
 }
 
+/// The answer and the report agree, and say whether something was done.
+#[test]
+fn a_request_is_unfinished_if_tokio_shuts_down_after_its_beginning_else_refused() {
+    let tokio = || Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    for is_busy in [false, true] {
+        let inside = tokio();
+        let (mut asked, mut events) = inside.block_on(async {
+            let rt = Runtime::new();
+            let tree = app(&rt, [slow_stop("a", 20 * SECOND)]).await;
+            let restart = request(&rt, ControlAction::Restart, "app/a").await;
+            if is_busy {
+                occupy(&tree).await;
+            }
+            let events = rt.events();
+            let mut asked = Box::pin(async move { rt.control(restart).await });
+            assert!(asked.as_mut().now_or_never().is_none());
+            settled().await;
+            (asked, events)
+        });
+        drop(inside);
+        tokio().block_on(async {
+            let (error, reported_as) = match is_busy {
+                false => (ControlError::Unfinished, "unfinished"),
+                true => (ControlError::TokioGone, "refused"),
+            };
+            assert_eq!(asked.as_mut().await, Err(error));
+            assert_eq!(reported(&mut events).await.1.name(), reported_as);
+        });
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_request_whose_requester_is_gone_is_carried_out_and_reported() {
     let rt = Runtime::new();
@@ -282,7 +335,7 @@ async fn a_terminated_child_is_stopped_until_a_restart() {
 #[tokio::test(start_paused = true)]
 async fn a_temporary_child_and_one_that_waits_for_its_restart_are_not_restarted() {
     let rt = Runtime::new();
-    let waits = idle("waits").backoff(regrow::Backoff::new());
+    let waits = idle("waits").backoff(Backoff::new());
     let tree = app(&rt, [idle("once").restart(Restart::Temporary), waits]).await;
     rt.kill(rt.whereis("waits").unwrap());
     settled().await;
@@ -312,7 +365,7 @@ async fn a_failed_start_leaves_the_child_stopped_and_a_given_up_child_can_be_sta
     let tree = app(&rt, [flaky]).await;
     fails.store(true, Ordering::Relaxed);
     let failed = control(&rt, ControlAction::Restart, "app/flaky").await.unwrap_err();
-    assert!(matches!(failed, ControlError::Child(ChildError::NotStarted(_))), "{failed}");
+    assert!(matches!(failed, ControlError::Failed(ChildError::NotStarted(_))), "{failed}");
     assert_eq!(tree.which_child("flaky").await.unwrap().state, ChildState::Stopped);
     fails.store(false, Ordering::Relaxed);
     control(&rt, ControlAction::Restart, "app/flaky").await.unwrap();
@@ -369,6 +422,24 @@ async fn a_handle_of_a_tree_controls_this_tree_only() {
     assert!(rt.is_alive(a) && rt.is_alive(b));
 }
 
+/// A request that has the pid of the top of a tree, and the rest of a child of another tree, which
+/// would tell the requester which process that child has.
+#[tokio::test(start_paused = true)]
+async fn the_pid_of_the_top_of_a_tree_does_not_open_another_tree() {
+    let rt = Runtime::new();
+    let own = app(&rt, [idle("a")]).await;
+    let other = Supervisor::one_for_one().named("other").child(idle("b"));
+    let other = other.start(&rt).await.unwrap();
+    let (top, above) = (own.pid().unwrap(), other.pid().unwrap());
+    for action in [ControlAction::Restart, ControlAction::Terminate] {
+        let forged = ControlRequest::new(action).path("other/b").pid(top).supervisor(above);
+        let error = ControlError::NotFound("other/b".into());
+        assert_eq!(own.control(forged).await, Err(error), "{action}");
+    }
+    let foreign = request(&rt, ControlAction::Restart, "other/b").await;
+    assert_eq!(own.control(foreign).await, Err(ControlError::NotFound("other/b".into())));
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_level_of_the_log_is_that_of_the_runtime_and_each_observation_shows_the_change() {
     let rt = Runtime::new();
@@ -393,15 +464,15 @@ async fn each_request_is_a_line_and_an_event_with_a_bounded_and_escaped_requeste
     let kill = request(&rt, ControlAction::Kill, "app/a").await.caller(hostile);
     rt.control(kill.clone()).await.unwrap();
     rt.control(kill).await.unwrap_err();
-    for expected in ["done", "refused"] {
-        let Some(LifecycleEvent::Control { caller, outcome, action, .. }) = events.next().await
-        else {
-            continue;
-        };
-        assert_eq!((action, outcome.name()), (Some(ControlAction::Kill), expected));
+    let mut outcomes = Vec::new();
+    while let Some(Some(event)) = events.next().now_or_never() {
+        let LifecycleEvent::Control { caller, outcome, action, .. } = event else { continue };
+        assert_eq!(action, Some(ControlAction::Kill));
         assert_eq!(caller.chars().count(), 256);
         assert!(caller.starts_with("eve\n") && caller.ends_with('…'));
+        outcomes.push(outcome.name());
     }
+    assert_eq!(outcomes, ["done", "refused"]);
     let lines = log.take();
     let lines: Vec<_> = lines.iter().filter(|line| line.target == "regrow::control").collect();
     let heads: Vec<_> = lines.iter().map(|line| line.head()).collect();

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use regrow::{
     ChildError, ChildSpec, ChildState, ControlAction, ControlError, ControlRequest,
-    DynamicSupervisor, DynamicSupervisorRef, Exhausted, ExitReason, Pid, Restart, Result, Runtime,
-    Shutdown, StartChild, StartContext, StartError, Started,
+    DynamicSupervisor, DynamicSupervisorRef, Events, Exhausted, ExitReason, LifecycleEvent, Pid,
+    Restart, Result, Runtime, Shutdown, StartChild, StartContext, StartError, Started,
 };
 use support::settled;
 use tokio::sync::Notify;
@@ -39,6 +39,15 @@ async fn control(
 ) -> Result<(), ControlError> {
     let request = ControlRequest::new(action).path(format!("jobs/{id}")).pid(pid);
     rt.control(request.supervisor(jobs.pid().unwrap())).await
+}
+
+/// The outcome of the next request that is reported.
+async fn outcome(events: &mut Events) -> &'static str {
+    loop {
+        if let LifecycleEvent::Control { outcome, .. } = events.next().await.unwrap() {
+            return outcome.name();
+        }
+    }
 }
 
 /// A start function that fails, or waits until it is notified, as its flags say.
@@ -87,6 +96,28 @@ async fn a_restart_keeps_the_budget_and_the_other_children() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn after_a_restart_earlier_failures_count_neither_for_the_backoff_nor_for_the_own_budget() {
+    let rt = Runtime::new();
+    let jobs = DynamicSupervisor::new().named("jobs");
+    let jobs = jobs.child_intensity(2, 3600 * SECOND, Exhausted::GiveUp).start(&rt).await.unwrap();
+    let backoff = regrow::Backoff::new().first(SECOND).factor(8.0).jitter(0.0);
+    jobs.start_child(idle("a").backoff(backoff)).await.unwrap();
+    let crash = async || {
+        rt.kill(rt.whereis("a").unwrap());
+        settled().await;
+        let state = jobs.which_children().await.unwrap()[0].state;
+        let ChildState::Restarting { retry_in } = state else { panic!("{state:?}") };
+        tokio::time::sleep(retry_in.unwrap()).await;
+        settled().await;
+        (retry_in.unwrap() + SECOND / 2).as_secs() // a little has passed since the crash
+    };
+    assert_eq!((crash().await, crash().await), (1, 8));
+    let a = rt.whereis("a").unwrap();
+    control(&rt, &jobs, ControlAction::Restart, ("a", a)).await.unwrap();
+    assert_eq!((crash().await, crash().await), (1, 8));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_pid_with_the_path_of_another_child_is_not_found() {
     let rt = Runtime::new();
     let jobs = DynamicSupervisor::new().named("jobs").start(&rt).await.unwrap();
@@ -123,13 +154,16 @@ async fn a_child_that_is_terminated_while_it_stops_for_a_restart_is_removed() {
     let rt = Runtime::new();
     let jobs = DynamicSupervisor::new().named("jobs").start(&rt).await.unwrap();
     let a = jobs.start_child(slow_stop("a", 2 * SECOND)).await.unwrap();
+    let mut events = rt.events();
     let (restarted, terminated) =
         tokio::join!(control(&rt, &jobs, ControlAction::Restart, ("a", a)), async {
             settled().await;
             jobs.terminate_child(a).await
         },);
     assert_eq!(terminated, Ok(()));
-    assert_eq!(restarted, Err(ControlError::Child(ChildError::Stopping("a".into()))));
+    // The restart has stopped the child, so it is not reported as refused.
+    assert_eq!(restarted, Err(ControlError::Failed(ChildError::Stopping("a".into()))));
+    assert_eq!(outcome(&mut events).await, "unfinished");
     assert_eq!(jobs.count_children().await.unwrap().specs, 0);
     jobs.start_child(idle("a")).await.unwrap();
 }
@@ -178,7 +212,9 @@ async fn a_child_that_was_given_up_is_started_with_a_new_budget() {
     let given_up = crash().await;
     assert_ne!(given_up, first);
     let b = jobs.start_child(idle("b")).await.unwrap();
+    let mut events = rt.events();
     let refused = control(&rt, &jobs, ControlAction::Restart, ("a", given_up)).await;
+    assert_eq!(outcome(&mut events).await, "refused");
     let full = ChildError::NotStarted(StartError::MaxChildren(1));
     assert_eq!(refused, Err(ControlError::Child(full)));
     jobs.terminate_child(b).await.unwrap();
@@ -198,7 +234,7 @@ async fn after_a_failed_start_the_restart_policy_decides() {
     start.fails.store(true, Ordering::Relaxed);
     let failed = control(&rt, &jobs, ControlAction::Restart, ("a", a)).await;
     let reason = StartError::Failed(ExitReason::crashed("no disk"));
-    assert_eq!(failed, Err(ControlError::Child(ChildError::NotStarted(reason))));
+    assert_eq!(failed, Err(ControlError::Failed(ChildError::NotStarted(reason))));
     start.fails.store(false, Ordering::Relaxed);
     let refused = control(&rt, &jobs, ControlAction::Restart, ("a", a)).await;
     assert_eq!(refused, Err(ControlError::Child(ChildError::Restarting("a".into()))));
@@ -221,7 +257,7 @@ async fn a_child_that_is_terminated_during_its_requested_start_is_removed() {
             jobs.terminate_child(a).await
         },);
     assert_eq!(terminated, Ok(()));
-    assert_eq!(restarted, Err(ControlError::Child(ChildError::Stopping("a".into()))));
+    assert_eq!(restarted, Err(ControlError::Failed(ChildError::Stopping("a".into()))));
     assert_eq!(jobs.count_children().await.unwrap().specs, 0);
     assert_eq!(rt.process_count(), 1);
 }

@@ -57,6 +57,7 @@ async fn a_suspended_server_runs_no_handler_until_it_is_resumed() {
     for _ in 0..2 {
         control(&rt, ControlAction::Suspend, "app/room").await.unwrap();
         assert!(room.get_status().await.unwrap().suspended);
+        assert!(rt.process_detail(room.pid().unwrap()).unwrap().suspended);
     }
     assert_eq!(room.call(|reply| reply).await, Err(CallError::Timeout));
     for _ in 0..2 {

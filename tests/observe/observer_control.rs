@@ -182,6 +182,7 @@ async fn a_request_of_another_site_is_refused_and_reported() {
         assert!(response.headers().keys().all(|name| !name.as_str().starts_with("access-")));
         let (action, caller, outcome) = reported(&mut events).await;
         assert_eq!((action, caller.as_str(), outcome.name()), (None, "unknown", "refused"));
+        tokio::time::sleep(SECOND).await; // the limit of the reports is not reached
     }
     settled().await;
     assert_eq!(rt.whereis("job"), job);
@@ -196,6 +197,35 @@ async fn a_request_of_another_site_is_refused_and_reported() {
         let response = send(&router, &[headers, &[JSON]].concat(), body).await;
         assert_eq!(response.status(), StatusCode::OK, "{headers:?}");
     }
+}
+
+/// A page of another site sends as fast as it can.
+#[tokio::test(start_paused = true)]
+async fn at_most_10_requests_of_other_sites_are_reported_in_a_second_and_the_rest_is_counted() {
+    let log = support::log::Log::listen();
+    let rt = Runtime::new();
+    let tree = app(&rt).await;
+    let router = Observer::new().allow_control().router(&tree);
+    let mut events = rt.events();
+    for round in 0..2 {
+        for _ in 0..1000 {
+            let headers = [HOST, ("origin", "http://evil.example"), JSON];
+            let response = send(&router, &headers, body(&rt, "kill", "job")).await;
+            assert_eq!(response.status(), StatusCode::FORBIDDEN);
+        }
+        // A request that the guard allows is reported as ever.
+        assert_eq!(post(&router, "kill").await.0, StatusCode::BAD_REQUEST);
+        for _ in 0..10 {
+            let why = "the request comes from a page of another origin";
+            assert_eq!(reported(&mut events).await.2.why(), Some(why));
+        }
+        assert_eq!(reported(&mut events).await.2.why(), Some("the body is not a JSON object"));
+        let rest = reported(&mut events).await.2;
+        let rest = rest.why().unwrap();
+        assert!(rest.starts_with("990 requests within a second"), "{round}: {rest}");
+    }
+    let lines = log.take();
+    assert_eq!(lines.iter().filter(|line| line.target == "regrow::control").count(), 24);
 }
 
 #[tokio::test(start_paused = true)]
@@ -351,6 +381,38 @@ async fn at_most_16_requests_are_in_progress() {
     for request in waiting {
         assert_eq!(request.await.unwrap().0, StatusCode::REQUEST_TIMEOUT);
     }
+    assert_eq!(post(&router, body(&rt, "restart", "job")).await.0, StatusCode::OK);
+}
+
+/// A client that leaves takes its handler away, but not the restart that it has begun.
+#[tokio::test(start_paused = true)]
+async fn requests_whose_clients_left_count_until_they_have_ended_and_delay_no_kill() {
+    let rt = Runtime::new();
+    let tree = app(&rt).await;
+    let router = Observer::new().allow_control().router(&tree);
+    let mut events = rt.events();
+    // The supervisor is busy with the first for 20 s, and does not take the others.
+    for _ in 0..16 {
+        let gone = tokio::spawn({
+            let (router, restart) = (router.clone(), body(&rt, "restart", "slow"));
+            async move { post(&router, restart).await }
+        });
+        settled().await;
+        gone.abort();
+    }
+    let (status, _) = post(&router, body(&rt, "restart", "job")).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    let (action, _, outcome) = reported(&mut events).await;
+    assert_eq!((action, outcome.name()), (Some(ControlAction::Restart), "refused"));
+    let level = json!({ "action": "log_level", "level": "debug" }).to_string();
+    for quick in [level, body(&rt, "kill", "job")] {
+        assert_eq!(post(&router, quick).await.0, StatusCode::OK);
+        assert_eq!(reported(&mut events).await.2, ControlOutcome::Done);
+    }
+    for _ in 0..15 {
+        assert_eq!(reported(&mut events).await.2.name(), "refused");
+    }
+    assert_eq!(reported(&mut events).await.2, ControlOutcome::Done);
     assert_eq!(post(&router, body(&rt, "restart", "job")).await.0, StatusCode::OK);
 }
 

@@ -360,40 +360,17 @@ fn scope_errors(pid: Pid) -> Vec<(&'static str, ScopeError)> {
 /// Returns every error type of the crate, in each of its variants.
 async fn all_errors() -> Vec<Listed> {
     let pid = Pid::from_raw(1);
-    let child_errors = vec![
-        ("NotFound", ChildError::NotFound("a".into())),
-        ("Running", ChildError::Running { id: "a".into(), pid }),
-        ("Restarting", ChildError::Restarting("a".into())),
-        ("Stopping", ChildError::Stopping("a".into())),
-        ("Changed", ChildError::Changed { id: "a".into(), pid: Some(pid) }),
-        ("Changed", ChildError::Changed { id: "a".into(), pid: None }),
-        ("Temporary", ChildError::Temporary("a".into())),
-        ("NotStarted", ChildError::NotStarted(start_errors().swap_remove(6).1)),
-        ("Unreachable", ChildError::Unreachable(CallError::Exited(disk()))),
-    ];
     let job = || ChildSpec::task("job", |_| pending());
-    let control_errors = vec![
-        ("NotFound", ControlError::NotFound("app/a".into())),
-        ("Child", ControlError::Child(CallError::Exited(disk()).into())),
-        ("SupervisorStopping", ControlError::SupervisorStopping(pid)),
-        ("Topmost", ControlError::Topmost(pid)),
-        ("IsSupervisor", ControlError::IsSupervisor(pid)),
-        ("NotAServer", ControlError::NotAServer(pid)),
-        ("NotBegun", ControlError::NotBegun),
-        ("Unfinished", ControlError::Unfinished),
-        ("TokioGone", ControlError::TokioGone),
-    ];
     let lint = Supervisor::one_for_one().child(job()).child(job()).lint().deny().unwrap_err();
     let reasons = [disk(), ExitReason::Killed, ExitReason::crashed("boom")];
     let exits = reasons.map(|reason| ("", reason.into_error())).into();
-
     let mut all: Vec<Listed> = listed("CallError", call_errors()).collect();
     all.extend(listed("StartError", start_errors()));
     all.extend(listed("CastError", cast_errors().await));
     all.extend(listed("KeyedError", keyed_errors()));
     all.extend(listed("KeyedCastError", keyed_cast_errors().await));
-    all.extend(listed("ChildError", child_errors));
-    all.extend(listed("ControlError", control_errors));
+    all.extend(listed("ChildError", child_errors(pid)));
+    all.extend(listed("ControlError", control_errors(pid)));
     all.extend(listed("RegistryError", registry_errors(pid)));
     all.extend(listed("RegisterError", register_errors(pid)));
     all.extend(listed("TaskError", task_errors()));
@@ -413,6 +390,36 @@ async fn all_errors() -> Vec<Listed> {
     #[cfg(all(target_os = "linux", feature = "net"))]
     all.extend(net_errors().await);
     all
+}
+
+fn child_errors(pid: Pid) -> Vec<(&'static str, ChildError)> {
+    vec![
+        ("NotFound", ChildError::NotFound("a".into())),
+        ("Running", ChildError::Running { id: "a".into(), pid }),
+        ("Restarting", ChildError::Restarting("a".into())),
+        ("Stopping", ChildError::Stopping("a".into())),
+        ("Changed", ChildError::Changed { id: "a".into(), pid: Some(pid) }),
+        ("Changed", ChildError::Changed { id: "a".into(), pid: None }),
+        ("Temporary", ChildError::Temporary("a".into())),
+        ("NotStarted", ChildError::NotStarted(start_errors().swap_remove(6).1)),
+        ("Unreachable", ChildError::Unreachable(CallError::Exited(disk()))),
+    ]
+}
+
+fn control_errors(pid: Pid) -> Vec<(&'static str, ControlError)> {
+    vec![
+        ("NotFound", ControlError::NotFound("app/a".into())),
+        ("Child", ControlError::Child(CallError::Exited(disk()).into())),
+        ("Failed", ControlError::Failed(ChildError::Stopping("a".into()))),
+        ("Failed", ControlError::Failed(start_errors().swap_remove(6).1.into())),
+        ("SupervisorStopping", ControlError::SupervisorStopping(pid)),
+        ("Topmost", ControlError::Topmost(pid)),
+        ("IsSupervisor", ControlError::IsSupervisor(pid)),
+        ("NotAServer", ControlError::NotAServer(pid)),
+        ("NotBegun", ControlError::NotBegun),
+        ("Unfinished", ControlError::Unfinished),
+        ("TokioGone", ControlError::TokioGone),
+    ]
 }
 
 #[cfg(feature = "serde")]

@@ -247,4 +247,11 @@ impl RestartRecord {
             requested_starts: 0,
         }
     }
+
+    /// Resets the restart state and the budget of the child, so that earlier failures do not count
+    /// after a later start.
+    pub(super) fn reset_restarts(&mut self) {
+        self.restarts = RestartState::default();
+        self.window = Window::default();
+    }
 }

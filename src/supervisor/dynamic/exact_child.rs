@@ -6,7 +6,8 @@
 //! 1. [`restart_exactly`](DynamicServer::restart_exactly) asks the child to stop. It is
 //!    [`State::Stopping`], and its name stays reserved.
 //! 2. At the end of the child [`restart_stopped`](DynamicServer::restart_stopped) records the end as
-//!    a stop, which counts against no budget, and begins the start.
+//!    a stop, which counts against no budget, forgets the earlier failures of the child, and begins
+//!    the start.
 //! 3. The end of the start answers the request. The request waits in `requested_restarts`, under the
 //!    id of the retry that the child waits for.
 //!
@@ -20,8 +21,9 @@
 //! | the child is terminated meanwhile | it is not started, and the requester gets an error |
 //! | the supervisor ends meanwhile | the child is stopped, and the requester gets no answer |
 //!
-//! A child that was given up is started with a new budget. If its start fails until that budget is
-//! used up, the child is given up again.
+//! The child is started with a new backoff and a new budget of its own, as a child of a declared list
+//! is. If the start of a child that was given up fails until that budget is used up, the child is
+//! given up again.
 
 use tokio::time::Instant;
 
@@ -29,7 +31,6 @@ use crate::base::{Pid, ignore_panic};
 use crate::call::Reply;
 use crate::exit::{ExitReason, Result};
 use crate::process::ChildStop;
-use crate::restart::{RestartState, Window};
 use crate::runtime::StartError;
 use crate::server::ServerContext;
 use crate::supervisor::dynamic::{AfterStop, DynamicServer, RestartReply, Retry, State, StopReply};
@@ -125,7 +126,7 @@ impl DynamicServer {
         let Some(mut child) = self.take(pid) else { return };
         let first = child.first_pid;
         if let Some(record) = &mut child.restart_record {
-            (record.restarts, record.window) = (RestartState::default(), Window::default());
+            record.reset_restarts();
         }
         child.state = State::Starting;
         self.children.insert(pid, child);
@@ -152,6 +153,7 @@ impl DynamicServer {
             record.last = Some(reason.clone());
             let backoff = record.spec.backoff.or(fallback);
             let ended = end.record(started, attempt, &mut record.restarts, backoff);
+            record.reset_restarts();
             let oldest = record.history.push(ended);
             ignore_panic(|| drop(oldest));
         }
