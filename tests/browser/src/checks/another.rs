@@ -52,18 +52,25 @@ pub(super) async fn nothing_of_an_earlier_program_is_shown_as_of_the_one_that_an
     page.open(&format!("http://{address}/")).await?;
     page.go("history").await?;
     let button = "#events .backtrace button";
-    page.wait("there is a backtrace", &format!("return document.querySelector('{button}') !== null"))
-        .await?;
+    page.wait(
+        "there is a backtrace",
+        &format!("return document.querySelector('{button}') !== null"),
+    )
+    .await?;
     page.click(button).await?;
     page.wait_text("#events .backtrace pre", "crash_of_the_first").await?;
     first.stop().await?;
     let second = start(address, crash_of_the_second, 3).await?;
     page.wait_text("#events .event", "the second program").await?;
     let of = |text: &str| {
-        format!("[...document.querySelectorAll('#events .event')].filter((at) => at.innerText.includes('#3') && at.innerText.includes('{text}'))")
+        format!(
+            "[...document.querySelectorAll('#events .event')].filter((at) => at.innerText.includes('#3') && at.innerText.includes('{text}'))"
+        )
     };
     let (old, new) = (of("the first program"), of("the second program"));
-    let script = format!("return {old}.length === 1 && {old}.every((at) => !at.querySelector('.backtrace') && !at.querySelector('a').hash.includes('pid='))");
+    let script = format!(
+        "return {old}.length === 1 && {old}.every((at) => !at.querySelector('.backtrace') && !at.querySelector('a').hash.includes('pid='))"
+    );
     page.wait("what the first program did leads to no process of the second", &script).await?;
     let unfolded =
         page.js("return document.querySelectorAll('#events .backtrace pre:not([hidden])').length");
@@ -72,5 +79,6 @@ pub(super) async fn nothing_of_an_earlier_program_is_shown_as_of_the_one_that_an
     page.js(&format!("{new}[0].querySelector('.backtrace button').click()")).await?;
     page.wait_text("#events .backtrace pre", "crash_of_the_second").await?;
     page.client.goto("about:blank").await?;
-    Ok(second.stop().await?)
+    second.stop().await?;
+    Ok(())
 }

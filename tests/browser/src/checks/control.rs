@@ -136,9 +136,10 @@ pub(super) async fn the_answer_stays_and_the_page_follows_when_a_dynamic_child_g
     ensure(after != before, || "it was not restarted".into())?;
     page.wait_text("#detail .title", &format!("#{}", after.raw())).await?;
     let hash = page.js("return location.hash").await?;
-    ensure(hash.as_str().is_some_and(|hash| hash.ends_with(&format!("pid={}", after.raw()))), || {
-        format!("the address still names another process: {hash}")
-    })?;
+    ensure(
+        hash.as_str().is_some_and(|hash| hash.ends_with(&format!("pid={}", after.raw()))),
+        || format!("the address still names another process: {hash}"),
+    )?;
     page.wait_text("#answer", "restart: done").await?;
     choose(checks, "Terminate").await?;
     page.click("#confirm").await?;
