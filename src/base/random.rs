@@ -43,6 +43,12 @@ impl Random {
     }
 }
 
+/// Draws a number that identifies something, below 2⁵³, so that JavaScript reads it exactly. It does
+/// not depend on the seed of the thread: two runs with one seed are two things.
+pub(crate) fn identifying_number() -> u64 {
+    RandomState::new().build_hasher().finish() >> 11
+}
+
 /// The hasher of a map. Each map has a random seed or, on a [seeded thread](seed_thread), one that
 /// depends on the seed of the thread. So the order of a map repeats by the seed of the thread.
 #[derive(Debug, Clone)]

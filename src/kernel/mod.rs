@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::time::Instant;
 
 use crate::base::pid::Pid;
+use crate::base::random::identifying_number;
 use crate::base::shared_str::SharedStr;
 use crate::base::small_map::SmallMap;
 use crate::base::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -120,6 +121,9 @@ pub(crate) struct Kernel {
     pub(crate) faults: OnceLock<Arc<faults::Faults>>,
     #[cfg(regrow_proof)]
     pub(crate) trace: crate::kernel::trace::Trace,
+    /// A random number that tells this runtime from those of other programs, and of this program
+    /// after its restart.
+    pub(crate) instance: u64,
     log_level: AtomicU8,
     next_pid: AtomicU64,
     next_id: AtomicU64,
@@ -180,6 +184,7 @@ impl Kernel {
     pub(crate) fn new(mailboxes: Mailboxes) -> Arc<Self> {
         let mut kernel = Kernel::default();
         kernel.mailboxes = mailboxes;
+        kernel.instance = identifying_number();
         kernel.next_pid = AtomicU64::new(1);
         kernel.next_id = AtomicU64::new(1);
         Arc::new(kernel)

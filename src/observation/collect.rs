@@ -99,7 +99,8 @@ pub(super) async fn collect(runtime: &Runtime, view: &View) -> Collected {
     let Collector { mut included, nodes, is_partial, .. } = collector;
     included.until = runtime.kernel.changes.last();
     let counters = runtime.counters();
-    let picture = Picture { seq, time: clock.time, nodes, counters };
+    let picture =
+        Picture { seq, time: clock.time, program: runtime.kernel.instance, nodes, counters };
     Collected { picture, included, is_partial }
 }
 

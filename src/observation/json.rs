@@ -79,6 +79,7 @@ impl Serialize for Picture {
         for (field, value) in &head("picture", self.seq, self.time) {
             map.serialize_entry(field, value)?;
         }
+        map.serialize_entry("program", &self.program)?;
         map.serialize_entry("nodes", &Nodes(&self.nodes))?;
         map.serialize_entry("counters", &self.counters)?;
         map.end()

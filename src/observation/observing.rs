@@ -122,6 +122,8 @@ pub struct Missed {
 #[derive(Debug)]
 pub struct Observation {
     kernel: Weak<Kernel>,
+    /// The number of the runtime, as a picture has it.
+    program: u64,
     log: Arc<ChangeLog>,
     view: View,
     /// The number of the last change that was read.
@@ -147,6 +149,7 @@ impl Observation {
         log.attach();
         Observation {
             kernel: Arc::downgrade(&runtime.kernel),
+            program: runtime.kernel.instance,
             log,
             view: View {
                 root: top,
@@ -337,7 +340,8 @@ impl Observation {
         let Some(runtime) = self.runtime() else {
             self.is_over = true;
             let (seq, time) = (self.read, TimeOfDay::now());
-            return Picture { seq, time, nodes: Vec::new(), counters: Counters::default() };
+            let (program, nodes, counters) = (self.program, Vec::new(), Counters::default());
+            return Picture { seq, time, program, nodes, counters };
         };
         let Collected { picture, included, is_partial } = collect(&runtime, &self.view).await;
         // A tree that ended before the picture has no change that says so.

@@ -25,6 +25,9 @@ pub struct Picture {
     pub seq: u64,
     /// When the picture was taken, by the clock of the system.
     pub time: TimeOfDay,
+    /// A random number of the runtime, below 2⁵³. A picture with another number is of another
+    /// runtime, such as that of the program after its restart: there, a pid is another process.
+    pub program: u64,
     /// The supervisors and children, each supervisor before its children.
     pub nodes: Vec<PictureNode>,
     /// The counters of the runtime.

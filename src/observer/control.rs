@@ -154,8 +154,9 @@ fn status(error: &ControlError) -> StatusCode {
         ControlError::NotFound(_) | ControlError::Child(ChildError::NotFound(_)) => {
             StatusCode::NOT_FOUND
         }
-        ControlError::NotBegun | ControlError::Unfinished => StatusCode::GATEWAY_TIMEOUT,
-        ControlError::TokioGone => StatusCode::SERVICE_UNAVAILABLE,
+        ControlError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        ControlError::Unfinished => StatusCode::GATEWAY_TIMEOUT,
+        ControlError::NotBegun | ControlError::TokioGone => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::CONFLICT,
     }
 }

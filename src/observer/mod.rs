@@ -11,14 +11,14 @@
 //! and restarts with their reasons, *Process* one process with its incarnations, mailbox, links and
 //! monitors, *Pressure* the longest mailboxes and the counters of lost messages, *Stopping* the
 //! processes that a stop still waits for. It shows ids, names, reasons and states, and no contents
-//! of messages. It is read-only: no route changes anything, unless [`Observer::allow_control`] was
-//! called.
+//! of messages. It is read-only unless control is allowed by [`Observer::allow_control`]: without it,
+//! no route changes anything.
 //!
 //! # Who can read and control it
 //!
-//! Everyone who reaches the routes can read, and control if that was allowed. So [`serve()`] refuses an address that is not a loopback address,
-//! unless [`Observer::allow_network`] was called, and [`router`] belongs behind the authentication
-//! of the application.
+//! Everyone who reaches the routes can read, and control if that was allowed. So [`serve()`] refuses
+//! an address that is not a loopback address, unless [`Observer::allow_network`] was called, and
+//! [`router`] belongs behind the authentication of the application.
 //!
 //! A page of another site that is open in the same browser reads and controls nothing:
 //!

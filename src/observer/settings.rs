@@ -76,9 +76,10 @@ impl Observer {
     /// | 400, 408, 413, 415 | the body is no such request, breaks off, takes longer than 10 s, is too long, or is no JSON |
     /// | 403 | the request comes from a page of another origin, or the host is not allowed |
     /// | 404 | there is no such child, or it belongs to another tree; without `allow_control`, always |
-    /// | 409 | the child has another process by now, or is in another state than the action needs, or the action was begun and failed; the text says which |
-    /// | 503 | 16 requests are read, or 16 that may wait are carried out, also those of clients that have left. A kill and a log level do not wait |
-    /// | 504 | the process that has to do it is busy. The text says whether the request was withdrawn or is still carried out |
+    /// | 409 | the child has another process by now, or is in another state than the action needs; the text says which |
+    /// | 500 | the action was begun, and failed; the text says why |
+    /// | 503 | nothing was done: 16 requests are read, or 16 that may wait are carried out, also those of clients that have left (a kill and a log level do not wait); or the process that has to do it is busy, and the request was withdrawn |
+    /// | 504 | the action was begun and has not ended in time. If its supervisor is alive, it finishes the action |
     ///
     /// A browser has to say that the request comes from the page: by an `Origin` that is the host, or by
     /// `Sec-Fetch-Site: same-origin`. A request without any sign of a browser (`Origin`, `Referer`,

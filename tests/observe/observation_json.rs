@@ -177,3 +177,18 @@ async fn the_details_of_a_process_are_complete_and_documented() {
     settled().await;
     assert!(rt.process_detail(kv).is_none());
 }
+
+/// The pids of two runtimes are equal, and mean other processes.
+#[tokio::test]
+async fn pictures_of_one_runtime_have_one_number_and_of_two_runtimes_two() {
+    let (one, two) = (Runtime::new(), Runtime::new());
+    let program = async |rt: &Runtime| rt.observe().picture().await.program;
+    assert_eq!(program(&one).await, program(&one).await);
+    assert_ne!(program(&one).await, program(&two).await);
+    let mut observation = one.observe();
+    let before = observation.picture().await;
+    drop(one);
+    assert_eq!(observation.picture().await.program, before.program);
+    assert_eq!(parsed(&before.to_json())["program"], before.program);
+    assert!(before.program < 1 << 53);
+}

@@ -309,7 +309,7 @@ async fn the_status_says_why_an_action_was_not_carried_out() {
     let busy = tokio::spawn(async move { post(&router_of_it, restart).await });
     settled().await;
     let (status, why) = post(&router, body(&rt, "restart", "job")).await;
-    assert_eq!(status, StatusCode::GATEWAY_TIMEOUT);
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(why.contains("nothing was done"), "{why}");
     assert_eq!(busy.await.unwrap().0, StatusCode::OK);
     tree.stop().await.unwrap();

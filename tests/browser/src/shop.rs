@@ -20,8 +20,7 @@ pub(crate) const HOSTILE_ID: &str = "<img src=x onerror=window.hacked=1>";
 /// A label that ends an attribute, a script and a comment.
 pub(crate) const HOSTILE_LABEL: &str = "\"'><script>window.hacked=2</script>-->\u{202e}txt.exe";
 /// The text of a panic, with escape codes of terminals.
-pub(crate) const HOSTILE_PANIC: &str =
-    "\u{1b}[31mred\u{1b}]0;title\u{7}</span><svg onload=window.hacked=3>\u{0}\r\n{{7*7}}${7*7}";
+pub(crate) const HOSTILE_PANIC: &str = "\u{1b}[31mred\u{1b}]0;title\u{7}</span><svg onload=window.hacked=3>\u{0}\r\n{{7*7}}${7*7}\u{61c}\u{ad}\u{2060}\u{180e}\u{e0041}\u{3164}";
 
 pub(crate) const TILL: Name<Till> = Name::new("till");
 

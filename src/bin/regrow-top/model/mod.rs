@@ -42,6 +42,8 @@ pub(crate) struct Model {
     /// Slow handlers and deadlocks, newest first.
     pub(crate) trouble: VecDeque<Entry>,
     pub(crate) counters: Option<Counters>,
+    /// The number of the program of the last picture.
+    program: Option<u64>,
     /// When the last tree ended.
     pub(crate) ended_ms: Option<u64>,
     /// When the last item was made, by the clock of the program.
@@ -103,10 +105,11 @@ impl Model {
     }
 
     fn picture(&mut self, picture: Fields, time_ms: u64) {
-        let spawned = picture.get("counters").and_then(|counters| counters.number("spawned"));
-        if self.counters.as_ref().is_some_and(|last| spawned.unwrap_or(0) < last.spawned) {
+        let program = picture.number("program");
+        if self.has_picture && program != self.program {
             self.another_program();
         }
+        self.program = program;
         let nodes = std::mem::take(&mut self.nodes);
         let keys = std::mem::take(&mut self.by_key);
         self.by_pid.clear();
@@ -128,12 +131,14 @@ impl Model {
         self.count(picture, time_ms);
     }
 
-    /// Fewer processes were spawned than before: another program answers now.
+    /// Another program answers now, whose pids are other processes.
     fn another_program(&mut self) {
         self.history.forget_pids();
         self.trouble.clear();
         self.counters = None;
         self.details.clear();
+        self.nodes.clear();
+        self.by_key.clear();
     }
 
     fn sample(&mut self, sample: Fields, time_ms: u64) {

@@ -18,7 +18,7 @@ fn worker(path: &str, pid: u64, above: u64) -> Value {
 }
 
 fn picture(nodes: &[Value], spawned: u64) -> Value {
-    json!({"version": 1, "type": "picture", "seq": 1, "time_ms": 2000, "nodes": nodes,
+    json!({"version": 1, "type": "picture", "seq": 1, "time_ms": 2000, "program": 7, "nodes": nodes,
         "counters": {"spawned": spawned, "ended": {"error": 1, "panic": 2}}})
 }
 
@@ -120,9 +120,13 @@ fn an_end_that_a_picture_repeats_is_in_the_history_once() {
     let nodes = vec![supervisor("app", 1, None, "one_for_one"), job];
     model.apply(&picture(&nodes, 11)).unwrap();
     assert_eq!(model.history.entries.len(), 1);
-    // Fewer processes were spawned: another program, whose pid 2 is another process.
-    model.apply(&picture(&nodes, 3)).unwrap();
+    // Another program, which has spawned more, and whose pid 2 is another process.
+    model.set_detail(2, None);
+    let mut another = picture(&nodes, 12);
+    another["program"] = json!(8);
+    model.apply(&another).unwrap();
     assert_eq!(model.history.entries.len(), 2);
+    assert!(model.detail(2).is_none());
 }
 
 #[test]

@@ -3,15 +3,18 @@
 
 import { base } from "./base.js";
 import { button, el } from "./draw.js";
+import { model, whenAnotherProgram } from "./model.js";
 import { plainLines } from "./text.js";
 
-/** Texts that were fetched, by pid, so that a row that is drawn again has its text at once. */
+/** Texts of this program that were fetched, by pid, so that a row that is drawn again has its text at once. */
 const fetched = new Map();
 const KEPT = 50;
 const open = new Set();
+whenAnotherProgram(() => { fetched.clear(); open.clear(); });
 
 async function load(pid) {
   if (fetched.has(pid)) return fetched.get(pid);
+  const { program } = model;
   let text;
   try {
     const answer = await fetch(new URL("backtrace/" + pid, base));
@@ -20,6 +23,7 @@ async function load(pid) {
   } catch {
     return "The program did not answer.";
   }
+  if (model.program !== program) return "Another program answers now.";
   fetched.set(pid, text);
   if (fetched.size > KEPT) fetched.delete(fetched.keys().next().value);
   return text;

@@ -1,7 +1,7 @@
 // How pictures, changes and samples change the model.
 "use strict";
 
-import { addTrouble, forgetProgram, insert, keepLingering, keyOf, linger, model, record, remove, setCounters, setPid } from "./model.js";
+import { addTrouble, forgetProgram, insert, keepLingering, keyOf, linger, model, record, remove, setCounters, setPid, succeed } from "./model.js";
 import { lastId, span } from "./text.js";
 
 /** After so many nodes of a picture the browser may do other work. */
@@ -10,8 +10,10 @@ const pause = () => new Promise((resume) => setTimeout(resume));
 
 /** Applies a picture. The nodes are exchanged at once, when all are there. */
 export async function applyPicture(picture) {
-  if (model.counters && picture.counters.spawned < model.counters.spawned) forgetProgram();
-  const before = model.nodes;
+  const isAnother = model.program !== null && picture.program !== model.program;
+  if (isAnother) forgetProgram();
+  model.program = picture.program;
+  const before = isAnother ? new Map() : model.nodes;
   const next = { nodes: new Map(), byPid: new Map() };
   let done = 0;
   for (const node of picture.nodes) {
@@ -20,7 +22,7 @@ export async function applyPicture(picture) {
     if (old && old.stopping_since) node.stopping_since = old.stopping_since;
     if (old && old.pid === node.pid) node.isSuspended = old.isSuspended;
     if (old && old.holds && node.state === "stopping") node.holds = true;
-    for (const run of node.history) recordRun(node, run);
+    for (const run of node.history) { recordRun(node, run); succeed(node, run.pid); }
     if ((done += 1) % SLICE === 0) await pause();
   }
   keepLingering(before, next, picture.time_ms);
@@ -96,7 +98,10 @@ const effects = {
       insert(node);
     }
     setPid(node, change.pid);
-    if (change.previous !== null && change.previous !== undefined) node.restarts += 1;
+    if (change.previous !== null && change.previous !== undefined) {
+      node.restarts += 1;
+      succeed(node, change.previous);
+    }
     Object.assign(node, IDLE, {
       kind: change.kind || node.kind, state: "running", health: change.health, health_text: change.health_text,
       started_ms: change.time_ms, retry_at_ms: null, ending_since_ms: null, stopping_since: null, ended_ms: null,

@@ -4,7 +4,7 @@
 
 import { base } from "./base.js";
 import { $, button, draw, dress, put } from "./draw.js";
-import { isAlive } from "./model.js";
+import { isAlive, latest, whenAnotherProgram } from "./model.js";
 import { shown } from "./text.js";
 
 const LEVELS = ["off", "error", "warn", "info", "debug"];
@@ -17,13 +17,15 @@ const ACTIONS = {
   suspend: ["Suspend", "Let it handle no message until it is resumed?"],
   resume: ["Resume", "Let it handle messages again?"],
 };
-/** Actions that concern a process, and not a child that does not run. */
-const LIVE = new Set(["terminate", "kill", "suspend", "resume"]);
+/** The states in which an action is offered for a child that does not run. */
+const OFFERED = { restart: ["given_up", "stopped"], terminate: ["given_up", "restarting"] };
 
 let allowed = [];
-let asked = null; // the action that waits for its confirmation
-let answer = null; // { key, text, tint } of the last action
-let current = null; // the node whose controls are shown
+let asked = null; // the action that waits for its confirmation, with its child
+let answer = null; // the text and the tint of the last action, with its child
+let current = { node: null, path: null, pid: null }; // what the screen shows
+
+whenAnotherProgram(() => { asked = answer = null; });
 
 /** Asks the program for what it allows. Without an answer the page only reads. */
 export async function fetchCapabilities() {
@@ -37,17 +39,23 @@ export async function fetchCapabilities() {
   show();
 }
 
-/** Sends a request. Returns why it was refused, or `null`. */
+/** Sends a request. Returns what became of it, and its tint. */
 async function send(request) {
+  let response, text;
   try {
-    const response = await fetch(new URL("control", base), {
+    response = await fetch(new URL("control", base), {
       method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(request),
     });
-    if (response.ok) return null;
-    return (await response.text()).trim() || "status " + response.status;
+    text = shown((await response.text()).trim() || "status " + response.status);
   } catch {
-    return "the program did not answer";
+    return { text: "not known: the program did not answer", tint: "warn" };
   }
+  const { status } = response;
+  if (response.ok) return { text: "done", tint: "good" };
+  // Nothing was done.
+  if (status < 500 || status === 503) return { text: "refused: " + text, tint: "bad" };
+  if (status === 500) return { text: "failed: " + text, tint: "bad" };
+  return { text: (status === 504 ? "unfinished: " : "not known: ") + text, tint: "warn" };
 }
 
 // The log level of the program.
@@ -59,50 +67,58 @@ function drawLevel(level) {
   if (!select.options.length) for (const name of LEVELS) select.append(new Option(name));
   if (level) select.value = select.dataset.level = String(level);
   select.onchange = async () => {
-    const refused = await send({ action: "log_level", level: select.value });
-    if (refused) select.value = select.dataset.level;
-    else select.dataset.level = select.value;
-    put($("level-state"), refused ? "refused: " + shown(refused, 120) : "done");
-    dress($("level-state"), refused ? "bad" : "good");
+    const { text, tint } = await send({ action: "log_level", level: select.value });
+    if (tint === "good") select.dataset.level = select.value;
+    else select.value = select.dataset.level;
+    put($("level-state"), text);
+    dress($("level-state"), tint);
   };
 }
 
 // The actions on one process.
 
-const offered = (node) => Object.keys(ACTIONS).filter((name) => allowed.includes(name) && (isAlive(node) || !LIVE.has(name)));
+function offered(node) {
+  const isOffered = (name) => isAlive(node) || (OFFERED[name] || []).includes(node.state);
+  return Object.keys(ACTIONS).filter((name) => allowed.includes(name) && isOffered(name));
+}
 
-/** Shows the controls of this node; none if there is no such child, or no control. */
-export function drawControl(node) {
-  if (!current || !node || current.key !== node.key) asked = null;
-  current = node;
+/** Whether this question or answer is about the child that is shown, also after its restart. */
+const isOf = (one) => Boolean(one) && (one.isByPid || current.path === null
+  ? one.pid !== null && latest(one.pid) === latest(current.pid) : one.path === current.path);
+
+/** Shows the controls of this node, and the answer to the last action on it, if there are any. */
+export function drawControl(shownNow) {
+  current = shownNow;
+  if (!isOf(asked)) asked = null;
   show();
 }
 
+/** The answer stays when the child has ended and offers no action. */
 function show() {
-  const box = $("control");
-  const names = current && current.state !== "ended" ? offered(current) : [];
-  box.hidden = !names.length;
-  if (box.hidden) return;
+  const { node } = current;
+  const names = node ? offered(node) : [];
+  const isAnswered = isOf(answer);
+  $("control").hidden = !names.length && !isAnswered;
   if (asked && !names.includes(asked.action)) asked = null;
   draw($("actions"), asked ? [] : names, (name) => name, (name) => button(ACTIONS[name][0] + "…", () => ask(name), "action"));
   const question = $("question");
   question.hidden = !asked;
   if (asked) put(question.querySelector("span"), ACTIONS[asked.action][1]);
-  const isOf = answer && answer.key === current.key;
-  put($("answer"), isOf ? answer.text : "");
-  dress($("answer"), isOf ? answer.tint : "");
+  put($("answer"), isAnswered ? answer.text : "");
+  dress($("answer"), isAnswered ? answer.tint : "");
 }
 
 /** Asks for a confirmation. It holds for the process that is shown now. */
 function ask(action) {
-  const { key, path, pid, supervisor } = current;
-  asked = { action, key, path, pid, supervisor };
+  const { key, path, pid, supervisor } = current.node;
+  asked = { action, isByPid: key.includes("\n"), path, pid, supervisor };
   const yes = $("confirm");
   put(yes, ACTIONS[action][0] + (pid === null ? "" : " #" + pid));
   yes.onclick = confirmed;
   $("cancel").onclick = cancel;
   show();
-  yes.focus();
+  // Not the button that acts: a key that is held or pressed twice confirms nothing.
+  $("cancel").focus();
 }
 
 /** Takes a question back. Returns whether there was one. */
@@ -121,12 +137,13 @@ function focusOn(action) {
 }
 
 async function confirmed() {
-  const { action, key, path, pid, supervisor } = asked;
+  const { action, path, pid, supervisor, isByPid } = asked;
+  const child = { path, pid, isByPid };
   asked = null;
-  answer = { key, text: action + ": sent", tint: "dim" };
+  answer = { ...child, text: action + ": sent", tint: "dim" };
   show();
   focusOn(action);
-  const refused = await send({ action, path, pid, supervisor });
-  answer = { key, text: action + (refused ? " refused: " + shown(refused, 300) : ": done"), tint: refused ? "bad" : "good" };
+  const { text, tint } = await send({ action, path, pid, supervisor });
+  answer = { ...child, text: action + ": " + text, tint };
   show();
 }

@@ -27,7 +27,7 @@ export function makeEvent(entry, hasPath = true) {
   time.dateTime = new Date(entry.time).toISOString();
   const pill = el("span", "pill " + (entry.kind === "ended" ? tone(entry.class) : kindOf(entry)[1]), nameOf(entry));
   made.append(time, pill);
-  if (hasPath) made.append(link(entry.path, entry.pid, shown(entry.path, 200), "path"));
+  if (hasPath) made.append(link(entry.path, entry.isPast ? null : entry.pid, shown(entry.path, 200), "path"));
   made.append(textOf(entry));
   return made;
 }
@@ -59,5 +59,5 @@ export function drawHistory() {
     && (!$("failures").checked || isFailure(entry));
   const some = model.history.filter(isWanted).slice(0, SHOWN);
   if (!some.length) return drawEmpty($("events"), model.history.length ? "Nothing matches." : "Nothing has happened yet.");
-  draw($("events"), some, (entry) => entry.id + (entry.backtrace ? " with backtrace" : ""), (entry) => makeEvent(entry));
+  draw($("events"), some, (entry) => entry.id + (entry.backtrace ? " with backtrace" : "") + (entry.isPast ? " past" : ""), (entry) => makeEvent(entry));
 }

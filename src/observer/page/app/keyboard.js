@@ -38,6 +38,8 @@ function actionOf(event, screens) {
 export function listen(screens) {
   addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
+    // A key that is held asks and answers no question.
+    if (event.repeat && event.target.closest("#control")) return event.preventDefault();
     const field = event.target.closest("input[type=search]");
     if (field) return typedInto(field, event);
     if (event.target.closest("select")) return;

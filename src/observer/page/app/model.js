@@ -14,10 +14,12 @@ const KNOWN = 20000;
 const TROUBLE = 50;
 
 export const model = {
+  program: null, // the number of the program
   nodes: new Map(),
   byPid: new Map(),
   history: [], // newest first
   known: new Map(), // pid -> the entry of its end
+  successors: new Map(), // below a dynamic supervisor: pid -> that of the next incarnation
   trouble: [], // slow handlers and deadlocks, newest first
   waits: [], // which process waits for the reply of which server
   waitsLeftOut: 0,
@@ -69,6 +71,19 @@ export function setPid(node, pid) {
   if (pid !== null) model.byPid.set(pid, node);
 }
 
+/** Notes the next incarnation of a process, if the key of its node has the pid. */
+export function succeed(node, previous) {
+  if (!node.key.includes("\n") || previous === null || !(previous < node.pid)) return;
+  model.successors.set(previous, node.pid);
+  if (model.successors.size > KNOWN) model.successors.delete(model.successors.keys().next().value);
+}
+
+/** The last known incarnation after this process; the process itself, if there is none. */
+export function latest(pid) {
+  while (model.successors.has(pid)) pid = model.successors.get(pid);
+  return pid;
+}
+
 let lastEntry = 0;
 
 /** Inserts an entry into the history, unless the end of this process is there already. */
@@ -98,11 +113,22 @@ export function addTrouble(trouble) {
   model.trouble.length = Math.min(model.trouble.length, TROUBLE);
 }
 
-/** Forgets what another program has shown, whose pids had another meaning. */
+const forgetters = [];
+
+/** Calls this when another program answers, to forget what is kept by pid. */
+export const whenAnotherProgram = (forget) => forgetters.push(forget);
+
+/** Forgets what another program has shown, whose pids are other processes. The history stays. */
 export function forgetProgram() {
   model.known.clear();
+  model.successors.clear();
   model.trouble = [];
   model.counters = model.rates = null;
+  for (const entry of model.history) {
+    entry.isPast = true;
+    entry.backtrace = false;
+  }
+  for (const forget of forgetters) forget();
 }
 
 export function setCounters(counters, time) {

@@ -5,26 +5,36 @@ import { backtrace } from "./backtrace.js";
 import { base } from "./base.js";
 import { entryOf } from "./changes.js";
 import { drawControl } from "./control.js";
-import { $, draw, drawEmpty, el, gauge, link, panel } from "./draw.js";
+import { $, draw, drawEmpty, el, gauge, link, linkTo, panel } from "./draw.js";
 import { makeEvent } from "./history.js";
-import { model, stateOf } from "./model.js";
+import { latest, model, stateOf, whenAnotherProgram } from "./model.js";
 import { clock, counted, idText, now, number, plain, shown, span, tone } from "./text.js";
 
 const detail = { pid: null, value: null, isGone: false, events: [] };
 
-/** The process that the fragment of the address names. */
+const isShown = () => location.hash.startsWith("#process");
+
+whenAnotherProgram(() => {
+  Object.assign(detail, { pid: null, value: null, isGone: false, events: [] });
+  const path = new URLSearchParams(location.hash.split("?")[1] || "").get("path");
+  $("process-tab").href = "#process";
+  if (isShown()) location.replace(path ? linkTo(path, null) : "#process");
+});
+
+/** The process that the fragment of the address names, or its successor. */
 function wanted() {
   const part = new URLSearchParams(location.hash.split("?")[1] || "");
   const path = part.get("path");
-  const pid = part.has("pid") ? Number(part.get("pid")) : null;
+  const named = part.has("pid") ? Number(part.get("pid")) : null;
+  const pid = latest(named);
   const node = model.byPid.get(pid) || model.nodes.get(path) || model.nodes.get(path + "\n" + pid) || null;
-  return { path, pid: node && node.pid !== null ? node.pid : pid, node };
+  return { path, pid: node && node.pid !== null ? node.pid : pid, node, named };
 }
 
 /** Fetches the details of the process, if the screen is shown. */
 export async function fetchDetail() {
   const { pid } = wanted();
-  if (!location.hash.startsWith("#process") || pid === null) return;
+  if (!isShown() || pid === null) return;
   try {
     const answer = await fetch(new URL("process/" + pid, base));
     const value = answer.ok ? await answer.json() : null;
@@ -61,10 +71,12 @@ function pairs(list) {
 
 /** A part of the screen is drawn again only if its key changes, so that it keeps focus and scrolling. */
 export function drawProcess() {
-  if (!location.hash.startsWith("#process")) return;
-  const { path, pid, node } = wanted();
+  if (!isShown()) return;
+  const { path, pid, node, named } = wanted();
+  // Below a dynamic supervisor the address names an earlier process: the screen is drawn again.
+  if (node && node.key.includes("\n") && node.pid !== null && node.pid !== named) return location.replace(linkTo(node.path, node.pid));
   const box = $("detail");
-  drawControl(node);
+  drawControl({ node, path: node ? node.path : path, pid });
   if (!node && pid === null) return drawEmpty(box, "Choose a process in the tree or in the history.");
   const value = detail.pid === pid ? detail.value : null;
   const keep = focusIn(box);

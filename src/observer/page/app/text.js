@@ -21,8 +21,11 @@ export const clock = (ms) => new Date(ms).toLocaleTimeString("en-GB");
 export const number = (value) => value.toLocaleString("en-US");
 export const counted = (value, one, many) => number(value) + " " + (value === 1 ? one : many);
 
-// Controls, and characters that change the direction of a text or are not visible.
-const INVISIBLE = /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
+// Controls, and characters that change the direction of a text or are not visible: those that
+// `regrow-top` escapes, too.
+const INVISIBLE = new RegExp("[\\u0000-\\u001f\\u007f-\\u009f\\u00ad\\u034f\\u061c\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180f"
+  + "\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\u3164\\ufe00-\\ufe0f\\ufeff\\uffa0\\ufff0-\\ufffb"
+  + "\\u{1bca0}-\\u{1bca3}\\u{1d173}-\\u{1d17a}\\u{e0000}-\\u{e0fff}]", "gu");
 const escaped = (c) => "\\u{" + c.codePointAt(0).toString(16) + "}";
 
 /** A foreign text on one line, with each invisible character written as an escape. */

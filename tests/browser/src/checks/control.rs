@@ -1,7 +1,7 @@
 //! Control from the page, where the program allows it.
 
 use fantoccini::key::Key;
-use regrow::LogLevel;
+use regrow::{DynamicSupervisorRef, LogLevel, Pid};
 use serde_json::json;
 
 use super::{Checks, ensure};
@@ -67,17 +67,21 @@ pub(super) async fn a_process_is_suspended_and_resumed_by_keys_alone(checks: &Ch
             }
         }
         page.press(&Key::Enter).await?;
-        page.wait(
-            "the confirmation has the focus",
-            "return document.activeElement.id === 'confirm'",
-        )
-        .await?;
+        // Not the button that acts, which a key that is held would press.
+        page.wait("Cancel has the focus", "return document.activeElement.id === 'cancel'").await?;
+        let held = "{ key: 'Enter', repeat: true, bubbles: true, cancelable: true }";
+        let script = format!(
+            "return document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {held}))"
+        );
+        let is_accepted = page.js(&script).await?;
+        ensure(is_accepted == json!(false), || "a key that is held presses a button".into())?;
         page.press(&Key::Escape).await?;
         let focus = page.js("return document.activeElement.textContent").await?;
         ensure(focus == json!(format!("{action}…")), || {
             format!("after Escape {focus} has the focus")
         })?;
         page.press(&Key::Enter).await?;
+        page.press(&Key::Tab).await?;
         page.press(&Key::Enter).await?;
         page.wait_text("#answer", ": done").await?;
         page.wait_text("#detail dd", state).await?;
@@ -96,9 +100,92 @@ pub(super) async fn a_request_that_is_refused_says_why(checks: &Checks) -> Outco
     page.wait("its successor is shown", &format!("const text = document.querySelector('#detail .title').innerText; return text.includes('running') && !text.includes('#{}')", before.raw())).await?;
     let successor = shop.till();
     page.click("#confirm").await?;
-    page.wait_text("#answer", "kill refused: ").await?;
+    page.wait_text("#answer", "kill: refused: ").await?;
     println!("        {}", page.js("return document.getElementById('answer').innerText").await?);
     ensure(shop.till() == successor, || "another process was killed".into())
+}
+
+/// Returns the process of a visitor.
+async fn visitor(checks: &Checks, number: u32) -> Outcome<Pid> {
+    let sessions = DynamicSupervisorRef::named(&checks.shop.rt, "sessions");
+    let (id, all) = (format!("visitor {number}"), sessions.which_children().await?);
+    let child = all.into_iter().find(|child| child.id == id);
+    Ok(child.and_then(|child| child.pid()).ok_or(format!("{id} is not alive"))?)
+}
+
+/// Shows a visitor, which need not be one of those that the tree shows. Returns its process.
+async fn go_to_visitor(checks: &Checks, number: u32) -> Outcome<Pid> {
+    let pid = visitor(checks, number).await?;
+    let fragment = format!("process?path=shop%2Fsessions%2Fvisitor+{number}&pid={}", pid.raw());
+    checks.page.go(&fragment).await?;
+    checks.page.wait_text("#detail .title", &format!("#{}", pid.raw())).await?;
+    Ok(pid)
+}
+
+/// The pid of a dynamic child is a part of what the address names.
+pub(super) async fn the_answer_stays_and_the_page_follows_when_a_dynamic_child_gets_another_process(
+    checks: &Checks,
+) -> Outcome {
+    let page = &checks.page;
+    checks.open().await?;
+    let before = go_to_visitor(checks, 3).await?;
+    choose(checks, "Restart").await?;
+    page.click("#confirm").await?;
+    page.wait_text("#answer", "restart: done").await?;
+    let after = visitor(checks, 3).await?;
+    ensure(after != before, || "it was not restarted".into())?;
+    page.wait_text("#detail .title", &format!("#{}", after.raw())).await?;
+    let hash = page.js("return location.hash").await?;
+    ensure(
+        hash.as_str().is_some_and(|hash| hash.ends_with(&format!("pid={}", after.raw()))),
+        || format!("the address still names another process: {hash}"),
+    )?;
+    page.wait_text("#answer", "restart: done").await?;
+    choose(checks, "Terminate").await?;
+    page.click("#confirm").await?;
+    page.wait_text("#detail .title", "ended").await?;
+    page.wait_text("#answer", "terminate: done").await?;
+    // The process of the question is another one at the answer.
+    let before = go_to_visitor(checks, 4).await?;
+    choose(checks, "Kill").await?;
+    checks.shop.rt.kill(before);
+    page.wait("its successor is shown", &format!("const text = document.querySelector('#detail .title').innerText; return text.includes('running') && !text.includes('#{}')", before.raw())).await?;
+    page.click("#confirm").await?;
+    page.wait_text("#answer", "kill: refused: ").await?;
+    ensure(checks.shop.rt.is_alive(visitor(checks, 4).await?), || {
+        "another process was killed".into()
+    })
+}
+
+pub(super) async fn a_child_that_was_given_up_can_be_terminated(checks: &Checks) -> Outcome {
+    let page = &checks.page;
+    checks.open().await?;
+    page.go_to_process("visitor 20").await?;
+    page.wait_text("#detail .title", "given up").await?;
+    choose(checks, "Terminate").await?;
+    page.click("#confirm").await?;
+    page.wait_text("#answer", "terminate: done").await?;
+    Ok(())
+}
+
+/// The requests of this check do not reach the program.
+pub(super) async fn the_answer_says_what_became_of_an_action(checks: &Checks) -> Outcome {
+    let page = &checks.page;
+    checks.open().await?;
+    page.go_to_process("till").await?;
+    for (answer, text) in [
+        ("new Response('the reason', { status: 500 })", "kill: failed: the reason"),
+        ("new Response('the reason', { status: 502 })", "kill: not known: the reason"),
+        ("new Response('the reason', { status: 503 })", "kill: refused: the reason"),
+        ("new Response('the reason', { status: 504 })", "kill: unfinished: the reason"),
+        ("Promise.reject(new TypeError())", "kill: not known: the program did not answer"),
+    ] {
+        page.js(&format!("window.real ??= window.fetch; window.fetch = async (at, options) => (options ? {answer} : window.real(at))")).await?;
+        choose(checks, "Kill").await?;
+        page.click("#confirm").await?;
+        page.wait_text("#answer", text).await?;
+    }
+    Ok(())
 }
 
 pub(super) async fn the_log_level_of_the_program_is_chosen(checks: &Checks) -> Outcome {

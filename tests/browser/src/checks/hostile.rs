@@ -16,6 +16,8 @@ pub(super) async fn ids_labels_and_panics_are_shown_as_text_on_each_screen(
     checks.shop.crash_hostile();
     page.wait_text("#rows .id", HOSTILE_ID).await?;
     page.wait_text("#rows .note", "\\u{1b}[31mred\\u{1b}]0;title\\u{7}</span><svg onload").await?;
+    let unseen = "\\u{61c}\\u{ad}\\u{2060}\\u{180e}\\u{e0041}\\u{3164}";
+    page.wait_text("#rows .note", unseen).await?;
     for screen in SCREENS {
         match screen {
             "process" => page.go_to_process(HOSTILE_ID).await?,
@@ -41,8 +43,15 @@ pub(super) async fn ids_labels_and_panics_are_shown_as_text_on_each_screen(
     ensure(state == json!([null, []]), || format!("a text ran, or violated the policy: {state}"))
 }
 
+/// Whether a character acts, changes the direction, or is not seen. `regrow-top` has the same list.
 fn is_invisible(c: char) -> bool {
-    (c.is_control() && c != '\n' && c != '\t') || ('\u{202a}'..='\u{202e}').contains(&c)
+    (c.is_control() && c != '\n' && c != '\t')
+        || matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+            | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// Refused requests are in the log of the browser, too; some checks cause them.

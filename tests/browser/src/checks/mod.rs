@@ -1,5 +1,6 @@
 //! The checks. Each is a function whose name says what is true.
 
+mod another;
 mod control;
 mod foreign;
 mod hostile;
@@ -58,12 +59,16 @@ impl Checks {
             control::a_click_restarts_a_child_when_it_is_confirmed
             control::a_process_is_suspended_and_resumed_by_keys_alone
             control::a_request_that_is_refused_says_why
+            control::the_answer_stays_and_the_page_follows_when_a_dynamic_child_gets_another_process
+            control::a_child_that_was_given_up_can_be_terminated
+            control::the_answer_says_what_became_of_an_action
             control::the_log_level_of_the_program_is_chosen
             foreign::the_page_that_only_reads_offers_no_control_and_its_routes_refuse
             foreign::a_page_of_another_site_reads_and_changes_nothing
             foreign::a_foreign_name_that_resolves_to_loopback_is_refused
             foreign::no_request_leaves_for_another_host
-            many::a_page_on_100_000_processes_stays_bounded_and_usable
+            another::nothing_of_an_earlier_program_is_shown_as_of_the_one_that_answers
+            many::a_page_on_very_many_processes_stays_bounded_and_usable
             hostile::the_console_has_no_error_and_no_violation_of_the_policy
         }
     }
