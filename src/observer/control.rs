@@ -25,7 +25,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::base::ErrorChain;
-use crate::control::{AuditEntry, ControlError};
+use crate::control::{AuditEntry, ControlError, ControlRequest};
 use crate::observer::caller::caller_of;
 use crate::observer::control_request::parse;
 use crate::observer::guard::{control_refusal, refusal, with_headers};
@@ -92,15 +92,7 @@ async fn post(control: &Control, request: Request) -> Response {
     let Ok(reading) = control.reading.clone().try_acquire_owned() else {
         return refuse(entry, TOO_MANY);
     };
-    let read = match is_json(request.headers()) {
-        true => read(request.into_body()).await,
-        false => {
-            let why = "the content type has to be application/json\n";
-            Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, why))
-        }
-    };
-    let parsed = read.and_then(|body| parse(&body).map_err(|why| (StatusCode::BAD_REQUEST, why)));
-    let request = match parsed {
+    let request = match read_request(request).await {
         Ok(request) => request.caller(entry.caller().clone()),
         Err(refusal) => return refuse(entry, refusal),
     };
@@ -121,6 +113,15 @@ async fn post(control: &Control, request: Request) -> Response {
         }
         Err(error) => (status(&error), format!("{}\n", ErrorChain(&error))).into_response(),
     }
+}
+
+/// Returns the control request in the body.
+async fn read_request(request: Request) -> Result<ControlRequest, Refusal> {
+    if !is_json(request.headers()) {
+        let why = "the content type has to be application/json\n";
+        return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, why));
+    }
+    parse(&read(request.into_body()).await?).map_err(|why| (StatusCode::BAD_REQUEST, why))
 }
 
 /// Whether the content type is JSON. A form of another site can't have that.
