@@ -149,6 +149,10 @@ impl Collector<'_> {
             && let Some(path) = self.runtime.kernel.supervisor_path(pid)
         {
             children = self.supervisor(&mut node, &cell, &path, pid).await;
+        } else if self.runtime.kernel.find(pid).is_none() {
+            // It has ended since its own supervisor was read, and the picture shows none of its
+            // children. So the picture includes all changes that it has made; it makes no other.
+            self.included.supervisor(pid, self.runtime.kernel.changes.last());
         }
         if is_shown {
             children.iter_mut().for_each(|child| child.parent = Some(node.path.clone()));

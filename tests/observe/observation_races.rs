@@ -158,6 +158,29 @@ async fn disturb(rt: &Runtime, app: &SupervisorRef, rng: &mut Rng, round: usize)
     }
 }
 
+/// The picture shows no child of a supervisor that has ended before it was read. So what that
+/// supervisor had reported about its children is no news.
+#[tokio::test(start_paused = true)]
+async fn the_changes_of_a_supervisor_that_ends_during_a_picture_are_not_delivered() {
+    let rt = Runtime::new();
+    let app = tree(&rt).await;
+    let before = rt.whereis("b").unwrap();
+    let (_, seen) = during_a_picture(&app, async || {
+        restarted(&rt, "b").await;
+        restarted(&rt, "late").await;
+    })
+    .await;
+    assert_ne!(rt.whereis("b"), Some(before));
+    let of_b = seen.iter().filter(|(path, _)| path == "app/late/b").map(|(_, kind)| *kind);
+    // A decision to restart is delivered always, since no picture shows it.
+    assert_eq!(
+        of_b.collect::<Vec<_>>(),
+        ["restarting", "added", "starting", "started"],
+        "{seen:?}"
+    );
+    app.stop().await.unwrap();
+}
+
 /// Readers that attach at any moment and read at any speed end with what a fresh picture shows.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn observers_of_a_storm_agree_with_a_fresh_picture() {
