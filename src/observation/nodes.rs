@@ -1,5 +1,7 @@
 //! Makes the nodes of a picture from what supervisors have published.
 
+use tokio::time::Instant;
+
 use crate::base::node_path::ChildPaths;
 use crate::base::{NodePath, Pid, TimeOfDay};
 use crate::child::ChildType;
@@ -12,8 +14,11 @@ use crate::observe::Health;
 use crate::observe::change_log::Root;
 use crate::process::ChildSlot;
 use crate::supervisor::{
-    History, Incarnation, PublishedChild, PublishedChildState, PublishedState, Step,
+    History, Incarnation, ListedChildren, PublishedChild, PublishedChildState, PublishedState, Step,
 };
+
+/// Whether a child runs, and when its supervisor kills it if it was asked to stop.
+type StopOfChild = (PublishedChildState, Option<Instant>);
 
 /// Makes nodes, with the times of the system that belong to this moment.
 pub(super) struct Nodes<'a> {
@@ -39,14 +44,22 @@ impl Nodes<'_> {
             deadline: None,
             restarts: 0,
             mailbox: MailboxFacts::default(),
-            supervision: Some(Supervision::unknown()),
+            supervision: Some(Box::new(Supervision::unknown())),
             history: Vec::new(),
         }
     }
 
     /// Returns the facts that a supervisor has published about itself.
-    pub(super) fn supervision(&self, state: &PublishedState, path: &NodePath) -> Supervision {
-        let child = |key| state.children.get(&key).map(|child| path.child(&child.id));
+    pub(super) fn supervision(
+        &self,
+        (state, children): (&PublishedState, &ListedChildren),
+        path: &NodePath,
+    ) -> Supervision {
+        let find = |key| {
+            let found = children.binary_search_by_key(&key, |(key, _)| *key).ok();
+            found.map(|at| &children[at].1)
+        };
+        let child = |key| find(key).map(|child| path.child(&child.id));
         let step = match state.step {
             Step::Serving => None,
             Step::RunningInit { since } => {
@@ -57,7 +70,7 @@ impl Nodes<'_> {
             Step::Stopping { key, since } => child(key).map(|child| PictureStep::Stopping {
                 child,
                 since: self.clock.time_at(since),
-                deadline: state.children.get(&key).and_then(|child| self.deadline(child)),
+                deadline: find(key).and_then(|child| self.deadline((child.state, child.stop_due))),
             }),
         };
         Supervision {
@@ -74,21 +87,22 @@ impl Nodes<'_> {
         &self,
         supervisor: Pid,
         paths: &ChildPaths<'_>,
-        state: &PublishedState,
-        (key, child): (u64, &PublishedChild),
+        step: Step,
+        (key, child): (u64, PublishedChild),
     ) -> PictureNode {
+        let (stop, started) = ((child.state, child.stop_due), child.started);
         let mut node = self.node(supervisor, paths, child);
-        match (state.step, child.state) {
+        match (step, stop.0) {
             (Step::Starting { key: starts, start, .. }, _) if starts == key => {
                 let slot = ChildSlot { child: key, start };
                 (node.state, node.ended) = (PictureState::Starting, None);
                 node.pid = self.kernel.child_at(supervisor, slot);
-                node.started = Some(self.clock.time_at(child.started));
+                node.started = Some(self.clock.time_at(started));
             }
             (Step::Stopping { key: stops, .. }, PublishedChildState::Running(_))
                 if stops == key =>
             {
-                self.show_stopping(&mut node, child);
+                self.show_stopping(&mut node, stop);
             }
             _ => {}
         }
@@ -100,25 +114,26 @@ impl Nodes<'_> {
         &self,
         supervisor: Pid,
         paths: &ChildPaths<'_>,
-        (child, pid, is_stopping): (&PublishedChild, Pid, bool),
+        (child, pid, is_stopping): (PublishedChild, Pid, bool),
     ) -> PictureNode {
+        let stop = (child.state, child.stop_due);
         let mut node = self.node(supervisor, paths, child);
         node.pid = Some(pid);
         if is_stopping && node.state == PictureState::Running {
-            self.show_stopping(&mut node, child);
+            self.show_stopping(&mut node, stop);
         }
         node
     }
 
-    fn show_stopping(&self, node: &mut PictureNode, child: &PublishedChild) {
-        (node.state, node.deadline) = (PictureState::Stopping, self.deadline(child));
+    fn show_stopping(&self, node: &mut PictureNode, stop: StopOfChild) {
+        (node.state, node.deadline) = (PictureState::Stopping, self.deadline(stop));
     }
 
     /// Returns when a child is killed that was asked to stop.
-    fn deadline(&self, child: &PublishedChild) -> Option<TimeOfDay> {
-        let PublishedChildState::Running(pid) = child.state else { return None };
+    fn deadline(&self, (state, due): StopOfChild) -> Option<TimeOfDay> {
+        let PublishedChildState::Running(pid) = state else { return None };
         let by_program = self.kernel.kill_time(pid);
-        child.stop_due.into_iter().chain(by_program).min().map(|due| self.clock.time_at(due))
+        due.into_iter().chain(by_program).min().map(|due| self.clock.time_at(due))
     }
 
     /// Returns the node of a child that its supervisor has forgotten.
@@ -126,15 +141,15 @@ impl Nodes<'_> {
         &self,
         supervisor: Pid,
         paths: &ChildPaths<'_>,
-        child: &PublishedChild,
+        child: PublishedChild,
     ) -> PictureNode {
+        let pid = child.history.last().and_then(|last| last.pid);
         let mut node = self.node(supervisor, paths, child);
-        (node.state, node.retry_at) = (PictureState::Ended, None);
-        node.pid = child.history.last().and_then(|last| last.pid);
+        (node.state, node.retry_at, node.pid) = (PictureState::Ended, None, pid);
         node
     }
 
-    fn node(&self, supervisor: Pid, paths: &ChildPaths<'_>, child: &PublishedChild) -> PictureNode {
+    fn node(&self, supervisor: Pid, paths: &ChildPaths<'_>, child: PublishedChild) -> PictureNode {
         let (state, pid, due) = match child.state {
             PublishedChildState::Running(pid) => (PictureState::Running, Some(pid), None),
             PublishedChildState::Restarting { due } => (PictureState::Restarting, None, due),
@@ -144,7 +159,7 @@ impl Nodes<'_> {
         let is_supervisor = child.kind == ChildType::Supervisor;
         PictureNode {
             path: paths.child(&child.id),
-            id: child.id.clone(),
+            id: child.id,
             pid,
             supervisor: Some(supervisor),
             parent: None,
@@ -160,7 +175,7 @@ impl Nodes<'_> {
             deadline: None,
             restarts: child.restarts,
             mailbox: MailboxFacts::default(),
-            supervision: is_supervisor.then(Supervision::unknown),
+            supervision: is_supervisor.then(|| Box::new(Supervision::unknown())),
             history: past_runs(&child.history, self.clock),
         }
     }
