@@ -29,26 +29,21 @@ use tokio::time::Instant;
 
 use crate::base::node_path::ChildPaths;
 use crate::base::random::MapHasher;
-use crate::base::{NodePath, Pid, consume_budget};
+use crate::base::{NodePath, Pid};
 use crate::observation::asked::{AT_ONCE, Asked};
 use crate::observation::facts::Facts;
 use crate::observation::included::{Included, View};
 use crate::observation::nodes::{Above, Nodes};
 use crate::observation::picture::Supervision;
+use crate::observation::slices::{SLICE, Slices};
 use crate::observation::{Clock, Picture, PictureNode, PictureState};
 use crate::runtime::Runtime;
 use crate::supervisor::dynamic::fold::{Fold, FoldedChild, FoldedCounts};
 use crate::supervisor::dynamic::server::{Call, DynamicServer};
-use crate::supervisor::{PublishedCell, PublishedState};
+use crate::supervisor::{ListedChildren, PublishedCell};
 
 /// How many of the nodes that are visited next are looked at for dynamic supervisors to ask at once.
 const LOOKED_AT: usize = 4 * AT_ONCE;
-
-/// How many processes are read in one go: a read takes less than a microsecond.
-const READ_AT_ONCE: usize = 256;
-
-/// How many nodes are visited for one unit of tokio's budget, of which a task has 128 in one go.
-const NODES_OF_UNIT: usize = 16;
 
 /// A picture that is being taken.
 struct Collector<'a> {
@@ -66,6 +61,7 @@ struct Collector<'a> {
     due: HashMap<Pid, Instant, MapHasher>,
     /// The nodes that are still to be visited, the next one last.
     pending: Vec<PictureNode>,
+    slices: Slices,
 }
 
 /// A picture, and what it includes.
@@ -88,10 +84,10 @@ pub(super) async fn collect(runtime: &Runtime, view: &View) -> Collected {
     };
     let (nodes, pending) = (Vec::new(), Vec::new());
     let make = Nodes { kernel: &runtime.kernel, clock };
-    let (asked, is_partial) = (Asked::new(), false);
+    let (asked, is_partial, slices) = (Asked::new(), false, Slices::default());
     let due = HashMap::default();
     let mut collector =
-        Collector { runtime, view, make, asked, is_partial, included, nodes, due, pending };
+        Collector { runtime, view, make, asked, is_partial, included, nodes, due, pending, slices };
     let roots = roots.iter().filter(|(pid, _)| view.shows_tree(*pid));
     let roots = roots.map(|(pid, root)| collector.make.root(*pid, root)).collect();
     collector.add(roots).await;
@@ -105,11 +101,12 @@ pub(super) async fn collect(runtime: &Runtime, view: &View) -> Collected {
 }
 
 impl Collector<'_> {
-    /// Adds nodes that are to be visited next, with the facts of their processes.
+    /// Adds nodes that are to be visited next, with the facts of their processes. The picture gets
+    /// the workers before the first supervisor at once: nothing comes between.
     async fn add(&mut self, mut nodes: Vec<PictureNode>) {
         nodes.retain(|node| self.view.is_visited(&node.path));
-        for part in nodes.chunks_mut(READ_AT_ONCE) {
-            consume_budget().await;
+        for part in nodes.chunks_mut(SLICE) {
+            self.slices.before(part.len()).await;
             let pids: Vec<Pid> = part.iter().filter_map(running).collect();
             let all = Facts::of_all(&self.runtime.kernel, &pids);
             let nodes = part.iter_mut().filter(|node| running(node).is_some());
@@ -120,17 +117,17 @@ impl Collector<'_> {
                 }
             }
         }
-        self.pending.extend(nodes.into_iter().rev());
+        let is_supervisor = |node: &PictureNode| node.supervision.is_some();
+        let first = nodes.iter().position(is_supervisor).unwrap_or(nodes.len());
+        self.pending.extend(nodes.drain(first..).rev());
+        let view = self.view;
+        self.nodes.extend(nodes.into_iter().filter(|node| view.shows(&node.path)));
     }
 
     /// Adds the pending nodes to the picture, and those below them.
     async fn visit_all(&mut self) {
-        let mut visited = 0_usize;
         while let Some(node) = self.pending.pop() {
-            visited += 1;
-            if visited.is_multiple_of(NODES_OF_UNIT) {
-                consume_budget().await;
-            }
+            self.slices.before(1).await;
             let is_shown = self.view.shows(&node.path);
             match running(&node) {
                 Some(pid) if node.supervision.is_some() => {
@@ -174,22 +171,22 @@ impl Collector<'_> {
         pid: Pid,
     ) -> Vec<PictureNode> {
         let fold = if serves_dynamic(cell) { self.ask(pid, cell, &node.path).await } else { None };
-        let (mut state, last_change) = cell.read_with_last_change();
+        let (mut state, listed, last_change) = cell.read_with_last_change();
         if node.supervisor.is_none() && state.ending.is_some() {
             self.show_stopping_root(node, pid);
         }
         let above = Above { pid, due: self.due_below(node, pid) };
-        let mut supervision = self.make.supervision(above, &state, path);
+        let mut supervision = self.make.supervision(above, (&state, &listed), path);
         let paths = path.children();
-        let children: Vec<_> = match fold {
+        let mut children: Vec<_> = match fold {
             Some(Fold { counts, worst, ended, budget, last_change }) => {
                 state.ended = ended;
                 self.included.supervisor(pid, last_change);
                 (supervision.folded, supervision.budget) = (Some(counts), budget);
-                let node = |listed: &FoldedChild| {
-                    self.make.folded(above, &paths, (&listed.child, listed.pid, listed.is_stopping))
+                let node = |worst: FoldedChild| {
+                    self.make.folded(above, &paths, (worst.child, worst.pid, worst.is_stopping))
                 };
-                worst.iter().map(node).collect()
+                worst.into_iter().map(node).collect()
             }
             None if state.is_partial => {
                 match state.ending {
@@ -197,20 +194,22 @@ impl Collector<'_> {
                     Some(_) => self.included.supervisor(pid, last_change),
                     None => self.is_partial = true,
                 }
-                self.last_known(&mut supervision, &state, (above, &paths, cell.count()))
+                let known = (state.ending.is_some(), listed);
+                self.last_known(&mut supervision, known, (above, &paths, cell.count()))
             }
             None => {
                 self.included.supervisor(pid, last_change);
-                let node =
-                    |child: (&u64, _)| self.make.child(above, &paths, &state, (*child.0, child.1));
-                state.children.iter().map(node).collect()
+                let node = |child| self.make.child(above, &paths, state.step, child);
+                listed.into_iter().map(node).collect()
             }
         };
-        node.supervision = Some(supervision);
+        node.supervision = Some(Box::new(supervision));
         let (view, now) = (self.view, self.make.clock.now);
         let ended = state.ended.last(view.ended, |ended| view.shows_ended(ended, now));
-        let ended = ended.into_iter().map(|ended| self.make.ended(above, &paths, &ended.child));
-        children.into_iter().chain(ended).collect()
+        let ended =
+            ended.into_iter().map(|ended| self.make.ended(above, &paths, ended.child.clone()));
+        children.extend(ended);
+        children
     }
 
     /// Returns when a program kills everything below this supervisor: at its own kill time, or at
@@ -234,16 +233,16 @@ impl Collector<'_> {
     fn last_known(
         &self,
         supervision: &mut Supervision,
-        state: &PublishedState,
+        (is_ending, children_known): (bool, ListedChildren),
         (above, paths, children): (Above, &ChildPaths<'_>, usize),
     ) -> Vec<PictureNode> {
-        supervision.last_known = state.ending.is_none();
-        let stopping = if state.ending.is_some() { children } else { 0 };
+        supervision.last_known = !is_ending;
+        let stopping = if is_ending { children } else { 0 };
         let counts = FoldedCounts { children, stopping, ..FoldedCounts::default() };
         supervision.folded = Some(counts);
-        let listed = state.children.iter().take(self.view.listed);
-        let node = |(key, child): (&u64, _)| {
-            self.make.folded(above, paths, (child, Pid::from_raw(*key), stopping > 0))
+        let listed = children_known.into_iter().take(self.view.listed);
+        let node = |(key, child)| {
+            self.make.folded(above, paths, (child, Pid::from_raw(key), stopping > 0))
         };
         listed.map(node).collect()
     }

@@ -19,18 +19,14 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    /// Reads the record of a process; `None` if it is not alive.
-    pub(super) fn of(kernel: &Kernel, pid: Pid) -> Option<Self> {
-        Facts::read(kernel, &*kernel.find(pid)?)
-    }
-
-    /// Reads the records of these processes, in their order.
-    pub(super) fn of_all(kernel: &Kernel, pids: &[Pid]) -> Vec<Option<Self>> {
+    /// Reads the records of these processes, in their order; `None` if a process is not alive.
+    pub(super) fn of_all(kernel: &Kernel, pids: &[Pid]) -> impl Iterator<Item = Option<Self>> {
         let read = |process: Option<Arc<dyn AnyProcess>>| Facts::read(kernel, &*process?);
-        kernel.find_all(pids).into_iter().map(read).collect()
+        kernel.find_all(pids).into_iter().map(read)
     }
 
-    fn read(kernel: &Kernel, process: &dyn AnyProcess) -> Option<Self> {
+    /// Reads the record of a process; `None` if it is not alive.
+    pub(super) fn read(kernel: &Kernel, process: &dyn AnyProcess) -> Option<Self> {
         process.with(|locked| {
             if !locked.core().is_open() {
                 return None;

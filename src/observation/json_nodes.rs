@@ -49,7 +49,7 @@ impl Serialize for Node<'_> {
         map.serialize_entry("lost", lost)?;
         map.serialize_entry("handling", &handling.map(of_handling))?;
         map.serialize_entry("history", &node.history.iter().map(past_run).collect::<Vec<_>>())?;
-        for (field, value) in node.supervision.iter().flat_map(supervision) {
+        for (field, value) in node.supervision.as_deref().into_iter().flat_map(supervision) {
             map.serialize_entry(&field, &value)?;
         }
         map.end()

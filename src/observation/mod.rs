@@ -10,6 +10,7 @@
 //! of its children while it serves.
 
 mod clock;
+pub(crate) mod slices;
 pub(crate) mod picture;
 mod facts;
 mod included;

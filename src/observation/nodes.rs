@@ -14,7 +14,7 @@ use crate::observe::Health;
 use crate::observe::change_log::Root;
 use crate::process::ChildSlot;
 use crate::supervisor::{
-    History, Incarnation, PublishedChild, PublishedChildState, PublishedState, Step,
+    History, Incarnation, ListedChildren, PublishedChild, PublishedChildState, PublishedState, Step,
 };
 
 /// A supervisor whose children become nodes.
@@ -24,6 +24,9 @@ pub(super) struct Above {
     /// When a program kills everything below this supervisor, if that is known.
     pub(super) due: Option<Instant>,
 }
+
+/// Whether a child runs, and when its supervisor kills it if it was asked to stop.
+type StopOfChild = (PublishedChildState, Option<Instant>);
 
 /// Makes nodes, with the times of the system that belong to this moment.
 pub(super) struct Nodes<'a> {
@@ -49,7 +52,7 @@ impl Nodes<'_> {
             deadline: None,
             restarts: 0,
             mailbox: MailboxFacts::default(),
-            supervision: Some(Supervision::unknown()),
+            supervision: Some(Box::new(Supervision::unknown())),
             history: Vec::new(),
         }
     }
@@ -58,10 +61,14 @@ impl Nodes<'_> {
     pub(super) fn supervision(
         &self,
         above: Above,
-        state: &PublishedState,
+        (state, children): (&PublishedState, &ListedChildren),
         path: &NodePath,
     ) -> Supervision {
-        let child = |key| state.children.get(&key).map(|child| path.child(&child.id));
+        let find = |key| {
+            let found = children.binary_search_by_key(&key, |(key, _)| *key).ok();
+            found.map(|at| &children[at].1)
+        };
+        let child = |key| find(key).map(|child| path.child(&child.id));
         let step = match state.step {
             Step::Serving => None,
             Step::RunningInit { since } => {
@@ -72,7 +79,8 @@ impl Nodes<'_> {
             Step::Stopping { key, since } => child(key).map(|child| PictureStep::Stopping {
                 child,
                 since: self.clock.time_at(since),
-                deadline: state.children.get(&key).and_then(|child| self.deadline(above, child)),
+                deadline: find(key)
+                    .and_then(|child| self.deadline(above, (child.state, child.stop_due))),
             }),
         };
         Supervision {
@@ -89,21 +97,22 @@ impl Nodes<'_> {
         &self,
         above: Above,
         paths: &ChildPaths<'_>,
-        state: &PublishedState,
-        (key, child): (u64, &PublishedChild),
+        step: Step,
+        (key, child): (u64, PublishedChild),
     ) -> PictureNode {
+        let (stop, started) = ((child.state, child.stop_due), child.started);
         let mut node = self.node(above, paths, child);
-        match (state.step, child.state) {
+        match (step, stop.0) {
             (Step::Starting { key: starts, start, .. }, _) if starts == key => {
                 let slot = ChildSlot { child: key, start };
                 (node.state, node.ended) = (PictureState::Starting, None);
                 node.pid = self.kernel.child_at(above.pid, slot);
-                node.started = Some(self.clock.time_at(child.started));
+                node.started = Some(self.clock.time_at(started));
             }
             (Step::Stopping { key: stops, .. }, PublishedChildState::Running(_))
                 if stops == key =>
             {
-                self.show_stopping(above, &mut node, child);
+                self.show_stopping(above, &mut node, stop);
             }
             _ => {}
         }
@@ -115,26 +124,27 @@ impl Nodes<'_> {
         &self,
         above: Above,
         paths: &ChildPaths<'_>,
-        (child, pid, is_stopping): (&PublishedChild, Pid, bool),
+        (child, pid, is_stopping): (PublishedChild, Pid, bool),
     ) -> PictureNode {
+        let stop = (child.state, child.stop_due);
         let mut node = self.node(above, paths, child);
         node.pid = Some(pid);
         if is_stopping && node.state == PictureState::Running {
-            self.show_stopping(above, &mut node, child);
+            self.show_stopping(above, &mut node, stop);
         }
         node
     }
 
-    fn show_stopping(&self, above: Above, node: &mut PictureNode, child: &PublishedChild) {
-        (node.state, node.deadline) = (PictureState::Stopping, self.deadline(above, child));
+    fn show_stopping(&self, above: Above, node: &mut PictureNode, stop: StopOfChild) {
+        (node.state, node.deadline) = (PictureState::Stopping, self.deadline(above, stop));
     }
 
     /// Returns when a child is killed that was asked to stop: by its supervisor, or by a program
     /// together with everything at and below the child or a supervisor above.
-    fn deadline(&self, above: Above, child: &PublishedChild) -> Option<TimeOfDay> {
-        let PublishedChildState::Running(pid) = child.state else { return None };
+    fn deadline(&self, above: Above, (state, due): StopOfChild) -> Option<TimeOfDay> {
+        let PublishedChildState::Running(pid) = state else { return None };
         let by_program = above.due.into_iter().chain(self.kernel.kill_time(pid));
-        by_program.chain(child.stop_due).min().map(|due| self.clock.time_at(due))
+        by_program.chain(due).min().map(|due| self.clock.time_at(due))
     }
 
     /// Returns the node of a child that its supervisor has forgotten.
@@ -142,15 +152,15 @@ impl Nodes<'_> {
         &self,
         above: Above,
         paths: &ChildPaths<'_>,
-        child: &PublishedChild,
+        child: PublishedChild,
     ) -> PictureNode {
+        let pid = child.history.last().and_then(|last| last.pid);
         let mut node = self.node(above, paths, child);
-        (node.state, node.retry_at) = (PictureState::Ended, None);
-        node.pid = child.history.last().and_then(|last| last.pid);
+        (node.state, node.retry_at, node.pid) = (PictureState::Ended, None, pid);
         node
     }
 
-    fn node(&self, above: Above, paths: &ChildPaths<'_>, child: &PublishedChild) -> PictureNode {
+    fn node(&self, above: Above, paths: &ChildPaths<'_>, child: PublishedChild) -> PictureNode {
         let (state, pid, due) = match child.state {
             PublishedChildState::Running(pid) => (PictureState::Running, Some(pid), None),
             PublishedChildState::Restarting { due } => (PictureState::Restarting, None, due),
@@ -160,7 +170,7 @@ impl Nodes<'_> {
         let is_supervisor = child.kind == ChildType::Supervisor;
         PictureNode {
             path: paths.child(&child.id),
-            id: child.id.clone(),
+            id: child.id,
             pid,
             supervisor: Some(above.pid),
             parent: None,
@@ -176,7 +186,7 @@ impl Nodes<'_> {
             deadline: None,
             restarts: child.restarts,
             mailbox: MailboxFacts::default(),
-            supervision: is_supervisor.then(Supervision::unknown),
+            supervision: is_supervisor.then(|| Box::new(Supervision::unknown())),
             history: past_runs(&child.history, self.clock),
         }
     }

@@ -8,7 +8,8 @@
 //! 2. Changes are delivered in the order of their numbers.
 //! 3. An observation that falls behind says how many changes it has missed, and then delivers a fresh
 //!    picture. No process waits for an observation.
-//! 4. An observation keeps no process alive, and a runtime only while it takes a picture.
+//! 4. An observation keeps no process alive, and a runtime only while it takes a picture or
+//!    a sample.
 //! 5. After a sample, a change that waits is delivered before the next sample.
 //!
 //! **States**
@@ -299,7 +300,7 @@ impl Observation {
             }
             // After a sample at least one change that waits is delivered before the next sample.
             let is_turn = !self.was_sample || matches!(self.log.after(self.read), NextChange::None);
-            if is_turn && let Some(sample) = self.due_sample() {
+            if is_turn && let Some(sample) = self.due_sample().await {
                 self.was_sample = true;
                 return Some(Observed::Sample(sample));
             }
@@ -382,15 +383,19 @@ impl Observation {
     }
 
     /// Takes a sample, if one is due.
-    fn due_sample(&mut self) -> Option<Sample> {
+    async fn due_sample(&mut self) -> Option<Sample> {
         let (every, due) = (self.sampler.every?, self.sample_at?);
         let now = Instant::now();
         if now < due {
             return None;
         }
+        let runtime = self.runtime();
+        let readings = match &runtime {
+            Some(runtime) => self.sampler.read(runtime).await,
+            None => Vec::new(),
+        };
         self.sample_at = Some(after(now, every));
-        let runtime = self.runtime()?;
-        Some(self.sampler.take(&runtime, &self.view, self.read))
+        Some(self.sampler.take(readings, (&runtime?, &self.view), self.read))
     }
 
     /// Waits until a change is added, a sample is due, or another picture is due.

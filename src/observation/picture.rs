@@ -68,7 +68,7 @@ pub struct PictureNode {
     /// The mailbox of the process, and what it handles.
     pub mailbox: MailboxFacts,
     /// The facts about a supervisor; `None` for a worker.
-    pub supervision: Option<Supervision>,
+    pub supervision: Option<Box<Supervision>>,
     /// The last incarnations that ended, or did not start, oldest first: eight at most.
     pub history: Vec<PastRun>,
 }

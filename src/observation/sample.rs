@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::base::{Pid, SharedStr, TimeOfDay};
 use crate::observation::facts::Facts;
 use crate::observation::included::View;
+use crate::observation::slices::{SLICE, Slices};
 use crate::observation::waits::waits_in;
 use crate::observation::{MailboxFacts, Picture, PictureState, WaitGraph};
 use crate::observe::{Change, ChangeKind, Counters};
@@ -70,6 +71,22 @@ pub(super) struct Sampler {
     processes: BTreeMap<Pid, (SharedStr, MailboxFacts)>,
 }
 
+/// What was read of each sampled process, in their order; `None` of one that has ended.
+pub(super) type Readings = Vec<Option<Reading>>;
+
+/// What was read of a process.
+pub(super) struct Reading {
+    mailbox: MailboxFacts,
+    /// The number of the children of a supervisor, and its budget.
+    supervision: Option<(usize, Option<RestartBudget>)>,
+}
+
+fn size(cell: &PublishedCell) -> (usize, Option<RestartBudget>) {
+    let (listed, budget) =
+        cell.change(|state| ((!state.is_partial).then_some(state.children.len()), state.budget()));
+    (listed.unwrap_or_else(|| cell.count()), budget)
+}
+
 impl Sampler {
     /// Samples the processes of this picture from now on.
     pub(super) fn follow(&mut self, picture: &Picture) {
@@ -93,21 +110,41 @@ impl Sampler {
         }
     }
 
-    pub(super) fn take(&mut self, runtime: &Runtime, view: &View, seq: u64) -> Sample {
+    /// Reads the sampled processes, in slices. Nothing changes if this is cancelled.
+    pub(super) async fn read(&self, runtime: &Runtime) -> Readings {
+        let (kernel, mut slices) = (&runtime.kernel, Slices::default());
+        let pids: Vec<Pid> = self.processes.keys().copied().collect();
+        let mut readings = Vec::with_capacity(pids.len());
+        for part in pids.chunks(SLICE) {
+            slices.before(part.len()).await;
+            readings.extend(kernel.find_all(part).into_iter().map(|process| {
+                let process = process?;
+                let facts = Facts::read(kernel, &*process)?;
+                let supervision = PublishedCell::of(&*process).map(|cell| size(&cell));
+                Some(Reading { mailbox: facts.mailbox, supervision })
+            }));
+        }
+        readings
+    }
+
+    /// Makes a sample of what [`read`](Self::read) has returned.
+    pub(super) fn take(
+        &mut self,
+        readings: Readings,
+        (runtime, view): (&Runtime, &View),
+        seq: u64,
+    ) -> Sample {
         let (mut processes, mut supervisors) = (Vec::new(), Vec::new());
+        let mut readings = readings.into_iter();
         self.processes.retain(|&pid, (path, last)| {
-            let facts = Facts::of(&runtime.kernel, pid);
-            let Some(Facts { mailbox, .. }) = facts else { return false };
+            let Some(Some(Reading { mailbox, supervision })) = readings.next() else {
+                return false;
+            };
             if *last != mailbox {
                 last.clone_from(&mailbox);
                 processes.push(ProcessSample { path: path.clone(), pid, mailbox });
             }
-            let process = runtime.kernel.find(pid);
-            if let Some(cell) = process.and_then(|process| PublishedCell::of(&*process)) {
-                let (listed, budget) = cell.change(|state| {
-                    ((!state.is_partial).then_some(state.children.len()), state.budget())
-                });
-                let children = listed.unwrap_or_else(|| cell.count());
+            if let Some((children, budget)) = supervision {
                 supervisors.push(SupervisorSample { path: path.clone(), pid, children, budget });
             }
             true

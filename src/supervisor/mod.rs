@@ -45,8 +45,8 @@ pub use limit_reached::{Limit, RestartCount, RestartLimitReached};
 pub(crate) use orphans::Orphans;
 pub use partition::{PartitionKey, PartitionSupervisor, PartitionSupervisorRef, Partitioned};
 pub(crate) use published_state::{
-    PublishPermit, PublishedCell, PublishedChild, PublishedChildState, PublishedState, ReadyShare,
-    Step,
+    ListedChildren, PublishPermit, PublishedCell, PublishedChild, PublishedChildState,
+    PublishedState, ReadyShare, Step,
 };
 pub(crate) use report::{Report, RestartNotice};
 pub use spec::{AutoShutdown, Finding, Lint, LintError, Supervisor, SupervisorSpec};

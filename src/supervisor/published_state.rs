@@ -81,6 +81,9 @@ pub(crate) struct PublishedState {
     pub(crate) ending: Option<Instant>,
 }
 
+/// Copies of the children of [`PublishedState::children`], by ascending keys.
+pub(crate) type ListedChildren = Vec<(u64, PublishedChild)>;
+
 /// The share of the children of a dynamic supervisor that has to be ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ReadyShare {
@@ -183,10 +186,15 @@ impl PublishedCell {
         self.source.get()
     }
 
-    /// Reads the state, and the number of the last change that it includes.
-    pub(crate) fn read_with_last_change(&self) -> (PublishedState, u64) {
+    /// Reads the state without its children, the children by their keys, and the number of the last
+    /// change that both include. A copy of the map of the children would allocate for each few of
+    /// them; the list allocates once.
+    pub(crate) fn read_with_last_change(&self) -> (PublishedState, ListedChildren, u64) {
         let last = || self.source().map_or(0, ChangeSource::last_change);
-        self.change(|state| (state.clone(), last()))
+        self.change(|state| {
+            let children = state.children.iter().map(|(key, child)| (*key, child.clone()));
+            (state.without_children(), children.collect(), last())
+        })
     }
 
     /// Returns the cell of this process, if the process is a supervisor whose init has begun.
@@ -245,6 +253,21 @@ impl PublishedChild {
 }
 
 impl PublishedState {
+    fn without_children(&self) -> Self {
+        PublishedState {
+            children: BTreeMap::new(),
+            ended: self.ended.clone(),
+            strategy: self.strategy,
+            since: self.since,
+            budget: self.budget,
+            budget_at: self.budget_at,
+            is_partial: self.is_partial,
+            ready_share: self.ready_share,
+            step: self.step,
+            ending: self.ending,
+        }
+    }
+
     /// Returns the budget as of the time at which it was set. If a whole period has passed since
     /// then, all restarts are left.
     pub(crate) fn budget(&self) -> Option<RestartBudget> {

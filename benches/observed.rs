@@ -1,0 +1,173 @@
+//! How long calls take in a program of 100,000 processes, without and with an observer.
+//!
+//! 64 callers call 64 servers beside 1,000 supervisors with 99 idle children each, while one process
+//! changes its health each millisecond. In place of *raw*, one side has no observer. The other has
+//! one reader of the changes, a reader that takes picture after picture, or, with the feature
+//! `observer`, a page that reads over TCP. Its first picture is taken before the calls begin.
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use regrow::{
+    ChildSpec, GenServer, Health, Reply, Result, Runtime, ServerContext, ServerRef, Supervisor,
+    SupervisorRef,
+};
+use support::{Bench, Row, Target};
+use tokio::task::{JoinHandle, JoinSet};
+
+const EACH: usize = 99;
+const SIZE: usize = 100_000;
+const CALLS: usize = 640_000;
+const CALLERS: usize = 64;
+
+/// Who observes.
+#[derive(Clone, Copy)]
+enum Reader {
+    Nothing,
+    Changes,
+    Pictures,
+    #[cfg(feature = "observer")]
+    Page,
+}
+
+#[derive(Clone)]
+struct Program {
+    rt: Runtime,
+    tree: SupervisorRef,
+    servers: Vec<ServerRef<Echo>>,
+}
+
+struct Echo;
+
+impl GenServer for Echo {
+    type Args = ();
+    type Call = Reply<()>;
+    type Cast = ();
+
+    async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self> {
+        Ok(Echo)
+    }
+
+    async fn handle_call(&mut self, reply: Reply<()>, _: &mut ServerContext<Self>) -> Result {
+        reply.send(());
+        Ok(())
+    }
+}
+
+fn main() {
+    let bench = Bench::new("observed");
+    let program = bench.block_on(program(bench.size(SIZE)));
+    bench.header("a call beside 100,000", ["without", "with", "ratio"]);
+    let compare = |text, target, reader| {
+        let row = Row { text, unit: "µs", target, size: CALLS };
+        let (without, with) = (program.clone(), program.clone());
+        bench.percentiles(
+            &row,
+            move |n| measure(without.clone(), Reader::Nothing, n),
+            move |n| measure(with.clone(), reader, n),
+        );
+    };
+    compare("one reader of the changes", Target::Ratio(1.1), Reader::Changes);
+    compare("one reader of pictures", Target::None, Reader::Pictures);
+    #[cfg(feature = "observer")]
+    compare("one page", Target::Ratio(1.1), Reader::Page);
+}
+
+async fn program(processes: usize) -> Program {
+    let rt = Runtime::new();
+    let beats = ChildSpec::task("beats", |ctx| async move {
+        let mut every = tokio::time::interval(Duration::from_millis(1));
+        loop {
+            for health in [Health::Starting, Health::Ready] {
+                every.tick().await;
+                ctx.set_health(health);
+            }
+        }
+    });
+    let mut top = Supervisor::one_for_one().named("app").child(beats);
+    for at in 0..processes / (EACH + 1) {
+        let mut group = Supervisor::one_for_one().with_id(format!("group {at}"));
+        for child in 0..EACH {
+            let idle = |_| std::future::pending();
+            group = group.child(ChildSpec::task(format!("worker {child}"), idle));
+        }
+        top = top.child(group);
+    }
+    let tree = top.start(&rt).await.expect("it starts");
+    let mut servers = Vec::new();
+    for _ in 0..CALLERS {
+        servers.push(Echo::start(&rt, ()).await.expect("it starts"));
+    }
+    Program { rt, tree, servers }
+}
+
+/// Returns how long each call took.
+async fn measure(program: Program, reader: Reader, calls: usize) -> Vec<Duration> {
+    let reader = attach(&program, reader).await;
+    let mut callers = JoinSet::new();
+    for server in program.servers {
+        callers.spawn(async move {
+            let mut times = Vec::with_capacity(calls / CALLERS + 1);
+            for _ in 0..=calls / CALLERS {
+                let begin = Instant::now();
+                server.call(|reply| reply).await.expect("it replies");
+                times.push(begin.elapsed());
+            }
+            times
+        });
+    }
+    let times = callers.join_all().await.concat();
+    if let Some(reader) = reader {
+        reader.abort();
+        let _ = reader.await;
+    }
+    times
+}
+
+/// Starts a reader, and waits until it has a picture.
+async fn attach(program: &Program, reader: Reader) -> Option<JoinHandle<()>> {
+    let mut observation = program.rt.observe();
+    match reader {
+        Reader::Nothing => None,
+        Reader::Changes => {
+            observation.next().await;
+            Some(tokio::spawn(async move { while observation.next().await.is_some() {} }))
+        }
+        Reader::Pictures => Some(tokio::spawn(async move {
+            loop {
+                drop(observation.picture().await);
+            }
+        })),
+        #[cfg(feature = "observer")]
+        Reader::Page => Some(page(&program.tree).await),
+    }
+}
+
+/// Opens a page, and reads its events.
+#[cfg(feature = "observer")]
+async fn page(tree: &SupervisorRef) -> JoinHandle<()> {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let address = listener.local_addr().expect("it is bound");
+    let router = regrow::observer::router(tree);
+    let server = tokio::spawn(async move { axum::serve(listener, router).await });
+    let mut socket = TcpStream::connect(address).await.expect("it listens");
+    let request = format!("GET /events HTTP/1.1\r\nhost: {address}\r\n\r\n");
+    socket.write_all(request.as_bytes()).await.expect("it is connected");
+    let (sender, pictured) = tokio::sync::oneshot::channel();
+    let reader = tokio::spawn(async move {
+        let (mut sender, mut part) = (Some(sender), vec![0; 1 << 16]);
+        while let Ok(1..) = socket.read(&mut part).await {
+            if part.windows(2).any(|two| two == b"\n\n") {
+                sender.take().map(|sender| sender.send(()));
+                part.fill(0);
+            }
+        }
+        server.abort();
+    });
+    pictured.await.expect("the page gets a picture");
+    reader
+}
