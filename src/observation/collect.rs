@@ -40,7 +40,7 @@ use crate::observation::{Clock, Picture, PictureNode, PictureState};
 use crate::runtime::Runtime;
 use crate::supervisor::dynamic::fold::{Fold, FoldedChild, FoldedCounts};
 use crate::supervisor::dynamic::server::{Call, DynamicServer};
-use crate::supervisor::{ListedChildren, PublishedCell};
+use crate::supervisor::{ListedChildren, PublishedCell, PublishedState};
 
 /// How many of the nodes that are visited next are looked at for dynamic supervisors to ask at once.
 const LOOKED_AT: usize = 4 * AT_ONCE;
@@ -204,12 +204,20 @@ impl Collector<'_> {
             }
         };
         node.supervision = Some(Box::new(supervision));
+        children.extend(self.ended(above, &paths, &state));
+        children
+    }
+
+    /// Returns the nodes of the ended children that are shown.
+    fn ended(
+        &self,
+        above: Above,
+        paths: &ChildPaths<'_>,
+        state: &PublishedState,
+    ) -> Vec<PictureNode> {
         let (view, now) = (self.view, self.make.clock.now);
         let ended = state.ended.last(view.ended, |ended| view.shows_ended(ended, now));
-        let ended =
-            ended.into_iter().map(|ended| self.make.ended(above, &paths, ended.child.clone()));
-        children.extend(ended);
-        children
+        ended.into_iter().map(|ended| self.make.ended(above, paths, ended.child.clone())).collect()
     }
 
     /// Returns when a program kills everything below this supervisor: at its own kill time, or at
