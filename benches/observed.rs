@@ -34,6 +34,7 @@ enum Reader {
 #[derive(Clone)]
 struct Program {
     rt: Runtime,
+    #[cfg_attr(not(feature = "observer"), allow(dead_code))]
     tree: SupervisorRef,
     servers: Vec<ServerRef<Echo>>,
 }
