@@ -30,7 +30,7 @@ use tokio::time::Instant;
 use crate::base::node_path::ChildPaths;
 use crate::base::random::MapHasher;
 use crate::base::{NodePath, Pid};
-use crate::observation::asked::{AT_ONCE, Asked};
+use crate::observation::asked::Asked;
 use crate::observation::facts::Facts;
 use crate::observation::included::{Included, View};
 use crate::observation::nodes::{Above, Nodes};
@@ -39,19 +39,15 @@ use crate::observation::slices::{SLICE, Slices};
 use crate::observation::{Clock, Picture, PictureNode, PictureState};
 use crate::runtime::Runtime;
 use crate::supervisor::dynamic::fold::{Fold, FoldedChild, FoldedCounts};
-use crate::supervisor::dynamic::server::{Call, DynamicServer};
 use crate::supervisor::{ListedChildren, PublishedCell, PublishedState};
 
-/// How many of the nodes that are visited next are looked at for dynamic supervisors to ask at once.
-const LOOKED_AT: usize = 4 * AT_ONCE;
-
 /// A picture that is being taken.
-struct Collector<'a> {
-    runtime: &'a Runtime,
-    view: &'a View,
+pub(super) struct Collector<'a> {
+    pub(super) runtime: &'a Runtime,
+    pub(super) view: &'a View,
     make: Nodes<'a>,
     /// The dynamic supervisors that were asked, and not visited yet.
-    asked: Asked<'a, Fold>,
+    pub(super) asked: Asked<'a, Fold>,
     /// Whether a dynamic supervisor has not answered, perhaps one above those that are shown.
     is_partial: bool,
     included: Included,
@@ -60,7 +56,7 @@ struct Collector<'a> {
     /// this is known are here.
     due: HashMap<Pid, Instant, MapHasher>,
     /// The nodes that are still to be visited, the next one last.
-    pending: Vec<PictureNode>,
+    pub(super) pending: Vec<PictureNode>,
     slices: Slices,
 }
 
@@ -158,7 +154,7 @@ impl Collector<'_> {
         self.add(children).await;
     }
 
-    fn published(&self, pid: Pid) -> Option<Arc<PublishedCell>> {
+    pub(super) fn published(&self, pid: Pid) -> Option<Arc<PublishedCell>> {
         PublishedCell::of(&*self.runtime.kernel.find(pid)?)
     }
 
@@ -254,50 +250,15 @@ impl Collector<'_> {
         };
         listed.map(node).collect()
     }
-
-    /// Asks the dynamic supervisor with this path for its children, and those that are visited next.
-    async fn ask(&mut self, pid: Pid, cell: &Arc<PublishedCell>, path: &str) -> Option<Fold> {
-        if !self.asked.is_asked(pid) {
-            self.send_request(pid, cell, path);
-            for at in (0..self.pending.len()).rev().take(LOOKED_AT) {
-                if !self.asked.has_room() {
-                    break;
-                }
-                self.ask_in_advance(at);
-            }
-        }
-        self.asked.answer(&self.runtime.kernel, pid).await
-    }
-
-    /// Asks a pending node, if it is a dynamic supervisor that serves.
-    fn ask_in_advance(&mut self, pending: usize) {
-        let node = &self.pending[pending];
-        let asks = |pid: &Pid| node.supervision.is_some() && !self.asked.is_asked(*pid);
-        let Some(pid) = running(node).filter(asks) else { return };
-        if let Some(cell) = self.published(pid).filter(|cell| serves_dynamic(cell)) {
-            let path = node.path.clone();
-            self.send_request(pid, &cell, &path);
-        }
-    }
-
-    fn send_request(&mut self, pid: Pid, cell: &Arc<PublishedCell>, path: &str) {
-        let Ok(server) = self.runtime.server_at::<DynamicServer>(pid) else { return };
-        let (most, only) = (self.view.listed, self.view.child_below(path));
-        let cell = cell.clone();
-        self.asked.ask(pid, async move {
-            let turn = cell.permit().await?;
-            server.call_unlimited(|reply| Call::Fold { reply, most, only, turn }).await.ok()
-        });
-    }
 }
 
 /// Whether this is a dynamic supervisor that handles requests.
-fn serves_dynamic(cell: &PublishedCell) -> bool {
+pub(super) fn serves_dynamic(cell: &PublishedCell) -> bool {
     cell.change(|state| state.is_partial && state.ending.is_none())
 }
 
 /// Returns the process of a node, if there should be one.
-fn running(node: &PictureNode) -> Option<Pid> {
+pub(super) fn running(node: &PictureNode) -> Option<Pid> {
     let runs = !matches!(node.state, PictureState::Ended | PictureState::Restarting);
     node.pid.filter(|_| runs)
 }

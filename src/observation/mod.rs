@@ -18,6 +18,8 @@ pub(crate) mod waits;
 mod nodes;
 mod asked;
 mod collect;
+mod requests;
+mod missed;
 mod sample;
 pub(crate) mod child_events;
 pub(crate) mod detail;
@@ -38,7 +40,8 @@ use clock::Clock;
 pub use detail::ProcessDetail;
 #[cfg(feature = "metrics")]
 pub(crate) use facts::mailbox as mailbox_facts;
-pub use observing::{Missed, Observation, Observed};
+pub use missed::Missed;
+pub use observing::{Observation, Observed};
 pub use picture::{
     MailboxFacts, PastRun, Picture, PictureNode, PictureState, PictureStep, Supervision,
 };

@@ -31,7 +31,7 @@ use crate::kernel::Kernel;
 use crate::observation::collect::{Collected, collect};
 use crate::observation::included::{Included, View};
 use crate::observation::sample::Sampler;
-use crate::observation::{Picture, Sample};
+use crate::observation::{Missed, Picture, Sample};
 use crate::observe::change::Origin;
 use crate::observe::change_log::{ChangeLog, NextChange};
 use crate::observe::{Change, ChangeKind, Counters};
@@ -61,18 +61,6 @@ pub enum Observed {
     Sample(Sample),
     /// The observation fell behind, and has missed changes. A picture follows.
     Missed(Missed),
-}
-
-/// How many changes an observation has missed. [`Observed`] has it, and its JSON.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Missed {
-    /// The number of the last change that was missed.
-    pub seq: u64,
-    /// When this was noticed, by the clock of the system.
-    pub time: TimeOfDay,
-    /// The number of missed changes, of all trees of the runtime.
-    pub changes: u64,
 }
 
 /// A subscription to supervision trees: a picture, then each change.

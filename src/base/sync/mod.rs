@@ -16,6 +16,8 @@
 //!    registry, under which keys are hashed, compared and cloned, and values are cloned.
 
 mod table;
+#[cfg(test)]
+mod overlapping_readers;
 
 mod plain {
     use std::sync::{MutexGuard, PoisonError};

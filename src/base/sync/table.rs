@@ -220,8 +220,6 @@ impl<K: Eq + Hash, V> Table<K, V> {
 mod tests {
     use super::Table;
     use std::hash::BuildHasher;
-    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-    use std::thread::{scope, yield_now};
 
     #[test]
     fn many_keys_are_found_in_their_order() {
@@ -246,49 +244,5 @@ mod tests {
             let found = table.get_all(&keys, |value| *value > 0);
             assert!(found.into_iter().eq(keys.iter().copied().map(Some)));
         });
-    }
-
-    /// The maximum number of reads that one thread may begin while the writer waits. Each begins
-    /// while a read of the other thread is in progress.
-    const RELAY: usize = 200_000;
-
-    /// The reads of two threads overlap, so that a read is always in progress: a read ends only
-    /// when the next has begun, or when the next has not begun for a while because a writer waits.
-    /// The writer still gets the lock.
-    #[test]
-    fn readers_that_overlap_do_not_keep_a_writer_out() {
-        let table = Table::default();
-        table.insert_and(7, "before", || ());
-        let (inside, waits, written) =
-            (AtomicUsize::new(0), AtomicBool::new(false), AtomicBool::new(false));
-        let is_finished = |relays| written.load(SeqCst) || relays == RELAY;
-        let relay = |first: usize| {
-            let (mut number, mut relays) = (first, 0);
-            while !is_finished(relays) {
-                table.read(&7, |_| {
-                    inside.store(number, SeqCst);
-                    (0..20_000).any(|_| {
-                        yield_now();
-                        inside.load(SeqCst) > number
-                    })
-                });
-                number += 2;
-                relays += usize::from(waits.load(SeqCst));
-            }
-            relays
-        };
-        let relay = &relay;
-        let relays = scope(|scope| {
-            let relays = [1, 2].map(|first| scope.spawn(move || relay(first)));
-            while inside.load(SeqCst) < 2 {
-                yield_now();
-            }
-            waits.store(true, SeqCst);
-            table.insert_and(7, "after", || ());
-            written.store(true, SeqCst);
-            relays.map(|relay| relay.join().expect("it only reads"))
-        });
-        assert_eq!(table.get(&7), Some("after"));
-        assert!(!relays.contains(&RELAY), "the writer came after all readers");
     }
 }
