@@ -2,7 +2,7 @@
 
 use crate::base::TimeOfDay;
 
-/// How many changes an observation has missed. [X.
+/// How many changes an observation has missed. [`Observed::Missed`](crate::Observed::Missed) has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Missed {
