@@ -21,7 +21,7 @@ use futures_util::future::{Either, select};
 use tokio::time::sleep;
 
 use crate::base::user_panics::catch_panic;
-use crate::base::{PlainMutex, ignore_panic};
+use crate::base::{PlainMutex, consume_budget, ignore_panic};
 use crate::child::{ChildSpec, ShutdownSignal, StartChild, StartContext, Started};
 use crate::exit::ExitReason;
 use crate::kernel::Kernel;
@@ -35,7 +35,7 @@ use crate::runtime::{Runtime, StartError};
 /// Writes the metrics of a runtime to the recorder that is installed. All clones are one exporter.
 ///
 /// ```
-/// use regrow::{ChildSpec, Runtime, Supervisor, metrics::Metrics};
+/// use regrow::{Runtime, Supervisor, metrics::Metrics};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
 /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
@@ -120,6 +120,7 @@ impl Exporter {
     ///
     /// Cancel safe: a call that is dropped has written everything or nothing.
     pub async fn collect(&self) {
+        consume_budget().await;
         let Inner { kernel, labels, readings, written, .. } = &*self.inner;
         let Some(kernel) = kernel.upgrade() else { return };
         let number = readings.fetch_add(1, Ordering::Relaxed) + 1;

@@ -16,7 +16,7 @@ const MOST_PATHS: usize = 1_000;
 ///
 /// ```
 /// use std::time::Duration;
-/// use regrow::{ChildSpec, Runtime, Supervisor, metrics::Metrics};
+/// use regrow::{Runtime, Supervisor, metrics::Metrics};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
 /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
