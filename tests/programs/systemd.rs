@@ -93,7 +93,14 @@ impl Manager {
     fn next(&self, limit: Duration) -> Option<Vec<String>> {
         self.socket.set_read_timeout(Some(limit)).unwrap();
         let mut text = [0; 4096];
-        match self.socket.recv(&mut text) {
+        let received = loop {
+            match self.socket.recv(&mut text) {
+                // A signal to this process.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                received => break received,
+            }
+        };
+        match received {
             Ok(length) => {
                 let text = String::from_utf8(text[..length].to_vec()).unwrap();
                 Some(text.lines().map(str::to_owned).collect())

@@ -383,7 +383,8 @@ fn a_replay_shows_what_was_recorded() {
     let file = file.to_str().unwrap();
     let replay =
         Terminal::start(&format!("--replay {file} --speed 1000 --screen history")).unwrap();
-    let screen = replay.shows(&["(end)", "started"]);
+    let expected: Vec<&str> = live.iter().map(String::as_str).chain(["(end)"]).collect();
+    let screen = replay.shows(&expected);
     assert_eq!(rows(&screen), live);
     // Back before the crash, step by step, and forth again.
     for _ in 0..recorded.lines().count() {
