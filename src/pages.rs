@@ -49,6 +49,7 @@ struct ATreeThatStartsAndStops;
 struct Testing;
 #[doc = include_str!("../book/src/observing.md")]
 struct Observing;
+#[cfg(feature = "serde")]
 #[doc = include_str!("../book/src/json-lines.md")]
 struct JsonLines;
 #[doc = include_str!("../book/src/metrics.md")]
