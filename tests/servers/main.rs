@@ -1,16 +1,10 @@
-//! Servers: calls, casts, bounds, time, ends, and missing replies.
+//! Servers: casts, bounds, time, ends, registries, and the test kit.
 
 #[path = "../support/mod.rs"]
 mod support;
 
 mod servers;
 mod server_starts;
-mod server_calls;
-mod named_calls;
-mod senders;
-mod deadlines;
-mod propagated_deadlines;
-mod metadata;
 mod default_handlers;
 mod server_time;
 mod server_idle_wait;
@@ -28,15 +22,10 @@ mod server_cast_timeout;
 mod server_promises;
 mod server_ends;
 mod server_end_table;
-mod server_unanswered_replies;
-mod server_unsent_replies;
 mod server_stress;
 mod registry;
 mod registry_keys;
 mod keyed_servers;
 mod keyed_stress;
-mod reply_caller;
 mod testing;
 mod test_kit;
-mod captures;
-mod deadlocks;

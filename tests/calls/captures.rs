@@ -143,7 +143,7 @@ async fn the_failures_of_a_capture_name_the_line() {
     let (line, event) = (line!(), captured.await_event(|_| false));
     let panic = AssertUnwindSafe(event).catch_unwind().await.unwrap_err();
     let text = panic.downcast::<String>().unwrap();
-    assert!(text.starts_with(&format!("tests/servers/captures.rs:{line}:")), "{text}");
+    assert!(text.starts_with(&format!("tests/calls/captures.rs:{line}:")), "{text}");
     let said = ": waited a day for an event that the closure accepts: nothing else is due";
     assert!(text.ends_with(said), "{text}");
 
