@@ -1,10 +1,12 @@
 //! What the systems share: counting, time, memory, percentiles.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
+pub(crate) use counting::{Countdown, Pending};
+
+// The file of regrow's own benches.
+#[path = "../../support/counting.rs"]
+mod counting;
 
 /// The number of tasks that call one server at once.
 pub(crate) const CALLERS: usize = 64;
@@ -63,41 +65,4 @@ where
     waits.sort_by(f64::total_cmp);
     let at = |thousandths: usize| waits[waits.len() * thousandths / 1_000];
     Some(vec![at(500), at(990), at(999)])
-}
-
-/// Counts how many [`Pending`] have not been dropped.
-#[derive(Clone)]
-pub(crate) struct Countdown(Arc<Count>);
-
-struct Count {
-    left: AtomicUsize,
-    done: Notify,
-}
-
-/// Counted by a [`Countdown`] until it is dropped.
-pub(crate) struct Pending(Arc<Count>);
-
-impl Countdown {
-    pub(crate) fn new(from: usize) -> Self {
-        Countdown(Arc::new(Count { left: AtomicUsize::new(from), done: Notify::new() }))
-    }
-
-    pub(crate) fn pending(&self) -> Pending {
-        Pending(Arc::clone(&self.0))
-    }
-
-    /// Waits until all guards are dropped. Only one task may wait.
-    pub(crate) async fn done(&self) {
-        while self.0.left.load(Ordering::Acquire) > 0 {
-            self.0.done.notified().await;
-        }
-    }
-}
-
-impl Drop for Pending {
-    fn drop(&mut self) {
-        if self.0.left.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.0.done.notify_one();
-        }
-    }
 }
