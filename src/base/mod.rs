@@ -8,9 +8,11 @@
 pub(crate) mod failpoint;
 pub(crate) mod random;
 mod time_of_day;
-pub(crate) mod sync;
-pub(crate) mod small_map;
+pub(crate) mod padded;
 pub(crate) mod pid;
+pub(crate) mod sync;
+pub(crate) mod pid_source;
+pub(crate) mod small_map;
 pub(crate) mod shared_str;
 pub(crate) mod one_line;
 pub(crate) mod tree_path;

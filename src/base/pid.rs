@@ -4,10 +4,15 @@ use std::fmt;
 
 /// The identifier of one incarnation of a process.
 ///
-/// Pids are unique in their [`Runtime`](crate::Runtime), assigned in increasing order, and never
-/// reused: a process that is restarted gets a new one. The pid of a process that has ended, or that
-/// never existed, is harmless everywhere: a message to such a pid is dropped, and the send returns
-/// `false`. To address a process that may be restarted, keep its [name](crate::Name), not its pid.
+/// Pids are unique in a program, assigned in increasing order in each [`Runtime`](crate::Runtime), and
+/// never reused: a process that is restarted gets a new one. The pid of a process that has ended, that
+/// never existed, or that is of another runtime of the program is harmless everywhere: a message to
+/// such a pid is dropped, and the send returns `false`. To address a process that may be restarted,
+/// keep its [name](crate::Name), not its pid.
+///
+/// The first runtime of a program assigns 1, 2, 3 and so on. Runtimes draw their pids in blocks of
+/// 1,024, so the pids of a runtime have gaps if the program has several. Only the runtime of a chaos
+/// run always begins with 1, because the replay of a run needs the same pids.
 ///
 /// The upper 16 bits are reserved for a node number; 0 is this node. OTP's counterpart is the pid;
 /// unlike pids of OTP, these are ordered by age.
@@ -32,6 +37,9 @@ impl Pid {
     /// a process.
     pub const OUTSIDE: Pid = Pid(0);
 
+    /// The number of bits below the node number.
+    pub(crate) const NUMBER_BITS: u32 = 48;
+
     /// Returns the bits of the pid, which can be stored or sent elsewhere. [`Pid`] has an example.
     pub const fn raw(self) -> u64 {
         self.0
@@ -53,15 +61,15 @@ impl Pid {
     /// assert!(Pid::from_raw(1 << 48 | 42).is_foreign());
     /// ```
     pub const fn is_foreign(self) -> bool {
-        self.0 >> 48 != 0
+        self.0 >> Self::NUMBER_BITS != 0
     }
 }
 
 impl fmt::Display for Pid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 >> 48 {
+        match self.0 >> Self::NUMBER_BITS {
             0 => write!(f, "#{}", self.0),
-            node => write!(f, "#{node}.{}", self.0 & 0xFFFF_FFFF_FFFF),
+            node => write!(f, "#{node}.{}", self.0 & ((1 << Self::NUMBER_BITS) - 1)),
         }
     }
 }

@@ -142,8 +142,8 @@ impl TaskContext {
     /// # Cancel safety
     ///
     /// Cancel safe: dropping the future leaves all items in the mailbox.
-    pub async fn recv(&mut self) -> Received {
-        self.context.recv().await
+    pub fn recv(&mut self) -> impl Future<Output = Received> + Send {
+        self.context.recv()
     }
 
     /// Receives the first item that `matches`, as [`Context::recv_match`] does, which has an

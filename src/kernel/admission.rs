@@ -146,9 +146,7 @@ impl Kernel {
     ) -> Result<(), NotAdmitted> {
         let pid = process.pid();
         let enter = || {
-            self.table.insert_and(pid, Arc::clone(process), || {
-                self.spawned.fetch_add(1, Ordering::Relaxed);
-            });
+            self.table.insert(pid, Arc::clone(process));
         };
         match (new_process.name.clone(), &new_process.key) {
             (None, None) => enter(),

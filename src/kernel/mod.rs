@@ -9,12 +9,14 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::time::Instant;
 
+use crate::base::padded::Padded;
 use crate::base::pid::Pid;
+use crate::base::pid_source::PidSource;
 use crate::base::random::identifying_number;
 use crate::base::shared_str::SharedStr;
 use crate::base::small_map::SmallMap;
 use crate::base::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use crate::base::sync::{Mutex, Table};
+use crate::base::sync::{Mutex, PidTable, Table};
 use crate::kernel::wait_graph::Waits;
 use crate::observe::census_wake::CensusWake;
 use crate::observe::change_log::ChangeLog;
@@ -73,13 +75,14 @@ pub(crate) use tokio_gone::TOKIO_GONE;
 pub(crate) use wait_graph::{Until, WaitEdge};
 
 /// The tables and counters that all clones of a [`Runtime`](crate::Runtime) share.
+///
+/// Threads read most fields at each start and end of a process. What such a start or end changes is in
+/// cache lines of its own: the shards of the table, the sources of numbers, and the counter of ends.
 #[derive(Default)]
 pub(crate) struct Kernel {
-    pub(crate) table: Table<Pid, Arc<dyn AnyProcess>>,
+    pub(crate) table: PidTable<Arc<dyn AnyProcess>>,
     pub(crate) names: Table<SharedStr, NameEntry>,
     pub(crate) groups: Table<SharedStr, Group>,
-    pub(crate) spawned: AtomicU64,
-    pub(crate) finished: AtomicU64,
     /// The number of messages that full mailboxes refused.
     pub(crate) refused: AtomicU64,
     /// The number of messages that full mailboxes dropped.
@@ -125,8 +128,8 @@ pub(crate) struct Kernel {
     /// after its restart.
     pub(crate) instance: u64,
     log_level: AtomicU8,
-    next_pid: AtomicU64,
-    next_id: AtomicU64,
+    pids: Padded<PidSource>,
+    next_id: Padded<AtomicU64>,
 }
 
 /// The table entry of a name.
@@ -185,8 +188,8 @@ impl Kernel {
         let mut kernel = Kernel::default();
         kernel.mailboxes = mailboxes;
         kernel.instance = identifying_number();
-        kernel.next_pid = AtomicU64::new(1);
-        kernel.next_id = AtomicU64::new(1);
+        kernel.pids = Padded(PidSource::new());
+        kernel.next_id = Padded(AtomicU64::new(1));
         Arc::new(kernel)
     }
 
@@ -197,7 +200,7 @@ impl Kernel {
     }
 
     pub(crate) fn find(&self, pid: Pid) -> Option<Arc<dyn AnyProcess>> {
-        self.table.get(&pid)
+        self.table.get(pid)
     }
 
     /// Finds many processes at once, in their order. `None` for a process that has ended.
@@ -207,7 +210,7 @@ impl Kernel {
     }
 
     pub(crate) fn fresh_pid(&self) -> Pid {
-        Pid::from_raw(self.next_pid.fetch_add(1, Ordering::Relaxed))
+        self.pids.next()
     }
 
     /// Returns a new number, for example for a link, a monitor, a timer or a waiter. The number is

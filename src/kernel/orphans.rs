@@ -55,7 +55,7 @@ impl Kernel {
             (left, links.copied().collect::<Vec<_>>())
         });
         left.extend(linked.into_iter().filter(|peer| self.is_child(*peer, supervisor.pid())));
-        left.retain(|pid| self.table.contains(pid));
+        left.retain(|pid| self.table.contains(*pid));
         if !left.is_empty() {
             self.record_orphans(ancestors, &left);
         }
@@ -111,7 +111,7 @@ impl Kernel {
                 |locked: &mut Locked| Some(locked.core().supervisor_record()?.orphans.clone());
             let recorded = supervisor.with(record).unwrap_or_default();
             crate::base::failpoint::point!("orphans between list and table");
-            let ended = |pid: &Pid| !self.table.contains(pid);
+            let ended = |pid: &Pid| !self.table.contains(*pid);
             let gone: HashSet<Pid> = recorded.iter().map(|(_, pid)| *pid).filter(ended).collect();
             if gone.is_empty() {
                 let left = recorded.into_iter().filter(|(of, _)| of.is_up_to(slot));

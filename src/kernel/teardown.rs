@@ -70,8 +70,7 @@ impl Kernel {
         if let Some(held) = closing.registrations {
             self.release_registrations(process, *held);
         }
-        self.table.remove_and(&pid, || {
-            self.finished.fetch_add(1, Ordering::Relaxed);
+        self.table.remove_and(pid, || {
             self.counters.count_end(&details.reason);
         });
         if process.flags().fetch_or(flag::ENDED, Ordering::SeqCst) & flag::TIMED != 0 {

@@ -18,7 +18,7 @@ pub(crate) const TOKIO_GONE: &str = "the tokio runtime that this regrow `Runtime
 /// Whether the shutdown of tokio is known, and since when.
 #[derive(Debug, Default)]
 pub(crate) struct TokioEnd {
-    /// The first pid that was assigned after the shutdown became known; 0 before.
+    /// The least pid that could be assigned after the shutdown became known; 0 before.
     since: AtomicU64,
     /// The warning was logged.
     warned: AtomicBool,
@@ -33,7 +33,7 @@ impl Kernel {
     /// Notes that tokio has dropped a task before its end.
     pub(crate) fn note_tokio_gone(&self) {
         if !self.tokio_is_gone() {
-            let next = self.next_pid.load(Ordering::Relaxed);
+            let next = self.pids.last().raw() + 1;
             // Another thread may have noted the shutdown first.
             let _ =
                 self.tokio_end.since.compare_exchange(0, next, Ordering::AcqRel, Ordering::Acquire);

@@ -9,6 +9,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::base::padded::Padded;
 use crate::base::random::MapHasher;
 use crate::base::{PlainMutex, SharedStr};
 use crate::exit::ExitReason;
@@ -90,7 +91,7 @@ pub struct ChildCounters {
 /// The counters that are not counted elsewhere in the kernel.
 #[derive(Debug, Default)]
 pub(crate) struct CounterCells {
-    ended: [AtomicU64; 6],
+    ended: Padded<[AtomicU64; 6]>,
     timed_out: AtomicU64,
     children: PlainMutex<HashMap<SharedStr, [u64; 2], MapHasher>>,
 }

@@ -161,7 +161,7 @@ impl TreeMembers {
         let table = &self.runtime.kernel.table;
         let mut all = Members::new();
         let mut starting = HashSet::new();
-        for process in table.collect(|_, process| Some(Arc::clone(process))) {
+        for process in table.values() {
             let pid = process.pid();
             let found = process.with(|locked| {
                 let core = locked.core();

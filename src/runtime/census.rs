@@ -43,7 +43,7 @@ impl Runtime {
     pub fn census(&self) -> Census {
         let kernel = &self.kernel;
         let mut census = Census::default();
-        for process in kernel.table.collect(|_, process| Some(Arc::clone(process))) {
+        for process in kernel.table.values() {
             let label = process.with(|locked| locked.core().relations()?.label.clone());
             if let Some(label) = label {
                 *census.labels.entry(label.to_string()).or_default() += 1;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::poll_fn;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -122,10 +123,14 @@ impl Context {
     /// # Cancel safety
     ///
     /// Cancel safe: a receive that is dropped has taken no item.
-    pub async fn recv(&mut self) -> Received {
-        poll_fn(|cx| self.mailbox.poll_some(cx)).await;
-        let envelope = self.mailbox.take();
-        self.received(envelope)
+    pub fn recv(&mut self) -> impl Future<Output = Received> + Send {
+        // No `async fn`, whose future would have four words, of which a body holds one for each
+        // receive that it may wait in.
+        poll_fn(|cx| {
+            ready!(self.mailbox.poll_some(cx));
+            let envelope = self.mailbox.take();
+            Poll::Ready(self.received(envelope))
+        })
     }
 
     /// Waits for an item that `matches`, and receives the first one. The other items stay queued in

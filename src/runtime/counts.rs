@@ -24,7 +24,7 @@ impl Runtime {
     /// # }));
     /// ```
     pub fn is_alive(&self, pid: Pid) -> bool {
-        self.kernel.table.contains(&pid)
+        self.kernel.table.contains(pid)
     }
 
     /// The pids of all live processes, oldest first. The list is not an atomic snapshot, since
@@ -44,7 +44,7 @@ impl Runtime {
     /// # }));
     /// ```
     pub fn list(&self) -> Vec<Pid> {
-        let mut pids = self.kernel.table.collect(|&pid, _| Some(pid));
+        let mut pids = self.kernel.table.pids();
         pids.sort_unstable();
         pids.dedup();
         pids
@@ -59,12 +59,12 @@ impl Runtime {
     /// The number of processes that were ever spawned, including those that ended before their body
     /// ran. [`list`](Self::list) has an example.
     pub fn spawned(&self) -> u64 {
-        self.kernel.spawned.load(Ordering::SeqCst)
+        self.kernel.table.inserted()
     }
 
     /// The number of processes that have ended. [`list`](Self::list) has an example.
     pub fn finished(&self) -> u64 {
-        self.kernel.finished.load(Ordering::SeqCst)
+        self.kernel.table.removed()
     }
 
     /// Returns the counters of the runtime since its creation. They are exact, whether or not
@@ -93,9 +93,9 @@ impl Runtime {
     /// ```
     pub fn counters(&self) -> Counters {
         let kernel = &self.kernel;
-        let [refused, dropped, unhandled, spawned] =
-            [&kernel.refused, &kernel.dropped, &kernel.unhandled, &kernel.spawned]
-                .map(|count| count.load(Ordering::SeqCst));
+        let [refused, dropped, unhandled] = [&kernel.refused, &kernel.dropped, &kernel.unhandled]
+            .map(|count| count.load(Ordering::SeqCst));
+        let spawned = kernel.table.inserted();
         Counters { spawned, refused, dropped, unhandled, ..kernel.counters.read() }
     }
 

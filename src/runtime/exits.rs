@@ -1,7 +1,5 @@
 //! Exit signals, kills, and the shutdown of a runtime.
 
-use std::sync::Arc;
-
 use crate::base::Pid;
 use crate::base::sync::atomic::Ordering;
 use crate::exit::{ExitKind, ExitReason, NoRestart, Scope};
@@ -149,7 +147,7 @@ impl Runtime {
         let kernel = &self.kernel;
         kernel.closed.store(true, Ordering::SeqCst);
         kernel.timers.close();
-        let processes = kernel.table.collect(|_, process| Some(Arc::clone(process)));
+        let processes = kernel.table.values();
         let killed = kernel.kill_all(processes, Pid::OUTSIDE);
         kernel.deadlines.close();
         kernel.census.close();

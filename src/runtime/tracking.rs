@@ -156,7 +156,7 @@ impl Runtime {
     /// Applies the switches to all processes. Call this after a switch has changed.
     pub(crate) fn apply_to_all(&self) {
         let kernel = &self.kernel;
-        for process in kernel.table.collect(|_, process| Some(process.clone())) {
+        for process in kernel.table.values() {
             kernel.apply_tracking(&*process);
             if kernel.switches.observes_handlers() {
                 process.raise(flag::CHECK_SWITCHES);

@@ -99,7 +99,7 @@ fn first_busy(tree: &SupervisorRef) -> Option<BusyProcess> {
 /// Returns the live processes of the tree with this root, in the order of their pids. The pid of a
 /// parent is smaller than the pids of its children, so one pass finds all of them.
 pub(super) fn members(kernel: &Kernel, root: Pid) -> Vec<Arc<dyn AnyProcess>> {
-    let mut all = kernel.table.collect(|_, process| Some(process.clone()));
+    let mut all = kernel.table.values();
     all.sort_unstable_by_key(|process| process.pid());
     let mut found = BTreeSet::from([root]);
     all.retain(|process| {

@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use regrow::testing::{Capture, LogLine, capture};
 use regrow::{ExitReason, LifecycleEvent, LogLevel, Pid, Runtime};
 use support::log::Log;
-use support::{crash, settled};
+use support::{crash, from_one, settled};
 use tracing::Level;
 
 /// Runs a labelled process that writes a line and crashes, and returns its pid.
@@ -44,7 +44,10 @@ async fn a_capture_has_the_lines_of_its_own_runtime_only() {
         ("INFO app: at work word=one", "INFO app: at work word=two")
     );
     assert_eq!((first.len(), second.len()), (2, 2), "{first:?} {second:?}");
-    assert!(first[1].starts_with("ERROR regrow::lifecycle: exit label=one pid=#1 "), "{first:?}");
+    assert!(
+        from_one(&first[1]).starts_with("ERROR regrow::lifecycle: exit label=one pid=#1 "),
+        "{first:?}"
+    );
     assert!(second[1].contains("no ink"), "{second:?}");
 }
 

@@ -12,7 +12,7 @@ use regrow::{
     Supervisor,
 };
 use support::ledger::{Init, Ledger, Setup};
-use support::settled;
+use support::{from_one, settled};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -175,7 +175,7 @@ async fn a_chain_of_three_servers_ends_at_the_first_deadline_and_names_them() {
     let error = answer.unwrap_err();
     assert_eq!(start.elapsed(), SECOND);
     let chain = "code outside of processes called front #1 called ledger #2 called store #3";
-    assert_eq!(error.to_string(), format!("{chain}{ADVICE}"));
+    assert_eq!(from_one(&error), format!("{chain}{ADVICE}"));
     assert!(error.is_timeout());
     let CallError::ChainTimeout { chain } = error else { panic!("another error") };
     let pids: Vec<_> = chain.pids().collect();
@@ -197,7 +197,7 @@ async fn the_error_inside_a_handler_names_the_calls_above_it() {
     let client = rt.spawn(async move |_| {
         let (answer, after) = ask_inside(&front, Some(SECOND), inside).await;
         assert_eq!(after, SECOND);
-        let text = answer.unwrap_err().to_string();
+        let text = from_one(answer.unwrap_err());
         let chain = "client #4 called front #1 called ledger #2";
         assert_eq!(text, format!("{chain}{ADVICE}"));
     });
@@ -215,14 +215,14 @@ async fn the_shorter_limit_counts_and_an_ended_call_is_not_named() {
     let call = answer_with(async move {
         let limit = ms(300);
         let short = ledger.call_timeout(Call::Keep, limit).await.unwrap_err();
-        assert!(short.to_string().contains("called front #1 called ledger #2, "), "{short}");
+        assert!(from_one(&short).contains("called front #1 called ledger #2, "), "{short}");
         assert_eq!(start.elapsed(), limit);
         let dropped = timeout(limit, ledger.call(Call::Keep)).await;
         assert!(dropped.is_err(), "the call is dropped");
         store.call(Call::Keep).await?
     });
     let error = front.call_timeout(call, SECOND).await.unwrap_err();
-    assert!(error.to_string().contains("front #1 called store #3, "), "{error}");
+    assert!(from_one(&error).contains("front #1 called store #3, "), "{error}");
     assert_eq!(start.elapsed(), SECOND);
 }
 
@@ -240,7 +240,7 @@ async fn the_first_caller_names_the_chain_also_if_it_is_polled_last() {
     assert!(timeout(ms(1), &mut call).await.is_err());
     sleep(SECOND * 2).await;
     let error = call.await.unwrap_err();
-    assert!(error.to_string().contains("called front #1 called ledger #2, "), "{error}");
+    assert!(from_one(&error).contains("called front #1 called ledger #2, "), "{error}");
 }
 
 /// A handler that calls nobody: there is no chain to name.
@@ -331,7 +331,7 @@ async fn a_call_after_the_deadline_is_not_sent() {
         refused?
     };
     let (answer, after) = ask_inside(&front, Some(SECOND), late).await;
-    let text = answer.unwrap_err().to_string();
+    let text = from_one(answer.unwrap_err());
     assert!(text.contains("called front #1 called ledger #2, "), "{text}");
     assert_eq!(after, SECOND * 2);
     // Had the call been sent, this server would never answer again.
@@ -417,7 +417,7 @@ async fn a_task_has_the_deadline_that_is_handed_on_to_it() {
     let (after, text) = ends.recv().await.unwrap();
     assert_eq!(after, SECOND);
     let chain = "code outside of processes called front #1 called ledger #2";
-    assert_eq!(text, format!("{chain}{ADVICE}"));
+    assert_eq!(from_one(text), format!("{chain}{ADVICE}"));
     let (after, text) = ends.recv().await.unwrap();
     assert_eq!((after, text), (SECOND * 5, CallError::Timeout.to_string()));
 }

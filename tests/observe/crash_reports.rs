@@ -123,7 +123,7 @@ async fn the_report_of_a_panic_in_a_handler_names_its_handler_life_and_place_in_
   links     #2
   below     rooms #2, chat #1"
     );
-    assert_eq!(first.to_string(), expected);
+    assert_eq!(support::from_one(&first), expected);
     assert!(location.file().ends_with("crash_reports.rs"));
     let expected = r"chat/rooms/lobby #4 crashed: panic: wet\nchalk
   in        handle_cast of a observe::crash_reports::Note for 0.0ns
@@ -133,7 +133,7 @@ async fn the_report_of_a_panic_in_a_handler_names_its_handler_life_and_place_in_
   mailbox   2 unhandled
   links     #2
   below     rooms #2, chat #1";
-    assert_eq!(second.to_string(), expected);
+    assert_eq!(support::from_one(&second), expected);
     tree.stop().await.unwrap();
 }
 
@@ -185,7 +185,9 @@ async fn a_killed_child_is_reported_as_ended_from_outside() {
     let report = next_report(&mut events).await;
     assert_eq!((&*report.path, report.cause), ("app/job", CrashCause::Outside));
     assert_eq!((&report.reason, report.handling), (&ExitReason::Killed, None));
-    assert!(report.to_string().starts_with("app/job #2 was ended from outside: killed\n  life "));
+    assert!(
+        support::from_one(report).starts_with("app/job #2 was ended from outside: killed\n  life ")
+    );
     tree.stop().await.unwrap();
 }
 

@@ -22,6 +22,7 @@ mod info;
 mod shutdown;
 mod tokio_gone;
 mod misuse;
+mod two_runtimes;
 mod fairness;
 mod cooperative_budget;
 mod destructors;

@@ -16,7 +16,7 @@ use regrow::{
     ServerContext, Shutdown, Supervisor, SupervisorSpec,
 };
 use support::ledger::{Call, Cast, Init, LEDGER, Ledger, Setup};
-use support::{crash, down, settled, text};
+use support::{crash, down, from_one, settled, text};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -113,7 +113,7 @@ async fn a_test_tree_that_leaves_something_fails_with_what_it_left() {
     });
     let said = "the stopped tree has left 1 processes, 1 names, 1 timers:\n  its name #3 is at work \
                 of its own";
-    assert_failure(&panic_of(run).await, line, said);
+    assert_failure(&from_one(panic_of(run).await), line, said);
 }
 
 /// The number of processes is that before the test, but one of them is another.
@@ -128,7 +128,7 @@ async fn a_process_that_is_left_is_found_also_if_an_older_one_has_ended() {
         tree.runtime().kill(old);
     });
     let said = "the stopped tree has left 1 processes:\n  leaked #4 is at work of its own";
-    assert_failure(&panic_of(run).await, line, said);
+    assert_failure(&from_one(panic_of(run).await), line, said);
 }
 
 /// A panic of the test goes on after the tree was stopped in order: `terminate` has run.
@@ -178,7 +178,7 @@ async fn a_test_tree_that_does_not_stop_fails_with_what_still_ran() {
     let start = Instant::now();
     let line = line!() + 1;
     let run = tree(spec).stop_within(SECOND).run(async |_: &RunningTree| {});
-    let text = panic_of(run).await;
+    let text = from_one(panic_of(run).await);
     assert!(start.elapsed() < SECOND * 3, "{:?}", start.elapsed());
     let (said, processes) = text.split_once('\n').unwrap();
     assert_failure(said, line, "the tree did not stop within 1s:");
@@ -277,7 +277,7 @@ async fn await_idle_names_the_process_that_is_not_idle() {
         settled().await;
         ledger.cast(Cast::Write(1));
         let (line, idle) = (line!(), await_idle(tree));
-        let text = panic_of(idle).await;
+        let text = from_one(panic_of(idle).await);
         let said = "waited a day for an idle tree: ledger #2 is in handle_call for ";
         assert!(text.contains(said), "{text}");
         assert!(text.ends_with(", with 1 queued"), "{text}");

@@ -44,6 +44,21 @@ pub fn idle(rt: &Runtime) -> Pid {
     idler(rt).pid()
 }
 
+/// Returns the text with its pids as they are in the first runtime of a program, which begins with 1.
+/// Each runtime begins one above a multiple of 1,024.
+pub fn from_one(text: impl ToString) -> String {
+    let text = text.to_string();
+    let mut parts = text.split('#');
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let digits = part.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, rest) = part.split_at(digits);
+        let number = number.parse().map(|pid: u64| (pid.saturating_sub(1) % 1_024 + 1).to_string());
+        shown.extend(["#", &number.unwrap_or_default(), rest]);
+    }
+    shown
+}
+
 /// Kills a process and waits until it has ended.
 pub async fn killed(rt: &Runtime, pid: Pid) {
     let ended = rt.ended(pid);

@@ -16,6 +16,11 @@
 //!    registry, under which keys are hashed, compared and cloned, and values are cloned.
 
 mod table;
+mod page;
+mod pages;
+mod pid_table;
+#[cfg(all(test, not(any(regrow_loom, regrow_shuttle))))]
+mod pid_table_tests;
 #[cfg(test)]
 mod overlapping_readers;
 
@@ -124,6 +129,7 @@ mod checked {
     }
 }
 
+pub(crate) use pid_table::PidTable;
 /// A mutex that is unknown to the checkers, for state that no checked protocol depends on.
 pub(crate) use plain::Mutex as PlainMutex;
 pub(crate) use table::Table;

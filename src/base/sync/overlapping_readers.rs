@@ -15,7 +15,7 @@ const RELAY: usize = 200_000;
 #[test]
 fn readers_that_overlap_do_not_keep_a_writer_out() {
     let table = Table::default();
-    table.insert_and(7, "before", || ());
+    table.with_entry(7, |entry| *entry = Some("before"));
     let (inside, waits, written) =
         (AtomicUsize::new(0), AtomicBool::new(false), AtomicBool::new(false));
     let is_finished = |relays| written.load(SeqCst) || relays == RELAY;
@@ -41,7 +41,7 @@ fn readers_that_overlap_do_not_keep_a_writer_out() {
             yield_now();
         }
         waits.store(true, SeqCst);
-        table.insert_and(7, "after", || ());
+        table.with_entry(7, |entry| *entry = Some("after"));
         written.store(true, SeqCst);
         relays.map(|relay| relay.join().expect("it only reads"))
     });

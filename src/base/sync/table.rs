@@ -11,14 +11,13 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
 #[cfg(any(regrow_loom, regrow_shuttle))]
-type Hasher = foldhash::fast::FixedState;
+pub(super) type Hasher = foldhash::fast::FixedState;
 #[cfg(not(any(regrow_loom, regrow_shuttle)))]
-type Hasher = crate::base::random::MapHasher;
+pub(super) type Hasher = crate::base::random::MapHasher;
 
 /// Returns a hasher with a random seed. Under a model checker the seed is fixed, because a checker
-/// needs the same hashes in each run. With the fixed seed, the first and the third process are in
-/// the same shard, and the second process is in the other shard.
-fn hasher() -> Hasher {
+/// needs the same hashes in each run.
+pub(super) fn hasher() -> Hasher {
     #[cfg(any(regrow_loom, regrow_shuttle))]
     return Hasher::with_seed(1);
     #[cfg(not(any(regrow_loom, regrow_shuttle)))]
@@ -30,9 +29,6 @@ type Entries<K, V> = HashTable<(K, Option<V>)>;
 /// One shard, aligned to 128 bytes: processors fetch cache lines in pairs.
 #[repr(align(128))]
 struct Shard<K, V>(RwLock<Entries<K, V>>);
-
-/// Up to this number of keys are looked up one by one, without a list of them by shard.
-const FEW: usize = 8;
 
 /// A concurrent map. No reference to a value outlives the lock of its shard: reads return clones,
 /// or run a closure under the lock.
@@ -50,7 +46,7 @@ pub(crate) struct Table<K, V> {
 /// the same shard. Under a model checker there are two shards, so that the checker explores both
 /// operations on the same shard and operations on different shards. On a seeded thread the number
 /// does not depend on the machine, so that the order of the entries does not either.
-fn shard_count() -> usize {
+pub(super) fn shard_count() -> usize {
     if cfg!(any(regrow_loom, regrow_shuttle)) {
         return 2;
     }
@@ -87,16 +83,6 @@ impl<K: Eq + Hash, V> Table<K, V> {
         ((hash << 7) >> self.shift) as usize
     }
 
-    /// Inserts the entry, and runs `also` under the same lock, so [`len`](Self::len) counts the
-    /// shard before both or after both.
-    pub(crate) fn insert_and(&self, key: K, value: V, also: impl FnOnce()) {
-        let before = self.with_entry(key, |entry| {
-            also();
-            entry.replace(value)
-        });
-        drop(before);
-    }
-
     #[inline]
     pub(crate) fn get<Q>(&self, key: &Q) -> Option<V>
     where
@@ -105,37 +91,6 @@ impl<K: Eq + Hash, V> Table<K, V> {
         V: Clone,
     {
         self.read(key, V::clone)
-    }
-
-    /// Returns the values of many keys, in their order. A shard is locked once for all its keys, and
-    /// a shard without a key is not locked. The keys of one shard are looked up before the first value
-    /// is cloned, and `touch`, which is to read the value, runs on each value before that: so the
-    /// processor waits for the memory of many entries at the same time. A clone of an `Arc` would let
-    /// it wait for one after the other.
-    pub(crate) fn get_all(&self, keys: &[K], touch: impl Fn(&V) -> bool) -> Vec<Option<V>>
-    where
-        V: Clone,
-    {
-        if keys.len() <= FEW {
-            return keys.iter().map(|key| self.get(key)).collect();
-        }
-        let hashes: Vec<u64> = keys.iter().map(|key| self.hasher.hash_one(key)).collect();
-        // The keys, sorted by their shards.
-        let mut order: Vec<(usize, usize)> =
-            hashes.iter().enumerate().map(|(at, hash)| (self.shard_index(*hash), at)).collect();
-        order.sort_unstable();
-        let mut values: Vec<Option<V>> = vec![None; keys.len()];
-        for here in order.chunk_by(|(one, _), (other, _)| one == other) {
-            let shard = self.shards[here[0].0].0.read();
-            let found = here.iter().filter_map(|(_, at)| {
-                let (_, value) = shard.find(hashes[*at], |(held, _)| *held == keys[*at])?;
-                Some((*at, value.as_ref()?))
-            });
-            let found: Vec<(usize, &V)> = found.collect();
-            std::hint::black_box(found.iter().filter(|(_, value)| touch(value)).count());
-            found.into_iter().for_each(|(at, value)| values[at] = Some(value.clone()));
-        }
-        values
     }
 
     /// Applies `look` to the value, if there is one. Other reads of the shard may run at the same
@@ -150,25 +105,6 @@ impl<K: Eq + Hash, V> Table<K, V> {
         let shard = self.shard(hash).read();
         let (_, value) = shard.find(hash, |(held, _)| held.borrow() == key)?;
         value.as_ref().map(look)
-    }
-
-    pub(crate) fn contains(&self, key: &K) -> bool {
-        self.read(key, |_| ()).is_some()
-    }
-
-    /// If the key has an entry, removes the entry and runs `also` under the same lock, so
-    /// [`len`](Self::len) counts the shard before both or after both.
-    pub(crate) fn remove_and(&self, key: &K, also: impl FnOnce()) -> Option<V> {
-        let hash = self.hasher.hash_one(key);
-        let mut shard = self.shard(hash).write();
-        let found = shard.find_entry(hash, |(held, _)| held == key);
-        let removed = found.ok().map(|entry| {
-            also();
-            entry.remove().0
-        });
-        // The shard is unlocked before the key and the value are dropped.
-        drop(shard);
-        removed.and_then(|(_, value)| value)
     }
 
     /// Runs `act` on the value of this key, which is `None` if the key has no entry. Afterwards the
@@ -213,36 +149,5 @@ impl<K: Eq + Hash, V> Table<K, V> {
 
     pub(crate) fn len(&self) -> usize {
         self.shards.iter().map(|Shard(shard)| shard.read().len()).sum()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Table;
-    use std::hash::BuildHasher;
-
-    #[test]
-    fn many_keys_are_found_in_their_order() {
-        let table = Table::default();
-        (0..100).for_each(|key| table.insert_and(key, key + 1, || ()));
-        let keys: Vec<i32> = (0..200).rev().collect();
-        let found: Vec<_> = keys.iter().map(|key| table.get(key)).collect();
-        assert_eq!(table.get_all(&keys, |value| *value > 0), found);
-        assert_eq!(table.get_all(&[], |value| *value > 0), []);
-        let few = [7, 300, 5, 7];
-        assert_eq!(table.get_all(&few, |value| *value > 0), [Some(8), None, Some(6), Some(8)]);
-    }
-
-    /// A writer holds one shard. A look-up of keys that are elsewhere does not wait for it.
-    #[test]
-    fn many_keys_lock_only_the_shards_that_have_one() {
-        let table = Table::default();
-        let shard_of = |key: &i32| table.shard_index(table.hasher.hash_one(key));
-        let (held, keys): (Vec<i32>, Vec<i32>) = (0..1000).partition(|key| shard_of(key) == 0);
-        keys.iter().for_each(|key| table.insert_and(*key, *key, || ()));
-        table.with_entry(held[0], |_| {
-            let found = table.get_all(&keys, |value| *value > 0);
-            assert!(found.into_iter().eq(keys.iter().copied().map(Some)));
-        });
     }
 }

@@ -147,7 +147,7 @@ impl<S: GenServer> ServerRef<S> {
     /// Returns whether the process is in the table, or the name is reserved for a successor.
     pub(crate) fn is_there(&self) -> bool {
         match self.resolve() {
-            Ok(process) => process.kernel.table.contains(&process.pid()),
+            Ok(process) => process.kernel.table.contains(process.pid()),
             Err(CallError::Restarting { .. }) => true,
             Err(_) => false,
         }

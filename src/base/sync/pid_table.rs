@@ -1,0 +1,168 @@
+//! The table of the processes of a runtime, by pid.
+//!
+//! Pids are handed out in increasing order and are never reused, so the table needs no hash of a pid.
+//! The pids are dealt to a few shards, neighbours to different shards, and in a shard to pages of 64
+//! pids each. Processes that are started one after the other are stored side by side, in memory that
+//! was written just before.
+//!
+//! Invariant: the numbers of entries, of insertions and of removals change in one step.
+
+use crate::base::padded::Padded;
+use crate::base::pid::Pid;
+use crate::base::sync::RwLock;
+use crate::base::sync::page::SLOTS;
+use crate::base::sync::pages::{At, Pages};
+use crate::base::sync::table::{hasher, shard_count};
+
+/// Up to this number of pids are looked up one by one, without a list of them by shard.
+const FEW: usize = 8;
+
+/// A concurrent map from pids. No reference to a value outlives the lock of its shard: reads return
+/// clones, or run a closure under the lock.
+///
+/// The lock of a shard is fair: a waiting writer gets the lock before readers that arrive later, so
+/// reads that begin later do not delay the writer.
+pub(crate) struct PidTable<V> {
+    /// The number of bits of a pid that select its shard.
+    bits: u32,
+    pub(super) shards: Box<[Padded<RwLock<Pages<V>>>]>,
+}
+
+impl<V> Default for PidTable<V> {
+    fn default() -> Self {
+        let count = shard_count();
+        let hasher = hasher();
+        let shard = |_| Padded(RwLock::new(Pages::new(hasher.clone())));
+        PidTable { bits: count.trailing_zeros(), shards: (0..count).map(shard).collect() }
+    }
+}
+
+/// Returns bits that depend on all the bits above those that select a shard. A program may use the pids
+/// that are a multiple of the number of shards apart more than others: without these bits, all of them
+/// would be in one shard.
+///
+/// Under a model checker nothing is mixed in: the first and the third process are in the same shard, and
+/// the second process is in the other shard.
+#[inline]
+fn mixed(above: u64) -> usize {
+    if cfg!(any(regrow_loom, regrow_shuttle)) {
+        return 0;
+    }
+    (above.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize
+}
+
+impl<V> PidTable<V> {
+    /// Returns the place of a pid. The lowest bits, mixed with the bits above, select the shard. Pids
+    /// that differ only in the lowest bits are at the same place of different shards.
+    #[inline]
+    pub(super) fn at(&self, pid: Pid) -> At {
+        let above = pid.raw() >> self.bits;
+        let shard = (pid.raw() as usize ^ mixed(above)) & (self.shards.len() - 1);
+        At { shard, page: above / SLOTS, slot: (above % SLOTS) as u32 }
+    }
+
+    /// Returns the pid at this place.
+    fn pid(&self, at: At) -> Pid {
+        let above = at.page * SLOTS + u64::from(at.slot);
+        let lowest = (at.shard ^ mixed(above)) & (self.shards.len() - 1);
+        Pid::from_raw(above << self.bits | lowest as u64)
+    }
+
+    /// Adds the entry.
+    pub(crate) fn insert(&self, pid: Pid, value: V) {
+        let at = self.at(pid);
+        let mut shard = self.shards[at.shard].write();
+        let before = shard.insert(at, value);
+        drop(shard);
+        drop(before);
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, pid: Pid) -> Option<V>
+    where
+        V: Clone,
+    {
+        let at = self.at(pid);
+        self.shards[at.shard].read().get(at).cloned()
+    }
+
+    pub(crate) fn contains(&self, pid: Pid) -> bool {
+        let at = self.at(pid);
+        self.shards[at.shard].read().get(at).is_some()
+    }
+
+    /// Returns the values of many pids, in their order. A shard is locked once for all its pids, and a
+    /// shard without one is not locked. The pids of one shard are looked up before the first value is
+    /// cloned, and `touch`, which is to read the value, runs on each value before that: so the
+    /// processor waits for the memory of many entries at the same time. A clone of an `Arc` would let
+    /// it wait for one after the other.
+    pub(crate) fn get_all(&self, pids: &[Pid], touch: impl Fn(&V) -> bool) -> Vec<Option<V>>
+    where
+        V: Clone,
+    {
+        if pids.len() <= FEW {
+            return pids.iter().map(|pid| self.get(*pid)).collect();
+        }
+        let places = pids.iter().enumerate().map(|(index, pid)| (self.at(*pid), index));
+        let mut order: Vec<(At, usize)> = places.collect();
+        order.sort_unstable();
+        let mut values: Vec<Option<V>> = vec![None; pids.len()];
+        for here in order.chunk_by(|(one, _), (other, _)| one.shard == other.shard) {
+            let shard = self.shards[here[0].0.shard].read();
+            let found = here.iter().filter_map(|(at, index)| Some((*index, shard.get(*at)?)));
+            let found: Vec<(usize, &V)> = found.collect();
+            std::hint::black_box(found.iter().filter(|(_, value)| touch(value)).count());
+            found.into_iter().for_each(|(index, value)| values[index] = Some(value.clone()));
+        }
+        values
+    }
+
+    /// If the pid has an entry, removes the entry, and runs `also` under the same lock.
+    pub(crate) fn remove_and(&self, pid: Pid, also: impl FnOnce()) -> Option<V> {
+        let at = self.at(pid);
+        let mut shard = self.shards[at.shard].write();
+        let removed = shard.remove(at);
+        if removed.is_some() {
+            also();
+        }
+        removed
+    }
+
+    /// Returns all pids, in no particular order. Locks one shard at a time.
+    pub(crate) fn pids(&self) -> Vec<Pid> {
+        let mut pids = Vec::new();
+        for (index, shard) in self.shards.iter().enumerate() {
+            let at = |(page, slot, _)| self.pid(At { shard: index, page, slot });
+            pids.extend(shard.read().iter().map(at));
+        }
+        pids
+    }
+
+    /// Returns all values, in no particular order. Locks one shard at a time.
+    pub(crate) fn values(&self) -> Vec<V>
+    where
+        V: Clone,
+    {
+        let mut values = Vec::new();
+        for shard in &self.shards {
+            values.extend(shard.read().iter().map(|(_, _, value)| value.clone()));
+        }
+        values
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.read().len).sum()
+    }
+
+    /// The number of entries that were ever added. The shards count them, since a counter of the whole
+    /// table would move from processor to processor with each entry.
+    pub(crate) fn inserted(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.read().inserted).sum()
+    }
+
+    /// The number of entries that were removed.
+    pub(crate) fn removed(&self) -> u64 {
+        let removed = |pages: &Pages<V>| pages.inserted - pages.len as u64;
+        self.shards.iter().map(|shard| removed(&shard.read())).sum()
+    }
+}
