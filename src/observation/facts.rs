@@ -1,10 +1,7 @@
 //! The facts that a picture and a sample read from the record of a process.
 
-use std::sync::Arc;
-
 use tokio::time::Instant;
 
-use crate::base::Pid;
 use crate::kernel::Kernel;
 use crate::observation::MailboxFacts;
 use crate::observe::Health;
@@ -19,12 +16,6 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    /// Reads the records of these processes, in their order; `None` if a process is not alive.
-    pub(super) fn of_all(kernel: &Kernel, pids: &[Pid]) -> impl Iterator<Item = Option<Self>> {
-        let read = |process: Option<Arc<dyn AnyProcess>>| Facts::read(kernel, &*process?);
-        kernel.find_all(pids).into_iter().map(read)
-    }
-
     /// Reads the record of a process; `None` if it is not alive.
     pub(super) fn read(kernel: &Kernel, process: &dyn AnyProcess) -> Option<Self> {
         process.with(|locked| {

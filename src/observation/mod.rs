@@ -11,6 +11,7 @@
 
 mod clock;
 pub(crate) mod slices;
+mod picture_path;
 pub(crate) mod picture;
 mod facts;
 mod included;
@@ -45,5 +46,6 @@ pub use observing::{Observation, Observed};
 pub use picture::{
     MailboxFacts, PastRun, Picture, PictureNode, PictureState, PictureStep, Supervision,
 };
+pub use picture_path::PicturePath;
 pub use sample::{ProcessSample, Sample, SupervisorSample};
 pub use waits::{Wait, WaitGraph};

@@ -21,6 +21,7 @@
 //!    long the supervisor is busy and however many readers ask at the same time.
 
 use std::collections::BTreeMap;
+use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -81,6 +82,9 @@ pub(crate) struct PublishedState {
     pub(crate) ending: Option<Instant>,
 }
 
+/// How many children are read before the first of them is copied.
+const TOUCHED: usize = 32;
+
 /// Copies of the children of [`PublishedState::children`], by ascending keys.
 pub(crate) type ListedChildren = Vec<(u64, PublishedChild)>;
 
@@ -119,6 +123,9 @@ pub(crate) struct PublishedChild {
     pub(crate) kind: ChildType,
     pub(crate) readiness: Readiness,
     pub(crate) state: PublishedChildState,
+    /// The process of a running child, so that a reader needs no look-up; only under a supervisor of
+    /// a declared list. Dropped without the lock, because it may be the last reference.
+    pub(crate) process: Option<Arc<dyn AnyProcess>>,
     /// Whether no start has begun since the child was reported as stopped or as added.
     pub(crate) is_stop_reported: bool,
     pub(crate) restarts: u32,
@@ -186,14 +193,24 @@ impl PublishedCell {
         self.source.get()
     }
 
-    /// Reads the state without its children, the children by their keys, and the number of the last
-    /// change that both include. A copy of the map of the children would allocate for each few of
-    /// them; the list allocates once.
-    pub(crate) fn read_with_last_change(&self) -> (PublishedState, ListedChildren, u64) {
+    /// Reads the state without its children, and the number of the last change that it and the
+    /// children include. The children are added to the list by their keys: a copy of their map would
+    /// allocate for each few of them.
+    pub(crate) fn read_with_last_change(
+        &self,
+        children: &mut ListedChildren,
+    ) -> (PublishedState, u64) {
         let last = || self.source().map_or(0, ChangeSource::last_change);
         self.change(|state| {
-            let children = state.children.iter().map(|(key, child)| (*key, child.clone()));
-            (state.without_children(), children.collect(), last())
+            children.reserve(state.children.len());
+            let mut ahead = state.children.values();
+            for (at, (key, child)) in state.children.iter().enumerate() {
+                if at.is_multiple_of(TOUCHED) {
+                    ahead.by_ref().take(TOUCHED).for_each(PublishedChild::touch);
+                }
+                children.push((*key, child.clone()));
+            }
+            (state.without_children(), last())
         })
     }
 
@@ -236,6 +253,13 @@ impl PublishedCell {
 }
 
 impl PublishedChild {
+    /// Reads what a copy counts a reference of. The processor loads the memory of many children at
+    /// the same time; a copy, which counts references, would let it wait for one after the other.
+    fn touch(&self) {
+        let flags = self.process.as_ref().map(|process| process.flags().load(Ordering::Relaxed));
+        black_box((flags, self.id.len()));
+    }
+
     /// Returns the information about the child. `starts_by_hand` is the number of requested starts.
     pub(crate) fn info(self, starts_by_hand: u32) -> ChildInfo {
         let left = |due: Instant| due.saturating_duration_since(Instant::now());

@@ -129,7 +129,7 @@ impl Children {
         if let RunState::Running(process) = &child.state {
             self.by_pid.insert(process.pid(), position);
         }
-        self.published.set(position, child.published_state());
+        self.published.set(position, child.published_state(), child.process().cloned());
     }
 
     /// Records the end of an incarnation of a child. `fallback` is the backoff that applies if the
