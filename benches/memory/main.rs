@@ -14,6 +14,7 @@
 mod support;
 
 mod demanding;
+mod observation;
 mod sides;
 mod simple;
 
@@ -30,6 +31,7 @@ fn main() {
     let bench = Bench::new("memory");
     if bench.shows(Table::Demanding) {
         demanding::rows(&bench);
+        observation::rows(&bench);
     }
     if bench.shows(Table::Simple) {
         simple::rows(&bench);

@@ -10,6 +10,7 @@
 //! 3. Two children of one supervisor with different ids have different texts, because ids are
 //!    escaped. The middle of a text of more than 128 ids is left out.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -74,10 +75,10 @@ impl NodePath {
         self.with_last(Some(id))
     }
 
-    /// Returns the paths of the children of this supervisor, for many children at once.
-    pub(crate) fn children(&self) -> ChildPaths<'_> {
-        let is_whole = self.depth < 2 * KEPT;
-        ChildPaths { path: self, text: is_whole.then(|| self.text()) }
+    /// Whether the path of a child is the whole path of this supervisor, a slash and the id of the
+    /// child. The path of a deep child leaves out ids in the middle.
+    pub(crate) fn is_part_of_children(&self) -> bool {
+        self.depth < 2 * KEPT
     }
 
     /// Returns the path under which the child with this id is counted. All processes below a dynamic
@@ -126,32 +127,8 @@ impl NodePath {
     }
 }
 
-/// The paths of the children of one supervisor. The text of the supervisor's own path is made once.
-#[derive(Debug)]
-pub(crate) struct ChildPaths<'a> {
-    path: &'a NodePath,
-    /// The path of the supervisor; `None` if the path of a child leaves out ids in the middle.
-    text: Option<SharedStr>,
-}
-
-impl ChildPaths<'_> {
-    /// Returns the path of the child with this id.
-    pub(crate) fn child(&self, id: &str) -> SharedStr {
-        match &self.text {
-            Some(text) if is_plain(id) => {
-                let mut path = String::with_capacity(text.len() + 1 + id.len());
-                path.push_str(text);
-                path.push('/');
-                path.push_str(id);
-                path.into()
-            }
-            _ => self.path.child(id),
-        }
-    }
-}
-
 /// Whether an id is the same in a path, which is said without a look at each character's properties.
-fn is_plain(id: &str) -> bool {
+pub(crate) fn is_plain(id: &str) -> bool {
     let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'%' | b'/' | b'"');
     !id.is_empty() && id.bytes().all(is_plain)
 }
@@ -163,6 +140,15 @@ impl Drop for NodePath {
         while let Some(mut node) = next.and_then(Arc::into_inner) {
             next = node.above.take();
         }
+    }
+}
+
+/// Returns an id as a path shows it.
+pub(crate) fn shown_id(id: &str) -> Cow<'_, str> {
+    match id {
+        "" => "\"\"".into(),
+        id if is_plain(id) => id.into(),
+        id => escape(id).into(),
     }
 }
 
@@ -206,7 +192,7 @@ pub(crate) fn unescape(text: &str) -> Option<SharedStr> {
 
 #[cfg(test)]
 mod tests {
-    use super::{KEPT, NodePath, unescape};
+    use super::{KEPT, NodePath, shown_id, unescape};
     use crate::base::pid::Pid;
     use crate::base::shared_str::SharedStr;
     use std::sync::Arc;
@@ -225,7 +211,8 @@ mod tests {
         assert_eq!(app.text(), "app");
         let ids = ["", "\"\"", "a/b", "a%2Fb", "a\nb", "…", "<b>"];
         let paths = ids.map(|id| app.child(id));
-        assert_eq!(ids.map(|id| app.children().child(id)), paths);
+        let shown = |id| SharedStr::from(format!("app/{}", shown_id(id)));
+        assert_eq!(ids.map(shown), paths);
         let expected = [
             "app/\"\"",
             "app/%22%22",
@@ -267,10 +254,10 @@ mod tests {
         }
         assert_eq!(path.root(), Pid::from_raw(1));
         assert_eq!(path.text().as_str(), format!("app/{}…{}", "x/".repeat(63), "/x".repeat(64)));
-        assert_eq!(path.children().child("y"), path.child("y"));
         let mut path = app();
         for _ in 0..2 * KEPT + 1 {
-            assert_eq!(path.children().child("y"), path.child("y"));
+            let is_part = path.child("y") == format!("{}/y", path.text()).as_str();
+            assert_eq!(path.is_part_of_children(), is_part);
             path = below(&path, "x", false);
         }
     }

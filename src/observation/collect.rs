@@ -27,37 +27,55 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::base::node_path::ChildPaths;
 use crate::base::random::MapHasher;
 use crate::base::{NodePath, Pid};
 use crate::observation::asked::Asked;
-use crate::observation::facts::Facts;
 use crate::observation::included::{Included, View};
 use crate::observation::nodes::{Above, Nodes};
 use crate::observation::picture::Supervision;
-use crate::observation::slices::{SLICE, Slices};
+use crate::observation::slices::Slices;
 use crate::observation::{Clock, Picture, PictureNode, PictureState};
+use crate::process::AnyProcess;
 use crate::runtime::Runtime;
 use crate::supervisor::dynamic::fold::{Fold, FoldedChild, FoldedCounts};
-use crate::supervisor::{ListedChildren, PublishedCell, PublishedState};
+use crate::supervisor::{ListedChildren, PublishedCell, PublishedChild, PublishedState, Step};
 
 /// A picture that is being taken.
 pub(super) struct Collector<'a> {
     pub(super) runtime: &'a Runtime,
     pub(super) view: &'a View,
-    make: Nodes<'a>,
+    pub(super) make: Nodes<'a>,
     /// The dynamic supervisors that were asked, and not visited yet.
     pub(super) asked: Asked<'a, Fold>,
     /// Whether a dynamic supervisor has not answered, perhaps one above those that are shown.
     is_partial: bool,
-    included: Included,
-    nodes: Vec<PictureNode>,
+    pub(super) included: Included,
+    pub(super) nodes: Vec<PictureNode>,
     /// When a program that stops kills everything below a supervisor. Only the supervisors for which
     /// this is known are here.
     due: HashMap<Pid, Instant, MapHasher>,
     /// The nodes that are still to be visited, the next one last.
-    pub(super) pending: Vec<PictureNode>,
-    slices: Slices,
+    pub(super) pending: Vec<Pending>,
+    /// The memory for the children of one supervisor.
+    pub(super) listed: ListedChildren,
+    pub(super) slices: Slices,
+}
+
+/// A node that is still to be visited: a supervisor, or a node that follows one.
+pub(super) struct Pending {
+    pub(super) node: PictureNode,
+    /// The process of the node, if it was alive.
+    pub(super) process: Option<Arc<dyn AnyProcess>>,
+}
+
+/// The children of a supervisor.
+pub(super) enum Children {
+    /// Those of a declared list, and the step of the supervisor.
+    Listed(ListedChildren, Step),
+    /// The answer of a dynamic supervisor.
+    Folded(Vec<FoldedChild>),
+    /// Those that a dynamic supervisor published last, and whether it stops them.
+    LastKnown(ListedChildren, bool),
 }
 
 /// A picture, and what it includes.
@@ -78,15 +96,18 @@ pub(super) async fn collect(runtime: &Runtime, view: &View) -> Collected {
         live_roots: roots.iter().map(|(pid, _)| *pid).collect(),
         ..Included::default()
     };
-    let (nodes, pending) = (Vec::new(), Vec::new());
+    let (nodes, pending, listed) = (Vec::new(), Vec::new(), Vec::new());
     let make = Nodes { kernel: &runtime.kernel, clock };
     let (asked, is_partial, slices) = (Asked::new(), false, Slices::default());
     let due = HashMap::default();
-    let mut collector =
-        Collector { runtime, view, make, asked, is_partial, included, nodes, due, pending, slices };
-    let roots = roots.iter().filter(|(pid, _)| view.shows_tree(*pid));
-    let roots = roots.map(|(pid, root)| collector.make.root(*pid, root)).collect();
-    collector.add(roots).await;
+    #[rustfmt::skip]
+    let mut collector = Collector {
+        runtime, view, make, asked, is_partial, included, nodes, due, pending, listed, slices,
+    };
+    for (pid, root) in roots.iter().filter(|(pid, _)| view.shows_tree(*pid)) {
+        collector.add(collector.make.root(*pid, root), None, 0);
+    }
+    collector.pending.reverse();
     collector.visit_all().await;
     let Collector { mut included, nodes, is_partial, .. } = collector;
     included.until = runtime.kernel.changes.last();
@@ -97,37 +118,14 @@ pub(super) async fn collect(runtime: &Runtime, view: &View) -> Collected {
 }
 
 impl Collector<'_> {
-    /// Adds nodes that are to be visited next, with the facts of their processes. The picture gets
-    /// the workers before the first supervisor at once: nothing comes between.
-    async fn add(&mut self, mut nodes: Vec<PictureNode>) {
-        nodes.retain(|node| self.view.is_visited(&node.path));
-        for part in nodes.chunks_mut(SLICE) {
-            self.slices.before(part.len()).await;
-            let pids: Vec<Pid> = part.iter().filter_map(running).collect();
-            let all = Facts::of_all(&self.runtime.kernel, &pids);
-            let nodes = part.iter_mut().filter(|node| running(node).is_some());
-            for (node, facts) in nodes.zip(all) {
-                if let (Some(pid), Some(facts)) = (node.pid, facts) {
-                    self.included.process(pid, facts.last_change);
-                    (node.health, node.mailbox) = (facts.health, facts.mailbox);
-                }
-            }
-        }
-        let is_supervisor = |node: &PictureNode| node.supervision.is_some();
-        let first = nodes.iter().position(is_supervisor).unwrap_or(nodes.len());
-        self.pending.extend(nodes.drain(first..).rev());
-        let view = self.view;
-        self.nodes.extend(nodes.into_iter().filter(|node| view.shows(&node.path)));
-    }
-
     /// Adds the pending nodes to the picture, and those below them.
     async fn visit_all(&mut self) {
-        while let Some(node) = self.pending.pop() {
-            self.slices.before(1).await;
+        while let Some(Pending { node, process }) = self.pending.pop() {
+            self.slices.before_node().await;
             let is_shown = self.view.shows(&node.path);
             match running(&node) {
                 Some(pid) if node.supervision.is_some() => {
-                    self.visit_supervisor(node, pid, is_shown).await;
+                    self.visit_supervisor(node, (pid, process), is_shown).await;
                 }
                 _ if is_shown => self.nodes.push(node),
                 _ => {}
@@ -135,54 +133,60 @@ impl Collector<'_> {
         }
     }
 
-    /// Adds a supervisor to the picture, and its children to the pending nodes.
-    async fn visit_supervisor(&mut self, mut node: PictureNode, pid: Pid, is_shown: bool) {
-        let mut children = Vec::new();
-        if let Some(cell) = self.published(pid)
-            && let Some(path) = self.runtime.kernel.supervisor_path(pid)
-        {
-            children = self.supervisor(&mut node, &cell, &path, pid).await;
-        } else if self.runtime.kernel.find(pid).is_none() {
-            // It has ended since its own supervisor was read, and the picture shows none of its
-            // children. So the picture includes all changes that it has made; it makes no other.
-            self.included.supervisor(pid, self.runtime.kernel.changes.last());
+    /// Adds a supervisor to the picture, and its children to the picture or to the pending nodes.
+    async fn visit_supervisor(
+        &mut self,
+        mut node: PictureNode,
+        (pid, process): (Pid, Option<Arc<dyn AnyProcess>>),
+        is_shown: bool,
+    ) {
+        let place = process
+            .as_deref()
+            .and_then(|process| Some((PublishedCell::of(process)?, path_of(process)?)));
+        let Some((cell, path)) = place else {
+            if self.runtime.kernel.find(pid).is_none() {
+                // It has ended since its own supervisor was read, and the picture shows none of its
+                // children. So the picture includes all changes that it has made; it makes no other.
+                self.included.supervisor(pid, self.runtime.kernel.changes.last());
+            }
+            self.nodes.extend(is_shown.then_some(node));
+            return;
+        };
+        let (due, text) = (self.due_below(&node, pid), node.path.text().clone());
+        let above = Above { pid, due, path, text, is_shown };
+        let (children, ended) = self.supervisor(&mut node, &cell, &above).await;
+        self.nodes.extend(is_shown.then_some(node));
+        let pending = self.pending.len();
+        self.add_children(&above, children, pending).await;
+        for child in ended {
+            self.slices.before_node().await;
+            self.add(self.make.ended(&above, child), None, pending);
         }
-        if is_shown {
-            children.iter_mut().for_each(|child| child.parent = Some(node.path.clone()));
-            self.nodes.push(node);
-        }
-        self.add(children).await;
+        // The first of them is visited first.
+        self.pending[pending..].reverse();
     }
 
-    pub(super) fn published(&self, pid: Pid) -> Option<Arc<PublishedCell>> {
-        PublishedCell::of(&*self.runtime.kernel.find(pid)?)
-    }
-
-    /// Completes the node of a supervisor, and returns the nodes of its children.
+    /// Completes the node of a supervisor. Returns its children, and those that ended and are shown.
     async fn supervisor(
         &mut self,
         node: &mut PictureNode,
         cell: &Arc<PublishedCell>,
-        path: &NodePath,
-        pid: Pid,
-    ) -> Vec<PictureNode> {
-        let fold = if serves_dynamic(cell) { self.ask(pid, cell, &node.path).await } else { None };
-        let (mut state, listed, last_change) = cell.read_with_last_change();
+        above: &Above,
+    ) -> (Children, Vec<PublishedChild>) {
+        let pid = above.pid;
+        let fold = if serves_dynamic(cell) { self.ask(pid, cell, &above.text).await } else { None };
+        let mut listed = std::mem::take(&mut self.listed);
+        let (mut state, last_change) = cell.read_with_last_change(&mut listed);
         if node.supervisor.is_none() && state.ending.is_some() {
             self.show_stopping_root(node, pid);
         }
-        let above = Above { pid, due: self.due_below(node, pid) };
-        let mut supervision = self.make.supervision(above, (&state, &listed), path);
-        let paths = path.children();
-        let mut children: Vec<_> = match fold {
+        let mut supervision = self.make.supervision(above, (&state, &listed));
+        let children = match fold {
             Some(Fold { counts, worst, ended, budget, last_change }) => {
                 state.ended = ended;
                 self.included.supervisor(pid, last_change);
                 (supervision.folded, supervision.budget) = (Some(counts), budget);
-                let node = |worst: FoldedChild| {
-                    self.make.folded(above, &paths, (worst.child, worst.pid, worst.is_stopping))
-                };
-                worst.into_iter().map(node).collect()
+                Children::Folded(worst)
             }
             None if state.is_partial => {
                 match state.ending {
@@ -190,30 +194,24 @@ impl Collector<'_> {
                     Some(_) => self.included.supervisor(pid, last_change),
                     None => self.is_partial = true,
                 }
-                let known = (state.ending.is_some(), listed);
-                self.last_known(&mut supervision, known, (above, &paths, cell.count()))
+                let is_ending = state.ending.is_some();
+                self.last_known(&mut supervision, (is_ending, &mut listed), cell.count());
+                Children::LastKnown(listed, is_ending)
             }
             None => {
                 self.included.supervisor(pid, last_change);
-                let node = |child| self.make.child(above, &paths, state.step, child);
-                listed.into_iter().map(node).collect()
+                Children::Listed(listed, state.step)
             }
         };
         node.supervision = Some(Box::new(supervision));
-        children.extend(self.ended(above, &paths, &state));
-        children
+        (children, self.ended(&state))
     }
 
-    /// Returns the nodes of the ended children that are shown.
-    fn ended(
-        &self,
-        above: Above,
-        paths: &ChildPaths<'_>,
-        state: &PublishedState,
-    ) -> Vec<PictureNode> {
+    /// Returns the ended children that are shown.
+    fn ended(&self, state: &PublishedState) -> Vec<PublishedChild> {
         let (view, now) = (self.view, self.make.clock.now);
         let ended = state.ended.last(view.ended, |ended| view.shows_ended(ended, now));
-        ended.into_iter().map(|ended| self.make.ended(above, paths, ended.child.clone())).collect()
+        ended.into_iter().map(|ended| ended.child.clone()).collect()
     }
 
     /// Returns when a program kills everything below this supervisor: at its own kill time, or at
@@ -232,28 +230,28 @@ impl Collector<'_> {
         node.deadline = due.map(|due| self.make.clock.time_at(due));
     }
 
-    /// Completes the supervision of a dynamic supervisor that has not answered, and returns the
-    /// nodes of the children that it published last. It has this number of children.
+    /// Completes the supervision of a dynamic supervisor that has not answered. `listed` are the
+    /// children that it published last; it has this number of children.
     fn last_known(
         &self,
         supervision: &mut Supervision,
-        (is_ending, children_known): (bool, ListedChildren),
-        (above, paths, children): (Above, &ChildPaths<'_>, usize),
-    ) -> Vec<PictureNode> {
+        (is_ending, listed): (bool, &mut ListedChildren),
+        children: usize,
+    ) {
         supervision.last_known = !is_ending;
         let stopping = if is_ending { children } else { 0 };
-        let counts = FoldedCounts { children, stopping, ..FoldedCounts::default() };
-        supervision.folded = Some(counts);
-        let listed = children_known.into_iter().take(self.view.listed);
-        let node = |(key, child)| {
-            self.make.folded(above, paths, (child, Pid::from_raw(key), stopping > 0))
-        };
-        listed.map(node).collect()
+        supervision.folded = Some(FoldedCounts { children, stopping, ..FoldedCounts::default() });
+        listed.truncate(self.view.listed);
     }
 }
 
+/// Returns the place of a supervisor in its tree.
+fn path_of(process: &dyn AnyProcess) -> Option<Arc<NodePath>> {
+    process.with(|locked| locked.core().supervisor_record()?.path.clone())
+}
+
 /// Whether this is a dynamic supervisor that handles requests.
-pub(super) fn serves_dynamic(cell: &PublishedCell) -> bool {
+pub(super) fn serves_dynamic(cell: &Arc<PublishedCell>) -> bool {
     cell.change(|state| state.is_partial && state.ending.is_none())
 }
 

@@ -121,13 +121,14 @@ impl View {
     }
 
     /// Whether a node of this path is shown.
-    pub(super) fn shows(&self, path: &str) -> bool {
-        self.below.as_deref().is_none_or(|below| is_at_or_below(path, below))
+    pub(super) fn shows(&self, path: &impl AsRef<str>) -> bool {
+        self.below.as_deref().is_none_or(|below| is_at_or_below(path.as_ref(), below))
     }
 
     /// Whether a node of this path is shown, or may be above one that is.
-    pub(super) fn is_visited(&self, path: &str) -> bool {
-        self.shows(path) || self.below.as_deref().is_some_and(|below| is_at_or_below(below, path))
+    pub(super) fn is_visited(&self, path: &impl AsRef<str>) -> bool {
+        let is_above = |below| is_at_or_below(below, path.as_ref());
+        self.shows(path) || self.below.as_deref().is_some_and(is_above)
     }
 }
 

@@ -30,7 +30,7 @@ impl Serialize for Node<'_> {
         let (health, health_text) = health_texts(&node.health);
         let MailboxFacts { queued, oldest, lost, handling } = &node.mailbox;
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("path", node.path.as_str())?;
+        map.serialize_entry("path", &node.path)?;
         map.serialize_entry("parent", &node.parent.as_deref())?;
         map.serialize_entry("id", node.id.as_str())?;
         map.serialize_entry("pid", &pid(node.pid))?;

@@ -11,6 +11,7 @@
 
 mod clock;
 pub(crate) mod slices;
+mod picture_path;
 pub(crate) mod picture;
 mod facts;
 mod included;
@@ -18,6 +19,7 @@ pub(crate) mod waits;
 mod nodes;
 mod asked;
 mod collect;
+mod children;
 mod requests;
 mod missed;
 mod sample;
@@ -45,5 +47,6 @@ pub use observing::{Observation, Observed};
 pub use picture::{
     MailboxFacts, PastRun, Picture, PictureNode, PictureState, PictureStep, Supervision,
 };
+pub use picture_path::PicturePath;
 pub use sample::{ProcessSample, Sample, SupervisorSample};
 pub use waits::{Wait, WaitGraph};

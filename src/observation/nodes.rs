@@ -1,14 +1,15 @@
 //! Makes the nodes of a picture from what supervisors have published.
 
+use std::sync::Arc;
+
 use tokio::time::Instant;
 
-use crate::base::node_path::ChildPaths;
-use crate::base::{NodePath, Pid, TimeOfDay};
+use crate::base::{NodePath, Pid, SharedStr, TimeOfDay};
 use crate::child::ChildType;
 use crate::kernel::Kernel;
 use crate::observation::picture::PastRun;
 use crate::observation::{
-    Clock, MailboxFacts, PictureNode, PictureState, PictureStep, Supervision,
+    Clock, MailboxFacts, PictureNode, PicturePath, PictureState, PictureStep, Supervision,
 };
 use crate::observe::Health;
 use crate::observe::change_log::Root;
@@ -18,11 +19,25 @@ use crate::supervisor::{
 };
 
 /// A supervisor whose children become nodes.
-#[derive(Clone, Copy)]
 pub(super) struct Above {
     pub(super) pid: Pid,
     /// When a program kills everything below this supervisor, if that is known.
     pub(super) due: Option<Instant>,
+    pub(super) path: Arc<NodePath>,
+    /// The text of the path.
+    pub(super) text: SharedStr,
+    /// Whether the supervisor is in the picture.
+    pub(super) is_shown: bool,
+}
+
+impl Above {
+    /// Returns the path of the child with this id.
+    fn child(&self, id: &SharedStr) -> PicturePath {
+        match self.path.is_part_of_children() {
+            true => PicturePath::child(self.text.clone(), id.clone()),
+            false => self.path.child(id).into(),
+        }
+    }
 }
 
 /// Whether a child runs, and when its supervisor kills it if it was asked to stop.
@@ -39,7 +54,7 @@ impl Nodes<'_> {
     pub(super) fn root(&self, pid: Pid, root: &Root) -> PictureNode {
         let state = if root.has_started { PictureState::Running } else { PictureState::Starting };
         PictureNode {
-            path: root.path.text(),
+            path: root.path.text().into(),
             id: root.path.id().clone(),
             pid: Some(pid),
             supervisor: None,
@@ -60,15 +75,14 @@ impl Nodes<'_> {
     /// Returns the facts that a supervisor has published about itself.
     pub(super) fn supervision(
         &self,
-        above: Above,
+        above: &Above,
         (state, children): (&PublishedState, &ListedChildren),
-        path: &NodePath,
     ) -> Supervision {
         let find = |key| {
             let found = children.binary_search_by_key(&key, |(key, _)| *key).ok();
             found.map(|at| &children[at].1)
         };
-        let child = |key| find(key).map(|child| path.child(&child.id));
+        let child = |key| find(key).map(|child| above.path.child(&child.id));
         let step = match state.step {
             Step::Serving => None,
             Step::RunningInit { since } => {
@@ -95,13 +109,12 @@ impl Nodes<'_> {
     /// Returns the node of a child of a declared list.
     pub(super) fn child(
         &self,
-        above: Above,
-        paths: &ChildPaths<'_>,
+        above: &Above,
         step: Step,
         (key, child): (u64, PublishedChild),
     ) -> PictureNode {
         let (stop, started) = ((child.state, child.stop_due), child.started);
-        let mut node = self.node(above, paths, child);
+        let mut node = self.node(above, child);
         match (step, stop.0) {
             (Step::Starting { key: starts, start, .. }, _) if starts == key => {
                 let slot = ChildSlot { child: key, start };
@@ -122,12 +135,11 @@ impl Nodes<'_> {
     /// Returns the node of a child of a dynamic supervisor.
     pub(super) fn folded(
         &self,
-        above: Above,
-        paths: &ChildPaths<'_>,
+        above: &Above,
         (child, pid, is_stopping): (PublishedChild, Pid, bool),
     ) -> PictureNode {
         let stop = (child.state, child.stop_due);
-        let mut node = self.node(above, paths, child);
+        let mut node = self.node(above, child);
         node.pid = Some(pid);
         if is_stopping && node.state == PictureState::Running {
             self.show_stopping(above, &mut node, stop);
@@ -135,32 +147,27 @@ impl Nodes<'_> {
         node
     }
 
-    fn show_stopping(&self, above: Above, node: &mut PictureNode, stop: StopOfChild) {
+    fn show_stopping(&self, above: &Above, node: &mut PictureNode, stop: StopOfChild) {
         (node.state, node.deadline) = (PictureState::Stopping, self.deadline(above, stop));
     }
 
     /// Returns when a child is killed that was asked to stop: by its supervisor, or by a program
     /// together with everything at and below the child or a supervisor above.
-    fn deadline(&self, above: Above, (state, due): StopOfChild) -> Option<TimeOfDay> {
+    fn deadline(&self, above: &Above, (state, due): StopOfChild) -> Option<TimeOfDay> {
         let PublishedChildState::Running(pid) = state else { return None };
         let by_program = above.due.into_iter().chain(self.kernel.kill_time(pid));
         by_program.chain(due).min().map(|due| self.clock.time_at(due))
     }
 
     /// Returns the node of a child that its supervisor has forgotten.
-    pub(super) fn ended(
-        &self,
-        above: Above,
-        paths: &ChildPaths<'_>,
-        child: PublishedChild,
-    ) -> PictureNode {
+    pub(super) fn ended(&self, above: &Above, child: PublishedChild) -> PictureNode {
         let pid = child.history.last().and_then(|last| last.pid);
-        let mut node = self.node(above, paths, child);
+        let mut node = self.node(above, child);
         (node.state, node.retry_at, node.pid) = (PictureState::Ended, None, pid);
         node
     }
 
-    fn node(&self, above: Above, paths: &ChildPaths<'_>, child: PublishedChild) -> PictureNode {
+    fn node(&self, above: &Above, child: PublishedChild) -> PictureNode {
         let (state, pid, due) = match child.state {
             PublishedChildState::Running(pid) => (PictureState::Running, Some(pid), None),
             PublishedChildState::Restarting { due } => (PictureState::Restarting, None, due),
@@ -169,11 +176,11 @@ impl Nodes<'_> {
         };
         let is_supervisor = child.kind == ChildType::Supervisor;
         PictureNode {
-            path: paths.child(&child.id),
+            path: above.child(&child.id),
             id: child.id,
             pid,
             supervisor: Some(above.pid),
-            parent: None,
+            parent: above.is_shown.then(|| above.text.clone()),
             state,
             health: Health::default(),
             started: pid.map(|_| self.clock.time_at(child.started)),

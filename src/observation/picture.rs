@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::base::{Pid, SharedStr, TimeOfDay};
+use crate::observation::PicturePath;
 use crate::observe::{Counters, Handling, Health};
 use crate::restart::RestartBudget;
 use crate::supervisor::Incarnation;
@@ -39,7 +40,7 @@ pub struct Picture {
 #[non_exhaustive]
 pub struct PictureNode {
     /// The path, as in [`Change::path`](crate::Change::path).
-    pub path: SharedStr,
+    pub path: PicturePath,
     /// The id of the child, not escaped. Of a topmost supervisor, its label.
     pub id: SharedStr,
     /// The process; of a child that does not run, under a dynamic supervisor, its last process.

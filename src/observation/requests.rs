@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::base::Pid;
 use crate::observation::asked::AT_ONCE;
-use crate::observation::collect::{Collector, running, serves_dynamic};
+use crate::observation::collect::{Collector, Pending, running, serves_dynamic};
 use crate::supervisor::PublishedCell;
 use crate::supervisor::dynamic::fold::Fold;
 use crate::supervisor::dynamic::server::{Call, DynamicServer};
@@ -37,11 +37,12 @@ impl Collector<'_> {
 
     /// Asks a pending node, if it is a dynamic supervisor that serves.
     fn ask_in_advance(&mut self, pending: usize) {
-        let node = &self.pending[pending];
+        let Pending { node, process } = &self.pending[pending];
         let asks = |pid: &Pid| node.supervision.is_some() && !self.asked.is_asked(*pid);
         let Some(pid) = running(node).filter(asks) else { return };
-        if let Some(cell) = self.published(pid).filter(|cell| serves_dynamic(cell)) {
-            let path = node.path.clone();
+        let cell = process.as_deref().and_then(PublishedCell::of);
+        if let Some(cell) = cell.filter(serves_dynamic) {
+            let path = node.path.text().clone();
             self.send_request(pid, &cell, &path);
         }
     }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::base::{Pid, SharedStr, TimeOfDay};
-use crate::observation::facts::Facts;
+use crate::observation::facts;
 use crate::observation::included::View;
 use crate::observation::slices::{SLICE, Slices};
 use crate::observation::waits::waits_in;
-use crate::observation::{MailboxFacts, Picture, PictureState, WaitGraph};
+use crate::observation::{MailboxFacts, Picture, PicturePath, PictureState, WaitGraph};
 use crate::observe::{Change, ChangeKind, Counters};
 use crate::restart::RestartBudget;
 use crate::runtime::Runtime;
@@ -68,7 +68,7 @@ pub struct SupervisorSample {
 #[derive(Debug, Default)]
 pub(super) struct Sampler {
     pub(super) every: Option<Duration>,
-    processes: BTreeMap<Pid, (SharedStr, MailboxFacts)>,
+    processes: BTreeMap<Pid, (PicturePath, MailboxFacts)>,
 }
 
 /// What was read of each sampled process, in their order; `None` of one that has ended.
@@ -103,7 +103,8 @@ impl Sampler {
         let Some(pid) = change.pid else { return };
         match change.kind {
             ChangeKind::Started { .. } if self.processes.len() < MOST => {
-                self.processes.insert(pid, (change.path.clone(), MailboxFacts::default()));
+                let path = PicturePath::from(change.path.clone());
+                self.processes.insert(pid, (path, MailboxFacts::default()));
             }
             ChangeKind::Ended { .. } => drop(self.processes.remove(&pid)),
             _ => {}
@@ -119,9 +120,10 @@ impl Sampler {
             slices.before(part.len()).await;
             readings.extend(kernel.find_all(part).into_iter().map(|process| {
                 let process = process?;
-                let facts = Facts::read(kernel, &*process)?;
+                let mut mailbox = MailboxFacts::default();
+                facts::read(kernel, &*process, |_, read| mailbox = read)?;
                 let supervision = PublishedCell::of(&*process).map(|cell| size(&cell));
-                Some(Reading { mailbox: facts.mailbox, supervision })
+                Some(Reading { mailbox, supervision })
             }));
         }
         readings
@@ -142,10 +144,11 @@ impl Sampler {
             };
             if *last != mailbox {
                 last.clone_from(&mailbox);
-                processes.push(ProcessSample { path: path.clone(), pid, mailbox });
+                processes.push(ProcessSample { path: path.text().clone(), pid, mailbox });
             }
             if let Some((children, budget)) = supervision {
-                supervisors.push(SupervisorSample { path: path.clone(), pid, children, budget });
+                let path = path.text().clone();
+                supervisors.push(SupervisorSample { path, pid, children, budget });
             }
             true
         });

@@ -7,15 +7,18 @@
 //!
 //! [change]: crate::Change
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::base::Pid;
+use crate::base::{Pid, ignore_panic};
 use crate::child::{ChildType, Spec};
 use crate::exit::ExitReason;
 use crate::observe::ChangeKind;
 use crate::observe::change_log::Pushed;
+use crate::process::AnyProcess;
+use crate::restart::KeptEvents;
 use crate::supervisor::change_source::ChangeSource;
 use crate::supervisor::published_state::{
     PublishedCell, PublishedChild, PublishedChildState, PublishedState, Step,
@@ -30,6 +33,7 @@ impl PublishedCell {
             kind: spec.kind,
             readiness: spec.readiness,
             state: PublishedChildState::Stopped,
+            process: None,
             is_stop_reported: true,
             restarts: 0,
             started: Instant::now(),
@@ -87,32 +91,51 @@ impl PublishedCell {
         }));
     }
 
-    /// Publishes a new state of this child. Ends the step if it is a start or a stop of the child.
-    pub(crate) fn set(&self, key: u64, child_state: PublishedChildState) {
+    /// Publishes a new state of this child, and its process if it runs. Ends the step if it is a
+    /// start or a stop of the child.
+    pub(crate) fn set(
+        &self,
+        key: u64,
+        child_state: PublishedChildState,
+        mut process: Option<Arc<dyn AnyProcess>>,
+    ) {
         drop(self.change(|state| {
-            state.end_step(key);
-            let child = state.children.get_mut(&key)?;
-            let before = std::mem::replace(&mut child.state, child_state);
-            let is_stopped = child_state == PublishedChildState::Stopped;
-            let was_reported = std::mem::replace(&mut child.is_stop_reported, is_stopped);
-            // The end of an incarnation has set the child to stopped before the decision.
-            if if is_stopped { was_reported } else { before == child_state } {
-                return None;
+            if let Some(child) = state.children.get_mut(&key) {
+                std::mem::swap(&mut child.process, &mut process);
             }
-            let kind = match child_state {
-                PublishedChildState::Running(pid) => {
-                    let more = (child.kind == ChildType::Supervisor, child.history.last_pid());
-                    return self.source()?.child_started(&child.id, pid, more);
-                }
-                PublishedChildState::Restarting { due } => {
-                    let left = |due: Instant| due.saturating_duration_since(Instant::now());
-                    ChangeKind::Waiting { retry_in: due.map(left) }
-                }
-                PublishedChildState::Stopped => ChangeKind::Stopped,
-                PublishedChildState::GivenUp => ChangeKind::GivenUp,
-            };
-            self.tell(state, key, None, || kind)
+            self.set_state(state, key, child_state)
         }));
+        ignore_panic(|| drop(process));
+    }
+
+    fn set_state(
+        &self,
+        state: &mut PublishedState,
+        key: u64,
+        child_state: PublishedChildState,
+    ) -> Option<Pushed> {
+        state.end_step(key);
+        let child = state.children.get_mut(&key)?;
+        let before = std::mem::replace(&mut child.state, child_state);
+        let is_stopped = child_state == PublishedChildState::Stopped;
+        let was_reported = std::mem::replace(&mut child.is_stop_reported, is_stopped);
+        // The end of an incarnation has set the child to stopped before the decision.
+        if if is_stopped { was_reported } else { before == child_state } {
+            return None;
+        }
+        let kind = match child_state {
+            PublishedChildState::Running(pid) => {
+                let more = (child.kind == ChildType::Supervisor, child.history.last_pid());
+                return self.source()?.child_started(&child.id, pid, more);
+            }
+            PublishedChildState::Restarting { due } => {
+                let left = |due: Instant| due.saturating_duration_since(Instant::now());
+                ChangeKind::Waiting { retry_in: due.map(left) }
+            }
+            PublishedChildState::Stopped => ChangeKind::Stopped,
+            PublishedChildState::GivenUp => ChangeKind::GivenUp,
+        };
+        self.tell(state, key, None, || kind)
     }
 
     /// Publishes the end of an incarnation, or its failed start, and adds the incarnation to the
@@ -121,8 +144,9 @@ impl PublishedCell {
         drop(self.change(|state| {
             state.end_step(key);
             let Some(child) = state.children.get_mut(&key) else {
-                return (vec![incarnation], None);
+                return (vec![incarnation], None, None);
             };
+            let process = child.process.take();
             child.state = PublishedChildState::Stopped;
             (child.is_stop_reported, child.stop_due) = (false, None);
             let (pid, reason) = (incarnation.pid, incarnation.reason.clone());
@@ -132,8 +156,13 @@ impl PublishedCell {
                 Some(_) => ChangeKind::Ended { reason, uptime, stopped, for_good: false },
                 None => ChangeKind::StartFailed { reason },
             });
-            (oldest, pushed)
+            (oldest, process, pushed)
         }));
+    }
+
+    /// Returns the events of a process that has ended, for the history of its child.
+    pub(crate) fn kept_events(&self, pid: Option<Pid>) -> KeptEvents {
+        self.source().map_or_else(KeptEvents::default, |source| source.kept_events(pid))
     }
 
     pub(crate) fn child(&self, key: u64) -> Option<PublishedChild> {

@@ -119,6 +119,9 @@ pub(crate) struct PublishedChild {
     pub(crate) kind: ChildType,
     pub(crate) readiness: Readiness,
     pub(crate) state: PublishedChildState,
+    /// The process of a running child, so that a reader needs no look-up; only under a supervisor of
+    /// a declared list. Dropped without the lock, because it may be the last reference.
+    pub(crate) process: Option<Arc<dyn AnyProcess>>,
     /// Whether no start has begun since the child was reported as stopped or as added.
     pub(crate) is_stop_reported: bool,
     pub(crate) restarts: u32,
@@ -186,17 +189,6 @@ impl PublishedCell {
         self.source.get()
     }
 
-    /// Reads the state without its children, the children by their keys, and the number of the last
-    /// change that both include. A copy of the map of the children would allocate for each few of
-    /// them; the list allocates once.
-    pub(crate) fn read_with_last_change(&self) -> (PublishedState, ListedChildren, u64) {
-        let last = || self.source().map_or(0, ChangeSource::last_change);
-        self.change(|state| {
-            let children = state.children.iter().map(|(key, child)| (*key, child.clone()));
-            (state.without_children(), children.collect(), last())
-        })
-    }
-
     /// Returns the cell of this process, if the process is a supervisor whose init has begun.
     pub(crate) fn of(process: &dyn AnyProcess) -> Option<Arc<Self>> {
         let cell = process.with(|locked| locked.core().published());
@@ -253,7 +245,7 @@ impl PublishedChild {
 }
 
 impl PublishedState {
-    fn without_children(&self) -> Self {
+    pub(super) fn without_children(&self) -> Self {
         PublishedState {
             children: BTreeMap::new(),
             ended: self.ended.clone(),

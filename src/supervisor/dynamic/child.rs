@@ -220,6 +220,7 @@ impl Child {
                 State::Starting => PublishedChildState::Stopped,
                 State::GivenUp(_) => PublishedChildState::GivenUp,
             },
+            process: None,
             is_stop_reported: false,
             restarts: self.restarts(),
             started: self.started,

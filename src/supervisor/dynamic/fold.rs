@@ -6,9 +6,11 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::sync::Arc;
 
 use crate::base::Pid;
 use crate::observe::Health;
+use crate::process::AnyProcess;
 use crate::restart::RestartBudget;
 use crate::supervisor::PublishedChild;
 use crate::supervisor::ended_children::EndedChildren;
@@ -49,6 +51,7 @@ pub(crate) struct Fold {
 pub(crate) struct FoldedChild {
     pub(crate) child: PublishedChild,
     pub(crate) pid: Pid,
+    pub(crate) process: Option<Arc<dyn AnyProcess>>,
     pub(crate) is_stopping: bool,
 }
 

@@ -90,7 +90,8 @@ impl DynamicServer {
         let listed = |pid: Pid| {
             let child = self.children.get(&pid)?;
             let is_stopping = matches!(child.state, State::Stopping(_));
-            Some(FoldedChild { child: child.shown(pid), pid, is_stopping })
+            let process = child.process().cloned();
+            Some(FoldedChild { child: child.shown(pid), pid, process, is_stopping })
         };
         Fold {
             counts,

@@ -129,7 +129,7 @@ impl Children {
         if let RunState::Running(process) = &child.state {
             self.by_pid.insert(process.pid(), position);
         }
-        self.published.set(position, child.published_state());
+        self.published.set(position, child.published_state(), child.process().cloned());
     }
 
     /// Records the end of an incarnation of a child. `fallback` is the backoff that applies if the
@@ -142,7 +142,8 @@ impl Children {
     ) {
         let Some(child) = self.list.get_mut(&position) else { return };
         let stopped = end.stopped;
-        let incarnation = child.record_end(end, fallback);
+        let events = self.published.kept_events(end.pid);
+        let incarnation = child.record_end(end, fallback, events);
         if let RunState::Running(process) = std::mem::replace(&mut child.state, RunState::Stopped) {
             self.by_pid.remove(&process.pid());
         }
