@@ -3,7 +3,8 @@
 //! 64 callers call 64 servers beside 1,000 supervisors with 99 idle children each, while one process
 //! changes its health each millisecond. In place of *raw*, one side has no observer. The other has
 //! one reader of the changes, a reader that takes picture after picture, or, with the feature
-//! `observer`, a page that reads over TCP. Its first picture is taken before the calls begin.
+//! `observer`, a page that reads over TCP. Its first picture is taken before the calls begin, its second
+//! one, 5 s after the first, during the calls.
 
 mod support;
 
@@ -19,6 +20,9 @@ use tokio::task::{JoinHandle, JoinSet};
 const EACH: usize = 99;
 const SIZE: usize = 100_000;
 const CALLS: usize = 640_000;
+/// Beside a page, so that the calls take some seconds.
+#[cfg(feature = "observer")]
+const CALLS_BESIDE_PAGE: usize = 3_200_000;
 const CALLERS: usize = 64;
 
 /// Who observes.
@@ -60,8 +64,8 @@ fn main() {
     let bench = Bench::new("observed");
     let program = bench.block_on(program(bench.size(SIZE)));
     bench.header("a call beside 100,000", ["without", "with", "ratio"]);
-    let compare = |text, target, reader| {
-        let row = Row { text, unit: "µs", target, size: CALLS };
+    let compare = |text, size, target, reader| {
+        let row = Row { text, unit: "µs", target, size };
         let (without, with) = (program.clone(), program.clone());
         bench.percentiles(
             &row,
@@ -69,10 +73,10 @@ fn main() {
             move |n| measure(with.clone(), reader, n),
         );
     };
-    compare("one reader of the changes", Target::Ratio(1.1), Reader::Changes);
-    compare("one reader of pictures", Target::None, Reader::Pictures);
+    compare("one reader of the changes", CALLS, Target::Ratio(1.1), Reader::Changes);
+    compare("one reader of pictures", CALLS, Target::None, Reader::Pictures);
     #[cfg(feature = "observer")]
-    compare("one page", Target::Ratio(1.1), Reader::Page);
+    compare("one page", CALLS_BESIDE_PAGE, Target::Ratio(1.1), Reader::Page);
 }
 
 async fn program(processes: usize) -> Program {
@@ -145,30 +149,49 @@ async fn attach(program: &Program, reader: Reader) -> Option<JoinHandle<()>> {
     }
 }
 
-/// Opens a page, and reads its events.
+/// Opens a page, and reads its events in a thread of its own: a browser runs in another process.
+/// Returns shortly before the page gets its second picture.
 #[cfg(feature = "observer")]
 async fn page(tree: &SupervisorRef) -> JoinHandle<()> {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::{TcpListener, TcpStream};
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+    use tokio::net::TcpListener;
 
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
     let address = listener.local_addr().expect("it is bound");
     let router = regrow::observer::router(tree);
     let server = tokio::spawn(async move { axum::serve(listener, router).await });
-    let mut socket = TcpStream::connect(address).await.expect("it listens");
+    let mut socket = TcpStream::connect(address).expect("it listens");
+    let reads = socket.try_clone().expect("it is open");
     let request = format!("GET /events HTTP/1.1\r\nhost: {address}\r\n\r\n");
-    socket.write_all(request.as_bytes()).await.expect("it is connected");
+    socket.write_all(request.as_bytes()).expect("it is connected");
     let (sender, pictured) = tokio::sync::oneshot::channel();
-    let reader = tokio::spawn(async move {
+    std::thread::spawn(move || {
         let (mut sender, mut part) = (Some(sender), vec![0; 1 << 16]);
-        while let Ok(1..) = socket.read(&mut part).await {
-            if part.windows(2).any(|two| two == b"\n\n") {
+        while let Ok(count @ 1..) = socket.read(&mut part) {
+            // The end of the picture: no part of it has two line ends.
+            if sender.is_some() && part[..count].windows(2).any(|two| two == b"\n\n") {
                 sender.take().map(|sender| sender.send(()));
-                part.fill(0);
             }
         }
-        server.abort();
     });
     pictured.await.expect("the page gets a picture");
-    reader
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    // Aborting this task closes the page and its server.
+    tokio::spawn(async move {
+        let _closing = Closing(reads, server);
+        std::future::pending().await
+    })
+}
+
+/// Closes a page and its server when it is dropped.
+#[cfg(feature = "observer")]
+struct Closing(std::net::TcpStream, JoinHandle<std::io::Result<()>>);
+
+#[cfg(feature = "observer")]
+impl Drop for Closing {
+    fn drop(&mut self) {
+        let _ = self.0.shutdown(std::net::Shutdown::Both);
+        self.1.abort();
+    }
 }

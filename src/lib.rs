@@ -266,8 +266,8 @@ pub use snapshot::{Busy, NodeKind, NodeState, TreeHealth, TreeNode, TreeNodes, T
 // Observations of trees.
 pub use observation::{
     ChildEvent, MailboxFacts, Missed, Observation, Observed, PastRun, Picture, PictureNode,
-    PicturePath, PictureState, PictureStep, ProcessDetail, ProcessSample, Sample, Supervision,
-    SupervisorSample, Wait, WaitGraph,
+    PicturePath, PictureState, PictureStep, ProcessDetail, ProcessSample, Sample, StatusLine,
+    Supervision, SupervisorSample, Wait, WaitGraph,
 };
 
 // Actions on trees, requested from outside.

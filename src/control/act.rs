@@ -7,8 +7,9 @@ use crate::control::target::Target;
 use crate::control::{ControlError, ControlRequest};
 use crate::exit::Result;
 use crate::observe::{ControlAction, ControlOutcome};
+use crate::process::Claim;
 use crate::runtime::Runtime;
-use crate::supervisor::{ChildError, Claim, SupervisorRef};
+use crate::supervisor::{ChildError, SupervisorRef};
 
 impl Runtime {
     /// Carries out a request on a child of any tree, or on the runtime, and reports it: as
@@ -166,7 +167,7 @@ async fn carry_out(
         }
         ControlAction::Suspend | ControlAction::Resume => {
             let suspends = request.action == ControlAction::Suspend;
-            ask_server(runtime, &*target.process(kernel)?, suspends).await
+            ask_server(runtime, &*target.process(kernel)?, suspends, entry.claim()).await
         }
         action => match (target.child, target.pid) {
             (Some(child), pid) => ask_supervisor(runtime, action, child, pid, entry.claim()).await,

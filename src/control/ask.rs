@@ -9,11 +9,11 @@ use crate::base::{Pid, SharedStr};
 use crate::control::ControlError;
 use crate::exit::Result;
 use crate::observe::ControlAction;
-use crate::process::{AnyProcess, SuspendRefused, SuspendRequest};
+use crate::process::{AnyProcess, Claim, NotQueued, SuspendRequest, SystemRequest};
 use crate::runtime::{CallError, Runtime, until};
 use crate::supervisor::dynamic::server::{Call as DynamicCall, DynamicServer};
 use crate::supervisor::fixed::{Call as FixedCall, FixedServer};
-use crate::supervisor::{ChildError, Claim, ExactChild, PublishedCell};
+use crate::supervisor::{ChildError, ExactChild, PublishedCell};
 
 /// How long a request waits until a supervisor or a server takes it.
 pub(crate) const BEGIN_WITHIN: Duration = Duration::from_secs(5);
@@ -116,22 +116,22 @@ pub(super) async fn ask_server(
     runtime: &Runtime,
     process: &dyn AnyProcess,
     suspends: bool,
+    claim: &Claim,
 ) -> Result<(), ControlError> {
     let pid = process.pid();
     if runtime.kernel.supervisor_path(pid).is_some() {
         return Err(ControlError::IsSupervisor(pid));
     }
     let ended = || ControlError::from(CallError::NoProc);
-    let (request, mut answer) = SuspendRequest::new(suspends);
-    process.request_suspend(request).map_err(|refused| match refused {
-        SuspendRefused::NotAServer => ControlError::NotAServer(pid),
-        SuspendRefused::Ended => ended(),
+    let (request, mut answer) = SuspendRequest::new(suspends, claim.clone());
+    process.request_system(SystemRequest::Suspend(request)).map_err(|refused| match refused {
+        NotQueued::NotAServer => ControlError::NotAServer(pid),
+        NotQueued::Ended => ended(),
     })?;
     let due = Some(Instant::now() + BEGIN_WITHIN);
     if let Some(answer) = until(&runtime.kernel, due, &mut answer).await {
         return answer.map_err(|_| ended());
     }
-    // From here on the server either has answered, or finds the request withdrawn.
-    answer.close();
-    answer.try_recv().map_err(|_| ControlError::NotBegun)
+    // What was begun is done: the server suspends itself in one step.
+    if claim.withdraw() { Err(ControlError::NotBegun) } else { Ok(()) }
 }

@@ -12,8 +12,8 @@ use crate::kernel::TOKIO_GONE;
 use crate::observe::change::Origin;
 use crate::observe::change_log::Subject;
 use crate::observe::{ChangeKind, ControlAction, ControlOutcome, LifecycleEvent};
+use crate::process::Claim;
 use crate::runtime::Runtime;
-use crate::supervisor::Claim;
 
 /// The target of the log lines.
 const TARGET: &str = "regrow::control";
@@ -71,12 +71,6 @@ impl AuditEntry {
     #[cfg(feature = "observer")]
     pub(crate) fn runtime(&self) -> &Runtime {
         &self.runtime
-    }
-
-    /// Returns the requester.
-    #[cfg(feature = "observer")]
-    pub(crate) fn caller(&self) -> &SharedStr {
-        &self.caller
     }
 
     /// Returns what the request and the code that carries it out share.

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::message::received::Envelope;
 use crate::message::{MessageKind, Metadata};
-use crate::process::{AnyProcess, SuspendRequest};
+use crate::process::{AnyProcess, SystemRequest};
 
 /// One item of a mailbox. The item of a plain process is an [`Envelope`]. The item of a server is
 /// a closed enum, so that its calls and casts move by value.
@@ -57,9 +57,9 @@ pub(crate) trait Item: Send + 'static {
         None
     }
 
-    /// Returns the item for a request to suspend or resume the process, or `None` if processes with
-    /// these items can't be suspended.
-    fn from_suspend_request(_request: SuspendRequest) -> Option<Self>
+    /// Returns the item for a request that every server answers, or `None` if processes with these
+    /// items are no servers.
+    fn from_system_request(_request: SystemRequest) -> Option<Self>
     where
         Self: Sized,
     {

@@ -15,8 +15,8 @@ use crate::mailbox::inbox::{Item, Mail};
 use crate::message::received::{Envelope, Received};
 use crate::process::any::Refused;
 use crate::process::{
-    AnyProcess, Core, Counts, Entry, IfFull, Intake, Locked, ReaderWait, Relations, Stage, State,
-    SuspendRefused, SuspendRequest, flag,
+    AnyProcess, Core, Counts, Entry, IfFull, Intake, Locked, NotQueued, ReaderWait, Relations,
+    Stage, State, SystemRequest, flag,
 };
 
 /// The record of one process whose mailbox holds items of type `M`.
@@ -245,9 +245,9 @@ impl<M: Item> AnyProcess for Process<M> {
         }
     }
 
-    fn request_suspend(&self, request: SuspendRequest) -> Result<(), SuspendRefused> {
-        let item = M::from_suspend_request(request).ok_or(SuspendRefused::NotAServer)?;
-        self.send(item).map(drop).map_err(|_| SuspendRefused::Ended)
+    fn request_system(&self, request: SystemRequest) -> Result<(), NotQueued> {
+        let item = M::from_system_request(request).ok_or(NotQueued::NotAServer)?;
+        self.send(item).map(drop).map_err(|_| NotQueued::Ended)
     }
 
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {

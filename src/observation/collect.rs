@@ -111,9 +111,9 @@ pub(super) async fn collect(runtime: &Runtime, view: &View) -> Collected {
     collector.visit_all().await;
     let Collector { mut included, nodes, is_partial, .. } = collector;
     included.until = runtime.kernel.changes.last();
-    let counters = runtime.counters();
-    let picture =
-        Picture { seq, time: clock.time, program: runtime.kernel.instance, nodes, counters };
+    let (counters, log_level) = (runtime.counters(), runtime.kernel.log_level());
+    let (time, program) = (clock.time, runtime.kernel.instance);
+    let picture = Picture { seq, time, program, log_level, nodes, counters };
     Collected { picture, included, is_partial }
 }
 

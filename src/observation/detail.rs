@@ -1,5 +1,7 @@
 //! The details of one process.
 
+use std::time::Duration;
+
 use crate::base::{Pid, SharedStr, TimeOfDay};
 use crate::observation::facts::mailbox;
 use crate::observation::{ChildEvent, MailboxFacts};
@@ -49,9 +51,26 @@ pub struct ProcessDetail {
     pub stop_requested: bool,
     /// Whether the process is a server that is [suspended](crate::ServerRef::suspend).
     pub suspended: bool,
+    /// What the server publishes by [`format_status`](crate::GenServer::format_status), if it was
+    /// asked: by the route `/process/{pid}` of an observer. [`Runtime::process_detail`] asks nothing.
+    pub status: Option<StatusLine>,
     /// The last events of the process and, of a child, of its last incarnations: those of
     /// [`Runtime::events_of`].
     pub events: Vec<ChildEvent>,
+}
+
+/// What a server publishes by [`format_status`](crate::GenServer::format_status), in
+/// [`ProcessDetail::status`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StatusLine {
+    /// The line. Control characters are escaped, and what follows 4,096 characters is left out.
+    Line(String),
+    /// The server has not answered for this time: a handler runs, or other items are queued before the
+    /// request.
+    Busy(Duration),
+    /// `format_status` panicked. The server runs on.
+    Panicked,
 }
 
 impl Runtime {
@@ -95,6 +114,7 @@ impl Runtime {
                     trap_exit: locked.core().trap,
                     stop_requested: locked.core().stop_requested || locked.core().is_stopping(),
                     suspended: false,
+                    status: None,
                     events,
                 }
                 .with_relations(locked)

@@ -11,8 +11,11 @@ use serde_json::{Map, Value, json};
 use crate::base::{SharedStr, TimeOfDay};
 use crate::observation::json_changes::fields;
 use crate::observation::json_nodes::{Nodes, budget, health, mailbox, wait};
-use crate::observation::json_values::{millis, object, pid, pids, with};
-use crate::observation::{ChildEvent, Observed, Picture, ProcessDetail, Sample};
+use crate::observation::json_values::{millis, object, pid, pids, span, with};
+use crate::observation::{
+    ChildEvent, Observed, Picture, ProcessDetail, ProcessSample, Sample, StatusLine,
+    SupervisorSample,
+};
 use crate::observe::{Change, ChildCounters, Counters};
 use crate::snapshot::escape_controls;
 
@@ -76,13 +79,20 @@ impl Serialize for Observed {
 impl Serialize for Picture {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        for (field, value) in &head("picture", self.seq, self.time) {
+        for (field, value) in &self.head() {
             map.serialize_entry(field, value)?;
         }
-        map.serialize_entry("program", &self.program)?;
         map.serialize_entry("nodes", &Nodes(&self.nodes))?;
         map.serialize_entry("counters", &self.counters)?;
         map.end()
+    }
+}
+
+impl Picture {
+    /// Returns the fields that are no lists.
+    pub(super) fn head(&self) -> Map<String, Value> {
+        let rest = json!({ "program": self.program, "log_level": self.log_level.name() });
+        object(with(head("picture", self.seq, self.time), rest))
     }
 }
 
@@ -101,39 +111,46 @@ impl Change {
 }
 
 impl Sample {
-    fn value(&self) -> Value {
-        let processes = self.processes.iter().map(|sample| {
-            let path = json!({ "path": sample.path.as_str(), "pid": sample.pid.raw() });
-            with(object(path), mailbox(&sample.mailbox))
-        });
-        let supervisors = self.supervisors.iter().map(|sample| {
-            json!({
-                "path": sample.path.as_str(),
-                "pid": sample.pid.raw(),
-                "children": sample.children,
-                "budget": sample.budget.map(budget),
-            })
-        });
+    /// Returns the fields that are no lists of the processes of the program.
+    pub(super) fn head(&self) -> Map<String, Value> {
         let rest = json!({
-            "processes": processes.collect::<Vec<_>>(),
-            "supervisors": supervisors.collect::<Vec<_>>(),
-            "counters": self.counters.value(),
+            "log_level": self.log_level.name(),
             "waits": self.waits.waits.iter().map(wait).collect::<Vec<_>>(),
             "waits_left_out": self.waits.left_out,
             "waits_known": self.waits.is_known,
         });
-        with(head("sample", self.seq, self.time), rest)
+        object(with(head("sample", self.seq, self.time), rest))
+    }
+
+    fn value(&self) -> Value {
+        let rest = json!({
+            "processes": self.processes.iter().map(process_sample).collect::<Vec<_>>(),
+            "supervisors": self.supervisors.iter().map(supervisor_sample).collect::<Vec<_>>(),
+            "counters": self.counters.value(),
+        });
+        with(self.head(), rest)
     }
 }
 
+pub(super) fn process_sample(sample: &ProcessSample) -> Value {
+    let path = json!({ "path": sample.path.as_str(), "pid": sample.pid.raw() });
+    with(object(path), mailbox(&sample.mailbox))
+}
+
+pub(super) fn supervisor_sample(sample: &SupervisorSample) -> Value {
+    json!({
+        "path": sample.path.as_str(),
+        "pid": sample.pid.raw(),
+        "children": sample.children,
+        "budget": sample.budget.map(budget),
+    })
+}
+
 impl Counters {
-    fn value(&self) -> Value {
+    /// Returns the fields that are no lists.
+    pub(super) fn head(&self) -> Map<String, Value> {
         let ended = &self.ended;
-        let child = |child: &ChildCounters| {
-            let ChildCounters { path, restarts, give_ups } = child;
-            json!({ "path": path.as_str(), "restarts": restarts, "give_ups": give_ups })
-        };
-        json!({
+        object(json!({
             "spawned": self.spawned,
             "ended": {
                 "normal": ended.normal,
@@ -147,9 +164,18 @@ impl Counters {
             "dropped": self.dropped,
             "unhandled": self.unhandled,
             "timed_out": self.timed_out,
-            "children": self.children.iter().map(child).collect::<Vec<_>>(),
-        })
+        }))
     }
+
+    fn value(&self) -> Value {
+        let children = self.children.iter().map(child_counters).collect::<Vec<_>>();
+        with(self.head(), json!({ "children": children }))
+    }
+}
+
+pub(super) fn child_counters(child: &ChildCounters) -> Value {
+    let ChildCounters { path, restarts, give_ups } = child;
+    json!({ "path": path.as_str(), "restarts": restarts, "give_ups": give_ups })
 }
 
 impl ChildEvent {
@@ -163,6 +189,16 @@ impl ChildEvent {
         all.extend(fields(&self.kind));
         Value::Object(all)
     }
+}
+
+fn status(status: &StatusLine) -> Value {
+    let (line, busy) = match status {
+        StatusLine::Line(line) => (Some(line.as_str()), None),
+        StatusLine::Busy(time) => (None, Some(span(*time))),
+        StatusLine::Panicked => (None, None),
+    };
+    let panicked = *status == StatusLine::Panicked;
+    json!({ "line": line, "busy_ms": busy, "panicked": panicked })
 }
 
 impl ProcessDetail {
@@ -188,6 +224,7 @@ impl ProcessDetail {
             "trap_exit": self.trap_exit,
             "stop_requested": self.stop_requested,
             "suspended": self.suspended,
+            "status": self.status.as_ref().map(status),
             "events": self.events.iter().map(ChildEvent::value).collect::<Vec<_>>(),
         });
         let with_health = with(object(head), health(&self.health));

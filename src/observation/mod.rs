@@ -36,10 +36,12 @@ mod json_nodes;
 mod json_changes;
 #[cfg(feature = "serde")]
 mod json;
+#[cfg(feature = "observer")]
+pub(crate) mod json_pieces;
 
 pub use child_events::ChildEvent;
 use clock::Clock;
-pub use detail::ProcessDetail;
+pub use detail::{ProcessDetail, StatusLine};
 #[cfg(feature = "metrics")]
 pub(crate) use facts::mailbox as mailbox_facts;
 pub use missed::Missed;

@@ -30,11 +30,11 @@ use crate::base::{Pid, TimeOfDay, consume_budget, with_caught_wakers};
 use crate::kernel::Kernel;
 use crate::observation::collect::{Collected, collect};
 use crate::observation::included::{Included, View};
-use crate::observation::sample::Sampler;
+use crate::observation::sample::{Sampler, followed};
 use crate::observation::{Missed, Picture, Sample};
 use crate::observe::change::Origin;
 use crate::observe::change_log::{ChangeLog, NextChange};
-use crate::observe::{Change, ChangeKind, Counters};
+use crate::observe::{Change, ChangeKind, Counters, LogLevel};
 use crate::runtime::Runtime;
 use crate::time::timer_queue::after;
 
@@ -330,9 +330,13 @@ impl Observation {
             self.is_over = true;
             let (seq, time) = (self.read, TimeOfDay::now());
             let (program, nodes, counters) = (self.program, Vec::new(), Counters::default());
-            return Picture { seq, time, program, nodes, counters };
+            let log_level = LogLevel::default();
+            return Picture { seq, time, program, log_level, nodes, counters };
         };
         let Collected { picture, included, is_partial } = collect(&runtime, &self.view).await;
+        let every = self.sampler.every;
+        let sampled = if every.is_some() { Some(followed(&picture).await) } else { None };
+        // From here on nothing waits, so that this future is dropped either before or after.
         // A tree that ended before the picture has no change that says so.
         self.is_over = self.top.is_some_and(|top| !included.has_root(top));
         // The changes before another picture may be of a kind that it does not show.
@@ -341,8 +345,8 @@ impl Observation {
         }
         self.included = included;
         self.retry_at = is_partial.then(|| Instant::now() + RETRY);
-        if let Some(every) = self.sampler.every {
-            self.sampler.follow(&picture);
+        if let (Some(every), Some(sampled)) = (every, sampled) {
+            self.sampler.follow(sampled);
             self.sample_at = Some(after(Instant::now(), every));
         }
         picture
@@ -377,13 +381,12 @@ impl Observation {
         if now < due {
             return None;
         }
-        let runtime = self.runtime();
-        let readings = match &runtime {
-            Some(runtime) => self.sampler.read(runtime).await,
-            None => Vec::new(),
+        let sample = match self.runtime() {
+            Some(runtime) => Some(self.sampler.take(&runtime, &self.view, self.read).await),
+            None => None,
         };
         self.sample_at = Some(after(now, every));
-        Some(self.sampler.take(readings, (&runtime?, &self.view), self.read))
+        sample
     }
 
     /// Waits until a change is added, a sample is due, or another picture is due.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::base::{Pid, SharedStr, TimeOfDay};
 use crate::observation::PicturePath;
-use crate::observe::{Counters, Handling, Health};
+use crate::observe::{Counters, Handling, Health, LogLevel};
 use crate::restart::RestartBudget;
 use crate::supervisor::Incarnation;
 use crate::supervisor::dynamic::fold::FoldedCounts;
@@ -29,6 +29,8 @@ pub struct Picture {
     /// A random number of the runtime, below 2⁵³. A picture with another number is of another
     /// runtime, such as that of the program after its restart: there, a pid is another process.
     pub program: u64,
+    /// The level of the lifecycle log.
+    pub log_level: LogLevel,
     /// The supervisors and children, each supervisor before its children.
     pub nodes: Vec<PictureNode>,
     /// The counters of the runtime.

@@ -1,15 +1,20 @@
 //! Samples of mailboxes and counters, taken at intervals while an observation waits for changes.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::time::Duration;
 
 use crate::base::{Pid, SharedStr, TimeOfDay};
+use crate::kernel::Kernel;
 use crate::observation::facts;
 use crate::observation::included::View;
 use crate::observation::slices::{SLICE, Slices};
 use crate::observation::waits::waits_in;
-use crate::observation::{MailboxFacts, Picture, PicturePath, PictureState, WaitGraph};
-use crate::observe::{Change, ChangeKind, Counters};
+use crate::observation::{
+    MailboxFacts, Picture, PictureNode, PicturePath, PictureState, WaitGraph,
+};
+use crate::observe::{Change, ChangeKind, Counters, LogLevel};
+use crate::process::AnyProcess;
 use crate::restart::RestartBudget;
 use crate::runtime::Runtime;
 use crate::supervisor::PublishedCell;
@@ -28,6 +33,8 @@ pub struct Sample {
     pub seq: u64,
     /// When the sample was taken, by the clock of the system.
     pub time: TimeOfDay,
+    /// The level of the lifecycle log.
+    pub log_level: LogLevel,
     /// The processes whose mailbox differs from the last sample or picture.
     pub processes: Vec<ProcessSample>,
     /// The live supervisors of the picture, and those that started since then.
@@ -68,17 +75,23 @@ pub struct SupervisorSample {
 #[derive(Debug, Default)]
 pub(super) struct Sampler {
     pub(super) every: Option<Duration>,
-    processes: BTreeMap<Pid, (PicturePath, MailboxFacts)>,
+    processes: Followed,
+    /// The processes that were sampled before the last picture, which are dropped bit by bit.
+    former: Followed,
+    /// The sample that is being taken. A wait for it that is dropped leaves it here, to be continued.
+    begun: Begun,
 }
 
-/// What was read of each sampled process, in their order; `None` of one that has ended.
-pub(super) type Readings = Vec<Option<Reading>>;
+/// The sampled processes: of each its path, and its mailbox as it was last delivered.
+pub(super) type Followed = BTreeMap<Pid, (PicturePath, MailboxFacts)>;
 
-/// What was read of a process.
-pub(super) struct Reading {
-    mailbox: MailboxFacts,
-    /// The number of the children of a supervisor, and its budget.
-    supervision: Option<(usize, Option<RestartBudget>)>,
+/// The part of a sample that has been taken.
+#[derive(Debug, Default)]
+struct Begun {
+    /// The last process that was read.
+    last: Option<Pid>,
+    processes: Vec<ProcessSample>,
+    supervisors: Vec<SupervisorSample>,
 }
 
 fn size(cell: &PublishedCell) -> (usize, Option<RestartBudget>) {
@@ -87,15 +100,28 @@ fn size(cell: &PublishedCell) -> (usize, Option<RestartBudget>) {
     (listed.unwrap_or_else(|| cell.count()), budget)
 }
 
+/// Returns the processes of a picture that are sampled, in slices.
+pub(super) async fn followed(picture: &Picture) -> Followed {
+    let runs = |state| matches!(state, PictureState::Running | PictureState::Stopping);
+    let (mut followed, mut slices) = (Followed::new(), Slices::default());
+    for part in picture.nodes.chunks(SLICE) {
+        slices.before(part.len()).await;
+        let nodes = part.iter().filter(|node| runs(node.state)).take(MOST - followed.len());
+        let entry =
+            |node: &PictureNode| Some((node.pid?, (node.path.clone(), node.mailbox.clone())));
+        followed.extend(nodes.filter_map(entry));
+        if followed.len() == MOST {
+            break;
+        }
+    }
+    followed
+}
+
 impl Sampler {
-    /// Samples the processes of this picture from now on.
-    pub(super) fn follow(&mut self, picture: &Picture) {
-        let runs = |state| matches!(state, PictureState::Running | PictureState::Stopping);
-        let nodes = picture.nodes.iter().filter(|node| runs(node.state)).take(MOST);
-        let entry = |node: &crate::observation::PictureNode| {
-            Some((node.pid?, (node.path.clone(), node.mailbox.clone())))
-        };
-        self.processes = nodes.filter_map(entry).collect();
+    /// Samples these processes from now on.
+    pub(super) fn follow(&mut self, followed: Followed) {
+        self.former.append(&mut std::mem::replace(&mut self.processes, followed));
+        self.begun = Begun::default();
     }
 
     /// Samples a process that starts, and no longer one that ends.
@@ -111,49 +137,57 @@ impl Sampler {
         }
     }
 
-    /// Reads the sampled processes, in slices. Nothing changes if this is cancelled.
-    pub(super) async fn read(&self, runtime: &Runtime) -> Readings {
+    /// Takes a sample, in slices. If this is cancelled, the next call continues it.
+    pub(super) async fn take(&mut self, runtime: &Runtime, view: &View, seq: u64) -> Sample {
         let (kernel, mut slices) = (&runtime.kernel, Slices::default());
-        let pids: Vec<Pid> = self.processes.keys().copied().collect();
-        let mut readings = Vec::with_capacity(pids.len());
-        for part in pids.chunks(SLICE) {
-            slices.before(part.len()).await;
-            readings.extend(kernel.find_all(part).into_iter().map(|process| {
-                let process = process?;
-                let mut mailbox = MailboxFacts::default();
-                facts::read(kernel, &*process, |_, read| mailbox = read)?;
-                let supervision = PublishedCell::of(&*process).map(|cell| size(&cell));
-                Some(Reading { mailbox, supervision })
-            }));
+        loop {
+            slices.before(SLICE).await;
+            if !self.take_slice(kernel) {
+                break;
+            }
         }
-        readings
+        slices.before(SLICE).await;
+        let Begun { processes, supervisors, .. } = std::mem::take(&mut self.begun);
+        let (time, log_level, counters) =
+            (TimeOfDay::now(), kernel.log_level(), runtime.counters());
+        let waits = waits_in(kernel, view);
+        Sample { seq, time, log_level, processes, supervisors, counters, waits }
     }
 
-    /// Makes a sample of what [`read`](Self::read) has returned.
-    pub(super) fn take(
-        &mut self,
-        readings: Readings,
-        (runtime, view): (&Runtime, &View),
-        seq: u64,
-    ) -> Sample {
-        let (mut processes, mut supervisors) = (Vec::new(), Vec::new());
-        let mut readings = readings.into_iter();
-        self.processes.retain(|&pid, (path, last)| {
-            let Some(Some(Reading { mailbox, supervision })) = readings.next() else {
-                return false;
-            };
-            if *last != mailbox {
-                last.clone_from(&mailbox);
-                processes.push(ProcessSample { path: path.text().clone(), pid, mailbox });
+    /// Reads the next processes. Returns whether there were any.
+    fn take_slice(&mut self, kernel: &Kernel) -> bool {
+        for _ in 0..SLICE {
+            drop(self.former.pop_first());
+        }
+        let after = self.begun.last.map_or(Bound::Unbounded, Bound::Excluded);
+        let next = self.processes.range((after, Bound::Unbounded)).take(SLICE);
+        let pids: Vec<Pid> = next.map(|(pid, _)| *pid).collect();
+        for (&pid, process) in pids.iter().zip(kernel.find_all(&pids)) {
+            let is_there = process.is_some_and(|process| self.read(kernel, &*process));
+            if !is_there {
+                self.processes.remove(&pid);
             }
-            if let Some((children, budget)) = supervision {
-                let path = path.text().clone();
-                supervisors.push(SupervisorSample { path, pid, children, budget });
-            }
-            true
-        });
-        let (time, counters) = (TimeOfDay::now(), runtime.counters());
-        let waits = waits_in(&runtime.kernel, view);
-        Sample { seq, time, processes, supervisors, counters, waits }
+            self.begun.last = Some(pid);
+        }
+        !pids.is_empty()
+    }
+
+    /// Reads a process. Returns whether it is alive.
+    fn read(&mut self, kernel: &Kernel, process: &dyn AnyProcess) -> bool {
+        let pid = process.pid();
+        let mut mailbox = MailboxFacts::default();
+        if facts::read(kernel, process, |_, read| mailbox = read).is_none() {
+            return false;
+        }
+        let Some((path, last)) = self.processes.get_mut(&pid) else { return false };
+        if *last != mailbox {
+            last.clone_from(&mailbox);
+            self.begun.processes.push(ProcessSample { path: path.text().clone(), pid, mailbox });
+        }
+        if let Some(cell) = PublishedCell::of(process) {
+            let (path, (children, budget)) = (path.text().clone(), size(&cell));
+            self.begun.supervisors.push(SupervisorSample { path, pid, children, budget });
+        }
+        true
     }
 }

@@ -3,68 +3,57 @@
 //! **Guarantees**
 //! 1. A request is answered only if the [guard](super::guard) allows it and it has JSON as its content
 //!    type, which a page of another origin can't send without a preflight request, which is refused.
-//! 2. Each `POST` that the guard allows is reported once, also one that is refused or breaks off. A
-//!    page of another origin can't fill the log: [`GuardRefusals`] limits the reports of the others.
+//! 2. Each `POST` is reported once, also one that is refused or breaks off. Of those that are refused
+//!    before their action is known, [`Refusals`] reports at most ten in a second one by one, and counts
+//!    the others. Those that the guard refuses have a limit of their own, so that a page of another
+//!    origin hides nothing.
 //! 3. Once the body is complete, the request is carried out to its end, also if the client leaves.
 //!    Before that, nothing is done.
-//! 4. At most [`AT_ONCE`] requests are read, each with at most [`BODY`] bytes, which have to arrive
-//!    within [`BODY_WITHIN`], and at most [`AT_ONCE`] that may wait for a supervisor or a server are
-//!    carried out. The permit belongs to the task that carries a request out, not to the handler,
-//!    which the server drops when the client leaves. A kill and a log level need no permit of the
-//!    second kind, so that slow restarts delay none.
+//! 4. [`BodyReads`] limits the bodies that are read. At most [`AT_ONCE`] requests that may wait for a
+//!    supervisor or a server are carried out. The permit belongs to the task that carries a request
+//!    out, not to the handler, which the server drops when the client leaves. A kill and a log level
+//!    need no permit, so neither slow bodies nor slow restarts delay them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use futures_util::StreamExt;
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
 
 use crate::base::ErrorChain;
 use crate::control::{AuditEntry, ControlError, ControlRequest};
+use crate::observer::body_reads::{BodyReads, Refusal, TOO_MANY};
 use crate::observer::caller::caller_of;
 use crate::observer::control_request::parse;
 use crate::observer::guard::{control_refusal, refusal, with_headers};
-use crate::observer::guard_refusals::GuardRefusals;
+use crate::observer::refusals::Refusals;
 use crate::observer::source::Source;
-use crate::supervisor::{ChildError, Claim};
+use crate::process::Claim;
+use crate::supervisor::ChildError;
 
-/// How many requests may be read, and how many may be carried out that wait.
+/// How many requests that wait may be carried out at a time.
 const AT_ONCE: usize = 16;
-
-/// The longest body, in bytes.
-const BODY: usize = 4 << 10;
-
-/// How long a body may take to arrive.
-const BODY_WITHIN: Duration = Duration::from_secs(10);
 
 /// What the route needs.
 #[derive(Clone)]
 pub(super) struct Control {
     source: Source,
     hosts: Arc<[String]>,
-    /// A permit for each request that may still be read.
-    reading: Arc<Semaphore>,
+    reads: BodyReads,
     /// A permit for each request that may still be carried out, if it may wait.
     waiting: Arc<Semaphore>,
-    refusals: GuardRefusals,
+    /// The requests that the guard refuses.
+    of_guard: Refusals,
+    /// The requests that the guard allows, and that are refused before their action is known.
+    unread: Refusals,
 }
-
-/// A refused request: its status, and the reason.
-type Refusal = (StatusCode, &'static str);
-
-const TOO_MANY: Refusal =
-    (StatusCode::SERVICE_UNAVAILABLE, "too many control requests are in progress: try again\n");
 
 impl Control {
     pub(super) fn new(source: Source, hosts: Arc<[String]>) -> Self {
-        let permits = || Arc::new(Semaphore::new(AT_ONCE));
-        let (reading, waiting) = (permits(), permits());
-        Control { source, hosts, reading, waiting, refusals: GuardRefusals::default() }
+        let (reads, waiting) = (BodyReads::default(), Arc::new(Semaphore::new(AT_ONCE)));
+        let (of_guard, unread) = (Refusals::default(), Refusals::default());
+        Control { source, hosts, reads, waiting, of_guard, unread }
     }
 }
 
@@ -80,31 +69,30 @@ pub(super) async fn control(State(control): State<Control>, request: Request) ->
 }
 
 async fn post(control: &Control, request: Request) -> Response {
-    let entry = AuditEntry::new(control.source.runtime(), caller_of(request.extensions()));
-    let refuse = |entry: AuditEntry, (status, why): Refusal| {
-        entry.refused(why);
-        (status, why).into_response()
-    };
+    let caller = caller_of(request.extensions());
+    let entry = AuditEntry::new(control.source.runtime(), caller.clone());
     if let Some(why) = control_refusal(&request, &control.hosts) {
-        control.refusals.report(entry, why);
+        control.of_guard.report(entry, why);
         return (StatusCode::FORBIDDEN, why).into_response();
     }
-    let Ok(reading) = control.reading.clone().try_acquire_owned() else {
-        return refuse(entry, TOO_MANY);
-    };
-    let request = match read_request(request).await {
-        Ok(request) => request.caller(entry.caller().clone()),
-        Err(refusal) => return refuse(entry, refusal),
+    let unread = control.unread.watch(entry);
+    let request = match read_request(request, &control.reads).await {
+        Ok(request) => request.caller(caller),
+        Err((status, why)) => {
+            unread.refuse(why);
+            return (status, why).into_response();
+        }
     };
     // From here to the first poll of the action there is no await.
-    entry.hand_over();
+    unread.hand_over();
     let held = match request.may_wait() {
-        true => control.waiting.clone().try_acquire_owned(),
-        false => Ok(reading),
+        true => control.waiting.clone().try_acquire_owned().map(Some),
+        false => Ok(None),
     };
     let Ok(held) = held else {
-        let entry = AuditEntry::of(control.source.runtime(), &request, Claim::default());
-        return refuse(entry, TOO_MANY);
+        let (status, why) = TOO_MANY;
+        AuditEntry::of(control.source.runtime(), &request, Claim::default()).refused(why);
+        return (status, why).into_response();
     };
     match control.source.control(request, held).await {
         Ok(()) => {
@@ -116,12 +104,12 @@ async fn post(control: &Control, request: Request) -> Response {
 }
 
 /// Returns the control request in the body.
-async fn read_request(request: Request) -> Result<ControlRequest, Refusal> {
+async fn read_request(request: Request, reads: &BodyReads) -> Result<ControlRequest, Refusal> {
     if !is_json(request.headers()) {
         let why = "the content type has to be application/json\n";
         return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, why));
     }
-    parse(&read(request.into_body()).await?).map_err(|why| (StatusCode::BAD_REQUEST, why))
+    parse(&reads.read(request.into_body()).await?).map_err(|why| (StatusCode::BAD_REQUEST, why))
 }
 
 /// Whether the content type is JSON. A form of another site can't have that.
@@ -130,24 +118,6 @@ fn is_json(headers: &HeaderMap) -> bool {
     let (Some(first), None) = (all.next(), all.next()) else { return false };
     let essence = first.to_str().ok().and_then(|text| text.split(';').next());
     essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
-}
-
-/// Reads a body.
-async fn read(body: Body) -> Result<Vec<u8>, Refusal> {
-    let read = async {
-        let (mut parts, mut all) = (body.into_data_stream(), Vec::new());
-        while let Some(part) = parts.next().await {
-            let part = part.map_err(|_| (StatusCode::BAD_REQUEST, "the body broke off\n"))?;
-            if all.len() + part.len() > BODY {
-                let why = "the body is longer than 4 KiB\n";
-                return Err((StatusCode::PAYLOAD_TOO_LARGE, why));
-            }
-            all.extend_from_slice(&part);
-        }
-        Ok(all)
-    };
-    let late = || Err((StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time\n"));
-    timeout(BODY_WITHIN, read).await.unwrap_or_else(|_| late())
 }
 
 fn status(error: &ControlError) -> StatusCode {

@@ -8,12 +8,16 @@
 //!    ends, its observation ends with it, and the connection fails at its next read of the queue.
 //! 2. The task ends when the connection has ended, when the stop token is cancelled, or when the
 //!    observed tree has ended. In the latter two cases the client gets all that was queued.
-//! 3. A picture follows the changes after at most [`REFRESH`], because a page can't learn from changes
+//! 3. Neither the task nor the connection works long in one go: the JSON of an item is written in
+//!    pieces, and the connection writes at most [`TURN`] bytes, before other tasks have their turn.
+//! 4. A change is sent at once, and those of the next [`BATCH`] together: for each part that is sent, the
+//!    connection wakes and calls the system. A picture or a sample takes the changes before it along.
+//! 5. A picture follows the changes after at most [`REFRESH`], because a page can't learn from changes
 //!    which of very many children are the worst. A picture that takes long is followed by a longer
 //!    rest, of [`REST`] times as long: 100,000 nodes are tens of megabytes for both sides.
 
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -23,13 +27,25 @@ use futures_util::future::{Either, select};
 use futures_util::stream::unfold;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::time::Instant;
+use tokio::task::yield_now;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use crate::observation::json_pieces::pieces;
+use crate::observation::slices::{SLICE, Slices};
 use crate::observation::{Observation, Observed};
 
 /// How many bytes may wait for a page behind the last picture.
 const BOUND: usize = 1 << 20;
+
+/// How many bytes of an item are queued as one part.
+const PART: usize = 16 << 10;
+
+/// How many bytes a connection writes before other tasks have their turn.
+const TURN: usize = 4 * PART;
+
+/// How long changes wait for others, to be sent together. A page draws four times in a second.
+const BATCH: Duration = Duration::from_millis(50);
 
 /// The interval of the samples.
 const SAMPLES: Duration = Duration::from_secs(1);
@@ -55,19 +71,27 @@ pub(super) fn subscribe(
 ) -> Body {
     let (sender, events) = unbounded_channel();
     let waiting = Arc::new(Waiting::default());
-    let queue = Queue { sender, waiting: waiting.clone(), limit: BOUND };
+    let queue = Queue::new(sender, waiting.clone());
     let observation = observation.sample_every(SAMPLES);
     tokio::spawn(async move {
         let _permit = permit;
         forward(observation, queue, stop).await;
     });
-    Body::from_stream(unfold((events, waiting), |(mut events, waiting)| async {
-        let event = take(&mut events, &waiting).await?;
-        Some((event, (events, waiting)))
+    Body::from_stream(unfold((events, 0), move |(mut events, mut written)| {
+        let waiting = waiting.clone();
+        async move {
+            if written >= TURN {
+                yield_now().await;
+                written = 0;
+            }
+            let part = take(&mut events, &waiting).await?;
+            written += part.as_ref().map_or(0, String::len);
+            Some((part, (events, written)))
+        }
     }))
 }
 
-/// Takes an event for the connection.
+/// Takes a part for the connection.
 async fn take(
     events: &mut UnboundedReceiver<String>,
     waiting: &Waiting,
@@ -78,9 +102,9 @@ async fn take(
         waiting.is_over.store(false, Ordering::Release);
         return Some(Err(io::Error::other("the page did not read")));
     }
-    let event = events.recv().await?;
-    waiting.bytes.fetch_sub(event.len(), Ordering::AcqRel);
-    Some(Ok(event))
+    let part = events.recv().await?;
+    waiting.bytes.fetch_sub(part.len(), Ordering::AcqRel);
+    Some(Ok(part))
 }
 
 /// The side of the queue that the task has.
@@ -88,25 +112,95 @@ struct Queue {
     sender: UnboundedSender<String>,
     waiting: Arc<Waiting>,
     limit: usize,
+    /// The changes that wait for others, as events.
+    batch: String,
+    /// Until when a change that arrives waits.
+    batch_until: Instant,
+    slices: Slices,
 }
 
 impl Queue {
+    fn new(sender: UnboundedSender<String>, waiting: Arc<Waiting>) -> Self {
+        let (batch, batch_until, slices) = (String::new(), Instant::now(), Slices::default());
+        Queue { sender, waiting, limit: BOUND, batch, batch_until, slices }
+    }
+
     /// Queues an item. Returns whether the page still reads.
-    fn push(&mut self, item: &Observed) -> bool {
-        let event = format!("data: {}\n\n", item.to_json());
-        let length = event.len();
-        let waiting = self.waiting.bytes.fetch_add(length, Ordering::AcqRel) + length;
-        // A page that has taken all that was before this picture reads, however long it is.
-        if let Observed::Picture(_) = item
-            && waiting - length <= self.limit
-        {
-            self.limit = BOUND + length;
+    async fn push(&mut self, item: Observed) -> bool {
+        match item {
+            Observed::Change(change) => self.push_change(&change.to_json()),
+            Observed::Picture(_) => self.push_picture(item).await,
+            _ => self.flush() && self.push_parts(item).await.is_some(),
         }
-        if waiting > self.limit {
-            self.waiting.is_over.store(true, Ordering::Release);
+    }
+
+    fn push_change(&mut self, json: &str) -> bool {
+        for text in ["data: ", json, "\n\n"] {
+            self.batch.push_str(text);
+        }
+        self.batch.len() < PART && Instant::now() < self.batch_until || self.flush()
+    }
+
+    /// Returns when the changes that wait are due, if there are any.
+    fn due(&self) -> Option<Instant> {
+        (!self.batch.is_empty()).then_some(self.batch_until)
+    }
+
+    /// Queues the changes that wait.
+    fn flush(&mut self) -> bool {
+        if self.batch.is_empty() {
+            return true;
+        }
+        self.batch_until = Instant::now() + BATCH;
+        let batch = std::mem::take(&mut self.batch);
+        self.push_part(batch)
+    }
+
+    /// A page that has taken all that was before the picture reads, however long the picture is.
+    async fn push_picture(&mut self, picture: Observed) -> bool {
+        if !self.flush() {
             return false;
         }
-        self.sender.send(event).is_ok()
+        self.limit = usize::MAX;
+        let Some(length) = self.push_parts(picture).await else { return false };
+        self.limit = BOUND + length;
+        self.is_read(self.waiting.bytes.load(Ordering::Acquire))
+    }
+
+    /// Queues an item in parts. Returns its length, or `None` if the page does not read.
+    async fn push_parts(&mut self, item: Observed) -> Option<usize> {
+        let (mut part, mut length) = (String::from("data: "), 0);
+        for piece in pieces(item) {
+            self.slices.before(SLICE).await;
+            part.push_str(&piece);
+            if part.len() >= PART {
+                length += part.len();
+                self.push_part(std::mem::take(&mut part)).then_some(())?;
+            }
+        }
+        part.push_str("\n\n");
+        length += part.len();
+        self.push_part(part).then_some(length)
+    }
+
+    fn push_part(&self, part: String) -> bool {
+        let length = part.len();
+        let waiting = self.waiting.bytes.fetch_add(length, Ordering::AcqRel) + length;
+        self.is_read(waiting) && self.sender.send(part).is_ok()
+    }
+
+    /// Whether no more bytes wait than the page may leave. Otherwise its connection fails.
+    fn is_read(&self, waiting: usize) -> bool {
+        let is_read = waiting <= self.limit;
+        if !is_read {
+            self.waiting.is_over.store(true, Ordering::Release);
+        }
+        is_read
+    }
+
+    /// Whether the page has taken the last picture, and most of what followed.
+    fn has_room(&self) -> bool {
+        self.waiting.bytes.load(Ordering::Acquire) <= BOUND
     }
 }
 
@@ -116,25 +210,48 @@ async fn forward(mut observation: Observation, mut queue: Queue, stop: Cancellat
     let (closed, stopped) = (pin!(sender.closed()), pin!(stop.cancelled()));
     let mut over = pin!(select(closed, stopped));
     let (mut has_changed, mut pictured, mut rest) = (false, Instant::now(), REFRESH);
-    loop {
-        let next = match select(pin!(observation.next()), over.as_mut()).await {
-            Either::Left((Some(item), _)) => item,
-            Either::Left((None, _)) | Either::Right(_) => return,
-        };
-        has_changed |= !matches!(next, Observed::Sample(_));
-        if let Observed::Picture(_) = next {
+    while let Some(item) = next(&mut observation, &mut queue, over.as_mut()).await {
+        has_changed |= !matches!(item, Observed::Sample(_));
+        if let Observed::Picture(_) = item {
             (has_changed, pictured) = (false, Instant::now());
         }
-        if !queue.push(&next) {
+        if !queue.push(item).await {
             return;
         }
-        if has_changed && pictured.elapsed() >= rest {
+        if has_changed && pictured.elapsed() >= rest && queue.has_room() {
             let begun = Instant::now();
-            if !queue.push(&Observed::Picture(observation.picture().await)) {
+            if !queue.push(Observed::Picture(observation.picture().await)).await {
                 return;
             }
             (has_changed, pictured) = (false, Instant::now());
             rest = REFRESH.max(REST * begun.elapsed());
         }
+    }
+    queue.flush();
+}
+
+/// Returns the next item, unless it is over. Meanwhile the changes that are due are queued.
+async fn next(
+    observation: &mut Observation,
+    queue: &mut Queue,
+    mut over: Pin<&mut impl Future>,
+) -> Option<Observed> {
+    let mut next = pin!(observation.next());
+    loop {
+        let item = match queue.due() {
+            None => select(next.as_mut(), over.as_mut()).await,
+            Some(due) => {
+                let item = pin!(timeout_at(due, select(next.as_mut(), over.as_mut())));
+                match item.await {
+                    Ok(item) => item,
+                    Err(_) if queue.flush() => continue,
+                    Err(_) => return None,
+                }
+            }
+        };
+        return match item {
+            Either::Left((item, _)) => item,
+            Either::Right(_) => None,
+        };
     }
 }

@@ -1,4 +1,4 @@
-// **Uses** `base`, `exit`, `observe`, `runtime`, `child`, `supervisor`, `observation`, `control`.
+// **Uses** `base`, `exit`, `observe`, `process`, `runtime`, `child`, `supervisor`, `observation`, `control`.
 // **Knows nothing of** programs.
 
 //! The observer: a page that shows the running trees in a browser, live. Requires the feature
@@ -49,7 +49,9 @@ mod source;
 mod guard;
 mod caller;
 mod control_request;
-mod guard_refusals;
+mod refusals;
+mod body_reads;
+mod status_lines;
 mod control;
 mod events;
 mod routes;

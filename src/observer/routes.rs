@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::base::Pid;
-use crate::observation::ChildEvent;
+use crate::observation::{ChildEvent, ProcessDetail};
 use crate::observer::control::{Control, control};
 use crate::observer::control_request::ACTIONS;
 use crate::observer::events::subscribe;
@@ -21,6 +21,7 @@ use crate::observer::guard::guard;
 use crate::observer::page::{page, script, style};
 use crate::observer::settings::Observer;
 use crate::observer::source::Source;
+use crate::observer::status_lines::StatusLines;
 use crate::supervisor::SupervisorRef;
 
 impl Observer {
@@ -34,7 +35,7 @@ impl Observer {
     /// | `/events` | the [observation](crate::Observation) of the tree as server-sent events, each with one [item](crate::Observed::to_json) as its data. 503 if the tree is not alive, or if 32 pages are open |
     /// | `/backtrace/{pid}` | the [backtrace](crate::Runtime::backtrace_of) of a crashed process of the runtime, as plain text; 404 if there is none, or none any more |
     /// | `/events/{pid}` | the [last events](crate::Runtime::events_of) of a process of the runtime, which may have ended, as a JSON array |
-    /// | `/process/{pid}` | the [details](crate::ProcessDetail::to_json) of a process of the runtime, which may belong to another tree; 404 if it has ended |
+    /// | `/process/{pid}` | the [details](crate::ProcessDetail::to_json) of a process of the runtime, which may belong to another tree; 404 if it has ended. A server is asked for its [`format_status`](crate::GenServer::format_status), for at most 250 ms |
     /// | `/capabilities` | which actions are allowed, and the level of the lifecycle log: `{"version":1,"control":["restart"],"log_level":"info"}` |
     /// | `/control` | carries out a control request, if [`allow_control`](Self::allow_control) was called, which describes it |
     ///
@@ -61,6 +62,7 @@ struct Routes {
     pages: Arc<Semaphore>,
     /// Cancelled when all pages are to be closed.
     stop: CancellationToken,
+    lines: StatusLines,
 }
 
 /// Returns the routes. The token closes all pages.
@@ -83,6 +85,7 @@ pub(super) fn routes(observer: &Observer, source: Source, stop: CancellationToke
             controls: observer.controls,
             pages,
             stop,
+            lines: StatusLines::default(),
         });
     match observer.controls {
         true => readable.route("/control", any(control).with_state(Control::new(source, hosts))),
@@ -120,10 +123,14 @@ async fn events_of(State(routes): State<Routes>, Path(pid): Path<String>) -> Res
 }
 
 async fn process(State(routes): State<Routes>, Path(pid): Path<String>) -> Response {
-    let pid = pid.parse().ok().map(Pid::from_raw);
-    let detail = pid.and_then(|pid| routes.source.runtime().process_detail(pid));
-    match detail {
+    let (runtime, pid) = (routes.source.runtime(), pid.parse().ok().map(Pid::from_raw));
+    let status = match pid {
+        Some(pid) => routes.lines.ask(&runtime, pid).await,
+        None => None,
+    };
+    match pid.and_then(|pid| runtime.process_detail(pid)) {
         Some(detail) => {
+            let detail = ProcessDetail { status, ..detail };
             ([(header::CONTENT_TYPE, "application/json")], detail.to_json()).into_response()
         }
         None => (StatusCode::NOT_FOUND, "this process has ended, or never was\n").into_response(),

@@ -78,7 +78,7 @@ impl Observer {
     /// | 404 | there is no such child, or it belongs to another tree; without `allow_control`, always |
     /// | 409 | the child has another process by now, or is in another state than the action needs; the text says which |
     /// | 500 | the action was begun, and failed; the text says why |
-    /// | 503 | nothing was done: 16 requests are read, or 16 that may wait are carried out, also those of clients that have left (a kill and a log level do not wait); or the process that has to do it is busy, and the request was withdrawn |
+    /// | 503 | nothing was done: the body was slow while 16 others arrived, or 16 requests that may wait are carried out, also those of clients that have left (a kill and a log level do not wait); or the process that has to do it is busy, and the request was withdrawn |
     /// | 504 | the action was begun and has not ended in time. If its supervisor is alive, it finishes the action |
     ///
     /// A browser has to say that the request comes from the page: by an `Origin` that is the host, or by

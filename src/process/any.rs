@@ -9,7 +9,7 @@ use crate::base::sync::Mutex;
 use crate::base::sync::atomic::{AtomicU8, Ordering};
 use crate::base::user_panics::wake;
 use crate::message::received::Received;
-use crate::process::{Core, Locked, Parent, Stage, SuspendRefused, SuspendRequest};
+use crate::process::{Core, Locked, NotQueued, Parent, Stage, SystemRequest};
 
 /// A process of any message type: its pid, its flags, its lock, and its inbox.
 pub(crate) trait AnyProcess: Send + Sync {
@@ -35,8 +35,8 @@ pub(crate) trait AnyProcess: Send + Sync {
     /// Queues the expiry of a server's own timer.
     fn tick(&self, timer: u64);
 
-    /// Queues a request to suspend or resume the process, if it is a server.
-    fn request_suspend(&self, request: SuspendRequest) -> Result<(), SuspendRefused>;
+    /// Queues a request that every server answers, if the process is a server.
+    fn request_system(&self, request: SystemRequest) -> Result<(), NotQueued>;
 
     /// Returns the process for a downcast to its concrete type. A [`ServerRef`](crate::ServerRef)
     /// that is made from a pid or a name needs this.

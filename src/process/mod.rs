@@ -35,7 +35,8 @@ mod exit_tickets;
 mod revoked_signals;
 mod successor;
 mod published;
-mod suspend_request;
+mod claim;
+mod system_request;
 pub(crate) mod any;
 
 pub(crate) use ancestors::Ancestors;
@@ -43,6 +44,7 @@ pub(crate) use any::AnyProcess;
 pub(crate) use call_limit::CallLimit;
 pub(crate) use child_facts::ChildFacts;
 pub(crate) use child_role::{ChildRole, ChildSlot, ChildStop, SpecName};
+pub(crate) use claim::Claim;
 pub(crate) use core::{
     Core, MonitorEntry, Parent, ReaderWait, Registrations, Relations, SupervisorRecord, Watcher,
 };
@@ -53,7 +55,9 @@ pub(crate) use place::Place;
 pub(crate) use registrar::{KeyRefused, Registrar, Reservation, SpecKey, StartKey};
 pub(crate) use stage::Stage;
 pub(crate) use state::{AnyMail, Locked, State};
-pub(crate) use suspend_request::{SuspendRefused, SuspendRequest};
+#[cfg(feature = "observer")]
+pub(crate) use system_request::StatusRequest;
+pub(crate) use system_request::{NotQueued, StatusAnswer, SuspendRequest, SystemRequest};
 pub(crate) use unhandled::Unhandled;
 pub(crate) use unread::{KeptQueue, Unread};
 pub(crate) use vacated_names::{VacatedKey, VacatedName, VacatedNames};

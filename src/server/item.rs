@@ -10,7 +10,7 @@ use crate::call::{QueuedCall, TakenOver};
 use crate::exit::ExitReason;
 use crate::mailbox::{Item, Process};
 use crate::message::{Envelope, MessageKind, Metadata};
-use crate::process::{AnyProcess, CallLimit, SuspendRequest};
+use crate::process::{AnyProcess, CallLimit, SystemRequest};
 use crate::server::{GenServer, System};
 
 /// One item of a server's mailbox, as it was queued. The loop turns each item but a plain call or
@@ -195,8 +195,8 @@ impl<S: GenServer> Item for ServerItem<S> {
         Some(ServerItem::Timer(timer))
     }
 
-    fn from_suspend_request(request: SuspendRequest) -> Option<Self> {
-        Some(ServerItem::System(Box::new(System::SetSuspended(request))))
+    fn from_system_request(request: SystemRequest) -> Option<Self> {
+        Some(ServerItem::System(Box::new(System::Untyped(request))))
     }
 
     const HANDLED: bool = true;

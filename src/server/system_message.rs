@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::base::{Pid, one_line};
 use crate::call::Reply;
-use crate::process::SuspendRequest;
+use crate::process::SystemRequest;
 use crate::server::trace::Format;
 use crate::server::{GenServer, Trace};
 
@@ -13,8 +13,9 @@ use crate::server::{GenServer, Trace};
 pub(crate) enum System<S: GenServer> {
     Suspend(Reply<()>),
     Resume(Reply<()>),
-    /// As one of the two above, for a requester that does not know the type of the server.
-    SetSuspended(SuspendRequest),
+    /// A request to suspend, to resume or for the status, of a requester that does not know the type
+    /// of the server.
+    Untyped(SystemRequest),
     Status(Reply<ServerStatus>),
     /// Adds a listener, with this formatter.
     Trace(Reply<Trace>, Option<Format<S>>),

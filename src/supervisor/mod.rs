@@ -38,7 +38,7 @@ pub use dynamic::fold::FoldedCounts;
 pub use dynamic::{DynamicSupervisor, DynamicSupervisorRef};
 pub(crate) use end_decision::decision;
 pub(crate) use end_record::EndRecord;
-pub(crate) use exact_child::{Claim, ExactChild};
+pub(crate) use exact_child::ExactChild;
 pub use fixed::SupervisorRef;
 pub(crate) use incarnation::{NewIncarnation, NotStarted, StartOutcome, start, start_at_once};
 pub use info::{ChildCounts, ChildError, ChildInfo, ChildState};

@@ -295,6 +295,32 @@ fn a_request_is_unfinished_if_tokio_shuts_down_after_its_beginning_else_refused(
     }
 }
 
+/// The restart waits for a child that the killed supervisor has left behind, and is cancelled.
+#[tokio::test(start_paused = true)]
+async fn a_restart_that_waits_for_an_orphan_and_is_cancelled_has_failed_after_its_beginning() {
+    for (meanwhile, failed) in [("terminate", "could not be started"), ("delete", "no child")] {
+        let rt = Runtime::new();
+        let inner = Supervisor::one_for_one().named("inner").child(slow_stop("slow", SECOND));
+        let inner = ChildSpec::from(inner).shutdown(Shutdown::BrutalKill);
+        let tree = app(&rt, [inner]).await;
+        let (restart, mut events) =
+            (request(&rt, ControlAction::Restart, "app/inner").await, rt.events());
+        let runtime = rt.clone();
+        let asked = tokio::spawn(async move { runtime.control(restart).await });
+        settled().await;
+        tree.terminate_child("inner").await.unwrap();
+        if meanwhile == "delete" {
+            tree.delete_child("inner").await.unwrap();
+        }
+        let error = asked.await.unwrap().unwrap_err();
+        assert!(matches!(error, ControlError::Failed(_)), "{meanwhile}: {error:?}");
+        assert!(error.to_string().contains(failed), "{meanwhile}: {error}");
+        assert_eq!(reported(&mut events).await.1.name(), "unfinished");
+        assert_eq!(rt.whereis("inner"), None);
+        assert!(tree.stop().await.is_ok());
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_request_whose_requester_is_gone_is_carried_out_and_reported() {
     let rt = Runtime::new();

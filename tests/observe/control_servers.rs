@@ -5,11 +5,13 @@ use crate::support;
 use std::future::pending;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use regrow::{
     CallError, ChildError, ChildSpec, ControlAction, ControlError, ControlRequest, GenServer,
-    Reply, Result, Runtime, ServerContext, ServerRef, Supervisor, SupervisorRef,
+    LifecycleEvent, Reply, Result, Runtime, ServerContext, ServerRef, Supervisor, SupervisorRef,
 };
 use support::settled;
+use tokio::runtime::Builder;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -79,6 +81,38 @@ async fn a_server_whose_handler_runs_too_long_is_not_suspended_later() {
     let late = control(&rt, ControlAction::Suspend, "app/room").await;
     assert_eq!(late, Err(ControlError::NotBegun));
     room.call(|reply| reply).await.unwrap();
+}
+
+/// The answer is on its way when tokio shuts down: the report must not say that nothing was done.
+#[test]
+fn a_suspension_that_was_carried_out_as_tokio_shuts_down_is_not_refused() {
+    let tokio = || Builder::new_current_thread().enable_time().start_paused(true);
+    // The main task has a turn after each other task.
+    let inside = tokio().event_interval(1).build().unwrap();
+    let (mut events, asked) = inside.block_on(async {
+        let rt = Runtime::new();
+        let (_tree, room) = app(&rt).await;
+        let room = room.pid().unwrap();
+        let picture = rt.observe().picture().await;
+        let request = ControlRequest::new(ControlAction::Suspend);
+        let request = request.of(picture.find("app/room").unwrap());
+        let (events, runtime) = (rt.events(), rt.clone());
+        let mut asked = Box::pin(async move { runtime.control(request).await });
+        assert!(asked.as_mut().now_or_never().is_none());
+        while !rt.process_detail(room).unwrap().suspended {
+            tokio::task::yield_now().await;
+        }
+        (events, asked)
+    });
+    drop(inside);
+    tokio().build().unwrap().block_on(async {
+        assert_eq!(asked.await, Err(ControlError::Unfinished));
+        loop {
+            if let Some(LifecycleEvent::Control { outcome, .. }) = events.next().await {
+                return assert_eq!(outcome.name(), "unfinished");
+            }
+        }
+    });
 }
 
 #[tokio::test(start_paused = true)]

@@ -57,3 +57,5 @@ mod metrics_times;
 mod observer;
 #[cfg(feature = "observer")]
 mod observer_control;
+#[cfg(feature = "observer")]
+mod observer_status;

@@ -165,3 +165,32 @@ async fn samples_have_the_budget_of_a_dynamic_supervisor() {
         break;
     }
 }
+
+/// A reader that waits beside something else drops the wait each time that the other is ready.
+#[tokio::test(start_paused = true)]
+async fn a_sample_whose_wait_is_dropped_again_and_again_is_continued_and_loses_nothing() {
+    const MANY: usize = 1_000;
+    let rt = Runtime::with_mailbox_depth();
+    let mut app = Supervisor::one_for_one().named("app");
+    for number in 0..MANY {
+        app = app.child(ChildSpec::task(format!("{number}"), |_| pending()));
+    }
+    let app = app.start(&rt).await.unwrap();
+    let mut observation = app.observe().unwrap().sample_every(Duration::from_secs(1));
+    let picture = observation.picture().await;
+    for node in &picture.nodes[1..] {
+        rt.send(node.pid.unwrap(), b"to do".to_vec());
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let mut dropped = 0;
+    let sample = loop {
+        match observation.next().now_or_never() {
+            Some(Some(Observed::Sample(sample))) => break sample,
+            Some(other) => panic!("{other:?}"),
+            None => dropped += 1,
+        }
+        assert!(dropped < MANY, "a dropped wait begins the sample again");
+    };
+    assert!(dropped > 10, "a sample is taken in slices");
+    assert_eq!((sample.processes.len(), sample.supervisors.len()), (MANY, 1));
+}

@@ -5,6 +5,8 @@ use crate::support;
 
 use std::future::pending;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -12,7 +14,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use futures_util::StreamExt;
 use regrow::observer::{self, Observer};
-use regrow::{ChildSpec, Keep, Runtime, Shutdown, Supervisor, SupervisorRef};
+use regrow::{ChildSpec, Keep, Observed, Pid, Runtime, Shutdown, Supervisor, SupervisorRef};
 use support::settled;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -54,6 +56,10 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
 /// The events of an answer.
 struct Page {
     body: axum::body::BodyDataStream,
+    /// What was read, and not taken yet.
+    read: String,
+    /// The lengths of the parts that were read.
+    parts: Vec<usize>,
 }
 
 impl Page {
@@ -61,16 +67,26 @@ impl Page {
         let response = get(router, "/events").await;
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(header(response.headers(), "content-type"), "text/event-stream");
-        Page { body: response.into_body().into_data_stream() }
+        Page {
+            body: response.into_body().into_data_stream(),
+            read: String::new(),
+            parts: Vec::new(),
+        }
     }
 
     /// Returns the next item, or `None` at the end.
     async fn next(&mut self) -> Option<serde_json::Value> {
-        let event = self.body.next().await?.unwrap();
-        let event = std::str::from_utf8(&event).unwrap();
-        let item = event.strip_prefix("data: ").unwrap().strip_suffix("\n\n").unwrap();
+        while !self.read.contains("\n\n") {
+            let part = self.body.next().await?.unwrap();
+            self.parts.push(part.len());
+            self.read.push_str(std::str::from_utf8(&part).unwrap());
+        }
+        let (event, rest) = self.read.split_once("\n\n").unwrap();
+        let item = event.strip_prefix("data: ").unwrap();
         assert!(!item.contains('\n'));
-        Some(serde_json::from_str(item).unwrap())
+        let item = serde_json::from_str(item).unwrap();
+        self.read = rest.to_owned();
+        Some(item)
     }
 }
 
@@ -98,6 +114,89 @@ async fn the_events_are_a_picture_and_then_each_change() {
         last = Some(item);
     }
     assert_eq!(last.unwrap()["path"], "app"); // and the events are over
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_is_sent_at_once_and_those_that_follow_it_together() {
+    let rt = Runtime::new();
+    let tree = app(&rt).await;
+    let mut page = Page::open(&observer::router(&tree)).await;
+    page.next().await.unwrap();
+    tokio::time::sleep(SECOND / 2).await;
+    let begin = tokio::time::Instant::now();
+    page.parts.clear();
+    for round in 1..=2 {
+        rt.kill(rt.whereis("job").unwrap());
+        let mut kinds = Vec::new();
+        while kinds.last().is_none_or(|kind| kind != "started") {
+            kinds.push(page.next().await.unwrap()["change"].as_str().unwrap().to_owned());
+            if round == 1 && kinds.len() == 1 {
+                assert_eq!(begin.elapsed(), Duration::ZERO, "the first change has waited");
+            }
+        }
+        assert_eq!(kinds, ["ended", "restarting", "starting", "started"]);
+    }
+    // At most one part for each 50 ms, after the first one.
+    assert!(page.parts.len() <= 3 && begin.elapsed() < SECOND / 5, "{:?}", page.parts);
+}
+
+/// A picture and a sample of many processes: the same values as those of a plain reader.
+#[tokio::test(start_paused = true)]
+async fn long_items_arrive_in_parts_between_which_other_tasks_run() {
+    const MANY: usize = 5_000;
+    let rt = Runtime::with_mailbox_depth();
+    let mut app = Supervisor::one_for_one().named("app").unlimited_restarts();
+    for number in 0..MANY {
+        app = app.child(ChildSpec::task(format!("<{number}>"), |_| pending()));
+    }
+    let tree = app.child(idle("job")).start(&rt).await.unwrap();
+    rt.kill(rt.whereis("job").unwrap());
+    settled().await;
+    let turns = Arc::new(AtomicUsize::new(0));
+    let counted = turns.clone();
+    let counter = tokio::spawn(async move {
+        loop {
+            counted.fetch_add(1, Ordering::Relaxed);
+            tokio::task::yield_now().await;
+        }
+    });
+    let mut page = Page::open(&observer::router(&tree)).await;
+    let mut picture = page.next().await.unwrap();
+    counter.abort();
+    // A picture is read in some 80 slices, and its JSON is made in 156 pieces.
+    let turns = turns.load(Ordering::Relaxed);
+    assert!(turns > 200, "another task had {turns} turns");
+    assert!(page.parts.len() > 20 && page.parts.iter().all(|part| *part < 64 << 10));
+
+    let mut observation = tree.observe().unwrap().sample_every(SECOND);
+    let Some(plain) = observation.next().await else { panic!("no picture") };
+    let mut plain: serde_json::Value = serde_json::from_str(&plain.to_json()).unwrap();
+    for node in picture["nodes"].as_array().unwrap() {
+        let pid = Pid::from_raw(node["pid"].as_u64().unwrap());
+        rt.send(pid, b"to do".to_vec());
+    }
+    let mut sample = page.next().await.unwrap();
+    let plain_sample = loop {
+        let item = observation.next().await.unwrap();
+        if matches!(item, Observed::Sample(_)) {
+            break item;
+        }
+    };
+    let mut plain_sample: serde_json::Value =
+        serde_json::from_str(&plain_sample.to_json()).unwrap();
+    assert_eq!(sample["processes"].as_array().unwrap().len(), MANY + 1);
+    for item in [&mut picture, &mut plain, &mut sample, &mut plain_sample] {
+        item["time_ms"].take();
+        item["nodes"].as_array_mut().into_iter().flatten().for_each(|node| {
+            node["started_ms"].take();
+            node["history"].as_array_mut().into_iter().flatten().for_each(|run| {
+                run["started_ms"].take();
+                run["ended_ms"].take();
+            });
+        });
+    }
+    assert!(picture == plain, "the pieces of a picture are another value");
+    assert!(sample == plain_sample, "the pieces of a sample are another value");
 }
 
 #[tokio::test(start_paused = true)]

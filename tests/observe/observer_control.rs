@@ -2,6 +2,7 @@
 
 use crate::support;
 
+use std::collections::VecDeque;
 use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
@@ -15,8 +16,8 @@ use axum::response::Response;
 use futures_util::StreamExt;
 use regrow::observer::{Caller, Observer};
 use regrow::{
-    ChildSpec, ControlAction, ControlOutcome, Events, Keep, LifecycleEvent, LogLevel, Runtime,
-    Shutdown, Supervisor, SupervisorRef,
+    ChangeKind, ChildSpec, ControlAction, ControlOutcome, Events, Keep, LifecycleEvent, LogLevel,
+    Observed, Runtime, Shutdown, Supervisor, SupervisorRef,
 };
 use serde_json::{Value, json};
 use support::settled;
@@ -133,12 +134,14 @@ async fn an_action_is_carried_out_and_shown_with_its_requester() {
     assert!(!rt.is_alive(job) && rt.whereis("job").is_some());
     let expected = (Some(ControlAction::Restart), "alice".into(), ControlOutcome::Done);
     assert_eq!(reported(&mut events).await, expected);
-    let change = loop {
-        let event = page.next().await.unwrap().unwrap();
-        let item = std::str::from_utf8(&event).unwrap().trim().strip_prefix("data: ").unwrap();
-        let item: Value = serde_json::from_str(item).unwrap();
-        if item["change"] == "control" {
-            break item;
+    let change = 'found: loop {
+        let part = page.next().await.unwrap().unwrap();
+        for event in std::str::from_utf8(&part).unwrap().split_terminator("\n\n") {
+            let item = event.strip_prefix("data: ").unwrap();
+            let item: Value = serde_json::from_str(item).unwrap();
+            if item["change"] == "control" {
+                break 'found item;
+            }
         }
     };
     assert_eq!((&change["path"], &change["pid"]), (&json!("app/job"), &json!(job.raw())));
@@ -228,6 +231,51 @@ async fn at_most_10_requests_of_other_sites_are_reported_in_a_second_and_the_res
     assert_eq!(lines.iter().filter(|line| line.target == "regrow::control").count(), 24);
 }
 
+/// A client that the guard allows sends what is no control request, as fast as it can.
+#[tokio::test(start_paused = true)]
+async fn at_most_10_requests_that_are_none_are_reported_in_a_second_and_hide_no_others() {
+    let rt = Runtime::new();
+    let tree = app(&rt).await;
+    let router = Observer::new().allow_control().router(&tree);
+    let mut events = rt.events();
+    for _ in 0..1000 {
+        assert_eq!(post(&router, "kill").await.0, StatusCode::BAD_REQUEST);
+    }
+    let foreign = [HOST, ("origin", "http://evil.example"), JSON];
+    send(&router, &foreign, body(&rt, "kill", "job")).await;
+    assert_eq!(post(&router, body(&rt, "kill", "job")).await.0, StatusCode::OK);
+    for _ in 0..10 {
+        assert_eq!(reported(&mut events).await.2.why(), Some("the body is not a JSON object"));
+    }
+    let why = Some("the request comes from a page of another origin");
+    assert_eq!(reported(&mut events).await.2.why(), why);
+    assert_eq!(reported(&mut events).await.2, ControlOutcome::Done);
+    let rest = reported(&mut events).await.2;
+    assert!(rest.why().unwrap().starts_with("990 requests within a second; the first: the body"));
+}
+
+/// Another page changes the level, or the program itself.
+#[tokio::test(start_paused = true)]
+async fn the_level_of_the_log_reaches_every_reader() {
+    let rt = Runtime::new();
+    let tree = app(&rt).await;
+    let router = Observer::new().allow_control().router(&tree);
+    let mut observation = rt.observe().sample_every(SECOND);
+    let Some(Observed::Picture(picture)) = observation.next().await else { panic!() };
+    assert_eq!(picture.log_level, LogLevel::Off);
+    let level = json!({ "action": "log_level", "level": "debug" }).to_string();
+    assert_eq!(post(&router, level).await.0, StatusCode::OK);
+    let Some(Observed::Change(change)) = observation.next().await else { panic!() };
+    let ChangeKind::Control { action, .. } = change.kind else { panic!() };
+    assert_eq!((action.level(), change.path.as_str()), (Some(LogLevel::Debug), ""));
+    for level in [LogLevel::Debug, LogLevel::Warn] {
+        rt.set_log_level(level);
+        let Some(Observed::Sample(sample)) = observation.next().await else { panic!() };
+        assert_eq!(sample.log_level, level);
+        assert_eq!(observation.picture().await.log_level, level);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_body_that_is_no_request_is_refused_and_reported() {
     let rt = Runtime::new();
@@ -246,6 +294,7 @@ async fn a_body_that_is_no_request_is_refused_and_reported() {
     let response = send(&router, &twice, kill.clone()).await;
     assert_eq!(response.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
     reported(&mut events).await;
+    tokio::time::sleep(SECOND).await; // the limit of the reports is not reached
     for malformed in [
         "",
         "kill",
@@ -261,6 +310,7 @@ async fn a_body_that_is_no_request_is_refused_and_reported() {
     ] {
         assert_eq!(post(&router, malformed).await.0, StatusCode::BAD_REQUEST, "{malformed}");
         assert_eq!(reported(&mut events).await.2.name(), "refused");
+        tokio::time::sleep(SECOND).await;
     }
     let long = kill.replace('}', &format!("{}}}", " ".repeat(4096)));
     assert_eq!(post(&router, long).await.0, StatusCode::PAYLOAD_TOO_LARGE);
@@ -362,12 +412,12 @@ async fn a_request_that_breaks_off_is_not_begun_and_one_that_is_complete_is_fini
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_most_16_requests_are_in_progress() {
+async fn slow_bodies_delay_no_request_whose_body_is_there() {
     let rt = Runtime::new();
     let tree = app(&rt).await;
     let router = Observer::new().allow_control().router(&tree);
     let endless = || Body::from_stream(futures_util::stream::pending::<io::Result<String>>());
-    let waiting: Vec<_> = (0..16)
+    let mut waiting: VecDeque<_> = (0..16)
         .map(|_| {
             tokio::spawn({
                 let router = router.clone();
@@ -376,12 +426,20 @@ async fn at_most_16_requests_are_in_progress() {
         })
         .collect();
     settled().await;
-    let refused = post(&router, body(&rt, "restart", "job")).await;
-    assert_eq!(refused.0, StatusCode::SERVICE_UNAVAILABLE);
+    let begin = tokio::time::Instant::now();
+    for action in ["kill", "restart"] {
+        settled().await;
+        assert_eq!(post(&router, body(&rt, action, "job")).await.0, StatusCode::OK);
+    }
+    // One more slow body ends the wait for the oldest one.
+    let slow = router.clone();
+    waiting.push_back(tokio::spawn(async move { post(&slow, endless()).await }));
+    let oldest = waiting.pop_front().unwrap().await.unwrap();
+    assert_eq!(oldest.0, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(begin.elapsed(), Duration::ZERO);
     for request in waiting {
         assert_eq!(request.await.unwrap().0, StatusCode::REQUEST_TIMEOUT);
     }
-    assert_eq!(post(&router, body(&rt, "restart", "job")).await.0, StatusCode::OK);
 }
 
 /// A client that leaves takes its handler away, but not the restart that it has begun.

@@ -152,6 +152,11 @@ struct Terminal {
 impl Terminal {
     /// Returns `None` if tmux is not installed.
     fn start(args: &str) -> Option<Self> {
+        Terminal::start_with("", args)
+    }
+
+    /// As `start`, with this variable in the environment of the program.
+    fn start_with(variable: &str, args: &str) -> Option<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         if Command::new("tmux").arg("-V").stdout(Stdio::null()).status().is_err() {
             println!("SKIPPED: there is no tmux; apt-get install tmux");
@@ -164,7 +169,7 @@ impl Terminal {
         let terminal = Terminal { socket, directory };
         let args = args.replace("{directory}", terminal.directory.to_str().unwrap());
         let line = format!(
-            "stty -a >{0}/before; {TOP} {args}; code=$?; stty -a >{0}/after; echo ended with $code; \
+            "stty -a >{0}/before; env {variable} {TOP} {args}; code=$?; stty -a >{0}/after; echo ended with $code; \
              cmp {0}/before {0}/after && echo as before; exec cat",
             terminal.directory.display()
         );
@@ -357,6 +362,26 @@ fn the_last_picture_of_a_killed_program_stays_until_the_program_is_back() {
     terminal.shows(&["ended with 0", "as before"]);
     assert_eq!(terminal.property("alternate_on"), "0");
     assert_eq!(terminal.property("cursor_flag"), "1");
+}
+
+/// A panic of the view and one of another task, which the view survives.
+#[cfg(debug_assertions)]
+#[test]
+fn a_panic_gives_the_terminal_back_and_ends_the_program() {
+    for (place, code) in [("key", 101), ("task", 1)] {
+        let mut watched = Watched::start();
+        let variable = format!("REGROW_TOP_PANIC={place}");
+        let Some(terminal) = Terminal::start_with(&variable, &watched.url()) else { return };
+        if place == "key" {
+            terminal.shows(&["live", "second"]);
+            terminal.keys(&["x"]);
+        }
+        let ended = format!("ended with {code}");
+        terminal.shows(&["a panic that the environment asks for", &ended, "as before"]);
+        assert_eq!(terminal.property("alternate_on"), "0");
+        assert_eq!(terminal.property("cursor_flag"), "1");
+        watched.order("end");
+    }
 }
 
 #[test]

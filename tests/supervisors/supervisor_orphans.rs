@@ -417,3 +417,45 @@ async fn a_start_by_hand_that_waits_for_orphans_is_always_answered() {
         assert!(right, "{meanwhile}: {answer:?}");
     }
 }
+
+/// Another request replaces the start that waits, which is answered with what the child does then.
+#[tokio::test(start_paused = true)]
+async fn a_start_by_hand_that_another_one_replaces_is_answered_with_the_state_of_the_child() {
+    let t = ScriptedChildren::new();
+    t.on_stop("slow", Stop::Takes(ms(50)));
+    let inner = ChildSpec::from(inner().child(t.child("slow")));
+    let top = Supervisor::one_for_one().child(inner.shutdown(Shutdown::BrutalKill));
+    let top = top.start(&t.rt).await.unwrap();
+    let start = || {
+        let asker = top.clone();
+        tokio::spawn(async move { asker.restart_child("inner").await })
+    };
+    assert_eq!(top.terminate_child("inner").await, Ok(()));
+    let first = start();
+    settled().await;
+    assert_eq!(top.terminate_child("inner").await, Ok(()));
+    let second = start();
+    // Its retry is stale when the orphans have ended: the child waits for that of the second.
+    assert_eq!(first.await.unwrap(), Err(ChildError::Restarting("inner".into())));
+    let pid = second.await.unwrap().unwrap();
+    assert!(t.rt.is_alive(pid));
+    assert!(top.stop().await.is_ok());
+}
+
+/// A restart of the group starts the child before the retry of the request is due.
+#[tokio::test(start_paused = true)]
+async fn a_start_by_hand_that_a_group_restart_replaces_is_answered_with_the_new_process() {
+    let t = ScriptedChildren::new();
+    t.on_stop("slow", Stop::Takes(ms(50)));
+    let inner = ChildSpec::from(inner().child(t.child("slow")));
+    let top = Supervisor::one_for_all().child(inner.shutdown(Shutdown::BrutalKill));
+    let top = top.child(t.child("sibling")).start(&t.rt).await.unwrap();
+    assert_eq!(top.terminate_child("inner").await, Ok(()));
+    let asker = top.clone();
+    let asked = tokio::spawn(async move { asker.restart_child("inner").await });
+    settled().await;
+    t.crash("sibling");
+    let pid = asked.await.unwrap().unwrap();
+    assert_eq!(top.which_child("inner").await.unwrap().pid(), Some(pid));
+    assert!(t.rt.is_alive(pid) && top.stop().await.is_ok());
+}

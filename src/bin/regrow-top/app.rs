@@ -112,6 +112,7 @@ impl App {
     }
 
     fn press(&mut self, key: crate::keys::Key) -> bool {
+        crate::fault::at("key");
         let mut board = Board {
             view: &mut self.view,
             model: &self.state.model,

@@ -4,6 +4,7 @@
 //! The files in the order of dependence: each uses only those above it.
 
 mod clock;
+mod fault;
 mod shown;
 mod args;
 mod model;
@@ -150,6 +151,7 @@ async fn live(target: Target, view: View, recorder: Option<Recorder>) -> Result<
     tokio::spawn(async move {
         while let Some(one) = arriving.recv().await {
             let one: News = one;
+            fault::at("task");
             if items.send(Event::News(one)).await.is_err() {
                 return;
             }

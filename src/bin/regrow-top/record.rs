@@ -6,7 +6,7 @@
 //! any more.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -59,13 +59,16 @@ impl Recorder {
 #[derive(Debug)]
 pub(crate) struct Moment {
     pub(crate) at_ms: u64,
-    line: std::ops::Range<usize>,
+    /// Where the line is in the file.
+    begin: u64,
+    length: usize,
 }
 
-/// A recording that was read.
+/// A recording that is read from its file, line by line, because it may be larger than the memory. Only
+/// the places of its lines are kept.
 #[derive(Debug)]
 pub(crate) struct Recording {
-    text: String,
+    file: File,
     pub(crate) moments: Vec<Moment>,
     pub(crate) url: String,
     /// When it was made.
@@ -75,59 +78,42 @@ pub(crate) struct Recording {
 }
 
 impl Recording {
-    /// Reads a recording. Lines that are damaged are left out, and named in `damage`.
+    /// Opens a recording. Lines that are damaged are left out, and named in `damage`.
     pub(crate) fn open(path: &Path) -> Result<Self, String> {
-        let mut bytes = Vec::new();
-        let read = File::open(path).and_then(|mut file| file.read_to_end(&mut bytes));
-        read.map_err(|error| format!("can't read {}: {error}", path.display()))?;
-        // A damaged line may be no UTF-8. The others are kept as they are.
-        let text = match String::from_utf8(bytes) {
-            Ok(text) => text,
-            Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
-        };
-        Recording::read(text).map_err(|why| format!("{}: {why}", path.display()))
-    }
-
-    fn read(text: String) -> Result<Self, String> {
-        let header: Value = text
-            .lines()
-            .next()
-            .and_then(|line| serde_json::from_str(line).ok())
-            .ok_or("line 1 is not the header of a recording of regrow-top")?;
-        match header["regrow_top"].as_u64() {
-            Some(VERSION) => {}
-            Some(version) => {
-                return Err(format!("line 1: the recording has version {version}, not {VERSION}"));
-            }
-            None => return Err("line 1 is not the header of a recording of regrow-top".into()),
-        }
-        let (mut moments, mut damaged, mut at) = (Vec::new(), Vec::new(), 0);
-        for (number, line) in text.split_inclusive('\n').enumerate() {
-            let range = at..at + line.trim_end().len();
-            at += line.len();
-            match moment(line) {
-                _ if number == 0 || line.trim().is_empty() => {}
-                Ok((at_ms, _)) => moments.push(Moment { at_ms, line: range }),
-                Err(why) => damaged.push((number + 1, why)),
+        let failed = |error: io::Error| format!("can't read {}: {error}", path.display());
+        let file = File::open(path).map_err(failed)?;
+        let mut lines = Lines::new(&file);
+        let no_recording = |why: String| format!("{}: {why}", path.display());
+        let first = lines.next().transpose().map_err(failed)?.map(|(_, line)| line);
+        let header = header(first.as_deref().unwrap_or_default()).map_err(no_recording)?;
+        let (mut moments, mut damaged) = (Vec::new(), Vec::new());
+        for (line, number) in lines.zip(2..) {
+            let (begin, line) = line.map_err(failed)?;
+            match moment(&line) {
+                _ if line.trim_ascii().is_empty() => {}
+                Ok((at_ms, _)) => moments.push(Moment { at_ms, begin, length: line.len() }),
+                Err(why) => damaged.push((number, why)),
             }
         }
         if moments.is_empty() {
-            return Err(match damaged.first() {
+            return Err(no_recording(match damaged.first() {
                 Some((line, why)) => {
                     format!("line {line} is damaged ({why}), and no other is there")
                 }
                 None => "the recording has no items".into(),
-            });
+            }));
         }
         let url = header["url"].as_str().unwrap_or_default().to_owned();
         let time_ms = header["time_ms"].as_u64().unwrap_or(0);
-        Ok(Recording { moments, url, time_ms, damage: describe(&damaged), text })
+        Ok(Recording { moments, url, time_ms, damage: describe(&damaged), file })
     }
 
-    /// Returns what arrived at a moment.
+    /// Reads what arrived at a moment. Returns `None` if the file has changed since it was opened.
     pub(crate) fn news(&self, at: usize) -> Option<News> {
-        let line = self.text.get(self.moments.get(at)?.line.clone())?;
-        moment(line).ok().map(|(_, news)| news)
+        let Moment { begin, length, .. } = self.moments.get(at)?;
+        let (mut file, mut line) = (&self.file, vec![0; *length]);
+        file.seek(SeekFrom::Start(*begin)).and_then(|_| file.read_exact(&mut line)).ok()?;
+        moment(&line).ok().map(|(_, news)| news)
     }
 
     pub(crate) fn length_ms(&self) -> u64 {
@@ -135,9 +121,47 @@ impl Recording {
     }
 }
 
+/// The lines of a file, each with its place.
+struct Lines<'a> {
+    reader: BufReader<&'a File>,
+    at: u64,
+}
+
+impl<'a> Lines<'a> {
+    fn new(file: &'a File) -> Self {
+        Lines { reader: BufReader::with_capacity(1 << 16, file), at: 0 }
+    }
+}
+
+impl Iterator for Lines<'_> {
+    type Item = io::Result<(u64, Vec<u8>)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (begin, mut line) = (self.at, Vec::new());
+        match self.reader.read_until(b'\n', &mut line) {
+            Ok(0) => None,
+            Ok(length) => {
+                self.at += length as u64;
+                Some(Ok((begin, line)))
+            }
+            Err(error) => Some(Err(error)),
+        }
+    }
+}
+
+/// Reads the first line.
+fn header(line: &[u8]) -> Result<Value, String> {
+    let header: Value = serde_json::from_slice(line).unwrap_or_default();
+    match header["regrow_top"].as_u64() {
+        Some(VERSION) => Ok(header),
+        Some(version) => Err(format!("line 1: the recording has version {version}, not {VERSION}")),
+        None => Err("line 1 is not the header of a recording of regrow-top".into()),
+    }
+}
+
 /// Reads a line.
-fn moment(line: &str) -> Result<(u64, News), String> {
-    let value: Value = serde_json::from_str(line).map_err(|error| error.to_string())?;
+fn moment(line: &[u8]) -> Result<(u64, News), String> {
+    let value: Value = serde_json::from_slice(line).map_err(|error| error.to_string())?;
     let at_ms = value["at_ms"].as_u64().ok_or("it has no at_ms")?;
     let news = if value["item"].is_object() {
         News::Item(value["item"].to_string())
@@ -163,7 +187,21 @@ fn describe(damaged: &[(usize, String)]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use super::*;
+
+    /// Opens a recording of this text.
+    fn read(text: &[u8]) -> Result<Recording, String> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("regrow-top-read-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::write(&path, text).unwrap();
+        let recording = Recording::open(&path);
+        std::fs::remove_file(&path).unwrap();
+        recording
+    }
 
     const HEADER: &str = "{\"regrow_top\":1,\"time_ms\":5,\"url\":\"http://h\"}\n";
 
@@ -192,13 +230,17 @@ mod tests {
     #[test]
     fn a_truncated_line_is_named_and_the_others_are_there() {
         let good = "{\"at_ms\":1,\"item\":{}}\n";
-        let read = Recording::read(format!("{HEADER}{good}{good}{{\"at_ms\":2,\"it")).unwrap();
-        assert_eq!(read.moments.len(), 2);
-        assert!(
-            read.damage.as_ref().unwrap().starts_with("line 4 of the recording is damaged: EOF")
-        );
-        let read = Recording::read(format!("{HEADER}x\n{good}{{}}\n")).unwrap();
-        assert!(read.damage.unwrap().starts_with("line 2 of the recording and 1 more are damaged"));
+        let text = format!("{HEADER}{good}{good}{{\"at_ms\":2,\"it");
+        let recording = read(text.as_bytes()).unwrap();
+        assert_eq!(recording.moments.len(), 2);
+        let damage = recording.damage.unwrap();
+        assert!(damage.starts_with("line 4 of the recording is damaged: EOF"), "{damage}");
+        // A line that is no UTF-8 changes nothing of the others.
+        let text = [HEADER.as_bytes(), b"\xff\n", good.as_bytes(), b"{}\n"].concat();
+        let recording = read(&text).unwrap();
+        let damage = recording.damage.as_deref().unwrap();
+        assert!(damage.starts_with("line 2 of the recording and 1 more are damaged"), "{damage}");
+        assert_eq!(recording.news(0), Some(News::Item("{}".into())));
     }
 
     #[test]
@@ -210,7 +252,7 @@ mod tests {
             (HEADER, "no items"),
             (&format!("{HEADER}x"), "line 2 is damaged"),
         ] {
-            let error = Recording::read(text.to_owned()).unwrap_err();
+            let error = read(text.as_bytes()).unwrap_err();
             assert!(error.contains(why), "{error}");
         }
     }

@@ -1,9 +1,11 @@
 //! The terminal: draws pictures, reads keys, and is restored whatever happens.
 //!
 //! The terminal is in raw mode, on its alternate screen and without a cursor, while a [`Terminal`]
-//! exists. Its destructor restores it, and so does the panic hook before it prints the panic.
+//! exists. Its destructor restores it, and so does the panic hook before it prints the panic. After a
+//! panic of any task or thread nothing is drawn any more, and the program ends.
 
 use std::io::{self, BufWriter, Stdout, Write, stdout};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossterm::cursor::{Hide, MoveTo, Show};
 use crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
@@ -21,6 +23,9 @@ use crate::keys::Key;
 use crate::model::Tone;
 use crate::row::Row;
 
+/// Whether a panic has restored the terminal.
+static HAS_PANICKED: AtomicBool = AtomicBool::new(false);
+
 /// A terminal that shows pictures.
 pub(crate) struct Terminal {
     output: BufWriter<Stdout>,
@@ -33,6 +38,7 @@ impl Terminal {
     pub(crate) fn new() -> io::Result<Self> {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
+            HAS_PANICKED.store(true, Ordering::SeqCst);
             restore();
             before(panic);
         }));
@@ -57,6 +63,9 @@ impl Terminal {
 
     /// Draws a picture of this number of columns, and of as many rows as are given.
     pub(crate) fn draw(&mut self, rows: &[Row], width: usize) -> io::Result<()> {
+        if HAS_PANICKED.load(Ordering::SeqCst) {
+            return Err(io::Error::other("it was given back because of the panic above"));
+        }
         let (width, height) = (u16::try_from(width), u16::try_from(rows.len()));
         let area = Rect::new(0, 0, width.unwrap_or(u16::MAX), height.unwrap_or(u16::MAX));
         if self.shown.area != area {

@@ -10,9 +10,9 @@
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::base::ignore_panic;
+use crate::base::{Pid, ignore_panic};
 use crate::exit::ExitReason;
-use crate::process::AnyProcess;
+use crate::process::{AnyProcess, StatusAnswer, SystemRequest};
 use crate::server::trace::trace;
 use crate::server::{Dispatch, GenServer, ServerContext, ServerStatus, System};
 
@@ -53,6 +53,15 @@ impl<S: GenServer> ServerContext<S> {
     }
 }
 
+/// Returns the line that the server publishes. A request for it must not end the server, so a panic is
+/// caught.
+fn line<S: GenServer>(state: &S, pid: Pid) -> StatusAnswer {
+    catch_unwind(AssertUnwindSafe(|| state.format_status())).map_err(|payload| {
+        ignore_panic(|| tracing::warn!(target: "regrow::server", %pid, "format_status panicked"));
+        ignore_panic(|| drop(payload));
+    })
+}
+
 /// Answers one request. Returns whether the server is suspended afterwards.
 fn answer<S: GenServer>(
     request: System<S>,
@@ -66,19 +75,15 @@ fn answer<S: GenServer>(
             reply.send(());
             return false;
         }
-        System::SetSuspended(request) => return request.carry_out(suspended),
+        System::Untyped(SystemRequest::Suspend(request)) => return request.carry_out(suspended),
+        System::Untyped(SystemRequest::Status(request)) => {
+            request.answer(line(state, ctx.pid()));
+            return suspended;
+        }
         System::Status(reply) => {
-            // A request for the status must not end the server: a panic only drops the reply.
-            let line = catch_unwind(AssertUnwindSafe(|| state.format_status()));
-            match line {
-                Ok(line) => reply.send(ServerStatus { suspended, line }),
-                Err(payload) => {
-                    let pid = ctx.pid();
-                    ignore_panic(
-                        || tracing::warn!(target: "regrow::server", %pid, "format_status panicked"),
-                    );
-                    ignore_panic(|| drop(payload));
-                }
+            // Without a line because of a panic, the reply is dropped.
+            if let Ok(line) = line(state, ctx.pid()) {
+                reply.send(ServerStatus { suspended, line });
             }
             return suspended;
         }

@@ -8,7 +8,7 @@ use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, Locator};
 use http::Method;
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 use url::{ParseError, Url};
 
 pub(crate) type Outcome<T = ()> = Result<T, Box<dyn Error>>;
@@ -18,6 +18,9 @@ pub(crate) const SCREENS: [&str; 5] = ["tree", "history", "process", "pressure",
 
 /// How long a check waits for the page.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long one command of a wait takes at most, in milliseconds.
+const LOOKS_MS: u32 = 5_000;
 
 pub(crate) struct Page {
     pub(crate) client: Client,
@@ -61,16 +64,29 @@ impl Page {
     /// Waits until the script returns `true`, and returns how long that took.
     pub(crate) async fn wait(&self, what: &str, script: &str) -> Outcome<Duration> {
         let begun = Instant::now();
-        while self.js(script).await? != json!(true) {
-            if begun.elapsed() > PATIENCE {
-                let text = self.js("return document.body.innerText.slice(0, 400)").await?;
-                return Err(
-                    format!("not so after {PATIENCE:?}: {what}. The page shows: {text}").into()
-                );
+        // The browser itself repeats the script: a command takes longer than the script.
+        let waits = format!(
+            "const done = arguments[arguments.length - 1], begun = performance.now(); \
+             const is_so = () => {{ {script} }}; \
+             const look = () => {{ \
+               let so; \
+               try {{ so = is_so(); }} catch (error) {{ return done(String(error)); }} \
+               if (so === true || performance.now() - begun > {LOOKS_MS}) return done(so === true); \
+               setTimeout(look, 10); \
+             }}; look();"
+        );
+        loop {
+            match self.js_async(&waits).await? {
+                Value::Bool(true) => return Ok(begun.elapsed()),
+                Value::String(error) => return Err(format!("{what}: {error}").into()),
+                _ if begun.elapsed() < PATIENCE => {}
+                _ => {
+                    let text = self.js("return document.body.innerText.slice(0, 400)").await?;
+                    let after = format!("not so after {PATIENCE:?}: {what}");
+                    return Err(format!("{after}. The page shows: {text}").into());
+                }
             }
-            sleep(Duration::from_millis(20)).await;
         }
-        Ok(begun.elapsed())
     }
 
     /// Waits until the text of this element contains the other text.

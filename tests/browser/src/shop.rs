@@ -22,6 +22,10 @@ pub(crate) const HOSTILE_LABEL: &str = "\"'><script>window.hacked=2</script>-->\
 /// The text of a panic, with escape codes of terminals.
 pub(crate) const HOSTILE_PANIC: &str = "\u{1b}[31mred\u{1b}]0;title\u{7}</span><svg onload=window.hacked=3>\u{0}\r\n{{7*7}}${7*7}\u{61c}\u{ad}\u{2060}\u{180e}\u{e0041}\u{3164}";
 
+/// A status line that ends an element, and turns the direction of the text.
+pub(crate) const HOSTILE_STATUS: &str =
+    "open</dd><img src=x onerror=window.hacked=4>\u{202e}\u{1b}[2J";
+
 pub(crate) const TILL: Name<Till> = Name::new("till");
 
 /// A server that crashes, or waits, on request.
@@ -60,6 +64,10 @@ impl GenServer for Till {
             Order::Count => Ok(()),
         }
     }
+
+    fn format_status(&self) -> Option<String> {
+        Some(HOSTILE_STATUS.to_owned())
+    }
 }
 
 pub(crate) struct Shop {
@@ -71,6 +79,7 @@ pub(crate) struct Shop {
     pub(crate) reading: SocketAddr,
     hostile: Arc<Notify>,
     feed: Arc<Notify>,
+    courier: Arc<Notify>,
 }
 
 /// Returns a listener on a free port of loopback, kept for an observer.
@@ -103,6 +112,7 @@ impl Shop {
         let (control_port, control) = listener().await?;
         let (reading_port, reading) = listener().await?;
         let (hostile, feed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let courier = Arc::new(Notify::new());
         let page = || Observer::new().track_mailboxes();
         let prices = Supervisor::one_for_one()
             .with_id("prices")
@@ -136,13 +146,22 @@ impl Shop {
             .child(Till::child(()).with_id("till").named(TILL))
             .child(Till::child(()).with_id("stock").named(Name::<Till>::new("stock")))
             .child(Till::child(()).with_id("journal").named(Name::<Till>::new("journal")))
+            .child(
+                failing("courier", &courier, || Err("the van broke down".into()))
+                    .named("courier")
+                    .backoff(
+                        Backoff::new()
+                            .first(Duration::from_secs(600))
+                            .max(Duration::from_secs(600)),
+                    ),
+            )
             .child(prices)
             .child(sessions)
             .child(failing(HOSTILE_ID, &hostile, || panic!("{HOSTILE_PANIC}")).named(HOSTILE_ID))
             .child(idle("").named(HOSTILE_LABEL))
             .start(&rt)
             .await?;
-        let shop = Shop { rt, tree, control, reading, hostile, feed };
+        let shop = Shop { rt, tree, control, reading, hostile, feed, courier };
         shop.open_sessions().await?;
         if let Some(pid) = shop.rt.whereis(HOSTILE_LABEL) {
             shop.rt.set_label(pid, HOSTILE_LABEL);
@@ -172,6 +191,11 @@ impl Shop {
 
     pub(crate) fn crash_feed(&self) {
         self.feed.notify_one();
+    }
+
+    /// Crashes the child `courier`, which then waits ten minutes for its restart.
+    pub(crate) fn crash_courier(&self) {
+        self.courier.notify_one();
     }
 
     pub(crate) fn crash_hostile(&self) {

@@ -158,6 +158,7 @@ fn ended(model: &mut Model, at: At, change: Fields, time_ms: u64) {
         class: change.text("class"),
         place: change.some_text("place"),
         delay_ms: None,
+        has_backtrace: change.is("backtrace"),
     });
     let surplus = node.history.len().saturating_sub(RUNS);
     node.history.drain(..surplus);

@@ -24,6 +24,8 @@ pub(crate) struct Entry {
     pub(crate) delay_ms: Option<u64>,
     pub(crate) attempt: Option<u64>,
     pub(crate) budget_left: Option<u64>,
+    /// Whether the program has a backtrace of the crash.
+    pub(crate) has_backtrace: bool,
     /// What else the change says, in words.
     pub(crate) text: Option<String>,
 }
@@ -44,6 +46,7 @@ impl Entry {
             delay_ms: change.number("delay_ms"),
             attempt: change.number("attempt"),
             budget_left: change.number("budget_left"),
+            has_backtrace: change.is("backtrace"),
             text: words(change),
         }
     }
@@ -61,6 +64,7 @@ impl Entry {
             place: run.place.clone(),
             uptime_ms: run.started_ms.map(|started| run.ended_ms.saturating_sub(started)),
             delay_ms: run.delay_ms,
+            has_backtrace: run.has_backtrace,
             ..Entry::default()
         }
     }
@@ -84,6 +88,10 @@ impl Entry {
             "control" => ("control", Tone::Strong),
             other => (other, Tone::Plain),
         }
+    }
+
+    fn is_end_of(&self, pid: u64) -> bool {
+        self.kind == "ended" && self.pid == Some(pid)
     }
 
     pub(crate) fn is_failure(&self) -> bool {
@@ -119,7 +127,8 @@ fn words(change: Fields) -> Option<String> {
         "control" => {
             let by = change.str("caller").map_or(String::new(), |caller| format!(" by {caller}"));
             let outcome = change.str("outcome").map_or(String::new(), |what| format!(": {what}"));
-            format!("{}{by}{outcome}", change.text("action"))
+            let level = change.str("level").map_or(String::new(), |level| format!(" {level}"));
+            format!("{}{level}{by}{outcome}", change.text("action"))
         }
         _ => return None,
     };
@@ -160,6 +169,12 @@ impl History {
             && let Some(pid) = entry.pid
             && !self.known.insert(pid)
         {
+            // A picture says more of an end than its change did.
+            if entry.has_backtrace
+                && let Some(known) = self.entries.iter_mut().find(|known| known.is_end_of(pid))
+            {
+                known.has_backtrace = true;
+            }
             return;
         }
         let at = self.entries.iter().take_while(|other| other.time_ms > entry.time_ms).count();
@@ -178,5 +193,6 @@ impl History {
     /// Another program answers now, whose pids mean other processes.
     pub(crate) fn forget_pids(&mut self) {
         self.known.clear();
+        self.entries.iter_mut().for_each(|entry| entry.has_backtrace = false);
     }
 }

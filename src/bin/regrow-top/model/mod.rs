@@ -13,6 +13,7 @@ mod fields;
 mod node;
 mod history;
 mod counters;
+mod waits;
 mod changes;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ pub(crate) use counters::Counters;
 pub(crate) use fields::Fields;
 pub(crate) use history::{Entry, History};
 pub(crate) use node::{At, Budget, Folded, Key, Mailbox, Node, Tone, tone_of};
+pub(crate) use waits::Waits;
 
 /// The version of the format that this program reads.
 pub(crate) const VERSION: u64 = 1;
@@ -42,6 +44,7 @@ pub(crate) struct Model {
     /// Slow handlers and deadlocks, newest first.
     pub(crate) trouble: VecDeque<Entry>,
     pub(crate) counters: Option<Counters>,
+    pub(crate) waits: Waits,
     /// The number of the program of the last picture.
     program: Option<u64>,
     /// When the last tree ended.
@@ -135,6 +138,7 @@ impl Model {
     fn another_program(&mut self) {
         self.history.forget_pids();
         self.trouble.clear();
+        self.waits = Waits::default();
         self.counters = None;
         self.details.clear();
         self.nodes.clear();
@@ -155,6 +159,7 @@ impl Model {
                 }
             }
         }
+        self.waits = Waits::read(sample);
         self.count(sample, time_ms);
     }
 

@@ -44,6 +44,8 @@ pub(crate) struct Run {
     pub(crate) class: String,
     pub(crate) place: Option<String>,
     pub(crate) delay_ms: Option<u64>,
+    /// Whether the program has a backtrace of its crash.
+    pub(crate) has_backtrace: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -227,5 +229,6 @@ fn read_run(fields: Fields) -> Run {
         class: fields.text("class"),
         place: fields.some_text("place"),
         delay_ms: fields.number("delay_ms"),
+        has_backtrace: fields.is("backtrace"),
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::model::{Entry, Tone, tone_of};
 use crate::row::Row;
 use crate::screens::outline::Outline;
-use crate::screens::{Line, Page, Seen, leads_to};
+use crate::screens::{Line, Page, Seen, backtrace, leads_to};
 use crate::shown::Shown;
 
 pub(super) fn page(seen: &Seen, outline: &Outline, window: &Range<usize>) -> Page {
@@ -59,6 +59,9 @@ fn words(entry: &Entry) -> Vec<(Shown, Tone)> {
     }
     if let Some(place) = &entry.place {
         words.push((Shown::new(place), Tone::Dim));
+    }
+    if let Some(pid) = entry.pid.filter(|_| entry.has_backtrace) {
+        words.push((backtrace(pid), Tone::Dim));
     }
     if let Some(ms) = entry.uptime_ms.filter(|_| entry.kind == "ended") {
         words.push((Shown::from("up ").and(Shown::span(ms)), Tone::Dim));

@@ -72,6 +72,11 @@ pub(crate) fn page(seen: &Seen, outline: &Outline, window: &Range<usize>) -> Pag
     }
 }
 
+/// Names the route that has the backtrace of a process.
+fn backtrace(pid: u64) -> Shown {
+    Shown::from("GET /backtrace/").and(Shown::new(&pid.to_string()))
+}
+
 /// Returns a row that leads nowhere.
 fn plain(row: Row) -> Line {
     Line { row, goal: None }

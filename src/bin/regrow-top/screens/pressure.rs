@@ -18,6 +18,7 @@ pub(super) fn page(seen: &Seen, window: &Range<usize>) -> Page {
     }
     mailboxes(seen, &mut lines);
     handlers(seen, &mut lines);
+    waits(seen, &mut lines);
     trouble(seen, &mut lines);
     restarts(seen, &mut lines);
     Page::of(lines, window, "Waiting for the first picture.")
@@ -107,6 +108,34 @@ fn handlers(seen: &Seen, lines: &mut Vec<Line>) {
         let value = Shown::new(&callback).and(" for ").and(Shown::span(ms));
         let tone = if ms > 1000 { Tone::Warn } else { Tone::Plain };
         lines.push(item(seen, &node.path, node.pid, (value, tone)));
+    }
+}
+
+/// Adds the processes that wait for each other, as chains.
+fn waits(seen: &Seen, lines: &mut Vec<Line>) {
+    title("Calls that wait", lines);
+    let waits = &seen.model.waits;
+    let chains = waits.chains();
+    if chains.is_empty() {
+        let known = "No process waits for another one.";
+        none(if waits.are_known { known } else { "Not known: deadlocks are not detected." }, lines);
+    }
+    for chain in chains.iter().take(MOST) {
+        let mut row = Row::new();
+        if chain.is_cycle {
+            row = row.put("in a circle: ", Tone::Bad);
+        }
+        for (at, pid) in chain.pids.iter().enumerate() {
+            row = row.put(if at == 0 { "" } else { " → " }, Tone::Dim);
+            let path = waits.path(*pid).map(|path| Shown::new(path).and(" ")).unwrap_or_default();
+            row = row.put(path, Tone::Plain).put(Shown::pid(*pid), Tone::Dim);
+        }
+        let last = chain.pids.last().copied();
+        lines.push(leads_to(row, last.and_then(|pid| waits.path(pid)).unwrap_or_default(), last));
+    }
+    if waits.left_out > 0 {
+        let text = Shown::number(waits.left_out).and(" more waits are not listed.");
+        lines.push(plain(Row::of(text, Tone::Dim)));
     }
 }
 

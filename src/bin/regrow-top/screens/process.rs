@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::model::{Fields, Key, Node, Tone, tone_of};
 use crate::row::Row;
 use crate::screens::tree::gauge;
-use crate::screens::{Line, Page, Seen, leads_to, plain};
+use crate::screens::{Line, Page, Seen, backtrace, leads_to, plain};
 use crate::shown::Shown;
 
 /// The width of the names of the fields.
@@ -91,6 +91,12 @@ fn of_detail(seen: &Seen, detail: Fields, lines: &mut Vec<Line>) {
     let text = |name| Shown::new(detail.str(name).unwrap_or_default());
     let list = |name| Shown::new(&detail.texts(name).join(", "));
     field(seen, "does", &text("doing"), lines);
+    if let Some(status) = detail.get("status") {
+        field(seen, "status", &line_of(status), lines);
+    }
+    if detail.is("suspended") {
+        field(seen, "suspended", &"yes: messages wait until it is resumed".into(), lines);
+    }
     let queued = match detail.number("queued") {
         Some(queued) => Shown::number(queued).and(" queued"),
         None => "not counted".into(),
@@ -128,6 +134,16 @@ fn of_detail(seen: &Seen, detail: Fields, lines: &mut Vec<Line>) {
     }
 }
 
+/// Returns what a server publishes of itself, or why it has not answered.
+fn line_of(status: Fields) -> Shown {
+    match (status.str("line"), status.number("busy_ms")) {
+        (Some(line), _) => Shown::new(line),
+        (None, Some(ms)) => Shown::from("busy: no answer for ").and(Shown::span(ms)),
+        (None, None) if status.is("panicked") => "format_status panicked".into(),
+        (None, None) => Shown::default(),
+    }
+}
+
 /// Adds a row for each process of a relation.
 fn relations(seen: &Seen, title: &'static str, pids: Vec<u64>, lines: &mut Vec<Line>) {
     for (at, pid) in pids.into_iter().enumerate() {
@@ -154,7 +170,9 @@ fn runs(seen: &Seen, node: &Node, lines: &mut Vec<Line>) {
         let up = run.started_ms.map(|started| Shown::span(run.ended_ms.saturating_sub(started)));
         let up = up.map(|up| Shown::from("  up ").and(up)).unwrap_or_default();
         let place = Shown::new(run.place.as_deref().unwrap_or_default());
-        lines.push(plain(row.put(up, Tone::Dim).put("  ", Tone::Dim).put(place, Tone::Dim)));
+        let row = row.put(up, Tone::Dim).put("  ", Tone::Dim).put(place, Tone::Dim);
+        let kept = run.pid.filter(|_| run.has_backtrace).map(backtrace).unwrap_or_default();
+        lines.push(plain(row.put("  ", Tone::Dim).put(kept, Tone::Dim)));
         for part in Shown::new(&run.reason).wrap(seen.width.saturating_sub(10).max(20)) {
             let row = Row::of("         ", Tone::Plain).put(part, tone_of(&run.class));
             lines.push(plain(row));

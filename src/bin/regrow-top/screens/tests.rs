@@ -162,3 +162,42 @@ fn the_chosen_place_stays_within_the_rows() {
     place.keep_within(10, 4);
     assert_eq!((place.row, place.top), (5, 2));
 }
+
+#[test]
+fn chains_of_calls_status_lines_and_kept_backtraces_are_shown() {
+    let mut job = node("app/job", 2, Some(1), "");
+    job["history"] = json!([{"pid": 7, "started_ms": 1, "ended_ms": 2, "reason": "x", "class": "panic",
+        "backtrace": true}]);
+    let wait = |caller, server: u64| {
+        json!({"caller": caller, "server": server, "caller_path": "app/\u{1b}job",
+            "server_path": if server == 9 { json!(null) } else { json!("app/b") }})
+    };
+    let mut sample = json!({"version": 1, "type": "sample", "time_ms": 6000, "waits_known": true,
+        "waits_left_out": 3, "waits": [wait(2, 3), wait(3, 9), wait(4, 5), wait(5, 4)]});
+    let items = [picture(&[node("app", 1, None, "one_for_one"), job]), sample.clone()];
+    let mut user = User::new(&items);
+    let text = user.press(&[Key::Char('4')]);
+    for part in ["in a circle: ", "#4 → ", "#3 → #9", "app/\\u{1b}job #2", "3 more waits"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert_eq!(text.matches(" → ").count(), 4, "a process is in two chains: {text}");
+    sample["waits"] = json!([]);
+    user.model.apply(&sample).unwrap();
+    assert!(user.draw().contains("No process waits for another one."));
+    assert!(user.press(&[Key::Char('2')]).contains("GET /backtrace/7"));
+
+    user.press(&[Key::Char('1'), Key::Home, Key::Down, Key::Enter]);
+    for (status, shown) in [
+        (json!({"line": "3 \u{1b}orders", "busy_ms": null, "panicked": false}), "3 \\u{1b}orders"),
+        (json!({"line": null, "busy_ms": 2500, "panicked": false}), "busy: no answer for 2.5 s"),
+        (json!({"line": null, "busy_ms": null, "panicked": true}), "format_status panicked"),
+    ] {
+        let detail = json!({"version": 1, "type": "process", "time_ms": 6000, "pid": 2,
+            "doing": "waits", "suspended": true, "status": status});
+        user.model.apply(&detail).unwrap();
+        let text = user.draw();
+        for part in [shown, "suspended", "GET /backtrace/7"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+}

@@ -13,6 +13,7 @@ export async function applyPicture(picture) {
   const isAnother = model.program !== null && picture.program !== model.program;
   if (isAnother) forgetProgram();
   model.program = picture.program;
+  model.logLevel = picture.log_level || model.logLevel;
   const before = isAnother ? new Map() : model.nodes;
   const next = { nodes: new Map(), byPid: new Map() };
   let done = 0;
@@ -52,6 +53,7 @@ export function applySample(sample) {
     node.budget = one.budget;
     if (node.folded && one.children !== null) node.folded.children = one.children;
   }
+  model.logLevel = sample.log_level || model.logLevel;
   model.waits = sample.waits || [];
   model.waitsLeftOut = sample.waits_left_out || 0;
   model.waitsKnown = Boolean(sample.waits_known);
@@ -157,6 +159,7 @@ export function applyChange(change) {
   let node = nodeOf(change);
   if (!node && (kind === "added" || kind === "starting" || kind === "started")) node = created(change);
   if (node && Object.hasOwn(effects, kind)) effects[kind](node, change);
+  if (kind === "control" && change.action === "log_level" && change.outcome === "done") model.logLevel = change.level;
   if (RECORDED.has(kind)) record(entryOf(change));
   if (kind === "slow_handler" || kind === "deadlock") {
     addTrouble({ time: change.time_ms, kind, path: change.path, pid: change.pid, text: textOf(change) });
@@ -180,7 +183,7 @@ function textOf(change) {
     case "deadlock": return "waits in a circle: " + change.cycle.map((pid) => "#" + pid).join(" → ");
     case "gave_up": return "because of " + change.child;
     case "shutdown_failed": return (change.overran ? "ran out of its time" : "failed") + (change.doing ? " " + change.doing : "");
-    case "control": return change.action + " by " + change.caller + ": " + change.outcome + (change.why ? ", " + change.why : "");
+    case "control": return change.action + (change.level ? " " + change.level : "") + " by " + change.caller + ": " + change.outcome + (change.why ? ", " + change.why : "");
     default: return null;
   }
 }

@@ -4,7 +4,7 @@
 
 import { base } from "./base.js";
 import { $, button, draw, dress, put } from "./draw.js";
-import { isAlive, latest, whenAnotherProgram } from "./model.js";
+import { isAlive, latest, model, whenAnotherProgram } from "./model.js";
 import { shown } from "./text.js";
 
 const LEVELS = ["off", "error", "warn", "info", "debug"];
@@ -35,7 +35,8 @@ export async function fetchCapabilities() {
     if (response.ok) found = await response.json();
   } catch { /* The connection is shown as lost already. */ }
   allowed = found && Array.isArray(found.control) ? found.control.filter((name) => typeof name === "string") : [];
-  drawLevel(found && found.log_level);
+  model.logLevel = (found && found.log_level) || model.logLevel;
+  drawLevel();
   show();
 }
 
@@ -60,16 +61,22 @@ async function send(request) {
 
 // The log level of the program.
 
-function drawLevel(level) {
+/** Whether the program has not answered yet which level it has from now on. */
+let isLevelAsked = false;
+
+/** Shows the level, which another page or the program itself may have set. */
+export function drawLevel() {
   const box = $("level");
   box.hidden = !allowed.includes("log_level");
   const select = box.querySelector("select");
   if (!select.options.length) for (const name of LEVELS) select.append(new Option(name));
-  if (level) select.value = select.dataset.level = String(level);
+  if (!isLevelAsked && model.logLevel && select.value !== model.logLevel) select.value = String(model.logLevel);
   select.onchange = async () => {
+    isLevelAsked = true;
     const { text, tint } = await send({ action: "log_level", level: select.value });
-    if (tint === "good") select.dataset.level = select.value;
-    else select.value = select.dataset.level;
+    isLevelAsked = false;
+    if (tint === "good") model.logLevel = select.value;
+    drawLevel();
     put($("level-state"), text);
     dress($("level-state"), tint);
   };

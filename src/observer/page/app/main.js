@@ -6,6 +6,7 @@
 "use strict";
 
 import { connect } from "./connection.js";
+import { drawLevel } from "./control.js";
 import { $, put } from "./draw.js";
 import { drawHistory } from "./history.js";
 import { listen } from "./keyboard.js";
@@ -57,7 +58,7 @@ function route() {
   fetchDetail();
 }
 
-drawWith(() => { screens[currentScreen()](); drawSummary(); });
+drawWith(() => { screens[currentScreen()](); drawSummary(); drawLevel(); });
 for (const id of ["filter", "search", "failures"]) $(id).addEventListener("input", drawSoon);
 $("theme").addEventListener("click", nextTheme);
 addEventListener("hashchange", route);

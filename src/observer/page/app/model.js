@@ -15,6 +15,7 @@ const TROUBLE = 50;
 
 export const model = {
   program: null, // the number of the program
+  logLevel: null, // the level of the lifecycle log of the program
   nodes: new Map(),
   byPid: new Map(),
   history: [], // newest first

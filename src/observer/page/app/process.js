@@ -129,11 +129,19 @@ function mailboxText(value) {
   return number(value.queued) + " queued" + (value.oldest_ms ? ", oldest " + span(value.oldest_ms) : "");
 }
 
+/** What the server publishes of itself, or why it has not answered. */
+function statusText({ status }) {
+  if (!status) return null;
+  if (status.panicked) return "format_status panicked";
+  return status.line === null ? "busy: no answer for " + span(status.busy_ms) : shown(status.line, 1000);
+}
+
 function nowPairs(node, value) {
   const health = value && value.health + (value.health_text ? ": " + shown(value.health_text) : "");
   const isTried = node && node.retry_at_ms !== null && node.state === "restarting";
   return pairs([
     ["does", value && shown(value.doing)],
+    ["status", value && statusText(value)],
     ["up", node && node.started_ms !== null && node.state !== "ended" ? span(now() - node.started_ms) : null],
     ["health", health],
     ["next try", isTried ? "in " + span(node.retry_at_ms - now()) : null],

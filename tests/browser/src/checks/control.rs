@@ -1,7 +1,7 @@
 //! Control from the page, where the program allows it.
 
 use fantoccini::key::Key;
-use regrow::{DynamicSupervisorRef, LogLevel, Pid};
+use regrow::{ChildState, ControlAction, ControlRequest, DynamicSupervisorRef, LogLevel, Pid};
 use serde_json::json;
 
 use super::{Checks, ensure};
@@ -185,6 +185,40 @@ pub(super) async fn the_answer_says_what_became_of_an_action(checks: &Checks) ->
         page.click("#confirm").await?;
         page.wait_text("#answer", text).await?;
     }
+    Ok(())
+}
+
+pub(super) async fn a_child_that_waits_for_its_restart_can_be_terminated(
+    checks: &Checks,
+) -> Outcome {
+    let (page, shop) = (&checks.page, &checks.shop);
+    checks.open().await?;
+    page.go_to_process("courier").await?;
+    shop.crash_courier();
+    page.wait_text("#detail .title", "restarting").await?;
+    page.wait_text("#detail dl", "next try").await?;
+    choose(checks, "Terminate").await?;
+    page.click("#confirm").await?;
+    page.wait_text("#answer", "terminate: done").await?;
+    page.wait_text("#detail .title", "stopped").await?;
+    let courier = shop.tree.which_child("courier").await?;
+    ensure(courier.state == ChildState::Stopped, || format!("it is {:?}", courier.state))
+}
+
+pub(super) async fn a_log_level_that_something_else_sets_shows_on_the_page(
+    checks: &Checks,
+) -> Outcome {
+    let (page, shop) = (&checks.page, &checks.shop);
+    checks.open().await?;
+    let shown = |level: LogLevel| {
+        format!("return document.querySelector('#level select').value === '{}'", level.name())
+    };
+    // Another page is another requester of the same route.
+    let request = ControlRequest::new(ControlAction::LogLevel(LogLevel::Debug));
+    shop.rt.control(request.caller("another page")).await?;
+    page.wait("the level of another page is shown", &shown(LogLevel::Debug)).await?;
+    shop.rt.set_log_level(LogLevel::Error);
+    page.wait("the level of the program is shown", &shown(LogLevel::Error)).await?;
     Ok(())
 }
 

@@ -93,7 +93,6 @@ async fn crash(page: &Page, rt: &Runtime) -> Outcome {
         };
         rt.kill(victim);
         killed = Some(victim);
-        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     page.wait_text("#summary", "20 restarts").await?;
     Ok(())

@@ -50,6 +50,7 @@ impl Checks {
             process::the_screen_process_shows_the_past_of_a_child
             process::the_backtrace_of_a_panic_unfolds
             process::chains_of_calls_and_full_mailboxes_are_on_the_screen_pressure
+            process::the_line_of_a_server_is_text_and_a_busy_server_says_since_when
             process::a_cycle_of_calls_is_a_chain_that_ends_where_it_began
             hostile::ids_labels_and_panics_are_shown_as_text_on_each_screen
             keyboard::each_screen_opens_by_its_key
@@ -62,7 +63,9 @@ impl Checks {
             control::the_answer_stays_and_the_page_follows_when_a_dynamic_child_gets_another_process
             control::a_child_that_was_given_up_can_be_terminated
             control::the_answer_says_what_became_of_an_action
+            control::a_child_that_waits_for_its_restart_can_be_terminated
             control::the_log_level_of_the_program_is_chosen
+            control::a_log_level_that_something_else_sets_shows_on_the_page
             foreign::the_page_that_only_reads_offers_no_control_and_its_routes_refuse
             foreign::a_page_of_another_site_reads_and_changes_nothing
             foreign::a_foreign_name_that_resolves_to_loopback_is_refused

@@ -15,6 +15,20 @@ pub(super) async fn the_screen_process_shows_the_past_of_a_child(checks: &Checks
     Ok(())
 }
 
+pub(super) async fn the_line_of_a_server_is_text_and_a_busy_server_says_since_when(
+    checks: &Checks,
+) -> Outcome {
+    let page = &checks.page;
+    checks.open().await?;
+    page.go_to_process("till").await?;
+    page.wait_text("#detail dl", "open</dd><img src=x onerror=window.hacked=4>\\u{202e}").await?;
+    // The server whose mailbox is full.
+    page.go_to_process("stock").await?;
+    page.wait_text("#detail dl", "busy: no answer for").await?;
+    let hacked = page.js("return window.hacked ?? null").await?;
+    ensure(hacked.is_null(), || format!("the line was taken for HTML: {hacked}"))
+}
+
 pub(super) async fn the_backtrace_of_a_panic_unfolds(checks: &Checks) -> Outcome {
     let page = &checks.page;
     checks.open().await?;

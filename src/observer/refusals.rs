@@ -1,7 +1,8 @@
-//! The reports of the control requests that the guard refuses.
+//! The reports of the control requests that are refused before it is known which action they ask for.
 //!
-//! **Why there is a limit.** Any page that is open in a browser can send such requests, as fast as it
-//! likes. Without a limit it could fill the log, and push the events of others out of their queues.
+//! **Why there is a limit.** Any page that is open in a browser can send requests that the guard refuses,
+//! and any client others that are no control requests, as fast as it likes. Without a limit it could fill
+//! the log, and push the events of others out of their queues.
 //!
 //! **Guarantees**
 //! 1. In a second at most [`EACH`] refusals are reported one by one. The others of this second are one
@@ -19,11 +20,14 @@ use crate::control::AuditEntry;
 /// How many refusals of a second are reported one by one.
 const EACH: u32 = 10;
 
+/// Why a request is refused that was dropped before it was complete.
+const LEFT: &str = "the requester left before its request was complete";
+
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Reports refusals at a limited rate. Clones share the limit.
 #[derive(Clone, Default)]
-pub(super) struct GuardRefusals(Arc<PlainMutex<Count>>);
+pub(super) struct Refusals(Arc<PlainMutex<Count>>);
 
 /// The refusals of a second.
 #[derive(Default)]
@@ -42,10 +46,11 @@ enum Step {
     Count,
 }
 
-impl GuardRefusals {
+impl Refusals {
     /// Reports this refusal, alone or with others of this second.
     pub(super) fn report(&self, entry: AuditEntry, why: &'static str) {
-        match self.0.lock().next(Instant::now()) {
+        let step = self.0.lock().next(Instant::now());
+        match step {
             Step::Report => entry.refused(why),
             Step::Count => entry.hand_over(),
             Step::Collect(until) => {
@@ -57,6 +62,41 @@ impl GuardRefusals {
                     drop(rest);
                 });
             }
+        }
+    }
+
+    /// Watches a request that is being read.
+    pub(super) fn watch(&self, entry: AuditEntry) -> UnreadRequest {
+        UnreadRequest { entry: Some(entry), refusals: self.clone() }
+    }
+}
+
+/// A request that is being read. If it is dropped, its requester has left.
+pub(super) struct UnreadRequest {
+    entry: Option<AuditEntry>,
+    refusals: Refusals,
+}
+
+impl UnreadRequest {
+    /// Reports that the request was refused.
+    pub(super) fn refuse(mut self, why: &'static str) {
+        if let Some(entry) = self.entry.take() {
+            self.refusals.report(entry, why);
+        }
+    }
+
+    /// Leaves the report of the request to the code that carries it out.
+    pub(super) fn hand_over(mut self) {
+        if let Some(entry) = self.entry.take() {
+            entry.hand_over();
+        }
+    }
+}
+
+impl Drop for UnreadRequest {
+    fn drop(&mut self) {
+        if let Some(entry) = self.entry.take() {
+            self.refusals.report(entry, LEFT);
         }
     }
 }
@@ -85,7 +125,7 @@ struct Rest {
     /// The first of them.
     entry: Option<AuditEntry>,
     why: &'static str,
-    refusals: GuardRefusals,
+    refusals: Refusals,
 }
 
 impl Drop for Rest {
