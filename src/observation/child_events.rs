@@ -101,7 +101,7 @@ impl Events<'_> {
         let kind = match pid {
             Some(pid) => {
                 // Those of the kernel have an event that was kept after the end, but may be forgotten.
-                let of_history = || Some(events.0.as_deref()?.downcast_ref::<PastEvents>()?);
+                let of_history = || events.0.as_deref()?.downcast_ref::<PastEvents>();
                 let of_kernel = self.runtime.kernel.past_events(*pid);
                 self.add_all(*pid, of_kernel.as_deref().or_else(of_history));
                 ChangeKind::Ended { reason, uptime, stopped, for_good: false }
