@@ -71,7 +71,8 @@ const NO_UNWINDING: &str = "built with panic = \"abort\": no crash can be caught
 ///
 /// A `Runtime` is cheap to clone, and all clones are the same runtime. A program can have several
 /// runtimes. The runtimes are independent of each other, except that they share the panic hook and
-/// the operating system signals of the program. Dropping handles of a runtime does not stop its
+/// the operating system signals of the program. A [`Pid`] of one runtime is the pid of no process for
+/// the others. Dropping handles of a runtime does not stop its
 /// processes.
 ///
 /// A runtime captures the handle of the tokio runtime in which it is created or, if it is created

@@ -104,11 +104,11 @@ app             one_for_one   #1  up 252ms  3 of 3 restarts left
 }
 
 async fn text(tree: &SupervisorRef) -> String {
-    narrow(tree.tree().await.unwrap())
+    narrow(&tree.tree().await.unwrap())
 }
 
 /// The text of a tree with pids as in [`from_one`]. The column of pids is as wide in all lines.
-fn narrow(tree: impl ToString) -> String {
+fn narrow(tree: &impl ToString) -> String {
     let text = tree.to_string();
     let root = text.lines().next().unwrap();
     let extra = root.len() - from_one(root).len();

@@ -71,7 +71,7 @@ impl<V> Page<V> {
         }
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(any(regrow_loom, regrow_shuttle))))]
     pub(super) fn capacity(&self) -> usize {
         self.values.capacity()
     }
