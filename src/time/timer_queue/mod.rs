@@ -31,8 +31,8 @@
 //! 4. The driving task holds the queue but not the kernel, and ends when the queue is closed.
 
 mod clock;
-mod entries;
 mod timer;
+mod entries;
 mod wheel;
 mod targets;
 mod shard;
