@@ -38,6 +38,7 @@
 //! | L16 | Two linked processes that end at once agree on which end was the first. |
 //! | L17 | A process that starts trapping as a peer ends receives the exit, or ends. |
 //! | L18 | A process that received the `Down` of a holder can take the name at once. |
+//! | L19 | Each timer fires once, unless it is disarmed or dropped; in order; the timer task is woken. |
 
 mod world;
 mod operations;
@@ -54,6 +55,7 @@ mod groups;
 mod calls;
 #[cfg(regrow_shuttle)]
 mod deadline_slots;
+mod timers;
 mod lock_order;
 
 use std::sync::Arc;

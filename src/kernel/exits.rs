@@ -34,7 +34,7 @@ use crate::kernel::Kernel;
 use crate::message::dest::Dest;
 use crate::message::received::{Envelope, Received};
 use crate::process::{AnyProcess, Core, Intake, Link, LinkRole, LinkState, Locked, Stage};
-use crate::time::timer_queue::Action;
+use crate::time::timer_queue::{Action, NewTimer};
 
 /// An exit signal.
 #[derive(Debug, Clone, Copy)]
@@ -124,7 +124,9 @@ impl Kernel {
             ignore_panic(|| stop.cancel());
         }
         if let SignalOutcome::Orphaned(grace) = outcome {
-            self.arm_timer(Dest::Pid(to.pid()), grace, None, Action::Kill);
+            let to = Dest::Pid(to.pid());
+            let kill = NewTimer { to, action: Action::Kill, delay: grace, period: None };
+            self.arm_timer(kill);
         }
         outcome
     }

@@ -70,7 +70,7 @@ pub(crate) use admission::{NewProcess, NotAdmitted, ORDINARY};
 pub(crate) use closing::End;
 pub(crate) use kill_times::KillTime;
 pub(crate) use stop_above::{StopInProgress, StopOrigin};
-pub(crate) use timers::{ArmedTimer, NO_TOKIO};
+pub(crate) use timers::NO_TOKIO;
 pub(crate) use tokio_gone::TOKIO_GONE;
 pub(crate) use wait_graph::{Until, WaitEdge};
 

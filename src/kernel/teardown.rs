@@ -9,7 +9,7 @@
 //! | 2 | yes | Stage *closing*: the exit reason is fixed; items, names and groups are refused. |
 //! | | | A process that [keeps its queue](crate::kernel::kept_queues) leaves it to its supervisor, if a successor follows. |
 //! | 3 | | Streams that were never received are closed: their writers fail from now on. |
-//! | 4 | | Names are freed or left to a successor, groups and registries are left, the pid is removed from the table, and timers are dropped. |
+//! | 4 | | Names are freed or left to a successor, groups and registries are left, the pid is removed from the table, and its timers are no longer pending. |
 //! | | | The messages that are left unhandled are [counted and reported](crate::kernel::unhandled). |
 //! | 5 | yes | Stage *ended*: a process that monitors or links this one from now on is notified at once. |
 //! | 6 | | The end is logged, and a crash is [reported](crate::kernel::crash_reports). `Down`s are queued, links are signalled, unanswered calls are resolved. |
@@ -21,7 +21,7 @@
 //!    entry that is made before step 5 is in the relations that step 5 takes out of the record. A
 //!    link that is made between steps 5 and 7 is signalled by another round of step 7.
 //! 2. When a process is notified of an end, or finds the stage *ended*, the names of the ended
-//!    process are free or left to a successor, its groups are left, and its timers are dropped:
+//!    process are free or left to a successor, its groups are left, and no timer of it is pending:
 //!    step 4 comes first.
 //! 3. No user value is dropped under the lock, and each is dropped under `catch_unwind`: a panic in
 //!    a destructor or a waker does not leave a teardown unfinished.
@@ -78,7 +78,7 @@ impl Kernel {
             self.counters.count_end(&details.reason);
         });
         if process.flags().fetch_or(flag::ENDED, Ordering::SeqCst) & flag::TIMED != 0 {
-            self.timers.drop_target(pid);
+            self.timers.end_target(pid);
         }
         let kept = closing.unhandled.as_ref().map_or(0, |kept| kept.total());
         self.report_unhandled(process, closing.unhandled, &closing.deferred, &details);

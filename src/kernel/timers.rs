@@ -1,17 +1,18 @@
 //! Arms timers, and fires timers that are due.
 //!
 //! A timer holds the pid or the name of its target, but no reference to it. Invariant: no timer of
-//! a process stays pending after the process has entered the stage *ended*. Arming puts the timer
-//! into the queue, raises [`flag::TIMED`], and then reads [`flag::ENDED`]; the teardown raises
-//! `ENDED` and then reads `TIMED`. So either the teardown drops the timer, or the code that armed
-//! the timer disarms it.
+//! a process is pending after the process has entered the stage *ended*. Arming puts the timer into
+//! the queue, looks the process up, raises its [`flag::TIMED`], and reads [`flag::ENDED`]; the
+//! teardown removes the process from the table, raises `ENDED`, and then reads `TIMED`. So either the
+//! teardown ends the target in the queue after the timer was put there, or the code that armed the
+//! timer disarms it. If the target has many timers, the task that drives the timers drops them later,
+//! in slices.
 
 use std::future::poll_fn;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::task::{coop, yield_now};
-use tokio::time::Instant;
 
 use crate::base::pid::Pid;
 use crate::base::sync::atomic::Ordering;
@@ -23,14 +24,7 @@ use crate::kernel::exits::ExitSignal;
 use crate::message::dest::Dest;
 use crate::message::received::Received;
 use crate::process::{AnyProcess, flag};
-use crate::time::timer_queue::{Action, Timer, TimerQueue, after};
-
-/// The key of an armed timer: its target and its number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ArmedTimer {
-    pub(crate) target: Pid,
-    pub(crate) id: u64,
-}
+use crate::time::timer_queue::{Action, Armed, DueTimer, NewTimer, TimerKey, Wait};
 
 impl Kernel {
     /// Arms a timer that fires after `delay`. For a process that has ended, no timer stays pending.
@@ -38,56 +32,51 @@ impl Kernel {
     /// # Panics
     ///
     /// Panics if there is no tokio runtime to drive the timer.
-    pub(crate) fn arm_timer(
-        self: &Arc<Self>,
-        to: Dest,
-        delay: Duration,
-        period: Option<Duration>,
-        action: Action,
-    ) -> ArmedTimer {
+    pub(crate) fn arm_timer(self: &Arc<Self>, timer: NewTimer) -> Armed {
         let handle = self.tokio().expect(NO_TOKIO);
-        // Enters the runtime, so that a thread outside of tokio also reads the clock of this tokio
-        // runtime.
-        let _entered = handle.enter();
-        let due = after(Instant::now(), delay);
-        let id = self.fresh_id();
-        let (target, process) = match to {
-            Dest::Pid(pid) => (pid, self.find(pid)),
-            Dest::Name(_) => (Pid::OUTSIDE, None),
+        let target = match timer.to {
+            Dest::Pid(pid) => Some(pid),
+            Dest::Name(_) => None,
         };
-        let armed = ArmedTimer { target, id };
-        if matches!(to, Dest::Pid(_)) && process.is_none() {
-            return armed;
-        }
         crate::base::failpoint::point!("timer arm");
-        if self.timers.arm(Timer { id, to, action, due, period }) {
-            let driver = Driver { queue: self.timers.clone(), kernel: Arc::downgrade(self) };
+        let armed = self.timers.arm(timer, handle);
+        if armed.starts_driver {
+            let wait = Wait::new(self.timers.clone());
+            let driver = Driver { wait, kernel: Arc::downgrade(self) };
             handle.spawn(coop::unconstrained(drive(driver)));
         }
-        // The target may have ended after it was found.
-        if let Some(process) = process
-            && self.mark_timed(&*process)
-        {
-            drop(self.timers.disarm(target, id));
+        crate::base::failpoint::point!("timer armed");
+        if target.is_some_and(|target| !self.mark_timed(target)) {
+            self.timers.disarm(armed.key);
         }
         armed
     }
 
-    /// Raises [`flag::TIMED`], and returns whether the process has ended.
-    fn mark_timed(&self, process: &dyn AnyProcess) -> bool {
-        let mut flags = process.flags().load(Ordering::SeqCst);
-        if flags & flag::TIMED == 0 {
-            flags = process.flags().fetch_or(flag::TIMED, Ordering::SeqCst);
-        }
-        flags & flag::ENDED != 0
+    /// Arms a timer that sends a server its number, and returns its key.
+    pub(crate) fn arm_tick(self: &Arc<Self>, server: Pid, delay: Duration) -> TimerKey {
+        let to = Dest::Pid(server);
+        self.arm_timer(NewTimer { to, action: Action::Tick, delay, period: None }).key
     }
 
-    fn fire(self: &Arc<Self>, timer: &Timer) {
-        let pid = match &timer.to {
-            Dest::Pid(pid) => Some(*pid),
-            Dest::Name(name) => self.whereis(name),
+    /// Raises [`flag::TIMED`] of a process. Returns false if the process is not in the table, or has
+    /// raised [`flag::ENDED`].
+    fn mark_timed(&self, target: Pid) -> bool {
+        let mark = |process: &Arc<dyn AnyProcess>| {
+            let mut flags = process.flags().load(Ordering::SeqCst);
+            if flags & flag::TIMED == 0 {
+                flags = process.flags().fetch_or(flag::TIMED, Ordering::SeqCst);
+            }
+            flags & flag::ENDED == 0
         };
-        if let (Dest::Name(name), Action::Send(..), None) = (&timer.to, &timer.action, pid) {
+        self.table.read(&target, mark).unwrap_or(false)
+    }
+
+    fn fire(self: &Arc<Self>, timer: &DueTimer) {
+        let pid = match timer.name() {
+            None => Some(timer.key.target),
+            Some(name) => self.whereis(name),
+        };
+        if let (Some(name), Action::Send(..), None) = (timer.name(), timer.action(), pid) {
             self.report_unaddressed(name);
         }
         let Some(process) = pid.and_then(|pid| self.find(pid)) else { return };
@@ -95,12 +84,12 @@ impl Kernel {
         let signal = |reason, kind| {
             self.signal_exit(&*process, ExitSignal { from: Pid::OUTSIDE, reason, kind });
         };
-        match &timer.action {
+        match timer.action() {
             Action::Send(message, metadata) => {
                 metadata.run(|| process.deliver(Received::Message(message.clone())));
             }
             Action::Exit(reason) => signal(reason, ExitKind::Exit),
-            Action::Tick => process.tick(timer.id),
+            Action::Tick => process.tick(timer.key.id),
             Action::Kill => signal(&ExitReason::Killed, ExitKind::Kill),
         }
     }
@@ -112,7 +101,7 @@ pub(crate) const NO_TOKIO: &str =
 /// The state of the task that drives the timers. If tokio drops the task, no timer will fire any
 /// more, so the queue is closed.
 struct Driver {
-    queue: TimerQueue,
+    wait: Wait,
     kernel: Weak<Kernel>,
 }
 
@@ -121,7 +110,7 @@ impl Drop for Driver {
         if let Some(kernel) = self.kernel.upgrade() {
             kernel.note_tokio_gone();
         }
-        self.queue.close();
+        self.wait.queue().close();
     }
 }
 
@@ -131,14 +120,13 @@ impl Drop for Driver {
 /// The task is exempt from the cooperative budget, which would split the timers that are due at one
 /// instant into several rounds. Instead the task yields after each round, so that a handler can
 /// cancel an interval that still has missed ticks to fire.
-async fn drive(driver: Driver) {
-    let Driver { queue, kernel } = &driver;
-    while let Some(due) = poll_fn(|cx| queue.poll_due(cx)).await {
-        let Some(kernel) = kernel.upgrade() else { return };
+async fn drive(mut driver: Driver) {
+    while let Some(due) = poll_fn(|cx| driver.wait.poll_round(cx)).await {
+        let Some(kernel) = driver.kernel.upgrade() else { return };
         for timer in due {
             // A timer that fired earlier in this round may have caused the cancellation of this
             // interval.
-            if timer.period.is_none() || queue.due(timer.target(), timer.id).is_some() {
+            if !timer.is_interval() || kernel.timers.due(timer.key).is_some() {
                 ignore_panic(|| kernel.fire(&timer));
             }
             ignore_panic(|| drop(timer));

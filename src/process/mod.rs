@@ -72,8 +72,8 @@ pub(crate) mod flag {
     pub(crate) const UNANSWERED: u8 = 4;
     /// Timers may be armed for this process.
     pub(crate) const TIMED: u8 = 8;
-    /// The process is in no table, and its timers are being dropped: code that arms a timer for the
-    /// process disarms that timer when it finds this bit. The teardown raises the bit and drops the
+    /// The process is in no table, and its timers are being ended: code that arms a timer for the
+    /// process disarms that timer when it finds this bit. The teardown raises the bit and ends the
     /// timers before the process enters the stage *ended*.
     pub(crate) const ENDED: u8 = 16;
     /// The mailbox is counted. Set when the process is created, and never cleared.

@@ -1,15 +1,11 @@
 //! Timers that send messages, exit signals and kills.
 
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use crate::exit::ExitReason;
-use crate::kernel::{ArmedTimer, Kernel};
 use crate::message::{Dest, Message, Metadata};
 use crate::runtime::Runtime;
-use crate::time::timer_queue::{Action, beyond_clock};
+use crate::time::timer_queue::{Action, Armed, NewTimer, TimerKey, TimerQueue};
 
 /// A handle of a timer. Dropping the handle does not cancel the timer. Clones refer to the same
 /// timer. OTP: the timer reference.
@@ -33,8 +29,8 @@ use crate::time::timer_queue::{Action, beyond_clock};
 /// ```
 #[derive(Debug, Clone)]
 pub struct TimerRef {
-    kernel: Weak<Kernel>,
-    armed: ArmedTimer,
+    queue: TimerQueue,
+    key: TimerKey,
     /// The part of the requested delay that the clock can't represent.
     beyond_clock: Duration,
 }
@@ -47,18 +43,14 @@ impl TimerRef {
     /// `erlang:cancel_timer/1`. [`TimerRef`] has an example.
     pub fn cancel(&self) -> bool {
         crate::base::failpoint::point!("timer cancel");
-        let Some(kernel) = self.kernel.upgrade() else { return false };
-        kernel.timers.disarm(self.armed.target, self.armed.id).is_some()
+        self.queue.disarm(self.key)
     }
 
     /// The time until the timer fires next; `None` if it is not pending. The result is the rest of
     /// the requested delay or period, also if that is [`Duration::MAX`]. OTP:
     /// `erlang:read_timer/1`. [`TimerRef`] has an example.
     pub fn remaining(&self) -> Option<Duration> {
-        let kernel = self.kernel.upgrade()?;
-        let due = kernel.timers.due(self.armed.target, self.armed.id)?;
-        let _entered = kernel.handle.get().map(tokio::runtime::Handle::enter);
-        Some(due.saturating_duration_since(Instant::now()).saturating_add(self.beyond_clock))
+        Some(self.queue.remaining(self.key)?.saturating_add(self.beyond_clock))
     }
 }
 
@@ -71,8 +63,8 @@ impl Runtime {
     ///
     /// Timers fire with tokio's resolution of 1 ms, and never early. Timers that are due at the
     /// same instant fire in the order in which they were set. With a delay of zero, a timer is due
-    /// at once. With a delay that the clock can't represent, such as [`Duration::MAX`], a timer is
-    /// due in a hundred years.
+    /// at once. A timer with a delay of more than five hundred years, such as [`Duration::MAX`], is
+    /// due 584 years after the first timer of this `Runtime`.
     ///
     /// # Panics
     ///
@@ -201,8 +193,8 @@ impl Runtime {
         period: Option<Duration>,
         action: Action,
     ) -> TimerRef {
-        let beyond_clock = beyond_clock(Instant::now(), delay);
-        let armed = self.kernel.arm_timer(to, delay, period, action);
-        TimerRef { kernel: Arc::downgrade(&self.kernel), armed, beyond_clock }
+        let timer = NewTimer { to, action, delay, period };
+        let Armed { key, beyond_clock, .. } = self.kernel.arm_timer(timer);
+        TimerRef { queue: self.kernel.timers.clone(), key, beyond_clock }
     }
 }

@@ -281,12 +281,12 @@ impl<S: GenServer> TestContext<S> {
     /// Returns the timers that [`cast_after`](ServerContext::cast_after) and similar methods have
     /// set, in the order in which they are due. [`TestContext`] has an example.
     pub fn timers(&mut self) -> Vec<SetTimer> {
-        let (kernel, pid) = (self.runtime().kernel, self.pid());
+        let kernel = self.runtime().kernel;
         let now = Instant::now();
-        let planned = self.context.schedule().timers.iter().map(|(id, planned)| {
-            let due = kernel.timers.due(pid, *id).unwrap_or(now);
+        let planned = self.context.schedule().timers.values().map(|planned| {
+            let due = kernel.timers.due(planned.key).unwrap_or(now);
             let remaining = due.saturating_duration_since(now);
-            let (key, period) = match planned {
+            let (key, period) = match &planned.cast {
                 ScheduledCast::Once { key, .. } => (key.clone(), None),
                 ScheduledCast::Every(ticking) => (None, Some(ticking.period)),
             };

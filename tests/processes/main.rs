@@ -14,6 +14,8 @@ mod names;
 mod groups;
 mod timers;
 mod timers_many;
+mod timers_model;
+mod timers_ended_target;
 mod mailboxes;
 mod mailbox_at_birth;
 mod order;

@@ -176,6 +176,21 @@ async fn an_interval_cancelled_at_its_due_instant_does_not_tick() {
     killed(&rt, reader.pid()).await;
 }
 
+/// An interval has missed ticks. Its receiver cancels it at the first of them, and receives no other.
+#[tokio::test(start_paused = true)]
+async fn an_interval_cancelled_at_its_first_missed_tick_sends_no_other() {
+    let rt = Runtime::new();
+    let receiver = rt.spawn(|mut ctx| async move {
+        let interval = ctx.runtime().send_interval(ctx.pid(), ms(10), b"tick".to_vec());
+        assert_eq!(ctx.recv().await, message("tick"));
+        assert!(interval.cancel());
+        assert_eq!(ctx.recv_timeout(ms(1_000)).await, None);
+    });
+    settled().await;
+    tokio::time::advance(ms(95)).await;
+    assert_eq!(receiver.join().await, ExitReason::Normal);
+}
+
 /// TMR-008. The target ends at the instant at which its timers are due. Each timer is delivered or
 /// dropped, and is not pending afterwards.
 #[tokio::test(start_paused = true)]

@@ -12,5 +12,6 @@ mod races_bounds;
 mod races_server_bounds;
 mod races_dynamic;
 mod races_tasks;
+mod races_timers;
 #[cfg(regrow_proof)]
 mod supervisor_killed;

@@ -13,7 +13,7 @@ use crate::base::SharedStr;
 use crate::base::random::MapHasher;
 use crate::message::Metadata;
 use crate::server::GenServer;
-use crate::time::timer_queue::after;
+use crate::time::timer_queue::{TimerKey, after};
 
 /// A timer that a server has set for itself by [`cast_after`](crate::ServerContext::cast_after) or
 /// [`cast_every`](crate::ServerContext::cast_every). The end of this incarnation cancels the timer;
@@ -63,8 +63,14 @@ pub struct CastTimer(pub(crate) u64);
 
 /// All timers of one server, by number, and the numbers of the timers that have a key.
 pub(crate) struct Schedule<S: GenServer> {
-    pub(crate) timers: HashMap<u64, ScheduledCast<S>, MapHasher>,
+    pub(crate) timers: HashMap<u64, Scheduled<S>, MapHasher>,
     pub(crate) keys: HashMap<SharedStr, u64, MapHasher>,
+}
+
+/// One timer of a server: where the runtime's timer queue has it, and its cast.
+pub(crate) struct Scheduled<S: GenServer> {
+    pub(crate) key: TimerKey,
+    pub(crate) cast: ScheduledCast<S>,
 }
 
 /// The cast of one timer.

@@ -1,16 +1,14 @@
 //! Delayed casts of a server to itself: once, under a key, or at intervals.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior};
 
-use crate::base::{Pid, SharedStr};
-use crate::kernel::{ArmedTimer, Kernel};
-use crate::message::{Dest, Metadata};
-use crate::server::context::schedule::{Interval, ScheduledCast, next_due};
+use crate::base::SharedStr;
+use crate::message::Metadata;
+use crate::server::context::schedule::{Interval, Scheduled, ScheduledCast, next_due};
 use crate::server::{CastTimer, GenServer, ServerContext};
-use crate::time::timer_queue::{Action, after};
+use crate::time::timer_queue::{TimerKey, after};
 
 impl<S: GenServer> ServerContext<S> {
     /// Sends this server a cast after `delay`, unless the timer is cancelled. The cast is then
@@ -178,7 +176,8 @@ impl<S: GenServer> ServerContext<S> {
         let due = after(Instant::now(), period);
         let interval = Interval { make: Box::new(make), handle: 0, period, missed, due };
         let id = self.schedule_cast(period, ScheduledCast::Every(Box::new(interval)));
-        if let Some(ScheduledCast::Every(interval)) = self.schedule().timers.get_mut(&id) {
+        let scheduled = self.schedule().timers.get_mut(&id);
+        if let Some(Scheduled { cast: ScheduledCast::Every(interval), .. }) = scheduled {
             interval.handle = id;
         }
         CastTimer(id)
@@ -188,22 +187,23 @@ impl<S: GenServer> ServerContext<S> {
     /// if it was already due. OTP: `erlang:cancel_timer/1`. [`CastTimer`] has an example.
     pub fn cancel(&mut self, timer: CastTimer) -> bool {
         let schedule = self.schedule();
-        let known = |(id, scheduled): (&u64, &ScheduledCast<S>)| {
-            (scheduled.handle(*id) == timer.0).then_some(*id)
+        let known = |(id, scheduled): (&u64, &Scheduled<S>)| {
+            (scheduled.cast.handle(*id) == timer.0).then_some(*id)
         };
         // The timer of an interval gets a new number at each tick; the number of any other timer
         // stays the same.
         let id = match schedule.timers.get(&timer.0) {
-            Some(ScheduledCast::Once { .. }) => Some(timer.0),
+            Some(Scheduled { cast: ScheduledCast::Once { .. }, .. }) => Some(timer.0),
             _ => schedule.timers.iter().find_map(known),
         };
-        let Some(id) = id else { return false };
-        let scheduled = schedule.timers.remove(&id);
-        if let Some(ScheduledCast::Once { key: Some(key), .. }) = &scheduled {
+        let Some(Scheduled { key, cast }) = id.and_then(|id| schedule.timers.remove(&id)) else {
+            return false;
+        };
+        if let ScheduledCast::Once { key: Some(key), .. } = &cast {
             schedule.keys.remove(key);
         }
-        self.disarm(id);
-        scheduled.is_some()
+        self.disarm(key);
+        true
     }
 
     /// Cancels the timer of this key. Returns true if the timer was pending. [`CastTimer`] has an
@@ -211,19 +211,20 @@ impl<S: GenServer> ServerContext<S> {
     pub fn cancel_key(&mut self, key: &str) -> bool {
         let schedule = self.schedule();
         let Some(id) = schedule.keys.remove(key) else { return false };
-        let scheduled = schedule.timers.remove(&id);
-        self.disarm(id);
-        scheduled.is_some()
+        let Some(Scheduled { key, cast }) = schedule.timers.remove(&id) else { return false };
+        self.disarm(key);
+        drop(cast);
+        true
     }
 
-    fn schedule_cast(&mut self, delay: Duration, scheduled: ScheduledCast<S>) -> u64 {
-        let id = arm(&self.runtime().kernel, self.pid(), delay);
-        self.schedule().timers.insert(id, scheduled);
-        id
+    fn schedule_cast(&mut self, delay: Duration, cast: ScheduledCast<S>) -> u64 {
+        let key = self.process.kernel.arm_tick(self.pid(), delay);
+        self.schedule().timers.insert(key.id, Scheduled { key, cast });
+        key.id
     }
 
-    fn disarm(&self, id: u64) {
-        drop(self.runtime().kernel.timers.disarm(self.pid(), id));
+    fn disarm(&self, key: TimerKey) {
+        self.process.kernel.timers.disarm(key);
     }
 
     /// Returns the cast of a timer that has expired, and arms the next tick of an interval. Returns
@@ -231,7 +232,7 @@ impl<S: GenServer> ServerContext<S> {
     pub(crate) fn expire(&mut self, id: u64) -> Option<(S::Cast, Metadata)> {
         let (kernel, pid) = (self.runtime().kernel, self.pid());
         let schedule = self.schedule();
-        match schedule.timers.remove(&id)? {
+        match schedule.timers.remove(&id)?.cast {
             ScheduledCast::Once { cast, key, metadata } => {
                 if let Some(key) = key {
                     schedule.keys.remove(&key);
@@ -241,16 +242,12 @@ impl<S: GenServer> ServerContext<S> {
             ScheduledCast::Every(mut interval) => {
                 let now = Instant::now();
                 interval.due = next_due(interval.due, now, interval.period, interval.missed);
-                let next = arm(&kernel, pid, interval.due.saturating_duration_since(now));
+                let key = kernel.arm_tick(pid, interval.due.saturating_duration_since(now));
                 let cast = (interval.make)();
-                schedule.timers.insert(next, ScheduledCast::Every(interval));
+                let scheduled = Scheduled { key, cast: ScheduledCast::Every(interval) };
+                schedule.timers.insert(key.id, scheduled);
                 Some((cast, Metadata::default()))
             }
         }
     }
-}
-
-fn arm(kernel: &Arc<Kernel>, pid: Pid, delay: Duration) -> u64 {
-    let ArmedTimer { id, .. } = kernel.arm_timer(Dest::Pid(pid), delay, None, Action::Tick);
-    id
 }
