@@ -172,7 +172,17 @@ impl<K, V> Iterator for IntoIter<K, V> {
             IntoIter::Many(table) => table.next(),
         }
     }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        match self {
+            IntoIter::One(one) => one.size_hint(),
+            IntoIter::Few(list) => list.size_hint(),
+            IntoIter::Many(table) => table.size_hint(),
+        }
+    }
 }
+
+impl<K, V> ExactSizeIterator for IntoIter<K, V> {}
 
 #[cfg(test)]
 mod tests {

@@ -59,6 +59,7 @@ mod backtraces;
 pub(crate) mod running_programs;
 pub(crate) mod groups;
 mod crash_reports;
+mod announcement;
 pub(crate) mod teardown;
 pub(crate) mod admission;
 pub(crate) mod tokio_gone;

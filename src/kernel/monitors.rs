@@ -16,6 +16,8 @@
 //! 2. The number of the monitor is the ticket of its `Down`: the reader delivers the `Down` only
 //!    while the watcher's entry exists. So a flush only has to remove that entry.
 
+use std::sync::Arc;
+
 use crate::base::pid::{MonitorRef, Pid};
 use crate::base::shared_str::SharedStr;
 use crate::exit::reason::ExitReason;
@@ -44,7 +46,7 @@ impl Kernel {
         }
         crate::base::failpoint::point!("monitor between sides");
         // Step 2.
-        let entry = Watcher { pid: watcher, name };
+        let entry = Watcher { process: Arc::clone(&own), name };
         let Some(there) =
             self.find(target).filter(|there| add_watcher(&**there, reference, &entry))
         else {
@@ -68,7 +70,6 @@ impl Kernel {
         entry: &Watcher,
         reason: &ExitReason,
     ) {
-        let Some(watcher) = self.find(entry.pid) else { return };
         let pid = target.unwrap_or(Pid::OUTSIDE);
         let down_reason = reason.clone();
         let received = match entry.name.clone() {
@@ -76,7 +77,7 @@ impl Kernel {
             None => Received::Down { reference, pid, reason: down_reason },
         };
         let mut envelope = Some(Envelope::ticketed(reference.raw(), received));
-        watcher.with(|locked| {
+        entry.process.with(|locked| {
             let core = locked.core();
             let Some(relations) = core.relations() else { return };
             // Invariant 1.

@@ -1,7 +1,8 @@
 //! The teardown of a process.
 //!
 //! However a process ends, its end takes the same steps in the same order. Steps 2 to 8 are one
-//! synchronous call:
+//! synchronous call, unless many processes are notified: then a task of the runtime does the rest of
+//! step 6 in slices, and steps 7 and 8, as [`announcement`](crate::kernel::announcement) says.
 //!
 //! | step | under the lock | what happens |
 //! |---|---|---|
@@ -32,20 +33,17 @@
 
 use std::sync::Arc;
 
-use crate::base::pid::{MonitorRef, Pid};
+use crate::base::pid::Pid;
 use crate::base::shared_str::SharedStr;
-use crate::base::small_map::SmallMap;
 use crate::base::sync::atomic::Ordering;
 use crate::base::user_panics::{ignore_panic, wake};
-use crate::exit::reason::ExitReason;
-use crate::exit::signal::ExitKind;
 use crate::kernel::Kernel;
+use crate::kernel::announcement::Announcement;
 use crate::kernel::closing::{End, EndDetails, HeldRegistrations, close};
-use crate::kernel::exits::ExitSignal;
 use crate::observe::event::LifecycleEvent;
 use crate::observe::lifecycle_log;
 use crate::observe::log_level::LogLevel;
-use crate::process::{AnyProcess, Registrations, Relations, Stage, Watcher, flag};
+use crate::process::{AnyProcess, Relations, Stage, flag};
 
 /// What the end of a process has to be announced to. The relations are those of the process.
 enum Audience {
@@ -74,7 +72,7 @@ impl Kernel {
         if let Some(held) = closing.registrations {
             self.release_registrations(process, *held);
         }
-        self.table.remove_and(pid, || {
+        let owned = self.table.remove_and(pid, || {
             self.counters.count_end(&details.reason);
         });
         if process.flags().fetch_or(flag::ENDED, Ordering::SeqCst) & flag::TIMED != 0 {
@@ -84,17 +82,21 @@ impl Kernel {
         self.report_unhandled(process, closing.unhandled, &closing.deferred, &details);
         crate::base::failpoint::point!("teardown before ended");
         match self.enter_ended(process, &details) {
-            Audience::Waiters(None) => {}
+            Audience::Waiters(None) => closing.deferred.drop_all(),
             Audience::Waiters(Some(mut relations)) => {
                 wake(relations.waiters.take().into_iter().map(|(_, waiter)| waiter));
                 ignore_panic(|| drop(relations));
+                closing.deferred.drop_all();
             }
             Audience::Relations(relations) => {
+                let mut relations = relations.unwrap_or_default();
                 let unread = |is_supervisor| kept + closing.deferred.count_unread(is_supervisor);
-                self.announce(process, relations, &details, &unread);
+                self.report_end(pid, &mut relations, &details, &unread);
+                let deferred = closing.deferred;
+                let announcement = Announcement::new(pid, details.reason, relations, deferred);
+                announcement.run(self, process, owned);
             }
         }
-        closing.deferred.drop_all();
     }
 
     /// Takes step 5. If step 6 has nothing to do, takes step 7 as well, except for the wake-ups.
@@ -153,72 +155,20 @@ impl Kernel {
         held.ancestors.iter().for_each(|ancestors| self.pass_on_orphans(process, ancestors));
     }
 
-    /// Takes steps 6 and 7.
-    fn announce(
-        self: &Arc<Self>,
-        process: &dyn AnyProcess,
-        relations: Option<Box<Relations>>,
+    /// Takes the first half of step 6: logs and reports the end.
+    fn report_end(
+        &self,
+        pid: Pid,
+        relations: &mut Relations,
         details: &EndDetails,
         unread: &dyn Fn(bool) -> usize,
     ) {
-        let (pid, reason) = (process.pid(), &details.reason);
-        let mut relations = relations.unwrap_or_default();
-        self.log_end(pid, &relations, details);
+        self.log_end(pid, relations, details);
         let is_supervisor = relations.registrations.as_ref();
         if is_supervisor.is_some_and(|registrations| registrations.supervisor_record.is_some()) {
             self.report_root_end(pid, &details.reason);
         }
-        self.report_crash(pid, &mut relations, details, unread);
-        if let Some(watchers) = relations.watchers.take() {
-            self.notify_watchers(pid, *watchers, reason);
-        }
-        crate::base::failpoint::point!("teardown between monitors and links");
-        self.signal_links(pid, &mut relations, reason);
-        for (id, held) in relations.monitors.take() {
-            self.release_monitor(MonitorRef::new(id, pid), held);
-        }
-        if let Some(registrations) = &mut relations.registrations {
-            Self::resolve_requests(registrations, reason);
-        }
-        crate::base::failpoint::point!("teardown before announced");
-        let mut late_waiters = Vec::new();
-        while let Some(mut late) = enter_announced(process) {
-            late_waiters.extend(late.waiters.take());
-            if late.links.is_empty() {
-                break;
-            }
-            self.signal_links(pid, &mut late, reason);
-        }
-        let waiters = relations.waiters.take().into_iter().chain(late_waiters);
-        wake(waiters.map(|(_, waiter)| waiter));
-        ignore_panic(|| drop(relations));
-    }
-
-    /// Cancels the stop token, and resolves the callers whose replies were dropped.
-    #[inline(never)]
-    fn resolve_requests(registrations: &mut Registrations, reason: &ExitReason) {
-        if let Some(stop) = registrations.stop.take() {
-            ignore_panic(|| stop.cancel());
-        }
-        for caller in std::mem::take(&mut registrations.unanswered) {
-            ignore_panic(|| caller.resolve(Some(reason)));
-        }
-    }
-
-    #[inline(never)]
-    fn notify_watchers(&self, pid: Pid, watchers: SmallMap<u64, Watcher>, reason: &ExitReason) {
-        for (id, watcher) in watchers {
-            self.queue_down(MonitorRef::new(id, watcher.pid), Some(pid), &watcher, reason);
-        }
-    }
-
-    fn signal_links(self: &Arc<Self>, pid: Pid, relations: &mut Relations, reason: &ExitReason) {
-        for (peer, _) in relations.links.take() {
-            if let Some(peer) = self.find(peer) {
-                let signal = ExitSignal { from: pid, reason, kind: ExitKind::Link };
-                self.signal_exit(&*peer, signal);
-            }
-        }
+        self.report_crash(pid, relations, details, unread);
     }
 
     fn log_end(&self, pid: Pid, relations: &Relations, details: &EndDetails) {
@@ -240,17 +190,4 @@ impl Kernel {
             });
         }
     }
-}
-
-/// Takes step 7: enters the stage *announced*, unless links have been made since the last round.
-/// Returns these links, and the waiters that were added since then.
-fn enter_announced(process: &dyn AnyProcess) -> Option<Box<Relations>> {
-    process.with(|locked| {
-        let core = locked.core();
-        let late = core.relations.take();
-        if late.as_ref().is_none_or(|late| late.links.is_empty()) {
-            process.advance(core, Stage::Announced);
-        }
-        late
-    })
 }

@@ -141,7 +141,7 @@ impl ProcessDetail {
         self.parent = relations.parent.map(|parent| parent.pid);
         self.links = relations.links.keys().copied().collect();
         let watchers = relations.watchers.iter().flat_map(|watchers| watchers.iter());
-        self.monitored_by = watchers.map(|(_, watcher)| watcher.pid).collect();
+        self.monitored_by = watchers.map(|(_, watcher)| watcher.process.pid()).collect();
         let monitored = relations.monitors.iter().filter_map(|(_, held)| match held {
             MonitorEntry::Process(pid) => Some(*pid),
             MonitorEntry::Fired | MonitorEntry::Group { .. } => None,

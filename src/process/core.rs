@@ -17,6 +17,7 @@ use crate::observe::activity::Activity;
 use crate::observe::health::Health;
 use crate::observe::past_events::PastEvents;
 use crate::process::ancestors::Ancestors;
+use crate::process::any::AnyProcess;
 use crate::process::call_limit::CallLimit;
 use crate::process::child_facts::ChildFacts;
 use crate::process::child_role::{ChildRole, ChildSlot, SpecName};
@@ -169,7 +170,9 @@ pub(crate) enum MonitorEntry {
 /// A monitor in the record of its target.
 #[derive(Debug, Clone)]
 pub(crate) struct Watcher {
-    pub(crate) pid: Pid,
+    /// The record of the watcher, so that an end is announced without a look-up. The watcher removes
+    /// this entry when it ends, so no record is kept for long after its end.
+    pub(crate) process: Arc<dyn AnyProcess>,
     /// The name for which the monitor was requested; `None` if it was requested for a pid.
     pub(crate) name: Option<SharedStr>,
 }
