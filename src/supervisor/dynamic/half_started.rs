@@ -18,6 +18,7 @@
 //! | the supervisor begins to stop between steps 2 and 3 | the server is one of the children that are stopped |
 //! | the supervisor is killed | the link and the guard kill the server |
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::base::{Pid, ignore_panic};
@@ -25,8 +26,9 @@ use crate::child::Spec;
 use crate::exit::Result;
 use crate::runtime::{Ack, AckReceiver, Runtime, StartGuard};
 use crate::server::{ServerContext, ServerItem, ServerProcess};
+use crate::supervisor::dynamic::start_child::start_panicked;
 use crate::supervisor::dynamic::{Cast, Child, Completion, DynamicServer, Requester};
-use crate::supervisor::outcome_of;
+use crate::supervisor::{Begun, NewIncarnation, begin_server, outcome_of};
 
 /// One such start.
 pub(super) struct HalfStarted {
@@ -81,6 +83,17 @@ impl AckReceiver for Completions {
 }
 
 impl DynamicServer {
+    /// Begins the start of a server, if the child is one.
+    pub(super) fn begin_server(
+        &self,
+        incarnation: &NewIncarnation,
+        spec: &Arc<Spec>,
+    ) -> Option<Begun> {
+        let receiver = || self.completions.clone() as Arc<_>;
+        let begin = AssertUnwindSafe(|| begin_server(&self.report, incarnation, spec, receiver));
+        catch_unwind(begin).unwrap_or_else(|payload| Some(Begun::Refused(start_panicked(payload))))
+    }
+
     /// Handles the notices of half-started servers.
     pub(super) fn handle_notices(&mut self, ctx: &mut ServerContext<Self>) -> Result {
         let mut notices = std::mem::take(&mut self.notices);

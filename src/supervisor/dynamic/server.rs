@@ -34,18 +34,20 @@
 //!
 //! # Starts
 //!
-//! 1. The handler that begins a start polls the start once. Most starts finish there.
-//! 2. A start that is pending continues as a background task of the server. The server aborts this
-//!    task when the server stops, and the drop of the task kills the half-started child.
-//! 3. The task pushes its result to `completions` in the poll that produces the result, and then
+//! 1. The handler that begins a start polls the start once. Most starts of tasks finish there.
+//! 2. A first start of a server is listed, and the server acknowledges its `init` by a notice:
+//!    [`half_started`](super::half_started).
+//! 3. Any other start that is pending continues as a background task of the server. The server aborts
+//!    this task when the server stops, and the drop of the task kills the half-started child.
+//! 4. The task pushes its result to `completions` in the poll that produces the result, and then
 //!    sends [`Cast::HandleCompletions`].
 //!
 //! # Invariants
 //!
 //! 1. A child is linked to the supervisor before its `init` runs, so the end of the supervisor
 //!    ends every child, started or half started.
-//! 2. A stopping supervisor finds every started child: in `children`, or in `completions` if the
-//!    server has not handled its start yet. The supervisor finds half-started children by their
+//! 2. A stopping supervisor finds every started child: in `children`, or in `completions`, by its
+//!    result or its notice, if the server has not handled its start yet. The supervisor finds half-started children by their
 //!    links, kills them, and waits for their ends.
 //! 3. An exit of an unknown pid is kept in `early_exits` while any start is in progress: the child
 //!    may end before the server has handled its start. The exit is looked up when the pid becomes

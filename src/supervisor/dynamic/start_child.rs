@@ -20,8 +20,8 @@ use crate::supervisor::dynamic::{
     Child, Completion, DynamicServer, HalfStarted, PidReply, Requester, Retry,
 };
 use crate::supervisor::{
-    AutoShutdown, Begun, EndRecord, NewIncarnation, NotStarted, Report, StartOutcome, begin_server,
-    check_child, start, start_at_once,
+    AutoShutdown, Begun, EndRecord, NewIncarnation, NotStarted, Report, StartOutcome, check_child,
+    start, start_at_once,
 };
 
 impl DynamicServer {
@@ -93,13 +93,6 @@ impl DynamicServer {
                 Ok(())
             }
         }
-    }
-
-    /// Begins the start of a server, if the child is one. See [`half_started`](super::half_started).
-    fn begin_server(&self, incarnation: &NewIncarnation, spec: &Arc<Spec>) -> Option<Begun> {
-        let receiver = || self.completions.clone() as Arc<_>;
-        let begin = AssertUnwindSafe(|| begin_server(&self.report, incarnation, spec, receiver));
-        catch_unwind(begin).unwrap_or_else(|payload| Some(Begun::Refused(start_panicked(payload))))
     }
 
     /// Handles the outcome of a first start.
@@ -250,7 +243,7 @@ fn begin(
     }
 }
 
-fn start_panicked(payload: Box<dyn Any + Send>) -> StartOutcome {
+pub(super) fn start_panicked(payload: Box<dyn Any + Send>) -> StartOutcome {
     let error = StartError::Failed(ExitReason::Crashed(Crash::from_panic(payload)));
     Err(NotStarted::without_process(error))
 }
