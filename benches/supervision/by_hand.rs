@@ -10,9 +10,14 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
-use super::demanding::Fails;
-
 const LIMIT: Duration = Duration::from_secs(5);
+
+/// How a child fails.
+#[derive(Clone, Copy)]
+pub(crate) enum Fails {
+    Panic,
+    Error,
+}
 
 /// What a child receives.
 pub(crate) enum Message {

@@ -13,7 +13,7 @@ use regrow::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-use crate::by_hand::{self, Child, Message, Order, Strategy, Up};
+use crate::by_hand::{self, Child, Fails, Message, Order, Strategy, Up};
 use crate::support::{Bench, Row, Target, nanos_each};
 
 /// The number of children of a group.
@@ -45,13 +45,6 @@ pub(crate) fn rows(bench: &Bench) {
         |n| raw_restarts(n, Strategy::OneForAll, GROUP, Fails::Panic),
         |n| restarts(n, Supervisor::one_for_all(), GROUP, Fails::Panic),
     );
-}
-
-/// How a child fails.
-#[derive(Clone, Copy)]
-pub(crate) enum Fails {
-    Panic,
-    Error,
 }
 
 /// Which part of the life of many children is measured.

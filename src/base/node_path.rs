@@ -6,13 +6,13 @@
 //! **Invariants**
 //! 1. A path does not change. The successor of a restarted child has the same path.
 //! 2. A path costs one small allocation for each supervisor, however deep the tree is: a text is
-//!    made only when it is needed.
+//!    made only when it is needed, and kept only if a child was counted.
 //! 3. Two children of one supervisor with different ids have different texts, because ids are
 //!    escaped. The middle of a text of more than 128 ids is left out.
 
 use std::borrow::Cow;
 use std::fmt::Write;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::base::pid::Pid;
 use crate::base::shared_str::SharedStr;
@@ -34,6 +34,8 @@ pub(crate) struct NodePath {
     is_dynamic: bool,
     /// The topmost dynamic supervisor above this one.
     dynamic_above: Option<Arc<NodePath>>,
+    /// The text, once the path of a child was needed for a count.
+    text: OnceLock<SharedStr>,
 }
 
 impl NodePath {
@@ -53,7 +55,8 @@ impl NodePath {
             true => Some(above.clone()),
             false => above.top.clone(),
         });
-        Arc::new(NodePath { above, id, root, depth, top, is_dynamic, dynamic_above })
+        let text = OnceLock::new();
+        Arc::new(NodePath { above, id, root, depth, top, is_dynamic, dynamic_above, text })
     }
 
     pub(crate) fn id(&self) -> &SharedStr {
@@ -87,7 +90,7 @@ impl NodePath {
         match &self.dynamic_above {
             Some(topmost) => topmost.folded(),
             None if self.is_dynamic => self.folded(),
-            None => self.child(id),
+            None => self.child_of_kept_text(id),
         }
     }
 
@@ -105,7 +108,19 @@ impl NodePath {
     /// Returns the path under which all processes below this dynamic supervisor are counted. The
     /// path of no node below this one is the same: such a node is not counted apart.
     pub(crate) fn folded(&self) -> SharedStr {
-        format!("{}/*", self.text()).into()
+        joined(self.kept_text(), "*")
+    }
+
+    /// The text, which is made once.
+    fn kept_text(&self) -> &SharedStr {
+        self.text.get_or_init(|| self.text())
+    }
+
+    /// Returns the same text as [`child`](Self::child), and keeps the text of this path: a child that is
+    /// restarted once is often restarted again.
+    fn child_of_kept_text(&self, id: &str) -> SharedStr {
+        let is_whole = self.depth < 2 * KEPT;
+        if is_whole && is_plain(id) { joined(self.kept_text(), id) } else { self.child(id) }
     }
 
     fn with_last(&self, last: Option<&str>) -> SharedStr {
@@ -125,6 +140,15 @@ impl NodePath {
         ids.iter().rev().for_each(|id| path.push(escape(id)));
         path.to_string().into()
     }
+}
+
+/// Appends an id that needs no escape.
+fn joined(text: &str, id: &str) -> SharedStr {
+    let mut path = String::with_capacity(text.len() + 1 + id.len());
+    path.push_str(text);
+    path.push('/');
+    path.push_str(id);
+    path.into()
 }
 
 /// Whether an id is the same in a path, which is said without a look at each character's properties.
@@ -213,6 +237,7 @@ mod tests {
         let paths = ids.map(|id| app.child(id));
         let shown = |id| SharedStr::from(format!("app/{}", shown_id(id)));
         assert_eq!(ids.map(shown), paths);
+        assert_eq!(ids.map(|id| app.counted(id)), paths);
         let expected = [
             "app/\"\"",
             "app/%22%22",

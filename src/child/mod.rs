@@ -174,12 +174,12 @@ impl ChildSpec {
     /// Makes a specification of a child that `start` starts: a permanent worker that has five
     /// seconds to stop. [`StartChild`] has an example.
     pub fn new(id: impl Into<String>, start: impl StartChild) -> Self {
-        ChildSpec::started_by(id, start::Start::Awaited(Arc::new(start)))
+        ChildSpec::started_by(id.into().into(), start::Start::Awaited(Arc::new(start)))
     }
 
-    fn started_by(id: impl Into<String>, start: start::Start) -> Self {
+    pub(crate) fn started_by(id: SharedStr, start: start::Start) -> Self {
         let spec = Spec {
-            id: id.into().into(),
+            id,
             name: None,
             key: None,
             start: CaughtDrop::new(start),
@@ -249,7 +249,7 @@ impl ChildSpec {
         F: FnOnce(TaskContext) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result> + Send + 'static,
     {
-        ChildSpec::started_by(id, start::Start::task(body))
+        ChildSpec::started_by(id.into().into(), start::Start::task(body))
     }
 
     /// Does the same as [`task`](Self::task) for a function with an error type of its own:

@@ -150,7 +150,7 @@ where
         let (process, content) = admit_with(&slot, &mut &*ctx, |ctx| ctx.admit_task())?;
         Ok(ctx.run_task(process, body_of(content)))
     };
-    ChildSpec::started_by(id, Start::AtOnce(Arc::new(start)))
+    ChildSpec::started_by(id.into().into(), Start::AtOnce(Arc::new(start)))
 }
 
 /// Carries out steps 1 and 2.

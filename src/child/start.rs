@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tokio::sync::oneshot;
 
 use crate::base::{Pid, consume_budget};
 use crate::child::started_processes::StartedProcesses;
@@ -17,7 +18,9 @@ use crate::kernel::{Until, WaitEdge};
 use crate::mailbox::{Item, Process};
 use crate::message::Envelope;
 use crate::process::{AnyProcess, ChildFacts, ChildRole, ChildSlot, ChildStop, Parent};
-use crate::runtime::{Context, Runtime, StartCause, StartError, Starting};
+use crate::runtime::{
+    Context, Runtime, StartCause, StartError, StartGuard, Starter, Starting, await_init,
+};
 
 /// A start function of a child, called for its first start and for each restart.
 ///
@@ -334,6 +337,21 @@ impl StartContext {
 }
 
 /// Dropping an unfinished start kills its processes.
+impl StartContext {
+    /// Starts a server, and returns when its `init` has returned.
+    async fn await_server(&mut self, start: &dyn StartServer) -> Result<Started, StartError> {
+        let (ack, acknowledged) = oneshot::channel();
+        let process = start.begin(self, Starter::Waiting(ack))?;
+        let guard = StartGuard::new(&self.runtime, Some(self.supervisor), process.clone());
+        let initialized = await_init(guard, acknowledged, None).await;
+        if initialized.is_err() {
+            // The process has ended, so the start need not stop it.
+            self.started_processes.remove(process.pid());
+        }
+        initialized.map(|()| self.started(process))
+    }
+}
+
 impl Drop for StartContext {
     fn drop(&mut self) {
         for process in self.started_processes.take() {
@@ -346,14 +364,36 @@ impl Drop for StartContext {
 /// A start function that never waits.
 type StartNow = dyn Fn(&StartContext) -> Result<Started, StartError> + Send + Sync;
 
+/// A start function that starts a server. Its two steps can be taken apart: a supervisor that serves
+/// requests meanwhile does not await the `init`.
+pub(crate) trait StartServer: Send + Sync {
+    /// Admits the process of the server, and spawns its task, which acknowledges the `init` to
+    /// `starter`.
+    fn begin(
+        &self,
+        ctx: &mut StartContext,
+        starter: Starter,
+    ) -> Result<Arc<dyn AnyProcess>, StartError>;
+}
+
 /// The start function of a child.
 #[derive(Clone)]
 pub(crate) enum Start {
     AtOnce(Arc<StartNow>),
+    Server(Arc<dyn StartServer>),
     Awaited(Arc<dyn StartChild>),
 }
 
 impl Start {
+    /// Calls the start function, and awaits the start.
+    pub(crate) async fn call(&self, ctx: &mut StartContext) -> Result<Started, StartError> {
+        match self {
+            Start::AtOnce(start) => start(ctx),
+            Start::Server(start) => ctx.await_server(&**start).await,
+            Start::Awaited(start) => start.start(ctx).await,
+        }
+    }
+
     /// Makes a start function whose process runs a clone of this closure.
     pub(crate) fn task<F, Fut>(body: F) -> Self
     where

@@ -68,7 +68,7 @@ impl Kernel {
             }
             flags & flag::ENDED == 0
         };
-        self.table.read(&target, mark).unwrap_or(false)
+        self.table.read(target, mark).unwrap_or(false)
     }
 
     fn fire(self: &Arc<Self>, timer: &DueTimer) {

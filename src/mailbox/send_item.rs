@@ -17,6 +17,12 @@ impl<M: Item> Process<M> {
         self.send_item(item, if_full)
     }
 
+    /// Queues an item that the process has asked for itself, without the metadata of the code that
+    /// runs.
+    pub(crate) fn send_own(&self, item: M) -> Result<Sent, (M, Refused)> {
+        self.send_item(item, IfFull::Lose)
+    }
+
     /// Sends an item with the metadata that the running code sees.
     #[cold]
     #[inline(never)]

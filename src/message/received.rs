@@ -209,6 +209,10 @@ impl Envelope {
         Envelope { metadata: Metadata::default(), ticket: None, received }
     }
 
+    pub(crate) fn into_received(self: Box<Self>) -> Received {
+        self.received
+    }
+
     pub(crate) fn ticketed(ticket: u64, received: Received) -> Self {
         Envelope { ticket: NonZeroU64::new(ticket), ..Envelope::plain(received) }
     }

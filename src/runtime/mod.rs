@@ -43,6 +43,8 @@ pub(crate) mod errors;
 pub(crate) mod deadline;
 pub(crate) mod await_reply;
 pub(crate) mod starting;
+pub(crate) mod init_ack;
+pub(crate) mod init_wait;
 
 pub(crate) use await_reply::AwaitReply;
 pub use census::Census;
@@ -53,6 +55,8 @@ pub use ended::{Ended, ProcessHandle};
 pub use errors::{CallChain, CallError, CastError, StartError};
 pub use events::Events;
 pub use info::{Leftovers, ProcessInfo};
+pub(crate) use init_ack::{Ack, AckReceiver, AckSender, Starter};
+pub(crate) use init_wait::{StartGuard, await_init};
 pub use inside::Inside;
 pub(crate) use inside::sealed;
 pub use names::RegisterError;

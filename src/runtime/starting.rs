@@ -113,19 +113,11 @@ impl Starting {
         Ok(process)
     }
 
-    /// Returns the error for a process that ended before it was ready.
-    pub(crate) fn failed(&self, reason: ExitReason) -> StartError {
-        match reason {
-            ExitReason::Killed if self.runtime.kernel.tokio_is_gone() => StartError::TokioGone,
-            reason => StartError::Failed(reason),
-        }
-    }
-
     /// Returns the error for a process that was not admitted.
     pub(crate) fn refused(&self, not_admitted: NotAdmitted) -> StartError {
         let name = || self.new_process.name.as_ref().map(ToString::to_string).unwrap_or_default();
         match not_admitted {
-            NotAdmitted::Ended(reason) => self.failed(reason),
+            NotAdmitted::Ended(reason) => self.runtime.start_error(reason),
             NotAdmitted::NameTaken(pid) => StartError::AlreadyStarted { name: name(), pid },
             NotAdmitted::NameReserved(Reserved { child, supervisor }) => {
                 StartError::NameReserved { name: name(), child: child.to_string(), supervisor }

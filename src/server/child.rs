@@ -1,16 +1,15 @@
 //! Servers as children.
 
 use std::marker::PhantomData;
+use std::sync::Arc;
 
-use async_trait::async_trait;
-
-use crate::base::{CaughtDrop, consume_budget};
+use crate::base::{CaughtDrop, SharedStr, consume_budget};
 use crate::child::once::{Slot, admit_with};
-use crate::child::{ChildSpec, OnceChild, StartChild, StartContext, Started};
+use crate::child::start::{Start, StartServer};
+use crate::child::{ChildSpec, OnceChild, StartContext, Started};
 use crate::exit::Result;
 use crate::process::AnyProcess;
-use crate::runtime::StartError;
-use crate::runtime::starting::Starting;
+use crate::runtime::{StartError, Starter, Starting};
 use crate::server::{GenServer, ServerItem, ServerProcess, ServerSpec};
 
 impl StartContext {
@@ -56,7 +55,12 @@ impl StartContext {
     pub async fn server<S: GenServer>(&mut self, args: S::Args) -> Result<Started, StartError> {
         consume_budget().await;
         let (starting, process) = self.admit_server::<S>()?;
-        self.init_server(&starting, process, args).await
+        let initialized = starting.init(args, process.clone()).await;
+        if initialized.is_err() {
+            // The process has ended, so the start need not stop it.
+            self.started_processes.remove(process.pid());
+        }
+        Ok(self.started(initialized?))
     }
 
     /// Admits the process of a server, which has not run its `init`.
@@ -65,30 +69,36 @@ impl StartContext {
         let process = self.admit::<ServerItem<S>>(&starting)?;
         Ok((starting, process))
     }
-
-    async fn init_server<S: GenServer>(
-        &mut self,
-        starting: &Starting,
-        process: ServerProcess<S>,
-        args: S::Args,
-    ) -> Result<Started, StartError> {
-        let initialized = starting.init(args, process.clone()).await;
-        if initialized.is_err() {
-            // The process has ended, so the start need not stop it.
-            self.started_processes.remove(process.pid());
-        }
-        Ok(self.started(initialized?))
-    }
 }
 
 /// A server without its `init`: the settings of its start, and its process.
 type AdmittedServer<S> = (Starting, ServerProcess<S>);
 
+/// Spawns the task of a server.
+fn spawn<S: GenServer>(
+    (starting, process): AdmittedServer<S>,
+    args: S::Args,
+    starter: Starter,
+) -> Arc<dyn AnyProcess> {
+    starting.spawn_server(args, process.clone(), starter);
+    process
+}
+
 impl ChildSpec {
     /// Makes the specification that [`GenServer::child_with`] returns.
     pub(crate) fn server<S: GenServer>(args: impl Fn() -> S::Args + Send + Sync + 'static) -> Self {
-        let id = short_type_name(std::any::type_name::<S>());
-        ChildSpec::new(id, ServerStart::<S, _> { args, server: PhantomData })
+        let start = ServerStart::<S, _> { args, server: PhantomData };
+        ChildSpec::started_by(default_id::<S>(), Start::Server(Arc::new(start)))
+    }
+}
+
+/// The id of a server as a child, by default.
+fn default_id<S>() -> SharedStr {
+    let full = std::any::type_name::<S>();
+    match full.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':')) {
+        // Without type arguments, the name begins behind the last path separator.
+        true => full.rsplit(':').next().unwrap_or(full).into(),
+        false => short_type_name(full).into(),
     }
 }
 
@@ -120,10 +130,14 @@ struct ServerStart<S, F> {
     server: PhantomData<fn() -> S>,
 }
 
-#[async_trait]
-impl<S: GenServer, F: Fn() -> S::Args + Send + Sync + 'static> StartChild for ServerStart<S, F> {
-    async fn start(&self, ctx: &mut StartContext) -> Result<Started, StartError> {
-        ctx.server::<S>((self.args)()).await
+impl<S: GenServer, F: Fn() -> S::Args + Send + Sync + 'static> StartServer for ServerStart<S, F> {
+    fn begin(
+        &self,
+        ctx: &mut StartContext,
+        starter: Starter,
+    ) -> Result<Arc<dyn AnyProcess>, StartError> {
+        let args = (self.args)();
+        Ok(spawn(ctx.admit_server::<S>()?, args, starter))
     }
 }
 
@@ -201,17 +215,22 @@ pub(crate) struct OnceServer<S: GenServer>(Slot<S::Args>);
 impl<S: GenServer> OnceServer<S> {
     /// The child that [`GenServer::child_once`] returns.
     pub(crate) fn child(args: S::Args) -> OnceChild<S::Args> {
-        let id = short_type_name(std::any::type_name::<S>());
-        OnceChild::new(args, |args| args, |slot| ChildSpec::new(id, OnceServer::<S>(slot)))
+        let spec = |slot| {
+            let start = Start::Server(Arc::new(OnceServer::<S>(slot)));
+            ChildSpec::started_by(default_id::<S>(), start)
+        };
+        OnceChild::new(args, |args| args, spec)
     }
 }
 
-#[async_trait]
-impl<S: GenServer> StartChild for OnceServer<S> {
-    async fn start(&self, ctx: &mut StartContext) -> Result<Started, StartError> {
+impl<S: GenServer> StartServer for OnceServer<S> {
+    fn begin(
+        &self,
+        ctx: &mut StartContext,
+        starter: Starter,
+    ) -> Result<Arc<dyn AnyProcess>, StartError> {
         let (admitted, args) = admit_with(&self.0, ctx, |ctx| ctx.admit_server::<S>())?;
-        let (starting, process) = admitted;
-        ctx.init_server(&starting, process, args).await
+        Ok(spawn(admitted, args, starter))
     }
 }
 

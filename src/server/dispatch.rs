@@ -1,7 +1,7 @@
 //! The outcome of a server's wait, and the action of its loop for an item.
 
 use crate::exit::ExitReason;
-use crate::message::{Metadata, Received};
+use crate::message::{Envelope, Metadata};
 use crate::observe::Callback;
 use crate::server::item::LimitedCall;
 use crate::server::{GenServer, System};
@@ -26,7 +26,7 @@ pub(crate) enum Dispatch<S: GenServer> {
     /// `handle_cast`.
     Cast(S::Cast),
     /// `handle_info`.
-    Info(Received),
+    Info(Box<Envelope>),
     /// `handle_timeout`.
     Timeout,
     /// The loop ends with this reason.

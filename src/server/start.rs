@@ -28,8 +28,8 @@ use crate::base::{MonitorRef, Pid, consume_budget};
 use crate::kernel::{Kernel, Until, WaitEdge};
 use crate::mailbox::Process;
 use crate::process::AnyProcess;
-use crate::runtime::{Ended, Runtime, StartError, Starting, within};
-use crate::server::run::{self, Ack};
+use crate::runtime::{AckSender, StartError, StartGuard, Starter, Starting, await_init};
+use crate::server::run;
 use crate::server::{GenServer, ServerContext, ServerItem, ServerRef};
 
 /// The record of a server's process.
@@ -96,60 +96,29 @@ impl Starting {
         process: ServerProcess<S>,
     ) -> Result<ServerProcess<S>, StartError> {
         let (ack, acknowledged) = oneshot::channel();
-        let ack = run::AckSender::new(ack);
-        let parent = self.new_process.parent.map(|parent| parent.pid);
-        let mut context = ServerContext::new(process.clone(), parent, self.cause.clone());
+        self.spawn_server(args, process.clone(), Starter::Waiting(ack));
+        let guard = StartGuard::new(&self.runtime, self.parent(), process.clone());
+        await_init(guard, acknowledged, self.init_timeout).await?;
+        Ok(process)
+    }
+
+    /// Spawns the task of a server that was admitted, step 2. The task acknowledges the `init` to
+    /// `starter`.
+    pub(crate) fn spawn_server<S: GenServer>(
+        &self,
+        args: S::Args,
+        process: ServerProcess<S>,
+        starter: Starter,
+    ) {
+        let ack = AckSender::new(process.pid(), starter);
+        let mut context = ServerContext::new(process.clone(), self.parent(), &self.cause);
         context.set_limit(self.warn_after);
-        let is_starting = self.new_process.is_starting();
-        let body = Box::pin(run::body(args, context, ack, is_starting));
-        self.runtime.spawn_future(process.clone(), body);
-        let start_guard =
-            StartGuard { runtime: &self.runtime, parent, process: Some(process.clone()) };
-        let limit = self.init_timeout;
-        let acknowledged = match limit {
-            None => Some(acknowledged.await),
-            Some(limit) => within(&self.runtime.kernel, limit, acknowledged).await,
-        };
-        let error = match (acknowledged, limit) {
-            (Some(Ok(Ack::Started)), _) => {
-                start_guard.keep();
-                return Ok(process);
-            }
-            (Some(Ok(Ack::Refused(error))), _) => Some(*error),
-            (None, Some(limit)) => Some(StartError::InitTimeout(limit)),
-            (Some(Err(_)) | None, _) => None,
-        };
-        let ended = Ended::of(&self.runtime.kernel, Some(process));
-        if matches!(error, Some(StartError::InitTimeout(_))) {
-            drop(start_guard);
-        }
-        let reason = ended.await;
-        // The reason is not searched for a `StartError`: a `StartError` in it belongs to another
-        // start, which the `init` of this server called.
-        Err(error.unwrap_or_else(|| self.failed(reason)))
+        let body = Box::pin(run::body(args, context, ack, self.new_process.is_starting()));
+        self.runtime.spawn_future(process, body);
     }
-}
 
-/// Kills a process whose start is dropped before it has succeeded. Invariant 2.
-struct StartGuard<'a> {
-    runtime: &'a Runtime,
-    parent: Option<Pid>,
-    process: Option<Arc<dyn AnyProcess>>,
-}
-
-impl StartGuard<'_> {
-    fn keep(mut self) {
-        self.process = None;
-    }
-}
-
-impl Drop for StartGuard<'_> {
-    fn drop(&mut self) {
-        let Some(process) = self.process.take() else { return };
-        if let Some(parent) = self.parent {
-            self.runtime.kernel.give_up_start(parent, process.pid());
-        }
-        self.runtime.kill(process.pid());
+    fn parent(&self) -> Option<Pid> {
+        self.new_process.parent.map(|parent| parent.pid)
     }
 }
 

@@ -89,7 +89,7 @@ pub(crate) async fn start(
             ctx.name_taken = spec.key.is_none();
             start(&ctx)
         }
-        Start::Awaited(start) => run_start(report, spec, &mut ctx, &**start).await,
+        start => run_start(report, spec, &mut ctx, start).await,
     };
     step!("after a start");
     let pid = started.as_ref().ok().map(Started::pid).or(ctx.last_admitted);
@@ -99,7 +99,7 @@ pub(crate) async fn start(
     };
     let name_taken = ctx.name_taken;
     ctx.finish();
-    outcome_of(report, spec, started, (name_taken, pid))
+    outcome_of(report, spec, started.map(|started| started.process), (name_taken, pid))
 }
 
 /// [Starts](start) a child if its start never waits. For any other child this does nothing and
@@ -114,6 +114,7 @@ pub(crate) fn start_at_once(
         return None;
     }
     let started = start(&context(report, incarnation.clone(), spec));
+    let started = started.map(|started| started.process);
     Some(outcome_of(report, spec, started, (spec.key.is_none(), None)))
 }
 
@@ -123,7 +124,11 @@ fn is_name_taken(error: &StartError) -> bool {
     matches!(error, StartError::AlreadyStarted { .. } | StartError::NameReserved { .. })
 }
 
-fn context(report: &Report, incarnation: NewIncarnation, spec: &Arc<Spec>) -> StartContext {
+pub(super) fn context(
+    report: &Report,
+    incarnation: NewIncarnation,
+    spec: &Arc<Spec>,
+) -> StartContext {
     let NewIncarnation { slot, cause, started, history } = incarnation;
     StartContext {
         runtime: report.runtime.clone(),
@@ -145,16 +150,16 @@ fn context(report: &Report, incarnation: NewIncarnation, spec: &Arc<Spec>) -> St
     }
 }
 
-fn outcome_of(
+pub(crate) fn outcome_of(
     report: &Report,
     spec: &Spec,
-    started: Result<Started, StartError>,
+    started: Result<Arc<dyn AnyProcess>, StartError>,
     (name_taken, pid): (bool, Option<Pid>),
 ) -> StartOutcome {
     match started {
-        Ok(started) => {
-            heartbeat_watch::watch(&report.runtime, spec, &started.process);
-            Ok(Some(started.process))
+        Ok(process) => {
+            heartbeat_watch::watch(&report.runtime, spec, &process);
+            Ok(Some(process))
         }
         Err(StartError::Ignored) => Ok(None),
         Err(error) => {

@@ -28,6 +28,7 @@ mod start_attempt;
 pub(crate) mod orphans;
 mod heartbeat_watch;
 pub(crate) mod incarnation;
+mod server_start;
 pub(crate) mod fixed;
 pub(crate) mod dynamic;
 mod partition;
@@ -40,7 +41,9 @@ pub(crate) use end_decision::decision;
 pub(crate) use end_record::EndRecord;
 pub(crate) use exact_child::ExactChild;
 pub use fixed::SupervisorRef;
-pub(crate) use incarnation::{NewIncarnation, NotStarted, StartOutcome, start, start_at_once};
+pub(crate) use incarnation::{
+    NewIncarnation, NotStarted, StartOutcome, outcome_of, start, start_at_once,
+};
 pub use info::{ChildCounts, ChildError, ChildInfo, ChildState};
 pub use limit_reached::{Limit, RestartCount, RestartLimitReached};
 pub(crate) use orphans::Orphans;
@@ -50,6 +53,7 @@ pub(crate) use published_state::{
     PublishedState, ReadyShare, Step,
 };
 pub(crate) use report::{Report, RestartNotice};
+pub(crate) use server_start::{Begun, begin_server};
 pub use spec::{AutoShutdown, Finding, Lint, LintError, Supervisor, SupervisorSpec};
 pub(crate) use spec::{Position, Strategy, check_child, check_single_name, invalid};
 pub(crate) use stop::{NOT_YIELDING, StopRequest, await_killed, stop};

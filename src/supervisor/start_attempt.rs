@@ -34,7 +34,8 @@ use tokio::time::Instant;
 
 use crate::base::Pid;
 use crate::base::sync::atomic::Ordering;
-use crate::child::{Spec, StartChild, StartContext, Started};
+use crate::child::start::Start;
+use crate::child::{Spec, StartContext, Started};
 use crate::exit::crash::CaughtPanic;
 use crate::exit::{Crash, Result};
 use crate::process::{ChildStop, flag};
@@ -47,10 +48,10 @@ pub(crate) async fn run_start(
     report: &Report,
     spec: &Spec,
     ctx: &mut StartContext,
-    start: &dyn StartChild,
+    start: &Start,
 ) -> Result<Started, StartError> {
     let called = {
-        let called = pin!(AssertUnwindSafe(async { start.start(ctx).await }).catch_unwind());
+        let called = pin!(AssertUnwindSafe(start.call(ctx)).catch_unwind());
         match spec.init_timeout {
             None => called.await,
             Some(limit) => within(&report.runtime.kernel, limit, called)

@@ -138,7 +138,7 @@ impl<S: GenServer> TestContext<S> {
 
     fn with_cause(runtime: &Runtime, cause: StartCause) -> Self {
         let process = BareProcess::new(runtime, &NewProcess::default(), |_| ());
-        let context = ServerContext::new(process.inner().clone(), None, cause);
+        let context = ServerContext::new(process.inner().clone(), None, &cause);
         TestContext { context, process }
     }
 
@@ -266,7 +266,7 @@ impl<S: GenServer> TestContext<S> {
     /// # })).unwrap();
     /// ```
     pub fn take_continues(&mut self) -> Vec<S::Cast> {
-        let continues = mem::take(&mut self.context.inner().continues);
+        let continues = self.context.inner().take_continues();
         continues.into_iter().map(|(cast, _)| cast).collect()
     }
 

@@ -145,7 +145,7 @@ impl<S: GenServer> Mock<S> {
     fn start(runtime: &Runtime, new_process: &NewProcess) -> Self {
         let reader = Arc::new(Reader::<S>::default());
         let process = BareProcess::new(runtime, new_process, |process| {
-            *reader.lock() = Some(ServerContext::new(process.clone(), None, StartCause::First));
+            *reader.lock() = Some(ServerContext::new(process.clone(), None, &StartCause::First));
             DropReader(reader.clone())
         });
         Mock { process, reader }
@@ -280,7 +280,7 @@ fn poll_next<S: GenServer>(reader: &Reader<S>, cx: &mut Context<'_>) -> Poll<Ask
             Dispatch::Call(call) => Asked::Call(call),
             Dispatch::LimitedCall(limited) => Asked::Call(limited.call),
             Dispatch::Cast(cast) => Asked::Cast(cast),
-            Dispatch::Info(info) => Asked::Info(info),
+            Dispatch::Info(envelope) => Asked::Info(envelope.into_received()),
             Dispatch::Stop(reason) => Asked::Stop(reason),
             // A mock does not answer system requests and has no timers.
             Dispatch::System(_) | Dispatch::Timeout | Dispatch::Carried(_) | Dispatch::Stale => {

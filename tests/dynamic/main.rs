@@ -6,3 +6,4 @@ mod support;
 mod dynamic;
 mod dynamic_cancelled_starts;
 mod dynamic_given_up;
+mod half_started;

@@ -86,6 +86,13 @@ impl<V> PidTable<V> {
         self.shards[at.shard].read().get(at).cloned()
     }
 
+    /// Runs a closure on the value of a pid, under the lock.
+    #[inline]
+    pub(crate) fn read<R>(&self, pid: Pid, read: impl FnOnce(&V) -> R) -> Option<R> {
+        let at = self.at(pid);
+        self.shards[at.shard].read().get(at).map(read)
+    }
+
     pub(crate) fn contains(&self, pid: Pid) -> bool {
         let at = self.at(pid);
         self.shards[at.shard].read().get(at).is_some()

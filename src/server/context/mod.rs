@@ -85,11 +85,10 @@ pub(crate) mod deadline;
 /// ```
 pub struct ServerContext<S: GenServer> {
     pub(crate) process: Arc<Process<ServerItem<S>>>,
-    pub(crate) parent: Option<Pid>,
-    cause: StartCause,
-    /// The error that the start returns, if `init` returns the reason that was made with this
-    /// error.
-    refusal: Option<Box<StartError>>,
+    /// The parent, or [`Pid::OUTSIDE`].
+    parent: Pid,
+    /// The cause of the start, if it is a restart.
+    cause: Option<Box<StartCause>>,
     /// The mutex is never locked: the content is accessed only through `&mut`. The mutex makes the
     /// context `Sync` although its content is not, so that handlers can keep a `&ServerContext`
     /// across an await.
@@ -98,30 +97,61 @@ pub struct ServerContext<S: GenServer> {
 
 pub(crate) struct Inner<S: GenServer> {
     pub(crate) mailbox: Mailbox<ServerItem<S>>,
-    pub(crate) continues: VecDeque<(S::Cast, Metadata)>,
     pub(crate) idle: IdleTimeout,
-    schedule: Option<Box<Schedule<S>>>,
     pub(crate) watch: Option<Box<Watch<S>>>,
+    /// State that few servers need.
+    extras: Option<Box<Extras<S>>>,
+}
+
+struct Extras<S: GenServer> {
+    /// The casts that were given to `continue_with`.
+    continues: VecDeque<(S::Cast, Metadata)>,
+    schedule: Schedule<S>,
+    /// The limit of the tasks that run at once.
     tasks: Option<Arc<Semaphore>>,
+    /// The error that the start returns, if `init` returns the reason that was made with this
+    /// error.
+    refusal: Option<StartError>,
+}
+
+impl<S: GenServer> Inner<S> {
+    #[inline]
+    pub(crate) fn has_continues(&self) -> bool {
+        self.extras.as_ref().is_some_and(|extras| !extras.continues.is_empty())
+    }
+
+    pub(crate) fn next_continue(&mut self) -> Option<(S::Cast, Metadata)> {
+        self.extras.as_mut()?.continues.pop_front()
+    }
+
+    pub(crate) fn take_continues(&mut self) -> VecDeque<(S::Cast, Metadata)> {
+        self.extras.as_mut().map(|extras| std::mem::take(&mut extras.continues)).unwrap_or_default()
+    }
+
+    fn extras(&mut self) -> &mut Extras<S> {
+        self.extras.get_or_insert_with(|| {
+            let (continues, schedule) = (VecDeque::new(), Schedule::default());
+            Box::new(Extras { continues, schedule, tasks: None, refusal: None })
+        })
+    }
 }
 
 impl<S: GenServer> ServerContext<S> {
     pub(crate) fn new(
         process: Arc<Process<ServerItem<S>>>,
         parent: Option<Pid>,
-        cause: StartCause,
+        cause: &StartCause,
     ) -> Self {
         let mut mailbox = Mailbox::new(process.clone());
         mailbox.idle_wait.allow_announcing();
-        let inner = Mutex::new(Inner {
-            mailbox,
-            continues: VecDeque::new(),
-            idle: IdleTimeout::default(),
-            schedule: None,
-            watch: None,
-            tasks: None,
-        });
-        ServerContext { process, parent, cause, refusal: None, inner }
+        let inner = Inner { mailbox, idle: IdleTimeout::default(), watch: None, extras: None };
+        let cause = matches!(cause, StartCause::Restart { .. }).then(|| Box::new(cause.clone()));
+        let parent = parent.unwrap_or(Pid::OUTSIDE);
+        ServerContext { process, parent, cause, inner: Mutex::new(inner) }
+    }
+
+    pub(crate) fn parent(&self) -> Option<Pid> {
+        Some(self.parent).filter(|&parent| parent != Pid::OUTSIDE)
     }
 
     /// Returns the pid of this server. OTP: `self/0`.
@@ -249,7 +279,7 @@ impl<S: GenServer> ServerContext<S> {
     /// # })).unwrap();
     /// ```
     pub fn start_cause(&self) -> &StartCause {
-        &self.cause
+        self.cause.as_deref().unwrap_or(&StartCause::First)
     }
 
     /// Returns a reason for an `init` that decides that this server is not needed. If `init`
@@ -298,7 +328,7 @@ impl<S: GenServer> ServerContext<S> {
     /// ```
     #[must_use = "`init` returns it in an `Err`"]
     pub fn ignore(&mut self) -> ExitReason {
-        self.refusal = Some(Box::new(StartError::Ignored));
+        self.inner().extras().refusal = Some(StartError::Ignored);
         ExitReason::Normal
     }
 
@@ -402,7 +432,7 @@ impl<S: GenServer> ServerContext<S> {
     /// the reason, the start fails with this error.
     pub(crate) fn refuse(&mut self, error: StartError) -> ExitReason {
         let reason = error.as_reason();
-        self.refusal = Some(Box::new(error));
+        self.inner().extras().refusal = Some(error);
         reason
     }
 
@@ -410,9 +440,9 @@ impl<S: GenServer> ServerContext<S> {
     /// `Ignored` counts only if `init` returned `Normal`: any other reason is an error, for example
     /// of another start.
     pub(crate) fn refusal(&mut self, returned: &ExitReason) -> Option<Box<StartError>> {
-        let refusal = self.refusal.take()?;
-        let ignored = *refusal == StartError::Ignored;
-        (!ignored || *returned == ExitReason::Normal).then_some(refusal)
+        let refusal = self.inner().extras.as_mut()?.refusal.take()?;
+        let ignored = refusal == StartError::Ignored;
+        (!ignored || *returned == ExitReason::Normal).then(|| Box::new(refusal))
     }
 
     pub(crate) fn inner(&mut self) -> &mut Inner<S> {
@@ -420,7 +450,7 @@ impl<S: GenServer> ServerContext<S> {
     }
 
     pub(crate) fn schedule(&mut self) -> &mut Schedule<S> {
-        self.inner().schedule.get_or_insert_default()
+        &mut self.inner().extras().schedule
     }
 }
 

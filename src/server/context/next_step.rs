@@ -45,7 +45,7 @@ impl<S: GenServer> ServerContext<S> {
     /// ```
     pub fn continue_with(&mut self, cast: S::Cast) {
         let metadata = self.process.kernel.captured_for_later();
-        self.inner().continues.push_back((cast, metadata));
+        self.inner().extras().continues.push_back((cast, metadata));
     }
 
     /// Makes `handle_timeout` run if no message comes within `limit` after the end of this handler.

@@ -76,7 +76,7 @@ impl<S: GenServer> ServerContext<S> {
         T: Send,
         Fut: Future<Output = T> + Send + 'static,
     {
-        let (this, limit) = (self.this(), self.inner().tasks.clone());
+        let (this, limit) = (self.this(), self.task_limit());
         let metadata = self.handled_metadata(&self.metadata(), "task");
         self.launch_task(metadata.hand_on(async move {
             let _permit = match &limit {
@@ -85,6 +85,10 @@ impl<S: GenServer> ServerContext<S> {
             };
             this.cast_exempt(done(work.await)).await;
         }))
+    }
+
+    fn task_limit(&mut self) -> Option<Arc<Semaphore>> {
+        self.inner().extras.as_ref()?.tasks.clone()
     }
 
     /// Limits how many tasks of this server run at once; further tasks wait. The limit applies to
@@ -136,7 +140,7 @@ impl<S: GenServer> ServerContext<S> {
     /// ```
     pub fn limit_tasks(&mut self, tasks: usize) {
         assert!(tasks > 0, "a limit of no tasks at all lets none run");
-        self.inner().tasks = Some(Arc::new(Semaphore::new(tasks)));
+        self.inner().extras().tasks = Some(Arc::new(Semaphore::new(tasks)));
     }
 
     /// Sends this server every item of a stream as a cast, and `None` when the stream has ended;

@@ -26,7 +26,7 @@ fn kind<S: GenServer>(dispatch: &Dispatch<S>) -> &'static str {
     match dispatch {
         Dispatch::Call(_) | Dispatch::LimitedCall(_) => "call",
         Dispatch::Cast(_) => "cast",
-        Dispatch::Info(Received::Stream(_)) => "stream",
+        Dispatch::Info(info) if matches!(info.received, Received::Stream(_)) => "stream",
         _ => "message",
     }
 }

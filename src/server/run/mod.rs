@@ -36,18 +36,19 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_util::FutureExt;
-use tokio::sync::oneshot;
+use futures_util::future::Either;
 
-use crate::base::ignore_panic;
 use crate::exit::{Crash, ExitReason, Result};
 use crate::kernel::End;
 use crate::observe::crash_site::{self, InCall, InCast, InInfo, InInit, InTimeout};
 use crate::observe::{Callback, lifecycle_log};
-use crate::runtime::StartError;
+use crate::runtime::{Ack, AckSender};
 use crate::server::context::deadline::HandledCall;
 use crate::server::item::LimitedCall;
+use crate::server::run::phases::Phases;
 use crate::server::{Dispatch, GenServer, ServerContext, ServerItem, WaitOutcome};
 
+mod phases;
 mod metered;
 mod tracked;
 mod traced;
@@ -57,68 +58,52 @@ mod suspended;
 mod drain;
 mod failed;
 
-/// The result of `init`, for the caller of the start. If `init` fails without such a result,
-/// nothing is sent, and the caller takes the reason from the end of the process.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Ack {
-    Started,
-    /// The server itself refused to start, with this error.
-    Refused(Box<StartError>),
-}
-
-/// Sends the result of `init` to the caller of the start. The future of the start may have been
-/// polled with a waker of the user's, which may panic. Such a panic is caught, because it is not a
-/// crash of the server. Uncaught, it would abort the program if the unwinding of a panic in `init`
-/// drops this sender.
-pub(crate) struct AckSender(Option<oneshot::Sender<Ack>>);
-
-impl AckSender {
-    pub(crate) fn new(sender: oneshot::Sender<Ack>) -> Self {
-        AckSender(Some(sender))
-    }
-
-    fn send(mut self, ack: Ack) {
-        let sender = self.0.take();
-        // An error means that the caller has stopped waiting.
-        ignore_panic(|| drop(sender.map(|sender| sender.send(ack))));
-    }
-}
-
-impl Drop for AckSender {
-    fn drop(&mut self) {
-        let sender = self.0.take();
-        ignore_panic(|| drop(sender));
-    }
-}
-
 /// Runs the server: all steps. `is_starting` says whether the record of the process is marked as
 /// starting.
-#[expect(clippy::manual_async_fn, reason = "an `async fn` would hold its arguments twice")]
 pub(crate) fn body<S: GenServer>(
+    args: S::Args,
+    ctx: ServerContext<S>,
+    ack: AckSender,
+    is_starting: bool,
+) -> impl Future<Output = End> + Send {
+    Phases::new(init(args, ctx, ack, is_starting))
+}
+
+/// Runs steps 1 and 2. Returns the future of the other steps.
+#[expect(clippy::manual_async_fn, reason = "an `async fn` would hold its arguments twice")]
+fn init<S: GenServer>(
     args: S::Args,
     mut ctx: ServerContext<S>,
     ack: AckSender,
     is_starting: bool,
-) -> impl Future<Output = End> + Send {
+) -> impl Future<Output = Result<impl Future<Output = End> + Send, End>> + Send {
     async move {
         ctx.note_init();
         let callback = InInit::begin();
-        let mut state = match callback.end(S::init(args, &mut ctx).await) {
+        let state = match callback.end(S::init(args, &mut ctx).await) {
             Ok(state) => state,
             Err(reason) => {
                 if let Some(error) = ctx.refusal(&reason) {
                     ack.send(Ack::Refused(error));
                 }
-                return End::Returned(reason);
+                return Err(End::Returned(reason));
             }
         };
         // Invariant 2.
         let kernel = &ctx.process.kernel;
-        if let Some(parent) = ctx.parent {
+        if let Some(parent) = ctx.parent() {
             kernel.acknowledge(parent, ctx.pid());
         }
         kernel.mark_started(&*ctx.process, is_starting);
         ack.send(Ack::Started);
+        Ok(run(state, ctx))
+    }
+}
+
+/// Runs steps 3 to 5.
+#[expect(clippy::manual_async_fn, reason = "an `async fn` would hold its arguments twice")]
+fn run<S: GenServer>(mut state: S, mut ctx: ServerContext<S>) -> impl Future<Output = End> + Send {
+    async move {
         // Invariant 1.
         let served = AssertUnwindSafe(serve(&mut state, &mut ctx)).catch_unwind().await;
         // From now on casts are refused: the loop will not take them.
@@ -153,78 +138,89 @@ impl<S: GenServer> Future for ItemWait<'_, S> {
 }
 
 /// Runs the loop, step 3, and returns its end.
-async fn serve<S: GenServer>(state: &mut S, ctx: &mut ServerContext<S>) -> End {
-    loop {
-        let waited = ItemWait(ctx).await;
-        // Invariant 3.
-        let handled = match ctx.next_item(waited) {
-            Some(ServerItem::Call(call)) => {
-                let callback = InCall::begin();
-                callback.end(state.handle_call(call, ctx).await)
+#[expect(clippy::manual_async_fn, reason = "an `async fn` would hold its arguments twice")]
+fn serve<S: GenServer>(
+    state: &mut S,
+    ctx: &mut ServerContext<S>,
+) -> impl Future<Output = End> + Send {
+    async move {
+        loop {
+            let waited = ItemWait(ctx).await;
+            // Invariant 3.
+            let handled = match ctx.next_item(waited) {
+                Some(ServerItem::Call(call)) => {
+                    let callback = InCall::begin();
+                    callback.end(state.handle_call(call, ctx).await)
+                }
+                Some(ServerItem::Cast(cast)) => {
+                    let callback = InCast::begin();
+                    callback.end(state.handle_cast(cast, ctx).await)
+                }
+                other => match run_dispatch(ctx.dispatch(other), state, ctx).await {
+                    ControlFlow::Continue(handled) => handled,
+                    ControlFlow::Break(reason) => return End::Stopped(reason),
+                },
+            };
+            if let Err(reason) = handled {
+                return End::Returned(reason);
             }
-            Some(ServerItem::Cast(cast)) => {
-                let callback = InCast::begin();
-                callback.end(state.handle_cast(cast, ctx).await)
-            }
-            other => match run_dispatch(ctx.dispatch(other), state, ctx).await {
-                ControlFlow::Continue(handled) => handled,
-                ControlFlow::Break(reason) => return End::Stopped(reason),
-            },
-        };
-        if let Err(reason) = handled {
-            return End::Returned(reason);
         }
     }
 }
 
 /// Runs the callback of an item that is no plain call or cast.
-pub(crate) async fn run_dispatch<S: GenServer>(
+pub(crate) fn run_dispatch<S: GenServer>(
     dispatch: Dispatch<S>,
     state: &mut S,
     ctx: &mut ServerContext<S>,
-) -> ControlFlow<ExitReason, Result> {
+) -> impl Future<Output = ControlFlow<ExitReason, Result>> + Send {
     match dispatch {
-        Dispatch::Carried(carried) => Box::pin(carried::run(*carried, state, ctx)).await,
-        plain => run_plain(plain, state, ctx).await,
+        Dispatch::Carried(carried) => Either::Left(Box::pin(carried::run(*carried, state, ctx))),
+        plain => Either::Right(run_plain(plain, state, ctx)),
     }
 }
 
 /// Runs the callback of an item that carries no metadata.
-async fn run_plain<S: GenServer>(
+#[expect(clippy::manual_async_fn, reason = "an `async fn` would hold its arguments twice")]
+fn run_plain<S: GenServer>(
     dispatch: Dispatch<S>,
     state: &mut S,
     ctx: &mut ServerContext<S>,
-) -> ControlFlow<ExitReason, Result> {
-    ControlFlow::Continue(match dispatch {
-        Dispatch::Call(call) => {
-            let callback = InCall::begin();
-            callback.end(state.handle_call(call, ctx).await)
-        }
-        Dispatch::LimitedCall(limited) => {
-            let LimitedCall { call, limit } = *limited;
-            let _handled = HandledCall::begin(&ctx.process, limit);
-            let callback = InCall::begin();
-            callback.end(state.handle_call(call, ctx).await)
-        }
-        Dispatch::Cast(cast) => {
-            let callback = InCast::begin();
-            callback.end(state.handle_cast(cast, ctx).await)
-        }
-        Dispatch::Info(info) => {
-            let callback = InInfo::begin();
-            callback.end(state.handle_info(info, ctx).await)
-        }
-        Dispatch::Timeout => {
-            let callback = InTimeout::begin();
-            callback.end(state.handle_timeout(ctx).await)
-        }
-        Dispatch::System(request) => match Box::pin(suspended::serve(*request, state, ctx)).await {
-            Some(reason) => return ControlFlow::Break(reason),
-            None => Ok(()),
-        },
-        Dispatch::Carried(_) | Dispatch::Stale => Ok(()),
-        Dispatch::Stop(reason) => return ControlFlow::Break(reason),
-    })
+) -> impl Future<Output = ControlFlow<ExitReason, Result>> + Send {
+    async move {
+        ControlFlow::Continue(match dispatch {
+            Dispatch::Call(call) => {
+                let callback = InCall::begin();
+                callback.end(state.handle_call(call, ctx).await)
+            }
+            Dispatch::LimitedCall(limited) => {
+                let LimitedCall { call, limit } = *limited;
+                let _handled = HandledCall::begin(&ctx.process, limit);
+                let callback = InCall::begin();
+                callback.end(state.handle_call(call, ctx).await)
+            }
+            Dispatch::Cast(cast) => {
+                let callback = InCast::begin();
+                callback.end(state.handle_cast(cast, ctx).await)
+            }
+            Dispatch::Info(envelope) => {
+                let callback = InInfo::begin();
+                callback.end(state.handle_info(envelope.into_received(), ctx).await)
+            }
+            Dispatch::Timeout => {
+                let callback = InTimeout::begin();
+                callback.end(state.handle_timeout(ctx).await)
+            }
+            Dispatch::System(request) => {
+                match Box::pin(suspended::serve(*request, state, ctx)).await {
+                    Some(reason) => return ControlFlow::Break(reason),
+                    None => Ok(()),
+                }
+            }
+            Dispatch::Carried(_) | Dispatch::Stale => Ok(()),
+            Dispatch::Stop(reason) => return ControlFlow::Break(reason),
+        })
+    }
 }
 
 /// Runs `terminate`. If `terminate` panics, the server ends with that crash.

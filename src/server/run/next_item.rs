@@ -59,7 +59,7 @@ impl<S: GenServer> ServerContext<S> {
             // be checked, even if the wait was announced before the handler ran.
             inner.mailbox.withdraw_announced_wait();
         }
-        if !inner.continues.is_empty() {
+        if inner.has_continues() {
             return if inner.mailbox.process.is_exit_pending() {
                 Poll::Pending
             } else {
@@ -80,7 +80,7 @@ impl<S: GenServer> ServerContext<S> {
     #[inline]
     pub(crate) fn next_item(&mut self, waited: WaitOutcome) -> Option<ServerItem<S>> {
         let inner = self.inner();
-        let is_plain = inner.continues.is_empty() && inner.idle.is_off() && inner.watch.is_none();
+        let is_plain = !inner.has_continues() && inner.idle.is_off() && inner.watch.is_none();
         if waited == WaitOutcome::Found && is_plain {
             return Some(inner.mailbox.take());
         }
@@ -92,7 +92,7 @@ impl<S: GenServer> ServerContext<S> {
     #[inline(never)]
     fn next_noted_item(&mut self, waited: WaitOutcome) -> Option<ServerItem<S>> {
         let is_found = waited == WaitOutcome::Found;
-        let is_in_mailbox = is_found && self.inner().continues.is_empty();
+        let is_in_mailbox = is_found && !self.inner().has_continues();
         self.note_queued_at(is_in_mailbox);
         match waited {
             WaitOutcome::Found => {}
@@ -100,7 +100,7 @@ impl<S: GenServer> ServerContext<S> {
             WaitOutcome::DrainOver => return Some(ServerItem::Stop(self.drain_reason())),
         }
         let inner = self.inner();
-        if let Some((cast, metadata)) = inner.continues.pop_front() {
+        if let Some((cast, metadata)) = inner.next_continue() {
             if self.process.kernel.carries(&metadata) {
                 let item = ServerItem::Cast(cast);
                 let carried = Carried { metadata, item, is_continued: true };
@@ -183,12 +183,12 @@ impl<S: GenServer> ServerContext<S> {
                 self.dispatch_item(item).carrying(metadata)
             }
             ServerItem::Stamped(stamped) => self.dispatch_item(stamped.item),
-            ServerItem::Envelope(envelope) => match envelope.received {
+            ServerItem::Envelope(envelope) => match &envelope.received {
                 // Invariant 4.
-                Received::Exit { from, reason } if Some(from) == self.parent => {
-                    Dispatch::Stop(reason)
+                Received::Exit { from, reason } if Some(*from) == self.parent() => {
+                    Dispatch::Stop(reason.clone())
                 }
-                received => Dispatch::Info(received),
+                _ => Dispatch::Info(envelope),
             },
         }
     }
@@ -197,7 +197,7 @@ impl<S: GenServer> ServerContext<S> {
     pub(crate) fn poll_suspended(&mut self, cx: &mut Context<'_>, cursor: &mut usize) -> Poll<()> {
         // A suspended server takes the request to stop before everything that is queued.
         let _ = self.finish_handler();
-        let parent = self.parent;
+        let parent = self.parent();
         let is_taken = |item: &ServerItem<S>| is_taken_while_suspended(item, parent);
         let polled = self.inner().mailbox.poll_urgent(cx, cursor, is_taken);
         self.note_waiting();

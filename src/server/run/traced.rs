@@ -62,7 +62,8 @@ impl<S: GenServer> ServerContext<S> {
                 let item = if is_timer { TraceItem::Timer } else { TraceItem::Cast };
                 (item, Some(TraceContent::Cast(cast)))
             }
-            Dispatch::Info(info) => {
+            Dispatch::Info(envelope) => {
+                let info = &envelope.received;
                 let is_stream = matches!(info, Received::Stream(_));
                 let item = if is_stream { TraceItem::Stream } else { TraceItem::Info };
                 (item, Some(TraceContent::Info(info)))

@@ -24,9 +24,8 @@ use crate::observe::ChangeKind;
 use crate::process::{AnyProcess, ChildSlot};
 use crate::runtime::{StartError, until};
 use crate::server::ServerContext;
-use crate::supervisor::dynamic::stop_child::answer_stops;
 use crate::supervisor::dynamic::{
-    AfterStop, Cancelled, Child, DynamicServer, Retry, State, StopReply,
+    AfterStop, Cancelled, Child, DynamicServer, Retry, State, StopReplies, StopReply,
 };
 use crate::supervisor::{NotStarted, Orphans, Report, StartOutcome, await_killed};
 use crate::time::timer_queue::after;
@@ -70,7 +69,8 @@ impl DynamicServer {
     pub(super) fn cancel_restart(&mut self, pid: Pid, reply: StopReply) {
         let Some(child) = self.children.get_mut(&pid) else { return };
         let State::Restarting { retry_id, .. } = child.state else { return };
-        child.state = State::Cancelled(Box::new(Cancelled { retry_id, replies: vec![reply] }));
+        child.state =
+            State::Cancelled(Box::new(Cancelled { retry_id, replies: StopReplies::of(reply) }));
         if let Some(cancellation) = self.restart_cancellations.get(&retry_id) {
             cancellation.cancel();
         }
@@ -93,7 +93,7 @@ impl DynamicServer {
         let mut child = is_known.then(|| self.take(pid)).flatten().unwrap_or(incarnation);
         let replies = match std::mem::replace(&mut child.state, State::Starting) {
             State::Cancelled(cancelled) => cancelled.replies,
-            _ => Vec::new(),
+            _ => StopReplies::default(),
         };
         let process = outcome.ok().flatten();
         match process.filter(|process| self.early_exits.remove(&process.pid()).is_none()) {
@@ -104,7 +104,7 @@ impl DynamicServer {
             None => {
                 child.release();
                 self.report.free_names(child.slot);
-                answer_stops(replies);
+                replies.answer();
             }
         }
     }

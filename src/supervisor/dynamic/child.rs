@@ -41,6 +41,38 @@ pub(super) struct Child {
     pub(super) restart_record: Option<Box<RestartRecord>>,
 }
 
+/// The answers to the requests that wait for the end of one child. Mostly there is one request, which
+/// takes no allocation.
+#[derive(Default)]
+pub(super) struct StopReplies {
+    first: Option<StopReply>,
+    later: Vec<StopReply>,
+}
+
+impl StopReplies {
+    pub(super) fn of(first: StopReply) -> Self {
+        StopReplies { first: Some(first), later: Vec::new() }
+    }
+
+    pub(super) fn push(&mut self, reply: StopReply) {
+        match self.first {
+            None => self.first = Some(reply),
+            Some(_) => self.later.push(reply),
+        }
+    }
+
+    /// Answers that the child has been terminated.
+    pub(super) fn answer(self) {
+        if let Some(first) = self.first {
+            first.reply.send(Ok(()));
+        }
+        for StopReply { requested, reply } in self.later {
+            // Later requests name a child that the first one terminated.
+            reply.send(Err(ChildError::NotFound(requested.to_string())));
+        }
+    }
+}
+
 /// The state of a child. [`server`](super::server) has a diagram of the transitions.
 pub(super) enum State {
     /// The first start is in progress, and the child is not in `children` yet.
@@ -65,7 +97,7 @@ pub(super) enum State {
 pub(super) struct Cancelled {
     /// The id of the retry.
     pub(super) retry_id: u64,
-    pub(super) replies: Vec<StopReply>,
+    pub(super) replies: StopReplies,
 }
 
 /// A stop in progress.
@@ -82,7 +114,7 @@ pub(super) struct Stopping {
 /// What follows the end of a child that is being stopped.
 pub(super) enum AfterStop {
     /// The child is removed, and these requests are answered.
-    Remove(Vec<StopReply>),
+    Remove(StopReplies),
     /// The child is started again, on this request.
     Restart(RestartReply),
 }

@@ -33,7 +33,9 @@ use crate::exit::{ExitReason, Result};
 use crate::process::ChildStop;
 use crate::runtime::StartError;
 use crate::server::ServerContext;
-use crate::supervisor::dynamic::{AfterStop, DynamicServer, RestartReply, Retry, State, StopReply};
+use crate::supervisor::dynamic::{
+    AfterStop, DynamicServer, RestartReply, Retry, State, StopReplies, StopReply,
+};
 use crate::supervisor::{ChildError, EndRecord, ExactChild, Incarnation, StartOutcome};
 
 impl DynamicServer {
@@ -200,7 +202,7 @@ impl DynamicServer {
             AfterStop::Remove(replies) => replies.push(answer),
             then @ AfterStop::Restart(_) => {
                 self.report.note_stop(&*stopping.process, ChildStop::ForGood);
-                let replaced = std::mem::replace(then, AfterStop::Remove(vec![answer]));
+                let replaced = std::mem::replace(then, AfterStop::Remove(StopReplies::of(answer)));
                 if let AfterStop::Restart(reply) = replaced {
                     reply.send(Err(ChildError::Stopping(child.id.to_string())));
                 }

@@ -13,6 +13,7 @@ mod given_up;
 mod get_or_start;
 mod orphans;
 mod start_child;
+mod half_started;
 mod child_ended;
 mod exact_child;
 mod stop_child;
@@ -22,9 +23,12 @@ mod queries;
 mod dynamic_ref;
 mod start;
 
-use child::{AfterStop, Cancelled, Child, GivenUp, RestartReply, State, StopReply, Stopping};
+use child::{
+    AfterStop, Cancelled, Child, GivenUp, RestartReply, State, StopReplies, StopReply, Stopping,
+};
 use completion::{Completion, PidReply, Requester, Retry};
 pub use dynamic_ref::DynamicSupervisorRef;
+use half_started::{Completions, HalfStarted, Notice};
 use server::Cast;
 pub(crate) use server::{Call, DynamicServer};
 pub use spec::DynamicSupervisor;

@@ -34,18 +34,20 @@
 //!
 //! # Starts
 //!
-//! 1. The handler that begins a start polls the start once. Most starts finish there.
-//! 2. A start that is pending continues as a background task of the server. The server aborts this
-//!    task when the server stops, and the drop of the task kills the half-started child.
-//! 3. The task pushes its result to `completions` in the poll that produces the result, and then
+//! 1. The handler that begins a start polls the start once. Most starts of tasks finish there.
+//! 2. A first start of a server is listed, and the server acknowledges its `init` by a notice:
+//!    [`half_started`](super::half_started).
+//! 3. Any other start that is pending continues as a background task of the server. The server aborts
+//!    this task when the server stops, and the drop of the task kills the half-started child.
+//! 4. The task pushes its result to `completions` in the poll that produces the result, and then
 //!    sends [`Cast::HandleCompletions`].
 //!
 //! # Invariants
 //!
 //! 1. A child is linked to the supervisor before its `init` runs, so the end of the supervisor
 //!    ends every child, started or half started.
-//! 2. A stopping supervisor finds every started child: in `children`, or in `completions` if the
-//!    server has not handled its start yet. The supervisor finds half-started children by their
+//! 2. A stopping supervisor finds every started child: in `children`, or in `completions`, by its
+//!    result or its notice, if the server has not handled its start yet. The supervisor finds half-started children by their
 //!    links, kills them, and waits for their ends.
 //! 3. An exit of an unknown pid is kept in `early_exits` while any start is in progress: the child
 //!    may end before the server has handled its start. The exit is looked up when the pid becomes
@@ -62,7 +64,7 @@
 //!    while the supervisor stops, the children that it waits for.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -78,7 +80,7 @@ use crate::restart::{Rules, Window};
 use crate::server::{GenServer, ServerContext, ServerRef};
 use crate::supervisor::dynamic::completion::{Completion, PidReply, Retry};
 use crate::supervisor::dynamic::fold::Fold;
-use crate::supervisor::dynamic::{Child, RestartReply};
+use crate::supervisor::dynamic::{Child, Completions, HalfStarted, Notice, RestartReply};
 use crate::supervisor::{
     ChildCounts, ChildError, ChildInfo, DynamicSupervisor, ExactChild, PublishPermit,
     PublishedCell, Report,
@@ -108,7 +110,11 @@ pub(crate) struct DynamicServer {
     /// The background tasks: starts, and waits for names and orphans.
     pub(super) background: JoinSet<()>,
     /// The results of background tasks that the server has not handled yet.
-    pub(super) completions: Arc<Mutex<Vec<Completion>>>,
+    pub(super) completions: Arc<Completions>,
+    /// The servers whose first start is in progress, and whose `init` is running.
+    pub(super) half_started: HashMap<Pid, HalfStarted, MapHasher>,
+    /// An empty buffer for the notices of these servers.
+    pub(super) notices: Vec<Notice>,
     /// Exits of unknown pids. Invariant 3.
     pub(super) early_exits: HashMap<Pid, ExitReason, MapHasher>,
     /// The stops in progress, by the time of their next check. Invariant 6.
@@ -194,7 +200,9 @@ impl GenServer for DynamicServer {
             restart_cancellations: HashMap::default(),
             requested_restarts: HashMap::default(),
             background: JoinSet::new(),
-            completions: Arc::default(),
+            completions: Completions::new(ctx.process.clone()),
+            half_started: HashMap::default(),
+            notices: Vec::new(),
             early_exits: HashMap::default(),
             stop_checks: BTreeSet::new(),
             stop_timer_due: None,
@@ -270,6 +278,7 @@ impl DynamicServer {
 
     /// Handles the results of background tasks.
     fn handle_completions(&mut self, ctx: &mut ServerContext<Self>) -> Result {
+        self.handle_notices(ctx)?;
         while self.background.try_join_next().is_some() {}
         let mut all = self.take_completions().into_iter();
         while let Some(completion) = all.next() {
@@ -287,7 +296,7 @@ impl DynamicServer {
             };
             if handled.is_err() {
                 // The supervisor gives up. `stop_all` finds the other results. Invariant 2.
-                self.completions().extend(all);
+                self.completions.lock().completions.extend(all);
                 return handled;
             }
         }
@@ -304,11 +313,7 @@ impl DynamicServer {
     }
 
     pub(super) fn take_completions(&self) -> Vec<Completion> {
-        std::mem::take(&mut *self.completions())
-    }
-
-    pub(super) fn completions(&self) -> MutexGuard<'_, Vec<Completion>> {
-        self.completions.lock().unwrap_or_else(PoisonError::into_inner)
+        std::mem::take(&mut self.completions.lock().completions)
     }
 
     /// Runs `work` in a background task. The server handles the result.
@@ -319,7 +324,7 @@ impl DynamicServer {
         let (completions, own_ref) = (self.completions.clone(), self.own_ref.clone());
         self.background.spawn(async move {
             let completion = work.await;
-            completions.lock().unwrap_or_else(PoisonError::into_inner).push(completion);
+            completions.lock().completions.push(completion);
             // The cast fails only if the server has ended.
             drop(own_ref.cast_wait(Cast::HandleCompletions).await);
         });

@@ -16,10 +16,12 @@ use crate::process::{AnyProcess, ChildSlot};
 use crate::restart::History;
 use crate::runtime::{StartCause, StartError};
 use crate::server::ServerContext;
-use crate::supervisor::dynamic::{Child, Completion, DynamicServer, PidReply, Requester, Retry};
+use crate::supervisor::dynamic::{
+    Child, Completion, DynamicServer, HalfStarted, PidReply, Requester, Retry,
+};
 use crate::supervisor::{
-    AutoShutdown, EndRecord, NewIncarnation, NotStarted, Report, StartOutcome, check_child, start,
-    start_at_once,
+    AutoShutdown, Begun, EndRecord, NewIncarnation, NotStarted, Report, StartOutcome, check_child,
+    start, start_at_once,
 };
 
 impl DynamicServer {
@@ -64,7 +66,22 @@ impl DynamicServer {
         let child = Child::new(spec.clone(), self.next_number());
         let (slot, started) = (child.slot, child.started);
         let (cause, history) = (StartCause::First, History::default());
-        match begin(&self.report, NewIncarnation { slot, cause, started, history }, spec) {
+        let incarnation = NewIncarnation { slot, cause, started, history };
+        match self.begin_server(&incarnation, &spec) {
+            Some(Begun::Init(guard)) => {
+                self.first_starts += 1;
+                let half_started = HalfStarted { child, requester, spec, guard };
+                self.half_started.insert(half_started.guard.pid(), half_started);
+                return Ok(());
+            }
+            Some(Begun::Refused(outcome)) => {
+                // As in `begin`.
+                ignore_panic(|| drop(spec));
+                return self.start_done(child, requester, outcome, ctx);
+            }
+            None => {}
+        }
+        match begin(&self.report, incarnation, spec) {
             Either::Left(outcome) => self.start_done(child, requester, outcome, ctx),
             Either::Right(starting) => {
                 self.first_starts += 1;
@@ -226,7 +243,7 @@ fn begin(
     }
 }
 
-fn start_panicked(payload: Box<dyn Any + Send>) -> StartOutcome {
+pub(super) fn start_panicked(payload: Box<dyn Any + Send>) -> StartOutcome {
     let error = StartError::Failed(ExitReason::Crashed(Crash::from_panic(payload)));
     Err(NotStarted::without_process(error))
 }

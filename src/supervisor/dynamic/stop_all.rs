@@ -15,10 +15,10 @@ use crate::exit::{ExitReason, Result, Shutdown};
 use crate::kernel::{Until, WaitEdge};
 use crate::observe::Doing;
 use crate::process::AnyProcess;
-use crate::runtime::until;
+use crate::runtime::{Ack, until};
 use crate::supervisor::await_killed;
 use crate::supervisor::dynamic::pending_stops::PendingStops;
-use crate::supervisor::dynamic::{Child, Completion, DynamicServer};
+use crate::supervisor::dynamic::{Child, Completion, DynamicServer, HalfStarted};
 
 impl DynamicServer {
     /// Stops all children concurrently, each within its own shutdown time, and waits until the
@@ -68,8 +68,8 @@ impl DynamicServer {
             let pid = process.pid();
             let due = child.shutdown.deadline(began);
             match child.shutdown {
-                Shutdown::BrutalKill => self.report.runtime.kill(pid),
-                _ => self.report.runtime.exit(pid, ExitReason::Shutdown),
+                Shutdown::BrutalKill => drop(self.report.runtime.kill(pid)),
+                _ => self.report.ask_to_stop(&**process),
             };
             pending.push(due, child);
         }
@@ -79,7 +79,8 @@ impl DynamicServer {
     /// Aborts all background tasks. Adds the children whose start had finished, and kills and
     /// returns the half-started ones.
     async fn abort_background(&mut self) -> Vec<Arc<dyn AnyProcess>> {
-        if self.background.is_empty() && self.completions().is_empty() {
+        let nothing_begun = self.background.is_empty() && self.half_started.is_empty();
+        if nothing_begun && self.completions.lock().completions.is_empty() {
             return Vec::new();
         }
         self.background.shutdown().await;
@@ -92,6 +93,16 @@ impl DynamicServer {
                 self.insert(child, process);
             }
         }
+        let notices = std::mem::take(&mut self.completions.lock().notices);
+        for (server, ack) in notices {
+            if ack != Some(Ack::Started) {
+                continue;
+            }
+            if let Some(HalfStarted { child, guard, .. }) = self.half_started.remove(&server) {
+                self.insert(child, guard.keep());
+            }
+        }
+        self.half_started.clear();
         let mut half_started = self.report.runtime.kernel.children_of(self.report.supervisor);
         half_started.retain(|process| !self.children.contains_key(&process.pid()));
         for process in &half_started {

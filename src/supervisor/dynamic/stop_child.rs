@@ -13,7 +13,9 @@ use crate::observe::{ChangeKind, Doing};
 use crate::process::ChildStop;
 use crate::server::ServerContext;
 use crate::supervisor::dynamic::pending_stops::ended;
-use crate::supervisor::dynamic::{AfterStop, Cast, DynamicServer, State, StopReply, Stopping};
+use crate::supervisor::dynamic::{
+    AfterStop, Cast, DynamicServer, State, StopReplies, StopReply, Stopping,
+};
 use crate::supervisor::{ChildError, NOT_YIELDING};
 use crate::time::timer_queue::after;
 
@@ -41,7 +43,7 @@ impl DynamicServer {
                 answer.reply.send(Err(ChildError::NotFound(answer.requested.to_string())))
             }
             Some(State::Running(_)) => {
-                self.begin_stop(pid, AfterStop::Remove(vec![answer]), ctx);
+                self.begin_stop(pid, AfterStop::Remove(StopReplies::of(answer)), ctx);
             }
             Some(State::Stopping(_)) => self.remove_after_stop(pid, answer),
             Some(State::Cancelled(cancelled)) => cancelled.replies.push(answer),
@@ -60,7 +62,6 @@ impl DynamicServer {
     /// Asks a child to stop, or kills it if it is to be killed at once. The exit of the child and
     /// the end of its shutdown time are separate events.
     pub(super) fn begin_stop(&mut self, pid: Pid, then: AfterStop, ctx: &mut ServerContext<Self>) {
-        let runtime = self.report.runtime.clone();
         let Some(child) = self.children.get_mut(&pid) else { return };
         let State::Running(process) = &child.state else { return };
         let process = process.clone();
@@ -75,9 +76,9 @@ impl DynamicServer {
             Shutdown::BrutalKill | Shutdown::Infinity => began + NOT_YIELDING,
         };
         match child.shutdown {
-            Shutdown::BrutalKill => runtime.kill(pid),
-            _ => runtime.exit(pid, ExitReason::Shutdown),
-        };
+            Shutdown::BrutalKill => drop(self.report.runtime.kill(pid)),
+            _ => self.report.ask_to_stop(&*process),
+        }
         let stopping = Stopping { process, began, due, overran: None, then };
         let deadline = child.shutdown.deadline(began);
         child.state = State::Stopping(Box::new(stopping));
@@ -158,20 +159,9 @@ impl DynamicServer {
                 child.release();
                 self.report_end(&child, pid, reason.clone(), true);
                 self.report.free_names(child.slot);
-                answer_stops(replies);
+                replies.answer();
                 Ok(())
             }
         }
-    }
-}
-
-/// Answers all requests for a stop that has ended.
-pub(super) fn answer_stops(replies: Vec<StopReply>) {
-    for (at, StopReply { requested, reply }) in replies.into_iter().enumerate() {
-        // Later requests name a child that the first one terminated.
-        reply.send(match at {
-            0 => Ok(()),
-            _ => Err(ChildError::NotFound(requested.to_string())),
-        });
     }
 }

@@ -1,10 +1,16 @@
-//! The number of allocations of a message, in the steady state.
+//! The number of allocations of a message, and of the life of a server as a child, in the steady state.
 //!
 //! A global allocator counts them, so the counts are the same in each run. A hundredth of an
 //! allocation is a buffer that grew once.
 //!
-//! Raw: an mpsc channel, which allocates a block of 32 slots now and then, and a oneshot.
+//! Raw: an mpsc channel, which allocates a block of 32 slots now and then, and a oneshot; for a child
+//! the supervisor of `supervision/by_hand.rs`.
 
+#[path = "../supervision/by_hand.rs"]
+#[expect(dead_code, reason = "no group is restarted, and no child panics")]
+mod by_hand;
+mod children;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::alloc::System;
@@ -28,6 +34,7 @@ const BATCH: usize = 32;
 
 fn main() {
     let bench = Bench::new("allocations");
+    children::rows(&bench);
     let row = |text, target| Row { text, unit: "per op", target, size: 50_000 };
     bench.compare(&row("a cast", Target::None), raw_cast, |n| async move {
         without_calls(regrow(n, cast).await)
