@@ -124,11 +124,14 @@ impl Kernel {
             ignore_panic(|| stop.cancel());
         }
         if let SignalOutcome::Orphaned(grace) = outcome {
-            let to = Dest::Pid(to.pid());
-            let kill = NewTimer { to, action: Action::Kill, delay: grace, period: None };
-            self.arm_timer(kill);
+            self.kill_after(grace, to.pid());
         }
         outcome
+    }
+
+    fn kill_after(self: &Arc<Self>, grace: Duration, pid: Pid) {
+        let to = Dest::Pid(pid);
+        self.arm_timer(NewTimer { to, action: Action::Kill, delay: grace, period: None });
     }
 
     /// Closes the mailbox of a server in which the exit of its parent was queued: the server stops

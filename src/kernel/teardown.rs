@@ -72,9 +72,7 @@ impl Kernel {
         if let Some(held) = closing.registrations {
             self.release_registrations(process, *held);
         }
-        let owned = self.table.remove_and(pid, || {
-            self.counters.count_end(&details.reason);
-        });
+        let owned = self.table.remove_and(pid, || self.counters.count_end(&details.reason));
         if process.flags().fetch_or(flag::ENDED, Ordering::SeqCst) & flag::TIMED != 0 {
             self.timers.end_target(pid);
         }

@@ -92,7 +92,7 @@ fn no_timer_outlives_a_target_that_ends_while_its_timers_fire() {
 #[test]
 fn no_timer_outlives_a_target_that_ends_while_many_are_set() {
     race(
-        |rt| idle(rt),
+        idle,
         |rt, target| {
             (0..if cfg!(regrow_proof) { 70 } else { 700 })
                 .map(|_| rt.send_after(*target, HOUR, b"m".to_vec()))
