@@ -97,13 +97,7 @@ fn of_detail(seen: &Seen, detail: Fields, lines: &mut Vec<Line>) {
     if detail.is("suspended") {
         field(seen, "suspended", &"yes: messages wait until it is resumed".into(), lines);
     }
-    let queued = match detail.number("queued") {
-        Some(queued) => Shown::number(queued).and(" queued"),
-        None => "not counted".into(),
-    };
-    let oldest = detail.number("oldest_ms").filter(|ms| *ms > 0);
-    let oldest = oldest.map(|ms| Shown::from(", oldest ").and(Shown::span(ms)));
-    field(seen, "mailbox", &queued.and(oldest.unwrap_or_default()), lines);
+    field(seen, "mailbox", &queue_of(detail), lines);
     if let Some(lost) = detail.number("lost").filter(|lost| *lost > 0) {
         field(seen, "lost", &Shown::number(lost).and(" messages"), lines);
     }
@@ -132,6 +126,16 @@ fn of_detail(seen: &Seen, detail: Fields, lines: &mut Vec<Line>) {
     ] {
         relations(seen, title, detail.numbers(name), lines);
     }
+}
+
+/// Returns how many messages a process has queued, and since when the oldest of them.
+fn queue_of(detail: Fields) -> Shown {
+    let queued = match detail.number("queued") {
+        Some(queued) => Shown::number(queued).and(" queued"),
+        None => "not counted".into(),
+    };
+    let oldest = detail.number("oldest_ms").filter(|ms| *ms > 0);
+    queued.and(oldest.map(|ms| Shown::from(", oldest ").and(Shown::span(ms))).unwrap_or_default())
 }
 
 /// Returns what a server publishes of itself, or why it has not answered.
