@@ -4,6 +4,8 @@
 //! measured by it. So this is the only file that reads it, and a [`TimeOfDay`] has no differences:
 //! durations are measured by an `Instant`.
 
+use std::fmt;
+use std::num::NonZeroU64;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
@@ -23,18 +25,25 @@ use tokio::time::Instant;
 /// assert!(SystemTime::from(time) <= SystemTime::now());
 /// # }));
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TimeOfDay(u64);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TimeOfDay(
+    /// The milliseconds since 1970, and one: so an `Option` takes no more memory.
+    NonZeroU64,
+);
 
 impl TimeOfDay {
     /// Returns the milliseconds since 1970, in UTC. [`TimeOfDay`] has an example.
     pub fn unix_millis(self) -> u64 {
-        self.0
+        self.0.get() - 1
+    }
+
+    fn new(millis: u64) -> Self {
+        TimeOfDay(NonZeroU64::MIN.saturating_add(millis))
     }
 
     /// Reads the clock of the system. A time before 1970 counts as 1970.
     pub(crate) fn now() -> Self {
-        TimeOfDay(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, millis))
+        TimeOfDay::new(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, millis))
     }
 
     /// Returns the time of day that the clock of the system will show at this instant, or has
@@ -50,17 +59,17 @@ impl TimeOfDay {
     /// Returns the time from `earlier` to this time, as the clock of the system shows both; zero if
     /// `earlier` is later. It is for texts only.
     pub(crate) fn since(self, earlier: TimeOfDay) -> Duration {
-        Duration::from_millis(self.0.saturating_sub(earlier.0))
+        Duration::from_millis(self.unix_millis().saturating_sub(earlier.unix_millis()))
     }
 
     /// Returns the time after this span.
     pub(crate) fn after(self, span: Duration) -> Self {
-        TimeOfDay(self.0.saturating_add(millis(span)))
+        TimeOfDay::new(self.unix_millis().saturating_add(millis(span)))
     }
 
     /// Returns the time before this span.
     pub(crate) fn before(self, span: Duration) -> Self {
-        TimeOfDay(self.0.saturating_sub(millis(span)))
+        TimeOfDay::new(self.unix_millis().saturating_sub(millis(span)))
     }
 }
 
@@ -68,10 +77,16 @@ fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
+impl fmt::Debug for TimeOfDay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TimeOfDay").field(&self.unix_millis()).finish()
+    }
+}
+
 /// For a library of dates.
 impl From<TimeOfDay> for SystemTime {
     fn from(time: TimeOfDay) -> Self {
-        let since_1970 = Duration::from_millis(time.0);
+        let since_1970 = Duration::from_millis(time.unix_millis());
         SystemTime::UNIX_EPOCH.checked_add(since_1970).unwrap_or(SystemTime::UNIX_EPOCH)
     }
 }

@@ -24,7 +24,7 @@ use crate::observe::dead_letter::DeadLetter;
 use crate::observe::event::LifecycleEvent;
 use crate::observe::hub::Hub;
 use crate::observe::log_level::LogLevel;
-use crate::observe::past_events::PastEvents;
+use crate::observe::past_events::EndedEvents;
 use crate::observe::stop_records::StopRecords;
 use crate::observe::switches::Switches;
 use crate::process::overflow::Overflow;
@@ -99,7 +99,8 @@ pub(crate) struct Kernel {
     pub(crate) dead_letters: Hub<DeadLetter>,
     pub(crate) crash_report_limit: ReportLimiter,
     pub(crate) changes: Arc<ChangeLog>,
-    pub(crate) past_events: PastEvents,
+    /// The last events of processes that have ended.
+    pub(crate) ended_events: EndedEvents,
     pub(crate) stops: StopRecords,
     /// The program stops that are in progress. Each entry has the pid of the program's root
     /// supervisor, and the cause of the stop.

@@ -1,5 +1,6 @@
 //! The places of processes in their trees, and the changes that processes report about themselves.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use crate::base::node_path::NodePath;
@@ -10,8 +11,9 @@ use crate::exit::reason::ExitReason;
 use crate::kernel::Kernel;
 use crate::observe::change::{ChangeKind, Origin};
 use crate::observe::change_log::{Pushed, Subject};
-use crate::observe::past_events::PastEvent;
+use crate::observe::past_events::{PastEvent, PastEvents};
 use crate::process::{AnyProcess, Core, Locked, Place};
+use crate::restart::KeptEvents;
 
 impl Kernel {
     /// Returns the path of a supervisor; `None` if it has ended or is no supervisor.
@@ -61,15 +63,12 @@ impl Kernel {
         let subject = is_observed.then(|| self.own_subject(process)).flatten();
         let (result, changed, pushed) = process.with(|locked| {
             let (result, changed) = change(locked.core());
-            let forgotten = changed.then(|| self.keep_health(process.pid(), locked)).flatten();
+            let forgotten = changed.then(|| keep_health(locked)).flatten();
             let subject = subject.filter(|_| changed);
             let pushed = subject.map(|subject| self.push_health(locked, subject));
             (result, changed, (pushed, forgotten))
         });
-        drop(pushed);
-        if changed {
-            self.trim_past_events();
-        }
+        ignore_panic(|| drop(pushed));
         if changed && !is_observed && self.changes.is_observed() {
             // An observation has attached meanwhile. It may have read the health before the change.
             let subject = self.own_subject(process);
@@ -79,22 +78,40 @@ impl Kernel {
         result
     }
 
-    /// Keeps the new health of a supervisor or a child for later observations.
-    fn keep_health(&self, pid: Pid, locked: &mut Locked) -> Option<PastEvent> {
-        let health = locked.core().reported_health().unwrap_or_default();
-        locked.core().relations()?.place()?;
-        self.past_events.push(pid, ChangeKind::Health { health })
-    }
-
-    /// Keeps an event of a supervisor or a child for later observations. Call this without a lock.
+    /// Keeps an event of a supervisor or a child for later observations: in the record of the process,
+    /// until it closes. Call this without a lock.
     pub(crate) fn keep_event(&self, pid: Pid, kind: ChangeKind) {
-        let forgotten = self.past_events.push(pid, kind);
+        let event = PastEvent::now(kind);
+        let forgotten = match self.find(pid) {
+            Some(process) => process.with(|locked| match locked.core().is_open() {
+                true => (locked.core().keep_event(event), None),
+                false => self.ended_events.push(pid, event),
+            }),
+            None => self.ended_events.push(pid, event),
+        };
         ignore_panic(|| drop(forgotten));
-        self.trim_past_events();
     }
 
-    fn trim_past_events(&self) {
-        ignore_panic(|| self.past_events.trim(|pid| self.find(pid).is_some()));
+    /// Moves the events out of the record of a process that closes. Call this under its lock, in the
+    /// step that closes it, and drop what this returns after unlock.
+    pub(crate) fn keep_ended_events(&self, pid: Pid, core: &mut Core) -> Option<Arc<PastEvents>> {
+        let events = core.registrations()?.past_events.take()?;
+        self.ended_events.keep(pid, events)
+    }
+
+    /// Returns the events of a process that has ended, for the history of its child.
+    pub(crate) fn kept_events(&self, pid: Option<Pid>) -> KeptEvents {
+        let events = pid.and_then(|pid| self.ended_events.of(pid));
+        KeptEvents(events.map(|events| events as Arc<dyn Any + Send + Sync>))
+    }
+
+    /// Returns the last events of a process, live or ended, that are in no history.
+    pub(crate) fn past_events(&self, pid: Pid) -> Option<Arc<PastEvents>> {
+        let of_record = |process: Arc<dyn AnyProcess>| {
+            process.with(|locked| locked.core().registrations()?.past_events.clone())
+        };
+        // A process that has closed since the look-up has moved its events.
+        self.find(pid).and_then(of_record).or_else(|| self.ended_events.of(pid))
     }
 
     fn push_health(&self, locked: &mut Locked, subject: Subject) -> Option<Pushed> {
@@ -127,6 +144,19 @@ impl Kernel {
         {
             drop(self.changes.push(|| (subject, kind)));
         }
+    }
+}
+
+/// Keeps the new health of a supervisor or a child for later observations. A process that has closed
+/// has no relations any more, or soon none: it keeps nothing.
+fn keep_health(locked: &mut Locked) -> Option<PastEvent> {
+    let core = locked.core();
+    let health = core.reported_health().unwrap_or_default();
+    core.relations()?.place()?;
+    if core.is_open() {
+        core.keep_event(PastEvent::now(ChangeKind::Health { health }))
+    } else {
+        None
     }
 }
 

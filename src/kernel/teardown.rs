@@ -60,7 +60,11 @@ impl Kernel {
     pub(crate) fn tear_down(self: &Arc<Self>, process: &dyn AnyProcess, end: End) {
         let pid = process.pid();
         crate::base::failpoint::point!("teardown before closing");
-        let mut closing = process.with(|locked| close(process, locked, end));
+        let (mut closing, forgotten) = process.with(|locked| {
+            let forgotten = self.keep_ended_events(pid, locked.core());
+            (close(process, locked, end), forgotten)
+        });
+        ignore_panic(|| drop(forgotten));
         if closing.keeps_queue() {
             self.leave_queue(process, &mut closing);
         }

@@ -162,7 +162,7 @@ impl<M: Item> Mail<M> {
 impl<M: Item> State<Mail<M>> {
     pub(crate) fn new(relations: Option<Box<Relations>>) -> Self {
         State {
-            core: Core { relations, ..Core::default() },
+            core: Core::new(relations),
             mail: Mail { inbox: VecDeque::new(), send_queue: SendQueue::new() },
         }
     }

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use crate::base::{Pid, TimeOfDay};
 use crate::observation::Clock;
 use crate::observe::ChangeKind;
-use crate::observe::past_events::PastEvent;
+use crate::observe::past_events::{PastEvent, PastEvents};
 use crate::process::{AnyProcess, ChildFacts};
 use crate::restart::Incarnation;
 use crate::runtime::Runtime;
@@ -34,8 +34,8 @@ impl Runtime {
     ///
     /// The other kinds are [`Health`](ChangeKind::Health), [`SlowHandler`](ChangeKind::SlowHandler),
     /// [`Deadlock`](ChangeKind::Deadlock), [`ShutdownFailed`](ChangeKind::ShutdownFailed) and
-    /// [`LimitReached`](ChangeKind::LimitReached). They are kept for 4,096 processes of a runtime; then those of the processes that have ended make room. A
-    /// child without such an event costs nothing. OTP has no counterpart.
+    /// [`LimitReached`](ChangeKind::LimitReached). Those of a live child, and of the incarnations in its history, are always kept; those of processes that have ended, and are in no history of a live child, as long as
+    /// there are no 4,096 later ones with such an event. A child without such an event costs nothing. OTP has no counterpart.
     ///
     /// ```
     /// use regrow::{ChildSpec, Health, Runtime, Supervisor};
@@ -82,20 +82,28 @@ impl Events<'_> {
 
     /// Adds the events of a process that are in no history.
     fn add_kept(&mut self, pid: Pid) {
-        for PastEvent { at, kind } in self.runtime.kernel.past_events.of(pid) {
-            self.add(at, Some(pid), kind);
+        let kept = self.runtime.kernel.past_events(pid);
+        self.add_all(pid, kept.as_deref());
+    }
+
+    fn add_all(&mut self, pid: Pid, kept: Option<&PastEvents>) {
+        for PastEvent { at, kind } in kept.into_iter().flat_map(PastEvents::iter) {
+            self.add(*at, Some(pid), kind.clone());
         }
     }
 
     /// Adds the start of an incarnation that has ended, the events of its process, and its end.
     fn add_past(&mut self, past: &Incarnation) {
-        let Incarnation { pid, started, ended, reason, attempt, stopped, .. } = past;
+        let Incarnation { pid, started, ended, reason, attempt, stopped, events, .. } = past;
         self.add(*started, *pid, ChangeKind::Starting { attempt: *attempt });
         let (reason, stopped) = (reason.clone(), *stopped);
         let uptime = ended.saturating_duration_since(*started);
         let kind = match pid {
             Some(pid) => {
-                self.add_kept(*pid);
+                // Those of the kernel have an event that was kept after the end, but may be forgotten.
+                let of_history = || Some(events.0.as_deref()?.downcast_ref::<PastEvents>()?);
+                let of_kernel = self.runtime.kernel.past_events(*pid);
+                self.add_all(*pid, of_kernel.as_deref().or_else(of_history));
                 ChangeKind::Ended { reason, uptime, stopped, for_good: false }
             }
             None => ChangeKind::StartFailed { reason },

@@ -30,7 +30,6 @@ use tokio::time::Instant;
 use crate::base::random::MapHasher;
 use crate::base::{NodePath, Pid};
 use crate::observation::asked::Asked;
-use crate::observation::facts::Facts;
 use crate::observation::included::{Included, View};
 use crate::observation::nodes::{Above, Nodes};
 use crate::observation::picture::Supervision;
@@ -45,21 +44,21 @@ use crate::supervisor::{ListedChildren, PublishedCell, PublishedChild, Published
 pub(super) struct Collector<'a> {
     pub(super) runtime: &'a Runtime,
     pub(super) view: &'a View,
-    make: Nodes<'a>,
+    pub(super) make: Nodes<'a>,
     /// The dynamic supervisors that were asked, and not visited yet.
     pub(super) asked: Asked<'a, Fold>,
     /// Whether a dynamic supervisor has not answered, perhaps one above those that are shown.
     is_partial: bool,
-    included: Included,
-    nodes: Vec<PictureNode>,
+    pub(super) included: Included,
+    pub(super) nodes: Vec<PictureNode>,
     /// When a program that stops kills everything below a supervisor. Only the supervisors for which
     /// this is known are here.
     due: HashMap<Pid, Instant, MapHasher>,
     /// The nodes that are still to be visited, the next one last.
     pub(super) pending: Vec<Pending>,
     /// The memory for the children of one supervisor.
-    listed: ListedChildren,
-    slices: Slices,
+    pub(super) listed: ListedChildren,
+    pub(super) slices: Slices,
 }
 
 /// A node that is still to be visited: a supervisor, or a node that follows one.
@@ -70,7 +69,7 @@ pub(super) struct Pending {
 }
 
 /// The children of a supervisor.
-enum Children {
+pub(super) enum Children {
     /// Those of a declared list, and the step of the supervisor.
     Listed(ListedChildren, Step),
     /// The answer of a dynamic supervisor.
@@ -106,7 +105,7 @@ pub(super) async fn collect(runtime: &Runtime, view: &View) -> Collected {
         runtime, view, make, asked, is_partial, included, nodes, due, pending, listed, slices,
     };
     for (pid, root) in roots.iter().filter(|(pid, _)| view.shows_tree(*pid)) {
-        collector.add(collector.make.root(*pid, root), None, 0).await;
+        collector.add(collector.make.root(*pid, root), None, 0);
     }
     collector.pending.reverse();
     collector.visit_all().await;
@@ -119,33 +118,6 @@ pub(super) async fn collect(runtime: &Runtime, view: &View) -> Collected {
 }
 
 impl Collector<'_> {
-    /// Adds a node, with the facts of its process. A worker is in the picture at once, unless nodes
-    /// after `pending` are visited before it. `process` is that of the node, if it is known.
-    async fn add(
-        &mut self,
-        mut node: PictureNode,
-        process: Option<Arc<dyn AnyProcess>>,
-        pending: usize,
-    ) {
-        if !self.view.is_visited(&node.path) {
-            return;
-        }
-        self.slices.before_node().await;
-        let process =
-            running(&node).and_then(|pid| process.or_else(|| self.runtime.kernel.find(pid)));
-        if let (Some(pid), Some(process)) = (node.pid, &process)
-            && let Some(facts) = Facts::read(&self.runtime.kernel, &**process)
-        {
-            self.included.process(pid, facts.last_change);
-            (node.health, node.mailbox) = (facts.health, facts.mailbox);
-        }
-        if node.supervision.is_some() || self.pending.len() > pending {
-            self.pending.push(Pending { node, process });
-        } else if self.view.shows(&node.path) {
-            self.nodes.push(node);
-        }
-    }
-
     /// Adds the pending nodes to the picture, and those below them.
     async fn visit_all(&mut self) {
         while let Some(Pending { node, process }) = self.pending.pop() {
@@ -187,7 +159,8 @@ impl Collector<'_> {
         let pending = self.pending.len();
         self.add_children(&above, children, pending).await;
         for child in ended {
-            self.add(self.make.ended(&above, child), None, pending).await;
+            self.slices.before_node().await;
+            self.add(self.make.ended(&above, child), None, pending);
         }
         // The first of them is visited first.
         self.pending[pending..].reverse();
@@ -232,31 +205,6 @@ impl Collector<'_> {
         };
         node.supervision = Some(Box::new(supervision));
         (children, self.ended(&state))
-    }
-
-    /// Adds the children of a supervisor.
-    async fn add_children(&mut self, above: &Above, children: Children, pending: usize) {
-        match children {
-            Children::Listed(mut listed, step) => {
-                for (key, mut child) in listed.drain(..) {
-                    let process = child.process.take();
-                    self.add(self.make.child(above, step, (key, child)), process, pending).await;
-                }
-                self.listed = listed;
-            }
-            Children::LastKnown(listed, is_stopping) => {
-                for (key, child) in listed {
-                    let known = (child, Pid::from_raw(key), is_stopping);
-                    self.add(self.make.folded(above, known), None, pending).await;
-                }
-            }
-            Children::Folded(worst) => {
-                for FoldedChild { child, pid, process, is_stopping } in worst {
-                    let node = self.make.folded(above, (child, pid, is_stopping));
-                    self.add(node, process, pending).await;
-                }
-            }
-        }
     }
 
     /// Returns the ended children that are shown.

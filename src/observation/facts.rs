@@ -7,26 +7,20 @@ use crate::observation::MailboxFacts;
 use crate::observe::Health;
 use crate::process::{AnyProcess, Locked};
 
-/// The facts about one live process.
-pub(super) struct Facts {
-    pub(super) health: Health,
-    pub(super) mailbox: MailboxFacts,
-    /// The number of the last change that these facts include.
-    pub(super) last_change: u64,
-}
-
-impl Facts {
-    /// Reads the record of a process; `None` if it is not alive.
-    pub(super) fn read(kernel: &Kernel, process: &dyn AnyProcess) -> Option<Self> {
-        process.with(|locked| {
-            if !locked.core().is_open() {
-                return None;
-            }
-            let mailbox = mailbox(locked);
-            let health = locked.core().reported_health().unwrap_or_default();
-            Some(Facts { health, mailbox, last_change: kernel.changes.last() })
-        })
-    }
+/// Reads the record of a process, and passes its health and its mailbox to `take`. Returns the number
+/// of the last change that they include; `None` if the process is not alive.
+pub(super) fn read(
+    kernel: &Kernel,
+    process: &dyn AnyProcess,
+    take: impl FnOnce(Health, MailboxFacts),
+) -> Option<u64> {
+    process.with(|locked| {
+        if !locked.core().is_open() {
+            return None;
+        }
+        take(locked.core().reported_health().unwrap_or_default(), mailbox(locked));
+        Some(kernel.changes.last())
+    })
 }
 
 /// Reads the mailbox of a process, and what it handles.

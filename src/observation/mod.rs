@@ -19,6 +19,7 @@ pub(crate) mod waits;
 mod nodes;
 mod asked;
 mod collect;
+mod children;
 mod requests;
 mod missed;
 mod sample;

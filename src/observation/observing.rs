@@ -76,7 +76,7 @@ pub enum Observed {
 /// catches up by a fresh picture.
 ///
 /// While there is no observation, a change costs one load, except those that are kept for later
-/// observations, such as a changed health: each takes a lock of the whole runtime. A message costs
+/// observations, such as a changed health: each is added to the record of its process. A message costs
 /// nothing. While there is one, a change costs an allocation and two locks, and a message still costs nothing, unless
 /// [mailboxes are tracked](Self::track_mailboxes). OTP has no counterpart: `observer` polls.
 ///

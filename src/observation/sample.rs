@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::base::{Pid, SharedStr, TimeOfDay};
-use crate::observation::facts::Facts;
+use crate::observation::facts;
 use crate::observation::included::View;
 use crate::observation::slices::{SLICE, Slices};
 use crate::observation::waits::waits_in;
@@ -120,9 +120,10 @@ impl Sampler {
             slices.before(part.len()).await;
             readings.extend(kernel.find_all(part).into_iter().map(|process| {
                 let process = process?;
-                let facts = Facts::read(kernel, &*process)?;
+                let mut mailbox = MailboxFacts::default();
+                facts::read(kernel, &*process, |_, read| mailbox = read)?;
                 let supervision = PublishedCell::of(&*process).map(|cell| size(&cell));
-                Some(Reading { mailbox: facts.mailbox, supervision })
+                Some(Reading { mailbox, supervision })
             }));
         }
         readings

@@ -15,6 +15,7 @@ use crate::exit::reason::ExitReason;
 use crate::exit::shutdown::Shutdown;
 use crate::observe::activity::Activity;
 use crate::observe::health::Health;
+use crate::observe::past_events::PastEvents;
 use crate::process::ancestors::Ancestors;
 use crate::process::call_limit::CallLimit;
 use crate::process::child_facts::ChildFacts;
@@ -65,6 +66,9 @@ pub(crate) struct Core {
     /// The number of signals that were revoked since the last search of the inbox, as
     /// [`revoke_signals`](crate::process::Locked::revoke_signals) counts them; at most 255.
     pub(crate) revoked: u8,
+    /// Whether `relations` may have registrations. Without them, the depth of the mailbox and the
+    /// health are read without loading the relations, which lie elsewhere in memory.
+    pub(super) has_registrations: bool,
     pub(crate) reason: Option<ExitReason>,
     pub(crate) task: Option<Waker>,
     /// State that only some processes need. An ordinary process pays one word for it.
@@ -136,6 +140,8 @@ pub(crate) struct Registrations {
     pub(crate) keeps_queue: bool,
     /// The health that the process has reported.
     pub(crate) health: Option<Health>,
+    /// The last events of the process that are in no history.
+    pub(crate) past_events: Option<Arc<PastEvents>>,
     /// The activity of a server, if its handlers are tracked or slow handlers are reported.
     pub(crate) activity: Option<Box<Activity>>,
     /// The heartbeats of a child whose specification requires them.
@@ -241,42 +247,17 @@ impl Registrations {
 }
 
 impl Core {
+    pub(crate) fn new(relations: Option<Box<Relations>>) -> Self {
+        let has_registrations = relations.as_ref().is_some_and(|own| own.registrations.is_some());
+        Core { relations, has_registrations, ..Core::default() }
+    }
+
     pub(crate) fn relations_mut(&mut self) -> &mut Relations {
         self.relations.get_or_insert_default()
     }
 
     pub(crate) fn relations(&mut self) -> Option<&mut Relations> {
         self.relations.as_deref_mut()
-    }
-
-    pub(crate) fn registrations(&mut self) -> Option<&mut Registrations> {
-        self.relations()?.registrations.as_deref_mut()
-    }
-
-    pub(crate) fn held_registrations(&self) -> Option<&Registrations> {
-        self.relations.as_ref()?.registrations.as_deref()
-    }
-
-    /// The counts of the mailbox, if it is counted.
-    pub(crate) fn counts(&mut self) -> Option<&mut Counts> {
-        self.registrations()?.counts.as_mut()
-    }
-
-    pub(crate) fn registrations_mut(&mut self) -> &mut Registrations {
-        self.relations_mut().registrations.get_or_insert_default()
-    }
-
-    pub(crate) fn supervisor_record(&mut self) -> Option<&mut SupervisorRecord> {
-        self.registrations()?.supervisor_record.as_deref_mut()
-    }
-
-    pub(crate) fn supervisor_record_mut(&mut self) -> &mut SupervisorRecord {
-        self.registrations_mut().supervisor_record.get_or_insert_default()
-    }
-
-    /// The registrations, if names and groups may still be added.
-    pub(crate) fn open_registrations(&mut self) -> Option<&mut Registrations> {
-        self.is_open().then(|| self.registrations_mut())
     }
 
     /// The entry of this peer in the links of the process.

@@ -28,6 +28,7 @@ mod vacated_names;
 mod link;
 pub(crate) mod heartbeat;
 pub(crate) mod core;
+mod registrations;
 pub(crate) mod state;
 mod place;
 mod exit_tickets;

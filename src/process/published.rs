@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::observe::health::Health;
+use crate::observe::past_events::PastEvent;
 use crate::process::Core;
 use crate::process::heartbeat::Heartbeats;
 
@@ -18,6 +19,14 @@ impl Core {
         let is_late = registrations.heartbeats.as_ref().is_some_and(|beats| beats.is_late);
         // `None` is less than `Some`.
         if is_late { health.max(Some(Health::Unresponsive)) } else { health }
+    }
+
+    /// Keeps an event of this open process. Returns the event that has no room any more, which the
+    /// caller drops after unlock.
+    #[must_use = "dropping the event runs a user's code"]
+    pub(crate) fn keep_event(&mut self, event: PastEvent) -> Option<PastEvent> {
+        let events = self.registrations_mut().past_events.get_or_insert_default();
+        Arc::make_mut(events).push(event)
     }
 
     pub(crate) fn heartbeats(&mut self) -> Option<&mut Heartbeats> {

@@ -1,5 +1,6 @@
 //! The history of a child: its last incarnations.
 
+use std::any::Any;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -32,6 +33,26 @@ pub struct Incarnation {
     /// Whether its supervisor stopped the incarnation. False if it ended by itself, was killed by
     /// another process, or did not start.
     pub stopped: bool,
+    pub(crate) events: KeptEvents,
+}
+
+/// The other events of an incarnation, of a type that this room does not know. They take no part in a
+/// comparison.
+#[derive(Clone, Default)]
+pub(crate) struct KeptEvents(pub(crate) Option<Arc<dyn Any + Send + Sync>>);
+
+impl PartialEq for KeptEvents {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for KeptEvents {}
+
+impl fmt::Debug for KeptEvents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "kept" } else { "none" })
+    }
 }
 
 /// The last incarnations of a child that have ended, oldest first: eight at most. The running
@@ -114,7 +135,7 @@ impl fmt::Debug for History {
 
 #[cfg(test)]
 mod tests {
-    use super::{History, Incarnation, KEPT};
+    use super::{History, Incarnation, KEPT, KeptEvents};
     use crate::exit::reason::ExitReason;
     use std::time::Duration;
     use tokio::time::Instant;
@@ -131,6 +152,7 @@ mod tests {
             attempt,
             delay: Duration::ZERO,
             stopped: false,
+            events: KeptEvents::default(),
         };
         drop(history.push(incarnation(0)));
         let handed_out = history.clone();

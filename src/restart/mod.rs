@@ -15,6 +15,7 @@ mod own_rules;
 mod history;
 
 pub use backoff::Backoff;
+pub(crate) use history::KeptEvents;
 pub use history::{History, Incarnation};
 pub use own_budget::Exhausted;
 pub(crate) use own_budget::OwnBudget;

@@ -7,6 +7,7 @@ use crate::observe::change::Origin;
 use crate::observe::change_log::{Pushed, Subject};
 use crate::observe::{ChangeKind, Health};
 use crate::process::{AnyProcess, ChildFacts, Relations};
+use crate::restart::KeptEvents;
 use crate::runtime::Runtime;
 
 /// Reports changes of one supervisor and its children.
@@ -123,6 +124,11 @@ impl ChangeSource {
         if let Some(pid) = pid {
             self.runtime.kernel.keep_event(pid, kind());
         }
+    }
+
+    /// Returns the events of a process that has ended, for the history of its child.
+    pub(crate) fn kept_events(&self, pid: Option<Pid>) -> KeptEvents {
+        self.runtime.kernel.kept_events(pid)
     }
 
     /// Counts a restart of the child with this id.

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use crate::base::Pid;
 use crate::exit::ExitReason;
 use crate::observe::ChangeKind;
-use crate::restart::{Backoff, RestartState, Run};
+use crate::restart::{Backoff, KeptEvents, RestartState, Run};
 use crate::supervisor::Incarnation;
 
 /// The end of an incarnation, or its failed start, which has no pid.
@@ -31,7 +31,7 @@ impl EndRecord {
     }
 
     /// Records this end in the restart state of the child. Returns the entry of this end for the
-    /// history. `attempt` says how many starts of the child came before this one: 0 for the first
+    /// history, without its other events. `attempt` says how many starts of the child came before this one: 0 for the first
     /// start.
     pub(crate) fn record(
         self,
@@ -47,6 +47,7 @@ impl EndRecord {
             true => restarts.record_stop(backoff, run),
             false => restarts.record_failure(backoff, run),
         }
-        Incarnation { pid, started, ended, reason, attempt, delay, stopped }
+        let events = KeptEvents::default();
+        Incarnation { pid, started, ended, reason, attempt, delay, stopped, events }
     }
 }

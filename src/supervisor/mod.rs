@@ -17,6 +17,7 @@ pub(crate) mod info;
 pub(crate) mod ended_children;
 pub(crate) mod published_state;
 mod published_children;
+mod published_read;
 pub(crate) mod report;
 mod report_limits;
 pub(crate) mod stop;

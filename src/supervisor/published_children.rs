@@ -18,6 +18,7 @@ use crate::exit::ExitReason;
 use crate::observe::ChangeKind;
 use crate::observe::change_log::Pushed;
 use crate::process::AnyProcess;
+use crate::restart::KeptEvents;
 use crate::supervisor::change_source::ChangeSource;
 use crate::supervisor::published_state::{
     PublishedCell, PublishedChild, PublishedChildState, PublishedState, Step,
@@ -157,6 +158,11 @@ impl PublishedCell {
             });
             (oldest, process, pushed)
         }));
+    }
+
+    /// Returns the events of a process that has ended, for the history of its child.
+    pub(crate) fn kept_events(&self, pid: Option<Pid>) -> KeptEvents {
+        self.source().map_or_else(KeptEvents::default, |source| source.kept_events(pid))
     }
 
     pub(crate) fn child(&self, key: u64) -> Option<PublishedChild> {

@@ -21,7 +21,6 @@
 //!    long the supervisor is busy and however many readers ask at the same time.
 
 use std::collections::BTreeMap;
-use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -81,9 +80,6 @@ pub(crate) struct PublishedState {
     /// that.
     pub(crate) ending: Option<Instant>,
 }
-
-/// How many children are read before the first of them is copied.
-const TOUCHED: usize = 32;
 
 /// Copies of the children of [`PublishedState::children`], by ascending keys.
 pub(crate) type ListedChildren = Vec<(u64, PublishedChild)>;
@@ -193,27 +189,6 @@ impl PublishedCell {
         self.source.get()
     }
 
-    /// Reads the state without its children, and the number of the last change that it and the
-    /// children include. The children are added to the list by their keys: a copy of their map would
-    /// allocate for each few of them.
-    pub(crate) fn read_with_last_change(
-        &self,
-        children: &mut ListedChildren,
-    ) -> (PublishedState, u64) {
-        let last = || self.source().map_or(0, ChangeSource::last_change);
-        self.change(|state| {
-            children.reserve(state.children.len());
-            let mut ahead = state.children.values();
-            for (at, (key, child)) in state.children.iter().enumerate() {
-                if at.is_multiple_of(TOUCHED) {
-                    ahead.by_ref().take(TOUCHED).for_each(PublishedChild::touch);
-                }
-                children.push((*key, child.clone()));
-            }
-            (state.without_children(), last())
-        })
-    }
-
     /// Returns the cell of this process, if the process is a supervisor whose init has begun.
     pub(crate) fn of(process: &dyn AnyProcess) -> Option<Arc<Self>> {
         let cell = process.with(|locked| locked.core().published());
@@ -253,13 +228,6 @@ impl PublishedCell {
 }
 
 impl PublishedChild {
-    /// Reads what a copy counts a reference of. The processor loads the memory of many children at
-    /// the same time; a copy, which counts references, would let it wait for one after the other.
-    fn touch(&self) {
-        let flags = self.process.as_ref().map(|process| process.flags().load(Ordering::Relaxed));
-        black_box((flags, self.id.len()));
-    }
-
     /// Returns the information about the child. `starts_by_hand` is the number of requested starts.
     pub(crate) fn info(self, starts_by_hand: u32) -> ChildInfo {
         let left = |due: Instant| due.saturating_duration_since(Instant::now());
@@ -277,7 +245,7 @@ impl PublishedChild {
 }
 
 impl PublishedState {
-    fn without_children(&self) -> Self {
+    pub(super) fn without_children(&self) -> Self {
         PublishedState {
             children: BTreeMap::new(),
             ended: self.ended.clone(),

@@ -66,6 +66,59 @@ async fn a_late_viewer_finds_what_happened_to_a_child_and_to_its_last_incarnatio
     assert_eq!(kinds(&rt, Pid::from_raw(u64::MAX)), []);
 }
 
+/// More processes than a runtime keeps ended ones of, each of which has an event.
+const MANY: usize = 5_000;
+
+/// Starts children that report another health, and then live or end.
+async fn many(rt: &Runtime, lives: bool) -> regrow::DynamicSupervisorRef {
+    let conns = DynamicSupervisor::new().start(rt).await.unwrap();
+    for _ in 0..MANY {
+        let conn = ChildSpec::task("conn", move |ctx: TaskContext| async move {
+            ctx.set_health(Health::Starting);
+            if lives { pending().await } else { Ok(()) }
+        });
+        conns.start_child(conn.restart(Restart::Temporary)).await.unwrap();
+    }
+    settled().await;
+    conns
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_events_of_live_processes_do_not_replace_each_other() {
+    let rt = Runtime::new();
+    let conns = many(&rt, true).await;
+    let children = conns.which_children().await.unwrap();
+    assert_eq!(children.len(), MANY);
+    for pid in children.iter().filter_map(regrow::ChildInfo::pid) {
+        assert_eq!(kinds(&rt, pid), [(Some(pid), "starting"), (Some(pid), "health")]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn ends_of_other_processes_do_not_replace_the_events_of_the_last_incarnations_of_a_child() {
+    let rt = Runtime::new();
+    let app = Supervisor::one_for_one().named("app").child(idle("job")).start(&rt).await.unwrap();
+    let rooms = DynamicSupervisor::new().start(&rt).await.unwrap();
+    let room = ChildSpec::task("room", |_| pending()).named("room");
+    rooms.start_child(room).await.unwrap();
+    let first = ["job", "room"].map(|name| rt.whereis(name).unwrap());
+    for pid in first {
+        rt.set_health(pid, Health::Starting);
+        rt.exit(pid, crash("no luck"));
+    }
+    settled().await;
+    let conns = many(&rt, false).await;
+    assert_eq!(conns.count_children().await.unwrap().specs, 0);
+    for (first, name) in first.into_iter().zip(["job", "room"]) {
+        let second = rt.whereis(name).unwrap();
+        let (first, second) = (Some(first), Some(second));
+        let expected =
+            [(first, "starting"), (first, "health"), (first, "ended"), (second, "starting")];
+        assert_eq!(kinds(&rt, second.unwrap()), expected);
+    }
+    drop(app);
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_last_sixteen_events_of_a_process_are_kept() {
     let rt = Runtime::new();

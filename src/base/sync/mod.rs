@@ -41,6 +41,12 @@ mod plain {
             crate::base::failpoint::point!("lock");
             self.0.lock().unwrap_or_else(PoisonError::into_inner)
         }
+
+        /// Reads a part of the mutex that is constant, so that the processor loads its memory
+        /// before a lock needs it.
+        pub(crate) fn touch(&self) -> bool {
+            self.0.is_poisoned()
+        }
     }
 }
 
@@ -89,6 +95,10 @@ mod checked {
         pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
             let gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
             MutexGuard { value: self.value.lock(), _gate: gate }
+        }
+
+        pub(crate) fn touch(&self) -> bool {
+            self.value.touch()
         }
     }
 

@@ -10,7 +10,7 @@ use crate::observe::ChangeKind;
 use crate::restart::{Exceeded, Exhausted, Intensity, Next, OwnBudget, Rules, Window};
 use crate::server::ServerContext;
 use crate::supervisor::dynamic::{Cast, Child, DynamicServer, Retry, State};
-use crate::supervisor::{EndRecord, RestartLimitReached, RestartNotice, decision};
+use crate::supervisor::{EndRecord, Incarnation, RestartLimitReached, RestartNotice, decision};
 use crate::time::timer_queue::after;
 
 impl DynamicServer {
@@ -85,7 +85,9 @@ impl DynamicServer {
         record.last = Some(end.reason.clone());
         let (now, id) = (end.at, &child.id);
         drop(self.report.source.child(id, Some(pid), || end.change(started)));
+        let events = self.report.source.kept_events(end.pid);
         let ended = end.record(started, attempt, &mut record.restarts, backoff);
+        let ended = Incarnation { events, ..ended };
         let oldest = record.history.push(ended);
         ignore_panic(|| drop(oldest));
         record.restarts.decide_next(Rules { backoff, intensity }, now, || self.random.unit())

@@ -110,8 +110,10 @@ impl DynamicServer {
         }));
         let (started, attempt) = (child.started, child.attempt());
         let (pid_of_last, delay) = (Some(pid), Duration::ZERO);
+        let events = source.kept_events(Some(pid));
+        #[rustfmt::skip]
         let last =
-            Incarnation { pid: pid_of_last, started, ended, reason, attempt, delay, stopped };
+            Incarnation { pid: pid_of_last, started, ended, reason, attempt, delay, stopped, events };
         let mut shown = child.shown(pid);
         let oldest = shown.history.push(last);
         self.keep(shown);

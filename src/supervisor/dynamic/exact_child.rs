@@ -34,7 +34,7 @@ use crate::process::ChildStop;
 use crate::runtime::StartError;
 use crate::server::ServerContext;
 use crate::supervisor::dynamic::{AfterStop, DynamicServer, RestartReply, Retry, State, StopReply};
-use crate::supervisor::{ChildError, EndRecord, ExactChild, StartOutcome};
+use crate::supervisor::{ChildError, EndRecord, ExactChild, Incarnation, StartOutcome};
 
 impl DynamicServer {
     /// Stops and removes the child, if it is still the one that was meant.
@@ -152,7 +152,9 @@ impl DynamicServer {
         if let Some(record) = child.restart_record.as_mut() {
             record.last = Some(reason.clone());
             let backoff = record.spec.backoff.or(fallback);
+            let events = self.report.source.kept_events(end.pid);
             let ended = end.record(started, attempt, &mut record.restarts, backoff);
+            let ended = Incarnation { events, ..ended };
             record.reset_restarts();
             let oldest = record.history.push(ended);
             ignore_panic(|| drop(oldest));

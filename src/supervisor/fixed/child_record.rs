@@ -8,7 +8,7 @@ use crate::base::Pid;
 use crate::child::{Restart, Spec};
 use crate::exit::ExitReason;
 use crate::process::{AnyProcess, ChildSlot};
-use crate::restart::{Backoff, Counted, Exhausted, Intensity, RestartState, Window};
+use crate::restart::{Backoff, Counted, Exhausted, Intensity, KeptEvents, RestartState, Window};
 use crate::runtime::StartCause;
 use crate::supervisor::{EndRecord, Incarnation, Position, PublishedChildState};
 
@@ -204,10 +204,16 @@ impl Child {
 
     /// Records the end of an incarnation. `fallback` is the backoff that applies if the child has
     /// none of its own. Returns the entry for the history.
-    pub(super) fn record_end(&mut self, end: EndRecord, fallback: Option<Backoff>) -> Incarnation {
+    pub(super) fn record_end(
+        &mut self,
+        end: EndRecord,
+        fallback: Option<Backoff>,
+        events: KeptEvents,
+    ) -> Incarnation {
         (self.last, self.last_pid) = (Some(end.reason.clone()), end.pid);
         let backoff = self.spec.backoff.or(fallback);
-        end.record(self.started, self.attempt(), &mut self.restarts, backoff)
+        let ended = end.record(self.started, self.attempt(), &mut self.restarts, backoff);
+        Incarnation { events, ..ended }
     }
 
     pub(super) fn published_state(&self) -> PublishedChildState {

@@ -142,7 +142,8 @@ impl Children {
     ) {
         let Some(child) = self.list.get_mut(&position) else { return };
         let stopped = end.stopped;
-        let incarnation = child.record_end(end, fallback);
+        let events = self.published.kept_events(end.pid);
+        let incarnation = child.record_end(end, fallback, events);
         if let RunState::Running(process) = std::mem::replace(&mut child.state, RunState::Stopped) {
             self.by_pid.remove(&process.pid());
         }
