@@ -9,7 +9,7 @@ use tokio::task::yield_now;
 /// How many processes are read in one slice: a read takes less than a microsecond.
 pub(crate) const SLICE: usize = 64;
 
-/// How many nodes of a picture are made in one slice: a node takes about a quarter of a microsecond.
+/// How many nodes of a picture are made in one slice: a node takes about half a microsecond.
 const NODES: usize = 192;
 
 /// Work that gives way to other tasks after each slice.
