@@ -63,11 +63,13 @@ impl<V> Page<V> {
         Some(self.values.remove(at))
     }
 
-    /// Frees the memory of the entries that the page has no more, if these are at least as many as it
-    /// has.
+    /// Moves the entries to a smaller allocation, if at least half of the room is free. The larger one is
+    /// not shrunk in place: what an allocator cuts off is too small for the next page.
     pub(super) fn shrink(&mut self) {
         if self.values.len() <= self.values.capacity() / 2 {
-            self.values.shrink_to_fit();
+            let mut values = Vec::with_capacity(self.values.len());
+            values.append(&mut self.values);
+            self.values = values;
         }
     }
 
