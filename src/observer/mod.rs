@@ -32,8 +32,9 @@
 //!
 //! # Costs
 //!
-//! A page that is open is one [`Observation`](crate::Observation) with a sample each second. A page
-//! that does not read is closed when one MiB waits for it. At most 32 pages are served at a time by
+//! A page that is open is one [`Observation`](crate::Observation) with a sample each second. Its items are
+//! written in pieces of some microseconds, so that a process that becomes ready meanwhile does not wait
+//! for a whole picture. A page that does not read is closed when one MiB waits for it. At most 32 pages are served at a time by
 //! one router.
 
 use std::net::SocketAddr;

@@ -86,9 +86,12 @@ async fn a_server_whose_handler_runs_too_long_is_not_suspended_later() {
 /// The answer is on its way when tokio shuts down: the report must not say that nothing was done.
 #[test]
 fn a_suspension_that_was_carried_out_as_tokio_shuts_down_is_not_refused() {
-    let tokio = || Builder::new_current_thread().enable_time().start_paused(true);
-    // The main task has a turn after each other task.
-    let inside = tokio().event_interval(1).build().unwrap();
+    let tokio = || {
+        let mut tokio = Builder::new_current_thread();
+        // The main task has a turn after each other task.
+        tokio.enable_time().start_paused(true).event_interval(1).build().unwrap()
+    };
+    let inside = tokio();
     let (mut events, asked) = inside.block_on(async {
         let rt = Runtime::new();
         let (_tree, room) = app(&rt).await;
@@ -105,7 +108,7 @@ fn a_suspension_that_was_carried_out_as_tokio_shuts_down_is_not_refused() {
         (events, asked)
     });
     drop(inside);
-    tokio().build().unwrap().block_on(async {
+    tokio().block_on(async {
         assert_eq!(asked.await, Err(ControlError::Unfinished));
         loop {
             if let Some(LifecycleEvent::Control { outcome, .. }) = events.next().await {

@@ -370,7 +370,7 @@ fn the_last_picture_of_a_killed_program_stays_until_the_program_is_back() {
 fn a_panic_gives_the_terminal_back_and_ends_the_program() {
     for (place, code) in [("key", 101), ("task", 1)] {
         let mut watched = Watched::start();
-        let variable = format!("REGROW_TOP_PANIC={place}");
+        let variable = format!("RUST_BACKTRACE=0 REGROW_TOP_PANIC={place}");
         let Some(terminal) = Terminal::start_with(&variable, &watched.url()) else { return };
         if place == "key" {
             terminal.shows(&["live", "second"]);

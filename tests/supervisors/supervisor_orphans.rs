@@ -441,21 +441,3 @@ async fn a_start_by_hand_that_another_one_replaces_is_answered_with_the_state_of
     assert!(t.rt.is_alive(pid));
     assert!(top.stop().await.is_ok());
 }
-
-/// A restart of the group starts the child before the retry of the request is due.
-#[tokio::test(start_paused = true)]
-async fn a_start_by_hand_that_a_group_restart_replaces_is_answered_with_the_new_process() {
-    let t = ScriptedChildren::new();
-    t.on_stop("slow", Stop::Takes(ms(50)));
-    let inner = ChildSpec::from(inner().child(t.child("slow")));
-    let top = Supervisor::one_for_all().child(inner.shutdown(Shutdown::BrutalKill));
-    let top = top.child(t.child("sibling")).start(&t.rt).await.unwrap();
-    assert_eq!(top.terminate_child("inner").await, Ok(()));
-    let asker = top.clone();
-    let asked = tokio::spawn(async move { asker.restart_child("inner").await });
-    settled().await;
-    t.crash("sibling");
-    let pid = asked.await.unwrap().unwrap();
-    assert_eq!(top.which_child("inner").await.unwrap().pid(), Some(pid));
-    assert!(t.rt.is_alive(pid) && top.stop().await.is_ok());
-}

@@ -125,7 +125,14 @@ fn write_look(output: &mut impl Write, cell: &Cell) -> io::Result<()> {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        restore();
+        if HAS_PANICKED.load(Ordering::SeqCst) {
+            // A second restoration would put the cursor over the text of the panic, and what is left of
+            // a picture would be written below it.
+            let left = std::mem::replace(&mut self.output, BufWriter::with_capacity(0, stdout()));
+            drop(left.into_parts());
+        } else {
+            restore();
+        }
     }
 }
 

@@ -22,7 +22,7 @@ async fn choose(checks: &Checks, action: &str) -> Outcome {
 
 pub(super) async fn a_click_restarts_a_child_when_it_is_confirmed(checks: &Checks) -> Outcome {
     let (page, shop) = (&checks.page, &checks.shop);
-    checks.open().await?;
+    checks.show().await?;
     page.go_to_process("till").await?;
     let before = shop.till().ok_or("till is not alive")?;
     choose(checks, "Restart").await?;
@@ -91,7 +91,7 @@ pub(super) async fn a_process_is_suspended_and_resumed_by_keys_alone(checks: &Ch
 
 pub(super) async fn a_request_that_is_refused_says_why(checks: &Checks) -> Outcome {
     let (page, shop) = (&checks.page, &checks.shop);
-    checks.open().await?;
+    checks.show().await?;
     page.go_to_process("till").await?;
     choose(checks, "Kill").await?;
     // The process of the question ends before the answer: its successor must not be killed.
@@ -127,7 +127,7 @@ pub(super) async fn the_answer_stays_and_the_page_follows_when_a_dynamic_child_g
     checks: &Checks,
 ) -> Outcome {
     let page = &checks.page;
-    checks.open().await?;
+    checks.show().await?;
     let before = go_to_visitor(checks, 3).await?;
     choose(checks, "Restart").await?;
     page.click("#confirm").await?;
@@ -159,7 +159,7 @@ pub(super) async fn the_answer_stays_and_the_page_follows_when_a_dynamic_child_g
 
 pub(super) async fn a_child_that_was_given_up_can_be_terminated(checks: &Checks) -> Outcome {
     let page = &checks.page;
-    checks.open().await?;
+    checks.show().await?;
     page.go_to_process("visitor 20").await?;
     page.wait_text("#detail .title", "given up").await?;
     choose(checks, "Terminate").await?;
@@ -171,7 +171,7 @@ pub(super) async fn a_child_that_was_given_up_can_be_terminated(checks: &Checks)
 /// The requests of this check do not reach the program.
 pub(super) async fn the_answer_says_what_became_of_an_action(checks: &Checks) -> Outcome {
     let page = &checks.page;
-    checks.open().await?;
+    checks.show().await?;
     page.go_to_process("till").await?;
     for (answer, text) in [
         ("new Response('the reason', { status: 500 })", "kill: failed: the reason"),
@@ -192,7 +192,7 @@ pub(super) async fn a_child_that_waits_for_its_restart_can_be_terminated(
     checks: &Checks,
 ) -> Outcome {
     let (page, shop) = (&checks.page, &checks.shop);
-    checks.open().await?;
+    checks.show().await?;
     page.go_to_process("courier").await?;
     shop.crash_courier();
     page.wait_text("#detail .title", "restarting").await?;
@@ -209,7 +209,7 @@ pub(super) async fn a_log_level_that_something_else_sets_shows_on_the_page(
     checks: &Checks,
 ) -> Outcome {
     let (page, shop) = (&checks.page, &checks.shop);
-    checks.open().await?;
+    checks.show().await?;
     let shown = |level: LogLevel| {
         format!("return document.querySelector('#level select').value === '{}'", level.name())
     };
@@ -224,7 +224,7 @@ pub(super) async fn a_log_level_that_something_else_sets_shows_on_the_page(
 
 pub(super) async fn the_log_level_of_the_program_is_chosen(checks: &Checks) -> Outcome {
     let (page, shop) = (&checks.page, &checks.shop);
-    checks.open().await?;
+    checks.show().await?;
     page.wait("the level is offered", "return !document.getElementById('level').hidden").await?;
     for (name, level) in [("debug", LogLevel::Debug), ("error", LogLevel::Error)] {
         page.js(&format!("const select = document.querySelector('#level select'); select.value = '{name}'; select.dispatchEvent(new Event('change'))")).await?;

@@ -11,7 +11,7 @@ pub(super) async fn ids_labels_and_panics_are_shown_as_text_on_each_screen(
     checks: &Checks,
 ) -> Outcome {
     let page = &checks.page;
-    checks.open().await?;
+    checks.show().await?;
     page.js("window.violations = []; addEventListener('securitypolicyviolation', (event) => window.violations.push(event.violatedDirective))").await?;
     checks.shop.crash_hostile();
     page.wait_text("#rows .id", HOSTILE_ID).await?;

@@ -13,7 +13,7 @@ pub(super) async fn no_screen_is_wider_than_400_or_3840_pixels_in_either_theme(
     checks: &Checks,
 ) -> Outcome {
     let page = &checks.page;
-    checks.open().await?;
+    checks.show().await?;
     let mut wide = Vec::new();
     for (width, height) in [(400, 800), (3840, 2160)] {
         page.set_size(width, height).await?;

@@ -91,6 +91,25 @@ impl Checks {
         }
     }
 
+    /// Shows the tree of the page that may control. A page that is open stays, so that it is not loaded
+    /// anew: with [`open`](Self::open), nothing of an earlier check is left.
+    pub(crate) async fn show(&self) -> Outcome {
+        let address = format!("http://{}/", self.shop.control);
+        let script = format!(
+            "const cancel = document.getElementById('cancel'); \
+             if (!location.href.startsWith('{address}') || !document.querySelector('#link.live')) return false; \
+             if (cancel.offsetParent !== null) cancel.click(); \
+             for (const id of ['filter', 'search']) document.getElementById(id).value = ''; \
+             document.activeElement.blur(); \
+             location.hash = '#tree'; \
+             return window.real === undefined"
+        );
+        match self.page.js(&script).await? == serde_json::json!(true) {
+            true => self.page.go("tree").await,
+            false => self.open().await,
+        }
+    }
+
     /// Opens the page that may control.
     pub(crate) async fn open(&self) -> Outcome {
         self.page.open(&format!("http://{}/", self.shop.control)).await

@@ -6,7 +6,7 @@ use crate::shop::HOSTILE_ID;
 
 pub(super) async fn the_screen_process_shows_the_past_of_a_child(checks: &Checks) -> Outcome {
     let page = &checks.page;
-    checks.open().await?;
+    checks.show().await?;
     page.go_to_process("till").await?;
     page.wait_text("#detail .panel", "the card was declined").await?;
     page.wait_text("#detail dl", "ancestors").await?;
@@ -19,7 +19,7 @@ pub(super) async fn the_line_of_a_server_is_text_and_a_busy_server_says_since_wh
     checks: &Checks,
 ) -> Outcome {
     let page = &checks.page;
-    checks.open().await?;
+    checks.show().await?;
     page.go_to_process("till").await?;
     page.wait_text("#detail dl", "open</dd><img src=x onerror=window.hacked=4>\\u{202e}").await?;
     // The server whose mailbox is full.
@@ -66,7 +66,7 @@ pub(super) async fn chains_of_calls_and_full_mailboxes_are_on_the_screen_pressur
     checks: &Checks,
 ) -> Outcome {
     let page = &checks.page;
-    checks.open().await?;
+    checks.show().await?;
     checks.shop.congest();
     checks.shop.wait_for_stock();
     page.go("pressure").await?;
@@ -86,7 +86,7 @@ pub(super) async fn a_cycle_of_calls_is_a_chain_that_ends_where_it_began(
     checks: &Checks,
 ) -> Outcome {
     let page = &checks.page;
-    checks.open().await?;
+    checks.show().await?;
     let script = "const done = arguments[0];
         const wait = (caller, server) => ({ caller, server, caller_path: 'app/' + caller, server_path: 'app/' + server });
         import(new URL('app/waits.js', location).href).then(({ chainsOf }) => done(chainsOf([wait(1, 2), wait(2, 3), wait(3, 4), wait(4, 2), wait(7, 8), wait(9, 9)])
