@@ -48,102 +48,130 @@ use crate::process::{AnyProcess, Link, MonitorEntry, Registrations, Relations, S
 /// interleave with them.
 const SLICE: usize = if cfg!(regrow_proof) { 2 } else { 128 };
 
-/// The notifications of one end that are still to be sent.
-pub(super) struct Announcement {
+/// An end that is to be announced, with the relations of the process.
+pub(super) struct Announced {
     pub(super) pid: Pid,
     pub(super) reason: ExitReason,
-    watchers: Option<IntoIter<u64, Watcher>>,
-    links: IntoIter<Pid, Link>,
-    monitors: IntoIter<u64, MonitorEntry>,
-    relations: Box<Relations>,
-    deferred: DeferredDrops,
+    pub(super) relations: Box<Relations>,
+    /// Dropped when the end is announced.
+    pub(super) deferred: DeferredDrops,
 }
 
-impl Announcement {
-    /// `relations` are those of the process, and `deferred` are dropped when all is done.
-    pub(super) fn new(
-        pid: Pid,
-        reason: ExitReason,
-        mut relations: Box<Relations>,
-        deferred: DeferredDrops,
-    ) -> Self {
-        Announcement {
-            pid,
-            reason,
-            watchers: relations.watchers.take().map(|watchers| watchers.into_iter()),
-            links: relations.links.take().into_iter(),
-            monitors: relations.monitors.take().into_iter(),
-            relations,
-            deferred,
-        }
+/// Announces an end, in a task of the runtime if many processes are notified. That task uses
+/// `owned`, the record of the process.
+pub(super) fn announce(
+    kernel: &Arc<Kernel>,
+    record: &dyn AnyProcess,
+    owned: Option<Arc<dyn AnyProcess>>,
+    mut end: Announced,
+) {
+    if count(&end.relations) > SLICE
+        && let Some(process) = owned
+    {
+        return announce_in_slices(kernel, process, end);
     }
+    let of = (end.pid, &end.reason);
+    if let Some(watchers) = end.relations.watchers.take() {
+        queue_downs(kernel, of, watchers.into_iter());
+    }
+    crate::base::failpoint::point!("teardown between monitors and links");
+    signal_links(kernel, of, end.relations.links.take().into_iter());
+    release_monitors(kernel, end.pid, end.relations.monitors.take().into_iter());
+    finish(kernel, record, end);
+}
 
-    /// Announces the end, in a task of the runtime if there is much to do. `owned` is the record that
-    /// the task uses.
-    pub(super) fn run(
-        mut self,
-        kernel: &Arc<Kernel>,
-        record: &dyn AnyProcess,
-        owned: Option<Arc<dyn AnyProcess>>,
-    ) {
-        let is_short = self.left() <= SLICE;
-        match owned.zip(kernel.tokio()).filter(|_| !is_short) {
-            Some((process, tokio)) => {
-                self.notify(kernel, SLICE);
-                let sliced = Sliced { kernel: kernel.clone(), process, left: Some(self) };
-                drop(tokio.spawn(sliced));
-            }
-            None => {
-                self.notify(kernel, usize::MAX);
-                self.finish(kernel, record);
-            }
+/// The number of notifications of links and monitors.
+fn count(relations: &Relations) -> usize {
+    let watchers = relations.watchers.as_ref().map_or(0, |watchers| watchers.len());
+    watchers + relations.links.len() + relations.monitors.len()
+}
+
+/// Notifies a first slice, and lets a task do the rest. Without a tokio runtime all is done at once.
+#[cold]
+#[inline(never)]
+fn announce_in_slices(kernel: &Arc<Kernel>, process: Arc<dyn AnyProcess>, end: Announced) {
+    let left = Some(Box::new(Unnotified::of(end)));
+    let mut sliced = Sliced { kernel: kernel.clone(), process, left };
+    sliced.advance(SLICE);
+    match kernel.tokio() {
+        Some(tokio) => drop(tokio.spawn(sliced)),
+        None => drop(sliced),
+    }
+}
+
+/// Completes an announcement when all links and monitors have been notified.
+fn finish(kernel: &Arc<Kernel>, record: &dyn AnyProcess, end: Announced) {
+    let Announced { pid, reason, mut relations, deferred } = end;
+    if let Some(registrations) = &mut relations.registrations {
+        resolve_requests(registrations, &reason);
+    }
+    crate::base::failpoint::point!("teardown before announced");
+    let mut late_waiters = Vec::new();
+    while let Some(mut late) = enter_announced(record) {
+        late_waiters.extend(late.waiters.take());
+        if late.links.is_empty() {
+            break;
+        }
+        signal_links(kernel, (pid, &reason), late.links.take().into_iter());
+    }
+    let waiters = relations.waiters.take().into_iter().chain(late_waiters);
+    wake(waiters.map(|(_, waiter)| waiter));
+    ignore_panic(|| drop(relations));
+    deferred.drop_all();
+}
+
+/// An announcement in slices, with the notifications that are still to be sent.
+struct Unnotified {
+    watchers: IntoIter<u64, Watcher>,
+    links: IntoIter<Pid, Link>,
+    monitors: IntoIter<u64, MonitorEntry>,
+    end: Announced,
+}
+
+impl Unnotified {
+    fn of(mut end: Announced) -> Self {
+        let watchers = end.relations.watchers.take().map(|watchers| *watchers);
+        Unnotified {
+            watchers: watchers.unwrap_or_default().into_iter(),
+            links: end.relations.links.take().into_iter(),
+            monitors: end.relations.monitors.take().into_iter(),
+            end,
         }
     }
 
     /// The number of notifications of links and monitors that are left.
     fn left(&self) -> usize {
-        let watchers = self.watchers.as_ref().map_or(0, IntoIter::len);
-        watchers + self.links.len() + self.monitors.len()
+        self.watchers.len() + self.links.len() + self.monitors.len()
     }
 
     /// Sends at most this number of notifications.
-    fn notify(&mut self, kernel: &Arc<Kernel>, most: usize) {
-        let mut most = most;
-        let (pid, reason) = (self.pid, &self.reason);
-        if let Some(watchers) = &mut self.watchers {
-            for (id, watcher) in take(watchers, &mut most) {
-                let reference = MonitorRef::new(id, watcher.process.pid());
-                kernel.queue_down(reference, Some(pid), &watcher, reason);
-            }
-        }
+    fn notify(&mut self, kernel: &Arc<Kernel>, mut most: usize) {
+        let of = (self.end.pid, &self.end.reason);
+        queue_downs(kernel, of, take(&mut self.watchers, &mut most));
         crate::base::failpoint::point!("teardown between monitors and links");
-        let links = take(&mut self.links, &mut most);
-        signal_links(kernel, (pid, reason), links);
-        for (id, held) in take(&mut self.monitors, &mut most) {
-            kernel.release_monitor(MonitorRef::new(id, pid), held);
-        }
+        signal_links(kernel, of, take(&mut self.links, &mut most));
+        release_monitors(kernel, self.end.pid, take(&mut self.monitors, &mut most));
     }
+}
 
-    /// Completes the announcement when all links and monitors have been notified.
-    fn finish(mut self, kernel: &Arc<Kernel>, record: &dyn AnyProcess) {
-        if let Some(registrations) = &mut self.relations.registrations {
-            resolve_requests(registrations, &self.reason);
-        }
-        crate::base::failpoint::point!("teardown before announced");
-        let mut late_waiters = Vec::new();
-        while let Some(mut late) = enter_announced(record) {
-            late_waiters.extend(late.waiters.take());
-            if late.links.is_empty() {
-                break;
-            }
-            let links = late.links.take().into_iter();
-            signal_links(kernel, (self.pid, &self.reason), links);
-        }
-        let Announcement { mut relations, deferred, .. } = self;
-        let waiters = relations.waiters.take().into_iter().chain(late_waiters);
-        wake(waiters.map(|(_, waiter)| waiter));
-        ignore_panic(|| drop(relations));
-        deferred.drop_all();
+fn queue_downs(
+    kernel: &Kernel,
+    (target, reason): (Pid, &ExitReason),
+    watchers: impl Iterator<Item = (u64, Watcher)>,
+) {
+    for (id, watcher) in watchers {
+        let reference = MonitorRef::new(id, watcher.process.pid());
+        kernel.queue_down(reference, Some(target), &watcher, reason);
+    }
+}
+
+fn release_monitors(
+    kernel: &Kernel,
+    watcher: Pid,
+    monitors: impl Iterator<Item = (u64, MonitorEntry)>,
+) {
+    for (id, held) in monitors {
+        kernel.release_monitor(MonitorRef::new(id, watcher), held);
     }
 }
 
@@ -173,7 +201,7 @@ struct Sliced {
     kernel: Arc<Kernel>,
     process: Arc<dyn AnyProcess>,
     /// `None` when the end is announced.
-    left: Option<Announcement>,
+    left: Option<Box<Unnotified>>,
 }
 
 impl Sliced {
@@ -181,10 +209,10 @@ impl Sliced {
     fn advance(&mut self, most: usize) {
         let Some(mut left) = self.left.take() else { return };
         // Wakers and destructors run as in the teardown.
-        let _current = CurrentGuard::enter(self.kernel.number(), left.pid);
+        let _current = CurrentGuard::enter(self.kernel.number(), left.end.pid);
         left.notify(&self.kernel, most);
         match left.left() {
-            0 => left.finish(&self.kernel, &*self.process),
+            0 => finish(&self.kernel, &*self.process, left.end),
             _ => self.left = Some(left),
         }
     }

@@ -38,7 +38,7 @@ use crate::base::shared_str::SharedStr;
 use crate::base::sync::atomic::Ordering;
 use crate::base::user_panics::{ignore_panic, wake};
 use crate::kernel::Kernel;
-use crate::kernel::announcement::Announcement;
+use crate::kernel::announcement::{Announced, announce};
 use crate::kernel::closing::{End, EndDetails, HeldRegistrations, close};
 use crate::observe::event::LifecycleEvent;
 use crate::observe::lifecycle_log;
@@ -90,9 +90,8 @@ impl Kernel {
                 let mut relations = relations.unwrap_or_default();
                 let unread = |is_supervisor| kept + closing.deferred.count_unread(is_supervisor);
                 self.report_end(pid, &mut relations, &details, &unread);
-                let deferred = closing.deferred;
-                let announcement = Announcement::new(pid, details.reason, relations, deferred);
-                announcement.run(self, process, owned);
+                let (reason, deferred) = (details.reason, closing.deferred);
+                announce(self, process, owned, Announced { pid, reason, relations, deferred });
             }
         }
     }

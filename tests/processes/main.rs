@@ -9,6 +9,7 @@ mod reasons;
 mod signals;
 mod links;
 mod monitors;
+mod many_notified;
 mod teardown;
 mod names;
 mod groups;
