@@ -209,7 +209,7 @@ impl Envelope {
         Envelope { metadata: Metadata::default(), ticket: None, received }
     }
 
-    pub(crate) fn into_received(self: Box<Self>) -> Received {
+    pub(crate) fn into_received(self) -> Received {
         self.received
     }
 

@@ -88,7 +88,7 @@ impl<S: GenServer> TestContext<S> {
     /// If called outside a tokio runtime, unless an earlier use of `runtime` was inside one. If
     /// `runtime` was shut down.
     pub fn new(runtime: &Runtime) -> Self {
-        TestContext::with_cause(runtime, StartCause::First)
+        TestContext::with_cause(runtime, &StartCause::First)
     }
 
     /// Creates the context of a restart, for an `init` that reads its
@@ -133,12 +133,12 @@ impl<S: GenServer> TestContext<S> {
     /// # })).unwrap();
     /// ```
     pub fn restarted(runtime: &Runtime, attempt: u32, previous: ExitReason) -> Self {
-        TestContext::with_cause(runtime, StartCause::Restart { attempt, previous })
+        TestContext::with_cause(runtime, &StartCause::Restart { attempt, previous })
     }
 
-    fn with_cause(runtime: &Runtime, cause: StartCause) -> Self {
+    fn with_cause(runtime: &Runtime, cause: &StartCause) -> Self {
         let process = BareProcess::new(runtime, &NewProcess::default(), |_| ());
-        let context = ServerContext::new(process.inner().clone(), None, &cause);
+        let context = ServerContext::new(process.inner().clone(), None, cause);
         TestContext { context, process }
     }
 
