@@ -41,7 +41,7 @@ fn each(region: &Region<'_, std::alloc::System>, size: usize, figure: Figure) ->
 
 async fn raw_life(size: usize, figure: Figure) -> f64 {
     let supervisor = by_hand::start(Strategy::Dynamic);
-    let live = async |times| {
+    let live = async |times: usize| {
         for _ in 0..times {
             let (started, is_started) = oneshot::channel();
             let _ = supervisor.send(Order::Start(None, started));
@@ -61,7 +61,7 @@ async fn raw_life(size: usize, figure: Figure) -> f64 {
 
 async fn life(size: usize, figure: Figure) -> f64 {
     let supervisor = DynamicSupervisor::new().start(&Runtime::new()).await.expect("it starts");
-    let live = async |times| {
+    let live = async |times: usize| {
         for _ in 0..times {
             let child = supervisor.start_child(Child::child(None)).await.expect("it starts");
             supervisor.terminate_child(child).await.expect("it ends");
@@ -82,7 +82,7 @@ async fn raw_restart(size: usize, figure: Figure) -> f64 {
     let _ = supervisor.send(Order::Start(Some(up), started));
     is_started.await.expect("it starts");
     let mut child = is_up.recv().await.expect("it is up");
-    let mut fail = async |times| {
+    let mut fail = async |times: usize| {
         for _ in 0..times {
             let _ = child.send(Message::Fail(Fails::Error));
             child = is_up.recv().await.expect("it is up again");
@@ -101,7 +101,7 @@ async fn restart(size: usize, figure: Figure) -> f64 {
     let tree = Supervisor::one_for_one().unlimited_restarts().child(Child::child(Some(up)));
     let tree = tree.start(&Runtime::new()).await.expect("it starts");
     let mut child = is_up.recv().await.expect("it is up");
-    let mut fail = async |times| {
+    let mut fail = async |times: usize| {
         for _ in 0..times {
             child.cast(());
             child = is_up.recv().await.expect("it is up again");

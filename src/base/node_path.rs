@@ -144,11 +144,7 @@ impl NodePath {
 
 /// Appends an id that needs no escape.
 fn joined(text: &str, id: &str) -> SharedStr {
-    let mut path = String::with_capacity(text.len() + 1 + id.len());
-    path.push_str(text);
-    path.push('/');
-    path.push_str(id);
-    path.into()
+    [text, "/", id].concat().into()
 }
 
 /// Whether an id is the same in a path, which is said without a look at each character's properties.

@@ -2,7 +2,7 @@
 //! `init` to the supervisor.
 //!
 //! 1. [`begin_start`](DynamicServer::begin_start) begins the start, and lists it.
-//! 2. The process of the server calls [`Completions::acknowledged`] in the poll in which its `init`
+//! 2. The process of the server calls `Completions::acknowledged` in the poll in which its `init`
 //!    has ended, or in which its body is dropped.
 //! 3. The supervisor handles that as the completion of the start. If there is no acknowledgement, or a
 //!    refusal, a background task waits for the end of the process first.
@@ -19,70 +19,34 @@
 //! | the supervisor is killed | the link and the guard kill the server |
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use crate::base::{Pid, ignore_panic};
 use crate::child::Spec;
 use crate::exit::Result;
-use crate::runtime::{Ack, AckReceiver, Runtime, StartGuard};
+use crate::runtime::Ack;
 use crate::server::{ServerContext, ServerItem, ServerProcess};
 use crate::supervisor::dynamic::start_child::start_panicked;
-use crate::supervisor::dynamic::{Cast, Child, Completion, DynamicServer, Requester};
+use crate::supervisor::dynamic::{Cast, Completion, DynamicServer, HalfStarted};
 use crate::supervisor::{Begun, NewIncarnation, begin_server, outcome_of};
-
-/// One such start.
-pub(super) struct HalfStarted {
-    pub(super) child: Child,
-    pub(super) requester: Requester,
-    pub(super) spec: Arc<Spec>,
-    pub(super) guard: StartGuard<Runtime>,
-}
-
-/// The notices of a server, by its pid.
-pub(super) type Notice = (Pid, Option<Ack>);
-
-/// What the supervisor has not handled yet.
-pub(crate) struct Completions {
-    supervisor: ServerProcess<DynamicServer>,
-    unhandled: Mutex<Unhandled>,
-}
-
-#[derive(Default)]
-pub(super) struct Unhandled {
-    /// The results of background tasks.
-    pub(super) completions: Vec<Completion>,
-    /// The notices of half-started servers.
-    pub(super) notices: Vec<Notice>,
-}
 
 /// A buffer for more notices than this is not kept.
 const KEPT_NOTICES: usize = 64;
 
-impl Completions {
-    pub(super) fn new(supervisor: ServerProcess<DynamicServer>) -> Arc<Self> {
-        Arc::new(Completions { supervisor, unhandled: Mutex::default() })
-    }
-
-    pub(super) fn lock(&self) -> MutexGuard<'_, Unhandled> {
-        self.unhandled.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl AckReceiver for Completions {
-    fn acknowledged(&self, server: Pid, ack: Option<Ack>) {
-        self.lock().notices.push((server, ack));
-        // The bound of a mailbox must not hold the notice up. It is refused only if the supervisor
-        // has ended.
-        let cast = Cast::HandleCompletions;
-        let item = match self.supervisor.is_counted() {
-            true => ServerItem::Exempt(Box::new(cast)),
-            false => ServerItem::Cast(cast),
-        };
-        drop(self.supervisor.send_own(item));
-    }
-}
-
 impl DynamicServer {
+    /// Returns a function that queues the request to handle notices. The bound of a mailbox must not
+    /// hold a notice up. The request is refused only if the supervisor has ended.
+    pub(super) fn notifier(supervisor: ServerProcess<Self>) -> impl Fn() + Send + Sync + 'static {
+        move || {
+            let cast = Cast::HandleCompletions;
+            let item = match supervisor.is_counted() {
+                true => ServerItem::Exempt(Box::new(cast)),
+                false => ServerItem::Cast(cast),
+            };
+            drop(supervisor.send_own(item));
+        }
+    }
+
     /// Begins the start of a server, if the child is one.
     pub(super) fn begin_server(
         &self,

@@ -7,6 +7,7 @@ mod child;
 mod pending_stops;
 pub(crate) mod fold;
 pub(crate) mod completion;
+mod notices;
 pub(crate) mod server;
 mod children;
 mod given_up;
@@ -28,7 +29,7 @@ use child::{
 };
 use completion::{Completion, PidReply, Requester, Retry};
 pub use dynamic_ref::DynamicSupervisorRef;
-use half_started::{Completions, HalfStarted, Notice};
+use notices::{Completions, HalfStarted, Notice};
 use server::Cast;
 pub(crate) use server::{Call, DynamicServer};
 pub use spec::DynamicSupervisor;

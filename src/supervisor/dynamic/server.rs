@@ -200,7 +200,7 @@ impl GenServer for DynamicServer {
             restart_cancellations: HashMap::default(),
             requested_restarts: HashMap::default(),
             background: JoinSet::new(),
-            completions: Completions::new(ctx.process.clone()),
+            completions: Completions::new(DynamicServer::notifier(ctx.process.clone())),
             half_started: HashMap::default(),
             notices: Vec::new(),
             early_exits: HashMap::default(),
