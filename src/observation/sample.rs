@@ -146,7 +146,7 @@ impl Sampler {
                 break;
             }
         }
-        slices.before(SLICE).await;
+        // Nothing waits after the last slice: a wait that was dropped here would begin there again.
         let Begun { processes, supervisors, .. } = std::mem::take(&mut self.begun);
         let (time, log_level, counters) =
             (TimeOfDay::now(), kernel.log_level(), runtime.counters());

@@ -298,7 +298,7 @@ fn a_request_is_unfinished_if_tokio_shuts_down_after_its_beginning_else_refused(
 /// The restart waits for a child that the killed supervisor has left behind, and is cancelled.
 #[tokio::test(start_paused = true)]
 async fn a_restart_that_waits_for_an_orphan_and_is_cancelled_has_failed_after_its_beginning() {
-    for (meanwhile, failed) in [("terminate", "could not be started"), ("delete", "no child")] {
+    for (meanwhile, failed) in [("terminate", "was not started"), ("delete", "no child")] {
         let rt = Runtime::new();
         let inner = Supervisor::one_for_one().named("inner").child(slow_stop("slow", SECOND));
         let inner = ChildSpec::from(inner).shutdown(Shutdown::BrutalKill);

@@ -436,7 +436,7 @@ async fn slow_bodies_delay_no_request_whose_body_is_there() {
     waiting.push_back(tokio::spawn(async move { post(&slow, endless()).await }));
     let oldest = waiting.pop_front().unwrap().await.unwrap();
     assert_eq!(oldest.0, StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(begin.elapsed(), Duration::ZERO);
+    assert!(begin.elapsed() < Duration::from_secs(1), "a request has waited for a slow one");
     for request in waiting {
         assert_eq!(request.await.unwrap().0, StatusCode::REQUEST_TIMEOUT);
     }

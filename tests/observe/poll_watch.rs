@@ -276,6 +276,8 @@ fn the_report_of_a_server_has_its_path_and_its_callback() {
     assert_eq!(next_report(&mut events), expected(Callback::Terminate));
     release.send(()).unwrap();
     tokio.block_on(stop).unwrap().unwrap();
+    // The line of a poll is written before the event of its end.
+    assert_eq!(next_end(&mut events), pid);
     let lines = captured.take_lines();
     let is_own = |line: &&LogLine| line.message() == "a process does not yield";
     let callbacks: Vec<_> =
