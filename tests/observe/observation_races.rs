@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use regrow::{
-    ChildSpec, DynamicSupervisor, DynamicSupervisorRef, Runtime, Supervisor, SupervisorRef,
+    ChildSpec, DynamicSupervisor, DynamicSupervisorRef, Health, Runtime, Supervisor, SupervisorRef,
 };
 use support::rng::Rng;
 use support::settled;
@@ -178,6 +178,71 @@ async fn the_changes_of_a_supervisor_that_ends_during_a_picture_are_not_delivere
         ["restarting", "added", "starting", "started"],
         "{seen:?}"
     );
+    app.stop().await.unwrap();
+}
+
+/// Starts `app/outer/inner` with the child `b` below a dynamic supervisor, so that a picture waits
+/// after `app` and before `outer` is read.
+async fn nested_tree(rt: &Runtime) -> SupervisorRef {
+    let inner = Supervisor::one_for_one().named("inner").child(idle("b"));
+    let outer = Supervisor::one_for_one().named("outer").child(inner);
+    let between = Supervisor::one_for_one().named("between").child(outer);
+    let app = Supervisor::one_for_one().named("app").child(DynamicSupervisor::new().named("rooms"));
+    app.child(between).start(rt).await.unwrap()
+}
+
+/// The picture shows the successor of a supervisor that was restarted before the supervisor above it
+/// was read. What the ended one had reported is no news, and would not fit to its successor.
+#[tokio::test(start_paused = true)]
+async fn the_changes_of_a_supervisor_that_was_restarted_before_the_one_above_was_read_are_included()
+{
+    // `inner` reports changes, and then it or a supervisor above it ends.
+    for restarted_one in ["inner", "outer"] {
+        let rt = Runtime::new();
+        let app = nested_tree(&rt).await;
+        let (viewer, seen) = during_a_picture(&app, async || {
+            restarted(&rt, "b").await;
+            restarted(&rt, restarted_one).await;
+        })
+        .await;
+        // A decision to restart is delivered always, since no picture shows it.
+        assert!(seen.iter().all(|(_, kind)| *kind == "restarting"), "{restarted_one}: {seen:?}");
+        assert_eq!(viewer.nodes["app/between/outer/inner/b"].1, rt.whereis("b"));
+        app.stop().await.unwrap();
+    }
+}
+
+/// The picture shows `between` without children, since it has ended before it was read.
+#[tokio::test(start_paused = true)]
+async fn the_changes_below_a_supervisor_that_ends_before_it_is_read_are_not_delivered() {
+    let rt = Runtime::new();
+    let app = nested_tree(&rt).await;
+    let (viewer, seen) = during_a_picture(&app, async || {
+        restarted(&rt, "b").await;
+        restarted(&rt, "between").await;
+    })
+    .await;
+    let kinds: Vec<&str> = seen
+        .iter()
+        .filter(|(path, _)| path == "app/between/outer/inner/b")
+        .map(|(_, kind)| *kind)
+        .collect();
+    assert_eq!(kinds, ["restarting", "added", "starting", "started"], "{seen:?}");
+    assert_eq!(viewer.nodes["app/between/outer/inner/b"].1, rt.whereis("b"));
+    app.stop().await.unwrap();
+}
+
+/// The health of an ended process is no news, and would not fit to its successor.
+#[tokio::test(start_paused = true)]
+async fn the_health_of_a_process_that_ends_before_its_supervisor_is_read_is_included() {
+    let rt = Runtime::new();
+    let app = tree(&rt).await;
+    let (_, seen) = during_a_picture(&app, async || {
+        rt.set_health(rt.whereis("b").unwrap(), Health::Starting);
+        restarted(&rt, "b").await;
+    })
+    .await;
+    assert_eq!(seen, [("app/late/b".to_owned(), "restarting")]);
     app.stop().await.unwrap();
 }
 
