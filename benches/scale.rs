@@ -11,7 +11,10 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use regrow::{ChildSpec, DynamicSupervisor, Observation, Observed, Restart, Runtime, Supervisor};
+use regrow::{
+    ChildSpec, DynamicSupervisor, Observation, Observed, Picture, PictureNode, Restart, Runtime,
+    Supervisor,
+};
 use support::{Bench, Row, Target};
 
 /// The children of each of the fixed supervisors.
@@ -85,6 +88,7 @@ fn pictures(bench: &Bench, tree: &str, rt: &Runtime, set: fn(Observation) -> Obs
                 let begin = Instant::now();
                 let picture = observation.picture().await;
                 times.push(begin.elapsed());
+                report_partial(&picture);
                 drop(picture);
             }
             times
@@ -128,6 +132,14 @@ fn samples(bench: &Bench, text: String, rt: &Runtime, set: fn(Observation) -> Ob
             times
         }
     });
+}
+
+/// Says so if a supervisor has not answered in time: then the picture took less than a whole one.
+fn report_partial(picture: &Picture) {
+    let is_late = |node: &PictureNode| node.supervision.as_ref().is_some_and(|s| s.last_known);
+    if picture.nodes.iter().any(is_late) {
+        println!("a picture of the next row is partial: {} nodes", picture.nodes.len());
+    }
 }
 
 fn rounds(mut measured: impl FnMut() -> usize) -> Vec<Duration> {

@@ -12,6 +12,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Write;
+use std::iter::successors;
 use std::sync::{Arc, OnceLock};
 
 use crate::base::pid::Pid;
@@ -22,6 +23,7 @@ use crate::base::tree_path::{KEPT, Path};
 #[derive(Debug)]
 pub(crate) struct NodePath {
     above: Option<Arc<NodePath>>,
+    pid: Pid,
     id: SharedStr,
     /// The topmost supervisor of the tree, which has the same path as that of another tree with the
     /// same id.
@@ -56,7 +58,17 @@ impl NodePath {
             false => above.top.clone(),
         });
         let text = OnceLock::new();
-        Arc::new(NodePath { above, id, root, depth, top, is_dynamic, dynamic_above, text })
+        Arc::new(NodePath { above, pid, id, root, depth, top, is_dynamic, dynamic_above, text })
+    }
+
+    /// Returns the supervisor above.
+    pub(crate) fn above(&self) -> Option<&Arc<NodePath>> {
+        self.above.as_ref()
+    }
+
+    /// Returns the supervisors from this one up to the topmost one.
+    pub(crate) fn upwards(&self) -> impl Iterator<Item = Pid> {
+        successors(Some(self), |path| path.above.as_deref()).map(|path| path.pid)
     }
 
     pub(crate) fn id(&self) -> &SharedStr {
@@ -152,6 +164,15 @@ pub(crate) fn is_plain(id: &str) -> bool {
     let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'%' | b'/' | b'"');
     !id.is_empty() && id.bytes().all(is_plain)
 }
+
+/// Two paths are equal if they are of the same process.
+impl PartialEq for NodePath {
+    fn eq(&self, other: &Self) -> bool {
+        self.pid == other.pid
+    }
+}
+
+impl Eq for NodePath {}
 
 /// Drops the supervisors above in a loop. Recursion could overflow the stack.
 impl Drop for NodePath {

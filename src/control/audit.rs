@@ -114,7 +114,7 @@ impl AuditEntry {
         });
         let (Some(action), Some(root)) = (action, self.root) else { return };
         drop(self.runtime.kernel.changes.push(|| {
-            let origin = Origin::Process(pid.unwrap_or(Pid::OUTSIDE));
+            let origin = Origin::Process(pid.unwrap_or(Pid::OUTSIDE), None);
             let (path, supervisor) = (self.path.clone(), self.supervisor);
             let kind = ChangeKind::Control { action, caller: caller.clone(), outcome };
             (Subject { root, path, pid, supervisor, origin }, kind)

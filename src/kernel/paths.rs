@@ -48,7 +48,8 @@ impl Kernel {
     pub(crate) fn own_subject(&self, process: &dyn AnyProcess) -> Option<Subject> {
         let (place, supervisor) = (place_of(process)?, self.supervisor_of(process));
         let (root, path, pid) = (place.root(), place.text(), process.pid());
-        Some(Subject { root, path, pid: Some(pid), supervisor, origin: Origin::Process(pid) })
+        let origin = Origin::Process(pid, place.above().cloned());
+        Some(Subject { root, path, pid: Some(pid), supervisor, origin })
     }
 
     /// Runs `change` under the lock of a process. If it returns true, the health of the process may

@@ -4,11 +4,23 @@
 //! 1. Read the number of the last change: the picture includes all changes up to it.
 //! 2. Read the list of the topmost supervisors, and then each supervisor before its children: its
 //!    published state, and under the same lock the number of the last change. A dynamic supervisor
-//!    that serves is asked for its children, and answers with that number.
+//!    that serves is asked for its children, and answers with that number; if there are very many, with
+//!    one number for each [part](crate::supervisor::dynamic::fold).
 //! 3. Read the record of the process of each listed child, and under its lock the number again.
 //!
 //! [`Included`] keeps these numbers. A change that is made after step 1 is delivered only if it is
-//! later than the number for its maker.
+//! later than the number for its maker. For a supervisor that was not visited, this is the number of the
+//! nearest visited supervisor above it. **Proof.** Let that one be *v*, with the number *n*, and let a
+//! supervisor *s* below it make the change *c*. Let *x* be *s* or the supervisor above *s* that is a child
+//! of *v*. *x* is alive when *c* is made, and the picture has not visited *x*.
+//!
+//! * If *c* ≤ *n*, *x* was alive before *v* was read. Had *v* not recorded its end by then, the picture
+//!   would have visited *x*, or have noted that *x* has ended. So the picture shows *v* without *x*: *c*,
+//!   whose effect ended with *x*, is no news.
+//!   The other case is a child *x* that a dynamic supervisor counts and does not list: the picture has *c*
+//!   in so far as it has anything of *x*.
+//! * If *c* > *n*, *c* was made after *v* was read. Either *x* started after that, and its start follows,
+//!   as does *c*; or *x* is killed, and *c* is the end of an orphan below it.
 //!
 //! **What happens if** …
 //!
@@ -17,6 +29,7 @@
 //! | a child ends after its supervisor was read | the picture shows it as running, without a mailbox; its end follows as a change |
 //! | a supervisor starts after the supervisor above was read | the picture shows it as starting or not at all; it has no number, so all its changes follow |
 //! | a supervisor is restarted after the supervisor above was read | the picture shows the old one without children; its end, the new one and its children follow |
+//! | a supervisor is restarted before the supervisor above is read | the picture shows the new one. The old one and those below it are not visited: their changes are earlier than the number of the supervisor above |
 //! | the tree ends | as above, and the end of the topmost supervisor is the last change |
 //! | a dynamic supervisor does not answer in time | its last published children are shown, marked as last known; it has no number, so all its changes follow, and then another picture |
 //!
@@ -144,10 +157,11 @@ impl Collector<'_> {
             .as_deref()
             .and_then(|process| Some((PublishedCell::of(process)?, path_of(process)?)));
         let Some((cell, path)) = place else {
-            if self.runtime.kernel.find(pid).is_none() {
-                // It has ended since its own supervisor was read, and the picture shows none of its
-                // children. So the picture includes all changes that it has made; it makes no other.
-                self.included.supervisor(pid, self.runtime.kernel.changes.last());
+            let process = process.or_else(|| self.runtime.kernel.find(pid));
+            if process.is_none_or(|process| !process.with(|locked| locked.core().is_open())) {
+                // It has ended since its own supervisor was read. What is below it is no news: its
+                // end follows. If it is still open, its changes follow, since it has made none yet.
+                self.included.ended(pid);
             }
             self.nodes.extend(is_shown.then_some(node));
             return;
@@ -182,9 +196,11 @@ impl Collector<'_> {
         }
         let mut supervision = self.make.supervision(above, (&state, &listed));
         let children = match fold {
-            Some(Fold { counts, worst, ended, budget, last_change }) => {
+            Some(Fold { counts, worst, ended, budget, last_change, later, gone, .. }) => {
                 state.ended = ended;
                 self.included.supervisor(pid, last_change);
+                self.included.children(pid, later);
+                gone.into_iter().for_each(|pid| self.included.ended(pid));
                 (supervision.folded, supervision.budget) = (Some(counts), budget);
                 Children::Folded(worst)
             }
@@ -192,7 +208,10 @@ impl Collector<'_> {
                 match state.ending {
                     // It publishes each change while it stops.
                     Some(_) => self.included.supervisor(pid, last_change),
-                    None => self.is_partial = true,
+                    None => {
+                        self.included.inexact(pid);
+                        self.is_partial = true;
+                    }
                 }
                 let is_ending = state.ending.is_some();
                 self.last_known(&mut supervision, (is_ending, &mut listed), cell.count());

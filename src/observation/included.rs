@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::base::node_path::unescape;
 use crate::base::random::MapHasher;
-use crate::base::{Pid, SharedStr};
+use crate::base::{NodePath, Pid, SharedStr};
 use crate::observe::change::Origin;
 use crate::observe::{Change, ChangeKind};
 use crate::supervisor::PublishedChild;
@@ -22,17 +22,40 @@ pub(super) struct Included {
     pub(super) roots: u64,
     pub(super) live_roots: Vec<Pid>,
     pub(super) supervisors: HashMap<Pid, u64, MapHasher>,
+    /// The children of dynamic supervisors that were read later than the others, each with its
+    /// supervisor.
+    pub(super) children: HashMap<(Pid, Pid), u64, MapHasher>,
     pub(super) processes: HashMap<Pid, u64, MapHasher>,
     /// Later changes are in no part of the picture.
     pub(super) until: u64,
 }
 
 impl Included {
-    /// Notes that the picture has the children of this supervisor, with the changes up to this one.
+    /// Notes that the picture has the children of this supervisor, with the changes up to this one. The
+    /// numbers of the supervisors above are not greater.
     pub(super) fn supervisor(&mut self, pid: Pid, last_change: u64) {
         if last_change > self.seq {
             self.supervisors.insert(pid, last_change);
         }
+    }
+
+    /// Notes that the picture has the children of this supervisor without an exact number: all its
+    /// changes follow.
+    pub(super) fn inexact(&mut self, pid: Pid) {
+        self.supervisors.insert(pid, 0);
+    }
+
+    /// Notes that this process had ended before it was read: the picture has nothing of it, and nothing
+    /// below it.
+    pub(super) fn ended(&mut self, pid: Pid) {
+        self.supervisors.insert(pid, u64::MAX);
+        self.processes.insert(pid, u64::MAX);
+    }
+
+    /// Notes that the picture has these children of a dynamic supervisor, with the changes up to these.
+    pub(super) fn children(&mut self, supervisor: Pid, later: Vec<(Pid, u64)>) {
+        let later = later.into_iter().filter(|(_, last_change)| *last_change > self.seq);
+        self.children.extend(later.map(|(child, last)| ((supervisor, child), last)));
     }
 
     /// Notes that the picture has the facts of this process, with the changes up to this one.
@@ -49,13 +72,29 @@ impl Included {
 
     /// Whether the picture includes this change.
     pub(super) fn includes(&self, change: &Change) -> bool {
-        let of = |numbers: &HashMap<Pid, u64, MapHasher>, pid| numbers.get(&pid).copied();
-        let number = match change.origin {
-            Origin::Roots => Some(self.roots),
-            Origin::Supervisor(pid) => of(&self.supervisors, pid),
-            Origin::Process(pid) => of(&self.processes, pid),
+        if !is_in_pictures(&change.kind) || change.seq > self.until {
+            return false;
+        }
+        let number = match &change.origin {
+            Origin::Roots => self.roots,
+            Origin::Supervisor(path) => {
+                let key = change.supervisor.zip(change.pid);
+                let child = key.and_then(|key| self.children.get(&key).copied());
+                child.unwrap_or_else(|| self.number_below(path))
+            }
+            Origin::Process(pid, above) => {
+                let below = || above.as_ref().map_or(self.roots, |above| self.number_below(above));
+                self.processes.get(pid).copied().unwrap_or_else(below)
+            }
         };
-        change.seq <= number.unwrap_or(0).max(self.seq) && is_in_pictures(&change.kind)
+        change.seq <= number.max(self.seq)
+    }
+
+    /// Returns the number for a supervisor: its own, or that of the nearest supervisor above that was
+    /// visited.
+    fn number_below(&self, path: &NodePath) -> u64 {
+        let mut numbers = path.upwards().filter_map(|pid| self.supervisors.get(&pid));
+        numbers.next().copied().unwrap_or(self.roots)
     }
 
     /// Forgets the numbers, if all changes after this one are in no part of the picture.

@@ -1,10 +1,11 @@
 //! Changes of a supervision tree, as values: what an observation delivers after its picture.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::base::{Pid, SharedStr, TimeOfDay};
+use crate::base::{NodePath, Pid, SharedStr, TimeOfDay};
 use crate::exit::ExitReason;
 use crate::observe::activity::{Callback, Doing};
 use crate::observe::health::Health;
@@ -41,15 +42,16 @@ pub struct Change {
     pub(crate) origin: Origin,
 }
 
-/// The maker of a change. A picture knows up to which number it includes the changes of each maker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// The maker of a change. A picture knows up to which number it includes the changes of each maker, and
+/// of a maker that it has not visited, by the supervisors above.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Origin {
     /// The start or the end of a topmost supervisor.
     Roots,
     /// This supervisor, about itself or a child.
-    Supervisor(Pid),
-    /// This process, about itself.
-    Process(Pid),
+    Supervisor(Arc<NodePath>),
+    /// This process, about itself, and the supervisor above it, if there is one.
+    Process(Pid, Option<Arc<NodePath>>),
 }
 
 /// What has changed. [`Observation`](crate::Observation) has an example.

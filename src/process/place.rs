@@ -51,6 +51,14 @@ impl Place {
         self.child.is_none()
     }
 
+    /// Returns the supervisor above the process.
+    pub(crate) fn above(&self) -> Option<&Arc<NodePath>> {
+        match self.child {
+            Some(_) => Some(&self.supervisor),
+            None => self.supervisor.above(),
+        }
+    }
+
     /// Returns the topmost supervisor of the tree.
     pub(crate) fn root(&self) -> Pid {
         self.supervisor.root()

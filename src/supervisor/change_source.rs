@@ -104,7 +104,7 @@ impl ChangeSource {
     ) -> Option<Pushed> {
         self.runtime.kernel.changes.push(|| {
             let (path, supervisor) = (self.path.child(id), Some(self.supervisor));
-            let origin = Origin::Supervisor(self.supervisor);
+            let origin = Origin::Supervisor(self.path.clone());
             (Subject { root: self.path.root(), path, pid, supervisor, origin }, kind())
         })
     }
@@ -113,7 +113,7 @@ impl ChangeSource {
     pub(crate) fn own(&self, kind: impl FnOnce() -> ChangeKind) -> Option<Pushed> {
         self.runtime.kernel.changes.push(|| {
             let (path, pid) = (self.path.text(), Some(self.supervisor));
-            let origin = Origin::Supervisor(self.supervisor);
+            let origin = Origin::Supervisor(self.path.clone());
             (Subject { root: self.path.root(), path, pid, supervisor: None, origin }, kind())
         })
     }

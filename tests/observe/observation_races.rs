@@ -10,20 +10,21 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use regrow::{
-    ChildSpec, DynamicSupervisor, DynamicSupervisorRef, Runtime, Supervisor, SupervisorRef,
+    ChildSpec, DynamicSupervisor, DynamicSupervisorRef, Health, Observation, Runtime, Supervisor,
+    SupervisorRef,
 };
 use support::rng::Rng;
 use support::settled;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn idle(id: &str) -> ChildSpec {
+pub(crate) fn idle(id: &str) -> ChildSpec {
     ChildSpec::task(id, |_| pending()).named(id)
 }
 
 /// Starts a tree whose picture needs an answer of the dynamic supervisor `rooms`, after `early` was
 /// read and before `late` is read.
-async fn tree(rt: &Runtime) -> SupervisorRef {
+pub(crate) async fn tree(rt: &Runtime) -> SupervisorRef {
     let inner = |id: &str, child: &str| Supervisor::one_for_one().named(id).child(idle(child));
     let spec = Supervisor::one_for_one().named("app").intensity(1_000, SECOND);
     let spec = spec.child(inner("early", "a")).child(DynamicSupervisor::new().named("rooms"));
@@ -31,7 +32,7 @@ async fn tree(rt: &Runtime) -> SupervisorRef {
 }
 
 /// Kills a child and waits until it was restarted.
-async fn restarted(rt: &Runtime, name: &str) {
+pub(crate) async fn restarted(rt: &Runtime, name: &str) {
     rt.kill(rt.whereis(name).unwrap());
     settled().await;
     assert!(rt.whereis(name).is_some());
@@ -181,6 +182,71 @@ async fn the_changes_of_a_supervisor_that_ends_during_a_picture_are_not_delivere
     app.stop().await.unwrap();
 }
 
+/// Starts `app/outer/inner` with the child `b` below a dynamic supervisor, so that a picture waits
+/// after `app` and before `outer` is read.
+async fn nested_tree(rt: &Runtime) -> SupervisorRef {
+    let inner = Supervisor::one_for_one().named("inner").child(idle("b"));
+    let outer = Supervisor::one_for_one().named("outer").child(inner);
+    let between = Supervisor::one_for_one().named("between").child(outer);
+    let app = Supervisor::one_for_one().named("app").child(DynamicSupervisor::new().named("rooms"));
+    app.child(between).start(rt).await.unwrap()
+}
+
+/// The picture shows the successor of a supervisor that was restarted before the supervisor above it
+/// was read. What the ended one had reported is no news, and would not fit to its successor.
+#[tokio::test(start_paused = true)]
+async fn the_changes_of_a_supervisor_that_was_restarted_before_the_one_above_was_read_are_included()
+{
+    // `inner` reports changes, and then it or a supervisor above it ends.
+    for restarted_one in ["inner", "outer"] {
+        let rt = Runtime::new();
+        let app = nested_tree(&rt).await;
+        let (viewer, seen) = during_a_picture(&app, async || {
+            restarted(&rt, "b").await;
+            restarted(&rt, restarted_one).await;
+        })
+        .await;
+        // A decision to restart is delivered always, since no picture shows it.
+        assert!(seen.iter().all(|(_, kind)| *kind == "restarting"), "{restarted_one}: {seen:?}");
+        assert_eq!(viewer.nodes["app/between/outer/inner/b"].1, rt.whereis("b"));
+        app.stop().await.unwrap();
+    }
+}
+
+/// The picture shows `between` without children, since it has ended before it was read.
+#[tokio::test(start_paused = true)]
+async fn the_changes_below_a_supervisor_that_ends_before_it_is_read_are_not_delivered() {
+    let rt = Runtime::new();
+    let app = nested_tree(&rt).await;
+    let (viewer, seen) = during_a_picture(&app, async || {
+        restarted(&rt, "b").await;
+        restarted(&rt, "between").await;
+    })
+    .await;
+    let kinds: Vec<&str> = seen
+        .iter()
+        .filter(|(path, _)| path == "app/between/outer/inner/b")
+        .map(|(_, kind)| *kind)
+        .collect();
+    assert_eq!(kinds, ["restarting", "added", "starting", "started"], "{seen:?}");
+    assert_eq!(viewer.nodes["app/between/outer/inner/b"].1, rt.whereis("b"));
+    app.stop().await.unwrap();
+}
+
+/// The health of an ended process is no news, and would not fit to its successor.
+#[tokio::test(start_paused = true)]
+async fn the_health_of_a_process_that_ends_before_its_supervisor_is_read_is_included() {
+    let rt = Runtime::new();
+    let app = tree(&rt).await;
+    let (_, seen) = during_a_picture(&app, async || {
+        rt.set_health(rt.whereis("b").unwrap(), Health::Starting);
+        restarted(&rt, "b").await;
+    })
+    .await;
+    assert_eq!(seen, [("app/late/b".to_owned(), "restarting")]);
+    app.stop().await.unwrap();
+}
+
 /// Readers that attach at any moment and read at any speed end with what a fresh picture shows.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn observers_of_a_storm_agree_with_a_fresh_picture() {
@@ -224,7 +290,7 @@ async fn observers_of_a_storm_agree_with_a_fresh_picture() {
 }
 
 /// Waits until no change has been made for a while.
-async fn quiet(rt: &Runtime) {
+pub(crate) async fn quiet(rt: &Runtime) {
     let mut observation = rt.observe();
     observation.next().await;
     let still = Duration::from_millis(50);
@@ -232,8 +298,14 @@ async fn quiet(rt: &Runtime) {
 }
 
 /// Applies everything that an observation delivers until `stopped`, and then what is left.
-async fn read_until(app: SupervisorRef, mut stopped: tokio::sync::watch::Receiver<bool>) -> Viewer {
-    let mut observation = app.observe().unwrap();
+async fn read_until(app: SupervisorRef, stopped: tokio::sync::watch::Receiver<bool>) -> Viewer {
+    read_all_until(app.observe().unwrap(), stopped).await
+}
+
+pub(crate) async fn read_all_until(
+    mut observation: Observation,
+    mut stopped: tokio::sync::watch::Receiver<bool>,
+) -> Viewer {
     let mut viewer = Viewer::default();
     loop {
         tokio::select! {
