@@ -47,7 +47,6 @@ impl<M: Item> KnownHolder<M> {
 
     /// Remembers the process that the look-up of the name has found (invariant 1), unless the handle
     /// remembers another one.
-    #[inline]
     pub(crate) fn remember(&self, found: Arc<Process<M>>) -> Cow<'_, Arc<Process<M>>> {
         if !has_kept_names(&found) || self.0.get().is_some() {
             return Cow::Owned(found);

@@ -109,7 +109,7 @@ impl<S: GenServer> ServerRef<S> {
             Target::Direct(process) => Ok(Cow::Borrowed(process)),
             Target::Named { kernel, name, known } => match known.current() {
                 Some(process) => Ok(Cow::Borrowed(process)),
-                None => look_up(kernel, name).map(|process| known.remember(process)),
+                None => look_up(kernel, name, known),
             },
         }
     }
@@ -350,14 +350,18 @@ impl<S: GenServer> ServerRef<S> {
     }
 }
 
-/// Returns the holder of a name, if the holder is a server of this type.
+/// Returns the holder of a name, if the holder is a server of this type. The handle remembers it.
 #[inline(never)]
-fn look_up<S: GenServer>(
+fn look_up<'a, S: GenServer>(
     kernel: &Kernel,
     name: &SharedStr,
-) -> Result<Arc<Process<ServerItem<S>>>, CallError> {
+    known: &'a KnownHolder<ServerItem<S>>,
+) -> Result<Cow<'a, Arc<Process<ServerItem<S>>>>, CallError> {
     match kernel.holder(name) {
-        Holder::Process(holder) => holder.into_any().downcast().map_err(|_| CallError::WrongType),
+        Holder::Process(holder) => {
+            let found = holder.into_any().downcast().map_err(|_| CallError::WrongType)?;
+            Ok(known.remember(found))
+        }
         no_process => Err(no_process.error(kernel, name)),
     }
 }
