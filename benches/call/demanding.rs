@@ -61,7 +61,7 @@ fn each_call(bench: &Bench, text: &'static str, calls: Calls) {
 enum How {
     Deadline,
     Unlimited,
-    /// By a name that is looked up for each call, without a deadline.
+    /// By a name, without a deadline.
     Named,
 }
 

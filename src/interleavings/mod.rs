@@ -44,6 +44,7 @@ mod world;
 mod operations;
 mod test_process;
 mod names;
+mod names_remembered;
 mod links;
 mod monitors;
 mod starts;

@@ -12,14 +12,14 @@ use crate::message::received::Received;
 use crate::process::{ChildRole, ChildSlot, ChildStop, Parent};
 use crate::restart::policy::Restart;
 
-const NAME: &str = "n";
+pub(super) const NAME: &str = "n";
 
 fn register(pid: Pid) -> impl FnOnce(&World) -> bool {
     move |world| world.register(NAME, pid)
 }
 
 /// Unregisters the name, if it has a holder, and registers it for this process.
-fn take_over(pid: Pid) -> impl FnOnce(&World) -> bool {
+pub(super) fn take_over(pid: Pid) -> impl FnOnce(&World) -> bool {
     move |world| {
         world.unregister(NAME);
         world.register(NAME, pid)

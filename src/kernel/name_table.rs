@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use crate::base::pid::Pid;
 use crate::base::shared_str::SharedStr;
+use crate::base::sync::atomic::Ordering;
 use crate::base::user_panics::ignore_panic;
 use crate::exit::reason::ExitReason;
 use crate::kernel::reserved_names::Reserved;
@@ -162,6 +163,10 @@ impl Kernel {
             let removed = self.names.with_entry(name.clone(), |entry| {
                 if *entry != Some(NameEntry::Held(holder)) {
                     return false;
+                }
+                // Before the entry: see `runtime::known_holder`.
+                if let Some(process) = &process {
+                    process.unregistered().store(true, Ordering::Release);
                 }
                 *entry = None;
                 #[cfg(regrow_proof)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::base::pid::Pid;
 use crate::base::sync::Mutex;
-use crate::base::sync::atomic::{AtomicU8, Ordering};
+use crate::base::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use crate::base::user_panics::wake;
 use crate::exit::ExitReason;
 use crate::kernel::Kernel;
@@ -27,6 +27,7 @@ pub(crate) struct Process<M> {
     pub(crate) keeps_queue: bool,
     pub(crate) announced_wait: AnnouncedWait,
     callback: AtomicU8,
+    unregistered: AtomicBool,
     pub(crate) kernel: Arc<Kernel>,
     pub(crate) state: Mutex<State<Mail<M>>>,
 }
@@ -42,6 +43,7 @@ impl<M: Item> Process<M> {
             keeps_queue,
             announced_wait: AnnouncedWait::default(),
             callback: AtomicU8::new(0),
+            unregistered: AtomicBool::new(false),
             kernel,
             state: Mutex::new(state),
         })
@@ -217,6 +219,10 @@ impl<M: Item> AnyProcess for Process<M> {
 
     fn callback(&self) -> &AtomicU8 {
         &self.callback
+    }
+
+    fn unregistered(&self) -> &AtomicBool {
+        &self.unregistered
     }
 
     fn state(&self) -> &Mutex<Locked> {

@@ -6,7 +6,7 @@ use std::task::Waker;
 
 use crate::base::pid::Pid;
 use crate::base::sync::Mutex;
-use crate::base::sync::atomic::{AtomicU8, Ordering};
+use crate::base::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use crate::base::user_panics::wake;
 use crate::message::received::Received;
 use crate::process::{Core, Locked, NotQueued, Parent, Stage, SystemRequest};
@@ -20,6 +20,10 @@ pub(crate) trait AnyProcess: Send + Sync {
 
     /// The [bits](crate::Callback) of the callback that runs, while polls are watched.
     fn callback(&self) -> &AtomicU8;
+
+    /// Whether a name was taken from the process while it was live. Set under the lock of the entry of
+    /// that name, before the entry changes, and never cleared.
+    fn unregistered(&self) -> &AtomicBool;
 
     /// The state that the lock guards.
     fn state(&self) -> &Mutex<Locked>;

@@ -5,6 +5,7 @@ mod support;
 
 mod server_calls;
 mod named_calls;
+mod known_holders;
 mod senders;
 mod deadlines;
 mod propagated_deadlines;

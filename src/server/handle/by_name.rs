@@ -32,7 +32,7 @@ impl Runtime {
     /// ```
     pub fn server<S: GenServer>(&self, name: impl Into<ServerName<S>>) -> ServerRef<S> {
         let name = name.into().text;
-        ServerRef { target: Target::Named { kernel: self.kernel.clone(), name } }
+        ServerRef { target: Target::named(self.kernel.clone(), name) }
     }
 
     /// Turns the detection of deadlocks on or off; by default it is off. While the detection is on,

@@ -13,7 +13,7 @@ use crate::kernel::Kernel;
 use crate::kernel::name_table::Holder;
 use crate::mailbox::{Process, Sent};
 use crate::process::AnyProcess;
-use crate::runtime::{AwaitReply, CallError, Ended};
+use crate::runtime::{AwaitReply, CallError, Ended, KnownHolder};
 use crate::server::handle::request::{ask, is_plain_call, observed_call, wait_until_queued};
 use crate::server::{GenServer, ServerItem};
 use crate::time::deadline_pool::Due;
@@ -58,7 +58,13 @@ pub struct ServerRef<S: GenServer> {
 
 pub(crate) enum Target<S: GenServer> {
     Direct(Arc<Process<ServerItem<S>>>),
-    Named { kernel: Arc<Kernel>, name: SharedStr },
+    Named { kernel: Arc<Kernel>, name: SharedStr, known: KnownHolder<ServerItem<S>> },
+}
+
+impl<S: GenServer> Target<S> {
+    pub(crate) fn named(kernel: Arc<Kernel>, name: SharedStr) -> Self {
+        Target::Named { kernel, name, known: KnownHolder::default() }
+    }
 }
 
 impl<S: GenServer> ServerRef<S> {
@@ -92,7 +98,7 @@ impl<S: GenServer> ServerRef<S> {
     pub fn pid(&self) -> Option<Pid> {
         match &self.target {
             Target::Direct(process) => Some(process.pid()),
-            Target::Named { kernel, name } => kernel.whereis(name),
+            Target::Named { kernel, name, .. } => kernel.whereis(name),
         }
     }
 
@@ -101,7 +107,10 @@ impl<S: GenServer> ServerRef<S> {
     pub(crate) fn resolve(&self) -> Result<Cow<'_, Arc<Process<ServerItem<S>>>>, CallError> {
         match &self.target {
             Target::Direct(process) => Ok(Cow::Borrowed(process)),
-            Target::Named { kernel, name } => resolve_name(kernel, name).map(Cow::Owned),
+            Target::Named { kernel, name, known } => match known.current() {
+                Some(process) => Ok(Cow::Borrowed(process)),
+                None => look_up(kernel, name, known),
+            },
         }
     }
 
@@ -112,7 +121,7 @@ impl<S: GenServer> ServerRef<S> {
     pub(crate) fn refusal(&self, process: &Process<ServerItem<S>>) -> CallError {
         match &self.target {
             Target::Direct(process) => CallError::no_proc(&process.kernel),
-            Target::Named { kernel, name } => loop {
+            Target::Named { kernel, name, .. } => loop {
                 match kernel.holder_after(name, process) {
                     // Another process holds the name by now: the successor, or an unrelated process.
                     Holder::Process(holder) => match is_successor(&*holder) {
@@ -334,20 +343,25 @@ impl<S: GenServer> ServerRef<S> {
     pub fn ended(&self) -> Ended {
         match &self.target {
             Target::Direct(process) => Ended::of(&process.kernel, Some(process.clone())),
-            Target::Named { kernel, name } => {
+            Target::Named { kernel, name, .. } => {
                 Ended::of(kernel, kernel.whereis(name).and_then(|pid| kernel.find(pid)))
             }
         }
     }
 }
 
-/// Returns the holder of a name, if the holder is a server of this type.
-fn resolve_name<S: GenServer>(
+/// Returns the holder of a name, if the holder is a server of this type. The handle remembers it.
+#[inline(never)]
+fn look_up<'a, S: GenServer>(
     kernel: &Kernel,
     name: &SharedStr,
-) -> Result<Arc<Process<ServerItem<S>>>, CallError> {
+    known: &'a KnownHolder<ServerItem<S>>,
+) -> Result<Cow<'a, Arc<Process<ServerItem<S>>>>, CallError> {
     match kernel.holder(name) {
-        Holder::Process(holder) => holder.into_any().downcast().map_err(|_| CallError::WrongType),
+        Holder::Process(holder) => {
+            let found = holder.into_any().downcast().map_err(|_| CallError::WrongType)?;
+            Ok(known.remember(found))
+        }
         no_process => Err(no_process.error(kernel, name)),
     }
 }
@@ -383,9 +397,7 @@ impl<S: GenServer> Clone for ServerRef<S> {
     fn clone(&self) -> Self {
         let target = match &self.target {
             Target::Direct(process) => Target::Direct(process.clone()),
-            Target::Named { kernel, name } => {
-                Target::Named { kernel: kernel.clone(), name: name.clone() }
-            }
+            Target::Named { kernel, name, .. } => Target::named(kernel.clone(), name.clone()),
         };
         ServerRef { target }
     }
