@@ -16,6 +16,7 @@ pub(crate) mod small_map;
 pub(crate) mod shared_str;
 pub(crate) mod one_line;
 pub(crate) mod tree_path;
+pub(crate) mod path_text;
 pub(crate) mod node_path;
 pub(crate) mod user_panics;
 pub(crate) mod error_chain;

@@ -10,11 +10,10 @@
 //! 3. Two children of one supervisor with different ids have different texts, because ids are
 //!    escaped. The middle of a text of more than 128 ids is left out.
 
-use std::borrow::Cow;
-use std::fmt::Write;
 use std::iter::successors;
 use std::sync::{Arc, OnceLock};
 
+use crate::base::path_text::{escape, is_plain};
 use crate::base::pid::Pid;
 use crate::base::shared_str::SharedStr;
 use crate::base::tree_path::{KEPT, Path};
@@ -159,12 +158,6 @@ fn joined(text: &str, id: &str) -> SharedStr {
     [text, "/", id].concat().into()
 }
 
-/// Whether an id is the same in a path, which is said without a look at each character's properties.
-pub(crate) fn is_plain(id: &str) -> bool {
-    let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'%' | b'/' | b'"');
-    !id.is_empty() && id.bytes().all(is_plain)
-}
-
 /// Two paths are equal if they are of the same process.
 impl PartialEq for NodePath {
     fn eq(&self, other: &Self) -> bool {
@@ -184,56 +177,11 @@ impl Drop for NodePath {
     }
 }
 
-/// Returns an id as a path shows it.
-pub(crate) fn shown_id(id: &str) -> Cow<'_, str> {
-    match id {
-        "" => "\"\"".into(),
-        id if is_plain(id) => id.into(),
-        id => escape(id).into(),
-    }
-}
-
-/// Escapes an id for a path: control characters and the characters that have a meaning in a path
-/// are written as in a URL, so that different ids stay different.
-pub(crate) fn escape(id: &str) -> String {
-    let mut escaped = String::with_capacity(id.len());
-    for c in id.chars() {
-        if matches!(c, '%' | '/' | '"' | '…') || c.is_control() {
-            for byte in c.encode_utf8(&mut [0; 4]).bytes() {
-                // Writing to a string does not fail.
-                let _ = write!(escaped, "%{byte:02X}");
-            }
-        } else {
-            escaped.push(c);
-        }
-    }
-    escaped
-}
-
-/// Returns the id that has this text in a path; `None` if there is no such id.
-pub(crate) fn unescape(text: &str) -> Option<SharedStr> {
-    if text == "\"\"" {
-        return Some("".into());
-    }
-    let (mut id, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
-    while let [first, more @ ..] = rest {
-        rest = more;
-        match (first, more) {
-            (b'%', [high, low, more @ ..]) => {
-                let digit = |digit: &u8| char::from(*digit).to_digit(16);
-                id.push(u8::try_from(digit(high)? * 16 + digit(low)?).ok()?);
-                rest = more;
-            }
-            (b'%', _) => return None,
-            _ => id.push(*first),
-        }
-    }
-    String::from_utf8(id).ok().map(SharedStr::from)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{KEPT, NodePath, shown_id, unescape};
+    use super::{KEPT, NodePath};
+    use crate::base::path_text::{escape, is_plain};
+    use crate::base::path_text::{shown_id, unescape};
     use crate::base::pid::Pid;
     use crate::base::shared_str::SharedStr;
     use std::sync::Arc;

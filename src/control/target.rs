@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::base::node_path::unescape;
+use crate::base::path_text::unescape;
 use crate::base::{Pid, SharedStr};
 use crate::control::{ControlError, ControlRequest};
 use crate::exit::Result;

@@ -22,8 +22,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::base::node_path::escape;
 use crate::base::one_line::path_excerpt;
+use crate::base::path_text::escape;
 use crate::base::pid::Pid;
 use crate::base::shared_str::SharedStr;
 use crate::base::sync::atomic::Ordering;

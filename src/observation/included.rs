@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::base::node_path::unescape;
+use crate::base::path_text::unescape;
 use crate::base::random::MapHasher;
 use crate::base::{NodePath, Pid, SharedStr};
 use crate::observe::change::Origin;

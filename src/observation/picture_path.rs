@@ -11,7 +11,7 @@ use std::ops::Deref;
 use std::sync::OnceLock;
 
 use crate::base::SharedStr;
-use crate::base::node_path::{is_plain, shown_id};
+use crate::base::path_text::{is_plain, shown_id};
 
 /// The path of a node in a [`Picture`](crate::Picture), as in [`Change::path`](crate::Change::path).
 ///
