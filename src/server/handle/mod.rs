@@ -3,6 +3,7 @@
 
 pub(crate) mod propagated;
 pub(crate) mod request;
+mod not_held;
 pub(crate) mod server_ref;
 mod by_name;
 mod casts;

@@ -5,8 +5,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use crate::base::{Pid, SharedStr, after_budget, consume_budget, own_waker};
 use crate::call::Reply;
 use crate::kernel::Kernel;
@@ -14,6 +12,7 @@ use crate::kernel::name_table::Holder;
 use crate::mailbox::{Process, Sent};
 use crate::process::AnyProcess;
 use crate::runtime::{AwaitReply, CallError, Ended, KnownHolder};
+use crate::server::handle::not_held::is_successor;
 use crate::server::handle::request::{ask, is_plain_call, observed_call, wait_until_queued};
 use crate::server::{GenServer, ServerItem};
 use crate::time::deadline_pool::Due;
@@ -363,33 +362,6 @@ fn look_up<'a, S: GenServer>(
             Ok(known.remember(found))
         }
         no_process => Err(no_process.error(kernel, name)),
-    }
-}
-
-/// Returns whether a supervisor has started this process as the successor of another. `None` if the
-/// process has ended, and its record no longer says so.
-fn is_successor(holder: &dyn AnyProcess) -> Option<bool> {
-    holder.with(|locked| {
-        let core = locked.core();
-        if core.has_ended() {
-            return None;
-        }
-        let parent = core.relations().and_then(|relations| relations.parent);
-        Some(parent.and_then(|parent| parent.role).is_some_and(|role| role.slot.start > 1))
-    })
-}
-
-impl Holder {
-    /// Returns the error of a request by a name that no process holds.
-    fn error(self, kernel: &Kernel, name: &SharedStr) -> CallError {
-        match self {
-            Holder::Successor { until } => {
-                let left = |until: Instant| until.saturating_duration_since(Instant::now());
-                CallError::Restarting { retry_in: until.map(left) }
-            }
-            Holder::Process(_) | Holder::Free if kernel.tokio_is_gone() => CallError::TokioGone,
-            Holder::Process(_) | Holder::Free => CallError::NoHolder(name.clone()),
-        }
     }
 }
 
