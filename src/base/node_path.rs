@@ -180,7 +180,6 @@ impl Drop for NodePath {
 #[cfg(test)]
 mod tests {
     use super::{KEPT, NodePath};
-    use crate::base::path_text::{escape, is_plain};
     use crate::base::path_text::{shown_id, unescape};
     use crate::base::pid::Pid;
     use crate::base::shared_str::SharedStr;
