@@ -4,8 +4,7 @@
 //! 1. Read the number of the last change: the picture includes all changes up to it.
 //! 2. Read the list of the topmost supervisors, and then each supervisor before its children: its
 //!    published state, and under the same lock the number of the last change. A dynamic supervisor
-//!    that serves is asked for its children, and answers with that number; if there are very many, with
-//!    one number for each [part](crate::supervisor::dynamic::fold).
+//!    that serves is asked for its children, and answers with that number.
 //! 3. Read the record of the process of each listed child, and under its lock the number again.
 //!
 //! [`Included`] keeps these numbers. A change that is made after step 1 is delivered only if it is
@@ -17,8 +16,6 @@
 //! * If *c* ≤ *n*, *x* was alive before *v* was read. Had *v* not recorded its end by then, the picture
 //!   would have visited *x*, or have noted that *x* has ended. So the picture shows *v* without *x*: *c*,
 //!   whose effect ended with *x*, is no news.
-//!   The other case is a child *x* that a dynamic supervisor counts and does not list: the picture has *c*
-//!   in so far as it has anything of *x*.
 //! * If *c* > *n*, *c* was made after *v* was read. Either *x* started after that, and its start follows,
 //!   as does *c*; or *x* is killed, and *c* is the end of an orphan below it.
 //!
@@ -196,11 +193,9 @@ impl Collector<'_> {
         }
         let mut supervision = self.make.supervision(above, (&state, &listed));
         let children = match fold {
-            Some(Fold { counts, worst, ended, budget, last_change, later, gone, .. }) => {
+            Some(Fold { counts, worst, ended, budget, last_change }) => {
                 state.ended = ended;
                 self.included.supervisor(pid, last_change);
-                self.included.children(pid, later);
-                gone.into_iter().for_each(|pid| self.included.ended(pid));
                 (supervision.folded, supervision.budget) = (Some(counts), budget);
                 Children::Folded(worst)
             }

@@ -22,9 +22,6 @@ pub(super) struct Included {
     pub(super) roots: u64,
     pub(super) live_roots: Vec<Pid>,
     pub(super) supervisors: HashMap<Pid, u64, MapHasher>,
-    /// The children of dynamic supervisors that were read later than the others, each with its
-    /// supervisor.
-    pub(super) children: HashMap<(Pid, Pid), u64, MapHasher>,
     pub(super) processes: HashMap<Pid, u64, MapHasher>,
     /// Later changes are in no part of the picture.
     pub(super) until: u64,
@@ -45,17 +42,9 @@ impl Included {
         self.supervisors.insert(pid, 0);
     }
 
-    /// Notes that this process had ended before it was read: the picture has nothing of it, and nothing
-    /// below it.
+    /// Notes that this supervisor had ended before it was read: the picture has nothing below it.
     pub(super) fn ended(&mut self, pid: Pid) {
         self.supervisors.insert(pid, u64::MAX);
-        self.processes.insert(pid, u64::MAX);
-    }
-
-    /// Notes that the picture has these children of a dynamic supervisor, with the changes up to these.
-    pub(super) fn children(&mut self, supervisor: Pid, later: Vec<(Pid, u64)>) {
-        let later = later.into_iter().filter(|(_, last_change)| *last_change > self.seq);
-        self.children.extend(later.map(|(child, last)| ((supervisor, child), last)));
     }
 
     /// Notes that the picture has the facts of this process, with the changes up to this one.
@@ -77,11 +66,7 @@ impl Included {
         }
         let number = match &change.origin {
             Origin::Roots => self.roots,
-            Origin::Supervisor(path) => {
-                let key = change.supervisor.zip(change.pid);
-                let child = key.and_then(|key| self.children.get(&key).copied());
-                child.unwrap_or_else(|| self.number_below(path))
-            }
+            Origin::Supervisor(path) => self.number_below(path),
             Origin::Process(pid, above) => {
                 let below = || above.as_ref().map_or(self.roots, |above| self.number_below(above));
                 self.processes.get(pid).copied().unwrap_or_else(below)

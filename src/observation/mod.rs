@@ -2,7 +2,7 @@
 //! JSON; and the details of one process.
 //!
 //! **Uses** `base`, `exit`, `time`, `restart`, `observe`, `process`, `kernel`, `runtime`, `child`,
-//! `server`, `supervisor`, `task`, `snapshot`.
+//! `supervisor`, `task`, `snapshot`.
 //! **Knows nothing of** programs.
 //!
 //! A picture is read from the states that supervisors publish, and from the records of processes: it

@@ -5,12 +5,11 @@
 
 use std::sync::Arc;
 
-use crate::base::{Pid, SharedStr};
+use crate::base::Pid;
 use crate::observation::asked::AT_ONCE;
 use crate::observation::collect::{Collector, Pending, running, serves_dynamic};
-use crate::server::ServerRef;
 use crate::supervisor::PublishedCell;
-use crate::supervisor::dynamic::fold::{Fold, FoldRequest, PART};
+use crate::supervisor::dynamic::fold::Fold;
 use crate::supervisor::dynamic::server::{Call, DynamicServer};
 
 /// How many of the nodes that are visited next are looked at for dynamic supervisors to ask at once.
@@ -52,35 +51,9 @@ impl Collector<'_> {
         let Ok(server) = self.runtime.server_at::<DynamicServer>(pid) else { return };
         let (most, only) = (self.view.listed, self.view.child_below(path));
         let cell = cell.clone();
-        self.asked.ask(pid, async move { ask_for_all(&server, &cell, most, only).await });
+        self.asked.ask(pid, async move {
+            let turn = cell.permit().await?;
+            server.call_unlimited(|reply| Call::Fold { reply, most, only, turn }).await.ok()
+        });
     }
-}
-
-/// Asks for all children, in parts if there are very many. `None` if the supervisor has ended.
-async fn ask_for_all(
-    server: &ServerRef<DynamicServer>,
-    cell: &PublishedCell,
-    most: usize,
-    only: Option<SharedStr>,
-) -> Option<Fold> {
-    let request = |part| FoldRequest { most, only: only.clone(), part };
-    let mut fold = ask(server, cell, request(None)).await?;
-    let mut rest = std::mem::take(&mut fold.rest);
-    // Children of about the same age lie near each other in memory.
-    rest.sort_unstable();
-    for part in rest.chunks(PART) {
-        let answer = ask(server, cell, request(Some(part.to_vec()))).await?;
-        fold.add(part, answer);
-    }
-    fold.limit(request(None).listed());
-    Some(fold)
-}
-
-async fn ask(
-    server: &ServerRef<DynamicServer>,
-    cell: &PublishedCell,
-    request: FoldRequest,
-) -> Option<Fold> {
-    let turn = cell.permit().await?;
-    server.call_unlimited(|reply| Call::Fold(reply, request, turn)).await.ok()
 }

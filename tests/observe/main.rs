@@ -34,7 +34,6 @@ mod observation_json;
 mod observation_process;
 mod observation_views;
 mod observation_states;
-mod observation_parts;
 mod observation_paths;
 mod observation_stops;
 mod observation_waits;

@@ -10,21 +10,20 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use regrow::{
-    ChildSpec, DynamicSupervisor, DynamicSupervisorRef, Health, Observation, Runtime, Supervisor,
-    SupervisorRef,
+    ChildSpec, DynamicSupervisor, DynamicSupervisorRef, Health, Runtime, Supervisor, SupervisorRef,
 };
 use support::rng::Rng;
 use support::settled;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-pub(crate) fn idle(id: &str) -> ChildSpec {
+fn idle(id: &str) -> ChildSpec {
     ChildSpec::task(id, |_| pending()).named(id)
 }
 
 /// Starts a tree whose picture needs an answer of the dynamic supervisor `rooms`, after `early` was
 /// read and before `late` is read.
-pub(crate) async fn tree(rt: &Runtime) -> SupervisorRef {
+async fn tree(rt: &Runtime) -> SupervisorRef {
     let inner = |id: &str, child: &str| Supervisor::one_for_one().named(id).child(idle(child));
     let spec = Supervisor::one_for_one().named("app").intensity(1_000, SECOND);
     let spec = spec.child(inner("early", "a")).child(DynamicSupervisor::new().named("rooms"));
@@ -32,7 +31,7 @@ pub(crate) async fn tree(rt: &Runtime) -> SupervisorRef {
 }
 
 /// Kills a child and waits until it was restarted.
-pub(crate) async fn restarted(rt: &Runtime, name: &str) {
+async fn restarted(rt: &Runtime, name: &str) {
     rt.kill(rt.whereis(name).unwrap());
     settled().await;
     assert!(rt.whereis(name).is_some());
@@ -290,7 +289,7 @@ async fn observers_of_a_storm_agree_with_a_fresh_picture() {
 }
 
 /// Waits until no change has been made for a while.
-pub(crate) async fn quiet(rt: &Runtime) {
+async fn quiet(rt: &Runtime) {
     let mut observation = rt.observe();
     observation.next().await;
     let still = Duration::from_millis(50);
@@ -298,14 +297,8 @@ pub(crate) async fn quiet(rt: &Runtime) {
 }
 
 /// Applies everything that an observation delivers until `stopped`, and then what is left.
-async fn read_until(app: SupervisorRef, stopped: tokio::sync::watch::Receiver<bool>) -> Viewer {
-    read_all_until(app.observe().unwrap(), stopped).await
-}
-
-pub(crate) async fn read_all_until(
-    mut observation: Observation,
-    mut stopped: tokio::sync::watch::Receiver<bool>,
-) -> Viewer {
+async fn read_until(app: SupervisorRef, mut stopped: tokio::sync::watch::Receiver<bool>) -> Viewer {
+    let mut observation = app.observe().unwrap();
     let mut viewer = Viewer::default();
     loop {
         tokio::select! {

@@ -8,7 +8,10 @@ use tokio::time::Instant;
 
 use crate::base::{Pid, TimeOfDay};
 use crate::observe::ChangeKind;
-use crate::supervisor::dynamic::fold::{Badness, Fold, FoldRequest, FoldedChild, PART, Worst};
+use crate::process::AnyProcess;
+use crate::supervisor::dynamic::fold::{
+    Badness, Fold, FoldedChild, FoldedCounts, GIVEN_UP, RESTARTING, Worst, severity,
+};
 use crate::supervisor::dynamic::{Child, DynamicServer, State};
 use crate::supervisor::{ChildCounts, ChildInfo, PublishedChild, ReadyShare, Step};
 
@@ -54,36 +57,49 @@ impl DynamicServer {
         self.published.change(|picture| picture.set_budget(budget, now));
     }
 
-    /// Returns the counts of a part of the children, and the worst ones of it. The first answer about
-    /// very many children has their pids.
-    pub(super) fn fold(&self, request: FoldRequest) -> Fold {
-        let ended = self.published.change(|state| state.ended.clone());
-        let budget = self.window.budget(self.spec.intensity, Instant::now());
-        let mut fold = Fold::new(ended, budget, self.report.source.last_change());
-        let mut worst = Worst::new(request.listed());
-        let FoldRequest { only, part, .. } = request;
-        let part = part.unwrap_or_else(|| self.children.keys().copied().collect());
-        if part.len() > PART {
-            fold.rest = part;
-            return fold;
-        }
-        for pid in part {
-            let child = self.children.get(&pid);
-            let is_listed = |child: &Child| only.as_ref().is_none_or(|id| child.id == *id);
-            if let Some(badness) = fold.count(pid, child)
-                && child.is_some_and(is_listed)
-            {
-                worst.offer(badness, pid);
+    /// Returns the counts of the children, and the `most` worst ones: those with this id, if it is
+    /// given, and then one at least.
+    pub(super) fn fold(&self, most: usize, only: Option<&str>) -> Fold {
+        let mut counts = FoldedCounts { children: self.children.len(), ..Default::default() };
+        let mut worst = Worst::new(most.max(usize::from(only.is_some())));
+        for (pid, child) in &self.children {
+            let (severity, queued) = match &child.state {
+                State::Running(process) => {
+                    counts.running += 1;
+                    load(&**process)
+                }
+                State::Stopping(_) => {
+                    counts.stopping += 1;
+                    (1, 0)
+                }
+                State::GivenUp(_) => {
+                    counts.given_up += 1;
+                    (GIVEN_UP, 0)
+                }
+                State::Restarting { .. } | State::Cancelled(_) | State::Starting => {
+                    counts.restarting += 1;
+                    (RESTARTING, 0)
+                }
+            };
+            counts.unhealthy +=
+                usize::from(severity > 0 && matches!(child.state, State::Running(_)));
+            if only.is_none_or(|id| child.id == id) {
+                worst.offer(Badness { severity, queued, restarts: child.restarts() }, *pid);
             }
         }
-        let listed = |(badness, pid): (Badness, Pid)| {
+        let listed = |pid: Pid| {
             let child = self.children.get(&pid)?;
             let is_stopping = matches!(child.state, State::Stopping(_));
             let process = child.process().cloned();
-            Some(FoldedChild { child: child.shown(pid), pid, process, badness, is_stopping })
+            Some(FoldedChild { child: child.shown(pid), pid, process, is_stopping })
         };
-        fold.worst = worst.into_pids().filter_map(listed).collect();
-        fold
+        Fold {
+            counts,
+            worst: worst.into_pids().into_iter().filter_map(listed).collect(),
+            ended: self.published.change(|state| state.ended.clone()),
+            budget: self.window.budget(self.spec.intensity, Instant::now()),
+            last_change: self.report.source.last_change(),
+        }
     }
 
     /// Counts the children that are ready, if the specification requires a share of them.
@@ -170,4 +186,12 @@ impl DynamicServer {
     fn show(&self, mut children: BTreeMap<u64, PublishedChild>) {
         self.published.change(|picture| std::mem::swap(&mut picture.children, &mut children));
     }
+}
+
+/// Returns the severity of the health of a running child, and the number of its queued items.
+fn load(process: &dyn AnyProcess) -> (u8, usize) {
+    process.with(|locked| {
+        let severity = severity(locked.core().reported_health().as_ref());
+        (severity, locked.queued_items())
+    })
 }

@@ -79,7 +79,7 @@ use crate::message::Received;
 use crate::restart::{Rules, Window};
 use crate::server::{GenServer, ServerContext, ServerRef};
 use crate::supervisor::dynamic::completion::{Completion, PidReply, Retry};
-use crate::supervisor::dynamic::fold::{Fold, FoldRequest};
+use crate::supervisor::dynamic::fold::Fold;
 use crate::supervisor::dynamic::{Child, Completions, HalfStarted, Notice, RestartReply};
 use crate::supervisor::{
     ChildCounts, ChildError, ChildInfo, DynamicSupervisor, ExactChild, PublishPermit,
@@ -148,7 +148,14 @@ pub(crate) enum Call {
     WhichChildren(Reply<Vec<ChildInfo>>),
     CountChildren(Reply<ChildCounts>),
     /// Asks for the counts of the children, and for the worst ones.
-    Fold(Reply<Fold>, FoldRequest, PublishPermit),
+    Fold {
+        reply: Reply<Fold>,
+        /// The number of listed children.
+        most: usize,
+        /// Only children with this id are listed, and one at least.
+        only: Option<SharedStr>,
+        turn: PublishPermit,
+    },
     /// Publishes the current children. The reply comes after every earlier message was handled.
     Publish(Reply<()>, Option<PublishPermit>),
 }
@@ -256,9 +263,9 @@ impl DynamicServer {
             Call::RestartExactly(child, reply) => return self.restart_exactly(&child, reply, ctx),
             Call::WhichChildren(reply) => reply.send(self.which_children()),
             Call::CountChildren(reply) => reply.send(self.count_children()),
-            Call::Fold(reply, request, turn) => {
+            Call::Fold { reply, most, only, turn } => {
                 drop(turn);
-                reply.send(self.fold(request));
+                reply.send(self.fold(most, only.as_deref()));
             }
             Call::Publish(reply, turn) => {
                 drop(turn);
