@@ -9,7 +9,7 @@
 //! in slices. Between two slices the task goes to the end of the queue of its worker, behind the
 //! processes that it has woken.
 //!
-//! The order of the notifications:
+//! The order of the notifications, where those of the parent come first if there are slices:
 //!
 //! 1. `Down`s of monitors,
 //! 2. exit signals of links,
@@ -22,7 +22,7 @@
 //! What happens between two slices:
 //!
 //! * The process is in the stage *ended*: its names are free, it is in no table, and no timer for it
-//!   is left. A new link or monitor is notified at once, by the code that makes it.
+//!   is pending. A new link or monitor is notified at once, by the code that makes it.
 //! * A process that has a notification still to come ends, or removes its link or monitor: its entry
 //!   is gone, so the notification has no effect.
 //! * A task begins to wait for the end: its waker is in the record, and step 5 takes it.
@@ -89,13 +89,30 @@ fn count(relations: &Relations) -> usize {
 /// Notifies a first slice, and lets a task do the rest. Without a tokio runtime all is done at once.
 #[cold]
 #[inline(never)]
-fn announce_in_slices(kernel: &Arc<Kernel>, process: Arc<dyn AnyProcess>, end: Announced) {
+fn announce_in_slices(kernel: &Arc<Kernel>, process: Arc<dyn AnyProcess>, mut end: Announced) {
+    notify_parent(kernel, &mut end);
     let left = Some(Box::new(Unnotified::of(end)));
-    let mut sliced = Sliced { kernel: kernel.clone(), process, left };
+    let mut sliced = Sliced { kernel: kernel.clone(), process, left, is_queued: false };
     sliced.advance(SLICE);
     match kernel.tokio() {
         Some(tokio) => drop(tokio.spawn(sliced)),
         None => drop(sliced),
+    }
+}
+
+/// Notifies the parent before the others: a restart does not wait for the handlers of all watchers. The
+/// `Down`s are queued before the exit, as always.
+fn notify_parent(kernel: &Arc<Kernel>, end: &mut Announced) {
+    let Some(parent) = end.relations.parent.map(|parent| parent.pid) else { return };
+    let of = (end.pid, &end.reason);
+    if let Some(watchers) = &mut end.relations.watchers {
+        let own = watchers.iter().filter(|(_, watcher)| watcher.process.pid() == parent);
+        let own: Vec<u64> = own.map(|(id, _)| *id).collect();
+        let own = own.into_iter().filter_map(|id| Some((id, watchers.remove(&id)?)));
+        queue_downs(kernel, of, own);
+    }
+    if let Some(link) = end.relations.links.remove(&parent) {
+        signal_links(kernel, of, std::iter::once((parent, link)));
     }
 }
 
@@ -202,6 +219,8 @@ struct Sliced {
     process: Arc<dyn AnyProcess>,
     /// `None` when the end is announced.
     left: Option<Box<Unnotified>>,
+    /// The task has been polled once: see [`poll`](Self::poll).
+    is_queued: bool,
 }
 
 impl Sliced {
@@ -221,10 +240,13 @@ impl Sliced {
 impl Future for Sliced {
     type Output = ();
 
+    /// The first poll only gives way: tokio runs a new task before those that its creator has woken.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.advance(SLICE);
-        if self.left.is_none() {
-            return Poll::Ready(());
+        if std::mem::replace(&mut self.is_queued, true) {
+            self.advance(SLICE);
+            if self.left.is_none() {
+                return Poll::Ready(());
+            }
         }
         cx.waker().wake_by_ref();
         Poll::Pending

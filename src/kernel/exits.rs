@@ -124,7 +124,8 @@ impl Kernel {
             ignore_panic(|| stop.cancel());
         }
         if let SignalOutcome::Orphaned(grace) = outcome {
-            self.kill_after(grace, to.pid());
+            // Without tokio's time no timer can be armed. The other processes are notified nevertheless.
+            ignore_panic(|| self.kill_after(grace, to.pid()));
         }
         outcome
     }

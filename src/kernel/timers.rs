@@ -107,7 +107,9 @@ struct Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        if let Some(kernel) = self.kernel.upgrade() {
+        // A runtime that was shut down has closed the queue before, which ends the task.
+        let is_closed = self.wait.queue().is_closed();
+        if let Some(kernel) = self.kernel.upgrade().filter(|_| !is_closed) {
             kernel.note_tokio_gone();
         }
         self.wait.queue().close();

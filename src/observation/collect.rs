@@ -188,6 +188,10 @@ impl Collector<'_> {
         let fold = if serves_dynamic(cell) { self.ask(pid, cell, &above.text).await } else { None };
         let mut listed = std::mem::take(&mut self.listed);
         let (mut state, last_change) = cell.read_with_last_change(&mut listed);
+        if fold.is_some() {
+            // If it has begun to stop, that was after its answer: the change follows.
+            state.ending = None;
+        }
         if node.supervisor.is_none() && state.ending.is_some() {
             self.show_stopping_root(node, pid);
         }

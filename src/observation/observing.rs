@@ -335,7 +335,13 @@ impl Observation {
         };
         let Collected { picture, included, is_partial } = collect(&runtime, &self.view).await;
         let every = self.sampler.every;
-        let sampled = if every.is_some() { Some(followed(&picture).await) } else { None };
+        let sampled = match every {
+            Some(_) => {
+                self.sampler.drop_former().await;
+                Some(followed(&picture).await)
+            }
+            None => None,
+        };
         // From here on nothing waits, so that this future is dropped either before or after.
         // A tree that ended before the picture has no change that says so.
         self.is_over = self.top.is_some_and(|top| !included.has_root(top));
@@ -347,7 +353,9 @@ impl Observation {
         self.retry_at = is_partial.then(|| Instant::now() + RETRY);
         if let (Some(every), Some(sampled)) = (every, sampled) {
             self.sampler.follow(sampled);
-            self.sample_at = Some(after(Instant::now(), every));
+            // Pictures may follow each other faster than samples, and put no sample off.
+            let next = after(Instant::now(), every);
+            self.sample_at = Some(self.sample_at.map_or(next, |due| due.min(next)));
         }
         picture
     }

@@ -118,6 +118,17 @@ pub(super) async fn followed(picture: &Picture) -> Followed {
 }
 
 impl Sampler {
+    /// Drops what is left of the processes before the last picture, in slices.
+    pub(super) async fn drop_former(&mut self) {
+        let mut slices = Slices::default();
+        while !self.former.is_empty() {
+            slices.before(SLICE).await;
+            for _ in 0..SLICE {
+                drop(self.former.pop_first());
+            }
+        }
+    }
+
     /// Samples these processes from now on.
     pub(super) fn follow(&mut self, followed: Followed) {
         self.former.append(&mut std::mem::replace(&mut self.processes, followed));

@@ -30,13 +30,14 @@ use tokio::time::Instant;
 
 use crate::base::SharedStr;
 use crate::base::failpoint::step;
+use crate::base::sync::atomic::Ordering;
 use crate::child::{Restart, Spec};
 use crate::exit::{ExitReason, Shutdown};
 use crate::kernel::Until;
 use crate::kernel::links::mark_awaited;
 use crate::observe::Doing;
 use crate::observe::stop_records::StopRecord;
-use crate::process::AnyProcess;
+use crate::process::{AnyProcess, flag};
 use crate::runtime::{Ended, until, within};
 use crate::supervisor::Report;
 use crate::time::timer_queue::after;
@@ -76,8 +77,9 @@ pub(crate) async fn stop(
     let (reason, overran) = match stop_requested {
         Some(reason) => (reason, None),
         None => {
-            let polite = child.shutdown != Shutdown::BrutalKill;
-            let doing = polite.then(|| Doing::of(&report.runtime, pid));
+            // It may have ended in time, and many processes are still notified of it.
+            let is_late = child.shutdown != Shutdown::BrutalKill && !has_ended(child.process);
+            let doing = is_late.then(|| Doing::of(&report.runtime, pid));
             report.runtime.kill(pid);
             step!("between a kill and its end");
             (await_killed(report, child.id, child.process).await, doing)
@@ -102,9 +104,15 @@ pub(crate) async fn await_killed(
     loop {
         match within(&report.runtime.kernel, NOT_YIELDING, &mut ended).await {
             Some(reason) => return reason,
+            None if has_ended(process) => {}
             None => report.not_yielding(id, process.pid()),
         }
     }
+}
+
+/// Whether the body of a process has ended, also while its end is being announced.
+fn has_ended(process: &Arc<dyn AnyProcess>) -> bool {
+    process.flags().load(Ordering::Acquire) & flag::ENDED != 0
 }
 
 impl<'a> StopRequest<'a> {

@@ -126,6 +126,17 @@ async fn another_picture_follows_if_a_supervisor_above_the_view_did_not_answer()
     assert_eq!(paths(&next.expect("another picture follows")), ["conns/kept"]);
 }
 
+/// Another picture is due each second, and puts no sample off.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn samples_come_while_a_supervisor_does_not_answer() {
+    let rt = Runtime::new();
+    let release = blocked(&rt).await;
+    let mut observation = rt.observe().sample_every(SECOND);
+    let sample = async { while !matches!(observation.next().await, Some(Observed::Sample(_))) {} };
+    tokio::time::timeout(20 * SECOND, sample).await.expect("a sample comes");
+    release.send(()).unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn samples_do_not_hold_changes_back() {
     let rt = Runtime::new();

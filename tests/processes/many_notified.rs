@@ -2,12 +2,15 @@
 //! in between.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::support;
 
 use futures_util::FutureExt;
-use regrow::{Context, ExitReason, MonitorRef, Pid, ProcessHandle, Received, Runtime};
+use regrow::{
+    ChildSpec, Context, ExitReason, MonitorRef, Pid, ProcessHandle, Received, Runtime, Supervisor,
+};
 use support::{idler, settled};
 use tokio::sync::oneshot;
 
@@ -239,4 +242,34 @@ async fn demonitors_that_race_with_slices_are_exact() {
         assert_eq!(watched.count_received(), 2 * MANY - removed);
         watched.rt.shutdown();
     }
+}
+
+/// The supervisor is notified before the watchers, so a restart does not wait for their handlers.
+#[tokio::test(start_paused = true)]
+async fn a_child_is_restarted_before_all_of_its_watchers_are_notified() {
+    let rt = Runtime::new();
+    let notified = Arc::new(AtomicUsize::new(0));
+    let starts: Arc<Mutex<Vec<usize>>> = Arc::default();
+    let (seen, log) = (Arc::clone(&notified), Arc::clone(&starts));
+    let child = ChildSpec::task("watched", move |_| {
+        log.lock().unwrap().push(seen.load(Ordering::SeqCst));
+        std::future::pending()
+    });
+    let tree = Supervisor::one_for_one().child(child.named("watched")).start(&rt).await.unwrap();
+    let watched = rt.whereis("watched").unwrap();
+    for _ in 0..MANY {
+        let notified = Arc::clone(&notified);
+        let watcher = rt.spawn(async move |mut ctx: Context| {
+            ctx.recv().await;
+            notified.fetch_add(1, Ordering::SeqCst);
+        });
+        rt.monitor(watcher.pid(), watched);
+    }
+    settled().await;
+    rt.kill(watched);
+    settled().await;
+    assert_eq!(notified.load(Ordering::SeqCst), MANY);
+    let starts = std::mem::take(&mut *starts.lock().unwrap());
+    assert!(starts.len() == 2 && starts[1] < MANY / 2, "the starts came after {starts:?} Downs");
+    tree.stop().await.unwrap();
 }

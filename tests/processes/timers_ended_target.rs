@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use regrow::{ExitReason, Leftovers, Pid, Runtime, TimerRef};
-use support::{Listener, TestProcess, down, idle, message};
+use support::{Listener, TestProcess, down, idle, message, settled};
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 
@@ -144,4 +144,25 @@ fn the_shutdown_of_tokio_drops_all_timers() {
     assert_eq!(dropped.load(Ordering::SeqCst), ALL + 1);
     assert_eq!(timers[ALL].remaining(), None);
     assert_eq!(rt.leftovers(), Leftovers::default());
+}
+
+/// When tokio is idle, a paused clock advances to the next timer, which must not be one of these.
+#[tokio::test(start_paused = true)]
+async fn a_paused_clock_does_not_advance_to_a_timer_whose_target_has_ended() {
+    let rt = Runtime::new();
+    let target = idle(&rt);
+    rt.send_after(target, HOUR, b"m".to_vec());
+    settled().await;
+    let ended = rt.ended(target);
+    rt.kill(target);
+    ended.await;
+    let begin = Instant::now();
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    let thread = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(20)); // meanwhile tokio is idle
+        sender.send(())
+    });
+    receiver.await.unwrap();
+    assert!(begin.elapsed() < HOUR, "the clock has advanced to the timer");
+    thread.join().unwrap().unwrap();
 }

@@ -385,3 +385,15 @@ async fn a_start_that_is_killed_fails_with_killed() {
     let killed = starts.await.unwrap();
     assert!(matches!(killed, Ok(()) | Err(StartError::Failed(ExitReason::Killed))), "{killed:?}");
 }
+
+/// The task that drives the timers ends, and tokio runs on.
+#[tokio::test(start_paused = true)]
+async fn a_runtime_that_was_shut_down_does_not_say_that_tokio_is_gone() {
+    let rt = Runtime::new();
+    let server = Ledger::start_named(&rt, LEDGER, Setup::default()).await.unwrap();
+    rt.send_after(LEDGER, Duration::from_secs(3_600), b"m".to_vec());
+    support::settled().await;
+    rt.shutdown();
+    support::settled().await;
+    assert_eq!(server.call(Call::Lines).await.unwrap_err(), CallError::NoProc);
+}

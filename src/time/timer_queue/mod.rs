@@ -96,9 +96,9 @@ struct Shared {
 }
 
 struct Started {
-    handle: Handle,
-    /// The clock of a tokio runtime of one thread may be paused.
-    may_be_paused: bool,
+    /// A tokio runtime of one thread, whose clock may be paused. Others are not held: a [`Shared`] may
+    /// outlive them.
+    paused_clock: Option<Handle>,
 }
 
 impl Started {
@@ -106,8 +106,8 @@ impl Started {
     /// that all threads share, so that is left out where the clock can't be paused.
     #[inline]
     fn now(&self) -> Instant {
-        if self.may_be_paused {
-            let _entered = self.handle.enter();
+        if let Some(handle) = &self.paused_clock {
+            let _entered = handle.enter();
             return Instant::now();
         }
         Instant::from_std(std::time::Instant::now())
@@ -176,7 +176,7 @@ impl TimerQueue {
         let mut is_first = false;
         let started = self.0.started.get_or_init(|| {
             is_first = true;
-            Started { handle: handle.clone(), may_be_paused }
+            Started { paused_clock: may_be_paused.then(|| handle.clone()) }
         });
         (started, is_first)
     }
@@ -218,14 +218,20 @@ impl TimerQueue {
         let is_emptied = plan.is_some() && shard.is_empty();
         let before = if is_emptied { next.swap(NEVER, Ordering::SeqCst) } else { NEVER };
         drop(shard);
-        // The driving task would wait for a timer that no longer exists, and a paused clock would
-        // advance to it.
-        if before != NEVER && self.0.started.get().is_some_and(|started| started.may_be_paused) {
-            self.0.wake_up.wake_if_at(before);
-        }
+        self.end_vain_wait(before);
         let was_pending = plan.is_some();
         drop_each(plan);
         was_pending
+    }
+
+    /// The driving task would wait for a timer of a shard without timers, which was due at `before`, and
+    /// a paused clock would advance to it.
+    #[inline]
+    fn end_vain_wait(&self, before: u64) {
+        let may_be_paused = |started: &Started| started.paused_clock.is_some();
+        if before != NEVER && self.0.started.get().is_some_and(may_be_paused) {
+            self.0.wake_up.wake_if_at(before);
+        }
     }
 
     /// The instant at which a pending timer is due.
@@ -243,10 +249,13 @@ impl TimerQueue {
     /// Ends a target: from now on, none of its timers is pending. Drops them, or has the driving task
     /// drop them in slices if they are many.
     pub(crate) fn end_target(&self, target: Pid) {
-        let mut shard = self.0.shard(target).shard.lock();
+        let Locked { next, shard } = self.0.shard(target);
+        let mut shard = shard.lock();
         let dropped = shard.end_target(target);
         let waits = dropped.is_empty() && shard.has_ended_targets();
+        let before = if shard.is_empty() { next.swap(NEVER, Ordering::SeqCst) } else { NEVER };
         drop(shard);
+        self.end_vain_wait(before);
         if waits {
             self.0.has_ended_targets.store(true, Ordering::SeqCst);
             self.0.wake_up.wake();
@@ -257,6 +266,10 @@ impl TimerQueue {
     /// The number of pending timers.
     pub(crate) fn len(&self) -> usize {
         self.0.shards.iter().map(|locked| locked.shard.lock().pending()).sum()
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.0.closed.load(Ordering::SeqCst)
     }
 
     /// Drops all timers and ends the driving task.
