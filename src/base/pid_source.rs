@@ -2,7 +2,8 @@
 //!
 //! All runtimes of a program draw their pids from one row of numbers, in blocks. So a pid belongs to
 //! one runtime of the program, and no other runtime has it in its table: the look-up that every
-//! operation on a pid begins with finds nothing, at no extra cost.
+//! operation on a pid begins with finds nothing, at no extra cost. The runtimes of chaos runs are an
+//! exception: each begins with 1.
 //!
 //! Invariants:
 //! 1. A runtime hands out its pids in increasing order, since the number of a block is greater than
@@ -40,7 +41,8 @@ impl PidSource {
         PidSource { last: AtomicU64::new(0), is_repeatable: is_checked || is_thread_seeded() }
     }
 
-    /// Returns a pid that was never returned before, by any source of the program.
+    /// Returns a pid that this source has never returned before, and that no other source of the program
+    /// returns, unless one of the two is repeatable.
     #[inline]
     pub(crate) fn next(&self) -> Pid {
         if self.is_repeatable {
@@ -50,7 +52,7 @@ impl PidSource {
         loop {
             let next = if last.is_multiple_of(BLOCK) { first_of_block() } else { last + 1 };
             let order = Ordering::Relaxed;
-            match self.last.compare_exchange_weak(last, next, order, order) {
+            match self.last.compare_exchange(last, next, order, order) {
                 Ok(_) => return Pid::from_raw(next),
                 Err(later) => last = later,
             }

@@ -336,7 +336,6 @@ impl StartContext {
     }
 }
 
-/// Dropping an unfinished start kills its processes.
 impl StartContext {
     /// Starts a server, and returns when its `init` has returned.
     async fn await_server(&mut self, start: &dyn StartServer) -> Result<Started, StartError> {
@@ -352,6 +351,7 @@ impl StartContext {
     }
 }
 
+/// Dropping an unfinished start kills its processes.
 impl Drop for StartContext {
     fn drop(&mut self) {
         for process in self.started_processes.take() {

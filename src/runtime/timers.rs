@@ -63,8 +63,8 @@ impl Runtime {
     ///
     /// Timers fire with tokio's resolution of 1 ms, and never early. Timers that are due at the
     /// same instant fire in the order in which they were set. With a delay of zero, a timer is due
-    /// at once. A timer with a delay of more than five hundred years, such as [`Duration::MAX`], is
-    /// due 584 years after the first timer of this `Runtime`.
+    /// at once. No timer is due later than 584 years after the first timer of this `Runtime`, also
+    /// with a delay of [`Duration::MAX`].
     ///
     /// # Panics
     ///

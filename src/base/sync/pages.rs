@@ -1,8 +1,9 @@
 //! The pages of one shard of a [table of processes](crate::base::sync::PidTable).
 //!
 //! Invariants:
-//! 1. No page among the older ones is empty, and an older page has room for at most twice its entries.
-//!    So a table needs memory for the processes that live, and not for the pids that were handed out.
+//! 1. No page among the older ones is empty. After a removal an older page has room for at most twice its
+//!    entries. So a table needs memory for the processes that live, and not for the pids that were
+//!    handed out.
 //! 2. The newest page keeps its memory, so that a process that ends soon after its start allocates
 //!    nothing here.
 

@@ -35,7 +35,8 @@ const KEPT_NOTICES: usize = 64;
 
 impl DynamicServer {
     /// Returns a function that queues the request to handle notices. The bound of a mailbox must not
-    /// hold a notice up. The request is refused only if the supervisor has ended.
+    /// hold a notice up. The request is refused if the supervisor has ended, or has been asked to stop:
+    /// then `stop_all` finds the notice.
     pub(super) fn notifier(supervisor: ServerProcess<Self>) -> impl Fn() + Send + Sync + 'static {
         move || {
             let cast = Cast::HandleCompletions;

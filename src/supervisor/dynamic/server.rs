@@ -101,7 +101,7 @@ pub(crate) struct DynamicServer {
     /// The given-up children, by a number that grows with each child that is given up. The first
     /// entry was given up first.
     pub(super) given_up_by_age: BTreeMap<u64, Pid>,
-    /// The number of background first starts in progress.
+    /// The number of first starts in progress: in the background, and of servers in their `init`.
     pub(super) first_starts: usize,
     /// The tokens that cancel the background restarts in progress, by the ids of their retries.
     pub(super) restart_cancellations: HashMap<u64, CancellationToken, MapHasher>,

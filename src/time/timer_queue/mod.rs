@@ -22,8 +22,8 @@
 //! 1. All timers of a target are in one shard, which its pid selects. A thread holds the lock of at
 //!    most one shard, and takes no other lock meanwhile.
 //! 2. Timers that are due at the same instant fire in the order of their numbers, which is the order
-//!    in which they were armed, also across shards. For that, a round first reads the number of the
-//!    next timer and the clock, and then takes the timers that are due from one shard after the
+//!    in which they were armed, also across shards. For that, a round first reads the clock and the
+//!    number of the next timer, and then takes the timers that are due from one shard after the
 //!    other. A timer with a later number waits for the next round. So if a timer is fired in a round,
 //!    then every timer that had been armed before it was in its shard when the round began.
 //! 3. The `next` of a shard is not after the instant at which any of its timers is due. It may be
