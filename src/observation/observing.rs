@@ -30,7 +30,7 @@ use crate::base::{Pid, TimeOfDay, consume_budget, with_caught_wakers};
 use crate::kernel::Kernel;
 use crate::observation::collect::{Collected, collect};
 use crate::observation::included::{Included, View};
-use crate::observation::sample::{Sampler, followed};
+use crate::observation::sample::Sampler;
 use crate::observation::{Missed, Picture, Sample};
 use crate::observe::change::Origin;
 use crate::observe::change_log::{ChangeLog, NextChange};
@@ -335,13 +335,7 @@ impl Observation {
         };
         let Collected { picture, included, is_partial } = collect(&runtime, &self.view).await;
         let every = self.sampler.every;
-        let sampled = match every {
-            Some(_) => {
-                self.sampler.drop_former().await;
-                Some(followed(&picture).await)
-            }
-            None => None,
-        };
+        let sampled = self.sampler.followed(&picture).await;
         // From here on nothing waits, so that this future is dropped either before or after.
         // A tree that ended before the picture has no change that says so.
         self.is_over = self.top.is_some_and(|top| !included.has_root(top));

@@ -101,7 +101,7 @@ fn size(cell: &PublishedCell) -> (usize, Option<RestartBudget>) {
 }
 
 /// Returns the processes of a picture that are sampled, in slices.
-pub(super) async fn followed(picture: &Picture) -> Followed {
+async fn followed(picture: &Picture) -> Followed {
     let runs = |state| matches!(state, PictureState::Running | PictureState::Stopping);
     let (mut followed, mut slices) = (Followed::new(), Slices::default());
     for part in picture.nodes.chunks(SLICE) {
@@ -118,8 +118,10 @@ pub(super) async fn followed(picture: &Picture) -> Followed {
 }
 
 impl Sampler {
-    /// Drops what is left of the processes before the last picture, in slices.
-    pub(super) async fn drop_former(&mut self) {
+    /// Returns the processes of a picture that are sampled, in slices, if there are samples. Drops what is
+    /// left of the processes before the last picture.
+    pub(super) async fn followed(&mut self, picture: &Picture) -> Option<Followed> {
+        self.every?;
         let mut slices = Slices::default();
         while !self.former.is_empty() {
             slices.before(SLICE).await;
@@ -127,6 +129,7 @@ impl Sampler {
                 drop(self.former.pop_first());
             }
         }
+        Some(followed(picture).await)
     }
 
     /// Samples these processes from now on.

@@ -159,7 +159,8 @@ async fn a_paused_clock_does_not_advance_to_a_timer_whose_target_has_ended() {
     let begin = Instant::now();
     let (sender, receiver) = tokio::sync::oneshot::channel();
     let thread = std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(20)); // meanwhile tokio is idle
+        // Meanwhile tokio is idle.
+        (0..10_000).for_each(|_| std::thread::yield_now());
         sender.send(())
     });
     receiver.await.unwrap();
