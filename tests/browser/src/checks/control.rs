@@ -99,6 +99,8 @@ pub(super) async fn a_request_that_is_refused_says_why(checks: &Checks) -> Outco
     shop.crash_till();
     page.wait("its successor is shown", &format!("const text = document.querySelector('#detail .title').innerText; return text.includes('running') && !text.includes('#{}')", before.raw())).await?;
     let successor = shop.till();
+    let is_shown = "const confirm = document.querySelector('#confirm'); return confirm !== null && confirm.offsetParent !== null";
+    page.wait("the question can be answered", is_shown).await?;
     page.click("#confirm").await?;
     page.wait_text("#answer", "kill: refused: ").await?;
     println!("        {}", page.js("return document.getElementById('answer').innerText").await?);
