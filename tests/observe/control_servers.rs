@@ -83,7 +83,8 @@ async fn a_server_whose_handler_runs_too_long_is_not_suspended_later() {
     room.call(|reply| reply).await.unwrap();
 }
 
-/// The answer is on its way when tokio shuts down: the report must not say that nothing was done.
+/// A suspension that was carried out is not reported as refused, also if tokio shuts down before the
+/// answer has arrived.
 #[test]
 fn a_suspension_that_was_carried_out_as_tokio_shuts_down_is_not_refused() {
     let tokio = || {

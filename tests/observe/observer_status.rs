@@ -84,7 +84,7 @@ async fn the_details_have_the_line_of_a_server_and_none_of_another_process() {
     let (tree, router) = app(&rt, "3 orders").await;
     let pid = rt.whereis("desk").unwrap();
     assert_eq!(status(&router, pid).await, line("3 orders"));
-    // Nobody has asked.
+    // Only a request for the details through the page fills in the line.
     assert_eq!(rt.process_detail(pid).unwrap().status, None);
     desk(&rt).suspend().await.unwrap();
     assert_eq!(status(&router, pid).await, line("3 orders"));
