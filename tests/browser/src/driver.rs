@@ -1,8 +1,8 @@
-//! Chromium with a fresh profile, behind a chromedriver on a free port.
+//! Chromium, each browser with a fresh profile, behind a chromedriver on a free port.
 //!
 //! 1. Chromium resolves no name except `localhost` and [`REBOUND`], so it reaches loopback only.
 //! 2. When the [`Driver`] is dropped, chromedriver is killed, and each process whose command line
-//!    names the profile, which is unique to this program. The profile is removed.
+//!    names the folder of the profiles, which is unique to this program. The folder is removed.
 
 use std::error::Error;
 use std::fs;
@@ -26,19 +26,19 @@ const START: Duration = Duration::from_secs(30);
 pub(crate) struct Driver {
     process: Child,
     address: String,
-    profile: PathBuf,
+    profiles: PathBuf,
 }
 
 impl Driver {
     /// Starts chromedriver on a free port. `None` if it is not installed.
     pub(crate) async fn start() -> Result<Option<Driver>, Box<dyn Error>> {
-        let profile = std::env::temp_dir().join(format!("regrow-browser-{}", std::process::id()));
+        let profiles = std::env::temp_dir().join(format!("regrow-browser-{}", std::process::id()));
         let mut command = Command::new("chromedriver");
         command.arg("--port=0").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let Ok(mut process) = command.kill_on_drop(true).spawn() else { return Ok(None) };
         let output = process.stdout.take().ok_or("chromedriver has no output")?;
-        let mut driver = Driver { process, address: String::new(), profile };
-        fs::create_dir_all(&driver.profile)?;
+        let mut driver = Driver { process, address: String::new(), profiles };
+        fs::create_dir_all(&driver.profiles)?;
         let mut lines = BufReader::new(output).lines();
         let port = timeout(START, async {
             while let Ok(Some(line)) = lines.next_line().await {
@@ -55,16 +55,16 @@ impl Driver {
         Ok(Some(driver))
     }
 
-    /// Opens a browser.
-    pub(crate) async fn open(&self) -> Result<Client, Box<dyn Error>> {
-        let Value::Object(capabilities) = self.capabilities() else {
+    /// Opens a browser, with a profile of its own of this name.
+    pub(crate) async fn open(&self, profile: &str) -> Result<Client, Box<dyn Error>> {
+        let Value::Object(capabilities) = self.capabilities(profile) else {
             return Err("no object".into());
         };
         let mut builder = ClientBuilder::new(HttpConnector::new());
         Ok(builder.capabilities(capabilities).connect(&self.address).await?)
     }
 
-    fn capabilities(&self) -> Value {
+    fn capabilities(&self, profile: &str) -> Value {
         let names = format!(
             "MAP {REBOUND} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"
         );
@@ -80,7 +80,7 @@ impl Driver {
             "--no-first-run",
             "--hide-scrollbars",
             "--force-color-profile=srgb",
-            &format!("--user-data-dir={}", self.profile.display()),
+            &format!("--user-data-dir={}", self.profiles.join(profile).display()),
             &format!("--host-resolver-rules={names}"),
         ];
         json!({
@@ -93,11 +93,11 @@ impl Driver {
 impl Drop for Driver {
     fn drop(&mut self) {
         let _ = self.process.start_kill();
-        let profile = self.profile.display().to_string();
-        for id in processes_with(&profile) {
+        let profiles = self.profiles.display().to_string();
+        for id in processes_with(&profiles) {
             let _ = std::process::Command::new("kill").args(["-KILL", &id]).status();
         }
-        let _ = fs::remove_dir_all(&self.profile);
+        let _ = fs::remove_dir_all(&self.profiles);
     }
 }
 

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use fantoccini::error::CmdError;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::checks::{Checks, layout};
+use crate::checks::{Checks, Tally, layout};
 use crate::driver::Driver;
 use crate::page::{Outcome, Page};
 use crate::shop::Shop;
@@ -103,7 +103,7 @@ async fn run(options: &Options) -> Outcome {
         );
         return Ok(());
     };
-    let client = match driver.open().await {
+    let client = match driver.open("shop").await {
         Ok(client) => client,
         Err(error) if error.to_string().contains("cannot find Chrome binary") => {
             println!(
@@ -115,21 +115,31 @@ async fn run(options: &Options) -> Outcome {
     };
     let page = Page { client: client.clone() };
     page.set_size(layout::USUAL.0, layout::USUAL.1).await?;
-    let shop = Shop::start().await?;
-    let mut checks = Checks::new(page, shop, options.only.clone());
-    let taken = match &options.screenshots {
-        Some(folder) => screenshots::take(&checks, folder, options.width).await,
-        None => {
-            checks.run_all().await;
-            Ok(())
-        }
+    let (shop, tally) = (Shop::start().await?, Tally::new(options.only.clone()));
+    let mut checks = Checks { page, shop, tally: tally.clone() };
+    let outcome = match &options.screenshots {
+        Some(folder) => screenshots::take(&checks, folder, options.width).await.map(|()| tally),
+        // Most of the time the page is waited for, so another browser works meanwhile.
+        None => tokio::join!(checks.run_all(), run_many(&driver, tally)).1,
     };
     let closed: Result<(), CmdError> = client.close().await;
     closed?;
-    taken?;
-    println!("{} checks, {} failed, in {:.1?}", checks.done, checks.failed, begun.elapsed());
-    match checks.failed {
+    let (all, many) = (&checks.tally, outcome?);
+    let (done, failed) = (all.done + many.done, all.failed + many.failed);
+    println!("{done} checks, {failed} failed, in {:.1?}", begun.elapsed());
+    match failed {
         0 => Ok(()),
         _ => Err("checks of the page failed".into()),
     }
+}
+
+/// Runs the check of very many processes in a browser of its own.
+async fn run_many(driver: &Driver, mut tally: Tally) -> Outcome<Tally> {
+    if tally.wants_many() {
+        let page = Page { client: driver.open("many").await? };
+        page.set_size(layout::USUAL.0, layout::USUAL.1).await?;
+        tally.run_many(&page).await;
+        page.client.close().await?;
+    }
+    Ok(tally)
 }

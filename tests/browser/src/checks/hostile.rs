@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{Checks, ensure};
 use crate::driver::REBOUND;
-use crate::page::{Outcome, SCREENS};
+use crate::page::{Outcome, Page, SCREENS};
 use crate::shop::{HOSTILE_ID, HOSTILE_LABEL};
 
 pub(super) async fn ids_labels_and_panics_are_shown_as_text_on_each_screen(
@@ -54,11 +54,16 @@ fn is_invisible(c: char) -> bool {
             | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// Refused requests are in the log of the browser, too; some checks cause them.
 pub(super) async fn the_console_has_no_error_and_no_violation_of_the_policy(
     checks: &Checks,
 ) -> Outcome {
-    let log = checks.page.log("browser").await?;
+    console_without_errors(&checks.page).await
+}
+
+/// Fails if the console of this browser has an error. Refused requests are in its log, too; some checks
+/// cause them.
+pub(super) async fn console_without_errors(page: &Page) -> Outcome {
+    let log = page.log("browser").await?;
     let errors: Vec<_> = log
         .iter()
         .filter(|entry| entry["level"] == "SEVERE" && entry["source"] != "network")

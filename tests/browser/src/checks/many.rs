@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use regrow::observer::Observer;
 use regrow::{ChildSpec, Runtime, Supervisor, SupervisorRef};
 
-use super::{Checks, ensure};
+use super::ensure;
+use super::hostile::console_without_errors;
 use crate::page::{Outcome, Page};
 use crate::shop::listener;
 
@@ -38,10 +39,7 @@ async fn start(rt: &Runtime, groups: usize) -> Outcome<(SupervisorRef, SocketAdd
     Ok((top.start(rt).await?, address))
 }
 
-pub(super) async fn a_page_on_very_many_processes_stays_bounded_and_usable(
-    checks: &Checks,
-) -> Outcome {
-    let page = &checks.page;
+pub(super) async fn a_page_on_very_many_processes_stays_bounded_and_usable(page: &Page) -> Outcome {
     let groups = supervisors();
     let (all, begun) = (with_commas(groups * (CHILDREN + 1) + 2), Instant::now());
     let rt = Runtime::with_mailbox_depth();
@@ -69,6 +67,7 @@ pub(super) async fn a_page_on_very_many_processes_stays_bounded_and_usable(
          {} long tasks, the longest {} ms, the median {} ms; at most {most} elements",
         long[0], long[1], long[2]
     );
+    console_without_errors(page).await?;
     page.client.goto("about:blank").await?;
     if let Some(pid) = tree.pid() {
         rt.kill(pid);

@@ -18,33 +18,37 @@ use crate::shop::Shop;
 pub(crate) struct Checks {
     pub(crate) page: Page,
     pub(crate) shop: Shop,
+    pub(crate) tally: Tally,
+}
+
+/// Which checks are wanted, and how many were done and failed.
+#[derive(Clone)]
+pub(crate) struct Tally {
     only: Option<String>,
     pub(crate) done: usize,
     pub(crate) failed: usize,
 }
 
+/// The check of a page on very many processes.
+const MANY: &str = "many::a_page_on_very_many_processes_stays_bounded_and_usable";
+
 /// Runs these checks, one after the other.
 macro_rules! run {
     ($checks:ident: $($module:ident::$name:ident)*) => {
         $(
-            if $checks.is_wanted(concat!(stringify!($module), "::", stringify!($name))) {
+            if $checks.tally.is_wanted(concat!(stringify!($module), "::", stringify!($name))) {
                 let begun = Instant::now();
                 let outcome = $module::$name($checks).await;
-                $checks.report(concat!(stringify!($module), "::", stringify!($name)), begun, outcome);
+                $checks.tally.report(concat!(stringify!($module), "::", stringify!($name)), begun, outcome);
             }
         )*
     };
 }
 
 impl Checks {
-    pub(crate) fn new(page: Page, shop: Shop, only: Option<String>) -> Checks {
-        Checks { page, shop, only, done: 0, failed: 0 }
-    }
-
     pub(crate) async fn run_all(&mut self) {
         let checks = self;
         run! { checks:
-            live::a_crash_and_its_restart_show_within_a_second_without_reload
             live::the_page_connects_again_when_its_server_was_restarted
             live::a_dynamic_child_that_ended_stays_visible_and_is_struck_through
             process::the_screen_process_shows_the_past_of_a_child
@@ -66,28 +70,13 @@ impl Checks {
             control::a_child_that_waits_for_its_restart_can_be_terminated
             control::the_log_level_of_the_program_is_chosen
             control::a_log_level_that_something_else_sets_shows_on_the_page
+            live::a_crash_and_its_restart_show_within_a_second_without_reload
             foreign::the_page_that_only_reads_offers_no_control_and_its_routes_refuse
             foreign::a_page_of_another_site_reads_and_changes_nothing
             foreign::a_foreign_name_that_resolves_to_loopback_is_refused
             foreign::no_request_leaves_for_another_host
             another::nothing_of_an_earlier_program_is_shown_as_of_the_one_that_answers
-            many::a_page_on_very_many_processes_stays_bounded_and_usable
             hostile::the_console_has_no_error_and_no_violation_of_the_policy
-        }
-    }
-
-    fn is_wanted(&self, name: &str) -> bool {
-        self.only.as_ref().is_none_or(|only| name.contains(only.as_str()))
-    }
-
-    fn report(&mut self, name: &str, begun: Instant, outcome: Outcome) {
-        self.done += 1;
-        match outcome {
-            Ok(()) => println!("ok      {name} ({:.1?})", begun.elapsed()),
-            Err(error) => {
-                self.failed += 1;
-                println!("FAILED  {name} ({:.1?}): {error}", begun.elapsed());
-            }
         }
     }
 
@@ -119,4 +108,36 @@ impl Checks {
 /// Fails with this text unless the condition holds.
 pub(crate) fn ensure(holds: bool, text: impl FnOnce() -> String) -> Outcome {
     if holds { Ok(()) } else { Err(text().into()) }
+}
+
+impl Tally {
+    pub(crate) fn new(only: Option<String>) -> Tally {
+        Tally { only, done: 0, failed: 0 }
+    }
+
+    fn is_wanted(&self, name: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| name.contains(only.as_str()))
+    }
+
+    pub(crate) fn wants_many(&self) -> bool {
+        self.is_wanted(MANY)
+    }
+
+    /// Runs the check of very many processes, which needs no shop, in a browser of its own.
+    pub(crate) async fn run_many(&mut self, page: &Page) {
+        let begun = Instant::now();
+        let outcome = many::a_page_on_very_many_processes_stays_bounded_and_usable(page).await;
+        self.report(MANY, begun, outcome);
+    }
+
+    fn report(&mut self, name: &str, begun: Instant, outcome: Outcome) {
+        self.done += 1;
+        match outcome {
+            Ok(()) => println!("ok      {name} ({:.1?})", begun.elapsed()),
+            Err(error) => {
+                self.failed += 1;
+                println!("FAILED  {name} ({:.1?}): {error}", begun.elapsed());
+            }
+        }
+    }
 }
