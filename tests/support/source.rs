@@ -156,7 +156,22 @@ fn next_piece(before: char, rest: &str) -> (Piece, usize) {
     if let Some(length) = literal(rest).filter(|_| !is_word(before)) {
         return (Piece::Literal, length);
     }
-    (Piece::Code, rest.chars().next().map_or(1, char::len_utf8))
+    (Piece::Code, code(rest))
+}
+
+/// Returns the length of a whole word, or of one other character and the spaces behind it. No comment
+/// and no literal starts inside.
+fn code(rest: &str) -> usize {
+    let mut left = rest.chars();
+    let ends = match left.next() {
+        Some(first) if is_word(first) => rest.find(|c| !is_word(c)),
+        Some(first) => {
+            let behind = left.as_str().find(|c: char| !c.is_whitespace());
+            behind.map(|spaces| first.len_utf8() + spaces)
+        }
+        None => None,
+    };
+    ends.unwrap_or(rest.len())
 }
 
 fn comment(rest: &str) -> Option<usize> {
