@@ -58,6 +58,7 @@ pub(crate) struct ProcessFuture {
 }
 
 /// What a poll reads from the record, and from its runtime, before it polls the body.
+#[derive(Clone, Copy)]
 struct Polled {
     runtime: usize,
     pid: Pid,
