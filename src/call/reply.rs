@@ -88,7 +88,7 @@ impl<T: Send + 'static> Reply<T> {
     pub(crate) fn new<M>(server: &Arc<Process<M>>, waker: Waker) -> (Self, AwaitedReply<T>) {
         let caller = current_process::current_pid(server.kernel.number());
         let (slot, awaited) = ReplySlot::new(caller, waker);
-        (Reply { slot: Some(slot), server: Arc::as_ptr(server).addr() }, awaited)
+        (Reply { slot: Some(slot), server: server.head.address() }, awaited)
     }
 
     /// Sends the answer. If the caller has stopped waiting, the answer is dropped. [`Reply`] has an

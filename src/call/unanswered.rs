@@ -63,11 +63,16 @@ pub(crate) fn resolve(server: usize) {
     }
 }
 
-/// Moves the kept replies of a server to its record.
+/// Whether the list of this thread may have replies.
 #[inline]
-pub(crate) fn hand_over(server: &dyn AnyProcess, address: usize) {
+pub(crate) fn are_any() -> bool {
+    ANY.get()
+}
+
+/// Moves the kept replies of a server to its record.
+pub(crate) fn hand_over(server: &dyn AnyProcess) {
     if ANY.get() {
-        hand_over_all(server, take(address));
+        hand_over_all(server, take(server.head().address()));
     }
 }
 

@@ -15,6 +15,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::base::{consume_budget, poll_budget};
 use crate::child::{ChildSpec, StartChild, StartContext, Started, end_of};
+use crate::driver::host;
 use crate::exit::{ExitReason, Result, reason_of};
 use crate::message::Envelope;
 use crate::runtime::StartError;
@@ -177,7 +178,7 @@ impl StartContext {
         let starting = self.starting().without_init().stopped_by(stop.clone());
         let process = self.admit::<Envelope>(&starting)?;
         Ok(self.run(process, |ctx| {
-            Box::pin(async move {
+            host(ctx.process().clone(), async move {
                 let _ctx = ctx;
                 let served = server(ShutdownSignal::new(stop.clone())).into_future().await;
                 end_of(served.map_err(reason_of), stop.is_cancelled())

@@ -12,7 +12,7 @@ use crate::base::{Pid, consume_budget};
 use crate::child::started_processes::StartedProcesses;
 use crate::child::stop_signals::is_stop_requested;
 use crate::child::{ChildType, Restart, Spec, TaskContext, end_of};
-use crate::driver::Body;
+use crate::driver::{self, Body};
 use crate::exit::Result;
 use crate::kernel::{Until, WaitEdge};
 use crate::mailbox::{Item, Process};
@@ -244,7 +244,7 @@ impl StartContext {
         let (own, cause) = (process.clone(), self.cause.clone());
         let body = move |ctx| body(TaskContext::new(ctx).with_cause(cause));
         let finish = move |result| end_of(result, is_stop_requested(&own));
-        self.run(process, |ctx| crate::driver::body::body(|| body(ctx), finish))
+        self.run(process.clone(), |ctx| driver::body(process, || body(ctx), finish))
     }
 
     /// Adds a process without a body to the tables and logs its start. [`run`](Self::run) runs a

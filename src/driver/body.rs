@@ -6,14 +6,15 @@
 //! takes about as long as sending a message.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
+use crate::driver::Body;
+use crate::driver::hosted::{Slot, host_in};
 use crate::kernel::End;
-
-/// A boxed body.
-pub(crate) type Body = Pin<Box<dyn Future<Output = End> + Send>>;
+use crate::mailbox::{Item, Process};
 
 pin_project! {
     /// Calls `start` at the first poll, and polls the future that `start` returns. `finish` turns
@@ -22,28 +23,32 @@ pin_project! {
     enum BodyFuture<Start, Fut, Finish> {
         Unstarted { closures: Option<(Start, Finish)> },
         Running { #[pin] future: Fut, finish: Option<Finish> },
+        Cleared,
     }
 }
 
-/// Creates a body from a closure that returns its future, and a function that turns the output of
-/// that future into the end of the process.
-pub(crate) fn body<Start, Fut, Finish>(start: Start, finish: Finish) -> Body
+/// Creates the body of a process from a closure that returns its future, and a function that turns the
+/// output of that future into the end of the process.
+pub(crate) fn body<M: Item, Start, Fut, Finish>(
+    process: Arc<Process<M>>,
+    start: Start,
+    finish: Finish,
+) -> Body
 where
     Start: FnOnce() -> Fut + Send + 'static,
     Fut: Future + Send + 'static,
     Finish: FnOnce(Fut::Output) -> End + Send + 'static,
 {
-    Box::pin(BodyFuture::Unstarted { closures: Some((start, finish)) })
+    host_in(process, BodyFuture::Unstarted { closures: Some((start, finish)) })
 }
 
-impl<Start, Fut, Finish> Future for BodyFuture<Start, Fut, Finish>
+impl<Start, Fut, Finish> Slot for BodyFuture<Start, Fut, Finish>
 where
     Start: FnOnce() -> Fut,
     Fut: Future,
     Finish: FnOnce(Fut::Output) -> End,
 {
-    type Output = End;
-
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<End> {
         loop {
             let (future, finish) = match self.as_mut().project() {
@@ -56,8 +61,14 @@ where
                     let (start, finish) = closures.take().expect("a body starts once");
                     (start(), finish)
                 }
+                // A body is not polled after its drop.
+                Projected::Cleared => return Poll::Pending,
             };
             self.set(BodyFuture::Running { future, finish: Some(finish) });
         }
+    }
+
+    fn clear(mut self: Pin<&mut Self>) {
+        self.set(BodyFuture::Cleared);
     }
 }

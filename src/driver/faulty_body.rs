@@ -24,15 +24,22 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use crate::base::Pid;
 use crate::base::user_panics::drop_each;
 use crate::driver::Body;
+use crate::driver::hosted::{Hosted, Parts, Slot};
 use crate::exit::ExitReason;
 use crate::kernel::faults::{Faults, StartFault};
 use crate::kernel::{End, Kernel};
-use crate::process::AnyProcess;
+use crate::process::{AnyProcess, Head};
 
 /// The message of the error of a start that a chaos run fails.
 const FAILED_START: &str = "the chaos run fails this start";
 
 struct FaultyBody {
+    process: Arc<dyn AnyProcess>,
+    kernel: Arc<Kernel>,
+    slot: FaultySlot,
+}
+
+struct FaultySlot {
     pid: Pid,
     faults: Arc<Faults>,
     fails: bool,
@@ -42,19 +49,35 @@ struct FaultyBody {
 }
 
 /// Wraps the body of a process that is about to be spawned, if its runtime is that of a chaos run.
-pub(crate) fn with_faults(process: &dyn AnyProcess, kernel: &Kernel, body: Body) -> Body {
+pub(crate) fn with_faults(mut body: Body) -> Body {
+    let Parts { process, kernel, .. } = body.as_mut().parts();
     let Some(faults) = kernel.faults.get() else { return body };
-    let fault = faults.take_start_fault(process);
-    Box::pin(FaultyBody {
-        pid: process.pid(),
-        faults: faults.clone(),
-        fails: fault == Some(StartFault::Fails),
-        hang: None,
-        body: Some(body),
-    })
+    let pid = process.pid();
+    let Some(process) = kernel.find(pid) else { return body };
+    let fault = faults.take_start_fault(&*process);
+    let (fails, faults, kernel) =
+        (fault == Some(StartFault::Fails), faults.clone(), kernel.clone());
+    let slot = FaultySlot { pid, faults, fails, hang: None, body: Some(body) };
+    Box::pin(FaultyBody { process, kernel, slot })
 }
 
-impl FaultyBody {
+impl Hosted for FaultyBody {
+    fn head(&self) -> (&Head, &Kernel) {
+        (self.process.head(), &self.kernel)
+    }
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<End> {
+        Pin::new(&mut self.slot).poll(cx)
+    }
+
+    fn parts(self: Pin<&mut Self>) -> Parts<'_> {
+        let FaultyBody { process, kernel, slot } = self.get_mut();
+        let future: Pin<&mut FaultySlot> = Pin::new(slot);
+        Parts { process: &**process, kernel, future }
+    }
+}
+
+impl FaultySlot {
     fn poll_hang(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while let Some(until) = self.faults.hang_of(self.pid, Instant::now()) {
             let hang = self.hang.get_or_insert_with(|| Box::pin(sleep_until(until)));
@@ -68,9 +91,7 @@ impl FaultyBody {
     }
 }
 
-impl Future for FaultyBody {
-    type Output = End;
-
+impl Slot for FaultySlot {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<End> {
         if self.fails {
             return Poll::Ready(End::Returned(ExitReason::crashed(FAILED_START)));
@@ -81,11 +102,9 @@ impl Future for FaultyBody {
         self.faults.step();
         polled
     }
-}
 
-impl Drop for FaultyBody {
-    fn drop(&mut self) {
-        let body = self.body.take();
+    fn clear(mut self: Pin<&mut Self>) {
+        let Some(body) = self.body.take() else { return };
         let dropped = catch_unwind(AssertUnwindSafe(|| drop(body)));
         drop_each(self.faults.forget(self.pid));
         if let Err(panic) = dropped {

@@ -5,12 +5,14 @@
 //! **Knows nothing of** the code that runs in the body.
 
 mod span;
+pub(crate) mod hosted;
 pub(crate) mod body;
 #[cfg(feature = "chaos")]
 mod faulty_body;
 pub(crate) mod process_future;
 
-pub(crate) use body::Body;
+pub(crate) use body::body;
 #[cfg(feature = "chaos")]
 pub(crate) use faulty_body::with_faults;
+pub(crate) use hosted::{Body, host};
 pub(crate) use process_future::ProcessFuture;

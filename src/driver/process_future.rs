@@ -22,7 +22,7 @@
 //!
 //! 1. The body is `Some` until the teardown starts. Each path to the teardown takes the body, so
 //!    the process is torn down once.
-//! 2. The body of a process is dropped before the teardown, so the names and links of the process
+//! 2. The future of a body is dropped before the teardown, so the names and links of the process
 //!    outlive its values.
 //! 3. No panic leaves `poll` or `drop`: the panic of a body becomes the exit reason of the process,
 //!    and the panic of a destructor is logged.
@@ -32,114 +32,117 @@
 //! such a body step 2 is skipped: the body is polled while the exit is pending, and returns when
 //! the thread or the operating system process has ended.
 //!
-//! The future consists only of a pointer to the record and the boxed body, to keep tokio's task
-//! cell small.
+//! The future is one pointer with its table, and has one type for all processes: see
+//! [`hosted`](crate::driver::hosted).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::base::current_process::CurrentGuard;
 use crate::base::sync::atomic::Ordering;
 use crate::base::{Pid, SharedStr};
 use crate::call::unanswered;
+use crate::driver::hosted::{Hosted, Parts};
 use crate::driver::{Body, span};
 use crate::exit::{Crash, ExitReason, NoRestart};
-use crate::kernel::End;
-use crate::mailbox::{Item, Process};
+use crate::kernel::{End, Kernel};
 use crate::observe::lifecycle_log;
 use crate::observe::poll_slots::{leave, note_ending};
-use crate::process::{AnyProcess, flag};
+use crate::process::{AnyProcess, Head, flag};
 
 /// The future of one process.
-pub(crate) struct ProcessFuture<M: Item> {
-    process: Arc<Process<M>>,
+pub(crate) struct ProcessFuture {
     /// Invariant 1.
     body: Option<Body>,
 }
 
-impl<M: Item> ProcessFuture<M> {
-    pub(crate) fn new(process: Arc<Process<M>>, body: Body) -> Self {
-        ProcessFuture { process, body: Some(body) }
-    }
-
+/// What a poll reads from the record, and from its runtime, before it polls the body.
+#[derive(Clone, Copy)]
+struct Polled {
+    runtime: usize,
+    pid: Pid,
     /// The address of the record.
-    fn record(&self) -> usize {
-        Arc::as_ptr(&self.process).addr()
-    }
+    record: usize,
+    is_surrounded: bool,
+    /// Whether [`leave`] has to end the poll.
+    is_watched: bool,
+}
 
-    /// Marks this process as the current one of this thread, for a poll or a drop of the body.
-    fn current_record(&self) -> CurrentGuard {
-        CurrentGuard::enter_body(self.process.kernel.number(), self.process.pid(), self.record())
-    }
-
-    /// Registers the waker of the task in the record. An exit that became pending earlier could not
-    /// wake the task, so `poll` checks for a pending exit after this.
-    fn register_waker(&self, cx: &Context<'_>) {
-        let mut state = self.process.state.lock();
-        state.core.task = Some(cx.waker().clone());
-        drop(state);
-        self.process.flags().fetch_or(flag::STARTED, Ordering::SeqCst);
-    }
-
-    /// Begins a poll, if polls are watched. Returns whether [`leave`] has to end it.
+impl Polled {
     #[inline]
-    fn enter_watched(&self) -> bool {
-        let switches = &self.process.kernel.switches;
-        let watched = switches.watches_polls();
-        if watched {
-            switches.polls.enter(self.process.pid());
+    fn begin(head: &Head, kernel: &Kernel) -> Self {
+        let switches = &kernel.switches;
+        let is_watched = switches.watches_polls();
+        if is_watched {
+            switches.polls.enter(head.pid);
         }
-        watched
+        let (runtime, pid, record) = (kernel.number(), head.pid, head.address());
+        Polled { runtime, pid, record, is_surrounded: switches.surrounds_polls(), is_watched }
+    }
+}
+
+/// Registers the waker of the task in the record. An exit that became pending earlier could not
+/// wake the task, so `poll` checks the returned flags for a pending exit.
+fn register_waker(process: &dyn AnyProcess, cx: &Context<'_>) -> u8 {
+    let mut state = process.state().lock();
+    state.core.task = Some(cx.waker().clone());
+    drop(state);
+    let flags = process.flags();
+    flags.fetch_or(flag::STARTED, Ordering::SeqCst);
+    flags.load(Ordering::Acquire)
+}
+
+impl ProcessFuture {
+    pub(crate) fn new(body: Body) -> Self {
+        ProcessFuture { body: Some(body) }
     }
 
     /// Takes the steps of a poll.
     #[inline]
-    fn step(&mut self, cx: &mut Context<'_>, watched: bool) -> Poll<()> {
-        let mut flags = self.process.flags().load(Ordering::Acquire);
+    fn step(&mut self, cx: &mut Context<'_>, mut flags: u8, of: Polled) -> Poll<()> {
+        let Some(body) = &mut self.body else { return Poll::Ready(()) };
         if flags & flag::STARTED == 0 {
-            self.register_waker(cx);
-            flags = self.process.flags().load(Ordering::Acquire);
+            flags = register_waker(body.as_mut().parts().process, cx);
         }
         if flag::drops_body(flags) {
-            self.end(End::Dropped, watched);
+            self.end(End::Dropped, of.is_watched);
             return Poll::Ready(());
         }
-        self.process.announced_wait.withdraw(); // Invariant 2 of `idle_wait`.
-        let current_record = self.current_record();
-        let Some(body) = &mut self.body else { return Poll::Ready(()) };
-        let (kernel, process) = (&self.process.kernel, &*self.process);
-        let poll = AssertUnwindSafe(|| span::inside(kernel, process, || body.as_mut().poll(cx)));
-        let polled = catch_unwind(poll);
+        let current_record = CurrentGuard::enter_body(of.runtime, of.pid, of.record);
+        let polled = match of.is_surrounded {
+            false => catch_unwind(AssertUnwindSafe(|| body.as_mut().poll(cx))),
+            true => poll_surrounded(body.as_mut(), cx),
+        };
         let polled = polled.map_err(Crash::from_panic);
         drop(current_record);
-        unanswered::hand_over(&*self.process, self.record());
+        if unanswered::are_any() {
+            unanswered::hand_over(body.as_mut().parts().process);
+        }
         match polled {
             Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(end)) => {
-                self.end(decided(end, kernel.number(), process.pid()), watched);
-            }
-            Err(crash) => self.end(End::Panicked(ExitReason::Crashed(crash)), watched),
+            Ok(Poll::Ready(end)) => self.end(end, of.is_watched),
+            Err(crash) => self.end(End::Panicked(ExitReason::Crashed(crash)), of.is_watched),
         }
         Poll::Ready(())
     }
 
-    /// Drops the body, then tears the process down.
+    /// Drops the future of the body, then tears the process down.
     fn end(&mut self, end: End, watched: bool) {
-        let Some(body) = self.body.take() else { return };
+        let Some(mut body) = self.body.take() else { return };
+        let Parts { process, kernel, future } = body.as_mut().parts();
         if watched {
-            note_ending(label(&*self.process));
+            note_ending(label(process));
         }
+        let (runtime, pid, record) = (kernel.number(), process.pid(), process.head().address());
+        let end = decided(end, runtime, pid);
         crate::base::failpoint::point!("death before body");
-        let current_record = self.current_record();
-        let (kernel, process) = (&self.process.kernel, &*self.process);
-        let drop_body = || span::inside(kernel, process, || drop(body));
-        let switches = &kernel.switches;
-        switches.captured(|| lifecycle_log::catch_destructor(process.pid(), drop_body));
+        let current_record = CurrentGuard::enter_body(runtime, pid, record);
+        let drop_future = || span::inside(kernel, process, || future.clear());
+        kernel.switches.captured(|| lifecycle_log::catch_destructor(pid, drop_future));
         drop(current_record);
-        unanswered::hand_over(process, self.record());
-        let current_pid = CurrentGuard::enter(kernel.number(), process.pid());
+        unanswered::hand_over(process);
+        let current_pid = CurrentGuard::enter(runtime, pid);
         kernel.tear_down(process, end);
         drop(current_pid);
         #[cfg(feature = "chaos")]
@@ -149,13 +152,30 @@ impl<M: Item> ProcessFuture<M> {
     }
 }
 
-impl<M: Item> Future for ProcessFuture<M> {
+/// Polls a body inside the span of its process.
+#[cold]
+#[inline(never)]
+fn poll_surrounded(
+    body: Pin<&mut dyn Hosted>,
+    cx: &mut Context<'_>,
+) -> std::thread::Result<Poll<End>> {
+    let Parts { process, kernel, future } = body.parts();
+    catch_unwind(AssertUnwindSafe(|| span::inside(kernel, process, || future.poll(cx))))
+}
+
+impl Future for ProcessFuture {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let watched = self.enter_watched();
-        let polled = self.step(cx, watched);
-        if watched {
+        let Some(body) = &self.body else { return Poll::Ready(()) };
+        // The only call for the record in most polls.
+        let (head, kernel) = body.head();
+        let of = Polled::begin(head, kernel);
+        let is_watched = of.is_watched;
+        let flags = head.flags.load(Ordering::Acquire);
+        head.announced_wait.withdraw(); // Invariant 2 of `idle_wait`.
+        let polled = self.step(cx, flags, of);
+        if is_watched {
             leave();
         }
         polled
@@ -179,16 +199,16 @@ fn decided(end: End, runtime: usize, pid: Pid) -> End {
     }
 }
 
-impl<M: Item> Drop for ProcessFuture<M> {
+impl Drop for ProcessFuture {
     fn drop(&mut self) {
-        if self.body.is_some() {
-            // No code aborts the task, so the tokio runtime is shutting down or has shut down.
-            self.process.kernel.note_process_lost(self.process.pid());
-            let watched = self.enter_watched();
-            self.end(End::Dropped, watched);
-            if watched {
-                leave();
-            }
+        let Some(body) = &self.body else { return };
+        // No code aborts the task, so the tokio runtime is shutting down or has shut down.
+        let (head, kernel) = body.head();
+        kernel.note_process_lost(head.pid);
+        let is_watched = Polled::begin(head, kernel).is_watched;
+        self.end(End::Dropped, is_watched);
+        if is_watched {
+            leave();
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::base::pid::{MonitorRef, Pid};
 use crate::base::shared_str::SharedStr;
 use crate::base::small_map::SmallMap;
 use crate::base::sync::PlainMutex;
+use crate::driver::host;
 use crate::driver::process_future::ProcessFuture;
 use crate::exit::reason::ExitReason;
 use crate::interleavings::{block_on, thread};
@@ -102,9 +103,10 @@ impl World {
     /// the function returns the items before that message.
     pub(crate) fn run_task(&self, pid: Pid) -> Vec<Received> {
         let mut mailbox = self.take_mailbox(pid);
-        mailbox.idle_wait.allow_announcing();
+        mailbox.process.head.spin.allow_announcing();
         let (kept, log) = mpsc::channel();
-        let body = Box::pin(async move {
+        let process = self.process_of(pid);
+        let body = host(process, async move {
             loop {
                 poll_fn(|cx| mailbox.poll_some(cx)).await;
                 let received = mailbox.take().received;
@@ -114,7 +116,7 @@ impl World {
                 kept.send(received).expect("the receiver exists");
             }
         });
-        block_on(ProcessFuture::new(self.process_of(pid), body));
+        block_on(ProcessFuture::new(body));
         log.try_iter().collect()
     }
 }

@@ -166,7 +166,7 @@ impl Kernel {
                 }
                 // Before the entry: see `runtime::known_holder`.
                 if let Some(process) = &process {
-                    process.unregistered().store(true, Ordering::Release);
+                    process.head().unregistered.store(true, Ordering::Release);
                 }
                 *entry = None;
                 #[cfg(regrow_proof)]

@@ -86,7 +86,7 @@ impl Kernel {
     pub(crate) fn note_unhandled(
         &self,
         process: &dyn AnyProcess,
-        messages: impl Iterator<Item = Description>,
+        messages: &mut dyn Iterator<Item = Description>,
     ) {
         let mut unhandled = Unhandled::default();
         let is_supervisor = process.with(|locked| locked.core().supervisor_record().is_some());

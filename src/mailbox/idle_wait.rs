@@ -25,7 +25,7 @@
 //! A server announces its wait when it takes the only item of the inbox:
 //!
 //! 1. Under one lock, the server takes the item, sets `Announced`, and records the announcement in
-//!    [`AnnouncedWait`](crate::mailbox::announced_wait::AnnouncedWait).
+//!    the [head](crate::process::Head) of its record.
 //! 2. The server runs the handler, without the lock.
 //! 3. If the handler has returned in the same poll of the task, the wait starts. The server does
 //!    not lock its mailbox again to find that the inbox is empty. This saves one lock for each item
@@ -55,84 +55,63 @@ use std::task::{Context, Waker};
 use crate::base::sync::MutexGuard;
 use crate::mailbox::inbox::{Item, KEPT_SLOTS, Mail};
 use crate::mailbox::record::Process;
-use crate::mailbox::spin::Spin;
-use crate::process::{Core, ReaderWait, State};
+use crate::process::{Core, Head, ReaderWait, State};
 
-/// The part of the state of a wait that is used only by the reader.
-#[derive(Default)]
-pub(crate) struct IdleWait {
-    may_announce: bool,
-    spin: Spin,
+/// Moves the items of the inbox to `local` and returns true. Items of a counted mailbox are not
+/// moved. If the inbox is empty, returns false: the reader then waits, or has yielded and will
+/// be polled again.
+#[inline(always)]
+pub(crate) fn refill_or_wait<M: Item>(
+    process: &Process<M>,
+    local: &mut VecDeque<M>,
+    cx: &Context<'_>,
+) -> bool {
+    process.head.announced_wait.withdraw();
+    let mut state = process.state.lock();
+    if state.mail.inbox.is_empty() {
+        yield_or_wait(&process.head, state, local, cx.waker());
+        return false;
+    }
+    let found = state.mail.inbox.len();
+    if process.is_counted() {
+        // The reader leaves the items in the inbox. It takes each in the step that counts the
+        // item out.
+    } else if local.is_empty() {
+        std::mem::swap(local, &mut state.mail.inbox);
+        // Invariant 5.
+        let small = local.capacity().max(state.mail.inbox.capacity()) <= KEPT_SLOTS;
+        let alone = found == 1 && small && process.head.spin.may_announce();
+        if alone && state.core.is_task(cx.waker()) {
+            state.core.reader_wait = ReaderWait::Announced;
+            process.head.announced_wait.announce();
+            process.head.spin.count_wait();
+        }
+    } else {
+        local.append(&mut state.mail.inbox);
+    }
+    drop(state);
+    process.head.spin.found(found);
+    true
 }
 
-impl IdleWait {
-    /// Allows announced waits. The caller guarantees that the reader satisfies invariant 3.
-    pub(crate) fn allow_announcing(&mut self) {
-        self.may_announce = true;
-    }
-
-    /// Records that the reader found this many items in the inbox.
-    pub(crate) fn found(&mut self, items: usize) {
-        self.spin.found(items);
-    }
-
-    /// Moves the items of the inbox to `local` and returns true. Items of a counted mailbox are not
-    /// moved. If the inbox is empty, returns false: the reader then waits, or has yielded and will
-    /// be polled again.
-    #[inline(always)]
-    pub(crate) fn refill_or_wait<M: Item>(
-        &mut self,
-        process: &Process<M>,
-        local: &mut VecDeque<M>,
-        cx: &Context<'_>,
-    ) -> bool {
-        process.announced_wait.withdraw();
-        let mut state = process.state.lock();
-        if state.mail.inbox.is_empty() {
-            self.yield_or_wait(state, local, cx.waker());
-            return false;
-        }
-        let found = state.mail.inbox.len();
-        if process.is_counted() {
-            // The reader leaves the items in the inbox. It takes each in the step that counts the
-            // item out.
-        } else if local.is_empty() {
-            std::mem::swap(local, &mut state.mail.inbox);
-            // Invariant 5.
-            let small = local.capacity().max(state.mail.inbox.capacity()) <= KEPT_SLOTS;
-            let alone = found == 1 && small && self.may_announce && !self.spin.is_due();
-            if alone && state.core.is_task(cx.waker()) {
-                state.core.reader_wait = ReaderWait::Announced;
-                process.announced_wait.announce();
-                self.spin.count_wait();
-            }
-        } else {
-            local.append(&mut state.mail.inbox);
-        }
+fn yield_or_wait<M>(
+    head: &Head,
+    mut state: MutexGuard<'_, State<Mail<M>>>,
+    local: &mut VecDeque<M>,
+    waker: &Waker,
+) {
+    if head.spin.found_nothing() {
         drop(state);
-        self.found(found);
-        true
+        return waker.wake_by_ref();
     }
-
-    fn yield_or_wait<M>(
-        &mut self,
-        mut state: MutexGuard<'_, State<Mail<M>>>,
-        local: &mut VecDeque<M>,
-        waker: &Waker,
-    ) {
-        if self.spin.found_nothing() {
-            drop(state);
-            return waker.wake_by_ref();
-        }
-        let old = register(&mut state.core, waker);
-        let large = state.mail.inbox.capacity() > KEPT_SLOTS;
-        let spare = large.then(|| std::mem::take(&mut state.mail.inbox));
-        drop(state);
-        drop(old);
-        drop(spare);
-        if local.capacity() > KEPT_SLOTS && local.is_empty() {
-            *local = VecDeque::new();
-        }
+    let old = register(&mut state.core, waker);
+    let large = state.mail.inbox.capacity() > KEPT_SLOTS;
+    let spare = large.then(|| std::mem::take(&mut state.mail.inbox));
+    drop(state);
+    drop(old);
+    drop(spare);
+    if local.capacity() > KEPT_SLOTS && local.is_empty() {
+        *local = VecDeque::new();
     }
 }
 

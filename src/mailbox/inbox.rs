@@ -86,24 +86,32 @@ fn unread<M: Item>(items: VecDeque<M>) -> Option<Box<dyn Unread>> {
 
 impl<M: Item> Unread for Leftover<M> {
     fn close_streams(&mut self) {
-        for envelope in self.0.iter_mut().filter_map(Item::envelope_mut) {
-            if let Received::Stream(stream) = &mut envelope.received {
-                ignore_panic(|| stream.close());
+        for at in 0..self.0.len() {
+            if let Some(envelope) = self.0.get_mut(at).and_then(Item::envelope_mut) {
+                close_stream(envelope);
             }
         }
     }
 
     fn describe(&self, each: &mut dyn FnMut(MessageKind, &'static str)) {
-        self.0.iter().filter_map(Item::left_description).for_each(|(kind, of)| each(kind, of));
+        for at in 0..self.0.len() {
+            if let Some((kind, of)) = self.0.get(at).and_then(Item::left_description) {
+                each(kind, of);
+            }
+        }
     }
 
     /// Takes out the calls, casts, messages and streams. The other items belong to the process that has
     /// ended: its signals, its timers, and requests to itself.
     fn take_kept(&mut self) -> Option<Box<dyn Unread>> {
-        let (kept, rest) = std::mem::take(&mut self.0)
-            .into_iter()
-            .partition(|item: &M| item.description().is_some());
-        self.0 = rest;
+        let mut kept = VecDeque::new();
+        for _ in 0..self.0.len() {
+            let Some(item) = self.0.pop_front() else { break };
+            match item.description().is_some() {
+                true => kept.push_back(item),
+                false => self.0.push_back(item),
+            }
+        }
         unread(kept)
     }
 
@@ -123,6 +131,12 @@ impl<M: Item> Unread for Leftover<M> {
     }
 }
 
+fn close_stream(envelope: &mut Envelope) {
+    if let Received::Stream(stream) = &mut envelope.received {
+        ignore_panic(|| stream.close());
+    }
+}
+
 /// Drops the items one by one. If a destructor panics, the next items are dropped nevertheless.
 pub(crate) fn drop_queue<M>(items: &mut VecDeque<M>) {
     while let Some(item) = items.pop_front() {
@@ -136,7 +150,20 @@ impl<M> Drop for Leftover<M> {
     }
 }
 
+// The rare searches go by index: the adapters of an iterator would be compiled for each type of items.
 impl<M: Item> Mail<M> {
+    /// The first position from `start` on whose item `pick` selects.
+    fn first_from(&self, start: usize, pick: &mut dyn FnMut(&M) -> bool) -> Option<usize> {
+        let mut at = start;
+        while let Some(item) = self.inbox.get(at) {
+            if pick(item) {
+                return Some(at);
+            }
+            at += 1;
+        }
+        None
+    }
+
     /// Appends the item that `wrap` makes of `value` to the inbox.
     #[inline]
     pub(crate) fn push_wrapped<T>(&mut self, value: T, wrap: impl FnOnce(T) -> M, tracked: bool) {
@@ -190,7 +217,7 @@ impl<M: Item> State<Mail<M>> {
     }
 
     pub(crate) fn evict_oldest(&mut self) -> Option<M> {
-        let oldest = self.mail.inbox.iter().position(Item::is_user)?;
+        let oldest = self.mail.first_from(0, &mut |item: &M| item.is_user())?;
         if let Some(counts) = self.core.counts() {
             counts.count_out(true);
             counts.passed -= usize::from(oldest < counts.passed);
@@ -199,10 +226,10 @@ impl<M: Item> State<Mail<M>> {
     }
 
     /// Takes the first item that `pick` selects among the items that were not searched before.
-    pub(crate) fn take_next_match(&mut self, pick: &mut impl FnMut(&M) -> bool) -> Option<M> {
+    pub(crate) fn take_next_match(&mut self, pick: &mut dyn FnMut(&M) -> bool) -> Option<M> {
         let counts = self.core.counts()?;
-        let found = self.mail.inbox.range(counts.passed..).position(pick);
-        counts.passed = found.map_or(self.mail.inbox.len(), |at| counts.passed + at);
+        let found = self.mail.first_from(counts.passed, pick);
+        counts.passed = found.unwrap_or(self.mail.inbox.len());
         self.mail.inbox.remove(counts.passed)
     }
 
@@ -227,13 +254,7 @@ impl<M: Item> State<Mail<M>> {
 
     /// Appends an item to the inbox, with the current time if handlers are tracked.
     pub(crate) fn push(&mut self, item: M) {
-        self.push_wrapped(item, |item| item);
-    }
-
-    /// Does the same as [`push`](Self::push), for the item that `wrap` makes of `value`.
-    #[inline]
-    pub(crate) fn push_wrapped<T>(&mut self, value: T, wrap: impl FnOnce(T) -> M) {
-        self.mail.push_wrapped(value, wrap, self.core.tracked);
+        self.mail.push_wrapped(item, |item| item, self.core.tracked);
     }
 }
 

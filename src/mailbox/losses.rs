@@ -4,7 +4,7 @@ use crate::base::eviction::evict;
 use crate::mailbox::inbox::Item;
 use crate::mailbox::record::Process;
 use crate::observe::DeadLetterCause;
-use crate::process::{AnyProcess, Entry};
+use crate::process::Entry;
 
 impl<M: Item> Process<M> {
     /// Returns the item, unless the chaos run of this runtime loses it.
@@ -25,7 +25,6 @@ impl<M: Item> Process<M> {
             _ => DeadLetterCause::Dropped,
         };
         self.kernel.report_dead_letter(self.pid(), item.description(), cause);
-        let own = std::ptr::from_ref(self).addr();
-        evict(item.sent_to().unwrap_or(own), item);
+        evict(item.sent_to().unwrap_or(self.head.address()), item);
     }
 }

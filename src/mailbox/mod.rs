@@ -7,8 +7,6 @@
 
 mod item;
 mod send_queue;
-mod announced_wait;
-mod spin;
 pub(crate) mod inbox;
 pub(crate) mod record;
 mod losses;

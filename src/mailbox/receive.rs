@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 use crate::base::sync::MutexGuard;
 use crate::base::user_panics::wake;
-use crate::mailbox::idle_wait::IdleWait;
+use crate::mailbox::idle_wait::refill_or_wait;
 use crate::mailbox::inbox::{Item, Mail, drop_queue};
 use crate::mailbox::record::Process;
 use crate::process::State;
@@ -33,14 +33,11 @@ pub(crate) struct Mailbox<M: Item> {
     /// Items that were moved out of the inbox and not yet handed out. These items are older than
     /// all items of the inbox.
     pub(crate) local: VecDeque<M>,
-    pub(crate) counted: bool,
-    pub(crate) idle_wait: IdleWait,
 }
 
 impl<M: Item> Mailbox<M> {
     pub(crate) fn new(process: Arc<Process<M>>) -> Self {
-        let counted = process.is_counted();
-        Mailbox { process, local: VecDeque::new(), counted, idle_wait: IdleWait::default() }
+        Mailbox { process, local: VecDeque::new() }
     }
 
     /// Waits until there is an item, which [`take`](Self::take) then hands out. Receiving has these
@@ -48,7 +45,7 @@ impl<M: Item> Mailbox<M> {
     /// nested polls. With two steps the item is moved once.
     #[inline]
     pub(crate) fn poll_some(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.local.is_empty() && self.process.announced_wait.start() {
+        if self.local.is_empty() && self.process.head.announced_wait.start() {
             return Poll::Pending;
         }
         self.poll_inbox(cx)
@@ -70,7 +67,7 @@ impl<M: Item> Mailbox<M> {
                 self.local.pop_front();
                 continue;
             }
-            if self.counted && self.take_counted() {
+            if self.process.is_counted() && self.take_counted() {
                 budget.made_progress();
                 return Poll::Ready(());
             }
@@ -120,7 +117,7 @@ impl<M: Item> Mailbox<M> {
                     self.local.remove(*cursor);
                 }
             }
-            if self.counted && self.move_one() {
+            if self.process.is_counted() && self.move_one() {
                 continue;
             }
             if !self.refill_or_wait(cx) {
@@ -134,14 +131,14 @@ impl<M: Item> Mailbox<M> {
         self.local.remove(cursor).expect(FOUND)
     }
 
-    /// Checks the inbox: see [`IdleWait::refill_or_wait`].
+    /// Checks the inbox: see [`refill_or_wait`].
     fn refill_or_wait(&mut self, cx: &Context<'_>) -> bool {
-        self.idle_wait.refill_or_wait(&self.process, &mut self.local, cx)
+        refill_or_wait(&self.process, &mut self.local, cx)
     }
 
     /// Makes the next poll check the inbox even if the reader has announced its wait.
     pub(crate) fn withdraw_announced_wait(&self) {
-        self.process.announced_wait.withdraw();
+        self.process.head.announced_wait.withdraw();
     }
 
     /// Moves one item out of the inbox for a selective receive. The item counts as queued until it
@@ -151,7 +148,7 @@ impl<M: Item> Mailbox<M> {
         let (found, item) = (state.mail.inbox.len(), state.mail.inbox.pop_front());
         drop(state);
         self.local.extend(item);
-        self.idle_wait.found(found);
+        self.process.head.spin.found(found);
         found > 0
     }
 
@@ -163,7 +160,7 @@ impl<M: Item> Mailbox<M> {
             let found = state.mail.inbox.len();
             let Some(item) = state.mail.inbox.pop_front() else { return false };
             let admitted = count_out(state, &item);
-            self.idle_wait.found(found);
+            self.process.head.spin.found(found);
             if admitted {
                 self.local.push_back(item);
                 return true;
@@ -185,7 +182,7 @@ impl<M: Item> Mailbox<M> {
     #[inline]
     fn admit(&self, item: &M) -> bool {
         let ticketed = item.envelope().is_some_and(|envelope| envelope.ticket.is_some());
-        if !ticketed && !self.counted {
+        if !ticketed && !self.process.is_counted() {
             return true;
         }
         count_out(self.process.state.lock(), item)
@@ -216,11 +213,11 @@ impl<M: Item> Drop for Mailbox<M> {
         if self.local.is_empty() {
             return;
         }
-        if self.process.keeps_queue && self.process.give_back(&mut self.local) {
+        if self.process.head.keeps_queue && self.process.give_back(&mut self.local) {
             return;
         }
-        let items = self.local.iter().filter_map(Item::left_description);
-        self.process.kernel.note_unhandled(&*self.process, items);
+        let mut items = self.local.iter().filter_map(Item::left_description);
+        self.process.kernel.note_unhandled(&*self.process, &mut items);
         drop_queue(&mut self.local);
     }
 }

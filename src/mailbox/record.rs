@@ -6,28 +6,21 @@ use std::sync::Arc;
 
 use crate::base::pid::Pid;
 use crate::base::sync::Mutex;
-use crate::base::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use crate::base::sync::atomic::{AtomicU8, Ordering};
 use crate::base::user_panics::wake;
 use crate::exit::ExitReason;
 use crate::kernel::Kernel;
-use crate::mailbox::announced_wait::AnnouncedWait;
 use crate::mailbox::inbox::{Item, Mail};
 use crate::message::received::{Envelope, Received};
 use crate::process::any::Refused;
 use crate::process::{
-    AnyProcess, Core, Counts, Entry, IfFull, Intake, Locked, NotQueued, ReaderWait, Relations,
-    Stage, State, SystemRequest, flag,
+    AnyProcess, Core, Counts, Entry, Head, IfFull, Intake, Locked, NotQueued, ReaderWait,
+    Relations, Stage, State, SystemRequest, flag,
 };
 
 /// The record of one process whose mailbox holds items of type `M`.
 pub(crate) struct Process<M> {
-    pid: Pid,
-    flags: AtomicU8,
-    /// What is queued at the end of the process is kept for its successor. The mailbox is counted.
-    pub(crate) keeps_queue: bool,
-    pub(crate) announced_wait: AnnouncedWait,
-    callback: AtomicU8,
-    unregistered: AtomicBool,
+    pub(crate) head: Head,
     pub(crate) kernel: Arc<Kernel>,
     pub(crate) state: Mutex<State<Mail<M>>>,
 }
@@ -38,24 +31,27 @@ impl<M: Item> Process<M> {
         let flags = if state.core.counts().is_some() { flag::COUNTED } else { 0 };
         let keeps_queue = state.core.registrations().is_some_and(|own| own.keeps_queue);
         Arc::new(Process {
-            pid: kernel.fresh_pid(),
-            flags: AtomicU8::new(flags),
-            keeps_queue,
-            announced_wait: AnnouncedWait::default(),
-            callback: AtomicU8::new(0),
-            unregistered: AtomicBool::new(false),
+            head: Head::new(kernel.fresh_pid(), flags, keeps_queue),
             kernel,
             state: Mutex::new(state),
         })
     }
 
+    pub(crate) fn pid(&self) -> Pid {
+        self.head.pid
+    }
+
+    pub(crate) fn flags(&self) -> &AtomicU8 {
+        &self.head.flags
+    }
+
     pub(crate) fn is_exit_pending(&self) -> bool {
-        self.flags.load(Ordering::Acquire) & flag::EXIT_PENDING != 0
+        self.head.flags.load(Ordering::Acquire) & flag::EXIT_PENDING != 0
     }
 
     /// Whether the mailbox is counted: see [`Counts`].
     pub(crate) fn is_counted(&self) -> bool {
-        self.flags.load(Ordering::Relaxed) & flag::COUNTED != 0
+        self.head.flags.load(Ordering::Relaxed) & flag::COUNTED != 0
     }
 
     /// Calls `read` with the counts of the mailbox, under the lock. Returns `None` if the mailbox
@@ -98,7 +94,7 @@ impl<M: Item> Process<M> {
     ) -> Result<Sent, (M, Refused)> {
         if self.kernel.carrying.is_on() {
             let item = wrap(value);
-            let item = if self.keeps_queue { mark(item) } else { item };
+            let item = if self.head.keeps_queue { mark(item) } else { item };
             return self.send_carrying(item, if_full);
         }
         self.send_plain(value, wrap, mark, if_full)
@@ -116,7 +112,7 @@ impl<M: Item> Process<M> {
         crate::base::failpoint::point!("before push");
         if self.is_counted() {
             let item = wrap(value);
-            let item = if self.keeps_queue { mark(item) } else { item };
+            let item = if self.head.keeps_queue { mark(item) } else { item };
             return self.send_counted(item, if_full);
         }
         let mut state = self.state.lock();
@@ -124,7 +120,8 @@ impl<M: Item> Process<M> {
             drop(state);
             return self.send_to_ending(wrap(value));
         }
-        state.push_wrapped(value, wrap);
+        let tracked = state.core.tracked;
+        state.mail.push_wrapped(value, wrap, tracked);
         state.core.notify();
         if state.core.reader_wait == ReaderWait::WakeDue {
             let waker = state.core.take_due_waker();
@@ -209,28 +206,12 @@ pub(crate) enum Sent {
 }
 
 impl<M: Item> AnyProcess for Process<M> {
-    fn pid(&self) -> Pid {
-        self.pid
-    }
-
-    fn flags(&self) -> &AtomicU8 {
-        &self.flags
-    }
-
-    fn callback(&self) -> &AtomicU8 {
-        &self.callback
-    }
-
-    fn unregistered(&self) -> &AtomicBool {
-        &self.unregistered
+    fn head(&self) -> &Head {
+        &self.head
     }
 
     fn state(&self) -> &Mutex<Locked> {
         &self.state
-    }
-
-    fn announced_wait_has_started(&self) -> bool {
-        self.announced_wait.has_started()
     }
 
     fn deliver(&self, received: Received) -> bool {
@@ -238,7 +219,7 @@ impl<M: Item> AnyProcess for Process<M> {
         match self.send_wrapped(received, wrap, IfFull::Lose) {
             Ok(_) => true,
             Err((item, refused)) => {
-                self.kernel.report_dead_letter(self.pid, item.description(), refused.into());
+                self.kernel.report_dead_letter(self.head.pid, item.description(), refused.into());
                 false
             }
         }
@@ -263,6 +244,6 @@ impl<M: Item> AnyProcess for Process<M> {
 
 impl<M> std::fmt::Debug for Process<M> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Process({})", self.pid)
+        write!(f, "Process({})", self.head.pid)
     }
 }

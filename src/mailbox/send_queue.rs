@@ -52,7 +52,10 @@ impl<M> SendQueue<M> {
     /// Takes out the item that has waited longest among those for which `picks` returns true.
     pub(crate) fn pop_first(&mut self, picks: impl Fn(&M) -> bool) -> Option<(u64, M)> {
         let waiting = self.0.as_mut()?;
-        let at = waiting.items.iter().position(picks)?;
+        let mut at = 0;
+        while !picks(waiting.items.get(at)?) {
+            at += 1;
+        }
         Some((waiting.numbers.remove(at)?, waiting.items.remove(at)?))
     }
 

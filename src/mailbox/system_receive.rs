@@ -23,7 +23,7 @@ impl<M: Item> Mailbox<M> {
         cursor: &mut usize,
         mut urgent: impl FnMut(&M) -> bool,
     ) -> Poll<()> {
-        if !self.counted {
+        if !self.process.is_counted() {
             return self.poll_match(cx, cursor, &mut urgent);
         }
         let budget = ready!(coop::poll_proceed(cx));

@@ -21,9 +21,13 @@ impl<M: Item> Process<M> {
         let taken = std::mem::replace(&mut kept.items, Box::new(Leftover::<M>(VecDeque::new())));
         let Ok(mut taken) = taken.into_any().downcast::<Leftover<M>>() else { return };
         let mut messages = Unhandled::default();
-        taken.0.iter().filter_map(Item::description).for_each(|(kind, _)| messages.count(kind));
-        // Before this process can drop a call.
-        taken.0.iter().for_each(|item| item.hand_on(&process));
+        for item in &taken.0 {
+            if let Some((kind, _)) = item.description() {
+                messages.count(kind);
+            }
+            // Before this process can drop a call.
+            item.hand_on(&process);
+        }
         self.prepend(&mut taken.0);
         self.kernel.report_handed_on(&*process, &kept, messages);
         // The reason of an end may be a value of the user.
@@ -34,7 +38,9 @@ impl<M: Item> Process<M> {
     fn prepend(&self, items: &mut VecDeque<M>) {
         let mut state = self.state.lock();
         if let Some(counts) = state.core.counts() {
-            items.iter().for_each(|item| counts.count_in(item.is_user()));
+            for item in &*items {
+                counts.count_in(item.is_user());
+            }
         }
         items.append(&mut state.mail.inbox);
         std::mem::swap(items, &mut state.mail.inbox);

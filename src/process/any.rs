@@ -6,31 +6,18 @@ use std::task::Waker;
 
 use crate::base::pid::Pid;
 use crate::base::sync::Mutex;
-use crate::base::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use crate::base::sync::atomic::{AtomicU8, Ordering};
 use crate::base::user_panics::wake;
 use crate::message::received::Received;
-use crate::process::{Core, Locked, NotQueued, Parent, Stage, SystemRequest};
+use crate::process::{Core, Head, Locked, NotQueued, Parent, Stage, SystemRequest};
 
-/// A process of any message type: its pid, its flags, its lock, and its inbox.
+/// A process of any message type: its head, its lock, and its inbox.
 pub(crate) trait AnyProcess: Send + Sync {
-    fn pid(&self) -> Pid;
-
-    /// The bits of [`flag`](crate::process::flag).
-    fn flags(&self) -> &AtomicU8;
-
-    /// The [bits](crate::Callback) of the callback that runs, while polls are watched.
-    fn callback(&self) -> &AtomicU8;
-
-    /// Whether a name was taken from the process while it was live. Set under the lock of the entry of
-    /// that name, before the entry changes, and never cleared.
-    fn unregistered(&self) -> &AtomicBool;
+    /// The part that is read without the lock.
+    fn head(&self) -> &Head;
 
     /// The state that the lock guards.
     fn state(&self) -> &Mutex<Locked>;
-
-    /// Whether a wait that was [announced](crate::process::ReaderWait::Announced) has started,
-    /// because the handler has returned.
-    fn announced_wait_has_started(&self) -> bool;
 
     /// Queues a user's message or stream. Returns false if it was refused. An item that is refused
     /// because the mailbox is full is counted as dropped.
@@ -59,6 +46,21 @@ pub(crate) enum Refused {
 }
 
 impl dyn AnyProcess + '_ {
+    pub(crate) fn pid(&self) -> Pid {
+        self.head().pid
+    }
+
+    /// The bits of [`flag`](crate::process::flag).
+    pub(crate) fn flags(&self) -> &AtomicU8 {
+        &self.head().flags
+    }
+
+    /// Whether a wait that was [announced](crate::process::ReaderWait::Announced) has started,
+    /// because the handler has returned.
+    pub(crate) fn announced_wait_has_started(&self) -> bool {
+        self.head().announced_wait.has_started()
+    }
+
     /// Runs `act` under the lock. After unlock, wakes a foreign reader that is due.
     #[inline]
     pub(crate) fn with<R>(&self, act: impl FnOnce(&mut Locked) -> R) -> R {

@@ -14,6 +14,9 @@
 //!    except the waker of the process's own task.
 
 pub(crate) mod overflow;
+mod announced_wait;
+mod spin;
+mod head;
 pub(crate) mod mailbox_bound;
 mod call_limit;
 mod child_role;
@@ -48,6 +51,7 @@ pub(crate) use claim::Claim;
 pub(crate) use core::{
     Core, MonitorEntry, Parent, ReaderWait, Registrations, Relations, SupervisorRecord, Watcher,
 };
+pub(crate) use head::Head;
 pub(crate) use intake::{Drain, Intake};
 pub(crate) use link::{Link, LinkRole, LinkState};
 pub(crate) use mailbox_bound::{Counts, Entry, IfFull};

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::base::Pid;
 use crate::exit::{ExitReason, Scope};
-use crate::mailbox::Mailbox;
+use crate::mailbox::{Mailbox, Process};
 use crate::message::{Envelope, Metadata, Received};
 use crate::process::AnyProcess;
 use crate::runtime::Runtime;
@@ -56,6 +57,10 @@ impl Context {
     }
 
     /// Makes the exit signal of the parent cancel this token. From then on the process traps exits.
+    pub(crate) fn process(&self) -> &Arc<Process<Envelope>> {
+        &self.mailbox.process
+    }
+
     pub(crate) fn stop_by(&self, token: CancellationToken) {
         let process: &dyn AnyProcess = &*self.mailbox.process;
         let mut token = Some(token);

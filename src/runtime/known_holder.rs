@@ -27,7 +27,6 @@ use std::sync::{Arc, OnceLock};
 
 use crate::base::sync::atomic::Ordering;
 use crate::mailbox::{Item, Process};
-use crate::process::AnyProcess;
 
 /// The first holder of a name that a handle has found, if there is one.
 pub(crate) struct KnownHolder<M>(OnceLock<Arc<Process<M>>>);
@@ -61,5 +60,5 @@ impl<M: Item> KnownHolder<M> {
 /// Whether the process has lost no name.
 #[inline]
 fn has_kept_names<M: Item>(process: &Process<M>) -> bool {
-    !process.is_exit_pending() && !process.unregistered().load(Ordering::Acquire)
+    !process.is_exit_pending() && !process.head.unregistered.load(Ordering::Acquire)
 }

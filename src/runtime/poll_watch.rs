@@ -149,5 +149,5 @@ fn label(process: &dyn AnyProcess) -> Option<SharedStr> {
 }
 
 fn callback(kernel: &Kernel, pid: Pid) -> Option<Callback> {
-    Callback::from_bits(kernel.find(pid)?.callback().load(Ordering::Relaxed))
+    Callback::from_bits(kernel.find(pid)?.head().callback.load(Ordering::Relaxed))
 }

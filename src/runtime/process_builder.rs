@@ -8,7 +8,7 @@ use crate::exit::Result;
 use crate::kernel::{Mailboxes, NewProcess};
 use crate::message::Envelope;
 use crate::process::overflow::Overflow;
-use crate::process::{AnyProcess, Link, LinkRole};
+use crate::process::{Link, LinkRole};
 use crate::runtime::spawn::{fallible, plain};
 use crate::runtime::{Context, ProcessHandle, Runtime};
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::base::{MonitorRef, Pid};
-use crate::driver::{Body, ProcessFuture};
+use crate::driver::{self, Body, ProcessFuture};
 use crate::exit::{ExitReason, Result};
 use crate::kernel::{End, NO_TOKIO, NewProcess, NotAdmitted, ORDINARY};
 use crate::mailbox::{Item, Mailbox, Process};
@@ -232,16 +232,16 @@ impl Runtime {
     ) -> ProcessHandle {
         if admitted {
             let context = Context::new(Mailbox::new(process.clone()));
-            self.spawn_future(process.clone(), body(context));
+            self.spawn_body(body(context));
         }
         ProcessHandle { runtime: self.clone(), process }
     }
 
-    pub(crate) fn spawn_future<M: Item>(&self, process: Arc<Process<M>>, body: Body) {
+    pub(crate) fn spawn_body(&self, body: Body) {
         let handle = self.kernel.tokio().expect(NO_TOKIO);
         #[cfg(feature = "chaos")]
-        let body = crate::driver::with_faults(&*process, &self.kernel, body);
-        drop(handle.spawn(ProcessFuture::new(process, body)));
+        let body = crate::driver::with_faults(body);
+        drop(handle.spawn(ProcessFuture::new(body)));
     }
 }
 
@@ -252,7 +252,10 @@ where
     F: FnOnce(Context) -> Fut + Send + 'static,
     Fut: Future<Output = ()> + Send + 'static,
 {
-    |ctx| crate::driver::body::body(|| body(ctx), |()| End::Returned(ExitReason::Normal))
+    |ctx| {
+        let process = ctx.process().clone();
+        driver::body(process, || body(ctx), |()| End::Returned(ExitReason::Normal))
+    }
 }
 
 pub(crate) fn fallible<F, Fut>(body: F) -> impl FnOnce(Context) -> Body
@@ -262,6 +265,7 @@ where
 {
     |ctx| {
         let returned = |result: Result| result.err().unwrap_or(ExitReason::Normal);
-        crate::driver::body::body(|| body(ctx), move |result| End::Returned(returned(result)))
+        let process = ctx.process().clone();
+        driver::body(process, || body(ctx), move |result| End::Returned(returned(result)))
     }
 }

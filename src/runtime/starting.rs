@@ -10,7 +10,7 @@ use crate::exit::{ExitReason, Shutdown};
 use crate::kernel::reserved_names::Reserved;
 use crate::kernel::{NewProcess, NotAdmitted};
 use crate::mailbox::{Item, Process};
-use crate::process::{AnyProcess, KeyRefused, Link, LinkState, Parent};
+use crate::process::{KeyRefused, Link, LinkState, Parent};
 use crate::runtime::{Runtime, StartError};
 
 /// The runtime, the initial state, the limits and the cause of one start.

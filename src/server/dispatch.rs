@@ -32,7 +32,7 @@ pub(crate) enum Dispatch<S: GenServer> {
     /// The loop ends with this reason.
     Stop(ExitReason),
     /// The loop answers the request itself.
-    System(Box<System<S>>),
+    System(Box<System>),
     /// The callback of a message that carries metadata.
     Carried(Box<CarriedDispatch<S>>),
     /// The loop does nothing: the item is the expiry of a timer that was cancelled or replaced, or a

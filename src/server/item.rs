@@ -32,7 +32,7 @@ pub(crate) enum ServerItem<S: GenServer> {
     /// A request to stop.
     Stop(ExitReason),
     /// A request to suspend, resume or inspect the server.
-    System(Box<System<S>>),
+    System(Box<System>),
     /// A timer of the server itself has expired.
     Timer(u64),
     /// A message with the metadata of its sender.
@@ -66,7 +66,7 @@ impl<S: GenServer> KeptCall<S> {
         slot: Option<Weak<dyn TakenOver>>,
         server: &Arc<Process<ServerItem<S>>>,
     ) -> ServerItem<S> {
-        let sent_to = Arc::as_ptr(server).addr();
+        let sent_to = server.head.address();
         ServerItem::Kept(Box::new(KeptCall { item, slot, sent_to }))
     }
 }

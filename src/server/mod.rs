@@ -32,7 +32,6 @@ pub(crate) mod spec;
 mod child;
 
 pub use context::ServerContext;
-pub(crate) use context::idle::IdleTimeout;
 pub use context::schedule::CastTimer;
 pub(crate) use dispatch::{Dispatch, WaitOutcome};
 pub(crate) use handle::propagated::limited;

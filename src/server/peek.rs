@@ -68,6 +68,7 @@ impl<S: GenServer> ServerRef<S> {
     ) -> Result<T, CallError> {
         let answered = self.ask_system(|reply: Reply<Result<T, Crash>>| {
             System::Run(Box::new(move |state, server| {
+                let Some(state) = state.downcast_ref::<S>() else { return };
                 let looked = catch_unwind(AssertUnwindSafe(|| look(state)));
                 answer(server, reply, looked.map_err(Crash::from_panic));
             }))
@@ -111,6 +112,7 @@ impl<S: GenServer> ServerRef<S> {
     ) -> Result<T, CallError> {
         let answered = self.ask_system(|reply: Reply<Result<T, Crash>>| {
             System::Run(Box::new(move |state, server| {
+                let Some(state) = state.downcast_mut::<S>() else { return };
                 let changed = catch_unwind(AssertUnwindSafe(|| change(state)));
                 let changed = changed.map_err(Crash::from_panic);
                 let crash = changed.as_ref().err().cloned();

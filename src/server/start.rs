@@ -25,11 +25,11 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use crate::base::{MonitorRef, Pid, consume_budget};
+use crate::driver::hosted::host_in;
 use crate::kernel::{Kernel, Until, WaitEdge};
 use crate::mailbox::Process;
-use crate::process::AnyProcess;
 use crate::runtime::{AckSender, StartError, StartGuard, Starter, Starting, await_init};
-use crate::server::run;
+use crate::server::run::{self, Begin};
 use crate::server::{GenServer, ServerContext, ServerItem, ServerRef};
 
 /// The record of a server's process.
@@ -110,11 +110,14 @@ impl Starting {
         process: ServerProcess<S>,
         starter: Starter,
     ) {
-        let ack = AckSender::new(process.pid(), starter);
-        let mut context = ServerContext::new(process.clone(), self.parent(), &self.cause);
+        let begin = Begin {
+            ack: AckSender::new(process.pid(), starter),
+            parent: self.parent(),
+            is_starting: self.new_process.is_starting(),
+        };
+        let mut context = ServerContext::new(process.clone(), &self.cause);
         context.set_limit(self.warn_after);
-        let body = Box::pin(run::body(args, context, ack, self.new_process.is_starting()));
-        self.runtime.spawn_future(process, body);
+        self.runtime.spawn_body(host_in(process, run::body(args, context, begin)));
     }
 
     fn parent(&self) -> Option<Pid> {

@@ -133,7 +133,7 @@ impl<S: GenServer> ServerRef<S> {
 
     pub(super) async fn ask_system<T: Send + 'static>(
         &self,
-        make: impl FnOnce(Reply<T>) -> System<S>,
+        make: impl FnOnce(Reply<T>) -> System,
     ) -> Result<T, CallError> {
         let waker = budget_then_waker().await;
         let process = self.resolve()?;

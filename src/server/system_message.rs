@@ -1,16 +1,17 @@
 //! The requests that every server answers, whatever its type: OTP's system messages.
 
+use std::any::Any;
 use std::fmt;
 
 use crate::base::{Pid, one_line};
 use crate::call::Reply;
 use crate::process::SystemRequest;
+use crate::server::Trace;
 use crate::server::trace::Format;
-use crate::server::{GenServer, Trace};
 
 /// One system message, queued in order with all other items. No bound refuses the message, and a
 /// suspended server answers it.
-pub(crate) enum System<S: GenServer> {
+pub(crate) enum System {
     Suspend(Reply<()>),
     Resume(Reply<()>),
     /// A request to suspend, to resume or for the status, of a requester that does not know the type
@@ -18,12 +19,13 @@ pub(crate) enum System<S: GenServer> {
     Untyped(SystemRequest),
     Status(Reply<ServerStatus>),
     /// Adds a listener, with this formatter.
-    Trace(Reply<Trace>, Option<Format<S>>),
+    Trace(Reply<Trace>, Option<Format>),
     /// Runs a closure with the state and the pid of the server. The closure answers by itself.
-    Run(Between<S>),
+    Run(Between),
 }
 
-pub(crate) type Between<S> = Box<dyn FnOnce(&mut S, Pid) + Send>;
+/// The state is that of the server: the closure knows its type.
+pub(crate) type Between = Box<dyn FnOnce(&mut dyn Any, Pid) + Send>;
 
 /// The status of a server, the result of [`ServerRef::get_status`](crate::ServerRef::get_status),
 /// which has an example. OTP: the result of `sys:get_status/1`.

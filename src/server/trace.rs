@@ -12,6 +12,7 @@
 //! 3. A tracer whose [`Trace`] was dropped is removed when the next handler has ended; its formatter
 //!    does not run any more.
 
+use std::any::Any;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::pin;
@@ -160,21 +161,46 @@ impl Trace {
     }
 }
 
+/// The content of an item, without the type of its server: the tracers of all servers are of one type.
+#[derive(Clone, Copy)]
+pub(crate) enum Content<'a> {
+    Call(&'a dyn Any),
+    Cast(&'a dyn Any),
+    Info(&'a Received),
+}
+
+impl<'a, S: GenServer> TraceContent<'a, S> {
+    fn of(content: Content<'a>) -> Option<Self> {
+        Some(match content {
+            Content::Call(call) => TraceContent::Call(call.downcast_ref()?),
+            Content::Cast(cast) => TraceContent::Cast(cast.downcast_ref()?),
+            Content::Info(info) => TraceContent::Info(info),
+        })
+    }
+}
+
 /// Makes the text of an item's content.
-pub(crate) type Format<S> = Box<dyn FnMut(TraceContent<'_, S>) -> String + Send>;
+pub(crate) type Format = Box<dyn FnMut(Content<'_>) -> String + Send>;
+
+/// Returns the formatter of a tracer of servers with this type.
+pub(crate) fn format_of<S: GenServer>(
+    mut format: impl FnMut(TraceContent<'_, S>) -> String + Send + 'static,
+) -> Format {
+    Box::new(move |content| TraceContent::<S>::of(content).map(&mut format).unwrap_or_default())
+}
 
 /// The server's side of a [`Trace`].
-pub(crate) struct Tracer<S: GenServer> {
+pub(crate) struct Tracer {
     events: Sender<TraceEvent>,
     missed: Arc<AtomicU64>,
-    format: Option<Format<S>>,
+    format: Option<Format>,
     /// Whether an item has begun since the tracer was added. The request that adds the tracer ends
     /// later, and is not reported.
     has_begun: bool,
 }
 
 /// Makes both sides of a trace.
-pub(crate) fn trace<S: GenServer>(format: Option<Format<S>>) -> (Tracer<S>, Trace) {
+pub(crate) fn trace(format: Option<Format>) -> (Tracer, Trace) {
     let (sender, events) = channel(CAPACITY);
     let missed = Arc::new(AtomicU64::new(0));
     let tracer = Tracer { events: sender, missed: missed.clone(), format, has_begun: false };
@@ -182,25 +208,20 @@ pub(crate) fn trace<S: GenServer>(format: Option<Format<S>>) -> (Tracer<S>, Trac
 }
 
 /// The tracers of one server.
-pub(crate) struct Tracers<S: GenServer> {
-    list: Vec<Tracer<S>>,
+#[derive(Default)]
+pub(crate) struct Tracers {
+    list: Vec<Tracer>,
     /// The item that the server handles, and since when.
     running: Option<(TraceItem, Instant)>,
 }
 
-impl<S: GenServer> Default for Tracers<S> {
-    fn default() -> Self {
-        Tracers { list: Vec::new(), running: None }
-    }
-}
-
-impl<S: GenServer> Tracers<S> {
-    pub(crate) fn add(&mut self, tracer: Tracer<S>) {
+impl Tracers {
+    pub(crate) fn add(&mut self, tracer: Tracer) {
         self.list.push(tracer);
     }
 
     /// Notes that the server begins to handle this item.
-    pub(crate) fn begin(&mut self, item: TraceItem, content: Option<TraceContent<'_, S>>) {
+    pub(crate) fn begin(&mut self, item: TraceItem, content: Option<Content<'_>>) {
         let at = Instant::now();
         self.running = Some((item, at));
         for tracer in &mut self.list {
@@ -230,8 +251,8 @@ impl<S: GenServer> Tracers<S> {
     }
 }
 
-impl<S: GenServer> Tracer<S> {
-    fn emit(&mut self, event: impl FnOnce(Option<&mut Format<S>>) -> TraceEvent) {
+impl Tracer {
+    fn emit(&mut self, event: impl FnOnce(Option<&mut Format>) -> TraceEvent) {
         match self.events.try_reserve() {
             Ok(room) => room.send(event(self.format.as_mut())),
             Err(TrySendError::Full(())) => {
@@ -242,7 +263,7 @@ impl<S: GenServer> Tracer<S> {
     }
 }
 
-impl<S: GenServer> Drop for Tracer<S> {
+impl Drop for Tracer {
     fn drop(&mut self) {
         // The formatter is user code, and its destructor may panic.
         let format = self.format.take();

@@ -2,7 +2,7 @@
 
 use crate::exit::Result;
 use crate::runtime::CallError;
-use crate::server::trace::Format;
+use crate::server::trace::{Format, format_of};
 use crate::server::{GenServer, ServerRef, System, Trace, TraceContent};
 
 impl<S: GenServer> ServerRef<S> {
@@ -94,10 +94,10 @@ impl<S: GenServer> ServerRef<S> {
         &self,
         format: impl FnMut(TraceContent<'_, S>) -> String + Send + 'static,
     ) -> Result<Trace, CallError> {
-        self.add_listener(Some(Box::new(format))).await
+        self.add_listener(Some(format_of(format))).await
     }
 
-    async fn add_listener(&self, format: Option<Format<S>>) -> Result<Trace, CallError> {
+    async fn add_listener(&self, format: Option<Format>) -> Result<Trace, CallError> {
         self.ask_system(|reply| System::Trace(reply, format)).await
     }
 }

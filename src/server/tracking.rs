@@ -29,13 +29,12 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::base::{ignore_panic, name};
 use crate::kernel::{Kernel, NO_TOKIO};
-use crate::mailbox::{Item, Process};
 use crate::observe::activity::Look;
 use crate::observe::handler_meter::HandlerMeter;
 use crate::observe::{ChangeKind, Handling};
 use crate::process::AnyProcess;
+use crate::server::WaitOutcome;
 use crate::server::trace::Tracers;
-use crate::server::{GenServer, WaitOutcome};
 
 /// The shortest limit: one step of tokio's timer. With a shorter limit the watch would read the
 /// record without a pause, and a paused clock would not advance.
@@ -43,7 +42,8 @@ pub(crate) const SHORTEST: Duration = Duration::from_millis(1);
 
 /// The part of the tracking state that the server itself holds. The other part is the `Activity` in
 /// the server's record. A server that is not watched has no `Watch`.
-pub(crate) struct Watch<S: GenServer> {
+#[derive(Default)]
+pub(crate) struct Watch {
     /// The limit of the server's handlers, in place of the runtime's.
     pub(crate) own_limit: Option<Duration>,
     /// Whether a callback has begun and has not returned.
@@ -57,23 +57,7 @@ pub(crate) struct Watch<S: GenServer> {
     pub(crate) slow_handler_watch: Option<SlowHandlerWatch>,
     pub(crate) meter: Metered,
     /// The listeners of the server.
-    pub(crate) tracers: Option<Box<Tracers<S>>>,
-}
-
-impl<S: GenServer> Default for Watch<S> {
-    fn default() -> Self {
-        let (own_limit, found, slow_handler_watch, tracers) = (None, None, None, None);
-        Watch {
-            own_limit,
-            busy: false,
-            keeps_activity: false,
-            waits: false,
-            found,
-            slow_handler_watch,
-            meter: Metered::default(),
-            tracers,
-        }
-    }
+    pub(crate) tracers: Option<Box<Tracers>>,
 }
 
 /// The meter of a server whose handlers are tracked.
@@ -102,12 +86,10 @@ pub(crate) struct SlowHandlerWatch {
 }
 
 impl SlowHandlerWatch {
-    pub(crate) fn start<M: Item>(process: Arc<Process<M>>) -> Self {
+    pub(crate) fn start(kernel: &Arc<Kernel>, process: &Arc<dyn AnyProcess>) -> Self {
         let next = Arc::new(Notify::new());
-        let kernel = process.kernel.clone();
         let handle = kernel.tokio().expect(NO_TOKIO).clone();
-        let process: Arc<dyn AnyProcess> = process;
-        let watch = log_slow_handlers(kernel, Arc::downgrade(&process), Arc::clone(&next));
+        let watch = log_slow_handlers(kernel.clone(), Arc::downgrade(process), Arc::clone(&next));
         SlowHandlerWatch { next, task: handle.spawn(watch).abort_handle() }
     }
 

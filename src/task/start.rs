@@ -7,7 +7,6 @@ use crate::child::TaskContext;
 use crate::exit::ExitReason;
 use crate::kernel::ORDINARY;
 use crate::message::Envelope;
-use crate::process::AnyProcess;
 use crate::runtime::Runtime;
 use crate::runtime::spawn::plain;
 use crate::task::Task;

@@ -19,7 +19,6 @@ use crate::child::{StartChild, StartContext, Started};
 use crate::driver::Body;
 use crate::exit::{ExitReason, Result};
 use crate::message::Envelope;
-use crate::process::AnyProcess;
 use crate::runtime::{Context, ProcessHandle, StartError};
 
 /// The start function of a task, which starts the task once.

@@ -19,6 +19,7 @@ use tokio::sync::oneshot;
 use crate::base::Pid;
 use crate::base::sync::atomic::Ordering;
 use crate::call::resolve_handed_over;
+use crate::driver::host;
 use crate::exit::ExitReason;
 use crate::kernel::{End, NewProcess};
 use crate::mailbox::{Item, Process};
@@ -52,7 +53,7 @@ impl<M: Item> BareProcess<M> {
             });
             End::Returned(end.await.unwrap_or(ExitReason::Normal))
         };
-        runtime.spawn_future(process.clone(), Box::pin(body));
+        runtime.spawn_body(host(process.clone(), body));
         BareProcess { process, end }
     }
 

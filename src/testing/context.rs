@@ -13,7 +13,6 @@ use crate::call::Reply;
 use crate::exit::{ExitReason, Result};
 use crate::kernel::NewProcess;
 use crate::runtime::{Runtime, StartCause};
-use crate::server::context::schedule::ScheduledCast;
 use crate::server::run::run_dispatch;
 use crate::server::{GenServer, ServerContext, ServerItem};
 use crate::testing::{Answer, BareProcess, CallSite, wait_for};
@@ -138,7 +137,7 @@ impl<S: GenServer> TestContext<S> {
 
     fn with_cause(runtime: &Runtime, cause: &StartCause) -> Self {
         let process = BareProcess::new(runtime, &NewProcess::default(), |_| ());
-        let context = ServerContext::new(process.inner().clone(), None, cause);
+        let context = ServerContext::new(process.inner().clone(), cause);
         TestContext { context, process }
     }
 
@@ -266,8 +265,8 @@ impl<S: GenServer> TestContext<S> {
     /// # })).unwrap();
     /// ```
     pub fn take_continues(&mut self) -> Vec<S::Cast> {
-        let continues = self.context.inner().take_continues();
-        continues.into_iter().map(|(cast, _)| cast).collect()
+        let inner = self.context.inner();
+        std::iter::from_fn(|| inner.next_continue()).map(|(cast, _)| cast).collect()
     }
 
     /// Takes the duration that was last passed to [`idle_timeout`](ServerContext::idle_timeout) or
@@ -275,7 +274,7 @@ impl<S: GenServer> TestContext<S> {
     /// event that [`handle_next`](Self::handle_next) handles also clears an `idle_timeout`.
     /// [`take_continues`](Self::take_continues) has an example.
     pub fn take_idle_timeout(&mut self) -> Option<Duration> {
-        mem::take(&mut self.context.inner().idle).limit()
+        mem::take(&mut self.context.inner().extras.as_mut()?.idle).limit()
     }
 
     /// Returns the timers that [`cast_after`](ServerContext::cast_after) and similar methods have
@@ -283,16 +282,14 @@ impl<S: GenServer> TestContext<S> {
     pub fn timers(&mut self) -> Vec<SetTimer> {
         let kernel = self.runtime().kernel;
         let now = Instant::now();
-        let planned = self.context.schedule().timers.values().map(|planned| {
-            let due = kernel.timers.due(planned.key).unwrap_or(now);
-            let remaining = due.saturating_duration_since(now);
-            let (key, period) = match &planned.cast {
-                ScheduledCast::Once { key, .. } => (key.clone(), None),
-                ScheduledCast::Every(ticking) => (None, Some(ticking.period)),
-            };
-            SetTimer { key, remaining, period }
-        });
-        let mut timers: Vec<_> = planned.collect();
+        let mut timers = Vec::new();
+        if let Some(schedule) = self.context.schedule() {
+            schedule.visit(&mut |(place, key, period)| {
+                let due = kernel.timers.due(place).unwrap_or(now);
+                let remaining = due.saturating_duration_since(now);
+                timers.push(SetTimer { key: key.cloned(), remaining, period });
+            });
+        }
         timers.sort_by_key(|timer| timer.remaining);
         timers
     }

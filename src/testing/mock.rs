@@ -145,7 +145,7 @@ impl<S: GenServer> Mock<S> {
     fn start(runtime: &Runtime, new_process: &NewProcess) -> Self {
         let reader = Arc::new(Reader::<S>::default());
         let process = BareProcess::new(runtime, new_process, |process| {
-            *reader.lock() = Some(ServerContext::new(process.clone(), None, &StartCause::First));
+            *reader.lock() = Some(ServerContext::new(process.clone(), &StartCause::First));
             DropReader(reader.clone())
         });
         Mock { process, reader }

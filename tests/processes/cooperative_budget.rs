@@ -658,17 +658,15 @@ async fn the_writes_of_an_exporter_let_other_tasks_run() {
 }
 
 /// Types and methods that no test above repeats, and the reasons.
-const EXEMPT: [(&str, &str); 17] = [
+const EXEMPT: [(&str, &str); 15] = [
     ("RegistryChanges", "as a stream it is what `RegistryChanges::next` polls"),
     ("TaskStream", "as a stream it is what `TaskStream::next` polls"),
-    ("BodyFuture", "internal: the body of a process, polled by its life"),
-    ("FaultyBody", "internal: the body of a process in a chaos run, polled by its life"),
     ("ProcessFuture", "internal: a tokio task of its own"),
     ("QueuedSend", "internal: polled by calls and casts that took their turn"),
     ("TaskState", "internal: polled by `TaskStream`"),
     ("AwaitReply", "internal: polled by calls that took their turn"),
     ("ItemWait", "internal: polled by the loop of a server"),
-    ("Phases", "internal: the body of a server"),
+    ("Caught", "internal: the loop of a server, and the user's own `terminate`"),
     ("Sliced", "internal: a tokio task of its own, which gives way after each slice"),
     ("Within", "internal: polled by methods that took their turn"),
     ("GenServer::terminate", "the user's own code"),

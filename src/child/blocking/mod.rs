@@ -38,11 +38,11 @@ use crate::base::{SharedStr, consume_budget};
 use crate::child::{
     BlockingContext, ChildSpec, StartChild, StartContext, Started, StopSignals, end_of,
 };
+use crate::driver::host;
 use crate::exit::{Crash, ExitReason, Result};
 use crate::kernel::{End, NO_TOKIO};
 use crate::mailbox::Process;
 use crate::message::Envelope;
-use crate::process::AnyProcess;
 use crate::runtime::{Context, StartError};
 
 pub(crate) mod context;
@@ -125,7 +125,7 @@ impl StartContext {
         let mut signals = StopSignals::hold(process.clone(), stop.clone());
         let (name, cause) = (self.spec.id.clone(), self.cause.clone());
         Ok(self.run(process.clone(), |ctx: Context| {
-            Box::pin(async move {
+            host(ctx.process().clone(), async move {
                 let ctx = BlockingContext::new(ctx, stop.clone(), cause);
                 let (done, mut result) = oneshot::channel();
                 if let Err(error) = run_on_thread(&name, process, move || body(ctx), done) {

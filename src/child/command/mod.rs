@@ -42,6 +42,7 @@ use tokio_util::sync::CancellationToken;
 use crate::base::os_refusal::refused;
 use crate::base::{consume_budget, one_line};
 use crate::child::{ChildSpec, StartChild, StartContext, Started, StopSignals};
+use crate::driver::host;
 use crate::exit::ExitReason;
 use crate::message::Envelope;
 use crate::process::AnyProcess;
@@ -257,7 +258,7 @@ impl StartContext {
             running,
         };
         Ok(self.run(process, |ctx| {
-            Box::pin(async move {
+            host(ctx.process().clone(), async move {
                 let _ctx = ctx;
                 run_to_end(program, signals, output_log).await
             })

@@ -2,6 +2,7 @@
 
 use std::any::type_name;
 
+use crate::kernel::Kernel;
 use crate::message::Metadata;
 use crate::observe::message_spans;
 use crate::process::AnyProcess;
@@ -15,15 +16,25 @@ impl<S: GenServer> ServerContext<S> {
         self.process.kernel.captured()
     }
 
-    /// Returns the metadata for a message or a task of this server: the values of the sender, and a
-    /// new span, if messages have spans.
-    pub(crate) fn handled_metadata(&self, sender: &Metadata, kind: &str) -> Metadata {
-        let process: &dyn AnyProcess = &*self.process;
-        let kernel = &self.process.kernel;
-        kernel.spanned(sender, |relation| {
-            let label = process.with(|locked| locked.core().relations()?.label.clone());
-            let server = label.as_deref().unwrap_or(type_name::<S>());
-            message_spans::span(relation, sender.span(), (server, process.pid()), kind)
-        })
+    /// Returns the metadata for a task of this server: the values of the sender, and a new span, if
+    /// messages have spans.
+    pub(crate) fn task_metadata(&self) -> Metadata {
+        let server = (&*self.process as &dyn AnyProcess, type_name::<S>());
+        handled_metadata(&self.process.kernel, server, &self.metadata(), "task")
     }
+}
+
+/// Returns the metadata for a message or a task of a server of this type: the values of the sender,
+/// and a new span, if messages have spans.
+pub(crate) fn handled_metadata(
+    kernel: &Kernel,
+    (process, server_type): (&dyn AnyProcess, &str),
+    sender: &Metadata,
+    kind: &str,
+) -> Metadata {
+    kernel.spanned(sender, |relation| {
+        let label = process.with(|locked| locked.core().relations()?.label.clone());
+        let server = label.as_deref().unwrap_or(server_type);
+        message_spans::span(relation, sender.span(), (server, process.pid()), kind)
+    })
 }

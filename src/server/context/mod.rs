@@ -1,29 +1,26 @@
 //! The context that a server's callbacks receive, and its methods.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-
-use tokio::sync::Semaphore;
 
 use crate::base::Pid;
 use crate::exit::{ExitReason, Scope};
 use crate::mailbox::{Mailbox, Process};
-use crate::message::Metadata;
 use crate::observe::Health;
 use crate::process::AnyProcess;
 use crate::runtime::{Inside, Runtime, StartCause, StartError, sealed};
-use crate::server::context::schedule::Schedule;
-use crate::server::tracking::Watch;
-use crate::server::{GenServer, IdleTimeout, ServerItem, ServerRef};
+use crate::server::context::extras::Inner;
+use crate::server::{GenServer, ServerItem, ServerRef};
 
 pub(crate) mod idle;
 pub(crate) mod schedule;
+pub(crate) mod continues;
+pub(crate) mod extras;
 mod relations;
 mod next_step;
 mod self_casts;
 mod tasks;
-mod metadata;
+pub(crate) mod metadata;
 pub(crate) mod deadline;
 
 /// The interface of a server for its own callbacks: its pid, its handle, its runtime, and methods
@@ -85,73 +82,27 @@ pub(crate) mod deadline;
 /// ```
 pub struct ServerContext<S: GenServer> {
     pub(crate) process: Arc<Process<ServerItem<S>>>,
-    /// The parent, or [`Pid::OUTSIDE`].
-    parent: Pid,
     /// The cause of the start, if it is a restart.
     cause: Option<Box<StartCause>>,
     /// The mutex is never locked: the content is accessed only through `&mut`. The mutex makes the
     /// context `Sync` although its content is not, so that handlers can keep a `&ServerContext`
     /// across an await.
-    inner: Mutex<Inner<S>>,
-}
-
-pub(crate) struct Inner<S: GenServer> {
-    pub(crate) mailbox: Mailbox<ServerItem<S>>,
-    pub(crate) idle: IdleTimeout,
-    pub(crate) watch: Option<Box<Watch<S>>>,
-    /// State that few servers need.
-    extras: Option<Box<Extras<S>>>,
-}
-
-struct Extras<S: GenServer> {
-    /// The casts that were given to `continue_with`.
-    continues: VecDeque<(S::Cast, Metadata)>,
-    schedule: Schedule<S>,
-    /// The limit of the tasks that run at once.
-    tasks: Option<Arc<Semaphore>>,
-    /// The error that the start returns, if `init` returns the reason that was made with this
-    /// error.
-    refusal: Option<StartError>,
-}
-
-impl<S: GenServer> Inner<S> {
-    #[inline]
-    pub(crate) fn has_continues(&self) -> bool {
-        self.extras.as_ref().is_some_and(|extras| !extras.continues.is_empty())
-    }
-
-    pub(crate) fn next_continue(&mut self) -> Option<(S::Cast, Metadata)> {
-        self.extras.as_mut()?.continues.pop_front()
-    }
-
-    pub(crate) fn take_continues(&mut self) -> VecDeque<(S::Cast, Metadata)> {
-        self.extras.as_mut().map(|extras| std::mem::take(&mut extras.continues)).unwrap_or_default()
-    }
-
-    fn extras(&mut self) -> &mut Extras<S> {
-        self.extras.get_or_insert_with(|| {
-            let (continues, schedule) = (VecDeque::new(), Schedule::default());
-            Box::new(Extras { continues, schedule, tasks: None, refusal: None })
-        })
-    }
+    pub(super) inner: Mutex<Inner<S>>,
 }
 
 impl<S: GenServer> ServerContext<S> {
-    pub(crate) fn new(
-        process: Arc<Process<ServerItem<S>>>,
-        parent: Option<Pid>,
-        cause: &StartCause,
-    ) -> Self {
-        let mut mailbox = Mailbox::new(process.clone());
-        mailbox.idle_wait.allow_announcing();
-        let inner = Inner { mailbox, idle: IdleTimeout::default(), watch: None, extras: None };
+    pub(crate) fn new(process: Arc<Process<ServerItem<S>>>, cause: &StartCause) -> Self {
+        let mailbox = Mailbox::new(process.clone());
+        process.head.spin.allow_announcing();
+        let inner = Inner { mailbox, extras: None };
         let cause = matches!(cause, StartCause::Restart { .. }).then(|| Box::new(cause.clone()));
-        let parent = parent.unwrap_or(Pid::OUTSIDE);
-        ServerContext { process, parent, cause, inner: Mutex::new(inner) }
+        ServerContext { process, cause, inner: Mutex::new(inner) }
     }
 
+    /// The process whose exit ends this server before any handler receives it.
     pub(crate) fn parent(&self) -> Option<Pid> {
-        Some(self.parent).filter(|&parent| parent != Pid::OUTSIDE)
+        let process: &dyn AnyProcess = &*self.process;
+        process.parent().map(|parent| parent.pid)
     }
 
     /// Returns the pid of this server. OTP: `self/0`.
@@ -447,10 +398,6 @@ impl<S: GenServer> ServerContext<S> {
 
     pub(crate) fn inner(&mut self) -> &mut Inner<S> {
         self.inner.get_mut().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn schedule(&mut self) -> &mut Schedule<S> {
-        &mut self.inner().extras().schedule
     }
 }
 

@@ -1,9 +1,11 @@
 //! What a server does next without a message: `continue_with`, the idle time-out and the stop from
 //! one of its handlers.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::exit::{ExitReason, Result};
+use crate::message::Metadata;
 use crate::server::{GenServer, ServerContext};
 
 impl<S: GenServer> ServerContext<S> {
@@ -45,7 +47,10 @@ impl<S: GenServer> ServerContext<S> {
     /// ```
     pub fn continue_with(&mut self, cast: S::Cast) {
         let metadata = self.process.kernel.captured_for_later();
-        self.inner().extras().continues.push_back((cast, metadata));
+        let continues = &mut self.inner().extras().continues;
+        continues
+            .get_or_insert_with(|| Box::<VecDeque<(S::Cast, Metadata)>>::default())
+            .push(cast, metadata);
     }
 
     /// Makes `handle_timeout` run if no message comes within `limit` after the end of this handler.
@@ -99,7 +104,7 @@ impl<S: GenServer> ServerContext<S> {
     /// # })).unwrap();
     /// ```
     pub fn idle_timeout(&mut self, limit: Duration) {
-        self.inner().idle.set(limit, false);
+        self.inner().extras().idle.set(limit, false);
     }
 
     /// Makes `handle_timeout` run each time that no message has come for `limit`. Each message
@@ -159,7 +164,7 @@ impl<S: GenServer> ServerContext<S> {
     /// # })).unwrap();
     /// ```
     pub fn idle_after(&mut self, limit: Duration) {
-        self.inner().idle.set(limit, true);
+        self.inner().extras().idle.set(limit, true);
     }
 
     /// Declares that the item being handled is no activity: the idle time-out goes on as if the
@@ -208,13 +213,17 @@ impl<S: GenServer> ServerContext<S> {
     /// # })).unwrap();
     /// ```
     pub fn keep_idle_timeout(&mut self) {
-        self.inner().idle.keep();
+        if let Some(extras) = &mut self.inner().extras {
+            extras.idle.keep();
+        }
     }
 
     /// Turns the idle time-out off, whichever of [`idle_timeout`](Self::idle_timeout) and
     /// [`idle_after`](Self::idle_after) has set it. Changes nothing if none is set.
     pub fn cancel_idle_timeout(&mut self) {
-        self.inner().idle.clear();
+        if let Some(extras) = &mut self.inner().extras {
+            extras.idle.clear();
+        }
     }
 
     /// Returns `Err(reason)`, which stops this server if a handler returns it. If `init` returns

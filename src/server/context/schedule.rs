@@ -5,14 +5,15 @@
 //! timer that was cancelled or replaced is never handled, even if the expiry was queued already.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior};
 
-use crate::base::SharedStr;
 use crate::base::random::MapHasher;
+use crate::base::{Pid, SharedStr};
+use crate::kernel::Kernel;
 use crate::message::Metadata;
-use crate::server::GenServer;
 use crate::time::timer_queue::{TimerKey, after};
 
 /// A timer that a server has set for itself by [`cast_after`](crate::ServerContext::cast_after) or
@@ -61,56 +62,147 @@ use crate::time::timer_queue::{TimerKey, after};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CastTimer(pub(crate) u64);
 
+/// The timers of one server, whose casts are of type `C`. It is behind a trait object, which the first
+/// timer makes. So a server without timers compiles none of it.
+pub(crate) trait Schedule<C>: Send {
+    /// Adds a timer that was armed in the timer queue under this key.
+    fn add(&mut self, key: TimerKey, cast: ScheduledCast<C>);
+
+    /// Takes out a timer. The caller disarms it, and then drops it.
+    fn take(&mut self, timer: CastTimer) -> Option<Scheduled<C>>;
+
+    /// Takes out the timer of this key.
+    fn take_key(&mut self, key: &str) -> Option<Scheduled<C>>;
+
+    /// Returns the cast of a timer that has expired, and arms the next tick of an interval of this
+    /// process.
+    fn expire(&mut self, id: u64, kernel: &Arc<Kernel>, process: Pid) -> Option<(C, Metadata)>;
+
+    /// Calls `each` with each timer.
+    fn visit(&self, each: &mut dyn FnMut(SeenTimer<'_>));
+}
+
+/// A timer, as the test kit shows it: its place in the timer queue, its key, and its period.
+pub(crate) type SeenTimer<'a> = (TimerKey, Option<&'a SharedStr>, Option<Duration>);
+
 /// All timers of one server, by number, and the numbers of the timers that have a key.
-pub(crate) struct Schedule<S: GenServer> {
-    pub(crate) timers: HashMap<u64, Scheduled<S>, MapHasher>,
-    pub(crate) keys: HashMap<SharedStr, u64, MapHasher>,
+pub(crate) struct Timers<C> {
+    timers: HashMap<u64, Scheduled<C>, MapHasher>,
+    keys: HashMap<SharedStr, u64, MapHasher>,
 }
 
 /// One timer of a server: where the runtime's timer queue has it, and its cast.
-pub(crate) struct Scheduled<S: GenServer> {
+pub(crate) struct Scheduled<C> {
     pub(crate) key: TimerKey,
-    pub(crate) cast: ScheduledCast<S>,
+    cast: ScheduledCast<C>,
 }
 
 /// The cast of one timer.
-pub(crate) enum ScheduledCast<S: GenServer> {
-    Once { cast: S::Cast, key: Option<SharedStr>, metadata: Metadata },
-    Every(Box<Interval<S>>),
+pub(crate) enum ScheduledCast<C> {
+    Once { cast: C, key: Option<SharedStr>, metadata: Metadata },
+    Every(Box<Interval<C>>),
 }
 
-pub(crate) struct Interval<S: GenServer> {
-    pub(crate) make: Box<dyn FnMut() -> S::Cast + Send>,
+pub(crate) struct Interval<C> {
+    make: Box<dyn FnMut() -> C + Send>,
     /// The number of the first tick, which is the [`CastTimer`]. Each tick is a timer of its own.
-    pub(crate) handle: u64,
-    pub(crate) period: Duration,
-    pub(crate) missed: MissedTickBehavior,
-    pub(crate) due: Instant,
+    handle: u64,
+    period: Duration,
+    missed: MissedTickBehavior,
+    due: Instant,
 }
 
-impl<S: GenServer> Default for Schedule<S> {
-    fn default() -> Self {
-        Schedule { timers: HashMap::default(), keys: HashMap::default() }
+impl<C> Timers<C> {
+    pub(crate) fn new() -> Self {
+        Timers { timers: HashMap::default(), keys: HashMap::default() }
+    }
+
+    fn remove(&mut self, id: u64) -> Option<Scheduled<C>> {
+        let scheduled = self.timers.remove(&id)?;
+        if let ScheduledCast::Once { key: Some(key), .. } = &scheduled.cast {
+            self.keys.remove(key);
+        }
+        Some(scheduled)
+    }
+
+    /// The number of the pending timer that is the next tick of this interval. The timer of an
+    /// interval gets a new number at each tick; the number of any other timer stays the same.
+    fn next_tick(&self, interval: u64) -> Option<u64> {
+        let is_tick = |(id, scheduled): (&u64, &Scheduled<C>)| match &scheduled.cast {
+            ScheduledCast::Every(every) if every.handle == interval => Some(*id),
+            _ => None,
+        };
+        self.timers.iter().find_map(is_tick)
     }
 }
 
-impl<S: GenServer> ScheduledCast<S> {
-    /// Returns the number in the [`CastTimer`] of the timer whose current number is `id`.
-    pub(crate) fn handle(&self, id: u64) -> u64 {
-        match self {
-            ScheduledCast::Once { .. } => id,
-            ScheduledCast::Every(interval) => interval.handle,
+impl<C: Send> Schedule<C> for Timers<C> {
+    fn add(&mut self, key: TimerKey, mut cast: ScheduledCast<C>) {
+        match &mut cast {
+            ScheduledCast::Once { key: Some(name), .. } => {
+                self.keys.insert(name.clone(), key.id);
+            }
+            ScheduledCast::Once { key: None, .. } => {}
+            ScheduledCast::Every(interval) => interval.handle = key.id,
+        }
+        self.timers.insert(key.id, Scheduled { key, cast });
+    }
+
+    fn take(&mut self, timer: CastTimer) -> Option<Scheduled<C>> {
+        let id = match self.timers.get(&timer.0) {
+            Some(Scheduled { cast: ScheduledCast::Once { .. }, .. }) => timer.0,
+            _ => self.next_tick(timer.0)?,
+        };
+        self.remove(id)
+    }
+
+    fn take_key(&mut self, key: &str) -> Option<Scheduled<C>> {
+        let id = self.keys.remove(key)?;
+        self.timers.remove(&id)
+    }
+
+    fn expire(&mut self, id: u64, kernel: &Arc<Kernel>, process: Pid) -> Option<(C, Metadata)> {
+        match self.remove(id)?.cast {
+            ScheduledCast::Once { cast, metadata, .. } => Some((cast, metadata)),
+            ScheduledCast::Every(mut interval) => {
+                let now = Instant::now();
+                interval.due = next_due(interval.due, now, interval.period, interval.missed);
+                let key = kernel.arm_tick(process, interval.due.saturating_duration_since(now));
+                let cast = (interval.make)();
+                let scheduled = Scheduled { key, cast: ScheduledCast::Every(interval) };
+                self.timers.insert(key.id, scheduled);
+                Some((cast, Metadata::default()))
+            }
+        }
+    }
+
+    fn visit(&self, each: &mut dyn FnMut(SeenTimer<'_>)) {
+        for scheduled in self.timers.values() {
+            match &scheduled.cast {
+                ScheduledCast::Once { key, .. } => each((scheduled.key, key.as_ref(), None)),
+                ScheduledCast::Every(interval) => {
+                    each((scheduled.key, None, Some(interval.period)))
+                }
+            }
         }
     }
 }
 
+impl<C> ScheduledCast<C> {
+    /// An interval whose first tick is due one period from now.
+    pub(crate) fn every(
+        period: Duration,
+        missed: MissedTickBehavior,
+        make: impl FnMut() -> C + Send + 'static,
+    ) -> Self {
+        let due = after(Instant::now(), period);
+        let make = Box::new(make);
+        ScheduledCast::Every(Box::new(Interval { make, handle: 0, period, missed, due }))
+    }
+}
+
 /// Returns when the next tick is due, after a tick that was due at `due` and is handled at `now`.
-pub(crate) fn next_due(
-    due: Instant,
-    now: Instant,
-    period: Duration,
-    missed: MissedTickBehavior,
-) -> Instant {
+fn next_due(due: Instant, now: Instant, period: Duration, missed: MissedTickBehavior) -> Instant {
     match missed {
         MissedTickBehavior::Burst => after(due, period),
         MissedTickBehavior::Delay => after(now, period),

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::MissedTickBehavior;
 
 use crate::base::SharedStr;
 use crate::message::Metadata;
-use crate::server::context::schedule::{Interval, Scheduled, ScheduledCast, next_due};
+use crate::server::context::schedule::{Schedule, Scheduled, ScheduledCast, Timers};
 use crate::server::{CastTimer, GenServer, ServerContext};
-use crate::time::timer_queue::{TimerKey, after};
 
 impl<S: GenServer> ServerContext<S> {
     /// Sends this server a cast after `delay`, unless the timer is cancelled. The cast is then
@@ -115,9 +114,7 @@ impl<S: GenServer> ServerContext<S> {
         let key = key.into();
         self.cancel_key(&key);
         let metadata = self.process.kernel.captured_for_later();
-        let once = ScheduledCast::Once { cast, key: Some(key.clone()), metadata };
-        let id = self.schedule_cast(delay, once);
-        self.schedule().keys.insert(key, id);
+        self.schedule_cast(delay, ScheduledCast::Once { cast, key: Some(key), metadata });
     }
 
     /// Sends this server a cast every `period`, for the first time after one period. `missed`
@@ -173,81 +170,51 @@ impl<S: GenServer> ServerContext<S> {
         make: impl FnMut() -> S::Cast + Send + 'static,
     ) -> CastTimer {
         assert!(!period.is_zero(), "an interval needs a period above zero");
-        let due = after(Instant::now(), period);
-        let interval = Interval { make: Box::new(make), handle: 0, period, missed, due };
-        let id = self.schedule_cast(period, ScheduledCast::Every(Box::new(interval)));
-        let scheduled = self.schedule().timers.get_mut(&id);
-        if let Some(Scheduled { cast: ScheduledCast::Every(interval), .. }) = scheduled {
-            interval.handle = id;
-        }
-        CastTimer(id)
+        CastTimer(self.schedule_cast(period, ScheduledCast::every(period, missed, make)))
     }
 
     /// Cancels a timer. Returns true if the timer was pending: its cast is then never handled, even
     /// if it was already due. OTP: `erlang:cancel_timer/1`. [`CastTimer`] has an example.
     pub fn cancel(&mut self, timer: CastTimer) -> bool {
-        let schedule = self.schedule();
-        let known = |(id, scheduled): (&u64, &Scheduled<S>)| {
-            (scheduled.cast.handle(*id) == timer.0).then_some(*id)
-        };
-        // The timer of an interval gets a new number at each tick; the number of any other timer
-        // stays the same.
-        let id = match schedule.timers.get(&timer.0) {
-            Some(Scheduled { cast: ScheduledCast::Once { .. }, .. }) => Some(timer.0),
-            _ => schedule.timers.iter().find_map(known),
-        };
-        let Some(Scheduled { key, cast }) = id.and_then(|id| schedule.timers.remove(&id)) else {
-            return false;
-        };
-        if let ScheduledCast::Once { key: Some(key), .. } = &cast {
-            schedule.keys.remove(key);
-        }
-        self.disarm(key);
-        true
+        let Some(schedule) = self.schedule() else { return false };
+        let taken = schedule.take(timer);
+        self.disarm(taken)
     }
 
     /// Cancels the timer of this key. Returns true if the timer was pending. [`CastTimer`] has an
     /// example.
     pub fn cancel_key(&mut self, key: &str) -> bool {
-        let schedule = self.schedule();
-        let Some(id) = schedule.keys.remove(key) else { return false };
-        let Some(Scheduled { key, cast }) = schedule.timers.remove(&id) else { return false };
-        self.disarm(key);
-        drop(cast);
-        true
+        let Some(schedule) = self.schedule() else { return false };
+        let taken = schedule.take_key(key);
+        self.disarm(taken)
     }
 
-    fn schedule_cast(&mut self, delay: Duration, cast: ScheduledCast<S>) -> u64 {
+    fn schedule_cast(&mut self, delay: Duration, cast: ScheduledCast<S::Cast>) -> u64 {
         let key = self.process.kernel.arm_tick(self.pid(), delay);
-        self.schedule().timers.insert(key.id, Scheduled { key, cast });
+        let schedule = &mut self.inner().extras().schedule;
+        schedule.get_or_insert_with(|| Box::new(Timers::<S::Cast>::new())).add(key, cast);
         key.id
     }
 
-    fn disarm(&self, key: TimerKey) {
-        self.process.kernel.timers.disarm(key);
+    /// Disarms a timer, and drops its cast. Returns whether there was one.
+    fn disarm(&self, scheduled: Option<Scheduled<S::Cast>>) -> bool {
+        let Some(scheduled) = scheduled else { return false };
+        self.process.kernel.timers.disarm(scheduled.key);
+        true
+    }
+
+    /// The timers of this server, if it has ever set one.
+    pub(crate) fn schedule(&mut self) -> Option<&mut dyn Schedule<S::Cast>> {
+        match &mut self.inner().extras.as_mut()?.schedule {
+            Some(schedule) => Some(&mut **schedule),
+            None => None,
+        }
     }
 
     /// Returns the cast of a timer that has expired, and arms the next tick of an interval. Returns
     /// `None` if the timer was cancelled or replaced before its expiry was handled.
     pub(crate) fn expire(&mut self, id: u64) -> Option<(S::Cast, Metadata)> {
-        let (kernel, pid) = (self.runtime().kernel, self.pid());
-        let schedule = self.schedule();
-        match schedule.timers.remove(&id)?.cast {
-            ScheduledCast::Once { cast, key, metadata } => {
-                if let Some(key) = key {
-                    schedule.keys.remove(&key);
-                }
-                Some((cast, metadata))
-            }
-            ScheduledCast::Every(mut interval) => {
-                let now = Instant::now();
-                interval.due = next_due(interval.due, now, interval.period, interval.missed);
-                let key = kernel.arm_tick(pid, interval.due.saturating_duration_since(now));
-                let cast = (interval.make)();
-                let scheduled = Scheduled { key, cast: ScheduledCast::Every(interval) };
-                schedule.timers.insert(key.id, scheduled);
-                Some((cast, Metadata::default()))
-            }
-        }
+        let (kernel, pid) = (self.process.kernel.clone(), self.pid());
+        self.inner().extras.as_mut()?.schedule.as_mut()?.expire(id, &kernel, pid)
     }
 }

@@ -6,6 +6,7 @@ use futures_util::{Stream, StreamExt};
 use tokio::sync::Semaphore;
 
 use crate::base::Pid;
+use crate::driver::host;
 use crate::exit::ExitReason;
 use crate::kernel::{End, NewProcess};
 use crate::process::{Link, LinkRole};
@@ -77,7 +78,7 @@ impl<S: GenServer> ServerContext<S> {
         Fut: Future<Output = T> + Send + 'static,
     {
         let (this, limit) = (self.this(), self.task_limit());
-        let metadata = self.handled_metadata(&self.metadata(), "task");
+        let metadata = self.task_metadata();
         self.launch_task(metadata.hand_on(async move {
             let _permit = match &limit {
                 Some(limit) => limit.acquire().await.ok(),
@@ -271,7 +272,7 @@ impl<S: GenServer> ServerContext<S> {
         let link = Link::active(runtime.kernel.fresh_id(), LinkRole::Task);
         let new_process = NewProcess { link: Some((self.pid(), link)), ..NewProcess::default() };
         let task = runtime.launch(&new_process, |ctx| {
-            Box::pin(async move {
+            host(ctx.process().clone(), async move {
                 let _ctx = ctx;
                 work.await;
                 End::Returned(ExitReason::Normal)

@@ -30,7 +30,6 @@ use crate::base::{after_budget, consume_budget, own_waker, with_caught_wakers};
 use crate::call::Reply;
 use crate::kernel::{Kernel, NO_TOKIO};
 use crate::mailbox::{Process, Sent};
-use crate::process::AnyProcess;
 use crate::runtime::{AwaitReply, CallError};
 use crate::server::handle::propagated::{PropagatedCall, limited};
 use crate::server::handle::request::{ObservedCall, ask_observed, wait_until_queued};

@@ -26,8 +26,8 @@ use crate::base::{Pid, consume_budget};
 use crate::mailbox::{Process, QueuedSend, Sent};
 use crate::message::MessageKind;
 use crate::observe::DeadLetterCause;
+use crate::process::IfFull;
 use crate::process::any::Refused;
-use crate::process::{AnyProcess, IfFull};
 use crate::runtime::{CallError, CastError, until};
 use crate::server::{GenServer, ServerItem, ServerRef, Target, wait_edge};
 

@@ -10,7 +10,7 @@ use crate::call::{AwaitedReply, Receipt, Reply, returnable};
 use crate::kernel::WaitEdge;
 use crate::mailbox::{Process, QueuedSend, Sent};
 use crate::observe::ChangeKind;
-use crate::process::{AnyProcess, CallLimit, IfFull};
+use crate::process::{CallLimit, IfFull};
 use crate::runtime::{CallError, until};
 use crate::server::item::{KeptCall, LimitedCall};
 use crate::server::{GenServer, ServerItem};

@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use crate::base::{after_budget, own_waker};
 use crate::call::Reply;
 use crate::mailbox::{Process, Sent};
-use crate::process::{AnyProcess, CallLimit};
+use crate::process::CallLimit;
 use crate::runtime::{AwaitReply, CallError};
 use crate::server::handle::propagated::PropagatedCall;
 use crate::server::handle::request::{ask_returnable, wait_edge, wait_until_queued};

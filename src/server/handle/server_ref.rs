@@ -10,7 +10,6 @@ use crate::call::Reply;
 use crate::kernel::Kernel;
 use crate::kernel::name_table::Holder;
 use crate::mailbox::{Process, Sent};
-use crate::process::AnyProcess;
 use crate::runtime::{AwaitReply, CallError, Ended, KnownHolder};
 use crate::server::handle::not_held::is_successor;
 use crate::server::handle::request::{ask, is_plain_call, observed_call, wait_until_queued};

@@ -100,29 +100,27 @@ impl<S: GenServer> ServerContext<S> {
             true
         })
     }
+}
 
-    /// Whether the drain is over. While it lasts, the check is repeated before the next wait.
-    pub(crate) fn is_drain_over(&mut self) -> bool {
-        let process: &dyn AnyProcess = &*self.process;
-        let due = process.with(|locked| {
-            let drain = locked.core().registrations()?.drain.as_ref()?;
-            drain.stop.as_ref().map(|(due, _)| *due)
-        });
-        let Some(due) = due else { return false };
-        if Instant::now() >= due {
-            return true;
-        }
-        process.raise(flag::CHECK_SWITCHES);
-        false
+/// Whether the drain of a server is over. While it lasts, the check is repeated before the next wait.
+pub(super) fn is_drain_over(process: &dyn AnyProcess) -> bool {
+    let due = process.with(|locked| {
+        let drain = locked.core().registrations()?.drain.as_ref()?;
+        drain.stop.as_ref().map(|(due, _)| *due)
+    });
+    let Some(due) = due else { return false };
+    if Instant::now() >= due {
+        return true;
     }
+    process.raise(flag::CHECK_SWITCHES);
+    false
+}
 
-    /// The reason with which a server stops whose drain is over.
-    pub(crate) fn drain_reason(&self) -> ExitReason {
-        let process: &dyn AnyProcess = &*self.process;
-        let reason = process.with(|locked| {
-            let drain = locked.core().registrations()?.drain.as_ref()?;
-            drain.stop.as_ref().map(|(_, reason)| reason.clone())
-        });
-        reason.unwrap_or(ExitReason::Shutdown)
-    }
+/// The reason with which a server stops whose drain is over.
+pub(super) fn drain_reason(process: &dyn AnyProcess) -> ExitReason {
+    let reason = process.with(|locked| {
+        let drain = locked.core().registrations()?.drain.as_ref()?;
+        drain.stop.as_ref().map(|(_, reason)| reason.clone())
+    });
+    reason.unwrap_or(ExitReason::Shutdown)
 }

@@ -7,49 +7,44 @@
 use tokio::time::Instant;
 
 use crate::base::ignore_panic;
-use crate::mailbox::Item;
 use crate::observe::activity::Running;
 use crate::observe::{Callback, Handling};
+use crate::server::run::tracked::Observed;
 use crate::server::tracking::Metered;
-use crate::server::{GenServer, ServerContext};
 
-impl<S: GenServer> ServerContext<S> {
+impl Observed<'_> {
     /// Takes the meter of the source that is in use now, or drops the meter if there is none or
     /// handlers are not tracked.
-    #[inline(never)]
     pub(crate) fn follow_meters(&mut self) {
-        let switches = &self.process.kernel.switches;
+        let switches = &self.kernel.switches;
         let current = if switches.tracks_handlers() { switches.meters.current() } else { 0 };
-        let watch = self.inner().watch.as_deref();
+        let watch = self.watch.as_deref();
         if watch.is_none_or(|watch| watch.meter.source == current) {
             return;
         }
-        let kernel = &self.process.kernel;
+        let kernel = self.kernel;
         let last = (current != 0).then(|| kernel.switches.meters.last()).flatten();
-        let path = last.is_some().then(|| kernel.counted_path(&*self.process)).flatten();
+        let path = last.is_some().then(|| kernel.counted_path(self.process)).flatten();
         let mut metered = Metered::default();
         if let Some((number, source)) = last {
             metered.source = number;
             ignore_panic(|| metered.meter = Some(source.meter(path)));
         }
-        let Some(watch) = &mut self.inner().watch else { return };
+        let Some(watch) = self.watch else { return };
         watch.meter = metered;
     }
 
-    /// Notes when the first item of the mailbox was queued, before the item is taken; for an item
-    /// that is not in the mailbox, that it did not wait there.
-    #[inline(never)]
-    pub(crate) fn note_queued_at(&mut self, is_in_mailbox: bool) {
-        let inner = self.inner();
-        if let Some(watch) = inner.watch.as_mut().filter(|watch| watch.meter.meter.is_some()) {
-            watch.meter.queued_at = is_in_mailbox.then(|| inner.mailbox.first().stamp()).flatten();
+    /// Notes when the item was queued that is taken next; for an item that is not in the mailbox, that
+    /// it did not wait there.
+    pub(super) fn note_queued_at(&mut self, is_in_mailbox: bool) {
+        if let Some(watch) = self.watch.as_mut().filter(|watch| watch.meter.meter.is_some()) {
+            watch.meter.queued_at = self.next_queued.filter(|_| is_in_mailbox);
         }
     }
 
     /// Reports how long the item has waited whose handler begins now.
-    #[inline(never)]
     pub(crate) fn meter_begin(&mut self, callback: Callback) {
-        let metered = self.inner().watch.as_mut().map(|watch| &mut watch.meter);
+        let metered = self.watch.as_mut().map(|watch| &mut watch.meter);
         let Some(metered) = metered.filter(|_| callback.is_handler()) else { return };
         let Some(queued_at) = metered.queued_at.take() else { return };
         if let Some(meter) = &mut metered.meter {
@@ -59,9 +54,8 @@ impl<S: GenServer> ServerContext<S> {
     }
 
     /// Reports how long a callback ran, if it was a handler.
-    #[inline(never)]
     pub(crate) fn meter_end(&mut self, ended: Option<Running>) {
-        let meter = self.inner().watch.as_mut().and_then(|watch| watch.meter.meter.as_mut());
+        let meter = self.watch.as_mut().and_then(|watch| watch.meter.meter.as_mut());
         if let (Some(ended), Some(meter)) = (ended, meter)
             && ended.callback.is_handler()
         {

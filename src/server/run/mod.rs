@@ -31,92 +31,83 @@
 
 use std::any::Any;
 use std::ops::ControlFlow;
-use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use futures_util::FutureExt;
-use futures_util::future::Either;
-
 use crate::exit::{Crash, ExitReason, Result};
 use crate::kernel::End;
-use crate::observe::crash_site::{self, InCall, InCast, InInfo, InInit, InTimeout};
-use crate::observe::{Callback, lifecycle_log};
-use crate::runtime::{Ack, AckSender};
+use crate::observe::crash_site::{self, InCall, InCast, InInfo, InTimeout};
+use crate::observe::{Callback, CrashHandling, lifecycle_log};
 use crate::server::context::deadline::HandledCall;
 use crate::server::item::LimitedCall;
-use crate::server::run::phases::Phases;
+use crate::server::run::caught::caught;
 use crate::server::{Dispatch, GenServer, ServerContext, ServerItem, WaitOutcome};
 
+mod caught;
 mod phases;
 mod metered;
 mod tracked;
 mod traced;
+mod drain;
+mod wait;
 mod next_item;
 mod carried;
 mod suspended;
-mod drain;
 mod failed;
+mod init;
 
-/// Runs the server: all steps. `is_starting` says whether the record of the process is marked as
-/// starting.
-pub(crate) fn body<S: GenServer>(
-    args: S::Args,
+pub(crate) use init::{Begin, body};
+
+/// A server whose `init` has succeeded. The loop borrows it with one pointer, and not with two.
+struct Running<S: GenServer> {
+    state: S,
     ctx: ServerContext<S>,
-    ack: AckSender,
-    is_starting: bool,
-) -> impl Future<Output = End> + Send {
-    Phases::new(init(args, ctx, ack, is_starting))
-}
-
-/// Runs steps 1 and 2. Returns the future of the other steps.
-#[expect(clippy::manual_async_fn, reason = "an `async fn` would hold its arguments twice")]
-fn init<S: GenServer>(
-    args: S::Args,
-    mut ctx: ServerContext<S>,
-    ack: AckSender,
-    is_starting: bool,
-) -> impl Future<Output = Result<impl Future<Output = End> + Send, End>> + Send {
-    async move {
-        ctx.note_init();
-        let callback = InInit::begin();
-        let state = match callback.end(S::init(args, &mut ctx).await) {
-            Ok(state) => state,
-            Err(reason) => {
-                if let Some(error) = ctx.refusal(&reason) {
-                    ack.send(Ack::Refused(error));
-                }
-                return Err(End::Returned(reason));
-            }
-        };
-        // Invariant 2.
-        let kernel = &ctx.process.kernel;
-        if let Some(parent) = ctx.parent() {
-            kernel.acknowledge(parent, ctx.pid());
-        }
-        kernel.mark_started(&*ctx.process, is_starting);
-        ack.send(Ack::Started);
-        Ok(run(state, ctx))
-    }
 }
 
 /// Runs steps 3 to 5.
 #[expect(clippy::manual_async_fn, reason = "an `async fn` would hold its arguments twice")]
-fn run<S: GenServer>(mut state: S, mut ctx: ServerContext<S>) -> impl Future<Output = End> + Send {
+fn run<S: GenServer>(mut server: Running<S>) -> impl Future<Output = End> + Send {
     async move {
         // Invariant 1.
-        let served = AssertUnwindSafe(serve(&mut state, &mut ctx)).catch_unwind().await;
-        // From now on casts are refused: the loop will not take them.
-        if ctx.process.kernel.note_loop_ended(&*ctx.process) {
-            ctx.runtime().note_health_change();
+        let served = caught(serve(&mut server)).await;
+        let failed = leave_loop(&mut server.ctx);
+        let mut end = served.unwrap_or_else(panicked);
+        let reason = reason_of(&end);
+        if let Err(panic) = caught(server.state.terminate(&reason)).await {
+            // The server ends with the crash of `terminate`.
+            crash_site::note_failure(Callback::Terminate);
+            end = panicked(panic);
         }
-        let failed = ctx.take_failed();
-        ctx.note_terminate();
-        let end = terminate(&mut state, served.unwrap_or_else(panicked)).await;
         failed::keep(failed);
-        ctx.note_traced_end();
-        lifecycle_log::catch_destructor(ctx.pid(), || drop(state));
+        if server.ctx.inner().is_watched() {
+            server.ctx.observed().note_traced_end();
+        }
+        lifecycle_log::catch_destructor(server.ctx.pid(), || drop(server.state));
         end
+    }
+}
+
+/// Refuses casts from now on, since the loop will not take them. Notes that `terminate` begins. Returns
+/// the callback that has failed.
+fn leave_loop<S: GenServer>(ctx: &mut ServerContext<S>) -> Option<Box<CrashHandling>> {
+    if ctx.process.kernel.note_loop_ended(&*ctx.process) {
+        ctx.runtime().note_health_change();
+    }
+    let failed = ctx.take_failed();
+    if ctx.inner().is_watched() {
+        ctx.observed().note_terminate();
+    }
+    failed
+}
+
+/// The reason that `terminate` receives.
+fn reason_of(end: &End) -> ExitReason {
+    match end {
+        End::Returned(reason)
+        | End::Stopped(reason)
+        | End::NotRestarted(reason)
+        | End::Panicked(reason) => reason.clone(),
+        End::Dropped => ExitReason::Killed,
     }
 }
 
@@ -139,26 +130,34 @@ impl<S: GenServer> Future for ItemWait<'_, S> {
 
 /// Runs the loop, step 3, and returns its end.
 #[expect(clippy::manual_async_fn, reason = "an `async fn` would hold its arguments twice")]
-fn serve<S: GenServer>(
-    state: &mut S,
-    ctx: &mut ServerContext<S>,
-) -> impl Future<Output = End> + Send {
+fn serve<S: GenServer>(server: &mut Running<S>) -> impl Future<Output = End> + Send {
     async move {
         loop {
-            let waited = ItemWait(ctx).await;
+            let waited = ItemWait(&mut server.ctx).await;
             // Invariant 3.
-            let handled = match ctx.next_item(waited) {
+            let handled = match server.ctx.next_item(waited) {
                 Some(ServerItem::Call(call)) => {
-                    let callback = InCall::begin();
-                    callback.end(state.handle_call(call, ctx).await)
+                    InCall::begin().end(server.state.handle_call(call, &mut server.ctx).await)
                 }
                 Some(ServerItem::Cast(cast)) => {
-                    let callback = InCast::begin();
-                    callback.end(state.handle_cast(cast, ctx).await)
+                    InCast::begin().end(server.state.handle_cast(cast, &mut server.ctx).await)
                 }
-                other => match run_dispatch(ctx.dispatch(other), state, ctx).await {
-                    ControlFlow::Continue(handled) => handled,
-                    ControlFlow::Break(reason) => return End::Stopped(reason),
+                other => match server.ctx.dispatch(other) {
+                    Dispatch::Call(call) => {
+                        InCall::begin().end(server.state.handle_call(call, &mut server.ctx).await)
+                    }
+                    Dispatch::Cast(cast) => {
+                        InCast::begin().end(server.state.handle_cast(cast, &mut server.ctx).await)
+                    }
+                    Dispatch::Info(envelope) => InInfo::begin().end(
+                        server.state.handle_info(envelope.into_received(), &mut server.ctx).await,
+                    ),
+                    Dispatch::Stop(reason) => return End::Stopped(reason),
+                    Dispatch::Stale => Ok(()),
+                    other => match run_dispatch(other, &mut server.state, &mut server.ctx).await {
+                        ControlFlow::Continue(handled) => handled,
+                        ControlFlow::Break(reason) => return End::Stopped(reason),
+                    },
                 },
             };
             if let Err(reason) = handled {
@@ -168,15 +167,19 @@ fn serve<S: GenServer>(
     }
 }
 
+/// The handling of an item.
+pub(crate) type Handling<'a> =
+    Pin<Box<dyn Future<Output = ControlFlow<ExitReason, Result>> + Send + 'a>>;
+
 /// Runs the callback of an item that is no plain call or cast.
-pub(crate) fn run_dispatch<S: GenServer>(
+pub(crate) fn run_dispatch<'a, S: GenServer>(
     dispatch: Dispatch<S>,
-    state: &mut S,
-    ctx: &mut ServerContext<S>,
-) -> impl Future<Output = ControlFlow<ExitReason, Result>> + Send {
+    state: &'a mut S,
+    ctx: &'a mut ServerContext<S>,
+) -> Handling<'a> {
     match dispatch {
-        Dispatch::Carried(carried) => Either::Left(Box::pin(carried::run(*carried, state, ctx))),
-        plain => Either::Right(run_plain(plain, state, ctx)),
+        Dispatch::Carried(carried) => carried::run(*carried, state, ctx),
+        plain => Box::pin(run_plain(plain, state, ctx)),
     }
 }
 
@@ -211,33 +214,12 @@ fn run_plain<S: GenServer>(
                 let callback = InTimeout::begin();
                 callback.end(state.handle_timeout(ctx).await)
             }
-            Dispatch::System(request) => {
-                match Box::pin(suspended::serve(*request, state, ctx)).await {
-                    Some(reason) => return ControlFlow::Break(reason),
-                    None => Ok(()),
-                }
-            }
+            Dispatch::System(request) => match suspended::serve(*request, state, ctx).await {
+                Some(reason) => return ControlFlow::Break(reason),
+                None => Ok(()),
+            },
             Dispatch::Carried(_) | Dispatch::Stale => Ok(()),
             Dispatch::Stop(reason) => return ControlFlow::Break(reason),
         })
-    }
-}
-
-/// Runs `terminate`. If `terminate` panics, the server ends with that crash.
-async fn terminate<S: GenServer>(state: &mut S, end: End) -> End {
-    let reason = match &end {
-        End::Returned(reason)
-        | End::Stopped(reason)
-        | End::NotRestarted(reason)
-        | End::Panicked(reason) => reason.clone(),
-        End::Dropped => ExitReason::Killed,
-    };
-    let terminated = AssertUnwindSafe(state.terminate(&reason)).catch_unwind().await;
-    match terminated {
-        Ok(()) => end,
-        Err(payload) => {
-            crash_site::note_failure(Callback::Terminate);
-            panicked(payload)
-        }
     }
 }

@@ -21,67 +21,22 @@
 //!    taken back, and casts that were given to `continue_with`: they do not change the time-out.
 //! 4. The exit of the parent ends the server before any handler receives it.
 
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use crate::base::sync::atomic::Ordering;
-use crate::base::{Pid, poll_budget};
-use crate::call::{resolve_handed_over, unanswered};
-use crate::message::{Envelope, Received};
+use crate::base::Pid;
+use crate::message::{Envelope, Metadata, Received};
 use crate::observe::Callback;
-use crate::process::{AnyProcess, flag};
 use crate::server::item::{Carried, LimitedCall};
+use crate::server::run::drain::drain_reason;
 use crate::server::{Dispatch, GenServer, ServerContext, ServerItem, WaitOutcome};
 
 impl<S: GenServer> ServerContext<S> {
-    /// Waits for something to handle, step 1.
-    #[inline]
-    pub(crate) fn poll_some(&mut self, cx: &mut Context<'_>) -> Poll<WaitOutcome> {
-        if let Some(found) = self.take_found() {
-            return Poll::Ready(found);
-        }
-        let polled = self.poll_unwatched(cx);
-        if self.inner().watch.is_none() {
-            return polled;
-        }
-        self.poll_watched(cx, polled)
-    }
-
-    #[inline]
-    fn poll_unwatched(&mut self, cx: &mut Context<'_>) -> Poll<WaitOutcome> {
-        if self.finish_handler() {
-            return Poll::Ready(WaitOutcome::DrainOver);
-        }
-        let inner = self.inner();
-        let is_idle_armed = inner.idle.is_armed_before_wait();
-        if is_idle_armed {
-            // A queued item takes precedence over a time-out that has elapsed. So the mailbox must
-            // be checked, even if the wait was announced before the handler ran.
-            inner.mailbox.withdraw_announced_wait();
-        }
-        if inner.has_continues() {
-            return if inner.mailbox.process.is_exit_pending() {
-                Poll::Pending
-            } else {
-                poll_budget(cx).map(|()| WaitOutcome::Found)
-            };
-        }
-        if inner.mailbox.poll_some(cx).is_ready() {
-            return Poll::Ready(WaitOutcome::Found);
-        }
-        if !is_idle_armed || inner.mailbox.process.is_exit_pending() {
-            return Poll::Pending;
-        }
-        inner.idle.poll_elapsed(cx).map(|()| WaitOutcome::IdleTimeout)
-    }
-
     /// Takes the item that [`poll_some`](Self::poll_some) has found, step 2. Returns `None` if the
     /// idle time-out has elapsed instead.
     #[inline]
     pub(crate) fn next_item(&mut self, waited: WaitOutcome) -> Option<ServerItem<S>> {
         let inner = self.inner();
-        let is_plain = !inner.has_continues() && inner.idle.is_off() && inner.watch.is_none();
-        if waited == WaitOutcome::Found && is_plain {
+        if waited == WaitOutcome::Found && inner.is_plain() {
             return Some(inner.mailbox.take());
         }
         self.next_noted_item(waited)
@@ -91,38 +46,52 @@ impl<S: GenServer> ServerContext<S> {
     /// watched, or handles something that is not in its mailbox.
     #[inline(never)]
     fn next_noted_item(&mut self, waited: WaitOutcome) -> Option<ServerItem<S>> {
-        let is_found = waited == WaitOutcome::Found;
-        let is_in_mailbox = is_found && !self.inner().has_continues();
-        self.note_queued_at(is_in_mailbox);
+        let is_watched = self.inner().is_watched();
+        let continued = match waited {
+            WaitOutcome::Found => self.inner().next_continue(),
+            _ => None,
+        };
+        if is_watched {
+            let is_in_mailbox = waited == WaitOutcome::Found && continued.is_none();
+            self.observed().note_queued_at(is_in_mailbox);
+        }
         match waited {
             WaitOutcome::Found => {}
             WaitOutcome::IdleTimeout => return None,
-            WaitOutcome::DrainOver => return Some(ServerItem::Stop(self.drain_reason())),
+            WaitOutcome::DrainOver => {
+                return Some(ServerItem::Stop(drain_reason(&*self.process)));
+            }
+        }
+        if let Some((cast, metadata)) = continued {
+            return Some(self.continued_item(cast, metadata));
         }
         let inner = self.inner();
-        if let Some((cast, metadata)) = inner.next_continue() {
-            if self.process.kernel.carries(&metadata) {
-                let item = ServerItem::Cast(cast);
-                let carried = Carried { metadata, item, is_continued: true };
-                return Some(ServerItem::Carried(Box::new(carried)));
-            }
-            if self.inner().watch.is_some() {
-                self.note_continue_begins(&cast);
-            }
-            return Some(ServerItem::Cast(cast));
-        }
         let callback = match inner.mailbox.first() {
             ServerItem::Call(_) => Some(Callback::HandleCall),
             ServerItem::Cast(_) => Some(Callback::HandleCast),
             _ => None,
         };
         if let Some(callback) = callback {
-            inner.idle.interrupt();
-            if inner.watch.is_some() {
-                self.note_first_begins(callback);
+            inner.interrupt_idle_timeout();
+            if is_watched {
+                let (mut observed, mailbox) = self.observed_beside();
+                observed.note_item_begins(Some(callback), mailbox.first().traced());
             }
         }
         Some(self.inner().mailbox.take())
+    }
+
+    /// Returns the item for a cast that was given to `continue_with`.
+    fn continued_item(&mut self, cast: S::Cast, metadata: Metadata) -> ServerItem<S> {
+        let item = ServerItem::Cast(cast);
+        if self.process.kernel.carries(&metadata) {
+            let carried = Carried { metadata, item, is_continued: true };
+            return ServerItem::Carried(Box::new(carried));
+        }
+        if self.inner().is_watched() {
+            self.observed().note_item_begins(Some(Callback::HandleCast), item.traced());
+        }
+        item
     }
 
     /// Runs steps 2 and 3, for the test kit, which runs the callbacks itself.
@@ -137,19 +106,17 @@ impl<S: GenServer> ServerContext<S> {
     /// Chooses the action for an item that [`next_item`](Self::next_item) has taken and that is no
     /// plain call or cast, step 3.
     pub(crate) fn dispatch(&mut self, item: Option<ServerItem<S>>) -> Dispatch<S> {
-        let is_timer = item.as_ref().is_some_and(ServerItem::is_timer);
-        let is_continued = item.as_ref().is_some_and(ServerItem::is_continued);
-        let dispatch = match item {
-            Some(item) => self.dispatch_item(item),
-            None => Dispatch::Timeout,
+        let (is_timer, is_continued, dispatch) = match item {
+            Some(item) => (item.is_timer(), item.is_continued(), self.dispatch_item(item)),
+            None => (false, false, Dispatch::Timeout),
         };
         // Invariant 3.
         let keeps = matches!(dispatch, Dispatch::System(_) | Dispatch::Stale | Dispatch::Timeout);
         if !keeps && !is_continued {
-            self.inner().idle.interrupt();
+            self.inner().interrupt_idle_timeout();
         }
-        if self.inner().watch.is_some() {
-            self.note_dispatch_begins(&dispatch, is_timer);
+        if self.inner().is_watched() {
+            self.observed().note_item_begins(dispatch.callback(), dispatch.traced(is_timer));
         }
         dispatch
     }
@@ -200,7 +167,9 @@ impl<S: GenServer> ServerContext<S> {
         let parent = self.parent();
         let is_taken = |item: &ServerItem<S>| is_taken_while_suspended(item, parent);
         let polled = self.inner().mailbox.poll_urgent(cx, cursor, is_taken);
-        self.note_waiting();
+        if self.inner().is_watched() {
+            self.observed().note_waiting();
+        }
         polled
     }
 
@@ -208,31 +177,10 @@ impl<S: GenServer> ServerContext<S> {
     pub(crate) fn take_suspended(&mut self, cursor: usize) -> Dispatch<S> {
         let item = self.inner().mailbox.take_at(cursor);
         let dispatch = self.dispatch_item(item);
-        if self.inner().watch.is_some() {
-            self.note_dispatch_begins(&dispatch, false);
+        if self.inner().is_watched() {
+            self.observed().note_item_begins(dispatch.callback(), dispatch.traced(false));
         }
         dispatch
-    }
-
-    /// Resolves the replies that were dropped unsent (invariant 2), and notes the end of the
-    /// handler if the server is watched. Returns whether the server stops because its
-    /// [drain](crate::server::run::drain) is over.
-    fn finish_handler(&mut self) -> bool {
-        unanswered::resolve(Arc::as_ptr(&self.process).addr());
-        let flags = self.process.flags().load(Ordering::Acquire);
-        flags & (flag::UNANSWERED | flag::CHECK_SWITCHES) != 0 && self.follow_flags(flags)
-    }
-
-    #[inline(never)]
-    fn follow_flags(&mut self, flags: u8) -> bool {
-        if flags & flag::UNANSWERED != 0 {
-            resolve_handed_over(&*self.process);
-        }
-        if flags & flag::CHECK_SWITCHES == 0 {
-            return false;
-        }
-        self.note_returned();
-        self.is_drain_over()
     }
 }
 

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
+use crate::driver::hosted::Slot;
 use crate::kernel::End;
 
 pin_project! {
@@ -16,6 +17,7 @@ pin_project! {
     pub(crate) enum Phases<Init, Rest> {
         Init { #[pin] init: Init },
         Rest { #[pin] rest: Rest },
+        Cleared,
     }
 }
 
@@ -25,13 +27,11 @@ impl<Init, Rest> Phases<Init, Rest> {
     }
 }
 
-impl<Init, Rest> Future for Phases<Init, Rest>
+impl<Init, Rest> Slot for Phases<Init, Rest>
 where
     Init: Future<Output = Result<Rest, End>>,
     Rest: Future<Output = End>,
 {
-    type Output = End;
-
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<End> {
         loop {
@@ -41,8 +41,14 @@ where
                     Ok(rest) => rest,
                     Err(end) => return Poll::Ready(end),
                 },
+                // A body is not polled after its drop.
+                Projected::Cleared => return Poll::Pending,
             };
             self.set(Phases::Rest { rest });
         }
+    }
+
+    fn clear(mut self: Pin<&mut Self>) {
+        self.set(Phases::Cleared);
     }
 }

@@ -7,68 +7,142 @@
 //! `continue_with` are handled before a system message is taken, so none of them waits while the
 //! server is suspended.
 
+use std::any::Any;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::{Context, Poll};
 
 use crate::base::{Pid, ignore_panic};
 use crate::exit::ExitReason;
-use crate::process::{AnyProcess, StatusAnswer, SystemRequest};
+use crate::process::{StatusAnswer, SystemRequest};
+use crate::server::run::tracked::Observed;
 use crate::server::trace::trace;
 use crate::server::{Dispatch, GenServer, ServerContext, ServerStatus, System};
 
+/// A server between two handlers, as this file needs it. So the loop is compiled once, and not for each
+/// server.
+trait BetweenHandlers: Send {
+    fn observed(&mut self) -> Observed<'_>;
+
+    fn state(&mut self) -> &mut dyn Any;
+
+    fn format_status(&self) -> Option<String>;
+
+    /// Stops the clock of the idle time-out.
+    fn pause_idle_timeout(&mut self);
+
+    /// Waits for an item that a suspended server takes. All other items stay queued.
+    fn poll(&mut self, cx: &mut Context<'_>, cursor: &mut usize) -> Poll<()>;
+
+    /// Takes the item that `poll` has found.
+    fn take(&mut self, cursor: usize) -> Urgent;
+
+    /// Lets a later search begin at the first item again.
+    fn read_on(&mut self);
+}
+
+/// An item that a suspended server takes.
+enum Urgent {
+    Stop(ExitReason),
+    System(Box<System>),
+    /// A signal that was revoked.
+    Nothing,
+}
+
+struct Server<'a, S: GenServer> {
+    state: &'a mut S,
+    ctx: &'a mut ServerContext<S>,
+}
+
+impl<S: GenServer> BetweenHandlers for Server<'_, S> {
+    fn observed(&mut self) -> Observed<'_> {
+        self.ctx.observed()
+    }
+
+    fn state(&mut self) -> &mut dyn Any {
+        self.state
+    }
+
+    fn format_status(&self) -> Option<String> {
+        self.state.format_status()
+    }
+
+    fn pause_idle_timeout(&mut self) {
+        if let Some(extras) = &mut self.ctx.inner().extras {
+            extras.idle.pause();
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, cursor: &mut usize) -> Poll<()> {
+        self.ctx.poll_suspended(cx, cursor)
+    }
+
+    fn take(&mut self, cursor: usize) -> Urgent {
+        match self.ctx.take_suspended(cursor) {
+            Dispatch::Stop(reason) => Urgent::Stop(reason),
+            Dispatch::System(request) => Urgent::System(request),
+            _ => Urgent::Nothing,
+        }
+    }
+
+    fn read_on(&mut self) {
+        self.ctx.inner().mailbox.read_on();
+    }
+}
+
 /// Answers the request and, while the server is suspended, the requests that follow. Returns the
 /// reason if the server has to stop while it is suspended.
-pub(crate) async fn serve<S: GenServer>(
-    request: System<S>,
-    state: &mut S,
-    ctx: &mut ServerContext<S>,
+pub(super) fn serve<'a, S: GenServer>(
+    request: System,
+    state: &'a mut S,
+    ctx: &'a mut ServerContext<S>,
+) -> impl Future<Output = Option<ExitReason>> + Send + use<'a, S> {
+    serve_any(request, Box::new(Server { state, ctx }))
+}
+
+async fn serve_any(
+    request: System,
+    mut server: Box<dyn BetweenHandlers + '_>,
 ) -> Option<ExitReason> {
-    if !answer(request, state, ctx, false) {
+    if !answer(request, &mut *server, false) {
         return None;
     }
-    ctx.inner().idle.pause();
-    ctx.note_suspended(true);
+    server.pause_idle_timeout();
+    note_suspended(&server.observed(), true);
     let (mut suspended, mut cursor) = (true, 0);
     while suspended {
-        poll_fn(|cx| ctx.poll_suspended(cx, &mut cursor)).await;
-        suspended = match ctx.take_suspended(cursor) {
-            Dispatch::Stop(reason) => return Some(reason),
-            Dispatch::System(request) => answer(*request, state, ctx, true),
-            _ => true,
+        poll_fn(|cx| server.poll(cx, &mut cursor)).await;
+        suspended = match server.take(cursor) {
+            Urgent::Stop(reason) => return Some(reason),
+            Urgent::System(request) => answer(*request, &mut *server, true),
+            Urgent::Nothing => true,
         };
     }
-    ctx.inner().mailbox.read_on();
-    ctx.note_suspended(false);
+    server.read_on();
+    note_suspended(&server.observed(), false);
     None
 }
 
-impl<S: GenServer> ServerContext<S> {
-    /// Notes in the record that the server runs no handlers that could report a heartbeat, or runs
-    /// them again.
-    fn note_suspended(&self, is_suspended: bool) {
-        let process: &dyn AnyProcess = &*self.process;
-        if process.with(|locked| locked.core().suspend_heartbeats(is_suspended)) {
-            self.runtime().note_health_change();
-        }
+/// Notes in the record that the server runs no handlers that could report a heartbeat, or runs them
+/// again.
+fn note_suspended(server: &Observed<'_>, is_suspended: bool) {
+    if server.process.with(|locked| locked.core().suspend_heartbeats(is_suspended)) {
+        server.runtime().note_health_change();
     }
 }
 
 /// Returns the line that the server publishes. A request for it must not end the server, so a panic is
 /// caught.
-fn line<S: GenServer>(state: &S, pid: Pid) -> StatusAnswer {
-    catch_unwind(AssertUnwindSafe(|| state.format_status())).map_err(|payload| {
+fn line(server: &dyn BetweenHandlers, pid: Pid) -> StatusAnswer {
+    catch_unwind(AssertUnwindSafe(|| server.format_status())).map_err(|payload| {
         ignore_panic(|| tracing::warn!(target: "regrow::server", %pid, "format_status panicked"));
         ignore_panic(|| drop(payload));
     })
 }
 
 /// Answers one request. Returns whether the server is suspended afterwards.
-fn answer<S: GenServer>(
-    request: System<S>,
-    state: &mut S,
-    ctx: &mut ServerContext<S>,
-    suspended: bool,
-) -> bool {
+fn answer(request: System, server: &mut dyn BetweenHandlers, suspended: bool) -> bool {
+    let pid = server.observed().process.pid();
     match request {
         System::Suspend(reply) => reply.send(()),
         System::Resume(reply) => {
@@ -77,24 +151,24 @@ fn answer<S: GenServer>(
         }
         System::Untyped(SystemRequest::Suspend(request)) => return request.carry_out(suspended),
         System::Untyped(SystemRequest::Status(request)) => {
-            request.answer(line(state, ctx.pid()));
+            request.answer(line(server, pid));
             return suspended;
         }
         System::Status(reply) => {
             // Without a line because of a panic, the reply is dropped.
-            if let Ok(line) = line(state, ctx.pid()) {
+            if let Ok(line) = line(server, pid) {
                 reply.send(ServerStatus { suspended, line });
             }
             return suspended;
         }
         System::Trace(reply, format) => {
             let (tracer, listener) = trace(format);
-            ctx.add_tracer(tracer);
+            server.observed().add_tracer(tracer);
             reply.send(listener);
             return suspended;
         }
         System::Run(between) => {
-            between(state, ctx.pid());
+            between(server.state(), pid);
             return suspended;
         }
     }

@@ -6,94 +6,86 @@
 
 use crate::message::Received;
 use crate::observe::Callback;
-use crate::server::trace::{TraceContent, TraceItem, Tracer, Tracers};
-use crate::server::tracking::Watch;
-use crate::server::{Dispatch, GenServer, ServerContext, ServerItem};
+use crate::server::run::tracked::{Observed, set_observed_flag};
+use crate::server::trace::{Content, TraceItem, Tracer};
+use crate::server::{Dispatch, GenServer, ServerItem};
 
-impl<S: GenServer> ServerContext<S> {
+/// What a trace shows of an item.
+pub(super) type TracedItem<'a> = (TraceItem, Option<Content<'a>>);
+
+impl Observed<'_> {
     /// Adds a listener of this server, which is watched from now on.
-    pub(crate) fn add_tracer(&mut self, tracer: Tracer<S>) {
-        let watch = self.inner().watch.get_or_insert_default();
+    pub(crate) fn add_tracer(&mut self, tracer: Tracer) {
+        let watch = self.watch.get_or_insert_default();
         watch.tracers.get_or_insert_default().add(tracer);
         watch.keeps_activity = true;
-        self.set_observed_flag();
+        set_observed_flag(self.process);
     }
 
-    /// Notes that the handler of the first item of the mailbox begins. The item is a plain call or
-    /// cast.
-    #[cold]
-    pub(crate) fn note_first_begins(&mut self, callback: Callback) {
-        self.note_begin(callback);
-        let inner = self.inner();
-        let Some(tracers) = tracers_of(&mut inner.watch) else { return };
-        match inner.mailbox.first() {
-            ServerItem::Call(call) => {
-                tracers.begin(TraceItem::Call, Some(TraceContent::Call(call)));
-            }
-            ServerItem::Cast(cast) => {
-                tracers.begin(TraceItem::Cast, Some(TraceContent::Cast(cast)));
-            }
-            _ => {}
-        }
-    }
-
-    /// Notes that the handler of a cast that was given to `continue_with` begins.
-    #[cold]
-    pub(crate) fn note_continue_begins(&mut self, cast: &S::Cast) {
-        self.note_begin(Callback::HandleCast);
-        if let Some(tracers) = tracers_of(&mut self.inner().watch) {
-            tracers.begin(TraceItem::Cast, Some(TraceContent::Cast(cast)));
-        }
-    }
-
-    /// Notes that the handling of any other item begins.
-    #[cold]
-    pub(crate) fn note_dispatch_begins(&mut self, dispatch: &Dispatch<S>, is_timer: bool) {
-        if let Some(callback) = dispatch.callback() {
+    /// Notes that the handling of an item begins, and its callback, if it has one.
+    pub(super) fn note_item_begins(
+        &mut self,
+        callback: Option<Callback>,
+        item: Option<TracedItem<'_>>,
+    ) {
+        if let Some(callback) = callback {
             self.note_begin(callback);
         }
-        let Some(tracers) = tracers_of(&mut self.inner().watch) else { return };
-        let (item, content) = match dispatch.plain() {
-            Dispatch::Call(call) => (TraceItem::Call, Some(TraceContent::Call(call))),
-            Dispatch::LimitedCall(limited) => {
-                (TraceItem::Call, Some(TraceContent::Call(&limited.call)))
-            }
-            Dispatch::Cast(cast) => {
-                let item = if is_timer { TraceItem::Timer } else { TraceItem::Cast };
-                (item, Some(TraceContent::Cast(cast)))
-            }
-            Dispatch::Info(envelope) => {
-                let info = &envelope.received;
-                let is_stream = matches!(info, Received::Stream(_));
-                let item = if is_stream { TraceItem::Stream } else { TraceItem::Info };
-                (item, Some(TraceContent::Info(info)))
-            }
-            Dispatch::Timeout => (TraceItem::IdleTimeout, None),
-            Dispatch::System(_) => (TraceItem::System, None),
-            Dispatch::Stop(_) => (TraceItem::Stop, None),
-            Dispatch::Carried(_) | Dispatch::Stale => return,
-        };
-        tracers.begin(item, content);
+        let tracers = self.watch.as_mut().and_then(|watch| watch.tracers.as_mut());
+        if let (Some(tracers), Some((item, content))) = (tracers, item) {
+            tracers.begin(item, content);
+        }
     }
 
     /// Notes that `terminate` begins.
-    pub(crate) fn note_terminate(&mut self) {
+    pub(super) fn note_terminate(&mut self) {
         self.note_begin(Callback::Terminate);
-        if let Some(tracers) = tracers_of(&mut self.inner().watch) {
+        if let Some(tracers) = self.watch.as_mut().and_then(|watch| watch.tracers.as_mut()) {
             tracers.end();
             tracers.begin(TraceItem::Terminate, None);
         }
     }
 
     /// Notes that the handling of an item has ended, and stops tracing if no listener is left.
-    pub(crate) fn note_traced_end(&mut self) {
-        let Some(watch) = &mut self.inner().watch else { return };
+    pub(super) fn note_traced_end(&mut self) {
+        let Some(watch) = self.watch else { return };
         if watch.tracers.as_mut().is_some_and(|tracers| !tracers.end()) {
             watch.tracers = None;
         }
     }
 }
 
-fn tracers_of<S: GenServer>(watch: &mut Option<Box<Watch<S>>>) -> Option<&mut Tracers<S>> {
-    watch.as_mut()?.tracers.as_deref_mut()
+impl<S: GenServer> ServerItem<S> {
+    /// What a trace shows of a plain call or cast.
+    pub(super) fn traced(&self) -> Option<TracedItem<'_>> {
+        match self {
+            ServerItem::Call(call) => Some((TraceItem::Call, Some(Content::Call(call)))),
+            ServerItem::Cast(cast) => Some((TraceItem::Cast, Some(Content::Cast(cast)))),
+            _ => None,
+        }
+    }
+}
+
+impl<S: GenServer> Dispatch<S> {
+    /// What a trace shows of any item.
+    pub(super) fn traced(&self, is_timer: bool) -> Option<TracedItem<'_>> {
+        Some(match self.plain() {
+            Dispatch::Call(call) => (TraceItem::Call, Some(Content::Call(call))),
+            Dispatch::LimitedCall(limited) => (TraceItem::Call, Some(Content::Call(&limited.call))),
+            Dispatch::Cast(cast) => {
+                let item = if is_timer { TraceItem::Timer } else { TraceItem::Cast };
+                (item, Some(Content::Cast(cast)))
+            }
+            Dispatch::Info(envelope) => {
+                let info = &envelope.received;
+                let is_stream = matches!(info, Received::Stream(_));
+                let item = if is_stream { TraceItem::Stream } else { TraceItem::Info };
+                (item, Some(Content::Info(info)))
+            }
+            Dispatch::Timeout => (TraceItem::IdleTimeout, None),
+            Dispatch::System(_) => (TraceItem::System, None),
+            Dispatch::Stop(_) => (TraceItem::Stop, None),
+            Dispatch::Carried(_) | Dispatch::Stale => return None,
+        })
+    }
 }

@@ -23,83 +23,120 @@
 //! 3. After a panic or an error of a handler the record names that handler until `terminate`
 //!    begins. The note is removed with the record.
 
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::base::sync::atomic::Ordering;
+use crate::kernel::Kernel;
+use crate::mailbox::Mailbox;
 use crate::observe::Callback;
 use crate::observe::activity::Activity;
 use crate::process::{AnyProcess, flag};
+use crate::runtime::Runtime;
+use crate::server::context::extras::Inner;
 use crate::server::tracking::{SHORTEST, SlowHandlerWatch, Watch};
-use crate::server::{GenServer, ServerContext, WaitOutcome};
+use crate::server::{GenServer, ServerContext, ServerItem, WaitOutcome};
+
+/// A server, as far as its watching needs it. It has one type for all servers, so that the code of this
+/// file and of its neighbours is compiled once.
+pub(crate) struct Observed<'a> {
+    pub(super) process: &'a dyn AnyProcess,
+    pub(super) kernel: &'a Arc<Kernel>,
+    pub(super) watch: &'a mut Option<Box<Watch>>,
+    /// When the next item was queued, if that item was moved out of the inbox and is stamped.
+    pub(super) next_queued: Option<Instant>,
+}
 
 impl<S: GenServer> ServerContext<S> {
     /// Sets the server's own limit for its handlers, before its `init`.
     pub(crate) fn set_limit(&mut self, own_limit: Option<Duration>) {
         if own_limit.is_some() {
-            self.inner().watch = Some(Box::new(Watch { own_limit, ..Watch::default() }));
+            let watch = Watch { own_limit, ..Watch::default() };
+            self.inner().extras().watch = Some(Box::new(watch));
         }
     }
 
     /// Notes that `init` begins. The process is already in the table, so a switch that is turned on
     /// later sets the process' bit.
     pub(crate) fn note_init(&mut self) {
-        if self.inner().watch.is_none() && !self.process.kernel.switches.observes_handlers() {
-            return;
+        if self.inner().is_watched() || self.process.kernel.switches.observes_handlers() {
+            self.observed().note_init();
         }
-        self.process.kernel.apply_tracking(&*self.process);
-        self.set_observed_flag();
+    }
+
+    /// The server for its watching, and its mailbox.
+    pub(super) fn observed_beside(&mut self) -> (Observed<'_>, &Mailbox<ServerItem<S>>) {
+        self.inner().extras();
+        let Inner { mailbox, extras } =
+            self.inner.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let watch = &mut extras.as_mut().expect("the extras were just made").watch;
+        let next_queued = mailbox.next_queued();
+        let (process, kernel) = (&*self.process as &dyn AnyProcess, &self.process.kernel);
+        (Observed { process, kernel, watch, next_queued }, mailbox)
+    }
+
+    /// The server for its watching.
+    pub(crate) fn observed(&mut self) -> Observed<'_> {
+        self.observed_beside().0
+    }
+}
+
+pub(super) fn set_observed_flag(process: &dyn AnyProcess) {
+    process.raise(flag::CHECK_SWITCHES);
+}
+
+impl Observed<'_> {
+    pub(super) fn runtime(&self) -> Runtime {
+        Runtime { kernel: self.kernel.clone() }
+    }
+
+    fn note_init(&mut self) {
+        self.kernel.apply_tracking(self.process);
+        set_observed_flag(self.process);
         self.follow_switches();
         self.note_begin(Callback::Init);
     }
 
-    pub(crate) fn set_observed_flag(&self) {
-        let process: &dyn AnyProcess = &*self.process;
-        process.raise(flag::CHECK_SWITCHES);
-    }
-
     /// Returns whether the switches, the server's own limit or a listener require its handlers to be
     /// watched.
-    fn is_to_be_watched(&mut self) -> bool {
-        self.process.kernel.switches.observes_handlers()
-            || self
-                .inner()
-                .watch
-                .as_ref()
-                .is_some_and(|watch| watch.own_limit.is_some() || watch.tracers.is_some())
+    fn is_to_be_watched(&self) -> bool {
+        let watch = self.watch.as_ref();
+        self.kernel.switches.observes_handlers()
+            || watch.is_some_and(|watch| watch.own_limit.is_some() || watch.tracers.is_some())
     }
 
     /// Returns whether a callback that runs is noted in the record, under its lock. If polls are
     /// watched, and nothing else, the bits of the callback are enough.
-    fn is_to_keep_activity(&mut self) -> bool {
-        let has_tracers = |watch: &Watch<S>| watch.tracers.is_some();
-        self.process.kernel.switches.tracks_handlers()
+    fn is_to_keep_activity(&self) -> bool {
+        self.kernel.switches.tracks_handlers()
             || self.limit().is_some()
-            || self.inner().watch.as_deref().is_some_and(has_tracers)
+            || self.watch.as_ref().is_some_and(|watch| watch.tracers.is_some())
     }
 
     /// Starts or ends the watching of the server, as the switches now require.
     fn follow_switches(&mut self) {
         if self.is_to_be_watched() {
             let keeps = self.is_to_keep_activity();
-            let watch = self.inner().watch.get_or_insert_default();
+            let watch = self.watch.get_or_insert_default();
             if std::mem::replace(&mut watch.keeps_activity, keeps) && !keeps {
                 self.forget_activity();
             }
             return;
         }
-        self.inner().watch = None;
+        *self.watch = None;
         self.process.flags().fetch_and(!flag::CHECK_SWITCHES, Ordering::SeqCst);
         // Invariant 2.
-        if self.process.kernel.switches.observes_handlers() {
-            self.set_observed_flag();
+        if self.kernel.switches.observes_handlers() {
+            set_observed_flag(self.process);
         }
         self.forget_activity();
     }
 
     fn forget_activity(&self) {
-        let process: &dyn AnyProcess = &*self.process;
-        process.with(|locked| {
+        self.process.with(|locked| {
             locked.core().registrations().map(|registrations| registrations.activity.take())
         });
     }
@@ -109,7 +146,7 @@ impl<S: GenServer> ServerContext<S> {
         self.note_traced_end();
         self.follow_switches();
         self.note_callback(None);
-        let Some(watch) = &mut self.inner().watch else { return };
+        let Some(watch) = self.watch else { return };
         let busy = std::mem::take(&mut watch.busy);
         let ended = self.note(|activity| if busy { activity.end() } else { None });
         self.meter_end(ended);
@@ -118,14 +155,13 @@ impl<S: GenServer> ServerContext<S> {
     }
 
     /// Returns the outcome of the wait, at once or after one yield, step 2.
-    #[inline(never)]
     pub(crate) fn poll_watched(
         &mut self,
         cx: &Context<'_>,
         polled: Poll<WaitOutcome>,
     ) -> Poll<WaitOutcome> {
         let limit = self.limit();
-        let Some(watch) = &mut self.inner().watch else { return polled };
+        let Some(watch) = self.watch else { return polled };
         let waited = std::mem::replace(&mut watch.waits, polled.is_pending());
         let starts = limit.is_some() && watch.slow_handler_watch.is_none();
         let Poll::Ready(found) = polled else {
@@ -138,31 +174,27 @@ impl<S: GenServer> ServerContext<S> {
         if limit.is_none() || !(starts || woken) {
             return Poll::Ready(found);
         }
-        let process = self.process.clone();
-        let Some(watch) = &mut self.inner().watch else { return polled };
-        watch.slow_handler_watch.get_or_insert_with(|| SlowHandlerWatch::start(process)).wake();
+        // The process is in the table while its body runs.
+        let Some(process) = self.kernel.find(self.process.pid()) else { return polled };
+        let Some(watch) = self.watch else { return polled };
+        let start = || SlowHandlerWatch::start(self.kernel, &process);
+        watch.slow_handler_watch.get_or_insert_with(start).wake();
         watch.found = Some(found);
         cx.waker().wake_by_ref();
         Poll::Pending
     }
 
-    /// Takes the outcome of the wait after which the server yielded.
-    pub(crate) fn take_found(&mut self) -> Option<WaitOutcome> {
-        self.inner().watch.as_mut()?.found.take()
-    }
-
     /// Returns how long a handler may run before it is logged: the server's own limit, else the
     /// runtime's.
-    fn limit(&mut self) -> Option<Duration> {
-        let runtime_limit = self.process.kernel.switches.slow_handler_limit();
-        let own = self.inner().watch.as_ref().and_then(|watch| watch.own_limit);
-        own.or(runtime_limit).map(|limit| limit.max(SHORTEST))
+    fn limit(&self) -> Option<Duration> {
+        let own = self.watch.as_ref().and_then(|watch| watch.own_limit);
+        own.or(self.kernel.switches.slow_handler_limit()).map(|limit| limit.max(SHORTEST))
     }
 
     /// Notes that a callback begins, step 3. Does nothing unless the server is watched.
-    pub(crate) fn note_begin(&mut self, callback: Callback) {
+    pub(super) fn note_begin(&mut self, callback: Callback) {
         let limit = self.limit();
-        let Some(watch) = &mut self.inner().watch else { return };
+        let Some(watch) = self.watch else { return };
         watch.busy = true;
         if limit.is_none() {
             watch.slow_handler_watch = None;
@@ -177,7 +209,7 @@ impl<S: GenServer> ServerContext<S> {
     /// Notes that a suspended server waits, and which item is queued next, because a search may
     /// have moved items out of the inbox.
     pub(crate) fn note_waiting(&mut self) {
-        if let Some(watch) = &mut self.inner().watch {
+        if let Some(watch) = self.watch {
             watch.waits = true;
             self.note(|activity| activity.waits = true);
         }
@@ -185,21 +217,18 @@ impl<S: GenServer> ServerContext<S> {
 
     /// Notes which callback runs, for the [watch of polls](crate::observe::poll_watch).
     fn note_callback(&self, callback: Option<Callback>) {
-        let process: &dyn AnyProcess = &*self.process;
-        process.callback().store(Callback::bits(callback), Ordering::Relaxed);
+        self.process.head().callback.store(Callback::bits(callback), Ordering::Relaxed);
     }
 
     /// Changes the activity in the record, if the record has one.
     fn note<R: Default>(&mut self, note: impl FnOnce(&mut Activity) -> R) -> R {
-        if !self.inner().watch.as_ref().is_some_and(|watch| watch.keeps_activity) {
+        if !self.watch.as_ref().is_some_and(|watch| watch.keeps_activity) {
             return R::default();
         }
-        let next_queued = self.inner().mailbox.next_queued();
-        let process: &dyn AnyProcess = &*self.process;
-        process.with(|locked| {
+        self.process.with(|locked| {
             let registrations = locked.core().registrations_mut();
             let activity = registrations.activity.get_or_insert_default();
-            activity.next_queued = next_queued;
+            activity.next_queued = self.next_queued;
             note(activity)
         })
     }

@@ -1,0 +1,105 @@
+//! What the context of a server owns: its mailbox, and the state that few servers need.
+//!
+//! The rare state is in one box, which is made at the first use of a field. What depends on the type of
+//! the casts is behind trait objects, which are made by the methods that use them. So a server
+//! compiles, and keeps in memory, only what it uses.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use crate::mailbox::Mailbox;
+use crate::message::Metadata;
+use crate::runtime::StartError;
+use crate::server::context::continues::Continues;
+use crate::server::context::idle::IdleTimeout;
+use crate::server::context::schedule::Schedule;
+use crate::server::tracking::Watch;
+use crate::server::{GenServer, ServerItem, WaitOutcome};
+
+/// What the context of a server owns.
+pub(crate) struct Inner<S: GenServer> {
+    pub(crate) mailbox: Mailbox<ServerItem<S>>,
+    pub(crate) extras: Option<Box<Extras<S>>>,
+}
+
+/// State that few servers need.
+pub(crate) struct Extras<S: GenServer> {
+    pub(crate) idle: IdleTimeout,
+    pub(crate) watch: Option<Box<Watch>>,
+    /// The casts that were given to `continue_with`.
+    pub(super) continues: Option<Box<dyn Continues<S::Cast>>>,
+    pub(super) schedule: Option<Box<dyn Schedule<S::Cast>>>,
+    /// The limit of the tasks that run at once.
+    pub(super) tasks: Option<Arc<Semaphore>>,
+    /// The error that the start returns, if `init` returns the reason that was made with this
+    /// error.
+    pub(super) refusal: Option<StartError>,
+}
+
+impl<S: GenServer> Extras<S> {
+    #[inline]
+    pub(crate) fn has_continues(&self) -> bool {
+        matches!(&self.continues, Some(continues) if !continues.is_empty())
+    }
+}
+
+impl<S: GenServer> Inner<S> {
+    /// Whether the server waits for nothing but an item of its mailbox, and notes no item.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        match &self.extras {
+            None => true,
+            Some(extras) => {
+                extras.idle.is_off() && extras.watch.is_none() && !extras.has_continues()
+            }
+        }
+    }
+
+    pub(crate) fn is_watched(&self) -> bool {
+        matches!(&self.extras, Some(extras) if extras.watch.is_some())
+    }
+
+    /// Takes the outcome of the wait after which the server yielded.
+    pub(crate) fn take_found(&mut self) -> Option<WaitOutcome> {
+        self.extras.as_mut()?.watch.as_mut()?.found.take()
+    }
+
+    pub(crate) fn next_continue(&mut self) -> Option<(S::Cast, Metadata)> {
+        self.extras.as_mut()?.continues.as_mut()?.pop()
+    }
+
+    pub(crate) fn interrupt_idle_timeout(&mut self) {
+        if let Some(extras) = &mut self.extras {
+            extras.idle.interrupt();
+        }
+    }
+
+    pub(crate) fn extras(&mut self) -> &mut Extras<S> {
+        self.extras.get_or_insert_with(|| {
+            Box::new(Extras {
+                idle: IdleTimeout::default(),
+                watch: None,
+                continues: None,
+                schedule: None,
+                tasks: None,
+                refusal: None,
+            })
+        })
+    }
+
+    /// Frees the box, if nothing is in it.
+    pub(crate) fn drop_unused_extras(&mut self) {
+        let Some(extras) = &self.extras else { return };
+        let Extras { idle, watch, continues, schedule, tasks, refusal } = &**extras;
+        let is_used = !idle.is_off()
+            || watch.is_some()
+            || continues.is_some()
+            || schedule.is_some()
+            || tasks.is_some()
+            || refusal.is_some();
+        if !is_used {
+            self.extras = None;
+        }
+    }
+}
