@@ -9,8 +9,10 @@ pub(crate) mod body;
 #[cfg(feature = "chaos")]
 mod faulty_body;
 pub(crate) mod process_future;
+mod first_poll;
 
 pub(crate) use body::Body;
 #[cfg(feature = "chaos")]
 pub(crate) use faulty_body::with_faults;
+pub(crate) use first_poll::poll_in_place;
 pub(crate) use process_future::ProcessFuture;

@@ -64,6 +64,16 @@ impl<M: Item> ProcessFuture<M> {
         ProcessFuture { process, body: Some(body) }
     }
 
+    /// Ends a process whose body has ended in its [first poll](crate::driver::poll_in_place).
+    pub(crate) fn end_in_place(mut self, end: End) {
+        let end = decided(end, self.process.kernel.number(), self.process.pid());
+        let watched = self.enter_watched();
+        self.end(end, watched);
+        if watched {
+            leave();
+        }
+    }
+
     /// The address of the record.
     fn record(&self) -> usize {
         Arc::as_ptr(&self.process).addr()

@@ -21,15 +21,18 @@
 //! 3. A monitor that is set before the `init` delivers no `Down` if the start fails or is dropped.
 
 use std::sync::Arc;
+use std::task::Poll;
 
 use tokio::sync::oneshot;
 
 use crate::base::{MonitorRef, Pid, consume_budget};
+use crate::driver::{ProcessFuture, poll_in_place};
 use crate::kernel::{Kernel, Until, WaitEdge};
 use crate::mailbox::Process;
 use crate::process::AnyProcess;
 use crate::runtime::{AckSender, StartError, StartGuard, Starter, Starting, await_init};
 use crate::server::run;
+use crate::server::run::phases::ServerBody;
 use crate::server::{GenServer, ServerContext, ServerItem, ServerRef};
 
 /// The record of a server's process.
@@ -110,10 +113,17 @@ impl Starting {
         process: ServerProcess<S>,
         starter: Starter,
     ) {
+        let in_place = matches!(starter, Starter::InPlace(_));
         let ack = AckSender::new(process.pid(), starter);
         let mut context = ServerContext::new(process.clone(), self.parent(), &self.cause);
         context.set_limit(self.warn_after);
-        let body = Box::pin(run::body(args, context, ack, self.new_process.is_starting()));
+        let mut body = Box::pin(run::body(args, context, ack, self.new_process.is_starting()));
+        if in_place
+            && let Poll::Ready(end) =
+                poll_in_place(&process.kernel, &*process, &mut |cx| body.as_mut().poll_init(cx))
+        {
+            return ProcessFuture::new(process, body).end_in_place(end);
+        }
         self.runtime.spawn_future(process, body);
     }
 

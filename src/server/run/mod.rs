@@ -45,10 +45,10 @@ use crate::observe::{Callback, lifecycle_log};
 use crate::runtime::{Ack, AckSender};
 use crate::server::context::deadline::HandledCall;
 use crate::server::item::LimitedCall;
-use crate::server::run::phases::Phases;
+use crate::server::run::phases::{Phases, ServerBody};
 use crate::server::{Dispatch, GenServer, ServerContext, ServerItem, WaitOutcome};
 
-mod phases;
+pub(crate) mod phases;
 mod metered;
 mod tracked;
 mod traced;
@@ -65,7 +65,7 @@ pub(crate) fn body<S: GenServer>(
     ctx: ServerContext<S>,
     ack: AckSender,
     is_starting: bool,
-) -> impl Future<Output = End> + Send {
+) -> impl ServerBody {
     Phases::new(init(args, ctx, ack, is_starting))
 }
 

@@ -25,6 +25,27 @@ impl<Init, Rest> Phases<Init, Rest> {
     }
 }
 
+/// The body of a server.
+pub(crate) trait ServerBody: Future<Output = End> + Send {
+    /// Polls only `init`. `Pending` says that the body goes on.
+    fn poll_init(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<End>;
+}
+
+impl<Init, Rest> ServerBody for Phases<Init, Rest>
+where
+    Init: Future<Output = Result<Rest, End>> + Send,
+    Rest: Future<Output = End> + Send,
+{
+    fn poll_init(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<End> {
+        let Projected::Init { init } = self.as_mut().project() else { return Poll::Pending };
+        match ready!(init.poll(cx)) {
+            Ok(rest) => self.set(Phases::Rest { rest }),
+            Err(end) => return Poll::Ready(end),
+        }
+        Poll::Pending
+    }
+}
+
 impl<Init, Rest> Future for Phases<Init, Rest>
 where
     Init: Future<Output = Result<Rest, End>>,
