@@ -15,10 +15,14 @@
 //!
 //! The first word is `cast`, `call` or `send`. Without `observed` there is no observation. Without
 //! words, each kind runs a few rounds.
+//!
+//! With `panic`, `error` or `group` a round is a restart: of one server after a panic or an error, or
+//! of a hundred servers, `one_for_all`, after a panic.
 
 use regrow::{
-    ChildSpec, GenServer, Observation, Reply, Result, Runtime, ServerContext, Supervisor,
+    ChildSpec, GenServer, Observation, Reply, Result, Runtime, ServerContext, ServerRef, Supervisor,
 };
+use tokio::sync::mpsc;
 use tokio::task::yield_now;
 
 struct Echo;
@@ -50,12 +54,17 @@ fn main() {
     match &words[..] {
         [kind, rounds, rest @ ..] => {
             let rounds = rounds.parse().expect("a number of rounds");
-            tokio.block_on(run(kind, rounds, !rest.is_empty()));
+            match &**kind {
+                "panic" | "error" => tokio.block_on(restart(1, rounds, kind == "panic")),
+                "group" => tokio.block_on(restart(100, rounds, true)),
+                _ => tokio.block_on(run(kind, rounds, !rest.is_empty())),
+            }
         }
         _ => {
             for (kind, observed) in [("cast", false), ("call", true), ("send", false)] {
                 tokio.block_on(run(kind, 10, observed));
             }
+            tokio.block_on(restart(3, 2, true));
         }
     }
 }
@@ -88,4 +97,50 @@ async fn run(kind: &str, rounds: usize, observed: bool) {
 /// Reads all that an observation delivers.
 async fn read_all(mut observation: Observation) {
     while observation.next().await.is_some() {}
+}
+
+/// A server that reports its start, and fails on request.
+struct Failing;
+
+impl GenServer for Failing {
+    type Args = Option<mpsc::UnboundedSender<ServerRef<Self>>>;
+    type Call = Reply<()>;
+    /// Whether to panic.
+    type Cast = bool;
+
+    async fn init(up: Self::Args, ctx: &mut ServerContext<Self>) -> Result<Self> {
+        if let Some(up) = up {
+            let _ = up.send(ctx.this());
+        }
+        Ok(Failing)
+    }
+
+    async fn handle_call(&mut self, reply: Reply<()>, _: &mut ServerContext<Self>) -> Result {
+        reply.send(());
+        Ok(())
+    }
+
+    async fn handle_cast(&mut self, panics: bool, _: &mut ServerContext<Self>) -> Result {
+        assert!(!panics, "as asked");
+        Err("as asked")?
+    }
+}
+
+/// Makes the last of these servers fail, and waits until it runs again.
+async fn restart(servers: usize, rounds: usize, panics: bool) {
+    std::panic::set_hook(Box::new(|_| {}));
+    let rt = Runtime::new();
+    let mut tree = Supervisor::one_for_all().unlimited_restarts();
+    for n in 1..servers {
+        tree = tree.child(Failing::child(None).with_id(format!("{n}")));
+    }
+    let (up, mut is_up) = mpsc::unbounded_channel();
+    let tree = tree.child(Failing::child(Some(up)).with_id("last"));
+    let tree = tree.start(&rt).await.expect("it starts");
+    for _ in 0..rounds {
+        let server = is_up.recv().await.expect("it is up");
+        assert!(server.cast(panics));
+    }
+    is_up.recv().await.expect("it is up again");
+    tree.stop().await.expect("it stops");
 }
