@@ -15,6 +15,12 @@
 //!
 //! The first word is `cast`, `call` or `send`. Without `observed` there is no observation. Without
 //! words, each kind runs a few rounds.
+//!
+//! With the first word `cascade`, `downs` or `spawn`, the program measures many processes at once
+//! instead, and the number is that of the processes: all are linked to one that is killed, all monitor
+//! one that ends, or all are spawned and then joined. The word after the number, `before`, ends the
+//! program before the end of the one, so that the difference of two runs is the cost of the
+//! notifications.
 
 use regrow::{
     ChildSpec, GenServer, Observation, Reply, Result, Runtime, ServerContext, Supervisor,
@@ -48,6 +54,10 @@ fn main() {
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let tokio = tokio.expect("tokio starts");
     match &words[..] {
+        [kind, size, rest @ ..] if ["cascade", "downs", "spawn"].contains(&kind.as_str()) => {
+            let size = size.parse().expect("a number of processes");
+            tokio.block_on(many(kind, size, !rest.is_empty()));
+        }
         [kind, rounds, rest @ ..] => {
             let rounds = rounds.parse().expect("a number of rounds");
             tokio.block_on(run(kind, rounds, !rest.is_empty()));
@@ -55,6 +65,9 @@ fn main() {
         _ => {
             for (kind, observed) in [("cast", false), ("call", true), ("send", false)] {
                 tokio.block_on(run(kind, 10, observed));
+            }
+            for kind in ["cascade", "downs", "spawn"] {
+                tokio.block_on(many(kind, 10, false));
             }
         }
     }
@@ -88,4 +101,39 @@ async fn run(kind: &str, rounds: usize, observed: bool) {
 /// Reads all that an observation delivers.
 async fn read_all(mut observation: Observation) {
     while observation.next().await.is_some() {}
+}
+
+/// Starts many processes, and ends them at once unless the run stops `before` that.
+async fn many(kind: &str, size: usize, before: bool) {
+    let rt = Runtime::new();
+    let first = rt.spawn(|mut ctx| async move { drop(ctx.recv().await) });
+    let target = first.pid();
+    let mut processes = Vec::with_capacity(size);
+    for _ in 0..size {
+        let process = match kind {
+            "cascade" => rt.spawn(|mut ctx| async move { drop(ctx.recv().await) }),
+            "downs" => rt.spawn(move |mut ctx| async move {
+                ctx.runtime().monitor(ctx.pid(), target);
+                drop(ctx.recv().await);
+            }),
+            _ => rt.spawn(|ctx| async move { drop(ctx) }),
+        };
+        if kind == "cascade" {
+            assert!(rt.link(process.pid(), target));
+        }
+        processes.push(process);
+    }
+    for _ in 0..2 * size / 61 + 100 {
+        yield_now().await;
+    }
+    if before {
+        std::process::exit(0);
+    }
+    match kind {
+        "cascade" => assert!(rt.kill(target)),
+        _ => assert!(rt.send(target, Vec::new())),
+    }
+    for process in processes {
+        process.join().await;
+    }
 }
