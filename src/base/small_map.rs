@@ -192,7 +192,7 @@ mod tests {
         }
         assert_eq!(map.insert(7, 1), Some(14));
         assert_eq!(map.get(&7), Some(&1));
-        assert!(map.keys().copied().eq(0..100), "a hash table is in the order of insertion as well");
+        assert!(map.keys().copied().eq(0..100), "in order of insertion");
         for n in 0..100 {
             assert!(map.remove(&n).is_some());
             assert!(!map.contains(&n));
