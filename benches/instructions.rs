@@ -13,38 +13,35 @@
 //! done
 //! ```
 //!
-//! The first word is `cast`, `call` or `send`. Without `observed` there is no observation. Without
-//! words, each kind runs a few rounds.
+//! The first word is `cast`, `call` or `send`. Without `observed` there is no observation. With `picture`
+//! a round is a picture of a tree of [`NODES`] nodes, and with `listed` one of as many children of a
+//! dynamic supervisor. Without words, each kind runs a few rounds.
 //!
 //! With `panic`, `error` or `group` a round is a restart: of one server after a panic or an error, or
 //! of a hundred servers, `one_for_all`, after a panic.
+//!
+//! With the first word `cascade`, `downs` or `spawn`, the program measures many processes at once
+//! instead, and the number is that of the processes: all are linked to one that is killed, all monitor
+//! one that ends, or all are spawned and then joined. The word after the number, `before`, ends the
+//! program before the end of the one, so that the difference of two runs is the cost of the
+//! notifications.
 
+#[path = "support/echo.rs"]
+mod echo;
+
+use echo::Echo;
 use regrow::{
-    ChildSpec, GenServer, Observation, Reply, Result, Runtime, ServerContext, ServerRef, Supervisor,
+    ChildSpec, DynamicSupervisor, DynamicSupervisorRef, GenServer, Observation, Reply, Result,
+    Runtime, ServerContext, ServerRef, Supervisor,
 };
 use tokio::sync::mpsc;
 use tokio::task::yield_now;
 
-struct Echo;
+/// The number of nodes of a picture.
+const NODES: usize = 5_000;
 
-impl GenServer for Echo {
-    type Args = ();
-    type Call = Reply<()>;
-    type Cast = ();
-
-    async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self> {
-        Ok(Echo)
-    }
-
-    async fn handle_call(&mut self, reply: Reply<()>, _: &mut ServerContext<Self>) -> Result {
-        reply.send(());
-        Ok(())
-    }
-
-    async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
-        Ok(())
-    }
-}
+/// The number of children of each supervisor.
+const EACH: usize = 99;
 
 fn main() {
     let words: Vec<String> =
@@ -52,19 +49,29 @@ fn main() {
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let tokio = tokio.expect("tokio starts");
     match &words[..] {
+        [kind, size, rest @ ..] if ["cascade", "downs", "spawn"].contains(&kind.as_str()) => {
+            let size = size.parse().expect("a number of processes");
+            tokio.block_on(many(kind, size, !rest.is_empty()));
+        }
         [kind, rounds, rest @ ..] => {
             let rounds = rounds.parse().expect("a number of rounds");
-            match &**kind {
+            match kind.as_str() {
                 "panic" | "error" => tokio.block_on(restart(1, rounds, kind == "panic")),
                 "group" => tokio.block_on(restart(100, rounds, true)),
-                _ => tokio.block_on(run(kind, rounds, !rest.is_empty())),
+                "picture" | "listed" => tokio.block_on(pictures(kind, rounds)),
+                kind => tokio.block_on(run(kind, rounds, !rest.is_empty())),
             }
         }
         _ => {
+            tokio.block_on(pictures("picture", 1));
+            tokio.block_on(pictures("listed", 1));
             for (kind, observed) in [("cast", false), ("call", true), ("send", false)] {
                 tokio.block_on(run(kind, 10, observed));
             }
             tokio.block_on(restart(3, 2, true));
+            for kind in ["cascade", "downs", "spawn"] {
+                tokio.block_on(many(kind, 10, false));
+            }
         }
     }
 }
@@ -143,4 +150,67 @@ async fn restart(servers: usize, rounds: usize, panics: bool) {
     }
     is_up.recv().await.expect("it is up again");
     tree.stop().await.expect("it stops");
+}
+
+/// Starts many processes, and ends them at once unless the run stops `before` that.
+async fn many(kind: &str, size: usize, before: bool) {
+    let rt = Runtime::new();
+    let first = rt.spawn(|mut ctx| async move { drop(ctx.recv().await) });
+    let target = first.pid();
+    let mut processes = Vec::with_capacity(size);
+    for _ in 0..size {
+        let process = match kind {
+            "cascade" => rt.spawn(|mut ctx| async move { drop(ctx.recv().await) }),
+            "downs" => rt.spawn(move |mut ctx| async move {
+                ctx.runtime().monitor(ctx.pid(), target);
+                drop(ctx.recv().await);
+            }),
+            _ => rt.spawn(|ctx| async move { drop(ctx) }),
+        };
+        if kind == "cascade" {
+            assert!(rt.link(process.pid(), target));
+        }
+        processes.push(process);
+    }
+    for _ in 0..2 * size / 61 + 100 {
+        yield_now().await;
+    }
+    if before {
+        std::process::exit(0);
+    }
+    match kind {
+        "cascade" => assert!(rt.kill(target)),
+        _ => assert!(rt.send(target, Vec::new())),
+    }
+    for process in processes {
+        process.join().await;
+    }
+}
+
+/// Takes pictures of supervisors with idle children, or of one dynamic supervisor.
+async fn pictures(kind: &str, rounds: usize) {
+    let idle = |at: usize| ChildSpec::task(format!("worker {at}"), |_| std::future::pending());
+    let rt = Runtime::new();
+    let mut top = Supervisor::one_for_one().named("app");
+    if kind == "listed" {
+        top = top.child(DynamicSupervisor::new().named("workers"));
+    } else {
+        for at in 0..NODES / (EACH + 1) {
+            let group = Supervisor::one_for_one().with_id(format!("group {at}"));
+            top = top.child((0..EACH).map(idle).fold(group, |group, child| group.child(child)));
+        }
+    }
+    let top = top.start(&rt).await.expect("it starts");
+    if kind == "listed" {
+        let workers = DynamicSupervisorRef::named(&rt, "workers");
+        for at in 0..NODES {
+            workers.start_child(idle(at)).await.expect("it starts");
+        }
+    }
+    let mut observation = rt.observe().list_children(usize::MAX);
+    for _ in 0..rounds {
+        let picture = observation.picture().await;
+        assert!(picture.nodes.len() > NODES, "the picture is complete");
+    }
+    top.stop().await.expect("it stops");
 }

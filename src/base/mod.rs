@@ -12,6 +12,7 @@ pub(crate) mod padded;
 pub(crate) mod pid;
 pub(crate) mod sync;
 pub(crate) mod pid_source;
+mod insertion_map;
 pub(crate) mod small_map;
 pub(crate) mod shared_str;
 pub(crate) mod one_line;

@@ -73,6 +73,7 @@ impl BuildHasher for MapHasher {
 }
 
 /// A map with this hasher.
+#[cfg(feature = "metrics")]
 pub(crate) type Map<K, V> = std::collections::HashMap<K, V, MapHasher>;
 
 #[cfg(feature = "chaos")]
@@ -123,12 +124,16 @@ mod tests {
     use super::Random;
 
     #[cfg(feature = "chaos")]
+    use std::collections::HashMap;
+
+    #[cfg(feature = "chaos")]
     #[test]
     fn generators_and_the_order_of_maps_repeat_by_the_seed_of_the_thread() {
         let on_thread = |seed| {
             let made = std::thread::spawn(move || {
                 super::seed_thread(seed);
-                let map: super::Map<u64, ()> = (0..50).map(|key| (key, ())).collect();
+                let map: HashMap<u64, (), super::MapHasher> =
+                    (0..50).map(|key| (key, ())).collect();
                 let order: Vec<u64> = map.into_keys().collect();
                 (order, Random::fresh().unit(), Random::fresh().unit())
             });

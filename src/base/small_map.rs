@@ -3,12 +3,10 @@
 
 use std::hash::Hash;
 
-use crate::base::random::Map;
+use crate::base::insertion_map::InsertionMap;
 
-/// The maximum number of entries in a list. More entries are kept in a hash table.
+/// The maximum number of entries in a list. More entries are kept in a [hash table](InsertionMap).
 const FEW: usize = 8;
-
-type Many<K, V> = Map<K, V>;
 
 /// A map that holds one entry in place, a few in a list, and more in a hash table.
 #[derive(Debug)]
@@ -16,7 +14,7 @@ pub(crate) enum SmallMap<K, V> {
     /// No entry or one, without an allocation.
     One(Option<(K, V)>),
     Few(Vec<(K, V)>),
-    Many(Box<Many<K, V>>),
+    Many(Box<InsertionMap<K, V>>),
 }
 
 impl<K, V> Default for SmallMap<K, V> {
@@ -30,7 +28,7 @@ impl<K: Eq + Hash, V> SmallMap<K, V> {
         match self {
             SmallMap::One(one) => usize::from(one.is_some()),
             SmallMap::Few(list) => list.len(),
-            SmallMap::Many(table) => table.len(),
+            SmallMap::Many(table) => table.entries().len(),
         }
     }
 
@@ -75,7 +73,7 @@ impl<K: Eq + Hash, V> SmallMap<K, V> {
                     *self = SmallMap::Many(Box::new(all));
                 }
             }
-            SmallMap::Many(table) => drop(table.insert(key, value)),
+            SmallMap::Many(table) => table.append(key, value),
         }
         None
     }
@@ -87,7 +85,7 @@ impl<K: Eq + Hash, V> SmallMap<K, V> {
                 let at = list.iter().position(|(k, _)| k == key)?;
                 (list.remove(at).1, list.is_empty())
             }
-            SmallMap::Many(table) => (table.remove(key)?, table.is_empty()),
+            SmallMap::Many(table) => (table.remove(key)?, table.entries().is_empty()),
         };
         if empty {
             *self = SmallMap::default();
@@ -95,15 +93,15 @@ impl<K: Eq + Hash, V> SmallMap<K, V> {
         Some(removed)
     }
 
-    /// Returns all entries. They are in order of insertion, unless the map has had more than
-    /// [`FEW`] entries since it was last empty.
+    /// Returns all entries. They are in order of insertion, unless an entry was removed while there
+    /// were more than [`FEW`].
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
-        let (few, many) = match self {
-            SmallMap::One(one) => (one.as_slice(), None),
-            SmallMap::Few(list) => (list.as_slice(), None),
-            SmallMap::Many(table) => (&[][..], Some(table.iter())),
+        let entries = match self {
+            SmallMap::One(one) => one.as_slice(),
+            SmallMap::Few(list) => list.as_slice(),
+            SmallMap::Many(table) => table.entries(),
         };
-        few.iter().map(|(k, v)| (k, v)).chain(many.into_iter().flatten())
+        entries.iter().map(|(k, v)| (k, v))
     }
 
     /// Returns all keys, in the order of [`iter`](Self::iter).
@@ -149,8 +147,8 @@ impl<K, V> IntoIterator for SmallMap<K, V> {
     fn into_iter(self) -> IntoIter<K, V> {
         match self {
             SmallMap::One(one) => IntoIter::One(one.into_iter()),
-            SmallMap::Few(list) => IntoIter::Few(list.into_iter()),
-            SmallMap::Many(table) => IntoIter::Many(table.into_iter()),
+            SmallMap::Few(list) => IntoIter::Several(list.into_iter()),
+            SmallMap::Many(table) => IntoIter::Several(table.into_entries().into_iter()),
         }
     }
 }
@@ -158,8 +156,7 @@ impl<K, V> IntoIterator for SmallMap<K, V> {
 /// All entries of a [`SmallMap`].
 pub(crate) enum IntoIter<K, V> {
     One(std::option::IntoIter<(K, V)>),
-    Few(std::vec::IntoIter<(K, V)>),
-    Many(std::collections::hash_map::IntoIter<K, V>),
+    Several(std::vec::IntoIter<(K, V)>),
 }
 
 impl<K, V> Iterator for IntoIter<K, V> {
@@ -168,16 +165,14 @@ impl<K, V> Iterator for IntoIter<K, V> {
     fn next(&mut self) -> Option<(K, V)> {
         match self {
             IntoIter::One(one) => one.next(),
-            IntoIter::Few(list) => list.next(),
-            IntoIter::Many(table) => table.next(),
+            IntoIter::Several(list) => list.next(),
         }
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         match self {
             IntoIter::One(one) => one.size_hint(),
-            IntoIter::Few(list) => list.size_hint(),
-            IntoIter::Many(table) => table.size_hint(),
+            IntoIter::Several(list) => list.size_hint(),
         }
     }
 }
@@ -197,7 +192,7 @@ mod tests {
         }
         assert_eq!(map.insert(7, 1), Some(14));
         assert_eq!(map.get(&7), Some(&1));
-        assert_eq!(map.iter().count(), 100);
+        assert!(map.keys().copied().eq(0..100), "in order of insertion");
         for n in 0..100 {
             assert!(map.remove(&n).is_some());
             assert!(!map.contains(&n));
