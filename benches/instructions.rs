@@ -13,34 +13,24 @@
 //! done
 //! ```
 //!
-//! The first word is `cast`, `call` or `send`. Without `observed` there is no observation. Without
-//! words, each kind runs a few rounds.
+//! The first word is `cast`, `call` or `send`. Without `observed` there is no observation. With `picture`
+//! a round is a picture of a tree of [`NODES`] nodes, and with `listed` one of as many children of a
+//! dynamic supervisor. Without words, each kind runs a few rounds.
 
+#[path = "support/echo.rs"]
+mod echo;
+
+use echo::Echo;
 use regrow::{
-    ChildSpec, GenServer, Observation, Reply, Result, Runtime, ServerContext, Supervisor,
+    ChildSpec, DynamicSupervisor, DynamicSupervisorRef, GenServer, Observation, Runtime, Supervisor,
 };
 use tokio::task::yield_now;
 
-struct Echo;
+/// The number of nodes of a picture.
+const NODES: usize = 5_000;
 
-impl GenServer for Echo {
-    type Args = ();
-    type Call = Reply<()>;
-    type Cast = ();
-
-    async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self> {
-        Ok(Echo)
-    }
-
-    async fn handle_call(&mut self, reply: Reply<()>, _: &mut ServerContext<Self>) -> Result {
-        reply.send(());
-        Ok(())
-    }
-
-    async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
-        Ok(())
-    }
-}
+/// The number of children of each supervisor.
+const EACH: usize = 99;
 
 fn main() {
     let words: Vec<String> =
@@ -50,9 +40,14 @@ fn main() {
     match &words[..] {
         [kind, rounds, rest @ ..] => {
             let rounds = rounds.parse().expect("a number of rounds");
-            tokio.block_on(run(kind, rounds, !rest.is_empty()));
+            match kind.as_str() {
+                "picture" | "listed" => tokio.block_on(pictures(kind, rounds)),
+                kind => tokio.block_on(run(kind, rounds, !rest.is_empty())),
+            }
         }
         _ => {
+            tokio.block_on(pictures("picture", 1));
+            tokio.block_on(pictures("listed", 1));
             for (kind, observed) in [("cast", false), ("call", true), ("send", false)] {
                 tokio.block_on(run(kind, 10, observed));
             }
@@ -88,4 +83,32 @@ async fn run(kind: &str, rounds: usize, observed: bool) {
 /// Reads all that an observation delivers.
 async fn read_all(mut observation: Observation) {
     while observation.next().await.is_some() {}
+}
+
+/// Takes pictures of supervisors with idle children, or of one dynamic supervisor.
+async fn pictures(kind: &str, rounds: usize) {
+    let idle = |at: usize| ChildSpec::task(format!("worker {at}"), |_| std::future::pending());
+    let rt = Runtime::new();
+    let mut top = Supervisor::one_for_one().named("app");
+    if kind == "listed" {
+        top = top.child(DynamicSupervisor::new().named("workers"));
+    } else {
+        for at in 0..NODES / (EACH + 1) {
+            let group = Supervisor::one_for_one().with_id(format!("group {at}"));
+            top = top.child((0..EACH).map(idle).fold(group, |group, child| group.child(child)));
+        }
+    }
+    let top = top.start(&rt).await.expect("it starts");
+    if kind == "listed" {
+        let workers = DynamicSupervisorRef::named(&rt, "workers");
+        for at in 0..NODES {
+            workers.start_child(idle(at)).await.expect("it starts");
+        }
+    }
+    let mut observation = rt.observe().list_children(usize::MAX);
+    for _ in 0..rounds {
+        let picture = observation.picture().await;
+        assert!(picture.nodes.len() > NODES, "the picture is complete");
+    }
+    top.stop().await.expect("it stops");
 }
