@@ -321,7 +321,7 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(1)).await;
             if waiting.parts().len() > 4 {
                 let part = connection.0.take().await.expect("the queue is not over");
-                assert!(part.expect("the page reads").len() > 20_000);
+                assert!(part.is_ok(), "the page reads");
             }
         }
         assert!(waiting.parts().len() > 4);

@@ -459,6 +459,7 @@ fn all_orphans_are_notified_in_a_tokio_runtime_without_time() {
                 async move {
                     ctx.shutdown().await;
                     asked.send(id).expect("the test waits");
+                    Ok(())
                 }
             }));
         }
