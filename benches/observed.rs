@@ -10,11 +10,8 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use regrow::{
-    ChildSpec, GenServer, Health, Reply, Result, Runtime, ServerContext, ServerRef, Supervisor,
-    SupervisorRef,
-};
-use support::{Bench, Row, Target};
+use regrow::{ChildSpec, GenServer, Health, Runtime, ServerRef, Supervisor, SupervisorRef};
+use support::{Bench, Echo, Row, Target};
 use tokio::task::{JoinHandle, JoinSet};
 
 const EACH: usize = 99;
@@ -41,23 +38,6 @@ struct Program {
     #[cfg_attr(not(feature = "observer"), allow(dead_code))]
     tree: SupervisorRef,
     servers: Vec<ServerRef<Echo>>,
-}
-
-struct Echo;
-
-impl GenServer for Echo {
-    type Args = ();
-    type Call = Reply<()>;
-    type Cast = ();
-
-    async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self> {
-        Ok(Echo)
-    }
-
-    async fn handle_call(&mut self, reply: Reply<()>, _: &mut ServerContext<Self>) -> Result {
-        reply.send(());
-        Ok(())
-    }
 }
 
 fn main() {

@@ -19,6 +19,7 @@
 
 mod bench;
 mod counting;
+mod echo;
 mod os;
 mod row;
 
@@ -28,6 +29,7 @@ use regrow::{Context, Pid, Runtime};
 
 pub(crate) use bench::Bench;
 pub(crate) use counting::{Countdown, Pending};
+pub(crate) use echo::Echo;
 pub(crate) use os::{cpu_nanos, in_new_process, ordered, resident};
 pub(crate) use row::{Row, Table, Target};
 

@@ -2,7 +2,6 @@
 
 use std::borrow::Borrow;
 use std::fmt;
-use std::ops::Deref;
 use std::sync::Arc;
 
 /// A shared, immutable text, such as the name of a process or of a group.
@@ -28,22 +27,44 @@ impl SharedStr {
     }
 }
 
-impl Deref for SharedStr {
-    type Target = str;
+/// Implements the traits by which a type with `as_str` is used as its text. The type itself implements
+/// `PartialEq<str>`.
+macro_rules! use_as_text {
+    ($text:ty) => {
+        impl std::ops::Deref for $text {
+            type Target = str;
 
-    fn deref(&self) -> &str {
-        self.as_str()
-    }
+            fn deref(&self) -> &str {
+                self.as_str()
+            }
+        }
+
+        impl AsRef<str> for $text {
+            fn as_ref(&self) -> &str {
+                self.as_str()
+            }
+        }
+
+        impl PartialEq<&str> for $text {
+            fn eq(&self, other: &&str) -> bool {
+                *self == **other
+            }
+        }
+
+        impl std::fmt::Debug for $text {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                std::fmt::Debug::fmt(self.as_str(), f)
+            }
+        }
+    };
 }
+
+pub(crate) use use_as_text;
+
+use_as_text!(SharedStr);
 
 impl Borrow<str> for SharedStr {
     fn borrow(&self) -> &str {
-        self.as_str()
-    }
-}
-
-impl AsRef<str> for SharedStr {
-    fn as_ref(&self) -> &str {
         self.as_str()
     }
 }
@@ -66,20 +87,8 @@ impl PartialEq<str> for SharedStr {
     }
 }
 
-impl PartialEq<&str> for SharedStr {
-    fn eq(&self, other: &&str) -> bool {
-        self.as_str() == *other
-    }
-}
-
 impl fmt::Display for SharedStr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self)
-    }
-}
-
-impl fmt::Debug for SharedStr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.as_str(), f)
     }
 }

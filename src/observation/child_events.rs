@@ -5,9 +5,9 @@ use tokio::time::Instant;
 use crate::base::{Pid, TimeOfDay};
 use crate::observation::Clock;
 use crate::observe::ChangeKind;
-use crate::observe::past_events::{PastEvent, PastEvents};
+use crate::observe::past_events::{KEPT, PastEvent, PastEvents};
 use crate::process::{AnyProcess, ChildFacts};
-use crate::restart::Incarnation;
+use crate::restart::{Incarnation, KeptEvents};
 use crate::runtime::Runtime;
 
 /// An event in the life of a child, in [`ProcessDetail::events`](crate::ProcessDetail::events).
@@ -83,13 +83,26 @@ impl Events<'_> {
     /// Adds the events of a process that are in no history.
     fn add_kept(&mut self, pid: Pid) {
         let kept = self.runtime.kernel.past_events(pid);
-        self.add_all(pid, kept.as_deref());
+        self.add_all(pid, kept.iter().flat_map(|kept| kept.iter()));
     }
 
-    fn add_all(&mut self, pid: Pid, kept: Option<&PastEvents>) {
-        for PastEvent { at, kind } in kept.into_iter().flat_map(PastEvents::iter) {
+    fn add_all<'e>(&mut self, pid: Pid, kept: impl IntoIterator<Item = &'e PastEvent>) {
+        for PastEvent { at, kind } in kept {
             self.add(*at, Some(pid), kind.clone());
         }
+    }
+
+    /// Adds the last events of a process that has ended. The history of its child has those until its end.
+    /// The kernel has the same and those after it, or only the latter, if others made the process give up
+    /// its room meanwhile.
+    fn add_ended(&mut self, pid: Pid, of_history: &KeptEvents) {
+        let of_history = of_history.0.as_deref().and_then(|kept| kept.downcast_ref::<PastEvents>());
+        let of_kernel = self.runtime.kernel.past_events(pid);
+        let of_history = || of_history.into_iter().flat_map(PastEvents::iter);
+        let of_kernel = of_kernel.iter().flat_map(|kept| kept.iter());
+        let later = of_kernel.filter(|event| of_history().all(|known| known != *event));
+        let all: Vec<&PastEvent> = of_history().chain(later).collect();
+        self.add_all(pid, all[all.len().saturating_sub(KEPT)..].iter().copied());
     }
 
     /// Adds the start of an incarnation that has ended, the events of its process, and its end.
@@ -100,10 +113,7 @@ impl Events<'_> {
         let uptime = ended.saturating_duration_since(*started);
         let kind = match pid {
             Some(pid) => {
-                // Those of the kernel have an event that was kept after the end, but may be forgotten.
-                let of_history = || events.0.as_deref()?.downcast_ref::<PastEvents>();
-                let of_kernel = self.runtime.kernel.past_events(*pid);
-                self.add_all(*pid, of_kernel.as_deref().or_else(of_history));
+                self.add_ended(*pid, events);
                 ChangeKind::Ended { reason, uptime, stopped, for_good: false }
             }
             None => ChangeKind::StartFailed { reason },
@@ -115,4 +125,45 @@ impl Events<'_> {
 /// Reads what the record of a child says of its life.
 fn facts_of(process: &dyn AnyProcess) -> Option<ChildFacts> {
     process.with(|locked| locked.core().relations()?.child.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::child::ChildSpec;
+    use crate::exit::reason::ExitReason;
+    use crate::observe::change::ChangeKind;
+    use crate::observe::health::Health;
+    use crate::runtime::Runtime;
+    use crate::supervisor::Supervisor;
+    use std::time::Duration;
+
+    /// Others have made the process give up its room in the kernel, and then an event is kept again.
+    #[tokio::test(start_paused = true)]
+    async fn an_event_after_the_end_does_not_hide_those_of_the_history() {
+        let rt = Runtime::new();
+        let job = ChildSpec::task("job", |_| std::future::pending()).named("job");
+        let tree = Supervisor::one_for_one().child(job).start(&rt).await.expect("it starts");
+        let first = rt.whereis("job").expect("it runs");
+        rt.set_health(first, Health::Starting);
+        rt.exit(first, ExitReason::crashed("no luck"));
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let second = rt.whereis("job").expect("it runs again");
+        let kinds = || {
+            let events = rt.events_of(second).into_iter();
+            let of_first = events.filter(|event| event.pid == Some(first));
+            of_first.map(|event| event.kind.name()).collect::<Vec<_>>()
+        };
+        assert_eq!(kinds(), ["starting", "health", "ended"]);
+        let stopped = || ChangeKind::Stopped;
+        rt.kernel.keep_event(first, stopped());
+        assert_eq!(kinds(), ["starting", "health", "ended", "stopped"]);
+        // As many other processes as can be kept.
+        for n in 1..=4_096 {
+            rt.kernel.keep_event(crate::base::Pid::from_raw((1 << 40) + n), stopped());
+        }
+        assert_eq!(kinds(), ["starting", "health", "ended"]);
+        rt.kernel.keep_event(first, ChangeKind::GivenUp);
+        assert_eq!(kinds(), ["starting", "health", "ended", "given_up"]);
+        tree.stop().await.expect("it stops");
+    }
 }

@@ -56,7 +56,7 @@ impl Collector<'_> {
                 }
             }
             Children::Folded(worst) => {
-                for FoldedChild { child, pid, process, is_stopping } in worst {
+                for FoldedChild { child, process, rank: (_, pid), is_stopping } in worst {
                     self.slices.before_node().await;
                     let node = self.make.folded(above, (child, pid, is_stopping));
                     self.add(node, process, pending);

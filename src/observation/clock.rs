@@ -18,9 +18,10 @@ impl Clock {
 
     /// Returns the time of day at this instant.
     pub(super) fn time_at(&self, at: Instant) -> TimeOfDay {
-        match at.checked_duration_since(self.now) {
-            Some(ahead) => self.time.after(ahead),
-            None => self.time.before(self.now.saturating_duration_since(at)),
+        // Nearly all times of a picture are past, and a difference that is negative is computed twice.
+        match self.now.checked_duration_since(at) {
+            Some(ago) => self.time.before(ago),
+            None => self.time.after(at.saturating_duration_since(self.now)),
         }
     }
 }

@@ -4,20 +4,25 @@
 //! 1. Read the number of the last change: the picture includes all changes up to it.
 //! 2. Read the list of the topmost supervisors, and then each supervisor before its children: its
 //!    published state, and under the same lock the number of the last change. A dynamic supervisor
-//!    that serves is asked for its children, and answers with that number.
+//!    that serves is asked for its children, and answers with that number; if there are very many, in
+//!    [parts](crate::supervisor::dynamic::fold), each with its own number.
 //! 3. Read the record of the process of each listed child, and under its lock the number again.
 //!
 //! [`Included`] keeps these numbers. A change that is made after step 1 is delivered only if it is
 //! later than the number for its maker. For a supervisor that was not visited, this is the number of the
-//! nearest visited supervisor above it. **Proof.** Let that one be *v*, with the number *n*, and let a
-//! supervisor *s* below it make the change *c*. Let *x* be *s* or the supervisor above *s* that is a child
-//! of *v*. *x* is alive when *c* is made, and the picture has not visited *x*.
+//! nearest visited supervisor above it. **Proof.** Let that one be *v*, and let a supervisor *s* below it
+//! make the change *c*. Let *x* be *s* or the supervisor above *s* that is a child of *v*, and *n* the number
+//! of *v* for *x*: the same for all its children, unless *v* has answered in parts. *x* is alive when *c* is
+//! made, and the picture has not visited *x*.
 //!
 //! * If *c* ≤ *n*, *x* was alive before *v* was read. Had *v* not recorded its end by then, the picture
 //!   would have visited *x*, or have noted that *x* has ended. So the picture shows *v* without *x*: *c*,
 //!   whose effect ended with *x*, is no news.
 //! * If *c* > *n*, *c* was made after *v* was read. Either *x* started after that, and its start follows,
 //!   as does *c*; or *x* is killed, and *c* is the end of an orphan below it.
+//!
+//! Of a child that a dynamic supervisor counts and does not list, and of what is below that child, the
+//! picture has nothing.
 //!
 //! **What happens if** …
 //!
@@ -39,16 +44,22 @@ use tokio::time::Instant;
 
 use crate::base::random::MapHasher;
 use crate::base::{NodePath, Pid};
+use crate::observation::answers::{Fold, WorstFirst};
 use crate::observation::asked::Asked;
+use crate::observation::child_counters::add_slice;
 use crate::observation::included::{Included, View};
 use crate::observation::nodes::{Above, Nodes};
 use crate::observation::picture::Supervision;
-use crate::observation::slices::Slices;
+use crate::observation::slices::{SLICE, Slices};
 use crate::observation::{Clock, Picture, PictureNode, PictureState};
+use crate::observe::Counters;
 use crate::process::AnyProcess;
 use crate::runtime::Runtime;
-use crate::supervisor::dynamic::fold::{Fold, FoldedChild, FoldedCounts};
+use crate::supervisor::dynamic::fold::FoldedCounts;
 use crate::supervisor::{ListedChildren, PublishedCell, PublishedChild, PublishedState, Step};
+
+/// For how many nodes there is room at first, if there are so many processes.
+const MOST_RESERVED: usize = 1 << 17;
 
 /// A picture that is being taken.
 pub(super) struct Collector<'a> {
@@ -83,7 +94,7 @@ pub(super) enum Children {
     /// Those of a declared list, and the step of the supervisor.
     Listed(ListedChildren, Step),
     /// The answer of a dynamic supervisor.
-    Folded(Vec<FoldedChild>),
+    Folded(WorstFirst),
     /// Those that a dynamic supervisor published last, and whether it stops them.
     LastKnown(ListedChildren, bool),
 }
@@ -100,34 +111,52 @@ pub(super) struct Collected {
 pub(super) async fn collect(runtime: &Runtime, view: &View) -> Collected {
     let (clock, seq) = (Clock::read(), runtime.kernel.changes.last());
     let (roots, last_root) = runtime.kernel.changes.roots();
-    let included = Included {
-        seq,
-        roots: last_root,
-        live_roots: roots.iter().map(|(pid, _)| *pid).collect(),
-        ..Included::default()
-    };
-    let (nodes, pending, listed) = (Vec::new(), Vec::new(), Vec::new());
-    let make = Nodes { kernel: &runtime.kernel, clock };
-    let (asked, is_partial, slices) = (Asked::new(), false, Slices::default());
-    let due = HashMap::default();
-    #[rustfmt::skip]
-    let mut collector = Collector {
-        runtime, view, make, asked, is_partial, included, nodes, due, pending, listed, slices,
-    };
+    let mut collector = Collector::new(runtime, view, clock, seq);
+    if view.shows_all() {
+        // A vector that grows is copied again and again.
+        collector.nodes.reserve(runtime.process_count().min(MOST_RESERVED));
+    }
+    collector.included.roots = last_root;
+    collector.included.live_roots = roots.iter().map(|(pid, _)| *pid).collect();
     for (pid, root) in roots.iter().filter(|(pid, _)| view.shows_tree(*pid)) {
         collector.add(collector.make.root(*pid, root), None, 0);
     }
     collector.pending.reverse();
     collector.visit_all().await;
-    let Collector { mut included, nodes, is_partial, .. } = collector;
+    let Collector { mut included, mut nodes, is_partial, mut slices, .. } = collector;
+    if nodes.len() < nodes.capacity() / 2 {
+        nodes.shrink_to_fit();
+    }
     included.until = runtime.kernel.changes.last();
-    let (counters, log_level) = (runtime.counters(), runtime.kernel.log_level());
+    let mut children = Vec::new();
+    while add_slice(&runtime.kernel, &mut children) {
+        slices.before(SLICE).await;
+    }
+    let counters = Counters { children, ..runtime.totals() };
+    let log_level = runtime.kernel.log_level();
     let (time, program) = (clock.time, runtime.kernel.instance);
     let picture = Picture { seq, time, program, log_level, nodes, counters };
     Collected { picture, included, is_partial }
 }
 
-impl Collector<'_> {
+impl<'a> Collector<'a> {
+    /// Begins a picture with this number.
+    fn new(runtime: &'a Runtime, view: &'a View, clock: Clock, seq: u64) -> Self {
+        Collector {
+            runtime,
+            view,
+            make: Nodes { kernel: &runtime.kernel, clock },
+            asked: Asked::new(),
+            is_partial: false,
+            included: Included { seq, ..Included::default() },
+            nodes: Vec::new(),
+            due: HashMap::default(),
+            pending: Vec::new(),
+            listed: Vec::new(),
+            slices: Slices::default(),
+        }
+    }
+
     /// Adds the pending nodes to the picture, and those below them.
     async fn visit_all(&mut self) {
         while let Some(Pending { node, process }) = self.pending.pop() {
@@ -197,9 +226,12 @@ impl Collector<'_> {
         }
         let mut supervision = self.make.supervision(above, (&state, &listed));
         let children = match fold {
-            Some(Fold { counts, worst, ended, budget, last_change }) => {
+            Some(Fold { counts, worst, ended, budget, last_change, parts, .. }) => {
                 state.ended = ended;
-                self.included.supervisor(pid, last_change);
+                match parts {
+                    Some(parts) => self.included.in_parts(pid, last_change, parts),
+                    None => self.included.supervisor(pid, last_change),
+                }
                 (supervision.folded, supervision.budget) = (Some(counts), budget);
                 Children::Folded(worst)
             }

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use crate::base::path_text::unescape;
 use crate::base::random::MapHasher;
 use crate::base::{NodePath, Pid, SharedStr};
+use crate::observation::answers::Parts;
 use crate::observe::change::Origin;
 use crate::observe::{Change, ChangeKind};
 use crate::supervisor::PublishedChild;
@@ -22,6 +23,8 @@ pub(super) struct Included {
     pub(super) roots: u64,
     pub(super) live_roots: Vec<Pid>,
     pub(super) supervisors: HashMap<Pid, u64, MapHasher>,
+    /// The numbers for the children of dynamic supervisors that answered in parts.
+    pub(super) parts: HashMap<Pid, Parts, MapHasher>,
     pub(super) processes: HashMap<Pid, u64, MapHasher>,
     /// Later changes are in no part of the picture.
     pub(super) until: u64,
@@ -33,6 +36,15 @@ impl Included {
     pub(super) fn supervisor(&mut self, pid: Pid, last_change: u64) {
         if last_change > self.seq {
             self.supervisors.insert(pid, last_change);
+        }
+    }
+
+    /// Notes that the picture has these children of a dynamic supervisor with the changes up to the number of
+    /// their part, and with those of its other children up to `last_change`.
+    pub(super) fn in_parts(&mut self, pid: Pid, last_change: u64, parts: Parts) {
+        if parts.last() > self.seq {
+            self.supervisors.insert(pid, last_change);
+            self.parts.insert(pid, parts);
         }
     }
 
@@ -66,20 +78,33 @@ impl Included {
         }
         let number = match &change.origin {
             Origin::Roots => self.roots,
-            Origin::Supervisor(path) => self.number_below(path),
+            Origin::Supervisor(path) => {
+                // What a supervisor reports about itself is about no child.
+                self.number_below(path, change.supervisor.and(change.pid))
+            }
             Origin::Process(pid, above) => {
-                let below = || above.as_ref().map_or(self.roots, |above| self.number_below(above));
+                let above = above.as_ref();
+                let below =
+                    || above.map_or(self.roots, |above| self.number_below(above, Some(*pid)));
                 self.processes.get(pid).copied().unwrap_or_else(below)
             }
         };
         change.seq <= number.max(self.seq)
     }
 
-    /// Returns the number for a supervisor: its own, or that of the nearest supervisor above that was
-    /// visited.
-    fn number_below(&self, path: &NodePath) -> u64 {
-        let mut numbers = path.upwards().filter_map(|pid| self.supervisors.get(&pid));
-        numbers.next().copied().unwrap_or(self.roots)
+    /// Returns the number for a child of a supervisor: that of the nearest supervisor which was visited,
+    /// this one or one above. If that one answered in parts, the number for its child that is at or above
+    /// the given one.
+    fn number_below(&self, path: &NodePath, mut child: Option<Pid>) -> u64 {
+        for pid in path.upwards() {
+            if let Some(number) = self.supervisors.get(&pid) {
+                let parts = self.parts.get(&pid);
+                let of_part = parts.zip(child).and_then(|(parts, child)| parts.number(child));
+                return of_part.unwrap_or(*number);
+            }
+            child = Some(pid);
+        }
+        self.roots
     }
 
     /// Forgets the numbers, if all changes after this one are in no part of the picture.

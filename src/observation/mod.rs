@@ -2,7 +2,7 @@
 //! JSON; and the details of one process.
 //!
 //! **Uses** `base`, `exit`, `time`, `restart`, `observe`, `process`, `kernel`, `runtime`, `child`,
-//! `supervisor`, `task`, `snapshot`.
+//! `server`, `supervisor`, `task`, `snapshot`.
 //! **Knows nothing of** programs.
 //!
 //! A picture is read from the states that supervisors publish, and from the records of processes: it
@@ -11,9 +11,11 @@
 
 mod clock;
 pub(crate) mod slices;
+mod child_counters;
 mod picture_path;
 pub(crate) mod picture;
 mod facts;
+mod answers;
 mod included;
 pub(crate) mod waits;
 mod nodes;

@@ -200,6 +200,9 @@ impl Nodes<'_> {
 }
 
 fn past_runs(history: &History, clock: Clock) -> Vec<PastRun> {
+    if history.is_empty() {
+        return Vec::new();
+    }
     let run = |incarnation: &Incarnation| PastRun {
         started: clock.time_at(incarnation.started),
         ended: clock.time_at(incarnation.ended),

@@ -315,7 +315,8 @@ impl Observation {
     /// Takes a fresh picture. The changes that [`next`](Self::next) delivers continue from it.
     /// [`Picture::find`] has an example. If the runtime is gone, the picture is empty.
     ///
-    /// The picture waits at most 250 ms for dynamic supervisors, and for nothing else.
+    /// The picture waits at most 250 ms for dynamic supervisors, and for nothing else. A dynamic
+    /// supervisor with more than 1,024 children answers in parts, and has 10 ms more for each.
     ///
     /// # Cancel safety
     ///

@@ -7,11 +7,11 @@
 use std::cmp::Ordering;
 use std::fmt::{self, Write};
 use std::hash::{Hash, Hasher};
-use std::ops::Deref;
 use std::sync::OnceLock;
 
 use crate::base::SharedStr;
 use crate::base::path_text::{is_plain, shown_id};
+use crate::base::shared_str::use_as_text;
 
 /// The path of a node in a [`Picture`](crate::Picture), as in [`Change::path`](crate::Change::path).
 ///
@@ -92,19 +92,7 @@ impl From<PicturePath> for SharedStr {
     }
 }
 
-impl Deref for PicturePath {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        self.as_str()
-    }
-}
-
-impl AsRef<str> for PicturePath {
-    fn as_ref(&self) -> &str {
-        self.as_str()
-    }
-}
+use_as_text!(PicturePath);
 
 impl PartialEq<str> for PicturePath {
     fn eq(&self, other: &str) -> bool {
@@ -113,12 +101,6 @@ impl PartialEq<str> for PicturePath {
         rest.is_some_and(
             |rest| if is_plain(id) { rest == id.as_str() } else { rest == shown_id(id) },
         )
-    }
-}
-
-impl PartialEq<&str> for PicturePath {
-    fn eq(&self, other: &&str) -> bool {
-        self == *other
     }
 }
 
@@ -156,12 +138,6 @@ impl fmt::Display for PicturePath {
             }
             _ => f.pad(self.as_str()),
         }
-    }
-}
-
-impl fmt::Debug for PicturePath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.as_str(), f)
     }
 }
 

@@ -1,19 +1,30 @@
 //! The requests of a picture to dynamic supervisors.
 //!
 //! A picture asks the dynamic supervisor that it visits, and those among the next nodes, at the same
-//! time. [`asked`](super::asked) limits the wait. Each is asked once.
+//! time. [`asked`](super::asked) limits the wait. Each is asked once, and then for its children in
+//! parts if there are very many: [`fold`](crate::supervisor::dynamic::fold) says what a picture with
+//! answers of different moments includes.
 
+use std::pin::pin;
 use std::sync::Arc;
 
-use crate::base::Pid;
-use crate::observation::asked::AT_ONCE;
+use futures_util::stream::{StreamExt, iter};
+
+use crate::base::{Pid, SharedStr};
+use crate::observation::answers::Fold;
+use crate::observation::asked::{AT_ONCE, PartCount};
 use crate::observation::collect::{Collector, Pending, running, serves_dynamic};
+use crate::server::ServerRef;
 use crate::supervisor::PublishedCell;
-use crate::supervisor::dynamic::fold::Fold;
+use crate::supervisor::dynamic::fold::{FoldAnswer, FoldRequest, PART};
 use crate::supervisor::dynamic::server::{Call, DynamicServer};
 
 /// How many of the nodes that are visited next are looked at for dynamic supervisors to ask at once.
 const LOOKED_AT: usize = 4 * AT_ONCE;
+
+/// For how many parts of its children a supervisor is asked ahead: it reads one while the answer about
+/// another is on its way, and serves other requests after each.
+const AHEAD: usize = 2;
 
 impl Collector<'_> {
     /// Asks the dynamic supervisor with this path for its children, and those that are visited next.
@@ -49,11 +60,53 @@ impl Collector<'_> {
 
     fn send_request(&mut self, pid: Pid, cell: &Arc<PublishedCell>, path: &str) {
         let Ok(server) = self.runtime.server_at::<DynamicServer>(pid) else { return };
-        let (most, only) = (self.view.listed, self.view.child_below(path));
-        let cell = cell.clone();
-        self.asked.ask(pid, async move {
-            let turn = cell.permit().await?;
-            server.call_unlimited(|reply| Call::Fold { reply, most, only, turn }).await.ok()
-        });
+        let only = self.view.child_below(path);
+        // A child that leads to what is shown is listed in any case.
+        let most = self.view.listed.max(usize::from(only.is_some()));
+        let asks = Asks { server, cell: cell.clone(), most, only };
+        self.asked.ask(pid, |parts| asks.for_all(parts));
+    }
+}
+
+/// The questions to one dynamic supervisor.
+#[derive(Clone)]
+struct Asks {
+    server: ServerRef<DynamicServer>,
+    cell: Arc<PublishedCell>,
+    most: usize,
+    only: Option<SharedStr>,
+}
+
+impl Asks {
+    /// Asks for all children. Returns `None` if the supervisor has ended, or the picture no longer
+    /// waits.
+    async fn for_all(self, parts: PartCount) -> Option<Fold> {
+        let mut first = self.clone().once(None).await?;
+        let mut pids = std::mem::take(&mut first.in_parts);
+        let mut fold = Fold::new(first, self.most);
+        if pids.is_empty() {
+            return Some(fold);
+        }
+        // Records of about the same age lie near each other in memory.
+        pids.sort_unstable();
+        let pids = Arc::new(pids);
+        fold.in_parts(pids.clone());
+        let all = 0..pids.len().div_ceil(PART);
+        let answers = iter(all).map(|part| self.clone().once(Some((pids.clone(), part))));
+        let mut answers = pin!(answers.buffered(AHEAD));
+        while parts.add()
+            && let Some(answer) = answers.next().await
+        {
+            fold.add(answer?);
+        }
+        fold.is_complete().then_some(fold)
+    }
+
+    /// Asks for the pids of all children, or for a part of the children.
+    async fn once(self, part: Option<(Arc<Vec<Pid>>, usize)>) -> Option<FoldAnswer> {
+        let Asks { server, cell, most, only } = self;
+        let turn = cell.permit().await?;
+        let request = Box::new(FoldRequest { most, only, part });
+        server.call_unlimited(|reply| Call::Fold(reply, request, turn)).await.ok()
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::base::{Pid, SharedStr, TimeOfDay};
 use crate::kernel::Kernel;
+use crate::observation::child_counters::add_slice;
 use crate::observation::facts;
 use crate::observation::included::View;
 use crate::observation::slices::{SLICE, Slices};
@@ -13,7 +14,7 @@ use crate::observation::waits::waits_in;
 use crate::observation::{
     MailboxFacts, Picture, PictureNode, PicturePath, PictureState, WaitGraph,
 };
-use crate::observe::{Change, ChangeKind, Counters, LogLevel};
+use crate::observe::{Change, ChangeKind, ChildCounters, Counters, LogLevel};
 use crate::process::AnyProcess;
 use crate::restart::RestartBudget;
 use crate::runtime::Runtime;
@@ -92,6 +93,7 @@ struct Begun {
     last: Option<Pid>,
     processes: Vec<ProcessSample>,
     supervisors: Vec<SupervisorSample>,
+    children: Vec<ChildCounters>,
 }
 
 fn size(cell: &PublishedCell) -> (usize, Option<RestartBudget>) {
@@ -156,14 +158,14 @@ impl Sampler {
         let (kernel, mut slices) = (&runtime.kernel, Slices::default());
         loop {
             slices.before(SLICE).await;
-            if !self.take_slice(kernel) {
+            if !self.take_slice(kernel) && !add_slice(kernel, &mut self.begun.children) {
                 break;
             }
         }
         // Nothing waits after the last slice: a wait that was dropped here would begin there again.
-        let Begun { processes, supervisors, .. } = std::mem::take(&mut self.begun);
-        let (time, log_level, counters) =
-            (TimeOfDay::now(), kernel.log_level(), runtime.counters());
+        let Begun { processes, supervisors, children, .. } = std::mem::take(&mut self.begun);
+        let (time, log_level) = (TimeOfDay::now(), kernel.log_level());
+        let counters = Counters { children, ..runtime.totals() };
         let waits = waits_in(kernel, view);
         Sample { seq, time, log_level, processes, supervisors, counters, waits }
     }

@@ -6,11 +6,11 @@
 //! **Cost.** The end of a process costs one relaxed addition. Messages are counted only where they
 //! are lost. A restart takes a lock, which is taken for nothing else but the reading of the counters.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::base::padded::Padded;
-use crate::base::random::MapHasher;
 use crate::base::{PlainMutex, SharedStr};
 use crate::exit::ExitReason;
 use crate::observe::exit_class::ExitClass;
@@ -93,7 +93,7 @@ pub struct ChildCounters {
 pub(crate) struct CounterCells {
     ended: Padded<[AtomicU64; 6]>,
     timed_out: AtomicU64,
-    children: PlainMutex<HashMap<SharedStr, [u64; 2], MapHasher>>,
+    children: PlainMutex<BTreeMap<SharedStr, [u64; 2]>>,
 }
 
 impl CounterCells {
@@ -130,25 +130,28 @@ impl CounterCells {
         children.entry(path).or_default()[which] += 1;
     }
 
-    /// Reads the counters of this value.
-    pub(crate) fn read(&self) -> Counters {
+    /// Reads the counters of this value without those of the children.
+    pub(crate) fn totals(&self) -> Counters {
         let [normal, shutdown, error, panic, killed, no_process] =
             [0, 1, 2, 3, 4, 5].map(|class| self.ended[class].load(Ordering::Relaxed));
-        let children = self.children.lock();
+        Counters {
+            ended: EndedCounts { normal, shutdown, error, panic, killed, no_process },
+            timed_out: self.timed_out.load(Ordering::Relaxed),
+            ..Counters::default()
+        }
+    }
+
+    /// Reads the counters of the children after this path, in the order of their paths: at most `most`.
+    pub(crate) fn children(&self, after: Option<&SharedStr>, most: usize) -> Vec<ChildCounters> {
         let of = |(path, [restarts, give_ups]): (&SharedStr, &[u64; 2])| ChildCounters {
             path: path.clone(),
             restarts: *restarts,
             give_ups: *give_ups,
         };
-        let mut all: Vec<ChildCounters> = children.iter().map(of).collect();
-        drop(children);
-        all.sort_unstable_by(|one, other| one.path.cmp(&other.path));
-        Counters {
-            ended: EndedCounts { normal, shutdown, error, panic, killed, no_process },
-            timed_out: self.timed_out.load(Ordering::Relaxed),
-            children: all,
-            ..Counters::default()
-        }
+        let after = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let all_after = (after, Bound::Unbounded);
+        let children = self.children.lock();
+        children.range::<SharedStr, _>(all_after).take(most).map(of).collect()
     }
 }
 
@@ -163,10 +166,26 @@ mod tests {
             cells.count_restart(n.to_string().into());
         }
         cells.count_give_up("7".into());
-        let counters = cells.read();
-        assert_eq!(counters.children.len(), MOST_PATHS + 1);
-        let of = |path: &str| counters.children.iter().find(|child| child.path == path);
+        let children = cells.children(None, usize::MAX);
+        assert_eq!(children.len(), MOST_PATHS + 1);
+        let of = |path: &str| children.iter().find(|child| child.path == path);
         assert_eq!(of(OTHERS).map(|others| others.restarts), Some(5));
         assert_eq!(of("7").map(|child| (child.restarts, child.give_ups)), Some((1, 1)));
+    }
+
+    #[test]
+    fn the_children_are_read_in_parts_by_their_paths() {
+        let cells = CounterCells::default();
+        (0..100).rev().for_each(|n| cells.count_restart(format!("{n:02}").into()));
+        let mut read = Vec::new();
+        loop {
+            let part = cells.children(read.last(), 7);
+            assert!(part.len() <= 7);
+            read.extend(part.iter().map(|child| child.path.clone()));
+            if part.is_empty() {
+                break;
+            }
+        }
+        assert!(read.is_sorted() && read.len() == 100);
     }
 }

@@ -37,7 +37,7 @@ const PROCESSES: usize = 4096;
 const SHARDS: usize = 16;
 
 /// An event of a process.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct PastEvent {
     pub(crate) at: Instant,
     pub(crate) kind: ChangeKind,

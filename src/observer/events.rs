@@ -5,7 +5,8 @@
 //! the task measures the queue.
 //!
 //! 1. At most [`BOUND`] bytes are queued behind the last picture. When they are exceeded, the task
-//!    ends, its observation ends with it, and the connection fails at its next read of the queue.
+//!    empties the queue and ends, and its observation ends with it. The connection, which waits for its
+//!    client, keeps no picture until TCP gives that client up, and fails at its next read of the queue.
 //! 2. The task ends when the connection has ended, when the stop token is cancelled, or when the
 //!    observed tree has ended. In the latter two cases the client gets all that was queued.
 //! 3. Neither the task nor the connection works long in one go: the JSON of an item is written in
@@ -16,10 +17,11 @@
 //!    which of very many children are the worst. A picture that takes long is followed by a longer
 //!    rest, of [`REST`] times as long: 100,000 nodes are tens of megabytes for both sides.
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -57,8 +59,9 @@ const REFRESH: Duration = Duration::from_secs(5);
 const REST: u32 = 20;
 
 /// What the task and the connection share.
-#[derive(Default)]
 struct Waiting {
+    /// The side of the queue that the connection has. The task locks it only to empty the queue.
+    parts: Mutex<UnboundedReceiver<String>>,
     bytes: AtomicUsize,
     is_over: AtomicBool,
 }
@@ -69,42 +72,80 @@ pub(super) fn subscribe(
     permit: OwnedSemaphorePermit,
     stop: CancellationToken,
 ) -> Body {
-    let (sender, events) = unbounded_channel();
-    let waiting = Arc::new(Waiting::default());
-    let queue = Queue::new(sender, waiting.clone());
+    let (queue, waiting) = queue();
     let observation = observation.sample_every(SAMPLES);
     tokio::spawn(async move {
         let _permit = permit;
-        forward(observation, queue, stop).await;
+        serve(observation, queue, stop).await;
     });
-    Body::from_stream(unfold((events, 0), move |(mut events, mut written)| {
-        let waiting = waiting.clone();
-        async move {
-            if written >= TURN {
-                yield_now().await;
-                written = 0;
-            }
-            let part = take(&mut events, &waiting).await?;
-            written += part.as_ref().map_or(0, String::len);
-            Some((part, (events, written)))
+    Body::from_stream(unfold((Connection(waiting), 0), |(connection, mut written)| async move {
+        if written >= TURN {
+            yield_now().await;
+            written = 0;
         }
+        let part = connection.0.take().await?;
+        written += part.as_ref().map_or(0, String::len);
+        Some((part, (connection, written)))
     }))
 }
 
-/// Takes a part for the connection.
-async fn take(
-    events: &mut UnboundedReceiver<String>,
-    waiting: &Waiting,
-) -> Option<io::Result<String>> {
-    if waiting.is_over.load(Ordering::Acquire) {
-        events.close();
-        while events.try_recv().is_ok() {}
-        waiting.is_over.store(false, Ordering::Release);
-        return Some(Err(io::Error::other("the page did not read")));
+/// Forwards an observation to a page. Empties the queue of a page that does not read.
+async fn serve(observation: Observation, mut queue: Queue, stop: CancellationToken) {
+    if !forward(observation, &mut queue, stop).await {
+        queue.waiting.give_up().await;
     }
-    let part = events.recv().await?;
-    waiting.bytes.fetch_sub(part.len(), Ordering::AcqRel);
-    Some(Ok(part))
+}
+
+/// Returns both sides of a new queue.
+fn queue() -> (Queue, Arc<Waiting>) {
+    let (sender, parts) = unbounded_channel();
+    let (parts, bytes, is_over) = (Mutex::new(parts), AtomicUsize::new(0), AtomicBool::new(false));
+    let waiting = Arc::new(Waiting { parts, bytes, is_over });
+    (Queue::new(sender, waiting.clone()), waiting)
+}
+
+/// The connection of a page. Its drop ends the task.
+struct Connection(Arc<Waiting>);
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.0.parts().close();
+    }
+}
+
+impl Waiting {
+    fn parts(&self) -> MutexGuard<'_, UnboundedReceiver<String>> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a part for the connection.
+    async fn take(&self) -> Option<io::Result<String>> {
+        let part = poll_fn(|cx| self.parts().poll_recv(cx)).await;
+        // The parts that were taken before the queue was emptied are of no use without the others.
+        if self.is_over.swap(false, Ordering::AcqRel) {
+            return Some(Err(io::Error::other("the page did not read")));
+        }
+        let part = part?;
+        self.bytes.fetch_sub(part.len(), Ordering::AcqRel);
+        Some(Ok(part))
+    }
+
+    /// Empties the queue of a page that does not read, in slices.
+    async fn give_up(&self) {
+        self.is_over.store(true, Ordering::Release);
+        self.parts().close();
+        loop {
+            let some = {
+                let mut parts = self.parts();
+                (0..TURN / PART).map_while(|_| parts.try_recv().ok()).collect::<Vec<_>>()
+            };
+            if some.is_empty() {
+                return;
+            }
+            drop(some);
+            yield_now().await;
+        }
+    }
 }
 
 /// The side of the queue that the task has.
@@ -189,13 +230,9 @@ impl Queue {
         self.is_read(waiting) && self.sender.send(part).is_ok()
     }
 
-    /// Whether no more bytes wait than the page may leave. Otherwise its connection fails.
+    /// Whether no more bytes wait than the page may leave.
     fn is_read(&self, waiting: usize) -> bool {
-        let is_read = waiting <= self.limit;
-        if !is_read {
-            self.waiting.is_over.store(true, Ordering::Release);
-        }
-        is_read
+        waiting <= self.limit
     }
 
     /// Whether the page has taken the last picture, and most of what followed.
@@ -204,30 +241,31 @@ impl Queue {
     }
 }
 
-/// Forwards an observation to the queue until one of them is over.
-async fn forward(mut observation: Observation, mut queue: Queue, stop: CancellationToken) {
+/// Forwards an observation to the queue until one of them is over. Returns `false` if the page does not
+/// read.
+async fn forward(mut observation: Observation, queue: &mut Queue, stop: CancellationToken) -> bool {
     let sender = queue.sender.clone();
     let (closed, stopped) = (pin!(sender.closed()), pin!(stop.cancelled()));
     let mut over = pin!(select(closed, stopped));
     let (mut has_changed, mut pictured, mut rest) = (false, Instant::now(), REFRESH);
-    while let Some(item) = next(&mut observation, &mut queue, over.as_mut()).await {
+    while let Some(item) = next(&mut observation, queue, over.as_mut()).await {
         has_changed |= !matches!(item, Observed::Sample(_));
         if let Observed::Picture(_) = item {
             (has_changed, pictured) = (false, Instant::now());
         }
         if !queue.push(item).await {
-            return;
+            return false;
         }
         if has_changed && pictured.elapsed() >= rest && queue.has_room() {
             let begun = Instant::now();
             if !queue.push(Observed::Picture(observation.picture().await)).await {
-                return;
+                return false;
             }
             (has_changed, pictured) = (false, Instant::now());
             rest = REFRESH.max(REST * begun.elapsed());
         }
     }
-    queue.flush();
+    queue.flush()
 }
 
 /// Returns the next item, unless it is over. Meanwhile the changes that are due are queued.
@@ -245,6 +283,7 @@ async fn next(
                 match item.await {
                     Ok(item) => item,
                     Err(_) if queue.flush() => continue,
+                    // The flush at the end fails as well.
                     Err(_) => return None,
                 }
             }
@@ -253,5 +292,46 @@ async fn next(
             Either::Left((item, _)) => item,
             Either::Right(_) => None,
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Connection, queue, serve};
+    use crate::child::ChildSpec;
+    use crate::runtime::Runtime;
+    use crate::supervisor::Supervisor;
+    use std::future::pending;
+    use std::time::Duration;
+    use tokio_util::sync::CancellationToken;
+
+    /// The connection waits for its client, and polls the queue no more.
+    #[tokio::test(start_paused = true)]
+    async fn the_queue_of_a_page_that_does_not_read_is_emptied() {
+        let rt = Runtime::new();
+        let child = ChildSpec::task("x".repeat(20_000), |_| pending()).named("job");
+        let app = Supervisor::one_for_one().unlimited_restarts().child(child);
+        let app = app.start(&rt).await.expect("it starts");
+        let (queue, waiting) = queue();
+        let connection = Connection(waiting.clone());
+        let serving = tokio::spawn(serve(rt.observe(), queue, CancellationToken::new()));
+        // Each restart is four changes of 20 kB.
+        for _ in 0..8 {
+            rt.kill(rt.whereis("job").expect("it runs"));
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            if waiting.parts().len() > 4 {
+                let part = connection.0.take().await.expect("the queue is not over");
+                assert!(part.is_ok(), "the page reads");
+            }
+        }
+        assert!(waiting.parts().len() > 4);
+        while !serving.is_finished() {
+            rt.kill(rt.whereis("job").expect("it runs"));
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(waiting.parts().len(), 0);
+        assert!(connection.0.take().await.is_some_and(|part| part.is_err()));
+        assert!(connection.0.take().await.is_none());
+        app.stop().await.expect("it stops");
     }
 }

@@ -92,11 +92,17 @@ impl Runtime {
     /// # })).unwrap();
     /// ```
     pub fn counters(&self) -> Counters {
+        let children = self.kernel.counters.children(None, usize::MAX);
+        Counters { children, ..self.totals() }
+    }
+
+    /// Returns the counters without those of the children.
+    pub(crate) fn totals(&self) -> Counters {
         let kernel = &self.kernel;
         let [refused, dropped, unhandled] = [&kernel.refused, &kernel.dropped, &kernel.unhandled]
             .map(|count| count.load(Ordering::SeqCst));
         let spawned = kernel.table.inserted();
-        Counters { spawned, refused, dropped, unhandled, ..kernel.counters.read() }
+        Counters { spawned, refused, dropped, unhandled, ..kernel.counters.totals() }
     }
 
     /// The number of messages, streams, casts and calls that were lost because a mailbox was full:

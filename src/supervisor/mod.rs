@@ -56,5 +56,5 @@ pub(crate) use report::{Report, RestartNotice};
 pub(crate) use server_start::{Begun, begin_server};
 pub use spec::{AutoShutdown, Finding, Lint, LintError, Supervisor, SupervisorSpec};
 pub(crate) use spec::{Position, Strategy, check_child, check_single_name, invalid};
-pub(crate) use stop::{NOT_YIELDING, StopRequest, await_killed, stop};
+pub(crate) use stop::{NOT_YIELDING, StopRequest, await_killed, has_ended, stop};
 pub(crate) use wait_until::wait_until;

@@ -125,7 +125,7 @@ pub(crate) async fn await_killed(
 }
 
 /// Whether the body of a process has ended, also while its end is being announced.
-fn has_ended(process: &Arc<dyn AnyProcess>) -> bool {
+pub(crate) fn has_ended(process: &Arc<dyn AnyProcess>) -> bool {
     process.flags().load(Ordering::Acquire) & flag::ENDED != 0
 }
 

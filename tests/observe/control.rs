@@ -20,12 +20,12 @@ use tokio::sync::Notify;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn idle(id: &str) -> ChildSpec {
+pub(crate) fn idle(id: &str) -> ChildSpec {
     ChildSpec::task(id, |_| pending()).named(id)
 }
 
 /// A child that ends this long after it was asked to stop.
-fn slow_stop(id: &str, takes: Duration) -> ChildSpec {
+pub(crate) fn slow_stop(id: &str, takes: Duration) -> ChildSpec {
     let child = ChildSpec::task(id, move |mut ctx| async move {
         ctx.cancellation_token().cancelled().await;
         tokio::time::sleep(takes).await;
@@ -47,7 +47,11 @@ async fn request(rt: &Runtime, action: ControlAction, path: &str) -> ControlRequ
 }
 
 /// Carries out this action on a child, as a picture shows it now.
-async fn control(rt: &Runtime, action: ControlAction, path: &str) -> Result<(), ControlError> {
+pub(crate) async fn control(
+    rt: &Runtime,
+    action: ControlAction,
+    path: &str,
+) -> Result<(), ControlError> {
     rt.control(request(rt, action, path).await).await
 }
 

@@ -1,5 +1,6 @@
 //! Actions on children of a dynamic supervisor that are requested from outside.
 
+use super::control::{idle, slow_stop};
 use crate::support;
 
 use std::future::pending;
@@ -10,25 +11,12 @@ use std::time::Duration;
 use regrow::{
     ChildError, ChildSpec, ChildState, ControlAction, ControlError, ControlRequest,
     DynamicSupervisor, DynamicSupervisorRef, Events, Exhausted, ExitReason, LifecycleEvent, Pid,
-    Restart, Result, Runtime, Shutdown, StartChild, StartContext, StartError, Started,
+    Restart, Result, Runtime, StartChild, StartContext, StartError, Started,
 };
 use support::settled;
 use tokio::sync::Notify;
 
 const SECOND: Duration = Duration::from_secs(1);
-
-fn idle(id: &str) -> ChildSpec {
-    ChildSpec::task(id, |_| pending()).named(id)
-}
-
-fn slow_stop(id: &str, takes: Duration) -> ChildSpec {
-    let child = ChildSpec::task(id, move |mut ctx| async move {
-        ctx.cancellation_token().cancelled().await;
-        tokio::time::sleep(takes).await;
-        Ok(())
-    });
-    child.named(id).shutdown(Shutdown::Infinity)
-}
 
 /// Carries out this action on the child of `jobs` with this id and pid.
 async fn control(

@@ -1,5 +1,6 @@
 //! Servers that are suspended and resumed by a request from outside.
 
+use super::control::control;
 use crate::support;
 
 use std::future::pending;
@@ -45,11 +46,6 @@ async fn app(rt: &Runtime) -> (SupervisorRef, ServerRef<Room>) {
     let picture = rt.observe().picture().await;
     let room = rt.server_at(picture.find("app/room").unwrap().pid.unwrap()).unwrap();
     (tree, room)
-}
-
-async fn control(rt: &Runtime, action: ControlAction, path: &str) -> Result<(), ControlError> {
-    let picture = rt.observe().picture().await;
-    rt.control(ControlRequest::new(action).of(picture.find(path).unwrap())).await
 }
 
 #[tokio::test(start_paused = true)]

@@ -28,6 +28,7 @@ mod tree_depth;
 mod viewer;
 mod observation;
 mod observation_races;
+mod observation_parts;
 mod observation_folded;
 #[cfg(feature = "serde")]
 mod observation_json;

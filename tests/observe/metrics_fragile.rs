@@ -10,24 +10,12 @@ use metrics::{
     SharedString, Unit, set_default_local_recorder,
 };
 use regrow::metrics::Metrics;
-use regrow::{ExitReason, GenServer, Reply, Result, Runtime, ServerContext};
+use regrow::{ExitReason, GenServer, Runtime, ServerRef};
 use support::injected_panics::{BOOM, hush_injected_panics};
+use support::ledger::{Call, Ledger, Setup};
 
-struct Echo;
-
-impl GenServer for Echo {
-    type Args = ();
-    type Call = Reply<()>;
-    type Cast = ();
-
-    async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self> {
-        Ok(Echo)
-    }
-
-    async fn handle_call(&mut self, reply: Reply<()>, _: &mut ServerContext<Self>) -> Result {
-        reply.send(());
-        Ok(())
-    }
+async fn ledger(rt: &Runtime) -> ServerRef<Ledger> {
+    Ledger::start(rt, Setup::default()).await.unwrap()
 }
 
 /// A handle whose destructor panics.
@@ -81,17 +69,16 @@ async fn a_server_outlives_a_recorder_whose_handles_panic_in_their_destructors()
     let (recorder, _installed) = fragile(true);
     let rt = Runtime::new();
     let exporter = Metrics::new().track_handlers().exporter(&rt);
-    let [first, second] =
-        [Echo::start(&rt, ()).await.unwrap(), Echo::start(&rt, ()).await.unwrap()];
+    let [first, second] = [ledger(&rt).await, ledger(&rt).await];
     for server in [&first, &second] {
-        server.call(|reply| reply).await.unwrap();
-        server.call(|reply| reply).await.unwrap();
+        server.call(Call::Lines).await.unwrap();
+        server.call(Call::Lines).await.unwrap();
     }
     // One server ends while it has its meter, the other one drops it at its next item.
     first.stop(ExitReason::Normal).await.unwrap();
     drop(exporter);
-    second.call(|reply| reply).await.unwrap();
-    second.call(|reply| reply).await.unwrap();
+    second.call(Call::Lines).await.unwrap();
+    second.call(Call::Lines).await.unwrap();
     assert!(recorder.dropped.load(Ordering::SeqCst) >= 4, "each has two histograms");
     second.stop(ExitReason::Normal).await.unwrap();
     assert_eq!(rt.counters().ended.panic, 0);
@@ -103,9 +90,9 @@ async fn a_recorder_that_makes_no_histogram_is_asked_once_for_each_server() {
     let (recorder, _installed) = fragile(false);
     let rt = Runtime::new();
     let _exporter = Metrics::new().track_handlers().exporter(&rt);
-    let server = Echo::start(&rt, ()).await.unwrap();
+    let server = ledger(&rt).await;
     for _ in 0..10 {
-        server.call(|reply| reply).await.unwrap();
+        server.call(Call::Lines).await.unwrap();
     }
     assert_eq!(recorder.asked.load(Ordering::SeqCst), 1);
 }

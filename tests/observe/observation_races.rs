@@ -10,14 +10,15 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use regrow::{
-    ChildSpec, DynamicSupervisor, DynamicSupervisorRef, Health, Runtime, Supervisor, SupervisorRef,
+    ChildSpec, DynamicSupervisor, DynamicSupervisorRef, Health, Observed, Runtime, Supervisor,
+    SupervisorRef, TaskContext,
 };
 use support::rng::Rng;
 use support::settled;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn idle(id: &str) -> ChildSpec {
+pub(crate) fn idle(id: &str) -> ChildSpec {
     ChildSpec::task(id, |_| pending()).named(id)
 }
 
@@ -243,6 +244,39 @@ async fn the_health_of_a_process_that_ends_before_its_supervisor_is_read_is_incl
     })
     .await;
     assert_eq!(seen, [("app/late/b".to_owned(), "restarting")]);
+    app.stop().await.unwrap();
+}
+
+/// It has answered that it serves, and begins to stop before its published state is read.
+#[tokio::test(start_paused = true)]
+async fn a_stop_that_begins_after_the_answer_of_a_dynamic_supervisor_follows_once() {
+    let rt = Runtime::new();
+    let app = tree(&rt).await;
+    let deaf = |mut ctx: TaskContext| async move {
+        ctx.shutdown().await;
+        pending().await
+    };
+    let rooms = DynamicSupervisorRef::named(&rt, "rooms");
+    rooms.start_child(ChildSpec::task("deaf", deaf)).await.unwrap();
+    let mut observation = app.observe().unwrap();
+    let picture = {
+        let mut first = pin!(observation.next());
+        assert!(first.as_mut().now_or_never().is_none(), "it waits for the dynamic supervisor");
+        settled().await;
+        let app = app.clone();
+        tokio::spawn(async move { app.terminate_child("rooms").await });
+        settled().await;
+        first.await
+    };
+    let Some(Observed::Picture(picture)) = picture else { panic!("a picture is first") };
+    let rooms = picture.find("app/rooms").unwrap();
+    assert_eq!(rooms.supervision.as_ref().unwrap().ending_since, None);
+    let mut kinds = Vec::new();
+    while let Some(Some(Observed::Change(change))) = observation.next().now_or_never() {
+        kinds.push(format!("{} {}", change.path, change.kind.name()));
+    }
+    let expected = ["app/rooms stopping", "app/rooms ending", "app/rooms/deaf holds_stop"];
+    assert_eq!(kinds, expected);
     app.stop().await.unwrap();
 }
 

@@ -10,7 +10,10 @@ pub(crate) type Nodes = BTreeMap<String, (PictureState, Option<Pid>)>;
 /// Returns the children of a picture that have not ended for good.
 pub(crate) fn nodes(picture: &Picture) -> Nodes {
     let live = picture.nodes.iter().filter(|node| node.state != PictureState::Ended);
-    live.map(|node| (node.path.to_string(), (node.state, node.pid))).collect()
+    // A child of a dynamic supervisor that does not run has the pid of its last process.
+    let runs = |state| !matches!(state, PictureState::Restarting | PictureState::GivenUp);
+    let pid = |node: &PictureNode| node.pid.filter(|_| runs(node.state));
+    live.map(|node| (node.path.to_string(), (node.state, pid(node)))).collect()
 }
 
 fn is_in_pictures(kind: &ChangeKind) -> bool {
@@ -58,6 +61,11 @@ impl Viewer {
             Observed::Missed(missed) => self.missed += missed.changes,
             _ => {}
         }
+    }
+
+    /// Whether all dynamic supervisors have answered for the last picture.
+    pub(crate) fn is_certain(&self) -> bool {
+        self.late.is_empty()
     }
 
     fn apply_change(&mut self, change: &Change) {

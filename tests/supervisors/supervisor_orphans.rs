@@ -441,3 +441,34 @@ async fn a_start_by_hand_that_another_one_replaces_is_answered_with_the_state_of
     assert!(t.rt.is_alive(pid));
     assert!(top.stop().await.is_ok());
 }
+
+/// No kill of an orphan that overruns its shutdown time can be scheduled. All orphans are asked to stop
+/// nevertheless.
+#[test]
+fn all_orphans_are_notified_in_a_tokio_runtime_without_time() {
+    let tokio = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let ids = ["one", "two", "three"];
+    let asked = tokio.block_on(async {
+        let rt = Runtime::new();
+        let (asked, mut orphans) = tokio::sync::mpsc::unbounded_channel();
+        let mut top = Supervisor::one_for_one();
+        for id in ids {
+            let asked = asked.clone();
+            top = top.child(ChildSpec::task(id, move |mut ctx| {
+                let asked = asked.clone();
+                async move {
+                    ctx.shutdown().await;
+                    asked.send(id).expect("the test waits");
+                    Ok(())
+                }
+            }));
+        }
+        let top = top.start(&rt).await.unwrap();
+        tokio::task::yield_now().await;
+        assert!(rt.kill(top.pid().expect("it runs")));
+        let mut all = [orphans.recv().await, orphans.recv().await, orphans.recv().await];
+        all.sort_unstable();
+        all.map(Option::unwrap)
+    });
+    assert_eq!(asked, ["one", "three", "two"]);
+}

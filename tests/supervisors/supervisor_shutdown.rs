@@ -4,7 +4,10 @@ use crate::support;
 
 use std::time::Duration;
 
-use regrow::{ChildSpec, ExitReason, Leftovers, Restart, Shutdown, Supervisor, SupervisorSpec};
+use regrow::{
+    ChildSpec, DynamicSupervisor, ExitReason, Leftovers, Restart, Runtime, Shutdown, Supervisor,
+    SupervisorSpec,
+};
 use support::injected_panics::hush_injected_panics;
 use support::log::Log;
 use support::reporter::counts;
@@ -250,4 +253,47 @@ async fn exits_during_a_stop_of_another_child_are_not_lost() {
     assert_eq!(told[..2], ["slow stops: shutdown", "a stops: boom"]);
     assert_eq!(told[2..], ["b stops: boom", "slow is gone", "a starts", "b starts"]);
     assert_eq!(counts(&tree.count_children().await.unwrap()), (3, 2, 0, 3));
+}
+
+/// Starts so many watchers of a child that they are notified of its end in slices. The first of them lets
+/// the shutdown time of the child pass, and then the other ones are notified.
+fn watch_slowly(rt: &Runtime, child: &str, shutdown: Duration) {
+    let child = rt.whereis(child).expect("it runs");
+    for at in 0..2_000 {
+        let watcher = rt.spawn(async move |mut ctx: regrow::Context| {
+            ctx.recv().await;
+            if at == 0 {
+                tokio::time::advance(2 * shutdown).await;
+            }
+        });
+        rt.monitor(watcher.pid(), child);
+    }
+}
+
+/// A child that has ended in time did not overrun it, however long it takes until all of its watchers are
+/// notified.
+#[tokio::test(start_paused = true)]
+async fn a_child_that_ends_in_time_and_is_watched_by_many_is_not_late() {
+    let watched = || {
+        let child = ChildSpec::task("watched", |_| std::future::pending()).named("watched");
+        child.shutdown(Shutdown::Timeout(ms(50)))
+    };
+    let log = Log::listen();
+    let rt = Runtime::new();
+    let tree = Supervisor::one_for_one().child(watched()).start(&rt).await.unwrap();
+    watch_slowly(&rt, "watched", ms(50));
+    settled().await;
+    let began = Instant::now();
+    tree.terminate_child("watched").await.unwrap();
+    assert!(began.elapsed() >= ms(100), "its shutdown time is over");
+    tree.stop().await.unwrap();
+    let dynamic = DynamicSupervisor::new().start(&rt).await.unwrap();
+    dynamic.start_child(watched()).await.unwrap();
+    watch_slowly(&rt, "watched", ms(50));
+    settled().await;
+    let began = Instant::now();
+    dynamic.stop().await.unwrap();
+    assert!(began.elapsed() >= ms(100), "its shutdown time is over");
+    let lines = log.take();
+    assert!(lines.iter().all(|line| !line.message.contains("shutdown error")), "{lines:?}");
 }

@@ -1,6 +1,7 @@
 //! Queries about the children of a dynamic supervisor, and the state that it publishes for
 //! snapshots.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::iter;
 
@@ -8,11 +9,11 @@ use tokio::time::Instant;
 
 use crate::base::{Pid, TimeOfDay};
 use crate::observe::ChangeKind;
-use crate::process::AnyProcess;
 use crate::supervisor::dynamic::fold::{
-    Badness, Fold, FoldedChild, FoldedCounts, GIVEN_UP, RESTARTING, Worst, severity,
+    FoldAnswer, FoldRequest, FoldedChild, FoldedCounts, PART, Rank, keep_worst,
 };
 use crate::supervisor::dynamic::{Child, DynamicServer, State};
+use crate::supervisor::ended_children::EndedChildren;
 use crate::supervisor::{ChildCounts, ChildInfo, PublishedChild, ReadyShare, Step};
 
 /// The maximum number of children of one dynamic supervisor that a snapshot shows.
@@ -57,49 +58,33 @@ impl DynamicServer {
         self.published.change(|picture| picture.set_budget(budget, now));
     }
 
-    /// Returns the counts of the children, and the `most` worst ones: those with this id, if it is
-    /// given, and then one at least.
-    pub(super) fn fold(&self, most: usize, only: Option<&str>) -> Fold {
-        let mut counts = FoldedCounts { children: self.children.len(), ..Default::default() };
-        let mut worst = Worst::new(most.max(usize::from(only.is_some())));
-        for (pid, child) in &self.children {
-            let (severity, queued) = match &child.state {
-                State::Running(process) => {
-                    counts.running += 1;
-                    load(&**process)
-                }
-                State::Stopping(_) => {
-                    counts.stopping += 1;
-                    (1, 0)
-                }
-                State::GivenUp(_) => {
-                    counts.given_up += 1;
-                    (GIVEN_UP, 0)
-                }
-                State::Restarting { .. } | State::Cancelled(_) | State::Starting => {
-                    counts.restarting += 1;
-                    (RESTARTING, 0)
-                }
-            };
-            counts.unhealthy +=
-                usize::from(severity > 0 && matches!(child.state, State::Running(_)));
-            if only.is_none_or(|id| child.id == id) {
-                worst.offer(Badness { severity, queued, restarts: child.restarts() }, *pid);
+    /// Returns the counts of the children that are asked for, and the worst of them. The first answer
+    /// about very many children has only their pids.
+    pub(super) fn fold(&self, request: &FoldRequest) -> FoldAnswer {
+        let mut counts = FoldedCounts::default();
+        let (mut in_parts, mut gone, mut worst) = (Vec::new(), Vec::new(), Vec::new());
+        let mut count = |pid: Pid| match self.children.get(&pid) {
+            Some(child) => {
+                let badness = counts.count(child);
+                worst.extend(request.lists(child).then_some((Reverse(badness), pid)));
             }
-        }
-        let listed = |pid: Pid| {
-            let child = self.children.get(&pid)?;
-            let is_stopping = matches!(child.state, State::Stopping(_));
-            let process = child.process().cloned();
-            Some(FoldedChild { child: child.shown(pid), pid, process, is_stopping })
+            None => gone.push(pid),
         };
-        Fold {
-            counts,
-            worst: worst.into_pids().into_iter().filter_map(listed).collect(),
-            ended: self.published.change(|state| state.ended.clone()),
-            budget: self.window.budget(self.spec.intensity, Instant::now()),
-            last_change: self.report.source.last_change(),
+        match request.pids() {
+            Some(part) => part.iter().for_each(|pid| count(*pid)),
+            None if self.children.len() > PART => in_parts.extend(self.children.keys()),
+            None => self.children.keys().for_each(|pid| count(*pid)),
         }
+        keep_worst(&mut worst, request.most);
+        let listed = |rank: Rank| Some(FoldedChild::new(self.children.get(&rank.1)?, rank));
+        let worst = worst.into_iter().filter_map(listed).collect();
+        let ended = match request.pids() {
+            Some(_) if gone.is_empty() => EndedChildren::default(),
+            _ => self.published.change(|state| state.ended.clone()),
+        };
+        let budget = self.window.budget(self.spec.intensity, Instant::now());
+        let last_change = self.report.source.last_change();
+        FoldAnswer { counts, in_parts, worst, gone, ended, budget, last_change }
     }
 
     /// Counts the children that are ready, if the specification requires a share of them.
@@ -186,12 +171,4 @@ impl DynamicServer {
     fn show(&self, mut children: BTreeMap<u64, PublishedChild>) {
         self.published.change(|picture| std::mem::swap(&mut picture.children, &mut children));
     }
-}
-
-/// Returns the severity of the health of a running child, and the number of its queued items.
-fn load(process: &dyn AnyProcess) -> (u8, usize) {
-    process.with(|locked| {
-        let severity = severity(locked.core().reported_health().as_ref());
-        (severity, locked.queued_items())
-    })
 }

@@ -79,7 +79,7 @@ use crate::message::Received;
 use crate::restart::{Rules, Window};
 use crate::server::{GenServer, ServerContext, ServerRef};
 use crate::supervisor::dynamic::completion::{Completion, PidReply, Retry};
-use crate::supervisor::dynamic::fold::Fold;
+use crate::supervisor::dynamic::fold::{FoldAnswer, FoldRequest};
 use crate::supervisor::dynamic::{Child, Completions, HalfStarted, Notice, RestartReply};
 use crate::supervisor::{
     ChildCounts, ChildError, ChildInfo, DynamicSupervisor, ExactChild, PublishPermit,
@@ -147,15 +147,8 @@ pub(crate) enum Call {
     RestartExactly(ExactChild, RestartReply),
     WhichChildren(Reply<Vec<ChildInfo>>),
     CountChildren(Reply<ChildCounts>),
-    /// Asks for the counts of the children, and for the worst ones.
-    Fold {
-        reply: Reply<Fold>,
-        /// The number of listed children.
-        most: usize,
-        /// Only children with this id are listed, and one at least.
-        only: Option<SharedStr>,
-        turn: PublishPermit,
-    },
+    /// Asks for the counts of children, and for the worst ones.
+    Fold(Reply<FoldAnswer>, Box<FoldRequest>, PublishPermit),
     /// Publishes the current children. The reply comes after every earlier message was handled.
     Publish(Reply<()>, Option<PublishPermit>),
 }
@@ -263,9 +256,9 @@ impl DynamicServer {
             Call::RestartExactly(child, reply) => return self.restart_exactly(&child, reply, ctx),
             Call::WhichChildren(reply) => reply.send(self.which_children()),
             Call::CountChildren(reply) => reply.send(self.count_children()),
-            Call::Fold { reply, most, only, turn } => {
+            Call::Fold(reply, request, turn) => {
                 drop(turn);
-                reply.send(self.fold(most, only.as_deref()));
+                reply.send(self.fold(&request));
             }
             Call::Publish(reply, turn) => {
                 drop(turn);

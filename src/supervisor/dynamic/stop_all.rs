@@ -16,9 +16,9 @@ use crate::kernel::{Until, WaitEdge};
 use crate::observe::Doing;
 use crate::process::AnyProcess;
 use crate::runtime::{Ack, until};
-use crate::supervisor::await_killed;
 use crate::supervisor::dynamic::pending_stops::PendingStops;
 use crate::supervisor::dynamic::{Child, Completion, DynamicServer, HalfStarted};
+use crate::supervisor::{await_killed, has_ended};
 
 impl DynamicServer {
     /// Stops all children concurrently, each within its own shutdown time, and waits until the
@@ -112,7 +112,8 @@ impl DynamicServer {
     }
 
     /// Waits for the end of a child until its deadline, then kills the child. The error is the
-    /// activity of the child at that moment.
+    /// activity of the child at that moment, or `None` if it has ended in time, and many processes are
+    /// still notified of it.
     async fn await_end_or_kill(
         &self,
         due: Option<Instant>,
@@ -123,9 +124,9 @@ impl DynamicServer {
         let runtime = &self.report.runtime;
         until(&runtime.kernel, due, ended).await.ok_or_else(|| {
             let pid = process.pid();
-            let doing = Doing::of(runtime, pid);
+            let doing = (!has_ended(process)).then(|| Doing::of(runtime, pid));
             runtime.kill(pid);
-            Some(doing)
+            doing
         })
     }
 }

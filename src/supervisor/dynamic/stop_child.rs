@@ -16,7 +16,7 @@ use crate::supervisor::dynamic::pending_stops::ended;
 use crate::supervisor::dynamic::{
     AfterStop, Cast, DynamicServer, State, StopReplies, StopReply, Stopping,
 };
-use crate::supervisor::{ChildError, NOT_YIELDING};
+use crate::supervisor::{ChildError, NOT_YIELDING, has_ended};
 use crate::time::timer_queue::after;
 
 impl DynamicServer {
@@ -123,6 +123,8 @@ impl DynamicServer {
         }
         match child.shutdown {
             Shutdown::Infinity => {}
+            // Many processes are still notified of its end.
+            _ if has_ended(&stopping.process) => {}
             Shutdown::Timeout(_) if stopping.overran.is_none() => {
                 stopping.overran = Some(Doing::of(&self.report.runtime, pid));
                 self.report.runtime.kill(pid);
