@@ -1,0 +1,41 @@
+//! The external term format of Erlang.
+
+mod tag;
+mod limits;
+mod error;
+mod atom;
+mod integer;
+mod ids;
+mod functions;
+mod bitstring;
+mod token;
+mod source_bytes;
+mod leaf;
+mod decoder;
+mod encoder;
+mod value;
+mod walk;
+mod compare;
+mod build;
+mod convert;
+mod display;
+mod codec;
+mod names;
+mod compound;
+mod serialize;
+mod reader;
+mod access;
+mod variant;
+mod deserialize;
+mod embedded;
+mod typed;
+
+pub use atom::Atom;
+pub use bitstring::Bitstring;
+pub use error::{DecodeError, DecodeErrorKind, EncodeError};
+pub use functions::{Export, Fun};
+pub use ids::{ExternalPid, ExternalPort, ExternalReference};
+pub use integer::{BigInteger, IntegerOverflow};
+pub use limits::DecodeLimits;
+pub use value::{ImproperList, Term, TermMap, Terms};
+pub use typed::{from_bytes, from_bytes_within, from_term, to_bytes, to_term};
