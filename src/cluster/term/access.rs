@@ -113,7 +113,7 @@ fn element<'de, T: DeserializeSeed<'de>>(
     seed: T,
 ) -> Result<T::Value, DecodeError> {
     let (start, before) = (reader.offset(), *left);
-    let value = Value { reader, left: Some(left), is_key };
+    let value = Value { reader: &mut *reader, left: Some(&mut *left), is_key };
     let read = seed.deserialize(value).map_err(|error| error.at(start))?;
     if *left == before {
         *left -= 1;
@@ -168,7 +168,10 @@ impl<'de> MapAccess<'de> for &mut Entries<'_, 'de> {
         element(reader, left, true, seed).map(Some)
     }
 
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, DecodeError> {
+    fn next_value_seed<V: DeserializeSeed<'de>>(
+        &mut self,
+        seed: V,
+    ) -> Result<V::Value, DecodeError> {
         if self.left.is_multiple_of(2) {
             return Err(DecodeError::custom("a value is read before its key"));
         }

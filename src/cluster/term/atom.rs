@@ -116,9 +116,9 @@ impl fmt::Debug for Atom {
 
 /// The words that Erlang writes in quotes as atoms.
 const RESERVED: [&str; 29] = [
-    "after", "and", "andalso", "band", "begin", "bnot", "bor", "bsl", "bsr", "bxor", "case", "catch",
-    "cond", "div", "else", "end", "fun", "if", "let", "maybe", "not", "of", "or", "orelse",
-    "receive", "rem", "try", "when", "xor",
+    "after", "and", "andalso", "band", "begin", "bnot", "bor", "bsl", "bsr", "bxor", "case",
+    "catch", "cond", "div", "else", "end", "fun", "if", "let", "maybe", "not", "of", "or",
+    "orelse", "receive", "rem", "try", "when", "xor",
 ];
 
 /// Writes an atom as Erlang does: in quotes, unless it is a plain name in lower case.

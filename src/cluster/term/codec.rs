@@ -165,9 +165,7 @@ fn leaf_term(token: Token<'_>) -> Term {
             let (module, function) = (Atom::of(&export.module), Atom::of(&export.function));
             Export::new(module, function, export.arity).into()
         }
-        Token::Fun(fun) => {
-            Fun::new(Atom::of(&fun.module), fun.index, fun.arity, fun.bytes).into()
-        }
+        Token::Fun(fun) => Fun::new(Atom::of(&fun.module), fun.index, fun.arity, fun.bytes).into(),
         Token::Nil | Token::Tuple(_) | Token::List(_) | Token::Map(_) => {
             Term::List(Terms::default())
         }
@@ -180,7 +178,8 @@ pub(crate) fn write_term(term: &Term, encoder: &mut Encoder<'_>) -> Result<(), E
     while let Some(visit) = walk.next() {
         match visit {
             Visit::Term { term: Term::List(elements), .. } if is_byte_list(elements) => {
-                encoder.byte_list(elements.iter().filter_map(byte).collect::<Vec<_>>().into_iter())?;
+                encoder
+                    .byte_list(elements.iter().filter_map(byte).collect::<Vec<_>>().into_iter())?;
                 walk.leave_out_parts();
             }
             Visit::Term { term, .. } => write_head(term, encoder)?,

@@ -3,8 +3,8 @@
 //! An element that writes nothing is not counted, and the key of such a value is removed.
 
 use serde::ser::{
-    Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant,
-    SerializeTuple, SerializeTupleStruct, SerializeTupleVariant,
+    Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
+    SerializeTupleStruct, SerializeTupleVariant,
 };
 
 use crate::cluster::term::encoder::{Encoder, LONGEST_BYTE_LIST};

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use crate::cluster::term::atom::{from_latin1, is_too_long};
+use crate::cluster::term::atom::{LONGEST, from_latin1, is_too_long};
 use crate::cluster::term::error::{DecodeError, DecodeErrorKind};
 use crate::cluster::term::ids::Words;
 use crate::cluster::term::source_bytes::SourceBytes;
@@ -101,7 +101,8 @@ impl<'a> SourceBytes<'a> {
             return Err(malformed("a reference", start));
         }
         let words = self.take(count * 4)?.chunks_exact(4);
-        let words = words.map(|word| word.iter().fold(0, |word, &byte| word << 8 | u32::from(byte)));
+        let words =
+            words.map(|word| word.iter().fold(0, |word, &byte| word << 8 | u32::from(byte)));
         let words = Words::new(words).ok_or_else(|| malformed("a reference", start))?;
         Ok(Token::Reference(ReferenceToken { node, creation, words }))
     }
@@ -128,16 +129,21 @@ impl<'a> SourceBytes<'a> {
     }
 
     fn atom_after(&mut self, tag: u8, start: usize) -> Result<Cow<'a, str>, DecodeError> {
-        let count = match tag {
+        let count: usize = match tag {
             tag::SMALL_ATOM_UTF8 | tag::SMALL_ATOM_LATIN1 => self.byte()?.into(),
             tag::ATOM_UTF8 | tag::ATOM_LATIN1 => self.u16()?.into(),
-            tag::ATOM_CACHE_REF => return Err(DecodeError::new(DecodeErrorKind::AtomCacheRef, start)),
+            tag::ATOM_CACHE_REF => {
+                return Err(DecodeError::new(DecodeErrorKind::AtomCacheRef, start));
+            }
             tag => return Err(DecodeError::new(DecodeErrorKind::UnknownTag(tag), start)),
         };
         let bytes = self.take(count)?;
         let name = match tag {
             tag::ATOM_UTF8 | tag::SMALL_ATOM_UTF8 => {
                 Cow::Borrowed(str::from_utf8(bytes).map_err(|_| malformed("an atom", start))?)
+            }
+            _ if count > LONGEST => {
+                return Err(DecodeError::new(DecodeErrorKind::AtomTooLong, start));
             }
             _ => from_latin1(bytes),
         };

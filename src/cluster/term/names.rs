@@ -35,8 +35,7 @@ pub(crate) fn variant_of(
     variants: &'static [&'static str],
 ) -> Option<&'static str> {
     let exact = variants.iter().find(|variant| **variant == atom);
-    let written = || {
-        variants.iter().find(|variant| variant_atom(enum_name, variant).eq(atom.chars()))
-    };
+    let written =
+        || variants.iter().find(|variant| variant_atom(enum_name, variant).eq(atom.chars()));
     exact.or_else(written).copied()
 }

@@ -55,7 +55,7 @@ impl<'de> Reader<'de> {
         decoder.skip_each(|token| {
             *memory = memory
                 .checked_sub(memory_of(token))
-                .ok_or(DecodeError::new(DecodeErrorKind::TooMuchMemory, start))?;
+                .ok_or_else(|| DecodeError::new(DecodeErrorKind::TooMuchMemory, start))?;
             Ok(())
         })
     }

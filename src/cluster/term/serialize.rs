@@ -61,7 +61,7 @@ macro_rules! writes {
     };
 }
 
-fn integer(mut encoder: Encoder<'_>, integer: impl Into<i64>) -> Result<(), EncodeError> {
+fn integer(encoder: &mut Encoder<'_>, integer: impl Into<i64>) -> Result<(), EncodeError> {
     encoder.integer(integer.into());
     Ok(())
 }
@@ -79,13 +79,13 @@ impl<'o> Serializer for ValueSerializer<'o> {
 
     writes! {
         serialize_bool(bool): |encoder, value| encoder.atom(if value { "true" } else { "false" });
-        serialize_i8(i8): |encoder, value| integer(encoder, value);
-        serialize_i16(i16): |encoder, value| integer(encoder, value);
-        serialize_i32(i32): |encoder, value| integer(encoder, value);
-        serialize_i64(i64): |encoder, value| integer(encoder, value);
-        serialize_u8(u8): |encoder, value| integer(encoder, value);
-        serialize_u16(u16): |encoder, value| integer(encoder, value);
-        serialize_u32(u32): |encoder, value| integer(encoder, value);
+        serialize_i8(i8): |encoder, value| integer(&mut encoder, value);
+        serialize_i16(i16): |encoder, value| integer(&mut encoder, value);
+        serialize_i32(i32): |encoder, value| integer(&mut encoder, value);
+        serialize_i64(i64): |encoder, value| integer(&mut encoder, value);
+        serialize_u8(u8): |encoder, value| integer(&mut encoder, value);
+        serialize_u16(u16): |encoder, value| integer(&mut encoder, value);
+        serialize_u32(u32): |encoder, value| integer(&mut encoder, value);
         serialize_u64(u64): |encoder, value| {
             encoder.digits(Digits::new(false, &value.to_le_bytes()))
         };

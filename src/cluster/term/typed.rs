@@ -7,7 +7,7 @@ use crate::cluster::term::access::Value;
 use crate::cluster::term::compound::ValueSerializer;
 use crate::cluster::term::decoder::Decoder;
 use crate::cluster::term::encoder::Encoder;
-use crate::cluster::term::error::{DecodeError, EncodeError};
+use crate::cluster::term::error::{DecodeError, DecodeErrorKind, EncodeError};
 use crate::cluster::term::limits::DecodeLimits;
 use crate::cluster::term::reader::Reader;
 use crate::cluster::term::value::Term;
@@ -132,7 +132,8 @@ pub fn to_term<T: Serialize + ?Sized>(value: &T) -> Result<Term, EncodeError> {
 /// ```
 pub fn from_term<T: DeserializeOwned>(term: &Term) -> Result<T, DecodeError> {
     let limits = DecodeLimits::new().size(usize::MAX).memory(usize::MAX).integer(usize::MAX);
-    let bytes = term.to_bytes().map_err(serde::de::Error::custom)?;
+    let refused = |_| DecodeError::new(DecodeErrorKind::Refused, 0);
+    let bytes = term.to_bytes().map_err(refused)?;
     from_bytes_within(&bytes, &limits)
 }
 

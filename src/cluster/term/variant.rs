@@ -46,7 +46,10 @@ impl<'de> VariantAccess<'de> for Variant<'_, 'de> {
         }
     }
 
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, DecodeError> {
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(
+        self,
+        seed: T,
+    ) -> Result<T::Value, DecodeError> {
         let Some(mut left) = self.values else {
             // Functions of Erlang return `ok` or `{error, Reason}`.
             if self.enum_name == "Result" && self.atom == "Ok" {
