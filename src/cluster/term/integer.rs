@@ -18,9 +18,9 @@ use std::fmt;
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct BigInteger {
-    negative: bool,
-    /// From the lowest byte to the highest, which is not 0.
-    magnitude: Box<[u8]>,
+    /// 1 for a number below 0, else 0; then the magnitude from the lowest byte to the highest, which
+    /// is not 0. In one piece, so that a term takes three words.
+    sign_and_magnitude: Box<[u8]>,
 }
 
 /// An integer of any size, as it was decoded: the sign, and the magnitude from the lowest byte up.
@@ -65,16 +65,17 @@ impl BigInteger {
     /// `digits` must not fit into an `i64`.
     pub(crate) fn new(digits: Digits<'_>) -> Self {
         debug_assert!(digits.to_i64().is_none(), "a smaller number is a plain integer");
-        BigInteger { negative: digits.negative, magnitude: digits.magnitude.into() }
+        let sign = [u8::from(digits.negative)];
+        BigInteger { sign_and_magnitude: [&sign, digits.magnitude].concat().into() }
     }
 
     pub(crate) fn digits(&self) -> Digits<'_> {
-        Digits { negative: self.negative, magnitude: &self.magnitude }
+        Digits { negative: self.is_negative(), magnitude: self.magnitude() }
     }
 
     /// Returns whether the number is below 0. [`BigInteger`] has an example.
     pub fn is_negative(&self) -> bool {
-        self.negative
+        self.sign_and_magnitude[0] == 1
     }
 
     /// Returns the number without its sign, from the lowest byte to the highest, which is not 0.
@@ -86,7 +87,7 @@ impl BigInteger {
     /// assert_eq!(big.magnitude(), [0, 0, 0, 0, 0, 0, 0, 0, 1]);
     /// ```
     pub fn magnitude(&self) -> &[u8] {
-        &self.magnitude
+        &self.sign_and_magnitude[1..]
     }
 }
 
@@ -120,10 +121,10 @@ pub struct IntegerOverflow;
 
 impl Ord for BigInteger {
     fn cmp(&self, other: &Self) -> Ordering {
-        let (own, others) = (&self.magnitude, &other.magnitude);
+        let (own, others) = (self.magnitude(), other.magnitude());
         let larger =
             own.len().cmp(&others.len()).then_with(|| own.iter().rev().cmp(others.iter().rev()));
-        match (self.negative, other.negative) {
+        match (self.is_negative(), other.is_negative()) {
             (false, false) => larger,
             (true, true) => larger.reverse(),
             (true, false) => Ordering::Less,
@@ -144,7 +145,7 @@ const GROUP: u64 = 1_000_000_000;
 impl fmt::Display for BigInteger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut words: Vec<u32> = self
-            .magnitude
+            .magnitude()
             .chunks(4)
             .map(|bytes| bytes.iter().rev().fold(0, |word, &byte| word << 8 | u32::from(byte)))
             .collect();
@@ -166,7 +167,7 @@ impl fmt::Display for BigInteger {
         for group in groups.iter().rev() {
             text += &format!("{group:09}");
         }
-        f.pad_integral(!self.negative, "", &text)
+        f.pad_integral(!self.is_negative(), "", &text)
     }
 }
 
