@@ -86,7 +86,7 @@ fn ten_thousand_random_terms_are_the_same_to_erlang() {
     let Some(mut beam) = Beam::start("ten_thousand_random_terms") else { return };
     let mut rng = Rng::new(17);
     for _ in 0..10_000 {
-        let term = random_terms::term(&mut rng, 4);
+        let term = random_terms::term(&mut rng, 3);
         let bytes = term.to_bytes().unwrap();
         let echoed = beam.ask(&[b"echo", &bytes]);
         // Erlang's own bytes become the same term, and these are the bytes of this crate too.

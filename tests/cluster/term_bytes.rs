@@ -159,7 +159,7 @@ fn the_bytes_of_a_closure_come_back_as_they_were() {
 fn random_terms_come_back() {
     let mut rng = Rng::new(7);
     for _ in 0..10_000 {
-        let term = random_terms::term(&mut rng, 4);
+        let term = random_terms::term(&mut rng, 3);
         let bytes = term.to_bytes().unwrap();
         assert_eq!(Term::from_bytes(&bytes).unwrap(), term);
     }

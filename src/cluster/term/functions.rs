@@ -67,7 +67,7 @@ impl fmt::Debug for Export {
 /// ```
 /// use regrow::cluster::Term;
 ///
-/// let mut bytes = vec![131, 112, 0, 0, 0, 63, 2]; // a closure with two parameters
+/// let mut bytes = vec![131, 112, 0, 0, 0, 57, 2]; // a closure with two parameters
 /// bytes.extend([0; 20]); // the version of its module, and its index there
 /// bytes.extend([0, 0, 0, 0]); // it has captured nothing
 /// bytes.extend([119, 4, b's', b'h', b'o', b'p', 97, 0, 97, 0]);

@@ -10,7 +10,7 @@
 /// ```
 /// use regrow::cluster::{DecodeErrorKind, DecodeLimits, Term};
 ///
-/// let list = Term::list([Term::list([Term::from(1), Term::from(2)])]);
+/// let list = Term::list([Term::list([Term::from(1), Term::from(300)])]);
 /// let bytes = list.to_bytes()?;
 ///
 /// let flat = DecodeLimits::new().term_depth(1);
