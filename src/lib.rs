@@ -100,6 +100,8 @@
 //!   through `tracing`.
 //! * `net`: [`ChildSpec::tcp_listener`](https://docs.rs/regrow/latest/regrow/struct.ChildSpec.html#method.tcp_listener),
 //!   listeners and connections as children.
+//! * `cluster`: nodes of an Erlang cluster,
+//!   [`cluster`](https://docs.rs/regrow/latest/regrow/cluster/index.html).
 //! * `chaos`: trees under faults that are drawn from a seed, for tests:
 //!   [`testing::chaos`](https://docs.rs/regrow/latest/regrow/testing/fn.chaos.html). It enables the
 //!   feature `test-util` of tokio.
@@ -161,6 +163,9 @@ pub mod observer;
 #[cfg(feature = "metrics")]
 #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
 pub mod metrics;
+#[cfg(feature = "cluster")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cluster")))]
+pub mod cluster;
 mod program;
 pub mod testing;
 #[doc(hidden)]
