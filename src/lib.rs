@@ -188,6 +188,10 @@ pub use message::{
     stream, stream_with_capacity,
 };
 
+#[cfg(feature = "cluster")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cluster")))]
+pub use message::NodeChange;
+
 // Delays of restarts.
 pub use restart::Backoff;
 
