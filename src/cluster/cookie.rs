@@ -88,8 +88,11 @@ mod tests {
     /// `erlang:md5("monster" ++ "1234567890")`.
     #[test]
     fn an_answer_is_the_md5_of_the_cookie_and_the_decimal_challenge() {
-        let hex: String =
-            Cookie::new("monster").answer(1_234_567_890).iter().map(|b| format!("{b:02x}")).collect();
+        let hex: String = Cookie::new("monster")
+            .answer(1_234_567_890)
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect();
         assert_eq!(hex, MONSTER);
     }
 

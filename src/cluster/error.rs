@@ -8,7 +8,8 @@ use std::time::Duration;
 use crate::cluster::handshake::HandshakeError;
 
 /// Why there is no connection to another node: the error of
-/// [`NodeRef::connect`](crate::cluster::NodeRef::connect). Variants may be added later.
+/// [`NodeRef::connect`](crate::cluster::NodeRef::connect), and the reason of a failed start of a
+/// [`Node`](crate::cluster::Node). Variants may be added later.
 ///
 /// # Examples
 ///
@@ -32,6 +33,9 @@ pub enum NodeError {
     /// The text is no name of a node: it is not `alive@host`.
     #[error("{0:?} is no name of a node")]
     InvalidName(String),
+    /// The node of this runtime has no [cookie](crate::cluster::Node::cookie).
+    #[error("the node has no cookie")]
+    NoCookie,
     /// Neither the fixed addresses nor EPMD know the node.
     #[error("the node {0} is not known")]
     Unknown(String),

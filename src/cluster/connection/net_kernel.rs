@@ -36,6 +36,8 @@ pub(crate) enum Call {
     Disconnect { peer: NodeName, reply: Reply<bool> },
     /// From a user.
     Connected(Reply<Vec<SharedStr>>),
+    /// From an accepted connection.
+    Settings(Reply<Arc<Settings>>),
     /// From an accepted connection whose peer has given its name.
     Claim { peer: NodeName, reply: Reply<Status> },
     /// From a dial.
@@ -103,6 +105,7 @@ impl GenServer for NetKernel {
                 let up = self.peers.iter().filter(|(_, entry)| entry.peer.connection().is_some());
                 reply.send(up.map(|(name, _)| name.text().clone()).collect());
             }
+            Call::Settings(reply) => reply.send(self.args.settings.clone()),
             Call::Claim { peer, reply } => {
                 let Some(pid) = self.caller(&reply, &peer, ctx) else { return Ok(()) };
                 let status = self.entry(&peer).peer.claim(pid);

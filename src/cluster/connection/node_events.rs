@@ -48,7 +48,9 @@ impl Runtime {
 
 /// Logs a change, and sends it to the subscribers.
 pub(crate) fn announce(runtime: &Runtime, peer: &NodeName, change: NodeChange) {
-    ignore_panic(|| tracing::info!(target: "regrow::cluster", node = %peer, change = ?change, "node"));
+    ignore_panic(
+        || tracing::info!(target: "regrow::cluster", node = %peer, change = ?change, "node"),
+    );
     let node: &SharedStr = peer.text();
     for watcher in runtime.kernel.members(GROUP) {
         if let Some(process) = runtime.kernel.find(watcher) {

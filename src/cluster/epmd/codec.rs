@@ -21,7 +21,8 @@ const FOUND: u8 = 119;
 pub(crate) fn register(alive: &str, port: u16) -> Vec<u8> {
     let (name, length) = (alive.as_bytes(), length(alive.len()));
     let versions = [VERSION.to_be_bytes(), VERSION.to_be_bytes()].concat();
-    let body = [&[REGISTER][..], &port.to_be_bytes(), &[HIDDEN, TCP], &versions, &length, name, &[0, 0]];
+    let body =
+        [&[REGISTER][..], &port.to_be_bytes(), &[HIDDEN, TCP], &versions, &length, name, &[0, 0]];
     framed(&body.concat())
 }
 

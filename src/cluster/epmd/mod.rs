@@ -1,8 +1,5 @@
 //! The client of EPMD, the Erlang port mapper daemon, with which the nodes of a host register their
 //! ports. `codec` is its protocol as bytes, `client` the connections to it.
-//!
-//! **Uses** `base`.
-//! **Knows nothing of** handshakes and connections between nodes.
 
 mod codec;
 mod client;

@@ -49,6 +49,9 @@ pub enum HandshakeError {
     /// A message is longer than any message of a handshake.
     #[error("a message of the handshake is too long")]
     TooLong,
+    /// The other node did not send every message within the time limit.
+    #[error("the handshake took too long")]
+    Late,
     /// Too many handshakes of other nodes are under way.
     #[error("too many handshakes at once")]
     TooMany,

@@ -18,7 +18,7 @@ use crate::cluster::handshake::flags::Flags;
 use crate::cluster::node_name::NodeName;
 
 /// The maximum length of a message, without its prefix. A name has at most 255 bytes.
-pub(crate) const LONGEST: usize = 512;
+pub(crate) const LONGEST_MESSAGE: usize = 512;
 
 /// What a status says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,9 +156,7 @@ fn framed(parts: &[&[u8]]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        Hello, Status, decode_ack, decode_reply, encode_ack, encode_reply,
-    };
+    use super::{Hello, Status, decode_ack, decode_reply, encode_ack, encode_reply};
     use crate::cluster::handshake::error::HandshakeError;
     use crate::cluster::handshake::flags::Flags;
     use crate::cluster::node_name::NodeName;

@@ -2,8 +2,7 @@
 //! the same cookie. The states of both sides are values without input and output: they take messages
 //! and return what is to be written.
 //!
-//! **Uses** `base`.
-//! **Knows nothing of** sockets, and of the connections of the node.
+//! Nothing here knows sockets, and the other connections of the node.
 
 pub(crate) mod flags;
 mod error;
@@ -17,7 +16,7 @@ pub use error::HandshakeError;
 pub(crate) use flags::Flags;
 pub(crate) use initiator::Initiator;
 pub(crate) use local::{Local, Session};
-pub(crate) use message::Status;
+pub(crate) use message::{LONGEST_MESSAGE, Status};
 
 #[cfg(test)]
 mod tests;

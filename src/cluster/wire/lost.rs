@@ -21,8 +21,6 @@ pub(crate) enum ConnectionLost {
     Malformed(String),
     #[error("an unknown operation: {0}")]
     UnknownOperation(u8),
-    #[error("this node closed the connection")]
-    Here,
 }
 
 impl From<io::Error> for ConnectionLost {

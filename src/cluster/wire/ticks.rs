@@ -46,7 +46,8 @@ impl Ticks {
 
     /// Returns whether a tick is to be written, or that the peer is lost.
     pub(crate) fn end_of_interval(&mut self, now: Progress) -> Result<bool, ConnectionLost> {
-        let (was_read, was_written) = (now.read != self.last.read, now.written != self.last.written);
+        let (was_read, was_written) =
+            (now.read != self.last.read, now.written != self.last.written);
         self.last = now;
         self.silent = if was_read { 0 } else { self.silent + 1 };
         self.stalled = if was_written || !now.waits { 0 } else { self.stalled + 1 };
