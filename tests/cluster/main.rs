@@ -1,10 +1,20 @@
-//! Nodes of an Erlang cluster. The peers are real nodes of Erlang, nodes of this crate, and raw sockets
-//! that speak the protocol, or break it.
+//! Nodes of an Erlang cluster: terms, their bytes, and the values of Rust types that they stand for;
+//! nodes with peers that are nodes of Erlang, nodes of this crate, and raw sockets that speak the
+//! protocol, or break it.
 #![cfg(feature = "cluster")]
-#![allow(clippy::unwrap_used)]
 
+#[path = "../support/rng.rs"]
+mod rng;
+
+mod random_terms;
+mod terms;
+mod term_bytes;
+mod hostile_bytes;
+mod typed_terms;
+mod corpus;
+mod beam_terms;
 mod beam;
 mod fake;
+mod pairs;
 mod hostile;
 mod node;
-mod pairs;

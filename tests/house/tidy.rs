@@ -41,11 +41,12 @@ const TRAPS: &[u8] = &[
 ];
 
 /// Test programs of a single file, and the reason why each cannot share a program.
-const ALONE: [(&str, &str); 5] = [
+const ALONE: [(&str, &str); 6] = [
     ("dynamic_memory.rs", "its allocator counts what the whole program asks for"),
     ("mailbox_memory.rs", "its allocator counts what the whole program asks for"),
     ("panic_hook.rs", "its panic hook is the whole program's"),
     ("server_memory.rs", "its allocator counts what the whole program asks for"),
+    ("term_memory.rs", "its allocator counts what the whole program asks for"),
     ("timer_memory.rs", "its allocator counts what the whole program asks for"),
 ];
 
