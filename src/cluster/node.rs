@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 
 use crate::base::random::identifying_number;
-use crate::child::ChildSpec;
+use crate::child::{ChildSpec, TaskContext};
 use crate::cluster::connection::net_kernel::{NET_KERNEL, NetKernel, NetKernelArgs};
 use crate::cluster::connection::process::{Handshakes, accepted, dialer};
 use crate::cluster::connection::registration::RegistrationStart;
@@ -233,8 +233,8 @@ impl Node {
 
 fn listener(address: SocketAddr) -> ListenerSpec<TcpStream> {
     let handshakes = Handshakes::default();
-    ChildSpec::tcp_listener("listener", address, async move |ctx, stream, peer| {
-        accepted(ctx, (stream, peer), handshakes).await
+    ChildSpec::tcp_listener("listener", address, async move |ctx: TaskContext, stream, peer| {
+        accepted(&ctx, (stream, peer), &handshakes).await
     })
 }
 

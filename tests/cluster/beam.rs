@@ -121,6 +121,17 @@ impl Beam {
         }
     }
 
+    /// Waits until an expression has this value, for at most ten seconds. The two sides of a
+    /// connection don't know it at the same instant.
+    pub async fn until(&mut self, expression: &str, value: &str) {
+        let wait = format!(
+            "W = fun W(0) -> {expression}; \
+             W(N) -> case {expression} of {value} -> {value}; _ -> timer:sleep(10), W(N - 1) end \
+             end, W(1000)"
+        );
+        assert_eq!(self.eval(&wait).await, value);
+    }
+
     /// Sends a signal of the operating system.
     pub async fn signal(&self, signal: &str) {
         let pid = self.process.id().unwrap().to_string();

@@ -44,9 +44,9 @@ pub(crate) fn dialer(settings: Arc<Settings>, peer: NodeName) -> OnceChild<()> {
 
 /// Runs an accepted connection.
 pub(crate) async fn accepted(
-    ctx: TaskContext,
+    ctx: &TaskContext,
     (stream, address): (TcpStream, SocketAddr),
-    handshakes: Handshakes,
+    handshakes: &Handshakes,
 ) -> Result {
     let Ok(permit) = handshakes.0.try_acquire() else {
         log_refused(address, &HandshakeError::TooMany);
@@ -56,10 +56,10 @@ pub(crate) async fn accepted(
     let Ok(settings) = ctx.runtime().server(NET_KERNEL).call_unlimited(Call::Settings).await else {
         return Ok(());
     };
-    let accepted = accept(&ctx, &settings, stream).await;
+    let accepted = accept(ctx, &settings, stream).await;
     drop(permit);
     match accepted {
-        Ok(connected) => connection(&ctx, &settings, connected).await,
+        Ok(connected) => connection(ctx, &settings, connected).await,
         Err(error) => log_refused(address, &error),
     }
     Ok(())
