@@ -236,3 +236,5 @@ impl<C: Copy + PartialEq> Peer<C> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod two_nodes;
