@@ -90,8 +90,7 @@
 //!
 //! # Limits
 //!
-//! The crate has no durable workflows and no distribution over nodes, and supports no async runtime
-//! other than tokio. In a program built with `panic = "abort"`, no crash can be caught and no child
+//! The crate has no durable workflows, and supports no async runtime other than tokio. In a program built with `panic = "abort"`, no crash can be caught and no child
 //! restarted. A body that never awaits can't be stopped, as with all cooperative scheduling.
 //!
 //! # Features
@@ -187,6 +186,10 @@ pub use message::{
     Dest, GroupChange, Message, MessageKind, Metadata, Received, StreamHandle, StreamWriter,
     stream, stream_with_capacity,
 };
+
+#[cfg(feature = "cluster")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cluster")))]
+pub use message::NodeChange;
 
 // Delays of restarts.
 pub use restart::Backoff;

@@ -1,8 +1,11 @@
-// **Uses** no other folder.
+// **Uses** `base`, `exit`, `message`, `call`, `runtime`, `child`, `server`, `supervisor`, `net`.
 // **Knows nothing of** programs, observers and metrics.
 
 //! Nodes of an Erlang cluster: processes of this program and processes on the BEAM reach each other
 //! over the Erlang distribution protocol. Requires the feature `cluster`.
+//!
+//! A [`Node`] is a child of the program's tree. [`Runtime::node`](crate::Runtime::node) returns a
+//! handle to another node.
 //!
 //! # Terms
 //!
@@ -49,7 +52,23 @@
 //! cost. The errors quote nothing of the bytes.
 
 mod term;
+mod node_name;
+mod cookie;
+mod epmd;
+mod handshake;
+mod error;
+mod resolver;
+mod wire;
+mod connection;
+mod node;
+mod node_ref;
 
+pub use cookie::{Cookie, CookieError};
+pub use error::NodeError;
+pub use handshake::HandshakeError;
+pub use node::Node;
+pub use node_ref::NodeRef;
+pub use resolver::Resolver;
 pub use term::{
     Atom, BigInteger, Bitstring, DecodeError, DecodeErrorKind, DecodeLimits, EncodeError, Export,
     ExternalPid, ExternalPort, ExternalReference, Fun, ImproperList, IntegerOverflow, Term,

@@ -14,5 +14,7 @@ pub use dest::Dest;
 pub use kind::MessageKind;
 pub use metadata::Metadata;
 pub(crate) use received::Envelope;
+#[cfg(feature = "cluster")]
+pub use received::NodeChange;
 pub use received::{GroupChange, Message, Received};
 pub use stream::{StreamHandle, StreamWriter, stream, stream_with_capacity};

@@ -80,6 +80,16 @@ pub enum Received {
         /// Whether the process joined or left.
         change: GroupChange,
     },
+    /// The node of this runtime got or lost a connection to another node:
+    /// [`Runtime::monitor_nodes`](crate::Runtime::monitor_nodes).
+    #[cfg(feature = "cluster")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "cluster")))]
+    Node {
+        /// The name of the other node.
+        node: SharedStr,
+        /// Whether there is a connection now.
+        change: NodeChange,
+    },
 }
 
 /// A change of the members of a group. [`Runtime::monitor_group`](crate::Runtime::monitor_group)
@@ -90,6 +100,17 @@ pub enum GroupChange {
     Joined,
     /// A member left the group, or ended.
     Left,
+}
+
+/// A change of the connection to another node, in a [`Received::Node`]. OTP: `nodeup`, `nodedown`.
+#[cfg(feature = "cluster")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cluster")))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NodeChange {
+    /// There is a connection.
+    Up,
+    /// The connection is lost.
+    Down,
 }
 
 impl Received {

@@ -42,5 +42,7 @@ pub use connect::ConnectSpec;
 pub use error::{AcceptError, BindError, ConnectError};
 pub use listener::{ListenerAddress, ListenerSpec};
 pub use tcp::TcpPort;
+#[cfg(feature = "cluster")]
+pub(crate) use tree::Connections;
 #[cfg(unix)]
 pub use unix::UnixPort;

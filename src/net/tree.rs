@@ -11,7 +11,7 @@ use crate::exit::{Result, Shutdown};
 use crate::net::accept_errors::FailureLog;
 use crate::net::acceptor::{Acceptor, Make, Settings};
 use crate::net::port::{Announce, Borrow, Incoming, PortLease};
-use crate::runtime::StartError;
+use crate::runtime::{Runtime, StartError};
 use crate::supervisor::dynamic::DynamicServer;
 use crate::supervisor::{DynamicSupervisor, DynamicSupervisorRef, Supervisor, SupervisorSpec};
 
@@ -28,14 +28,10 @@ pub(crate) struct Plan<I> {
 impl<I: Incoming> Plan<I> {
     /// Returns the supervisor of one incarnation.
     pub(crate) fn tree(self) -> SupervisorSpec {
-        let cell = Connections::default();
-        let spec = DynamicSupervisor::new();
-        let connections =
-            ChildSpec::new("connections", ConnectionsStart(spec.clone(), cell.clone()));
-        let acceptor = ChildSpec::new("acceptor", AcceptorStart(self, cell));
-        Supervisor::rest_for_one()
-            .child(connections.supervisor(None, Arc::new(spec)))
-            .child(acceptor)
+        let connections = Connections::default();
+        let child = connections.child();
+        let acceptor = ChildSpec::new("acceptor", AcceptorStart(self, connections));
+        Supervisor::rest_for_one().child(child).child(acceptor)
     }
 
     fn acceptor(
@@ -71,9 +67,25 @@ impl<I> Clone for Plan<I> {
     }
 }
 
-/// The pid of the supervisor of the connections, in one incarnation of the listener. A restart of
-/// that supervisor replaces the pid before the acceptor is started again.
-type Connections = Arc<PlainMutex<Option<Pid>>>;
+/// The pid of the supervisor of the connections, in one incarnation of the supervisor above. A
+/// restart replaces the pid before the children behind it, which use it, are started again.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Connections(Arc<PlainMutex<Option<Pid>>>);
+
+impl Connections {
+    /// Returns the supervisor as a child.
+    pub(crate) fn child(&self) -> ChildSpec {
+        let spec = DynamicSupervisor::new();
+        let start = ConnectionsStart(spec.clone(), self.clone());
+        ChildSpec::new("connections", start).supervisor(None, Arc::new(spec))
+    }
+
+    /// Returns a handle to the supervisor; `None` if it has ended since its start.
+    pub(crate) fn find(&self, runtime: &Runtime) -> Option<DynamicSupervisorRef> {
+        let server = runtime.server_at((*self.0.lock())?).ok()?;
+        Some(DynamicSupervisorRef { server })
+    }
+}
 
 /// Starts the supervisor of the connections, and notes its pid.
 struct ConnectionsStart(DynamicSupervisor, Connections);
@@ -82,7 +94,7 @@ struct ConnectionsStart(DynamicSupervisor, Connections);
 impl StartChild for ConnectionsStart {
     async fn start(&self, ctx: &mut StartContext) -> Result<Started, StartError> {
         let started = ctx.server::<DynamicServer>(self.0.clone().with_id("connections")).await?;
-        *self.1.lock() = Some(started.pid());
+        *self.1.0.lock() = Some(started.pid());
         Ok(started)
     }
 }
@@ -93,11 +105,9 @@ struct AcceptorStart<I>(Plan<I>, Connections);
 #[async_trait]
 impl<I: Incoming> StartChild for AcceptorStart<I> {
     async fn start(&self, ctx: &mut StartContext) -> Result<Started, StartError> {
-        let AcceptorStart(plan, cell) = self;
-        let connections = *cell.lock();
-        let connections = connections.and_then(|pid| ctx.runtime().server_at(pid).ok());
-        // The supervisor has ended since its start: both are restarted.
-        let Some(server) = connections else {
+        let AcceptorStart(plan, connections) = self;
+        // The supervisor may have ended since its start: both are restarted.
+        let Some(connections) = connections.find(ctx.runtime()) else {
             let reason = crate::exit::ExitReason::NoProc;
             return Err(StartError::Failed(reason));
         };
@@ -106,7 +116,6 @@ impl<I: Incoming> StartChild for AcceptorStart<I> {
         let borrow = (plan.borrow.clone(), plan.is_users);
         let lease = PortLease::new(port, borrow, plan.announce.clone(), owner);
         let plan = plan.clone();
-        let connections = DynamicSupervisorRef { server };
         ctx.task(async move |task: TaskContext| {
             let acceptor = plan.acceptor(lease, &task, connections);
             acceptor.run().await

@@ -1,4 +1,6 @@
-//! Nodes of an Erlang cluster: terms, their bytes, and the values of Rust types that they stand for.
+//! Nodes of an Erlang cluster: terms, their bytes, and the values of Rust types that they stand for;
+//! nodes with peers that are nodes of Erlang, nodes of this crate, and raw sockets that speak the
+//! protocol, or break it.
 #![cfg(feature = "cluster")]
 
 #[path = "../support/rng.rs"]
@@ -11,3 +13,8 @@ mod hostile_bytes;
 mod typed_terms;
 mod corpus;
 mod beam_terms;
+mod beam;
+mod fake;
+mod pairs;
+mod hostile;
+mod node;

@@ -379,6 +379,20 @@ async fn requests_to_an_ended_dynamic_supervisor_let_other_tasks_run() {
     lets_other_tasks_run!("DynamicSupervisorRef::stop", drop(many.stop().await));
 }
 
+#[cfg(feature = "cluster")]
+#[tokio::test]
+async fn requests_to_a_node_that_does_not_run_let_other_tasks_run() {
+    let rt = Runtime::new();
+    for there in [rt.node("a@127.0.0.1"), rt.node("no name")] {
+        lets_other_tasks_run!("NodeRef::connect", drop(there.connect().await));
+        lets_other_tasks_run!("NodeRef::disconnect", assert!(!there.disconnect().await));
+        lets_other_tasks_run!("NodeRef::is_connected", assert!(!there.is_connected().await));
+    }
+    lets_other_tasks_run!("Runtime::connected_nodes", {
+        assert!(rt.connected_nodes().await.is_empty());
+    });
+}
+
 #[tokio::test]
 async fn requests_to_an_ended_task_supervisor_let_other_tasks_run() {
     let (rt, body) = (Runtime::new(), |_| async {});

@@ -56,10 +56,13 @@ mod typed;
 
 pub use atom::Atom;
 pub use bitstring::Bitstring;
+pub(crate) use decoder::Decoder;
+pub(crate) use encoder::Encoder;
 pub use error::{DecodeError, DecodeErrorKind, EncodeError};
 pub use functions::{Export, Fun};
 pub use ids::{ExternalPid, ExternalPort, ExternalReference};
 pub use integer::{BigInteger, IntegerOverflow};
 pub use limits::DecodeLimits;
+pub(crate) use token::Token;
 pub use typed::{from_bytes, from_bytes_within, from_term, to_bytes, to_term};
 pub use value::{ImproperList, Term, TermMap, Terms};

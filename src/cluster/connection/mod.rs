@@ -1,0 +1,12 @@
+//! The connections of a node: a process for each attempt and each connection, and the server that
+//! decides which attempt becomes the connection to a peer. [`peer`] has the states and the tables.
+
+pub(crate) mod peer;
+pub(crate) mod settings;
+mod node_events;
+pub(crate) mod net_kernel;
+mod attempt;
+mod up;
+mod router;
+pub(crate) mod process;
+pub(crate) mod registration;

@@ -1,0 +1,265 @@
+//! The server that knows the connections of a node. Each attempt to connect, and each connection, is
+//! a process of its own, which asks this server before each step that other attempts depend on:
+//! [`peer`](crate::cluster::connection::peer) decides.
+//!
+//! **If a process of a connection ends** at any step, its `Down` arrives here, and its attempt or its
+//! connection is removed. A reply that it waited for goes nowhere.
+//!
+//! **If this server ends**, the subscribers are notified of the loss of each connection, and its
+//! supervisor stops all processes of connections before it starts another server.
+
+use std::sync::Arc;
+
+use crate::base::random::Map;
+use crate::base::{Pid, SharedStr};
+use crate::call::Reply;
+use crate::child::OnceChild;
+use crate::cluster::connection::node_events::announce;
+use crate::cluster::connection::peer::{Action, Peer};
+use crate::cluster::connection::settings::Settings;
+use crate::cluster::error::NodeError;
+use crate::cluster::handshake::{HandshakeError, Status};
+use crate::cluster::node_name::NodeName;
+use crate::exit::{ExitReason, Result};
+use crate::message::{NodeChange, Received};
+use crate::net::Connections;
+use crate::runtime::{Name, Runtime};
+use crate::server::{GenServer, ServerContext};
+
+/// The name of the server. Nodes of OTP ask `net_kernel` of this node whether it lives.
+pub(crate) const NET_KERNEL: Name<NetKernel> = Name::new("net_kernel");
+
+pub(crate) enum Call {
+    /// From a user: answered when there is a connection, or no attempt is left.
+    Connect { peer: NodeName, reply: Reply<Result<(), NodeError>> },
+    /// From a user: answered with whether there was a connection, which then ends.
+    Disconnect { peer: NodeName, reply: Reply<bool> },
+    /// From a user.
+    Connected(Reply<Vec<SharedStr>>),
+    /// From an accepted connection.
+    Settings(Reply<Arc<Settings>>),
+    /// From an accepted connection whose peer has given its name.
+    Claim { peer: NodeName, reply: Reply<Status> },
+    /// From a dial.
+    MaySendName { peer: NodeName, reply: Reply<bool> },
+    /// From any attempt: answered with whether it is up.
+    Authenticated { peer: NodeName, reply: Reply<bool> },
+}
+
+pub(crate) enum Cast {
+    /// From a dial.
+    Failed { peer: NodeName, dial: Pid, error: NodeError },
+}
+
+/// Makes the child that dials a peer.
+pub(crate) type Dialer = Arc<dyn Fn(NodeName) -> OnceChild<()> + Send + Sync>;
+
+/// The arguments of the server.
+#[derive(Clone)]
+pub(crate) struct NetKernelArgs {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) dialer: Dialer,
+    /// The supervisor of the dials.
+    pub(crate) dials: Connections,
+}
+
+pub(crate) struct NetKernel {
+    args: NetKernelArgs,
+    runtime: Runtime,
+    peers: Map<NodeName, Entry>,
+    /// The peer of each process.
+    processes: Map<Pid, NodeName>,
+}
+
+struct Entry {
+    peer: Peer<Pid>,
+    /// The authenticated attempts that are neither admitted nor refused.
+    authenticated: Map<Pid, Reply<bool>>,
+    /// The users that wait for a connection.
+    waiting: Vec<Reply<Result<(), NodeError>>>,
+    /// Why the last dial failed.
+    error: Option<NodeError>,
+    /// The connection that the subscribers know.
+    announced: Option<Pid>,
+}
+
+impl GenServer for NetKernel {
+    type Args = NetKernelArgs;
+    type Call = Call;
+    type Cast = Cast;
+
+    async fn init(args: NetKernelArgs, ctx: &mut ServerContext<Self>) -> Result<Self> {
+        let runtime = ctx.runtime();
+        Ok(NetKernel { args, runtime, peers: Map::default(), processes: Map::default() })
+    }
+
+    async fn handle_call(&mut self, call: Call, ctx: &mut ServerContext<Self>) -> Result {
+        match call {
+            Call::Connect { peer, reply } => self.connect(peer, reply, ctx).await,
+            Call::Disconnect { peer, reply } => {
+                let connection = self.peers.get(&peer).and_then(|entry| entry.peer.connection());
+                let exit = |pid| self.runtime.exit(pid, ExitReason::Shutdown);
+                reply.send(connection.is_some_and(exit));
+            }
+            Call::Connected(reply) => {
+                let up = self.peers.iter().filter(|(_, entry)| entry.peer.connection().is_some());
+                reply.send(up.map(|(name, _)| name.text().clone()).collect());
+            }
+            Call::Settings(reply) => reply.send(self.args.settings.clone()),
+            Call::Claim { peer, reply } => {
+                let Some(pid) = self.caller(&reply, &peer, ctx) else { return Ok(()) };
+                let status = self.entry(&peer).peer.claim(pid);
+                reply.send(status);
+            }
+            Call::MaySendName { peer, reply } => {
+                let may = |pid| self.entry(&peer).peer.may_send_name(pid);
+                let may = reply.caller().is_some_and(may);
+                reply.send(may);
+            }
+            Call::Authenticated { peer, reply } => {
+                let Some(pid) = reply.caller() else { return Ok(()) };
+                let entry = self.entry(&peer);
+                entry.authenticated.insert(pid, reply);
+                let actions = entry.peer.authenticated(pid);
+                self.act(&peer, actions);
+            }
+        }
+        Ok(())
+    }
+
+    async fn handle_cast(&mut self, cast: Cast, _: &mut ServerContext<Self>) -> Result {
+        let Cast::Failed { peer, dial, error } = cast;
+        if let Some(entry) = self.peers.get_mut(&peer) {
+            if matches!(error, NodeError::Handshake(HandshakeError::Simultaneous)) {
+                entry.peer.refused_for_own(dial);
+            }
+            entry.error = Some(error);
+        }
+        Ok(())
+    }
+
+    async fn handle_info(&mut self, info: Received, _: &mut ServerContext<Self>) -> Result {
+        if let Received::Down { pid, .. } = info
+            && let Some(peer) = self.processes.remove(&pid)
+        {
+            let entry = self.entry(&peer);
+            entry.authenticated.remove(&pid);
+            let was_announced = entry.announced.take_if(|announced| *announced == pid).is_some();
+            let actions = entry.peer.ended(pid);
+            if was_announced {
+                announce(&self.runtime, &peer, NodeChange::Down);
+            }
+            self.act(&peer, actions);
+        }
+        Ok(())
+    }
+}
+
+/// Runs however the server ends.
+impl Drop for NetKernel {
+    fn drop(&mut self) {
+        for (peer, entry) in &self.peers {
+            if entry.announced.is_some() {
+                announce(&self.runtime, peer, NodeChange::Down);
+            }
+        }
+    }
+}
+
+impl NetKernel {
+    fn entry(&mut self, peer: &NodeName) -> &mut Entry {
+        let is_greater = *peer > self.args.settings.local.name;
+        self.peers.entry(peer.clone()).or_insert_with(|| Entry {
+            peer: Peer::new(is_greater),
+            authenticated: Map::default(),
+            waiting: Vec::new(),
+            error: None,
+            announced: None,
+        })
+    }
+
+    /// Returns the process that calls, which is monitored from now on.
+    fn caller<T: Send>(
+        &mut self,
+        reply: &Reply<T>,
+        peer: &NodeName,
+        ctx: &mut ServerContext<Self>,
+    ) -> Option<Pid> {
+        let pid = reply.caller()?;
+        self.watch(pid, peer, ctx);
+        Some(pid)
+    }
+
+    fn watch(&mut self, pid: Pid, peer: &NodeName, ctx: &mut ServerContext<Self>) {
+        if self.processes.insert(pid, peer.clone()).is_none() {
+            ctx.monitor(pid);
+        }
+    }
+
+    async fn connect(
+        &mut self,
+        peer: NodeName,
+        reply: Reply<Result<(), NodeError>>,
+        ctx: &mut ServerContext<Self>,
+    ) {
+        if peer == self.args.settings.local.name {
+            return reply.send(Ok(()));
+        }
+        let entry = self.entry(&peer);
+        entry.waiting.push(reply);
+        if entry.peer.needs_dial() {
+            match self.start_dial(&peer).await {
+                Some(dial) => {
+                    self.watch(dial, &peer, ctx);
+                    self.entry(&peer).peer.dialing(dial);
+                }
+                None => self.entry(&peer).error = Some(NodeError::Stopped),
+            }
+        }
+        self.settle(&peer);
+    }
+
+    async fn start_dial(&self, peer: &NodeName) -> Option<Pid> {
+        let dials = self.args.dials.find(&self.runtime)?;
+        dials.start_once((self.args.dialer)(peer.clone())).await.ok()
+    }
+
+    /// Carries out what [`Peer`] has decided.
+    fn act(&mut self, peer: &NodeName, actions: Vec<Action<Pid>>) {
+        let Some(entry) = self.peers.get_mut(peer) else { return };
+        for action in actions {
+            match action {
+                Action::Admit(pid) => {
+                    entry.announced = Some(pid);
+                    announce(&self.runtime, peer, NodeChange::Up);
+                    if let Some(reply) = entry.authenticated.remove(&pid) {
+                        reply.send(true);
+                    }
+                }
+                Action::Close(pid) => match entry.authenticated.remove(&pid) {
+                    Some(reply) => reply.send(false),
+                    None => drop(self.runtime.exit(pid, ExitReason::Shutdown)),
+                },
+            }
+        }
+        self.settle(peer);
+    }
+
+    /// Answers the users that wait, if there is a connection or no attempt is left. Forgets a peer
+    /// of which nothing is known.
+    fn settle(&mut self, peer: &NodeName) {
+        let Some(entry) = self.peers.get_mut(peer) else { return };
+        let answer = match entry.peer.connection() {
+            Some(_) => Ok(()),
+            None if entry.peer.is_pending() => return,
+            None => Err(entry.error.clone().unwrap_or(NodeError::Stopped)),
+        };
+        for reply in entry.waiting.drain(..) {
+            reply.send(answer.clone());
+        }
+        entry.error = None;
+        if entry.peer.is_idle() {
+            self.peers.remove(peer);
+        }
+    }
+}

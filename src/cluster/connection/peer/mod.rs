@@ -1,0 +1,240 @@
+//! The attempts to connect to one peer, and the connection to it: pure transitions.
+//!
+//! Each attempt is a process. The process asks before each step that the other attempts depend on,
+//! and one value of this type answers, so the answers have an order. *This* node has the name L, the
+//! peer the name P.
+//!
+//! ```text
+//!                 use                        name may be sent             authenticated
+//! (none) ───────────────────▶ dial, resolving ─────────────▶ dial, named ─────────────▶ up
+//! (none) ── the peer names itself ──▶ accepted ─────────── authenticated ─────────────▶ up
+//! ```
+//!
+//! # The status that an accepted connection gets
+//!
+//! | this node has | P > L | P < L |
+//! |---|---|---|
+//! | nothing, or accepted connections that are not authenticated | `ok` | `ok` |
+//! | a dial whose name is not sent yet | `ok_simultaneous` | `ok` |
+//! | a dial whose name is sent | `ok_simultaneous` | `nok` |
+//! | a connection that is up | `alive` | `alive` |
+//!
+//! The second line differs from OTP, which answers `nok` for P < L as soon as it looks for the
+//! address. The peer can't know of such a dial, and the dial may still fail: the peer's attempt is
+//! then the only one. If the dial goes on, the peer gives its own attempt up when it gets this
+//! node's name, because L > P.
+//!
+//! # What happens when an attempt is authenticated
+//!
+//! No attempt displaces another one before it is authenticated, because everyone can claim a name.
+//!
+//! | authenticated | beside | follows |
+//! |---|---|---|
+//! | the dial | nothing that is up | it is up |
+//! | the dial | a connection that is up | it is refused |
+//! | accepted | nothing that is up, no dial | it is up |
+//! | accepted | a dial, P > L | it is up; the dial ends: P refuses it anyway |
+//! | accepted | a dial whose name is not sent, P < L | it is up; the dial ends |
+//! | accepted | a dial whose name is sent, P < L | it is held: P gives it up as soon as it has the name. If the dial is up, it is refused; if the dial fails, it is up |
+//! | accepted | an up connection that the peer named later | it is refused: it is the older one |
+//! | accepted | any other up connection | the old one is closed; when that has ended, this one is up |
+//!
+//! # Races
+//!
+//! * **Both dial at once**: the tables above. P's tables are the same with the names exchanged.
+//! * **The name of a dial and an authenticated attempt**: the dial may send its name only after it has
+//!   asked. If an accepted connection is up by then, the dial ends without a word. If the name may
+//!   be sent, an attempt of P < L that is authenticated afterwards is held.
+//! * **The peer ends between the status and the challenge**: its attempt ends, nothing was displaced.
+//! * **The peer has restarted, and its old connection is still up here**: `alive`, the peer answers
+//!   `true`, and the old connection is closed once the new one is authenticated.
+//! * **A dial fails after P was answered `nok`**: both attempts are lost. Those that wait for the
+//!   connection get the error of the dial, and the next use dials again.
+//! * **A dial gets `nok`**: those that wait for a connection wait for the accepted ones.
+
+use crate::cluster::handshake::Status;
+
+/// The attempts and the connection of one peer. `C` identifies an attempt.
+#[derive(Debug)]
+pub(crate) struct Peer<C> {
+    /// Whether P > L.
+    is_greater: bool,
+    dial: Option<Dial<C>>,
+    /// The accepted connections that are not authenticated, in the order of their claims.
+    accepted: Vec<Claimed<C>>,
+    /// The accepted connection that is authenticated, and waits for the end of the dial.
+    held: Option<Claimed<C>>,
+    up: Option<Claimed<C>>,
+    /// The connection that waits for the end of the one that is up.
+    successor: Option<Claimed<C>>,
+    claims: u64,
+    /// Whether the last dial was refused because the peer's own attempt continues.
+    yields: bool,
+}
+
+#[derive(Debug)]
+struct Dial<C> {
+    id: C,
+    is_named: bool,
+}
+
+/// An attempt, and the order of the claims. A dial counts as claimed when it is begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Claimed<C> {
+    id: C,
+    number: u64,
+}
+
+/// What an attempt is to do, after a transition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Action<C> {
+    /// The authenticated attempt is up.
+    Admit(C),
+    /// The attempt is closed, in whatever state it is.
+    Close(C),
+}
+
+impl<C: Copy + PartialEq> Peer<C> {
+    pub(crate) fn new(is_greater: bool) -> Self {
+        Peer {
+            is_greater,
+            dial: None,
+            accepted: Vec::new(),
+            held: None,
+            up: None,
+            successor: None,
+            claims: 0,
+            yields: false,
+        }
+    }
+
+    /// Whether a use of the connection needs a dial.
+    pub(crate) fn needs_dial(&self) -> bool {
+        self.dial.is_none() && self.up.is_none() && !self.waits_for_accepted()
+    }
+
+    /// Notes that a dial has begun.
+    pub(crate) fn dialing(&mut self, id: C) {
+        self.yields = false;
+        self.dial = Some(Dial { id, is_named: false });
+    }
+
+    /// Returns the connection that is up.
+    pub(crate) fn connection(&self) -> Option<C> {
+        self.up.map(|up| up.id)
+    }
+
+    /// Whether a connection may come without another dial.
+    pub(crate) fn is_pending(&self) -> bool {
+        self.dial.is_some() || self.successor.is_some() || self.waits_for_accepted()
+    }
+
+    /// Whether nothing is known of the peer.
+    pub(crate) fn is_idle(&self) -> bool {
+        !self.is_pending() && self.up.is_none() && self.accepted.is_empty()
+    }
+
+    fn waits_for_accepted(&self) -> bool {
+        self.yields && !self.accepted.is_empty()
+    }
+
+    /// Returns the status for an accepted connection whose peer has given its name.
+    pub(crate) fn claim(&mut self, id: C) -> Status {
+        let status = match (&self.up, &self.dial) {
+            (Some(_), _) => Status::Alive,
+            (None, Some(_)) if self.is_greater => Status::OkSimultaneous,
+            (None, Some(Dial { is_named: true, .. })) => return Status::Nok,
+            _ => Status::Ok,
+        };
+        let number = self.next_claim();
+        self.accepted.push(Claimed { id, number });
+        status
+    }
+
+    fn next_claim(&mut self) -> u64 {
+        self.claims += 1;
+        self.claims
+    }
+
+    /// Returns whether a dial may send this node's name.
+    pub(crate) fn may_send_name(&mut self, id: C) -> bool {
+        match &mut self.dial {
+            Some(dial) if dial.id == id && self.up.is_none() => {
+                dial.is_named = true;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Notes that an attempt is authenticated. Each attempt ends by [`Action::Close`], or is up by
+    /// [`Action::Admit`], now or later.
+    pub(crate) fn authenticated(&mut self, id: C) -> Vec<Action<C>> {
+        if self.dial.as_ref().is_some_and(|dial| dial.id == id) {
+            return self.dial_authenticated(id);
+        }
+        let Some(at) = self.accepted.iter().position(|claimed| claimed.id == id) else {
+            return vec![Action::Close(id)];
+        };
+        let accepted = self.accepted.remove(at);
+        match (self.up, &self.dial) {
+            (Some(up), _) if up.number > accepted.number => vec![Action::Close(id)],
+            (Some(up), _) => {
+                let older = self.successor.replace(accepted);
+                let closed = older.map_or(up.id, |older| older.id);
+                vec![Action::Close(closed)]
+            }
+            (None, Some(Dial { is_named: true, .. })) if !self.is_greater => {
+                let older = self.held.replace(accepted);
+                older.map(|older| Action::Close(older.id)).into_iter().collect()
+            }
+            (None, Some(dial)) => {
+                let closed = Action::Close(dial.id);
+                self.dial = None;
+                vec![closed, self.admit(accepted)]
+            }
+            (None, None) => vec![self.admit(accepted)],
+        }
+    }
+
+    fn dial_authenticated(&mut self, id: C) -> Vec<Action<C>> {
+        self.dial = None;
+        let number = self.next_claim();
+        let mut actions = vec![self.admit(Claimed { id, number })];
+        actions.extend(self.held.take().map(|held| Action::Close(held.id)));
+        actions
+    }
+
+    fn admit(&mut self, admitted: Claimed<C>) -> Action<C> {
+        self.yields = false;
+        self.up = Some(admitted);
+        Action::Admit(admitted.id)
+    }
+
+    /// Notes that a dial was refused because the peer's own attempt continues.
+    pub(crate) fn refused_for_own(&mut self, id: C) {
+        if self.dial.as_ref().is_some_and(|dial| dial.id == id) {
+            self.yields = true;
+        }
+    }
+
+    /// Notes that an attempt or a connection has ended.
+    pub(crate) fn ended(&mut self, id: C) -> Vec<Action<C>> {
+        self.accepted.retain(|claimed| claimed.id != id);
+        let is_this = |claimed: &mut Claimed<C>| claimed.id == id;
+        self.held.take_if(is_this);
+        self.successor.take_if(is_this);
+        let mut next = None;
+        if self.up.take_if(is_this).is_some() {
+            next = self.successor.take();
+        } else if self.dial.take_if(|dial| dial.id == id).is_some() {
+            next = self.held.take();
+        }
+        next.map(|next| self.admit(next)).into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod two_nodes;

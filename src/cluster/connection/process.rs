@@ -1,0 +1,91 @@
+//! The process of a connection: the handshake, and then the connection, until it is lost.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+
+use crate::base::ignore_panic;
+use crate::child::{ChildSpec, OnceChild, TaskContext};
+use crate::cluster::connection::attempt::{Connected, accept, dial};
+use crate::cluster::connection::net_kernel::{Call, NET_KERNEL};
+use crate::cluster::connection::router::Router;
+use crate::cluster::connection::settings::Settings;
+use crate::cluster::connection::up::{Limits, run};
+use crate::cluster::handshake::HandshakeError;
+use crate::cluster::node_name::NodeName;
+use crate::cluster::wire::Outbox;
+use crate::exit::Result;
+
+/// The handshakes of accepted connections that may be under way at once.
+const MOST_HANDSHAKES: usize = 128;
+
+/// The permits for handshakes of accepted connections.
+#[derive(Debug, Clone)]
+pub(crate) struct Handshakes(Arc<Semaphore>);
+
+impl Default for Handshakes {
+    fn default() -> Self {
+        Handshakes(Arc::new(Semaphore::new(MOST_HANDSHAKES)))
+    }
+}
+
+/// Returns the child that dials a peer. The loss of a connection is no crash.
+pub(crate) fn dialer(settings: Arc<Settings>, peer: NodeName) -> OnceChild<()> {
+    let id = peer.to_string();
+    ChildSpec::once_with(id, (), async move |ctx: TaskContext, ()| {
+        if let Some(connected) = dial(&ctx, &settings, &peer).await {
+            connection(&ctx, &settings, connected).await;
+        }
+        Ok(())
+    })
+}
+
+/// Runs an accepted connection.
+pub(crate) async fn accepted(
+    ctx: &TaskContext,
+    (stream, address): (TcpStream, SocketAddr),
+    handshakes: &Handshakes,
+) -> Result {
+    let Ok(permit) = handshakes.0.try_acquire() else {
+        log_refused(address, &HandshakeError::TooMany);
+        return Ok(());
+    };
+    // A node that ends closes the connection.
+    let Ok(settings) = ctx.runtime().server(NET_KERNEL).call_unlimited(Call::Settings).await else {
+        return Ok(());
+    };
+    let accepted = accept(ctx, &settings, stream).await;
+    drop(permit);
+    match accepted {
+        Ok(connected) => connection(ctx, &settings, connected).await,
+        Err(error) => log_refused(address, &error),
+    }
+    Ok(())
+}
+
+fn log_refused(address: SocketAddr, error: &HandshakeError) {
+    ignore_panic(
+        || tracing::warn!(target: "regrow::cluster", %address, %error, "connection refused"),
+    );
+}
+
+async fn connection(ctx: &TaskContext, settings: &Settings, connected: Connected) {
+    let Connected { stream, session } = connected;
+    let outbox = Outbox::new(settings.send_limit);
+    let limits = Limits { tick_time: settings.tick_time, longest_frame: settings.longest_frame };
+    // The option makes calls faster, and the connection works without it.
+    let _ = stream.set_nodelay(true);
+    let own = (ctx.runtime(), ctx.pid());
+    let lost = match Router::new(own, settings, &session, outbox.clone()) {
+        Ok(router) => {
+            let (reader, writer) = stream.into_split();
+            run(reader, writer, &outbox, limits, |body| router.handle(body)).await
+        }
+        Err(lost) => lost,
+    };
+    ignore_panic(|| {
+        tracing::info!(target: "regrow::cluster", node = %session.peer, %lost, "connection lost");
+    });
+}

@@ -1,0 +1,110 @@
+//! Cookies: the secret that the nodes of a cluster share.
+
+use std::env;
+use std::fmt;
+use std::sync::Arc;
+
+use md5::{Digest as _, Md5};
+use subtle::ConstantTimeEq;
+
+/// The answer to a challenge.
+pub(crate) type Digest = [u8; 16];
+
+/// The secret that the nodes of a cluster share. A node refuses connections of nodes that don't know
+/// it. A cookie is never sent, and its [`Debug`](fmt::Debug) text doesn't contain it.
+///
+/// A cookie authenticates the nodes at the start of a connection, by an MD5 challenge. It neither
+/// encrypts nor signs what follows, so a network with other users needs more. OTP:
+/// `erlang:set_cookie/1`, `~/.erlang.cookie`.
+///
+/// # Examples
+///
+/// ```
+/// use regrow::cluster::Cookie;
+///
+/// let cookie = Cookie::new("correct horse battery staple");
+/// assert_eq!(format!("{cookie:?}"), "Cookie(..)");
+/// assert!(Cookie::from_env("NO_SUCH_VARIABLE").is_err());
+/// ```
+#[derive(Clone)]
+pub struct Cookie(Arc<[u8]>);
+
+impl Cookie {
+    /// Makes a cookie of a text. [`Cookie`] has an example.
+    pub fn new(text: impl Into<String>) -> Self {
+        Cookie(text.into().into_bytes().into())
+    }
+
+    /// Reads a cookie from a variable of the environment. [`Cookie`] has an example.
+    ///
+    /// # Errors
+    ///
+    /// [`CookieError`] if the variable is not set, is empty, or is no UTF-8.
+    pub fn from_env(variable: &str) -> Result<Self, CookieError> {
+        match env::var(variable) {
+            Ok(text) if !text.is_empty() => Ok(Cookie::new(text)),
+            _ => Err(CookieError(variable.to_owned())),
+        }
+    }
+
+    /// Returns the answer to a challenge: the MD5 of the cookie and of the decimal challenge.
+    pub(crate) fn answer(&self, challenge: u32) -> Digest {
+        let hash = Md5::new_with_prefix(&self.0);
+        hash.chain_update(challenge.to_string()).finalize().into()
+    }
+
+    /// Whether this is the answer to a challenge. The time of the comparison doesn't depend on the
+    /// bytes that differ.
+    pub(crate) fn accepts(&self, challenge: u32, answer: &Digest) -> bool {
+        self.answer(challenge).ct_eq(answer).into()
+    }
+}
+
+impl fmt::Debug for Cookie {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Cookie(..)")
+    }
+}
+
+/// A variable of the environment has no cookie: the error of [`Cookie::from_env`]. The text names
+/// the variable, and doesn't contain its value.
+///
+/// # Examples
+///
+/// ```
+/// use regrow::cluster::Cookie;
+///
+/// let error = Cookie::from_env("NO_SUCH_VARIABLE").unwrap_err();
+/// assert_eq!(error.to_string(), "the variable NO_SUCH_VARIABLE has no cookie");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the variable {0} has no cookie")]
+pub struct CookieError(String);
+
+#[cfg(test)]
+mod tests {
+    use super::Cookie;
+
+    /// `erlang:md5("monster" ++ "1234567890")`.
+    #[test]
+    fn an_answer_is_the_md5_of_the_cookie_and_the_decimal_challenge() {
+        let hex: String = Cookie::new("monster")
+            .answer(1_234_567_890)
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect();
+        assert_eq!(hex, MONSTER);
+    }
+
+    const MONSTER: &str = "723053da42b00cf236b4321fc625c79a";
+
+    #[test]
+    fn only_the_exact_answer_is_accepted() {
+        let cookie = Cookie::new("monster");
+        let mut answer = cookie.answer(7);
+        assert!(cookie.accepts(7, &answer) && !cookie.accepts(8, &answer));
+        answer[15] ^= 1;
+        assert!(!cookie.accepts(7, &answer));
+        assert!(!Cookie::new("monste").accepts(7, &cookie.answer(7)));
+    }
+}

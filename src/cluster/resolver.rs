@@ -1,0 +1,92 @@
+//! The addresses of nodes: fixed ones, and those that EPMD knows.
+
+use std::env;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use tokio::net::lookup_host;
+
+use crate::base::random::Map;
+use crate::cluster::epmd;
+use crate::cluster::error::NodeError;
+use crate::cluster::node_name::NodeName;
+
+/// The port of EPMD, if the environment says nothing else.
+const EPMD_PORT: u16 = 4369;
+
+/// How a node finds the addresses of others: by fixed addresses, and by EPMD, the port mapper daemon
+/// of Erlang, on the host of the other node.
+///
+/// | | with EPMD | [without](Self::without_epmd) |
+/// |---|---|---|
+/// | a node with a fixed address | that address | that address |
+/// | any other node | the port that EPMD of its host knows | is not known |
+/// | this node | is registered with EPMD of this machine | must have a fixed port, for the nodes that connect to it |
+///
+/// The part of a name behind the `@` is resolved at each attempt to connect. OTP: the modules
+/// `erl_epmd` and, without EPMD, `-erl_epmd_port` or an own `-epmd_module`.
+///
+/// # Examples
+///
+/// ```
+/// use regrow::cluster::Resolver;
+///
+/// let resolver = Resolver::without_epmd().node("shop@127.0.0.1", ([127, 0, 0, 1], 9100));
+/// ```
+#[derive(Debug, Clone)]
+pub struct Resolver {
+    fixed: Map<String, SocketAddr>,
+    epmd_port: Option<u16>,
+}
+
+impl Resolver {
+    /// Makes a resolver that uses EPMD, at the port of the variable `ERL_EPMD_PORT` or, if that is
+    /// not set, at 4369. A new node uses this resolver.
+    pub fn epmd() -> Self {
+        let port = env::var("ERL_EPMD_PORT").ok().and_then(|port| port.parse().ok());
+        Resolver::epmd_at(port.unwrap_or(EPMD_PORT))
+    }
+
+    /// Makes a resolver that uses EPMD at this port, on each host.
+    pub fn epmd_at(port: u16) -> Self {
+        Resolver { epmd_port: Some(port), ..Resolver::without_epmd() }
+    }
+
+    /// Makes a resolver that doesn't use EPMD. [`Resolver`] has an example.
+    pub fn without_epmd() -> Self {
+        Resolver { fixed: Map::default(), epmd_port: None }
+    }
+
+    /// Adds the fixed address of a node. [`Resolver`] has an example.
+    pub fn node(mut self, name: impl Into<String>, address: impl Into<SocketAddr>) -> Self {
+        self.fixed.insert(name.into(), address.into());
+        self
+    }
+
+    /// Returns the address of EPMD of this machine, if EPMD is used.
+    pub(crate) fn own_epmd(&self) -> Option<SocketAddr> {
+        self.epmd_port.map(|port| (IpAddr::from(Ipv4Addr::LOCALHOST), port).into())
+    }
+
+    pub(crate) async fn resolve(&self, node: &NodeName) -> Result<SocketAddr, NodeError> {
+        if let Some(address) = self.fixed.get(node.as_str()) {
+            return Ok(*address);
+        }
+        let unknown = || NodeError::Unknown(node.to_string());
+        let port = self.epmd_port.ok_or_else(unknown)?;
+        let unresolved = |error: io::Error| NodeError::Unresolved {
+            node: node.to_string(),
+            source: Arc::new(error),
+        };
+        let mut failed = None;
+        for host in lookup_host((node.host(), port)).await.map_err(unresolved)? {
+            match epmd::look_up(host, node.alive()).await {
+                Ok(Some(port)) => return Ok((host.ip(), port).into()),
+                Ok(None) => {}
+                Err(error) => failed = Some(unresolved(error)),
+            }
+        }
+        Err(failed.unwrap_or_else(unknown))
+    }
+}

@@ -1,0 +1,157 @@
+//! Control messages: what a frame asks of the node that receives it.
+//!
+//! A frame has a control message, which is a tuple of an operation and its arguments, and for some
+//! operations a payload. The arguments stay encoded: most of them are passed on or sent back.
+
+use crate::cluster::term::{DecodeError, DecodeLimits, Decoder, Encoder, Token};
+use crate::cluster::wire::frame::PASS_THROUGH;
+use crate::cluster::wire::lost::ConnectionLost;
+
+/// The operations that a node of this crate receives and sends.
+pub(crate) mod op {
+    pub(crate) const LINK: u8 = 1;
+    pub(crate) const SEND: u8 = 2;
+    pub(crate) const EXIT: u8 = 3;
+    pub(crate) const REG_SEND: u8 = 6;
+    pub(crate) const REG_SEND_TT: u8 = 16;
+    pub(crate) const MONITOR_P: u8 = 19;
+    pub(crate) const MONITOR_P_EXIT: u8 = 21;
+    pub(crate) const SEND_SENDER: u8 = 22;
+    pub(crate) const PAYLOAD_EXIT: u8 = 24;
+    pub(crate) const PAYLOAD_MONITOR_P_EXIT: u8 = 28;
+    pub(crate) const ALIAS_SEND: u8 = 33;
+    pub(crate) const UNLINK_ID: u8 = 35;
+    pub(crate) const UNLINK_ID_ACK: u8 = 36;
+    pub(crate) const ALTACT_SIG_SEND: u8 = 37;
+}
+
+/// The highest operation that is known.
+const LAST_OPERATION: u8 = op::ALTACT_SIG_SEND;
+/// The maximum number of arguments of an operation.
+const MOST_ARGUMENTS: usize = 6;
+
+/// A control message and its payload, as they are in a frame.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Control<'f> {
+    pub(crate) operation: u8,
+    arguments: [&'f [u8]; MOST_ARGUMENTS],
+    /// One whole term with its version byte, or nothing.
+    pub(crate) payload: &'f [u8],
+}
+
+impl<'f> Control<'f> {
+    /// Decodes the body of a frame. Nothing is allocated.
+    pub(crate) fn decode(body: &'f [u8], limits: &DecodeLimits) -> Result<Self, ConnectionLost> {
+        let Some((&PASS_THROUGH, bytes)) = body.split_first() else {
+            return Err(malformed("a frame of another kind"));
+        };
+        let mut decoder = Decoder::new(bytes, limits)?;
+        decoder.start()?;
+        let (Token::Tuple(elements), Token::Integer(operation)) =
+            (decoder.next()?, decoder.next()?)
+        else {
+            return Err(malformed("no control message"));
+        };
+        let operation = u8::try_from(operation).unwrap_or(u8::MAX);
+        if !(1..=LAST_OPERATION).contains(&operation) {
+            return Err(ConnectionLost::UnknownOperation(operation));
+        }
+        let mut arguments = [&[][..]; MOST_ARGUMENTS];
+        let count = elements.saturating_sub(1);
+        let places = arguments.get_mut(..count).ok_or_else(|| malformed("too many arguments"))?;
+        for argument in places {
+            *argument = decoder.skip()?;
+        }
+        let payload = &bytes[decoder.offset()..];
+        if !payload.is_empty() {
+            let mut decoder = Decoder::new(payload, limits)?;
+            decoder.start()?;
+            decoder.skip()?;
+            decoder.end()?;
+        }
+        Ok(Control { operation, arguments, payload })
+    }
+
+    /// Returns an encoded argument, without a version byte. The first one has the number 0.
+    pub(crate) fn argument(&self, number: usize) -> Result<&'f [u8], ConnectionLost> {
+        let argument = self.arguments.get(number).filter(|argument| !argument.is_empty());
+        argument.copied().ok_or_else(|| malformed("too few arguments"))
+    }
+}
+
+/// Appends a control message with these encoded arguments.
+pub(crate) fn append_control(out: &mut Vec<u8>, operation: u8, arguments: &[&[u8]]) {
+    let mut encoder = Encoder::new(out);
+    encoder.start();
+    // A tuple of at most 255 elements can't fail.
+    let _ = encoder.tuple(arguments.len() + 1);
+    encoder.integer(operation.into());
+    for argument in arguments {
+        encoder.raw(argument);
+    }
+}
+
+pub(crate) fn malformed(what: &str) -> ConnectionLost {
+    ConnectionLost::Malformed(what.to_owned())
+}
+
+impl From<DecodeError> for ConnectionLost {
+    fn from(error: DecodeError) -> Self {
+        ConnectionLost::Malformed(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Control, append_control, op};
+    use crate::cluster::term::DecodeLimits;
+    use crate::cluster::wire::lost::ConnectionLost;
+
+    fn decode(body: &[u8]) -> Result<Control<'_>, ConnectionLost> {
+        Control::decode(body, &DecodeLimits::new())
+    }
+
+    /// `{6, [], '', kv}` and the payload `42`.
+    const REG_SEND: &[u8] = b"\x70\x83\x68\x04\x61\x06\x6a\x77\x00\x77\x02kv\x83\x61\x2a";
+
+    #[test]
+    fn a_control_message_is_taken_apart() {
+        let control = decode(REG_SEND).unwrap();
+        assert_eq!(control.operation, op::REG_SEND);
+        assert_eq!(control.argument(0).unwrap(), b"\x6a");
+        assert_eq!(control.argument(2).unwrap(), b"\x77\x02kv");
+        assert!(control.argument(3).is_err() && control.argument(9).is_err());
+        assert_eq!(control.payload, b"\x83\x61\x2a");
+    }
+
+    #[test]
+    fn an_appended_message_is_decoded_again() {
+        let mut body = vec![112];
+        append_control(&mut body, op::REG_SEND, &[b"\x6a", b"\x77\x00", b"\x77\x02kv"]);
+        body.extend(b"\x83\x61\x2a");
+        assert_eq!(body, REG_SEND);
+    }
+
+    #[test]
+    fn every_truncated_message_is_refused() {
+        for end in 0..REG_SEND.len() {
+            // At one place the control message ends, and the payload may be left out.
+            assert!(decode(&REG_SEND[..end]).is_err() || end == REG_SEND.len() - 3, "{end}");
+        }
+        assert!(decode(&[REG_SEND, &[0]].concat()).is_err());
+    }
+
+    #[test]
+    fn messages_that_mean_nothing_are_refused() {
+        let unknown = |operation| Err(ConnectionLost::UnknownOperation(operation));
+        assert_eq!(decode(b"\x70\x83\x68\x01\x61\x00"), unknown(0));
+        assert_eq!(decode(b"\x70\x83\x68\x01\x61\x26"), unknown(38));
+        assert_eq!(decode(b"\x70\x83\x68\x01\x62\xff\xff\xff\xff"), unknown(255));
+        let arity = [&b"\x70\x83\x68\x08\x61\x06"[..], &[0x6a; 7]].concat();
+        for wrong in
+            [&b"\x83\x68\x01\x61\x06"[..], b"\x70\x83\x61\x06", b"\x70\x83\x68\x01\x6a", &arity]
+        {
+            assert!(matches!(decode(wrong), Err(ConnectionLost::Malformed(_))), "{wrong:?}");
+        }
+    }
+}

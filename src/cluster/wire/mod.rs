@@ -1,0 +1,11 @@
+//! What two nodes send each other after the handshake: frames, ticks, control messages, and the queue
+//! of the frames that wait to be written.
+
+mod lost;
+pub(crate) mod frame;
+pub(crate) mod ticks;
+pub(crate) mod outbox;
+pub(crate) mod control;
+
+pub(crate) use lost::ConnectionLost;
+pub(crate) use outbox::Outbox;

@@ -1,0 +1,112 @@
+//! Peers that break the protocol. Each loses its own connection, and nothing else happens.
+
+use std::time::Duration;
+
+use regrow::NodeChange;
+use tokio::io::AsyncWriteExt;
+
+use crate::fake::{Fake, is_auth};
+use crate::pairs::{Running, node, start};
+
+/// Checks that a node works: a peer joins it and gets an answer.
+async fn assert_works(a: &Running) {
+    let (mut peer, _) = Fake::join(a.address, "good@reader").await;
+    peer.ask().await;
+    assert!(peer.is_answered().await);
+}
+
+/// A sequence of bytes that depends on the seed only.
+fn noise(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        u8::try_from(state >> 56).unwrap()
+    };
+    (0..length).map(|_| next()).collect()
+}
+
+#[tokio::test]
+async fn handshakes_of_noise_are_closed() {
+    let a = start(node("a@127.0.0.1")).await;
+    for seed in 0..200 {
+        let mut peer = Fake::connect(a.address).await;
+        peer.write(&noise(seed, 64)).await;
+        // The end of the noise is the end of the connection, whatever length it announces.
+        peer.stream.shutdown().await.ok();
+        peer.closed().await;
+    }
+    let announced = [&b"\xff\xff"[..], b"\x02\x01", b"\x00\x00", b"\x00\x03n\x00\x05"];
+    for bytes in announced {
+        let mut peer = Fake::connect(a.address).await;
+        peer.write(bytes).await;
+        peer.closed().await;
+    }
+    assert!(a.rt.connected_nodes().await.is_empty());
+    assert_works(&a).await;
+}
+
+#[tokio::test]
+async fn frames_that_mean_nothing_end_their_connection() {
+    let mut a = start(node("a@127.0.0.1").max_frame(1 << 20)).await;
+    let huge_list = b"\x70\x83\x6c\xff\xff\xff\xff";
+    let deep = [&b"\x70\x83\x68\x02\x61\x06"[..], &b"\x68\x01".repeat(100_000)].concat();
+    let unknown = b"\x70\x83\x68\x01\x61\x63";
+    let of_noise = noise(1, 500);
+    let frames: [&[u8]; 6] = [huge_list, &deep, unknown, &of_noise, b"\x83", b"\x44\x00"];
+    for frame in frames {
+        let (mut peer, _) = Fake::join(a.address, "bad@reader").await;
+        peer.frame(frame).await;
+        peer.closed().await;
+        a.expect("bad@reader", &[NodeChange::Up, NodeChange::Down]).await;
+    }
+    for seed in 0..50 {
+        let (mut peer, _) = Fake::join(a.address, "bad@reader").await;
+        peer.frame(&[&b"\x70\x83\x68\x04\x61\x06"[..], &noise(seed, 200)].concat()).await;
+        peer.closed().await;
+        a.expect("bad@reader", &[NodeChange::Up, NodeChange::Down]).await;
+    }
+    assert_works(&a).await;
+}
+
+#[tokio::test]
+async fn a_frame_beyond_the_maximum_ends_the_connection_before_it_is_read() {
+    let mut a = start(node("a@127.0.0.1").max_frame(1 << 20)).await;
+    for length in [u32::MAX, (1 << 20) + 1] {
+        let (mut peer, _) = Fake::join(a.address, "bad@reader").await;
+        peer.write(&length.to_be_bytes()).await;
+        peer.closed().await;
+        a.expect("bad@reader", &[NodeChange::Up, NodeChange::Down]).await;
+    }
+    assert_works(&a).await;
+}
+
+/// The first peer asks without an end and never reads. Its bound is soon reached, because the buffers
+/// of the operating system are bounded as well.
+#[tokio::test]
+async fn a_peer_that_never_reads_loses_its_connection_and_delays_no_other() {
+    let mut a = start(node("a@127.0.0.1").send_buffer(100_000)).await;
+    let (mut greedy, _) = Fake::join(a.address, "greedy@reader").await;
+    let body = is_auth();
+    let length = u32::try_from(body.len()).unwrap().to_be_bytes();
+    let batch = [&length[..], &body].concat().repeat(1_000);
+    let (mut other, _) = Fake::join(a.address, "other@reader").await;
+    while greedy.stream.write_all(&batch).await.is_ok() {
+        other.ask().await;
+        assert!(other.is_answered().await);
+    }
+    let mut changes = Vec::new();
+    while changes.last() != Some(&("greedy@reader".to_owned(), NodeChange::Down)) {
+        changes.push(a.change().await);
+    }
+    assert_works(&a).await;
+}
+
+#[tokio::test]
+async fn a_silent_peer_is_lost_after_its_tick_time() {
+    let mut a = start(node("a@127.0.0.1").tick_time(Duration::from_millis(200))).await;
+    let (mut silent, _) = Fake::join(a.address, "silent@reader").await;
+    a.expect("silent@reader", &[NodeChange::Up, NodeChange::Down]).await;
+    silent.closed().await;
+}

@@ -1,0 +1,244 @@
+//! Two nodes of this crate, and nodes of this crate with peers of raw sockets.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use regrow::cluster::{Cookie, HandshakeError, Node, NodeError, Resolver};
+use regrow::{NodeChange, ProcessHandle, Received, Runtime, Supervisor, SupervisorRef};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use crate::beam::COOKIE;
+use crate::fake::Fake;
+
+/// A node that runs, the address it listens at, and the changes that a subscriber receives.
+pub struct Running {
+    pub rt: Runtime,
+    pub tree: SupervisorRef,
+    pub address: SocketAddr,
+    changes: UnboundedReceiver<(String, NodeChange)>,
+}
+
+impl Running {
+    pub async fn change(&mut self) -> (String, NodeChange) {
+        self.changes.recv().await.unwrap()
+    }
+
+    pub async fn expect(&mut self, node: &str, changes: &[NodeChange]) {
+        for change in changes {
+            assert_eq!(self.change().await, (node.to_owned(), *change));
+        }
+    }
+}
+
+/// Subscribes a process to the connections of a node.
+pub fn subscribe(rt: &Runtime) -> (ProcessHandle, UnboundedReceiver<(String, NodeChange)>) {
+    let (sender, changes) = unbounded_channel();
+    let watcher = rt.spawn(|mut ctx| async move {
+        loop {
+            if let Received::Node { node, change } = ctx.recv().await {
+                let _ = sender.send((node.to_string(), change));
+            }
+        }
+    });
+    assert!(rt.monitor_nodes(watcher.pid()));
+    (watcher, changes)
+}
+
+/// A node that finds others by fixed addresses only.
+pub fn node(name: &str) -> Node {
+    Node::new(name).cookie(Cookie::new(COOKIE)).resolver(Resolver::without_epmd())
+}
+
+pub async fn start(node: Node) -> Running {
+    let (rt, address) = (Runtime::new(), node.address());
+    let (_, changes) = subscribe(&rt);
+    let tree = Supervisor::one_for_one().child(node).start(&rt).await.unwrap();
+    Running { tree, address: address.get().unwrap(), rt, changes }
+}
+
+/// Two nodes, each of which knows the address of the other.
+async fn pair(first: &str, second: &str) -> (Running, Running) {
+    let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (at, to) = (free(), free());
+    let resolver = |name, address| Resolver::without_epmd().node(name, address);
+    let one = start(node(first).listen(at).resolver(resolver(second, to))).await;
+    let two = start(node(second).listen(to).resolver(resolver(first, at))).await;
+    (one, two)
+}
+
+#[tokio::test]
+async fn two_nodes_connect_lose_each_other_and_connect_again() {
+    let (mut a, mut b) = pair("a@127.0.0.1", "b@127.0.0.1").await;
+    let there = a.rt.node("b@127.0.0.1");
+    for _ in 0..3 {
+        there.connect().await.unwrap();
+        assert!(there.is_connected().await);
+        a.expect("b@127.0.0.1", &[NodeChange::Up]).await;
+        b.expect("a@127.0.0.1", &[NodeChange::Up]).await;
+        assert_eq!(b.rt.connected_nodes().await, ["a@127.0.0.1"]);
+        b.rt.node("a@127.0.0.1").connect().await.unwrap(); // the same connection
+        assert!(there.disconnect().await);
+        a.expect("b@127.0.0.1", &[NodeChange::Down]).await;
+        b.expect("a@127.0.0.1", &[NodeChange::Down]).await;
+        assert!(!there.is_connected().await && !there.disconnect().await);
+    }
+    b.tree.stop().await.unwrap();
+    let error = there.connect().await.unwrap_err();
+    assert!(matches!(error, NodeError::Unreachable { .. }), "{error:?}");
+}
+
+/// Either may have the greater name, and each may begin.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_nodes_that_connect_at_once_have_one_connection() {
+    let (mut a, mut b) = pair("a@127.0.0.1", "b@127.0.0.1").await;
+    let (to_b, to_a) = (a.rt.node("b@127.0.0.1"), b.rt.node("a@127.0.0.1"));
+    for round in 0..100 {
+        let (one, two) = tokio::join!(to_b.connect(), to_a.connect());
+        assert!(one.is_ok() && two.is_ok(), "round {round}: {one:?} {two:?}");
+        a.expect("b@127.0.0.1", &[NodeChange::Up]).await;
+        b.expect("a@127.0.0.1", &[NodeChange::Up]).await;
+        assert!(to_b.disconnect().await);
+        a.expect("b@127.0.0.1", &[NodeChange::Down]).await;
+        b.expect("a@127.0.0.1", &[NodeChange::Down]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_node_is_connected_to_itself_and_to_no_unknown_one() {
+    let a = start(node("a@127.0.0.1")).await;
+    a.rt.node("a@127.0.0.1").connect().await.unwrap();
+    let error = a.rt.node("b@127.0.0.1").connect().await.unwrap_err();
+    assert!(matches!(error, NodeError::Unknown(_)), "{error:?}");
+    let error = a.rt.node("nonsense").connect().await.unwrap_err();
+    assert!(matches!(error, NodeError::InvalidName(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn nodes_with_other_cookies_or_names_refuse_each_other() {
+    let mut b = start(node("b@127.0.0.1").cookie(Cookie::new("another"))).await;
+    let resolver = Resolver::without_epmd();
+    let resolver = resolver.node("b@127.0.0.1", b.address).node("c@127.0.0.1", b.address);
+    let a = start(node("a@127.0.0.1").resolver(resolver)).await;
+    let error = a.rt.node("b@127.0.0.1").connect().await.unwrap_err();
+    assert!(matches!(error, NodeError::Handshake(HandshakeError::Closed)), "{error:?}");
+    let error = a.rt.node("c@127.0.0.1").connect().await.unwrap_err();
+    let other = HandshakeError::OtherName("b@127.0.0.1".into());
+    assert!(matches!(&error, NodeError::Handshake(error) if *error == other), "{error:?}");
+    b.changes.close();
+    assert_eq!(b.changes.recv().await, None);
+}
+
+/// The processes of a program go on while its node is restarted.
+#[tokio::test]
+async fn a_node_that_crashes_is_started_again_at_its_port() {
+    let (mut a, mut b) = pair("a@127.0.0.1", "b@127.0.0.1").await;
+    a.rt.node("b@127.0.0.1").connect().await.unwrap();
+    a.expect("b@127.0.0.1", &[NodeChange::Up]).await;
+    let worker = a.rt.spawn(|_| std::future::pending());
+    let crashed = a.rt.whereis("net_kernel").unwrap();
+    assert!(a.rt.kill(crashed));
+    a.expect("b@127.0.0.1", &[NodeChange::Down]).await;
+    b.expect("a@127.0.0.1", &[NodeChange::Up, NodeChange::Down]).await;
+    // The connect may meet the node before or after its restart.
+    while b.rt.node("a@127.0.0.1").connect().await.is_err() {}
+    b.expect("a@127.0.0.1", &[NodeChange::Up]).await;
+    a.expect("b@127.0.0.1", &[NodeChange::Up]).await;
+    assert!(a.rt.is_alive(worker.pid()) && a.rt.whereis("net_kernel") != Some(crashed));
+}
+
+#[tokio::test]
+async fn an_address_of_another_machine_needs_plain_text_to_be_allowed() {
+    let rt = Runtime::new();
+    let error = Supervisor::one_for_one()
+        .child(node("a@127.0.0.1").listen(([0, 0, 0, 0], 0)))
+        .start(&rt)
+        .await
+        .unwrap_err();
+    let text = format!("{:#}", regrow::ExitReason::from(error));
+    assert!(text.contains("plain text is not allowed"), "{text}");
+    let resolver = Resolver::without_epmd().node("b@far", ([192, 0, 2, 1], 9));
+    let a = start(node("a@127.0.0.1").resolver(resolver)).await;
+    let error = a.rt.node("b@far").connect().await.unwrap_err();
+    assert!(matches!(error, NodeError::Plaintext(_)), "{error:?}");
+    start(node("c@127.0.0.1").listen(([0, 0, 0, 0], 0)).allow_plaintext()).await;
+}
+
+#[tokio::test]
+async fn a_peer_whose_old_connection_is_up_replaces_it_once_it_is_authenticated() {
+    let mut a = start(node("a@127.0.0.1")).await;
+    let (mut old, status) = Fake::join(a.address, "fake@reader").await;
+    assert_eq!(status, "ok");
+    a.expect("fake@reader", &[NodeChange::Up]).await;
+
+    // Without the cookie, the name alone displaces nothing.
+    let mut liar = Fake::connect(a.address).await;
+    assert_eq!(liar.introduce("fake@reader").await, "alive");
+    liar.write(b"\x00\x05strue").await;
+    let challenge = liar.challenge().await;
+    liar.answer(challenge, "guessed").await;
+    liar.closed().await;
+    old.ask().await;
+    assert!(old.is_answered().await);
+
+    let (mut new, status) = Fake::join(a.address, "fake@reader").await;
+    assert_eq!(status, "alive");
+    a.expect("fake@reader", &[NodeChange::Down, NodeChange::Up]).await;
+    old.closed().await;
+    new.ask().await;
+    assert!(new.is_answered().await);
+}
+
+/// The dial of `a` meets a peer that accepts the connection and says nothing. The greater name wins:
+/// `z@reader` gets on with its own attempt, `Aa@reader` doesn't.
+#[tokio::test]
+async fn a_peer_that_connects_while_it_is_dialed_gets_the_status_of_its_name() {
+    for (name, expected) in [("z@reader", "ok_simultaneous"), ("Aa@reader", "nok")] {
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let resolver = Resolver::without_epmd().node(name, silent.local_addr().unwrap());
+        let mut a = start(node("a@127.0.0.1").resolver(resolver)).await;
+        let there = a.rt.node(name);
+        let dial = tokio::spawn(async move { there.connect().await });
+        let (mut dialed, _) = silent.accept().await.unwrap();
+        let mut first = [0];
+        tokio::io::AsyncReadExt::read_exact(&mut dialed, &mut first).await.unwrap(); // the name is sent
+        let mut fake = Fake::connect(a.address).await;
+        assert_eq!(fake.introduce(name).await, expected);
+        if expected == "nok" {
+            fake.closed().await;
+            drop(dialed);
+            let error = dial.await.unwrap().unwrap_err();
+            assert!(matches!(error, NodeError::Handshake(HandshakeError::Closed)), "{error:?}");
+        } else {
+            let challenge = fake.challenge().await;
+            fake.answer(challenge, COOKIE).await;
+            a.expect(name, &[NodeChange::Up]).await;
+            dial.await.unwrap().unwrap(); // the connection that the peer made
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_ends_between_the_status_and_the_challenge_leaves_nothing() {
+    let a = start(node("a@127.0.0.1")).await;
+    for _ in 0..20 {
+        let mut fake = Fake::connect(a.address).await;
+        assert_eq!(fake.introduce("fake@reader").await, "ok");
+        drop(fake);
+    }
+    let (_fake, status) = Fake::join(a.address, "fake@reader").await;
+    assert_eq!(status, "ok");
+}
+
+#[tokio::test]
+async fn a_handshake_that_stops_is_ended_by_its_time_limit() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let resolver = Resolver::without_epmd().node("b@reader", silent.local_addr().unwrap());
+    let limit = Duration::from_secs(1);
+    let a = start(node("a@127.0.0.1").resolver(resolver).handshake_timeout(limit)).await;
+    let error = a.rt.node("b@reader").connect().await.unwrap_err();
+    assert!(matches!(error, NodeError::TimedOut(_)), "{error:?}");
+    Fake::connect(a.address).await.closed().await;
+    let mut fake = Fake::connect(a.address).await;
+    fake.introduce("c@reader").await;
+    fake.closed().await;
+}
