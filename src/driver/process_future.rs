@@ -111,7 +111,7 @@ impl ProcessFuture {
 
     /// Takes the steps of a poll.
     #[inline]
-    fn step(&mut self, cx: &mut Context<'_>, mut flags: u8, of: Polled) -> Poll<()> {
+    fn step(&mut self, cx: &mut Context<'_>, mut flags: u8, of: &Polled) -> Poll<()> {
         let Some(body) = &mut self.body else { return Poll::Ready(()) };
         if flags & flag::STARTED == 0 {
             flags = register_waker(body.as_mut().parts().process, cx);
@@ -132,7 +132,7 @@ impl ProcessFuture {
         }
         match polled {
             Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(end)) => self.end(end, of.is_watched),
+            Ok(Poll::Ready(end)) => self.end(decided(end, of.runtime, of.pid), of.is_watched),
             Err(crash) => self.end(End::Panicked(ExitReason::Crashed(crash)), of.is_watched),
         }
         Poll::Ready(())
@@ -145,9 +145,8 @@ impl ProcessFuture {
         if watched {
             note_ending(label(process));
         }
-        let (runtime, pid, record) = (kernel.number(), process.pid(), process.head().address());
-        let end = decided(end, runtime, pid);
         crate::base::failpoint::point!("death before body");
+        let (runtime, pid, record) = (kernel.number(), process.pid(), process.head().address());
         let current_record = CurrentGuard::enter_body(runtime, pid, record);
         let drop_future = || span::inside(kernel, process, || future.clear());
         kernel.switches.captured(|| lifecycle_log::catch_destructor(pid, drop_future));
@@ -182,11 +181,10 @@ impl Future for ProcessFuture {
         // The only call for the record in most polls.
         let (head, kernel) = body.head();
         let of = Polled::begin(head, kernel);
-        let is_watched = of.is_watched;
         let flags = head.flags.load(Ordering::Acquire);
         head.announced_wait.withdraw(); // Invariant 2 of `idle_wait`.
-        let polled = self.step(cx, flags, of);
-        if is_watched {
+        let polled = self.step(cx, flags, &of);
+        if of.is_watched {
             leave();
         }
         polled
