@@ -28,17 +28,17 @@ const LOOP: &str = r#"
     F().
 "#;
 
-pub const COOKIE: &str = "cluster-test";
+pub(crate) const COOKIE: &str = "cluster-test";
 
 /// An EPMD at a port of its own.
-pub struct Epmd {
-    pub port: u16,
+pub(crate) struct Epmd {
+    pub(crate) port: u16,
     _daemon: Child,
 }
 
 impl Epmd {
     /// Starts an EPMD; `None` if Erlang is not installed.
-    pub async fn start() -> Option<Epmd> {
+    pub(crate) async fn start() -> Option<Epmd> {
         let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
         let mut command = Command::new("epmd");
         command.args(["-address", "127.0.0.1", "-port", &port.to_string()]);
@@ -57,12 +57,12 @@ impl Epmd {
         Some(Epmd { port, _daemon: daemon })
     }
 
-    pub fn resolver(&self) -> Resolver {
+    pub(crate) fn resolver(&self) -> Resolver {
         Resolver::epmd_at(self.port)
     }
 
     /// Starts a node of this crate in a runtime of its own.
-    pub async fn node(&self, name: &str) -> (Runtime, SupervisorRef) {
+    pub(crate) async fn node(&self, name: &str) -> (Runtime, SupervisorRef) {
         let node = Node::new(name).cookie(Cookie::new(COOKIE)).resolver(self.resolver());
         let rt = Runtime::new();
         let tree = Supervisor::one_for_one().child(node).start(&rt).await.unwrap();
@@ -71,19 +71,19 @@ impl Epmd {
 }
 
 /// A node of Erlang.
-pub struct Beam {
-    pub process: Child,
+pub(crate) struct Beam {
+    pub(crate) process: Child,
     input: ChildStdin,
     output: Lines<BufReader<ChildStdout>>,
 }
 
 impl Beam {
-    pub async fn start(epmd: &Epmd, name: &str, cookie: &str) -> Beam {
+    pub(crate) async fn start(epmd: &Epmd, name: &str, cookie: &str) -> Beam {
         Beam::start_with(epmd, name, cookie, 60).await
     }
 
     /// Starts a node with this tick time, in seconds.
-    pub async fn start_with(epmd: &Epmd, name: &str, cookie: &str, tick_time: u32) -> Beam {
+    pub(crate) async fn start_with(epmd: &Epmd, name: &str, cookie: &str, tick_time: u32) -> Beam {
         let mut command = Command::new("erl");
         command.env("ERL_EPMD_PORT", epmd.port.to_string());
         command.args(["-noshell", "-start_epmd", "false", "-name", name, "-setcookie", cookie]);
@@ -100,18 +100,18 @@ impl Beam {
     }
 
     /// Evaluates expressions, and returns the last value as text.
-    pub async fn eval(&mut self, expressions: &str) -> String {
+    pub(crate) async fn eval(&mut self, expressions: &str) -> String {
         self.send(expressions).await;
         self.value().await
     }
 
     /// Begins an evaluation, whose value the next call of [`value`](Self::value) returns.
-    pub async fn send(&mut self, expressions: &str) {
+    pub(crate) async fn send(&mut self, expressions: &str) {
         let line = format!("{}.\n", expressions.replace('\n', " "));
         self.input.write_all(line.as_bytes()).await.unwrap();
     }
 
-    pub async fn value(&mut self) -> String {
+    pub(crate) async fn value(&mut self) -> String {
         loop {
             let line = self.output.next_line().await.unwrap();
             let line = line.expect("the node of Erlang has ended");
@@ -123,7 +123,7 @@ impl Beam {
 
     /// Waits until an expression has this value, for at most ten seconds. The two sides of a
     /// connection don't know it at the same instant.
-    pub async fn until(&mut self, expression: &str, value: &str) {
+    pub(crate) async fn until(&mut self, expression: &str, value: &str) {
         let wait = format!(
             "W = fun W(0) -> {expression}; \
              W(N) -> case {expression} of {value} -> {value}; _ -> timer:sleep(10), W(N - 1) end \
@@ -133,7 +133,7 @@ impl Beam {
     }
 
     /// Sends a signal of the operating system.
-    pub async fn signal(&self, signal: &str) {
+    pub(crate) async fn signal(&self, signal: &str) {
         let pid = self.process.id().unwrap().to_string();
         assert!(Command::new("kill").args([signal, &pid]).status().await.unwrap().success());
     }

@@ -12,17 +12,17 @@ use crate::beam::COOKIE;
 /// The flags that OTP 26 and later require.
 const FLAGS: u64 = 0x4_0307_0f94;
 
-pub struct Fake {
-    pub stream: TcpStream,
+pub(crate) struct Fake {
+    pub(crate) stream: TcpStream,
 }
 
 impl Fake {
-    pub async fn connect(address: SocketAddr) -> Fake {
+    pub(crate) async fn connect(address: SocketAddr) -> Fake {
         Fake { stream: TcpStream::connect(address).await.unwrap() }
     }
 
     /// Connects, and runs the whole handshake under this name. Returns the status as well.
-    pub async fn join(address: SocketAddr, name: &str) -> (Fake, String) {
+    pub(crate) async fn join(address: SocketAddr, name: &str) -> (Fake, String) {
         let mut fake = Fake::connect(address).await;
         let status = fake.introduce(name).await;
         if status == "alive" {
@@ -36,7 +36,7 @@ impl Fake {
     }
 
     /// Sends the name, and returns the status.
-    pub async fn introduce(&mut self, name: &str) -> String {
+    pub(crate) async fn introduce(&mut self, name: &str) -> String {
         let length = u16::try_from(name.len()).unwrap().to_be_bytes();
         let hello = [b"N", &FLAGS.to_be_bytes()[..], &[0, 0, 0, 9], &length, name.as_bytes()];
         self.message(&hello.concat()).await;
@@ -45,14 +45,14 @@ impl Fake {
         String::from_utf8(status[1..].to_vec()).unwrap()
     }
 
-    pub async fn challenge(&mut self) -> u32 {
+    pub(crate) async fn challenge(&mut self) -> u32 {
         let message = self.read_message().await.expect("a challenge");
         assert_eq!(message[0], b'N');
         u32::from_be_bytes(message[9..13].try_into().unwrap())
     }
 
     /// Answers a challenge with this cookie, and sends a challenge of its own.
-    pub async fn answer(&mut self, challenge: u32, cookie: &str) {
+    pub(crate) async fn answer(&mut self, challenge: u32, cookie: &str) {
         let reply = [b"r", &77_u32.to_be_bytes()[..], &digest(cookie, challenge)].concat();
         self.message(&reply).await;
     }
@@ -63,22 +63,22 @@ impl Fake {
     }
 
     /// Writes bytes. The other side may have closed the connection.
-    pub async fn write(&mut self, bytes: &[u8]) {
+    pub(crate) async fn write(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes).await;
     }
 
-    pub async fn frame(&mut self, body: &[u8]) {
+    pub(crate) async fn frame(&mut self, body: &[u8]) {
         let length = u32::try_from(body.len()).unwrap().to_be_bytes();
         self.write(&[&length, body].concat()).await;
     }
 
     /// Asks `net_kernel` whether it lives. The tag is the atom `a`.
-    pub async fn ask(&mut self) {
+    pub(crate) async fn ask(&mut self) {
         self.frame(&is_auth()).await;
     }
 
     /// Reads frames until the answer of `net_kernel` comes; false at the end of the connection.
-    pub async fn is_answered(&mut self) -> bool {
+    pub(crate) async fn is_answered(&mut self) -> bool {
         while let Some(frame) = self.read_frame().await {
             // `{a, yes}`
             if frame.ends_with(b"\x83\x68\x02\x77\x01a\x77\x03yes") {
@@ -105,7 +105,7 @@ impl Fake {
     }
 
     /// Waits until the other side has closed the connection.
-    pub async fn closed(&mut self) {
+    pub(crate) async fn closed(&mut self) {
         let mut rest = Vec::new();
         let _ = self.stream.read_to_end(&mut rest).await;
     }
@@ -116,7 +116,7 @@ fn digest(cookie: &str, challenge: u32) -> [u8; 16] {
 }
 
 /// `{6, Pid, '', net_kernel}` with `{'$gen_call', {Pid, a}, {is_auth, b}}`.
-pub fn is_auth() -> Vec<u8> {
+pub(crate) fn is_auth() -> Vec<u8> {
     let pid = [&b"\x58\x77\x0bfake@reader"[..], &[0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 9]].concat();
     let control = [&b"\x83\x68\x04\x61\x06"[..], &pid, b"\x77\x00\x77\x0anet_kernel"].concat();
     let from = [&b"\x68\x02"[..], &pid, b"\x77\x01a"].concat();

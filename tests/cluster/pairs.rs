@@ -11,19 +11,19 @@ use crate::beam::COOKIE;
 use crate::fake::Fake;
 
 /// A node that runs, the address it listens at, and the changes that a subscriber receives.
-pub struct Running {
-    pub rt: Runtime,
-    pub tree: SupervisorRef,
-    pub address: SocketAddr,
+pub(crate) struct Running {
+    pub(crate) rt: Runtime,
+    pub(crate) tree: SupervisorRef,
+    pub(crate) address: SocketAddr,
     changes: UnboundedReceiver<(String, NodeChange)>,
 }
 
 impl Running {
-    pub async fn change(&mut self) -> (String, NodeChange) {
+    pub(crate) async fn change(&mut self) -> (String, NodeChange) {
         self.changes.recv().await.unwrap()
     }
 
-    pub async fn expect(&mut self, node: &str, changes: &[NodeChange]) {
+    pub(crate) async fn expect(&mut self, node: &str, changes: &[NodeChange]) {
         for change in changes {
             assert_eq!(self.change().await, (node.to_owned(), *change));
         }
@@ -31,7 +31,7 @@ impl Running {
 }
 
 /// Subscribes a process to the connections of a node.
-pub fn subscribe(rt: &Runtime) -> (ProcessHandle, UnboundedReceiver<(String, NodeChange)>) {
+pub(crate) fn subscribe(rt: &Runtime) -> (ProcessHandle, UnboundedReceiver<(String, NodeChange)>) {
     let (sender, changes) = unbounded_channel();
     let watcher = rt.spawn(|mut ctx| async move {
         loop {
@@ -45,11 +45,11 @@ pub fn subscribe(rt: &Runtime) -> (ProcessHandle, UnboundedReceiver<(String, Nod
 }
 
 /// A node that finds others by fixed addresses only.
-pub fn node(name: &str) -> Node {
+pub(crate) fn node(name: &str) -> Node {
     Node::new(name).cookie(Cookie::new(COOKIE)).resolver(Resolver::without_epmd())
 }
 
-pub async fn start(node: Node) -> Running {
+pub(crate) async fn start(node: Node) -> Running {
     let (rt, address) = (Runtime::new(), node.address());
     let (_, changes) = subscribe(&rt);
     let tree = Supervisor::one_for_one().child(node).start(&rt).await.unwrap();
