@@ -340,9 +340,7 @@ impl StartContext {
     /// Starts a server, and returns when its `init` has returned.
     async fn await_server(&mut self, start: &dyn StartServer) -> Result<Started, StartError> {
         let (ack, acknowledged) = oneshot::channel();
-        let in_place = self.polls_init_in_place();
-        let starter = if in_place { Starter::InPlace(ack) } else { Starter::Waiting(ack) };
-        let process = start.begin(self, starter)?;
+        let process = start.begin(self, Starter::Waiting(ack))?;
         let guard = StartGuard::new(&self.runtime, Some(self.supervisor), process.clone());
         let initialized = await_init(guard, acknowledged, None).await;
         if initialized.is_err() {
@@ -350,18 +348,6 @@ impl StartContext {
             self.started_processes.remove(process.pid());
         }
         initialized.map(|()| self.started(process))
-    }
-
-    /// Whether the supervisor polls the `init` of a server once in its own task. It does if it would
-    /// handle nothing else until the `init` has returned. An `init` with a time limit runs in the task
-    /// of the server, because the limit must end also the start of an `init` that blocks its thread.
-    fn polls_init_in_place(&self) -> bool {
-        #[cfg(feature = "chaos")]
-        if self.runtime.kernel.faults.get().is_some() {
-            // A fault of the server may concern its first poll.
-            return false;
-        }
-        self.waits.is_some() && self.spec.init_timeout.is_none()
     }
 }
 

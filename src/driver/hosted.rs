@@ -45,12 +45,6 @@ pub(crate) trait Slot {
     /// Polls the future.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<End>;
 
-    /// Polls only what a starter polls [in its own task](crate::driver::poll_in_place). `Pending` says
-    /// that the body goes on.
-    fn poll_init(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<End> {
-        Poll::Pending
-    }
-
     /// Drops the future.
     fn clear(self: Pin<&mut Self>);
 }

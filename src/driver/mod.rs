@@ -10,11 +10,9 @@ pub(crate) mod body;
 #[cfg(feature = "chaos")]
 mod faulty_body;
 pub(crate) mod process_future;
-mod first_poll;
 
 pub(crate) use body::body;
 #[cfg(feature = "chaos")]
 pub(crate) use faulty_body::with_faults;
-pub(crate) use first_poll::poll_in_place;
 pub(crate) use hosted::{Body, host};
 pub(crate) use process_future::ProcessFuture;

@@ -98,17 +98,6 @@ impl ProcessFuture {
         ProcessFuture { body: Some(body) }
     }
 
-    /// Ends a process whose body has ended in its [first poll](crate::driver::poll_in_place).
-    pub(crate) fn end_in_place(mut self, end: End) {
-        let Some(body) = &self.body else { return };
-        let (head, kernel) = body.head();
-        let of = Polled::begin(head, kernel);
-        self.end(decided(end, of.runtime, of.pid), of.is_watched);
-        if of.is_watched {
-            leave();
-        }
-    }
-
     /// Takes the steps of a poll.
     #[inline]
     fn step(&mut self, cx: &mut Context<'_>, mut flags: u8, of: &Polled) -> Poll<()> {

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
 use tokio::task::coop;
 
@@ -76,7 +76,17 @@ impl Future for Ended {
             budget.made_progress();
             return Poll::Ready(reason);
         }
-        let reason = reason_or_wait(&**process, this.waiter, cx.waker());
+        let mut waker = Some(cx.waker().clone());
+        let (reason, old) = process.with(|locked| {
+            let core = locked.core();
+            if core.end_is_announced() {
+                return (core.reason.clone(), None);
+            }
+            let old =
+                waker.take().and_then(|w| core.relations_mut().waiters.insert(this.waiter, w));
+            (None, old)
+        });
+        drop(old);
         this.is_registered = reason.is_none();
         let Some(reason) = reason else { return Poll::Pending };
         budget.made_progress();
@@ -92,36 +102,16 @@ fn announced_reason(process: &dyn AnyProcess) -> Option<ExitReason> {
     })
 }
 
-/// Returns the reason of an end that all links, monitors and waiters have been notified of. Otherwise
-/// adds the waker to the record, under the number `waiter`: the end wakes it, and removes it.
-pub(crate) fn reason_or_wait(
-    process: &dyn AnyProcess,
-    waiter: u64,
-    waker: &Waker,
-) -> Option<ExitReason> {
-    let mut waker = Some(waker.clone());
-    let (reason, old) = process.with(|locked| {
-        let core = locked.core();
-        if core.end_is_announced() {
-            return (core.reason.clone(), None);
-        }
-        let old = waker.take().and_then(|w| core.relations_mut().waiters.insert(waiter, w));
-        (None, old)
-    });
-    drop(old);
-    reason
-}
-
-/// Removes the waker with this number from the record.
-pub(crate) fn end_wait(process: &dyn AnyProcess, waiter: u64) {
-    let old = process.with(|locked| locked.core().relations()?.waiters.remove(&waiter));
-    drop(old);
-}
-
 impl Drop for Ended {
     fn drop(&mut self) {
         if let Some(process) = self.process.as_ref().filter(|_| self.is_registered) {
-            end_wait(&**process, self.waiter);
+            let old = process.with(|locked| {
+                locked
+                    .core()
+                    .relations()
+                    .and_then(|relations| relations.waiters.remove(&self.waiter))
+            });
+            drop(old);
         }
     }
 }

@@ -23,9 +23,6 @@ pub(crate) enum Ack {
 pub(crate) enum Starter {
     /// A task that awaits the channel.
     Waiting(oneshot::Sender<Ack>),
-    /// A task that awaits the channel, and handles nothing else until then. It polls `init` once
-    /// [in place](crate::driver::poll_in_place), before the server has a task.
-    InPlace(oneshot::Sender<Ack>),
     /// A process that gets the acknowledgements of several servers, among its other messages.
     Process(Arc<dyn AckReceiver>),
 }
@@ -57,10 +54,8 @@ impl AckSender {
         // The waker of a starter may be code of a user.
         ignore_panic(|| match (starter, ack) {
             // An error means that the starter has stopped waiting.
-            (Starter::Waiting(sender) | Starter::InPlace(sender), Some(ack)) => {
-                drop(sender.send(ack));
-            }
-            (Starter::Waiting(sender) | Starter::InPlace(sender), None) => drop(sender),
+            (Starter::Waiting(sender), Some(ack)) => drop(sender.send(ack)),
+            (Starter::Waiting(sender), None) => drop(sender),
             (Starter::Process(receiver), ack) => receiver.acknowledged(self.server, ack),
         });
     }

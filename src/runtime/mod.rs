@@ -53,7 +53,6 @@ pub use context::Context;
 pub use dead_letters::DeadLetters;
 pub(crate) use deadline::{until, within};
 pub use ended::{Ended, ProcessHandle};
-pub(crate) use ended::{end_wait, reason_or_wait};
 pub use errors::{CallChain, CallError, CastError, StartError};
 pub use events::Events;
 pub use info::{Leftovers, ProcessInfo};

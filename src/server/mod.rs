@@ -3,7 +3,7 @@
 //! the running handler.
 //!
 //! **Uses** `base`, `exit`, `message`, `time`, `observe`, `process`, `kernel`, `mailbox`, `call`,
-//! `driver`, `runtime`, `child`.
+//! `runtime`, `child`.
 //! **Knows nothing of** supervisors, which are servers themselves.
 
 use std::future::{Ready, ready};
@@ -186,9 +186,8 @@ pub trait GenServer: Sized + Send + 'static {
     ///
     /// # Cancel safety
     ///
-    /// As for [every callback](Self#cancel-safety). A supervisor of a declared list polls the `init` of
-    /// a child without a time limit first in its own task, and leaves the rest to the task of the
-    /// server. The server is also killed when the future of the start is dropped, or when the time limit of the start has passed.
+    /// As for [every callback](Self#cancel-safety). The server is also killed when the future of
+    /// the start is dropped, or when the time limit of the start has passed.
     fn init(
         args: Self::Args,
         ctx: &mut ServerContext<Self>,

@@ -21,13 +21,11 @@
 //! 3. A monitor that is set before the `init` delivers no `Down` if the start fails or is dropped.
 
 use std::sync::Arc;
-use std::task::Poll;
 
 use tokio::sync::oneshot;
 
 use crate::base::{MonitorRef, Pid, consume_budget};
 use crate::driver::hosted::host_in;
-use crate::driver::{ProcessFuture, poll_in_place};
 use crate::kernel::{Kernel, Until, WaitEdge};
 use crate::mailbox::Process;
 use crate::runtime::{AckSender, StartError, StartGuard, Starter, Starting, await_init};
@@ -112,7 +110,6 @@ impl Starting {
         process: ServerProcess<S>,
         starter: Starter,
     ) {
-        let in_place = matches!(starter, Starter::InPlace(_));
         let begin = Begin {
             ack: AckSender::new(process.pid(), starter),
             parent: self.parent(),
@@ -120,11 +117,7 @@ impl Starting {
         };
         let mut context = ServerContext::new(process.clone(), &self.cause);
         context.set_limit(self.warn_after);
-        let mut body = host_in(process, run::body(args, context, begin));
-        if in_place && let Poll::Ready(end) = poll_in_place(&mut body) {
-            return ProcessFuture::new(body).end_in_place(end);
-        }
-        self.runtime.spawn_body(body);
+        self.runtime.spawn_body(host_in(process, run::body(args, context, begin)));
     }
 
     fn parent(&self) -> Option<Pid> {

@@ -72,31 +72,15 @@ impl PublishedCell {
         history
     }
 
-    /// Publishes that a stop of this child began at `since`, which kills the child at `due`. If
-    /// `before` is given, also publishes that this other child, whose stop was in progress, has ended.
-    /// [`record_end`](Self::record_end) adds that incarnation to its history later, and makes the change
-    /// that observations receive.
-    pub(crate) fn begin_stop(
-        &self,
-        before: Option<u64>,
-        key: u64,
-        pid: Pid,
-        (since, due): (Instant, Option<Instant>),
-    ) {
-        let (pushed, process) = self.change(|state| {
-            let before = before.and_then(|before| state.children.get_mut(&before));
-            let process = before.and_then(|child| {
-                (child.state, child.stop_due) = (PublishedChildState::Stopped, None);
-                child.process.take()
-            });
+    /// Publishes that a stop of this child began at `since`, which kills the child at `due`.
+    pub(crate) fn begin_stop(&self, key: u64, pid: Pid, since: Instant, due: Option<Instant>) {
+        drop(self.change(|state| {
             state.step = Step::Stopping { key, since };
             if let Some(child) = state.children.get_mut(&key) {
                 child.stop_due = due;
             }
-            (self.tell(state, key, Some(pid), || ChangeKind::stopping(due)), process)
-        });
-        drop(pushed);
-        ignore_panic(|| drop(process));
+            self.tell(state, key, Some(pid), || ChangeKind::stopping(due))
+        }));
     }
 
     /// Publishes that the supervisor begins to stop all its children.

@@ -54,14 +54,6 @@ pub(crate) struct StopRequest<'a> {
     pub(crate) process: &'a Arc<dyn AnyProcess>,
 }
 
-/// A stop that has begun: steps 1 and 2 are taken.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct BegunStop {
-    pub(crate) began: Instant,
-    /// Whether the link existed in step 1.
-    linked: bool,
-}
-
 /// Stops one incarnation as its specification says. The shutdown time begins at `now`. Returns the
 /// reason and the time of the end. A reason that is an error is logged, and has no other effect.
 pub(crate) async fn stop(
@@ -69,25 +61,17 @@ pub(crate) async fn stop(
     child: StopRequest<'_>,
     now: Instant,
 ) -> (ExitReason, Instant) {
-    let _waits = report.register_wait_if_sequential(child.process.pid(), Until::Answer);
-    let begun = child.mute(report, now);
+    let (pid, began) = (child.process.pid(), now);
+    let _waits = report.register_wait_if_sequential(pid, Until::Answer);
+    let linked = mark_awaited(&*report.process, pid);
     step!("before a stop");
-    child.ask(report);
-    finish_stop(report, child, begun).await
-}
-
-/// Takes steps 3 to 5 of a stop.
-pub(crate) async fn finish_stop(
-    report: &Report,
-    child: StopRequest<'_>,
-    begun: BegunStop,
-) -> (ExitReason, Instant) {
-    let pid = child.process.pid();
     let stop_requested = match child.shutdown {
         Shutdown::BrutalKill => None,
-        Shutdown::Timeout(_) | Shutdown::Infinity => {
+        how => {
+            report.ask_to_stop(&**child.process);
             step!("between a stop's request and its end");
-            until(&report.runtime.kernel, child.due(begun.began), child.ended(report)).await
+            let grace = how.grace().map(|grace| after(began, grace));
+            until(&report.runtime.kernel, grace, child.ended(report)).await
         }
     };
     let (reason, overran) = match stop_requested {
@@ -102,9 +86,11 @@ pub(crate) async fn finish_stop(
         }
     };
     step!("after a stop");
-    let ended = Instant::now();
-    child.end_stop(report, begun, &reason, (ended, overran));
-    (reason, ended)
+    child.record_stop(report, began, &reason, overran);
+    if !linked {
+        report.runtime.unlink(report.supervisor, pid);
+    }
+    (reason, Instant::now())
 }
 
 /// Waits for the end of a process that was killed. A body that never awaits can't be interrupted,
@@ -135,40 +121,6 @@ impl<'a> StopRequest<'a> {
         StopRequest { id, restart: *restart, shutdown: *shutdown, process }
     }
 
-    /// Takes step 1.
-    pub(crate) fn mute(&self, report: &Report, began: Instant) -> BegunStop {
-        let linked = mark_awaited(&*report.process, self.process.pid());
-        BegunStop { began, linked }
-    }
-
-    /// Takes step 2.
-    pub(crate) fn ask(&self, report: &Report) {
-        if self.shutdown != Shutdown::BrutalKill {
-            report.ask_to_stop(&**self.process);
-        }
-    }
-
-    /// Takes step 5.
-    pub(crate) fn end_stop(
-        &self,
-        report: &Report,
-        begun: BegunStop,
-        reason: &ExitReason,
-        (ended, overran): (Instant, Option<Doing>),
-    ) {
-        let took = ended.saturating_duration_since(begun.began);
-        self.record_stop(report, took, reason, overran);
-        if !begun.linked {
-            report.runtime.unlink(report.supervisor, self.process.pid());
-        }
-    }
-
-    /// Returns when the shutdown time of a stop ends that begins at `began`; `None` for a stop without
-    /// a limit.
-    pub(crate) fn due(&self, began: Instant) -> Option<Instant> {
-        self.shutdown.grace().map(|grace| after(began, grace))
-    }
-
     pub(crate) fn ended(&self, report: &Report) -> Ended {
         Ended::of(&report.runtime.kernel, Some(self.process.clone()))
     }
@@ -178,7 +130,7 @@ impl<'a> StopRequest<'a> {
     pub(crate) fn record_stop(
         &self,
         report: &Report,
-        took: Duration,
+        began: Instant,
         reason: &ExitReason,
         overran: Option<Doing>,
     ) {
@@ -189,7 +141,7 @@ impl<'a> StopRequest<'a> {
             child: id.clone(),
             pid,
             reason: reason.clone(),
-            took,
+            took: began.elapsed(),
             overran,
             killed_at_once: shutdown == Shutdown::BrutalKill && *reason == ExitReason::Killed,
         });

@@ -10,7 +10,6 @@ mod races_kept_queues;
 mod races_mailboxes;
 mod races_bounds;
 mod races_server_bounds;
-mod races_groups;
 mod races_dynamic;
 mod races_tasks;
 mod races_timers;

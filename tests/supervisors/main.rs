@@ -4,12 +4,10 @@
 mod support;
 
 mod supervisor_start;
-mod first_polls;
 mod start_errors;
 mod start_once;
 mod failed_starts;
 mod supervisor_shutdown;
-mod stop_sequences;
 mod supervisor_admin;
 mod supervisor_orphans;
 mod one_for_one;

@@ -45,8 +45,8 @@ use crate::server::{Dispatch, GenServer, ServerContext, ServerItem, WaitOutcome}
 
 mod caught;
 mod phases;
-mod metered;
 mod tracked;
+mod metered;
 mod traced;
 mod drain;
 mod wait;

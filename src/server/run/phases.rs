@@ -48,15 +48,6 @@ where
         }
     }
 
-    fn poll_init(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<End> {
-        let Projected::Init { init } = self.as_mut().project() else { return Poll::Pending };
-        match ready!(init.poll(cx)) {
-            Ok(rest) => self.set(Phases::Rest { rest }),
-            Err(end) => return Poll::Ready(end),
-        }
-        Poll::Pending
-    }
-
     fn clear(mut self: Pin<&mut Self>) {
         self.set(Phases::Cleared);
     }

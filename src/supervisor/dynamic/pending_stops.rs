@@ -60,12 +60,7 @@ impl PendingStops {
         let Some((_, child, doing)) = self.children.pop_front() else { return };
         let Some(process) = child.process() else { return };
         let overran = doing.filter(|_| child.shutdown != Shutdown::BrutalKill);
-        child.stop_request(process).record_stop(
-            &self.report,
-            self.began.elapsed(),
-            reason,
-            overran,
-        );
+        child.stop_request(process).record_stop(&self.report, self.began, reason, overran);
         let (pid, uptime) = (process.pid(), child.started.elapsed());
         self.published.set_count(self.children.len());
         self.published.remove_awaited(pid, &child.id, reason, uptime);

@@ -153,7 +153,7 @@ impl DynamicServer {
         };
         self.stop_checks.remove(&(stopping.due, pid));
         let stop_request = child.stop_request(&stopping.process);
-        stop_request.record_stop(&self.report, stopping.began.elapsed(), reason, stopping.overran);
+        stop_request.record_stop(&self.report, stopping.began, reason, stopping.overran);
         match stopping.then {
             AfterStop::Restart(reply) => self.restart_stopped(pid, reason, reply, ctx),
             AfterStop::Remove(replies) => {

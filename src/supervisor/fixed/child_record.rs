@@ -63,7 +63,7 @@ pub(crate) struct Child {
     /// Whether a start has succeeded.
     pub(super) has_run: bool,
     /// The time at which the latest start began.
-    pub(crate) started: Instant,
+    pub(super) started: Instant,
     /// The reason of the last end, or the error of the last start if that start failed.
     pub(crate) last: Option<ExitReason>,
     /// The pid of the incarnation that ended last; `None` if the last start failed, or if no

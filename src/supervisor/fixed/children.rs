@@ -4,7 +4,7 @@
 //! Every change of a child that readers can see goes through [`Children`], which makes the same
 //! change in the [published state](crate::supervisor::published_state), under one short lock.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -14,15 +14,15 @@ use crate::base::random::MapHasher;
 use crate::base::{Pid, SharedStr};
 use crate::child::Spec;
 use crate::exit::ExitReason;
+use crate::process::AnyProcess;
 use crate::restart::Backoff;
-use crate::supervisor::fixed::child_list::ChildList;
 use crate::supervisor::fixed::{Child, RunState};
 use crate::supervisor::{ChildError, EndRecord, NewIncarnation, Position, PublishedCell};
 
 #[derive(Debug)]
 pub(crate) struct Children {
     pub(crate) published: Arc<PublishedCell>,
-    list: ChildList,
+    list: BTreeMap<Position, Child>,
     by_id: HashMap<SharedStr, Position, MapHasher>,
     by_pid: HashMap<Pid, Position, MapHasher>,
     next: Position,
@@ -33,7 +33,7 @@ impl Children {
     pub(crate) fn new(published: Arc<PublishedCell>) -> Self {
         Children {
             published,
-            list: ChildList::default(),
+            list: BTreeMap::new(),
             by_id: HashMap::default(),
             by_pid: HashMap::default(),
             next: 0,
@@ -41,13 +41,17 @@ impl Children {
     }
 
     /// Returns the children in start order.
-    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &Child> {
-        self.list.iter()
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Child> {
+        self.list.values()
     }
 
     /// Returns the positions in this range that have a child, in start order.
     pub(crate) fn positions(&self, range: RangeInclusive<Position>) -> Vec<Position> {
-        self.list.range(range).map(|(position, _)| position).collect()
+        if range.start() == range.end() {
+            let only = *range.start();
+            return self.list.contains_key(&only).then_some(only).into_iter().collect();
+        }
+        self.list.range(range).map(|(position, _)| *position).collect()
     }
 
     /// Returns the children in this range of positions, in start order.
@@ -56,19 +60,19 @@ impl Children {
     }
 
     pub(crate) fn last_position(&self) -> Option<Position> {
-        self.list.last_position()
+        self.list.last_key_value().map(|(position, _)| *position)
     }
 
     pub(crate) fn get(&self, position: Position) -> Option<&Child> {
-        self.list.get(position)
+        self.list.get(&position)
     }
 
     pub(crate) fn get_mut(&mut self, position: Position) -> Option<&mut Child> {
-        self.list.get_mut(position)
+        self.list.get_mut(&position)
     }
 
     pub(crate) fn by_id(&self, id: &str) -> Result<&Child, ChildError> {
-        let child = self.by_id.get(id).and_then(|position| self.list.get(*position));
+        let child = self.by_id.get(id).and_then(|position| self.list.get(position));
         child.ok_or_else(|| ChildError::NotFound(id.to_owned()))
     }
 
@@ -82,7 +86,7 @@ impl Children {
         self.next += 1;
         self.by_id.insert(spec.id.clone(), position);
         self.published.add(position, &spec);
-        self.list.push(position, Child::new(position, spec));
+        self.list.insert(position, Child::new(position, spec));
         position
     }
 
@@ -92,7 +96,7 @@ impl Children {
         &mut self,
         position: Position,
     ) -> Option<(NewIncarnation, Arc<Spec>)> {
-        let child = self.list.get_mut(position)?;
+        let child = self.list.get_mut(&position)?;
         let cause = child.begin_start();
         let (slot, started) = (child.slot(), child.started);
         let (starts, restarts) = (child.starts, child.restarts());
@@ -101,9 +105,23 @@ impl Children {
         Some((incarnation, child.spec.clone()))
     }
 
+    /// Publishes that the stop of a child begins at `now`, if the child runs. Returns the child and
+    /// its process.
+    pub(crate) fn begin_stop(
+        &self,
+        position: Position,
+        now: Instant,
+    ) -> Option<(&Child, &Arc<dyn AnyProcess>)> {
+        let child = self.list.get(&position)?;
+        let process = child.process()?;
+        let due = child.spec.shutdown.deadline(now);
+        self.published.begin_stop(position, process.pid(), now, due);
+        Some((child, process))
+    }
+
     /// Sets the state of a child, and updates the index of pids.
     pub(crate) fn set(&mut self, position: Position, state: RunState) {
-        let Some(child) = self.list.get_mut(position) else { return };
+        let Some(child) = self.list.get_mut(&position) else { return };
         let before = std::mem::replace(&mut child.state, state);
         if let RunState::Running(process) = before {
             self.by_pid.remove(&process.pid());
@@ -122,7 +140,7 @@ impl Children {
         end: EndRecord,
         fallback: Option<Backoff>,
     ) {
-        let Some(child) = self.list.get_mut(position) else { return };
+        let Some(child) = self.list.get_mut(&position) else { return };
         let stopped = end.stopped;
         let events = self.published.kept_events(end.pid);
         let incarnation = child.record_end(end, fallback, events);
@@ -152,8 +170,8 @@ impl Children {
         self.published.remove_stopped(position, pid, reason, uptime);
     }
 
-    fn take(&mut self, position: Position) -> Option<Box<Child>> {
-        let child = self.list.remove(position)?;
+    fn take(&mut self, position: Position) -> Option<Child> {
+        let child = self.list.remove(&position)?;
         self.by_id.remove(&child.spec.id);
         if let Some(process) = child.process() {
             self.by_pid.remove(&process.pid());

@@ -2,15 +2,12 @@
 //! order, and restarts groups of children as its strategy says.
 
 pub(crate) mod child_record;
-mod child_list;
-pub(crate) mod stop_sequence;
 pub(crate) mod children;
 pub(crate) mod server;
 pub(crate) mod orphans;
 mod one_child;
 mod ended_for_good;
 mod limits;
-mod stop_group;
 mod restart;
 mod requests;
 mod exact_child;

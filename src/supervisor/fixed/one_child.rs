@@ -1,23 +1,12 @@
-//! The start of one child of a fixed supervisor, and the stop of one or several children.
+//! The start and the stop of one child of a fixed supervisor.
 
-use std::time::Duration;
-
-use tokio::task::yield_now;
 use tokio::time::Instant;
 
 use crate::base::Pid;
 use crate::exit::{Result, Scope};
 use crate::process::{ChildSlot, ChildStop};
-use crate::supervisor::fixed::stop_sequence::{Member, StoppedEnd, Stops};
-use crate::supervisor::fixed::{Child, FixedServer, RunState};
-use crate::supervisor::{EndRecord, NotStarted, Position, decision, start};
-
-/// The number of children that are stopped in one sequence. In a supervisor of very many children it
-/// bounds the memory of a sequence, and the time until the ends are recorded.
-const MAX_SEQUENCE: usize = 128;
-
-/// A supervisor that has started children for longer than this lets other tasks run.
-const LONG_STARTS: Duration = Duration::from_micros(500);
+use crate::supervisor::fixed::{FixedServer, RunState};
+use crate::supervisor::{EndRecord, NotStarted, Position, StopRequest, decision, start, stop};
 
 impl FixedServer {
     /// Starts an incarnation of a child, and returns its pid. A child whose `init` chooses not to
@@ -53,25 +42,6 @@ impl FixedServer {
         }
     }
 
-    /// Lets other tasks run if the supervisor has started children for long. It polls the `init` of a
-    /// server in its own task, so the starts of many children may be one poll.
-    ///
-    /// A loop that starts children calls this after each start, with the position of the child. `since`
-    /// is the time of the first start after the last yield. It costs no reading of the clock: a start
-    /// reads it in any case.
-    pub(crate) async fn yield_after_long_starts(
-        &self,
-        position: Position,
-        since: &mut Option<Instant>,
-    ) {
-        let Some(started) = self.children.get(position).map(|child| child.started) else { return };
-        let first = *since.get_or_insert(started);
-        if started.saturating_duration_since(first) > LONG_STARTS {
-            *since = Some(started);
-            yield_now().await;
-        }
-    }
-
     /// Stops a child if it runs, and waits for its end. The shutdown time begins at `now`. Returns
     /// the time at which the child ended, or `now` if the child did not run, and the decision of the
     /// child, which may have ended by itself before its stop. The name of the child stays reserved
@@ -82,54 +52,15 @@ impl FixedServer {
         how: ChildStop,
         now: Instant,
     ) -> (Instant, Option<Scope>) {
-        let Some(pid) = self.children.get(position).and_then(Child::pid) else {
+        let Some((child, process)) = self.children.begin_stop(position, now) else {
             return (now, None);
         };
-        let mut stops = Stops::default();
-        let positions = [position].into_iter();
-        match self.next_stop(&mut stops, positions, |_| Some(how), now).await {
-            Some(end) => (end.1, self.record_stop(position, pid, end)),
-            None => (now, None),
-        }
-    }
-
-    /// Returns the end of the first of these children, which the supervisor stops one after the other;
-    /// `None` if it does not run. The end is to be [recorded](Self::record_stop), and the next call
-    /// gets the positions after it. `stops` may already have stopped children behind the first one, as
-    /// [`stop_sequence`](crate::supervisor::fixed::stop_sequence) says.
-    ///
-    /// `how` is what is noted in the record of a child before its stop, if anything is. If deadlocks are
-    /// detected, only the first child is stopped, because each wait for a child is an edge of the wait
-    /// graph; and if there is an observation, because it receives each change in order.
-    pub(crate) async fn next_stop(
-        &self,
-        stops: &mut Stops,
-        positions: impl Iterator<Item = Position>,
-        how: impl Fn(&Child) -> Option<ChildStop>,
-        now: Instant,
-    ) -> Option<StoppedEnd> {
-        let detects_deadlocks = self.report.runtime.kernel.waits.switches.detects_deadlocks();
-        let one_by_one = detects_deadlocks || self.report.source.is_observed();
-        let most = if one_by_one { 1 } else { MAX_SEQUENCE };
-        let member = |position| {
-            let child = self.children.get(position)?;
-            let (spec, process) = (child.spec.clone(), child.process()?.clone());
-            Some(Member { position, spec, process, how: how(child) })
-        };
-        let members = || positions.map_while(member).take(most).collect();
-        stops.next(&self.report, &self.children.published, members, now).await
-    }
-
-    /// Records the stop of a child that ran as this process.
-    pub(crate) fn record_stop(
-        &mut self,
-        position: Position,
-        pid: Pid,
-        (reason, at): StoppedEnd,
-    ) -> Option<Scope> {
+        let pid = process.pid();
+        self.report.note_stop(&**process, how);
+        let (reason, at) = stop(&self.report, StopRequest::of(&child.spec, process), now).await;
         let decided = decision(&self.report, pid, &reason);
         self.record_end(position, EndRecord { pid: Some(pid), reason, at, stopped: true });
-        decided
+        (at, decided)
     }
 
     pub(crate) fn record_end(&mut self, position: Position, end: EndRecord) {

@@ -14,8 +14,7 @@
 //!    restart, the supervisor gives up. A delayed restart is not counted, and a restart that waited
 //!    for orphans is not counted again.
 //! 2. *Report* the restart, unless it was reported already, before it waited for orphans.
-//! 3. *Stop the group* in reverse order, [in sequence](crate::supervisor::fixed::stop_sequence): the
-//!    next child is asked to stop when the one before has ended.
+//! 3. *Stop the group* in reverse order. The next child is stopped when the one before has ended.
 //! 4. *Wait for orphans.* If a supervisor in the group was killed and has left
 //!    [orphans](crate::supervisor::orphans), a background task waits for their end and then sends a
 //!    retry that is neither counted nor reported again.
@@ -64,6 +63,7 @@ use tokio::time::Instant;
 use crate::base::Pid;
 use crate::base::failpoint::step;
 use crate::exit::{ExitReason, Result, Scope};
+use crate::process::ChildStop;
 use crate::restart::Next;
 use crate::server::ServerContext;
 use crate::supervisor::fixed::{Child, FixedServer, Retry, RetryKind, RunState};
@@ -159,7 +159,6 @@ impl FixedServer {
         ctx: &mut ServerContext<Self>,
     ) -> Result {
         self.still_to_start = 0;
-        let mut since = None;
         for (index, &member) in group.iter().enumerate() {
             let starts = |child: &Child| {
                 child.starts_with_group() || (member == of && child.is_restarting())
@@ -167,9 +166,7 @@ impl FixedServer {
             if !self.children.get(member).is_some_and(starts) {
                 continue;
             }
-            let started = self.start_incarnation(member).await;
-            self.yield_after_long_starts(member, &mut since).await;
-            let Err(failure) = started else { continue };
+            let Err(failure) = self.start_incarnation(member).await else { continue };
             if self.children.get(of).is_some_and(Child::is_restarting) {
                 // Invariant 2: the retry that this child waited for was handled. The rest of this
                 // start, or the retry of `member`, will start this child, too.
@@ -205,6 +202,41 @@ impl FixedServer {
         let retry = self.set_restarting(position, None, RetryKind::AfterOrphans);
         self.retry_after_orphans(retry, orphans);
         true
+    }
+
+    /// Stops the other members of this child's group in reverse order, and forgets those that are
+    /// temporary. The restart of this child will start the remaining members. So their own retries
+    /// become stale (invariant 1), and the names of members that had ended for good are reserved.
+    ///
+    /// A member may have ended by its own decision before its stop, while its exit was still queued.
+    /// Then it is given up, or the supervisor ends.
+    async fn stop_group(&mut self, group: &[Position], of: Position, mut now: Instant) -> Result {
+        let mut given_up = false;
+        for &member in group.iter().rev().filter(|member| **member != of) {
+            let is_temporary = self.children.get(member).is_some_and(Child::is_temporary);
+            let how = if is_temporary { ChildStop::ForGood } else { ChildStop::ForRestart };
+            let (at, decided) = self.stop_incarnation(member, how, now).await;
+            now = at;
+            match decided {
+                Some(Scope::Tree) => {
+                    let pid = self.children.get(member).and_then(|child| child.last_pid);
+                    return Err(self.end_tree(member, pid));
+                }
+                Some(Scope::Child) => {
+                    given_up |= self.is_significant(member);
+                    self.mark_given_up(member);
+                }
+                None if is_temporary => self.mark_stopped(member),
+                None => self.leave_to_group_restart(member, now),
+            }
+        }
+        if given_up {
+            // The restart starts all members that are stopped now.
+            self.note_still_to_start(group);
+            self.after_end_for_good(true)?;
+            self.still_to_start = 0;
+        }
+        Ok(())
     }
 
     /// Handles a failed start: gives up, or arranges a retry. A retry without a delay is queued

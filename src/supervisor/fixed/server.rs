@@ -10,9 +10,9 @@
 //!
 //! | waits for | where | why |
 //! |---|---|---|
-//! | a child's `init`, or a [`StartChild`](crate::StartChild) | `start` | children start in order, each after the one before is ready; bounded by the child's `init_timeout`, if it has one. The `init` of a server without that limit is [polled first](crate::driver::poll_in_place) in the task of the supervisor |
+//! | a child's `init`, or a [`StartChild`](crate::StartChild) | `start` | children start in order, each after the one before is ready; bounded by the child's `init_timeout`, if it has one |
 //! | `ready_within` | `until_ready` | the same order; bounded by that limit |
-//! | the end of a child that it stops, or of several that stop [in sequence](crate::supervisor::fixed::stop_sequence) | `stop`, `Stops::next` | children stop in reverse order, one at a time; each is bounded by its shutdown time and, unless that is infinite, by the kill that follows |
+//! | the end of a child that it stops | `stop` | children stop in reverse order, one at a time; bounded by the child's shutdown time and, unless that is infinite, by the kill that follows |
 //! | the end of a child that it killed | `await_killed` | names and `Down`s must be final before a successor starts; unbounded for a body that never awaits, which is logged every 5 s |
 //! | its own init | `resolve_spec` | there is no child yet |
 //!
@@ -38,10 +38,9 @@ use crate::restart::{Backoff, Intensity, Rules, Window};
 use crate::runtime::StartError;
 use crate::server::{GenServer, ServerContext, ServerRef};
 use crate::supervisor::fixed::Children;
-use crate::supervisor::fixed::stop_sequence::Stops;
 use crate::supervisor::{
     AutoShutdown, ChildCounts, ChildError, ChildInfo, ExactChild, Position, PublishPermit,
-    PublishedCell, Report, Step, Strategy, SupervisorContext, SupervisorSpec,
+    PublishedCell, Report, Step, StopRequest, Strategy, SupervisorContext, SupervisorSpec, stop,
 };
 
 /// The state of a running fixed supervisor.
@@ -124,17 +123,12 @@ impl GenServer for FixedServer {
         let process = &tree.report.process;
         process.with(|locked| locked.core().supervisor_record_mut().child_rules = Some(rules));
         tree.publish_description();
-        let mut since = None;
         for child in spec.children {
             // A panic ends the supervisor, but only after the children that were started have
             // stopped.
             let added = AssertUnwindSafe(tree.add(child.spec, ctx)).catch_unwind().await;
             let reason = match added {
-                Ok(Ok(Ok(()))) => {
-                    let last = tree.children.last_position().unwrap_or_default();
-                    tree.yield_after_long_starts(last, &mut since).await;
-                    continue;
-                }
+                Ok(Ok(Ok(()))) => continue,
                 Ok(Ok(Err(reason))) => reason,
                 Ok(Err(error)) => ctx.refuse(error),
                 Err(payload) => ExitReason::Crashed(Crash::from_panic(payload)),
@@ -232,16 +226,15 @@ impl FixedServer {
         self.report.begin_shutdown();
         let mut now = Instant::now();
         self.children.published.begin_ending(now);
-        let mut stops = Stops::default();
         while let Some(position) = self.children.last_position() {
-            let children = self.children.iter().rev().map(|child| child.position);
-            match self.next_stop(&mut stops, children, |_| None, now).await {
-                Some((reason, at)) => {
-                    now = at;
-                    self.children.remove_stopped(position, reason, at);
-                }
-                None => self.children.remove(position),
-            }
+            let Some((child, process)) = self.children.begin_stop(position, now) else {
+                self.children.remove(position);
+                continue;
+            };
+            let stopped = StopRequest::of(&child.spec, process);
+            let (reason, ended) = stop(&self.report, stopped, now).await;
+            now = ended;
+            self.children.remove_stopped(position, reason, ended);
         }
     }
 
