@@ -157,13 +157,15 @@ struct Queue {
     batch: String,
     /// Until when a change that arrives waits.
     batch_until: Instant,
+    /// Whether a part was not queued: the page does not read, or its connection has ended.
+    is_refused: bool,
     slices: Slices,
 }
 
 impl Queue {
     fn new(sender: UnboundedSender<String>, waiting: Arc<Waiting>) -> Self {
         let (batch, batch_until, slices) = (String::new(), Instant::now(), Slices::default());
-        Queue { sender, waiting, limit: BOUND, batch, batch_until, slices }
+        Queue { sender, waiting, limit: BOUND, batch, batch_until, is_refused: false, slices }
     }
 
     /// Queues an item. Returns whether the page still reads.
@@ -187,10 +189,10 @@ impl Queue {
         (!self.batch.is_empty()).then_some(self.batch_until)
     }
 
-    /// Queues the changes that wait.
+    /// Queues the changes that wait. Returns `false` if they, or any part before them, were refused.
     fn flush(&mut self) -> bool {
         if self.batch.is_empty() {
-            return true;
+            return !self.is_refused;
         }
         self.batch_until = Instant::now() + BATCH;
         let batch = std::mem::take(&mut self.batch);
@@ -224,10 +226,13 @@ impl Queue {
         self.push_part(part).then_some(length)
     }
 
-    fn push_part(&self, part: String) -> bool {
+    /// Queues a part. After a refusal the queue refuses every part, because its text would have a gap.
+    fn push_part(&mut self, part: String) -> bool {
         let length = part.len();
         let waiting = self.waiting.bytes.fetch_add(length, Ordering::AcqRel) + length;
-        self.is_read(waiting) && self.sender.send(part).is_ok()
+        self.is_refused =
+            self.is_refused || !self.is_read(waiting) || self.sender.send(part).is_err();
+        !self.is_refused
     }
 
     /// Whether no more bytes wait than the page may leave.
@@ -283,7 +288,7 @@ async fn next(
                 match item.await {
                     Ok(item) => item,
                     Err(_) if queue.flush() => continue,
-                    // The flush at the end fails as well.
+                    // The refusal is remembered: the flush at the end of `forward` returns `false`.
                     Err(_) => return None,
                 }
             }
@@ -297,7 +302,7 @@ async fn next(
 
 #[cfg(test)]
 mod tests {
-    use super::{Connection, queue, serve};
+    use super::{BATCH, BOUND, Connection, queue, serve};
     use crate::child::ChildSpec;
     use crate::runtime::Runtime;
     use crate::supervisor::Supervisor;
@@ -329,6 +334,34 @@ mod tests {
             rt.kill(rt.whereis("job").expect("it runs"));
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
+        assert_eq!(waiting.parts().len(), 0);
+        assert!(connection.0.take().await.is_some_and(|part| part.is_err()));
+        assert!(connection.0.take().await.is_none());
+        app.stop().await.expect("it stops");
+    }
+    /// The first change of a burst is queued at once. The others are refused when they are due, and no
+    /// item follows.
+    #[tokio::test(start_paused = true)]
+    async fn a_queue_that_refuses_the_rest_of_a_burst_is_emptied() {
+        let rt = Runtime::new();
+        let child = ChildSpec::task("x".repeat(1_000), |_| pending()).named("job");
+        let app = Supervisor::one_for_one().unlimited_restarts().child(child);
+        let app = app.start(&rt).await.expect("it starts");
+        let (mut queue, waiting) = queue();
+        let connection = Connection(waiting.clone());
+        assert!(queue.push_part("x".repeat(BOUND - 4_000)), "there is room for it");
+        let serving = tokio::spawn(serve(rt.observe(), queue, CancellationToken::new()));
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let with_picture = waiting.parts().len();
+        // Each restart is four changes of 1 kB.
+        for _ in 0..3 {
+            rt.kill(rt.whereis("job").expect("it runs"));
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(waiting.parts().len(), with_picture + 1, "one change is queued");
+        assert!(!serving.is_finished(), "it has exceeded nothing");
+        tokio::time::sleep(BATCH).await;
+        assert!(serving.is_finished(), "the others exceed the bound");
         assert_eq!(waiting.parts().len(), 0);
         assert!(connection.0.take().await.is_some_and(|part| part.is_err()));
         assert!(connection.0.take().await.is_none());
