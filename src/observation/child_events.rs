@@ -34,8 +34,10 @@ impl Runtime {
     ///
     /// The other kinds are [`Health`](ChangeKind::Health), [`SlowHandler`](ChangeKind::SlowHandler),
     /// [`Deadlock`](ChangeKind::Deadlock), [`ShutdownFailed`](ChangeKind::ShutdownFailed) and
-    /// [`LimitReached`](ChangeKind::LimitReached). Those of a live child, and of the incarnations in its history, are always kept; those of processes that have ended, and are in no history of a live child, as long as
-    /// there are no 4,096 later ones with such an event. A child without such an event costs nothing. OTP has no counterpart.
+    /// [`LimitReached`](ChangeKind::LimitReached). Those of a live child, and of the incarnations in
+    /// its history, are always kept; those of processes that have ended, and are in no history of a
+    /// live child, as long as there are no 4,096 later ones with such an event. A child without such
+    /// an event costs nothing. OTP has no counterpart.
     ///
     /// ```
     /// use regrow::{ChildSpec, Health, Runtime, Supervisor};

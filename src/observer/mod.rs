@@ -32,10 +32,10 @@
 //!
 //! # Costs
 //!
-//! A page that is open is one [`Observation`](crate::Observation) with a sample each second. Its items are
-//! written in pieces of some microseconds, so that a process that becomes ready meanwhile does not wait
-//! for a whole picture. A page that does not read is closed when one MiB waits for it. At most 32 pages are served at a time by
-//! one router.
+//! A page that is open is one [`Observation`](crate::Observation) with a sample each second. Its items
+//! are written in pieces of some microseconds, so that a process that becomes ready meanwhile does not
+//! wait for a whole picture. A page that does not read is closed when one MiB waits for it. At most 32
+//! pages are served at a time by one router.
 
 use std::net::SocketAddr;
 
@@ -54,6 +54,7 @@ mod refusals;
 mod body_reads;
 mod status_lines;
 mod control;
+mod page_queue;
 mod events;
 mod routes;
 mod serve;

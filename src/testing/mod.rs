@@ -1,5 +1,5 @@
 // **Uses** `base`, `exit`, `message`, `time`, `observe`, `process`, `kernel`, `mailbox`, `call`,
-// `runtime`, `server`, `supervisor`, `snapshot`.
+// `driver`, `runtime`, `server`, `supervisor`, `snapshot`.
 // **Knows nothing of** the inside of supervisors: a test starts the tree that ships.
 
 //! Tools for tests of programs built on regrow. A test can call a handler without a server, stand

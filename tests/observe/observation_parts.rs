@@ -83,7 +83,7 @@ impl Event {
     /// Prepares the child for what happens.
     async fn before(self, many: &Many, id: &str) {
         if let Event::WaitIsOver | Event::EndOfWait = self {
-            many.kill(id).await;
+            many.kill_child(id).await;
             tokio::time::sleep(WAIT - Duration::from_millis(20)).await;
         }
     }
@@ -96,10 +96,10 @@ impl Event {
                 many.start_child(&other).await;
                 many.terminate(&other).await;
             }
-            Event::Restart | Event::Wait | Event::GiveUp => many.kill(id).await,
+            Event::Restart | Event::Wait | Event::GiveUp => many.kill_child(id).await,
             Event::RestartTwice => {
-                many.kill(id).await;
-                many.kill(id).await;
+                many.kill_child(id).await;
+                many.kill_child(id).await;
             }
             Event::Terminate => many.terminate(id).await,
             Event::Replace => {
@@ -116,10 +116,10 @@ impl Event {
                 let last = child.history.last().unwrap().pid.unwrap();
                 many.rooms.terminate_child(last).await.unwrap();
             }
-            Event::RestartBelow => many.kill(&below(id)).await,
+            Event::RestartBelow => many.kill_child(&below(id)).await,
             Event::RestartBoth => {
-                many.kill(&below(id)).await;
-                many.kill(id).await;
+                many.kill_child(&below(id)).await;
+                many.kill_child(id).await;
                 assert!(many.rt.whereis(&below(id)).is_some());
             }
         }
@@ -154,7 +154,7 @@ impl Many {
         self.rooms.start_child(idle(id)).await.unwrap();
     }
 
-    async fn kill(&self, name: &str) {
+    async fn kill_child(&self, name: &str) {
         assert!(self.rt.kill(self.rt.whereis(name).unwrap()));
         settled().await;
     }
