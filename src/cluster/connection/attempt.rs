@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::base::random::identifying_number;
 use crate::child::TaskContext;
@@ -34,16 +34,17 @@ pub(crate) struct Connected {
     pub(crate) session: Session,
 }
 
-/// Connects to a peer. Returns `None` if the attempt failed, which the server then knows.
+/// Connects to a peer until a deadline. Returns `None` if the attempt failed, which the server then knows.
 pub(crate) async fn dial(
     ctx: &TaskContext,
     settings: &Settings,
     peer: &NodeName,
+    deadline: Instant,
 ) -> Option<Connected> {
     let server = ctx.runtime().server(NET_KERNEL);
-    let limit = settings.handshake_limit;
-    let dialing = timeout(limit, dialed(&server, settings, peer)).await;
-    let result = dialing.unwrap_or(Err(Failed::Error(NodeError::TimedOut(limit))));
+    let dialing = timeout_at(deadline, dialed(&server, settings, peer)).await;
+    let late = || Err(Failed::Error(NodeError::TimedOut(settings.handshake_limit)));
+    let result = dialing.unwrap_or_else(|_| late());
     match result {
         Ok(connected) => Some(connected),
         Err(Failed::Error(error)) => {

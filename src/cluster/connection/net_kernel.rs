@@ -9,6 +9,9 @@
 //! supervisor stops all processes of connections before it starts another server.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::base::random::Map;
 use crate::base::{Pid, SharedStr};
@@ -28,6 +31,9 @@ use crate::server::{GenServer, ServerContext};
 
 /// The name of the server. Nodes of OTP ask `net_kernel` of this node whether it lives.
 pub(crate) const NET_KERNEL: Name<NetKernel> = Name::new("net_kernel");
+
+/// The limit of an attempt whose own limit has no end.
+const LONGEST_LIMIT: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 
 pub(crate) enum Call {
     /// From a user: answered when there is a connection, or no attempt is left.
@@ -49,10 +55,12 @@ pub(crate) enum Call {
 pub(crate) enum Cast {
     /// From a dial.
     Failed { peer: NodeName, dial: Pid, error: NodeError },
+    /// From the server itself: the deadline of an attempt has passed.
+    Overdue { peer: NodeName, deadline: Instant },
 }
 
-/// Makes the child that dials a peer.
-pub(crate) type Dialer = Arc<dyn Fn(NodeName) -> OnceChild<()> + Send + Sync>;
+/// Makes the child that dials a peer, until a deadline.
+pub(crate) type Dialer = Arc<dyn Fn(NodeName, Instant) -> OnceChild<()> + Send + Sync>;
 
 /// The arguments of the server.
 #[derive(Clone)]
@@ -77,6 +85,8 @@ struct Entry {
     authenticated: Map<Pid, Reply<bool>>,
     /// The users that wait for a connection.
     waiting: Vec<Reply<Result<(), NodeError>>>,
+    /// When the attempt ends that the users wait for. All its dials have this deadline.
+    deadline: Instant,
     /// Why the last dial failed.
     error: Option<NodeError>,
     /// The connection that the subscribers know.
@@ -127,27 +137,50 @@ impl GenServer for NetKernel {
         Ok(())
     }
 
-    async fn handle_cast(&mut self, cast: Cast, _: &mut ServerContext<Self>) -> Result {
-        let Cast::Failed { peer, dial, error } = cast;
-        if let Some(entry) = self.peers.get_mut(&peer) {
-            if matches!(error, NodeError::Handshake(HandshakeError::Simultaneous)) {
-                entry.peer.refused_for_own(dial);
+    async fn handle_cast(&mut self, cast: Cast, ctx: &mut ServerContext<Self>) -> Result {
+        match cast {
+            Cast::Failed { peer, dial, error } => {
+                let Some(entry) = self.peers.get_mut(&peer) else { return Ok(()) };
+                let is_for_own =
+                    matches!(error, NodeError::Handshake(HandshakeError::Simultaneous));
+                entry.error = Some(error);
+                if is_for_own {
+                    let actions = entry.peer.refused_for_own(dial);
+                    if entry.peer.yields() {
+                        let deadline = entry.deadline;
+                        let left = deadline.saturating_duration_since(Instant::now());
+                        let overdue = Cast::Overdue { peer: peer.clone(), deadline };
+                        ctx.cast_after_as(peer.text().clone(), left, overdue);
+                    }
+                    self.act(&peer, actions);
+                }
             }
-            entry.error = Some(error);
+            Cast::Overdue { peer, deadline } => {
+                let entry = self.peers.get_mut(&peer);
+                if let Some(entry) = entry.filter(|entry| entry.deadline == deadline) {
+                    entry.peer.overdue();
+                    self.settle(&peer);
+                }
+            }
         }
         Ok(())
     }
 
-    async fn handle_info(&mut self, info: Received, _: &mut ServerContext<Self>) -> Result {
+    async fn handle_info(&mut self, info: Received, ctx: &mut ServerContext<Self>) -> Result {
         if let Received::Down { pid, .. } = info
             && let Some(peer) = self.processes.remove(&pid)
         {
             let entry = self.entry(&peer);
             entry.authenticated.remove(&pid);
             let was_announced = entry.announced.take_if(|announced| *announced == pid).is_some();
+            let did_yield = entry.peer.yields();
             let actions = entry.peer.ended(pid);
+            let is_over = did_yield && entry.peer.needs_dial() && !entry.waiting.is_empty();
             if was_announced {
                 announce(&self.runtime, &peer, NodeChange::Down);
+            }
+            if is_over {
+                self.dial(&peer, ctx).await;
             }
             self.act(&peer, actions);
         }
@@ -173,6 +206,7 @@ impl NetKernel {
             peer: Peer::new(is_greater),
             authenticated: Map::default(),
             waiting: Vec::new(),
+            deadline: Instant::now(),
             error: None,
             announced: None,
         })
@@ -205,23 +239,31 @@ impl NetKernel {
         if peer == self.args.settings.local.name {
             return reply.send(Ok(()));
         }
+        let limit = self.args.settings.handshake_limit;
         let entry = self.entry(&peer);
         entry.waiting.push(reply);
         if entry.peer.needs_dial() {
-            match self.start_dial(&peer).await {
-                Some(dial) => {
-                    self.watch(dial, &peer, ctx);
-                    self.entry(&peer).peer.dialing(dial);
-                }
-                None => self.entry(&peer).error = Some(NodeError::Stopped),
-            }
+            let now = Instant::now();
+            entry.deadline = now.checked_add(limit).unwrap_or(now + LONGEST_LIMIT);
+            self.dial(&peer, ctx).await;
         }
         self.settle(&peer);
     }
 
-    async fn start_dial(&self, peer: &NodeName) -> Option<Pid> {
+    async fn dial(&mut self, peer: &NodeName, ctx: &mut ServerContext<Self>) {
+        match self.start_dial(peer).await {
+            Some(dial) => {
+                self.watch(dial, peer, ctx);
+                self.entry(peer).peer.dialing(dial);
+            }
+            None => self.entry(peer).error = Some(NodeError::Stopped),
+        }
+    }
+
+    async fn start_dial(&mut self, peer: &NodeName) -> Option<Pid> {
+        let deadline = self.entry(peer).deadline;
         let dials = self.args.dials.find(&self.runtime)?;
-        dials.start_once((self.args.dialer)(peer.clone())).await.ok()
+        dials.start_once((self.args.dialer)(peer.clone(), deadline)).await.ok()
     }
 
     /// Carries out what [`Peer`] has decided.

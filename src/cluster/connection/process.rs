@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use crate::base::ignore_panic;
 use crate::child::{ChildSpec, OnceChild, TaskContext};
@@ -31,11 +32,11 @@ impl Default for Handshakes {
     }
 }
 
-/// Returns the child that dials a peer. The loss of a connection is no crash.
-pub(crate) fn dialer(settings: Arc<Settings>, peer: NodeName) -> OnceChild<()> {
+/// Returns the child that dials a peer until a deadline. The loss of a connection is no crash.
+pub(crate) fn dialer(settings: Arc<Settings>, peer: NodeName, deadline: Instant) -> OnceChild<()> {
     let id = peer.to_string();
     ChildSpec::once_with(id, (), async move |ctx: TaskContext, ()| {
-        if let Some(connected) = dial(&ctx, &settings, &peer).await {
+        if let Some(connected) = dial(&ctx, &settings, &peer, deadline).await {
             connection(&ctx, &settings, connected).await;
         }
         Ok(())
