@@ -125,7 +125,8 @@ impl Node {
         }
     }
 
-    /// Sets the cookie, which all nodes of a cluster share. Without a cookie the start fails.
+    /// Sets the cookie, which all nodes of a cluster share. Without a cookie, or with an empty
+    /// one, the start fails.
     /// [`Node`] has an example.
     pub fn cookie(mut self, cookie: Cookie) -> Self {
         self.cookie = Some(cookie);
@@ -197,7 +198,8 @@ impl Node {
     fn settings(&self) -> Result<Settings, NodeError> {
         let name = NodeName::parse(&self.name);
         let name = name.ok_or_else(|| NodeError::InvalidName(self.name.clone()))?;
-        let cookie = self.cookie.clone().ok_or(NodeError::NoCookie)?;
+        let cookie =
+            self.cookie.clone().filter(|cookie| !cookie.is_empty()).ok_or(NodeError::NoCookie)?;
         let settings = Settings {
             local: Local { name, creation: self.creation, cookie },
             resolver: self.resolver.clone(),
@@ -217,7 +219,7 @@ impl Node {
         let (own, dials) = (settings.clone(), Connections::default());
         let args = NetKernelArgs {
             settings: settings.clone(),
-            dialer: Arc::new(move |peer| dialer(own.clone(), peer)),
+            dialer: Arc::new(move |peer, deadline| dialer(own.clone(), peer, deadline)),
             dials: dials.clone(),
         };
         let tree = Supervisor::rest_for_one()
