@@ -8,68 +8,24 @@
 //! **If this server ends**, the subscribers are notified of the loss of each connection, and its
 //! supervisor stops all processes of connections before it starts another server.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use tokio::time::Instant;
 
+use crate::base::Pid;
 use crate::base::random::Map;
-use crate::base::{Pid, SharedStr};
 use crate::call::Reply;
-use crate::child::OnceChild;
 use crate::cluster::connection::node_events::announce;
 use crate::cluster::connection::peer::{Action, Peer};
-use crate::cluster::connection::settings::Settings;
+use crate::cluster::connection::requests::{Call, Cast, NetKernelArgs};
 use crate::cluster::error::NodeError;
-use crate::cluster::handshake::{HandshakeError, Status};
+use crate::cluster::handshake::HandshakeError;
 use crate::cluster::node_name::NodeName;
 use crate::exit::{ExitReason, Result};
 use crate::message::{NodeChange, Received};
-use crate::net::Connections;
 use crate::runtime::{Name, Runtime};
 use crate::server::{GenServer, ServerContext};
 
 /// The name of the server. Nodes of OTP ask `net_kernel` of this node whether it lives.
 pub(crate) const NET_KERNEL: Name<NetKernel> = Name::new("net_kernel");
-
-/// The limit of an attempt whose own limit has no end.
-const LONGEST_LIMIT: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
-
-pub(crate) enum Call {
-    /// From a user: answered when there is a connection, or no attempt is left.
-    Connect { peer: NodeName, reply: Reply<Result<(), NodeError>> },
-    /// From a user: answered with whether there was a connection, which then ends.
-    Disconnect { peer: NodeName, reply: Reply<bool> },
-    /// From a user.
-    Connected(Reply<Vec<SharedStr>>),
-    /// From an accepted connection.
-    Settings(Reply<Arc<Settings>>),
-    /// From an accepted connection whose peer has given its name.
-    Claim { peer: NodeName, reply: Reply<Status> },
-    /// From a dial.
-    MaySendName { peer: NodeName, reply: Reply<bool> },
-    /// From any attempt: answered with whether it is up.
-    Authenticated { peer: NodeName, reply: Reply<bool> },
-}
-
-pub(crate) enum Cast {
-    /// From a dial.
-    Failed { peer: NodeName, dial: Pid, error: NodeError },
-    /// From the server itself: the deadline of an attempt has passed.
-    Overdue { peer: NodeName, deadline: Instant },
-}
-
-/// Makes the child that dials a peer, until a deadline.
-pub(crate) type Dialer = Arc<dyn Fn(NodeName, Instant) -> OnceChild<()> + Send + Sync>;
-
-/// The arguments of the server.
-#[derive(Clone)]
-pub(crate) struct NetKernelArgs {
-    pub(crate) settings: Arc<Settings>,
-    pub(crate) dialer: Dialer,
-    /// The supervisor of the dials.
-    pub(crate) dials: Connections,
-}
 
 pub(crate) struct NetKernel {
     args: NetKernelArgs,
@@ -117,7 +73,8 @@ impl GenServer for NetKernel {
             }
             Call::Settings(reply) => reply.send(self.args.settings.clone()),
             Call::Claim { peer, reply } => {
-                let Some(pid) = self.caller(&reply, &peer, ctx) else { return Ok(()) };
+                let Some(pid) = reply.caller() else { return Ok(()) };
+                self.watch(pid, &peer, ctx);
                 let status = self.entry(&peer).peer.claim(pid);
                 reply.send(status);
             }
@@ -212,18 +169,7 @@ impl NetKernel {
         })
     }
 
-    /// Returns the process that calls, which is monitored from now on.
-    fn caller<T: Send>(
-        &mut self,
-        reply: &Reply<T>,
-        peer: &NodeName,
-        ctx: &mut ServerContext<Self>,
-    ) -> Option<Pid> {
-        let pid = reply.caller()?;
-        self.watch(pid, peer, ctx);
-        Some(pid)
-    }
-
+    /// Monitors a process of a peer.
     fn watch(&mut self, pid: Pid, peer: &NodeName, ctx: &mut ServerContext<Self>) {
         if self.processes.insert(pid, peer.clone()).is_none() {
             ctx.monitor(pid);
@@ -239,12 +185,11 @@ impl NetKernel {
         if peer == self.args.settings.local.name {
             return reply.send(Ok(()));
         }
-        let limit = self.args.settings.handshake_limit;
+        let deadline = self.args.settings.deadline();
         let entry = self.entry(&peer);
         entry.waiting.push(reply);
         if entry.peer.needs_dial() {
-            let now = Instant::now();
-            entry.deadline = now.checked_add(limit).unwrap_or(now + LONGEST_LIMIT);
+            entry.deadline = deadline;
             self.dial(&peer, ctx).await;
         }
         self.settle(&peer);
