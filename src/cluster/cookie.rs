@@ -30,7 +30,8 @@ pub(crate) type Digest = [u8; 16];
 pub struct Cookie(Arc<[u8]>);
 
 impl Cookie {
-    /// Makes a cookie of a text. [`Cookie`] has an example.
+    /// Makes a cookie of a text. A node with an empty cookie is not started, as one without a cookie
+    /// ([`NodeError::NoCookie`](crate::cluster::NodeError::NoCookie)). [`Cookie`] has an example.
     pub fn new(text: impl Into<String>) -> Self {
         Cookie(text.into().into_bytes().into())
     }
@@ -45,6 +46,10 @@ impl Cookie {
             Ok(text) if !text.is_empty() => Ok(Cookie::new(text)),
             _ => Err(CookieError(variable.to_owned())),
         }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Returns the answer to a challenge: the MD5 of the cookie and of the decimal challenge.

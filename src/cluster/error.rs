@@ -33,7 +33,7 @@ pub enum NodeError {
     /// The text is no name of a node: it is not `alive@host`.
     #[error("{0:?} is no name of a node")]
     InvalidName(String),
-    /// The node of this runtime has no [cookie](crate::cluster::Node::cookie).
+    /// The node of this runtime has no [cookie](crate::cluster::Node::cookie), or an empty one.
     #[error("the node has no cookie")]
     NoCookie,
     /// Neither the fixed addresses nor EPMD know the node.

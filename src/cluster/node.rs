@@ -9,9 +9,11 @@ use tokio::net::TcpStream;
 
 use crate::base::random::identifying_number;
 use crate::child::{ChildSpec, TaskContext};
-use crate::cluster::connection::net_kernel::{NET_KERNEL, NetKernel, NetKernelArgs};
-use crate::cluster::connection::process::{Handshakes, accepted, dialer};
+use crate::cluster::connection::handshakes::Handshakes;
+use crate::cluster::connection::net_kernel::{NET_KERNEL, NetKernel};
+use crate::cluster::connection::process::{accepted, dialer};
 use crate::cluster::connection::registration::RegistrationStart;
+use crate::cluster::connection::requests::NetKernelArgs;
 use crate::cluster::connection::settings::Settings;
 use crate::cluster::cookie::Cookie;
 use crate::cluster::error::NodeError;
@@ -55,7 +57,9 @@ const FIRST_CREATION: u32 = 4;
 /// **What other nodes reach.** `net_adm:ping/1` is answered. A message to a name
 /// (`{kv, 'rust@127.0.0.1'} ! Message`) reaches the process that holds the name in this runtime, as
 /// a [`Received::Message`](crate::Received::Message) with the term in the external format, which
-/// [`Term::from_bytes`](crate::cluster::Term::from_bytes) decodes. Links and monitors of processes
+/// [`Term::from_bytes`](crate::cluster::Term::from_bytes) decodes. The term is not checked before: a
+/// decode may fail, because the other node has sent nonsense or more than the limits of the decode
+/// allow. Links and monitors of processes
 /// here are answered with `noproc`.
 ///
 /// **Connections.** [`Runtime::node`](crate::Runtime::node) connects;
@@ -125,7 +129,8 @@ impl Node {
         }
     }
 
-    /// Sets the cookie, which all nodes of a cluster share. Without a cookie the start fails.
+    /// Sets the cookie, which all nodes of a cluster share. Without a cookie, or with an empty
+    /// one, the start fails.
     /// [`Node`] has an example.
     pub fn cookie(mut self, cookie: Cookie) -> Self {
         self.cookie = Some(cookie);
@@ -197,7 +202,8 @@ impl Node {
     fn settings(&self) -> Result<Settings, NodeError> {
         let name = NodeName::parse(&self.name);
         let name = name.ok_or_else(|| NodeError::InvalidName(self.name.clone()))?;
-        let cookie = self.cookie.clone().ok_or(NodeError::NoCookie)?;
+        let cookie =
+            self.cookie.clone().filter(|cookie| !cookie.is_empty()).ok_or(NodeError::NoCookie)?;
         let settings = Settings {
             local: Local { name, creation: self.creation, cookie },
             resolver: self.resolver.clone(),
@@ -217,7 +223,7 @@ impl Node {
         let (own, dials) = (settings.clone(), Connections::default());
         let args = NetKernelArgs {
             settings: settings.clone(),
-            dialer: Arc::new(move |peer| dialer(own.clone(), peer)),
+            dialer: Arc::new(move |peer, deadline| dialer(own.clone(), peer, deadline)),
             dials: dials.clone(),
         };
         let tree = Supervisor::rest_for_one()

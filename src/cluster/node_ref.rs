@@ -1,7 +1,8 @@
 //! Other nodes, as a runtime reaches them.
 
 use crate::base::{SharedStr, consume_budget};
-use crate::cluster::connection::net_kernel::{Call, NET_KERNEL};
+use crate::cluster::connection::net_kernel::NET_KERNEL;
+use crate::cluster::connection::requests::Call;
 use crate::cluster::error::NodeError;
 use crate::cluster::node_name::NodeName;
 use crate::runtime::{CallError, Runtime};

@@ -80,7 +80,8 @@ impl Resolver {
             source: Arc::new(error),
         };
         let mut failed = None;
-        for host in lookup_host((node.host(), port)).await.map_err(unresolved)? {
+        let hosts = lookup_host((node.host(), port)).await.map_err(unresolved)?;
+        for host in in_order(hosts) {
             match epmd::look_up(host, node.alive()).await {
                 Ok(Some(port)) => return Ok((host.ip(), port).into()),
                 Ok(None) => {}
@@ -88,5 +89,27 @@ impl Resolver {
             }
         }
         Err(failed.unwrap_or_else(unknown))
+    }
+}
+
+/// Returns the addresses of a host in the order in which they are asked: those of IPv4 first. EPMD
+/// listens at both kinds, but a node of Erlang at IPv4 only, unless it was started with
+/// `-proto_dist inet6_tcp`.
+fn in_order(hosts: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
+    let mut hosts: Vec<_> = hosts.collect();
+    hosts.sort_by_key(SocketAddr::is_ipv6); // stable
+    hosts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_order;
+
+    #[test]
+    fn the_addresses_of_ipv4_are_asked_first() {
+        let hosts = ["[::1]:9", "127.0.0.2:9", "[::2]:9", "127.0.0.1:9"];
+        let sorted = in_order(hosts.iter().map(|host| host.parse().unwrap()));
+        let texts: Vec<_> = sorted.iter().map(ToString::to_string).collect();
+        assert_eq!(texts, ["127.0.0.2:9", "127.0.0.1:9", "[::1]:9", "[::2]:9"]);
     }
 }

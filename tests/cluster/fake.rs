@@ -57,7 +57,7 @@ impl Fake {
         self.message(&reply).await;
     }
 
-    async fn message(&mut self, message: &[u8]) {
+    pub(crate) async fn message(&mut self, message: &[u8]) {
         let length = u16::try_from(message.len()).unwrap().to_be_bytes();
         self.write(&[&length, message].concat()).await;
     }
@@ -88,7 +88,7 @@ impl Fake {
         false
     }
 
-    async fn read_message(&mut self) -> Option<Vec<u8>> {
+    pub(crate) async fn read_message(&mut self) -> Option<Vec<u8>> {
         let length = self.stream.read_u16().await.ok()?;
         self.read(length.into()).await
     }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use regrow::NodeChange;
+use regrow::cluster::{DecodeErrorKind, Term};
+use regrow::{NodeChange, Received};
 use tokio::io::AsyncWriteExt;
 
 use crate::fake::{Fake, is_auth};
@@ -70,6 +71,43 @@ async fn frames_that_mean_nothing_end_their_connection() {
     assert_works(&a).await;
 }
 
+/// What a process makes of the bytes of a message is no matter of the connection.
+#[tokio::test]
+async fn a_message_that_its_receiver_can_not_decode_costs_no_connection() {
+    let a = start(node("a@127.0.0.1")).await;
+    let (sender, mut received) = tokio::sync::mpsc::unbounded_channel();
+    let probe = a.rt.spawn(|mut ctx| async move {
+        while let Received::Message(bytes) = ctx.recv().await {
+            let _ = sender.send(Term::from_bytes(&bytes).map_err(|error| error.kind().clone()));
+        }
+    });
+    assert!(a.rt.register("kv", probe.pid()));
+    let (mut peer, _) = Fake::join(a.address, "good@reader").await;
+    let mut send = async |name: &[u8], payload: &[u8]| {
+        let control = [&b"\x70\x83\x68\x04\x61\x06\x6a\x77\x00\x77"[..], name].concat();
+        peer.frame(&[&control, payload].concat()).await;
+    };
+    // `1 bsl 40000` is an integer of 5,001 bytes.
+    let large = [&b"\x83\x6f\x00\x00\x13\x89\x00"[..], &[0; 5_000], &[1]].concat();
+    send(b"\x02kv", &large).await;
+    send(b"\x02kv", b"\x83\x6a\x6a").await;
+    send(b"\x02kv", b"nonsense").await;
+    send(b"\x0anet_kernel", &large).await;
+    send(b"\x0anet_kernel", b"nonsense").await;
+    send(b"\x02kv", b"\x83\x61\x2a").await;
+    let expected = [
+        DecodeErrorKind::IntegerTooLarge,
+        DecodeErrorKind::TrailingBytes,
+        DecodeErrorKind::UnknownVersion,
+    ];
+    for kind in expected {
+        assert_eq!(received.recv().await.unwrap(), Err(kind));
+    }
+    assert_eq!(received.recv().await.unwrap(), Ok(Term::from(42)));
+    peer.ask().await;
+    assert!(peer.is_answered().await);
+}
+
 #[tokio::test]
 async fn a_frame_beyond_the_maximum_ends_the_connection_before_it_is_read() {
     let mut a = start(node("a@127.0.0.1").max_frame(1 << 20)).await;
@@ -109,4 +147,26 @@ async fn a_silent_peer_is_lost_after_its_tick_time() {
     let (mut silent, _) = Fake::join(a.address, "silent@reader").await;
     a.expect("silent@reader", &[NodeChange::Up, NodeChange::Down]).await;
     silent.closed().await;
+}
+
+/// More sockets than handshakes may be under way, and nothing comes from them.
+#[tokio::test]
+async fn sockets_that_say_nothing_keep_no_node_out() {
+    let a = start(node("a@127.0.0.1").handshake_timeout(Duration::from_secs(3_600))).await;
+    let mut idle = Vec::new();
+    for _ in 0..200 {
+        idle.push(Fake::connect(a.address).await);
+    }
+    assert_works(&a).await;
+    idle[0].closed().await;
+    // Those that have given a name keep no node out either.
+    for peer in &mut idle[100..] {
+        peer.introduce("idle@reader").await;
+    }
+    for _ in 0..30 {
+        let mut peer = Fake::connect(a.address).await;
+        peer.introduce("idle@reader").await;
+        idle.push(peer);
+    }
+    assert_works(&a).await;
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use regrow::cluster::{Cookie, HandshakeError, Node, NodeError, Resolver};
 use regrow::{NodeChange, ProcessHandle, Received, Runtime, Supervisor, SupervisorRef};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::task::JoinHandle;
 
 use crate::beam::COOKIE;
 use crate::fake::Fake;
@@ -128,6 +129,18 @@ async fn nodes_with_other_cookies_or_names_refuse_each_other() {
     assert_eq!(b.changes.recv().await, None);
 }
 
+/// An empty cookie would let in everyone that has none.
+#[tokio::test]
+async fn a_node_without_a_cookie_or_with_an_empty_one_is_not_started() {
+    let without = Node::new("a@127.0.0.1").resolver(Resolver::without_epmd());
+    for node in [without, node("a@127.0.0.1").cookie(Cookie::new(""))] {
+        let rt = Runtime::new();
+        let error = Supervisor::one_for_one().child(node).start(&rt).await.unwrap_err();
+        let text = format!("{:#}", regrow::ExitReason::from(error));
+        assert!(text.contains("the node has no cookie"), "{text}");
+    }
+}
+
 /// The processes of a program go on while its node is restarted.
 #[tokio::test]
 async fn a_node_that_crashes_is_started_again_at_its_port() {
@@ -186,6 +199,65 @@ async fn a_peer_whose_old_connection_is_up_replaces_it_once_it_is_authenticated(
     old.closed().await;
     new.ask().await;
     assert!(new.is_answered().await);
+}
+
+/// A node `a` that dials `z@reader`, whose answer is that its own attempt continues. The name of
+/// that attempt has not arrived yet.
+async fn refused_for_the_peers_own(
+    limit: Duration,
+) -> (Running, JoinHandle<Result<(), NodeError>>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let resolver = Resolver::without_epmd().node("z@reader", listener.local_addr().unwrap());
+    let a = start(node("a@127.0.0.1").resolver(resolver).handshake_timeout(limit)).await;
+    let there = a.rt.node("z@reader");
+    let dial = tokio::spawn(async move { there.connect().await });
+    let (dialed, _) = listener.accept().await.unwrap();
+    let mut dialed = Fake { stream: dialed };
+    dialed.read_message().await.unwrap();
+    dialed.message(b"snok").await;
+    dialed.closed().await;
+    // The next dial of `a` meets a peer that breaks off.
+    tokio::spawn(async move { while listener.accept().await.is_ok() {} });
+    (a, dial)
+}
+
+#[tokio::test]
+async fn a_user_gets_the_connection_that_the_peer_makes_after_it_has_refused_the_dial() {
+    let (mut a, dial) = refused_for_the_peers_own(Duration::from_secs(7)).await;
+    let (_peer, status) = Fake::join(a.address, "z@reader").await;
+    assert!(status.starts_with("ok"), "{status}");
+    a.expect("z@reader", &[NodeChange::Up]).await;
+    dial.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_peer_whose_own_attempt_breaks_off_is_dialed_again() {
+    let (a, dial) = refused_for_the_peers_own(Duration::from_secs(7)).await;
+    let mut peer = Fake::connect(a.address).await;
+    peer.introduce("z@reader").await;
+    drop(peer);
+    let error = dial.await.unwrap().unwrap_err();
+    // The second dial was answered by no `nok`.
+    assert!(matches!(error, NodeError::Handshake(HandshakeError::Closed)), "{error:?}");
+}
+
+/// There is always a connection that claims the name of the peer, and does nothing more.
+#[tokio::test]
+async fn claims_of_a_name_delay_no_user_beyond_the_time_limit() {
+    let (a, mut dial) = refused_for_the_peers_own(Duration::from_millis(300)).await;
+    let mut liars = Vec::new();
+    let result = loop {
+        let mut liar = Fake::connect(a.address).await;
+        liar.introduce("z@reader").await;
+        liars.push(liar);
+        tokio::select! {
+            result = &mut dial => break result,
+            () = tokio::time::sleep(Duration::from_millis(100)) => {}
+        }
+    };
+    let error = result.unwrap().unwrap_err();
+    let is_own = matches!(error, NodeError::Handshake(HandshakeError::Simultaneous));
+    assert!(is_own, "{error:?}");
 }
 
 /// The dial of `a` meets a peer that accepts the connection and says nothing. The greater name wins:

@@ -10,15 +10,19 @@
 //! | after it has asked the server | sees a closed connection | removes the attempt when the `Down` arrives |
 //! | after the last message of the handshake | sees a connection that is lost | notes the connection and its loss |
 
+use std::pin::pin;
 use std::sync::Arc;
 
+use futures_util::future::{Either, select};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::base::random::identifying_number;
 use crate::child::TaskContext;
-use crate::cluster::connection::net_kernel::{Call, Cast, NET_KERNEL, NetKernel};
+use crate::cluster::connection::handshakes::Handshake;
+use crate::cluster::connection::net_kernel::{NET_KERNEL, NetKernel};
+use crate::cluster::connection::requests::{Call, Cast};
 use crate::cluster::connection::settings::Settings;
 use crate::cluster::error::NodeError;
 use crate::cluster::handshake::{
@@ -34,16 +38,17 @@ pub(crate) struct Connected {
     pub(crate) session: Session,
 }
 
-/// Connects to a peer. Returns `None` if the attempt failed, which the server then knows.
+/// Connects to a peer until a deadline. Returns `None` if the attempt failed, which the server then knows.
 pub(crate) async fn dial(
     ctx: &TaskContext,
     settings: &Settings,
     peer: &NodeName,
+    deadline: Instant,
 ) -> Option<Connected> {
     let server = ctx.runtime().server(NET_KERNEL);
-    let limit = settings.handshake_limit;
-    let dialing = timeout(limit, dialed(&server, settings, peer)).await;
-    let result = dialing.unwrap_or(Err(Failed::Error(NodeError::TimedOut(limit))));
+    let dialing = timeout_at(deadline, dialed(&server, settings, peer)).await;
+    let late = || Err(Failed::Error(NodeError::TimedOut(settings.handshake_limit)));
+    let result = dialing.unwrap_or_else(|_| late());
     match result {
         Ok(connected) => Some(connected),
         Err(Failed::Error(error)) => {
@@ -91,21 +96,27 @@ async fn dialed(
     Ok(Connected { stream, session })
 }
 
-/// Runs the handshake of an accepted connection.
+/// Runs the handshake of an accepted connection, unless it is closed for another one.
 pub(crate) async fn accept(
     ctx: &TaskContext,
     settings: &Settings,
     stream: TcpStream,
+    handshake: &Handshake,
 ) -> Result<Connected, HandshakeError> {
     let server = ctx.runtime().server(NET_KERNEL);
-    let accepting = timeout(settings.handshake_limit, accepted(&server, settings, stream)).await;
-    accepting.unwrap_or(Err(HandshakeError::Late))
+    let accepting = accepted(&server, settings, stream, handshake);
+    let accepting = timeout(settings.handshake_limit, accepting);
+    match select(pin!(accepting), pin!(handshake.closed())).await {
+        Either::Left((accepted, _)) => accepted.unwrap_or(Err(HandshakeError::Late)),
+        Either::Right(_) => Err(HandshakeError::TooMany),
+    }
 }
 
 async fn accepted(
     server: &ServerRef<NetKernel>,
     settings: &Settings,
     mut stream: TcpStream,
+    handshake: &Handshake,
 ) -> Result<Connected, HandshakeError> {
     let mut states = Acceptor::new(settings.local.clone(), challenge());
     let mut peer = None;
@@ -113,6 +124,7 @@ async fn accepted(
         match states.message(&read(&mut stream).await?)? {
             acceptor::Next::Write(bytes) => write(&mut stream, &bytes).await?,
             acceptor::Next::Named(name) => {
+                handshake.named();
                 let status = status(server, &states, &name).await;
                 write(&mut stream, &states.decide(*status.as_ref().unwrap_or(&Status::NotAllowed)))
                     .await?;
@@ -122,6 +134,9 @@ async fn accepted(
                 peer = Some(name);
             }
             acceptor::Next::Done(session, ack) => {
+                if !handshake.leave() {
+                    return Err(HandshakeError::TooMany);
+                }
                 let name = peer.unwrap_or_else(|| session.peer.clone());
                 authenticated(server, &name).await.map_err(|_| HandshakeError::Superseded)?;
                 write(&mut stream, &ack).await?;

@@ -4,7 +4,9 @@
 pub(crate) mod peer;
 pub(crate) mod settings;
 mod node_events;
+pub(crate) mod requests;
 pub(crate) mod net_kernel;
+pub(crate) mod handshakes;
 mod attempt;
 mod up;
 mod router;

@@ -8,60 +8,24 @@
 //! **If this server ends**, the subscribers are notified of the loss of each connection, and its
 //! supervisor stops all processes of connections before it starts another server.
 
-use std::sync::Arc;
+use tokio::time::Instant;
 
+use crate::base::Pid;
 use crate::base::random::Map;
-use crate::base::{Pid, SharedStr};
 use crate::call::Reply;
-use crate::child::OnceChild;
 use crate::cluster::connection::node_events::announce;
 use crate::cluster::connection::peer::{Action, Peer};
-use crate::cluster::connection::settings::Settings;
+use crate::cluster::connection::requests::{Call, Cast, NetKernelArgs};
 use crate::cluster::error::NodeError;
-use crate::cluster::handshake::{HandshakeError, Status};
+use crate::cluster::handshake::HandshakeError;
 use crate::cluster::node_name::NodeName;
 use crate::exit::{ExitReason, Result};
 use crate::message::{NodeChange, Received};
-use crate::net::Connections;
 use crate::runtime::{Name, Runtime};
 use crate::server::{GenServer, ServerContext};
 
 /// The name of the server. Nodes of OTP ask `net_kernel` of this node whether it lives.
 pub(crate) const NET_KERNEL: Name<NetKernel> = Name::new("net_kernel");
-
-pub(crate) enum Call {
-    /// From a user: answered when there is a connection, or no attempt is left.
-    Connect { peer: NodeName, reply: Reply<Result<(), NodeError>> },
-    /// From a user: answered with whether there was a connection, which then ends.
-    Disconnect { peer: NodeName, reply: Reply<bool> },
-    /// From a user.
-    Connected(Reply<Vec<SharedStr>>),
-    /// From an accepted connection.
-    Settings(Reply<Arc<Settings>>),
-    /// From an accepted connection whose peer has given its name.
-    Claim { peer: NodeName, reply: Reply<Status> },
-    /// From a dial.
-    MaySendName { peer: NodeName, reply: Reply<bool> },
-    /// From any attempt: answered with whether it is up.
-    Authenticated { peer: NodeName, reply: Reply<bool> },
-}
-
-pub(crate) enum Cast {
-    /// From a dial.
-    Failed { peer: NodeName, dial: Pid, error: NodeError },
-}
-
-/// Makes the child that dials a peer.
-pub(crate) type Dialer = Arc<dyn Fn(NodeName) -> OnceChild<()> + Send + Sync>;
-
-/// The arguments of the server.
-#[derive(Clone)]
-pub(crate) struct NetKernelArgs {
-    pub(crate) settings: Arc<Settings>,
-    pub(crate) dialer: Dialer,
-    /// The supervisor of the dials.
-    pub(crate) dials: Connections,
-}
 
 pub(crate) struct NetKernel {
     args: NetKernelArgs,
@@ -77,6 +41,8 @@ struct Entry {
     authenticated: Map<Pid, Reply<bool>>,
     /// The users that wait for a connection.
     waiting: Vec<Reply<Result<(), NodeError>>>,
+    /// When the attempt ends that the users wait for. All its dials have this deadline.
+    deadline: Instant,
     /// Why the last dial failed.
     error: Option<NodeError>,
     /// The connection that the subscribers know.
@@ -107,7 +73,8 @@ impl GenServer for NetKernel {
             }
             Call::Settings(reply) => reply.send(self.args.settings.clone()),
             Call::Claim { peer, reply } => {
-                let Some(pid) = self.caller(&reply, &peer, ctx) else { return Ok(()) };
+                let Some(pid) = reply.caller() else { return Ok(()) };
+                self.watch(pid, &peer, ctx);
                 let status = self.entry(&peer).peer.claim(pid);
                 reply.send(status);
             }
@@ -127,27 +94,50 @@ impl GenServer for NetKernel {
         Ok(())
     }
 
-    async fn handle_cast(&mut self, cast: Cast, _: &mut ServerContext<Self>) -> Result {
-        let Cast::Failed { peer, dial, error } = cast;
-        if let Some(entry) = self.peers.get_mut(&peer) {
-            if matches!(error, NodeError::Handshake(HandshakeError::Simultaneous)) {
-                entry.peer.refused_for_own(dial);
+    async fn handle_cast(&mut self, cast: Cast, ctx: &mut ServerContext<Self>) -> Result {
+        match cast {
+            Cast::Failed { peer, dial, error } => {
+                let Some(entry) = self.peers.get_mut(&peer) else { return Ok(()) };
+                let is_for_own =
+                    matches!(error, NodeError::Handshake(HandshakeError::Simultaneous));
+                entry.error = Some(error);
+                if is_for_own {
+                    let actions = entry.peer.refused_for_own(dial);
+                    if entry.peer.yields() {
+                        let deadline = entry.deadline;
+                        let left = deadline.saturating_duration_since(Instant::now());
+                        let overdue = Cast::Overdue { peer: peer.clone(), deadline };
+                        ctx.cast_after_as(peer.text().clone(), left, overdue);
+                    }
+                    self.act(&peer, actions);
+                }
             }
-            entry.error = Some(error);
+            Cast::Overdue { peer, deadline } => {
+                let entry = self.peers.get_mut(&peer);
+                if let Some(entry) = entry.filter(|entry| entry.deadline == deadline) {
+                    entry.peer.overdue();
+                    self.settle(&peer);
+                }
+            }
         }
         Ok(())
     }
 
-    async fn handle_info(&mut self, info: Received, _: &mut ServerContext<Self>) -> Result {
+    async fn handle_info(&mut self, info: Received, ctx: &mut ServerContext<Self>) -> Result {
         if let Received::Down { pid, .. } = info
             && let Some(peer) = self.processes.remove(&pid)
         {
             let entry = self.entry(&peer);
             entry.authenticated.remove(&pid);
             let was_announced = entry.announced.take_if(|announced| *announced == pid).is_some();
+            let did_yield = entry.peer.yields();
             let actions = entry.peer.ended(pid);
+            let is_over = did_yield && entry.peer.needs_dial() && !entry.waiting.is_empty();
             if was_announced {
                 announce(&self.runtime, &peer, NodeChange::Down);
+            }
+            if is_over {
+                self.dial(&peer, ctx).await;
             }
             self.act(&peer, actions);
         }
@@ -173,23 +163,13 @@ impl NetKernel {
             peer: Peer::new(is_greater),
             authenticated: Map::default(),
             waiting: Vec::new(),
+            deadline: Instant::now(),
             error: None,
             announced: None,
         })
     }
 
-    /// Returns the process that calls, which is monitored from now on.
-    fn caller<T: Send>(
-        &mut self,
-        reply: &Reply<T>,
-        peer: &NodeName,
-        ctx: &mut ServerContext<Self>,
-    ) -> Option<Pid> {
-        let pid = reply.caller()?;
-        self.watch(pid, peer, ctx);
-        Some(pid)
-    }
-
+    /// Monitors a process of a peer.
     fn watch(&mut self, pid: Pid, peer: &NodeName, ctx: &mut ServerContext<Self>) {
         if self.processes.insert(pid, peer.clone()).is_none() {
             ctx.monitor(pid);
@@ -205,23 +185,30 @@ impl NetKernel {
         if peer == self.args.settings.local.name {
             return reply.send(Ok(()));
         }
+        let deadline = self.args.settings.deadline();
         let entry = self.entry(&peer);
         entry.waiting.push(reply);
         if entry.peer.needs_dial() {
-            match self.start_dial(&peer).await {
-                Some(dial) => {
-                    self.watch(dial, &peer, ctx);
-                    self.entry(&peer).peer.dialing(dial);
-                }
-                None => self.entry(&peer).error = Some(NodeError::Stopped),
-            }
+            entry.deadline = deadline;
+            self.dial(&peer, ctx).await;
         }
         self.settle(&peer);
     }
 
-    async fn start_dial(&self, peer: &NodeName) -> Option<Pid> {
+    async fn dial(&mut self, peer: &NodeName, ctx: &mut ServerContext<Self>) {
+        match self.start_dial(peer).await {
+            Some(dial) => {
+                self.watch(dial, peer, ctx);
+                self.entry(peer).peer.dialing(dial);
+            }
+            None => self.entry(peer).error = Some(NodeError::Stopped),
+        }
+    }
+
+    async fn start_dial(&mut self, peer: &NodeName) -> Option<Pid> {
+        let deadline = self.entry(peer).deadline;
         let dials = self.args.dials.find(&self.runtime)?;
-        dials.start_once((self.args.dialer)(peer.clone())).await.ok()
+        dials.start_once((self.args.dialer)(peer.clone(), deadline)).await.ok()
     }
 
     /// Carries out what [`Peer`] has decided.

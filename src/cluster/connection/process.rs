@@ -4,12 +4,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use crate::base::ignore_panic;
 use crate::child::{ChildSpec, OnceChild, TaskContext};
 use crate::cluster::connection::attempt::{Connected, accept, dial};
-use crate::cluster::connection::net_kernel::{Call, NET_KERNEL};
+use crate::cluster::connection::handshakes::Handshakes;
+use crate::cluster::connection::net_kernel::NET_KERNEL;
+use crate::cluster::connection::requests::Call;
 use crate::cluster::connection::router::Router;
 use crate::cluster::connection::settings::Settings;
 use crate::cluster::connection::up::{Limits, run};
@@ -18,24 +20,11 @@ use crate::cluster::node_name::NodeName;
 use crate::cluster::wire::Outbox;
 use crate::exit::Result;
 
-/// The handshakes of accepted connections that may be under way at once.
-const MOST_HANDSHAKES: usize = 128;
-
-/// The permits for handshakes of accepted connections.
-#[derive(Debug, Clone)]
-pub(crate) struct Handshakes(Arc<Semaphore>);
-
-impl Default for Handshakes {
-    fn default() -> Self {
-        Handshakes(Arc::new(Semaphore::new(MOST_HANDSHAKES)))
-    }
-}
-
-/// Returns the child that dials a peer. The loss of a connection is no crash.
-pub(crate) fn dialer(settings: Arc<Settings>, peer: NodeName) -> OnceChild<()> {
+/// Returns the child that dials a peer until a deadline. The loss of a connection is no crash.
+pub(crate) fn dialer(settings: Arc<Settings>, peer: NodeName, deadline: Instant) -> OnceChild<()> {
     let id = peer.to_string();
     ChildSpec::once_with(id, (), async move |ctx: TaskContext, ()| {
-        if let Some(connected) = dial(&ctx, &settings, &peer).await {
+        if let Some(connected) = dial(&ctx, &settings, &peer, deadline).await {
             connection(&ctx, &settings, connected).await;
         }
         Ok(())
@@ -48,26 +37,25 @@ pub(crate) async fn accepted(
     (stream, address): (TcpStream, SocketAddr),
     handshakes: &Handshakes,
 ) -> Result {
-    let Ok(permit) = handshakes.0.try_acquire() else {
-        log_refused(address, &HandshakeError::TooMany);
-        return Ok(());
-    };
+    let handshake = handshakes.begin();
     // A node that ends closes the connection.
     let Ok(settings) = ctx.runtime().server(NET_KERNEL).call_unlimited(Call::Settings).await else {
         return Ok(());
     };
-    let accepted = accept(ctx, &settings, stream).await;
-    drop(permit);
+    let accepted = accept(ctx, &settings, stream, &handshake).await;
+    drop(handshake);
     match accepted {
         Ok(connected) => connection(ctx, &settings, connected).await,
-        Err(error) => log_refused(address, &error),
+        Err(error) => log_refused(address, &error, handshakes),
     }
     Ok(())
 }
 
-fn log_refused(address: SocketAddr, error: &HandshakeError) {
+/// Logs a refused connection, unless many others have just been logged.
+fn log_refused(address: SocketAddr, error: &HandshakeError, handshakes: &Handshakes) {
+    let Some(left_out) = handshakes.logs() else { return };
     ignore_panic(
-        || tracing::warn!(target: "regrow::cluster", %address, %error, "connection refused"),
+        || tracing::warn!(target: "regrow::cluster", %address, %error, left_out, "connection refused"),
     );
 }
 

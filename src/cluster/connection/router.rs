@@ -8,7 +8,8 @@
 //! | an unlink | it is acknowledged |
 //! | a message or a signal to a pid | nothing: no process here has given its pid to another node |
 //!
-//! An operation that is not known, or can't be decoded, ends the connection.
+//! An operation that is not known, or can't be decoded, ends the connection. The term of a message is
+//! not decoded here: the receiver may find that it breaks the format, or exceeds its limits.
 
 use crate::base::Pid;
 use crate::cluster::connection::net_kernel::NET_KERNEL;
@@ -23,6 +24,9 @@ use crate::runtime::Runtime;
 const TO_ALIAS: u8 = 4;
 /// The flag of a signal to a name.
 const TO_NAME: i64 = 8;
+
+/// The maximum length of a request to `net_kernel` that is read.
+const LONGEST_REQUEST: usize = 64 * 1024;
 
 /// The receiver of the control messages of one connection.
 pub(crate) struct Router {
@@ -53,7 +57,8 @@ impl Router {
             );
             drop(encoder.pid(&pid));
         });
-        let limits = DecodeLimits::new().size(settings.longest_frame);
+        let limits =
+            DecodeLimits::new().size(settings.longest_frame).integer(settings.longest_frame);
         Ok(Router { runtime, own, flags: session.flags, outbox, limits })
     }
 
@@ -97,7 +102,7 @@ impl Router {
             return Err(malformed("no message"));
         }
         if name == NET_KERNEL.as_str() {
-            return self.ask_net_kernel(payload);
+            return self.ask_net_kernel(payload).or_else(ignore_malformed);
         }
         // Nothing is said to the sender if no process has the name, as in OTP.
         self.runtime.send_named(&name, payload.to_vec());
@@ -107,6 +112,9 @@ impl Router {
     /// Answers `{'$gen_call', {Pid, Tag}, {is_auth, Node}}` with `{Tag, yes}`. Other requests get no
     /// answer.
     fn ask_net_kernel(&self, payload: &[u8]) -> Result<(), ConnectionLost> {
+        if payload.len() > LONGEST_REQUEST {
+            return Ok(());
+        }
         let mut decoder = self.decoder(payload)?;
         decoder.start()?;
         let is_atom = |token: &Token<'_>, text| matches!(token, Token::Atom(atom) if atom == text);
@@ -182,6 +190,11 @@ impl Router {
     fn decoder<'t>(&self, term: &'t [u8]) -> Result<Decoder<'t>, ConnectionLost> {
         Ok(Decoder::new(term, &self.limits)?)
     }
+}
+
+/// A request that can't be decoded gets no answer, as one that is not known.
+fn ignore_malformed(lost: ConnectionLost) -> Result<(), ConnectionLost> {
+    if matches!(lost, ConnectionLost::Malformed(_)) { Ok(()) } else { Err(lost) }
 }
 
 /// Encodes a term without its version byte.

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::cluster::error::NodeError;
 use crate::cluster::handshake::Local;
 use crate::cluster::resolver::Resolver;
@@ -21,7 +23,16 @@ pub(crate) struct Settings {
     pub(crate) allows_plaintext: bool,
 }
 
+/// The time limit of an attempt whose own limit can't be added to the time.
+const LONGEST_LIMIT: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+
 impl Settings {
+    /// Returns when an attempt to connect that begins now has to end.
+    pub(crate) fn deadline(&self) -> Instant {
+        let now = Instant::now();
+        now.checked_add(self.handshake_limit).unwrap_or(now + LONGEST_LIMIT)
+    }
+
     /// Refuses an address outside of this machine, unless plain text is allowed.
     pub(crate) fn check_address(&self, address: SocketAddr) -> Result<(), NodeError> {
         let allowed = self.allows_plaintext || address.ip().to_canonical().is_loopback();

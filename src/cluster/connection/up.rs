@@ -1,6 +1,8 @@
 //! A connection that is up: frames that arrive, frames that are written, ticks.
 //!
-//! One process runs all three. The first of them that ends decides why the connection is lost. A peer
+//! One process runs all three. In each of its turns the ticks come first, then the writer, then the
+//! reader, and the writer yields: so input that never ends delays no output, and the other way round.
+//! The first of them that ends decides why the connection is lost. A peer
 //! that reads nothing delays only the writer of its own connection.
 
 use std::pin::{Pin, pin};
@@ -10,6 +12,7 @@ use std::time::Duration;
 
 use futures_util::future::{Either, select};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, ReadBuf};
+use tokio::task::yield_now;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::cluster::wire::frame::read_frame;
@@ -43,13 +46,15 @@ pub(crate) async fn run(
     let written = pin!(write_all(writer, outbox, &counts.written));
     let ticks = pin!(tick(outbox, &counts, limits.tick_time));
     let overflowed = pin!(outbox.overflowed());
-    let transfer = pin!(first(read, written));
+    // A turn has a budget of operations, which the reader may use up: so it comes last.
     let watch = pin!(first(ticks, overflowed));
-    let lost = first(transfer, watch).await;
+    let transfer = pin!(first(written, read));
+    let lost = first(watch, transfer).await;
     outbox.close();
     lost
 }
 
+/// Waits for the first of two futures. `a` is polled first.
 async fn first<T>(a: impl Future<Output = T> + Unpin, b: impl Future<Output = T> + Unpin) -> T {
     match select(a, b).await {
         Either::Left((first, _)) | Either::Right((first, _)) => first,
@@ -78,15 +83,24 @@ async fn read_all(
 /// The capacity of a buffer that is used again.
 const KEPT: usize = 64 * 1024;
 
+/// The number of writes in a row, a part of the budget that tokio gives a task for each turn.
+const WRITES: usize = 32;
+
 async fn write_all(
     mut writer: impl AsyncWrite + Unpin,
     outbox: &Outbox,
     written: &AtomicU64,
 ) -> ConnectionLost {
+    let mut writes = 0_usize;
     loop {
         let bytes = outbox.take().await;
         let mut rest = &bytes[..];
         while !rest.is_empty() {
+            writes += 1;
+            if writes.is_multiple_of(WRITES) {
+                // The reader has the rest of the budget of this turn.
+                yield_now().await;
+            }
             match writer.write(rest).await {
                 Ok(0) => return ConnectionLost::Closed,
                 Ok(count) => {
@@ -140,10 +154,12 @@ impl<R: AsyncRead + Unpin> AsyncRead for Counted<'_, R> {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::{Pin, pin};
+    use std::task::{Context, Poll};
     use std::time::Duration;
 
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex, split};
-    use tokio::task::JoinHandle;
+    use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, DuplexStream, ReadBuf, duplex, split};
+    use tokio::task::{JoinHandle, yield_now};
     use tokio::time::{Instant, sleep};
 
     use super::{Limits, run};
@@ -171,7 +187,7 @@ mod tests {
         let mut ticks = Vec::new();
         peer.read_to_end(&mut ticks).await.unwrap();
         assert_eq!(lost.await.unwrap(), ConnectionLost::Silent);
-        assert_eq!((ticks, begun.elapsed()), (vec![0; 8], Duration::from_secs(60)));
+        assert_eq!((ticks, begun.elapsed()), (vec![0; 12], Duration::from_secs(60)));
     }
 
     #[tokio::test(start_paused = true)]
@@ -192,14 +208,14 @@ mod tests {
     /// The parts of one frame arrive in the time of many ticks.
     #[tokio::test(start_paused = true)]
     async fn a_slow_frame_shows_that_the_peer_lives() {
-        let (lost, _, mut peer) = connection();
+        let (lost, _, peer) = connection();
+        let (mut reader, mut peer) = split(peer);
+        // The peer reads the ticks of this node.
+        tokio::spawn(async move { reader.read_to_end(&mut Vec::new()).await });
         peer.write_all(&[0, 0, 0, 20]).await.unwrap();
         for _ in 0..20 {
             sleep(Duration::from_secs(44)).await;
             peer.write_all(&[1]).await.unwrap();
-            // The peer reads the ticks of this node.
-            let mut tick = [0; 4];
-            peer.read_exact(&mut tick).await.unwrap();
         }
         assert!(!lost.is_finished());
     }
@@ -214,6 +230,41 @@ mod tests {
         }
         assert_eq!(lost.await.unwrap(), ConnectionLost::Stalled);
         assert!(!outbox.push(|_| {}));
+    }
+
+    /// Input without an end, of one frame that is never complete.
+    struct Flood;
+
+    impl AsyncRead for Flood {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<std::io::Result<()>> {
+            let budget = pin!(tokio::task::consume_budget());
+            std::task::ready!(budget.poll(cx));
+            buffer.initialize_unfilled_to(1)[0] = 0x10;
+            buffer.advance(1);
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn input_without_an_end_delays_neither_output_nor_ticks() {
+        let (own, mut peer) = duplex(64);
+        let outbox = Outbox::new(1_000);
+        let limits = Limits { tick_time: Duration::from_secs(60), longest_frame: usize::MAX };
+        let queue = outbox.clone();
+        let running =
+            tokio::spawn(async move { run(Flood, own, &queue, limits, |_| Ok(())).await });
+        yield_now().await;
+        for _ in 0..10 {
+            assert!(outbox.push(|frame| frame.extend([1; 4])));
+            let mut frame = [0; 9];
+            peer.read_exact(&mut frame).await.unwrap();
+            assert_eq!(frame, [0, 0, 0, 5, 112, 1, 1, 1, 1]);
+        }
+        running.abort();
     }
 
     #[tokio::test(start_paused = true)]

@@ -52,7 +52,8 @@ pub enum HandshakeError {
     /// The other node did not send every message within the time limit.
     #[error("the handshake took too long")]
     Late,
-    /// Too many handshakes of other nodes are under way.
+    /// Too many handshakes of other nodes are under way, and this one was the oldest of those that
+    /// said nothing.
     #[error("too many handshakes at once")]
     TooMany,
     /// The connection has been replaced by another one to the same node.

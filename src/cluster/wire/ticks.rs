@@ -4,7 +4,7 @@
 //!
 //! | since the last end | what follows |
 //! |---|---|
-//! | nothing was written, and nothing waits to be | a tick is written |
+//! | nothing but the last tick was written, and nothing waits to be | a tick is written |
 //! | nothing arrived, for the fourth time | the peer is lost: silent |
 //! | bytes wait, and none was written, for the fourth time | the peer is lost: it doesn't read |
 //!
@@ -18,6 +18,9 @@ use crate::cluster::wire::lost::ConnectionLost;
 
 /// The number of intervals in a tick time.
 const INTERVALS: u32 = 4;
+
+/// The number of bytes of a tick. Any other frame has more.
+const TICK: u64 = 4;
 
 /// What a connection has done so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -34,6 +37,8 @@ pub(crate) struct Progress {
 #[derive(Debug, Default)]
 pub(crate) struct Ticks {
     last: Progress,
+    /// The bytes of the tick that the end of the last interval has ordered.
+    ordered: u64,
     silent: u32,
     stalled: u32,
 }
@@ -48,13 +53,19 @@ impl Ticks {
     pub(crate) fn end_of_interval(&mut self, now: Progress) -> Result<bool, ConnectionLost> {
         let (was_read, was_written) =
             (now.read != self.last.read, now.written != self.last.written);
+        let writes_frames = now.written - self.last.written > self.ordered;
         self.last = now;
+        self.ordered = 0;
         self.silent = if was_read { 0 } else { self.silent + 1 };
         self.stalled = if was_written || !now.waits { 0 } else { self.stalled + 1 };
         match () {
             () if self.silent >= INTERVALS => Err(ConnectionLost::Silent),
             () if self.stalled >= INTERVALS => Err(ConnectionLost::Stalled),
-            () => Ok(!was_written && !now.waits),
+            () if writes_frames || now.waits => Ok(false),
+            () => {
+                self.ordered = TICK;
+                Ok(true)
+            }
         }
     }
 }
@@ -72,8 +83,8 @@ mod tests {
             let tick = ticks.end_of_interval(now).unwrap();
             now.written += if tick { 4 } else { 0 };
         }
-        // Each tick counts as a write of the interval that follows.
-        assert_eq!(now.written, 4 * 50);
+        // A tick is no reason to leave out the next one.
+        assert_eq!(now.written, 4 * 100);
     }
 
     #[test]

@@ -50,7 +50,10 @@
 //!   `true`, and the old connection is closed once the new one is authenticated.
 //! * **A dial fails after P was answered `nok`**: both attempts are lost. Those that wait for the
 //!   connection get the error of the dial, and the next use dials again.
-//! * **A dial gets `nok`**: those that wait for a connection wait for the accepted ones.
+//! * **A dial gets `nok`**: P's own attempt continues, and its name may arrive later than the `nok`.
+//!   Those that wait for a connection wait for that attempt until the deadline of their own. If each
+//!   accepted connection ends before the deadline, this node dials again. The deadline ends the wait
+//!   also while accepted connections are open, because everyone can claim the name of P.
 
 use crate::cluster::handshake::Status;
 
@@ -68,7 +71,8 @@ pub(crate) struct Peer<C> {
     /// The connection that waits for the end of the one that is up.
     successor: Option<Claimed<C>>,
     claims: u64,
-    /// Whether the last dial was refused because the peer's own attempt continues.
+    /// Whether a dial was refused because the peer's own attempt continues, and that attempt has
+    /// neither ended nor reached the deadline. Then there is no dial, and nothing is up.
     yields: bool,
 }
 
@@ -110,7 +114,7 @@ impl<C: Copy + PartialEq> Peer<C> {
 
     /// Whether a use of the connection needs a dial.
     pub(crate) fn needs_dial(&self) -> bool {
-        self.dial.is_none() && self.up.is_none() && !self.waits_for_accepted()
+        self.dial.is_none() && self.up.is_none() && !self.yields
     }
 
     /// Notes that a dial has begun.
@@ -126,7 +130,7 @@ impl<C: Copy + PartialEq> Peer<C> {
 
     /// Whether a connection may come without another dial.
     pub(crate) fn is_pending(&self) -> bool {
-        self.dial.is_some() || self.successor.is_some() || self.waits_for_accepted()
+        self.dial.is_some() || self.successor.is_some() || self.yields
     }
 
     /// Whether nothing is known of the peer.
@@ -134,8 +138,9 @@ impl<C: Copy + PartialEq> Peer<C> {
         !self.is_pending() && self.up.is_none() && self.accepted.is_empty()
     }
 
-    fn waits_for_accepted(&self) -> bool {
-        self.yields && !self.accepted.is_empty()
+    /// Whether the peer's own attempt is waited for.
+    pub(crate) fn yields(&self) -> bool {
+        self.yields
     }
 
     /// Returns the status for an accepted connection whose peer has given its name.
@@ -211,16 +216,27 @@ impl<C: Copy + PartialEq> Peer<C> {
         Action::Admit(admitted.id)
     }
 
-    /// Notes that a dial was refused because the peer's own attempt continues.
-    pub(crate) fn refused_for_own(&mut self, id: C) {
-        if self.dial.as_ref().is_some_and(|dial| dial.id == id) {
-            self.yields = true;
+    /// Notes that a dial was refused because the peer's own attempt continues. The dial has ended.
+    pub(crate) fn refused_for_own(&mut self, id: C) -> Vec<Action<C>> {
+        if self.dial.as_ref().is_none_or(|dial| dial.id != id) {
+            return Vec::new();
         }
+        self.yields = true;
+        self.ended(id)
+    }
+
+    /// Notes that the deadline of the attempt has passed.
+    pub(crate) fn overdue(&mut self) {
+        self.yields = false;
     }
 
     /// Notes that an attempt or a connection has ended.
     pub(crate) fn ended(&mut self, id: C) -> Vec<Action<C>> {
+        let accepted = self.accepted.len();
         self.accepted.retain(|claimed| claimed.id != id);
+        if self.accepted.is_empty() && accepted > 0 {
+            self.yields = false;
+        }
         let is_this = |claimed: &mut Claimed<C>| claimed.id == id;
         self.held.take_if(is_this);
         self.successor.take_if(is_this);

@@ -113,9 +113,42 @@ fn of_two_accepted_connections_the_later_one_stays() {
 fn a_dial_that_is_refused_for_the_peers_own_attempt_waits_for_that_one() {
     let mut peer = dialing(true, true);
     assert_eq!(peer.claim(1), Status::OkSimultaneous);
-    peer.refused_for_own(0);
+    assert_eq!(peer.refused_for_own(0), []);
     assert_eq!(peer.ended(0), []);
     assert!(peer.is_pending() && !peer.needs_dial());
     assert_eq!(peer.ended(1), []);
     assert!(!peer.is_pending() && peer.needs_dial());
+}
+
+/// The refusal overtakes the name of the peer.
+#[test]
+fn the_peers_own_attempt_is_waited_for_before_its_name_has_arrived() {
+    let mut peer = dialing(true, true);
+    assert_eq!((peer.refused_for_own(0), peer.ended(0)), (vec![], vec![]));
+    assert!(peer.is_pending() && !peer.needs_dial() && !peer.is_idle());
+    assert_eq!(peer.claim(1), Status::Ok);
+    assert_eq!(peer.authenticated(1), [Action::Admit(1)]);
+    assert!(!peer.is_pending());
+}
+
+#[test]
+fn claims_do_not_prolong_the_wait_for_the_peers_own_attempt() {
+    let mut peer = dialing(true, true);
+    peer.refused_for_own(0);
+    (peer.claim(1), peer.claim(2));
+    assert_eq!(peer.ended(1), []);
+    assert!(peer.is_pending());
+    peer.overdue();
+    assert!(!peer.is_pending() && peer.needs_dial() && !peer.is_idle());
+    assert_eq!(peer.ended(2), []);
+    assert!(peer.is_idle());
+}
+
+/// A peer with the smaller name has no reason for this status.
+#[test]
+fn a_held_attempt_is_up_if_the_dial_is_refused_for_it() {
+    let mut peer = held();
+    assert_eq!(peer.refused_for_own(0), [Action::Admit(1)]);
+    assert_eq!(peer.ended(0), []);
+    assert!(!peer.is_pending() && peer.connection() == Some(1));
 }

@@ -45,6 +45,8 @@ struct World {
     unnoticed: Vec<(usize, usize)>,
     uses: usize,
     breaks: usize,
+    /// Whether users of each node wait for a connection.
+    waits: [bool; 2],
 }
 
 enum Step {
@@ -58,7 +60,7 @@ enum Step {
 impl World {
     fn new(uses: usize, breaks: usize) -> Self {
         let peers = [Peer::new(true), Peer::new(false)];
-        World { peers, links: Vec::new(), unnoticed: Vec::new(), uses, breaks }
+        World { peers, links: Vec::new(), unnoticed: Vec::new(), uses, breaks, waits: [false; 2] }
     }
 
     fn steps(&self) -> Vec<Step> {
@@ -126,7 +128,8 @@ impl World {
                 }
             }
             (End::Waits(Sent::Status(_)), Sent::Status(Status::Nok)) => {
-                self.peers[node].refused_for_own(link);
+                let actions = self.peers[node].refused_for_own(link);
+                self.act(node, actions);
                 return self.close(link, end);
             }
             (End::Waits(Sent::Status(_)), Sent::Status(Status::Alive)) => {
@@ -154,6 +157,7 @@ impl World {
         match *step {
             Step::Use(node) => {
                 self.uses -= 1;
+                self.waits[node] = true;
                 if self.peers[node].needs_dial() {
                     let ends = [End::Resolving, End::Waits(Sent::Name)];
                     self.links.push(Link { opener: node, ends, to: Default::default() });
@@ -183,6 +187,16 @@ impl World {
         }
     }
 
+    /// Answers the users, as the server does. Returns whether a wait ended without a connection.
+    fn settle(&mut self) -> bool {
+        let mut failed = false;
+        for (peer, waits) in self.peers.iter().zip(&mut self.waits) {
+            failed |= *waits && peer.connection().is_none() && !peer.is_pending();
+            *waits &= peer.connection().is_none() && peer.is_pending();
+        }
+        failed
+    }
+
     /// Checks the end: nothing is pending, and both nodes have the same connection, or none.
     fn check(&self, seed: u64) {
         let up = [End::Up; 2];
@@ -206,10 +220,13 @@ fn run(seed: u64, uses: usize, breaks: usize) -> bool {
     loop {
         let steps = world.steps();
         if steps.is_empty() {
+            assert!(breaks > 0 || world.waits == [false; 2], "seed {seed}: a user waits");
+            world.peers.iter_mut().for_each(Peer::overdue);
             world.check(seed);
             return world.peers[0].connection().is_some();
         }
         world.run(&steps[random.below(steps.len())]);
+        assert!(!world.settle() || breaks > 0, "seed {seed}: a user gets an error");
     }
 }
 
