@@ -228,10 +228,7 @@ impl<'a> Collector<'a> {
         let children = match fold {
             Some(Fold { counts, worst, ended, budget, last_change, parts, .. }) => {
                 state.ended = ended;
-                match parts {
-                    Some(parts) => self.included.in_parts(pid, last_change, parts),
-                    None => self.included.supervisor(pid, last_change),
-                }
+                self.included.dynamic(pid, last_change, parts);
                 (supervision.folded, supervision.budget) = (Some(counts), budget);
                 Children::Folded(worst)
             }

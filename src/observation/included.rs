@@ -39,9 +39,16 @@ impl Included {
         }
     }
 
-    /// Notes that the picture has these children of a dynamic supervisor with the changes up to the number of
-    /// their part, and with those of its other children up to `last_change`.
-    pub(super) fn in_parts(&mut self, pid: Pid, last_change: u64, parts: Parts) {
+    /// Notes that the picture has the children of a dynamic supervisor: those that were read in parts with
+    /// the changes up to the number of their part, and the others with those up to `last_change`.
+    pub(super) fn dynamic(&mut self, pid: Pid, last_change: u64, parts: Option<Parts>) {
+        match parts {
+            Some(parts) => self.in_parts(pid, last_change, parts),
+            None => self.supervisor(pid, last_change),
+        }
+    }
+
+    fn in_parts(&mut self, pid: Pid, last_change: u64, parts: Parts) {
         if parts.last() > self.seq {
             self.supervisors.insert(pid, last_change);
             self.parts.insert(pid, parts);
