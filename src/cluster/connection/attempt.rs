@@ -82,7 +82,7 @@ async fn dialed(
     let unreachable = |error| NodeError::Unreachable { address, source: Arc::new(error) };
     let mut stream = TcpStream::connect(address).await.map_err(unreachable)?;
     let may = server.call_unlimited(|reply| Call::MaySendName { peer: peer.clone(), reply });
-    is_granted(may.await)?;
+    is_granted(&may.await)?;
     let local = settings.local.clone();
     let (mut states, hello) = Initiator::begin(local, peer.clone(), challenge());
     write(&mut stream, &hello).await?;
@@ -162,11 +162,11 @@ async fn status(
 /// Waits until this attempt is the connection.
 async fn authenticated(server: &ServerRef<NetKernel>, peer: &NodeName) -> Result<(), Failed> {
     let asked = server.call_unlimited(|reply| Call::Authenticated { peer: peer.clone(), reply });
-    is_granted(asked.await)
+    is_granted(&asked.await)
 }
 
-fn is_granted(answer: Result<bool, CallError>) -> Result<(), Failed> {
-    if answer == Ok(true) { Ok(()) } else { Err(Failed::Superseded) }
+fn is_granted(answer: &Result<bool, CallError>) -> Result<(), Failed> {
+    if *answer == Ok(true) { Ok(()) } else { Err(Failed::Superseded) }
 }
 
 /// Draws a challenge that a peer can't predict.

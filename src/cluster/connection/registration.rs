@@ -39,7 +39,7 @@ impl StartChild for RegistrationStart {
         let port = self.listener.get().map_or(0, |address| address.port());
         let first = self.first(port).await;
         let failed = |error| StartError::Failed(ExitReason::from_library(error));
-        let mut registration = first.map_err(|error| failed(self.explained(error)))?;
+        let mut registration = first.map_err(|error| failed(self.explained(&error)))?;
         let (epmd, name) = (self.epmd, self.name.clone());
         ctx.task(async move |_: TaskContext| {
             loop {
@@ -64,7 +64,7 @@ impl RegistrationStart {
         register(self.epmd, self.name.alive(), port).await
     }
 
-    fn explained(&self, error: io::Error) -> io::Error {
+    fn explained(&self, error: &io::Error) -> io::Error {
         let text = format!("{} can't be registered with EPMD at {}: {error}", self.name, self.epmd);
         io::Error::new(error.kind(), text)
     }
