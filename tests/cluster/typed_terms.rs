@@ -10,6 +10,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize, Serializer};
 
 /// The value becomes this term, and the term becomes this value.
+#[expect(clippy::needless_pass_by_value, reason = "its calls are shorter")]
 fn both<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: T, text: &str) {
     let term = to_term(&value).unwrap();
     assert_eq!(term.to_string(), text);
@@ -18,6 +19,7 @@ fn both<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: T, text: &st
 }
 
 /// The term becomes this value.
+#[expect(clippy::needless_pass_by_value, reason = "its calls are shorter")]
 fn read<T: DeserializeOwned + PartialEq + Debug>(term: Term, value: T) {
     assert_eq!(from_term::<T>(&term).unwrap(), value, "{term}");
 }

@@ -96,12 +96,14 @@ fn an_attempt_that_is_not_authenticated_displaces_nothing() {
 #[test]
 fn of_two_accepted_connections_the_later_one_stays() {
     let mut peer = Peer::new(true);
-    (peer.claim(1), peer.claim(2));
+    peer.claim(1);
+    peer.claim(2);
     assert_eq!(peer.authenticated(2), [Action::Admit(2)]);
     assert_eq!(peer.authenticated(1), [Action::Close(1)]);
 
     let mut peer = Peer::new(true);
-    (peer.claim(1), peer.claim(2));
+    peer.claim(1);
+    peer.claim(2);
     assert_eq!(peer.authenticated(1), [Action::Admit(1)]);
     assert_eq!(peer.authenticated(2), [Action::Close(1)]);
     assert_eq!(peer.claim(3), Status::Alive);
@@ -135,7 +137,8 @@ fn the_peers_own_attempt_is_waited_for_before_its_name_has_arrived() {
 fn claims_do_not_prolong_the_wait_for_the_peers_own_attempt() {
     let mut peer = dialing(true, true);
     peer.refused_for_own(0);
-    (peer.claim(1), peer.claim(2));
+    peer.claim(1);
+    peer.claim(2);
     assert_eq!(peer.ended(1), []);
     assert!(peer.is_pending());
     peer.overdue();
