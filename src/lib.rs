@@ -90,8 +90,9 @@
 //!
 //! # Limits
 //!
-//! The crate has no durable workflows, and supports no async runtime other than tokio. In a program built with `panic = "abort"`, no crash can be caught and no child
-//! restarted. A body that never awaits can't be stopped, as with all cooperative scheduling.
+//! The crate has no durable workflows, and supports no async runtime other than tokio. In a program
+//! built with `panic = "abort"`, no crash can be caught and no child restarted. A body that never
+//! awaits can't be stopped, as with all cooperative scheduling.
 //!
 //! # Features
 //!
