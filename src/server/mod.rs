@@ -3,7 +3,7 @@
 //! the running handler.
 //!
 //! **Uses** `base`, `exit`, `message`, `time`, `observe`, `process`, `kernel`, `mailbox`, `call`,
-//! `runtime`, `child`.
+//! `driver`, `runtime`, `child`.
 //! **Knows nothing of** supervisors, which are servers themselves.
 
 use std::future::{Ready, ready};

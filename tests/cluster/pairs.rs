@@ -250,9 +250,8 @@ async fn claims_of_a_name_delay_no_user_beyond_the_time_limit() {
         let mut liar = Fake::connect(a.address).await;
         liar.introduce("z@reader").await;
         liars.push(liar);
-        tokio::select! {
-            result = &mut dial => break result,
-            () = tokio::time::sleep(Duration::from_millis(100)) => {}
+        if let Ok(result) = tokio::time::timeout(Duration::from_millis(100), &mut dial).await {
+            break result;
         }
     };
     let error = result.unwrap().unwrap_err();

@@ -8,6 +8,7 @@ pub(crate) mod requests;
 pub(crate) mod net_kernel;
 pub(crate) mod handshakes;
 mod attempt;
+mod counted;
 mod up;
 mod router;
 pub(crate) mod process;

@@ -5,16 +5,16 @@
 //! The first of them that ends decides why the connection is lost. A peer
 //! that reads nothing delays only the writer of its own connection.
 
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::task::yield_now;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
+use crate::cluster::connection::counted::Counted;
 use crate::cluster::wire::frame::read_frame;
 use crate::cluster::wire::ticks::{Progress, Ticks};
 use crate::cluster::wire::{ConnectionLost, Outbox};
@@ -128,27 +128,6 @@ async fn tick(outbox: &Outbox, counts: &Counts, tick_time: Duration) -> Connecti
             Ok(false) => {}
             Err(lost) => return lost,
         }
-    }
-}
-
-/// A reader that counts its bytes.
-struct Counted<'a, R> {
-    reader: R,
-    read: &'a AtomicU64,
-}
-
-impl<R: AsyncRead + Unpin> AsyncRead for Counted<'_, R> {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        let this = self.get_mut();
-        let before = buffer.filled().len();
-        let poll = Pin::new(&mut this.reader).poll_read(cx, buffer);
-        let read = buffer.filled().len() - before;
-        this.read.fetch_add(u64::try_from(read).unwrap_or(u64::MAX), Relaxed);
-        poll
     }
 }
 
