@@ -12,6 +12,7 @@ mod term_bytes;
 mod hostile_bytes;
 mod typed_terms;
 mod corpus;
+mod errors;
 mod beam_terms;
 mod beam;
 mod fake;

@@ -88,6 +88,16 @@ async fn two_nodes_connect_lose_each_other_and_connect_again() {
     assert!(matches!(error, NodeError::Unreachable { .. }), "{error:?}");
 }
 
+#[tokio::test]
+async fn times_without_an_end_are_no_limits() {
+    let endless = |node: Node| node.tick_time(Duration::MAX).handshake_timeout(Duration::MAX);
+    let mut b = start(endless(node("b@127.0.0.1"))).await;
+    let resolver = Resolver::without_epmd().node("b@127.0.0.1", b.address);
+    let a = start(endless(node("a@127.0.0.1")).resolver(resolver)).await;
+    a.rt.node("b@127.0.0.1").connect().await.unwrap();
+    b.expect("a@127.0.0.1", &[NodeChange::Up]).await;
+}
+
 /// Either may have the greater name, and each may begin.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_nodes_that_connect_at_once_have_one_connection() {

@@ -101,6 +101,9 @@ const TESTED: &[&str] = &[
     "src/observation/observing.rs: keep_ended_for",
     // By `observe/metrics.rs`, which needs the feature.
     "src/metrics/settings.rs: every",
+    // By `cluster/pairs.rs`, which needs the feature.
+    "src/cluster/node.rs: handshake_timeout",
+    "src/cluster/node.rs: tick_time",
     // By `chaos/checks.rs`, which needs the feature.
     "src/testing/chaos/plan.rs: apart",
     "src/testing/chaos/plan.rs: duration",

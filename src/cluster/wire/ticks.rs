@@ -43,10 +43,14 @@ pub(crate) struct Ticks {
     stalled: u32,
 }
 
+/// The shortest and the longest interval. A later point in time may not exist.
+const SHORTEST: Duration = Duration::from_millis(1);
+const LONGEST: Duration = Duration::from_secs(1 << 30);
+
 impl Ticks {
     /// Returns the interval at which [`end_of_interval`](Self::end_of_interval) is to be called.
     pub(crate) fn interval(tick_time: Duration) -> Duration {
-        (tick_time / INTERVALS).max(Duration::from_millis(1))
+        (tick_time / INTERVALS).clamp(SHORTEST, LONGEST)
     }
 
     /// Returns whether a tick is to be written, or that the peer is lost.
