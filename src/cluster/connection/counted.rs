@@ -1,10 +1,17 @@
-//! A reader that counts its bytes.
+//! The bytes of a connection, counted.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, ReadBuf};
+
+/// The numbers of bytes that were read and written.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    pub(super) read: AtomicU64,
+    pub(super) written: AtomicU64,
+}
 
 /// A reader that counts its bytes.
 pub(super) struct Counted<'a, R> {

@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::task::yield_now;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-use crate::cluster::connection::counted::Counted;
+use crate::cluster::connection::counted::{Counted, Counts};
 use crate::cluster::wire::frame::read_frame;
 use crate::cluster::wire::ticks::{Progress, Ticks};
 use crate::cluster::wire::{ConnectionLost, Outbox};
@@ -24,13 +24,6 @@ use crate::cluster::wire::{ConnectionLost, Outbox};
 pub(crate) struct Limits {
     pub(crate) tick_time: Duration,
     pub(crate) longest_frame: usize,
-}
-
-/// The numbers of bytes that were read and written.
-#[derive(Debug, Default)]
-struct Counts {
-    read: AtomicU64,
-    written: AtomicU64,
 }
 
 /// Runs a connection until it is lost. `handle` gets the body of each frame that is no tick.
