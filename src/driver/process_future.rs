@@ -10,7 +10,7 @@
 //! Each poll:
 //!
 //! 1. If this is the first poll, registers the waker of the task in the record of the process, a
-//!    [`Process`].
+//!    [`Process`](crate::mailbox::Process).
 //! 2. If an exit is pending, drops the body and tears the process down.
 //! 3. Polls the body, and catches its panics.
 //! 4. Moves the [replies that the body has dropped unsent](crate::call::unanswered) to the record.

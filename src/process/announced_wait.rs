@@ -1,5 +1,5 @@
 //! The progress of a server's announced wait: none, announced or started.
-//! [`idle_wait`](crate::mailbox::idle_wait) explains what an announced wait is.
+//! `mailbox::idle_wait` explains what an announced wait is.
 
 use crate::base::sync::atomic::{AtomicU8, Ordering};
 

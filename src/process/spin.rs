@@ -15,7 +15,7 @@ const TRIAL_EVERY: u16 = 64;
 const PAYS: u16 = 1;
 /// The reader has yielded and has not checked its inbox since.
 const HAS_YIELDED: u16 = 2;
-/// The reader satisfies the condition of an [announced wait](crate::mailbox::idle_wait).
+/// The reader satisfies the condition of an announced wait, see `mailbox::idle_wait`.
 const MAY_ANNOUNCE: u16 = 4;
 /// One wait. The upper byte is the number of waits, modulo 256.
 const WAIT: u16 = 1 << 8;
@@ -45,7 +45,7 @@ impl Spin {
         self.0.store(facts, Ordering::Relaxed);
     }
 
-    /// Allows [announced waits](crate::mailbox::idle_wait). The caller guarantees that the reader
+    /// Allows announced waits, see `mailbox::idle_wait`. The caller guarantees that the reader
     /// satisfies invariant 3 there.
     pub(crate) fn allow_announcing(&self) {
         self.set(self.facts() | MAY_ANNOUNCE);

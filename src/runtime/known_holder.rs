@@ -9,7 +9,7 @@
 //!
 //! * It ends. Its teardown frees the name, or leaves it to a successor, after the process has left the
 //!   stage *live*, which raises [`EXIT_PENDING`](crate::process::flag::EXIT_PENDING).
-//! * The name is unregistered. This sets [`unregistered`](AnyProcess::unregistered) of the process,
+//! * The name is unregistered. This sets [`unregistered`](crate::process::Head::unregistered) of the process,
 //!   under the lock of the name's entry, before the entry changes.
 //!
 //! **Invariants**

@@ -34,7 +34,7 @@ pub(crate) type Between = Box<dyn FnOnce(&mut dyn Any, Pid) + Send>;
 pub struct ServerStatus {
     /// Whether the server is [suspended](crate::ServerRef::suspend).
     pub suspended: bool,
-    /// The result of [`GenServer::format_status`]; `None` if the
+    /// The result of [`GenServer::format_status`](crate::GenServer::format_status); `None` if the
     /// server publishes nothing.
     pub line: Option<String>,
 }

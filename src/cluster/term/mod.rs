@@ -15,7 +15,7 @@
 //! where it happened, and contains no part of the bytes.
 //!
 //! **Invariants**
-//! 1. The [`Decoder`](decoder::Decoder) counts the terms that it owes, and refuses a step that owes
+//! 1. The [`Decoder`] counts the terms that it owes, and refuses a step that owes
 //!    more than bytes are left.
 //! 2. A value has one form: an integer is a [`BigInteger`] only beyond 64 bits, a list is improper
 //!    only if its tail is no list, a bitstring has an incomplete byte, the keys of a map ascend. So
