@@ -58,7 +58,6 @@ pub(crate) struct ProcessFuture {
 }
 
 /// What a poll reads from the record, and from its runtime, before it polls the body.
-#[derive(Clone, Copy)]
 struct Polled {
     runtime: usize,
     pid: Pid,

@@ -22,8 +22,8 @@ use crate::supervisor::dynamic::server::{Call, DynamicServer};
 /// How many of the nodes that are visited next are looked at for dynamic supervisors to ask at once.
 const LOOKED_AT: usize = 4 * AT_ONCE;
 
-/// For how many parts of its children a supervisor is asked ahead: it reads one while the answer about
-/// another is on its way, and serves other requests after each.
+/// How many requests for parts wait in the mailbox of a supervisor at most. With two, the supervisor reads
+/// the next part while the picture takes the last one. It serves other requests between two parts.
 const AHEAD: usize = 2;
 
 impl Collector<'_> {

@@ -56,11 +56,11 @@ impl Context {
         Context { mailbox, metadata: Metadata::default() }
     }
 
-    /// Makes the exit signal of the parent cancel this token. From then on the process traps exits.
     pub(crate) fn process(&self) -> &Arc<Process<Envelope>> {
         &self.mailbox.process
     }
 
+    /// Makes the exit signal of the parent cancel this token. From then on the process traps exits.
     pub(crate) fn stop_by(&self, token: CancellationToken) {
         let process: &dyn AnyProcess = &*self.mailbox.process;
         let mut token = Some(token);

@@ -1,9 +1,9 @@
 //! A connection that is up: frames that arrive, frames that are written, ticks.
 //!
 //! One process runs all three. In each of its turns the ticks come first, then the writer, then the
-//! reader, and the writer yields: so input that never ends delays no output, and the other way round.
-//! The first of them that ends decides why the connection is lost. A peer
-//! that reads nothing delays only the writer of its own connection.
+//! reader, and the writer yields: so input that never ends delays no output, and output that never
+//! ends delays no input. The first of them that ends decides why the connection is lost. A peer that
+//! reads nothing delays only the writer of its own connection.
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

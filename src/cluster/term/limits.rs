@@ -1,4 +1,4 @@
-//! What a term may cost that somebody else has encoded.
+//! The limits of a decode: the bytes may come from a hostile peer.
 
 /// The limits of a decode: how much of the memory and of the stack the bytes of another program may
 /// take.

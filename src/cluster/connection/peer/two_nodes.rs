@@ -29,8 +29,8 @@ enum End {
     Closed,
 }
 
-/// A connection: the node that opened it, its ends, and what is on its way to each. Index 0 is the
-/// end that opened it.
+/// A connection: the node that opened it, and its two ends, each with the messages that it has not
+/// received. Index 0 is the end that opened it.
 struct Link {
     opener: usize,
     ends: [End; 2],
