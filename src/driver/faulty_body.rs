@@ -24,7 +24,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use crate::base::Pid;
 use crate::base::user_panics::drop_each;
 use crate::driver::Body;
-use crate::driver::hosted::{Hosted, Parts, Slot};
+use crate::driver::hosted::{Hosted, Parts, PlainPoll, Slot};
 use crate::exit::ExitReason;
 use crate::kernel::faults::{Faults, StartFault};
 use crate::kernel::{End, Kernel};
@@ -66,8 +66,8 @@ impl Hosted for FaultyBody {
         (self.process.head(), &self.kernel)
     }
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<End> {
-        Pin::new(&mut self.slot).poll(cx)
+    fn poll_plain(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut Option<End>) -> PlainPoll {
+        PlainPoll::Refused
     }
 
     fn parts(self: Pin<&mut Self>) -> Parts<'_> {
@@ -98,7 +98,7 @@ impl Slot for FaultySlot {
         }
         ready!(self.poll_hang(cx));
         let Some(body) = &mut self.body else { return Poll::Pending };
-        let polled = body.as_mut().poll(cx);
+        let polled = body.as_mut().parts().future.poll(cx);
         self.faults.step();
         polled
     }

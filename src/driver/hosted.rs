@@ -14,23 +14,37 @@ use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
+use crate::base::current_process::CurrentGuard;
+use crate::base::sync::atomic::Ordering;
 use crate::kernel::{End, Kernel};
 use crate::mailbox::{Item, Process};
-use crate::process::{AnyProcess, Head};
+use crate::process::{AnyProcess, Head, flag};
 
 /// A boxed body, with the record of its process.
 pub(crate) type Body = Pin<Box<dyn Hosted>>;
 
 /// A body, with the record of its process.
 pub(crate) trait Hosted: Send {
-    /// What each poll needs from the record.
+    /// The part of the record that is read without the lock, and its runtime.
     fn head(&self) -> (&Head, &Kernel);
 
-    /// Polls the future.
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<End>;
+    /// Polls the future, if nothing else has to be done in this poll. The end of the body is put into
+    /// `end`. The poll of most processes is this one call through the table.
+    fn poll_plain(self: Pin<&mut Self>, cx: &mut Context<'_>, end: &mut Option<End>) -> PlainPoll;
 
     /// Borrows all parts.
     fn parts(self: Pin<&mut Self>) -> Parts<'_>;
+}
+
+/// The result of [`Hosted::poll_plain`]: one byte, because [`catch_unwind`](std::panic::catch_unwind)
+/// copies its result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PlainPoll {
+    /// The future was not polled: it was never polled before, it must not be polled again, or polls
+    /// are surrounded or watched.
+    Refused,
+    Pending,
+    Ready,
 }
 
 /// The parts of a hosted body.
@@ -86,8 +100,22 @@ impl<M: Item, S: Slot + Send> Hosted for HostedSlot<M, S> {
     }
 
     #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<End> {
-        self.project().slot.poll(cx)
+    fn poll_plain(self: Pin<&mut Self>, cx: &mut Context<'_>, end: &mut Option<End>) -> PlainPoll {
+        let this = self.project();
+        let (head, kernel) = (&this.process.head, &this.process.kernel);
+        let flags = head.flags.load(Ordering::Acquire);
+        if !flag::allows_plain_poll(flags) || kernel.switches.observes_polls() {
+            return PlainPoll::Refused;
+        }
+        head.announced_wait.withdraw(); // Invariant 2 of `idle_wait`.
+        let _current = CurrentGuard::enter_body(kernel.number(), head.pid, head.address());
+        match this.slot.poll(cx) {
+            Poll::Pending => PlainPoll::Pending,
+            Poll::Ready(reached) => {
+                *end = Some(reached);
+                PlainPoll::Ready
+            }
+        }
     }
 
     fn parts(self: Pin<&mut Self>) -> Parts<'_> {

@@ -7,7 +7,8 @@
 //!
 //! # Steps
 //!
-//! Each poll:
+//! A body is polled [plainly](crate::driver::hosted::Hosted::poll_plain) unless this is its first
+//! poll, an exit is pending, or polls are surrounded or watched. Otherwise a poll has all steps:
 //!
 //! 1. If this is the first poll, registers the waker of the task in the record of the process, a
 //!    [`Process`](crate::mailbox::Process).
@@ -35,15 +36,16 @@
 //! The future is one pointer with its table, and has one type for all processes: see
 //! [`hosted`](crate::driver::hosted).
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use crate::base::SharedStr;
 use crate::base::current_process::CurrentGuard;
 use crate::base::sync::atomic::Ordering;
-use crate::base::{Pid, SharedStr};
 use crate::call::unanswered;
-use crate::driver::hosted::{Hosted, Parts};
+use crate::driver::hosted::{Parts, PlainPoll};
 use crate::driver::{Body, span};
 use crate::exit::{Crash, ExitReason, NoRestart};
 use crate::kernel::{End, Kernel};
@@ -57,27 +59,21 @@ pub(crate) struct ProcessFuture {
     body: Option<Body>,
 }
 
-/// What a poll reads from the record, and from its runtime, before it polls the body.
+/// What a poll with all steps reads from the record, and from its runtime.
 struct Polled {
-    runtime: usize,
-    pid: Pid,
-    /// The address of the record.
-    record: usize,
     is_surrounded: bool,
     /// Whether [`leave`] has to end the poll.
     is_watched: bool,
 }
 
 impl Polled {
-    #[inline]
     fn begin(head: &Head, kernel: &Kernel) -> Self {
         let switches = &kernel.switches;
         let is_watched = switches.watches_polls();
         if is_watched {
             switches.polls.enter(head.pid);
         }
-        let (runtime, pid, record) = (kernel.number(), head.pid, head.address());
-        Polled { runtime, pid, record, is_surrounded: switches.surrounds_polls(), is_watched }
+        Polled { is_surrounded: switches.surrounds_polls(), is_watched }
     }
 }
 
@@ -97,33 +93,91 @@ impl ProcessFuture {
         ProcessFuture { body: Some(body) }
     }
 
-    /// Takes the steps of a poll.
-    #[inline]
+    /// Takes all steps of a poll.
+    #[cold]
+    #[inline(never)]
+    fn poll_with_all_steps(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(body) = &self.body else { return Poll::Ready(()) };
+        let (head, kernel) = body.head();
+        let of = Polled::begin(head, kernel);
+        let flags = head.flags.load(Ordering::Acquire);
+        head.announced_wait.withdraw(); // Invariant 2 of `idle_wait`.
+        let polled = self.step(cx, flags, &of);
+        if of.is_watched {
+            leave();
+        }
+        polled
+    }
+
     fn step(&mut self, cx: &mut Context<'_>, mut flags: u8, of: &Polled) -> Poll<()> {
         let Some(body) = &mut self.body else { return Poll::Ready(()) };
+        let Parts { process, kernel, future } = body.as_mut().parts();
         if flags & flag::STARTED == 0 {
-            flags = register_waker(body.as_mut().parts().process, cx);
+            flags = register_waker(process, cx);
         }
         if flag::drops_body(flags) {
             self.end(End::Dropped, of.is_watched);
             return Poll::Ready(());
         }
-        let current_record = CurrentGuard::enter_body(of.runtime, of.pid, of.record);
-        let polled = match of.is_surrounded {
-            false => catch_unwind(AssertUnwindSafe(|| body.as_mut().poll(cx))),
-            true => poll_surrounded(body.as_mut(), cx),
-        };
-        let polled = polled.map_err(Crash::from_panic);
+        let current_record = enter_body(process, kernel);
+        let polled = catch_unwind(AssertUnwindSafe(|| match of.is_surrounded {
+            false => future.poll(cx),
+            true => span::inside(kernel, process, || future.poll(cx)),
+        }));
         drop(current_record);
-        if unanswered::are_any() {
-            unanswered::hand_over(body.as_mut().parts().process);
-        }
+        self.hand_over_unanswered();
         match polled {
             Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(end)) => self.end(decided(end, of.runtime, of.pid), of.is_watched),
-            Err(crash) => self.end(End::Panicked(ExitReason::Crashed(crash)), of.is_watched),
+            Ok(Poll::Ready(end)) => self.finish(Ok(end), of.is_watched),
+            Err(panic) => self.finish(Err(panic), of.is_watched),
         }
         Poll::Ready(())
+    }
+
+    /// Takes step 4.
+    #[inline]
+    fn hand_over_unanswered(&mut self) {
+        if unanswered::are_any()
+            && let Some(body) = &mut self.body
+        {
+            unanswered::hand_over(body.as_mut().parts().process);
+        }
+    }
+
+    /// Takes step 5.
+    fn finish(&mut self, polled: std::thread::Result<End>, watched: bool) {
+        let end = match polled {
+            Ok(end) => self.decided(end),
+            Err(panic) => self.panicked(panic),
+        };
+        self.end(end, watched);
+    }
+
+    /// Finds the decision of a process that it has no successor. Only a reason with an error or a value
+    /// can contain it.
+    fn decided(&self, end: End) -> End {
+        let Some(body) = &self.body else { return end };
+        let (head, kernel) = body.head();
+        match end {
+            End::Returned(reason)
+                if NoRestart::of(&reason, kernel.number(), head.pid).is_some() =>
+            {
+                End::NotRestarted(reason)
+            }
+            end => end,
+        }
+    }
+
+    /// The end of a body that panicked. The payload of the panic is dropped inside the process.
+    #[cold]
+    fn panicked(&self, panic: Box<dyn Any + Send>) -> End {
+        let current_record = self.body.as_ref().map(|body| {
+            let (head, kernel) = body.head();
+            CurrentGuard::enter_body(kernel.number(), head.pid, head.address())
+        });
+        let crash = Crash::from_panic(panic);
+        drop(current_record);
+        End::Panicked(ExitReason::Crashed(crash))
     }
 
     /// Drops the future of the body, then tears the process down.
@@ -134,8 +188,8 @@ impl ProcessFuture {
             note_ending(label(process));
         }
         crate::base::failpoint::point!("death before body");
-        let (runtime, pid, record) = (kernel.number(), process.pid(), process.head().address());
-        let current_record = CurrentGuard::enter_body(runtime, pid, record);
+        let (runtime, pid) = (kernel.number(), process.pid());
+        let current_record = enter_body(process, kernel);
         let drop_future = || span::inside(kernel, process, || future.clear());
         kernel.switches.captured(|| lifecycle_log::catch_destructor(pid, drop_future));
         drop(current_record);
@@ -150,50 +204,34 @@ impl ProcessFuture {
     }
 }
 
-/// Polls a body inside the span of its process.
-#[cold]
-#[inline(never)]
-fn poll_surrounded(
-    body: Pin<&mut dyn Hosted>,
-    cx: &mut Context<'_>,
-) -> std::thread::Result<Poll<End>> {
-    let Parts { process, kernel, future } = body.parts();
-    catch_unwind(AssertUnwindSafe(|| span::inside(kernel, process, || future.poll(cx))))
+/// Makes a process current, for its body.
+fn enter_body(process: &dyn AnyProcess, kernel: &Kernel) -> CurrentGuard {
+    CurrentGuard::enter_body(kernel.number(), process.pid(), process.head().address())
 }
 
 impl Future for ProcessFuture {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(body) = &self.body else { return Poll::Ready(()) };
-        // The only call for the record in most polls.
-        let (head, kernel) = body.head();
-        let of = Polled::begin(head, kernel);
-        let flags = head.flags.load(Ordering::Acquire);
-        head.announced_wait.withdraw(); // Invariant 2 of `idle_wait`.
-        let polled = self.step(cx, flags, &of);
-        if of.is_watched {
-            leave();
+        let Some(body) = &mut self.body else { return Poll::Ready(()) };
+        let mut end = None;
+        let polled = catch_unwind(AssertUnwindSafe(|| body.as_mut().poll_plain(cx, &mut end)));
+        if matches!(polled, Ok(PlainPoll::Refused)) {
+            return self.poll_with_all_steps(cx);
         }
-        polled
+        self.hand_over_unanswered();
+        match (polled, end) {
+            (Ok(_), None) => return Poll::Pending,
+            (Ok(_), Some(end)) => self.finish(Ok(end), false),
+            (Err(panic), _) => self.finish(Err(panic), false),
+        }
+        Poll::Ready(())
     }
 }
 
 #[cold]
 fn label(process: &dyn AnyProcess) -> Option<SharedStr> {
     process.with(|locked| locked.core().relations()?.label.clone())
-}
-
-/// Finds the decision of a process that it has no successor. Only a reason with an error or a value
-/// can contain it.
-#[inline]
-fn decided(end: End, runtime: usize, pid: Pid) -> End {
-    match end {
-        End::Returned(reason) if NoRestart::of(&reason, runtime, pid).is_some() => {
-            End::NotRestarted(reason)
-        }
-        end => end,
-    }
 }
 
 impl Drop for ProcessFuture {

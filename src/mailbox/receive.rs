@@ -23,6 +23,7 @@ use crate::base::user_panics::wake;
 use crate::mailbox::idle_wait::refill_or_wait;
 use crate::mailbox::inbox::{Item, Mail, drop_queue};
 use crate::mailbox::record::Process;
+use crate::message::Metadata;
 use crate::process::State;
 
 const FOUND: &str = "a poll has just found an item";
@@ -83,8 +84,18 @@ impl<M: Item> Mailbox<M> {
     }
 
     /// Takes the item that [`poll_some`](Self::poll_some) has found.
+    #[inline]
     pub(crate) fn take(&mut self) -> M {
         self.local.pop_front().expect(FOUND)
+    }
+
+    /// Takes the metadata of the item that [`take`](Self::take) will take.
+    #[inline]
+    pub(crate) fn take_metadata(&mut self) -> Metadata {
+        self.local
+            .front_mut()
+            .and_then(Item::envelope_mut)
+            .map_or_else(Metadata::default, |envelope| std::mem::take(&mut envelope.metadata))
     }
 
     /// Returns the time when the next item was queued, if that item was moved out of the inbox and

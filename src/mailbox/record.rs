@@ -11,7 +11,7 @@ use crate::base::user_panics::wake;
 use crate::exit::ExitReason;
 use crate::kernel::Kernel;
 use crate::mailbox::inbox::{Item, Mail};
-use crate::message::received::{Envelope, Received};
+use crate::message::received::{Envelope, Message, Received};
 use crate::process::any::Refused;
 use crate::process::{
     AnyProcess, Core, Counts, Entry, Head, IfFull, Intake, Locked, NotQueued, ReaderWait,
@@ -131,6 +131,17 @@ impl<M: Item> Process<M> {
         Ok(Sent::Accepted)
     }
 
+    #[inline]
+    fn deliver_wrapped<T>(&self, value: T, wrap: impl FnOnce(T) -> M) -> bool {
+        match self.send_wrapped(value, wrap, IfFull::Lose) {
+            Ok(_) => true,
+            Err((item, refused)) => {
+                self.kernel.report_dead_letter(self.head.pid, item.description(), refused.into());
+                false
+            }
+        }
+    }
+
     /// Queues a request to stop, and refuses casts, messages and streams from then on. Returns false
     /// if the process is ending.
     pub(crate) fn send_stop(&self, request: M, reason: &ExitReason) -> bool {
@@ -215,14 +226,12 @@ impl<M: Item> AnyProcess for Process<M> {
     }
 
     fn deliver(&self, received: Received) -> bool {
-        let wrap = |received| M::from_envelope(Envelope::plain(received));
-        match self.send_wrapped(received, wrap, IfFull::Lose) {
-            Ok(_) => true,
-            Err((item, refused)) => {
-                self.kernel.report_dead_letter(self.head.pid, item.description(), refused.into());
-                false
-            }
-        }
+        self.deliver_wrapped(received, |received| M::from_envelope(Envelope::plain(received)))
+    }
+
+    fn deliver_message(&self, message: Message) -> bool {
+        let wrap = |message| M::from_envelope(Envelope::plain(Received::Message(message)));
+        self.deliver_wrapped(message, wrap)
     }
 
     fn tick(&self, timer: u64) {

@@ -98,6 +98,12 @@ impl Switches {
         self.around_polls.load(Ordering::Relaxed) & (SPAN | CAPTURE) != 0
     }
 
+    /// Whether anything surrounds or watches polls.
+    #[inline]
+    pub(crate) fn observes_polls(&self) -> bool {
+        self.around_polls.load(Ordering::Relaxed) != 0
+    }
+
     /// Whether polls that take long are reported.
     #[inline]
     pub(crate) fn watches_polls(&self) -> bool {

@@ -8,7 +8,7 @@ use crate::base::pid::Pid;
 use crate::base::sync::Mutex;
 use crate::base::sync::atomic::{AtomicU8, Ordering};
 use crate::base::user_panics::wake;
-use crate::message::received::Received;
+use crate::message::received::{Message, Received};
 use crate::process::{Core, Head, Locked, NotQueued, Parent, Stage, SystemRequest};
 
 /// A process of any message type: its head, its lock, and its inbox.
@@ -22,6 +22,10 @@ pub(crate) trait AnyProcess: Send + Sync {
     /// Queues a user's message or stream. Returns false if it was refused. An item that is refused
     /// because the mailbox is full is counted as dropped.
     fn deliver(&self, received: Received) -> bool;
+
+    /// Queues a message of bytes, as [`deliver`](Self::deliver) does. Its words are written into the
+    /// inbox one by one.
+    fn deliver_message(&self, message: Message) -> bool;
 
     /// Queues the expiry of a server's own timer.
     fn tick(&self, timer: u64);

@@ -93,4 +93,10 @@ pub(crate) mod flag {
     pub(crate) fn drops_body(flags: u8) -> bool {
         flags & (EXIT_PENDING | DEFERS_EXIT) == EXIT_PENDING
     }
+
+    /// Whether the body of a process with these bits is polled as it is: the waker of its task is
+    /// registered, and no exit is pending.
+    pub(crate) fn allows_plain_poll(flags: u8) -> bool {
+        flags & (STARTED | EXIT_PENDING) == STARTED
+    }
 }

@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Poll, ready};
+use std::task::{self, Poll, ready};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -131,11 +132,7 @@ impl Context {
     pub fn recv(&mut self) -> impl Future<Output = Received> + Send {
         // No `async fn`, whose future would have four words, of which a body holds one for each
         // receive that it may wait in.
-        poll_fn(|cx| {
-            ready!(self.mailbox.poll_some(cx));
-            let envelope = self.mailbox.take();
-            Poll::Ready(self.received(envelope))
-        })
+        Recv(self)
     }
 
     /// Waits for an item that `matches`, and receives the first one. The other items stay queued in
@@ -267,6 +264,24 @@ impl Context {
         let Envelope { metadata, received, ticket: _ } = envelope;
         self.metadata = metadata;
         received
+    }
+}
+
+/// The future of [`Context::recv`]. It is compiled into the body, so that an item is moved from the
+/// mailbox to where the body uses it. In a function of its own, each copy on the way writes and reads
+/// words of different widths, and a read waits for such a write.
+struct Recv<'a>(&'a mut Context);
+
+impl Future for Recv<'_> {
+    type Output = Received;
+
+    #[inline(always)]
+    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Received> {
+        let Recv(context) = self.get_mut();
+        ready!(context.mailbox.poll_some(cx));
+        // Before the item is moved, because the drop of the older metadata may call code.
+        context.metadata = context.mailbox.take_metadata();
+        Poll::Ready(context.mailbox.take().received)
     }
 }
 

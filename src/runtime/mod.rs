@@ -228,7 +228,10 @@ impl Runtime {
     /// order in which it was sent. OTP: `Pid ! Message`, which does not report a failure.
     /// [`Runtime`] has an example.
     pub fn send(&self, pid: Pid, message: Message) -> bool {
-        self.receive(pid, Received::Message(message))
+        match self.kernel.find(pid) {
+            Some(process) => process.deliver_message(message),
+            None => self.receive(pid, Received::Message(message)),
+        }
     }
 
     /// Sends bytes to the process that holds the name. Returns false if no process holds the name,
