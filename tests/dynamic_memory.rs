@@ -16,7 +16,7 @@ static ALLOCATOR: PeakAlloc = PeakAlloc;
 const SLACK: usize = 64 * 1024;
 
 fn children() -> usize {
-    std::env::var("REGROW_CHILDREN").map_or(50_000, |n| n.parse().expect("a number"))
+    std::env::var("REGROW_CHILDREN").map_or(20_000, |n| n.parse().expect("a number"))
 }
 
 /// Returns a temporary child with an argument of 200 bytes, which crashes or ends normally.
@@ -34,7 +34,7 @@ fn job(crash: bool) -> ChildSpec {
 /// Starts this number of children, and waits until the supervisor has forgotten all of them.
 async fn come_and_go(jobs: &DynamicSupervisorRef, t: &ScriptedChildren, children: usize) {
     for n in 0..children {
-        if n % 16 == 0 {
+        if n % 8 == 0 {
             t.next_starts("picky", [Start::Ignores]);
             let picky = t.child("picky").restart(Restart::Temporary);
             assert_eq!(jobs.start_child(picky).await, Err(StartError::Ignored));

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 static ALLOCATOR: PeakAlloc = PeakAlloc;
 
 const HOUR: Duration = Duration::from_secs(3_600);
-const ALL: usize = 1_000_000;
+const ALL: usize = 200_000;
 
 /// How much the memory may change without a leak: the memory of a few timers for each shard of the
 /// queue, and the buffers of tokio.
@@ -35,7 +35,7 @@ async fn freed(below: usize) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_memory_of_a_million_timers_is_freed_with_their_target_or_as_they_are_cancelled() {
+async fn the_memory_of_very_many_timers_is_freed_with_their_target_or_as_they_are_cancelled() {
     let rt = Runtime::new();
     let before = ALLOCATOR.current_usage();
     for _ in 0..2 {

@@ -135,8 +135,12 @@ impl Run {
         let signal = async {
             loop {
                 match next_request(watchdog).await {
-                    SignalRequest::Stop(signal) | SignalRequest::StopNow(signal) => {
-                        return StopCause::Signal(signal);
+                    SignalRequest::Stop(signal) => return StopCause::Signal(signal),
+                    // The thread has seen the token cancelled before the signal, so the signal is the
+                    // second request, also if this task sees both at once.
+                    now @ SignalRequest::StopNow(_) => {
+                        watchdog.iter_mut().for_each(|watchdog| watchdog.put_back(now));
+                        return self.token_cancelled().await;
                     }
                     SignalRequest::Reload => reload(),
                 }

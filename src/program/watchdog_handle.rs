@@ -18,6 +18,8 @@ pub(super) struct Watchdog {
     /// Restores the default actions of the signals when it is dropped.
     handled_signals: Option<HandledSignals>,
     requests: mpsc::UnboundedReceiver<SignalRequest>,
+    /// A request that the run has put back.
+    put_back: Option<SignalRequest>,
     notices: mpsc::UnboundedSender<Notice>,
 }
 
@@ -34,15 +36,23 @@ impl Watchdog {
         start_thread("regrow-watchdog".into(), "it", run)?;
         let ended = || io::Error::other("the thread that listens to them has ended");
         let handled_signals = ready.recv().map_err(|_| ended())??;
-        Ok(Watchdog { handled_signals, requests, notices })
+        Ok(Watchdog { handled_signals, requests, put_back: None, notices })
     }
 
     /// Waits for the next request of the operating system.
     pub(super) async fn next(&mut self) -> SignalRequest {
+        if let Some(request) = self.put_back.take() {
+            return request;
+        }
         match self.requests.recv().await {
             Some(request) => request,
             None => pending().await,
         }
+    }
+
+    /// Makes this request the next one again.
+    pub(super) fn put_back(&mut self, request: SignalRequest) {
+        self.put_back = Some(request);
     }
 
     /// Reports to the thread that the stop has begun, with this deadline.

@@ -166,6 +166,11 @@ impl WatchdogThread {
                 }
                 Event::Token => self.begin(&StopCause::Token),
                 Event::Signal(request) => {
+                    // A token that was cancelled before the signal has begun the stop.
+                    let token = self.config.stop_on.as_ref();
+                    if token.is_some_and(CancellationToken::is_cancelled) {
+                        self.begin(&StopCause::Token);
+                    }
                     // Invariant 2.
                     let request = match (request, self.began.is_some()) {
                         (SignalRequest::Stop(name), true) => SignalRequest::StopNow(name),

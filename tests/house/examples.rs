@@ -17,8 +17,6 @@ fn printed(example: &str) -> String {
     cargo.args(["run", "--quiet", "--example", example]);
     if cfg!(feature = "serde") {
         cargo.arg("--all-features"); // built already
-    } else if example == "chat" {
-        cargo.args(["--features", "net"]);
     }
     if example == "chat" {
         cargo.args(["--", "--selftest"]);
@@ -48,6 +46,9 @@ fn the_examples_print_what_the_book_shows() {
     for file in files {
         let path = file.path();
         let example = path.file_stem().and_then(|stem| stem.to_str()).expect("a plain name");
+        if example == "chat" && !cfg!(feature = "net") {
+            continue; // not built: with its feature, the whole library would be compiled again
+        }
         let expected = std::fs::read_to_string(&path).expect("it can be read");
         let told = timeless(&printed(example));
         assert_eq!(

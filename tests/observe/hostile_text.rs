@@ -36,9 +36,10 @@ fn hostile() -> Vec<(&'static str, String)> {
         ("a branch", text("├─ fake  one_for_one  #1  up 4.0s")),
         ("a path", text("a/b/../c")),
         ("format", text("{} {0} {name:?} %s %n")),
-        ("100,000 characters", "語".repeat(100_000)),
-        ("1 MB", "x".repeat(1_000_000)),
-        ("30,000 lines", "a\n\u{1b}".repeat(30_000)),
+        // Far longer than any view of it.
+        ("20,000 characters", "語".repeat(20_000)),
+        ("100 kB", "x".repeat(100_000)),
+        ("6,000 lines", "a\n\u{1b}".repeat(6_000)),
     ]
 }
 

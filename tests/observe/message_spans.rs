@@ -212,7 +212,7 @@ fn again(pass: Pass, times: u32) -> Job {
     })
 }
 
-const TICKS: u32 = 5_000;
+const TICKS: u32 = 1_000;
 
 type Pass = fn(&mut ServerContext<Node>, Job);
 

@@ -69,6 +69,26 @@ fn program_under_test() {
             let tree = tree([deaf.shutdown(Shutdown::Infinity)]);
             Ok(Run::new(tree).stop_on(over).deadline(Duration::MAX))
         }),
+        // Neither is seen by the run before the other.
+        "token and signal at once" => current_thread().run(async || {
+            let over = CancellationToken::new();
+            let deaf = ChildSpec::task("deaf", {
+                let over = over.clone();
+                move |mut ctx| {
+                    let over = over.clone();
+                    async move {
+                        let _asked = ctx.cancellation_token(); // the body must react to a stop itself
+                        over.cancel();
+                        signal_oneself("TERM");
+                        let (_keep, never) = mpsc::channel::<()>();
+                        never.recv_timeout(SECOND / 2).unwrap_err();
+                        pending().await
+                    }
+                }
+            });
+            let tree = tree([deaf.shutdown(Shutdown::Infinity)]);
+            Ok(Run::new(tree).stop_on(over).deadline(Duration::MAX))
+        }),
         "slow report" => Program::new()
             .report_with(|outcome| {
                 let (_keep, never) = mpsc::channel::<()>();
@@ -314,6 +334,15 @@ fn a_signal_after_the_token_forces_the_stop() {
     let (status, errors) = program.end();
     assert_eq!(status.code(), Some(1), "{errors}");
     assert!(errors.contains("stopped by its token in"), "{errors}");
+    let deaf = errors.lines().find(|line| line.contains("app/deaf")).expect("it is named");
+    assert!(deaf.contains("killed"), "the run itself forces its stop: {errors}");
+}
+
+/// The tree's only thread is blocked until both have arrived.
+#[test]
+fn a_token_and_a_signal_that_the_run_sees_at_once_force_the_stop() {
+    let (status, errors) = started("token and signal at once").end();
+    assert_eq!(status.code(), Some(1), "{errors}");
     let deaf = errors.lines().find(|line| line.contains("app/deaf")).expect("it is named");
     assert!(deaf.contains("killed"), "the run itself forces its stop: {errors}");
 }

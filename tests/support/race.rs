@@ -9,8 +9,13 @@ use tokio::task::yield_now;
 
 use super::assert_nothing_left;
 
-/// The total number of rounds of a race. `.ci/proof`, where failpoints widen the windows, runs more.
-pub const ROUNDS: usize = if cfg!(regrow_proof) { 20_000 } else { 2_000 };
+/// The total number of rounds of a race. `.ci/proof`, where failpoints widen the windows, runs more,
+/// and many more at its full size.
+pub const ROUNDS: usize = match option_env!("REGROW_PROOF") {
+    Some(_) if cfg!(regrow_proof) => 20_000,
+    None if cfg!(regrow_proof) => 5_000,
+    _ => 2_000,
+};
 
 /// The numbers of tokio workers that a race runs with.
 pub const WORKERS: [usize; 3] = [1, 2, 4];

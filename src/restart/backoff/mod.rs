@@ -263,9 +263,9 @@ impl Backoff {
     /// let feed = ChildSpec::task("feed", |_| async { Err(ExitReason::crashed("no route")) });
     /// let feed = feed.backoff(Backoff::new().never_give_up());
     /// let tree = Supervisor::one_for_one().child(feed).start(&Runtime::new()).await?;
-    /// tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
+    /// tokio::time::sleep(Duration::from_secs(3600)).await;
     /// let feed = tree.which_child("feed").await?;
-    /// assert!(matches!(feed.state, ChildState::Restarting { .. }) && feed.restarts > 2_000);
+    /// assert!(matches!(feed.state, ChildState::Restarting { .. }) && feed.restarts > 80);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # })).unwrap();
     /// ```
