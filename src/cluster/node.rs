@@ -33,6 +33,8 @@ const HANDSHAKE_LIMIT: Duration = Duration::from_secs(7);
 const LONGEST_FRAME: usize = 128 << 20;
 /// The bytes that may wait for one peer.
 const SEND_LIMIT: usize = 64 << 20;
+/// The links and monitors that each other node may have.
+const MOST_RELATIONS: usize = 1 << 18;
 /// The smallest creation: smaller numbers were those of nodes with creations of two bits.
 const FIRST_CREATION: u32 = 4;
 
@@ -49,6 +51,8 @@ const FIRST_CREATION: u32 = 4;
 /// | [`handshake_timeout`](Self::handshake_timeout) | 7 s |
 /// | [`max_frame`](Self::max_frame) | 128 MiB |
 /// | [`send_buffer`](Self::send_buffer) | 64 MiB for each other node |
+/// | [`max_relations`](Self::max_relations) | 262,144 links and monitors of each other node |
+/// | [`allow_remote_kill`](Self::allow_remote_kill) | refused |
 ///
 /// The node is *hidden*: other nodes have it in `nodes(hidden)`, and it doesn't connect to all nodes
 /// of the cluster by itself. A runtime can have one node, because its server has the name
@@ -102,6 +106,8 @@ pub struct Node {
     handshake_limit: Duration,
     longest_frame: usize,
     send_limit: usize,
+    most_relations: usize,
+    allows_kill: bool,
     listener: ListenerSpec<TcpStream>,
 }
 
@@ -125,6 +131,8 @@ impl Node {
             handshake_limit: HANDSHAKE_LIMIT,
             longest_frame: LONGEST_FRAME,
             send_limit: SEND_LIMIT,
+            most_relations: MOST_RELATIONS,
+            allows_kill: false,
             listener: listener(address),
         }
     }
@@ -192,6 +200,21 @@ impl Node {
         self
     }
 
+    /// Sets how many links and monitors the processes of each other node may have here. If there are
+    /// more, the connection is closed.
+    pub fn max_relations(mut self, count: usize) -> Self {
+        self.most_relations = count;
+        self
+    }
+
+    /// Allows other nodes to [kill](crate::Runtime::kill) processes. By default, their exit signals with the
+    /// reason `kill` have no effect, and are logged. Other exit signals have their effect, and can be
+    /// trapped.
+    pub fn allow_remote_kill(mut self) -> Self {
+        self.allows_kill = true;
+        self
+    }
+
     /// Returns a handle to the address that the node listens at. Call it after
     /// [`listen`](Self::listen). [`NodeRef`](crate::cluster::NodeRef) has an example.
     pub fn address(&self) -> ListenerAddress {
@@ -211,6 +234,8 @@ impl Node {
             handshake_limit: self.handshake_limit,
             longest_frame: self.longest_frame,
             send_limit: self.send_limit,
+            most_relations: self.most_relations,
+            allows_kill: self.allows_kill,
             allows_plaintext: self.allows_plaintext,
         };
         settings.check_address(self.address)?;
