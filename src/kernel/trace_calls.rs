@@ -23,7 +23,7 @@ impl Kernel {
         self.trace.record(Event::Signal {
             from: signal.from,
             to,
-            by_link: signal.kind == ExitKind::Link,
+            by_link: signal.kind.is_of_link(),
             fatal,
             reason: signal.reason.clone(),
         });

@@ -20,3 +20,4 @@ mod pairs;
 mod hostile;
 mod node;
 mod signals_beam;
+mod signals;

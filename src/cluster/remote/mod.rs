@@ -14,6 +14,7 @@ pub(crate) mod node_numbers;
 pub(crate) mod local_node;
 mod reason;
 mod relations;
+mod severed;
 mod signal;
 pub(crate) mod peer;
 mod watcher;
