@@ -2,7 +2,6 @@
 
 use crate::base::pid::{MonitorRef, Pid};
 use crate::exit::reason::ExitReason;
-use crate::exit::signal::ExitKind;
 use crate::kernel::Kernel;
 use crate::kernel::admission::NewProcess;
 use crate::kernel::exits::{ExitSignal, SignalOutcome};

@@ -297,7 +297,8 @@ async fn the_loss_of_the_connection_is_noticed_once_and_pids_outlive_it() {
     let Some(mut pair) = Pair::start().await else { return };
     let (rt, own) = (pair.rt.clone(), pair.probe.pid());
     let there = rt.node("beam@127.0.0.1");
-    let worker = pair.worker().await;
+    let outlives = pair.worker().await;
+    let worker = pair.take(WORKER).await;
     pair.give("p", own).await;
     pair.beam.eval(LINKER).await;
     assert_eq!(pair.heard().await, "linked");
@@ -345,12 +346,12 @@ async fn the_loss_of_the_connection_is_noticed_once_and_pids_outlive_it() {
     assert_eq!(pair.beam.eval("receive M -> M after 0 -> none end").await, "none");
 
     // The same pids, by an attempt that a link begins.
-    assert!(rt.link(own, worker));
-    let reference = rt.monitor(own, worker);
+    assert!(rt.link(own, outlives));
+    let reference = rt.monitor(own, outlives);
     pair.beam.eval("get(w) ! {stop, shutdown}").await;
     pair.beam.eval("get(p) ! hello").await;
     let mut seen = [pair.next().await, pair.next().await, pair.next().await].map(|own| match own {
-        Received::Exit { from, reason: ExitReason::Shutdown } if from == worker => "exit",
+        Received::Exit { from, reason: ExitReason::Shutdown } if from == outlives => "exit",
         Received::Down { reference: of, reason: ExitReason::Shutdown, .. } if of == reference => {
             "down"
         }
