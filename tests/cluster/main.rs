@@ -21,3 +21,4 @@ mod hostile;
 mod node;
 mod signals_beam;
 mod signals;
+mod signal_races;

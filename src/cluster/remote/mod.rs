@@ -23,5 +23,8 @@ mod send;
 mod remote_name;
 pub(crate) mod inbound;
 
+#[cfg(test)]
+mod races;
+
 pub use reason::RemoteReason;
 pub use remote_name::RemoteName;

@@ -64,17 +64,19 @@ impl Drop for Wanted {
 }
 
 impl Nodes {
+    pub(crate) fn new(kernel: &Arc<Kernel>) -> Arc<Nodes> {
+        Arc::new_cyclic(|own| Nodes {
+            own: own.clone(),
+            kernel: Arc::downgrade(kernel),
+            peers: PlainMutex::default(),
+            local: PlainMutex::default(),
+            limit: AtomicUsize::new(0),
+        })
+    }
+
     /// Returns the nodes of a runtime.
     pub(crate) fn of(kernel: &Arc<Kernel>) -> Arc<Nodes> {
-        let nodes = kernel.other_nodes.get_or_init(|| {
-            Arc::new_cyclic(|own| Nodes {
-                own: own.clone(),
-                kernel: Arc::downgrade(kernel),
-                peers: PlainMutex::default(),
-                local: PlainMutex::default(),
-                limit: AtomicUsize::new(0),
-            })
-        });
+        let nodes = kernel.other_nodes.get_or_init(|| Nodes::new(kernel));
         let nodes = nodes.clone().into_any().downcast();
         nodes.expect("`Nodes` is the only type that a kernel is given")
     }
