@@ -184,12 +184,11 @@ impl Kernel {
     }
 
     /// Takes steps 2 and 3 of a monitor of a process of another node.
-    pub(super) fn watch_foreign(
-        &self,
-        reference: MonitorRef,
-        target: ForeignTarget,
-        entry: &Watcher,
-    ) {
+    pub(super) fn watch_foreign_pid(&self, reference: MonitorRef, target: Pid, entry: &Watcher) {
+        self.watch_foreign(reference, ForeignTarget::Pid(target), entry);
+    }
+
+    fn watch_foreign(&self, reference: MonitorRef, target: ForeignTarget, entry: &Watcher) {
         let Watcher::Local { process, name } = entry else { return };
         let pid = match target {
             ForeignTarget::Pid(pid) => Some(pid),
