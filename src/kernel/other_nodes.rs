@@ -93,6 +93,12 @@ impl Kernel {
         self.other_nodes.get()
     }
 
+    /// Whether the process of a pid is one of another node. A runtime that has never used another node
+    /// has none.
+    pub(crate) fn reaches(&self, pid: Pid) -> bool {
+        pid.is_foreign() && self.other_nodes().is_some()
+    }
+
     /// Links a local process to one of another node. False if the local one has ended, or there is
     /// no way to the other one: then a process that traps exits gets an exit with the reason.
     pub(crate) fn link_foreign(self: &Arc<Self>, own: Pid, other: Pid) -> bool {
