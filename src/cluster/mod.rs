@@ -1,4 +1,5 @@
-// **Uses** `base`, `exit`, `message`, `call`, `runtime`, `child`, `server`, `supervisor`, `net`.
+// **Uses** `base`, `exit`, `message`, `process`, `kernel`, `call`, `runtime`, `child`, `server`,
+// `supervisor`, `net`.
 // **Knows nothing of** programs, observers and metrics.
 
 //! Nodes of an Erlang cluster: processes of this program and processes on the BEAM reach each other
@@ -59,15 +60,19 @@ mod handshake;
 mod error;
 mod resolver;
 mod wire;
+mod encoded_term;
+mod remote;
 mod connection;
 mod node;
 mod node_ref;
 
+pub use crate::message::EncodedTerm;
 pub use cookie::{Cookie, CookieError};
 pub use error::NodeError;
 pub use handshake::HandshakeError;
 pub use node::Node;
 pub use node_ref::NodeRef;
+pub use remote::{RemoteName, RemoteReason};
 pub use resolver::Resolver;
 pub use term::{
     Atom, BigInteger, Bitstring, DecodeError, DecodeErrorKind, DecodeLimits, EncodeError, Export,

@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 
 use crate::base::random::identifying_number;
 use crate::child::{ChildSpec, TaskContext};
+use crate::cluster::connection::connector::ByServer;
 use crate::cluster::connection::handshakes::Handshakes;
 use crate::cluster::connection::net_kernel::{NET_KERNEL, NetKernel};
 use crate::cluster::connection::process::{accepted, dialer};
@@ -33,6 +34,8 @@ const HANDSHAKE_LIMIT: Duration = Duration::from_secs(7);
 const LONGEST_FRAME: usize = 128 << 20;
 /// The bytes that may wait for one peer.
 const SEND_LIMIT: usize = 64 << 20;
+/// The links and monitors that each other node may have.
+const MOST_RELATIONS: usize = 1 << 18;
 /// The smallest creation: smaller numbers were those of nodes with creations of two bits.
 const FIRST_CREATION: u32 = 4;
 
@@ -49,23 +52,29 @@ const FIRST_CREATION: u32 = 4;
 /// | [`handshake_timeout`](Self::handshake_timeout) | 7 s |
 /// | [`max_frame`](Self::max_frame) | 128 MiB |
 /// | [`send_buffer`](Self::send_buffer) | 64 MiB for each other node |
+/// | [`max_relations`](Self::max_relations) | 262,144 links and monitors of each other node |
+/// | [`allow_remote_kill`](Self::allow_remote_kill) | refused |
 ///
 /// The node is *hidden*: other nodes have it in `nodes(hidden)`, and it doesn't connect to all nodes
 /// of the cluster by itself. A runtime can have one node, because its server has the name
 /// `"net_kernel"`.
 ///
 /// **What other nodes reach.** `net_adm:ping/1` is answered. A message to a name
-/// (`{kv, 'rust@127.0.0.1'} ! Message`) reaches the process that holds the name in this runtime, as
-/// a [`Received::Message`](crate::Received::Message) with the term in the external format, which
-/// [`Term::from_bytes`](crate::cluster::Term::from_bytes) decodes. The term is not checked before: a
-/// decode may fail, because the other node has sent nonsense or more than the limits of the decode
-/// allow. Links and monitors of processes
-/// here are answered with `noproc`.
+/// (`{kv, 'rust@127.0.0.1'} ! Message`) reaches the process that holds the name in this runtime, and
+/// one to a pid that was sent to another node reaches the process, as a
+/// [`Received::Term`](crate::Received::Term). Links, monitors and exit signals reach the same
+/// processes. A kill is refused, unless [`allow_remote_kill`](Self::allow_remote_kill) is set.
+///
+/// **What is reached at other nodes.** [`Runtime::pid_of`](crate::Runtime::pid_of) returns the pid of a
+/// process of another node, and [`NodeRef::process`](crate::cluster::NodeRef::process) a name there.
+/// Everything has the local meaning. If the connection is lost, each link and each monitor gets
+/// [`NoConnection`](crate::ExitReason::NoConnection), once.
 ///
 /// **Connections.** [`Runtime::node`](crate::Runtime::node) connects;
 /// [`Runtime::monitor_nodes`](crate::Runtime::monitor_nodes) reports connections and their losses.
-/// When both nodes connect at once, one connection remains. The loss of a connection is no crash:
-/// the next use connects again. A crash of the node's processes closes its connections, and its
+/// A signal to a node that is not connected connects as well, and waits for the connection. When both
+/// nodes connect at once, one connection remains. The loss of a connection is no crash: the next use
+/// connects again. A crash of the node's processes closes its connections, and its
 /// supervisor starts it again.
 ///
 /// **Security.** A node that doesn't know the cookie gets nothing but the messages of a handshake.
@@ -102,6 +111,8 @@ pub struct Node {
     handshake_limit: Duration,
     longest_frame: usize,
     send_limit: usize,
+    most_relations: usize,
+    allows_kill: bool,
     listener: ListenerSpec<TcpStream>,
 }
 
@@ -125,6 +136,8 @@ impl Node {
             handshake_limit: HANDSHAKE_LIMIT,
             longest_frame: LONGEST_FRAME,
             send_limit: SEND_LIMIT,
+            most_relations: MOST_RELATIONS,
+            allows_kill: false,
             listener: listener(address),
         }
     }
@@ -192,6 +205,21 @@ impl Node {
         self
     }
 
+    /// Sets how many links and monitors the processes of each other node may have here. If there are
+    /// more, the connection is closed.
+    pub fn max_relations(mut self, count: usize) -> Self {
+        self.most_relations = count;
+        self
+    }
+
+    /// Allows other nodes to [kill](crate::Runtime::kill) processes. By default, their exit signals with the
+    /// reason `kill` have no effect, and are logged. Other exit signals have their effect, and can be
+    /// trapped.
+    pub fn allow_remote_kill(mut self) -> Self {
+        self.allows_kill = true;
+        self
+    }
+
     /// Returns a handle to the address that the node listens at. Call it after
     /// [`listen`](Self::listen). [`NodeRef`](crate::cluster::NodeRef) has an example.
     pub fn address(&self) -> ListenerAddress {
@@ -211,6 +239,8 @@ impl Node {
             handshake_limit: self.handshake_limit,
             longest_frame: self.longest_frame,
             send_limit: self.send_limit,
+            most_relations: self.most_relations,
+            allows_kill: self.allows_kill,
             allows_plaintext: self.allows_plaintext,
         };
         settings.check_address(self.address)?;
@@ -224,6 +254,7 @@ impl Node {
         let args = NetKernelArgs {
             settings: settings.clone(),
             dialer: Arc::new(move |peer, deadline| dialer(own.clone(), peer, deadline)),
+            connector: Arc::new(ByServer),
             dials: dials.clone(),
         };
         let tree = Supervisor::rest_for_one()

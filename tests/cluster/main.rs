@@ -19,3 +19,6 @@ mod fake;
 mod pairs;
 mod hostile;
 mod node;
+mod signals_beam;
+mod signals;
+mod signal_races;

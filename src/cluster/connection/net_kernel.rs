@@ -8,17 +8,21 @@
 //! **If this server ends**, the subscribers are notified of the loss of each connection, and its
 //! supervisor stops all processes of connections before it starts another server.
 
+use std::sync::Arc;
+
 use tokio::time::Instant;
 
 use crate::base::Pid;
 use crate::base::random::Map;
 use crate::call::Reply;
+use crate::cluster::connection::entry::Entry;
 use crate::cluster::connection::node_events::announce;
-use crate::cluster::connection::peer::{Action, Peer};
+use crate::cluster::connection::peer::Action;
 use crate::cluster::connection::requests::{Call, Cast, NetKernelArgs};
 use crate::cluster::error::NodeError;
 use crate::cluster::handshake::HandshakeError;
 use crate::cluster::node_name::NodeName;
+use crate::cluster::remote::nodes::Nodes;
 use crate::exit::{ExitReason, Result};
 use crate::message::{NodeChange, Received};
 use crate::runtime::{Name, Runtime};
@@ -30,23 +34,11 @@ pub(crate) const NET_KERNEL: Name<NetKernel> = Name::new("net_kernel");
 pub(crate) struct NetKernel {
     args: NetKernelArgs,
     runtime: Runtime,
+    /// The nodes that signals go to, and wait for.
+    nodes: Arc<Nodes>,
     peers: Map<NodeName, Entry>,
     /// The peer of each process.
     processes: Map<Pid, NodeName>,
-}
-
-struct Entry {
-    peer: Peer<Pid>,
-    /// The authenticated attempts that are neither admitted nor refused.
-    authenticated: Map<Pid, Reply<bool>>,
-    /// The users that wait for a connection.
-    waiting: Vec<Reply<Result<(), NodeError>>>,
-    /// When the attempt ends that the users wait for. All its dials have this deadline.
-    deadline: Instant,
-    /// Why the last dial failed.
-    error: Option<NodeError>,
-    /// The connection that the subscribers know.
-    announced: Option<Pid>,
 }
 
 impl GenServer for NetKernel {
@@ -56,7 +48,9 @@ impl GenServer for NetKernel {
 
     async fn init(args: NetKernelArgs, ctx: &mut ServerContext<Self>) -> Result<Self> {
         let runtime = ctx.runtime();
-        Ok(NetKernel { args, runtime, peers: Map::default(), processes: Map::default() })
+        let nodes = Nodes::of(&runtime.kernel);
+        nodes.start(args.settings.node(), args.settings.send_limit, args.connector.clone());
+        Ok(NetKernel { args, runtime, nodes, peers: Map::default(), processes: Map::default() })
     }
 
     async fn handle_call(&mut self, call: Call, ctx: &mut ServerContext<Self>) -> Result {
@@ -112,6 +106,10 @@ impl GenServer for NetKernel {
                     self.act(&peer, actions);
                 }
             }
+            Cast::Wanted(wanted) => {
+                let Some(peer) = wanted.take().map(|peer| peer.name.clone()) else { return Ok(()) };
+                self.want(&peer, ctx).await;
+            }
             Cast::Overdue { peer, deadline } => {
                 let entry = self.peers.get_mut(&peer);
                 if let Some(entry) = entry.filter(|entry| entry.deadline == deadline) {
@@ -127,6 +125,7 @@ impl GenServer for NetKernel {
         if let Received::Down { pid, .. } = info
             && let Some(peer) = self.processes.remove(&pid)
         {
+            let waits = self.nodes.waits(&peer);
             let entry = self.entry(&peer);
             entry.authenticated.remove(&pid);
             let was_announced = entry.announced.take_if(|announced| *announced == pid).is_some();
@@ -138,6 +137,9 @@ impl GenServer for NetKernel {
             }
             if is_over {
                 self.dial(&peer, ctx).await;
+            } else if was_announced && waits {
+                // Signals that were sent since the loss wait for the next connection.
+                self.want(&peer, ctx).await;
             }
             self.act(&peer, actions);
         }
@@ -149,6 +151,7 @@ impl GenServer for NetKernel {
 impl Drop for NetKernel {
     fn drop(&mut self) {
         for (peer, entry) in &self.peers {
+            self.nodes.not_connected(peer);
             if entry.announced.is_some() {
                 announce(&self.runtime, peer, NodeChange::Down);
             }
@@ -159,14 +162,7 @@ impl Drop for NetKernel {
 impl NetKernel {
     fn entry(&mut self, peer: &NodeName) -> &mut Entry {
         let is_greater = *peer > self.args.settings.local.name;
-        self.peers.entry(peer.clone()).or_insert_with(|| Entry {
-            peer: Peer::new(is_greater),
-            authenticated: Map::default(),
-            waiting: Vec::new(),
-            deadline: Instant::now(),
-            error: None,
-            announced: None,
-        })
+        self.peers.entry(peer.clone()).or_insert_with(|| Entry::new(is_greater))
     }
 
     /// Monitors a process of a peer.
@@ -185,14 +181,19 @@ impl NetKernel {
         if peer == self.args.settings.local.name {
             return reply.send(Ok(()));
         }
+        self.entry(&peer).waiting.push(reply);
+        self.want(&peer, ctx).await;
+    }
+
+    /// Begins an attempt to connect, unless there is a connection or an attempt.
+    async fn want(&mut self, peer: &NodeName, ctx: &mut ServerContext<Self>) {
         let deadline = self.args.settings.deadline();
-        let entry = self.entry(&peer);
-        entry.waiting.push(reply);
+        let entry = self.entry(peer);
         if entry.peer.needs_dial() {
             entry.deadline = deadline;
-            self.dial(&peer, ctx).await;
+            self.dial(peer, ctx).await;
         }
-        self.settle(&peer);
+        self.settle(peer);
     }
 
     async fn dial(&mut self, peer: &NodeName, ctx: &mut ServerContext<Self>) {
@@ -239,7 +240,10 @@ impl NetKernel {
         let answer = match entry.peer.connection() {
             Some(_) => Ok(()),
             None if entry.peer.is_pending() => return,
-            None => Err(entry.error.clone().unwrap_or(NodeError::Stopped)),
+            None => {
+                self.nodes.not_connected(peer);
+                Err(entry.error.clone().unwrap_or(NodeError::Stopped))
+            }
         };
         for reply in entry.waiting.drain(..) {
             reply.send(answer.clone());

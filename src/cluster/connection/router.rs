@@ -2,28 +2,29 @@
 //!
 //! | operation | what is done |
 //! |---|---|
-//! | a message to a name | `net_kernel` answers whether it lives; any other holder of the name gets the encoded term |
-//! | a monitor of `net_kernel` | nothing: `net_kernel` lives as long as the connection |
-//! | any other monitor, a link | the other node learns that there is no such process |
-//! | an unlink | it is acknowledged |
-//! | a message or a signal to a pid | nothing: no process here has given its pid to another node |
+//! | a message to a name | `net_kernel` answers whether it lives; any other holder of the name gets the term |
+//! | a message to a pid, a signal, a link, a monitor | [`inbound`](crate::cluster::remote::inbound) |
+//! | an exit signal with a priority | as one without |
 //!
 //! An operation that is not known, or can't be decoded, ends the connection. The term of a message is
 //! not decoded here: the receiver may find that it breaks the format, or exceeds its limits.
 
 use crate::base::Pid;
 use crate::cluster::connection::net_kernel::NET_KERNEL;
-use crate::cluster::connection::settings::Settings;
-use crate::cluster::handshake::{Flags, Session};
-use crate::cluster::term::{Atom, DecodeLimits, Decoder, Encoder, ExternalPid, Token};
+use crate::cluster::handshake::Flags;
+use crate::cluster::remote::inbound::Inbound;
+use crate::cluster::term::{DecodeLimits, Decoder, Encoder, Token};
 use crate::cluster::wire::control::{Control, append_control, malformed, op};
 use crate::cluster::wire::{ConnectionLost, Outbox};
+use crate::message::EncodedTerm;
 use crate::runtime::Runtime;
 
 /// The flag of a signal to an alias.
 const TO_ALIAS: u8 = 4;
 /// The flag of a signal to a name.
 const TO_NAME: i64 = 8;
+/// The flag of the signal of `exit/2`.
+const IS_EXIT: i64 = 16;
 
 /// The maximum length of a request to `net_kernel` that is read.
 const LONGEST_REQUEST: usize = 64 * 1024;
@@ -31,6 +32,7 @@ const LONGEST_REQUEST: usize = 64 * 1024;
 /// The receiver of the control messages of one connection.
 pub(crate) struct Router {
     runtime: Runtime,
+    inbound: Inbound,
     /// The process of the connection, encoded: the sender of answers.
     own: Vec<u8>,
     flags: Flags,
@@ -39,56 +41,64 @@ pub(crate) struct Router {
 }
 
 impl Router {
+    /// The router of a connection whose process is `pid`.
     pub(crate) fn new(
-        (runtime, pid): (Runtime, Pid),
-        settings: &Settings,
-        session: &Session,
-        outbox: Outbox,
-    ) -> Result<Self, ConnectionLost> {
-        let name = settings.local.name.as_str();
-        let node = Atom::new(name).map_err(|error| malformed(&error.to_string()))?;
-        let own = encoded(|encoder| {
-            let [id, serial] = [0, 32].map(|shift| u32::try_from(pid.raw() >> shift & 0xffff_ffff));
-            let pid = ExternalPid::new(
-                node,
-                id.unwrap_or_default(),
-                serial.unwrap_or_default(),
-                settings.local.creation,
-            );
-            drop(encoder.pid(&pid));
-        });
-        let limits =
-            DecodeLimits::new().size(settings.longest_frame).integer(settings.longest_frame);
-        Ok(Router { runtime, own, flags: session.flags, outbox, limits })
+        pid: Pid,
+        inbound: Inbound,
+        longest_frame: usize,
+        (flags, outbox): (Flags, Outbox),
+    ) -> Self {
+        // The name of a node is short enough for an atom.
+        let own = encoded(|encoder| drop(encoder.pid(&inbound.own.external(pid))));
+        let runtime = Runtime { kernel: inbound.kernel.clone() };
+        let limits = DecodeLimits::new().size(longest_frame).integer(longest_frame);
+        Router { runtime, inbound, own, flags, outbox, limits }
     }
 
     /// Handles the body of a frame.
     pub(crate) fn handle(&self, body: &[u8]) -> Result<(), ConnectionLost> {
         let control = Control::decode(body, &self.limits)?;
+        let argument = |number| control.argument(number);
+        let inbound = &self.inbound;
         match control.operation {
-            op::REG_SEND | op::REG_SEND_TT => self.message(control.argument(2)?, control.payload),
-            op::ALTACT_SIG_SEND => {
-                let flags = self.decoder(control.argument(0)?)?.next()?;
-                let by_name = matches!(flags, Token::Integer(flags) if flags & TO_NAME != 0);
-                if by_name { self.message(control.argument(2)?, control.payload) } else { Ok(()) }
+            op::REG_SEND | op::REG_SEND_TT => self.message(argument(2)?, control.payload),
+            op::SEND | op::SEND_TT | op::SEND_SENDER | op::SEND_SENDER_TT => {
+                inbound.message(argument(1)?, control.payload)
             }
-            op::MONITOR_P => {
-                let (from, to) = (control.argument(0)?, control.argument(1)?);
-                self.monitor(from, to, control.argument(2)?)
+            op::ALTACT_SIG_SEND => self.flagged(&control),
+            op::MONITOR_P => inbound.monitor(argument(0)?, argument(1)?, argument(2)?),
+            op::DEMONITOR_P => inbound.demonitor(argument(0)?, argument(2)?),
+            op::MONITOR_P_EXIT => inbound.monitor_exit(argument(2)?, argument(3)?),
+            op::PAYLOAD_MONITOR_P_EXIT => inbound.monitor_exit(argument(2)?, reason(&control)?),
+            op::LINK => inbound.link(argument(0)?, argument(1)?),
+            op::UNLINK_ID => inbound.unlink(argument(0)?, argument(1)?, argument(2)?),
+            op::UNLINK_ID_ACK => {
+                inbound.unlink_acknowledged(argument(0)?, argument(1)?, argument(2)?)
             }
-            op::LINK => {
-                let (from, to) = (control.argument(0)?, control.argument(1)?);
-                self.no_process((op::EXIT, op::PAYLOAD_EXIT), &[to, from]);
-                Ok(())
+            op::EXIT => inbound.exit(argument(0)?, argument(1)?, argument(2)?),
+            op::EXIT_TT => inbound.exit(argument(0)?, argument(1)?, argument(3)?),
+            op::PAYLOAD_EXIT | op::PAYLOAD_EXIT_TT => {
+                inbound.exit(argument(0)?, argument(1)?, reason(&control)?)
             }
-            op::UNLINK_ID => {
-                let (id, from, to) =
-                    (control.argument(0)?, control.argument(1)?, control.argument(2)?);
-                let push =
-                    |out: &mut Vec<u8>| append_control(out, op::UNLINK_ID_ACK, &[id, to, from]);
-                self.outbox.push(push);
-                Ok(())
+            op::EXIT2 => inbound.exit_to(argument(0)?, argument(1)?, argument(2)?),
+            op::EXIT2_TT => inbound.exit_to(argument(0)?, argument(1)?, argument(3)?),
+            op::PAYLOAD_EXIT2 | op::PAYLOAD_EXIT2_TT => {
+                inbound.exit_to(argument(0)?, argument(1)?, reason(&control)?)
             }
+            _ => Ok(()),
+        }
+    }
+
+    /// Handles a signal with flags: `{37, Flags, From, To}`.
+    fn flagged(&self, control: &Control<'_>) -> Result<(), ConnectionLost> {
+        let Token::Integer(flags) = self.decoder(control.argument(0)?)?.next()? else {
+            return Err(malformed("flags that are no integer"));
+        };
+        let to = control.argument(2)?;
+        match flags & (i64::from(TO_ALIAS) | TO_NAME | IS_EXIT) {
+            0 => self.inbound.message(to, control.payload),
+            TO_NAME => self.message(to, control.payload),
+            IS_EXIT => self.inbound.exit_to(control.argument(1)?, to, reason(control)?),
             _ => Ok(()),
         }
     }
@@ -105,7 +115,7 @@ impl Router {
             return self.ask_net_kernel(payload).or_else(ignore_malformed);
         }
         // Nothing is said to the sender if no process has the name, as in OTP.
-        self.runtime.send_named(&name, payload.to_vec());
+        self.runtime.send_term_named(&name, EncodedTerm::unchecked(payload.to_vec()));
         Ok(())
     }
 
@@ -166,30 +176,14 @@ impl Router {
         Ok(if is_alias { Some(decoder.skip()?) } else { None })
     }
 
-    fn monitor(&self, from: &[u8], to: &[u8], reference: &[u8]) -> Result<(), ConnectionLost> {
-        let target = self.decoder(to)?.next()?;
-        if !matches!(target, Token::Atom(name) if name == NET_KERNEL.as_str()) {
-            let operations = (op::MONITOR_P_EXIT, op::PAYLOAD_MONITOR_P_EXIT);
-            self.no_process(operations, &[to, from, reference]);
-        }
-        Ok(())
-    }
-
-    /// Sends an exit or a `DOWN` with the reason `noproc`, which is an argument or the payload.
-    fn no_process(&self, (plain, with_payload): (u8, u8), arguments: &[&[u8]]) {
-        self.outbox.push(|out| {
-            if self.flags.has(Flags::EXIT_PAYLOAD) {
-                append_control(out, with_payload, arguments);
-                append_term(out, |encoder| drop(encoder.atom("noproc")));
-            } else {
-                append_control(out, plain, &[arguments, &[&atom("noproc")]].concat());
-            }
-        });
-    }
-
     fn decoder<'t>(&self, term: &'t [u8]) -> Result<Decoder<'t>, ConnectionLost> {
         Ok(Decoder::new(term, &self.limits)?)
     }
+}
+
+/// Returns the payload of an exit, without its version byte.
+fn reason<'f>(control: &Control<'f>) -> Result<&'f [u8], ConnectionLost> {
+    control.payload.strip_prefix(&[131]).ok_or_else(|| malformed("an exit without a reason"))
 }
 
 /// A request that can't be decoded gets no answer, as one that is not known.

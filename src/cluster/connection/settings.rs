@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use crate::cluster::error::NodeError;
 use crate::cluster::handshake::Local;
+use crate::cluster::remote::local_node::LocalNode;
 use crate::cluster::resolver::Resolver;
 
 /// The settings of a node.
@@ -20,6 +21,10 @@ pub(crate) struct Settings {
     pub(crate) longest_frame: usize,
     /// The bytes that may wait for one peer.
     pub(crate) send_limit: usize,
+    /// The links and monitors that each peer may have.
+    pub(crate) most_relations: usize,
+    /// Whether other nodes may kill processes.
+    pub(crate) allows_kill: bool,
     pub(crate) allows_plaintext: bool,
 }
 
@@ -31,6 +36,11 @@ impl Settings {
     pub(crate) fn deadline(&self) -> Instant {
         let now = Instant::now();
         now.checked_add(self.handshake_limit).unwrap_or(now + LONGEST_LIMIT)
+    }
+
+    /// This node, as its processes are named elsewhere.
+    pub(crate) fn node(&self) -> LocalNode {
+        LocalNode::new(self.local.name.clone(), self.local.creation)
     }
 
     /// Refuses an address outside of this machine, unless plain text is allowed.

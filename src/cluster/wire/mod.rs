@@ -8,4 +8,4 @@ pub(crate) mod outbox;
 pub(crate) mod control;
 
 pub(crate) use lost::ConnectionLost;
-pub(crate) use outbox::Outbox;
+pub(crate) use outbox::{Appended, Outbox};

@@ -1,0 +1,173 @@
+//! The signals that are sent to another node, and their frames.
+
+use crate::base::{Pid, SharedStr};
+use crate::cluster::remote::ends::{Ends, Target, atom};
+use crate::cluster::remote::reason::write_reason;
+use crate::cluster::term::{Encoder, Words};
+use crate::cluster::wire::control::{begin_control, op};
+use crate::exit::ExitReason;
+use crate::message::EncodedTerm;
+
+/// A signal to a process of another node. `other` is that process, `own` one of this node.
+#[derive(Debug)]
+pub(crate) enum Signal {
+    Send {
+        to: Pid,
+        term: EncodedTerm,
+    },
+    SendName {
+        own: Pid,
+        name: SharedStr,
+        term: EncodedTerm,
+    },
+    Link {
+        own: Pid,
+        other: Pid,
+    },
+    Unlink {
+        own: Pid,
+        other: Pid,
+        removal: u64,
+    },
+    /// With the number of the removal and the pid as they arrived.
+    UnlinkAck {
+        own: Box<[u8]>,
+        other: Pid,
+        removal: Box<[u8]>,
+    },
+    /// The exit of a link.
+    Exit {
+        own: Pid,
+        other: Pid,
+        reason: ExitReason,
+    },
+    /// The answer to a link with a process that has ended, whose pid is as it arrived.
+    NoLink {
+        own: Box<[u8]>,
+        other: Pid,
+    },
+    /// The signal of `exit/2`. The reason of a kill is the atom `kill`.
+    ExitTo {
+        own: Pid,
+        other: Pid,
+        reason: ExitReason,
+        is_kill: bool,
+    },
+    Monitor {
+        own: Pid,
+        target: Target,
+        id: u64,
+    },
+    Demonitor {
+        own: Pid,
+        target: Target,
+        id: u64,
+    },
+    /// The end of a process that `other` has monitored.
+    Down {
+        target: Target,
+        other: Pid,
+        reference: Words,
+        reason: ExitReason,
+    },
+}
+
+impl Signal {
+    /// The process that the signal is for, if it is known by its pid.
+    pub(crate) fn receiver(&self) -> Option<Pid> {
+        match self {
+            Signal::Send { to, .. } => Some(*to),
+            Signal::Link { other, .. }
+            | Signal::Unlink { other, .. }
+            | Signal::UnlinkAck { other, .. }
+            | Signal::Exit { other, .. }
+            | Signal::NoLink { other, .. }
+            | Signal::ExitTo { other, .. }
+            | Signal::Down { other, .. } => Some(*other),
+            Signal::Monitor { target, .. } | Signal::Demonitor { target, .. } => match target {
+                Target::Pid(pid) => Some(*pid),
+                Target::Name(_) | Target::Encoded(_) => None,
+            },
+            Signal::SendName { .. } => None,
+        }
+    }
+
+    /// About how many bytes the signal takes while it waits for a connection.
+    pub(crate) fn size(&self) -> usize {
+        let term = match self {
+            Signal::Send { term, .. } | Signal::SendName { term, .. } => term.as_bytes().len(),
+            _ => 0,
+        };
+        term + size_of::<Signal>()
+    }
+
+    /// Appends the control message, and the payload if there is one.
+    pub(crate) fn append(&self, out: &mut Vec<u8>, ends: &Ends<'_>) {
+        let mut encoder = Encoder::new(out);
+        let encoder = &mut encoder;
+        match self {
+            Signal::Send { to, term } => {
+                begin_control(encoder, op::SEND, 2);
+                atom(encoder, "");
+                ends.write(encoder, *to);
+                encoder.raw(term.as_bytes());
+            }
+            Signal::SendName { own, name, term } => {
+                begin_control(encoder, op::REG_SEND, 3);
+                ends.write(encoder, *own);
+                atom(encoder, "");
+                atom(encoder, name);
+                encoder.raw(term.as_bytes());
+            }
+            Signal::Link { own, other } => {
+                begin_control(encoder, op::LINK, 2);
+                ends.write_both(encoder, *own, *other);
+            }
+            Signal::Unlink { own, other, removal } => {
+                begin_control(encoder, op::UNLINK_ID, 3);
+                encoder.unsigned(*removal);
+                ends.write_both(encoder, *own, *other);
+            }
+            Signal::UnlinkAck { own, other, removal } => {
+                begin_control(encoder, op::UNLINK_ID_ACK, 3);
+                [removal, own].iter().for_each(|argument| encoder.raw(argument));
+                ends.write(encoder, *other);
+            }
+            Signal::Monitor { own, target, id } => {
+                ends.monitor(encoder, op::MONITOR_P, (*own, target), *id);
+            }
+            Signal::Demonitor { own, target, id } => {
+                ends.monitor(encoder, op::DEMONITOR_P, (*own, target), *id);
+            }
+            end => end.append_end(encoder, ends),
+        }
+    }
+
+    /// Appends the end of a process, or an exit signal. Any other signal appends nothing.
+    fn append_end(&self, encoder: &mut Encoder<'_>, ends: &Ends<'_>) {
+        match self {
+            Signal::Exit { own, other, reason } => {
+                let operations = (op::EXIT, op::PAYLOAD_EXIT);
+                let write = |encoder: &mut Encoder<'_>| write_reason(reason, encoder);
+                ends.exit(encoder, operations, (&Target::Pid(*own), *other), write);
+            }
+            Signal::NoLink { own, other } => {
+                let (operations, own) =
+                    ((op::EXIT, op::PAYLOAD_EXIT), Target::Encoded(own.clone()));
+                ends.exit(encoder, operations, (&own, *other), |encoder| atom(encoder, "noproc"));
+            }
+            Signal::ExitTo { own, other, reason, is_kill } => {
+                let operations = (op::EXIT2, op::PAYLOAD_EXIT2);
+                let write = |encoder: &mut Encoder<'_>| match is_kill {
+                    true => atom(encoder, "kill"),
+                    false => write_reason(reason, encoder),
+                };
+                ends.exit(encoder, operations, (&Target::Pid(*own), *other), write);
+            }
+            Signal::Down { target, other, reference, reason } => {
+                ends.down(encoder, (target, *other), *reference, reason);
+            }
+            _ => {}
+        }
+    }
+}
