@@ -58,11 +58,16 @@ mod epmd;
 mod handshake;
 mod error;
 mod resolver;
+mod carrier;
 mod wire;
 mod connection;
 mod node;
 mod node_ref;
 
+pub use carrier::network::Network;
+#[cfg(feature = "cluster-tls")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cluster-tls")))]
+pub use carrier::tls::{Tls, TlsError};
 pub use cookie::{Cookie, CookieError};
 pub use error::NodeError;
 pub use handshake::HandshakeError;

@@ -57,6 +57,19 @@ impl Epmd {
         Some(Epmd { port, _daemon: daemon })
     }
 
+    /// Starts an EPMD; `None` if Erlang, or its application `ssl`, is not installed.
+    #[cfg(feature = "cluster-tls")]
+    pub(crate) async fn start_with_tls() -> Option<Epmd> {
+        let epmd = Epmd::start().await?;
+        let load = "case code:which(inet_tls_dist) of non_existing -> halt(1); _ -> halt(0) end.";
+        let erl = Command::new("erl").args(["-noshell", "-eval", load]).status().await;
+        if erl.is_ok_and(|status| status.success()) {
+            return Some(epmd);
+        }
+        eprintln!("SKIPPED: this test needs the application `ssl` of Erlang");
+        None
+    }
+
     pub(crate) fn resolver(&self) -> Resolver {
         Resolver::epmd_at(self.port)
     }
@@ -84,7 +97,19 @@ impl Beam {
 
     /// Starts a node with this tick time, in seconds.
     pub(crate) async fn start_with(epmd: &Epmd, name: &str, cookie: &str, tick_time: u32) -> Beam {
+        Beam::start_args(epmd, name, cookie, tick_time, &[]).await
+    }
+
+    /// Starts a node with these arguments of `erl` as well.
+    pub(crate) async fn start_args(
+        epmd: &Epmd,
+        name: &str,
+        cookie: &str,
+        tick_time: u32,
+        args: &[&str],
+    ) -> Beam {
         let mut command = Command::new("erl");
+        command.args(args);
         command.env("ERL_EPMD_PORT", epmd.port.to_string());
         command.args(["-noshell", "-start_epmd", "false", "-name", name, "-setcookie", cookie]);
         command.args(["-kernel", "inet_dist_use_interface", "{127,0,0,1}"]);

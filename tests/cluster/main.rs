@@ -19,3 +19,6 @@ mod fake;
 mod pairs;
 mod hostile;
 mod node;
+#[cfg(feature = "cluster-tls")]
+mod tls;
+mod network;

@@ -1,11 +1,10 @@
 //! What all processes of a node know.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::cluster::error::NodeError;
+use crate::cluster::carrier::Carrier;
 use crate::cluster::handshake::Local;
 use crate::cluster::resolver::Resolver;
 
@@ -20,7 +19,7 @@ pub(crate) struct Settings {
     pub(crate) longest_frame: usize,
     /// The bytes that may wait for one peer.
     pub(crate) send_limit: usize,
-    pub(crate) allows_plaintext: bool,
+    pub(crate) carrier: Carrier,
 }
 
 /// The time limit of an attempt whose own limit can't be added to the time.
@@ -31,11 +30,5 @@ impl Settings {
     pub(crate) fn deadline(&self) -> Instant {
         let now = Instant::now();
         now.checked_add(self.handshake_limit).unwrap_or(now + LONGEST_LIMIT)
-    }
-
-    /// Refuses an address outside of this machine, unless plain text is allowed.
-    pub(crate) fn check_address(&self, address: SocketAddr) -> Result<(), NodeError> {
-        let allowed = self.allows_plaintext || address.ip().to_canonical().is_loopback();
-        if allowed { Ok(()) } else { Err(NodeError::Plaintext(address)) }
     }
 }

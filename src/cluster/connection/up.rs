@@ -98,6 +98,13 @@ async fn write_all(
                 Ok(0) => return ConnectionLost::Closed,
                 Ok(count) => {
                     rest = &rest[count..];
+                    // Over TLS the bytes may still be in a buffer of this side. They count as
+                    // written when they have left it.
+                    if rest.is_empty()
+                        && let Err(error) = writer.flush().await
+                    {
+                        return error.into();
+                    }
                     outbox.written(count);
                     written.fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Relaxed);
                 }

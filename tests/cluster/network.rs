@@ -1,0 +1,1 @@
+//! Nodes on a network without sockets, under tokio's paused clock.
