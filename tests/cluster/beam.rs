@@ -110,8 +110,10 @@ impl Beam {
     ) -> Beam {
         let mut command = Command::new("erl");
         command.args(args);
+        // A host without a dot belongs to a short name.
+        let kind = if name.ends_with("@localhost") { "-sname" } else { "-name" };
         command.env("ERL_EPMD_PORT", epmd.port.to_string());
-        command.args(["-noshell", "-start_epmd", "false", "-name", name, "-setcookie", cookie]);
+        command.args(["-noshell", "-start_epmd", "false", kind, name, "-setcookie", cookie]);
         command.args(["-kernel", "inet_dist_use_interface", "{127,0,0,1}"]);
         command.args(["-kernel", "net_ticktime", &tick_time.to_string()]);
         command.args(["-kernel", "logger_level", "none", "-eval", LOOP]);

@@ -22,3 +22,4 @@ mod node;
 #[cfg(feature = "cluster-tls")]
 mod tls;
 mod network;
+mod simulation;

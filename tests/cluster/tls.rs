@@ -107,14 +107,15 @@ async fn a_node_without_tls_is_refused_and_refuses() {
     let (with, without) = (node("b@127.0.0.1").tls(tls("node")), node("b@127.0.0.1"));
     let b = start(with).await;
     let result = dialed(&start(knows("a@127.0.0.1", &b)).await).await;
-    assert!(is_refused(&result), "{result:?}");
+    // The answer is an alert of TLS, which is too long for a message of the handshake.
+    assert!(matches!(result, Err(NodeError::Handshake(_))), "{result:?}");
     let mut plain = Fake::connect(b.address).await;
     plain.write(b"\x00\x15N\x00\x00\x00\x04\x03\x07\x0f\x94\x00\x00\x00\x09\x00\x06a@host").await;
     plain.closed().await;
 
     let b = start(without).await;
     let result = dialed(&start(knows("a@127.0.0.1", &b).tls(tls("node"))).await).await;
-    assert!(is_refused(&result), "{result:?}");
+    assert!(matches!(result, Err(NodeError::Handshake(_))), "{result:?}");
 }
 
 #[tokio::test]
@@ -169,7 +170,8 @@ fn an_error_of_certificates_names_the_file_and_shows_no_key() {
     assert!(!format!("{:?}", tls("node")).contains("PRIVATE"));
 }
 
-/// Starts a node of Erlang over TLS with the certificate of this name.
+/// Starts a node of Erlang over TLS with the certificate of this name. Its host is a name, since OTP 25
+/// takes an address for a name, and refuses the certificate.
 async fn beam(epmd: &Epmd, name: &str, certificate: &str) -> Beam {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let options = format!(
@@ -195,13 +197,13 @@ async fn beam(epmd: &Epmd, name: &str, certificate: &str) -> Beam {
 async fn a_node_and_a_beam_connect_over_tls_in_both_directions() {
     let Some(epmd) = Epmd::start_with_tls().await else { return };
     let rt = Runtime::new();
-    let own = Node::new("rust@127.0.0.1").cookie(Cookie::new(COOKIE)).resolver(epmd.resolver());
+    let own = Node::new("rust@localhost").cookie(Cookie::new(COOKIE)).resolver(epmd.resolver());
     let _tree = Supervisor::one_for_one().child(own.tls(tls("node"))).start(&rt).await.unwrap();
     let (_, mut changes) = subscribe(&rt);
-    let change = |change| Some(("beam@127.0.0.1".to_owned(), change));
-    let mut beam = beam(&epmd, "beam@127.0.0.1", "node").await;
+    let change = |change| Some(("beam@localhost".to_owned(), change));
+    let mut beam = beam(&epmd, "beam@localhost", "node").await;
 
-    assert_eq!(beam.eval("net_adm:ping('rust@127.0.0.1')").await, "pong");
+    assert_eq!(beam.eval("net_adm:ping('rust@localhost')").await, "pong");
     assert_eq!(changes.recv().await, change(NodeChange::Up));
     let (sender, mut received) = tokio::sync::mpsc::unbounded_channel();
     let probe = rt.spawn(|mut ctx| async move {
@@ -211,19 +213,19 @@ async fn a_node_and_a_beam_connect_over_tls_in_both_directions() {
     });
     assert!(rt.register("probe", probe.pid()));
     // Many records of TLS, and many messages in one.
-    let sent = "{probe, 'rust@127.0.0.1'} ! binary:copy(<<\"x\">>, 3000000), \
-                [{probe, 'rust@127.0.0.1'} ! N || N <- lists:seq(1, 1000)], ok";
+    let sent = "{probe, 'rust@localhost'} ! binary:copy(<<\"x\">>, 3000000), \
+                [{probe, 'rust@localhost'} ! N || N <- lists:seq(1, 1000)], ok";
     assert_eq!(beam.eval(sent).await, "ok");
     assert_eq!(received.recv().await, Some(3_000_000 + "<<\"\">>".len()));
     for n in 1..=1_000_usize {
         assert_eq!(received.recv().await, Some(n.to_string().len()));
     }
-    assert_eq!(beam.eval("erlang:disconnect_node('rust@127.0.0.1')").await, "true");
+    assert_eq!(beam.eval("erlang:disconnect_node('rust@localhost')").await, "true");
     assert_eq!(changes.recv().await, change(NodeChange::Down));
 
-    rt.node("beam@127.0.0.1").connect().await.unwrap();
+    rt.node("beam@localhost").connect().await.unwrap();
     assert_eq!(changes.recv().await, change(NodeChange::Up));
-    beam.until("nodes(hidden)", "['rust@127.0.0.1']").await;
+    beam.until("nodes(hidden)", "[rust@localhost]").await;
     beam.process.kill().await.unwrap();
     assert_eq!(changes.recv().await, change(NodeChange::Down));
 }
@@ -238,26 +240,26 @@ async fn a_node_and_a_beam_refuse_a_certificate_of_another_authority_and_plain_t
         let tree = Supervisor::one_for_one().child(own).start(&rt).await.unwrap();
         (rt, tree)
     };
-    let (rust, _tree) = started("rust@127.0.0.1", Some("node")).await;
-    let (strange, _tree) = started("strange@127.0.0.1", Some("strange")).await;
-    let (plain, _tree) = started("plain@127.0.0.1", None).await;
-    let mut good = beam(&epmd, "good@127.0.0.1", "node").await;
-    let mut bad = beam(&epmd, "bad@127.0.0.1", "strange").await;
-    let mut open = Beam::start(&epmd, "open@127.0.0.1", COOKIE).await;
+    let (rust, _tree) = started("rust@localhost", Some("node")).await;
+    let (strange, _tree) = started("strange@localhost", Some("strange")).await;
+    let (plain, _tree) = started("plain@localhost", None).await;
+    let mut good = beam(&epmd, "good@localhost", "node").await;
+    let mut bad = beam(&epmd, "bad@localhost", "strange").await;
+    let mut open = Beam::start(&epmd, "open@localhost", COOKIE).await;
     // A node of Erlang that waits for an answer of another protocol gives up after its setup time.
-    assert_eq!(good.eval("net_adm:ping('strange@127.0.0.1')").await, "pang");
-    assert_eq!(bad.eval("net_adm:ping('rust@127.0.0.1')").await, "pang");
-    assert_eq!(open.eval("net_adm:ping('rust@127.0.0.1')").await, "pang");
+    assert_eq!(good.eval("net_adm:ping('strange@localhost')").await, "pang");
+    assert_eq!(bad.eval("net_adm:ping('rust@localhost')").await, "pang");
+    assert_eq!(open.eval("net_adm:ping('rust@localhost')").await, "pang");
     for (from, to) in [
-        (&rust, "bad@127.0.0.1"),
-        (&rust, "open@127.0.0.1"),
-        (&strange, "good@127.0.0.1"),
-        (&plain, "good@127.0.0.1"),
+        (&rust, "bad@localhost"),
+        (&rust, "open@localhost"),
+        (&strange, "good@localhost"),
+        (&plain, "good@localhost"),
     ] {
         let result = from.node(to).connect().await;
         assert!(result.is_err(), "{to}: {result:?}");
     }
-    rust.node("good@127.0.0.1").connect().await.unwrap();
-    assert_eq!(rust.connected_nodes().await, ["good@127.0.0.1"]);
-    good.until("nodes(hidden)", "['rust@127.0.0.1']").await;
+    rust.node("good@localhost").connect().await.unwrap();
+    assert_eq!(rust.connected_nodes().await, ["good@localhost"]);
+    good.until("nodes(hidden)", "[rust@localhost]").await;
 }

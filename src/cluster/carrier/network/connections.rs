@@ -88,11 +88,11 @@ impl Network {
             is_delayed = true;
         }
         let unknown = || NodeError::Unknown(to.to_owned());
-        let (seed, capacity) = (self.0.seed, self.0.capacity);
+        let (seed, capacity, sent) = (self.0.seed, self.0.capacity, self.0.sent.clone());
         let (listener, pipe) = {
             let mut pairs = self.0.pairs.lock();
             let listener = pairs.listener(to).clone().ok_or_else(unknown)?;
-            (listener, pairs.open(from, to, seed, capacity))
+            (listener, pairs.open((from, to), seed, capacity, sent))
         };
         let end = |is_opener| {
             let (reader, writer) = halves(&pipe, is_opener);

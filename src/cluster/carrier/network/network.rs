@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use tokio::sync::Notify;
 
@@ -65,6 +66,8 @@ pub struct Network(pub(super) Arc<Shared>);
 pub(super) struct Shared {
     pub(super) seed: u64,
     pub(super) capacity: usize,
+    /// The bytes that were written.
+    pub(super) sent: Arc<AtomicU64>,
     pub(super) pairs: PlainMutex<Pairs>,
     /// Wakes the attempts to connect that wait for a heal.
     pub(super) healed: Notify,
@@ -93,7 +96,17 @@ impl Network {
     pub fn with_capacity(seed: u64, bytes: usize) -> Self {
         assert!(bytes > 0, "a connection holds at least one byte");
         let pairs = PlainMutex::new(Pairs::default());
-        Network(Arc::new(Shared { seed, capacity: bytes, pairs, healed: Notify::new() }))
+        let (sent, healed) = (Arc::default(), Notify::new());
+        Network(Arc::new(Shared { seed, capacity: bytes, sent, pairs, healed }))
+    }
+
+    /// Returns the number of bytes that the nodes have sent so far, on all connections.
+    ///
+    /// ```
+    /// assert_eq!(regrow::cluster::Network::new(7).bytes_sent(), 0);
+    /// ```
+    pub fn bytes_sent(&self) -> u64 {
+        self.0.sent.load(Relaxed)
     }
 
     /// Returns the number of connections that are open, or that only one of the two nodes has closed.

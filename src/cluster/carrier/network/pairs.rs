@@ -1,5 +1,6 @@
 //! The nodes of a network by number, and what is known of each pair.
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
 use std::task::Waker;
 
@@ -87,14 +88,20 @@ impl Pairs {
     }
 
     /// Makes a connection.
-    pub(super) fn open(&mut self, from: &str, to: &str, seed: u64, capacity: usize) -> Arc<Pipe> {
+    pub(super) fn open(
+        &mut self,
+        (from, to): (&str, &str),
+        seed: u64,
+        capacity: usize,
+        sent: Arc<AtomicU64>,
+    ) -> Arc<Pipe> {
         // The numbers of a pair don't depend on when others connect.
         let (pair, direction) = self.pair(from, to);
         pair.opened += 1;
         let seed = mixed(&[from, to], seed ^ pair.opened);
         let randoms = [Random::seeded(seed), Random::seeded(seed.rotate_left(32))];
         let lines = [pair.lines[direction], pair.lines[1 - direction]];
-        let pipe = Pipe::new(lines, randoms, capacity);
+        let pipe = Pipe::new(lines, randoms, capacity, sent);
         pair.pipes.retain(|(pipe, _)| pipe.strong_count() > 0);
         pair.pipes.push((Arc::downgrade(&pipe), direction));
         pipe

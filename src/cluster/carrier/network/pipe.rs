@@ -18,6 +18,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -33,6 +34,8 @@ use crate::cluster::carrier::network::line::Line;
 pub(super) struct Pipe {
     ways: PlainMutex<[Way; 2]>,
     capacity: usize,
+    /// The bytes that were written in the whole network.
+    sent: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
@@ -112,10 +115,15 @@ impl Way {
 }
 
 impl Pipe {
-    pub(super) fn new(lines: [Line; 2], randoms: [Random; 2], capacity: usize) -> Arc<Self> {
+    pub(super) fn new(
+        lines: [Line; 2],
+        randoms: [Random; 2],
+        capacity: usize,
+        sent: Arc<AtomicU64>,
+    ) -> Arc<Self> {
         let [out, back] = randoms;
         let ways = [Way::new(lines[0], out), Way::new(lines[1], back)];
-        Arc::new(Pipe { ways: PlainMutex::new(ways), capacity })
+        Arc::new(Pipe { ways: PlainMutex::new(ways), capacity, sent })
     }
 
     fn read(&self, at: usize, buffer: &mut ReadBuf<'_>, waker: &Waker) -> Found {
@@ -164,6 +172,7 @@ impl Pipe {
         let reader = way.reader.take();
         drop(ways);
         reader.into_iter().for_each(Waker::wake);
+        self.sent.fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Relaxed);
         Poll::Ready(Ok(count))
     }
 

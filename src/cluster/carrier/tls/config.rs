@@ -31,7 +31,8 @@ use crate::cluster::node_name::NodeName;
 /// takes a new `Tls`, and so a new node.
 ///
 /// OTP: `-proto_dist inet_tls` with `verify_peer` and `fail_if_no_peer_cert` on both sides. A node of
-/// Erlang checks the host of a node that it dials, and not that of a node that it accepts.
+/// Erlang checks the host of a node that it dials, and not that of a node that it accepts. It
+/// compares the host with DNS names only, so nodes that it dials should have such a host.
 ///
 /// # Examples
 ///

@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::io::ErrorKind;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -13,12 +14,12 @@ use tokio::time::{Instant, advance};
 use super::{Pipe, PipeReader, PipeWriter, halves};
 use crate::base::random::Random;
 use crate::cluster::carrier::network::line::Line;
-use std::sync::Arc;
 
 type End = (PipeReader, PipeWriter);
 
 fn pipe(lines: [Line; 2], seed: u64, capacity: usize) -> (Arc<Pipe>, End, End) {
-    let pipe = Pipe::new(lines, [Random::seeded(seed), Random::seeded(seed + 1)], capacity);
+    let randoms = [Random::seeded(seed), Random::seeded(seed + 1)];
+    let pipe = Pipe::new(lines, randoms, capacity, Arc::default());
     let (opener, other) = (halves(&pipe, true), halves(&pipe, false));
     (pipe, opener, other)
 }
