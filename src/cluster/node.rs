@@ -21,6 +21,7 @@ use crate::cluster::connection::registration::RegistrationStart;
 use crate::cluster::connection::requests::NetKernelArgs;
 use crate::cluster::connection::settings::Settings;
 use crate::cluster::cookie::Cookie;
+use crate::cluster::epmd::ResponderStart;
 use crate::cluster::error::NodeError;
 use crate::cluster::handshake::Local;
 use crate::cluster::node_name::NodeName;
@@ -268,6 +269,10 @@ impl Node {
         }
         let tree = tree.child(self.listener.clone());
         let Some(epmd) = settings.resolver.own_epmd() else { return Ok(tree) };
+        let tree = match settings.resolver.responder(self.address.ip()) {
+            Some(own) => tree.child(ChildSpec::new("epmd_responder", ResponderStart(own))),
+            None => tree,
+        };
         let start = RegistrationStart { epmd, name, listener: self.address() };
         Ok(tree.child(ChildSpec::new("epmd", start)))
     }

@@ -33,7 +33,7 @@ pub(crate) const COOKIE: &str = "cluster-test";
 /// An EPMD at a port of its own.
 pub(crate) struct Epmd {
     pub(crate) port: u16,
-    _daemon: Child,
+    _daemon: Option<Child>,
 }
 
 impl Epmd {
@@ -54,7 +54,7 @@ impl Epmd {
         while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
             tokio::task::yield_now().await;
         }
-        Some(Epmd { port, _daemon: daemon })
+        Some(Epmd { port, _daemon: Some(daemon) })
     }
 
     /// Starts an EPMD; `None` if Erlang, or its application `ssl`, is not installed.
@@ -68,6 +68,11 @@ impl Epmd {
         }
         eprintln!("SKIPPED: this test needs the application `ssl` of Erlang");
         None
+    }
+
+    /// An EPMD that a test has started itself.
+    pub(crate) fn at(port: u16) -> Epmd {
+        Epmd { port, _daemon: None }
     }
 
     pub(crate) fn resolver(&self) -> Resolver {

@@ -21,5 +21,6 @@ mod hostile;
 mod node;
 #[cfg(feature = "cluster-tls")]
 mod tls;
+mod own_epmd;
 mod network;
 mod simulation;

@@ -52,8 +52,8 @@ async fn a_hundred_nodes_tick_and_each_notices_the_end_of_one_once() {
     // Four ticks of 4 bytes a minute in each direction, and nothing else.
     sleep(Duration::from_secs(60)).await;
     let before = network.bytes_sent();
-    sleep(Duration::from_secs(600)).await;
-    assert_eq!(network.bytes_sent() - before, WAYS * 4 * 4 * 10);
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(network.bytes_sent() - before, WAYS * 4 * 4);
 
     // One node ends, one is cut off, one crashes: all others notice each, once.
     nodes.remove(0).tree.stop().await.unwrap();
