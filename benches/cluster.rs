@@ -87,6 +87,7 @@ async fn measure(count: usize) {
     let ticks = (cpu() - begun) / 1e6 / 2.0 / count as f64;
     let bytes = (network.bytes_sent() - bytes) / 2 / count as u64;
 
+    sleep(Duration::from_secs(5)).await; // between two ticks
     let begun = cpu();
     nodes.remove(0).1.stop().await.expect("it stops");
     sleep(Duration::from_secs(1)).await;
