@@ -261,14 +261,11 @@ impl Node {
             .child(NetKernel::child(args).with_id("net_kernel").named(NET_KERNEL.as_str()))
             .child(dials.child().with_id("dials"));
         let name = settings.local.name.clone();
-        if let Carrier::Network(network) = &settings.carrier {
-            let connections = Connections::default();
-            let child = connections.child();
-            let start = ArrivalsStart { network: network.clone(), name, connections };
-            return Ok(tree.child(child).child(ChildSpec::new("acceptor", start)));
-        }
-        let tree = tree.child(self.listener.clone());
-        let Some(epmd) = settings.resolver.own_epmd() else { return Ok(tree) };
+        let tree = match &settings.carrier {
+            Carrier::Network(network) => with_arrivals(tree, network.clone(), name.clone()),
+            _ => tree.child(self.listener.clone()),
+        };
+        let Some(epmd) = settings.own_epmd() else { return Ok(tree) };
         let tree = match settings.resolver.responder(self.address.ip()) {
             Some(own) => tree.child(ChildSpec::new("epmd_responder", ResponderStart(own))),
             None => tree,
@@ -276,6 +273,14 @@ impl Node {
         let start = RegistrationStart { epmd, name, listener: self.address() };
         Ok(tree.child(ChildSpec::new("epmd", start)))
     }
+}
+
+/// Adds the processes that accept the connections of a network.
+fn with_arrivals(tree: SupervisorSpec, network: Network, name: NodeName) -> SupervisorSpec {
+    let connections = Connections::default();
+    let child = connections.child();
+    let start = ArrivalsStart { network, name, connections };
+    tree.child(child).child(ChildSpec::new("acceptor", start))
 }
 
 fn listener(address: SocketAddr) -> ListenerSpec<TcpStream> {

@@ -23,7 +23,7 @@ pub(crate) enum Prefix {
     /// 2 bytes.
     Short,
     /// 4 bytes, over TLS.
-    #[cfg_attr(not(feature = "cluster-tls"), expect(dead_code, reason = "TLS makes it"))]
+    #[cfg_attr(not(any(feature = "cluster-tls", test)), expect(dead_code, reason = "TLS makes it"))]
     Long,
 }
 

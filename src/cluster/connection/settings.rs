@@ -1,5 +1,6 @@
 //! What all processes of a node know.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -30,5 +31,13 @@ impl Settings {
     pub(crate) fn deadline(&self) -> Instant {
         let now = Instant::now();
         now.checked_add(self.handshake_limit).unwrap_or(now + LONGEST_LIMIT)
+    }
+
+    /// Returns the address of EPMD of this machine, if the node is registered there.
+    pub(crate) fn own_epmd(&self) -> Option<SocketAddr> {
+        match self.carrier {
+            Carrier::Network(_) => None,
+            _ => self.resolver.own_epmd(),
+        }
     }
 }

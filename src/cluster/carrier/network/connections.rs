@@ -11,9 +11,9 @@ use std::pin::pin;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
-use crate::cluster::carrier::network::network::Network;
+use crate::cluster::carrier::network::ends::halves;
+use crate::cluster::carrier::network::handle::Network;
 use crate::cluster::carrier::network::pairs::Arrival;
-use crate::cluster::carrier::network::pipe::halves;
 use crate::cluster::carrier::stream::{Prefix, Stream};
 use crate::cluster::error::NodeError;
 use crate::cluster::node_name::NodeName;

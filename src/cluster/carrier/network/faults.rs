@@ -4,8 +4,8 @@ use std::ops::RangeInclusive;
 use std::task::Waker;
 use std::time::Duration;
 
+use crate::cluster::carrier::network::handle::Network;
 use crate::cluster::carrier::network::line::ends;
-use crate::cluster::carrier::network::network::Network;
 
 impl Network {
     /// Cuts both ways between two nodes, silently: nothing arrives, and no connection is closed.

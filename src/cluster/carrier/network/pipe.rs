@@ -16,14 +16,12 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Poll, Waker};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::task::consume_budget;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::io::ReadBuf;
+use tokio::time::Instant;
 
 use crate::base::PlainMutex;
 use crate::base::random::Random;
@@ -66,7 +64,7 @@ struct Segment {
 }
 
 /// What a reader finds.
-enum Found {
+pub(super) enum Found {
     /// Bytes, or the end.
     Read,
     Reset,
@@ -126,7 +124,8 @@ impl Pipe {
         Arc::new(Pipe { ways: PlainMutex::new(ways), capacity, sent })
     }
 
-    fn read(&self, at: usize, buffer: &mut ReadBuf<'_>, waker: &Waker) -> Found {
+    /// Moves the bytes of a way that have arrived. If there are none, the waker is kept.
+    pub(super) fn read(&self, at: usize, buffer: &mut ReadBuf<'_>, waker: &Waker) -> Found {
         let mut ways = self.ways.lock();
         let is_back_cut = ways[1 - at].line.is_cut;
         let way = &mut ways[at];
@@ -155,7 +154,8 @@ impl Pipe {
         Found::Nothing(next)
     }
 
-    fn write(&self, at: usize, bytes: &[u8], waker: &Waker) -> Poll<io::Result<usize>> {
+    /// Appends bytes to a way, as many as it has room for. If it has none, the waker is kept.
+    pub(super) fn write(&self, at: usize, bytes: &[u8], waker: &Waker) -> Poll<io::Result<usize>> {
         let mut ways = self.ways.lock();
         let way = &mut ways[at];
         if way.is_reset || way.end.is_some() {
@@ -177,7 +177,7 @@ impl Pipe {
     }
 
     /// Notes that nothing more is written.
-    fn end(&self, at: usize) {
+    pub(super) fn end(&self, at: usize) {
         let mut ways = self.ways.lock();
         let way = &mut ways[at];
         if way.end.is_none() {
@@ -213,81 +213,3 @@ impl Pipe {
         wakers
     }
 }
-
-/// The reading half of an end.
-#[derive(Debug)]
-pub(super) struct PipeReader {
-    pipe: Arc<Pipe>,
-    way: usize,
-    timer: Option<Pin<Box<Sleep>>>,
-}
-
-/// The writing half of an end. Its drop ends the way.
-#[derive(Debug)]
-pub(super) struct PipeWriter {
-    pipe: Arc<Pipe>,
-    way: usize,
-}
-
-/// Returns the halves of one end: that of the opener, or the other one.
-pub(super) fn halves(pipe: &Arc<Pipe>, is_opener: bool) -> (PipeReader, PipeWriter) {
-    let (reads, writes) = if is_opener { (1, 0) } else { (0, 1) };
-    let reader = PipeReader { pipe: pipe.clone(), way: reads, timer: None };
-    (reader, PipeWriter { pipe: pipe.clone(), way: writes })
-}
-
-impl AsyncRead for PipeReader {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        ready!(pin!(consume_budget()).poll(cx));
-        let this = self.get_mut();
-        loop {
-            let arrives = match this.pipe.read(this.way, buffer, cx.waker()) {
-                Found::Read => return Poll::Ready(Ok(())),
-                Found::Reset => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
-                Found::Nothing(None) => return Poll::Pending,
-                Found::Nothing(Some(arrives)) => arrives,
-            };
-            let timer = this.timer.get_or_insert_with(|| Box::pin(sleep_until(arrives)));
-            if timer.deadline() != arrives {
-                timer.as_mut().reset(arrives);
-            }
-            ready!(timer.as_mut().poll(cx));
-        }
-    }
-}
-
-impl AsyncWrite for PipeWriter {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        ready!(pin!(consume_budget()).poll(cx));
-        if bytes.is_empty() {
-            return Poll::Ready(Ok(0));
-        }
-        self.pipe.write(self.way, bytes, cx.waker())
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.pipe.end(self.way);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl Drop for PipeWriter {
-    fn drop(&mut self) {
-        self.pipe.end(self.way);
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -11,9 +11,10 @@ use futures_util::FutureExt;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, advance};
 
-use super::{Pipe, PipeReader, PipeWriter, halves};
+use super::{PipeReader, PipeWriter, halves};
 use crate::base::random::Random;
 use crate::cluster::carrier::network::line::Line;
+use crate::cluster::carrier::network::pipe::Pipe;
 
 type End = (PipeReader, PipeWriter);
 
