@@ -45,8 +45,6 @@ struct Way {
     outstanding: usize,
     /// Those of them that were read while the way back was cut.
     unreported: usize,
-    /// When the last bytes arrive.
-    latest: Instant,
     /// When the end arrives, once the writer has ended.
     end: Option<Instant>,
     is_reset: bool,
@@ -80,7 +78,6 @@ impl Way {
             queue: VecDeque::new(),
             outstanding: 0,
             unreported: 0,
-            latest: Instant::now(),
             end: None,
             is_reset: false,
             reader: None,
@@ -90,9 +87,7 @@ impl Way {
 
     /// Returns when something that is sent now arrives.
     fn arrival(&mut self) -> Instant {
-        let arrival = Instant::now() + self.line.draw_delay(&mut self.random);
-        self.latest = self.latest.max(arrival);
-        self.latest
+        Instant::now() + self.line.draw_delay(&mut self.random)
     }
 
     /// Moves the bytes that have arrived. Returns their number.

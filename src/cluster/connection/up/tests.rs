@@ -71,6 +71,7 @@ async fn a_slow_frame_shows_that_the_peer_lives() {
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_ticks_and_does_not_read_is_lost() {
+    let begun = Instant::now();
     let (lost, outbox, mut peer) = connection();
     assert!(outbox.push(|frame| frame.extend([1; 500])));
     while !lost.is_finished() {
@@ -78,6 +79,7 @@ async fn a_peer_that_ticks_and_does_not_read_is_lost() {
         let _ = peer.write_all(&[0; 4]).await;
     }
     assert_eq!(lost.await.unwrap(), ConnectionLost::Stalled);
+    assert!(begun.elapsed() <= Duration::from_secs(90), "{:?}", begun.elapsed());
     assert!(!outbox.push(|_| {}));
 }
 
