@@ -102,6 +102,9 @@
 //!   listeners and connections as children.
 //! * `cluster`: nodes of an Erlang cluster,
 //!   [`cluster`](https://docs.rs/regrow/latest/regrow/cluster/index.html).
+//! * `cluster-tls`: connections of nodes over TLS, by rustls,
+//!   [`cluster::Tls`](https://docs.rs/regrow/latest/regrow/cluster/struct.Tls.html). It takes a C
+//!   compiler.
 //! * `chaos`: trees under faults that are drawn from a seed, for tests:
 //!   [`testing::chaos`](https://docs.rs/regrow/latest/regrow/testing/fn.chaos.html). It enables the
 //!   feature `test-util` of tokio.

@@ -98,5 +98,7 @@ struct DesignPrograms;
 struct DesignObserving;
 #[doc = include_str!("../book/src/design/cluster.md")]
 struct DesignCluster;
+#[doc = include_str!("../book/src/design/carriers.md")]
+struct DesignCarriers;
 #[doc = include_str!("../book/src/design/dependencies.md")]
 struct DesignDependencies;

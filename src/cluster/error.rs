@@ -33,10 +33,14 @@ pub enum NodeError {
     /// The text is no name of a node: it is not `alive@host`.
     #[error("{0:?} is no name of a node")]
     InvalidName(String),
+    /// Another node of the [`Network`](crate::cluster::Network) has the name.
+    #[error("the network has a node {0} already")]
+    NameTaken(String),
     /// The node of this runtime has no [cookie](crate::cluster::Node::cookie), or an empty one.
     #[error("the node has no cookie")]
     NoCookie,
-    /// Neither the fixed addresses nor EPMD know the node.
+    /// Neither the fixed addresses nor EPMD know the node, or no node of the
+    /// [`Network`](crate::cluster::Network) has the name.
     #[error("the node {0} is not known")]
     Unknown(String),
     /// The host of the node can't be found, or EPMD of that host doesn't answer.
@@ -48,7 +52,8 @@ pub enum NodeError {
         source: Arc<io::Error>,
     },
     /// The address is not one of this machine, and plain text is not allowed for others: see
-    /// [`Node::allow_plaintext`](crate::cluster::Node::allow_plaintext).
+    /// [`Node::allow_plaintext`](crate::cluster::Node::allow_plaintext), and `Node::tls` of the
+    /// feature `cluster-tls`.
     #[error("{0} is not a loopback address, and plain text is not allowed")]
     Plaintext(SocketAddr),
     /// The address refuses the connection, or can't be reached.

@@ -59,6 +59,7 @@ mod epmd;
 mod handshake;
 mod error;
 mod resolver;
+mod carrier;
 mod wire;
 mod encoded_term;
 mod remote;
@@ -67,6 +68,10 @@ mod node;
 mod node_ref;
 
 pub use crate::message::EncodedTerm;
+pub use carrier::network::Network;
+#[cfg(feature = "cluster-tls")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cluster-tls")))]
+pub use carrier::tls::{Tls, TlsError};
 pub use cookie::{Cookie, CookieError};
 pub use error::NodeError;
 pub use handshake::HandshakeError;

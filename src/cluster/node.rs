@@ -9,6 +9,11 @@ use tokio::net::TcpStream;
 
 use crate::base::random::identifying_number;
 use crate::child::{ChildSpec, TaskContext};
+use crate::cluster::carrier::network::Network;
+#[cfg(feature = "cluster-tls")]
+use crate::cluster::carrier::tls::Tls;
+use crate::cluster::carrier::{Arrived, Carrier};
+use crate::cluster::connection::arrivals::ArrivalsStart;
 use crate::cluster::connection::connector::ByServer;
 use crate::cluster::connection::handshakes::Handshakes;
 use crate::cluster::connection::net_kernel::{NET_KERNEL, NetKernel};
@@ -17,6 +22,7 @@ use crate::cluster::connection::registration::RegistrationStart;
 use crate::cluster::connection::requests::NetKernelArgs;
 use crate::cluster::connection::settings::Settings;
 use crate::cluster::cookie::Cookie;
+use crate::cluster::epmd::ResponderStart;
 use crate::cluster::error::NodeError;
 use crate::cluster::handshake::Local;
 use crate::cluster::node_name::NodeName;
@@ -48,6 +54,8 @@ const FIRST_CREATION: u32 = 4;
 /// | [`resolver`](Self::resolver) | [`Resolver::epmd`] |
 /// | [`listen`](Self::listen) | a free port of 127.0.0.1 |
 /// | [`allow_plaintext`](Self::allow_plaintext) | only addresses of this machine |
+/// | [`tls`](Self::tls), with the feature `cluster-tls` | no encryption |
+/// | [`network`](Self::network) | the network of the machine |
 /// | [`tick_time`](Self::tick_time) | 60 s |
 /// | [`handshake_timeout`](Self::handshake_timeout) | 7 s |
 /// | [`max_frame`](Self::max_frame) | 128 MiB |
@@ -78,8 +86,11 @@ const FIRST_CREATION: u32 = 4;
 /// supervisor starts it again.
 ///
 /// **Security.** A node that doesn't know the cookie gets nothing but the messages of a handshake.
-/// What follows the handshake is neither encrypted nor signed, so by default the node listens and
-/// connects only on this machine.
+/// Without [`tls`](Self::tls), what follows the handshake is neither encrypted nor signed, so by
+/// default the node listens and connects only on this machine. With it, a node also needs a
+/// certificate of the authorities before the cookie is asked for, and a node that doesn't use TLS is
+/// refused. EPMD is neither encrypted nor authenticated: with TLS it can name a wrong port, and no
+/// more.
 ///
 /// OTP: the processes of `net_sup`.
 ///
@@ -106,7 +117,7 @@ pub struct Node {
     cookie: Option<Cookie>,
     resolver: Resolver,
     address: SocketAddr,
-    allows_plaintext: bool,
+    carrier: Carrier,
     tick_time: Duration,
     handshake_limit: Duration,
     longest_frame: usize,
@@ -131,7 +142,7 @@ impl Node {
             cookie: None,
             resolver: Resolver::epmd(),
             address,
-            allows_plaintext: false,
+            carrier: Carrier::Tcp { allows_plaintext: false },
             tick_time: TICK_TIME,
             handshake_limit: HANDSHAKE_LIMIT,
             longest_frame: LONGEST_FRAME,
@@ -158,7 +169,7 @@ impl Node {
     }
 
     /// Sets the address that the node listens at, by default a free port of 127.0.0.1. The start
-    /// fails for an address that is not one of this machine's loopback, unless
+    /// fails for an address that is not one of this machine's loopback, unless [`tls`](Self::tls) or
     /// [`allow_plaintext`](Self::allow_plaintext) is set. The port stays open while the node is
     /// restarted.
     pub fn listen(mut self, address: impl Into<SocketAddr>) -> Self {
@@ -169,8 +180,28 @@ impl Node {
 
     /// Allows connections over a network, without encryption. Everyone who can read the network
     /// reads all messages, and can change them. So this is for a network that no one else uses.
+    /// Replaces [`tls`](Self::tls) and [`network`](Self::network).
     pub fn allow_plaintext(mut self) -> Self {
-        self.allows_plaintext = true;
+        self.carrier = Carrier::Tcp { allows_plaintext: true };
+        self
+    }
+
+    /// Encrypts all connections, and demands a certificate of each other node: [`Tls`] says what is
+    /// checked, and has an example. Nodes that don't use TLS are refused, also those of this machine.
+    /// Replaces [`allow_plaintext`](Self::allow_plaintext) and [`network`](Self::network). Requires
+    /// the feature `cluster-tls`. OTP: `-proto_dist inet_tls`.
+    #[cfg(feature = "cluster-tls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "cluster-tls")))]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.carrier = Carrier::Tls(tls);
+        self
+    }
+
+    /// Connects the node to a network of this program, for tests: it opens no port, and the
+    /// [`resolver`](Self::resolver) is not used. Replaces [`tls`](Self::tls) and
+    /// [`allow_plaintext`](Self::allow_plaintext). [`Network`] has an example.
+    pub fn network(mut self, network: &Network) -> Self {
+        self.carrier = Carrier::Network(network.clone());
         self
     }
 
@@ -241,9 +272,9 @@ impl Node {
             send_limit: self.send_limit,
             most_relations: self.most_relations,
             allows_kill: self.allows_kill,
-            allows_plaintext: self.allows_plaintext,
+            carrier: self.carrier.clone(),
         };
-        settings.check_address(self.address)?;
+        settings.carrier.check_address(self.address)?;
         Ok(settings)
     }
 
@@ -259,19 +290,34 @@ impl Node {
         };
         let tree = Supervisor::rest_for_one()
             .child(NetKernel::child(args).with_id("net_kernel").named(NET_KERNEL.as_str()))
-            .child(dials.child().with_id("dials"))
-            .child(self.listener.clone());
-        let Some(epmd) = settings.resolver.own_epmd() else { return Ok(tree) };
+            .child(dials.child().with_id("dials"));
         let name = settings.local.name.clone();
+        let tree = match &settings.carrier {
+            Carrier::Network(network) => with_arrivals(tree, network.clone(), name.clone()),
+            _ => tree.child(self.listener.clone()),
+        };
+        let Some(epmd) = settings.own_epmd() else { return Ok(tree) };
+        let tree = match settings.resolver.responder(self.address.ip()) {
+            Some(own) => tree.child(ChildSpec::new("epmd_responder", ResponderStart(own))),
+            None => tree,
+        };
         let start = RegistrationStart { epmd, name, listener: self.address() };
         Ok(tree.child(ChildSpec::new("epmd", start)))
     }
 }
 
+/// Adds the processes that accept the connections of a network.
+fn with_arrivals(tree: SupervisorSpec, network: Network, name: NodeName) -> SupervisorSpec {
+    let connections = Connections::default();
+    let child = connections.child();
+    let start = ArrivalsStart { network, name, connections };
+    tree.child(child).child(ChildSpec::new("acceptor", start))
+}
+
 fn listener(address: SocketAddr) -> ListenerSpec<TcpStream> {
     let handshakes = Handshakes::default();
     ChildSpec::tcp_listener("listener", address, async move |ctx: TaskContext, stream, peer| {
-        accepted(&ctx, (stream, peer), &handshakes).await
+        accepted(&ctx, (Arrived::Socket(stream), peer), &handshakes).await
     })
 }
 
@@ -291,7 +337,7 @@ impl fmt::Debug for Node {
             .field("name", &self.name)
             .field("resolver", &self.resolver)
             .field("listen", &self.address)
-            .field("allow_plaintext", &self.allows_plaintext)
+            .field("carrier", &self.carrier)
             .finish_non_exhaustive()
     }
 }

@@ -38,6 +38,7 @@ const EPMD_PORT: u16 = 4369;
 pub struct Resolver {
     fixed: Map<String, SocketAddr>,
     epmd_port: Option<u16>,
+    has_own_epmd: bool,
 }
 
 impl Resolver {
@@ -53,9 +54,31 @@ impl Resolver {
         Resolver { epmd_port: Some(port), ..Resolver::without_epmd() }
     }
 
+    /// Makes the node answer as EPMD, if no other program of the machine does: so a cluster needs no
+    /// installation of Erlang. It has no effect without EPMD.
+    ///
+    /// Of several programs with this setting, the first one answers, and the others use it. When it
+    /// ends, one of them takes its place within a second, and the nodes of this crate register again.
+    /// The node answers at 127.0.0.1 or, if it [listens](crate::cluster::Node::listen) at an address
+    /// that is not loopback, at all addresses of IPv4. Programs of other machines can look names up,
+    /// and register none. At most 1,024 connections are open at once.
+    ///
+    /// EPMD is neither encrypted nor authenticated: every program of the machine can register every
+    /// name that is free.
+    ///
+    /// ```
+    /// use regrow::cluster::Resolver;
+    ///
+    /// let resolver = Resolver::epmd_at(14_369).with_own_epmd();
+    /// ```
+    pub fn with_own_epmd(mut self) -> Self {
+        self.has_own_epmd = true;
+        self
+    }
+
     /// Makes a resolver that doesn't use EPMD. [`Resolver`] has an example.
     pub fn without_epmd() -> Self {
-        Resolver { fixed: Map::default(), epmd_port: None }
+        Resolver { fixed: Map::default(), epmd_port: None, has_own_epmd: false }
     }
 
     /// Adds the fixed address of a node. [`Resolver`] has an example.
@@ -67,6 +90,14 @@ impl Resolver {
     /// Returns the address of EPMD of this machine, if EPMD is used.
     pub(crate) fn own_epmd(&self) -> Option<SocketAddr> {
         self.epmd_port.map(|port| (IpAddr::from(Ipv4Addr::LOCALHOST), port).into())
+    }
+
+    /// Returns where a node that listens at this address answers as EPMD, if it does.
+    pub(crate) fn responder(&self, node: IpAddr) -> Option<SocketAddr> {
+        let port = self.epmd_port.filter(|_| self.has_own_epmd)?;
+        let is_local = node.to_canonical().is_loopback();
+        let address = if is_local { Ipv4Addr::LOCALHOST } else { Ipv4Addr::UNSPECIFIED };
+        Some((address, port).into())
     }
 
     pub(crate) async fn resolve(&self, node: &NodeName) -> Result<SocketAddr, NodeError> {

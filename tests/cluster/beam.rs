@@ -33,7 +33,7 @@ pub(crate) const COOKIE: &str = "cluster-test";
 /// An EPMD at a port of its own.
 pub(crate) struct Epmd {
     pub(crate) port: u16,
-    _daemon: Child,
+    _daemon: Option<Child>,
 }
 
 impl Epmd {
@@ -54,7 +54,25 @@ impl Epmd {
         while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
             tokio::task::yield_now().await;
         }
-        Some(Epmd { port, _daemon: daemon })
+        Some(Epmd { port, _daemon: Some(daemon) })
+    }
+
+    /// Starts an EPMD; `None` if Erlang, or its application `ssl`, is not installed.
+    #[cfg(feature = "cluster-tls")]
+    pub(crate) async fn start_with_tls() -> Option<Epmd> {
+        let epmd = Epmd::start().await?;
+        let load = "case code:which(inet_tls_dist) of non_existing -> halt(1); _ -> halt(0) end.";
+        let erl = Command::new("erl").args(["-noshell", "-eval", load]).status().await;
+        if erl.is_ok_and(|status| status.success()) {
+            return Some(epmd);
+        }
+        eprintln!("SKIPPED: this test needs the application `ssl` of Erlang");
+        None
+    }
+
+    /// An EPMD that a test has started itself.
+    pub(crate) fn at(port: u16) -> Epmd {
+        Epmd { port, _daemon: None }
     }
 
     pub(crate) fn resolver(&self) -> Resolver {
@@ -89,9 +107,23 @@ impl Beam {
 
     /// Starts a node with this tick time, in seconds.
     pub(crate) async fn start_with(epmd: &Epmd, name: &str, cookie: &str, tick_time: u32) -> Beam {
+        Beam::start_args(epmd, name, cookie, tick_time, &[]).await
+    }
+
+    /// Starts a node with these arguments of `erl` as well.
+    pub(crate) async fn start_args(
+        epmd: &Epmd,
+        name: &str,
+        cookie: &str,
+        tick_time: u32,
+        args: &[&str],
+    ) -> Beam {
         let mut command = Command::new("erl");
+        command.args(args);
+        // A host without a dot belongs to a short name.
+        let kind = if name.ends_with("@localhost") { "-sname" } else { "-name" };
         command.env("ERL_EPMD_PORT", epmd.port.to_string());
-        command.args(["-noshell", "-start_epmd", "false", "-name", name, "-setcookie", cookie]);
+        command.args(["-noshell", "-start_epmd", "false", kind, name, "-setcookie", cookie]);
         command.args(["-kernel", "inet_dist_use_interface", "{127,0,0,1}"]);
         command.args(["-kernel", "net_ticktime", &tick_time.to_string()]);
         command.args(["-kernel", "logger_level", "none", "-eval", LOOP]);

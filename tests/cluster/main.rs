@@ -22,3 +22,8 @@ mod node;
 mod signals_beam;
 mod signals;
 mod signal_races;
+#[cfg(feature = "cluster-tls")]
+mod tls;
+mod own_epmd;
+mod network;
+mod simulation;

@@ -29,6 +29,12 @@ impl Running {
             assert_eq!(self.change().await, (node.to_owned(), *change));
         }
     }
+
+    /// Whether no change has been reported.
+    #[cfg(feature = "cluster-tls")]
+    pub(crate) fn is_unchanged(&mut self) -> bool {
+        self.changes.try_recv().is_err()
+    }
 }
 
 /// Subscribes a process to the connections of a node.

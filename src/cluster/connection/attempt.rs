@@ -1,4 +1,4 @@
-//! Attempts to connect: the handshake on a socket, by one process for each attempt.
+//! Attempts to connect: the handshake on a stream of bytes, by one process for each attempt.
 //!
 //! An attempt has a time limit, within which the other node has to send every message. Nothing of a
 //! node that has not shown that it knows the cookie is decoded but the messages of the handshake,
@@ -11,22 +11,20 @@
 //! | after the last message of the handshake | sees a connection that is lost | notes the connection and its loss |
 
 use std::pin::pin;
-use std::sync::Arc;
 
 use futures_util::future::{Either, select};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::base::random::identifying_number;
 use crate::child::TaskContext;
+use crate::cluster::carrier::{Arrived, Stream};
 use crate::cluster::connection::handshakes::Handshake;
 use crate::cluster::connection::net_kernel::{NET_KERNEL, NetKernel};
 use crate::cluster::connection::requests::{Call, Cast};
 use crate::cluster::connection::settings::Settings;
 use crate::cluster::error::NodeError;
 use crate::cluster::handshake::{
-    Acceptor, HandshakeError, Initiator, LONGEST_MESSAGE, Session, Status, acceptor, initiator,
+    Acceptor, HandshakeError, Initiator, Session, Status, acceptor, initiator,
 };
 use crate::cluster::node_name::NodeName;
 use crate::runtime::CallError;
@@ -34,7 +32,7 @@ use crate::server::ServerRef;
 
 /// An authenticated connection.
 pub(crate) struct Connected {
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Stream,
     pub(crate) session: Session,
 }
 
@@ -77,18 +75,16 @@ async fn dialed(
     settings: &Settings,
     peer: &NodeName,
 ) -> Result<Connected, Failed> {
-    let address = settings.resolver.resolve(peer).await?;
-    settings.check_address(address)?;
-    let unreachable = |error| NodeError::Unreachable { address, source: Arc::new(error) };
-    let mut stream = TcpStream::connect(address).await.map_err(unreachable)?;
+    let (own, resolver) = (&settings.local.name, &settings.resolver);
+    let mut stream = settings.carrier.dial(own, peer, resolver).await?;
     let may = server.call_unlimited(|reply| Call::MaySendName { peer: peer.clone(), reply });
     is_granted(&may.await)?;
     let local = settings.local.clone();
     let (mut states, hello) = Initiator::begin(local, peer.clone(), challenge());
-    write(&mut stream, &hello).await?;
+    stream.write_messages(&hello).await?;
     let session = loop {
-        match states.message(&read(&mut stream).await?)? {
-            initiator::Next::Write(bytes) => write(&mut stream, &bytes).await?,
+        match states.message(&stream.read_message().await?)? {
+            initiator::Next::Write(bytes) => stream.write_messages(&bytes).await?,
             initiator::Next::Done(session) => break session,
         }
     };
@@ -100,11 +96,11 @@ async fn dialed(
 pub(crate) async fn accept(
     ctx: &TaskContext,
     settings: &Settings,
-    stream: TcpStream,
+    arrived: Arrived,
     handshake: &Handshake,
 ) -> Result<Connected, HandshakeError> {
     let server = ctx.runtime().server(NET_KERNEL);
-    let accepting = accepted(&server, settings, stream, handshake);
+    let accepting = accepted(&server, settings, arrived, handshake);
     let accepting = timeout(settings.handshake_limit, accepting);
     match select(pin!(accepting), pin!(handshake.closed())).await {
         Either::Left((accepted, _)) => accepted.unwrap_or(Err(HandshakeError::Late)),
@@ -115,19 +111,23 @@ pub(crate) async fn accept(
 async fn accepted(
     server: &ServerRef<NetKernel>,
     settings: &Settings,
-    mut stream: TcpStream,
+    arrived: Arrived,
     handshake: &Handshake,
 ) -> Result<Connected, HandshakeError> {
+    let mut stream = settings.carrier.accept(arrived).await?;
     let mut states = Acceptor::new(settings.local.clone(), challenge());
     let mut peer = None;
     loop {
-        match states.message(&read(&mut stream).await?)? {
-            acceptor::Next::Write(bytes) => write(&mut stream, &bytes).await?,
+        match states.message(&stream.read_message().await?)? {
+            acceptor::Next::Write(bytes) => stream.write_messages(&bytes).await?,
             acceptor::Next::Named(name) => {
                 handshake.named();
-                let status = status(server, &states, &name).await;
-                write(&mut stream, &states.decide(*status.as_ref().unwrap_or(&Status::NotAllowed)))
-                    .await?;
+                let status = match stream.check_host(&name) {
+                    Ok(()) => status(server, &states, &name).await,
+                    Err(error) => Err(error),
+                };
+                let answer = states.decide(*status.as_ref().unwrap_or(&Status::NotAllowed));
+                stream.write_messages(&answer).await?;
                 if status? == Status::Nok {
                     return Err(HandshakeError::Simultaneous);
                 }
@@ -139,7 +139,7 @@ async fn accepted(
                 }
                 let name = peer.unwrap_or_else(|| session.peer.clone());
                 authenticated(server, &name).await.map_err(|_| HandshakeError::Superseded)?;
-                write(&mut stream, &ack).await?;
+                stream.write_messages(&ack).await?;
                 return Ok(Connected { stream, session });
             }
         }
@@ -172,19 +172,4 @@ fn is_granted(answer: &Result<bool, CallError>) -> Result<(), Failed> {
 /// Draws a challenge that a peer can't predict.
 fn challenge() -> u32 {
     u32::try_from(identifying_number() & u64::from(u32::MAX)).unwrap_or_default()
-}
-
-async fn read(stream: &mut TcpStream) -> Result<Vec<u8>, HandshakeError> {
-    let length = stream.read_u16().await.map_err(|_| HandshakeError::Closed)?;
-    let length = usize::from(length);
-    if length > LONGEST_MESSAGE {
-        return Err(HandshakeError::TooLong);
-    }
-    let mut message = vec![0; length];
-    stream.read_exact(&mut message).await.map_err(|_| HandshakeError::Closed)?;
-    Ok(message)
-}
-
-async fn write(stream: &mut TcpStream, bytes: &[u8]) -> Result<(), HandshakeError> {
-    stream.write_all(bytes).await.map_err(|_| HandshakeError::Closed)
 }

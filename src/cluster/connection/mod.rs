@@ -14,4 +14,5 @@ mod counted;
 mod up;
 mod router;
 pub(crate) mod process;
+pub(crate) mod arrivals;
 pub(crate) mod registration;

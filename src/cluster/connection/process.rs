@@ -1,13 +1,13 @@
 //! The process of a connection: the handshake, and then the connection, until it is lost.
 
-use std::net::SocketAddr;
+use std::fmt::Display;
 use std::sync::Arc;
 
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::base::ignore_panic;
 use crate::child::{ChildSpec, OnceChild, TaskContext};
+use crate::cluster::carrier::Arrived;
 use crate::cluster::connection::attempt::{Connected, accept, dial};
 use crate::cluster::connection::handshakes::Handshakes;
 use crate::cluster::connection::net_kernel::NET_KERNEL;
@@ -35,10 +35,10 @@ pub(crate) fn dialer(settings: Arc<Settings>, peer: NodeName, deadline: Instant)
     })
 }
 
-/// Runs an accepted connection.
+/// Runs a connection that another node has opened, from this address.
 pub(crate) async fn accepted(
     ctx: &TaskContext,
-    (stream, address): (TcpStream, SocketAddr),
+    (arrived, address): (Arrived, impl Display),
     handshakes: &Handshakes,
 ) -> Result {
     let handshake = handshakes.begin();
@@ -46,17 +46,17 @@ pub(crate) async fn accepted(
     let Ok(settings) = ctx.runtime().server(NET_KERNEL).call_unlimited(Call::Settings).await else {
         return Ok(());
     };
-    let accepted = accept(ctx, &settings, stream, &handshake).await;
+    let accepted = accept(ctx, &settings, arrived, &handshake).await;
     drop(handshake);
     match accepted {
         Ok(connected) => connection(ctx, &settings, connected).await,
-        Err(error) => log_refused(address, &error, handshakes),
+        Err(error) => log_refused(&address, &error, handshakes),
     }
     Ok(())
 }
 
 /// Logs a refused connection, unless many others have just been logged.
-fn log_refused(address: SocketAddr, error: &HandshakeError, handshakes: &Handshakes) {
+fn log_refused(address: &impl Display, error: &HandshakeError, handshakes: &Handshakes) {
     let Some(left_out) = handshakes.logs() else { return };
     ignore_panic(
         || tracing::warn!(target: "regrow::cluster", %address, %error, left_out, "connection refused"),
@@ -67,8 +67,6 @@ async fn connection(ctx: &TaskContext, settings: &Settings, connected: Connected
     let Connected { stream, session } = connected;
     let outbox = Outbox::new(settings.send_limit);
     let limits = Limits { tick_time: settings.tick_time, longest_frame: settings.longest_frame };
-    // The option makes calls faster, and the connection works without it.
-    let _ = stream.set_nodelay(true);
     let end = match Connection::begin(ctx, settings, &session, outbox.clone()) {
         Ok(connection) => {
             let (reader, writer) = stream.into_split();

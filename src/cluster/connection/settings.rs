@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::cluster::error::NodeError;
+use crate::cluster::carrier::Carrier;
 use crate::cluster::handshake::Local;
 use crate::cluster::remote::local_node::LocalNode;
 use crate::cluster::resolver::Resolver;
@@ -25,7 +25,7 @@ pub(crate) struct Settings {
     pub(crate) most_relations: usize,
     /// Whether other nodes may kill processes.
     pub(crate) allows_kill: bool,
-    pub(crate) allows_plaintext: bool,
+    pub(crate) carrier: Carrier,
 }
 
 /// The time limit of an attempt whose own limit can't be added to the time.
@@ -43,9 +43,11 @@ impl Settings {
         LocalNode::new(self.local.name.clone(), self.local.creation)
     }
 
-    /// Refuses an address outside of this machine, unless plain text is allowed.
-    pub(crate) fn check_address(&self, address: SocketAddr) -> Result<(), NodeError> {
-        let allowed = self.allows_plaintext || address.ip().to_canonical().is_loopback();
-        if allowed { Ok(()) } else { Err(NodeError::Plaintext(address)) }
+    /// Returns the address of EPMD of this machine, if the node is registered there.
+    pub(crate) fn own_epmd(&self) -> Option<SocketAddr> {
+        match self.carrier {
+            Carrier::Network(_) => None,
+            _ => self.resolver.own_epmd(),
+        }
     }
 }

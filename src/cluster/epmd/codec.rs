@@ -7,15 +7,15 @@ const HIDDEN: u8 = 72;
 /// The transport: TCP over IPv4.
 const TCP: u8 = 0;
 /// The version of the distribution protocol. Nodes since OTP 23 have 6.
-const VERSION: u16 = 6;
+pub(super) const VERSION: u16 = 6;
 /// The length of a fixed reply: its tag, the result, and the creation or the rest.
 pub(crate) const REGISTERED_LENGTH: usize = 2;
 
-const REGISTER: u8 = 120;
-const REGISTERED_16: u8 = 121;
-const REGISTERED_32: u8 = 118;
-const LOOK_UP: u8 = 122;
-const FOUND: u8 = 119;
+pub(super) const REGISTER: u8 = 120;
+pub(super) const REGISTERED_16: u8 = 121;
+pub(super) const REGISTERED_32: u8 = 118;
+pub(super) const LOOK_UP: u8 = 122;
+pub(super) const FOUND: u8 = 119;
 
 /// Returns the request to register a hidden node.
 pub(crate) fn register(alive: &str, port: u16) -> Vec<u8> {

@@ -1,7 +1,12 @@
-//! The client of EPMD, the Erlang port mapper daemon, with which the nodes of a host register their
-//! ports. `codec` is its protocol as bytes, `client` the connections to it.
+//! EPMD, the Erlang port mapper daemon, with which the nodes of a host register their ports. `codec` is
+//! its protocol as bytes and `client` the connections to it; `responder` is an own daemon, for a machine
+//! that has none, with its `requests` and `names`.
 
 mod codec;
 mod client;
+mod requests;
+mod names;
+mod responder;
 
 pub(crate) use client::{Registration, look_up, register};
+pub(crate) use responder::ResponderStart;

@@ -56,6 +56,13 @@ pub enum HandshakeError {
     /// said nothing.
     #[error("too many handshakes at once")]
     TooMany,
+    /// The handshake of TLS failed: the certificate of the other node is not accepted, or that of this
+    /// one is not, or the other node doesn't use TLS. Requires the feature `cluster-tls`.
+    #[error("TLS failed: {0}")]
+    Tls(String),
+    /// The certificate of the other node is not for the host in its name.
+    #[error("the certificate of the other node is not for its host, {0:?}")]
+    OtherHost(String),
     /// The connection has been replaced by another one to the same node.
     #[error("another connection to the node was made at the same time")]
     Superseded,

@@ -10,7 +10,8 @@
 //!                              ◀──────────────    'a' answer
 //! ```
 //!
-//! Each message follows its length, which has 2 bytes. All numbers are big-endian.
+//! Each message follows its length, which has 2 bytes; a carrier over TLS makes 4 of them. All numbers
+//! are big-endian.
 
 use crate::cluster::cookie::Digest;
 use crate::cluster::handshake::error::HandshakeError;

@@ -1,0 +1,143 @@
+//! An own EPMD: a child that answers at the port of EPMD, unless another program does.
+//!
+//! A registration lasts as long as its connection. At most [`MOST`] connections are open; further ones
+//! wait in the backlog of the operating system. A client has [`LIMIT`] for its request, which has at
+//! most [`LONGEST`] bytes. Only programs of this machine may register; no request stops the child.
+//!
+//! | what happens | what follows |
+//! |---|---|
+//! | another program has the port at the start | it is used, and the port is tried again each second |
+//! | that program ends | this child takes the port; each node registers again, this one within a second |
+//! | the client ends before the reply to its registration | the name is free again |
+//! | this child ends | its connections are closed, and all its names are free |
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::StreamExt;
+use futures_util::future::{Either, select};
+use futures_util::stream::FuturesUnordered;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{sleep, timeout};
+
+use crate::base::ignore_panic;
+use crate::child::{StartChild, StartContext, Started, TaskContext};
+use crate::cluster::epmd::names::{Held, Names};
+use crate::cluster::epmd::requests::{Request, registration};
+use crate::exit::{ExitReason, Result};
+use crate::runtime::StartError;
+
+/// The maximum number of open connections.
+const MOST: usize = 1_024;
+/// The time that a client has for its request.
+const LIMIT: Duration = Duration::from_secs(5);
+/// The maximum length of a request.
+const LONGEST: usize = 4_096;
+/// The pause before the port is tried again, and after an error of `accept`.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The start of the child.
+pub(crate) struct ResponderStart(pub(crate) SocketAddr);
+
+#[async_trait]
+impl StartChild for ResponderStart {
+    async fn start(&self, ctx: &mut StartContext) -> Result<Started, StartError> {
+        let address = self.0;
+        let bound = bind(address).await.map_err(|error| {
+            let text = format!("an own EPMD can't listen at {address}: {error}");
+            StartError::Failed(ExitReason::from_library(io::Error::new(error.kind(), text)))
+        });
+        let mut bound = bound?;
+        ctx.task(async move |_: TaskContext| {
+            loop {
+                if let Some(listener) = bound {
+                    ignore_panic(|| {
+                        tracing::info!(target: "regrow::cluster", %address, "answers as EPMD");
+                    });
+                    serve(&listener, &Names::default()).await;
+                }
+                sleep(PAUSE).await;
+                bound = bind(address).await.unwrap_or_default();
+            }
+        })
+        .await
+    }
+}
+
+/// Opens the port; `None` if another program has it.
+async fn bind(address: SocketAddr) -> io::Result<Option<TcpListener>> {
+    match TcpListener::bind(address).await {
+        Ok(listener) => Ok(Some(listener)),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Answers all clients.
+async fn serve(listener: &TcpListener, names: &Names) {
+    let port = listener.local_addr().map_or(0, |address| address.port());
+    let mut open = FuturesUnordered::new();
+    loop {
+        if open.len() >= MOST {
+            open.next().await;
+            continue;
+        }
+        let ended = async {
+            if open.next().await.is_none() {
+                std::future::pending().await
+            }
+        };
+        // An accept that is dropped has accepted nothing.
+        let accepted = match select(pin!(listener.accept()), pin!(ended)).await {
+            Either::Left((accepted, _)) => accepted,
+            Either::Right(_) => continue,
+        };
+        match accepted {
+            Ok((stream, peer)) => open.push(client(stream, peer.ip(), port, names)),
+            // A lack of files, or a client that has ended already.
+            Err(_) => sleep(PAUSE).await,
+        }
+    }
+}
+
+/// Serves a client. A node stays registered until it closes the connection.
+async fn client(mut stream: TcpStream, peer: IpAddr, port: u16, names: &Names) {
+    let answered = timeout(LIMIT, answer(&mut stream, peer, port, names)).await;
+    if let Ok(Ok(Some(held))) = answered {
+        // A node sends nothing more.
+        let _ = stream.read(&mut [0]).await;
+        drop(held);
+    }
+}
+
+/// Answers the request of a client. Returns the name that it has registered.
+async fn answer(
+    stream: &mut TcpStream,
+    peer: IpAddr,
+    port: u16,
+    names: &Names,
+) -> io::Result<Option<Held>> {
+    let length = usize::from(stream.read_u16().await?);
+    if length > LONGEST {
+        return Ok(None);
+    }
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).await?;
+    let (reply, held) = match Request::decode(&body) {
+        None => return Ok(None),
+        Some(Request::LookUp(name)) => (names.find(&name), None),
+        Some(Request::Names) => (names.all(port), None),
+        Some(Request::Register(node)) => {
+            let is_local = peer.to_canonical().is_loopback();
+            let registered = names.register(&node).filter(|_| is_local);
+            let creation = registered.as_ref().map(|(_, creation)| *creation);
+            (registration(&node, creation), registered.map(|(held, _)| held))
+        }
+    };
+    stream.write_all(&reply).await?;
+    Ok(held)
+}
