@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
 
 use crate::base::random::identifying_number;
@@ -17,12 +18,13 @@ use crate::cluster::connection::requests::NetKernelArgs;
 use crate::cluster::connection::settings::Settings;
 use crate::cluster::cookie::Cookie;
 use crate::cluster::error::NodeError;
+use crate::cluster::exposed::{ExposedServer, ExposedServers};
 use crate::cluster::handshake::Local;
 use crate::cluster::node_name::NodeName;
 use crate::cluster::resolver::Resolver;
 use crate::exit::{ExitReason, Result};
 use crate::net::{Connections, ListenerAddress, ListenerSpec};
-use crate::server::GenServer;
+use crate::server::{GenServer, ServerName};
 use crate::supervisor::{Supervisor, SupervisorContext, SupervisorSpec};
 
 /// The tick time of OTP.
@@ -103,6 +105,7 @@ pub struct Node {
     longest_frame: usize,
     send_limit: usize,
     listener: ListenerSpec<TcpStream>,
+    exposed: ExposedServers,
 }
 
 impl Node {
@@ -126,6 +129,7 @@ impl Node {
             longest_frame: LONGEST_FRAME,
             send_limit: SEND_LIMIT,
             listener: listener(address),
+            exposed: ExposedServers::default(),
         }
     }
 
@@ -192,6 +196,27 @@ impl Node {
         self
     }
 
+    /// Lets other nodes call the server that holds this name, and send it casts:
+    /// `gen_server:call({kv, 'rust@127.0.0.1'}, {get, <<"milk">>})`.
+    pub fn expose<S: GenServer>(mut self, name: impl Into<ServerName<S>>) -> Self
+    where
+        S::Call: DeserializeOwned,
+        S::Cast: DeserializeOwned,
+    {
+        self.exposed.add(ExposedServer::calls(name.into()).with_casts());
+        self
+    }
+
+    /// Lets other nodes call the server that holds this name. Casts to it are refused, so the type
+    /// of the casts need not be one of serde.
+    pub fn expose_calls<S: GenServer>(mut self, name: impl Into<ServerName<S>>) -> Self
+    where
+        S::Call: DeserializeOwned,
+    {
+        self.exposed.add(ExposedServer::calls(name.into()));
+        self
+    }
+
     /// Returns a handle to the address that the node listens at. Call it after
     /// [`listen`](Self::listen). [`NodeRef`](crate::cluster::NodeRef) has an example.
     pub fn address(&self) -> ListenerAddress {
@@ -212,6 +237,7 @@ impl Node {
             longest_frame: self.longest_frame,
             send_limit: self.send_limit,
             allows_plaintext: self.allows_plaintext,
+            exposed: self.exposed.clone(),
         };
         settings.check_address(self.address)?;
         Ok(settings)

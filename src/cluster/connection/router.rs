@@ -2,7 +2,7 @@
 //!
 //! | operation | what is done |
 //! |---|---|
-//! | a message to a name | `net_kernel` answers whether it lives; any other holder of the name gets the encoded term |
+//! | a message to a name | `net_kernel` answers whether it lives; an exposed server gets the call or cast; any other holder of the name gets the encoded term |
 //! | a monitor of `net_kernel` | nothing: `net_kernel` lives as long as the connection |
 //! | any other monitor, a link | the other node learns that there is no such process |
 //! | an unlink | it is acknowledged |
@@ -14,14 +14,15 @@
 use crate::base::Pid;
 use crate::cluster::connection::net_kernel::NET_KERNEL;
 use crate::cluster::connection::settings::Settings;
+use crate::cluster::exposed::ExposedServers;
 use crate::cluster::handshake::{Flags, Session};
-use crate::cluster::term::{Atom, DecodeLimits, Decoder, Encoder, ExternalPid, Token};
+use crate::cluster::reply::ReturnAddress;
+use crate::cluster::term::{Atom, DecodeLimits, Decoder, ExternalPid, Token};
 use crate::cluster::wire::control::{Control, append_control, malformed, op};
+use crate::cluster::wire::terms::{append_term, atom, encoded};
 use crate::cluster::wire::{ConnectionLost, Outbox};
 use crate::runtime::Runtime;
 
-/// The flag of a signal to an alias.
-const TO_ALIAS: u8 = 4;
 /// The flag of a signal to a name.
 const TO_NAME: i64 = 8;
 
@@ -36,6 +37,7 @@ pub(crate) struct Router {
     flags: Flags,
     outbox: Outbox,
     limits: DecodeLimits,
+    exposed: ExposedServers,
 }
 
 impl Router {
@@ -59,7 +61,8 @@ impl Router {
         });
         let limits =
             DecodeLimits::new().size(settings.longest_frame).integer(settings.longest_frame);
-        Ok(Router { runtime, own, flags: session.flags, outbox, limits })
+        let exposed = settings.exposed.clone();
+        Ok(Router { runtime, own, flags: session.flags, outbox, limits, exposed })
     }
 
     /// Handles the body of a frame.
@@ -94,8 +97,8 @@ impl Router {
     }
 
     /// Delivers a message to a name.
-    fn message(&self, name: &[u8], payload: &[u8]) -> Result<(), ConnectionLost> {
-        let Token::Atom(name) = self.decoder(name)?.next()? else {
+    fn message(&self, control_name: &[u8], payload: &[u8]) -> Result<(), ConnectionLost> {
+        let Token::Atom(name) = self.decoder(control_name)?.next()? else {
             return Err(malformed("a name that is no atom"));
         };
         if payload.is_empty() {
@@ -103,6 +106,10 @@ impl Router {
         }
         if name == NET_KERNEL.as_str() {
             return self.ask_net_kernel(payload).or_else(ignore_malformed);
+        }
+        let address = |pid, tag| self.caller(control_name, pid, tag);
+        if self.exposed.deliver(&self.runtime, &name, (payload, &self.limits), address) {
+            return Ok(());
         }
         // Nothing is said to the sender if no process has the name, as in OTP.
         self.runtime.send_named(&name, payload.to_vec());
@@ -128,42 +135,17 @@ impl Router {
         if decoder.next()? != Token::Tuple(2) || !is_atom(&decoder.next()?, "is_auth") {
             return Ok(());
         }
-        self.reply(pid, tag, "yes")
-    }
-
-    /// Sends `{Tag, Answer}` to the caller, by the alias in the tag if it has one.
-    fn reply(&self, pid: &[u8], tag: &[u8], answer: &str) -> Result<(), ConnectionLost> {
-        let alias = self.alias(tag)?;
-        self.outbox.push(|out| {
-            match alias {
-                Some(alias) if self.flags.has(Flags::ALTACT_SIG) => {
-                    let flags = encoded(|encoder| encoder.integer(TO_ALIAS.into()));
-                    append_control(out, op::ALTACT_SIG_SEND, &[&flags, &self.own, alias]);
-                }
-                Some(alias) => append_control(out, op::ALIAS_SEND, &[&self.own, alias]),
-                None if self.flags.has(Flags::SEND_SENDER) => {
-                    append_control(out, op::SEND_SENDER, &[&self.own, pid]);
-                }
-                None => append_control(out, op::SEND, &[&atom(""), pid]),
-            }
-            append_term(out, |encoder| {
-                let _ = encoder.tuple(2);
-                encoder.raw(tag);
-                let _ = encoder.atom(answer);
-            });
-        });
+        if let Some((_, caller)) = self.caller(&atom(NET_KERNEL.as_str()), pid, tag) {
+            caller.answer_encoded(&atom("yes"));
+        }
         Ok(())
     }
 
-    /// Returns the alias of a tag, which is `[alias|Ref]` or `[[alias|Ref]|Tag]`.
-    fn alias<'t>(&self, tag: &'t [u8]) -> Result<Option<&'t [u8]>, ConnectionLost> {
-        let mut decoder = self.decoder(tag)?;
-        let mut token = decoder.next()?;
-        while token == Token::List(1) {
-            token = decoder.next()?;
-        }
-        let is_alias = matches!(&token, Token::Atom(atom) if atom == "alias");
-        Ok(if is_alias { Some(decoder.skip()?) } else { None })
+    /// Returns the caller of a call to this name, or `None` if its address is malformed.
+    fn caller(&self, name: &[u8], pid: &[u8], tag: &[u8]) -> Option<(Pid, ReturnAddress)> {
+        let peer = (self.outbox.clone(), self.flags);
+        let address = ReturnAddress::new(peer, (&self.own, name), (pid, tag), &self.limits).ok()?;
+        Some((Pid::OUTSIDE, address))
     }
 
     fn monitor(&self, from: &[u8], to: &[u8], reference: &[u8]) -> Result<(), ConnectionLost> {
@@ -195,23 +177,4 @@ impl Router {
 /// A request that can't be decoded gets no answer, as one that is not known.
 fn ignore_malformed(lost: ConnectionLost) -> Result<(), ConnectionLost> {
     if matches!(lost, ConnectionLost::Malformed(_)) { Ok(()) } else { Err(lost) }
-}
-
-/// Encodes a term without its version byte.
-fn encoded(write: impl FnOnce(&mut Encoder<'_>)) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    write(&mut Encoder::new(&mut bytes));
-    bytes
-}
-
-/// Encodes a short atom without its version byte.
-fn atom(text: &str) -> Vec<u8> {
-    encoded(|encoder| drop(encoder.atom(text)))
-}
-
-/// Appends a payload.
-fn append_term(out: &mut Vec<u8>, write: impl FnOnce(&mut Encoder<'_>)) {
-    let mut encoder = Encoder::new(out);
-    encoder.start();
-    write(&mut encoder);
 }

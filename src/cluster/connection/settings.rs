@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::cluster::error::NodeError;
+use crate::cluster::exposed::ExposedServers;
 use crate::cluster::handshake::Local;
 use crate::cluster::resolver::Resolver;
 
@@ -21,6 +22,7 @@ pub(crate) struct Settings {
     /// The bytes that may wait for one peer.
     pub(crate) send_limit: usize,
     pub(crate) allows_plaintext: bool,
+    pub(crate) exposed: ExposedServers,
 }
 
 /// The time limit of an attempt whose own limit can't be added to the time.
