@@ -19,3 +19,4 @@ mod fake;
 mod pairs;
 mod hostile;
 mod node;
+mod received_calls;
