@@ -61,6 +61,7 @@ mod resolver;
 mod wire;
 mod reply;
 mod exposed;
+mod rpc;
 mod connection;
 mod node;
 mod node_ref;

@@ -23,6 +23,9 @@ pub(crate) mod op {
     pub(crate) const SEND_SENDER: u8 = 22;
     pub(crate) const PAYLOAD_EXIT: u8 = 24;
     pub(crate) const PAYLOAD_MONITOR_P_EXIT: u8 = 28;
+    pub(crate) const SPAWN_REQUEST: u8 = 29;
+    pub(crate) const SPAWN_REQUEST_TT: u8 = 30;
+    pub(crate) const SPAWN_REPLY: u8 = 31;
     pub(crate) const ALIAS_SEND: u8 = 33;
     pub(crate) const UNLINK_ID: u8 = 35;
     pub(crate) const UNLINK_ID_ACK: u8 = 36;
