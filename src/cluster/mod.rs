@@ -59,6 +59,8 @@ mod handshake;
 mod error;
 mod resolver;
 mod wire;
+mod encoded_term;
+mod remote;
 mod reply;
 mod exposed;
 mod rpc;
@@ -66,11 +68,13 @@ mod connection;
 mod node;
 mod node_ref;
 
+pub use crate::message::EncodedTerm;
 pub use cookie::{Cookie, CookieError};
 pub use error::NodeError;
 pub use handshake::HandshakeError;
 pub use node::Node;
 pub use node_ref::NodeRef;
+pub use remote::{RemoteName, RemoteReason};
 pub use resolver::Resolver;
 pub use term::{
     Atom, BigInteger, Bitstring, DecodeError, DecodeErrorKind, DecodeLimits, EncodeError, Export,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
+use serde::ser::Serialize;
 use tokio::net::TcpStream;
 
 use crate::base::random::identifying_number;
@@ -22,6 +23,7 @@ use crate::cluster::exposed::{ExposedServer, ExposedServers};
 use crate::cluster::handshake::Local;
 use crate::cluster::node_name::NodeName;
 use crate::cluster::resolver::Resolver;
+use crate::cluster::rpc::{FUNCTIONS, FunctionServer, Functions};
 use crate::exit::{ExitReason, Result};
 use crate::net::{Connections, ListenerAddress, ListenerSpec};
 use crate::server::{GenServer, ServerName};
@@ -35,6 +37,8 @@ const HANDSHAKE_LIMIT: Duration = Duration::from_secs(7);
 const LONGEST_FRAME: usize = 128 << 20;
 /// The bytes that may wait for one peer.
 const SEND_LIMIT: usize = 64 << 20;
+/// The links and monitors that each other node may have.
+const MOST_RELATIONS: usize = 1 << 18;
 /// The smallest creation: smaller numbers were those of nodes with creations of two bits.
 const FIRST_CREATION: u32 = 4;
 
@@ -51,6 +55,8 @@ const FIRST_CREATION: u32 = 4;
 /// | [`handshake_timeout`](Self::handshake_timeout) | 7 s |
 /// | [`max_frame`](Self::max_frame) | 128 MiB |
 /// | [`send_buffer`](Self::send_buffer) | 64 MiB for each other node |
+/// | [`max_relations`](Self::max_relations) | 262,144 links and monitors of each other node |
+/// | [`allow_remote_kill`](Self::allow_remote_kill) | refused |
 ///
 /// The node is *hidden*: other nodes have it in `nodes(hidden)`, and it doesn't connect to all nodes
 /// of the cluster by itself. A runtime can have one node, because its server has the name
@@ -104,8 +110,11 @@ pub struct Node {
     handshake_limit: Duration,
     longest_frame: usize,
     send_limit: usize,
+    most_relations: usize,
+    allows_kill: bool,
     listener: ListenerSpec<TcpStream>,
     exposed: ExposedServers,
+    functions: Functions,
 }
 
 impl Node {
@@ -128,8 +137,11 @@ impl Node {
             handshake_limit: HANDSHAKE_LIMIT,
             longest_frame: LONGEST_FRAME,
             send_limit: SEND_LIMIT,
+            most_relations: MOST_RELATIONS,
+            allows_kill: false,
             listener: listener(address),
             exposed: ExposedServers::default(),
+            functions: Functions::default(),
         }
     }
 
@@ -217,6 +229,38 @@ impl Node {
         self
     }
 
+    /// Lets other nodes call a function, by `rpc` and `erpc`:
+    /// `erpc:call('rust@127.0.0.1', shop, price, [<<"milk">>, 3])`.
+    pub fn function<A, F, Fut>(
+        mut self,
+        module: impl Into<String>,
+        name: impl Into<String>,
+        function: F,
+    ) -> Self
+    where
+        A: DeserializeOwned,
+        F: Fn(A) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output: Serialize> + Send + 'static,
+    {
+        self.functions.add(module.into(), name.into(), function);
+        self
+    }
+
+    /// Sets how many links and monitors the processes of each other node may have here. If there are
+    /// more, the connection is closed.
+    pub fn max_relations(mut self, count: usize) -> Self {
+        self.most_relations = count;
+        self
+    }
+
+    /// Allows other nodes to [kill](crate::Runtime::kill) processes. By default, their exit signals with the
+    /// reason `kill` have no effect, and are logged. Other exit signals have their effect, and can be
+    /// trapped.
+    pub fn allow_remote_kill(mut self) -> Self {
+        self.allows_kill = true;
+        self
+    }
+
     /// Returns a handle to the address that the node listens at. Call it after
     /// [`listen`](Self::listen). [`NodeRef`](crate::cluster::NodeRef) has an example.
     pub fn address(&self) -> ListenerAddress {
@@ -236,8 +280,11 @@ impl Node {
             handshake_limit: self.handshake_limit,
             longest_frame: self.longest_frame,
             send_limit: self.send_limit,
+            most_relations: self.most_relations,
+            allows_kill: self.allows_kill,
             allows_plaintext: self.allows_plaintext,
             exposed: self.exposed.clone(),
+            functions: self.functions.clone(),
         };
         settings.check_address(self.address)?;
         Ok(settings)
@@ -256,11 +303,20 @@ impl Node {
             .child(NetKernel::child(args).with_id("net_kernel").named(NET_KERNEL.as_str()))
             .child(dials.child().with_id("dials"))
             .child(self.listener.clone());
+        let tree = if self.functions.is_empty() { tree } else { with_functions(tree) };
         let Some(epmd) = settings.resolver.own_epmd() else { return Ok(tree) };
         let name = settings.local.name.clone();
         let start = RegistrationStart { epmd, name, listener: self.address() };
         Ok(tree.child(ChildSpec::new("epmd", start)))
     }
+}
+
+/// Adds the processes of functions, behind those that they don't concern.
+fn with_functions(tree: SupervisorSpec) -> SupervisorSpec {
+    let processes = Connections::default();
+    let supervisor = processes.child().with_id("functions");
+    let server = FunctionServer::child(processes).with_id("rex").named(FUNCTIONS.as_str());
+    tree.child(supervisor).child(server)
 }
 
 fn listener(address: SocketAddr) -> ListenerSpec<TcpStream> {

@@ -5,6 +5,7 @@ use crate::cluster::connection::net_kernel::NET_KERNEL;
 use crate::cluster::connection::requests::Call;
 use crate::cluster::error::NodeError;
 use crate::cluster::node_name::NodeName;
+use crate::cluster::remote::RemoteName;
 use crate::runtime::{CallError, Runtime};
 
 /// A handle to another node. [`Runtime::node`] returns one. The node need not exist: each method
@@ -63,6 +64,12 @@ impl NodeRef {
     /// Returns the name of the node.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Returns a name of a process at this node. Nothing is sent.
+    /// [`RemoteName`] has an example.
+    pub fn process(&self, name: impl Into<String>) -> RemoteName {
+        RemoteName::new(self.runtime.clone(), self.name.clone(), name.into().into())
     }
 
     /// Waits for a connection: returns at once if there is one, and otherwise connects. Calls at the

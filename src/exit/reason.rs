@@ -36,7 +36,7 @@ pub type Result<T = (), E = ExitReason> = std::result::Result<T, E>;
 /// |---|---|---|
 /// | `Normal` | continue | is not restarted: the end is clean |
 /// | `Shutdown`, `ShutdownWith` | end too: the end is abnormal | is not restarted: the end is clean |
-/// | `Killed`, `NoProc`, `Crashed` | end too: the end is abnormal | is restarted |
+/// | `Killed`, `NoProc`, `NoConnection`, `Crashed` | end too: the end is abnormal | is restarted |
 ///
 /// The [`Display`](fmt::Display) of a reason is one line. If the reason contains an error, the line
 /// contains the text of that error without its causes. `{:#}` adds the causes of the error, each
@@ -46,8 +46,8 @@ pub type Result<T = (), E = ExitReason> = std::result::Result<T, E>;
 /// chain of sources never ends. A note in the text then names the problem.
 ///
 /// Two reasons are equal if their variants and their texts are equal. OTP's counterparts are the
-/// exit terms `normal`, `shutdown`, `{shutdown, Term}`, `killed` and `noproc`; any other term is a
-/// crash.
+/// exit terms `normal`, `shutdown`, `{shutdown, Term}`, `killed`, `noproc` and `noconnection`; any
+/// other term is a crash.
 ///
 /// # Examples
 ///
@@ -74,6 +74,9 @@ pub enum ExitReason {
     Killed,
     /// The process did not exist.
     NoProc,
+    /// The connection to the node of the process was lost, or there was none. Whether the process
+    /// has ended is not known.
+    NoConnection,
     /// The process panicked, returned an error, or ended with an explicit crash.
     Crashed(Crash),
 }
@@ -211,6 +214,7 @@ impl fmt::Display for ExitReason {
             ExitReason::ShutdownWith(detail) => write!(f, "shutdown: {detail}"),
             ExitReason::Killed => f.write_str("killed"),
             ExitReason::NoProc => f.write_str("no such process"),
+            ExitReason::NoConnection => f.write_str("noconnection"),
             ExitReason::Crashed(crash) => fmt::Display::fmt(crash, f),
         }
     }

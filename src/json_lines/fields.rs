@@ -30,6 +30,7 @@ fn kind(reason: &ExitReason) -> &'static str {
         ExitReason::Shutdown | ExitReason::ShutdownWith(_) => "shutdown",
         ExitReason::Killed => "killed",
         ExitReason::NoProc => "no_process",
+        ExitReason::NoConnection => "no_connection",
         ExitReason::Crashed(crash) => match crash.kind() {
             CrashKind::Panic => "panic",
             CrashKind::Error => "error",

@@ -106,7 +106,7 @@ fn notify_parent(kernel: &Arc<Kernel>, end: &mut Announced) {
     let Some(parent) = end.relations.parent.map(|parent| parent.pid) else { return };
     let of = (end.pid, &end.reason);
     if let Some(watchers) = &mut end.relations.watchers {
-        let own = watchers.iter().filter(|(_, watcher)| watcher.process.pid() == parent);
+        let own = watchers.iter().filter(|(_, watcher)| watcher.pid() == parent);
         let own: Vec<u64> = own.map(|(id, _)| *id).collect();
         let own = own.into_iter().filter_map(|id| Some((id, watchers.remove(&id)?)));
         queue_downs(kernel, of, own);
@@ -177,7 +177,7 @@ fn queue_downs(
     watchers: impl Iterator<Item = (u64, Watcher)>,
 ) {
     for (id, watcher) in watchers {
-        let reference = MonitorRef::new(id, watcher.process.pid());
+        let reference = MonitorRef::new(id, watcher.pid());
         kernel.queue_down(reference, Some(target), &watcher, reason);
     }
 }
@@ -200,8 +200,11 @@ fn signal_links(
 ) {
     let signal = ExitSignal { from, reason, kind: ExitKind::Link };
     for (peer, _) in links {
-        if let Some(peer) = kernel.find(peer) {
-            kernel.signal_exit(&*peer, signal);
+        match kernel.find(peer) {
+            Some(peer) => drop(kernel.signal_exit(&*peer, signal)),
+            #[cfg(feature = "cluster")]
+            None if peer.is_foreign() => kernel.break_foreign_link(from, peer, reason),
+            None => {}
         }
     }
 }

@@ -63,11 +63,21 @@ impl Kernel {
     /// Links `a` to `b`; false if either has ended. `roles` are the role of `b` for `a`, and the
     /// role of `a` for `b`.
     fn link_as(self: &Arc<Self>, a: Pid, b: Pid, roles: [LinkRole; 2]) -> bool {
-        let Some(linker) = self.find(a) else { return false };
+        let Some(linker) = self.find(a) else {
+            #[cfg(feature = "cluster")]
+            if a.is_foreign() && !b.is_foreign() {
+                return self.link_foreign(b, a);
+            }
+            return false;
+        };
         if a == b {
             return true;
         }
         let Some(target) = self.find(b) else {
+            #[cfg(feature = "cluster")]
+            if b.is_foreign() {
+                return self.link_foreign(a, b);
+            }
             self.report_ended_peer(&*linker, b);
             return false;
         };
@@ -88,16 +98,16 @@ impl Kernel {
             Added::Yes => {}
             Added::PeerEnded => return false,
             Added::Refused => {
-                self.withdraw_link(&*linker, b);
+                withdraw_entry(&*linker, b, ExitReason::NoProc);
                 return false;
             }
         }
         crate::base::failpoint::point!("link before recheck");
         // Step 3.
         match is_listed(&*linker, b) {
-            Ok(true) => {}
-            Ok(false) => drop(remove_entry(&*target, a, id + 1)),
-            Err(reason) => {
+            Listed::Yes => {}
+            Listed::No => drop(remove_entry(&*target, a, id + 1)),
+            Listed::Ended(reason) => {
                 let signal = ExitSignal { from: a, reason: &reason, kind: ExitKind::Link };
                 self.signal_exit(&*target, signal);
             }
@@ -117,20 +127,14 @@ impl Kernel {
         });
     }
 
-    /// Removes the entry of a link that was never made, because the end of its target had been
-    /// announced before. A linker that traps gets a `NoProc` exit.
-    fn withdraw_link(&self, linker: &dyn AnyProcess, ended: Pid) {
-        let mut envelope = Some(no_proc(ended));
-        linker.with(|locked| {
-            let relations = locked.core().relations();
-            if let Some(link) = relations.and_then(|relations| relations.links.remove(&ended)) {
-                push_if_trapping(locked, link.id, ended, &mut envelope);
-            }
-        });
-    }
-
     /// Removes the link from both records, and its queued exits from both mailboxes.
     pub(crate) fn unlink(&self, a: Pid, b: Pid) {
+        #[cfg(feature = "cluster")]
+        match (a.is_foreign(), b.is_foreign()) {
+            (false, true) => return self.unlink_foreign(a, b),
+            (true, false) => return self.unlink_foreign(b, a),
+            _ => {}
+        }
         let id = self.fresh_id();
         let remove = |of, peer| self.find(of).is_some_and(|of| remove_entry(&*of, peer, id));
         loop {
@@ -217,23 +221,65 @@ fn add_entry(
         if peer.flags().load(Ordering::SeqCst) & flag::ENDED != 0 {
             return Added::PeerEnded;
         }
-        let links = &mut core.relations_mut().links;
-        match links.get_mut(&peer.pid()) {
-            Some(older) => older.id = older.id.max(link.id),
-            None => drop(links.insert(peer.pid(), link)),
-        }
+        insert(core, peer.pid(), link);
         Added::Yes
     })
 }
 
-/// Whether the linker still lists this peer. If the linker has ended, the error is its exit reason.
-fn is_listed(linker: &dyn AnyProcess, peer: Pid) -> Result<bool, ExitReason> {
+/// Adds the entry of a process of another node, if `accepts` returns true for this record.
+#[cfg(feature = "cluster")]
+pub(super) fn add_foreign_entry(
+    process: &dyn AnyProcess,
+    peer: Pid,
+    link: Link,
+    accepts: impl FnOnce(&Core) -> bool,
+) -> bool {
+    process.with(|locked| {
+        let core = locked.core();
+        let accepts = accepts(core);
+        if accepts {
+            insert(core, peer, link);
+        }
+        accepts
+    })
+}
+
+fn insert(core: &mut Core, peer: Pid, link: Link) {
+    let links = &mut core.relations_mut().links;
+    match links.get_mut(&peer) {
+        Some(older) => older.id = older.id.max(link.id),
+        None => drop(links.insert(peer, link)),
+    }
+}
+
+/// Removes the entry of a link that was never made: the end of its target had been announced before,
+/// or there is no way to its node. A linker that traps gets an exit with this reason.
+pub(super) fn withdraw_entry(linker: &dyn AnyProcess, peer: Pid, reason: ExitReason) {
+    let mut envelope = Some(Envelope::plain(Received::Exit { from: peer, reason }));
+    linker.with(|locked| {
+        let relations = locked.core().relations();
+        if let Some(link) = relations.and_then(|relations| relations.links.remove(&peer)) {
+            push_if_trapping(locked, link.id, peer, &mut envelope);
+        }
+    });
+}
+
+/// Whether a linker lists a peer.
+pub(super) enum Listed {
+    Yes,
+    No,
+    /// The linker has ended, with this reason.
+    Ended(ExitReason),
+}
+
+/// Whether the linker still lists this peer.
+pub(super) fn is_listed(linker: &dyn AnyProcess, peer: Pid) -> Listed {
     linker.with(|locked| {
         let core = locked.core();
         if core.has_ended() {
-            return Err(core.reason.clone().unwrap_or(ExitReason::NoProc));
+            return Listed::Ended(core.reason.clone().unwrap_or(ExitReason::NoProc));
         }
-        Ok(core.link_to(peer).is_some())
+        if core.link_to(peer).is_some() { Listed::Yes } else { Listed::No }
     })
 }
 
@@ -250,7 +296,7 @@ fn push_if_trapping(locked: &mut Locked, ticket: u64, from: Pid, envelope: &mut 
 
 /// Removes the link entry of `peer` if its number is less than `before`, and revokes the queued
 /// exits of `peer` whose tickets are less than `before`. Returns whether an entry was removed.
-fn remove_entry(process: &dyn AnyProcess, peer: Pid, before: u64) -> bool {
+pub(super) fn remove_entry(process: &dyn AnyProcess, peer: Pid, before: u64) -> bool {
     let (older, exit) = process.with(|locked| {
         let older = locked.core().link_to(peer).is_some_and(|link| link.id < before);
         let Some(relations) = locked.core().relations() else { return (false, None) };

@@ -46,6 +46,8 @@ pub(crate) mod stopping;
 pub(crate) mod exits;
 pub(crate) mod links;
 pub(crate) mod monitors;
+#[cfg(feature = "cluster")]
+pub(crate) mod other_nodes;
 pub(crate) mod closing;
 pub(crate) mod unhandled;
 pub(crate) mod kept_queues;
@@ -121,6 +123,9 @@ pub(crate) struct Kernel {
     pub(crate) waits: Waits,
     pub(crate) switches: Switches,
     pub(crate) carrying: carrying::Carrying,
+    /// Set when the runtime first has a node.
+    #[cfg(feature = "cluster")]
+    pub(crate) other_nodes: OnceLock<Arc<dyn other_nodes::OtherNodes>>,
     /// Set at the creation of the runtime of a chaos run.
     #[cfg(feature = "chaos")]
     pub(crate) faults: OnceLock<Arc<faults::Faults>>,

@@ -22,6 +22,8 @@ use crate::base::pid::{MonitorRef, Pid};
 use crate::base::shared_str::SharedStr;
 use crate::exit::reason::ExitReason;
 use crate::kernel::Kernel;
+#[cfg(feature = "cluster")]
+use crate::kernel::other_nodes::ForeignTarget;
 use crate::message::received::{Envelope, Received};
 use crate::process::{AnyProcess, MonitorEntry, Relations, Stage, Watcher};
 
@@ -46,10 +48,15 @@ impl Kernel {
         }
         crate::base::failpoint::point!("monitor between sides");
         // Step 2.
-        let entry = Watcher { process: Arc::clone(&own), name };
+        let entry = Watcher::Local { process: Arc::clone(&own), name };
         let Some(there) =
             self.find(target).filter(|there| add_watcher(&**there, reference, &entry))
         else {
+            #[cfg(feature = "cluster")]
+            if target.is_foreign() {
+                self.watch_foreign(reference, ForeignTarget::Pid(target), &entry);
+                return reference;
+            }
             let target = Some(target).filter(|&pid| pid != Pid::OUTSIDE);
             self.queue_down(reference, target, &entry, &ExitReason::NoProc);
             return reference;
@@ -70,22 +77,24 @@ impl Kernel {
         entry: &Watcher,
         reason: &ExitReason,
     ) {
+        let (process, name) = match entry {
+            Watcher::Local { process, name } => (process, name.clone()),
+            #[cfg(feature = "cluster")]
+            Watcher::Foreign(watcher) => return watcher.target_ended(reason),
+        };
         let pid = target.unwrap_or(Pid::OUTSIDE);
         let down_reason = reason.clone();
-        let received = match entry.name.clone() {
+        let received = match name {
             Some(name) => Received::DownName { reference, name, reason: down_reason },
             None => Received::Down { reference, pid, reason: down_reason },
         };
         let mut envelope = Some(Envelope::ticketed(reference.raw(), received));
-        entry.process.with(|locked| {
+        process.with(|locked| {
             let core = locked.core();
             let Some(relations) = core.relations() else { return };
             // Invariant 1.
-            let Some(held @ MonitorEntry::Process(_)) =
-                relations.monitors.get_mut(&reference.raw())
-            else {
-                return;
-            };
+            let held = relations.monitors.get_mut(&reference.raw());
+            let Some(held) = held.filter(|held| held.waits_for_end()) else { return };
             *held = MonitorEntry::Fired;
             if core.stage != Stage::Live {
                 return;
@@ -108,6 +117,8 @@ impl Kernel {
             let relations = locked.core().relations()?;
             let revoked = match relations.monitors.get(&id)? {
                 MonitorEntry::Process(_) => 0,
+                #[cfg(feature = "cluster")]
+                MonitorEntry::AtNode(_) => 0,
                 MonitorEntry::Fired if !flush => return None,
                 MonitorEntry::Fired => 1,
                 MonitorEntry::Group { queued, .. } => *queued,
@@ -129,11 +140,14 @@ impl Kernel {
         match held {
             MonitorEntry::Fired => {}
             MonitorEntry::Group { group, .. } => self.unwatch_group(group, reference.raw()),
-            MonitorEntry::Process(target) => {
-                if let Some(target) = self.find(target) {
-                    remove_watcher(&*target, reference);
-                }
-            }
+            MonitorEntry::Process(target) => match self.find(target) {
+                Some(target) => remove_watcher(&*target, reference),
+                #[cfg(feature = "cluster")]
+                None if target.is_foreign() => self.unwatch_foreign(reference, &held),
+                None => {}
+            },
+            #[cfg(feature = "cluster")]
+            MonitorEntry::AtNode(_) => self.unwatch_foreign(reference, &held),
         }
     }
 }
@@ -155,7 +169,7 @@ pub(crate) fn add_monitor(
 }
 
 /// Whether the watcher is alive and still has this monitor.
-fn is_held(watcher: &dyn AnyProcess, reference: MonitorRef) -> bool {
+pub(super) fn is_held(watcher: &dyn AnyProcess, reference: MonitorRef) -> bool {
     watcher.with(|locked| {
         let core = locked.core();
         let is_listed = |own: &mut Relations| own.monitors.contains(&reference.raw());
@@ -164,7 +178,7 @@ fn is_held(watcher: &dyn AnyProcess, reference: MonitorRef) -> bool {
 }
 
 /// Adds an entry to the record of the target; false if the target has ended.
-fn add_watcher(target: &dyn AnyProcess, reference: MonitorRef, entry: &Watcher) -> bool {
+pub(super) fn add_watcher(target: &dyn AnyProcess, reference: MonitorRef, entry: &Watcher) -> bool {
     let entry = entry.clone();
     target.with(|locked| {
         let core = locked.core();
@@ -176,6 +190,8 @@ fn add_watcher(target: &dyn AnyProcess, reference: MonitorRef, entry: &Watcher) 
     })
 }
 
-fn remove_watcher(target: &dyn AnyProcess, reference: MonitorRef) {
-    target.with(|locked| locked.core().relations()?.watchers.as_mut()?.remove(&reference.raw()));
+pub(super) fn remove_watcher(target: &dyn AnyProcess, reference: MonitorRef) {
+    let removed = target
+        .with(|locked| locked.core().relations()?.watchers.as_mut()?.remove(&reference.raw()));
+    drop(removed);
 }

@@ -7,10 +7,14 @@
 pub(crate) mod kind;
 pub(crate) mod stream;
 pub(crate) mod metadata;
+#[cfg(feature = "cluster")]
+mod encoded_term;
 pub(crate) mod received;
 pub(crate) mod dest;
 
 pub use dest::Dest;
+#[cfg(feature = "cluster")]
+pub use encoded_term::EncodedTerm;
 pub use kind::MessageKind;
 pub use metadata::Metadata;
 pub(crate) use received::Envelope;

@@ -5,6 +5,8 @@ use std::num::NonZeroU64;
 
 use crate::base::{MonitorRef, PAGE, Pid, SharedStr, excerpt};
 use crate::exit::ExitReason;
+#[cfg(feature = "cluster")]
+use crate::message::EncodedTerm;
 use crate::message::metadata::Metadata;
 use crate::message::{MessageKind, StreamHandle};
 
@@ -43,6 +45,11 @@ pub enum Received {
     Message(Message),
     /// A byte stream.
     Stream(StreamHandle),
+    /// A term that a process of another node has sent, or a process of this one by
+    /// [`Runtime::send_term`](crate::Runtime::send_term).
+    #[cfg(feature = "cluster")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "cluster")))]
+    Term(EncodedTerm),
     /// A monitored process ended, or did not exist.
     Down {
         /// The monitor.
@@ -130,6 +137,26 @@ impl Received {
         }
     }
 
+    /// Returns the term, if the item is a term; any other item is dropped.
+    ///
+    /// ```
+    /// use regrow::Received;
+    /// use regrow::cluster::EncodedTerm;
+    ///
+    /// let term = EncodedTerm::new("milk")?;
+    /// assert_eq!(Received::Term(term.clone()).term(), Some(term));
+    /// assert_eq!(Received::Message(b"hi".to_vec()).term(), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "cluster")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "cluster")))]
+    pub fn term(self) -> Option<EncodedTerm> {
+        match self {
+            Received::Term(term) => Some(term),
+            _ => None,
+        }
+    }
+
     /// Returns the stream, if the item is a stream; any other item is dropped.
     ///
     /// ```
@@ -195,13 +222,20 @@ impl Received {
         match self {
             Received::Message(message) => format!("a message of {} bytes", message.len()),
             Received::Stream(_) => "a stream".to_owned(),
+            #[cfg(feature = "cluster")]
+            Received::Term(term) => format!("a term of {} bytes", term.as_bytes().len()),
             signal => excerpt(format_args!("{signal:?}"), PAGE).to_string(),
         }
     }
 
     /// Whether the item counts towards the capacity of a mailbox. Signals do not.
     pub(crate) fn is_user(&self) -> bool {
-        matches!(self, Received::Message(_) | Received::Stream(_))
+        match self {
+            Received::Message(_) | Received::Stream(_) => true,
+            #[cfg(feature = "cluster")]
+            Received::Term(_) => true,
+            _ => false,
+        }
     }
 
     /// The kind and the type of a message or a stream; `None` for signals.
@@ -209,6 +243,8 @@ impl Received {
         match self {
             Received::Message(_) => Some((MessageKind::Message, type_name::<Message>())),
             Received::Stream(_) => Some((MessageKind::Stream, type_name::<StreamHandle>())),
+            #[cfg(feature = "cluster")]
+            Received::Term(_) => Some((MessageKind::Message, type_name::<EncodedTerm>())),
             _ => None,
         }
     }

@@ -141,9 +141,11 @@ impl ProcessDetail {
         self.parent = relations.parent.map(|parent| parent.pid);
         self.links = relations.links.keys().copied().collect();
         let watchers = relations.watchers.iter().flat_map(|watchers| watchers.iter());
-        self.monitored_by = watchers.map(|(_, watcher)| watcher.process.pid()).collect();
+        self.monitored_by = watchers.map(|(_, watcher)| watcher.pid()).collect();
         let monitored = relations.monitors.iter().filter_map(|(_, held)| match held {
             MonitorEntry::Process(pid) => Some(*pid),
+            #[cfg(feature = "cluster")]
+            MonitorEntry::AtNode(_) => None,
             MonitorEntry::Fired | MonitorEntry::Group { .. } => None,
         });
         self.monitors = monitored.collect();

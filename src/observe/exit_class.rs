@@ -26,7 +26,7 @@ pub enum ExitClass {
     Panic,
     /// [`ExitReason::Killed`].
     Killed,
-    /// [`ExitReason::NoProc`].
+    /// [`ExitReason::NoProc`] and [`ExitReason::NoConnection`]: the process could not be reached.
     NoProcess,
 }
 
@@ -37,7 +37,7 @@ impl ExitClass {
             ExitReason::Normal => ExitClass::Normal,
             ExitReason::Shutdown | ExitReason::ShutdownWith(_) => ExitClass::Shutdown,
             ExitReason::Killed => ExitClass::Killed,
-            ExitReason::NoProc => ExitClass::NoProcess,
+            ExitReason::NoProc | ExitReason::NoConnection => ExitClass::NoProcess,
             ExitReason::Crashed(crash) if crash.kind() == CrashKind::Panic => ExitClass::Panic,
             ExitReason::Crashed(_) => ExitClass::Error,
         }

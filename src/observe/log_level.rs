@@ -44,12 +44,12 @@ impl LogLevel {
     }
 
     /// Returns the level of the log line for an end with this reason: error for a crash, warning
-    /// for a kill or for a process that did not exist, information for a clean end. [`LogLevel`]
-    /// has an example.
+    /// for a kill, or for a process that did not exist or whose node is lost, information for a
+    /// clean end. [`LogLevel`] has an example.
     pub fn for_exit(reason: &ExitReason) -> LogLevel {
         match reason {
             ExitReason::Crashed(_) => LogLevel::Error,
-            ExitReason::Killed | ExitReason::NoProc => LogLevel::Warn,
+            ExitReason::Killed | ExitReason::NoProc | ExitReason::NoConnection => LogLevel::Warn,
             ExitReason::Normal | ExitReason::Shutdown | ExitReason::ShutdownWith(_) => {
                 LogLevel::Info
             }

@@ -16,7 +16,6 @@ use crate::exit::shutdown::Shutdown;
 use crate::observe::activity::Activity;
 use crate::observe::health::Health;
 use crate::observe::past_events::PastEvents;
-use crate::process::AnyProcess;
 use crate::process::ancestors::Ancestors;
 use crate::process::call_limit::CallLimit;
 use crate::process::child_facts::ChildFacts;
@@ -29,6 +28,7 @@ use crate::process::registrar::{Registrar, SpecKey};
 use crate::process::stage::Stage;
 use crate::process::unhandled::Unhandled;
 use crate::process::vacated_names::{VacatedName, VacatedNames};
+use crate::process::watcher::Watcher;
 use crate::restart::Rules;
 
 /// Whether the reader of the mailbox waits, and how a queued item wakes the reader.
@@ -161,20 +161,25 @@ pub(crate) struct Registrations {
 pub(crate) enum MonitorEntry {
     /// The monitor waits for the end of the process with this pid.
     Process(Pid),
+    /// The monitor waits for the end of the process that holds a name at this node.
+    #[cfg(feature = "cluster")]
+    AtNode(SharedStr),
     /// The monitor has fired: its `Down` is queued, unless the watcher was ending.
     Fired,
     /// The monitor reports the changes of this group, `queued` of which are in the mailbox.
     Group { group: SharedStr, queued: usize },
 }
 
-/// A monitor in the record of its target.
-#[derive(Debug, Clone)]
-pub(crate) struct Watcher {
-    /// The record of the watcher, so that an end is announced without a look-up. The watcher removes
-    /// this entry when it ends, so no record is kept for long after its end.
-    pub(crate) process: Arc<dyn AnyProcess>,
-    /// The name for which the monitor was requested; `None` if it was requested for a pid.
-    pub(crate) name: Option<SharedStr>,
+impl MonitorEntry {
+    /// Whether the monitor reports the end of a process, and has not fired.
+    pub(crate) fn waits_for_end(&self) -> bool {
+        match self {
+            MonitorEntry::Process(_) => true,
+            #[cfg(feature = "cluster")]
+            MonitorEntry::AtNode(_) => true,
+            MonitorEntry::Fired | MonitorEntry::Group { .. } => false,
+        }
+    }
 }
 
 /// The supervisor of a process, or the process that started it with `start_link`.

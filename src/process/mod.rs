@@ -30,6 +30,7 @@ mod unread;
 mod vacated_names;
 mod link;
 pub(crate) mod heartbeat;
+mod watcher;
 pub(crate) mod core;
 mod registrations;
 pub(crate) mod state;
@@ -49,7 +50,7 @@ pub(crate) use child_facts::ChildFacts;
 pub(crate) use child_role::{ChildRole, ChildSlot, ChildStop, SpecName};
 pub(crate) use claim::Claim;
 pub(crate) use core::{
-    Core, MonitorEntry, Parent, ReaderWait, Registrations, Relations, SupervisorRecord, Watcher,
+    Core, MonitorEntry, Parent, ReaderWait, Registrations, Relations, SupervisorRecord,
 };
 pub(crate) use head::Head;
 pub(crate) use intake::{Drain, Intake};
@@ -65,6 +66,9 @@ pub(crate) use system_request::{NotQueued, StatusAnswer, SuspendRequest, SystemR
 pub(crate) use unhandled::Unhandled;
 pub(crate) use unread::{KeptQueue, Unread};
 pub(crate) use vacated_names::{VacatedKey, VacatedName, VacatedNames};
+#[cfg(feature = "cluster")]
+pub(crate) use watcher::ForeignWatcher;
+pub(crate) use watcher::Watcher;
 
 /// Bits of a process that are read without its lock.
 pub(crate) mod flag {

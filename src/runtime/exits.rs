@@ -83,8 +83,14 @@ impl Runtime {
     }
 
     fn signal(&self, pid: Pid, reason: &ExitReason, kind: ExitKind) -> bool {
-        let Some(process) = self.kernel.find(pid) else { return false };
         let signal = ExitSignal { from: self.current_pid(), reason, kind };
+        let Some(process) = self.kernel.find(pid) else {
+            #[cfg(feature = "cluster")]
+            if let Some(nodes) = self.kernel.other_nodes().filter(|_| pid.is_foreign()) {
+                return nodes.exit(pid, signal);
+            }
+            return false;
+        };
         self.kernel.signal_exit(&*process, signal).was_alive()
     }
 

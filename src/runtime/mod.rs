@@ -280,7 +280,7 @@ impl Runtime {
         self.receive(pid, Received::Stream(stream))
     }
 
-    fn receive(&self, pid: Pid, received: Received) -> bool {
+    pub(crate) fn receive(&self, pid: Pid, received: Received) -> bool {
         let Some(process) = self.kernel.find(pid) else {
             let message = received.description();
             self.kernel.report_dead_letter(pid, message, DeadLetterCause::NoProcess);

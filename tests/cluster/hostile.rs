@@ -77,8 +77,8 @@ async fn a_message_that_its_receiver_can_not_decode_costs_no_connection() {
     let a = start(node("a@127.0.0.1")).await;
     let (sender, mut received) = tokio::sync::mpsc::unbounded_channel();
     let probe = a.rt.spawn(|mut ctx| async move {
-        while let Received::Message(bytes) = ctx.recv().await {
-            let _ = sender.send(Term::from_bytes(&bytes).map_err(|error| error.kind().clone()));
+        while let Received::Term(term) = ctx.recv().await {
+            let _ = sender.send(term.term().map_err(|error| error.kind().clone()));
         }
     });
     assert!(a.rt.register("kv", probe.pid()));

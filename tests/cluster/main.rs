@@ -20,3 +20,4 @@ mod pairs;
 mod hostile;
 mod node;
 mod received_calls;
+mod signals_beam;

@@ -1,6 +1,6 @@
 //! A node of this crate and nodes of Erlang.
 
-use regrow::cluster::{HandshakeError, NodeError, Term};
+use regrow::cluster::{HandshakeError, NodeError};
 use regrow::{NodeChange, Received};
 use tokio::sync::mpsc::unbounded_channel;
 
@@ -23,8 +23,8 @@ async fn a_beam_pings_a_node_and_sends_messages_to_names() {
 
     let (sender, mut received) = unbounded_channel();
     let probe = rt.spawn(|mut ctx| async move {
-        while let Received::Message(bytes) = ctx.recv().await {
-            let _ = sender.send(Term::from_bytes(&bytes).unwrap().to_string());
+        while let Received::Term(term) = ctx.recv().await {
+            let _ = sender.send(term.term().unwrap().to_string());
         }
     });
     assert!(rt.register("probe", probe.pid()));
@@ -39,9 +39,9 @@ async fn a_beam_pings_a_node_and_sends_messages_to_names() {
     // Nothing else is reached, and the caller learns so.
     let call = "catch gen_server:call({nobody, 'rust@127.0.0.1'}, request)";
     assert!(beam.eval(call).await.contains("noproc"));
-    let monitor = "R = erlang:monitor(process, {probe, 'rust@127.0.0.1'}), \
+    let monitor = "R = erlang:monitor(process, {nobody, 'rust@127.0.0.1'}), \
                    receive {'DOWN', R, process, Who, Why} -> {Who, Why} end";
-    assert_eq!(beam.eval(monitor).await, "{{probe,'rust@127.0.0.1'},noproc}");
+    assert_eq!(beam.eval(monitor).await, "{{nobody,'rust@127.0.0.1'},noproc}");
 
     assert_eq!(beam.eval("erlang:disconnect_node('rust@127.0.0.1')").await, "true");
     assert_eq!(changes.recv().await, change(NodeChange::Down));

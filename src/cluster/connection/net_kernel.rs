@@ -8,6 +8,8 @@
 //! **If this server ends**, the subscribers are notified of the loss of each connection, and its
 //! supervisor stops all processes of connections before it starts another server.
 
+use std::sync::{Arc, Weak};
+
 use tokio::time::Instant;
 
 use crate::base::Pid;
@@ -19,7 +21,9 @@ use crate::cluster::connection::requests::{Call, Cast, NetKernelArgs};
 use crate::cluster::error::NodeError;
 use crate::cluster::handshake::HandshakeError;
 use crate::cluster::node_name::NodeName;
+use crate::cluster::remote::nodes::{Connector, Nodes, Wanted};
 use crate::exit::{ExitReason, Result};
+use crate::kernel::Kernel;
 use crate::message::{NodeChange, Received};
 use crate::runtime::{Name, Runtime};
 use crate::server::{GenServer, ServerContext};
@@ -30,6 +34,8 @@ pub(crate) const NET_KERNEL: Name<NetKernel> = Name::new("net_kernel");
 pub(crate) struct NetKernel {
     args: NetKernelArgs,
     runtime: Runtime,
+    /// The nodes that signals go to, and wait for.
+    nodes: Arc<Nodes>,
     peers: Map<NodeName, Entry>,
     /// The peer of each process.
     processes: Map<Pid, NodeName>,
@@ -56,7 +62,10 @@ impl GenServer for NetKernel {
 
     async fn init(args: NetKernelArgs, ctx: &mut ServerContext<Self>) -> Result<Self> {
         let runtime = ctx.runtime();
-        Ok(NetKernel { args, runtime, peers: Map::default(), processes: Map::default() })
+        let nodes = Nodes::of(&runtime.kernel);
+        let connector = Arc::new(ByServer(Arc::downgrade(&runtime.kernel)));
+        nodes.start(args.settings.node(), args.settings.send_limit, connector);
+        Ok(NetKernel { args, runtime, nodes, peers: Map::default(), processes: Map::default() })
     }
 
     async fn handle_call(&mut self, call: Call, ctx: &mut ServerContext<Self>) -> Result {
@@ -112,6 +121,10 @@ impl GenServer for NetKernel {
                     self.act(&peer, actions);
                 }
             }
+            Cast::Wanted(wanted) => {
+                let Some(peer) = wanted.take().map(|peer| peer.name.clone()) else { return Ok(()) };
+                self.want(&peer, ctx).await;
+            }
             Cast::Overdue { peer, deadline } => {
                 let entry = self.peers.get_mut(&peer);
                 if let Some(entry) = entry.filter(|entry| entry.deadline == deadline) {
@@ -127,12 +140,20 @@ impl GenServer for NetKernel {
         if let Received::Down { pid, .. } = info
             && let Some(peer) = self.processes.remove(&pid)
         {
+            let deadline = self.args.settings.deadline();
             let entry = self.entry(&peer);
             entry.authenticated.remove(&pid);
             let was_announced = entry.announced.take_if(|announced| *announced == pid).is_some();
             let did_yield = entry.peer.yields();
             let actions = entry.peer.ended(pid);
-            let is_over = did_yield && entry.peer.needs_dial() && !entry.waiting.is_empty();
+            // Signals that were sent since the loss wait for the next connection.
+            let is_wanted = was_announced && self.nodes.waits(&peer);
+            let entry = self.entry(&peer);
+            let is_over = did_yield && !entry.waiting.is_empty() || is_wanted;
+            let is_over = is_over && entry.peer.needs_dial();
+            if is_wanted {
+                entry.deadline = deadline;
+            }
             if was_announced {
                 announce(&self.runtime, &peer, NodeChange::Down);
             }
@@ -149,6 +170,7 @@ impl GenServer for NetKernel {
 impl Drop for NetKernel {
     fn drop(&mut self) {
         for (peer, entry) in &self.peers {
+            self.nodes.not_connected(peer);
             if entry.announced.is_some() {
                 announce(&self.runtime, peer, NodeChange::Down);
             }
@@ -195,6 +217,18 @@ impl NetKernel {
         self.settle(&peer);
     }
 
+    /// Begins an attempt to connect for signals that wait, unless there is a connection or an
+    /// attempt.
+    async fn want(&mut self, peer: &NodeName, ctx: &mut ServerContext<Self>) {
+        let deadline = self.args.settings.deadline();
+        let entry = self.entry(peer);
+        if entry.peer.needs_dial() {
+            entry.deadline = deadline;
+            self.dial(peer, ctx).await;
+        }
+        self.settle(peer);
+    }
+
     async fn dial(&mut self, peer: &NodeName, ctx: &mut ServerContext<Self>) {
         match self.start_dial(peer).await {
             Some(dial) => {
@@ -239,7 +273,10 @@ impl NetKernel {
         let answer = match entry.peer.connection() {
             Some(_) => Ok(()),
             None if entry.peer.is_pending() => return,
-            None => Err(entry.error.clone().unwrap_or(NodeError::Stopped)),
+            None => {
+                self.nodes.not_connected(peer);
+                Err(entry.error.clone().unwrap_or(NodeError::Stopped))
+            }
         };
         for reply in entry.waiting.drain(..) {
             reply.send(answer.clone());
@@ -247,6 +284,18 @@ impl NetKernel {
         entry.error = None;
         if entry.peer.is_idle() {
             self.peers.remove(peer);
+        }
+    }
+}
+
+/// Asks the server for connections.
+#[derive(Debug)]
+pub(crate) struct ByServer(pub(crate) Weak<Kernel>);
+
+impl Connector for ByServer {
+    fn connect(&self, wanted: Wanted) {
+        if let Some(kernel) = self.0.upgrade() {
+            Runtime { kernel }.server(NET_KERNEL).cast(Cast::Wanted(wanted));
         }
     }
 }

@@ -15,8 +15,12 @@ use crate::cluster::connection::requests::Call;
 use crate::cluster::connection::router::Router;
 use crate::cluster::connection::settings::Settings;
 use crate::cluster::connection::up::{Limits, run};
-use crate::cluster::handshake::HandshakeError;
+use crate::cluster::handshake::{HandshakeError, Session};
 use crate::cluster::node_name::NodeName;
+use crate::cluster::remote::inbound::Inbound;
+use crate::cluster::remote::node_numbers::{NoNumber, Numbered};
+use crate::cluster::remote::nodes::Nodes;
+use crate::cluster::remote::peer::{Peer, Up};
 use crate::cluster::wire::Outbox;
 use crate::exit::Result;
 
@@ -65,15 +69,57 @@ async fn connection(ctx: &TaskContext, settings: &Settings, connected: Connected
     let limits = Limits { tick_time: settings.tick_time, longest_frame: settings.longest_frame };
     // The option makes calls faster, and the connection works without it.
     let _ = stream.set_nodelay(true);
-    let own = (ctx.runtime(), ctx.pid());
-    let lost = match Router::new(own, settings, &session, outbox.clone()) {
-        Ok(router) => {
+    let end = match Connection::begin(ctx, settings, &session, outbox.clone()) {
+        Ok(connection) => {
             let (reader, writer) = stream.into_split();
-            run(reader, writer, &outbox, limits, |body| router.handle(body)).await
+            let handle = |body: &[u8]| connection.router.handle(body);
+            run(reader, writer, &outbox, limits, handle).await.to_string()
         }
-        Err(lost) => lost,
+        Err(refused) => refused.to_string(),
     };
     ignore_panic(|| {
-        tracing::info!(target: "regrow::cluster", node = %session.peer, %lost, "connection lost");
+        tracing::info!(target: "regrow::cluster", node = %session.peer, %end, "connection lost");
     });
+}
+
+/// A connection that is up, until this is dropped, however the process ends.
+struct Connection {
+    router: Router,
+    peer: Arc<Peer>,
+    number: u64,
+}
+
+impl Connection {
+    fn begin(
+        ctx: &TaskContext,
+        settings: &Settings,
+        session: &Session,
+        outbox: Outbox,
+    ) -> std::result::Result<Self, NoNumber> {
+        let kernel = ctx.runtime().kernel;
+        let nodes = Nodes::of(&kernel);
+        let (name, flags) = (session.peer.clone(), session.flags);
+        let peer = nodes.peer(&name);
+        let other = Numbered::connect(name, session.creation)?;
+        let (incarnation, own) = (other.0.clone(), Arc::new(settings.node()));
+        let up = Up { own: own.clone(), other, flags, outbox: outbox.clone() };
+        let number = peer.up(up);
+        let inbound = Inbound {
+            kernel,
+            peer: peer.clone(),
+            connection: number,
+            own,
+            other: incarnation,
+            most_relations: settings.most_relations,
+            allows_kill: settings.allows_kill,
+        };
+        let router = Router::new(ctx.pid(), inbound, settings, (flags, outbox));
+        Ok(Connection { router, peer, number })
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.peer.down(self.number);
+    }
 }

@@ -11,6 +11,7 @@ use crate::cluster::connection::settings::Settings;
 use crate::cluster::error::NodeError;
 use crate::cluster::handshake::Status;
 use crate::cluster::node_name::NodeName;
+use crate::cluster::remote::nodes::Wanted;
 use crate::exit::Result;
 use crate::net::Connections;
 
@@ -34,6 +35,8 @@ pub(crate) enum Call {
 pub(crate) enum Cast {
     /// From a dial.
     Failed { peer: NodeName, dial: Pid, error: NodeError },
+    /// From signals that wait for a connection.
+    Wanted(Wanted),
     /// From the server itself: the deadline of an attempt has passed.
     Overdue { peer: NodeName, deadline: Instant },
 }

@@ -2,29 +2,38 @@
 //!
 //! | operation | what is done |
 //! |---|---|
-//! | a message to a name | `net_kernel` answers whether it lives; an exposed server gets the call or cast; any other holder of the name gets the encoded term |
-//! | a monitor of `net_kernel` | nothing: `net_kernel` lives as long as the connection |
-//! | any other monitor, a link | the other node learns that there is no such process |
-//! | an unlink | it is acknowledged |
-//! | a message or a signal to a pid | nothing: no process here has given its pid to another node |
+//! | a message to a name | `net_kernel` answers whether it lives; an exposed server gets the call or cast, and `rex` the call of a function; any other holder of the name gets the term |
+//! | a message to a pid, a signal, a link, a monitor | [`inbound`](crate::cluster::remote::inbound), but for calls and casts to an exposed server |
+//! | an answer, to an alias | the [call](crate::cluster::remote::calls) that waits for it |
+//! | a request of a process | [`rpc`](crate::cluster::rpc) |
+//! | an exit signal with a priority | as one without |
 //!
 //! An operation that is not known, or can't be decoded, ends the connection. The term of a message is
 //! not decoded here: the receiver may find that it breaks the format, or exceeds its limits.
 
+use std::sync::Arc;
+
 use crate::base::Pid;
 use crate::cluster::connection::net_kernel::NET_KERNEL;
 use crate::cluster::connection::settings::Settings;
-use crate::cluster::exposed::ExposedServers;
-use crate::cluster::handshake::{Flags, Session};
+use crate::cluster::exposed::{ExposedServers, Request};
+use crate::cluster::handshake::Flags;
+use crate::cluster::remote::inbound::Inbound;
 use crate::cluster::reply::ReturnAddress;
-use crate::cluster::term::{Atom, DecodeLimits, Decoder, ExternalPid, Token};
-use crate::cluster::wire::control::{Control, append_control, malformed, op};
-use crate::cluster::wire::terms::{append_term, atom, encoded};
+use crate::cluster::rpc::{FUNCTIONS, Received, SpawnRequest};
+use crate::cluster::term::{DecodeLimits, Decoder, Token};
+use crate::cluster::wire::control::{Control, malformed, op};
+use crate::cluster::wire::terms::{atom, encoded};
 use crate::cluster::wire::{ConnectionLost, Outbox};
+use crate::message::EncodedTerm;
 use crate::runtime::Runtime;
 
+/// The flag of a signal to an alias.
+const TO_ALIAS: i64 = 4;
 /// The flag of a signal to a name.
 const TO_NAME: i64 = 8;
+/// The flag of the signal of `exit/2`.
+const IS_EXIT: i64 = 16;
 
 /// The maximum length of a request to `net_kernel` that is read.
 const LONGEST_REQUEST: usize = 64 * 1024;
@@ -32,68 +41,119 @@ const LONGEST_REQUEST: usize = 64 * 1024;
 /// The receiver of the control messages of one connection.
 pub(crate) struct Router {
     runtime: Runtime,
+    inbound: Arc<Inbound>,
     /// The process of the connection, encoded: the sender of answers.
     own: Vec<u8>,
     flags: Flags,
     outbox: Outbox,
     limits: DecodeLimits,
     exposed: ExposedServers,
+    functions: Received,
 }
 
 impl Router {
+    /// The router of a connection whose process is `pid`.
     pub(crate) fn new(
-        (runtime, pid): (Runtime, Pid),
+        pid: Pid,
+        inbound: Inbound,
         settings: &Settings,
-        session: &Session,
-        outbox: Outbox,
-    ) -> Result<Self, ConnectionLost> {
-        let name = settings.local.name.as_str();
-        let node = Atom::new(name).map_err(|error| malformed(&error.to_string()))?;
-        let own = encoded(|encoder| {
-            let [id, serial] = [0, 32].map(|shift| u32::try_from(pid.raw() >> shift & 0xffff_ffff));
-            let pid = ExternalPid::new(
-                node,
-                id.unwrap_or_default(),
-                serial.unwrap_or_default(),
-                settings.local.creation,
-            );
-            drop(encoder.pid(&pid));
-        });
-        let limits =
-            DecodeLimits::new().size(settings.longest_frame).integer(settings.longest_frame);
-        let exposed = settings.exposed.clone();
-        Ok(Router { runtime, own, flags: session.flags, outbox, limits, exposed })
+        (flags, outbox): (Flags, Outbox),
+    ) -> Self {
+        // The name of a node is short enough for an atom.
+        let own = encoded(|encoder| drop(encoder.pid(&inbound.own.external(pid))));
+        let runtime = Runtime { kernel: inbound.kernel.clone() };
+        let longest = settings.longest_frame;
+        let limits = DecodeLimits::new().size(longest).integer(longest);
+        let (inbound, exposed) = (Arc::new(inbound), settings.exposed.clone());
+        let node = inbound.own.clone();
+        let functions = Received {
+            runtime: runtime.clone(),
+            functions: settings.functions.clone(),
+            outbox: outbox.clone(),
+            flags,
+            encode_pid: Arc::new(move |pid| {
+                encoded(|encoder| drop(encoder.pid(&node.external(pid))))
+            }),
+            limits: limits.clone(),
+        };
+        Router { runtime, inbound, own, flags, outbox, limits, exposed, functions }
     }
 
     /// Handles the body of a frame.
     pub(crate) fn handle(&self, body: &[u8]) -> Result<(), ConnectionLost> {
         let control = Control::decode(body, &self.limits)?;
+        let argument = |number| control.argument(number);
+        let inbound = &self.inbound;
         match control.operation {
-            op::REG_SEND | op::REG_SEND_TT => self.message(control.argument(2)?, control.payload),
-            op::ALTACT_SIG_SEND => {
-                let flags = self.decoder(control.argument(0)?)?.next()?;
-                let by_name = matches!(flags, Token::Integer(flags) if flags & TO_NAME != 0);
-                if by_name { self.message(control.argument(2)?, control.payload) } else { Ok(()) }
+            op::REG_SEND | op::REG_SEND_TT => self.message(argument(2)?, control.payload),
+            op::SEND | op::SEND_TT | op::SEND_SENDER | op::SEND_SENDER_TT => {
+                self.message_to_pid(argument(1)?, control.payload)
             }
-            op::MONITOR_P => {
-                let (from, to) = (control.argument(0)?, control.argument(1)?);
-                self.monitor(from, to, control.argument(2)?)
+            op::ALIAS_SEND | op::ALIAS_SEND_TT => inbound.answer(argument(1)?, control.payload),
+            op::SPAWN_REQUEST | op::SPAWN_REQUEST_TT => self.spawn(&control),
+            op::ALTACT_SIG_SEND => self.flagged(&control),
+            op::MONITOR_P => inbound.monitor(argument(0)?, argument(1)?, argument(2)?),
+            op::DEMONITOR_P => inbound.demonitor(argument(0)?, argument(2)?),
+            op::MONITOR_P_EXIT => inbound.monitor_exit(argument(2)?, argument(3)?),
+            op::PAYLOAD_MONITOR_P_EXIT => inbound.monitor_exit(argument(2)?, reason(&control)?),
+            op::LINK => inbound.link(argument(0)?, argument(1)?),
+            op::UNLINK_ID => inbound.unlink(argument(0)?, argument(1)?, argument(2)?),
+            op::UNLINK_ID_ACK => {
+                inbound.unlink_acknowledged(argument(0)?, argument(1)?, argument(2)?)
             }
-            op::LINK => {
-                let (from, to) = (control.argument(0)?, control.argument(1)?);
-                self.no_process((op::EXIT, op::PAYLOAD_EXIT), &[to, from]);
-                Ok(())
+            op::EXIT => inbound.exit(argument(0)?, argument(1)?, argument(2)?),
+            op::EXIT_TT => inbound.exit(argument(0)?, argument(1)?, argument(3)?),
+            op::PAYLOAD_EXIT | op::PAYLOAD_EXIT_TT => {
+                inbound.exit(argument(0)?, argument(1)?, reason(&control)?)
             }
-            op::UNLINK_ID => {
-                let (id, from, to) =
-                    (control.argument(0)?, control.argument(1)?, control.argument(2)?);
-                let push =
-                    |out: &mut Vec<u8>| append_control(out, op::UNLINK_ID_ACK, &[id, to, from]);
-                self.outbox.push(push);
-                Ok(())
+            op::EXIT2 => inbound.exit_to(argument(0)?, argument(1)?, argument(2)?),
+            op::EXIT2_TT => inbound.exit_to(argument(0)?, argument(1)?, argument(3)?),
+            op::PAYLOAD_EXIT2 | op::PAYLOAD_EXIT2_TT => {
+                inbound.exit_to(argument(0)?, argument(1)?, reason(&control)?)
             }
             _ => Ok(()),
         }
+    }
+
+    /// Handles a signal with flags: `{37, Flags, From, To}`.
+    fn flagged(&self, control: &Control<'_>) -> Result<(), ConnectionLost> {
+        let Token::Integer(flags) = self.decoder(control.argument(0)?)?.next()? else {
+            return Err(malformed("flags that are no integer"));
+        };
+        let to = control.argument(2)?;
+        match flags & (TO_ALIAS | TO_NAME | IS_EXIT) {
+            0 => self.message_to_pid(to, control.payload),
+            TO_ALIAS => self.inbound.answer(to, control.payload),
+            TO_NAME => self.message(to, control.payload),
+            IS_EXIT => self.inbound.exit_to(control.argument(1)?, to, reason(control)?),
+            _ => Ok(()),
+        }
+    }
+
+    /// Delivers a message to a pid: a call or a cast, if it is that of an exposed server.
+    fn message_to_pid(&self, to: &[u8], payload: &[u8]) -> Result<(), ConnectionLost> {
+        if !self.exposed.is_empty()
+            && let Some(pid) = self.inbound.receiver(to)?
+        {
+            let address = |caller, tag| self.caller(to, caller, tag);
+            let message = (payload, &self.limits);
+            if self.exposed.deliver_to(&self.runtime, pid, message, address) {
+                return Ok(());
+            }
+        }
+        self.inbound.message(to, payload)
+    }
+
+    /// Handles the request of a process: `{29, Reference, From, GroupLeader, Function, Options}`.
+    fn spawn(&self, control: &Control<'_>) -> Result<(), ConnectionLost> {
+        let request = SpawnRequest {
+            request: control.argument(0)?,
+            pid: control.argument(1)?,
+            function: control.argument(3)?,
+            options: control.argument(4)?,
+            arguments: control.payload,
+        };
+        Ok(self.functions.spawn(&request)?)
     }
 
     /// Delivers a message to a name.
@@ -107,12 +167,20 @@ impl Router {
         if name == NET_KERNEL.as_str() {
             return self.ask_net_kernel(payload).or_else(ignore_malformed);
         }
+        if name == FUNCTIONS.as_str() {
+            if let Request::Call { pid, tag, request } = Request::read(payload, &self.limits)
+                && let Some((_, caller)) = self.caller(control_name, pid, tag)
+            {
+                self.functions.rex(request, caller);
+            }
+            return Ok(());
+        }
         let address = |pid, tag| self.caller(control_name, pid, tag);
         if self.exposed.deliver(&self.runtime, &name, (payload, &self.limits), address) {
             return Ok(());
         }
         // Nothing is said to the sender if no process has the name, as in OTP.
-        self.runtime.send_named(&name, payload.to_vec());
+        self.runtime.send_term_named(&name, EncodedTerm::unchecked(payload.to_vec()));
         Ok(())
     }
 
@@ -144,34 +212,20 @@ impl Router {
     /// Returns the caller of a call to this name, or `None` if its address is malformed.
     fn caller(&self, name: &[u8], pid: &[u8], tag: &[u8]) -> Option<(Pid, ReturnAddress)> {
         let peer = (self.outbox.clone(), self.flags);
-        let address = ReturnAddress::new(peer, (&self.own, name), (pid, tag), &self.limits).ok()?;
-        Some((Pid::OUTSIDE, address))
-    }
-
-    fn monitor(&self, from: &[u8], to: &[u8], reference: &[u8]) -> Result<(), ConnectionLost> {
-        let target = self.decoder(to)?.next()?;
-        if !matches!(target, Token::Atom(name) if name == NET_KERNEL.as_str()) {
-            let operations = (op::MONITOR_P_EXIT, op::PAYLOAD_MONITOR_P_EXIT);
-            self.no_process(operations, &[to, from, reference]);
-        }
-        Ok(())
-    }
-
-    /// Sends an exit or a `DOWN` with the reason `noproc`, which is an argument or the payload.
-    fn no_process(&self, (plain, with_payload): (u8, u8), arguments: &[&[u8]]) {
-        self.outbox.push(|out| {
-            if self.flags.has(Flags::EXIT_PAYLOAD) {
-                append_control(out, with_payload, arguments);
-                append_term(out, |encoder| drop(encoder.atom("noproc")));
-            } else {
-                append_control(out, plain, &[arguments, &[&atom("noproc")]].concat());
-            }
-        });
+        let inbound = self.inbound.clone();
+        let (ends, from) = ((&self.own[..], name), (pid, tag));
+        let address = ReturnAddress::new(inbound, peer, ends, from, &self.limits).ok()?;
+        Some((self.inbound.sender(pid).unwrap_or(Pid::OUTSIDE), address))
     }
 
     fn decoder<'t>(&self, term: &'t [u8]) -> Result<Decoder<'t>, ConnectionLost> {
         Ok(Decoder::new(term, &self.limits)?)
     }
+}
+
+/// Returns the payload of an exit, without its version byte.
+fn reason<'f>(control: &Control<'f>) -> Result<&'f [u8], ConnectionLost> {
+    control.payload.strip_prefix(&[131]).ok_or_else(|| malformed("an exit without a reason"))
 }
 
 /// A request that can't be decoded gets no answer, as one that is not known.

@@ -8,7 +8,9 @@ use tokio::time::Instant;
 use crate::cluster::error::NodeError;
 use crate::cluster::exposed::ExposedServers;
 use crate::cluster::handshake::Local;
+use crate::cluster::remote::local_node::LocalNode;
 use crate::cluster::resolver::Resolver;
+use crate::cluster::rpc::Functions;
 
 /// The settings of a node.
 #[derive(Debug, Clone)]
@@ -21,8 +23,13 @@ pub(crate) struct Settings {
     pub(crate) longest_frame: usize,
     /// The bytes that may wait for one peer.
     pub(crate) send_limit: usize,
+    /// The links and monitors that each peer may have.
+    pub(crate) most_relations: usize,
+    /// Whether other nodes may kill processes.
+    pub(crate) allows_kill: bool,
     pub(crate) allows_plaintext: bool,
     pub(crate) exposed: ExposedServers,
+    pub(crate) functions: Functions,
 }
 
 /// The time limit of an attempt whose own limit can't be added to the time.
@@ -33,6 +40,11 @@ impl Settings {
     pub(crate) fn deadline(&self) -> Instant {
         let now = Instant::now();
         now.checked_add(self.handshake_limit).unwrap_or(now + LONGEST_LIMIT)
+    }
+
+    /// This node, as its processes are named elsewhere.
+    pub(crate) fn node(&self) -> LocalNode {
+        LocalNode::new(self.local.name.clone(), self.local.creation)
     }
 
     /// Refuses an address outside of this machine, unless plain text is allowed.

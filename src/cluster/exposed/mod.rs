@@ -13,5 +13,6 @@ mod request;
 mod server;
 mod servers;
 
+pub(crate) use request::Request;
 pub(crate) use server::ExposedServer;
 pub(crate) use servers::ExposedServers;

@@ -26,6 +26,28 @@ impl ExposedServers {
         self.servers.push(Arc::new(server));
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.servers.is_empty()
+    }
+
+    /// Hands a message to the exposed server that this process is, as
+    /// [`deliver`](Self::deliver) does.
+    pub(crate) fn deliver_to<'p>(
+        &self,
+        runtime: &Runtime,
+        pid: Pid,
+        message: (&'p [u8], &DecodeLimits),
+        address: impl FnOnce(&'p [u8], &'p [u8]) -> Option<(Pid, ReturnAddress)>,
+    ) -> bool {
+        let (payload, limits) = message;
+        if matches!(Request::read(payload, limits), Request::Other) {
+            return false;
+        }
+        let mut names = self.servers.iter().map(|server| server.name());
+        let name = names.find(|name| runtime.whereis(name) == Some(pid));
+        name.is_some_and(|name| self.deliver(runtime, name, message, address))
+    }
+
     /// Hands a message to the exposed server of this name. Returns false if there is none, or the
     /// message is neither a call nor a cast. `address` makes the address of a caller.
     pub(crate) fn deliver<'p>(

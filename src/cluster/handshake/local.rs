@@ -25,12 +25,18 @@ impl Local {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Session {
     pub(crate) peer: NodeName,
+    /// The incarnation of the other node.
+    pub(crate) creation: u32,
     /// The flags that both nodes have.
     pub(crate) flags: Flags,
 }
 
 impl Session {
     pub(crate) fn new(peer: Hello) -> Self {
-        Session { peer: peer.name, flags: Flags::OFFERED.common(peer.flags) }
+        Session {
+            peer: peer.name,
+            creation: peer.creation,
+            flags: Flags::OFFERED.common(peer.flags),
+        }
     }
 }

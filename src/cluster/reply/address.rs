@@ -13,10 +13,13 @@
 //! A call that gets no answer although its server lives is refused by a `DOWN` for that monitor. So
 //! its caller exits at once, with the reason of the refusal.
 
+use std::sync::Arc;
+
 use serde::ser::Serialize;
 
 use crate::base::user_panics::catch_panic;
 use crate::cluster::handshake::Flags;
+use crate::cluster::remote::inbound::Inbound;
 use crate::cluster::term::{DecodeError, DecodeLimits, Decoder, Encoder, Token, write_value};
 use crate::cluster::wire::Outbox;
 use crate::cluster::wire::control::{append_control, op};
@@ -27,6 +30,7 @@ const TO_ALIAS: u8 = 4;
 
 /// The caller of a call. The fields are encoded terms.
 pub(crate) struct ReturnAddress {
+    inbound: Arc<Inbound>,
     outbox: Outbox,
     flags: Flags,
     /// The sender of the answer.
@@ -81,6 +85,7 @@ impl Refusal {
 impl ReturnAddress {
     /// Reads the tag of a call. `own` is the sender of the answer, and `server` what was called.
     pub(crate) fn new(
+        inbound: Arc<Inbound>,
         (outbox, flags): (Outbox, Flags),
         (own, server): (&[u8], &[u8]),
         (pid, tag): (&[u8], &[u8]),
@@ -88,7 +93,7 @@ impl ReturnAddress {
     ) -> Result<Self, DecodeError> {
         let (alias, monitor) = read_tag(tag, limits)?;
         let [own, server, pid, tag] = [own, server, pid, tag].map(<[u8]>::to_vec);
-        Ok(ReturnAddress { outbox, flags, own, pid, tag, alias, monitor, server })
+        Ok(ReturnAddress { inbound, outbox, flags, own, pid, tag, alias, monitor, server })
     }
 
     /// Sends an answer. One that can't be encoded is a refusal.
@@ -128,6 +133,9 @@ impl ReturnAddress {
     /// Ends the call without an answer.
     pub(crate) fn refuse(&self, refusal: &Refusal) {
         let Some(monitor) = &self.monitor else { return };
+        // The other node removes its entry by the `DOWN`, and sends no removal. An error says that the
+        // connection is lost.
+        let _ = self.inbound.demonitor(&self.pid, monitor);
         self.outbox.push(|out| {
             let arguments = [&self.server, &self.pid, monitor].map(Vec::as_slice);
             if self.flags.has(Flags::EXIT_PAYLOAD) {

@@ -1,7 +1,7 @@
 //! The reply of a call that comes from another node, or goes to one: serde for
 //! [`Reply`](crate::Reply), and what becomes of the answer.
 //!
-//! **Uses** `call`, `process`, `term`, `wire`.
+//! **Uses** `call`, `process`, `remote`, `term`, `wire`.
 //! **Knows nothing of** servers, names and connections.
 //!
 //! # A call that arrives

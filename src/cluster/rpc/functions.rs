@@ -3,6 +3,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use serde::de::DeserializeOwned;
 use serde::ser::Serialize;
@@ -34,7 +35,11 @@ pub(super) type Function = dyn Fn(Vec<u8>, DecodeLimits) -> Call + Send + Sync;
 
 /// The functions by module and name.
 #[derive(Clone, Default)]
-pub(crate) struct Functions(Vec<Entry>);
+pub(crate) struct Functions {
+    entries: Vec<Entry>,
+    /// How many run, or are about to.
+    pub(super) running: Arc<AtomicUsize>,
+}
 
 #[derive(Clone)]
 struct Entry {
@@ -59,17 +64,17 @@ impl Functions {
                 encode(&running.await)
             })
         };
-        self.0.retain(|entry| !entry.is(&module, &name));
+        self.entries.retain(|entry| !entry.is(&module, &name));
         let (module, name) = (module.into(), name.into());
-        self.0.push(Entry { module, name, function: Arc::new(call) });
+        self.entries.push(Entry { module, name, function: Arc::new(call) });
     }
 
     pub(super) fn find(&self, module: &str, name: &str) -> Option<Arc<Function>> {
-        self.0.iter().find(|entry| entry.is(module, name)).map(|entry| entry.function.clone())
+        self.entries.iter().find(|entry| entry.is(module, name)).map(|entry| entry.function.clone())
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.entries.is_empty()
     }
 }
 
@@ -81,7 +86,7 @@ impl Entry {
 
 impl fmt::Debug for Functions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = self.0.iter().map(|entry| format!("{}:{}", entry.module, entry.name));
+        let names = self.entries.iter().map(|entry| format!("{}:{}", entry.module, entry.name));
         f.debug_list().entries(names).finish()
     }
 }

@@ -21,7 +21,6 @@ const MOST_RUNNING: usize = 1 << 16;
 pub(crate) struct Received {
     pub(crate) runtime: Runtime,
     pub(crate) functions: Functions,
-    pub(crate) running: Arc<AtomicUsize>,
     pub(crate) outbox: Outbox,
     pub(crate) flags: Flags,
     pub(crate) encode_pid: EncodePid,
@@ -170,9 +169,9 @@ impl Received {
     /// Hands a request to the server that starts its process.
     fn run(&self, caller: Caller, called: Called) {
         let call = self.begin(&called).unwrap_or(Err(Failure::Undefined));
-        let count = self.running.fetch_add(1, Relaxed);
+        let count = self.functions.running.fetch_add(1, Relaxed);
         let request =
-            Request { caller, called, call, is_answered: false, running: self.running.clone() };
+            Request { caller, called, call, is_answered: false, running: self.functions.running.clone() };
         if count < MOST_RUNNING {
             // A request that is lost is answered by its drop.
             self.runtime.server(FUNCTIONS).cast(Cast::Run(request));

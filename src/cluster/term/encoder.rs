@@ -42,6 +42,14 @@ impl<'o> Encoder<'o> {
         }
     }
 
+    /// Writes an integer that is not negative.
+    pub(crate) fn unsigned(&mut self, integer: u64) {
+        match i64::try_from(integer) {
+            Ok(integer) => self.integer(integer),
+            Err(_) => self.small_big(false, &integer.to_le_bytes()),
+        }
+    }
+
     /// Writes an integer of any size.
     pub(crate) fn digits(&mut self, digits: Digits<'_>) -> Result<(), EncodeError> {
         if let Some(integer) = digits.to_i64() {

@@ -147,7 +147,12 @@ impl Words {
         Some(Words { count, words: all })
     }
 
-    fn get(&self) -> &[u32] {
+    /// Two words, the lower one first.
+    pub(crate) fn pair(low: u32, high: u32) -> Words {
+        Words { count: 2, words: [low, high, 0, 0, 0] }
+    }
+
+    pub(crate) fn get(&self) -> &[u32] {
         &self.words[..usize::from(self.count)]
     }
 }

@@ -17,16 +17,28 @@ pub(crate) mod op {
     pub(crate) const SEND: u8 = 2;
     pub(crate) const EXIT: u8 = 3;
     pub(crate) const REG_SEND: u8 = 6;
+    /// The signal of `exit/2`.
+    pub(crate) const EXIT2: u8 = 8;
+    // Operations with the token of a trace have their own numbers.
+    pub(crate) const SEND_TT: u8 = 12;
+    pub(crate) const EXIT_TT: u8 = 13;
     pub(crate) const REG_SEND_TT: u8 = 16;
+    pub(crate) const EXIT2_TT: u8 = 18;
     pub(crate) const MONITOR_P: u8 = 19;
+    pub(crate) const DEMONITOR_P: u8 = 20;
     pub(crate) const MONITOR_P_EXIT: u8 = 21;
     pub(crate) const SEND_SENDER: u8 = 22;
+    pub(crate) const SEND_SENDER_TT: u8 = 23;
     pub(crate) const PAYLOAD_EXIT: u8 = 24;
+    pub(crate) const PAYLOAD_EXIT_TT: u8 = 25;
+    pub(crate) const PAYLOAD_EXIT2: u8 = 26;
+    pub(crate) const PAYLOAD_EXIT2_TT: u8 = 27;
     pub(crate) const PAYLOAD_MONITOR_P_EXIT: u8 = 28;
     pub(crate) const SPAWN_REQUEST: u8 = 29;
     pub(crate) const SPAWN_REQUEST_TT: u8 = 30;
     pub(crate) const SPAWN_REPLY: u8 = 31;
     pub(crate) const ALIAS_SEND: u8 = 33;
+    pub(crate) const ALIAS_SEND_TT: u8 = 34;
     pub(crate) const UNLINK_ID: u8 = 35;
     pub(crate) const UNLINK_ID_ACK: u8 = 36;
     pub(crate) const ALTACT_SIG_SEND: u8 = 37;
@@ -35,10 +47,36 @@ pub(crate) mod op {
 /// The highest operation that is known.
 const LAST_OPERATION: u8 = op::ALTACT_SIG_SEND;
 /// The operations of which the arguments are read.
-const READ: [u8; 6] =
-    [op::LINK, op::REG_SEND, op::REG_SEND_TT, op::MONITOR_P, op::UNLINK_ID, op::ALTACT_SIG_SEND];
+const READ: [u8; 26] = [
+    op::LINK,
+    op::SEND,
+    op::EXIT,
+    op::REG_SEND,
+    op::EXIT2,
+    op::SEND_TT,
+    op::EXIT_TT,
+    op::REG_SEND_TT,
+    op::EXIT2_TT,
+    op::MONITOR_P,
+    op::DEMONITOR_P,
+    op::MONITOR_P_EXIT,
+    op::SEND_SENDER,
+    op::SEND_SENDER_TT,
+    op::PAYLOAD_EXIT,
+    op::PAYLOAD_EXIT_TT,
+    op::PAYLOAD_EXIT2,
+    op::PAYLOAD_EXIT2_TT,
+    op::PAYLOAD_MONITOR_P_EXIT,
+    op::SPAWN_REQUEST,
+    op::SPAWN_REQUEST_TT,
+    op::ALIAS_SEND,
+    op::ALIAS_SEND_TT,
+    op::UNLINK_ID,
+    op::UNLINK_ID_ACK,
+    op::ALTACT_SIG_SEND,
+];
 /// The maximum length of a control message whose arguments are read. They are names and identifiers,
-/// and a label for traces.
+/// a label for traces, and the reason of an exit for a peer that doesn't send it as a payload.
 const LONGEST_CONTROL: usize = 1 << 20;
 /// The maximum number of arguments of an operation.
 const MOST_ARGUMENTS: usize = 6;
@@ -90,13 +128,18 @@ impl<'f> Control<'f> {
     }
 }
 
+/// Appends the begin of a control message with this many arguments, which have to follow.
+pub(crate) fn begin_control(encoder: &mut Encoder<'_>, operation: u8, arguments: usize) {
+    encoder.start();
+    // A tuple of at most 255 elements can't fail.
+    let _ = encoder.tuple(arguments + 1);
+    encoder.integer(operation.into());
+}
+
 /// Appends a control message with these encoded arguments.
 pub(crate) fn append_control(out: &mut Vec<u8>, operation: u8, arguments: &[&[u8]]) {
     let mut encoder = Encoder::new(out);
-    encoder.start();
-    // A tuple of at most 255 elements can't fail.
-    let _ = encoder.tuple(arguments.len() + 1);
-    encoder.integer(operation.into());
+    begin_control(&mut encoder, operation, arguments.len());
     for argument in arguments {
         encoder.raw(argument);
     }

@@ -19,6 +19,10 @@ pub(crate) enum ConnectionLost {
     Overflow(usize),
     #[error("a message can't be decoded: {0}")]
     Malformed(String),
+    #[error("the other node has more than {0} links and monitors")]
+    TooManyRelations(usize),
+    #[error("the other node has named more processes with high numbers than there is room for")]
+    TooManyPids,
     #[error("an unknown operation: {0}")]
     UnknownOperation(u8),
 }

@@ -9,4 +9,4 @@ pub(crate) mod control;
 pub(crate) mod terms;
 
 pub(crate) use lost::ConnectionLost;
-pub(crate) use outbox::Outbox;
+pub(crate) use outbox::{Appended, Outbox};

@@ -51,6 +51,17 @@ enum State {
     Closed,
 }
 
+/// What an append has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "the connection has to be woken"]
+pub(crate) enum Appended {
+    Yes,
+    /// Nothing: the connection ends because of the bound.
+    Overflow,
+    /// Nothing: the connection has ended.
+    No,
+}
+
 impl Outbox {
     pub(crate) fn new(limit: usize) -> Self {
         let queue = PlainMutex::new(Queue::default());
@@ -60,12 +71,20 @@ impl Outbox {
 
     /// Appends a frame. Returns false if the connection has ended, or ends because of the bound.
     pub(crate) fn push(&self, write: impl FnOnce(&mut Vec<u8>)) -> bool {
+        let appended = self.append(write);
+        self.wake(appended);
+        appended == Appended::Yes
+    }
+
+    /// Appends a frame, as [`push`](Self::push) does, under a lock of the caller: nothing is woken.
+    /// After unlock, pass the result to [`wake`](Self::wake).
+    pub(crate) fn append(&self, write: impl FnOnce(&mut Vec<u8>)) -> Appended {
         // The frame is encoded before the lock is taken.
         let mut frame = Vec::new();
         append_frame(&mut frame, write);
         let mut queue = self.0.queue.lock();
         if queue.state != State::Open {
-            return false;
+            return Appended::No;
         }
         let is_full = queue.waiting.len() + queue.taken > self.0.limit;
         if is_full {
@@ -76,8 +95,16 @@ impl Outbox {
             queue.waiting.extend(frame);
         }
         drop(queue);
-        if is_full { &self.0.overflow } else { &self.0.changed }.notify_one();
-        !is_full
+        if is_full { Appended::Overflow } else { Appended::Yes }
+    }
+
+    /// Wakes the connection after an append.
+    pub(crate) fn wake(&self, appended: Appended) {
+        match appended {
+            Appended::Yes => self.0.changed.notify_one(),
+            Appended::Overflow => self.0.overflow.notify_one(),
+            Appended::No => {}
+        }
     }
 
     /// Appends a tick, unless bytes wait: these show as well that this node lives.

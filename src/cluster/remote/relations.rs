@@ -1,0 +1,213 @@
+//! The relations of local processes with those of one other node: a table without input and output.
+//!
+//! # Links
+//!
+//! Both nodes have an entry for a link, and the entry says whether the link exists. The node that
+//! removes a link sends a numbered removal, and keeps the entry as *removing* until the other node
+//! has acknowledged that number.
+//!
+//! | event | no entry | linked | removing *n* |
+//! |---|---|---|---|
+//! | link here | linked, `LINK` is sent | the number is raised | linked, `LINK` is sent |
+//! | unlink here | | removing *n*, `UNLINK_ID` is sent | |
+//! | the local process ends | | no entry, `EXIT` is sent | |
+//! | `LINK` arrives | linked | | |
+//! | `UNLINK_ID` arrives, and is acknowledged | | no entry | |
+//! | `UNLINK_ID_ACK` of *n* arrives | | | no entry |
+//! | `EXIT` arrives | | no entry, it has an effect | no entry |
+//!
+//! An empty cell has no effect. While a removal is not acknowledged, a `LINK` that arrives was sent
+//! before the other node has received the removal, which then removes that link as well: so it has
+//! no effect here. An `EXIT` that arrives meanwhile was sent for the link that is being removed. A
+//! link that is made here meanwhile is requested behind the removal, so both nodes have it.
+//!
+//! # Monitors
+//!
+//! A monitor is identified by the reference that its node has given it. The entry is removed by
+//! whichever comes first: the end, or the removal. What comes later finds no entry.
+
+use crate::base::random::Map;
+use crate::base::{Pid, SharedStr};
+use crate::cluster::remote::call_table::{CallTable, PendingCall};
+use crate::cluster::term::Words;
+use crate::kernel::other_nodes::ForeignTarget;
+
+/// The relations with one other node.
+#[derive(Debug, Default)]
+pub(crate) struct Relations {
+    /// By the local process and the other one.
+    links: Map<(Pid, Pid), Link>,
+    /// The monitors that local processes have set, by their numbers.
+    monitors: Map<u64, Monitor>,
+    /// The monitors that processes of the other node have set.
+    watched: Map<Words, Watched>,
+    last_removal: u64,
+    /// The calls of this node that wait for their answers.
+    pub(crate) calls: CallTable,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Link {
+    /// With the number of the last call that made the link.
+    Linked(u64),
+    /// With the number of the removal.
+    Removing(u64),
+}
+
+/// A monitor that a local process has set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Monitor {
+    pub(crate) watcher: Pid,
+    pub(crate) target: ForeignTarget,
+    /// The name at the other node.
+    pub(crate) name: Option<SharedStr>,
+}
+
+/// A monitor that a process of the other node has set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Watched {
+    /// The number of the monitor in the record of its target.
+    pub(crate) id: u64,
+    pub(crate) target: Pid,
+    pub(crate) watcher: Pid,
+    /// The name that was monitored.
+    pub(crate) name: Option<SharedStr>,
+}
+
+impl Relations {
+    /// Links here. True if the link has to be requested.
+    pub(crate) fn link(&mut self, own: Pid, other: Pid, id: u64) -> bool {
+        match self.links.get_mut(&(own, other)) {
+            Some(Link::Linked(older)) => {
+                *older = id.max(*older);
+                false
+            }
+            _ => {
+                self.links.insert((own, other), Link::Linked(id));
+                true
+            }
+        }
+    }
+
+    /// Unlinks here, if the number of the link is less than `before`. Returns the number of the
+    /// removal that has to be sent.
+    pub(crate) fn unlink(&mut self, own: Pid, other: Pid, before: u64) -> Option<u64> {
+        let link = self.links.get_mut(&(own, other))?;
+        if !matches!(link, Link::Linked(id) if *id < before) {
+            return None;
+        }
+        self.last_removal += 1;
+        *link = Link::Removing(self.last_removal);
+        Some(self.last_removal)
+    }
+
+    /// The local process ends. True if its exit has to be sent.
+    pub(crate) fn end(&mut self, own: Pid, other: Pid) -> bool {
+        self.take_linked(own, other).is_some()
+    }
+
+    /// A `LINK` arrives. True if the link is new.
+    pub(crate) fn link_arrived(&mut self, own: Pid, other: Pid, id: u64) -> bool {
+        let is_new = !self.links.contains_key(&(own, other));
+        if is_new {
+            self.links.insert((own, other), Link::Linked(id));
+        }
+        is_new
+    }
+
+    /// An `UNLINK_ID` arrives. Returns the number of the link that it removes.
+    pub(crate) fn unlink_arrived(&mut self, own: Pid, other: Pid) -> Option<u64> {
+        self.take_linked(own, other)
+    }
+
+    /// An `UNLINK_ID_ACK` arrives.
+    pub(crate) fn removal_acknowledged(&mut self, own: Pid, other: Pid, removal: u64) {
+        if self.links.get(&(own, other)) == Some(&Link::Removing(removal)) {
+            self.links.remove(&(own, other));
+        }
+    }
+
+    /// The `EXIT` of a link arrives. True if it has an effect.
+    pub(crate) fn exit_arrived(&mut self, own: Pid, other: Pid) -> bool {
+        matches!(self.links.remove(&(own, other)), Some(Link::Linked(_)))
+    }
+
+    /// Whether there is a link that has not been removed.
+    pub(crate) fn is_linked(&self, own: Pid, other: Pid) -> bool {
+        matches!(self.links.get(&(own, other)), Some(Link::Linked(_)))
+    }
+
+    fn take_linked(&mut self, own: Pid, other: Pid) -> Option<u64> {
+        let Some(&Link::Linked(id)) = self.links.get(&(own, other)) else { return None };
+        self.links.remove(&(own, other));
+        Some(id)
+    }
+
+    pub(crate) fn monitor(&mut self, id: u64, monitor: Monitor) {
+        self.monitors.insert(id, monitor);
+    }
+
+    /// Removes a monitor that a local process has set.
+    pub(crate) fn take_monitor(&mut self, id: u64) -> Option<Monitor> {
+        self.monitors.remove(&id)
+    }
+
+    /// A monitor of the other node arrives. False if the reference is in use.
+    pub(crate) fn watch(&mut self, reference: Words, watched: Watched) -> bool {
+        let is_new = !self.watched.contains_key(&reference);
+        if is_new {
+            self.watched.insert(reference, watched);
+        }
+        is_new
+    }
+
+    /// Removes a monitor of the other node; `id` is its number, if that is known.
+    pub(crate) fn take_watched(&mut self, reference: Words, id: Option<u64>) -> Option<Watched> {
+        let watched = self.watched.get(&reference)?;
+        if id.is_some_and(|id| id != watched.id) {
+            return None;
+        }
+        self.watched.remove(&reference)
+    }
+
+    /// The number of relations that the other node may have made.
+    pub(crate) fn count(&self) -> usize {
+        self.links.len() + self.watched.len()
+    }
+
+    /// Takes out the relations with these processes of the other node.
+    pub(crate) fn take_of(&mut self, others: &[Pid]) -> Severed {
+        let mut severed = Severed::default();
+        for &ended in others {
+            let links = self.links.extract_if(|(_, other), _| *other == ended);
+            let linked = links.filter(|(_, link)| matches!(link, Link::Linked(_)));
+            severed.links.extend(linked.map(|(pair, _)| pair));
+            let target = ForeignTarget::Pid(ended);
+            severed.monitors.extend(self.monitors.extract_if(|_, own| own.target == target));
+        }
+        severed
+    }
+
+    /// Takes out all that has to be notified of the loss of the connection.
+    pub(crate) fn take(&mut self) -> Severed {
+        let Relations { links, monitors, watched, mut calls, .. } = std::mem::take(self);
+        let links = links.into_iter().filter(|(_, link)| matches!(link, Link::Linked(_)));
+        Severed {
+            links: links.map(|(pair, _)| pair).collect(),
+            monitors: monitors.into_iter().collect(),
+            watched: watched.into_values().collect(),
+            calls: calls.take(),
+        }
+    }
+}
+
+/// The relations that a lost connection had.
+#[derive(Debug, Default)]
+pub(crate) struct Severed {
+    /// Each with the local process and the other one.
+    pub(crate) links: Vec<(Pid, Pid)>,
+    pub(crate) monitors: Vec<(u64, Monitor)>,
+    pub(crate) watched: Vec<Watched>,
+    /// Their drop notifies the callers.
+    pub(crate) calls: Vec<PendingCall>,
+}
