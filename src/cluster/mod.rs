@@ -64,11 +64,13 @@ mod remote;
 mod reply;
 mod exposed;
 mod rpc;
+mod calls;
 mod connection;
 mod node;
 mod node_ref;
 
 pub use crate::message::EncodedTerm;
+pub use calls::RemoteServer;
 pub use cookie::{Cookie, CookieError};
 pub use error::NodeError;
 pub use handshake::HandshakeError;

@@ -177,6 +177,8 @@ impl Surroundings for Nodes {
         for Watched { id, target, .. } in severed.watched {
             kernel.remove_foreign_watcher(target, id);
         }
+        // A caller learns of the loss by the drop.
+        drop(severed.calls);
     }
 }
 

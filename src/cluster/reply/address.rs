@@ -20,7 +20,8 @@ use serde::ser::Serialize;
 use crate::base::user_panics::catch_panic;
 use crate::cluster::handshake::Flags;
 use crate::cluster::remote::inbound::Inbound;
-use crate::cluster::term::{DecodeError, DecodeLimits, Decoder, Encoder, Token, write_value};
+use crate::cluster::reply::refusal::Refusal;
+use crate::cluster::term::{DecodeError, DecodeLimits, Decoder, Token, write_value};
 use crate::cluster::wire::Outbox;
 use crate::cluster::wire::control::{append_control, op};
 use crate::cluster::wire::terms::{append_term, atom, encoded};
@@ -41,45 +42,6 @@ pub(crate) struct ReturnAddress {
     monitor: Option<Vec<u8>>,
     /// What the caller monitors: the name or the pid of the server.
     server: Vec<u8>,
-}
-
-/// Why a call gets no answer although its server lives.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// The server has dropped the reply.
-    NoReply,
-    /// The mailbox of the server is full.
-    Overloaded,
-    /// There is no such server, or it is about to end.
-    NoProc,
-    /// The request is no call of the server.
-    BadRequest(String),
-    /// The answer has no term.
-    BadAnswer(String),
-}
-
-impl Refusal {
-    /// Returns the atom and the text of the reason. `noproc` has no text.
-    fn parts(&self) -> (&'static str, Option<&str>) {
-        match self {
-            Refusal::NoReply => ("no_reply", Some("the server has dropped the reply of this call")),
-            Refusal::Overloaded => ("overloaded", Some("the mailbox of the server is full")),
-            Refusal::NoProc => ("noproc", None),
-            Refusal::BadRequest(why) => ("bad_request", Some(why)),
-            Refusal::BadAnswer(why) => ("bad_answer", Some(why)),
-        }
-    }
-
-    fn append(&self, encoder: &mut Encoder<'_>) {
-        let (name, text) = self.parts();
-        if let Some(text) = text {
-            let _ = encoder.tuple(2);
-            let _ = encoder.atom(name);
-            let _ = encoder.binary(text.as_bytes());
-        } else {
-            let _ = encoder.atom(name);
-        }
-    }
 }
 
 impl ReturnAddress {

@@ -17,7 +17,8 @@ use serde::ser::Serialize;
 
 use crate::base::{Pid, PlainMutex};
 use crate::call::{Answer, AwaitedReply, Lost, Reply, ReplySlot, TakenOver};
-use crate::cluster::reply::address::{Refusal, ReturnAddress};
+use crate::cluster::reply::address::ReturnAddress;
+use crate::cluster::reply::refusal::Refusal;
 use crate::process::AnyProcess;
 
 /// The answer of a call, of whatever type.

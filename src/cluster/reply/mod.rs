@@ -29,11 +29,13 @@
 //! An answer that is sent before the claim is armed stays in the slot, and [`arm`](answer::Claimed::arm)
 //! looks. A wake that comes while the answer is polled is noted, and the answer is polled again.
 
+mod refusal;
 mod address;
 mod answer;
 mod claim;
 mod serde_impls;
 
-pub(crate) use address::{Refusal, ReturnAddress};
+pub(crate) use address::ReturnAddress;
 pub(crate) use answer::Claimed;
+pub(crate) use refusal::Refusal;
 pub(crate) use claim::{Undecodable, decode_call, decode_message};

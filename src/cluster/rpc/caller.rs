@@ -102,7 +102,9 @@ impl Called {
     fn append_stack(&self, encoder: &mut Encoder<'_>) {
         let _ = encoder.list(1);
         let _ = encoder.tuple(4);
-        [&self.module, &self.name, &self.arguments].map(|part| encoder.raw(part));
+        for part in [&self.module, &self.name, &self.arguments] {
+            encoder.raw(part);
+        }
         encoder.nil();
         encoder.nil();
     }

@@ -38,7 +38,7 @@ pub(crate) struct SpawnRequest<'f> {
 }
 
 /// A call of a function that has not got its result.
-pub(super) struct Request {
+pub(crate) struct Request {
     caller: Caller,
     called: Called,
     call: Result<Call, Failure>,
@@ -103,7 +103,7 @@ impl Received {
             process: None,
         };
         let options = self.options(spawn.options)?;
-        let Some(is_monitored) = options else {
+        let Some(is_monitored) = options.filter(|_| !self.functions.is_empty()) else {
             requester.refuse("notsup");
             return Ok(());
         };
@@ -169,6 +169,9 @@ impl Received {
     /// Hands a request to the server that starts its process.
     fn run(&self, caller: Caller, called: Called) {
         let call = self.begin(&called).unwrap_or(Err(Failure::Undefined));
+        if let (Caller::Rex(_), Err(failure)) = (&caller, &call) {
+            return caller.finish(&called, &Err(failure.clone()));
+        }
         let count = self.functions.running.fetch_add(1, Relaxed);
         let request =
             Request { caller, called, call, is_answered: false, running: self.functions.running.clone() };

@@ -113,6 +113,15 @@ pub enum CallError {
         /// closure may have changed half of the state; false for `peek`.
         server_ends: bool,
     },
+    /// Only for calls to another node: there is no connection to it, or the connection was lost before
+    /// the answer came. In the first case the request was not handled; in the second it may have been.
+    NoConnection,
+    /// Only for calls to another node: the request has no term, or the server there has no such call.
+    /// The text says why, and quotes nothing of the request. The request was not handled.
+    InvalidRequest(SharedStr),
+    /// Only for calls to another node: the answer has no term, or is not of the type that the caller
+    /// expects. The text says why, and quotes nothing of the answer. The request was handled.
+    InvalidAnswer(SharedStr),
     /// The tokio runtime that the [`Runtime`](crate::Runtime) runs on has shut down, so its
     /// processes no longer run. This error takes the place of [`NoProc`](Self::NoProc). Create a
     /// `Runtime` in each tokio runtime, and so in each `#[tokio::test]`, instead of sharing one.
@@ -198,6 +207,9 @@ impl fmt::Display for CallError {
                 let server = if *server_ends { "the server ends" } else { "the server runs on" };
                 write!(f, "the closure of this request panicked, {server}: {crash}")
             }
+            CallError::NoConnection => f.write_str("there is no connection to the server's node"),
+            CallError::InvalidRequest(why) => write!(f, "the request is no call of the server: {why}"),
+            CallError::InvalidAnswer(why) => write!(f, "the answer can't be used: {why}"),
             CallError::TokioGone => f.write_str(TOKIO_GONE),
         }
     }
