@@ -20,4 +20,8 @@ mod pairs;
 mod hostile;
 mod node;
 mod received_calls;
+mod kv;
+mod remote_calls;
+mod beam_calls;
+mod functions;
 mod signals_beam;

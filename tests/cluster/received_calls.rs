@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use regrow::cluster::{Atom, ExternalPid, ExternalReference, Term};
 use regrow::{
-    DeadLetterCause, ExitReason, GenServer, Name, Overflow, Reply, Result, ServerContext, Supervisor,
+    DeadLetterCause, ExitReason, GenServer, Name, Overflow, Reply, Result, ServerContext,
+    Supervisor,
 };
 use serde::{Deserialize, Deserializer, Serialize};
 use tokio::sync::Notify;
@@ -52,6 +53,7 @@ enum Either {
     Text { reply: Reply<String>, text: String },
 }
 
+#[allow(dead_code)] // Some variants are never decoded.
 #[derive(Deserialize)]
 enum Call {
     Size(Reply<usize>),
@@ -77,12 +79,14 @@ enum Call {
     Caller(Reply<bool>),
 }
 
+#[allow(dead_code)] // Never decoded.
 #[derive(Deserialize)]
 enum Deep {
     End,
     More(Box<Deep>),
 }
 
+#[allow(dead_code)] // `Ask` is never decoded.
 #[derive(Deserialize)]
 enum Cast {
     Note(String),
@@ -299,7 +303,10 @@ async fn a_reply_that_an_untagged_variant_has_dropped_is_claimed_again() {
     assert_eq!(caller.call("kv", either("number", n(4))).await, answer("4"));
     assert_eq!(caller.call("kv", either("text", b("x"))).await, answer("<<\"x\">>"));
     let neither = caller.call("kv", either("other", n(4))).await;
-    assert!(matches!(&neither, Outcome::Down(why) if why.starts_with("{bad_request,")), "{neither:?}");
+    assert!(
+        matches!(&neither, Outcome::Down(why) if why.starts_with("{bad_request,")),
+        "{neither:?}"
+    );
 }
 
 #[tokio::test]
@@ -378,9 +385,7 @@ async fn each_kind_of_tag_gets_its_answer() {
     let (_running, mut caller) = connected().await;
     // Of `multi_call`, with a monitor of its own.
     let multi = Term::improper_list([tag(1)], reference(2));
-    let call = |tag: &Term, request| {
-        t([a("$gen_call"), t([own_pid(), tag.clone()]), request])
-    };
+    let call = |tag: &Term, request| t([a("$gen_call"), t([own_pid(), tag.clone()]), request]);
     caller.send("kv", &call(&multi, a("size"))).await;
     assert_eq!(caller.outcome("kv", 1, &multi).await, answer("0"));
     caller.send("kv", &call(&multi, a("drop"))).await;

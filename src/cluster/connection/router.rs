@@ -215,7 +215,7 @@ impl Router {
         let inbound = self.inbound.clone();
         let (ends, from) = ((&self.own[..], name), (pid, tag));
         let address = ReturnAddress::new(inbound, peer, ends, from, &self.limits).ok()?;
-        Some((self.inbound.sender(pid).unwrap_or(Pid::OUTSIDE), address))
+        Some((self.inbound.caller(pid), address))
     }
 
     fn decoder<'t>(&self, term: &'t [u8]) -> Result<Decoder<'t>, ConnectionLost> {

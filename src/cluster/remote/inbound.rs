@@ -233,12 +233,20 @@ impl Inbound {
     }
 
     /// Returns the sender of a signal, which has to be a process of the other node.
-    pub(crate) fn sender(&self, from: &[u8]) -> Result<Pid> {
+    fn sender(&self, from: &[u8]) -> Result<Pid> {
         let Token::Pid(pid) = token(from)? else { return Err(malformed("a sender without a pid")) };
         if pid.node != self.other.name.as_str() || pid.creation != self.other.creation {
             return Err(malformed("a sender that is of a third node"));
         }
         self.other.pid(pid.id, pid.serial).ok_or(ConnectionLost::TooManyPids)
+    }
+
+    /// Returns the caller of a call; [`Pid::OUTSIDE`] if no process of the other node is. The pid of
+    /// code outside of processes, of a node of this crate, has the number 0.
+    pub(crate) fn caller(&self, from: &[u8]) -> Pid {
+        let caller = self.sender(from).ok();
+        let caller = caller.filter(|pid| self.other.parts(*pid) != Some((0, 0)));
+        caller.unwrap_or(Pid::OUTSIDE)
     }
 
     /// Returns the receiver of a signal; `None` if it has ended.

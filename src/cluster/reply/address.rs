@@ -7,11 +7,13 @@
 //! |---|---|---|---|
 //! | `[alias|Ref]` | `gen_server:call`, `send_request` | `Ref` | `Ref` |
 //! | `[[alias|Ref]|Monitor]` | `gen_server:multi_call` | `Ref` | `Monitor` |
+//! | `{Ref,Node}` | `gen_server:multi_call` of OTP 25 | none: the answer goes to the pid | not known |
 //! | `Ref` | nodes before OTP 24 | none: the answer goes to the pid | `Ref` |
 //! | anything else | other programs | none | none |
 //!
 //! A call that gets no answer although its server lives is refused by a `DOWN` for that monitor. So
-//! its caller exits at once, with the reason of the refusal.
+//! its caller exits at once, with the reason of the refusal. A caller whose monitor is not known waits
+//! for its own time limit.
 
 use std::sync::Arc;
 

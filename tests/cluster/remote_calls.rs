@@ -1,0 +1,169 @@
+//! Calls and casts between two nodes of this crate.
+
+use std::time::Duration;
+
+use regrow::cluster::RemoteServer;
+use regrow::{CallError, ExitReason, GenServer, NodeChange, Runtime, Supervisor, SupervisorRef};
+use tokio::sync::oneshot;
+
+use crate::kv::{Call, Cast, KV, Kv};
+use crate::pairs::{Running, pair_with};
+
+async fn kv(rt: &Runtime) -> SupervisorRef {
+    Supervisor::one_for_one().child(Kv::child(()).named(KV)).start(rt).await.unwrap()
+}
+
+/// Two nodes, the server at the second one, and the handle of the first one.
+async fn two_nodes() -> (Running, Running, SupervisorRef, RemoteServer<Kv>) {
+    let (a, b) = pair_with("a@127.0.0.1", "b@127.0.0.1", |node| node.expose(KV)).await;
+    let tree = kv(&b.rt).await;
+    let there = a.rt.node("b@127.0.0.1").server(KV);
+    (a, b, tree, there)
+}
+
+#[tokio::test]
+async fn calls_and_casts_reach_a_server_of_another_node_and_connect() {
+    let (a, b, _tree, there) = two_nodes().await;
+    assert!(a.rt.connected_nodes().await.is_empty());
+    assert!(there.cast(Cast::Note("tea".into())));
+    assert_eq!(there.call(Call::Size).await, Ok(1));
+    assert_eq!(a.rt.connected_nodes().await, ["b@127.0.0.1"]);
+    there.call(|reply| Call::Put("milk".into(), 2, reply)).await.unwrap();
+    let get = |key: &str| {
+        let key = key.to_owned();
+        there.call(|reply| Call::Get { key, reply })
+    };
+    assert_eq!(get("milk").await, Ok(Some("milk".to_owned())));
+    assert_eq!(get("none").await, Ok(None));
+    assert_eq!(b.rt.server(KV).call(Call::Size).await, Ok(3));
+    // The connection is used in both directions.
+    let back = b.rt.node("a@127.0.0.1").server(KV);
+    assert_eq!(back.call(Call::Size).await, Err(CallError::NoHolder("kv".into())));
+    assert_eq!(there.call(Call::HasCaller).await, Ok(false));
+    let caller = there.clone();
+    let task = a.rt.spawn_fallible(move |_| async move {
+        assert!(caller.call(Call::HasCaller).await?);
+        Ok(())
+    });
+    assert_eq!(task.join().await, ExitReason::Normal);
+    assert_eq!(format!("{there:?}"), r#"RemoteServer("kv" at "b@127.0.0.1")"#);
+    assert_eq!((there.node(), there.name()), ("b@127.0.0.1", "kv"));
+}
+
+#[tokio::test]
+async fn the_own_node_is_called_without_a_socket() {
+    let (a, _b, _tree, _) = two_nodes().await;
+    let own = a.rt.node("a@127.0.0.1").server(KV);
+    assert_eq!(own.call(Call::Size).await, Err(CallError::NoHolder("kv".into())));
+    let _own_kv = kv(&a.rt).await;
+    // Neither value has a term.
+    assert!(own.cast(Cast::Number(f64::NAN)));
+    assert!(own.cast(Cast::Note("x".into())));
+    assert_eq!(own.call(Call::Size).await, Ok(1));
+    assert_eq!(own.call(Call::Drop).await, Err(CallError::NoReply));
+    assert!(a.rt.connected_nodes().await.is_empty());
+    let untyped = a.rt.node("a@127.0.0.1").process("kv");
+    assert_eq!(untyped.call::<u8>("size").await, Err(CallError::WrongType));
+}
+
+#[tokio::test]
+async fn each_failure_of_a_call_has_its_error() {
+    let (a, b, _tree, there) = two_nodes().await;
+    assert_eq!(there.call(Call::Drop).await, Err(CallError::NoReply));
+    let unencodable = there.call(|reply| Call::New(f64::NAN, reply)).await;
+    assert_eq!(unencodable, Err(CallError::InvalidRequest("a float is not finite".into())));
+    let unknown = there.call(|reply| Call::New(1.5, reply)).await;
+    let Err(CallError::InvalidRequest(why)) = unknown else { panic!("{unknown:?}") };
+    assert!(why.starts_with("the variant is not known"), "{why}");
+    assert!(!there.cast(Cast::Number(f64::INFINITY)));
+    let nobody = a.rt.node("b@127.0.0.1").server::<Kv>("nobody");
+    assert_eq!(nobody.call(Call::Size).await, Err(CallError::NoHolder("nobody".into())));
+    let long = a.rt.node("b@127.0.0.1").server::<Kv>("x".repeat(300));
+    assert!(long.call(Call::Size).await.is_err_and(|error| error.is_no_proc()));
+    let invalid = a.rt.node("no name").server::<Kv>("kv");
+    assert_eq!(invalid.call(Call::Size).await, Err(CallError::NoConnection));
+    assert!(!invalid.cast(Cast::Note("x".into())));
+    let unknown = a.rt.node("c@127.0.0.1").server(KV);
+    assert_eq!(unknown.call(Call::Size).await, Err(CallError::NoConnection));
+    // A server of another type at the other side.
+    let untyped = a.rt.node("b@127.0.0.1").process("kv");
+    let answer = untyped.call::<String>(regrow::cluster::Atom::new("size").unwrap()).await;
+    let Err(CallError::InvalidAnswer(why)) = answer else { panic!("{answer:?}") };
+    assert!(why.starts_with("found an integer, expected a string"), "{why}");
+    // The reason of the server's end, and the next incarnation.
+    let Err(CallError::Exited(reason)) = there.call(Call::Crash).await else { panic!() };
+    assert_eq!(reason.to_string(), r#"error: {error,<<"no luck">>}"#);
+    b.rt.server(KV).call_waiting(Call::Size, Duration::from_secs(5)).await.unwrap();
+    assert_eq!(there.call(Call::Size).await, Ok(0));
+    assert_eq!(there.call(Call::Stop).await, Err(CallError::Exited(ExitReason::Normal)));
+}
+
+#[tokio::test]
+async fn a_late_answer_is_dropped_and_a_call_that_is_dropped_forgotten() {
+    let (a, b, _tree, there) = two_nodes().await;
+    let kv = b.rt.whereis("kv").unwrap();
+    let before = b.rt.info(kv).unwrap().monitors;
+    there.call(Call::Size).await.unwrap();
+    let short = Duration::from_millis(1);
+    let late = there.call_timeout(|reply| Call::Later(50, reply), short).await;
+    assert_eq!(late, Err(CallError::Timeout));
+    drop(tokio::time::timeout(short, there.call(|reply| Call::Later(50, reply))).await);
+    // The late answers have been dropped, and so have the monitors.
+    assert_eq!(there.call(|reply| Call::Later(60, reply)).await, Ok(4));
+    // The removal of the last one's monitor may still be under way.
+    while b.rt.info(kv).unwrap().monitors != before {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(a.rt.server(KV).call(Call::Size).await, Err(CallError::NoHolder("kv".into())));
+}
+
+#[tokio::test]
+async fn a_lost_connection_ends_each_call_once_and_the_next_call_connects_again() {
+    let (mut a, _b, _tree, there) = two_nodes().await;
+    there.call(Call::Size).await.unwrap();
+    a.expect("b@127.0.0.1", &[NodeChange::Up]).await;
+    let (sender, mut results) = tokio::sync::mpsc::unbounded_channel();
+    for _ in 0..10 {
+        let (there, sender) = (there.clone(), sender.clone());
+        tokio::spawn(async move {
+            let result = there.call(|reply| Call::Later(60_000, reply)).await;
+            sender.send(result).unwrap();
+        });
+    }
+    drop(sender);
+    // All calls have been sent when this one is answered.
+    tokio::task::yield_now().await;
+    there.call(Call::Size).await.unwrap();
+    assert!(a.rt.node("b@127.0.0.1").disconnect().await);
+    for _ in 0..10 {
+        assert_eq!(results.recv().await.unwrap(), Err(CallError::NoConnection));
+    }
+    assert!(results.recv().await.is_none());
+    a.expect("b@127.0.0.1", &[NodeChange::Down]).await;
+    assert_eq!(there.call(Call::Size).await, Ok(0));
+}
+
+#[tokio::test]
+async fn calls_of_one_process_are_handled_in_their_order_and_many_callers_get_their_own_answers() {
+    let (_a, b, _tree, there) = two_nodes().await;
+    let (done, finished) = oneshot::channel();
+    let caller = there.clone();
+    tokio::spawn(async move {
+        for n in 0..200_u32 {
+            assert!(caller.cast(Cast::Note(n.to_string())));
+        }
+        done.send(caller.call(Call::Size).await).unwrap();
+    });
+    assert_eq!(finished.await.unwrap(), Ok(200));
+    let mut tasks = tokio::task::JoinSet::new();
+    for n in 0..100_u32 {
+        let there = there.clone();
+        tasks.spawn(async move {
+            let key = n.to_string();
+            let found = there.call(|reply| Call::Get { key: key.clone(), reply }).await;
+            assert_eq!(found, Ok(Some(key)));
+        });
+    }
+    tasks.join_all().await;
+    assert_eq!(b.rt.server(KV).call(Call::Size).await, Ok(200));
+}
