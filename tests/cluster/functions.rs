@@ -73,10 +73,6 @@ async fn a_beam_calls_functions_by_rpc_and_erpc() {
     assert!(wrong.starts_with(expected), "{wrong}");
     let late = eval("rpc:call(@@, hangs, [], 10)").await;
     assert_eq!(late, "{badrpc,timeout}");
-    assert_eq!(
-        eval("{element(1, erpc:multicall(['rust@127.0.0.1'], shop, both, [3, 4]))}").await,
-        "{error}"
-    );
     assert_eq!(eval("erpc:multicall(['rust@127.0.0.1'], shop, both, [3, 4])").await, "[{ok,4}]");
     assert_eq!(eval("rpc:multicall(['rust@127.0.0.1'], shop, both, [3, 4])").await, "{[4],[]}");
     assert_eq!(eval("erpc:cast(@@, both, [3, 4])").await, "ok");
@@ -107,8 +103,10 @@ async fn a_node_without_functions_runs_none() {
     let mut beam = Beam::start(&epmd, "beam@127.0.0.1", COOKIE).await;
     let call = "erpc:call('rust@127.0.0.1', shop, price, [])";
     assert_eq!(beam.eval(call).await, "{error,{erpc,notsup}}");
-    let call = beam.eval("rpc:call('rust@127.0.0.1', shop, price, [])").await;
-    assert!(call.starts_with("{badrpc,{'EXIT',{undef,"), "{call}");
+    let call = "rpc:call('rust@127.0.0.1', shop, price, [])";
+    assert_eq!(beam.eval(call).await, "{badrpc,notsup}");
+    let old = "gen_server:call({rex, 'rust@127.0.0.1'}, {call, shop, price, [], group_leader()})";
+    assert!(beam.eval(&format!("catch {old}")).await.starts_with("{'EXIT',{noproc,"));
 }
 
 /// A function that is ended with its process, and one whose caller has gone.

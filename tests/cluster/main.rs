@@ -25,3 +25,5 @@ mod remote_calls;
 mod beam_calls;
 mod functions;
 mod signals_beam;
+mod signals;
+mod signal_races;

@@ -167,7 +167,7 @@ impl Router {
         if name == NET_KERNEL.as_str() {
             return self.ask_net_kernel(payload).or_else(ignore_malformed);
         }
-        if name == FUNCTIONS.as_str() {
+        if name == FUNCTIONS.as_str() && !self.functions.functions.is_empty() {
             if let Request::Call { pid, tag, request } = Request::read(payload, &self.limits)
                 && let Some((_, caller)) = self.caller(control_name, pid, tag)
             {

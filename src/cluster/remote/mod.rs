@@ -16,12 +16,16 @@ pub(crate) mod reason;
 pub(crate) mod signal;
 pub(crate) mod call_table;
 mod relations;
+mod severed;
 pub(crate) mod peer;
 mod watcher;
 pub(crate) mod nodes;
 mod send;
 mod remote_name;
 pub(crate) mod inbound;
+
+#[cfg(test)]
+mod races;
 
 pub use reason::RemoteReason;
 pub use remote_name::RemoteName;

@@ -12,6 +12,7 @@ use crate::base::user_panics::catch_panic;
 use crate::cluster::reply::decode_message;
 use crate::cluster::rpc::arguments::as_tuple;
 use crate::cluster::term::{DecodeLimits, write_value};
+use crate::cluster::wire::terms::encoded;
 
 /// Why a function has no value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,6 +96,12 @@ fn decode<A: DeserializeOwned>(arguments: &[u8], limits: &DecodeLimits) -> Resul
     let bad = |error: &dyn fmt::Display| Failure::BadArguments(error.to_string());
     let tuple = as_tuple(arguments, limits).map_err(|error| bad(&error))?;
     let tuple = tuple.ok_or_else(|| bad(&"the arguments are no list"))?;
+    if tuple == encoded(|encoder| drop(encoder.tuple(0)))
+        && let Ok(unit) = decode_message(&encoded(|encoder| drop(encoder.atom("ok"))), limits)
+    {
+        // No arguments are `()`, whose own term is an atom.
+        return Ok(unit);
+    }
     decode_message(&tuple, limits).map_err(|error| bad(&error))
 }
 
