@@ -28,6 +28,13 @@ pub(crate) struct PendingCall {
     pub(crate) end: oneshot::Sender<CallEnd>,
 }
 
+impl PendingCall {
+    /// Notifies the caller, unless it has stopped waiting.
+    pub(crate) fn finish(self, end: CallEnd) {
+        drop(self.end.send(end));
+    }
+}
+
 /// The calls to one other node, by the numbers of their monitors.
 #[derive(Debug, Default)]
 pub(crate) struct CallTable(Map<u64, PendingCall>);

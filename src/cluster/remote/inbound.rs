@@ -108,8 +108,7 @@ impl Inbound {
             ((removed, relations.calls.ended(id)), None)
         })?;
         if let Some(call) = call {
-            // An error says that the caller has stopped waiting.
-            drop(call.end.send(CallEnd::Exit(reason.to_vec())));
+            call.finish(CallEnd::Exit(reason.to_vec()));
         }
         if let Some(Monitor { watcher, target, name }) = removed {
             let pid = match target {
@@ -118,22 +117,6 @@ impl Inbound {
             };
             let reference = MonitorRef::new(id, watcher);
             self.kernel.foreign_down(reference, pid, name, &read_reason(reason));
-        }
-        Ok(())
-    }
-
-    /// A message to an alias, which is the answer of a call.
-    pub(crate) fn answer(&self, alias: &[u8], payload: &[u8]) -> Result {
-        let Token::Reference(alias) = token(alias)? else {
-            return Err(malformed("an alias that is no reference"));
-        };
-        let Some(id) = self.own.monitor(&alias) else { return Ok(()) };
-        let removed = self.change(|relations| match relations.calls.remove(id) {
-            Some((call, demonitor)) => (Some(call), Some(demonitor)),
-            None => (None, None),
-        })?;
-        if let Some(call) = removed {
-            drop(call.end.send(CallEnd::Answer(payload.to_vec())));
         }
         Ok(())
     }
@@ -237,20 +220,12 @@ impl Inbound {
     }
 
     /// Returns the sender of a signal, which has to be a process of the other node.
-    fn sender(&self, from: &[u8]) -> Result<Pid> {
+    pub(super) fn sender(&self, from: &[u8]) -> Result<Pid> {
         let Token::Pid(pid) = token(from)? else { return Err(malformed("a sender without a pid")) };
         if pid.node != self.other.name.as_str() || pid.creation != self.other.creation {
             return Err(malformed("a sender that is of a third node"));
         }
         self.other.pid(pid.id, pid.serial).ok_or(ConnectionLost::TooManyPids)
-    }
-
-    /// Returns the caller of a call; [`Pid::OUTSIDE`] if no process of the other node is. The pid of
-    /// code outside of processes, of a node of this crate, has the number 0.
-    pub(crate) fn caller(&self, from: &[u8]) -> Pid {
-        let caller = self.sender(from).ok();
-        let caller = caller.filter(|pid| self.other.parts(*pid) != Some((0, 0)));
-        caller.unwrap_or(Pid::OUTSIDE)
     }
 
     /// Returns the receiver of a signal; `None` if it has ended.
@@ -273,7 +248,10 @@ impl Inbound {
         }
     }
 
-    fn change<R>(&self, change: impl FnOnce(&mut Relations) -> (R, Option<Signal>)) -> Result<R> {
+    pub(super) fn change<R>(
+        &self,
+        change: impl FnOnce(&mut Relations) -> (R, Option<Signal>),
+    ) -> Result<R> {
         Ok(self.peer.respond(self.connection, change)?)
     }
 

@@ -23,6 +23,7 @@ pub(crate) mod nodes;
 mod send;
 mod remote_name;
 pub(crate) mod inbound;
+mod answers;
 
 #[cfg(test)]
 mod races;

@@ -128,7 +128,7 @@ impl Failure {
                 tuple(encoder, 2, self.atom());
                 let end =
                     (0..=text.len().min(LONGEST_TEXT)).rev().find(|at| text.is_char_boundary(*at));
-                let _ = encoder.binary(text[..end.unwrap_or(0)].as_bytes());
+                let _ = encoder.binary(&text.as_bytes()[..end.unwrap_or(0)]);
             }
             _ => drop(encoder.atom(self.atom())),
         }

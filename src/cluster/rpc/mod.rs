@@ -1,6 +1,6 @@
 //! Functions of this node that other nodes call, by `rpc` and `erpc` of OTP: an allow-list.
 //!
-//! **Uses** `child`, `net`, `runtime`, `server`, `reply`, `term`, `wire`.
+//! **Uses** `child`, `net`, `runtime`, `server`, `handshake`, `reply`, `term`, `wire`.
 //! **Knows nothing of** connections: it gets the encoded request, and the queue to its node.
 //!
 //! | request | from | answer |
@@ -23,11 +23,12 @@
 //! | by the end of its process | `killed`, or the panic |
 
 mod arguments;
-mod caller;
 mod functions;
+mod caller;
 mod request;
 mod server;
+mod received;
 
 pub(crate) use functions::Functions;
-pub(crate) use request::{Received, SpawnRequest};
+pub(crate) use received::{Received, SpawnRequest};
 pub(crate) use server::{FUNCTIONS, FunctionServer};

@@ -162,6 +162,17 @@ impl CallError {
         matches!(self, CallError::Timeout | CallError::ChainTimeout { .. })
     }
 
+    /// Writes an error that only calls to other nodes get.
+    fn fmt_remote(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CallError::InvalidRequest(why) => {
+                write!(f, "the request is no call of the server: {why}")
+            }
+            CallError::InvalidAnswer(why) => write!(f, "the answer can't be used: {why}"),
+            _ => f.write_str("there is no connection to the server's node"),
+        }
+    }
+
     /// Returns the error of a request for which there is no process.
     #[cold]
     pub(crate) fn no_proc(kernel: &Kernel) -> Self {
@@ -207,10 +218,8 @@ impl fmt::Display for CallError {
                 let server = if *server_ends { "the server ends" } else { "the server runs on" };
                 write!(f, "the closure of this request panicked, {server}: {crash}")
             }
-            CallError::NoConnection => f.write_str("there is no connection to the server's node"),
-            CallError::InvalidRequest(why) => write!(f, "the request is no call of the server: {why}"),
-            CallError::InvalidAnswer(why) => write!(f, "the answer can't be used: {why}"),
             CallError::TokioGone => f.write_str(TOKIO_GONE),
+            remote => remote.fmt_remote(f),
         }
     }
 }
