@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 
 use crate::base::random::identifying_number;
 use crate::child::{ChildSpec, TaskContext};
+use crate::cluster::connection::connector::ByServer;
 use crate::cluster::connection::handshakes::Handshakes;
 use crate::cluster::connection::net_kernel::{NET_KERNEL, NetKernel};
 use crate::cluster::connection::process::{accepted, dialer};
@@ -297,6 +298,7 @@ impl Node {
         let args = NetKernelArgs {
             settings: settings.clone(),
             dialer: Arc::new(move |peer, deadline| dialer(own.clone(), peer, deadline)),
+            connector: Arc::new(ByServer),
             dials: dials.clone(),
         };
         let tree = Supervisor::rest_for_one()

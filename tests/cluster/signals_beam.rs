@@ -348,6 +348,8 @@ async fn the_loss_of_the_connection_is_noticed_once_and_pids_outlive_it() {
     // The same pids, by an attempt that a link begins.
     assert!(rt.link(own, outlives));
     let reference = rt.monitor(own, outlives);
+    pair.beam.until("length(element(2, process_info(get(w), links)))", "1").await;
+    pair.beam.until("length(element(2, process_info(get(w), monitored_by)))", "1").await;
     pair.beam.eval("get(w) ! {stop, shutdown}").await;
     pair.beam.eval("get(p) ! hello").await;
     let mut seen = [pair.next().await, pair.next().await, pair.next().await].map(|own| match own {

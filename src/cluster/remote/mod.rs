@@ -13,9 +13,12 @@ pub(crate) mod incarnation;
 pub(crate) mod node_numbers;
 pub(crate) mod local_node;
 pub(crate) mod reason;
+mod ends;
 pub(crate) mod signal;
 pub(crate) mod call_table;
 mod relations;
+#[cfg(test)]
+mod relations_tests;
 mod severed;
 pub(crate) mod peer;
 mod watcher;
@@ -25,6 +28,8 @@ mod remote_name;
 pub(crate) mod inbound;
 mod answers;
 
+#[cfg(test)]
+mod race_world;
 #[cfg(test)]
 mod races;
 
