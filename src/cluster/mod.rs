@@ -46,6 +46,15 @@
 //! * A struct with `#[serde(flatten)]` is written with binaries as keys.
 //! * The variants of an enum with `#[serde(untagged)]` or a `tag` are read by their exact names.
 //!
+//! # Servers and functions across nodes
+//!
+//! | from | to | by |
+//! |---|---|---|
+//! | Erlang, Elixir | a [`GenServer`](crate::GenServer) of this node | [`Node::expose`] |
+//! | another program with this crate | the same | [`Node::expose`] there, [`NodeRef::server`] here |
+//! | this node | a `gen_server` or `GenServer` | [`NodeRef::server`], or [`NodeRef::process`] without types |
+//! | Erlang, Elixir | a function of this node, by `rpc` and `erpc` | [`Node::function`] |
+//!
 //! # Limits
 //!
 //! The bytes may come from a program that is not friendly: [`DecodeLimits`] bounds what they may

@@ -58,18 +58,24 @@ const FIRST_CREATION: u32 = 4;
 /// | [`send_buffer`](Self::send_buffer) | 64 MiB for each other node |
 /// | [`max_relations`](Self::max_relations) | 262,144 links and monitors of each other node |
 /// | [`allow_remote_kill`](Self::allow_remote_kill) | refused |
+/// | [`expose`](Self::expose), [`function`](Self::function) | nothing can be called |
 ///
 /// The node is *hidden*: other nodes have it in `nodes(hidden)`, and it doesn't connect to all nodes
 /// of the cluster by itself. A runtime can have one node, because its server has the name
 /// `"net_kernel"`.
 ///
-/// **What other nodes reach.** `net_adm:ping/1` is answered. A message to a name
-/// (`{kv, 'rust@127.0.0.1'} ! Message`) reaches the process that holds the name in this runtime, as
-/// a [`Received::Message`](crate::Received::Message) with the term in the external format, which
-/// [`Term::from_bytes`](crate::cluster::Term::from_bytes) decodes. The term is not checked before: a
-/// decode may fail, because the other node has sent nonsense or more than the limits of the decode
-/// allow. Links and monitors of processes
-/// here are answered with `noproc`.
+/// **What other nodes reach.**
+///
+/// | they | reach |
+/// |---|---|
+/// | ping (`net_adm:ping/1`) | an answer |
+/// | call or cast (`gen_server:call/2`, `GenServer.cast/2`) | the servers that are [exposed](Self::expose), by name or by pid, as typed messages |
+/// | call a function (`rpc`, `erpc`) | the [functions](Self::function) that are listed |
+/// | send, link, monitor, or signal an exit | every process, by its registered name or by a pid that they were given |
+///
+/// Any other message, also a call to a server that is not exposed, reaches a process as a
+/// [`Received::Term`](crate::Received::Term). The term is not checked before: a decode may fail, because
+/// the other node has sent nonsense or more than the limits of the decode allow.
 ///
 /// **Connections.** [`Runtime::node`](crate::Runtime::node) connects;
 /// [`Runtime::monitor_nodes`](crate::Runtime::monitor_nodes) reports connections and their losses.
@@ -209,8 +215,39 @@ impl Node {
         self
     }
 
-    /// Lets other nodes call the server that holds this name, and send it casts:
-    /// `gen_server:call({kv, 'rust@127.0.0.1'}, {get, <<"milk">>})`.
+    /// Lets other nodes call the server that holds this name, and send it casts. The server's calls and
+    /// casts are types of serde; its answers have to be [`Serialize`]. Nothing else changes for the
+    /// server: local callers, other programs with this crate
+    /// ([`RemoteServer`](crate::cluster::RemoteServer), which has an example), and Erlang and Elixir
+    /// reach the same one.
+    ///
+    /// | in Rust | the request in Erlang | in Elixir |
+    /// |---|---|---|
+    /// | `Size(Reply<usize>)` | `size` | `:size` |
+    /// | `Get { key: String, reply: Reply<String> }` | `{get, <<"milk">>}` | `{:get, "milk"}` |
+    /// | `Put(String, u32, Reply<()>)` | `{put, <<"milk">>, 2}` | `{:put, "milk", 2}` |
+    /// | a struct `Get` with these fields | `#{key => <<"milk">>}` | `%{key: "milk"}` |
+    /// | `Reply<usize>` alone | any atom | any atom |
+    ///
+    /// The reply has no term, and may stand anywhere in its call, but for lists, options, untagged
+    /// variants without names, and variants whose tag is a field of its own. A call has exactly one
+    /// reply. Types with borrowed parts, such as `&'static str`, are no types of exposed messages. A
+    /// generic server may need `#[serde(bound = "…")]`.
+    ///
+    /// **The caller's end of a call that has no answer.** A call that can't be decoded, that finds no
+    /// room, whose reply is dropped or whose answer has no term is refused: its caller gets the `DOWN`
+    /// of its monitor, as if the server had ended, and so exits at once. The reason is a pair of
+    /// `bad_request`, `overloaded`, `no_reply` or `bad_answer` and a text. If the server ends, its true
+    /// reason arrives. Code that calls by hand, without a monitor, and `gen_server:multi_call` of OTP
+    /// 25 run into their own time limits instead.
+    ///
+    /// A message that can't be decoded is logged without its content, and is a
+    /// [dead letter](crate::Runtime::dead_letters). The connection of the other node decodes the
+    /// messages, so a `Deserialize` of your own that takes long delays its other messages; one that
+    /// panics is caught. How long a caller at another node waits is not known here, so
+    /// [`Reply::deadline`](crate::Reply::deadline) has no limit.
+    ///
+    /// OTP has no counterpart: every process can be called by all nodes.
     pub fn expose<S: GenServer>(mut self, name: impl Into<ServerName<S>>) -> Self
     where
         S::Call: DeserializeOwned,
@@ -220,8 +257,8 @@ impl Node {
         self
     }
 
-    /// Lets other nodes call the server that holds this name. Casts to it are refused, so the type
-    /// of the casts need not be one of serde.
+    /// [Exposes](Self::expose) the calls of a server. Casts to it are refused, so the type of the
+    /// casts need not be one of serde.
     pub fn expose_calls<S: GenServer>(mut self, name: impl Into<ServerName<S>>) -> Self
     where
         S::Call: DeserializeOwned,
@@ -230,8 +267,32 @@ impl Node {
         self
     }
 
-    /// Lets other nodes call a function, by `rpc` and `erpc`:
-    /// `erpc:call('rust@127.0.0.1', shop, price, [<<"milk">>, 3])`.
+    /// Lets other nodes call a function, by `rpc` and `erpc` of OTP:
+    /// `erpc:call('rust@127.0.0.1', shop, price, [<<"milk">>, 3])`. The arguments are a tuple with as
+    /// many elements as the list has; `()` for none.
+    ///
+    /// Each call runs as a process of its own, a temporary child of the node: one that panics, hangs or
+    /// is killed concerns its own caller only. Nothing ends a function whose caller has gone. At most
+    /// 65,536 run at once. What is not listed is undefined for other nodes (`undef`), and any other
+    /// request of a process (`spawn/4`) is refused with `notsup`.
+    ///
+    /// | the function | `rpc:call` returns | `erpc:call` |
+    /// |---|---|---|
+    /// | returns a value | the value | returns the value |
+    /// | panics | `{badrpc,{'EXIT',{{panic,Text},Stack}}}` | fails with `{exception,{panic,Text},Stack}` |
+    /// | can't be called with these arguments | `bad_arguments` in the place of `panic` | the same |
+    /// | returns a value without a term | `bad_answer` in its place | the same |
+    ///
+    /// ```no_run
+    /// use regrow::cluster::{Cookie, Node};
+    ///
+    /// let node = Node::new("rust@127.0.0.1")
+    ///     .cookie(Cookie::from_env("CLUSTER_COOKIE")?)
+    ///     .function("shop", "price", async |(name, count): (String, u32)| {
+    ///         if name == "milk" { Ok(count * 2) } else { Err("not sold here") }
+    ///     });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn function<A, F, Fut>(
         mut self,
         module: impl Into<String>,

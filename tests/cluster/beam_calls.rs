@@ -14,6 +14,11 @@ use crate::kv::{Call, Cast, KV, Kv};
 async fn rust(epmd: &Epmd) -> (Runtime, SupervisorRef) {
     let node = Node::new("rust@127.0.0.1").cookie(Cookie::new(COOKIE)).resolver(epmd.resolver());
     let rt = Runtime::new();
+    let names = rt.clone();
+    let node = node.function("names", "find", move |(name,): (Atom,)| {
+        let pid = names.whereis(name.as_str()).and_then(|pid| names.external_pid(pid));
+        async move { pid }
+    });
     let tree = Supervisor::one_for_one().child(Kv::child(()).named(KV)).child(node.expose(KV));
     let tree = tree.start(&rt).await.unwrap();
     (rt, tree)
@@ -36,14 +41,18 @@ async fn a_beam_calls_and_casts_to_a_server() {
     assert_eq!(eval("gen_server:call(K, {get, <<\"milk\">>})").await, "<<\"milk\">>");
     assert_eq!(eval("gen_server:call(K, {get, <<\"none\">>})").await, "nil");
     assert_eq!(eval("gen_server:call(K, has_caller)").await, "true");
+    // By its pid, which a monitor of the name returns.
+    let by_pid = "P = rpc:call('rust@127.0.0.1', names, find, [kv]), \
+                  {gen_server:call(P, size), gen_server:cast(P, {note, <<\"x\">>}), gen_server:call(P, size)}";
+    assert_eq!(eval(by_pid).await, "{3,ok,4}");
     let asked = "R = gen_server:send_request(K, size), gen_server:receive_response(R, 5000)";
-    assert_eq!(eval(asked).await, "{reply,3}");
+    assert_eq!(eval(asked).await, "{reply,4}");
     let multi = "gen_server:multi_call(['rust@127.0.0.1'], kv, size)";
-    assert_eq!(eval(multi).await, "{[{'rust@127.0.0.1',3}],[]}");
+    assert_eq!(eval(multi).await, "{[{'rust@127.0.0.1',4}],[]}");
     // A timeout: the late answer is dropped.
     let late = "{'EXIT', {timeout, _}} = (catch gen_server:call(K, {later, 50}, 1)), \
                 timer:sleep(100), {gen_server:call(K, size), process_info(self(), messages)}";
-    assert_eq!(eval(late).await, "{3,{messages,[]}}");
+    assert_eq!(eval(late).await, "{4,{messages,[]}}");
     // What gets no answer ends at once.
     let exit = |call: &str| {
         format!(

@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
-use regrow::cluster::RemoteServer;
+use regrow::cluster::{Atom, RemoteServer};
 use regrow::{CallError, ExitReason, GenServer, NodeChange, Runtime, Supervisor, SupervisorRef};
 use tokio::sync::oneshot;
 
 use crate::kv::{Call, Cast, KV, Kv};
 use crate::pairs::{Running, pair_with};
+
+fn atom(name: &str) -> Atom {
+    Atom::new(name).unwrap()
+}
 
 async fn kv(rt: &Runtime) -> SupervisorRef {
     Supervisor::one_for_one().child(Kv::child(()).named(KV)).start(rt).await.unwrap()
@@ -70,6 +74,13 @@ async fn the_own_node_is_called_without_a_socket() {
 async fn each_failure_of_a_call_has_its_error() {
     let (a, b, _tree, there) = two_nodes().await;
     assert_eq!(there.call(Call::Drop).await, Err(CallError::NoReply));
+    assert_eq!(there.call_timeout(Call::Size, Duration::MAX).await, Ok(0));
+    let never = there.call_timeout(|reply| Call::Later(60_000, reply), Duration::ZERO).await;
+    assert_eq!(never, Err(CallError::Timeout));
+    let untyped = a.rt.node("b@127.0.0.1").process("kv");
+    assert_eq!(untyped.call_timeout::<u8>(atom("size"), Duration::MAX).await, Ok(0));
+    let never = untyped.call_timeout::<u8>((atom("later"), 60_000), Duration::ZERO).await;
+    assert_eq!(never, Err(CallError::Timeout));
     let unencodable = there.call(|reply| Call::New(f64::NAN, reply)).await;
     assert_eq!(unencodable, Err(CallError::InvalidRequest("a float is not finite".into())));
     let unknown = there.call(|reply| Call::New(1.5, reply)).await;
@@ -86,8 +97,7 @@ async fn each_failure_of_a_call_has_its_error() {
     let unknown = a.rt.node("c@127.0.0.1").server(KV);
     assert_eq!(unknown.call(Call::Size).await, Err(CallError::NoConnection));
     // A server of another type at the other side.
-    let untyped = a.rt.node("b@127.0.0.1").process("kv");
-    let answer = untyped.call::<String>(regrow::cluster::Atom::new("size").unwrap()).await;
+    let answer = untyped.call::<String>(atom("size")).await;
     let Err(CallError::InvalidAnswer(why)) = answer else { panic!("{answer:?}") };
     assert!(why.starts_with("found an integer, expected a string"), "{why}");
     // The reason of the server's end, and the next incarnation.
@@ -166,4 +176,21 @@ async fn calls_of_one_process_are_handled_in_their_order_and_many_callers_get_th
     }
     tasks.join_all().await;
     assert_eq!(b.rt.server(KV).call(Call::Size).await, Ok(200));
+}
+
+/// A reply is a part of a call that a node decodes or encodes, and of nothing else.
+#[test]
+fn a_reply_has_no_bytes_outside_of_a_call() {
+    let bytes = regrow::cluster::to_bytes(&("size", 1)).unwrap();
+    assert!(regrow::cluster::from_bytes::<(String, u8, regrow::Reply<u8>)>(&bytes).is_err());
+}
+
+#[cfg(feature = "serde")]
+#[test]
+fn a_reply_has_no_json() {
+    for json in ["null", "{}", "1"] {
+        assert!(serde_json::from_str::<regrow::Reply<u8>>(json).is_err(), "{json}");
+    }
+    let error = serde_json::from_str::<Call>("{\"Size\":null}").err().unwrap();
+    assert!(error.to_string().contains("a part of a call from another node"), "{error}");
 }
