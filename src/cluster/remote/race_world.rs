@@ -50,11 +50,11 @@ impl Hooked {
 }
 
 impl OtherNodes for Hooked {
-    pub(super) fn link(&self, own: Pid, other: Pid, id: u64) -> Result<(), ExitReason> {
+    fn link(&self, own: Pid, other: Pid, id: u64) -> Result<(), ExitReason> {
         self.around(|nodes| nodes.link(own, other, id))
     }
 
-    pub(super) fn unlink(&self, own: Pid, other: Pid, before: u64) -> bool {
+    fn unlink(&self, own: Pid, other: Pid, before: u64) -> bool {
         self.nodes.unlink(own, other, before)
     }
 
