@@ -35,6 +35,7 @@
 //! | `Variant` | `variant` | `:variant` | the exact name |
 //! | `Variant(a, b)`, `Variant { a, b }` | `{variant,A,B}` | `{:variant, a, b}` | |
 //! | bytes of the crate `serde_bytes` | `<<1,2>>` | `<<1, 2>>` | a list of bytes |
+//! | a [`Pid`](crate::Pid), in calls, casts, answers and functions | the pid | the pid | |
 //! | [`Term`], [`Atom`], [`ExternalPid`], [`ExternalPort`], [`ExternalReference`] | itself | itself | |
 //!
 //! * The names of variants are written in snake_case: `HttpError` is `http_error`. A name that is no

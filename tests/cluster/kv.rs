@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use regrow::{GenServer, Name, Reply, Result, ServerContext};
+use regrow::{GenServer, Name, Pid, Reply, Result, ServerContext};
 use serde::{Deserialize, Serialize};
 
 pub(crate) const KV: Name<Kv> = Name::new("kv");
@@ -24,6 +24,11 @@ pub(crate) enum Call {
     Stop(Reply<()>),
     Drop(Reply<()>),
     HasCaller(Reply<bool>),
+    /// Answered with whether the client is the caller, and with the pid of the server.
+    Pids {
+        client: Pid,
+        reply: Reply<(bool, Pid)>,
+    },
     /// Not decoded by the server of the other program.
     #[serde(skip_deserializing)]
     New(f64, Reply<()>),
@@ -72,6 +77,10 @@ impl GenServer for Kv {
             Call::HasCaller(reply) => {
                 let has_caller = reply.caller().is_some();
                 reply.send(has_caller);
+            }
+            Call::Pids { client, reply } => {
+                let is_caller = reply.caller() == Some(client);
+                reply.send((is_caller, ctx.pid()));
             }
             Call::New(..) => unreachable!("not decoded"),
         }

@@ -194,3 +194,77 @@ fn a_reply_has_no_json() {
     let error = serde_json::from_str::<Call>("{\"Size\":null}").err().unwrap();
     assert!(error.to_string().contains("a part of a call from another node"), "{error}");
 }
+
+#[tokio::test]
+async fn pids_in_calls_and_answers_are_pids_at_the_other_node() {
+    let (a, b, _tree, there) = two_nodes().await;
+    let server = b.rt.whereis("kv").unwrap();
+    let (sender, found) = oneshot::channel();
+    let caller = there.clone();
+    let client = a.rt.spawn_fallible(move |ctx| async move {
+        let client = ctx.pid();
+        let pids = caller.call(|reply| Call::Pids { client, reply }).await?;
+        drop(sender.send(pids));
+        Ok(())
+    });
+    assert_eq!(client.join().await, ExitReason::Normal);
+    let (is_caller, pid) = found.await.unwrap();
+    assert!(is_caller && pid.is_foreign());
+    // It is the server: its end is noticed by that pid.
+    let ended = a.rt.spawn_fallible(move |mut ctx| async move {
+        ctx.runtime().monitor(ctx.pid(), pid);
+        let down = ctx.recv().await;
+        assert!(matches!(down, regrow::Received::Down { pid: from, .. } if from == pid));
+        Ok(())
+    });
+    while b.rt.info(server).is_some_and(|info| info.monitors < 1) {
+        tokio::task::yield_now().await;
+    }
+    assert!(b.rt.kill(server));
+    assert_eq!(ended.join().await, ExitReason::Normal);
+    // A pid has no term outside of a message of a node.
+    assert!(regrow::cluster::to_bytes(&server).is_err());
+    let outside = there.call(|reply| Call::Pids { client: regrow::Pid::OUTSIDE, reply }).await;
+    assert!(matches!(outside, Err(CallError::InvalidRequest(_))), "{outside:?}");
+}
+
+/// The rounds of the race. Failpoints widen the windows, so there are more.
+const ROUNDS: usize = if cfg!(regrow_proof) { 400 } else { 40 };
+
+/// Threads call, stop waiting, and cut the connection at once. Each call ends once, with its own answer
+/// or `NoConnection`, and nothing is left at either node.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn calls_that_race_with_the_loss_of_the_connection_end_once_and_leave_nothing() {
+    #[cfg(regrow_proof)]
+    regrow::proof::arm_failpoints(regrow::proof::FailPlan { seed: 7, yields: 100, pauses: 20 });
+    let (a, b, _tree, there) = two_nodes().await;
+    let left = || [&a.rt, &b.rt].map(|rt| rt.leftovers().monitors);
+    let before = left();
+    for round in 0..ROUNDS {
+        let calls: Vec<_> = (0..8_u64)
+            .map(|n| {
+                let there = there.clone();
+                tokio::spawn(async move {
+                    let call = there.call(|reply| Call::Later(0, reply));
+                    if n == 0 {
+                        return drop(tokio::time::timeout(Duration::from_micros(n), call).await);
+                    }
+                    let result = call.await;
+                    assert!(matches!(result, Ok(4) | Err(CallError::NoConnection)), "{result:?}");
+                })
+            })
+            .collect();
+        if round % 2 == 0 {
+            a.rt.node("b@127.0.0.1").disconnect().await;
+        } else {
+            b.rt.node("a@127.0.0.1").disconnect().await;
+        }
+        for call in calls {
+            call.await.unwrap();
+        }
+    }
+    while left() != before {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(there.call(Call::Size).await, Ok(0));
+}

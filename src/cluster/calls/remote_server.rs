@@ -166,7 +166,7 @@ impl<S: GenServer> RemoteServer<S> {
         if Nodes::of(&runtime.kernel).is_own(&node) {
             return runtime.server::<S>(name.clone()).call_timeout(make, limit).await;
         }
-        let request = encode(&make(Reply::unconnected()));
+        let request = encode(runtime, &make(Reply::unconnected()));
         consume_budget().await;
         Callee { runtime, node: &node, name }.call(request?, Some(limit)).await
     }

@@ -9,6 +9,7 @@ use crate::base::consume_budget;
 use crate::cluster::calls::waiting::{Callee, encode};
 use crate::cluster::remote::RemoteName;
 use crate::cluster::remote::nodes::Nodes;
+use crate::cluster::remote::pid_terms::as_node;
 use crate::cluster::term::{Atom, EncodeError, to_bytes};
 use crate::message::EncodedTerm;
 use crate::runtime::CallError;
@@ -64,7 +65,7 @@ impl RemoteName {
         request: impl Serialize,
         limit: Duration,
     ) -> Result<T, CallError> {
-        let request = encode(&request);
+        let request = encode(&self.runtime, &request);
         consume_budget().await;
         let node = self.parsed().ok_or(CallError::NoConnection)?;
         if Nodes::of(&self.runtime.kernel).is_own(&node) {
@@ -90,7 +91,8 @@ impl RemoteName {
     /// # }
     /// ```
     pub fn cast(&self, message: impl Serialize) -> Result<bool, EncodeError> {
-        let cast = to_bytes(&(Atom::of("$gen_cast"), message))?;
+        let own = Nodes::of(&self.runtime.kernel).local();
+        let cast = as_node(own.as_ref(), || to_bytes(&(Atom::of("$gen_cast"), message)))?;
         Ok(self.send(EncodedTerm::checked(cast)))
     }
 }

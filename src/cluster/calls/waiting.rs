@@ -26,6 +26,7 @@ use crate::cluster::node_name::NodeName;
 use crate::cluster::remote::call_table::{CallEnd, PendingCall};
 use crate::cluster::remote::nodes::Nodes;
 use crate::cluster::remote::peer::Peer;
+use crate::cluster::remote::pid_terms::as_node;
 use crate::cluster::remote::reason::read_reason;
 use crate::cluster::remote::signal::Signal;
 use crate::cluster::reply::Refusal;
@@ -61,9 +62,13 @@ pub(super) struct Callee<'c> {
 }
 
 /// Encodes a request, without a version byte.
-pub(super) fn encode<M: Serialize + ?Sized>(request: &M) -> Result<Vec<u8>, CallError> {
+pub(super) fn encode<M: Serialize + ?Sized>(
+    runtime: &Runtime,
+    request: &M,
+) -> Result<Vec<u8>, CallError> {
     let mut term = Vec::new();
-    let written = write_value(request, &mut term);
+    let own = Nodes::of(&runtime.kernel).local();
+    let written = as_node(own.as_ref(), || write_value(request, &mut term));
     written.map_err(|error| CallError::InvalidRequest(error.to_string().into()))?;
     Ok(term)
 }
@@ -91,7 +96,9 @@ impl Callee<'_> {
             Some(Err(_)) => Err(CallError::NoConnection),
             Some(Ok(CallEnd::Exit(reason))) => Err(self.error(&reason)),
             Some(Ok(CallEnd::Answer(payload))) => {
-                decode_answer(&payload).map_err(|e| CallError::InvalidAnswer(e.to_string().into()))
+                let own = Nodes::of(kernel).local();
+                let answer = as_node(own.as_ref(), || decode_answer(&payload));
+                answer.map_err(|e| CallError::InvalidAnswer(e.to_string().into()))
             }
         }
     }

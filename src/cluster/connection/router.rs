@@ -19,6 +19,7 @@ use crate::cluster::connection::settings::Settings;
 use crate::cluster::exposed::{ExposedServers, Request};
 use crate::cluster::handshake::Flags;
 use crate::cluster::remote::inbound::Inbound;
+use crate::cluster::remote::pid_terms::as_node;
 use crate::cluster::reply::ReturnAddress;
 use crate::cluster::rpc::{FUNCTIONS, Received, SpawnRequest};
 use crate::cluster::term::{DecodeLimits, Decoder, Token};
@@ -65,15 +66,12 @@ impl Router {
         let longest = settings.longest_frame;
         let limits = DecodeLimits::new().size(longest).integer(longest);
         let (inbound, exposed) = (Arc::new(inbound), settings.exposed.clone());
-        let node = inbound.own.clone();
         let functions = Received {
             runtime: runtime.clone(),
             functions: settings.functions.clone(),
             outbox: outbox.clone(),
             flags,
-            encode_pid: Arc::new(move |pid| {
-                encoded(|encoder| drop(encoder.pid(&node.external(pid))))
-            }),
+            own: inbound.own.clone(),
             limits: limits.clone(),
         };
         Router { runtime, inbound, own, flags, outbox, limits, exposed, functions }
@@ -137,7 +135,8 @@ impl Router {
         {
             let address = |caller, tag| self.caller(to, caller, tag);
             let message = (payload, &self.limits);
-            if self.exposed.deliver_to(&self.runtime, pid, message, address) {
+            let deliver = || self.exposed.deliver_to(&self.runtime, pid, message, address);
+            if as_node(Some(&self.inbound.own), deliver) {
                 return Ok(());
             }
         }
@@ -176,7 +175,9 @@ impl Router {
             return Ok(());
         }
         let address = |pid, tag| self.caller(control_name, pid, tag);
-        if self.exposed.deliver(&self.runtime, &name, (payload, &self.limits), address) {
+        let message = (payload, &self.limits);
+        let deliver = || self.exposed.deliver(&self.runtime, &name, message, address);
+        if as_node(Some(&self.inbound.own), deliver) {
             return Ok(());
         }
         // Nothing is said to the sender if no process has the name, as in OTP.

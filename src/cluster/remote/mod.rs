@@ -13,6 +13,7 @@ pub(crate) mod incarnation;
 pub(crate) mod node_numbers;
 pub(crate) mod local_node;
 pub(crate) mod reason;
+pub(crate) mod pid_terms;
 mod ends;
 pub(crate) mod signal;
 pub(crate) mod call_table;

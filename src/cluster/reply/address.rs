@@ -22,6 +22,7 @@ use serde::ser::Serialize;
 use crate::base::user_panics::catch_panic;
 use crate::cluster::handshake::Flags;
 use crate::cluster::remote::inbound::Inbound;
+use crate::cluster::remote::pid_terms::as_node;
 use crate::cluster::reply::refusal::Refusal;
 use crate::cluster::term::{DecodeError, DecodeLimits, Decoder, Token, write_value};
 use crate::cluster::wire::Outbox;
@@ -63,7 +64,8 @@ impl ReturnAddress {
     /// Sends an answer. One that can't be encoded is a refusal.
     pub(crate) fn answer<T: Serialize + ?Sized>(&self, value: &T) {
         let mut term = Vec::new();
-        let encoded = catch_panic(|| write_value(value, &mut term));
+        let write = || catch_panic(|| write_value(value, &mut term));
+        let encoded = as_node(Some(&self.inbound.own), write);
         let refusal = match encoded {
             Ok(Ok(())) => return self.answer_encoded(&term),
             Ok(Err(error)) => error.to_string(),

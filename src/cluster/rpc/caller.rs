@@ -4,15 +4,13 @@ use std::sync::Arc;
 
 use crate::base::Pid;
 use crate::cluster::handshake::Flags;
+use crate::cluster::remote::local_node::LocalNode;
 use crate::cluster::reply::ReturnAddress;
 use crate::cluster::rpc::functions::Failure;
 use crate::cluster::term::Encoder;
 use crate::cluster::wire::Outbox;
 use crate::cluster::wire::control::{append_control, op};
 use crate::cluster::wire::terms::{append_term, encoded};
-
-/// Encodes the pid of a process of this node.
-pub(crate) type EncodePid = Arc<dyn Fn(Pid) -> Vec<u8> + Send + Sync>;
 
 /// The flag of a reply to a spawn: the monitor was set.
 const IS_MONITORED: i64 = 2;
@@ -32,7 +30,7 @@ pub(super) enum Caller {
 pub(super) struct Requester {
     pub(super) outbox: Outbox,
     pub(super) flags: Flags,
-    pub(super) encode_pid: EncodePid,
+    pub(super) own: Arc<LocalNode>,
     /// The reference of the request, and of the monitor.
     pub(super) request: Vec<u8>,
     pub(super) pid: Vec<u8>,
@@ -54,7 +52,8 @@ impl Caller {
     /// Notes that the function runs in this process.
     pub(super) fn started(&mut self, pid: Pid) {
         if let Caller::Spawn(requester) = self {
-            let process = (requester.encode_pid)(pid);
+            let process = requester.own.external(pid);
+            let process = encoded(|encoder| drop(encoder.pid(&process)));
             let flags = if requester.is_monitored { IS_MONITORED } else { 0 };
             requester.reply(flags, &process);
             requester.process = Some(process);

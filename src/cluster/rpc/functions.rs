@@ -9,6 +9,8 @@ use serde::de::DeserializeOwned;
 use serde::ser::Serialize;
 
 use crate::base::user_panics::catch_panic;
+use crate::cluster::remote::local_node::LocalNode;
+use crate::cluster::remote::pid_terms::as_node;
 use crate::cluster::reply::decode_message;
 use crate::cluster::rpc::arguments::as_tuple;
 use crate::cluster::term::{DecodeLimits, write_value};
@@ -32,7 +34,7 @@ pub(crate) enum Failure {
 pub(super) type Call = Pin<Box<dyn Future<Output = Result<Vec<u8>, Failure>> + Send>>;
 
 /// Begins a call with these arguments, an encoded list.
-pub(super) type Function = dyn Fn(Vec<u8>, DecodeLimits) -> Call + Send + Sync;
+pub(super) type Function = dyn Fn(Vec<u8>, DecodeLimits, Arc<LocalNode>) -> Call + Send + Sync;
 
 /// The functions by module and name.
 #[derive(Clone, Default)]
@@ -58,11 +60,13 @@ impl Functions {
         Fut: Future<Output: Serialize> + Send + 'static,
     {
         let function = Arc::new(function);
-        let call = move |arguments: Vec<u8>, limits: DecodeLimits| -> Call {
+        let call = move |arguments: Vec<u8>, limits: DecodeLimits, own: Arc<LocalNode>| -> Call {
             let function = function.clone();
             Box::pin(async move {
-                let running = function(decode(&arguments, &limits)?);
-                encode(&running.await)
+                let decoded = || decode(&arguments, &limits);
+                let running = function(as_node(Some(&own), decoded)?);
+                let value = running.await;
+                as_node(Some(&own), || encode(&value))
             })
         };
         self.entries.retain(|entry| !entry.is(&module, &name));

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::cluster::handshake::Flags;
+use crate::cluster::remote::local_node::LocalNode;
 use crate::cluster::reply::{Refusal, ReturnAddress};
-use crate::cluster::rpc::caller::{Called, Caller, EncodePid, Requester};
+use crate::cluster::rpc::caller::{Called, Caller, Requester};
 use crate::cluster::rpc::functions::{Call, Failure, Function, Functions};
 use crate::cluster::rpc::request::Request;
 use crate::cluster::rpc::server::{Cast, FUNCTIONS};
@@ -26,7 +27,7 @@ pub(crate) struct Received {
     pub(crate) functions: Functions,
     pub(crate) outbox: Outbox,
     pub(crate) flags: Flags,
-    pub(crate) encode_pid: EncodePid,
+    pub(crate) own: Arc<LocalNode>,
     pub(crate) limits: DecodeLimits,
 }
 
@@ -64,7 +65,7 @@ impl Received {
         let mut requester = Requester {
             outbox: self.outbox.clone(),
             flags: self.flags,
-            encode_pid: self.encode_pid.clone(),
+            own: self.own.clone(),
             request: spawn.request.to_vec(),
             pid: spawn.pid.to_vec(),
             is_monitored: false,
@@ -157,8 +158,9 @@ impl Received {
             (Token::Atom(module), Token::Atom(name)) => self.functions.find(&module, &name),
             _ => None,
         };
-        let call =
-            |function: Arc<Function>| function(called.arguments.clone(), self.limits.clone());
+        let call = |function: Arc<Function>| {
+            function(called.arguments.clone(), self.limits.clone(), self.own.clone())
+        };
         Ok(function.map(call).ok_or(Failure::Undefined))
     }
 }
