@@ -238,8 +238,12 @@ async fn calls_that_race_with_the_loss_of_the_connection_end_once_and_leave_noth
     #[cfg(regrow_proof)]
     regrow::proof::arm_failpoints(regrow::proof::FailPlan { seed: 7, yields: 100, pauses: 20 });
     let (a, b, _tree, there) = two_nodes().await;
+    assert_eq!(there.call(Call::Size).await, Ok(0));
     let left = || [&a.rt, &b.rt].map(|rt| rt.leftovers().monitors);
-    let before = left();
+    let connected = || left().iter().all(|monitors| *monitors == 2);
+    while !connected() {
+        tokio::task::yield_now().await;
+    }
     for round in 0..ROUNDS {
         let calls: Vec<_> = (0..8_u64)
             .map(|n| {
@@ -263,8 +267,9 @@ async fn calls_that_race_with_the_loss_of_the_connection_end_once_and_leave_noth
             call.await.unwrap();
         }
     }
-    while left() != before {
+    // Each node monitors the process of the connection.
+    assert_eq!(there.call(Call::Size).await, Ok(0));
+    while !connected() {
         tokio::task::yield_now().await;
     }
-    assert_eq!(there.call(Call::Size).await, Ok(0));
 }
