@@ -75,12 +75,19 @@ const FIRST_CREATION: u32 = 4;
 ///
 /// Any other message, also a call to a server that is not exposed, reaches a process as a
 /// [`Received::Term`](crate::Received::Term). The term is not checked before: a decode may fail, because
-/// the other node has sent nonsense or more than the limits of the decode allow.
+/// the other node has sent nonsense or more than the limits of the decode allow. A kill is refused,
+/// unless [`allow_remote_kill`](Self::allow_remote_kill) is set.
+///
+/// **What is reached at other nodes.** [`Runtime::pid_of`](crate::Runtime::pid_of) returns the pid of a
+/// process of another node, and [`NodeRef::process`](crate::cluster::NodeRef::process) a name there.
+/// Everything has the local meaning. If the connection is lost, each link and each monitor gets
+/// [`NoConnection`](crate::ExitReason::NoConnection), once.
 ///
 /// **Connections.** [`Runtime::node`](crate::Runtime::node) connects;
 /// [`Runtime::monitor_nodes`](crate::Runtime::monitor_nodes) reports connections and their losses.
-/// When both nodes connect at once, one connection remains. The loss of a connection is no crash:
-/// the next use connects again. A crash of the node's processes closes its connections, and its
+/// A signal to a node that is not connected connects as well, and waits for the connection. When both
+/// nodes connect at once, one connection remains. The loss of a connection is no crash: the next use
+/// connects again. A crash of the node's processes closes its connections, and its
 /// supervisor starts it again.
 ///
 /// **Security.** A node that doesn't know the cookie gets nothing but the messages of a handshake.
