@@ -114,7 +114,7 @@ async fn a_server_of_the_beam_is_called_and_sent_casts() {
     let late = there.call_timeout(|reply| Call::Later(50, reply), short).await;
     assert_eq!(late, Err(CallError::Timeout));
     assert_eq!(there.call(|reply| Call::Later(60, reply)).await, Ok(4));
-    assert_eq!(beam.eval("process_info(whereis(kv), monitored_by)").await, "{monitored_by,[]}");
+    beam.until("process_info(whereis(kv), monitored_by)", "{monitored_by,[]}").await;
     // The end of the server.
     let Err(CallError::Exited(reason)) = there.call(Call::Crash).await else { panic!() };
     assert!(reason.to_string().contains("no_luck"), "{reason}");
