@@ -91,6 +91,24 @@ impl<T: Send + 'static> Reply<T> {
         (Reply { slot: Some(slot), server: server.head.address() }, awaited)
     }
 
+    /// Creates the reply of a call from another node to the server whose record has this address.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn of_slot(slot: Arc<ReplySlot<T>>, server: usize) -> Self {
+        Reply { slot: Some(slot), server }
+    }
+
+    /// Creates the reply in a call that goes to another node, and stays behind.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn unconnected() -> Self {
+        Reply { slot: None, server: 0 }
+    }
+
+    /// Whether an answer would reach a caller through this value.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn is_connected(&self) -> bool {
+        self.slot.is_some()
+    }
+
     /// Sends the answer. If the caller has stopped waiting, the answer is dropped. [`Reply`] has an
     /// example.
     #[inline]

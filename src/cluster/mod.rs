@@ -1,5 +1,5 @@
-// **Uses** `base`, `exit`, `message`, `process`, `kernel`, `call`, `runtime`, `child`, `server`,
-// `supervisor`, `net`.
+// **Uses** `base`, `exit`, `message`, `observe`, `time`, `process`, `kernel`, `call`, `runtime`,
+// `child`, `server`, `supervisor`, `net`.
 // **Knows nothing of** programs, observers and metrics.
 
 //! Nodes of an Erlang cluster: processes of this program and processes on the BEAM reach each other
@@ -36,6 +36,7 @@
 //! | `Variant` | `variant` | `:variant` | the exact name |
 //! | `Variant(a, b)`, `Variant { a, b }` | `{variant,A,B}` | `{:variant, a, b}` | |
 //! | bytes of the crate `serde_bytes` | `<<1,2>>` | `<<1, 2>>` | a list of bytes |
+//! | a [`Pid`](crate::Pid), in calls, casts, answers and functions | the pid | the pid | |
 //! | [`Term`], [`Atom`], [`ExternalPid`], [`ExternalPort`], [`ExternalReference`] | itself | itself | |
 //!
 //! * The names of variants are written in snake_case: `HttpError` is `http_error`. A name that is no
@@ -46,6 +47,15 @@
 //! * Fields that are not known are ignored, such as `__struct__` of a struct of Elixir.
 //! * A struct with `#[serde(flatten)]` is written with binaries as keys.
 //! * The variants of an enum with `#[serde(untagged)]` or a `tag` are read by their exact names.
+//!
+//! # Servers and functions across nodes
+//!
+//! | from | to | by |
+//! |---|---|---|
+//! | Erlang, Elixir | a [`GenServer`](crate::GenServer) of this node | [`Node::expose`] |
+//! | another program with this crate | the same | [`Node::expose`] there, [`NodeRef::server`] here |
+//! | this node | a `gen_server` or `GenServer` | [`NodeRef::server`], or [`NodeRef::process`] without types |
+//! | Erlang, Elixir | a function of this node, by `rpc` and `erpc` | [`Node::function`] |
 //!
 //! # Limits
 //!
@@ -63,11 +73,16 @@ mod carrier;
 mod wire;
 mod encoded_term;
 mod remote;
+mod reply;
+mod exposed;
+mod rpc;
+mod calls;
 mod connection;
 mod node;
 mod node_ref;
 
 pub use crate::message::EncodedTerm;
+pub use calls::RemoteServer;
 pub use carrier::network::Network;
 #[cfg(feature = "cluster-tls")]
 #[cfg_attr(docsrs, doc(cfg(feature = "cluster-tls")))]

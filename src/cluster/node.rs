@@ -5,6 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
+use serde::ser::Serialize;
 use tokio::net::TcpStream;
 
 use crate::base::random::identifying_number;
@@ -24,12 +26,14 @@ use crate::cluster::connection::settings::Settings;
 use crate::cluster::cookie::Cookie;
 use crate::cluster::epmd::ResponderStart;
 use crate::cluster::error::NodeError;
+use crate::cluster::exposed::{ExposedServer, ExposedServers};
 use crate::cluster::handshake::Local;
 use crate::cluster::node_name::NodeName;
 use crate::cluster::resolver::Resolver;
+use crate::cluster::rpc::{FUNCTIONS, FunctionServer, Functions};
 use crate::exit::{ExitReason, Result};
 use crate::net::{Connections, ListenerAddress, ListenerSpec};
-use crate::server::GenServer;
+use crate::server::{GenServer, ServerName};
 use crate::supervisor::{Supervisor, SupervisorContext, SupervisorSpec};
 
 /// The tick time of OTP.
@@ -62,16 +66,25 @@ const FIRST_CREATION: u32 = 4;
 /// | [`send_buffer`](Self::send_buffer) | 64 MiB for each other node |
 /// | [`max_relations`](Self::max_relations) | 262,144 links and monitors of each other node |
 /// | [`allow_remote_kill`](Self::allow_remote_kill) | refused |
+/// | [`expose`](Self::expose), [`function`](Self::function) | nothing can be called |
 ///
 /// The node is *hidden*: other nodes have it in `nodes(hidden)`, and it doesn't connect to all nodes
 /// of the cluster by itself. A runtime can have one node, because its server has the name
 /// `"net_kernel"`.
 ///
-/// **What other nodes reach.** `net_adm:ping/1` is answered. A message to a name
-/// (`{kv, 'rust@127.0.0.1'} ! Message`) reaches the process that holds the name in this runtime, and
-/// one to a pid that was sent to another node reaches the process, as a
-/// [`Received::Term`](crate::Received::Term). Links, monitors and exit signals reach the same
-/// processes. A kill is refused, unless [`allow_remote_kill`](Self::allow_remote_kill) is set.
+/// **What other nodes reach.**
+///
+/// | they | reach |
+/// |---|---|
+/// | ping (`net_adm:ping/1`) | an answer |
+/// | call or cast (`gen_server:call/2`, `GenServer.cast/2`) | the servers that are [exposed](Self::expose), by name or by pid, as typed messages |
+/// | call a function (`rpc`, `erpc`) | the [functions](Self::function) that are listed |
+/// | send, link, monitor, or signal an exit | every process, by its registered name or by a pid that they were given |
+///
+/// Any other message, also a call to a server that is not exposed, reaches a process as a
+/// [`Received::Term`](crate::Received::Term). The term is not checked before: a decode may fail, because
+/// the other node has sent nonsense or more than the limits of the decode allow. A kill is refused,
+/// unless [`allow_remote_kill`](Self::allow_remote_kill) is set.
 ///
 /// **What is reached at other nodes.** [`Runtime::pid_of`](crate::Runtime::pid_of) returns the pid of a
 /// process of another node, and [`NodeRef::process`](crate::cluster::NodeRef::process) a name there.
@@ -125,6 +138,8 @@ pub struct Node {
     most_relations: usize,
     allows_kill: bool,
     listener: ListenerSpec<TcpStream>,
+    exposed: ExposedServers,
+    functions: Functions,
 }
 
 impl Node {
@@ -150,6 +165,8 @@ impl Node {
             most_relations: MOST_RELATIONS,
             allows_kill: false,
             listener: listener(address),
+            exposed: ExposedServers::default(),
+            functions: Functions::default(),
         }
     }
 
@@ -236,6 +253,99 @@ impl Node {
         self
     }
 
+    /// Lets other nodes call the server that holds this name, and send it casts. The server's calls and
+    /// casts are types of serde; its answers have to be [`Serialize`]. Nothing else changes for the
+    /// server: local callers, other programs with this crate
+    /// ([`RemoteServer`](crate::cluster::RemoteServer), which has an example), and Erlang and Elixir
+    /// reach the same one.
+    ///
+    /// | in Rust | the request in Erlang | in Elixir |
+    /// |---|---|---|
+    /// | `Size(Reply<usize>)` | `size` | `:size` |
+    /// | `Get { key: String, reply: Reply<String> }` | `{get, <<"milk">>}` | `{:get, "milk"}` |
+    /// | `Put(String, u32, Reply<()>)` | `{put, <<"milk">>, 2}` | `{:put, "milk", 2}` |
+    /// | a struct `Get` with these fields | `#{key => <<"milk">>}` | `%{key: "milk"}` |
+    /// | `Reply<usize>` alone | any atom | any atom |
+    ///
+    /// The reply has no term, and may stand anywhere in its call, but for lists, options, untagged
+    /// variants without names, and variants whose tag is a field of its own. A call has exactly one
+    /// reply. Types with borrowed parts, such as `&'static str`, are no types of exposed messages. A
+    /// generic server may need `#[serde(bound = "…")]`.
+    ///
+    /// **The caller's end of a call that has no answer.** A call that can't be decoded, that finds no
+    /// room, whose reply is dropped or whose answer has no term is refused: its caller gets the `DOWN`
+    /// of its monitor, as if the server had ended, and so exits at once. The reason is a pair of
+    /// `bad_request`, `overloaded`, `no_reply` or `bad_answer` and a text. If the server ends, its true
+    /// reason arrives. Code that calls by hand, without a monitor, and `gen_server:multi_call` of OTP
+    /// 25 run into their own time limits instead.
+    ///
+    /// A message that can't be decoded is logged without its content, and is a
+    /// [dead letter](crate::Runtime::dead_letters). The connection of the other node decodes the
+    /// messages, so a `Deserialize` of your own that takes long delays its other messages; one that
+    /// panics is caught. How long a caller at another node waits is not known here, so
+    /// [`Reply::deadline`](crate::Reply::deadline) has no limit.
+    ///
+    /// OTP has no counterpart: every process can be called by all nodes.
+    pub fn expose<S: GenServer>(mut self, name: impl Into<ServerName<S>>) -> Self
+    where
+        S::Call: DeserializeOwned,
+        S::Cast: DeserializeOwned,
+    {
+        self.exposed.add(ExposedServer::calls(name.into()).with_casts());
+        self
+    }
+
+    /// [Exposes](Self::expose) the calls of a server. Casts to it are refused, so the type of the
+    /// casts need not be one of serde.
+    pub fn expose_calls<S: GenServer>(mut self, name: impl Into<ServerName<S>>) -> Self
+    where
+        S::Call: DeserializeOwned,
+    {
+        self.exposed.add(ExposedServer::calls(name.into()));
+        self
+    }
+
+    /// Lets other nodes call a function, by `rpc` and `erpc` of OTP:
+    /// `erpc:call('rust@127.0.0.1', shop, price, [<<"milk">>, 3])`. The arguments are a tuple with as
+    /// many elements as the list has; `()` for none.
+    ///
+    /// Each call runs as a process of its own, a temporary child of the node: one that panics, hangs or
+    /// is killed concerns its own caller only. Nothing ends a function whose caller has gone. At most
+    /// 65,536 run at once. What is not listed is undefined for other nodes (`undef`), and any other
+    /// request of a process (`spawn/4`) is refused with `notsup`.
+    ///
+    /// | the function | `rpc:call` returns | `erpc:call` |
+    /// |---|---|---|
+    /// | returns a value | the value | returns the value |
+    /// | panics | `{badrpc,{'EXIT',{{panic,Text},Stack}}}` | fails with `{exception,{panic,Text},Stack}` |
+    /// | can't be called with these arguments | `bad_arguments` in the place of `panic` | the same |
+    /// | returns a value without a term | `bad_answer` in its place | the same |
+    ///
+    /// ```no_run
+    /// use regrow::cluster::{Cookie, Node};
+    ///
+    /// let node = Node::new("rust@127.0.0.1")
+    ///     .cookie(Cookie::from_env("CLUSTER_COOKIE")?)
+    ///     .function("shop", "price", async |(name, count): (String, u32)| {
+    ///         if name == "milk" { Ok(count * 2) } else { Err("not sold here") }
+    ///     });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn function<A, F, Fut>(
+        mut self,
+        module: impl Into<String>,
+        name: impl Into<String>,
+        function: F,
+    ) -> Self
+    where
+        A: DeserializeOwned,
+        F: Fn(A) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output: Serialize> + Send + 'static,
+    {
+        self.functions.add(module.into(), name.into(), function);
+        self
+    }
+
     /// Sets how many links and monitors the processes of each other node may have here. If there are
     /// more, the connection is closed.
     pub fn max_relations(mut self, count: usize) -> Self {
@@ -273,6 +383,8 @@ impl Node {
             most_relations: self.most_relations,
             allows_kill: self.allows_kill,
             carrier: self.carrier.clone(),
+            exposed: self.exposed.clone(),
+            functions: self.functions.clone(),
         };
         settings.carrier.check_address(self.address)?;
         Ok(settings)
@@ -296,6 +408,7 @@ impl Node {
             Carrier::Network(network) => with_arrivals(tree, network.clone(), name.clone()),
             _ => tree.child(self.listener.clone()),
         };
+        let tree = if self.functions.is_empty() { tree } else { with_functions(tree) };
         let Some(epmd) = settings.own_epmd() else { return Ok(tree) };
         let tree = match settings.resolver.responder(self.address.ip()) {
             Some(own) => tree.child(ChildSpec::new("epmd_responder", ResponderStart(own))),
@@ -312,6 +425,14 @@ fn with_arrivals(tree: SupervisorSpec, network: Network, name: NodeName) -> Supe
     let child = connections.child();
     let start = ArrivalsStart { network, name, connections };
     tree.child(child).child(ChildSpec::new("acceptor", start))
+}
+
+/// Adds the processes of functions, behind those that they don't concern.
+fn with_functions(tree: SupervisorSpec) -> SupervisorSpec {
+    let processes = Connections::default();
+    let supervisor = processes.child().with_id("functions");
+    let server = FunctionServer::child(processes).with_id("rex").named(FUNCTIONS.as_str());
+    tree.child(supervisor).child(server)
 }
 
 fn listener(address: SocketAddr) -> ListenerSpec<TcpStream> {

@@ -1,12 +1,14 @@
 //! Other nodes, as a runtime reaches them.
 
 use crate::base::{SharedStr, consume_budget};
+use crate::cluster::calls::RemoteServer;
 use crate::cluster::connection::net_kernel::NET_KERNEL;
 use crate::cluster::connection::requests::Call;
 use crate::cluster::error::NodeError;
 use crate::cluster::node_name::NodeName;
 use crate::cluster::remote::RemoteName;
 use crate::runtime::{CallError, Runtime};
+use crate::server::{GenServer, ServerName};
 
 /// A handle to another node. [`Runtime::node`] returns one. The node need not exist: each method
 /// looks at the connections of the [`Node`](crate::cluster::Node) that runs in the runtime.
@@ -64,6 +66,13 @@ impl NodeRef {
     /// Returns the name of the node.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Returns a typed handle to the server that holds a name at this node. Nothing is sent.
+    /// [`RemoteServer`] has an example.
+    pub fn server<S: GenServer>(&self, name: impl Into<ServerName<S>>) -> RemoteServer<S> {
+        let name = name.into().text;
+        RemoteServer::new(RemoteName::new(self.runtime.clone(), self.name.clone(), name))
     }
 
     /// Returns a name of a process at this node. Nothing is sent.

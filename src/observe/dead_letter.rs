@@ -56,4 +56,8 @@ pub enum DeadLetterCause {
     Evicted,
     /// The message was queued when its process ended.
     Unhandled,
+    /// The message came from another node, and is no message of the exposed server. Requires the
+    /// feature `cluster`.
+    #[cfg(feature = "cluster")]
+    Undecodable,
 }

@@ -35,6 +35,8 @@ pub use context::ServerContext;
 pub use context::schedule::CastTimer;
 pub(crate) use dispatch::{Dispatch, WaitOutcome};
 pub(crate) use handle::propagated::limited;
+#[cfg(feature = "cluster")]
+pub(crate) use handle::received::send_received_call;
 pub(crate) use handle::request::wait_edge;
 pub(crate) use handle::returnable_call::{NotAnswered, call_returnable};
 pub use handle::sender::{Caller, Sender};

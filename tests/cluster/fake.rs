@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 
 use md5::{Digest, Md5};
+use regrow::cluster::{DecodeErrorKind, Term};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -91,6 +92,28 @@ impl Fake {
     pub(crate) async fn read_message(&mut self) -> Option<Vec<u8>> {
         let length = self.stream.read_u16().await.ok()?;
         self.read(length.into()).await
+    }
+
+    /// Sends a control message with its payload.
+    pub(crate) async fn send_terms(&mut self, control: &Term, payload: &Term) {
+        let terms = [control.to_bytes().unwrap(), payload.to_bytes().unwrap()].concat();
+        self.frame(&[&b"\x70"[..], &terms].concat()).await;
+    }
+
+    /// Reads a frame that is no tick: the control message, and the payload if there is one.
+    pub(crate) async fn read_terms(&mut self) -> Option<(Term, Option<Term>)> {
+        loop {
+            let frame = self.read_frame().await?;
+            let Some((b'\x70', terms)) = frame.split_first() else { continue };
+            return Some(match Term::from_bytes(terms) {
+                Ok(control) => (control, None),
+                Err(error) => {
+                    assert_eq!(*error.kind(), DecodeErrorKind::TrailingBytes);
+                    let (control, payload) = terms.split_at(error.offset());
+                    (Term::from_bytes(control).unwrap(), Some(Term::from_bytes(payload).unwrap()))
+                }
+            });
+        }
     }
 
     /// Reads the next frame that is no tick.

@@ -388,6 +388,25 @@ async fn requests_to_a_node_that_does_not_run_let_other_tasks_run() {
         lets_other_tasks_run!("NodeRef::disconnect", assert!(!there.disconnect().await));
         lets_other_tasks_run!("NodeRef::is_connected", assert!(!there.is_connected().await));
     }
+    for there in [rt.node("a@127.0.0.1"), rt.node("no name")] {
+        let there = there.server::<Echo>("echo");
+        let is_lost = |result| assert_eq!(result, Err(regrow::CallError::NoConnection));
+        lets_other_tasks_run!("RemoteServer::call", is_lost(there.call(|reply| reply).await));
+        lets_other_tasks_run!("RemoteServer::call_timeout", {
+            is_lost(there.call_timeout(|reply| reply, Duration::from_secs(1)).await);
+        });
+    }
+    for there in [rt.node("a@127.0.0.1").process("kv"), rt.node("no name").process("kv")] {
+        let is_lost = |result| assert_eq!(result, Err(regrow::CallError::NoConnection));
+        let second = Duration::from_secs(1);
+        lets_other_tasks_run!("RemoteName::call", is_lost(there.call::<u8>("x").await));
+        lets_other_tasks_run!("RemoteName::call_timeout", {
+            is_lost(there.call_timeout::<u8>("x", second).await);
+        });
+        lets_other_tasks_run!("RemoteName::call with a request that has no term", {
+            assert!(there.call::<u8>(f64::NAN).await.is_err());
+        });
+    }
     lets_other_tasks_run!("Runtime::connected_nodes", {
         assert!(rt.connected_nodes().await.is_empty());
     });

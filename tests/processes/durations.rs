@@ -104,6 +104,9 @@ const TESTED: &[&str] = &[
     // By `cluster/pairs.rs`, which needs the feature.
     "src/cluster/node.rs: handshake_timeout",
     "src/cluster/node.rs: tick_time",
+    // By `cluster/remote_calls.rs`.
+    "src/cluster/calls/remote_server.rs: call_timeout",
+    "src/cluster/calls/untyped.rs: call_timeout",
     // By `chaos/checks.rs`, which needs the feature.
     "src/testing/chaos/plan.rs: apart",
     "src/testing/chaos/plan.rs: duration",

@@ -95,6 +95,9 @@ fn call_errors() -> Vec<(&'static str, CallError)> {
         ("Stopping", CallError::Stopping),
         ("WrongType", CallError::WrongType),
         ("TokioGone", CallError::TokioGone),
+        ("NoConnection", CallError::NoConnection),
+        ("InvalidRequest", CallError::InvalidRequest("a float is not finite".into())),
+        ("InvalidAnswer", CallError::InvalidAnswer("a float is not finite".into())),
         ("Panicked", CallError::Panicked { crash: boom(), server_ends: true }),
         ("Deadlock", CallError::Deadlock { cycle: vec![Pid::from_raw(1)] }),
     ]

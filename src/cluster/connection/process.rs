@@ -111,7 +111,7 @@ impl Connection {
             most_relations: settings.most_relations,
             allows_kill: settings.allows_kill,
         };
-        let router = Router::new(ctx.pid(), inbound, settings.longest_frame, (flags, outbox));
+        let router = Router::new(ctx.pid(), inbound, settings, (flags, outbox));
         Ok(Connection { router, peer, number })
     }
 }

@@ -2,25 +2,35 @@
 //!
 //! | operation | what is done |
 //! |---|---|
-//! | a message to a name | `net_kernel` answers whether it lives; any other holder of the name gets the term |
-//! | a message to a pid, a signal, a link, a monitor | [`inbound`](crate::cluster::remote::inbound) |
+//! | a message to a name | `net_kernel` answers whether it lives; an exposed server gets the call or cast, and `rex` the call of a function; any other holder of the name gets the term |
+//! | a message to a pid, a signal, a link, a monitor | [`inbound`](crate::cluster::remote::inbound), but for calls and casts to an exposed server |
+//! | an answer, to an alias | the [call](crate::cluster::remote::calls) that waits for it |
+//! | a request of a process | [`rpc`](crate::cluster::rpc) |
 //! | an exit signal with a priority | as one without |
 //!
 //! An operation that is not known, or can't be decoded, ends the connection. The term of a message is
 //! not decoded here: the receiver may find that it breaks the format, or exceeds its limits.
 
+use std::sync::Arc;
+
 use crate::base::Pid;
 use crate::cluster::connection::net_kernel::NET_KERNEL;
+use crate::cluster::connection::settings::Settings;
+use crate::cluster::exposed::{ExposedServers, Request};
 use crate::cluster::handshake::Flags;
 use crate::cluster::remote::inbound::Inbound;
-use crate::cluster::term::{DecodeLimits, Decoder, Encoder, Token};
-use crate::cluster::wire::control::{Control, append_control, malformed, op};
+use crate::cluster::remote::pid_terms::as_node;
+use crate::cluster::reply::ReturnAddress;
+use crate::cluster::rpc::{FUNCTIONS, Received, SpawnRequest};
+use crate::cluster::term::{DecodeLimits, Decoder, Token};
+use crate::cluster::wire::control::{Control, malformed, op};
+use crate::cluster::wire::terms::{atom, encoded};
 use crate::cluster::wire::{ConnectionLost, Outbox};
 use crate::message::EncodedTerm;
 use crate::runtime::Runtime;
 
 /// The flag of a signal to an alias.
-const TO_ALIAS: u8 = 4;
+const TO_ALIAS: i64 = 4;
 /// The flag of a signal to a name.
 const TO_NAME: i64 = 8;
 /// The flag of the signal of `exit/2`.
@@ -32,12 +42,14 @@ const LONGEST_REQUEST: usize = 64 * 1024;
 /// The receiver of the control messages of one connection.
 pub(crate) struct Router {
     runtime: Runtime,
-    inbound: Inbound,
+    inbound: Arc<Inbound>,
     /// The process of the connection, encoded: the sender of answers.
     own: Vec<u8>,
     flags: Flags,
     outbox: Outbox,
     limits: DecodeLimits,
+    exposed: ExposedServers,
+    functions: Received,
 }
 
 impl Router {
@@ -45,14 +57,24 @@ impl Router {
     pub(crate) fn new(
         pid: Pid,
         inbound: Inbound,
-        longest_frame: usize,
+        settings: &Settings,
         (flags, outbox): (Flags, Outbox),
     ) -> Self {
         // The name of a node is short enough for an atom.
         let own = encoded(|encoder| drop(encoder.pid(&inbound.own.external(pid))));
         let runtime = Runtime { kernel: inbound.kernel.clone() };
-        let limits = DecodeLimits::new().size(longest_frame).integer(longest_frame);
-        Router { runtime, inbound, own, flags, outbox, limits }
+        let longest = settings.longest_frame;
+        let limits = DecodeLimits::new().size(longest).integer(longest);
+        let (inbound, exposed) = (Arc::new(inbound), settings.exposed.clone());
+        let functions = Received {
+            runtime: runtime.clone(),
+            functions: settings.functions.clone(),
+            outbox: outbox.clone(),
+            flags,
+            own: inbound.own.clone(),
+            limits: limits.clone(),
+        };
+        Router { runtime, inbound, own, flags, outbox, limits, exposed, functions }
     }
 
     /// Handles the body of a frame.
@@ -63,8 +85,10 @@ impl Router {
         match control.operation {
             op::REG_SEND | op::REG_SEND_TT => self.message(argument(2)?, control.payload),
             op::SEND | op::SEND_TT | op::SEND_SENDER | op::SEND_SENDER_TT => {
-                inbound.message(argument(1)?, control.payload)
+                self.message_to_pid(argument(1)?, control.payload)
             }
+            op::ALIAS_SEND | op::ALIAS_SEND_TT => inbound.answer(argument(1)?, control.payload),
+            op::SPAWN_REQUEST | op::SPAWN_REQUEST_TT => self.spawn(&control),
             op::ALTACT_SIG_SEND => self.flagged(&control),
             op::MONITOR_P => inbound.monitor(argument(0)?, argument(1)?, argument(2)?),
             op::DEMONITOR_P => inbound.demonitor(argument(0)?, argument(2)?),
@@ -95,17 +119,45 @@ impl Router {
             return Err(malformed("flags that are no integer"));
         };
         let to = control.argument(2)?;
-        match flags & (i64::from(TO_ALIAS) | TO_NAME | IS_EXIT) {
-            0 => self.inbound.message(to, control.payload),
+        match flags & (TO_ALIAS | TO_NAME | IS_EXIT) {
+            0 => self.message_to_pid(to, control.payload),
+            TO_ALIAS => self.inbound.answer(to, control.payload),
             TO_NAME => self.message(to, control.payload),
             IS_EXIT => self.inbound.exit_to(control.argument(1)?, to, reason(control)?),
             _ => Ok(()),
         }
     }
 
+    /// Delivers a message to a pid: a call or a cast, if it is that of an exposed server.
+    fn message_to_pid(&self, to: &[u8], payload: &[u8]) -> Result<(), ConnectionLost> {
+        if !self.exposed.is_empty()
+            && let Some(pid) = self.inbound.receiver(to)?
+        {
+            let address = |caller, tag| self.caller(to, caller, tag);
+            let message = (payload, &self.limits);
+            let deliver = || self.exposed.deliver_to(&self.runtime, pid, message, address);
+            if as_node(Some(&self.inbound.own), deliver) {
+                return Ok(());
+            }
+        }
+        self.inbound.message(to, payload)
+    }
+
+    /// Handles the request of a process: `{29, Reference, From, GroupLeader, Function, Options}`.
+    fn spawn(&self, control: &Control<'_>) -> Result<(), ConnectionLost> {
+        let request = SpawnRequest {
+            request: control.argument(0)?,
+            pid: control.argument(1)?,
+            function: control.argument(3)?,
+            options: control.argument(4)?,
+            arguments: control.payload,
+        };
+        Ok(self.functions.spawn(&request)?)
+    }
+
     /// Delivers a message to a name.
-    fn message(&self, name: &[u8], payload: &[u8]) -> Result<(), ConnectionLost> {
-        let Token::Atom(name) = self.decoder(name)?.next()? else {
+    fn message(&self, control_name: &[u8], payload: &[u8]) -> Result<(), ConnectionLost> {
+        let Token::Atom(name) = self.decoder(control_name)?.next()? else {
             return Err(malformed("a name that is no atom"));
         };
         if payload.is_empty() {
@@ -113,6 +165,20 @@ impl Router {
         }
         if name == NET_KERNEL.as_str() {
             return self.ask_net_kernel(payload).or_else(ignore_malformed);
+        }
+        if name == FUNCTIONS.as_str() && !self.functions.functions.is_empty() {
+            if let Request::Call { pid, tag, request } = Request::read(payload, &self.limits)
+                && let Some((_, caller)) = self.caller(control_name, pid, tag)
+            {
+                self.functions.rex(request, caller);
+            }
+            return Ok(());
+        }
+        let address = |pid, tag| self.caller(control_name, pid, tag);
+        let message = (payload, &self.limits);
+        let deliver = || self.exposed.deliver(&self.runtime, &name, message, address);
+        if as_node(Some(&self.inbound.own), deliver) {
+            return Ok(());
         }
         // Nothing is said to the sender if no process has the name, as in OTP.
         self.runtime.send_term_named(&name, EncodedTerm::unchecked(payload.to_vec()));
@@ -138,42 +204,19 @@ impl Router {
         if decoder.next()? != Token::Tuple(2) || !is_atom(&decoder.next()?, "is_auth") {
             return Ok(());
         }
-        self.reply(pid, tag, "yes")
-    }
-
-    /// Sends `{Tag, Answer}` to the caller, by the alias in the tag if it has one.
-    fn reply(&self, pid: &[u8], tag: &[u8], answer: &str) -> Result<(), ConnectionLost> {
-        let alias = self.alias(tag)?;
-        self.outbox.push(|out| {
-            match alias {
-                Some(alias) if self.flags.has(Flags::ALTACT_SIG) => {
-                    let flags = encoded(|encoder| encoder.integer(TO_ALIAS.into()));
-                    append_control(out, op::ALTACT_SIG_SEND, &[&flags, &self.own, alias]);
-                }
-                Some(alias) => append_control(out, op::ALIAS_SEND, &[&self.own, alias]),
-                None if self.flags.has(Flags::SEND_SENDER) => {
-                    append_control(out, op::SEND_SENDER, &[&self.own, pid]);
-                }
-                None => append_control(out, op::SEND, &[&atom(""), pid]),
-            }
-            append_term(out, |encoder| {
-                let _ = encoder.tuple(2);
-                encoder.raw(tag);
-                let _ = encoder.atom(answer);
-            });
-        });
+        if let Some((_, caller)) = self.caller(&atom(NET_KERNEL.as_str()), pid, tag) {
+            caller.answer_encoded(&atom("yes"));
+        }
         Ok(())
     }
 
-    /// Returns the alias of a tag, which is `[alias|Ref]` or `[[alias|Ref]|Tag]`.
-    fn alias<'t>(&self, tag: &'t [u8]) -> Result<Option<&'t [u8]>, ConnectionLost> {
-        let mut decoder = self.decoder(tag)?;
-        let mut token = decoder.next()?;
-        while token == Token::List(1) {
-            token = decoder.next()?;
-        }
-        let is_alias = matches!(&token, Token::Atom(atom) if atom == "alias");
-        Ok(if is_alias { Some(decoder.skip()?) } else { None })
+    /// Returns the caller of a call to this name, or `None` if its address is malformed.
+    fn caller(&self, name: &[u8], pid: &[u8], tag: &[u8]) -> Option<(Pid, ReturnAddress)> {
+        let peer = (self.outbox.clone(), self.flags);
+        let inbound = self.inbound.clone();
+        let (ends, from) = ((&self.own[..], name), (pid, tag));
+        let address = ReturnAddress::new(inbound, peer, ends, from, &self.limits).ok()?;
+        Some((self.inbound.caller(pid), address))
     }
 
     fn decoder<'t>(&self, term: &'t [u8]) -> Result<Decoder<'t>, ConnectionLost> {
@@ -189,23 +232,4 @@ fn reason<'f>(control: &Control<'f>) -> Result<&'f [u8], ConnectionLost> {
 /// A request that can't be decoded gets no answer, as one that is not known.
 fn ignore_malformed(lost: ConnectionLost) -> Result<(), ConnectionLost> {
     if matches!(lost, ConnectionLost::Malformed(_)) { Ok(()) } else { Err(lost) }
-}
-
-/// Encodes a term without its version byte.
-fn encoded(write: impl FnOnce(&mut Encoder<'_>)) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    write(&mut Encoder::new(&mut bytes));
-    bytes
-}
-
-/// Encodes a short atom without its version byte.
-fn atom(text: &str) -> Vec<u8> {
-    encoded(|encoder| drop(encoder.atom(text)))
-}
-
-/// Appends a payload.
-fn append_term(out: &mut Vec<u8>, write: impl FnOnce(&mut Encoder<'_>)) {
-    let mut encoder = Encoder::new(out);
-    encoder.start();
-    write(&mut encoder);
 }

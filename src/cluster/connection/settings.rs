@@ -6,9 +6,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::cluster::carrier::Carrier;
+use crate::cluster::exposed::ExposedServers;
 use crate::cluster::handshake::Local;
 use crate::cluster::remote::local_node::LocalNode;
 use crate::cluster::resolver::Resolver;
+use crate::cluster::rpc::Functions;
 
 /// The settings of a node.
 #[derive(Debug, Clone)]
@@ -26,6 +28,8 @@ pub(crate) struct Settings {
     /// Whether other nodes may kill processes.
     pub(crate) allows_kill: bool,
     pub(crate) carrier: Carrier,
+    pub(crate) exposed: ExposedServers,
+    pub(crate) functions: Functions,
 }
 
 /// The time limit of an attempt whose own limit can't be added to the time.

@@ -48,6 +48,8 @@ impl Flags {
     pub(crate) const UNLINK_ID: Flags = Flags(1 << 25);
     /// Stands for all flags that OTP 25 requires.
     pub(crate) const MANDATORY_25_DIGEST: Flags = Flags(1 << 26);
+    /// The requests of processes.
+    pub(crate) const SPAWN: Flags = Flags(1 << 32);
     pub(crate) const V4_NC: Flags = Flags(1 << 34);
     pub(crate) const ALIAS: Flags = Flags(1 << 35);
     /// Signals with flags of their own, since OTP 28. They replace the sends to aliases.
@@ -77,6 +79,7 @@ impl Flags {
         .with(Flags::DIST_MONITOR_NAME)
         .with(Flags::SMALL_ATOM_TAGS)
         .with(Flags::SEND_SENDER)
+        .with(Flags::SPAWN)
         .with(Flags::EXIT_PAYLOAD)
         .with(Flags::UNICODE_IO)
         .with(Flags::BIG_SEQTRACE_LABELS)

@@ -44,6 +44,29 @@ impl Ends<'_> {
         self.write(encoder, other);
     }
 
+    /// Writes a message to a name: `{'$gen_call', {Pid, [alias | Reference]}, Request}`.
+    pub(super) fn call(
+        &self,
+        encoder: &mut Encoder<'_>,
+        (own, name): (Pid, &str),
+        id: u64,
+        request: &[u8],
+    ) {
+        begin_control(encoder, op::REG_SEND, 3);
+        self.write(encoder, own);
+        atom(encoder, "");
+        atom(encoder, name);
+        encoder.start();
+        let _ = encoder.tuple(3);
+        atom(encoder, "$gen_call");
+        let _ = encoder.tuple(2);
+        self.write(encoder, own);
+        let _ = encoder.list(1);
+        atom(encoder, "alias");
+        let _ = encoder.reference(&self.own.reference(id));
+        encoder.raw(request);
+    }
+
     pub(super) fn target(&self, encoder: &mut Encoder<'_>, target: &Target) {
         match target {
             Target::Pid(pid) => self.write(encoder, *pid),

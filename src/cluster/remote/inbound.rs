@@ -14,13 +14,13 @@
 
 use std::sync::Arc;
 
-use crate::base::{MonitorRef, Pid};
+use crate::base::Pid;
 use crate::cluster::remote::ends::Target;
 use crate::cluster::remote::incarnation::Incarnation;
 use crate::cluster::remote::local_node::LocalNode;
 use crate::cluster::remote::peer::{Peer, Superseded};
 use crate::cluster::remote::reason::{is_kill, read_reason};
-use crate::cluster::remote::relations::{Monitor, Relations, Watched};
+use crate::cluster::remote::relations::{Relations, Watched};
 use crate::cluster::remote::signal::Signal;
 use crate::cluster::remote::watcher::RemoteWatcher;
 use crate::cluster::term::{DecodeLimits, Decoder, Token, Words};
@@ -29,7 +29,6 @@ use crate::cluster::wire::control::malformed;
 use crate::exit::{ExitKind, ExitReason};
 use crate::kernel::Kernel;
 use crate::kernel::exits::ExitSignal;
-use crate::kernel::other_nodes::ForeignTarget;
 use crate::message::EncodedTerm;
 use crate::runtime::Runtime;
 
@@ -92,25 +91,6 @@ impl Inbound {
         let removed = self.change(|relations| (relations.take_watched(reference, None), None))?;
         if let Some(Watched { id, target, .. }) = removed {
             self.kernel.remove_foreign_watcher(target, id);
-        }
-        Ok(())
-    }
-
-    /// The end of a process that a local one has monitored.
-    pub(crate) fn monitor_exit(&self, reference: &[u8], reason: &[u8]) -> Result {
-        let Token::Reference(reference) = token(reference)? else {
-            return Err(malformed("a monitor without a reference"));
-        };
-        // A reference of an earlier incarnation of this node has no monitor.
-        let Some(id) = self.own.monitor(&reference) else { return Ok(()) };
-        let removed = self.change(|relations| (relations.take_monitor(id), None))?;
-        if let Some(Monitor { watcher, target, name }) = removed {
-            let pid = match target {
-                ForeignTarget::Pid(pid) => Some(pid),
-                ForeignTarget::AtNode(_) => None,
-            };
-            let reference = MonitorRef::new(id, watcher);
-            self.kernel.foreign_down(reference, pid, name, &read_reason(reason));
         }
         Ok(())
     }
@@ -214,7 +194,7 @@ impl Inbound {
     }
 
     /// Returns the sender of a signal, which has to be a process of the other node.
-    fn sender(&self, from: &[u8]) -> Result<Pid> {
+    pub(super) fn sender(&self, from: &[u8]) -> Result<Pid> {
         let Token::Pid(pid) = token(from)? else { return Err(malformed("a sender without a pid")) };
         if pid.node != self.other.name.as_str() || pid.creation != self.other.creation {
             return Err(malformed("a sender that is of a third node"));
@@ -242,7 +222,10 @@ impl Inbound {
         }
     }
 
-    fn change<R>(&self, change: impl FnOnce(&mut Relations) -> (R, Option<Signal>)) -> Result<R> {
+    pub(super) fn change<R>(
+        &self,
+        change: impl FnOnce(&mut Relations) -> (R, Option<Signal>),
+    ) -> Result<R> {
         Ok(self.peer.respond(self.connection, change)?)
     }
 

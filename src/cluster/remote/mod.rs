@@ -12,19 +12,22 @@
 pub(crate) mod incarnation;
 pub(crate) mod node_numbers;
 pub(crate) mod local_node;
-mod reason;
+pub(crate) mod reason;
+pub(crate) mod pid_terms;
+mod ends;
+pub(crate) mod signal;
+pub(crate) mod call_table;
 mod relations;
 #[cfg(test)]
 mod relations_tests;
 mod severed;
-mod ends;
-mod signal;
 pub(crate) mod peer;
 mod watcher;
 pub(crate) mod nodes;
 mod send;
 mod remote_name;
 pub(crate) mod inbound;
+mod answers;
 
 #[cfg(test)]
 mod race_world;

@@ -28,6 +28,7 @@
 
 use crate::base::random::Map;
 use crate::base::{Pid, SharedStr};
+use crate::cluster::remote::call_table::{CallTable, PendingCall};
 use crate::cluster::term::Words;
 use crate::kernel::other_nodes::ForeignTarget;
 
@@ -41,6 +42,8 @@ pub(crate) struct Relations {
     /// The monitors that processes of the other node have set.
     watched: Map<Words, Watched>,
     last_removal: u64,
+    /// The calls of this node that wait for their answers.
+    pub(crate) calls: CallTable,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -186,11 +189,12 @@ impl Relations {
 
     /// Takes out all that has to be notified of the loss of the connection.
     pub(crate) fn take(&mut self) -> Severed {
-        let Relations { links, monitors, watched, .. } = std::mem::take(self);
+        let Relations { links, monitors, watched, mut calls, .. } = std::mem::take(self);
         Severed {
             links: links.into_iter().filter_map(severed_link).collect(),
             monitors: monitors.into_iter().collect(),
             watched: watched.into_values().collect(),
+            calls: calls.take(),
         }
     }
 }
@@ -207,4 +211,6 @@ pub(crate) struct Severed {
     pub(crate) links: Vec<(Pid, Pid, u64)>,
     pub(crate) monitors: Vec<(u64, Monitor)>,
     pub(crate) watched: Vec<Watched>,
+    /// Their drop notifies the callers.
+    pub(crate) calls: Vec<PendingCall>,
 }

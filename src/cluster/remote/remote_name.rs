@@ -35,9 +35,9 @@ use crate::runtime::Runtime;
 /// ```
 #[derive(Debug, Clone)]
 pub struct RemoteName {
-    runtime: Runtime,
-    node: SharedStr,
-    name: SharedStr,
+    pub(crate) runtime: Runtime,
+    pub(crate) node: SharedStr,
+    pub(crate) name: SharedStr,
 }
 
 impl RemoteName {
@@ -90,7 +90,7 @@ impl RemoteName {
         }
     }
 
-    fn parsed(&self) -> Option<NodeName> {
+    pub(crate) fn parsed(&self) -> Option<NodeName> {
         NodeName::parse(&self.node)
     }
 }

@@ -45,8 +45,8 @@ struct Left {
 
 impl Left {
     fn is_empty(&self) -> bool {
-        let Severed { links, monitors, watched } = &self.severed;
-        links.is_empty() && monitors.is_empty() && watched.is_empty()
+        let Severed { links, monitors, watched, calls } = &self.severed;
+        links.is_empty() && monitors.is_empty() && watched.is_empty() && calls.is_empty()
     }
 
     /// Notifies at most this many.
@@ -72,6 +72,9 @@ impl Left {
             kernel.signal_foreign_link(own, signal);
         } else if let Some(Watched { id, target, .. }) = self.severed.watched.pop() {
             kernel.remove_foreign_watcher(target, id);
+        } else if let Some(call) = self.severed.calls.pop() {
+            // Its caller learns of the loss by the drop.
+            drop(call);
         } else {
             return false;
         }

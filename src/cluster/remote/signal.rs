@@ -63,6 +63,14 @@ pub(crate) enum Signal {
         target: Target,
         id: u64,
     },
+    /// A call to a server by its name. The number is that of the call's monitor; the request is
+    /// encoded, without a version byte.
+    Call {
+        own: Pid,
+        name: SharedStr,
+        id: u64,
+        request: Vec<u8>,
+    },
     /// The end of a process that `other` has monitored.
     Down {
         target: Target,
@@ -88,7 +96,7 @@ impl Signal {
                 Target::Pid(pid) => Some(*pid),
                 Target::Name(_) | Target::Encoded(_) => None,
             },
-            Signal::SendName { .. } => None,
+            Signal::SendName { .. } | Signal::Call { .. } => None,
         }
     }
 
@@ -96,6 +104,7 @@ impl Signal {
     pub(crate) fn size(&self) -> usize {
         let term = match self {
             Signal::Send { term, .. } | Signal::SendName { term, .. } => term.as_bytes().len(),
+            Signal::Call { request, .. } => request.len(),
             _ => 0,
         };
         term + size_of::<Signal>()
@@ -103,8 +112,7 @@ impl Signal {
 
     /// Appends the control message, and the payload if there is one.
     pub(crate) fn append(&self, out: &mut Vec<u8>, ends: &Ends<'_>) {
-        let mut encoder = Encoder::new(out);
-        let encoder = &mut encoder;
+        let encoder = &mut Encoder::new(out);
         match self {
             Signal::Send { to, term } => {
                 begin_control(encoder, op::SEND, 2);
@@ -138,6 +146,9 @@ impl Signal {
             }
             Signal::Demonitor { own, target, id } => {
                 ends.monitor(encoder, op::DEMONITOR_P, (*own, target), *id);
+            }
+            Signal::Call { own, name, id, request } => {
+                ends.call(encoder, (*own, name), *id, request);
             }
             end => end.append_end(encoder, ends),
         }

@@ -1,7 +1,8 @@
 //! The elements of tuples, lists and maps, as serde reads them.
 //!
-//! An element is taken when something reads it: a type that reads nothing takes nothing. An element of
-//! a list or map that was not taken is passed over.
+//! An element is taken when something reads it: a type that reads nothing takes nothing. An element
+//! that was not taken is passed over, unless the value is an [absent](super::absent) one. So such a
+//! value may stand before, between and after the elements of a tuple.
 
 use serde::de::{DeserializeSeed, Error, IntoDeserializer, MapAccess, SeqAccess};
 
@@ -16,15 +17,17 @@ pub(crate) struct Value<'x, 'de> {
     pub(super) left: Option<&'x mut usize>,
     /// The key of a map may be an atom where other values may not.
     pub(super) is_key: bool,
+    /// The value may be one that has no term.
+    pub(super) may_be_absent: bool,
 }
 
 impl<'x, 'de> Value<'x, 'de> {
     pub(crate) fn whole(reader: &'x mut Reader<'de>) -> Self {
-        Value { reader, left: None, is_key: false }
+        Value { reader, left: None, is_key: false, may_be_absent: true }
     }
 
     pub(crate) fn element(reader: &'x mut Reader<'de>, left: &'x mut usize) -> Self {
-        Value { reader, left: Some(left), is_key: false }
+        Value { reader, left: Some(left), is_key: false, may_be_absent: true }
     }
 
     /// Takes the element. Its bytes are read next.
@@ -47,15 +50,23 @@ pub(crate) struct Elements<'x, 'de> {
     left: usize,
     /// The tail of a list follows after the elements.
     has_tail: bool,
+    /// How many values the type may ask for beyond the elements: those without a term.
+    beyond: usize,
 }
 
 impl<'x, 'de> Elements<'x, 'de> {
     pub(crate) fn of_tuple(reader: &'x mut Reader<'de>, count: usize) -> Self {
-        Elements { reader, left: count, has_tail: false }
+        Elements { reader, left: count, has_tail: false, beyond: 0 }
+    }
+
+    /// The elements of a tuple, for a type with this number of fields.
+    pub(crate) fn of_fields(reader: &'x mut Reader<'de>, count: usize, fields: usize) -> Self {
+        let beyond = fields.saturating_sub(count);
+        Elements { reader, left: count, has_tail: false, beyond }
     }
 
     pub(crate) fn of_list(reader: &'x mut Reader<'de>, count: usize) -> Self {
-        Elements { reader, left: count, has_tail: true }
+        Elements { reader, left: count, has_tail: true, beyond: 0 }
     }
 
     /// Reads the tail of a list, when all elements before it have been taken. A tail that is a list
@@ -93,11 +104,12 @@ impl<'de> SeqAccess<'de> for &mut Elements<'_, 'de> {
     ) -> Result<Option<T::Value>, DecodeError> {
         self.read_tail()?;
         if self.left == 0 {
-            return Ok(None);
+            return self.beyond(seed);
         }
         self.reader.charge(size_of::<T::Value>())?;
-        let Elements { reader, left, .. } = &mut **self;
-        element(reader, left, false, seed).map(Some)
+        let Elements { reader, left, has_tail, .. } = &mut **self;
+        let place = if *has_tail { Place::InList } else { Place::InTuple };
+        element(reader, left, place, seed).map(Some)
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -105,17 +117,43 @@ impl<'de> SeqAccess<'de> for &mut Elements<'_, 'de> {
     }
 }
 
-/// Reads an element. One that the type has not taken is passed over.
+impl<'de> Elements<'_, 'de> {
+    /// Asks the type for a value where no element is left. A type that needs an element gets the
+    /// answer that there is none.
+    fn beyond<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, DecodeError> {
+        let Some(beyond) = self.beyond.checked_sub(1) else { return Ok(None) };
+        self.beyond = beyond;
+        match element(self.reader, &mut self.left, Place::InTuple, seed) {
+            Err(error) if matches!(error.kind(), DecodeErrorKind::WrongLength { .. }) => Ok(None),
+            read => read.map(Some),
+        }
+    }
+}
+
+/// Where an element stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    InTuple,
+    InList,
+    Key,
+    ValueOfKey,
+}
+
+/// Reads an element. One that the type has not taken is passed over, unless the value has no term.
 fn element<'de, T: DeserializeSeed<'de>>(
     reader: &mut Reader<'de>,
     left: &mut usize,
-    is_key: bool,
+    place: Place,
     seed: T,
 ) -> Result<T::Value, DecodeError> {
-    let (start, before) = (reader.offset(), *left);
-    let value = Value { reader: &mut *reader, left: Some(&mut *left), is_key };
+    let (start, before, absent) = (reader.offset(), *left, reader.absent);
+    let (is_key, may_be_absent) = (place == Place::Key, place == Place::InTuple);
+    let value = Value { reader: &mut *reader, left: Some(&mut *left), is_key, may_be_absent };
     let read = seed.deserialize(value).map_err(|error| error.at(start))?;
-    if *left == before {
+    if *left == before && before > 0 && reader.absent == absent {
         *left -= 1;
         reader.skip()?;
     }
@@ -165,7 +203,7 @@ impl<'de> MapAccess<'de> for &mut Entries<'_, 'de> {
         }
         self.reader.charge(size_of::<K::Value>())?;
         let Entries { reader, left } = &mut **self;
-        element(reader, left, true, seed).map(Some)
+        element(reader, left, Place::Key, seed).map(Some)
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(
@@ -177,7 +215,7 @@ impl<'de> MapAccess<'de> for &mut Entries<'_, 'de> {
         }
         self.reader.charge(size_of::<V::Value>())?;
         let Entries { reader, left } = &mut **self;
-        element(reader, left, false, seed)
+        element(reader, left, Place::ValueOfKey, seed)
     }
 
     fn size_hint(&self) -> Option<usize> {

@@ -49,15 +49,40 @@ pub(crate) struct Compound<'o> {
     is_bytes: bool,
     /// The offset of the last key of a map.
     key_start: usize,
+    /// The first element is the atom of a variant.
+    is_variant: bool,
+    /// A value that has no term was left out.
+    is_short: bool,
 }
 
 impl<'o> Compound<'o> {
     pub(crate) fn start(out: &'o mut Vec<u8>, head: Head) -> Self {
         let start = out.len();
-        let size = if matches!(head, Head::Tuple(0..=255)) { 2 } else { 5 };
         // `finish` writes the head.
-        out.resize(start + size, 0);
-        Compound { out, head, start, count: 0, is_bytes: true, key_start: start }
+        out.resize(start + head_size(head), 0);
+        let (is_variant, is_short) = (false, false);
+        Compound {
+            out,
+            head,
+            start,
+            count: 0,
+            is_bytes: true,
+            key_start: start,
+            is_variant,
+            is_short,
+        }
+    }
+
+    /// Starts the tuple of a variant with values, with its atom.
+    pub(crate) fn start_variant(
+        out: &'o mut Vec<u8>,
+        values: usize,
+        atom: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
+    ) -> Result<Self, EncodeError> {
+        let mut compound = Compound::start(out, Head::Tuple(values + 1));
+        compound.element(atom)?;
+        compound.is_variant = true;
+        Ok(compound)
     }
 
     /// Writes an element. It counts if it has written something.
@@ -68,6 +93,13 @@ impl<'o> Compound<'o> {
         let before = self.out.len();
         write(self.out)?;
         let written = &self.out[before..];
+        if written.is_empty() {
+            // Nothing would say which elements of a list are left out, or which key.
+            if self.head == Head::List || self.head == Head::Map && self.count.is_multiple_of(2) {
+                return Err(EncodeError::MisplacedReply);
+            }
+            self.is_short = true;
+        }
         self.count += usize::from(!written.is_empty());
         self.is_bytes &= matches!(written, [] | [tag::SMALL_INTEGER, _]);
         Ok(())
@@ -99,6 +131,13 @@ impl<'o> Compound<'o> {
 
     pub(crate) fn finish(self) -> Result<(), EncodeError> {
         let (start, count) = (self.start, self.count);
+        if let (Head::Tuple(values), true) = (self.head, self.is_variant && self.is_short)
+            && count == 1
+        {
+            // A variant without other values is an atom.
+            self.out.drain(start..start + head_size(Head::Tuple(values)));
+            return Ok(());
+        }
         let word = u32::try_from(count).map_err(|_| EncodeError::TooLarge)?.to_be_bytes();
         let (tag, word) = match self.head {
             Head::Tuple(0..=255) => {
@@ -140,6 +179,11 @@ impl<'o> Compound<'o> {
         self.out[start + 1..to].copy_from_slice(&count.to_be_bytes());
         Ok(())
     }
+}
+
+/// Returns how many bytes stand before the elements.
+fn head_size(head: Head) -> usize {
+    if matches!(head, Head::Tuple(0..=255)) { 2 } else { 5 }
 }
 
 /// Implements a trait of serde for elements without names.

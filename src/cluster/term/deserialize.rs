@@ -3,10 +3,11 @@
 use serde::de::value::BorrowedBytesDeserializer;
 use serde::de::{Deserializer, Visitor};
 
-use crate::cluster::term::access::Value;
+use crate::cluster::term::absent;
+use crate::cluster::term::access::{Elements, Value};
 use crate::cluster::term::compound::ENCODED;
 use crate::cluster::term::error::DecodeError;
-use crate::cluster::term::reader::{wrong_type, wrong_value};
+use crate::cluster::term::reader::{wrong_length, wrong_type, wrong_value};
 use crate::cluster::term::token::Token;
 use crate::cluster::term::variant::Variant;
 
@@ -40,6 +41,13 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
     }
 
     fn deserialize_option<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, DecodeError> {
+        if absent::take_asked() {
+            return self.absent(visitor);
+        }
+        self.may_be_absent = false;
+        if self.left.as_ref().is_some_and(|left| **left == 0) {
+            return Err(wrong_length(&"one more element"));
+        }
         match self.reader.peek()? {
             Token::Atom(name) if name == "nil" || name == "undefined" => {
                 self.next()?;
@@ -89,11 +97,16 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
 
     fn deserialize_tuple<V: Visitor<'de>>(
         mut self,
-        _: usize,
+        fields: usize,
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
         match self.next()? {
-            token @ Token::Tuple(_) => self.nested(token, visitor),
+            Token::Tuple(count) => self.reader.nested(|reader| {
+                let mut elements = Elements::of_fields(reader, count, fields);
+                let value = visitor.visit_seq(&mut elements)?;
+                elements.end()?;
+                Ok(value)
+            }),
             token => Err(wrong_type(token.kind(), &visitor)),
         }
     }

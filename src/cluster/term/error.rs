@@ -110,6 +110,10 @@ pub enum DecodeErrorKind {
         /// The names of the variants in Rust.
         expected: &'static [&'static str],
     },
+    /// The reply of a call stands in a list or an option, or the term has an element for it. A reply
+    /// is a field of the call, and has no term.
+    #[error("the reply of a call stands in a list or an option, or has a term")]
+    MisplacedReply,
     /// The type itself refused the value. Its message is left out, since it may quote the value.
     #[error("the type refused the value")]
     Refused,
@@ -191,6 +195,9 @@ pub enum EncodeError {
     /// A field of a struct variant was skipped. These fields are positional, so none can be left out.
     #[error("the field `{0}` of a struct variant was skipped")]
     SkippedField(&'static str),
+    /// The reply of a call stands in a list, in an option or as a key.
+    #[error("the reply of a call stands in a list, in an option or as a key")]
+    MisplacedReply,
     /// The type itself refused to be encoded. Its message is left out, since it may quote the value.
     #[error("the type refused to be encoded")]
     Refused,

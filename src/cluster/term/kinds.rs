@@ -46,6 +46,21 @@ impl<'de> Value<'_, 'de> {
         })
     }
 
+    /// Makes a value that has no term. The whole call may be such a value: its term is any atom.
+    pub(super) fn absent<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+        if !self.may_be_absent {
+            return Err(DecodeError::unplaced(DecodeErrorKind::MisplacedReply));
+        }
+        self.reader.absent += 1;
+        if self.left.is_none() {
+            match self.reader.next()? {
+                Token::Atom(_) => {}
+                token => return Err(wrong_type(token.kind(), &"an atom")),
+            }
+        }
+        visitor.visit_none()
+    }
+
     /// Reads a text: a binary, or a list of characters. The key of a map may also be an atom.
     pub(super) fn text<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, DecodeError> {
         let text: Cow<'de, str> = match self.next()? {

@@ -22,6 +22,8 @@
 //!    equality compares forms.
 //! 3. The encoder writes the number of elements after the elements. A value that writes nothing is
 //!    no element.
+//! 4. An element is read when its type asks for it, so a type may stand where no element is. Only an
+//!    [absent](absent) value asks for nothing.
 
 mod tag;
 mod limits;
@@ -44,6 +46,7 @@ mod convert;
 mod display;
 mod codec;
 mod names;
+mod absent;
 mod compound;
 mod serialize;
 mod reader;
@@ -54,6 +57,7 @@ mod deserialize;
 mod embedded;
 mod typed;
 
+pub(crate) use absent::{ABSENT, deserialize_absent};
 pub use atom::Atom;
 pub use bitstring::Bitstring;
 pub(crate) use decoder::Decoder;
@@ -66,4 +70,5 @@ pub use integer::{BigInteger, IntegerOverflow};
 pub use limits::DecodeLimits;
 pub(crate) use token::{PidToken, ReferenceToken, Token};
 pub use typed::{from_bytes, from_bytes_within, from_term, to_bytes, to_term};
+pub(crate) use typed::{from_bytes_inside, write_value};
 pub use value::{ImproperList, Term, TermMap, Terms};

@@ -15,12 +15,14 @@ pub(crate) struct Reader<'de> {
     decoder: Decoder<'de>,
     depth: usize,
     memory: usize,
+    /// How many values without a term have been made.
+    pub(super) absent: usize,
 }
 
 impl<'de> Reader<'de> {
     /// Reads the term that the decoder reads next.
     pub(crate) fn new(decoder: Decoder<'de>, limits: &DecodeLimits) -> Self {
-        Reader { decoder, depth: limits.depth, memory: limits.memory }
+        Reader { decoder, depth: limits.depth, memory: limits.memory, absent: 0 }
     }
 
     /// Returns the decoder, behind all that has been read.

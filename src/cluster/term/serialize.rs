@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use serde::ser::{self, Serialize, Serializer};
 
+use crate::cluster::term::absent::ABSENT;
 use crate::cluster::term::compound::{Compound, ENCODED, Head, ValueSerializer};
 use crate::cluster::term::encoder::Encoder;
 use crate::cluster::term::error::EncodeError;
@@ -29,9 +30,9 @@ impl<'o> ValueSerializer<'o> {
         variant: &str,
         values: usize,
     ) -> Result<Compound<'o>, EncodeError> {
-        let mut compound = Compound::start(self.out, Head::Tuple(values + 1));
-        compound.element(|out| Encoder::new(out).variant(enum_name, variant))?;
-        Ok(compound)
+        Compound::start_variant(self.out, values, |out| {
+            Encoder::new(out).variant(enum_name, variant)
+        })
     }
 }
 
@@ -123,6 +124,9 @@ impl<'o> Serializer for ValueSerializer<'o> {
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), EncodeError> {
         let start = self.out.len();
         value.serialize(ValueSerializer::new(self.out))?;
+        if self.out.len() == start {
+            return Err(EncodeError::MisplacedReply);
+        }
         if is_nil(&self.out[start..]) { Err(EncodeError::NestedNil) } else { Ok(()) }
     }
 
@@ -140,6 +144,9 @@ impl<'o> Serializer for ValueSerializer<'o> {
         name: &'static str,
         value: &T,
     ) -> Result<(), EncodeError> {
+        if name == ABSENT {
+            return Ok(());
+        }
         self.is_encoded = name == ENCODED;
         value.serialize(self)
     }

@@ -97,6 +97,18 @@ pub fn from_bytes_within<'de, T: Deserialize<'de>>(
     Ok(value)
 }
 
+/// [`from_bytes_within`], of a term without its version byte.
+pub(crate) fn from_bytes_inside<'de, T: Deserialize<'de>>(
+    bytes: &'de [u8],
+    limits: &DecodeLimits,
+) -> Result<T, DecodeError> {
+    let mut decoder = Decoder::new(bytes, limits)?;
+    decoder.start_inside();
+    let value = read_value(&mut decoder, limits)?;
+    decoder.end()?;
+    Ok(value)
+}
+
 /// Returns the term that a value stands for.
 ///
 /// # Errors
@@ -142,8 +154,17 @@ pub(crate) fn write_value<T: Serialize + ?Sized>(
     value: &T,
     out: &mut Vec<u8>,
 ) -> Result<(), EncodeError> {
-    value.serialize(ValueSerializer::new(out))
+    let start = out.len();
+    value.serialize(ValueSerializer::new(out))?;
+    if out.len() == start {
+        // The whole value has no term. Its decode accepts any atom.
+        Encoder::new(out).atom(WHOLE)?;
+    }
+    Ok(())
 }
+
+/// The atom of a call that is a reply alone.
+const WHOLE: &str = "call";
 
 /// Decodes a value from the term that the decoder reads next.
 pub(crate) fn read_value<'de, T: Deserialize<'de>>(

@@ -66,8 +66,12 @@ impl<'de> VariantAccess<'de> for Variant<'_, 'de> {
         }
     }
 
-    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, DecodeError> {
-        let mut elements = Elements::of_tuple(self.reader, self.values.unwrap_or(0));
+    fn tuple_variant<V: Visitor<'de>>(
+        self,
+        fields: usize,
+        visitor: V,
+    ) -> Result<V::Value, DecodeError> {
+        let mut elements = Elements::of_fields(self.reader, self.values.unwrap_or(0), fields);
         let value = visitor.visit_seq(&mut elements)?;
         elements.end()?;
         Ok(value)

@@ -34,7 +34,11 @@ pub(crate) mod op {
     pub(crate) const PAYLOAD_EXIT2: u8 = 26;
     pub(crate) const PAYLOAD_EXIT2_TT: u8 = 27;
     pub(crate) const PAYLOAD_MONITOR_P_EXIT: u8 = 28;
+    pub(crate) const SPAWN_REQUEST: u8 = 29;
+    pub(crate) const SPAWN_REQUEST_TT: u8 = 30;
+    pub(crate) const SPAWN_REPLY: u8 = 31;
     pub(crate) const ALIAS_SEND: u8 = 33;
+    pub(crate) const ALIAS_SEND_TT: u8 = 34;
     pub(crate) const UNLINK_ID: u8 = 35;
     pub(crate) const UNLINK_ID_ACK: u8 = 36;
     pub(crate) const ALTACT_SIG_SEND: u8 = 37;
@@ -43,7 +47,7 @@ pub(crate) mod op {
 /// The highest operation that is known.
 const LAST_OPERATION: u8 = op::ALTACT_SIG_SEND;
 /// The operations of which the arguments are read.
-const READ: [u8; 23] = [
+const READ: [u8; 26] = [
     op::LINK,
     op::SEND,
     op::EXIT,
@@ -63,7 +67,10 @@ const READ: [u8; 23] = [
     op::PAYLOAD_EXIT2,
     op::PAYLOAD_EXIT2_TT,
     op::PAYLOAD_MONITOR_P_EXIT,
+    op::SPAWN_REQUEST,
+    op::SPAWN_REQUEST_TT,
     op::ALIAS_SEND,
+    op::ALIAS_SEND_TT,
     op::UNLINK_ID,
     op::UNLINK_ID_ACK,
     op::ALTACT_SIG_SEND,

@@ -6,6 +6,7 @@ pub(crate) mod frame;
 pub(crate) mod ticks;
 pub(crate) mod outbox;
 pub(crate) mod control;
+pub(crate) mod terms;
 
 pub(crate) use lost::ConnectionLost;
 pub(crate) use outbox::{Appended, Outbox};

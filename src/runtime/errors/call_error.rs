@@ -113,6 +113,15 @@ pub enum CallError {
         /// closure may have changed half of the state; false for `peek`.
         server_ends: bool,
     },
+    /// Only for calls to another node: there is no connection to it, or the connection was lost before
+    /// the answer came. In the first case the request was not handled; in the second it may have been.
+    NoConnection,
+    /// Only for calls to another node: the request has no term, or the server there has no such call.
+    /// The text says why, and quotes nothing of the request. The request was not handled.
+    InvalidRequest(SharedStr),
+    /// Only for calls to another node: the answer has no term, or is not of the type that the caller
+    /// expects. The text says why, and quotes nothing of the answer. The request was handled.
+    InvalidAnswer(SharedStr),
     /// The tokio runtime that the [`Runtime`](crate::Runtime) runs on has shut down, so its
     /// processes no longer run. This error takes the place of [`NoProc`](Self::NoProc). Create a
     /// `Runtime` in each tokio runtime, and so in each `#[tokio::test]`, instead of sharing one.
@@ -151,6 +160,17 @@ impl CallError {
     /// ```
     pub fn is_timeout(&self) -> bool {
         matches!(self, CallError::Timeout | CallError::ChainTimeout { .. })
+    }
+
+    /// Writes an error that only calls to other nodes get.
+    fn fmt_remote(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CallError::InvalidRequest(why) => {
+                write!(f, "the request is no call of the server: {why}")
+            }
+            CallError::InvalidAnswer(why) => write!(f, "the answer can't be used: {why}"),
+            _ => f.write_str("there is no connection to the server's node"),
+        }
     }
 
     /// Returns the error of a request for which there is no process.
@@ -199,6 +219,7 @@ impl fmt::Display for CallError {
                 write!(f, "the closure of this request panicked, {server}: {crash}")
             }
             CallError::TokioGone => f.write_str(TOKIO_GONE),
+            remote => remote.fmt_remote(f),
         }
     }
 }

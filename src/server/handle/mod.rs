@@ -8,6 +8,8 @@ pub(crate) mod server_ref;
 mod by_name;
 mod casts;
 mod calls;
+#[cfg(feature = "cluster")]
+pub(crate) mod received;
 pub(crate) mod returnable_call;
 pub(crate) mod sender;
 mod stop;

@@ -1,0 +1,165 @@
+//! Where the answer of a call from another node goes.
+//!
+//! A caller gives `{Pid, Tag}`. The tag names an alias, to which the answer goes, and the caller's
+//! monitor of the server:
+//!
+//! | tag | from | alias | monitor |
+//! |---|---|---|---|
+//! | `[alias|Ref]` | `gen_server:call`, `send_request` | `Ref` | `Ref` |
+//! | `[[alias|Ref]|Monitor]` | `gen_server:multi_call` | `Ref` | `Monitor` |
+//! | `{Ref,Node}` | `gen_server:multi_call` of OTP 25 | none: the answer goes to the pid | not known |
+//! | `Ref` | nodes before OTP 24 | none: the answer goes to the pid | `Ref` |
+//! | anything else | other programs | none | none |
+//!
+//! A call that gets no answer although its server lives is refused by a `DOWN` for that monitor. So
+//! its caller exits at once, with the reason of the refusal. A caller whose monitor is not known waits
+//! for its own time limit.
+
+use std::sync::Arc;
+
+use serde::ser::Serialize;
+
+use crate::base::user_panics::catch_panic;
+use crate::cluster::handshake::Flags;
+use crate::cluster::remote::inbound::Inbound;
+use crate::cluster::remote::pid_terms::as_node;
+use crate::cluster::reply::refusal::Refusal;
+use crate::cluster::term::{DecodeError, DecodeLimits, Decoder, Token, write_value};
+use crate::cluster::wire::Outbox;
+use crate::cluster::wire::control::{append_control, op};
+use crate::cluster::wire::terms::{append_term, atom, encoded};
+
+/// The flag of a signal to an alias.
+const TO_ALIAS: u8 = 4;
+
+/// The caller of a call. The fields are encoded terms.
+pub(crate) struct ReturnAddress {
+    inbound: Arc<Inbound>,
+    outbox: Outbox,
+    flags: Flags,
+    /// The sender of the answer.
+    own: Vec<u8>,
+    pid: Vec<u8>,
+    tag: Vec<u8>,
+    alias: Option<Vec<u8>>,
+    monitor: Option<Vec<u8>>,
+    /// What the caller monitors: the name or the pid of the server.
+    server: Vec<u8>,
+}
+
+impl ReturnAddress {
+    /// Reads the tag of a call. `own` is the sender of the answer, and `server` what was called.
+    pub(crate) fn new(
+        inbound: Arc<Inbound>,
+        (outbox, flags): (Outbox, Flags),
+        (own, server): (&[u8], &[u8]),
+        (pid, tag): (&[u8], &[u8]),
+        limits: &DecodeLimits,
+    ) -> Result<Self, DecodeError> {
+        let (alias, monitor) = read_tag(tag, limits)?;
+        let [own, server, pid, tag] = [own, server, pid, tag].map(<[u8]>::to_vec);
+        Ok(ReturnAddress { inbound, outbox, flags, own, pid, tag, alias, monitor, server })
+    }
+
+    /// Sends an answer. One that can't be encoded is a refusal.
+    pub(crate) fn answer<T: Serialize + ?Sized>(&self, value: &T) {
+        let mut term = Vec::new();
+        let write = || catch_panic(|| write_value(value, &mut term));
+        let encoded = as_node(Some(&self.inbound.own), write);
+        let refusal = match encoded {
+            Ok(Ok(())) => return self.answer_encoded(&term),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "the type of the answer panicked while it was encoded".to_owned(),
+        };
+        self.refuse(&Refusal::BadAnswer(refusal));
+    }
+
+    /// Sends an answer that is encoded, without a version byte.
+    pub(crate) fn answer_encoded(&self, term: &[u8]) {
+        self.outbox.push(|out| {
+            match &self.alias {
+                Some(alias) if self.flags.has(Flags::ALTACT_SIG) => {
+                    let flags = encoded(|encoder| encoder.integer(TO_ALIAS.into()));
+                    append_control(out, op::ALTACT_SIG_SEND, &[&flags, &self.own, alias]);
+                }
+                Some(alias) => append_control(out, op::ALIAS_SEND, &[&self.own, alias]),
+                None if self.flags.has(Flags::SEND_SENDER) => {
+                    append_control(out, op::SEND_SENDER, &[&self.own, &self.pid]);
+                }
+                None => append_control(out, op::SEND, &[&atom(""), &self.pid]),
+            }
+            append_term(out, |encoder| {
+                let _ = encoder.tuple(2);
+                encoder.raw(&self.tag);
+                encoder.raw(term);
+            });
+        });
+    }
+
+    /// Ends the call without an answer.
+    pub(crate) fn refuse(&self, refusal: &Refusal) {
+        let Some(monitor) = &self.monitor else { return };
+        // The other node removes its entry by the `DOWN`, and sends no removal. An error says that the
+        // connection is lost.
+        let _ = self.inbound.demonitor(&self.pid, monitor);
+        self.outbox.push(|out| {
+            let arguments = [&self.server, &self.pid, monitor].map(Vec::as_slice);
+            if self.flags.has(Flags::EXIT_PAYLOAD) {
+                append_control(out, op::PAYLOAD_MONITOR_P_EXIT, &arguments);
+                append_term(out, |encoder| refusal.append(encoder));
+            } else {
+                let reason = encoded(|encoder| refusal.append(encoder));
+                let [server, pid, monitor] = arguments;
+                append_control(out, op::MONITOR_P_EXIT, &[server, pid, monitor, &reason]);
+            }
+        });
+    }
+}
+
+type Reference = Option<Vec<u8>>;
+
+/// Returns the alias and the monitor that a tag names.
+fn read_tag(tag: &[u8], limits: &DecodeLimits) -> Result<(Reference, Reference), DecodeError> {
+    let mut decoder = Decoder::new(tag, limits)?;
+    decoder.start_inside();
+    match decoder.next()? {
+        Token::Reference(_) => Ok((None, Some(tag.to_vec()))),
+        Token::List(1) => {
+            let head = decoder.skip()?;
+            let monitor = decoder.skip()?;
+            if !is_reference(monitor, limits)? {
+                return Ok((None, None));
+            }
+            let alias =
+                if is_alias(head, limits)? { Some(monitor) } else { alias_of(head, limits)? };
+            Ok((alias.map(<[u8]>::to_vec), Some(monitor.to_vec())))
+        }
+        _ => Ok((None, None)),
+    }
+}
+
+/// Returns the reference of `[alias|Ref]`.
+fn alias_of<'t>(term: &'t [u8], limits: &DecodeLimits) -> Result<Option<&'t [u8]>, DecodeError> {
+    let mut decoder = Decoder::new(term, limits)?;
+    decoder.start_inside();
+    if decoder.next()? != Token::List(1) || !is_alias(decoder.skip()?, limits)? {
+        return Ok(None);
+    }
+    let reference = decoder.skip()?;
+    Ok(if is_reference(reference, limits)? { Some(reference) } else { None })
+}
+
+fn is_alias(term: &[u8], limits: &DecodeLimits) -> Result<bool, DecodeError> {
+    let token = first_step(term, limits)?;
+    Ok(matches!(token, Token::Atom(atom) if atom == "alias"))
+}
+
+fn is_reference(term: &[u8], limits: &DecodeLimits) -> Result<bool, DecodeError> {
+    Ok(matches!(first_step(term, limits)?, Token::Reference(_)))
+}
+
+fn first_step<'t>(term: &'t [u8], limits: &DecodeLimits) -> Result<Token<'t>, DecodeError> {
+    let mut decoder = Decoder::new(term, limits)?;
+    decoder.start_inside();
+    decoder.next()
+}
