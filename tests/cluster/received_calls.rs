@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use regrow::cluster::{Atom, ExternalPid, ExternalReference, Term};
 use regrow::{
-    DeadLetterCause, ExitReason, GenServer, Name, Overflow, Reply, Result, ServerContext, Supervisor,
+    DeadLetterCause, ExitReason, GenServer, Name, Overflow, Reply, Result, ServerContext,
+    Supervisor,
 };
 use serde::{Deserialize, Deserializer, Serialize};
 use tokio::sync::Notify;
@@ -299,7 +300,10 @@ async fn a_reply_that_an_untagged_variant_has_dropped_is_claimed_again() {
     assert_eq!(caller.call("kv", either("number", n(4))).await, answer("4"));
     assert_eq!(caller.call("kv", either("text", b("x"))).await, answer("<<\"x\">>"));
     let neither = caller.call("kv", either("other", n(4))).await;
-    assert!(matches!(&neither, Outcome::Down(why) if why.starts_with("{bad_request,")), "{neither:?}");
+    assert!(
+        matches!(&neither, Outcome::Down(why) if why.starts_with("{bad_request,")),
+        "{neither:?}"
+    );
 }
 
 #[tokio::test]
@@ -378,9 +382,7 @@ async fn each_kind_of_tag_gets_its_answer() {
     let (_running, mut caller) = connected().await;
     // Of `multi_call`, with a monitor of its own.
     let multi = Term::improper_list([tag(1)], reference(2));
-    let call = |tag: &Term, request| {
-        t([a("$gen_call"), t([own_pid(), tag.clone()]), request])
-    };
+    let call = |tag: &Term, request| t([a("$gen_call"), t([own_pid(), tag.clone()]), request]);
     caller.send("kv", &call(&multi, a("size"))).await;
     assert_eq!(caller.outcome("kv", 1, &multi).await, answer("0"));
     caller.send("kv", &call(&multi, a("drop"))).await;

@@ -67,7 +67,12 @@ pub(crate) enum Signal {
     },
     /// A call to a server by its name. The number is that of the call's monitor; the request is
     /// encoded, without a version byte.
-    Call { own: Pid, name: SharedStr, id: u64, request: Vec<u8> },
+    Call {
+        own: Pid,
+        name: SharedStr,
+        id: u64,
+        request: Vec<u8>,
+    },
     /// The end of a process that `other` has monitored.
     Down {
         target: Target,

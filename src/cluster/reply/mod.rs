@@ -37,5 +37,5 @@ mod serde_impls;
 
 pub(crate) use address::ReturnAddress;
 pub(crate) use answer::Claimed;
-pub(crate) use refusal::Refusal;
 pub(crate) use claim::{Undecodable, decode_call, decode_message};
+pub(crate) use refusal::Refusal;

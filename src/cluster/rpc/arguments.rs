@@ -4,10 +4,7 @@ use crate::cluster::term::{DecodeError, DecodeLimits, Decoder, Encoder, Token};
 
 /// Returns the tuple of the elements of a list, or `None` if the term is no proper list. Both are
 /// encoded, without a version byte.
-pub(super) fn as_tuple(
-    list: &[u8],
-    limits: &DecodeLimits,
-) -> Result<Option<Vec<u8>>, DecodeError> {
+pub(super) fn as_tuple(list: &[u8], limits: &DecodeLimits) -> Result<Option<Vec<u8>>, DecodeError> {
     let mut decoder = Decoder::new(list, limits)?;
     decoder.start_inside();
     let mut tuple = Vec::with_capacity(list.len());

@@ -126,7 +126,8 @@ impl Failure {
         match self {
             Failure::BadArguments(text) | Failure::BadAnswer(text) | Failure::Panicked(text) => {
                 tuple(encoder, 2, self.atom());
-                let end = (0..=text.len().min(LONGEST_TEXT)).rev().find(|at| text.is_char_boundary(*at));
+                let end =
+                    (0..=text.len().min(LONGEST_TEXT)).rev().find(|at| text.is_char_boundary(*at));
                 let _ = encoder.binary(text[..end.unwrap_or(0)].as_bytes());
             }
             _ => drop(encoder.atom(self.atom())),

@@ -173,8 +173,13 @@ impl Received {
             return caller.finish(&called, &Err(failure.clone()));
         }
         let count = self.functions.running.fetch_add(1, Relaxed);
-        let request =
-            Request { caller, called, call, is_answered: false, running: self.functions.running.clone() };
+        let request = Request {
+            caller,
+            called,
+            call,
+            is_answered: false,
+            running: self.functions.running.clone(),
+        };
         if count < MOST_RUNNING {
             // A request that is lost is answered by its drop.
             self.runtime.server(FUNCTIONS).cast(Cast::Run(request));
