@@ -21,3 +21,4 @@ mod hostile;
 mod node;
 mod received_calls;
 mod signals_beam;
+mod conformance;
