@@ -106,3 +106,5 @@ struct MoreThanOneMachine;
 struct RustAndElixir;
 #[doc = include_str!("../book/src/when-the-network-fails.md")]
 struct WhenTheNetworkFails;
+#[doc = include_str!("../book/src/beside-the-beam.md")]
+struct BesideTheBeam;

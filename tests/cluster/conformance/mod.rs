@@ -220,7 +220,7 @@ fn the_numbered_cases_have_the_same_effects_on_the_beam() {
 #[test]
 fn random_scripts_have_the_same_effects_on_the_beam() {
     let count =
-        if std::env::var("REGROW_PROOF").is_ok_and(|full| full == "full") { 20_000 } else { 1_000 };
+        if std::env::var("REGROW_PROOF").is_ok_and(|full| full == "full") { 20_000 } else { 400 };
     let scripts = random::scripts(count);
     if let Some(there) = run_on_beam(&scripts, "random_scripts") {
         assert_same(&run(&scripts), &there);
