@@ -102,3 +102,13 @@ struct DesignCluster;
 struct DesignCarriers;
 #[doc = include_str!("../book/src/design/dependencies.md")]
 struct DesignDependencies;
+#[cfg(feature = "cluster")]
+#[doc = include_str!("../book/src/more-than-one-machine.md")]
+struct MoreThanOneMachine;
+#[cfg(feature = "cluster")]
+#[doc = include_str!("../book/src/rust-and-elixir.md")]
+struct RustAndElixir;
+#[doc = include_str!("../book/src/when-the-network-fails.md")]
+struct WhenTheNetworkFails;
+#[doc = include_str!("../book/src/beside-the-beam.md")]
+struct BesideTheBeam;

@@ -32,3 +32,4 @@ mod tls;
 mod own_epmd;
 mod network;
 mod simulation;
+mod conformance;
