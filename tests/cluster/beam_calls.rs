@@ -25,6 +25,7 @@ async fn rust(epmd: &Epmd) -> (Runtime, SupervisorRef) {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one scenario, step by step")]
 async fn a_beam_calls_and_casts_to_a_server() {
     let Some(epmd) = Epmd::start().await else { return };
     let (rt, _tree) = rust(&epmd).await;
@@ -77,6 +78,7 @@ async fn a_beam_calls_and_casts_to_a_server() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one scenario, step by step")]
 async fn a_server_of_the_beam_is_called_and_sent_casts() {
     let Some(epmd) = Epmd::start().await else { return };
     let (rt, _tree) = rust(&epmd).await;
@@ -137,6 +139,7 @@ async fn a_server_of_the_beam_is_called_and_sent_casts() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one scenario, step by step")]
 async fn elixir_calls_a_server() {
     let Some(epmd) = Epmd::start().await else { return };
     let (_rt, _tree) = rust(&epmd).await;

@@ -37,6 +37,7 @@ async fn rust(epmd: &Epmd) -> (Runtime, SupervisorRef) {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one scenario, step by step")]
 async fn a_beam_calls_functions_by_rpc_and_erpc() {
     let Some(epmd) = Epmd::start().await else { return };
     let (rt, tree) = rust(&epmd).await;

@@ -204,7 +204,7 @@ async fn pids_in_calls_and_answers_are_pids_at_the_other_node() {
     let client = a.rt.spawn_fallible(move |ctx| async move {
         let client = ctx.pid();
         let pids = caller.call(|reply| Call::Pids { client, reply }).await?;
-        drop(sender.send(pids));
+        let _ = sender.send(pids);
         Ok(())
     });
     assert_eq!(client.join().await, ExitReason::Normal);

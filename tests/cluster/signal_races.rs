@@ -40,6 +40,7 @@ async fn act(rt: Runtime, (own, other): (Pid, Pid), seed: u64) {
 /// Two threads act for a process of each node, a third one cuts the connection, a fourth one kills one
 /// of the two processes. When all have ended, no relation is left on either side.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[expect(clippy::too_many_lines, reason = "one scenario, step by step")]
 async fn threads_that_race_leave_no_relation() {
     #[cfg(regrow_proof)]
     regrow::proof::arm_failpoints(regrow::proof::FailPlan { seed: 5, yields: 100, pauses: 20 });

@@ -120,6 +120,7 @@ async fn pids_are_those_of_the_other_node_and_come_back_as_local_ones() {
 
 /// The first use connects.
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one scenario, step by step")]
 async fn every_signal_crosses() {
     let mut two = Two::start().await;
     let (a, b) = (two.a.rt.clone(), two.b.rt.clone());
@@ -217,6 +218,7 @@ async fn a_timer_ends_a_process_of_another_node() {
 /// A cut and a heal, ten times: each relation sees the loss once, the pids are reached again, and
 /// nothing of the earlier connections is left.
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one scenario, step by step")]
 async fn each_loss_is_noticed_once_by_each_relation() {
     let mut two = Two::start().await;
     let (a, b) = (two.a.rt.clone(), two.b.rt.clone());

@@ -193,6 +193,7 @@ const LINKER: &str = "S = self(), P = get(p), put(l, spawn(fun() -> process_flag
     {stop, W} -> exit(W); X -> S ! {seen, X}, F() end end)() end))";
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one scenario, step by step")]
 async fn a_beam_links_to_a_process_and_is_linked_to() {
     let Some(mut pair) = Pair::start().await else { return };
     let rt = pair.rt.clone();
@@ -301,6 +302,7 @@ async fn exit_signals_cross_and_a_kill_has_to_be_allowed() {
 
 /// Both sides notice the loss, once. The same pids are reached by the next connection.
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one scenario, step by step")]
 async fn the_loss_of_the_connection_is_noticed_once_and_pids_outlive_it() {
     let Some(mut pair) = Pair::start().await else { return };
     let (rt, own) = (pair.rt.clone(), pair.probe.pid());

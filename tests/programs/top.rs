@@ -387,6 +387,7 @@ fn a_panic_gives_the_terminal_back_and_ends_the_program() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one scenario, step by step")]
 fn a_replay_shows_what_was_recorded() {
     let mut watched = Watched::start();
     let args =

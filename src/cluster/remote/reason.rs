@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn reasons_that_are_long_or_nonsense_are_kept_as_a_note() {
-        let long = of(&Term::binary(&"x".repeat(LONGEST)));
+        let long = of(&Term::binary("x".repeat(LONGEST)));
         assert_eq!(long.to_string(), format!("error: a reason of {} bytes", LONGEST + 5));
         assert_eq!(shown(&long).split(',').next(), Some("{error"));
         assert!(read_reason(b"\xff\xff").to_string().contains("can't be decoded"));

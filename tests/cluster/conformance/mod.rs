@@ -65,6 +65,7 @@ async fn settle() {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "an arm for each command")]
 async fn act(words: &[&str], puppets: &Puppets, top: &mut Option<SupervisorRef>) -> String {
     match words {
         ["spawn", name, flags @ ..] => {

@@ -174,6 +174,7 @@ impl GenServer for Puppet {
 }
 
 impl Puppet {
+    #[expect(clippy::too_many_lines, reason = "an arm for each command")]
     fn obey(&mut self, words: &[&str], ctx: &mut ServerContext<Self>) -> &'static str {
         let (puppets, own) = (&self.role.puppets, ctx.pid());
         let rt = &puppets.rt;
