@@ -61,6 +61,7 @@ mod resolver;
 mod wire;
 mod encoded_term;
 mod remote;
+mod pg;
 mod connection;
 mod node;
 mod node_ref;

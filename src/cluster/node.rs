@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
+use crate::base::SharedStr;
 use crate::base::random::identifying_number;
 use crate::child::{ChildSpec, TaskContext};
 use crate::cluster::connection::handshakes::Handshakes;
@@ -19,7 +20,9 @@ use crate::cluster::cookie::Cookie;
 use crate::cluster::error::NodeError;
 use crate::cluster::handshake::Local;
 use crate::cluster::node_name::NodeName;
+use crate::cluster::pg::scope::{Scope, ScopeArgs};
 use crate::cluster::resolver::Resolver;
+use crate::cluster::term::Atom;
 use crate::exit::{ExitReason, Result};
 use crate::net::{Connections, ListenerAddress, ListenerSpec};
 use crate::server::GenServer;
@@ -53,6 +56,7 @@ const FIRST_CREATION: u32 = 4;
 /// | [`send_buffer`](Self::send_buffer) | 64 MiB for each other node |
 /// | [`max_relations`](Self::max_relations) | 262,144 links and monitors of each other node |
 /// | [`allow_remote_kill`](Self::allow_remote_kill) | refused |
+/// | [`groups`](Self::groups) | groups are not shared |
 ///
 /// The node is *hidden*: other nodes have it in `nodes(hidden)`, and it doesn't connect to all nodes
 /// of the cluster by itself. A runtime can have one node, because its server has the name
@@ -108,6 +112,7 @@ pub struct Node {
     send_limit: usize,
     most_relations: usize,
     allows_kill: bool,
+    groups: Option<SharedStr>,
     listener: ListenerSpec<TcpStream>,
 }
 
@@ -133,6 +138,7 @@ impl Node {
             send_limit: SEND_LIMIT,
             most_relations: MOST_RELATIONS,
             allows_kill: false,
+            groups: None,
             listener: listener(address),
         }
     }
@@ -201,7 +207,7 @@ impl Node {
     }
 
     /// Sets how many links and monitors the processes of each other node may have here. If there are
-    /// more, the connection is closed.
+    /// more, the connection is closed. As many memberships in [`groups`](Self::groups) are possible.
     pub fn max_relations(mut self, count: usize) -> Self {
         self.most_relations = count;
         self
@@ -212,6 +218,73 @@ impl Node {
     /// trapped.
     pub fn allow_remote_kill(mut self) -> Self {
         self.allows_kill = true;
+        self
+    }
+
+    /// Shares the groups of the runtime with the nodes of a cluster that take part in this scope of
+    /// `pg`; the scope that OTP starts is `"pg"`. From then on, `pg:get_members/1` on those nodes
+    /// returns the members here too, and [`Runtime::whereis_tag`](crate::Runtime::whereis_tag) and
+    /// [`Runtime::monitor_group`](crate::Runtime::monitor_group) those that are there. OTP:
+    /// `pg:start_link/1`.
+    ///
+    /// *Names.* A group whose name is `"room 42"` is `<<"room 42">>` in Erlang and `"room 42"` in
+    /// Elixir. A group whose name begins with a colon, such as `":workers"`, is the atom `workers`,
+    /// or `:workers`. Names that a program makes up without end should be texts without a colon: a
+    /// node of Erlang never frees an atom. Groups of Erlang with other terms as names are not shown
+    /// here. Groups here whose names have more than 255 bytes, or begin with `"regrow."`, are not
+    /// shared.
+    ///
+    /// *Members.* The pid of a member at another node is [foreign](crate::Pid::is_foreign).
+    /// [`Runtime::send_term`](crate::Runtime::send_term) reaches members of both kinds;
+    /// [`send`](crate::Runtime::send) and [`kill_tag`](crate::Runtime::kill_tag) only those of this
+    /// runtime. A member that has joined several times at its node is there once, until it has left
+    /// as often. Members of a node leave when its connection or its scope is lost: each is reported
+    /// to the monitors of the group once, and joins again when the node is back.
+    ///
+    /// *Order.* Changes of one node's members arrive at another in the order in which they happened.
+    /// Those of different nodes may be seen in different orders by different nodes, as in OTP.
+    ///
+    /// *Security.* All nodes that know the cookie learn the names of all groups and the pids of
+    /// their members. A node that publishes more members than
+    /// [`max_relations`](Self::max_relations) allows, or processes of a third node, is not followed:
+    /// its members are removed, and it is logged; processes of a third node are left out.
+    ///
+    /// The scope is a process of the node with the scope's name, so the node does not start if
+    /// another process has that name, if the name is empty, or if it has more than 255 characters.
+    /// The first setting counts for the groups that exist already, too.
+    ///
+    /// ```
+    /// use regrow::cluster::{Cookie, Node, Resolver};
+    /// use regrow::{Context, Received, Runtime, Supervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_all()
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
+    /// // Two nodes in one program, without EPMD.
+    /// let (shop, till) = (Runtime::new(), Runtime::new());
+    /// let node = |name, resolver| {
+    ///     Node::new(name).cookie(Cookie::new("secret")).resolver(resolver).groups("pg")
+    /// };
+    /// let listening = node("shop@127.0.0.1", Resolver::without_epmd());
+    /// let address = listening.address();
+    /// let _shop = Supervisor::one_for_one().child(listening).start(&shop).await?;
+    /// let resolver = Resolver::without_epmd().node("shop@127.0.0.1", address.get().unwrap());
+    /// let _till = Supervisor::one_for_one().child(node("till@127.0.0.1", resolver)).start(&till).await?;
+    ///
+    /// let watcher = till.spawn(|mut ctx: Context| async move {
+    ///     let (_, members) = ctx.runtime().monitor_group(ctx.pid(), "prices");
+    ///     assert!(members.is_empty());
+    ///     ctx.runtime().node("shop@127.0.0.1").connect().await.unwrap();
+    ///     let Received::Group { pid, .. } = ctx.recv().await else { panic!() };
+    ///     assert!(pid.is_foreign());
+    /// });
+    /// let prices = shop.spawn(|_| std::future::pending());
+    /// shop.register_tag("prices", prices.pid());
+    /// assert!(!watcher.join().await.is_abnormal());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })).unwrap();
+    /// ```
+    pub fn groups(mut self, scope: impl Into<String>) -> Self {
+        self.groups = Some(scope.into().into());
         self
     }
 
@@ -237,8 +310,13 @@ impl Node {
             most_relations: self.most_relations,
             allows_kill: self.allows_kill,
             allows_plaintext: self.allows_plaintext,
+            groups: self.groups.clone(),
         };
         settings.check_address(self.address)?;
+        let is_invalid = |scope: &&SharedStr| scope.is_empty() || Atom::new(scope).is_err();
+        if let Some(scope) = self.groups.as_ref().filter(is_invalid) {
+            return Err(NodeError::InvalidScope(scope.to_string()));
+        }
         Ok(settings)
     }
 
@@ -255,10 +333,19 @@ impl Node {
             .child(NetKernel::child(args).with_id("net_kernel").named(NET_KERNEL.as_str()))
             .child(dials.child().with_id("dials"))
             .child(self.listener.clone());
-        let Some(epmd) = settings.resolver.own_epmd() else { return Ok(tree) };
-        let name = settings.local.name.clone();
-        let start = RegistrationStart { epmd, name, listener: self.address() };
-        Ok(tree.child(ChildSpec::new("epmd", start)))
+        let tree = match settings.resolver.own_epmd() {
+            Some(epmd) => {
+                let name = settings.local.name.clone();
+                let start = RegistrationStart { epmd, name, listener: self.address() };
+                tree.child(ChildSpec::new("epmd", start))
+            }
+            None => tree,
+        };
+        // The last one, since no other process of the node is restarted with it.
+        let Some(scope) = settings.groups.clone() else { return Ok(tree) };
+        let name = scope.to_string();
+        let args = ScopeArgs { name: scope, most_members: settings.most_relations };
+        Ok(tree.child(Scope::child(args).with_id("groups").named(name)))
     }
 }
 

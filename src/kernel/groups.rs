@@ -17,7 +17,7 @@ use crate::message::received::{Envelope, GroupChange, Received};
 use crate::process::{AnyProcess, MonitorEntry, Stage};
 
 /// The wakers of notified watchers. The wakers are called after the entry is unlocked.
-type Wakers = Vec<Waker>;
+pub(super) type Wakers = Vec<Waker>;
 
 impl Kernel {
     /// Adds a process to a group; false if the process is ending or has ended. A second join has no
@@ -67,7 +67,7 @@ impl Kernel {
 
     /// Queues a change to the watchers of a group, and marks the census as outdated. Returns the
     /// wakers that the caller has to wake.
-    fn notify_group(
+    pub(super) fn notify_group(
         &self,
         group: &Group,
         name: &SharedStr,
@@ -96,6 +96,8 @@ impl Kernel {
             });
             wakers.extend(waker);
         }
+        #[cfg(feature = "cluster")]
+        wakers.extend(self.notify_publisher(name, pid, change));
         wakers
     }
 

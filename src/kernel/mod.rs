@@ -60,6 +60,8 @@ mod backtraces;
 #[cfg(all(unix, feature = "process"))]
 pub(crate) mod running_programs;
 pub(crate) mod groups;
+#[cfg(feature = "cluster")]
+pub(crate) mod foreign_members;
 mod crash_reports;
 mod announcement;
 pub(crate) mod teardown;
@@ -126,6 +128,9 @@ pub(crate) struct Kernel {
     /// Set when the runtime first has a node.
     #[cfg(feature = "cluster")]
     pub(crate) other_nodes: OnceLock<Arc<dyn other_nodes::OtherNodes>>,
+    /// The process that publishes the changes of groups to other nodes, or 0.
+    #[cfg(feature = "cluster")]
+    pub(crate) group_publisher: AtomicU64,
     /// Set at the creation of the runtime of a chaos run.
     #[cfg(feature = "chaos")]
     pub(crate) faults: OnceLock<Arc<faults::Faults>>,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::base::SharedStr;
 use crate::cluster::error::NodeError;
 use crate::cluster::handshake::Local;
 use crate::cluster::remote::local_node::LocalNode;
@@ -26,6 +27,8 @@ pub(crate) struct Settings {
     /// Whether other nodes may kill processes.
     pub(crate) allows_kill: bool,
     pub(crate) allows_plaintext: bool,
+    /// The `pg` scope that the node takes part in.
+    pub(crate) groups: Option<SharedStr>,
 }
 
 /// The time limit of an attempt whose own limit can't be added to the time.
