@@ -96,5 +96,7 @@ struct DesignSupervision;
 struct DesignPrograms;
 #[doc = include_str!("../book/src/design/observing.md")]
 struct DesignObserving;
+#[doc = include_str!("../book/src/design/cluster.md")]
+struct DesignCluster;
 #[doc = include_str!("../book/src/design/dependencies.md")]
 struct DesignDependencies;

@@ -14,7 +14,8 @@ use std::fmt;
 /// 1,024, so the pids of a runtime have gaps if the program has several. Only the runtime of a chaos
 /// run always begins with 1, because the replay of a run needs the same pids.
 ///
-/// The upper 16 bits are reserved for a node number; 0 is this node. OTP's counterpart is the pid;
+/// The upper 16 bits are the number of a node; 0 is this one. The numbers of other nodes are those of
+/// this program, so the [raw](Self::raw) bits of a pid of another node mean nothing elsewhere. OTP's counterpart is the pid;
 /// unlike pids of OTP, these are ordered by age.
 ///
 /// # Examples
@@ -51,8 +52,10 @@ impl Pid {
         Pid(raw)
     }
 
-    /// Whether the pid belongs to another node. Other nodes are not supported yet, so a foreign pid
-    /// behaves like the pid of a process that has ended.
+    /// Whether the pid belongs to a process of another node. With the feature `cluster`,
+    /// `Runtime::pid_of` returns such pids, and links, monitors, exit signals and terms reach the
+    /// process, as far as its node can be connected to. Without that feature, and for a number of a
+    /// node that the program has not given, it behaves like the pid of a process that has ended.
     ///
     /// ```
     /// use regrow::Pid;

@@ -17,6 +17,22 @@ pub(crate) enum ExitKind {
     ExitSelf,
     /// A linked process ended.
     Link,
+    /// The connection to the node of a linked process is lost. Only a link whose number is at most
+    /// this one is concerned: a later one belongs to the next connection.
+    #[cfg(feature = "cluster")]
+    LostLink(u64),
+}
+
+impl ExitKind {
+    /// Whether the signal is that of a link.
+    pub(crate) fn is_of_link(self) -> bool {
+        match self {
+            ExitKind::Link => true,
+            #[cfg(feature = "cluster")]
+            ExitKind::LostLink(_) => true,
+            ExitKind::Kill | ExitKind::Exit | ExitKind::Stop | ExitKind::ExitSelf => false,
+        }
+    }
 }
 
 /// The effect of an exit signal on its receiver.
@@ -43,8 +59,8 @@ pub(crate) fn verdict(kind: ExitKind, traps: bool, reason: &ExitReason) -> Verdi
         ExitKind::Kill => Verdict::Die,
         _ if traps => Verdict::Deliver,
         ExitKind::ExitSelf => Verdict::Die,
-        ExitKind::Exit | ExitKind::Stop | ExitKind::Link if reason.is_abnormal() => Verdict::Die,
-        ExitKind::Exit | ExitKind::Stop | ExitKind::Link => Verdict::Ignore,
+        _ if reason.is_abnormal() => Verdict::Die,
+        _ => Verdict::Ignore,
     }
 }
 

@@ -222,7 +222,13 @@ fn arrive(
     sender: Sender,
 ) -> (SignalOutcome, Option<Link>) {
     let traps = core.trap || sender.requests_stop || sender.begins_drain;
-    if signal.kind != ExitKind::Link {
+    #[cfg(feature = "cluster")]
+    if let ExitKind::LostLink(last) = signal.kind
+        && core.link_to(signal.from).is_none_or(|link| link.id > last)
+    {
+        return (SignalOutcome::Ignored, None);
+    }
+    if !signal.kind.is_of_link() {
         return (effect(core.stage, traps, signal, None), None);
     }
     // Invariant 1.

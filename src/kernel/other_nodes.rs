@@ -26,7 +26,6 @@ use std::sync::Arc;
 use crate::base::pid::{MonitorRef, Pid};
 use crate::base::shared_str::SharedStr;
 use crate::exit::reason::ExitReason;
-use crate::exit::signal::ExitKind;
 use crate::kernel::Kernel;
 use crate::kernel::exits::ExitSignal;
 use crate::kernel::links::{Listed, add_foreign_entry, is_listed, remove_entry, withdraw_entry};
@@ -159,10 +158,11 @@ impl Kernel {
         }
     }
 
-    /// The exit signal of a link to a process of another node.
-    pub(crate) fn signal_foreign_link(self: &Arc<Self>, own: Pid, from: Pid, reason: &ExitReason) {
+    /// The exit signal of a link to a process of another node: of kind [`Link`](crate::exit::signal::ExitKind::Link) or
+    /// [`LostLink`](crate::exit::signal::ExitKind::LostLink).
+    pub(crate) fn signal_foreign_link(self: &Arc<Self>, own: Pid, signal: ExitSignal<'_>) {
         if let Some(process) = self.find(own) {
-            self.signal_exit(&*process, ExitSignal { from, reason, kind: ExitKind::Link });
+            self.signal_exit(&*process, signal);
         }
     }
 

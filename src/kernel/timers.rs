@@ -23,6 +23,8 @@ use crate::kernel::Kernel;
 use crate::kernel::exits::ExitSignal;
 use crate::message::dest::Dest;
 use crate::message::received::Received;
+#[cfg(feature = "cluster")]
+use crate::observe::dead_letter::DeadLetterCause;
 use crate::process::{AnyProcess, flag};
 use crate::time::timer_queue::{Action, Armed, DueTimer, NewTimer, TimerKey, Wait};
 
@@ -35,6 +37,8 @@ impl Kernel {
     pub(crate) fn arm_timer(self: &Arc<Self>, timer: NewTimer) -> Armed {
         let handle = self.tokio().expect(NO_TOKIO);
         let target = match timer.to {
+            // The end of a process of another node is not known, so its timers are not ended.
+            Dest::Pid(pid) if cfg!(feature = "cluster") && pid.is_foreign() => None,
             Dest::Pid(pid) => Some(pid),
             Dest::Name(_) => None,
         };
@@ -79,7 +83,11 @@ impl Kernel {
         if let (Some(name), Action::Send(..), None) = (timer.name(), timer.action(), pid) {
             self.report_unaddressed(name);
         }
-        let Some(process) = pid.and_then(|pid| self.find(pid)) else { return };
+        let Some(process) = pid.and_then(|pid| self.find(pid)) else {
+            #[cfg(feature = "cluster")]
+            pid.into_iter().for_each(|pid| self.fire_elsewhere(pid, timer.action()));
+            return;
+        };
         crate::base::failpoint::point!("timer fire");
         let signal = |reason, kind| {
             self.signal_exit(&*process, ExitSignal { from: Pid::OUTSIDE, reason, kind });
@@ -92,6 +100,26 @@ impl Kernel {
             Action::Tick => process.tick(timer.key.id),
             Action::Kill => signal(&ExitReason::Killed, ExitKind::Kill),
         }
+    }
+}
+
+#[cfg(feature = "cluster")]
+impl Kernel {
+    /// Fires a timer of a process that is in no table: it is of another node, or has ended.
+    fn fire_elsewhere(&self, to: Pid, action: &Action) {
+        let Some(nodes) = self.other_nodes().filter(|_| to.is_foreign()) else { return };
+        let from = Pid::OUTSIDE;
+        let signal = match action {
+            Action::Exit(reason) => ExitSignal { from, reason, kind: ExitKind::Exit },
+            Action::Kill => ExitSignal { from, reason: &ExitReason::Killed, kind: ExitKind::Kill },
+            Action::Send(message, _) => {
+                let message = Received::Message(message.clone()).description();
+                let cause = DeadLetterCause::NotATerm;
+                return self.report_dead_letter(to, message, cause);
+            }
+            Action::Tick => return,
+        };
+        nodes.exit(to, signal);
     }
 }
 

@@ -2,7 +2,6 @@
 
 use crate::base::pid::{MonitorRef, Pid};
 use crate::exit::reason::ExitReason;
-use crate::exit::signal::ExitKind;
 use crate::kernel::Kernel;
 use crate::kernel::admission::NewProcess;
 use crate::kernel::exits::{ExitSignal, SignalOutcome};
@@ -23,7 +22,7 @@ impl Kernel {
         self.trace.record(Event::Signal {
             from: signal.from,
             to,
-            by_link: signal.kind == ExitKind::Link,
+            by_link: signal.kind.is_of_link(),
             fatal,
             reason: signal.reason.clone(),
         });

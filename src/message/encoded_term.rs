@@ -20,7 +20,7 @@ use std::fmt;
 /// assert_eq!(format!("{term:?}"), "EncodedTerm(14 bytes)");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct EncodedTerm {
     bytes: Vec<u8>,
     /// The bytes are one whole term.
@@ -55,6 +55,15 @@ impl EncodedTerm {
         &self.bytes
     }
 }
+
+/// Two terms are equal if their bytes are.
+impl PartialEq for EncodedTerm {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl Eq for EncodedTerm {}
 
 impl fmt::Debug for EncodedTerm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -38,6 +38,9 @@ pub struct DeadLetter {
 pub enum DeadLetterCause {
     /// The process has ended or is ending, or no process holds the name. The sender got an error.
     NoProcess,
+    /// The process is one of another node, and the message is no term: see
+    /// [`Runtime::send`](crate::Runtime::send). The sender got an error.
+    NotATerm,
     /// The server has been asked to stop, and accepts no more casts, messages and streams. The
     /// sender got an error.
     Stopping,

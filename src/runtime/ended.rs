@@ -120,7 +120,8 @@ impl Runtime {
     /// Waits for the end of a process and resolves with the reason. If the process is not alive
     /// when this method is called, the future resolves at once with [`NoProc`](ExitReason::NoProc),
     /// so call the method before you cause the end. Use this method in code outside of any process,
-    /// and [`monitor`](Self::monitor) inside a process. OTP has no counterpart.
+    /// and [`monitor`](Self::monitor) inside a process. A process of another node is not waited for: the
+    /// future resolves at once, with `NoProc`. OTP has no counterpart.
     ///
     /// # Cancel safety
     ///

@@ -27,7 +27,8 @@ impl Runtime {
     /// Info: see [`set_log_level`](Self::set_log_level).
     ///
     /// Returns true if the process was alive. A process that is ending already counts as alive, and
-    /// keeps its first reason.
+    /// keeps its first reason. For a process of another node (feature `cluster`), the result is true
+    /// if the signal was sent; a node of this crate has to allow it.
     ///
     /// ```
     /// use regrow::{ExitReason, Runtime};
@@ -51,7 +52,8 @@ impl Runtime {
     }
 
     /// Sends an exit signal to a process. Returns false if the process is not alive. A result of
-    /// true does not mean that the process will end. OTP: `exit/2`.
+    /// true does not mean that the process will end; for a process of another node (feature
+    /// `cluster`), it does not mean that the process is alive. OTP: `exit/2`.
     ///
     /// The sender is the process in whose body this is called, or [`Pid::OUTSIDE`].
     ///

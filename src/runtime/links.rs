@@ -16,6 +16,12 @@ impl Runtime {
     /// Link processes that can't work without each other. A process that only needs to be notified
     /// uses [`monitor`](Self::monitor).
     ///
+    /// One of the two may be of another node (feature `cluster`). Then the result is true if the link
+    /// was requested: if the other process is dead, this one gets the exit signal `NoProc` later, and
+    /// if the connection is lost, or none can be made, it gets
+    /// [`NoConnection`](crate::ExitReason::NoConnection). As any exit signal, these end a process that
+    /// does not trap exits.
+    ///
     /// OTP: `link/1`, where `a` is the caller. If `b` is dead and `a` does not trap exits, `a` ends
     /// with `noproc` in OTP, and lives on here.
     ///
@@ -37,8 +43,8 @@ impl Runtime {
     }
 
     /// Removes the link between two processes, whichever of them made it. When this call has
-    /// returned, no `Exit` of that link is queued on either side. If the processes were not linked,
-    /// the call has no effect. OTP: `unlink/1`, which does not remove an exit that has arrived
+    /// returned, no `Exit` of that link is queued on either side; at another node, until that node has
+    /// received the request. If the processes were not linked, the call has no effect. OTP: `unlink/1`, which does not remove an exit that has arrived
     /// already.
     ///
     /// ```
@@ -64,6 +70,9 @@ impl Runtime {
     /// If the watcher is dead, nothing is monitored. Each monitor is independent, so two monitors
     /// of one process give two `Down`s. A process can monitor itself. Such a monitor is counted and
     /// can be removed, but never sends a `Down`.
+    ///
+    /// The target may be of another node (feature `cluster`). If the connection is lost, or none can be
+    /// made, the reason of the `Down` is [`NoConnection`](crate::ExitReason::NoConnection).
     ///
     /// Code outside of any process uses [`ended`](Self::ended). OTP: `monitor(process, Pid)`, where
     /// the watcher is the caller.

@@ -224,6 +224,9 @@ impl Runtime {
     /// is full. If the policy of a full mailbox is to drop a message instead, the result is true:
     /// see [`Overflow`].
     ///
+    /// The result is false for a process of another node, since only a term reaches it: see the
+    /// method `send_term` of the feature `cluster`.
+    ///
     /// Everything that one process sends to another, including `Down`s and exits, arrives in the
     /// order in which it was sent. OTP: `Pid ! Message`, which does not report a failure.
     /// [`Runtime`] has an example.
@@ -283,7 +286,12 @@ impl Runtime {
     pub(crate) fn receive(&self, pid: Pid, received: Received) -> bool {
         let Some(process) = self.kernel.find(pid) else {
             let message = received.description();
-            self.kernel.report_dead_letter(pid, message, DeadLetterCause::NoProcess);
+            let is_elsewhere = cfg!(feature = "cluster") && pid.is_foreign();
+            let cause = match is_elsewhere {
+                true => DeadLetterCause::NotATerm,
+                false => DeadLetterCause::NoProcess,
+            };
+            self.kernel.report_dead_letter(pid, message, cause);
             return false;
         };
         process.deliver(received)

@@ -61,9 +61,14 @@ impl Epmd {
         Resolver::epmd_at(self.port)
     }
 
+    /// A node of this crate.
+    pub(crate) fn node_spec(&self, name: &str) -> Node {
+        Node::new(name).cookie(Cookie::new(COOKIE)).resolver(self.resolver())
+    }
+
     /// Starts a node of this crate in a runtime of its own.
     pub(crate) async fn node(&self, name: &str) -> (Runtime, SupervisorRef) {
-        let node = Node::new(name).cookie(Cookie::new(COOKIE)).resolver(self.resolver());
+        let node = self.node_spec(name);
         let rt = Runtime::new();
         let tree = Supervisor::one_for_one().child(node).start(&rt).await.unwrap();
         (rt, tree)

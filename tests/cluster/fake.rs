@@ -93,6 +93,16 @@ impl Fake {
         self.read(length.into()).await
     }
 
+    /// Reads the next frame that is no tick.
+    pub(crate) async fn next_frame(&mut self) -> Vec<u8> {
+        loop {
+            let frame = self.read_frame().await.expect("a frame");
+            if !frame.is_empty() {
+                return frame;
+            }
+        }
+    }
+
     async fn read_frame(&mut self) -> Option<Vec<u8>> {
         let length = self.stream.read_u32().await.ok()?;
         self.read(usize::try_from(length).unwrap()).await

@@ -20,3 +20,5 @@ mod pairs;
 mod hostile;
 mod node;
 mod signals_beam;
+mod signals;
+mod signal_races;

@@ -59,11 +59,19 @@ pub(crate) async fn start(node: Node) -> Running {
 
 /// Two nodes, each of which knows the address of the other.
 async fn pair(first: &str, second: &str) -> (Running, Running) {
+    pair_with(first, second, |node| node).await
+}
+
+pub(crate) async fn pair_with(
+    first: &str,
+    second: &str,
+    set: impl Fn(Node) -> Node,
+) -> (Running, Running) {
     let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let (at, to) = (free(), free());
     let resolver = |name, address| Resolver::without_epmd().node(name, address);
-    let one = start(node(first).listen(at).resolver(resolver(second, to))).await;
-    let two = start(node(second).listen(to).resolver(resolver(first, at))).await;
+    let one = start(set(node(first).listen(at).resolver(resolver(second, to)))).await;
+    let two = start(set(node(second).listen(to).resolver(resolver(first, at)))).await;
     (one, two)
 }
 

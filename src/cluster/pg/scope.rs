@@ -14,6 +14,7 @@
 //! | it ends between a `sync` and its queued join | the join is in `local` already if the `sync` had it, and has no effect; the leave follows |
 //! | a process of a peer ends before its join arrives | its scope sends the leave behind the join. The member is there in between, as the pid of a process that has ended |
 //! | the connection is lost while a message is in the mailbox of this process | the message is ignored after the `Down`, since the peer is not known. A `discover` or `sync` that comes late finds no connection |
+//! | the node is connected again, and its scope is heard of before the `Down` of the earlier connection | the scope is monitored again, and the earlier `Down` is taken back. The `sync` takes the place of the members |
 //! | the peer's scope is restarted, and the new one is heard of before the `Down` of the old one | the new one takes the place of the old one, and its `sync` the place of the members |
 //! | this process is restarted | the members of other nodes leave, and join again with the `sync`s. The local ones stay in their groups, and are published again |
 //! | both nodes make themselves known at once | each answers with a `sync`, which replaces what is known. The second one changes nothing |
@@ -181,10 +182,12 @@ impl Scope {
         }
     }
 
-    /// Monitors a scope, unless it is known. The scope takes the place of an earlier one of its node.
+    /// Monitors a scope, unless it is known. The scope takes the place of an earlier one of its node,
+    /// or of an earlier connection, whose `Down` may come later.
     fn watch(&mut self, scope: Pid, there: &Connected, ctx: &mut ServerContext<Self>) -> bool {
         let number = there.node.number;
-        if self.peers.get(&number).is_some_and(|peer| peer.scope == scope) {
+        let is_known = |peer: &Peer| peer.scope == scope && peer.there.is(there);
+        if self.peers.get(&number).is_some_and(is_known) {
             return false;
         }
         let (monitor, there) = (ctx.monitor(scope), there.clone());

@@ -44,6 +44,11 @@ impl Connected {
         Some(Connected { peer, number, node })
     }
 
+    /// Whether both are the same connection.
+    pub(crate) fn is(&self, other: &Connected) -> bool {
+        self.node.number == other.node.number && self.number == other.number
+    }
+
     /// Sends a signal over this connection. False if it has ended.
     pub(crate) fn send(&self, signal: Signal) -> bool {
         self.peer.respond(self.number, |_| ((), Some(signal))).is_ok()

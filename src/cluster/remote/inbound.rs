@@ -138,7 +138,9 @@ impl Inbound {
                 Ok(())
             }
             Err(lost) => {
-                self.kernel.signal_foreign_link(own, other, &ExitReason::NoConnection);
+                let (reason, kind) = (&ExitReason::NoConnection, ExitKind::LostLink(id));
+                let signal = ExitSignal { from: other, reason, kind };
+                self.kernel.signal_foreign_link(own, signal);
                 Err(lost)
             }
         }
@@ -171,7 +173,9 @@ impl Inbound {
         let Some(own) = self.receiver(to)? else { return Ok(()) };
         if self.change(|relations| (relations.exit_arrived(own, other), None))? {
             crate::base::failpoint::point!("remote exit between sides");
-            self.kernel.signal_foreign_link(own, other, &read_reason(reason));
+            let (reason, kind) = (&read_reason(reason), ExitKind::Link);
+            let signal = ExitSignal { from: other, reason, kind };
+            self.kernel.signal_foreign_link(own, signal);
         }
         Ok(())
     }

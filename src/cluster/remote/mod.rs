@@ -14,6 +14,7 @@ pub(crate) mod node_numbers;
 pub(crate) mod local_node;
 mod reason;
 mod relations;
+mod severed;
 pub(crate) mod signal;
 pub(crate) mod peer;
 mod watcher;
@@ -22,6 +23,9 @@ pub(crate) mod connected;
 mod send;
 mod remote_name;
 pub(crate) mod inbound;
+
+#[cfg(test)]
+mod races;
 
 pub use reason::RemoteReason;
 pub use remote_name::RemoteName;

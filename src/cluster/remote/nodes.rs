@@ -10,7 +10,8 @@ use crate::cluster::node_name::NodeName;
 use crate::cluster::remote::local_node::LocalNode;
 use crate::cluster::remote::node_numbers::incarnation_of;
 use crate::cluster::remote::peer::{Peer, Surroundings};
-use crate::cluster::remote::relations::{Monitor, Severed, Watched};
+use crate::cluster::remote::relations::{Monitor, Severed};
+use crate::cluster::remote::severed::notify;
 use crate::cluster::remote::signal::{Signal, Target};
 use crate::exit::{ExitKind, ExitReason};
 use crate::kernel::Kernel;
@@ -63,17 +64,19 @@ impl Drop for Wanted {
 }
 
 impl Nodes {
+    pub(crate) fn new(kernel: &Arc<Kernel>) -> Arc<Nodes> {
+        Arc::new_cyclic(|own| Nodes {
+            own: own.clone(),
+            kernel: Arc::downgrade(kernel),
+            peers: PlainMutex::default(),
+            local: PlainMutex::default(),
+            limit: AtomicUsize::new(0),
+        })
+    }
+
     /// Returns the nodes of a runtime.
     pub(crate) fn of(kernel: &Arc<Kernel>) -> Arc<Nodes> {
-        let nodes = kernel.other_nodes.get_or_init(|| {
-            Arc::new_cyclic(|own| Nodes {
-                own: own.clone(),
-                kernel: Arc::downgrade(kernel),
-                peers: PlainMutex::default(),
-                local: PlainMutex::default(),
-                limit: AtomicUsize::new(0),
-            })
-        });
+        let nodes = kernel.other_nodes.get_or_init(|| Nodes::new(kernel));
         let nodes = nodes.clone().into_any().downcast();
         nodes.expect("`Nodes` is the only type that a kernel is given")
     }
@@ -125,10 +128,6 @@ impl Nodes {
         }
     }
 
-    fn kernel(&self) -> Option<Arc<Kernel>> {
-        self.kernel.upgrade()
-    }
-
     /// Returns the node of a process. `None` if the process has ended: no term gave this pid, or it
     /// is of an earlier incarnation of this node.
     pub(crate) fn peer_of(&self, pid: Pid) -> Option<Arc<Peer>> {
@@ -163,19 +162,8 @@ impl Surroundings for Nodes {
     }
 
     fn notify(&self, severed: Severed, reason: &ExitReason) {
-        let Some(kernel) = self.kernel() else { return };
-        for (id, Monitor { watcher, target, name }) in severed.monitors {
-            let pid = match target {
-                ForeignTarget::Pid(pid) => Some(pid),
-                ForeignTarget::AtNode(_) => None,
-            };
-            kernel.foreign_down(MonitorRef::new(id, watcher), pid, name, reason);
-        }
-        for (own, other) in severed.links {
-            kernel.signal_foreign_link(own, other, reason);
-        }
-        for Watched { id, target, .. } in severed.watched {
-            kernel.remove_foreign_watcher(target, id);
+        if let Some(kernel) = self.kernel.upgrade() {
+            notify(kernel, severed, reason.clone());
         }
     }
 }

@@ -13,7 +13,8 @@
 //!    held at the same time, and nothing is woken and no user value is dropped under the lock.
 //! 2. The end of a phase takes all relations out under the lock, and the processes are notified after
 //!    it: each once, since their records forget the relation with the notification. A relation that is
-//!    added later belongs to the next phase.
+//!    added later belongs to the next phase, and has a greater number than those that were taken out,
+//!    so no late notification reaches it.
 //! 3. A connection has a number. What the process of an earlier connection does has no effect.
 //!
 //! **If the connection ends** between an append and the write, the signal is lost, and so are the
