@@ -22,3 +22,5 @@ mod node;
 mod signals_beam;
 mod signals;
 mod signal_races;
+mod pg;
+mod pg_beam;

@@ -75,10 +75,12 @@ pub(crate) fn read(term: &[u8]) -> Result<Message<'_>> {
 }
 
 /// Reads the rest of a message. `resolve` returns the pid of a process, or `None` to ignore it.
-/// At most `most` groups and processes are read.
+/// At most twice `most` groups and processes are read.
 pub(crate) struct Reader<'t, R> {
     decoder: Decoder<'t>,
     resolve: R,
+    most: usize,
+    /// The groups and processes that may still be read.
     left: usize,
 }
 
@@ -88,7 +90,7 @@ impl<'t> Message<'t> {
         most: usize,
         resolve: R,
     ) -> Reader<'t, R> {
-        Reader { decoder: self.rest, resolve, left: most }
+        Reader { decoder: self.rest, resolve, most, left: most.saturating_mul(2) }
     }
 }
 
@@ -116,7 +118,6 @@ impl<'t, R: FnMut(&PidToken<'t>) -> Option<Pid>> Reader<'t, R> {
 
     /// The processes and the groups of a `leave`. There are at most `most` pairs of them.
     pub(crate) fn leave(mut self) -> Result<(Vec<Pid>, Vec<SharedStr>)> {
-        let most = self.left;
         let pids = self.pids()?;
         let mut groups = Vec::new();
         let count = self.list()?;
@@ -124,7 +125,7 @@ impl<'t, R: FnMut(&PidToken<'t>) -> Option<Pid>> Reader<'t, R> {
             groups.extend(self.group()?);
         }
         self.end_of_list(count)?;
-        if pids.len().saturating_mul(groups.len()) > most {
+        if pids.len().saturating_mul(groups.len()) > self.most {
             return Err(Refused::TooMany);
         }
         Ok((pids, groups))

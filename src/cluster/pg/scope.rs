@@ -22,6 +22,7 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::base::random::Map;
 use crate::base::small_map::SmallMap;
@@ -60,7 +61,16 @@ pub(crate) struct Scope {
     peers: Map<u16, Peer>,
     /// The changes of foreign members that are not in the groups yet.
     changes: VecDeque<Change>,
+    pause: Duration,
 }
+
+/// Makes this scope known to the connected nodes whose scopes are not known.
+pub(crate) struct Rediscover;
+
+const TIMER: &str = "rediscover";
+/// The pause before a node whose scope has ended is asked for another one. It doubles up to `LONGEST`.
+const SHORTEST: Duration = Duration::from_millis(100);
+const LONGEST: Duration = Duration::from_secs(5);
 
 /// The scope of another node.
 struct Peer {
@@ -74,7 +84,7 @@ struct Peer {
 impl GenServer for Scope {
     type Args = ScopeArgs;
     type Call = Infallible;
-    type Cast = Infallible;
+    type Cast = Rediscover;
 
     async fn init(args: ScopeArgs, ctx: &mut ServerContext<Self>) -> Result<Self> {
         let (kernel, own) = (ctx.runtime().kernel, ctx.pid());
@@ -89,17 +99,30 @@ impl GenServer for Scope {
                 }
             }
         }
-        for there in nodes.all_connected() {
-            discover(&node, own, &args.name, &there);
-        }
-        let (peers, changes) = (Map::default(), VecDeque::new());
-        Ok(Scope { args, kernel, nodes, node, own, local, peers, changes })
+        let (peers, changes, pause) = (Map::default(), VecDeque::new(), LONGEST);
+        let scope = Scope { args, kernel, nodes, node, own, local, peers, changes, pause };
+        scope.discover_unknown();
+        ctx.cast_after_as(TIMER, pause, Rediscover);
+        Ok(scope)
+    }
+
+    /// A scope of OTP that is started again, or is started after the connection, makes itself known
+    /// to visible nodes only.
+    async fn handle_cast(&mut self, _: Rediscover, ctx: &mut ServerContext<Self>) -> Result {
+        let is_complete = self.discover_unknown();
+        self.pause = if is_complete { LONGEST } else { (self.pause * 2).min(LONGEST) };
+        ctx.cast_after_as(TIMER, self.pause, Rediscover);
+        Ok(())
     }
 
     async fn handle_info(&mut self, info: Received, ctx: &mut ServerContext<Self>) -> Result {
         match info {
             Received::Group { group, pid, change, .. } => self.publish(&group, pid, change),
-            Received::Down { reference, .. } => self.lost(reference),
+            Received::Down { reference, .. } => {
+                self.lost(reference);
+                self.pause = SHORTEST;
+                ctx.cast_after_as(TIMER, self.pause, Rediscover);
+            }
             Received::Term(term) => self.receive(&term, ctx),
             _ => {}
         }
@@ -124,6 +147,17 @@ impl Drop for Scope {
 }
 
 impl Scope {
+    /// Makes this scope known to the connected nodes whose scopes are not known. Returns whether
+    /// there are none.
+    fn discover_unknown(&self) -> bool {
+        let mut unknown = self.nodes.all_connected();
+        unknown.retain(|there| !self.peers.contains_key(&there.node.number));
+        for there in &unknown {
+            discover(&self.node, self.own, &self.args.name, there);
+        }
+        unknown.is_empty()
+    }
+
     /// Publishes the change of a local member.
     fn publish(&mut self, group: &SharedStr, pid: Pid, change: GroupChange) {
         if !is_shared(group) {
