@@ -12,6 +12,9 @@ mod name;
 mod message;
 mod members;
 mod greeting;
+mod published;
 pub(crate) mod scope;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use greeting::greet;

@@ -1,7 +1,7 @@
 //! The process that speaks for the groups of this node: the counterpart of a scope of `pg`.
 //!
 //! Invariants:
-//! 1. `local` is what other scopes were told last: by a `sync` with all of it, or by a `join` or
+//! 1. `published` is what other scopes know: by a `sync` with all of it, or by a `join` or
 //!    `leave` for each change after that `sync`. Both go over one connection, in this order.
 //! 2. A foreign member of a group is in the members of one peer, or its leave is in `changes`. So
 //!    the end of this process, however it comes, removes all of them.
@@ -11,7 +11,7 @@
 //! | between two steps | what happens |
 //! |---|---|
 //! | a local process joins, and ends before its join is published | the leave is queued behind the join: both are published, in this order |
-//! | it ends between a `sync` and its queued join | the join is in `local` already if the `sync` had it, and has no effect; the leave follows |
+//! | it ends between a `sync` and its queued join | the join is published already if the `sync` had it, and has no effect; the leave follows |
 //! | a process of a peer ends before its join arrives | its scope sends the leave behind the join. The member is there in between, as the pid of a process that has ended |
 //! | the connection is lost while a message is in the mailbox of this process | the message is ignored after the `Down`, since the peer is not known. A `discover` or `sync` that comes late finds no connection |
 //! | the node is connected again, and its scope is heard of before the `Down` of the earlier connection | the scope is monitored again, and the earlier `Down` is taken back. The `sync` takes the place of the members |
@@ -25,13 +25,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::random::Map;
-use crate::base::small_map::SmallMap;
 use crate::base::{MonitorRef, Pid, SharedStr, consume_budget, ignore_panic};
 use crate::cluster::error::NodeError;
 use crate::cluster::pg::greeting::discover;
 use crate::cluster::pg::members::{Change, Members};
 use crate::cluster::pg::message::{Kind, Message, Refused, Writer, read};
-use crate::cluster::pg::name::is_shared;
+use crate::cluster::pg::published::Published;
 use crate::cluster::remote::connected::Connected;
 use crate::cluster::remote::local_node::LocalNode;
 use crate::cluster::remote::nodes::Nodes;
@@ -55,8 +54,7 @@ pub(crate) struct Scope {
     nodes: Arc<Nodes>,
     node: Arc<LocalNode>,
     own: Pid,
-    /// The local members that are published.
-    local: Map<SharedStr, SmallMap<Pid, ()>>,
+    published: Published,
     /// By the number of the node.
     peers: Map<u16, Peer>,
     /// The changes of foreign members that are not in the groups yet.
@@ -90,17 +88,12 @@ impl GenServer for Scope {
         let (kernel, own) = (ctx.runtime().kernel, ctx.pid());
         let nodes = Nodes::of(&kernel);
         let node = nodes.local().ok_or_else(|| ExitReason::from_library(NodeError::NotRunning))?;
-        let mut local = Map::default();
+        let mut published = Published::default();
         for (group, pids) in kernel.publish_groups(own) {
-            if is_shared(&group) && !pids.is_empty() {
-                let members: &mut SmallMap<Pid, ()> = local.entry(group).or_default();
-                for pid in pids {
-                    members.insert(pid, ());
-                }
-            }
+            published.add(group, pids);
         }
         let (peers, changes, pause) = (Map::default(), VecDeque::new(), LONGEST);
-        let scope = Scope { args, kernel, nodes, node, own, local, peers, changes, pause };
+        let scope = Scope { args, kernel, nodes, node, own, published, peers, changes, pause };
         scope.discover_unknown();
         ctx.cast_after_as(TIMER, pause, Rediscover);
         Ok(scope)
@@ -160,21 +153,8 @@ impl Scope {
 
     /// Publishes the change of a local member.
     fn publish(&mut self, group: &SharedStr, pid: Pid, change: GroupChange) {
-        if !is_shared(group) {
-            return;
-        }
         let writer = Writer { node: &self.node, scope: self.own };
-        let members = self.local.entry(group.clone()).or_default();
-        let term = match change {
-            GroupChange::Joined => {
-                members.insert(pid, ()).is_none().then(|| writer.join(group, pid))
-            }
-            GroupChange::Left => members.remove(&pid).map(|()| writer.leave(group, pid)),
-        };
-        if members.is_empty() {
-            self.local.remove(group);
-        }
-        let Some(term) = term else { return };
+        let Some(term) = self.published.change(group, pid, change, &writer) else { return };
         for peer in self.peers.values() {
             send(&peer.there, peer.scope, term.clone());
         }
@@ -205,11 +185,7 @@ impl Scope {
     /// Answers a scope that makes itself known.
     fn discovered(&mut self, scope: Pid, there: Connected, ctx: &mut ServerContext<Self>) {
         let writer = Writer { node: &self.node, scope: self.own };
-        let groups = self.local.iter().map(|(group, members)| {
-            let pids: Vec<&Pid> = members.keys().collect();
-            (group, pids.into_iter())
-        });
-        send(&there, scope, writer.sync(groups));
+        send(&there, scope, self.published.sync(&writer));
         if self.watch(scope, &there, ctx) {
             let writer = Writer { node: &self.node, scope: self.own };
             send(&there, scope, writer.discover());
