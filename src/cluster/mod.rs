@@ -1,4 +1,5 @@
-// **Uses** `base`, `exit`, `message`, `call`, `runtime`, `child`, `server`, `supervisor`, `net`.
+// **Uses** `base`, `exit`, `message`, `process`, `kernel`, `call`, `runtime`, `child`, `server`,
+// `supervisor`, `net`.
 // **Knows nothing of** programs, observers and metrics.
 
 //! Nodes of an Erlang cluster: processes of this program and processes on the BEAM reach each other

@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 use crate::base::SharedStr;
 use crate::base::random::identifying_number;
 use crate::child::{ChildSpec, TaskContext};
+use crate::cluster::connection::connector::ByServer;
 use crate::cluster::connection::handshakes::Handshakes;
 use crate::cluster::connection::net_kernel::{NET_KERNEL, NetKernel};
 use crate::cluster::connection::process::{accepted, dialer};
@@ -63,17 +64,21 @@ const FIRST_CREATION: u32 = 4;
 /// `"net_kernel"`.
 ///
 /// **What other nodes reach.** `net_adm:ping/1` is answered. A message to a name
-/// (`{kv, 'rust@127.0.0.1'} ! Message`) reaches the process that holds the name in this runtime, as
-/// a [`Received::Message`](crate::Received::Message) with the term in the external format, which
-/// [`Term::from_bytes`](crate::cluster::Term::from_bytes) decodes. The term is not checked before: a
-/// decode may fail, because the other node has sent nonsense or more than the limits of the decode
-/// allow. Links and monitors of processes
-/// here are answered with `noproc`.
+/// (`{kv, 'rust@127.0.0.1'} ! Message`) reaches the process that holds the name in this runtime, and
+/// one to a pid that was sent to another node reaches the process, as a
+/// [`Received::Term`](crate::Received::Term). Links, monitors and exit signals reach the same
+/// processes. A kill is refused, unless [`allow_remote_kill`](Self::allow_remote_kill) is set.
+///
+/// **What is reached at other nodes.** [`Runtime::pid_of`](crate::Runtime::pid_of) returns the pid of a
+/// process of another node, and [`NodeRef::process`](crate::cluster::NodeRef::process) a name there.
+/// Everything has the local meaning. If the connection is lost, each link and each monitor gets
+/// [`NoConnection`](crate::ExitReason::NoConnection), once.
 ///
 /// **Connections.** [`Runtime::node`](crate::Runtime::node) connects;
 /// [`Runtime::monitor_nodes`](crate::Runtime::monitor_nodes) reports connections and their losses.
-/// When both nodes connect at once, one connection remains. The loss of a connection is no crash:
-/// the next use connects again. A crash of the node's processes closes its connections, and its
+/// A signal to a node that is not connected connects as well, and waits for the connection. When both
+/// nodes connect at once, one connection remains. The loss of a connection is no crash: the next use
+/// connects again. A crash of the node's processes closes its connections, and its
 /// supervisor starts it again.
 ///
 /// **Security.** A node that doesn't know the cookie gets nothing but the messages of a handshake.
@@ -327,6 +332,7 @@ impl Node {
         let args = NetKernelArgs {
             settings: settings.clone(),
             dialer: Arc::new(move |peer, deadline| dialer(own.clone(), peer, deadline)),
+            connector: Arc::new(ByServer),
             dials: dials.clone(),
         };
         let tree = Supervisor::rest_for_one()

@@ -226,25 +226,8 @@ fn add_entry(
     })
 }
 
-/// Adds the entry of a process of another node, if `accepts` returns true for this record.
-#[cfg(feature = "cluster")]
-pub(super) fn add_foreign_entry(
-    process: &dyn AnyProcess,
-    peer: Pid,
-    link: Link,
-    accepts: impl FnOnce(&Core) -> bool,
-) -> bool {
-    process.with(|locked| {
-        let core = locked.core();
-        let accepts = accepts(core);
-        if accepts {
-            insert(core, peer, link);
-        }
-        accepts
-    })
-}
-
-fn insert(core: &mut Core, peer: Pid, link: Link) {
+/// Adds the entry of a peer, or raises its number.
+pub(super) fn insert(core: &mut Core, peer: Pid, link: Link) {
     let links = &mut core.relations_mut().links;
     match links.get_mut(&peer) {
         Some(older) => older.id = older.id.max(link.id),

@@ -22,8 +22,6 @@ use crate::base::pid::{MonitorRef, Pid};
 use crate::base::shared_str::SharedStr;
 use crate::exit::reason::ExitReason;
 use crate::kernel::Kernel;
-#[cfg(feature = "cluster")]
-use crate::kernel::other_nodes::ForeignTarget;
 use crate::message::received::{Envelope, Received};
 use crate::process::{AnyProcess, MonitorEntry, Relations, Stage, Watcher};
 
@@ -54,7 +52,7 @@ impl Kernel {
         else {
             #[cfg(feature = "cluster")]
             if target.is_foreign() {
-                self.watch_foreign(reference, ForeignTarget::Pid(target), &entry);
+                self.watch_foreign_pid(reference, target, &entry);
                 return reference;
             }
             let target = Some(target).filter(|&pid| pid != Pid::OUTSIDE);

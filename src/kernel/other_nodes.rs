@@ -28,9 +28,9 @@ use crate::base::shared_str::SharedStr;
 use crate::exit::reason::ExitReason;
 use crate::kernel::Kernel;
 use crate::kernel::exits::ExitSignal;
-use crate::kernel::links::{Listed, add_foreign_entry, is_listed, remove_entry, withdraw_entry};
+use crate::kernel::links::{Listed, insert, is_listed, remove_entry, withdraw_entry};
 use crate::kernel::monitors::{add_monitor, add_watcher, is_held, remove_watcher};
-use crate::process::{Core, ForeignWatcher, Link, LinkRole, MonitorEntry, Watcher};
+use crate::process::{AnyProcess, Core, ForeignWatcher, Link, LinkRole, MonitorEntry, Watcher};
 
 /// The tables of the relations with other nodes, and the way to them. None of these functions waits,
 /// and none is called with a lock.
@@ -184,12 +184,11 @@ impl Kernel {
     }
 
     /// Takes steps 2 and 3 of a monitor of a process of another node.
-    pub(super) fn watch_foreign(
-        &self,
-        reference: MonitorRef,
-        target: ForeignTarget,
-        entry: &Watcher,
-    ) {
+    pub(super) fn watch_foreign_pid(&self, reference: MonitorRef, target: Pid, entry: &Watcher) {
+        self.watch_foreign(reference, ForeignTarget::Pid(target), entry);
+    }
+
+    fn watch_foreign(&self, reference: MonitorRef, target: ForeignTarget, entry: &Watcher) {
         let Watcher::Local { process, name } = entry else { return };
         let pid = match target {
             ForeignTarget::Pid(pid) => Some(pid),
@@ -250,4 +249,21 @@ impl Kernel {
             remove_watcher(&*target, MonitorRef::new(id, Pid::OUTSIDE));
         }
     }
+}
+
+/// Adds the entry of a process of another node, if `accepts` returns true for this record.
+fn add_foreign_entry(
+    process: &dyn AnyProcess,
+    peer: Pid,
+    link: Link,
+    accepts: impl FnOnce(&Core) -> bool,
+) -> bool {
+    process.with(|locked| {
+        let core = locked.core();
+        let accepts = accepts(core);
+        if accepts {
+            insert(core, peer, link);
+        }
+        accepts
+    })
 }

@@ -8,7 +8,8 @@ use crate::runtime::Runtime;
 impl Runtime {
     /// Whether the process is alive: true from its spawn until its names and groups are freed. The
     /// process is still alive while the values of its body are dropped. OTP: `is_process_alive/1`,
-    /// which returns false as soon as the process is exiting.
+    /// which returns false as soon as the process is exiting. The result is false for a process of
+    /// another node.
     ///
     /// ```
     /// use regrow::{Pid, Runtime};

@@ -51,10 +51,14 @@ pub(crate) fn node(name: &str) -> Node {
 }
 
 pub(crate) async fn start(node: Node) -> Running {
+    try_start(node).await.expect("the node listens")
+}
+
+async fn try_start(node: Node) -> Option<Running> {
     let (rt, address) = (Runtime::new(), node.address());
     let (_, changes) = subscribe(&rt);
-    let tree = Supervisor::one_for_one().child(node).start(&rt).await.unwrap();
-    Running { tree, address: address.get().unwrap(), rt, changes }
+    let tree = Supervisor::one_for_one().child(node).start(&rt).await.ok()?;
+    Some(Running { tree, address: address.get()?, rt, changes })
 }
 
 /// Two nodes, each of which knows the address of the other.
@@ -68,11 +72,17 @@ pub(crate) async fn pair_with(
     set: impl Fn(Node) -> Node,
 ) -> (Running, Running) {
     let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let (at, to) = (free(), free());
     let resolver = |name, address| Resolver::without_epmd().node(name, address);
-    let one = start(set(node(first).listen(at).resolver(resolver(second, to)))).await;
-    let two = start(set(node(second).listen(to).resolver(resolver(first, at)))).await;
-    (one, two)
+    // Another program may take a port before the node listens at it.
+    for _ in 0..10 {
+        let (at, to) = (free(), free());
+        let one = set(node(first).listen(at).resolver(resolver(second, to)));
+        let two = set(node(second).listen(to).resolver(resolver(first, at)));
+        if let (Some(one), Some(two)) = (try_start(one).await, try_start(two).await) {
+            return (one, two);
+        }
+    }
+    panic!("the nodes don't start");
 }
 
 #[tokio::test]

@@ -76,6 +76,12 @@ impl Pair {
         self.rt.pid_of(&term.decode::<ExternalPid>().unwrap()).unwrap()
     }
 
+    /// Ends the worker, after it has received what was sent to it.
+    async fn stop(&mut self, why: &str) {
+        self.sync().await;
+        self.beam.eval(&format!("get(w) ! {{stop, {why}}}")).await;
+    }
+
     /// What the probe receives next.
     async fn next(&mut self) -> Received {
         self.received.recv().await.unwrap()
@@ -147,7 +153,7 @@ async fn a_process_monitors_processes_of_a_beam() {
     ] {
         let pid = pair.worker().await;
         let reference = rt.monitor(own, pid);
-        pair.beam.eval(&format!("get(w) ! {{stop, {why}}}")).await;
+        pair.stop(why).await;
         let (of, from, reason) = (reference, pid, pair.next().await);
         let (reference, pid, reason) = reason.down().map(|(r, p, w)| (r, p, w.clone())).unwrap();
         assert_eq!((reference, pid, reason.to_string()), (of, from, shown.to_owned()));
@@ -162,7 +168,7 @@ async fn a_process_monitors_processes_of_a_beam() {
     let removed = rt.monitor(own, pid);
     assert!(rt.demonitor(removed) && !rt.demonitor_flush(removed));
     let reference = rt.monitor(own, pid);
-    pair.beam.eval("get(w) ! {stop, normal}").await;
+    pair.stop("normal").await;
     assert_eq!(pair.next().await, Received::Down { reference, pid, reason: ExitReason::Normal });
 
     // By name.
@@ -172,6 +178,7 @@ async fn a_process_monitors_processes_of_a_beam() {
     let removed = worker.monitor(own);
     assert!(rt.demonitor(removed));
     let reference = worker.monitor(own);
+    pair.sync().await;
     pair.beam.eval("worker ! {stop, shutdown}").await;
     let reason = ExitReason::Shutdown;
     assert_eq!(pair.next().await, Received::DownName { reference, name: name(), reason });
@@ -231,12 +238,13 @@ async fn a_beam_links_to_a_process_and_is_linked_to() {
     assert!(rt.link(pid, own)); // whichever comes first
     pair.sync().await;
     assert_eq!(pair.beam.eval("length(element(2, process_info(get(w), links)))").await, "1");
-    pair.beam.eval("get(w) ! {stop, shutdown}").await;
+    pair.stop("shutdown").await;
     assert_eq!(pair.next().await, Received::Exit { from: pid, reason: ExitReason::Shutdown });
     // Unlinked.
     let pid = pair.worker().await;
     assert!(rt.link(own, pid));
     rt.unlink(own, pid);
+    pair.sync().await;
     pair.beam.eval("get(w) ! {stop, shutdown}, {probe, 'rust@127.0.0.1'} ! last").await;
     assert_eq!(pair.next().await.term().unwrap().term().unwrap().to_string(), "last");
     // A process that has ended.
@@ -254,7 +262,7 @@ async fn a_beam_links_to_a_process_and_is_linked_to() {
     let pid = pair.worker().await;
     let short = rt.spawn(|_| std::future::pending());
     assert!(rt.link(short.pid(), pid));
-    pair.beam.eval("get(w) ! {stop, shutdown}").await;
+    pair.stop("shutdown").await;
     assert_eq!(short.join().await, ExitReason::Shutdown);
 }
 
@@ -348,7 +356,9 @@ async fn the_loss_of_the_connection_is_noticed_once_and_pids_outlive_it() {
     // The same pids, by an attempt that a link begins.
     assert!(rt.link(own, outlives));
     let reference = rt.monitor(own, outlives);
-    pair.beam.eval("get(w) ! {stop, shutdown}").await;
+    pair.beam.until("length(element(2, process_info(get(w), links)))", "1").await;
+    pair.beam.until("length(element(2, process_info(get(w), monitored_by)))", "1").await;
+    pair.stop("shutdown").await;
     pair.beam.eval("get(p) ! hello").await;
     let mut seen = [pair.next().await, pair.next().await, pair.next().await].map(|own| match own {
         Received::Exit { from, reason: ExitReason::Shutdown } if from == outlives => "exit",

@@ -52,7 +52,7 @@ const ALONE: [(&str, &str); 6] = [
 
 /// Accepted uses of modules that are declared further down: file, import, reason.
 const KNOWN: [(&str, &str, &str); 1] = [(
-    "src/process/core.rs",
+    "src/process/watcher.rs",
     "crate::process::AnyProcess",
     "the record of a process holds the records of the processes that monitor it",
 )];

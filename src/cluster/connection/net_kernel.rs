@@ -8,22 +8,22 @@
 //! **If this server ends**, the subscribers are notified of the loss of each connection, and its
 //! supervisor stops all processes of connections before it starts another server.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use tokio::time::Instant;
 
 use crate::base::Pid;
 use crate::base::random::Map;
 use crate::call::Reply;
+use crate::cluster::connection::entry::Entry;
 use crate::cluster::connection::node_events::announce;
-use crate::cluster::connection::peer::{Action, Peer};
+use crate::cluster::connection::peer::Action;
 use crate::cluster::connection::requests::{Call, Cast, NetKernelArgs};
 use crate::cluster::error::NodeError;
 use crate::cluster::handshake::HandshakeError;
 use crate::cluster::node_name::NodeName;
-use crate::cluster::remote::nodes::{Connector, Nodes, Wanted};
+use crate::cluster::remote::nodes::Nodes;
 use crate::exit::{ExitReason, Result};
-use crate::kernel::Kernel;
 use crate::message::{NodeChange, Received};
 use crate::runtime::{Name, Runtime};
 use crate::server::{GenServer, ServerContext};
@@ -41,20 +41,6 @@ pub(crate) struct NetKernel {
     processes: Map<Pid, NodeName>,
 }
 
-struct Entry {
-    peer: Peer<Pid>,
-    /// The authenticated attempts that are neither admitted nor refused.
-    authenticated: Map<Pid, Reply<bool>>,
-    /// The users that wait for a connection.
-    waiting: Vec<Reply<Result<(), NodeError>>>,
-    /// When the attempt ends that the users wait for. All its dials have this deadline.
-    deadline: Instant,
-    /// Why the last dial failed.
-    error: Option<NodeError>,
-    /// The connection that the subscribers know.
-    announced: Option<Pid>,
-}
-
 impl GenServer for NetKernel {
     type Args = NetKernelArgs;
     type Call = Call;
@@ -63,8 +49,7 @@ impl GenServer for NetKernel {
     async fn init(args: NetKernelArgs, ctx: &mut ServerContext<Self>) -> Result<Self> {
         let runtime = ctx.runtime();
         let nodes = Nodes::of(&runtime.kernel);
-        let connector = Arc::new(ByServer(Arc::downgrade(&runtime.kernel)));
-        nodes.start(args.settings.node(), args.settings.send_limit, connector);
+        nodes.start(args.settings.node(), args.settings.send_limit, args.connector.clone());
         Ok(NetKernel { args, runtime, nodes, peers: Map::default(), processes: Map::default() })
     }
 
@@ -140,25 +125,21 @@ impl GenServer for NetKernel {
         if let Received::Down { pid, .. } = info
             && let Some(peer) = self.processes.remove(&pid)
         {
-            let deadline = self.args.settings.deadline();
+            let waits = self.nodes.waits(&peer);
             let entry = self.entry(&peer);
             entry.authenticated.remove(&pid);
             let was_announced = entry.announced.take_if(|announced| *announced == pid).is_some();
             let did_yield = entry.peer.yields();
             let actions = entry.peer.ended(pid);
-            // Signals that were sent since the loss wait for the next connection.
-            let is_wanted = was_announced && self.nodes.waits(&peer);
-            let entry = self.entry(&peer);
-            let is_over = did_yield && !entry.waiting.is_empty() || is_wanted;
-            let is_over = is_over && entry.peer.needs_dial();
-            if is_wanted {
-                entry.deadline = deadline;
-            }
+            let is_over = did_yield && entry.peer.needs_dial() && !entry.waiting.is_empty();
             if was_announced {
                 announce(&self.runtime, &peer, NodeChange::Down);
             }
             if is_over {
                 self.dial(&peer, ctx).await;
+            } else if was_announced && waits {
+                // Signals that were sent since the loss wait for the next connection.
+                self.want(&peer, ctx).await;
             }
             self.act(&peer, actions);
         }
@@ -181,14 +162,7 @@ impl Drop for NetKernel {
 impl NetKernel {
     fn entry(&mut self, peer: &NodeName) -> &mut Entry {
         let is_greater = *peer > self.args.settings.local.name;
-        self.peers.entry(peer.clone()).or_insert_with(|| Entry {
-            peer: Peer::new(is_greater),
-            authenticated: Map::default(),
-            waiting: Vec::new(),
-            deadline: Instant::now(),
-            error: None,
-            announced: None,
-        })
+        self.peers.entry(peer.clone()).or_insert_with(|| Entry::new(is_greater))
     }
 
     /// Monitors a process of a peer.
@@ -207,18 +181,11 @@ impl NetKernel {
         if peer == self.args.settings.local.name {
             return reply.send(Ok(()));
         }
-        let deadline = self.args.settings.deadline();
-        let entry = self.entry(&peer);
-        entry.waiting.push(reply);
-        if entry.peer.needs_dial() {
-            entry.deadline = deadline;
-            self.dial(&peer, ctx).await;
-        }
-        self.settle(&peer);
+        self.entry(&peer).waiting.push(reply);
+        self.want(&peer, ctx).await;
     }
 
-    /// Begins an attempt to connect for signals that wait, unless there is a connection or an
-    /// attempt.
+    /// Begins an attempt to connect, unless there is a connection or an attempt.
     async fn want(&mut self, peer: &NodeName, ctx: &mut ServerContext<Self>) {
         let deadline = self.args.settings.deadline();
         let entry = self.entry(peer);
@@ -284,18 +251,6 @@ impl NetKernel {
         entry.error = None;
         if entry.peer.is_idle() {
             self.peers.remove(peer);
-        }
-    }
-}
-
-/// Asks the server for connections.
-#[derive(Debug)]
-pub(crate) struct ByServer(pub(crate) Weak<Kernel>);
-
-impl Connector for ByServer {
-    fn connect(&self, wanted: Wanted) {
-        if let Some(kernel) = self.0.upgrade() {
-            Runtime { kernel }.server(NET_KERNEL).cast(Cast::Wanted(wanted));
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::cluster::connection::settings::Settings;
 use crate::cluster::error::NodeError;
 use crate::cluster::handshake::Status;
 use crate::cluster::node_name::NodeName;
-use crate::cluster::remote::nodes::Wanted;
+use crate::cluster::remote::nodes::{Connector, Wanted};
 use crate::exit::Result;
 use crate::net::Connections;
 
@@ -49,6 +49,8 @@ pub(crate) type Dialer = Arc<dyn Fn(NodeName, Instant) -> OnceChild<()> + Send +
 pub(crate) struct NetKernelArgs {
     pub(crate) settings: Arc<Settings>,
     pub(crate) dialer: Dialer,
+    /// Asks this server for connections.
+    pub(crate) connector: Arc<dyn Connector>,
     /// The supervisor of the dials.
     pub(crate) dials: Connections,
 }

@@ -15,12 +15,13 @@
 use std::sync::Arc;
 
 use crate::base::{MonitorRef, Pid};
+use crate::cluster::remote::ends::Target;
 use crate::cluster::remote::incarnation::Incarnation;
 use crate::cluster::remote::local_node::LocalNode;
 use crate::cluster::remote::peer::{Peer, Superseded};
 use crate::cluster::remote::reason::{is_kill, read_reason};
 use crate::cluster::remote::relations::{Monitor, Relations, Watched};
-use crate::cluster::remote::signal::{Signal, Target};
+use crate::cluster::remote::signal::Signal;
 use crate::cluster::remote::watcher::RemoteWatcher;
 use crate::cluster::term::{DecodeLimits, Decoder, Token, Words};
 use crate::cluster::wire::ConnectionLost;

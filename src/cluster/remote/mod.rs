@@ -14,7 +14,10 @@ pub(crate) mod node_numbers;
 pub(crate) mod local_node;
 mod reason;
 mod relations;
+#[cfg(test)]
+mod relations_tests;
 mod severed;
+mod ends;
 pub(crate) mod signal;
 pub(crate) mod peer;
 mod watcher;
@@ -24,6 +27,8 @@ mod send;
 mod remote_name;
 pub(crate) mod inbound;
 
+#[cfg(test)]
+mod race_world;
 #[cfg(test)]
 mod races;
 

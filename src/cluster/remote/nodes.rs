@@ -7,12 +7,13 @@ use std::sync::{Arc, Weak};
 use crate::base::random::Map;
 use crate::base::{MonitorRef, Pid, PlainMutex, SharedStr};
 use crate::cluster::node_name::NodeName;
+use crate::cluster::remote::ends::Target;
 use crate::cluster::remote::local_node::LocalNode;
 use crate::cluster::remote::node_numbers::incarnation_of;
 use crate::cluster::remote::peer::{Peer, Surroundings};
 use crate::cluster::remote::relations::{Monitor, Severed};
 use crate::cluster::remote::severed::notify;
-use crate::cluster::remote::signal::{Signal, Target};
+use crate::cluster::remote::signal::Signal;
 use crate::exit::{ExitKind, ExitReason};
 use crate::kernel::Kernel;
 use crate::kernel::exits::ExitSignal;
@@ -40,7 +41,7 @@ struct Local {
 pub(crate) trait Connector: std::fmt::Debug + Send + Sync {
     /// Begins an attempt to connect, if there is no connection. If there is neither at the end, the
     /// drop of `wanted` says so.
-    fn connect(&self, wanted: Wanted);
+    fn connect(&self, kernel: Arc<Kernel>, wanted: Wanted);
 }
 
 /// A connection that signals wait for.
@@ -155,8 +156,8 @@ impl Surroundings for Nodes {
     fn connect(&self, peer: &Arc<Peer>) {
         let wanted = Wanted(Some(peer.clone()));
         let connector = self.local.lock().as_ref().map(|local| local.connector.clone());
-        match connector {
-            Some(connector) => connector.connect(wanted),
+        match connector.zip(self.kernel.upgrade()) {
+            Some((connector, kernel)) => connector.connect(kernel, wanted),
             None => drop(wanted),
         }
     }

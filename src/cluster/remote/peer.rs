@@ -25,11 +25,12 @@ use std::sync::{Arc, Weak};
 use crate::base::{Pid, PlainMutex};
 use crate::cluster::handshake::Flags;
 use crate::cluster::node_name::NodeName;
+use crate::cluster::remote::ends::Ends;
 use crate::cluster::remote::incarnation::Incarnation;
 use crate::cluster::remote::local_node::LocalNode;
 use crate::cluster::remote::node_numbers::Numbered;
 use crate::cluster::remote::relations::{Relations, Severed};
-use crate::cluster::remote::signal::{Ends, Signal};
+use crate::cluster::remote::signal::Signal;
 use crate::cluster::wire::{Appended, Outbox};
 use crate::exit::ExitReason;
 

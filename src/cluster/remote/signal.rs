@@ -2,8 +2,7 @@
 
 use crate::base::{Pid, SharedStr};
 use crate::cluster::handshake::Flags;
-use crate::cluster::remote::incarnation::Incarnation;
-use crate::cluster::remote::local_node::LocalNode;
+use crate::cluster::remote::ends::{Ends, Target, atom};
 use crate::cluster::remote::reason::write_reason;
 use crate::cluster::term::{Encoder, Words};
 use crate::cluster::wire::control::{begin_control, op};
@@ -72,23 +71,6 @@ pub(crate) enum Signal {
         reference: Words,
         reason: ExitReason,
     },
-}
-
-/// What a monitor names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Target {
-    Pid(Pid),
-    Name(SharedStr),
-    /// As it arrived in a request.
-    Encoded(Box<[u8]>),
-}
-
-/// The two nodes of a connection, and what they have agreed on.
-#[derive(Debug)]
-pub(crate) struct Ends<'c> {
-    pub(crate) own: &'c LocalNode,
-    pub(crate) other: &'c Incarnation,
-    pub(crate) flags: Flags,
 }
 
 impl Signal {
@@ -194,66 +176,5 @@ impl Signal {
                 write_reason(reason, encoder);
             }
         }
-    }
-}
-
-/// A name of this crate is short enough, or was checked.
-fn atom(encoder: &mut Encoder<'_>, name: &str) {
-    let _ = encoder.atom(name);
-}
-
-impl Ends<'_> {
-    /// Writes a pid of either node. The caller has made sure that it is of one of them.
-    fn write(&self, encoder: &mut Encoder<'_>, pid: Pid) {
-        let external = if pid.is_foreign() { self.other.external(pid) } else { None };
-        // The names of nodes are short enough.
-        let _ = encoder.pid(&external.unwrap_or_else(|| self.own.external(pid)));
-    }
-
-    fn write_both(&self, encoder: &mut Encoder<'_>, own: Pid, other: Pid) {
-        self.write(encoder, own);
-        self.write(encoder, other);
-    }
-
-    fn target(&self, encoder: &mut Encoder<'_>, target: &Target) {
-        match target {
-            Target::Pid(pid) => self.write(encoder, *pid),
-            Target::Name(name) => atom(encoder, name),
-            Target::Encoded(term) => encoder.raw(term),
-        }
-    }
-
-    fn monitor(
-        &self,
-        encoder: &mut Encoder<'_>,
-        operation: u8,
-        (own, target): (Pid, &Target),
-        id: u64,
-    ) {
-        begin_control(encoder, operation, 3);
-        self.write(encoder, own);
-        self.target(encoder, target);
-        let _ = encoder.reference(&self.own.reference(id));
-    }
-
-    /// Writes an exit, whose reason is an argument or the payload.
-    fn exit(
-        &self,
-        encoder: &mut Encoder<'_>,
-        (plain, with_payload): (u8, u8),
-        (own, other): (&Target, Pid),
-        write: impl FnOnce(&mut Encoder<'_>),
-    ) {
-        if self.flags.has(Flags::EXIT_PAYLOAD) {
-            begin_control(encoder, with_payload, 2);
-        } else {
-            begin_control(encoder, plain, 3);
-        }
-        self.target(encoder, own);
-        self.write(encoder, other);
-        if self.flags.has(Flags::EXIT_PAYLOAD) {
-            encoder.start();
-        }
-        write(encoder);
     }
 }

@@ -3,9 +3,10 @@
 use std::sync::Weak;
 
 use crate::base::Pid;
+use crate::cluster::remote::ends::Target;
 use crate::cluster::remote::peer::Peer;
 use crate::cluster::remote::relations::Watched;
-use crate::cluster::remote::signal::{Signal, Target};
+use crate::cluster::remote::signal::Signal;
 use crate::cluster::term::Words;
 use crate::exit::ExitReason;
 use crate::process::ForeignWatcher;

@@ -189,8 +189,8 @@ mod tests {
 
     #[test]
     fn the_arguments_of_an_ignored_operation_are_not_read() {
-        let control = decode(b"\x70\x83\x68\x04\x61\x08\xff\xff").unwrap();
-        assert_eq!((control.operation, control.payload), (8, &[][..]));
+        let control = decode(b"\x70\x83\x68\x04\x61\x07\xff\xff").unwrap();
+        assert_eq!((control.operation, control.payload), (7, &[][..]));
         assert!(control.argument(0).is_err());
     }
 

@@ -1,0 +1,38 @@
+//! What the server of the connections knows of another node.
+
+use tokio::time::Instant;
+
+use crate::base::Pid;
+use crate::base::random::Map;
+use crate::call::Reply;
+use crate::cluster::connection::peer::Peer;
+use crate::cluster::error::NodeError;
+use crate::exit::Result;
+
+/// Another node.
+pub(super) struct Entry {
+    pub(super) peer: Peer<Pid>,
+    /// The authenticated attempts that are neither admitted nor refused.
+    pub(super) authenticated: Map<Pid, Reply<bool>>,
+    /// The users that wait for a connection.
+    pub(super) waiting: Vec<Reply<Result<(), NodeError>>>,
+    /// When the attempt ends that the users wait for. All its dials have this deadline.
+    pub(super) deadline: Instant,
+    /// Why the last dial failed.
+    pub(super) error: Option<NodeError>,
+    /// The connection that the subscribers know.
+    pub(super) announced: Option<Pid>,
+}
+
+impl Entry {
+    pub(super) fn new(is_greater: bool) -> Self {
+        Entry {
+            peer: Peer::new(is_greater),
+            authenticated: Map::default(),
+            waiting: Vec::new(),
+            deadline: Instant::now(),
+            error: None,
+            announced: None,
+        }
+    }
+}
