@@ -67,7 +67,8 @@ const FIRST_CREATION: u32 = 4;
 /// (`{kv, 'rust@127.0.0.1'} ! Message`) reaches the process that holds the name in this runtime, and
 /// one to a pid that was sent to another node reaches the process, as a
 /// [`Received::Term`](crate::Received::Term). Links, monitors and exit signals reach the same
-/// processes. A kill is refused, unless [`allow_remote_kill`](Self::allow_remote_kill) is set.
+/// processes. A kill is refused, unless [`allow_remote_kill`](Self::allow_remote_kill) is set. Groups
+/// are shared if [`groups`](Self::groups) is set.
 ///
 /// **What is reached at other nodes.** [`Runtime::pid_of`](crate::Runtime::pid_of) returns the pid of a
 /// process of another node, and [`NodeRef::process`](crate::cluster::NodeRef::process) a name there.
@@ -250,13 +251,12 @@ impl Node {
     /// Those of different nodes may be seen in different orders by different nodes, as in OTP.
     ///
     /// *Security.* All nodes that know the cookie learn the names of all groups and the pids of
-    /// their members. A node that publishes more members than
-    /// [`max_relations`](Self::max_relations) allows, or processes of a third node, is not followed:
-    /// its members are removed, and it is logged; processes of a third node are left out.
+    /// their members. If a node has more memberships than [`max_relations`](Self::max_relations)
+    /// allows, all its members are removed, and it is ignored until it is back. Members that are
+    /// processes of a third node are left out.
     ///
-    /// The scope is a process of the node with the scope's name, so the node does not start if
+    /// The scope is a process of the node, and has the scope's name. So the node does not start if
     /// another process has that name, if the name is empty, or if it has more than 255 characters.
-    /// The first setting counts for the groups that exist already, too.
     ///
     /// ```
     /// use regrow::cluster::{Cookie, Node, Resolver};

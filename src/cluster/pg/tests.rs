@@ -15,6 +15,7 @@ use crate::cluster::remote::nodes::{Connector, Nodes, Wanted};
 use crate::cluster::remote::peer::Up;
 use crate::cluster::term::{Atom, ExternalPid};
 use crate::cluster::wire::Outbox;
+use crate::kernel::Kernel;
 use crate::message::EncodedTerm;
 use crate::runtime::Runtime;
 use crate::server::GenServer;
@@ -23,7 +24,7 @@ use crate::server::GenServer;
 struct Never;
 
 impl Connector for Never {
-    fn connect(&self, wanted: Wanted) {
+    fn connect(&self, _: Arc<Kernel>, wanted: Wanted) {
         drop(wanted);
     }
 }
