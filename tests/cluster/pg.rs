@@ -36,7 +36,8 @@ impl Watch {
     }
 
     pub(crate) async fn next(&mut self) -> (Pid, GroupChange) {
-        self.changes.recv().await.unwrap()
+        let next = tokio::time::timeout(Duration::from_secs(20), self.changes.recv());
+        next.await.expect("a change").unwrap()
     }
 
     pub(crate) fn members(&self) -> Vec<Pid> {

@@ -2,8 +2,10 @@
 //! after what the next connection has brought.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::yield_now;
+use tokio::time::timeout;
 
 use crate::base::Pid;
 use crate::cluster::handshake::Flags;
@@ -63,9 +65,12 @@ async fn the_down_of_an_earlier_connection_does_not_remove_what_the_next_one_has
         send(EncodedTerm::new(&(atom("join"), other(1), group, other(3))).unwrap());
     };
     let shown = async |group: &str| {
-        while rt.whereis_tag(group).is_empty() {
-            yield_now().await;
-        }
+        let shown = async {
+            while rt.whereis_tag(group).is_empty() {
+                yield_now().await;
+            }
+        };
+        assert!(timeout(Duration::from_secs(20), shown).await.is_ok(), "{group} is not shown");
     };
     discover();
     join("room");
