@@ -64,23 +64,12 @@ impl Kernel {
     /// role of `a` for `b`.
     fn link_as(self: &Arc<Self>, a: Pid, b: Pid, roles: [LinkRole; 2]) -> bool {
         let Some(linker) = self.find(a) else {
-            #[cfg(feature = "cluster")]
-            if a.is_foreign() && !b.is_foreign() {
-                return self.link_foreign(b, a);
-            }
-            return false;
+            return cfg!(feature = "cluster") && a.is_foreign() && self.link_unfound(b, a);
         };
         if a == b {
             return true;
         }
-        let Some(target) = self.find(b) else {
-            #[cfg(feature = "cluster")]
-            if b.is_foreign() {
-                return self.link_foreign(a, b);
-            }
-            self.report_ended_peer(&*linker, b);
-            return false;
-        };
+        let Some(target) = self.find(b) else { return self.link_unfound(a, b) };
         let id = self.fresh_id();
         let [of_linker, of_target] = roles.map(|role| Link::active(id, role));
         // Step 1.
@@ -113,6 +102,18 @@ impl Kernel {
             }
         }
         true
+    }
+
+    /// Links to a process that is in no table: it is of another node, or has ended.
+    fn link_unfound(self: &Arc<Self>, own: Pid, other: Pid) -> bool {
+        #[cfg(feature = "cluster")]
+        if other.is_foreign() {
+            return self.link_foreign(own, other);
+        }
+        if let Some(linker) = self.find(own) {
+            self.report_ended_peer(&*linker, other);
+        }
+        false
     }
 
     /// Queues a `NoProc` exit of `ended` to a linker that traps. Does nothing if the linker still

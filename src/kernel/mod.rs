@@ -215,6 +215,13 @@ impl Kernel {
         self.table.get(pid)
     }
 
+    /// Whether the process of a pid is one of another node.
+    #[cfg(not(feature = "cluster"))]
+    #[allow(clippy::unused_self)] // as with the feature
+    pub(crate) fn reaches(&self, _: Pid) -> bool {
+        false
+    }
+
     /// Finds many processes at once, in their order. `None` for a process that has ended.
     pub(crate) fn find_all(&self, pids: &[Pid]) -> Vec<Option<Arc<dyn AnyProcess>>> {
         let touch = |process: &Arc<dyn AnyProcess>| process.flags().load(Ordering::Relaxed) > 0;

@@ -93,6 +93,12 @@ impl Kernel {
         self.other_nodes.get()
     }
 
+    /// Whether the process of a pid is one of another node. A runtime that has never used another node
+    /// has none.
+    pub(crate) fn reaches(&self, pid: Pid) -> bool {
+        pid.is_foreign() && self.other_nodes().is_some()
+    }
+
     /// Links a local process to one of another node. False if the local one has ended, or there is
     /// no way to the other one: then a process that traps exits gets an exit with the reason.
     pub(crate) fn link_foreign(self: &Arc<Self>, own: Pid, other: Pid) -> bool {
@@ -178,29 +184,29 @@ impl Kernel {
         let target = ForeignTarget::AtNode(node);
         if add_monitor(&*own, reference, target.entry()) {
             let entry = Watcher::Local { process: own, name: Some(name) };
-            self.watch_foreign(reference, target, &entry);
+            self.watch_foreign(reference, &target, &entry);
         }
         reference
     }
 
     /// Takes steps 2 and 3 of a monitor of a process of another node.
     pub(super) fn watch_foreign_pid(&self, reference: MonitorRef, target: Pid, entry: &Watcher) {
-        self.watch_foreign(reference, ForeignTarget::Pid(target), entry);
+        self.watch_foreign(reference, &ForeignTarget::Pid(target), entry);
     }
 
-    fn watch_foreign(&self, reference: MonitorRef, target: ForeignTarget, entry: &Watcher) {
+    fn watch_foreign(&self, reference: MonitorRef, target: &ForeignTarget, entry: &Watcher) {
         let Watcher::Local { process, name } = entry else { return };
         let pid = match target {
-            ForeignTarget::Pid(pid) => Some(pid),
+            ForeignTarget::Pid(pid) => Some(*pid),
             ForeignTarget::AtNode(_) => None,
         };
         let Some(nodes) = self.other_nodes() else {
             return self.queue_down(reference, pid, entry, &ExitReason::NoProc);
         };
         crate::base::failpoint::point!("foreign monitor between sides");
-        match nodes.monitor(reference, &target, name.as_ref()) {
+        match nodes.monitor(reference, target, name.as_ref()) {
             Err(reason) => self.queue_down(reference, pid, entry, &reason),
-            Ok(()) if !is_held(&**process, reference) => nodes.demonitor(reference, &target),
+            Ok(()) if !is_held(&**process, reference) => nodes.demonitor(reference, target),
             Ok(()) => {}
         }
     }

@@ -38,7 +38,7 @@ impl Kernel {
         let handle = self.tokio().expect(NO_TOKIO);
         let target = match timer.to {
             // The end of a process of another node is not known, so its timers are not ended.
-            Dest::Pid(pid) if cfg!(feature = "cluster") && pid.is_foreign() => None,
+            Dest::Pid(pid) if self.reaches(pid) => None,
             Dest::Pid(pid) => Some(pid),
             Dest::Name(_) => None,
         };

@@ -286,8 +286,7 @@ impl Runtime {
     pub(crate) fn receive(&self, pid: Pid, received: Received) -> bool {
         let Some(process) = self.kernel.find(pid) else {
             let message = received.description();
-            let is_elsewhere = cfg!(feature = "cluster") && pid.is_foreign();
-            let cause = match is_elsewhere {
+            let cause = match self.kernel.reaches(pid) {
                 true => DeadLetterCause::NotATerm,
                 false => DeadLetterCause::NoProcess,
             };

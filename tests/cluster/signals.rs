@@ -200,6 +200,20 @@ async fn only_terms_reach_another_node() {
     assert_eq!(lost.next().await.unwrap().cause, regrow::DeadLetterCause::NotATerm);
 }
 
+#[tokio::test]
+async fn a_timer_ends_a_process_of_another_node() {
+    let mut two = Two::start().await;
+    let (a, b) = (two.a.rt.clone(), two.b.rt.clone());
+    let worker = pending(&b);
+    let foreign = known_at(&a, &b, worker.pid());
+    let reference = a.monitor(two.at_a.pid(), foreign);
+    let timer = a.exit_after(foreign, Duration::from_secs(3_600), ExitReason::Normal);
+    assert!(timer.remaining().is_some() && timer.cancel());
+    a.exit_after(foreign, Duration::from_millis(1), ExitReason::Shutdown);
+    let reason = ExitReason::Shutdown;
+    assert_eq!(two.next().await, Received::Down { reference, pid: foreign, reason });
+}
+
 /// A cut and a heal, ten times: each relation sees the loss once, the pids are reached again, and
 /// nothing of the earlier connections is left.
 #[tokio::test]

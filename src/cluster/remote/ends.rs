@@ -4,8 +4,10 @@ use crate::base::{Pid, SharedStr};
 use crate::cluster::handshake::Flags;
 use crate::cluster::remote::incarnation::Incarnation;
 use crate::cluster::remote::local_node::LocalNode;
-use crate::cluster::term::Encoder;
-use crate::cluster::wire::control::begin_control;
+use crate::cluster::remote::reason::write_reason;
+use crate::cluster::term::{Encoder, Words};
+use crate::cluster::wire::control::{begin_control, op};
+use crate::exit::ExitReason;
 
 /// What a monitor names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,5 +84,28 @@ impl Ends<'_> {
             encoder.start();
         }
         write(encoder);
+    }
+
+    /// Writes the end of a monitored process, whose reason is an argument or the payload.
+    pub(super) fn down(
+        &self,
+        encoder: &mut Encoder<'_>,
+        (target, other): (&Target, Pid),
+        reference: Words,
+        reason: &ExitReason,
+    ) {
+        let has_payload = self.flags.has(Flags::EXIT_PAYLOAD);
+        match has_payload {
+            true => begin_control(encoder, op::PAYLOAD_MONITOR_P_EXIT, 3),
+            false => begin_control(encoder, op::MONITOR_P_EXIT, 4),
+        }
+        self.target(encoder, target);
+        self.write(encoder, other);
+        // The name of the node is short enough.
+        let _ = encoder.reference(&self.other.reference(reference));
+        if has_payload {
+            encoder.start();
+        }
+        write_reason(reason, encoder);
     }
 }

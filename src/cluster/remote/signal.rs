@@ -1,7 +1,6 @@
 //! The signals that are sent to another node, and their frames.
 
 use crate::base::{Pid, SharedStr};
-use crate::cluster::handshake::Flags;
 use crate::cluster::remote::ends::{Ends, Target, atom};
 use crate::cluster::remote::reason::write_reason;
 use crate::cluster::term::{Encoder, Words};
@@ -131,10 +130,22 @@ impl Signal {
             }
             Signal::UnlinkAck { own, other, removal } => {
                 begin_control(encoder, op::UNLINK_ID_ACK, 3);
-                encoder.raw(removal);
-                encoder.raw(own);
+                [removal, own].iter().for_each(|argument| encoder.raw(argument));
                 ends.write(encoder, *other);
             }
+            Signal::Monitor { own, target, id } => {
+                ends.monitor(encoder, op::MONITOR_P, (*own, target), *id);
+            }
+            Signal::Demonitor { own, target, id } => {
+                ends.monitor(encoder, op::DEMONITOR_P, (*own, target), *id);
+            }
+            end => end.append_end(encoder, ends),
+        }
+    }
+
+    /// Appends the end of a process, or an exit signal. Any other signal appends nothing.
+    fn append_end(&self, encoder: &mut Encoder<'_>, ends: &Ends<'_>) {
+        match self {
             Signal::Exit { own, other, reason } => {
                 let operations = (op::EXIT, op::PAYLOAD_EXIT);
                 let write = |encoder: &mut Encoder<'_>| write_reason(reason, encoder);
@@ -153,28 +164,10 @@ impl Signal {
                 };
                 ends.exit(encoder, operations, (&Target::Pid(*own), *other), write);
             }
-            Signal::Monitor { own, target, id } => {
-                ends.monitor(encoder, op::MONITOR_P, (*own, target), *id);
-            }
-            Signal::Demonitor { own, target, id } => {
-                ends.monitor(encoder, op::DEMONITOR_P, (*own, target), *id);
-            }
             Signal::Down { target, other, reference, reason } => {
-                let has_payload = ends.flags.has(Flags::EXIT_PAYLOAD);
-                let (operation, count) = if has_payload {
-                    (op::PAYLOAD_MONITOR_P_EXIT, 3)
-                } else {
-                    (op::MONITOR_P_EXIT, 4)
-                };
-                begin_control(encoder, operation, count);
-                ends.target(encoder, target);
-                ends.write(encoder, *other);
-                let _ = encoder.reference(&ends.other.reference(*reference));
-                if has_payload {
-                    encoder.start();
-                }
-                write_reason(reason, encoder);
+                ends.down(encoder, (target, *other), *reference, reason);
             }
+            _ => {}
         }
     }
 }
