@@ -10,11 +10,20 @@ use std::task::Waker;
 
 use crate::base::pid::{MonitorRef, Pid};
 use crate::base::shared_str::SharedStr;
+use crate::base::small_map::SmallMap;
 use crate::base::user_panics::wake;
+use crate::kernel::Kernel;
 use crate::kernel::monitors::add_monitor;
-use crate::kernel::{Group, Kernel};
 use crate::message::received::{Envelope, GroupChange, Received};
 use crate::process::{AnyProcess, MonitorEntry, Stage};
+
+/// The members and watchers of a group.
+#[derive(Debug, Default)]
+pub(crate) struct Group {
+    pub(crate) members: SmallMap<Pid, ()>,
+    /// The processes that monitor the group, by the number of the monitor.
+    pub(crate) watchers: SmallMap<u64, Pid>,
+}
 
 /// The wakers of notified watchers. The wakers are called after the entry is unlocked.
 pub(super) type Wakers = Vec<Waker>;

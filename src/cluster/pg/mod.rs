@@ -1,7 +1,6 @@
 //! The groups of a runtime and those of `pg` scopes on other nodes, as one.
 //!
-//! **Uses** `base`, `exit`, `message`, `kernel`, `runtime`, `server`, and `term` and `remote` of the
-//! cluster.
+//! **Uses** `base`, `exit`, `message`, `kernel`, `server`, and `term` and `remote` of the cluster.
 //! **Knows nothing of** connections and attempts to connect: it uses a connection that exists, and
 //! never begins one.
 //!

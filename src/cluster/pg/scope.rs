@@ -173,7 +173,7 @@ impl Scope {
             return self.log_ignored("its node is not connected");
         };
         match message.kind {
-            Kind::Discover => self.discovered(scope, there, ctx),
+            Kind::Discover => self.discovered(scope, &there, ctx),
             Kind::Sync => {
                 self.watch(scope, &there, ctx);
                 self.change(&there, scope, message);
@@ -183,12 +183,12 @@ impl Scope {
     }
 
     /// Answers a scope that makes itself known.
-    fn discovered(&mut self, scope: Pid, there: Connected, ctx: &mut ServerContext<Self>) {
+    fn discovered(&mut self, scope: Pid, there: &Connected, ctx: &mut ServerContext<Self>) {
         let writer = Writer { node: &self.node, scope: self.own };
-        send(&there, scope, self.published.sync(&writer));
-        if self.watch(scope, &there, ctx) {
+        send(there, scope, self.published.sync(&writer));
+        if self.watch(scope, there, ctx) {
             let writer = Writer { node: &self.node, scope: self.own };
-            send(&there, scope, writer.discover());
+            send(there, scope, writer.discover());
         }
     }
 
