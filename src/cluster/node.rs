@@ -248,7 +248,8 @@ impl Node {
     /// to the monitors of the group once, and joins again when the node is back.
     ///
     /// *Order.* Changes of one node's members arrive at another in the order in which they happened.
-    /// Those of different nodes may be seen in different orders by different nodes, as in OTP.
+    /// Those of different nodes may be seen in different orders by different nodes, as in OTP. A
+    /// member that ends is there until its node has said so.
     ///
     /// *Security.* All nodes that know the cookie learn the names of all groups and the pids of
     /// their members. If a node has more memberships than [`max_relations`](Self::max_relations)

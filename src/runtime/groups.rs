@@ -51,7 +51,8 @@ impl Runtime {
         !pid.is_foreign() && self.kernel.leave_group(tag.into(), pid)
     }
 
-    /// All groups that have members, in alphabetical order. OTP: `pg:which_groups`.
+    /// All groups that have members, in alphabetical order, also those whose members are all at other
+    /// nodes. OTP: `pg:which_groups`.
     /// [`register_tag`](Self::register_tag) has an example.
     pub fn tags(&self) -> Vec<String> {
         let mut tags = self
