@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use regrow::cluster::{Atom, EncodedTerm, ExternalPid, Node, NodeError, Term};
-use regrow::{ExitReason, GroupChange, Pid, Received, Runtime, Supervisor};
+use regrow::{ExitReason, GroupChange, NodeChange, Pid, Received, Runtime, Supervisor};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::fake::Fake;
@@ -73,6 +73,13 @@ async fn connect(a: &Running) {
     a.rt.node("b@127.0.0.1").connect().await.unwrap();
 }
 
+/// Ends the connection, and waits until both nodes know so.
+async fn cut(a: &mut Running, b: &mut Running) {
+    assert!(a.rt.node("b@127.0.0.1").disconnect().await);
+    while a.change().await.1 != NodeChange::Down {}
+    while b.change().await.1 != NodeChange::Down {}
+}
+
 #[tokio::test]
 async fn changes_arrive_at_another_node_in_order_and_each_once() {
     let (a, b) = sharing().await;
@@ -139,8 +146,8 @@ async fn members_of_a_lost_node_leave_once_and_join_again() {
         assert_eq!(at_a.next().await, (y_there, Left));
         assert_eq!(at_b.next().await, (x_there, Left));
         assert_eq!((at_a.members(), at_b.members()), (vec![x], vec![y]));
-        a.expect("b@127.0.0.1", &[regrow::NodeChange::Up, regrow::NodeChange::Down]).await;
-        b.expect("a@127.0.0.1", &[regrow::NodeChange::Up, regrow::NodeChange::Down]).await;
+        a.expect("b@127.0.0.1", &[NodeChange::Up, NodeChange::Down]).await;
+        b.expect("a@127.0.0.1", &[NodeChange::Up, NodeChange::Down]).await;
     }
 }
 
@@ -155,7 +162,7 @@ async fn a_change_of_a_group_connects_to_no_node() {
     assert!(a.rt.node("b@127.0.0.1").disconnect().await);
     assert!(a.rt.register_tag("room", idle(&a.rt)));
     at_b.until(<[Pid]>::is_empty).await;
-    a.expect("b@127.0.0.1", &[regrow::NodeChange::Up, regrow::NodeChange::Down]).await;
+    a.expect("b@127.0.0.1", &[NodeChange::Up, NodeChange::Down]).await;
     assert!(a.rt.connected_nodes().await.is_empty());
 }
 
@@ -230,7 +237,7 @@ async fn a_scope_needs_a_valid_name() {
 /// Both begin, and each has members.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_that_discover_each_other_at_once_agree() {
-    let (a, b) = sharing().await;
+    let (mut a, mut b) = sharing().await;
     let (x, y) = (idle(&a.rt), idle(&b.rt));
     assert!(a.rt.register_tag("room", x) && b.rt.register_tag("room", y));
     let (mut at_a, mut at_b) = (Watch::new(&a.rt, "room").await, Watch::new(&b.rt, "room").await);
@@ -244,7 +251,7 @@ async fn nodes_that_discover_each_other_at_once_agree() {
         assert!(a.rt.unregister_tag("room", x));
         at_b.until(|members| members == [y]).await;
         assert!(a.rt.register_tag("room", x));
-        assert!(to_b.disconnect().await);
+        cut(&mut a, &mut b).await;
         at_a.until(|members| members == [x]).await;
         at_b.until(|members| members == [y]).await;
     }
@@ -256,7 +263,7 @@ async fn nodes_that_discover_each_other_at_once_agree() {
 async fn nodes_agree_after_changes_cuts_and_restarts_that_race() {
     #[cfg(regrow_proof)]
     regrow::proof::arm_failpoints(regrow::proof::FailPlan { seed: 9, yields: 100, pauses: 20 });
-    let (a, b) = sharing().await;
+    let (mut a, mut b) = sharing().await;
     let groups = ["red", "green", "blue"];
     for round in 0..if cfg!(regrow_proof) { 100 } else { 10 } {
         connect(&a).await;
@@ -288,9 +295,7 @@ async fn nodes_agree_after_changes_cuts_and_restarts_that_race() {
             racers.extend([racer(&a.rt, round * 10 + seed), racer(&b.rt, round * 10 + 5 + seed)]);
         }
         match round % 3 {
-            0 => {
-                a.rt.node("b@127.0.0.1").disconnect().await;
-            }
+            0 => cut(&mut a, &mut b).await,
             // As often as the supervisor of the node allows at once.
             1 if round < 8 => assert!(a.rt.kill(a.rt.whereis("pg").unwrap())),
             _ => {}
@@ -352,7 +357,7 @@ impl Hostile {
     async fn start(set: impl FnOnce(Node) -> Node) -> Hostile {
         let mut a = start(set(node("a@127.0.0.1").groups("pg"))).await;
         let (fake, _) = Fake::join(a.address, "fake@reader").await;
-        a.expect("fake@reader", &[regrow::NodeChange::Up]).await;
+        a.expect("fake@reader", &[NodeChange::Up]).await;
         Hostile { a, fake, marks: 0 }
     }
 
@@ -480,7 +485,7 @@ async fn members_without_an_end_are_removed_and_ignored_until_the_node_is_back()
     assert_eq!((peer.count("room"), peer.count("hall")), (0, 0));
 
     drop(peer.fake);
-    while peer.a.change().await != ("fake@reader".to_owned(), regrow::NodeChange::Down) {}
+    while peer.a.change().await != ("fake@reader".to_owned(), NodeChange::Down) {}
     (peer.fake, _) = Fake::join(peer.a.address, "fake@reader").await;
     peer.discover().await;
     peer.sync(&vec![("room", many(0, 50))]).await;
