@@ -39,6 +39,10 @@ pub enum NodeError {
     /// The node of this runtime has no [cookie](crate::cluster::Node::cookie), or an empty one.
     #[error("the node has no cookie")]
     NoCookie,
+    /// The text is no name of a scope: it is empty, or longer than an atom. See
+    /// [`Node::groups`](crate::cluster::Node::groups).
+    #[error("{0:?} is no name of a scope")]
+    InvalidScope(String),
     /// Neither the fixed addresses nor EPMD know the node, or no node of the
     /// [`Network`](crate::cluster::Network) has the name.
     #[error("the node {0} is not known")]

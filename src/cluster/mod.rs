@@ -77,6 +77,7 @@ mod reply;
 mod exposed;
 mod rpc;
 mod calls;
+mod pg;
 mod connection;
 mod node;
 mod node_ref;

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::ser::Serialize;
 use tokio::net::TcpStream;
 
+use crate::base::SharedStr;
 use crate::base::random::identifying_number;
 use crate::child::{ChildSpec, TaskContext};
 use crate::cluster::carrier::network::Network;
@@ -29,8 +30,10 @@ use crate::cluster::error::NodeError;
 use crate::cluster::exposed::{ExposedServer, ExposedServers};
 use crate::cluster::handshake::Local;
 use crate::cluster::node_name::NodeName;
+use crate::cluster::pg::scope::{Scope, ScopeArgs};
 use crate::cluster::resolver::Resolver;
 use crate::cluster::rpc::{FUNCTIONS, FunctionServer, Functions};
+use crate::cluster::term::Atom;
 use crate::exit::{ExitReason, Result};
 use crate::net::{Connections, ListenerAddress, ListenerSpec};
 use crate::server::{GenServer, ServerName};
@@ -67,6 +70,7 @@ const FIRST_CREATION: u32 = 4;
 /// | [`max_relations`](Self::max_relations) | 262,144 links and monitors of each other node |
 /// | [`allow_remote_kill`](Self::allow_remote_kill) | refused |
 /// | [`expose`](Self::expose), [`function`](Self::function) | nothing can be called |
+/// | [`groups`](Self::groups) | groups are not shared |
 ///
 /// The node is *hidden*: other nodes have it in `nodes(hidden)`, and it doesn't connect to all nodes
 /// of the cluster by itself. A runtime can have one node, because its server has the name
@@ -79,6 +83,7 @@ const FIRST_CREATION: u32 = 4;
 /// | ping (`net_adm:ping/1`) | an answer |
 /// | call or cast (`gen_server:call/2`, `GenServer.cast/2`) | the servers that are [exposed](Self::expose), by name or by pid, as typed messages |
 /// | call a function (`rpc`, `erpc`) | the [functions](Self::function) that are listed |
+/// | use groups (`pg`) | those of the scope that [`groups`](Self::groups) sets |
 /// | send, link, monitor, or signal an exit | every process, by its registered name or by a pid that they were given |
 ///
 /// Any other message, also a call to a server that is not exposed, reaches a process as a
@@ -137,6 +142,7 @@ pub struct Node {
     send_limit: usize,
     most_relations: usize,
     allows_kill: bool,
+    groups: Option<SharedStr>,
     listener: ListenerSpec<TcpStream>,
     exposed: ExposedServers,
     functions: Functions,
@@ -164,6 +170,7 @@ impl Node {
             send_limit: SEND_LIMIT,
             most_relations: MOST_RELATIONS,
             allows_kill: false,
+            groups: None,
             listener: listener(address),
             exposed: ExposedServers::default(),
             functions: Functions::default(),
@@ -347,7 +354,7 @@ impl Node {
     }
 
     /// Sets how many links and monitors the processes of each other node may have here. If there are
-    /// more, the connection is closed.
+    /// more, the connection is closed. As many memberships in [`groups`](Self::groups) are possible.
     pub fn max_relations(mut self, count: usize) -> Self {
         self.most_relations = count;
         self
@@ -358,6 +365,73 @@ impl Node {
     /// trapped.
     pub fn allow_remote_kill(mut self) -> Self {
         self.allows_kill = true;
+        self
+    }
+
+    /// Shares the groups of the runtime with the nodes of a cluster that take part in this scope of
+    /// `pg`; the scope that OTP starts is `"pg"`. From then on, `pg:get_members/1` on those nodes
+    /// returns the members here too, and [`Runtime::whereis_tag`](crate::Runtime::whereis_tag) and
+    /// [`Runtime::monitor_group`](crate::Runtime::monitor_group) those that are there. OTP:
+    /// `pg:start_link/1`.
+    ///
+    /// *Names.* A group whose name is `"room 42"` is `<<"room 42">>` in Erlang and `"room 42"` in
+    /// Elixir. A group whose name begins with a colon, such as `":workers"`, is the atom `workers`,
+    /// or `:workers`. Names that a program makes up without end should be texts without a colon: a
+    /// node of Erlang never frees an atom. Groups of Erlang with other terms as names are not shown
+    /// here. Groups here whose names have more than 255 bytes, or begin with `"regrow."`, are not
+    /// shared.
+    ///
+    /// *Members.* The pid of a member at another node is [foreign](crate::Pid::is_foreign).
+    /// [`Runtime::send_term`](crate::Runtime::send_term) reaches members of both kinds;
+    /// [`send`](crate::Runtime::send) and [`kill_tag`](crate::Runtime::kill_tag) only those of this
+    /// runtime. A member that has joined several times at its node is there once, until it has left
+    /// as often. Members of a node leave when its connection or its scope is lost: each is reported
+    /// to the monitors of the group once, and joins again when the node is back.
+    ///
+    /// *Order.* Changes of one node's members arrive at another in the order in which they happened.
+    /// Those of different nodes may be seen in different orders by different nodes, as in OTP. A
+    /// member that ends is there until its node has said so.
+    ///
+    /// *Security.* All nodes that know the cookie learn the names of all groups and the pids of
+    /// their members. If a node has more memberships than [`max_relations`](Self::max_relations)
+    /// allows, all its members are removed, and it is ignored until it is back. Members that are
+    /// processes of a third node are left out.
+    ///
+    /// The scope is a process of the node, and has the scope's name. So the node does not start if
+    /// another process has that name, if the name is empty, or if it has more than 255 characters.
+    ///
+    /// ```
+    /// use regrow::cluster::{Cookie, Node, Resolver};
+    /// use regrow::{Context, Received, Runtime, Supervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_all()
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
+    /// // Two nodes in one program, without EPMD.
+    /// let (shop, till) = (Runtime::new(), Runtime::new());
+    /// let node = |name, resolver| {
+    ///     Node::new(name).cookie(Cookie::new("secret")).resolver(resolver).groups("pg")
+    /// };
+    /// let listening = node("shop@127.0.0.1", Resolver::without_epmd());
+    /// let address = listening.address();
+    /// let _shop = Supervisor::one_for_one().child(listening).start(&shop).await?;
+    /// let resolver = Resolver::without_epmd().node("shop@127.0.0.1", address.get().unwrap());
+    /// let _till = Supervisor::one_for_one().child(node("till@127.0.0.1", resolver)).start(&till).await?;
+    ///
+    /// let watcher = till.spawn(|mut ctx: Context| async move {
+    ///     let (_, members) = ctx.runtime().monitor_group(ctx.pid(), "prices");
+    ///     assert!(members.is_empty());
+    ///     ctx.runtime().node("shop@127.0.0.1").connect().await.unwrap();
+    ///     let Received::Group { pid, .. } = ctx.recv().await else { panic!() };
+    ///     assert!(pid.is_foreign());
+    /// });
+    /// let prices = shop.spawn(|_| std::future::pending());
+    /// shop.register_tag("prices", prices.pid());
+    /// assert!(!watcher.join().await.is_abnormal());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })).unwrap();
+    /// ```
+    pub fn groups(mut self, scope: impl Into<String>) -> Self {
+        self.groups = Some(scope.into().into());
         self
     }
 
@@ -385,8 +459,13 @@ impl Node {
             carrier: self.carrier.clone(),
             exposed: self.exposed.clone(),
             functions: self.functions.clone(),
+            groups: self.groups.clone(),
         };
         settings.carrier.check_address(self.address)?;
+        let is_invalid = |scope: &&SharedStr| scope.is_empty() || Atom::new(scope).is_err();
+        if let Some(scope) = self.groups.as_ref().filter(is_invalid) {
+            return Err(NodeError::InvalidScope(scope.to_string()));
+        }
         Ok(settings)
     }
 
@@ -409,13 +488,22 @@ impl Node {
             _ => tree.child(self.listener.clone()),
         };
         let tree = if self.functions.is_empty() { tree } else { with_functions(tree) };
-        let Some(epmd) = settings.own_epmd() else { return Ok(tree) };
-        let tree = match settings.resolver.responder(self.address.ip()) {
-            Some(own) => tree.child(ChildSpec::new("epmd_responder", ResponderStart(own))),
+        let tree = match settings.own_epmd() {
+            Some(epmd) => {
+                let tree = match settings.resolver.responder(self.address.ip()) {
+                    Some(own) => tree.child(ChildSpec::new("epmd_responder", ResponderStart(own))),
+                    None => tree,
+                };
+                let start = RegistrationStart { epmd, name, listener: self.address() };
+                tree.child(ChildSpec::new("epmd", start))
+            }
             None => tree,
         };
-        let start = RegistrationStart { epmd, name, listener: self.address() };
-        Ok(tree.child(ChildSpec::new("epmd", start)))
+        // The last one, since no other process of the node is restarted with it.
+        let Some(scope) = settings.groups.clone() else { return Ok(tree) };
+        let name = scope.to_string();
+        let args = ScopeArgs { name: scope, most_members: settings.most_relations };
+        Ok(tree.child(Scope::child(args).with_id("groups").named(name)))
     }
 }
 

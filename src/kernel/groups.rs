@@ -10,14 +10,23 @@ use std::task::Waker;
 
 use crate::base::pid::{MonitorRef, Pid};
 use crate::base::shared_str::SharedStr;
+use crate::base::small_map::SmallMap;
 use crate::base::user_panics::wake;
+use crate::kernel::Kernel;
 use crate::kernel::monitors::add_monitor;
-use crate::kernel::{Group, Kernel};
 use crate::message::received::{Envelope, GroupChange, Received};
 use crate::process::{AnyProcess, MonitorEntry, Stage};
 
+/// The members and watchers of a group.
+#[derive(Debug, Default)]
+pub(crate) struct Group {
+    pub(crate) members: SmallMap<Pid, ()>,
+    /// The processes that monitor the group, by the number of the monitor.
+    pub(crate) watchers: SmallMap<u64, Pid>,
+}
+
 /// The wakers of notified watchers. The wakers are called after the entry is unlocked.
-type Wakers = Vec<Waker>;
+pub(super) type Wakers = Vec<Waker>;
 
 impl Kernel {
     /// Adds a process to a group; false if the process is ending or has ended. A second join has no
@@ -67,7 +76,7 @@ impl Kernel {
 
     /// Queues a change to the watchers of a group, and marks the census as outdated. Returns the
     /// wakers that the caller has to wake.
-    fn notify_group(
+    pub(super) fn notify_group(
         &self,
         group: &Group,
         name: &SharedStr,
@@ -96,6 +105,8 @@ impl Kernel {
             });
             wakers.extend(waker);
         }
+        #[cfg(feature = "cluster")]
+        wakers.extend(self.notify_publisher(name, pid, change));
         wakers
     }
 

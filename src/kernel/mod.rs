@@ -14,7 +14,6 @@ use crate::base::pid::Pid;
 use crate::base::pid_source::PidSource;
 use crate::base::random::identifying_number;
 use crate::base::shared_str::SharedStr;
-use crate::base::small_map::SmallMap;
 use crate::base::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use crate::base::sync::{Mutex, PidTable, Table};
 use crate::kernel::wait_graph::Waits;
@@ -60,6 +59,8 @@ mod backtraces;
 #[cfg(all(unix, feature = "process"))]
 pub(crate) mod running_programs;
 pub(crate) mod groups;
+#[cfg(feature = "cluster")]
+pub(crate) mod foreign_members;
 mod crash_reports;
 mod announcement;
 pub(crate) mod teardown;
@@ -85,7 +86,7 @@ pub(crate) use wait_graph::{Until, WaitEdge};
 pub(crate) struct Kernel {
     pub(crate) table: PidTable<Arc<dyn AnyProcess>>,
     pub(crate) names: Table<SharedStr, NameEntry>,
-    pub(crate) groups: Table<SharedStr, Group>,
+    pub(crate) groups: Table<SharedStr, groups::Group>,
     /// The number of messages that full mailboxes refused.
     pub(crate) refused: AtomicU64,
     /// The number of messages that full mailboxes dropped.
@@ -126,6 +127,9 @@ pub(crate) struct Kernel {
     /// Set when the runtime first has a node.
     #[cfg(feature = "cluster")]
     pub(crate) other_nodes: OnceLock<Arc<dyn other_nodes::OtherNodes>>,
+    /// The process that publishes the changes of groups to other nodes, or 0.
+    #[cfg(feature = "cluster")]
+    pub(crate) group_publisher: AtomicU64,
     /// Set at the creation of the runtime of a chaos run.
     #[cfg(feature = "chaos")]
     pub(crate) faults: OnceLock<Arc<faults::Faults>>,
@@ -155,14 +159,6 @@ pub(crate) struct Vacancy {
     pub(crate) supervisor: Pid,
     /// When the supervisor starts the successor, if the supervisor has delayed the restart.
     pub(crate) until: Option<Instant>,
-}
-
-/// The members and watchers of a group.
-#[derive(Debug, Default)]
-pub(crate) struct Group {
-    pub(crate) members: SmallMap<Pid, ()>,
-    /// The processes that monitor the group, by the number of the monitor.
-    pub(crate) watchers: SmallMap<u64, Pid>,
 }
 
 /// Whether the mailboxes of a runtime are counted and bounded.

@@ -35,18 +35,24 @@ impl Runtime {
 
     /// The pids of the members of a group, the oldest process first. Empty if there is no such
     /// group. OTP: `pg:get_members`. [`register_tag`](Self::register_tag) has an example.
+    ///
+    /// Behind them are the members at other nodes, if a node of the runtime shares its groups
+    /// (`Node::groups`, with the feature `cluster`). Their pids are [foreign](Pid::is_foreign). OTP:
+    /// `pg:get_local_members` returns the others.
     pub fn whereis_tag(&self, tag: &str) -> Vec<Pid> {
         self.kernel.members(tag)
     }
 
     /// Removes a process from a group. Returns false if the process is not a member. A group
-    /// without members no longer exists. OTP: `pg:leave`. [`register_tag`](Self::register_tag) has
-    /// an example.
+    /// without members no longer exists. Returns false for a process of another node, which only a
+    /// process of its node can remove. OTP: `pg:leave`. [`register_tag`](Self::register_tag) has an
+    /// example.
     pub fn unregister_tag(&self, tag: &str, pid: Pid) -> bool {
-        self.kernel.leave_group(tag.into(), pid)
+        !pid.is_foreign() && self.kernel.leave_group(tag.into(), pid)
     }
 
-    /// All groups that have members, in alphabetical order. OTP: `pg:which_groups`.
+    /// All groups that have members, in alphabetical order, also those whose members are all at other
+    /// nodes. OTP: `pg:which_groups`.
     /// [`register_tag`](Self::register_tag) has an example.
     pub fn tags(&self) -> Vec<String> {
         let mut tags = self
@@ -57,7 +63,8 @@ impl Runtime {
         tags
     }
 
-    /// Kills all members of a group, as [`kill`](Self::kill) does. Returns the number of members
+    /// Kills all members of a group that are processes of this runtime, as [`kill`](Self::kill)
+    /// does. Returns the number of members
     /// that were alive and not ending already. Logs one line at level Info, not one for each
     /// member. OTP has no counterpart.
     ///
@@ -87,7 +94,8 @@ impl Runtime {
     /// process first. From then on `watcher` gets a [`Received::Group`](crate::Received::Group) for
     /// each process that joins or leaves, until [`demonitor`](Self::demonitor). No change is lost
     /// or reported twice between the list and the first message. The group need not exist. If the
-    /// watcher is dead, nothing is monitored. OTP: `pg:monitor/1`.
+    /// watcher is dead, nothing is monitored. Members at other nodes are reported too, as
+    /// [`whereis_tag`](Self::whereis_tag) says. OTP: `pg:monitor/1`.
     ///
     /// ```
     /// use regrow::{ExitReason, GroupChange, Received, Runtime};

@@ -33,3 +33,5 @@ mod own_epmd;
 mod network;
 mod simulation;
 mod conformance;
+mod pg;
+mod pg_beam;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use regrow::cluster::{Cookie, HandshakeError, Node, NodeError, Resolver, Term, Tls, TlsError};
+use regrow::cluster::{Cookie, HandshakeError, Node, NodeError, Resolver, Tls, TlsError};
 use regrow::{NodeChange, Received, Runtime, Supervisor};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
@@ -207,8 +207,8 @@ async fn a_node_and_a_beam_connect_over_tls_in_both_directions() {
     assert_eq!(changes.recv().await, change(NodeChange::Up));
     let (sender, mut received) = tokio::sync::mpsc::unbounded_channel();
     let probe = rt.spawn(|mut ctx| async move {
-        while let Received::Message(bytes) = ctx.recv().await {
-            let _ = sender.send(Term::from_bytes(&bytes).unwrap().to_string().len());
+        while let Received::Term(term) = ctx.recv().await {
+            let _ = sender.send(term.term().unwrap().to_string().len());
         }
     });
     assert!(rt.register("probe", probe.pid()));

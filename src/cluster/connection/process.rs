@@ -17,6 +17,7 @@ use crate::cluster::connection::settings::Settings;
 use crate::cluster::connection::up::{Limits, run};
 use crate::cluster::handshake::{HandshakeError, Session};
 use crate::cluster::node_name::NodeName;
+use crate::cluster::pg::greet;
 use crate::cluster::remote::inbound::Inbound;
 use crate::cluster::remote::node_numbers::{NoNumber, Numbered};
 use crate::cluster::remote::nodes::Nodes;
@@ -98,10 +99,13 @@ impl Connection {
         let nodes = Nodes::of(&kernel);
         let (name, flags) = (session.peer.clone(), session.flags);
         let peer = nodes.peer(&name);
-        let other = Numbered::connect(name, session.creation)?;
+        let other = Numbered::connect(name.clone(), session.creation)?;
         let (incarnation, own) = (other.0.clone(), Arc::new(settings.node()));
         let up = Up { own: own.clone(), other, flags, outbox: outbox.clone() };
         let number = peer.up(up);
+        if let Some(scope) = &settings.groups {
+            greet(&kernel, scope, &name);
+        }
         let inbound = Inbound {
             kernel,
             peer: peer.clone(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::base::SharedStr;
 use crate::cluster::carrier::Carrier;
 use crate::cluster::exposed::ExposedServers;
 use crate::cluster::handshake::Local;
@@ -30,6 +31,8 @@ pub(crate) struct Settings {
     pub(crate) carrier: Carrier,
     pub(crate) exposed: ExposedServers,
     pub(crate) functions: Functions,
+    /// The `pg` scope that the node takes part in.
+    pub(crate) groups: Option<SharedStr>,
 }
 
 /// The time limit of an attempt whose own limit can't be added to the time.

@@ -24,6 +24,7 @@ mod severed;
 pub(crate) mod peer;
 mod watcher;
 pub(crate) mod nodes;
+pub(crate) mod connected;
 mod send;
 mod remote_name;
 pub(crate) mod inbound;

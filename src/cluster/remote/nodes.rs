@@ -24,7 +24,7 @@ use crate::kernel::other_nodes::{ForeignTarget, OtherNodes};
 pub(crate) struct Nodes {
     own: Weak<Nodes>,
     kernel: Weak<Kernel>,
-    peers: PlainMutex<Map<NodeName, Arc<Peer>>>,
+    pub(super) peers: PlainMutex<Map<NodeName, Arc<Peer>>>,
     local: PlainMutex<Option<Local>>,
     /// The bytes that may wait for each other node.
     limit: AtomicUsize,

@@ -26,6 +26,7 @@ use crate::base::{Pid, PlainMutex};
 use crate::cluster::handshake::Flags;
 use crate::cluster::node_name::NodeName;
 use crate::cluster::remote::ends::Ends;
+use crate::cluster::remote::incarnation::Incarnation;
 use crate::cluster::remote::local_node::LocalNode;
 use crate::cluster::remote::node_numbers::Numbered;
 use crate::cluster::remote::relations::{Relations, Severed};
@@ -213,6 +214,13 @@ impl Peer {
     /// Whether signals wait for a connection.
     pub(crate) fn waits(&self) -> bool {
         matches!(self.state.lock().phase, Phase::Connecting(_))
+    }
+
+    /// The number of the connection, and the incarnation that is connected.
+    pub(crate) fn connection(&self) -> Option<(u64, Arc<Incarnation>)> {
+        let state = self.state.lock();
+        let Phase::Up(up) = &state.phase else { return None };
+        Some((state.connections, up.other.0.clone()))
     }
 
     fn limit(&self) -> usize {

@@ -1,0 +1,67 @@
+//! Groups across nodes: the members that are processes of other nodes, and the process that
+//! publishes the changes of local members.
+//!
+//! Members of both kinds are in one entry, so a monitor of the group reports both in one order. A
+//! foreign member has no record here: whatever adds it removes it.
+//!
+//! The publisher gets each change under the lock of the group's entry, so in the order in which a
+//! group changes. It is set before the groups are read, and the read locks each shard of the table: a
+//! change that the read does not show has seen the publisher. A change that it shows may be reported
+//! as well.
+
+use std::task::Waker;
+
+use crate::base::pid::{MonitorRef, Pid};
+use crate::base::shared_str::SharedStr;
+use crate::base::sync::atomic::Ordering;
+use crate::base::user_panics::wake;
+use crate::kernel::Kernel;
+use crate::message::received::{Envelope, GroupChange, Received};
+use crate::process::Stage;
+
+impl Kernel {
+    /// Adds a process of another node to a group. A second join has no effect.
+    pub(crate) fn join_foreign(&self, tag: SharedStr, pid: Pid) {
+        let name = tag.clone();
+        let wakers = self.groups.with_entry(tag, |entry| {
+            let group = entry.get_or_insert_default();
+            let is_new = group.members.insert(pid, ()).is_none();
+            is_new.then(|| self.notify_group(group, &name, pid, GroupChange::Joined))
+        });
+        wake(wakers.unwrap_or_default());
+    }
+
+    /// Lets a process receive each change of a local member of any group, instead of the process
+    /// that received them before. Returns the local members of all groups.
+    pub(crate) fn publish_groups(&self, publisher: Pid) -> Vec<(SharedStr, Vec<Pid>)> {
+        self.group_publisher.store(publisher.raw(), Ordering::SeqCst);
+        crate::base::failpoint::point!("publisher before groups");
+        self.groups.collect(|tag, group| {
+            let local = group.members.keys().copied().filter(|pid| !pid.is_foreign());
+            Some((tag.clone(), local.collect()))
+        })
+    }
+
+    /// Queues a change for the publisher. Returns the waker that the caller has to wake.
+    pub(super) fn notify_publisher(
+        &self,
+        name: &SharedStr,
+        pid: Pid,
+        change: GroupChange,
+    ) -> Option<Waker> {
+        let publisher = Pid::from_raw(self.group_publisher.load(Ordering::SeqCst));
+        if publisher == Pid::OUTSIDE || pid.is_foreign() {
+            return None;
+        }
+        let process = self.find(publisher)?;
+        let reference = MonitorRef::new(0, publisher);
+        let received = Received::Group { reference, group: name.clone(), pid, change };
+        let envelope = Envelope::plain(received);
+        let ((), waker) = process.with_deferred(|locked| {
+            if locked.core().stage == Stage::Live {
+                locked.push(envelope);
+            }
+        });
+        waker
+    }
+}
