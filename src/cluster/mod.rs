@@ -79,6 +79,7 @@ mod rpc;
 mod calls;
 mod pg;
 mod connection;
+mod node_tree;
 mod node;
 mod node_ref;
 

@@ -11,31 +11,23 @@ use tokio::net::TcpStream;
 
 use crate::base::SharedStr;
 use crate::base::random::identifying_number;
-use crate::child::{ChildSpec, TaskContext};
+use crate::child::ChildSpec;
+use crate::cluster::carrier::Carrier;
 use crate::cluster::carrier::network::Network;
 #[cfg(feature = "cluster-tls")]
 use crate::cluster::carrier::tls::Tls;
-use crate::cluster::carrier::{Arrived, Carrier};
-use crate::cluster::connection::arrivals::ArrivalsStart;
-use crate::cluster::connection::connector::ByServer;
-use crate::cluster::connection::handshakes::Handshakes;
-use crate::cluster::connection::net_kernel::{NET_KERNEL, NetKernel};
-use crate::cluster::connection::process::{accepted, dialer};
-use crate::cluster::connection::registration::RegistrationStart;
-use crate::cluster::connection::requests::NetKernelArgs;
 use crate::cluster::connection::settings::Settings;
 use crate::cluster::cookie::Cookie;
-use crate::cluster::epmd::ResponderStart;
 use crate::cluster::error::NodeError;
 use crate::cluster::exposed::{ExposedServer, ExposedServers};
 use crate::cluster::handshake::Local;
 use crate::cluster::node_name::NodeName;
-use crate::cluster::pg::scope::{Scope, ScopeArgs};
+use crate::cluster::node_tree::{listener, tree};
 use crate::cluster::resolver::Resolver;
-use crate::cluster::rpc::{FUNCTIONS, FunctionServer, Functions};
+use crate::cluster::rpc::Functions;
 use crate::cluster::term::Atom;
 use crate::exit::{ExitReason, Result};
-use crate::net::{Connections, ListenerAddress, ListenerSpec};
+use crate::net::{ListenerAddress, ListenerSpec};
 use crate::server::{GenServer, ServerName};
 use crate::supervisor::{Supervisor, SupervisorContext, SupervisorSpec};
 
@@ -469,65 +461,10 @@ impl Node {
         Ok(settings)
     }
 
-    /// Returns the processes of the node. Each uses those before it.
     fn tree(&self) -> Result<SupervisorSpec, NodeError> {
         let settings = Arc::new(self.settings()?);
-        let (own, dials) = (settings.clone(), Connections::default());
-        let args = NetKernelArgs {
-            settings: settings.clone(),
-            dialer: Arc::new(move |peer, deadline| dialer(own.clone(), peer, deadline)),
-            connector: Arc::new(ByServer),
-            dials: dials.clone(),
-        };
-        let tree = Supervisor::rest_for_one()
-            .child(NetKernel::child(args).with_id("net_kernel").named(NET_KERNEL.as_str()))
-            .child(dials.child().with_id("dials"));
-        let name = settings.local.name.clone();
-        let tree = match &settings.carrier {
-            Carrier::Network(network) => with_arrivals(tree, network.clone(), name.clone()),
-            _ => tree.child(self.listener.clone()),
-        };
-        let tree = if self.functions.is_empty() { tree } else { with_functions(tree) };
-        let tree = match settings.own_epmd() {
-            Some(epmd) => {
-                let tree = match settings.resolver.responder(self.address.ip()) {
-                    Some(own) => tree.child(ChildSpec::new("epmd_responder", ResponderStart(own))),
-                    None => tree,
-                };
-                let start = RegistrationStart { epmd, name, listener: self.address() };
-                tree.child(ChildSpec::new("epmd", start))
-            }
-            None => tree,
-        };
-        // The last one, since no other process of the node is restarted with it.
-        let Some(scope) = settings.groups.clone() else { return Ok(tree) };
-        let name = scope.to_string();
-        let args = ScopeArgs { name: scope, most_members: settings.most_relations };
-        Ok(tree.child(Scope::child(args).with_id("groups").named(name)))
+        Ok(tree(&settings, self.address.ip(), &self.listener))
     }
-}
-
-/// Adds the processes that accept the connections of a network.
-fn with_arrivals(tree: SupervisorSpec, network: Network, name: NodeName) -> SupervisorSpec {
-    let connections = Connections::default();
-    let child = connections.child();
-    let start = ArrivalsStart { network, name, connections };
-    tree.child(child).child(ChildSpec::new("acceptor", start))
-}
-
-/// Adds the processes of functions, behind those that they don't concern.
-fn with_functions(tree: SupervisorSpec) -> SupervisorSpec {
-    let processes = Connections::default();
-    let supervisor = processes.child().with_id("functions");
-    let server = FunctionServer::child(processes).with_id("rex").named(FUNCTIONS.as_str());
-    tree.child(supervisor).child(server)
-}
-
-fn listener(address: SocketAddr) -> ListenerSpec<TcpStream> {
-    let handshakes = Handshakes::default();
-    ChildSpec::tcp_listener("listener", address, async move |ctx: TaskContext, stream, peer| {
-        accepted(&ctx, (Arrived::Socket(stream), peer), &handshakes).await
-    })
 }
 
 impl From<Node> for ChildSpec {

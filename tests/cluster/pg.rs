@@ -260,6 +260,7 @@ async fn nodes_that_discover_each_other_at_once_agree() {
 /// Threads change groups of both nodes, kill members, cut the connection and kill the scopes. At the
 /// end both nodes have the same members. With `--cfg regrow_proof`, failpoints delay the threads.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[expect(clippy::too_many_lines, reason = "one scenario, step by step")]
 async fn nodes_agree_after_changes_cuts_and_restarts_that_race() {
     #[cfg(regrow_proof)]
     regrow::proof::arm_failpoints(regrow::proof::FailPlan { seed: 9, yields: 100, pauses: 20 });

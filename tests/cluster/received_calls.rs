@@ -404,25 +404,26 @@ async fn each_kind_of_tag_gets_its_answer() {
     assert_eq!(payload.unwrap(), t([a("tag"), n(0)]));
 }
 
-#[tokio::test]
-async fn a_full_mailbox_refuses_the_calls_of_other_nodes() {
-    struct Slow(Arc<Notify>);
+/// A server whose handler of casts never returns.
+struct Slow(Arc<Notify>);
 
-    impl GenServer for Slow {
-        type Args = Arc<Notify>;
-        type Call = Reply<u8>;
-        type Cast = ();
+impl GenServer for Slow {
+    type Args = Arc<Notify>;
+    type Call = Reply<u8>;
+    type Cast = ();
 
-        async fn init(handles: Arc<Notify>, _: &mut ServerContext<Self>) -> Result<Self> {
-            Ok(Slow(handles))
-        }
-
-        async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
-            self.0.notify_one();
-            std::future::pending().await
-        }
+    async fn init(handles: Arc<Notify>, _: &mut ServerContext<Self>) -> Result<Self> {
+        Ok(Slow(handles))
     }
 
+    async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+        self.0.notify_one();
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn a_full_mailbox_refuses_the_calls_of_other_nodes() {
     for policy in [Overflow::Wait, Overflow::Reject, Overflow::DropNewest] {
         let running = start(node("rust@127.0.0.1").expose::<Slow>("slow")).await;
         let handles = Arc::new(Notify::new());

@@ -8,8 +8,8 @@
 //! [`scope`] the process that speaks for this node.
 
 mod name;
-mod message;
 mod members;
+mod message;
 mod greeting;
 mod published;
 pub(crate) mod scope;

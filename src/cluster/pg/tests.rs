@@ -46,6 +46,7 @@ fn other(id: u32) -> ExternalPid {
 /// The loss notifies more monitors than one slice has, so the scope's own `Down` is, as a rule, among
 /// the later ones, and the messages of the next connection are queued before it.
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one scenario, step by step")]
 async fn the_down_of_an_earlier_connection_does_not_remove_what_the_next_one_has_brought() {
     let rt = Runtime::new();
     let nodes = Nodes::of(&rt.kernel);
