@@ -216,6 +216,12 @@ impl Peer {
         matches!(self.state.lock().phase, Phase::Connecting(_))
     }
 
+    /// Whether there is neither a connection nor an attempt to connect, nor a relation.
+    pub(crate) fn is_idle(&self) -> bool {
+        let state = self.state.lock();
+        matches!(state.phase, Phase::Down) && state.relations.is_empty()
+    }
+
     /// The number of the connection, and the incarnation that is connected.
     pub(crate) fn connection(&self) -> Option<(u64, Arc<Incarnation>)> {
         let state = self.state.lock();
