@@ -38,4 +38,17 @@ impl Entry {
             announced: None,
         }
     }
+
+    /// Whether users or signals wait for a connection.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.is_wanted || !self.waiting.is_empty()
+    }
+
+    /// Answers the users that wait.
+    pub(super) fn answer(&mut self, answer: &Result<(), NodeError>) {
+        for reply in self.waiting.drain(..) {
+            reply.send(answer.clone());
+        }
+        self.error = None;
+    }
 }

@@ -136,8 +136,7 @@ impl GenServer for NetKernel {
             let did_yield = entry.peer.yields();
             let actions = entry.peer.ended(pid);
             let is_wanted = entry.is_wanted;
-            let is_awaited = is_wanted || !entry.waiting.is_empty();
-            let is_over = did_yield && entry.peer.needs_dial() && is_awaited;
+            let is_over = did_yield && entry.peer.needs_dial() && entry.is_awaited();
             if was_announced {
                 announce(&self.runtime, &peer, NodeChange::Down);
             }
@@ -254,10 +253,7 @@ impl NetKernel {
                 Err(entry.error.clone().unwrap_or(NodeError::Stopped))
             }
         };
-        for reply in entry.waiting.drain(..) {
-            reply.send(answer.clone());
-        }
-        entry.error = None;
+        entry.answer(&answer);
         if entry.peer.is_idle() {
             self.peers.remove(peer);
         }
