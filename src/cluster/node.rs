@@ -310,7 +310,8 @@ impl Node {
     ///
     /// Each call runs as a process of its own, a temporary child of the node: one that panics, hangs or
     /// is killed concerns its own caller only. Nothing ends a function whose caller has gone. At most
-    /// 65,536 run at once. What is not listed is undefined for other nodes (`undef`), and any other
+    /// 4,096 run at once for each other node, and no further one starts while the arguments of
+    /// those that run have as many bytes as [`max_frame`](Self::max_frame). What is not listed is undefined for other nodes (`undef`), and any other
     /// request of a process (`spawn/4`) is refused with `notsup`.
     ///
     /// | the function | `rpc:call` returns | `erpc:call` |

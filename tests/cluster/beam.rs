@@ -3,12 +3,14 @@
 
 use std::io::ErrorKind;
 use std::process::Stdio;
+use std::time::Duration;
 
 use regrow::cluster::{Cookie, Node, Resolver};
 use regrow::{Runtime, Supervisor, SupervisorRef};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::time::timeout;
 
 /// Reads expressions, one a line, and writes their values.
 const LOOP: &str = r#"
@@ -30,6 +32,11 @@ const LOOP: &str = r#"
 
 pub(crate) const COOKIE: &str = "cluster-test";
 
+/// How long an EPMD may take to start.
+const START_LIMIT: Duration = Duration::from_secs(10);
+/// How long an evaluation may take. It ends a test that would never end.
+const VALUE_LIMIT: Duration = Duration::from_secs(120);
+
 /// An EPMD at a port of its own.
 pub(crate) struct Epmd {
     pub(crate) port: u16,
@@ -39,22 +46,30 @@ pub(crate) struct Epmd {
 impl Epmd {
     /// Starts an EPMD; `None` if Erlang is not installed.
     pub(crate) async fn start() -> Option<Epmd> {
+        // Another program may take the port first; then the EPMD ends.
+        for _ in 0..10 {
+            let (port, mut daemon) = Epmd::spawn().await?;
+            if timeout(START_LIMIT, answers(port, &mut daemon)).await.expect("`epmd` starts") {
+                return Some(Epmd { port, _daemon: Some(daemon) });
+            }
+        }
+        panic!("no `epmd` got a port");
+    }
+
+    /// Starts the program; `None` if there is none.
+    async fn spawn() -> Option<(u16, Child)> {
         let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
         let mut command = Command::new("epmd");
         command.args(["-address", "127.0.0.1", "-port", &port.to_string()]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let daemon = match command.kill_on_drop(true).spawn() {
-            Ok(daemon) => daemon,
+        match command.kill_on_drop(true).spawn() {
+            Ok(daemon) => Some((port, daemon)),
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 eprintln!("SKIPPED: this test needs Erlang, and there is no `epmd`");
-                return None;
+                None
             }
             Err(error) => panic!("{error}"),
-        };
-        while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-            tokio::task::yield_now().await;
         }
-        Some(Epmd { port, _daemon: Some(daemon) })
     }
 
     /// Starts an EPMD; `None` if Erlang, or its application `ssl`, is not installed.
@@ -90,6 +105,20 @@ impl Epmd {
         let rt = Runtime::new();
         let tree = Supervisor::one_for_one().child(node).start(&rt).await.unwrap();
         (rt, tree)
+    }
+}
+
+/// Waits until an EPMD answers at its port; false if it has ended.
+async fn answers(port: u16, daemon: &mut Child) -> bool {
+    loop {
+        let is_open = TcpStream::connect(("127.0.0.1", port)).await.is_ok();
+        // The end of the program, or the time for the next attempt.
+        if timeout(Duration::from_millis(10), daemon.wait()).await.is_ok() {
+            return false;
+        }
+        if is_open {
+            return true;
+        }
     }
 }
 
@@ -149,6 +178,10 @@ impl Beam {
     }
 
     pub(crate) async fn value(&mut self) -> String {
+        timeout(VALUE_LIMIT, self.next_value()).await.expect("the evaluation ends in two minutes")
+    }
+
+    async fn next_value(&mut self) -> String {
         loop {
             let line = self.output.next_line().await.unwrap();
             let line = line.expect("the node of Erlang has ended");

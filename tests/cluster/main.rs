@@ -27,6 +27,7 @@ mod functions;
 mod signals_beam;
 mod signals;
 mod signal_races;
+mod waiting_signals;
 #[cfg(feature = "cluster-tls")]
 mod tls;
 mod own_epmd;

@@ -1,6 +1,7 @@
 //! Nodes that answer as EPMD, with nodes of this crate, nodes of Erlang and raw sockets as clients.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use regrow::cluster::{Cookie, Node, NodeError, Resolver};
@@ -10,9 +11,17 @@ use tokio::net::TcpStream;
 
 use crate::beam::{Beam, COOKIE, Epmd};
 
-/// A port that no program has.
+/// A port that no program has. It is below the ports that the operating system gives to connections,
+/// so none of these takes it while no own EPMD has it.
 fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 20_000 + std::process::id() % 10_000;
+    let ports = std::iter::repeat_with(|| {
+        let at = first + u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
+        u16::try_from(20_000 + at % 10_000).unwrap()
+    });
+    let is_free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    ports.take(1_000).find(is_free).expect("one of a thousand ports is free")
 }
 
 async fn start(name: &str, port: u16) -> (Runtime, SupervisorRef) {
@@ -25,21 +34,32 @@ async fn start(name: &str, port: u16) -> (Runtime, SupervisorRef) {
 
 /// Sends a request, and returns the whole reply.
 async fn ask(port: u16, request: &[u8]) -> Vec<u8> {
-    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.unwrap();
-    stream.write_all(request).await.unwrap();
+    try_ask(port, request).await.unwrap()
+}
+
+/// Sends a request, and returns the reply, which is short if the EPMD ends meanwhile.
+async fn try_ask(port: u16, request: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
+    stream.write_all(request).await?;
     let mut reply = Vec::new();
     let _ = stream.read_to_end(&mut reply).await;
-    reply
+    Ok(reply)
 }
 
 async fn names(port: u16) -> Vec<String> {
-    let reply = ask(port, b"\x00\x01n").await;
-    assert_eq!(reply[..4], u32::from(port).to_be_bytes());
-    let text = std::str::from_utf8(&reply[4..]).unwrap();
+    try_names(port).await.expect("an EPMD answers")
+}
+
+/// Returns the names; `None` if no EPMD answers, or it ends meanwhile.
+async fn try_names(port: u16) -> Option<Vec<String>> {
+    let reply = try_ask(port, b"\x00\x01n").await.ok()?;
+    let (own, names) = reply.split_first_chunk()?;
+    assert_eq!(*own, u32::from(port).to_be_bytes());
+    let text = std::str::from_utf8(names).unwrap();
     let mut names: Vec<_> =
         text.lines().map(|line| line.split(' ').nth(1).unwrap().to_owned()).collect();
     names.sort();
-    names
+    Some(names)
 }
 
 #[tokio::test]
@@ -56,8 +76,7 @@ async fn two_programs_without_epmd_find_each_other_and_use_the_first_one() {
     first.stop().await.unwrap();
     let taken = async {
         loop {
-            let there = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_ok();
-            if there && names(port).await == ["b"] {
+            if try_names(port).await.is_some_and(|names| names == ["b"]) {
                 break;
             }
             tokio::task::yield_now().await;

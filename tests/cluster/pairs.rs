@@ -278,7 +278,7 @@ async fn a_peer_whose_own_attempt_breaks_off_is_dialed_again() {
 /// There is always a connection that claims the name of the peer, and does nothing more.
 #[tokio::test]
 async fn claims_of_a_name_delay_no_user_beyond_the_time_limit() {
-    let (a, mut dial) = refused_for_the_peers_own(Duration::from_millis(300)).await;
+    let (a, mut dial) = refused_for_the_peers_own(Duration::from_secs(2)).await;
     let mut liars = Vec::new();
     let result = loop {
         let mut liar = Fake::connect(a.address).await;

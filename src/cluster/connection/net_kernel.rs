@@ -108,6 +108,7 @@ impl GenServer for NetKernel {
             }
             Cast::Wanted(wanted) => {
                 let Some(peer) = wanted.take().map(|peer| peer.name.clone()) else { return Ok(()) };
+                self.entry(&peer).is_wanted = true;
                 self.want(&peer, ctx).await;
             }
             Cast::Overdue { peer, deadline } => {
@@ -127,17 +128,21 @@ impl GenServer for NetKernel {
         {
             let waits = self.nodes.waits(&peer);
             let entry = self.entry(&peer);
+            // Signals that wait now, and whose request was read. A request that is still in the queue
+            // dials when it is read.
+            entry.is_wanted &= waits;
             entry.authenticated.remove(&pid);
             let was_announced = entry.announced.take_if(|announced| *announced == pid).is_some();
             let did_yield = entry.peer.yields();
             let actions = entry.peer.ended(pid);
-            let is_over = did_yield && entry.peer.needs_dial() && !entry.waiting.is_empty();
+            let is_wanted = entry.is_wanted;
+            let is_over = did_yield && entry.peer.needs_dial() && entry.is_awaited();
             if was_announced {
                 announce(&self.runtime, &peer, NodeChange::Down);
             }
             if is_over {
                 self.dial(&peer, ctx).await;
-            } else if was_announced && waits {
+            } else if was_announced && is_wanted {
                 // Signals that were sent since the loss wait for the next connection.
                 self.want(&peer, ctx).await;
             }
@@ -233,22 +238,22 @@ impl NetKernel {
         self.settle(peer);
     }
 
-    /// Answers the users that wait, if there is a connection or no attempt is left. Forgets a peer
-    /// of which nothing is known.
+    /// Answers the users that wait, if there is a connection or no attempt is left. Then the signals
+    /// whose request was read are lost; those whose request is still in the queue dial later. Forgets
+    /// a peer of which nothing is known.
     fn settle(&mut self, peer: &NodeName) {
         let Some(entry) = self.peers.get_mut(peer) else { return };
         let answer = match entry.peer.connection() {
             Some(_) => Ok(()),
             None if entry.peer.is_pending() => return,
             None => {
-                self.nodes.not_connected(peer);
+                if std::mem::take(&mut entry.is_wanted) {
+                    self.nodes.not_connected(peer);
+                }
                 Err(entry.error.clone().unwrap_or(NodeError::Stopped))
             }
         };
-        for reply in entry.waiting.drain(..) {
-            reply.send(answer.clone());
-        }
-        entry.error = None;
+        entry.answer(&answer);
         if entry.peer.is_idle() {
             self.peers.remove(peer);
         }

@@ -99,7 +99,9 @@ impl Connection {
         let nodes = Nodes::of(&kernel);
         let (name, flags) = (session.peer.clone(), session.flags);
         let peer = nodes.peer(&name);
-        let other = Numbered::connect(name.clone(), session.creation)?;
+        // Otherwise the signals that wait would request another connection, which fails as this one.
+        let other = Numbered::connect(name.clone(), session.creation)
+            .inspect_err(|_| peer.not_connected())?;
         let (incarnation, own) = (other.0.clone(), Arc::new(settings.node()));
         let up = Up { own: own.clone(), other, flags, outbox: outbox.clone() };
         let number = peer.up(up);

@@ -73,6 +73,8 @@ impl Router {
             flags,
             own: inbound.own.clone(),
             limits: limits.clone(),
+            running: settings.functions.running_of(&inbound.other.name),
+            most_bytes: longest,
         };
         Router { runtime, inbound, own, flags, outbox, limits, exposed, functions }
     }

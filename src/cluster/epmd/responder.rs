@@ -1,12 +1,13 @@
 //! An own EPMD: a child that answers at the port of EPMD, unless another program does.
 //!
-//! A registration lasts as long as its connection. At most [`MOST`] connections are open; further ones
-//! wait in the backlog of the operating system. A client has [`LIMIT`] for its request, which has at
+//! A registration lasts as long as its connection. At most [`MOST`] connections are open; a further one
+//! closes the oldest that has not registered or, if all have, waits in the backlog of the operating
+//! system. A client has [`LIMIT`] for its request, which has at
 //! most [`LONGEST`] bytes. Only programs of this machine may register; no request stops the child.
 //!
 //! | what happens | what follows |
 //! |---|---|
-//! | another program has the port at the start | it is used, and the port is tried again each second |
+//! | another program has the port at the start | it is used, the log says so, and the port is tried again each second |
 //! | that program ends | this child takes the port; each node registers again, this one within a second |
 //! | the client ends before the reply to its registration | the name is free again |
 //! | this child ends | its connections are closed, and all its names are free |
@@ -26,6 +27,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::base::ignore_panic;
 use crate::child::{StartChild, StartContext, Started, TaskContext};
+use crate::cluster::epmd::clients::{Asking, Clients};
 use crate::cluster::epmd::names::{Held, Names};
 use crate::cluster::epmd::requests::{Request, registration};
 use crate::exit::{ExitReason, Result};
@@ -53,19 +55,31 @@ impl StartChild for ResponderStart {
         });
         let mut bound = bound?;
         ctx.task(async move |_: TaskContext| {
+            log(address, bound.is_some());
             loop {
                 if let Some(listener) = bound {
-                    ignore_panic(|| {
-                        tracing::info!(target: "regrow::cluster", %address, "answers as EPMD");
-                    });
-                    serve(&listener, &Names::default()).await;
+                    serve(&listener, MOST, &Names::default()).await;
                 }
                 sleep(PAUSE).await;
                 bound = bind(address).await.unwrap_or_default();
+                if bound.is_some() {
+                    log(address, true);
+                }
             }
         })
         .await
     }
+}
+
+/// Logs which program has the port.
+fn log(address: SocketAddr, is_own: bool) {
+    ignore_panic(|| {
+        if is_own {
+            tracing::info!(target: "regrow::cluster", %address, "answers as EPMD");
+        } else {
+            tracing::info!(target: "regrow::cluster", %address, "uses the EPMD of another program");
+        }
+    });
 }
 
 /// Opens the port; `None` if another program has it.
@@ -77,12 +91,13 @@ async fn bind(address: SocketAddr) -> io::Result<Option<TcpListener>> {
     }
 }
 
-/// Answers all clients.
-async fn serve(listener: &TcpListener, names: &Names) {
+/// Answers all clients, at most this many at once. One more is open until the oldest is closed.
+async fn serve(listener: &TcpListener, most: usize, names: &Names) {
     let port = listener.local_addr().map_or(0, |address| address.port());
+    let clients = Clients::default();
     let mut open = FuturesUnordered::new();
     loop {
-        if open.len() >= MOST {
+        if open.len() > most || open.len() == most && clients.is_empty() {
             open.next().await;
             continue;
         }
@@ -97,7 +112,12 @@ async fn serve(listener: &TcpListener, names: &Names) {
             Either::Right(_) => continue,
         };
         match accepted {
-            Ok((stream, peer)) => open.push(client(stream, peer.ip(), port, names)),
+            Ok((stream, peer)) => {
+                if open.len() == most {
+                    clients.close_oldest();
+                }
+                open.push(client(stream, (peer.ip(), port), clients.begin(), names));
+            }
             // A lack of files, or a client that has ended already.
             Err(_) => sleep(PAUSE).await,
         }
@@ -105,8 +125,18 @@ async fn serve(listener: &TcpListener, names: &Names) {
 }
 
 /// Serves a client. A node stays registered until it closes the connection.
-async fn client(mut stream: TcpStream, peer: IpAddr, port: u16, names: &Names) {
-    let answered = timeout(LIMIT, answer(&mut stream, peer, port, names)).await;
+async fn client(
+    mut stream: TcpStream,
+    (peer, port): (IpAddr, u16),
+    asking: Asking<'_>,
+    names: &Names,
+) {
+    let answer = timeout(LIMIT, answer(&mut stream, peer, port, names));
+    let answered = match select(pin!(asking.closed()), pin!(answer)).await {
+        Either::Left(_) => return,
+        Either::Right((answered, _)) => answered,
+    };
+    drop(asking);
     if let Ok(Ok(Some(held))) = answered {
         // A node sends nothing more.
         let _ = stream.read(&mut [0]).await;
@@ -140,4 +170,37 @@ async fn answer(
     };
     stream.write_all(&reply).await?;
     Ok(held)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::time::timeout;
+
+    use super::{Names, serve};
+
+    #[tokio::test]
+    async fn the_oldest_client_that_has_not_registered_is_closed_for_another_one() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move { serve(&listener, 3, &Names::default()).await });
+        let mut registered = TcpStream::connect(address).await.unwrap();
+        let request = b"\x00\x0e\x78\x12\x34H\x00\x00\x06\x00\x06\x00\x01q\x00\x00";
+        registered.write_all(request).await.unwrap();
+        assert_eq!(registered.read_u8().await.unwrap(), 118);
+        let mut silent = [const { None }; 2];
+        for silent in &mut silent {
+            *silent = Some(TcpStream::connect(address).await.unwrap());
+        }
+        let mut next = TcpStream::connect(address).await.unwrap();
+        next.write_all(b"\x00\x02zq").await.unwrap();
+        assert_eq!(next.read_u16().await.unwrap(), 0x7700);
+        let first = silent[0].as_mut().unwrap();
+        // Without another client, it would be open for five seconds.
+        let closed = timeout(Duration::from_secs(3), first.read(&mut [0])).await;
+        assert_eq!(closed.expect("it is closed").unwrap(), 0);
+    }
 }

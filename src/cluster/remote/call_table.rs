@@ -48,6 +48,10 @@ impl CallTable {
         Signal::Monitor { own, target, id }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether a call waits.
     pub(crate) fn waits(&self, id: u64) -> bool {
         self.0.contains_key(&id)

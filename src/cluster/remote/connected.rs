@@ -21,7 +21,7 @@ pub(crate) struct Connected {
 impl Nodes {
     /// Returns the connection to each node.
     pub(crate) fn all_connected(&self) -> Vec<Connected> {
-        let peers: Vec<_> = self.peers.lock().values().cloned().collect();
+        let peers = self.peers.lock().all();
         peers.into_iter().filter_map(Connected::of).collect()
     }
 

@@ -22,6 +22,7 @@ mod relations;
 mod relations_tests;
 mod severed;
 pub(crate) mod peer;
+mod peers;
 mod watcher;
 pub(crate) mod nodes;
 pub(crate) mod connected;

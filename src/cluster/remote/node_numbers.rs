@@ -10,9 +10,12 @@
 //! 2. A number is given again only when no number is left that was never given: the one that has
 //!    been free for the longest time. A number is free while its incarnation is not connected, if a
 //!    later incarnation of the node has been connected since, or if the last connection was a
-//!    [`DAY`] ago.
-//! 3. All relations with an incarnation are those of a connection or of an attempt to connect. So a
-//!    free number is in no relation; it may be in pids that a program has kept.
+//!    [`DAY`] ago. If no number is free, the one that has not been connected for the longest time is
+//!    given.
+//! 3. All relations with an incarnation are those of a connection or of an attempt to connect. So the
+//!    number of an incarnation that is not connected is in no other relation than one of an attempt,
+//!    which ends with `NoProc` if the number is given again meanwhile. It may be in pids that a
+//!    program has kept.
 
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -34,7 +37,7 @@ type Node = (NodeName, u32);
 /// Why an incarnation gets no number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NoNumber {
-    #[error("all 65,535 numbers of nodes are in use")]
+    #[error("65,535 nodes are connected")]
     Exhausted,
     #[error("too many nodes are named that were never connected")]
     TooManyMentioned,
@@ -104,20 +107,20 @@ impl Numbers {
 
     /// Adds a connection to an incarnation. The earlier incarnations of the node are superseded.
     fn connect(&mut self, node: Node, now: Instant) -> Result<Arc<Incarnation>, NoNumber> {
+        // First, since the number of an earlier incarnation may be the only free one.
+        for entry in &mut self.given {
+            if let Some(own) = entry.incarnation.as_ref().filter(|own| own.name == node.0) {
+                entry.is_superseded = own.creation != node.1;
+            }
+        }
         let known = self.by_node.get(&node).copied();
         let incarnation = match known.and_then(|number| self.of(number)) {
             Some(known) => known,
             None => self.give(node, now)?,
         };
-        for entry in &mut self.given {
-            let Some(own) = &entry.incarnation else { continue };
-            if own.number == incarnation.number {
-                entry.connections += 1;
-                entry.was_connected = true;
-                entry.is_superseded = false;
-            } else if own.name == incarnation.name {
-                entry.is_superseded = true;
-            }
+        if let Some(entry) = self.entry(incarnation.number) {
+            entry.connections += 1;
+            entry.was_connected = true;
         }
         Ok(incarnation)
     }
@@ -163,11 +166,13 @@ impl Numbers {
         Ok(incarnation)
     }
 
-    /// Takes the number that has been free for the longest time from its incarnation.
+    /// Takes the number that has been free for the longest time from its incarnation; if none is
+    /// free, the number that has not been connected for the longest time.
     fn freed(&mut self, now: Instant) -> Option<u16> {
-        let free = self.given.iter().enumerate();
-        let free = free.filter_map(|(at, entry)| Some((entry.free_since(now)?, at)));
-        let (_, at) = free.min()?;
+        let unconnected = self.given.iter().enumerate().filter(|(_, entry)| entry.connections == 0);
+        let order =
+            |(at, entry): (usize, &Entry)| (entry.free_since(now).is_none(), entry.left, at);
+        let (_, _, at) = unconnected.map(order).min()?;
         if let Some(earlier) = self.given[at].incarnation.take() {
             self.by_node.remove(&(earlier.name.clone(), earlier.creation));
         }
@@ -269,11 +274,31 @@ mod tests {
         assert_eq!(numbers.of(1).unwrap().creation, 4);
         let refused = numbers.connect(node("b", 1), now + 2 * DAY);
         assert_eq!(refused.unwrap_err(), NoNumber::Exhausted); // all are connected
-        numbers.disconnect(3, now + 10 * SECOND);
-        let refused = numbers.connect(node("b", 1), now + DAY);
-        assert_eq!(refused.unwrap_err(), NoNumber::Exhausted);
-        let own = numbers.connect(node("b", 1), now + DAY + 10 * SECOND).unwrap();
-        assert_eq!((own.number, own.creation), (3, 1));
+    }
+
+    #[test]
+    fn a_restarted_node_gets_the_number_of_its_earlier_incarnation_if_no_other_is_left() {
+        let (mut numbers, now) = (Numbers::new(2, 100), Instant::now());
+        for name in ["b", "a"] {
+            let own = numbers.connect(node(name, 1), now).unwrap();
+            numbers.disconnect(own.number, now);
+        }
+        let own = numbers.connect(node("a", 2), now + SECOND).unwrap();
+        assert_eq!((own.number, numbers.of(1).unwrap().name.clone()), (2, node("b", 1).0));
+    }
+
+    #[test]
+    fn the_node_that_was_not_connected_for_the_longest_time_gives_way() {
+        let (mut numbers, now) = (Numbers::new(3, 100), Instant::now());
+        for name in ["a", "b", "c"] {
+            numbers.connect(node(name, 1), now).unwrap();
+        }
+        assert_eq!(numbers.connect(node("d", 1), now).unwrap_err(), NoNumber::Exhausted);
+        numbers.disconnect(3, now + SECOND);
+        numbers.disconnect(2, now + 2 * SECOND);
+        assert_eq!(numbers.connect(node("d", 1), now + 3 * SECOND).unwrap().number, 3);
+        assert_eq!(numbers.connect(node("c", 1), now + 3 * SECOND).unwrap().number, 2);
+        assert_eq!(numbers.of(1).unwrap().name, node("a", 1).0);
     }
 
     #[test]

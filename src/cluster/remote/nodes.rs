@@ -4,13 +4,13 @@ use std::any::Any;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
-use crate::base::random::Map;
 use crate::base::{MonitorRef, Pid, PlainMutex, SharedStr};
 use crate::cluster::node_name::NodeName;
 use crate::cluster::remote::ends::Target;
 use crate::cluster::remote::local_node::LocalNode;
 use crate::cluster::remote::node_numbers::incarnation_of;
 use crate::cluster::remote::peer::{Peer, Surroundings};
+use crate::cluster::remote::peers::Peers;
 use crate::cluster::remote::relations::{Monitor, Severed};
 use crate::cluster::remote::severed::notify;
 use crate::cluster::remote::signal::Signal;
@@ -24,7 +24,7 @@ use crate::kernel::other_nodes::{ForeignTarget, OtherNodes};
 pub(crate) struct Nodes {
     own: Weak<Nodes>,
     kernel: Weak<Kernel>,
-    pub(super) peers: PlainMutex<Map<NodeName, Arc<Peer>>>,
+    pub(super) peers: PlainMutex<Peers>,
     local: PlainMutex<Option<Local>>,
     /// The bytes that may wait for each other node.
     limit: AtomicUsize,
@@ -104,17 +104,12 @@ impl Nodes {
 
     /// Returns a node that may be connected or not.
     pub(crate) fn peer(&self, name: &NodeName) -> Arc<Peer> {
-        let mut peers = self.peers.lock();
-        let new = || {
-            let own: Weak<dyn Surroundings> = self.own.clone();
-            Peer::new(name.clone(), own)
-        };
-        peers.entry(name.clone()).or_insert_with(new).clone()
+        self.peers.lock().get_or_add(name, &self.own)
     }
 
     /// Returns a node that something is known of.
     pub(crate) fn known(&self, name: &NodeName) -> Option<Arc<Peer>> {
-        self.peers.lock().get(name).cloned()
+        self.peers.lock().get(name)
     }
 
     /// Whether signals wait for a connection to this node.

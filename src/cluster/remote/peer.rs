@@ -191,29 +191,33 @@ impl Peer {
 
     /// Notes the end of a connection.
     pub(crate) fn down(&self, connection: u64) {
-        let mut state = self.state.lock();
-        if state.connections != connection || !matches!(state.phase, Phase::Up(_)) {
-            return;
-        }
-        let ended = state.end();
-        drop(state);
-        self.finish(ended);
+        self.end_if(|state| state.connections == connection && matches!(state.phase, Phase::Up(_)));
     }
 
     /// Notes that there is no connection, and no attempt to connect.
     pub(crate) fn not_connected(&self) {
+        self.end_if(|state| matches!(state.phase, Phase::Connecting(_)));
+    }
+
+    fn end_if(&self, is_over: impl FnOnce(&State) -> bool) {
         let mut state = self.state.lock();
-        if !matches!(state.phase, Phase::Connecting(_)) {
-            return;
+        if is_over(&state) {
+            let (phase, severed) = state.end();
+            drop(state);
+            drop(phase);
+            self.notify(severed, &ExitReason::NoConnection);
         }
-        let ended = state.end();
-        drop(state);
-        self.finish(ended);
     }
 
     /// Whether signals wait for a connection.
     pub(crate) fn waits(&self) -> bool {
         matches!(self.state.lock().phase, Phase::Connecting(_))
+    }
+
+    /// Whether there is neither a connection nor an attempt to connect, nor a relation.
+    pub(crate) fn is_idle(&self) -> bool {
+        let state = self.state.lock();
+        matches!(state.phase, Phase::Down) && state.relations.is_empty()
     }
 
     /// The number of the connection, and the incarnation that is connected.
@@ -241,11 +245,6 @@ impl Peer {
                 None => self.not_connected(),
             }
         }
-    }
-
-    fn finish(&self, (phase, severed): (Phase, Severed)) {
-        drop(phase);
-        self.notify(severed, &ExitReason::NoConnection);
     }
 
     /// Notifies the local processes of the end of relations.

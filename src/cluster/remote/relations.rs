@@ -175,6 +175,12 @@ impl Relations {
         self.links.len() + self.watched.len()
     }
 
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        let Relations { links, monitors, watched, calls, last_removal: _ } = self;
+        links.is_empty() && monitors.is_empty() && watched.is_empty() && calls.is_empty()
+    }
+
     /// Takes out the relations with these processes of the other node.
     pub(crate) fn take_of(&mut self, others: &[Pid]) -> Severed {
         let mut severed = Severed::default();

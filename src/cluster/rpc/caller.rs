@@ -45,7 +45,7 @@ pub(super) struct Requester {
 pub(super) struct Called {
     pub(super) module: Vec<u8>,
     pub(super) name: Vec<u8>,
-    pub(super) arguments: Vec<u8>,
+    pub(super) arguments: Arc<[u8]>,
 }
 
 impl Caller {
@@ -101,7 +101,7 @@ impl Called {
     fn append_stack(&self, encoder: &mut Encoder<'_>) {
         let _ = encoder.list(1);
         let _ = encoder.tuple(4);
-        for part in [&self.module, &self.name, &self.arguments] {
+        for part in [&self.module[..], &self.name, &self.arguments] {
             encoder.raw(part);
         }
         encoder.nil();

@@ -3,16 +3,17 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 
 use serde::de::DeserializeOwned;
 use serde::ser::Serialize;
 
 use crate::base::user_panics::catch_panic;
+use crate::cluster::node_name::NodeName;
 use crate::cluster::remote::local_node::LocalNode;
 use crate::cluster::remote::pid_terms::as_node;
 use crate::cluster::reply::decode_message;
 use crate::cluster::rpc::arguments::as_tuple;
+use crate::cluster::rpc::running::{AllRunning, Running};
 use crate::cluster::term::{DecodeLimits, write_value};
 use crate::cluster::wire::terms::encoded;
 
@@ -34,14 +35,14 @@ pub(crate) enum Failure {
 pub(super) type Call = Pin<Box<dyn Future<Output = Result<Vec<u8>, Failure>> + Send>>;
 
 /// Begins a call with these arguments, an encoded list.
-pub(super) type Function = dyn Fn(Vec<u8>, DecodeLimits, Arc<LocalNode>) -> Call + Send + Sync;
+pub(super) type Function = dyn Fn(Arc<[u8]>, DecodeLimits, Arc<LocalNode>) -> Call + Send + Sync;
 
 /// The functions by module and name.
 #[derive(Clone, Default)]
 pub(crate) struct Functions {
     entries: Vec<Entry>,
-    /// How many run, or are about to.
-    pub(super) running: Arc<AtomicUsize>,
+    /// Those that run, or are about to.
+    running: Arc<AllRunning>,
 }
 
 #[derive(Clone)]
@@ -60,7 +61,7 @@ impl Functions {
         Fut: Future<Output: Serialize> + Send + 'static,
     {
         let function = Arc::new(function);
-        let call = move |arguments: Vec<u8>, limits: DecodeLimits, own: Arc<LocalNode>| -> Call {
+        let call = move |arguments: Arc<[u8]>, limits: DecodeLimits, own: Arc<LocalNode>| -> Call {
             let function = function.clone();
             Box::pin(async move {
                 let decoded = || decode(&arguments, &limits);
@@ -76,6 +77,11 @@ impl Functions {
 
     pub(super) fn find(&self, module: &str, name: &str) -> Option<Arc<Function>> {
         self.entries.iter().find(|entry| entry.is(module, name)).map(|entry| entry.function.clone())
+    }
+
+    /// Returns what runs for a node.
+    pub(crate) fn running_of(&self, node: &NodeName) -> Arc<Running> {
+        self.running.of(node)
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -19,10 +19,11 @@
 //!
 //! | dropped | its caller gets |
 //! |---|---|
-//! | because its node stops, or runs too many functions | `system_limit` |
+//! | because its node stops, or the caller's node runs too many functions here | `system_limit` |
 //! | by the end of its process | `killed`, or the panic |
 
 mod arguments;
+mod running;
 mod functions;
 mod caller;
 mod request;

@@ -1,7 +1,6 @@
 //! Requests of functions, as they arrive.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 
 use crate::cluster::handshake::Flags;
 use crate::cluster::remote::local_node::LocalNode;
@@ -9,19 +8,16 @@ use crate::cluster::reply::{Refusal, ReturnAddress};
 use crate::cluster::rpc::caller::{Called, Caller, Requester};
 use crate::cluster::rpc::functions::{Call, Failure, Function, Functions};
 use crate::cluster::rpc::request::Request;
+use crate::cluster::rpc::running::Running;
 use crate::cluster::rpc::server::{Cast, FUNCTIONS};
 use crate::cluster::term::{DecodeError, DecodeLimits, Decoder, Token};
 use crate::cluster::wire::Outbox;
 use crate::runtime::Runtime;
 
-/// The functions that may run at once, for all nodes together.
-const MOST_RUNNING: usize = 1 << 16;
-
 /// A function, and what its result is known by.
 type Executed = (Called, Option<Vec<u8>>);
 
 /// What a request of a function needs of the connection that it has come by.
-#[derive(Clone)]
 pub(crate) struct Received {
     pub(crate) runtime: Runtime,
     pub(crate) functions: Functions,
@@ -29,6 +25,10 @@ pub(crate) struct Received {
     pub(crate) flags: Flags,
     pub(crate) own: Arc<LocalNode>,
     pub(crate) limits: DecodeLimits,
+    /// What runs for the other node.
+    pub(crate) running: Arc<Running>,
+    /// The bytes of arguments that the functions of the other node may hold.
+    pub(crate) most_bytes: usize,
 }
 
 /// The arguments of a `SPAWN_REQUEST`, and its payload, which is the list of the arguments of the
@@ -139,9 +139,9 @@ impl Received {
         if let (Caller::Rex(_), Err(failure)) = (&caller, &call) {
             return caller.finish(&called, &Err(failure.clone()));
         }
-        let running = &self.functions.running;
-        let has_room = running.load(Relaxed) < MOST_RUNNING;
-        let request = Request::new(caller, called, call, running.clone());
+        let counted = self.running.count(called.arguments.len(), self.most_bytes);
+        let has_room = counted.is_some();
+        let request = Request::new(caller, called, call, counted);
         if has_room {
             // A request that is lost is answered by its drop.
             self.runtime.server(FUNCTIONS).cast(Cast::Run(request));
@@ -171,7 +171,6 @@ fn is_atom(token: &Token<'_>, text: &str) -> bool {
 
 /// Reads a module, a name and arguments.
 fn read_called(decoder: &mut Decoder<'_>) -> Result<Called, DecodeError> {
-    let [module, name, arguments] =
-        [decoder.skip()?, decoder.skip()?, decoder.skip()?].map(<[u8]>::to_vec);
-    Ok(Called { module, name, arguments })
+    let [module, name] = [decoder.skip()?, decoder.skip()?].map(<[u8]>::to_vec);
+    Ok(Called { module, name, arguments: decoder.skip()?.into() })
 }

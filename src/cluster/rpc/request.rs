@@ -1,11 +1,9 @@
 //! A call of a function, from its request to its result.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-
 use crate::base::Pid;
 use crate::cluster::rpc::caller::{Called, Caller};
 use crate::cluster::rpc::functions::{Call, Failure};
+use crate::cluster::rpc::running::Counted;
 
 /// A call of a function that has not got its result.
 pub(crate) struct Request {
@@ -13,20 +11,18 @@ pub(crate) struct Request {
     called: Called,
     call: Result<Call, Failure>,
     is_answered: bool,
-    /// The count of the functions that run, in which this one is.
-    running: Arc<AtomicUsize>,
+    /// `None` if there is no room for it.
+    _counted: Option<Counted>,
 }
 
 impl Request {
-    /// A call, which is counted in `running`.
     pub(super) fn new(
         caller: Caller,
         called: Called,
         call: Result<Call, Failure>,
-        running: Arc<AtomicUsize>,
+        counted: Option<Counted>,
     ) -> Self {
-        running.fetch_add(1, Relaxed);
-        Request { caller, called, call, is_answered: false, running }
+        Request { caller, called, call, is_answered: false, _counted: counted }
     }
 
     /// Splits off what the process runs.
@@ -46,7 +42,6 @@ impl Request {
 
 impl Drop for Request {
     fn drop(&mut self) {
-        self.running.fetch_sub(1, Relaxed);
         if !self.is_answered {
             self.caller.finish(&self.called, &Err(Failure::Killed));
         }
