@@ -278,7 +278,7 @@ impl World {
     fn watchers(&self, pid: Pid) -> Vec<(u64, Pid)> {
         self.relations(pid, |own| {
             let all = own.watchers.iter().flat_map(|watchers| watchers.iter());
-            all.map(|(&id, watcher)| (id, watcher.process.pid())).collect()
+            all.map(|(&id, watcher)| (id, watcher.pid())).collect()
         })
     }
 

@@ -217,7 +217,7 @@ impl NetKernel {
         dials.start_once((self.args.dialer)(peer.clone(), deadline)).await.ok()
     }
 
-    /// Carries out what [`Peer`] has decided.
+    /// Carries out what the [peer](crate::cluster::connection::peer) has decided.
     fn act(&mut self, peer: &NodeName, actions: Vec<Action<Pid>>) {
         let Some(entry) = self.peers.get_mut(peer) else { return };
         for action in actions {

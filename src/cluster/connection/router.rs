@@ -4,7 +4,7 @@
 //! |---|---|
 //! | a message to a name | `net_kernel` answers whether it lives; an exposed server gets the call or cast, and `rex` the call of a function; any other holder of the name gets the term |
 //! | a message to a pid, a signal, a link, a monitor | [`inbound`](crate::cluster::remote::inbound), but for calls and casts to an exposed server |
-//! | an answer, to an alias | the [call](crate::cluster::remote::calls) that waits for it |
+//! | an answer, to an alias | the [call](crate::cluster::remote::call_table) that waits for it |
 //! | a request of a process | [`rpc`](crate::cluster::rpc) |
 //! | an exit signal with a priority | as one without |
 //!

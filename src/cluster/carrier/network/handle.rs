@@ -17,7 +17,7 @@ const CAPACITY: usize = 256 * 1024;
 /// runtime of its own. [`Node::network`](crate::cluster::Node::network) joins one.
 ///
 /// Connections have the properties of TCP. The bytes of each direction arrive in order. At the
-/// [capacity](Self::capacity) of a direction its writer waits. A cut is silent: the nodes find it by
+/// [capacity](Self::with_capacity) of a direction its writer waits. A cut is silent: the nodes find it by
 /// their ticks, and what was sent before arrives after the [heal](Self::heal), unless a node has
 /// given up the connection by then. An attempt to connect waits for the heal, too, up to its time
 /// limit. A node that ends closes its connections, and its bytes arrive before their end.
