@@ -10,14 +10,15 @@
 //! | another connection replaces this one | the third step finds that, and does what the loss would have done |
 //!
 //! A signal whose sender is no process of the other node breaks the protocol, and ends the
-//! connection. One for a process of an earlier incarnation of this node finds no process.
+//! connection. So does one for a pid of this node that this node has not given, so that each guess
+//! costs a connection. One for a process of an earlier incarnation of this node finds no process.
 
 use std::sync::Arc;
 
 use crate::base::Pid;
 use crate::cluster::remote::ends::Target;
 use crate::cluster::remote::incarnation::Incarnation;
-use crate::cluster::remote::local_node::LocalNode;
+use crate::cluster::remote::local_node::{Guessed, LocalNode};
 use crate::cluster::remote::peer::{Peer, Superseded};
 use crate::cluster::remote::reason::{is_kill, read_reason};
 use crate::cluster::remote::relations::{Relations, Watched};
@@ -54,12 +55,18 @@ impl From<Superseded> for ConnectionLost {
     }
 }
 
+impl From<Guessed> for ConnectionLost {
+    fn from(_: Guessed) -> Self {
+        malformed("a pid that this node has not given")
+    }
+}
+
 impl Inbound {
     pub(crate) fn monitor(&self, from: &[u8], to: &[u8], reference: &[u8]) -> Result {
         let (watcher, reference) = (self.sender(from)?, self.reference(reference)?);
         let (target, name) = match token(to)? {
             Token::Atom(name) => (self.kernel.whereis(&name), Some((&*name).into())),
-            Token::Pid(pid) => (self.own.local(&pid), None),
+            Token::Pid(pid) => (self.own.local(&pid)?, None),
             _ => return Err(malformed("a monitor of neither a pid nor a name")),
         };
         let id = self.kernel.fresh_id();
@@ -202,10 +209,11 @@ impl Inbound {
         self.other.pid(pid.id, pid.serial).ok_or(ConnectionLost::TooManyPids)
     }
 
-    /// Returns the receiver of a signal; `None` if it has ended.
+    /// Returns the receiver of a signal; `None` if it has ended. A pid that was guessed breaks the
+    /// protocol.
     pub(crate) fn receiver(&self, to: &[u8]) -> Result<Option<Pid>> {
         match token(to)? {
-            Token::Pid(pid) => Ok(self.own.local(&pid)),
+            Token::Pid(pid) => Ok(self.own.local(&pid)?),
             _ => Err(malformed("a receiver without a pid")),
         }
     }

@@ -10,7 +10,7 @@ use crate::base::{MonitorRef, Pid, PlainMutex, SharedStr};
 use crate::cluster::handshake::Flags;
 use crate::cluster::node_name::NodeName;
 use crate::cluster::remote::inbound::Inbound;
-use crate::cluster::remote::local_node::LocalNode;
+use crate::cluster::remote::local_node::{LocalNode, PidTags};
 use crate::cluster::remote::node_numbers::Numbered;
 use crate::cluster::remote::nodes::Nodes;
 use crate::cluster::remote::peer::{Peer, Up};
@@ -108,7 +108,7 @@ impl World {
         let name = |text| NodeName::parse(text).unwrap();
         let peer = hooked.nodes.peer(&name("other@host"));
         let outbox = Outbox::new(10_000);
-        let node = Arc::new(LocalNode::new(name("own@host"), 1));
+        let node = Arc::new(LocalNode::new(name("own@host"), 1, PidTags::default()));
         let other = Numbered::connect(name("other@host"), 9).unwrap();
         let incarnation = other.0.clone();
         let flags = Flags::default();
