@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use tokio::time::Instant;
 
@@ -116,6 +117,7 @@ impl Connection {
             other: incarnation,
             most_relations: settings.most_relations,
             allows_kill: settings.allows_kill,
+            refused_kills: AtomicU64::new(0),
         };
         let router = Router::new(ctx.pid(), inbound, settings, (flags, outbox));
         Ok(Connection { router, peer, number })

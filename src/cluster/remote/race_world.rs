@@ -3,6 +3,7 @@
 
 use std::any::Any;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use futures_util::FutureExt;
 
@@ -122,6 +123,7 @@ impl World {
             other: incarnation.clone(),
             most_relations: 10,
             allows_kill: false,
+            refused_kills: AtomicU64::new(0),
         });
         let (process, admitted) = rt.admit::<Envelope>(&NewProcess::default());
         assert!(admitted.is_ok());
