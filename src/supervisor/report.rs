@@ -57,7 +57,7 @@ pub(crate) struct Report {
     /// Whether the supervisor handles no message while a child starts or stops.
     pub(crate) sequential: bool,
     /// The number of terms that were dropped.
-    terms: Arc<AtomicU64>,
+    pub(crate) terms: Arc<AtomicU64>,
 }
 
 /// A decided restart that is to be reported.

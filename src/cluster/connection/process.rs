@@ -22,7 +22,8 @@ use crate::cluster::pg::greet;
 use crate::cluster::remote::inbound::Inbound;
 use crate::cluster::remote::node_numbers::{NoNumber, Numbered};
 use crate::cluster::remote::nodes::Nodes;
-use crate::cluster::remote::peer::{Peer, Up};
+use crate::cluster::remote::peer::Peer;
+use crate::cluster::remote::up::Up;
 use crate::cluster::wire::Outbox;
 use crate::exit::Result;
 

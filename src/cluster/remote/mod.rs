@@ -21,6 +21,7 @@ pub(crate) mod relations;
 #[cfg(test)]
 mod relations_tests;
 mod severed;
+pub(crate) mod up;
 pub(crate) mod peer;
 mod peers;
 mod watcher;

@@ -24,14 +24,11 @@ use std::collections::HashSet;
 use std::sync::{Arc, Weak};
 
 use crate::base::{Pid, PlainMutex};
-use crate::cluster::handshake::Flags;
 use crate::cluster::node_name::NodeName;
-use crate::cluster::remote::ends::Ends;
 use crate::cluster::remote::incarnation::Incarnation;
-use crate::cluster::remote::local_node::LocalNode;
-use crate::cluster::remote::node_numbers::Numbered;
 use crate::cluster::remote::relations::{Relations, Severed};
 use crate::cluster::remote::signal::Signal;
+use crate::cluster::remote::up::Up;
 use crate::cluster::wire::{Appended, Outbox};
 use crate::exit::ExitReason;
 
@@ -79,26 +76,6 @@ enum Phase {
 struct Waiting {
     signals: Vec<Signal>,
     bytes: usize,
-}
-
-/// A connection.
-#[derive(Debug)]
-pub(crate) struct Up {
-    pub(crate) own: Arc<LocalNode>,
-    pub(crate) other: Numbered,
-    pub(crate) flags: Flags,
-    pub(crate) outbox: Outbox,
-}
-
-impl Up {
-    fn append(&self, signal: &Signal) -> Appended {
-        let ends = Ends { own: &self.own, other: &self.other.0, flags: self.flags };
-        self.outbox.append(|out| signal.append(out, &ends))
-    }
-
-    fn reaches(&self, pid: Pid) -> bool {
-        self.other.0.has(pid)
-    }
 }
 
 /// What has to be done after unlock.

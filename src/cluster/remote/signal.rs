@@ -223,7 +223,7 @@ mod tests {
         let remote = read_reason(&term.as_bytes()[1..]);
         let reasons = [
             ExitReason::Normal,
-            ExitReason::from_library(std::io::Error::other("c".repeat(9_000))),
+            ExitReason::crashed("c".repeat(9_000)),
             ExitReason::shutdown_with("s".repeat(200)),
             remote,
         ];
