@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use regrow::cluster::{EncodedTerm, Node};
+use regrow::cluster::{EncodedTerm, ExternalPid, Node};
 use regrow::{ExitReason, NodeChange, Pid, ProcessHandle, Received, Runtime};
 use tokio::sync::mpsc::UnboundedReceiver;
 
