@@ -227,7 +227,7 @@ impl Relations {
 
     /// Whether there is none.
     pub(crate) fn is_empty(&self) -> bool {
-        let Relations { links, monitors, watched, calls, last_removal: _ } = self;
+        let Relations { links, monitors, watched, calls, last_removal: _, arrived: _ } = self;
         links.is_empty() && monitors.is_empty() && watched.is_empty() && calls.is_empty()
     }
 
