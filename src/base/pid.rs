@@ -16,7 +16,7 @@ use std::fmt;
 ///
 /// The upper 16 bits are the number of a node; 0 is this one. The numbers of other nodes are those of
 /// this program, so the [raw](Self::raw) bits of a pid of another node mean nothing elsewhere. OTP's counterpart is the pid;
-/// unlike pids of OTP, these are ordered by age.
+/// unlike pids of OTP, those of this node are ordered by age.
 ///
 /// # Examples
 ///

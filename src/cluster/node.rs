@@ -23,6 +23,7 @@ use crate::cluster::exposed::{ExposedServer, ExposedServers};
 use crate::cluster::handshake::Local;
 use crate::cluster::node_name::NodeName;
 use crate::cluster::node_tree::{listener, tree};
+use crate::cluster::remote::local_node::PidTags;
 use crate::cluster::resolver::Resolver;
 use crate::cluster::rpc::Functions;
 use crate::cluster::term::Atom;
@@ -76,7 +77,7 @@ const FIRST_CREATION: u32 = 4;
 /// | call or cast (`gen_server:call/2`, `GenServer.cast/2`) | the servers that are [exposed](Self::expose), by name or by pid, as typed messages |
 /// | call a function (`rpc`, `erpc`) | the [functions](Self::function) that are listed |
 /// | use groups (`pg`) | those of the scope that [`groups`](Self::groups) sets |
-/// | send, link, monitor, or signal an exit | every process, by its registered name or by a pid that they were given |
+/// | send, link, monitor, or signal an exit | every process, by its registered name or by a pid that this node has given: to guess one costs the connection |
 ///
 /// Any other message, also a call to a server that is not exposed, reaches a process as a
 /// [`Received::Term`](crate::Received::Term). The term is not checked before: a decode may fail, because
@@ -124,6 +125,7 @@ const FIRST_CREATION: u32 = 4;
 pub struct Node {
     name: String,
     creation: u32,
+    pid_tags: PidTags,
     cookie: Option<Cookie>,
     resolver: Resolver,
     address: SocketAddr,
@@ -152,6 +154,7 @@ impl Node {
             creation: u32::try_from(identifying_number() & 0xffff_ffff)
                 .unwrap_or_default()
                 .max(FIRST_CREATION),
+            pid_tags: PidTags::default(),
             cookie: None,
             resolver: Resolver::epmd(),
             address,
@@ -442,6 +445,7 @@ impl Node {
             self.cookie.clone().filter(|cookie| !cookie.is_empty()).ok_or(NodeError::NoCookie)?;
         let settings = Settings {
             local: Local { name, creation: self.creation, cookie },
+            pid_tags: self.pid_tags.clone(),
             resolver: self.resolver.clone(),
             tick_time: self.tick_time,
             handshake_limit: self.handshake_limit,

@@ -15,7 +15,7 @@
 //! | killed, but not yielding | WARN | always, every 5 s |
 //! | not started while a process of its predecessor is ending | WARN | always, every 5 s |
 //! | stopped: the child's start returned another process | WARN | always |
-//! | unexpected message dropped | WARN | always |
+//! | unexpected message dropped | WARN | always; of terms the 1st, the 2nd, the 4th, the 8th … |
 //!
 //! **Invariants**
 //! 1. A panic of a log subscriber does not reach the supervisor: each line is written under
@@ -23,6 +23,7 @@
 //! 2. The log level of the runtime suppresses lines, but no events.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -55,6 +56,8 @@ pub(crate) struct Report {
     pub(crate) source: ChangeSource,
     /// Whether the supervisor handles no message while a child starts or stops.
     pub(crate) sequential: bool,
+    /// The number of terms that were dropped.
+    pub(crate) terms: Arc<AtomicU64>,
 }
 
 /// A decided restart that is to be reported.
@@ -102,6 +105,7 @@ impl Report {
             label,
             source,
             sequential: false,
+            terms: Arc::default(),
         }
     }
 
@@ -277,7 +281,13 @@ impl Report {
         self.runtime.kernel.events.publish(|| make(self.supervisor));
     }
 
+    /// Reports a message that a supervisor does not handle. Of terms, which other nodes can send, it
+    /// reports the 1st, the 2nd, the 4th, the 8th and so on: a node must not fill the log.
     pub(crate) fn unexpected_message(&self, other: &Received) {
+        let is_term = matches!(other, Received::Term(_));
+        if is_term && !(self.terms.fetch_add(1, Relaxed) + 1).is_power_of_two() {
+            return;
+        }
         let (supervisor, label) = (self.supervisor, name(&self.label));
         ignore_panic(|| {
             tracing::warn!(target: TARGET, %supervisor, %label, info = other.outline(), "unexpected message dropped");

@@ -20,6 +20,7 @@ mod pairs;
 mod hostile;
 mod node;
 mod received_calls;
+mod left_callers;
 mod kv;
 mod remote_calls;
 mod beam_calls;

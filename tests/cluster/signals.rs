@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use regrow::cluster::{EncodedTerm, Node};
+use regrow::cluster::{EncodedTerm, ExternalPid, Node};
 use regrow::{ExitReason, NodeChange, Pid, ProcessHandle, Received, Runtime};
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -413,6 +413,12 @@ fn pid(node: &str, id: u32, creation: u32) -> Vec<u8> {
     bytes
 }
 
+/// A pid that a node has given, as a term.
+fn given(rt: &Runtime, pid: Pid) -> Vec<u8> {
+    let external = rt.external_pid(pid).unwrap();
+    EncodedTerm::new(&external).unwrap().as_bytes()[1..].to_vec()
+}
+
 fn reference(node: &str, number: u32) -> Vec<u8> {
     let name = [&[119, u8::try_from(node.len()).unwrap()], node.as_bytes()].concat();
     [&[90, 0, 1], &name[..], &9_u32.to_be_bytes(), &number.to_be_bytes()].concat()
@@ -423,8 +429,7 @@ fn reference(node: &str, number: u32) -> Vec<u8> {
 async fn forged_senders_end_the_connection() {
     let mut a = start(node("a@127.0.0.1")).await;
     let (probe, mut received) = probe(&a.rt, "probe");
-    let external = a.rt.external_pid(probe.pid()).unwrap();
-    let to = pid("a@127.0.0.1", external.id(), external.creation());
+    let to = given(&a.rt, probe.pid());
     let forged = [pid("third@reader", 1, 9), pid("bad@reader", 1, 8), b"\x77\x01x".to_vec()];
     for from in forged {
         let by_reference = reference("bad@reader", 1);
@@ -450,6 +455,42 @@ async fn forged_senders_end_the_connection() {
     assert!(received.try_recv().is_err());
     let info = a.rt.info(probe.pid()).unwrap();
     assert_eq!((info.links, info.monitors), (0, 0));
+}
+
+/// A pid of a process of this node with another tag than the node has given it.
+#[tokio::test]
+async fn a_guessed_pid_reaches_no_process_and_ends_the_connection() {
+    let mut a = start(node("a@127.0.0.1")).await;
+    let (probe, mut received) = probe(&a.rt, "probe");
+    let (from, by) = (pid("bad@reader", 1, 9), reference("bad@reader", 1));
+    let external = a.rt.external_pid(probe.pid()).unwrap();
+    let serial = if external.serial() == 1 { 2 } else { 1 };
+    let guessed =
+        ExternalPid::new(external.node().clone(), external.id(), serial, external.creation());
+    let guess = EncodedTerm::new(&guessed).unwrap().as_bytes()[1..].to_vec();
+    // `serial` 0 is that of no process.
+    for to in [&guess, &pid("a@127.0.0.1", external.id(), external.creation())] {
+        for bytes in [
+            frame(&[&[97, 1], &from, to]),
+            frame(&[&[97, 3], &from, to, b"\x77\x06killed"]),
+            frame(&[&[97, 8], &from, to, b"\x77\x06killed"]),
+            frame(&[&[97, 19], &from, to, &by]),
+            frame(&[&[97, 35], &[97, 1], &from, to]),
+            [&frame(&[&[97, 22], &from, to])[..], &[131, 97, 42]].concat(),
+        ] {
+            let (mut peer, _) = Fake::join(a.address, "bad@reader").await;
+            peer.frame(&bytes).await;
+            peer.closed().await;
+            a.expect("bad@reader", &[NodeChange::Up, NodeChange::Down]).await;
+        }
+    }
+    assert!(received.try_recv().is_err());
+    let info = a.rt.info(probe.pid()).unwrap();
+    assert_eq!((info.links, info.monitors), (0, 0));
+    // In this program it is the pid of a process that has ended.
+    let dead = a.rt.pid_of(&guessed).unwrap();
+    assert!(dead != probe.pid() && !a.rt.exit(dead, ExitReason::Killed));
+    assert_eq!(a.rt.pid_of(&external), Some(probe.pid()));
 }
 
 /// The bound counts links and monitors of all processes of the peer.
@@ -493,7 +534,9 @@ async fn signals_to_no_process_are_answered_or_ignored() {
     let (mut peer, _) = Fake::join(a.address, "good@reader").await;
     let from = pid("good@reader", 1, 9);
     let old = pid("a@127.0.0.1", external.id(), external.creation() ^ 1);
-    let nobody = pid("a@127.0.0.1", 0x00ff_ffff, external.creation());
+    let ended = a.rt.spawn(async |_| {});
+    let nobody = given(&a.rt, ended.pid());
+    ended.join().await;
     for to in [&old, &nobody] {
         peer.frame(&frame(&[&[97, 1], &from, to])).await;
         let exit = frame(&[&[97, 3], to, &from, b"\x77\x06noproc"]);
@@ -512,7 +555,7 @@ async fn signals_to_no_process_are_answered_or_ignored() {
         peer.frame(&frame(&[&[97, 21], &from, to, &reference("a@127.0.0.1", 1), b"\x6a"])).await;
     }
     // An exit of a link that does not exist.
-    let to = pid("a@127.0.0.1", external.id(), external.creation());
+    let to = given(&a.rt, probe.pid());
     peer.frame(&frame(&[&[97, 3], &from, &to, b"\x77\x06killed"])).await;
     peer.frame(&[&frame(&[&[97, 22], &from, &to])[..], &[131, 97, 42]].concat()).await;
     let only = received.recv().await.unwrap().term().unwrap();
@@ -524,10 +567,8 @@ async fn signals_to_no_process_are_answered_or_ignored() {
 async fn an_exit_that_crosses_an_unlink_has_no_effect() {
     let a = start(node("a@127.0.0.1")).await;
     let (probe, mut received) = probe(&a.rt, "probe");
-    let external = a.rt.external_pid(probe.pid()).unwrap();
     let (mut peer, _) = Fake::join(a.address, "good@reader").await;
-    let (from, to) =
-        (pid("good@reader", 1, 9), pid("a@127.0.0.1", external.id(), external.creation()));
+    let (from, to) = (pid("good@reader", 1, 9), given(&a.rt, probe.pid()));
     let send = |number: u8| [&frame(&[&[97, 22], &from, &to])[..], &[131, 97, number]].concat();
     peer.frame(&frame(&[&[97, 1], &from, &to])).await;
     // The probe receives the pid of the peer in a message.

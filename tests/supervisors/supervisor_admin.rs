@@ -338,6 +338,23 @@ async fn a_supervisor_drops_unexpected_messages_and_exits() {
     assert!(t.reports().await.is_empty());
 }
 
+/// Other nodes can send terms without an end: the log gets few lines of them.
+#[cfg(feature = "cluster")]
+#[tokio::test(start_paused = true)]
+async fn a_supervisor_logs_few_of_the_terms_that_it_drops() {
+    let t = ScriptedChildren::new();
+    let tree = Supervisor::one_for_one().start(&t.rt).await.unwrap();
+    let log = Log::listen();
+    for _ in 0..10 {
+        let term = regrow::cluster::EncodedTerm::new("hello").unwrap();
+        assert!(t.rt.send_term(tree.pid().unwrap(), term));
+    }
+    settled().await;
+    let heads = log.heads();
+    let dropped = heads.iter().filter(|head| *head == "WARN unexpected message dropped");
+    assert_eq!(dropped.count(), 4, "{heads:?}"); // the 1st, the 2nd, the 4th and the 8th
+}
+
 /// SUP-037, ONE-004.
 #[tokio::test(start_paused = true)]
 async fn a_temporary_child_is_removed_after_every_exit() {

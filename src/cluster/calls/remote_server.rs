@@ -117,7 +117,7 @@ impl<S: GenServer> RemoteServer<S> {
     /// | error | the request was handled |
     /// |---|---|
     /// | [`InvalidRequest`](CallError::InvalidRequest): it has no term, or is no call of that server | no |
-    /// | [`NoHolder`](CallError::NoHolder): no process holds the name there | no |
+    /// | [`NoHolder`](CallError::NoHolder): no process held the name when the call's monitor arrived there | perhaps, if a process takes the name right then |
     /// | [`Overloaded`](CallError::Overloaded): the mailbox is full | no |
     /// | [`NoConnection`](CallError::NoConnection): there is no connection, or it was lost | perhaps |
     /// | [`Timeout`](CallError::Timeout) | perhaps, now or later |

@@ -21,7 +21,8 @@ impl RemoteName {
     /// `gen_server:call({Name, Node}, Request)`.
     ///
     /// The first use connects. The request may have been handled although the call fails with
-    /// `Timeout`, `Exited` or `NoConnection`.
+    /// `Timeout`, `Exited` or `NoConnection`, or with `NoHolder`, if a process takes the name just
+    /// after the call's monitor has arrived.
     ///
     /// # Errors
     ///

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use tokio::time::Instant;
 
@@ -21,7 +22,8 @@ use crate::cluster::pg::greet;
 use crate::cluster::remote::inbound::Inbound;
 use crate::cluster::remote::node_numbers::{NoNumber, Numbered};
 use crate::cluster::remote::nodes::Nodes;
-use crate::cluster::remote::peer::{Peer, Up};
+use crate::cluster::remote::peer::Peer;
+use crate::cluster::remote::up::Up;
 use crate::cluster::wire::Outbox;
 use crate::exit::Result;
 
@@ -116,6 +118,7 @@ impl Connection {
             other: incarnation,
             most_relations: settings.most_relations,
             allows_kill: settings.allows_kill,
+            refused_kills: AtomicU64::new(0),
         };
         let router = Router::new(ctx.pid(), inbound, settings, (flags, outbox));
         Ok(Connection { router, peer, number })

@@ -9,7 +9,7 @@ use crate::base::SharedStr;
 use crate::cluster::carrier::Carrier;
 use crate::cluster::exposed::ExposedServers;
 use crate::cluster::handshake::Local;
-use crate::cluster::remote::local_node::LocalNode;
+use crate::cluster::remote::local_node::{LocalNode, PidTags};
 use crate::cluster::resolver::Resolver;
 use crate::cluster::rpc::Functions;
 
@@ -17,6 +17,8 @@ use crate::cluster::rpc::Functions;
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) local: Local,
+    /// Made together with the creation.
+    pub(crate) pid_tags: PidTags,
     pub(crate) resolver: Resolver,
     pub(crate) tick_time: Duration,
     pub(crate) handshake_limit: Duration,
@@ -47,7 +49,7 @@ impl Settings {
 
     /// This node, as its processes are named elsewhere.
     pub(crate) fn node(&self) -> LocalNode {
-        LocalNode::new(self.local.name.clone(), self.local.creation)
+        LocalNode::new(self.local.name.clone(), self.local.creation, self.pid_tags.clone())
     }
 
     /// Returns the address of EPMD of this machine, if the node is registered there.

@@ -69,12 +69,12 @@ mod tests {
     use crate::base::Pid;
     use crate::cluster::node_name::NodeName;
     use crate::cluster::pg::message::Writer;
-    use crate::cluster::remote::local_node::LocalNode;
+    use crate::cluster::remote::local_node::{LocalNode, PidTags};
     use crate::message::GroupChange::{Joined, Left};
 
     #[test]
     fn a_change_that_was_read_already_is_not_published_again() {
-        let node = LocalNode::new(NodeName::parse("a@host").unwrap(), 7);
+        let node = LocalNode::new(NodeName::parse("a@host").unwrap(), 7, PidTags::default());
         let writer = Writer { node: &node, scope: Pid::from_raw(1) };
         let (mut published, pid) = (Published::default(), Pid::from_raw(2));
         published.add("room".into(), vec![pid]);

@@ -11,10 +11,10 @@ use crate::base::Pid;
 use crate::cluster::handshake::Flags;
 use crate::cluster::node_name::NodeName;
 use crate::cluster::pg::scope::{Scope, ScopeArgs};
-use crate::cluster::remote::local_node::LocalNode;
+use crate::cluster::remote::local_node::{LocalNode, PidTags};
 use crate::cluster::remote::node_numbers::Numbered;
 use crate::cluster::remote::nodes::{Connector, Nodes, Wanted};
-use crate::cluster::remote::peer::Up;
+use crate::cluster::remote::up::Up;
 use crate::cluster::term::{Atom, ExternalPid};
 use crate::cluster::wire::Outbox;
 use crate::kernel::Kernel;
@@ -50,7 +50,8 @@ fn other(id: u32) -> ExternalPid {
 async fn the_down_of_an_earlier_connection_does_not_remove_what_the_next_one_has_brought() {
     let rt = Runtime::new();
     let nodes = Nodes::of(&rt.kernel);
-    let own = nodes.start(LocalNode::new(name("pg-own@host"), 7), 1 << 20, Arc::new(Never));
+    let node = LocalNode::new(name("pg-own@host"), 7, PidTags::default());
+    let own = nodes.start(node, 1 << 20, Arc::new(Never));
     let peer = nodes.peer(&name("pg-other@host"));
     let connect = || {
         let (own, flags, outbox) = (own.clone(), Flags::default(), Outbox::new(64 << 20));

@@ -18,6 +18,17 @@ pub(crate) enum Target {
     Encoded(Box<[u8]>),
 }
 
+impl Target {
+    /// Returns the bytes of a target that is no pid.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Target::Pid(_) => 0,
+            Target::Name(name) => name.len(),
+            Target::Encoded(term) => term.len(),
+        }
+    }
+}
+
 /// The two nodes of a connection, and what they have agreed on.
 #[derive(Debug)]
 pub(crate) struct Ends<'c> {

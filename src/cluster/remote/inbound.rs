@@ -10,17 +10,19 @@
 //! | another connection replaces this one | the third step finds that, and does what the loss would have done |
 //!
 //! A signal whose sender is no process of the other node breaks the protocol, and ends the
-//! connection. One for a process of an earlier incarnation of this node finds no process.
+//! connection. So does one for a pid of this node that this node has not given, so that each guess
+//! costs a connection. One for a process of an earlier incarnation of this node finds no process.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Weak};
 
 use crate::base::Pid;
 use crate::cluster::remote::ends::Target;
 use crate::cluster::remote::incarnation::Incarnation;
-use crate::cluster::remote::local_node::LocalNode;
+use crate::cluster::remote::local_node::{Guessed, LocalNode};
 use crate::cluster::remote::peer::{Peer, Superseded};
 use crate::cluster::remote::reason::{is_kill, read_reason};
-use crate::cluster::remote::relations::{Relations, Watched};
+use crate::cluster::remote::relations::{AwaitedCall, Relations, Watched};
 use crate::cluster::remote::signal::Signal;
 use crate::cluster::remote::watcher::RemoteWatcher;
 use crate::cluster::term::{DecodeLimits, Decoder, Token, Words};
@@ -46,6 +48,8 @@ pub(crate) struct Inbound {
     pub(crate) most_relations: usize,
     /// Whether the other node may kill processes.
     pub(crate) allows_kill: bool,
+    /// The number of kills that were refused.
+    pub(crate) refused_kills: AtomicU64,
 }
 
 impl From<Superseded> for ConnectionLost {
@@ -54,17 +58,23 @@ impl From<Superseded> for ConnectionLost {
     }
 }
 
+impl From<Guessed> for ConnectionLost {
+    fn from(_: Guessed) -> Self {
+        malformed("a pid that this node has not given")
+    }
+}
+
 impl Inbound {
     pub(crate) fn monitor(&self, from: &[u8], to: &[u8], reference: &[u8]) -> Result {
         let (watcher, reference) = (self.sender(from)?, self.reference(reference)?);
         let (target, name) = match token(to)? {
             Token::Atom(name) => (self.kernel.whereis(&name), Some((&*name).into())),
-            Token::Pid(pid) => (self.own.local(&pid), None),
+            Token::Pid(pid) => (self.own.local(&pid)?, None),
             _ => return Err(malformed("a monitor of neither a pid nor a name")),
         };
         let id = self.kernel.fresh_id();
         if let Some(target) = target {
-            let watched = Watched { id, target, watcher, name };
+            let watched = Watched { id, target, watcher, name, call: None };
             self.add(|relations| relations.watch(reference, watched))?
                 .then_some(())
                 .ok_or_else(|| malformed("the reference of a monitor that exists"))?;
@@ -89,10 +99,17 @@ impl Inbound {
         self.sender(from)?;
         let reference = self.reference(reference)?;
         let removed = self.change(|relations| (relations.take_watched(reference, None), None))?;
-        if let Some(Watched { id, target, .. }) = removed {
-            self.kernel.remove_foreign_watcher(target, id);
+        if let Some(watched) = removed {
+            self.kernel.remove_foreign_watcher(watched.target, watched.id);
+            watched.end_call();
         }
         Ok(())
+    }
+
+    /// Notes the call that a monitor was set for.
+    pub(crate) fn note_call(&self, reference: &[u8], call: Weak<dyn AwaitedCall>) -> Result {
+        let reference = self.reference(reference)?;
+        self.change(|relations| (relations.note_call(reference, call), None))
     }
 
     pub(crate) fn link(&self, from: &[u8], to: &[u8]) -> Result {
@@ -173,12 +190,21 @@ impl Inbound {
             let (reason, kind) = (&ExitReason::Killed, ExitKind::Kill);
             self.kernel.signal_exit(&*own, ExitSignal { from, reason, kind });
         } else {
-            crate::base::ignore_panic(|| {
-                let (node, pid) = (&self.other.name, own.pid());
-                tracing::warn!(target: "regrow::cluster", %node, %pid, "kill refused");
-            });
+            self.log_refused_kill(own.pid());
         }
         Ok(())
+    }
+
+    /// Logs the 1st, the 2nd, the 4th, the 8th refused kill and so on: a node that sends nothing else
+    /// must not fill the log.
+    fn log_refused_kill(&self, pid: Pid) {
+        let count = self.refused_kills.fetch_add(1, Relaxed) + 1;
+        if count.is_power_of_two() {
+            crate::base::ignore_panic(|| {
+                let node = &self.other.name;
+                tracing::warn!(target: "regrow::cluster", %node, %pid, count, "kill refused");
+            });
+        }
     }
 
     /// A message to a pid.
@@ -202,10 +228,11 @@ impl Inbound {
         self.other.pid(pid.id, pid.serial).ok_or(ConnectionLost::TooManyPids)
     }
 
-    /// Returns the receiver of a signal; `None` if it has ended.
+    /// Returns the receiver of a signal; `None` if it has ended. A pid that was guessed breaks the
+    /// protocol.
     pub(crate) fn receiver(&self, to: &[u8]) -> Result<Option<Pid>> {
         match token(to)? {
-            Token::Pid(pid) => Ok(self.own.local(&pid)),
+            Token::Pid(pid) => Ok(self.own.local(&pid)?),
             _ => Err(malformed("a receiver without a pid")),
         }
     }

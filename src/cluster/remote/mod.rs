@@ -17,10 +17,11 @@ pub(crate) mod pid_terms;
 mod ends;
 pub(crate) mod signal;
 pub(crate) mod call_table;
-mod relations;
+pub(crate) mod relations;
 #[cfg(test)]
 mod relations_tests;
 mod severed;
+pub(crate) mod up;
 pub(crate) mod peer;
 mod peers;
 mod watcher;

@@ -28,6 +28,8 @@ pub(crate) struct Nodes {
     local: PlainMutex<Option<Local>>,
     /// The bytes that may wait for each other node.
     limit: AtomicUsize,
+    /// The length of the name of this node.
+    name_length: AtomicUsize,
 }
 
 /// The node that runs in the runtime.
@@ -72,6 +74,7 @@ impl Nodes {
             peers: PlainMutex::default(),
             local: PlainMutex::default(),
             limit: AtomicUsize::new(0),
+            name_length: AtomicUsize::new(0),
         })
     }
 
@@ -90,6 +93,7 @@ impl Nodes {
         connector: Arc<dyn Connector>,
     ) -> Arc<LocalNode> {
         self.limit.store(limit, Ordering::Relaxed);
+        self.name_length.store(node.name.as_str().len(), Ordering::Relaxed);
         let node = Arc::new(node);
         let local = Local { node: node.clone(), connector };
         let before = self.local.lock().replace(local);
@@ -146,6 +150,10 @@ impl Nodes {
 impl Surroundings for Nodes {
     fn limit(&self) -> usize {
         self.limit.load(Ordering::Relaxed)
+    }
+
+    fn name_length(&self) -> usize {
+        self.name_length.load(Ordering::Relaxed)
     }
 
     fn connect(&self, peer: &Arc<Peer>) {

@@ -20,17 +20,15 @@
 //! **If the connection ends** between an append and the write, the signal is lost, and so are the
 //! relations: the phase ends when the process of the connection is dropped, whatever ends it.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Weak};
 
 use crate::base::{Pid, PlainMutex};
-use crate::cluster::handshake::Flags;
 use crate::cluster::node_name::NodeName;
-use crate::cluster::remote::ends::Ends;
 use crate::cluster::remote::incarnation::Incarnation;
-use crate::cluster::remote::local_node::LocalNode;
-use crate::cluster::remote::node_numbers::Numbered;
 use crate::cluster::remote::relations::{Relations, Severed};
 use crate::cluster::remote::signal::Signal;
+use crate::cluster::remote::up::Up;
 use crate::cluster::wire::{Appended, Outbox};
 use crate::exit::ExitReason;
 
@@ -38,6 +36,9 @@ use crate::exit::ExitReason;
 pub(crate) trait Surroundings: std::fmt::Debug + Send + Sync {
     /// The bytes that may wait for a connection.
     fn limit(&self) -> usize;
+
+    /// The length of the name of this node.
+    fn name_length(&self) -> usize;
 
     /// Requests a connection, for the signals that wait for it.
     fn connect(&self, peer: &Arc<Peer>);
@@ -77,26 +78,6 @@ struct Waiting {
     bytes: usize,
 }
 
-/// A connection.
-#[derive(Debug)]
-pub(crate) struct Up {
-    pub(crate) own: Arc<LocalNode>,
-    pub(crate) other: Numbered,
-    pub(crate) flags: Flags,
-    pub(crate) outbox: Outbox,
-}
-
-impl Up {
-    fn append(&self, signal: &Signal) -> Appended {
-        let ends = Ends { own: &self.own, other: &self.other.0, flags: self.flags };
-        self.outbox.append(|out| signal.append(out, &ends))
-    }
-
-    fn reaches(&self, pid: Pid) -> bool {
-        self.other.0.has(pid)
-    }
-}
-
 /// What has to be done after unlock.
 #[derive(Default)]
 #[must_use = "it has to be done after unlock"]
@@ -131,7 +112,7 @@ impl Peer {
             return Err(ExitReason::NoProc);
         }
         let (result, signal) = change(&mut state.relations);
-        let after = signal.map(|signal| state.send(signal, self.limit())).unwrap_or_default();
+        let after = signal.map(|signal| state.send(signal, || self.room())).unwrap_or_default();
         drop(state);
         self.complete(after);
         Ok(result)
@@ -152,7 +133,7 @@ impl Peer {
             return Err(Superseded);
         }
         let (result, signal) = change(&mut state.relations);
-        let after = signal.map(|signal| state.send(signal, self.limit())).unwrap_or_default();
+        let after = signal.map(|signal| state.send(signal, || self.room())).unwrap_or_default();
         drop(state);
         self.complete(after);
         Ok(result)
@@ -167,12 +148,14 @@ impl Peer {
         }
         let outbox = up.outbox.clone();
         let before = std::mem::replace(&mut state.phase, Phase::Down);
-        let mut ended = Vec::new();
+        let mut ended = HashSet::default();
         if let Phase::Connecting(waiting) = before {
             let mut appended = Appended::No;
             for signal in waiting.signals {
                 match signal.receiver() {
-                    Some(pid) if !up.reaches(pid) => ended.push(pid),
+                    Some(pid) if !up.reaches(pid) => drop(ended.insert(pid)),
+                    // The connection ends, and has to be woken for that.
+                    _ if appended == Appended::Overflow => {}
                     _ => appended = up.append(&signal),
                 }
                 after.spent.push(signal);
@@ -227,8 +210,11 @@ impl Peer {
         Some((state.connections, up.other.0.clone()))
     }
 
-    fn limit(&self) -> usize {
-        self.nodes.upgrade().map_or(0, |nodes| nodes.limit())
+    /// The bytes that may wait, and the length of the names of both nodes.
+    fn room(&self) -> (usize, usize) {
+        let own = self.nodes.upgrade().map(|nodes| (nodes.limit(), nodes.name_length()));
+        let (limit, name) = own.unwrap_or_default();
+        (limit, name + self.name.as_str().len())
     }
 
     fn complete(self: &Arc<Self>, after: After) {
@@ -260,16 +246,19 @@ impl Peer {
 pub(crate) struct Superseded;
 
 impl State {
-    fn send(&mut self, signal: Signal, limit: usize) -> After {
+    fn send(&mut self, signal: Signal, room: impl FnOnce() -> (usize, usize)) -> After {
         let mut after = After::default();
+        if let Phase::Up(up) = &self.phase {
+            let appended = up.append(&signal);
+            after.wake = Some((up.outbox.clone(), appended));
+            after.spent.push(signal);
+            return after;
+        }
+        let (limit, names) = room();
         match &mut self.phase {
-            Phase::Up(up) => {
-                let appended = up.append(&signal);
-                after.wake = Some((up.outbox.clone(), appended));
-                after.spent.push(signal);
-            }
+            Phase::Up(_) => {}
             Phase::Down => {
-                let bytes = signal.size();
+                let bytes = signal.size(names);
                 self.phase = Phase::Connecting(Waiting { signals: vec![signal], bytes });
                 after.connects = true;
             }
@@ -282,7 +271,7 @@ impl State {
                 after.severed = Some(severed);
             }
             Phase::Connecting(waiting) => {
-                waiting.bytes += signal.size();
+                waiting.bytes += signal.size(names);
                 waiting.signals.push(signal);
             }
         }

@@ -67,7 +67,8 @@ pub(crate) fn pid_of(own: &LocalNode, external: &ExternalPid) -> Option<Pid> {
     let (id, serial, creation) = (external.id(), external.serial(), external.creation());
     let node = external.node().as_str();
     let token = PidToken { node: node.into(), id, serial, creation };
-    if let Some(pid) = own.local(&token) {
+    // A pid that was guessed becomes that of a process that has ended.
+    if let Ok(Some(pid)) = own.local(&token) {
         return Some(pid);
     }
     mention(NodeName::parse(node)?, creation).ok()?.pid(id, serial)

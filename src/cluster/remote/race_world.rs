@@ -3,6 +3,7 @@
 
 use std::any::Any;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use futures_util::FutureExt;
 
@@ -10,10 +11,11 @@ use crate::base::{MonitorRef, Pid, PlainMutex, SharedStr};
 use crate::cluster::handshake::Flags;
 use crate::cluster::node_name::NodeName;
 use crate::cluster::remote::inbound::Inbound;
-use crate::cluster::remote::local_node::LocalNode;
+use crate::cluster::remote::local_node::{LocalNode, PidTags};
 use crate::cluster::remote::node_numbers::Numbered;
 use crate::cluster::remote::nodes::Nodes;
-use crate::cluster::remote::peer::{Peer, Up};
+use crate::cluster::remote::peer::Peer;
+use crate::cluster::remote::up::Up;
 use crate::cluster::term::{Encoder, ExternalPid};
 use crate::cluster::wire::Outbox;
 use crate::exit::ExitReason;
@@ -108,7 +110,7 @@ impl World {
         let name = |text| NodeName::parse(text).unwrap();
         let peer = hooked.nodes.peer(&name("other@host"));
         let outbox = Outbox::new(10_000);
-        let node = Arc::new(LocalNode::new(name("own@host"), 1));
+        let node = Arc::new(LocalNode::new(name("own@host"), 1, PidTags::default()));
         let other = Numbered::connect(name("other@host"), 9).unwrap();
         let incarnation = other.0.clone();
         let flags = Flags::default();
@@ -122,6 +124,7 @@ impl World {
             other: incarnation.clone(),
             most_relations: 10,
             allows_kill: false,
+            refused_kills: AtomicU64::new(0),
         });
         let (process, admitted) = rt.admit::<Envelope>(&NewProcess::default());
         assert!(admitted.is_ok());

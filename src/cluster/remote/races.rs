@@ -1,14 +1,22 @@
 //! What happens between two steps of a link or a monitor: each case is forced, by code that runs
 //! before or after the change of the table.
 
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+
 use crate::cluster::handshake::Flags;
 use crate::cluster::node_name::NodeName;
 use crate::cluster::remote::node_numbers::Numbered;
-use crate::cluster::remote::peer::Up;
+use crate::cluster::remote::nodes::{Connector, Nodes, Wanted};
 use crate::cluster::remote::race_world::World;
-use crate::cluster::wire::Outbox;
+use crate::cluster::remote::signal::Signal;
+use crate::cluster::remote::up::Up;
+use crate::cluster::wire::{ConnectionLost, Outbox};
 use crate::exit::ExitReason;
+use crate::kernel::Kernel;
 use crate::kernel::exits::ExitSignal;
+use crate::message::EncodedTerm;
 
 const LINK: u8 = 1;
 const EXIT: u8 = 3;
@@ -176,4 +184,39 @@ fn a_link_that_arrives_before_the_peer_has_received_an_unlink_is_none() {
     assert_eq!(world.rt.info(world.own).unwrap().links, 1);
     world.end();
     assert_eq!(world.sent(), [EXIT]);
+}
+
+/// A connector whose attempt to connect goes on.
+#[derive(Debug)]
+struct Attempt;
+
+impl Connector for Attempt {
+    fn connect(&self, _: Arc<Kernel>, wanted: Wanted) {
+        assert!(wanted.take().is_some());
+    }
+}
+
+/// The signals that wait have room in the queue of the connection: the size of each is an upper bound.
+/// If the queue has less room, its connection ends.
+#[test]
+fn signals_that_wait_are_all_sent_or_end_the_connection() {
+    for (limit, is_full) in [(10_000, false), (1_000, true)] {
+        let world = World::new();
+        let node = (*world.inbound.own).clone();
+        Nodes::of(&world.rt.kernel).start(node, 10_000, Arc::new(Attempt));
+        world.lose();
+        let term = EncodedTerm::new(&"x".repeat(100)).unwrap();
+        for _ in 0..10 {
+            let (own, name, term) = (world.own, "x".repeat(255).into(), term.clone());
+            let signal = Signal::SendName { own, name, term };
+            world.peer.request(None, |_| ((), Some(signal))).unwrap();
+        }
+        assert!(world.peer.waits());
+        let (outbox, flags) = (Outbox::new(limit), Flags::default());
+        let own = world.inbound.own.clone();
+        let other = Numbered::connect(NodeName::parse("other@host").unwrap(), 9).unwrap();
+        world.peer.up(Up { own, other, flags, outbox: outbox.clone() });
+        let overflowed = outbox.overflowed().now_or_never();
+        assert_eq!(overflowed, is_full.then_some(ConnectionLost::Overflow(limit)));
+    }
 }

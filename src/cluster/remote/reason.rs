@@ -136,6 +136,18 @@ pub(crate) fn write_reason(reason: &ExitReason, encoder: &mut Encoder<'_>) {
     let _ = encoder.atom(atom);
 }
 
+/// Returns an upper bound of the bytes of a reason.
+pub(crate) fn reason_size(reason: &ExitReason) -> usize {
+    let (remote, text) = match reason {
+        ExitReason::ShutdownWith(detail) => (detail.downcast_ref::<RemoteReason>(), detail.text()),
+        ExitReason::Crashed(crash) => (crash.downcast_ref::<RemoteReason>(), crash.message()),
+        _ => (None, ""),
+    };
+    // The tuple, the atom and the head of the text have less than 32 bytes.
+    let term = remote.and_then(RemoteReason::term);
+    32 + term.map_or(text.len().min(LONGEST_TEXT), |term| term.as_bytes().len())
+}
+
 fn write_crash(crash: &Crash, encoder: &mut Encoder<'_>) {
     let kind = match crash.kind() {
         CrashKind::Panic => "panic",

@@ -26,7 +26,10 @@
 //! A monitor is identified by the reference that its node has given it. The entry is removed by
 //! whichever comes first: the end, or the removal. What comes later finds no entry.
 
-use crate::base::random::Map;
+use std::collections::HashSet;
+use std::sync::Weak;
+
+use crate::base::random::{Map, MapHasher};
 use crate::base::{Pid, SharedStr};
 use crate::cluster::remote::call_table::{CallTable, PendingCall};
 use crate::cluster::term::Words;
@@ -37,6 +40,8 @@ use crate::kernel::other_nodes::ForeignTarget;
 pub(crate) struct Relations {
     /// By the local process and the other one.
     links: Map<(Pid, Pid), Link>,
+    /// The number of links that the other node has made.
+    arrived: usize,
     /// The monitors that local processes have set, by their numbers.
     monitors: Map<u64, Monitor>,
     /// The monitors that processes of the other node have set.
@@ -46,8 +51,15 @@ pub(crate) struct Relations {
     pub(crate) calls: CallTable,
 }
 
+#[derive(Debug, Clone, Copy)]
+struct Link {
+    state: LinkState,
+    /// Whether the other node has made the entry.
+    arrived: bool,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Link {
+enum LinkState {
     /// With the number of the last call that made the link.
     Linked(u64),
     /// With the number of the removal.
@@ -63,8 +75,14 @@ pub(crate) struct Monitor {
     pub(crate) name: Option<SharedStr>,
 }
 
+/// A call whose answer a process of the other node waits for.
+pub(crate) trait AwaitedCall: Send + Sync {
+    /// The caller waits no longer. This function is called without locks, and drops the answer.
+    fn caller_left(&self);
+}
+
 /// A monitor that a process of the other node has set.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Watched {
     /// The number of the monitor in the record of its target.
     pub(crate) id: u64,
@@ -72,32 +90,41 @@ pub(crate) struct Watched {
     pub(crate) watcher: Pid,
     /// The name that was monitored.
     pub(crate) name: Option<SharedStr>,
+    /// The call that the monitor was set for.
+    pub(crate) call: Option<Weak<dyn AwaitedCall>>,
+}
+
+impl Watched {
+    /// Notes that the other process needs the monitor no longer. Call it without locks.
+    pub(crate) fn end_call(&self) {
+        if let Some(call) = self.call.as_ref().and_then(Weak::upgrade) {
+            call.caller_left();
+        }
+    }
 }
 
 impl Relations {
     /// Links here. True if the link has to be requested.
     pub(crate) fn link(&mut self, own: Pid, other: Pid, id: u64) -> bool {
-        match self.links.get_mut(&(own, other)) {
-            Some(Link::Linked(older)) => {
-                *older = id.max(*older);
-                false
-            }
-            _ => {
-                self.links.insert((own, other), Link::Linked(id));
-                true
-            }
-        }
+        let new = Link { state: LinkState::Linked(0), arrived: false };
+        let is_new = !self.is_linked(own, other);
+        let link = self.links.entry((own, other)).or_insert(new);
+        link.state = match link.state {
+            LinkState::Linked(older) => LinkState::Linked(id.max(older)),
+            LinkState::Removing(_) => LinkState::Linked(id),
+        };
+        is_new
     }
 
     /// Unlinks here, if the number of the link is less than `before`. Returns the number of the
     /// removal that has to be sent.
     pub(crate) fn unlink(&mut self, own: Pid, other: Pid, before: u64) -> Option<u64> {
         let link = self.links.get_mut(&(own, other))?;
-        if !matches!(link, Link::Linked(id) if *id < before) {
+        if !matches!(link.state, LinkState::Linked(id) if id < before) {
             return None;
         }
         self.last_removal += 1;
-        *link = Link::Removing(self.last_removal);
+        link.state = LinkState::Removing(self.last_removal);
         Some(self.last_removal)
     }
 
@@ -110,7 +137,9 @@ impl Relations {
     pub(crate) fn link_arrived(&mut self, own: Pid, other: Pid, id: u64) -> bool {
         let is_new = !self.links.contains_key(&(own, other));
         if is_new {
-            self.links.insert((own, other), Link::Linked(id));
+            let link = Link { state: LinkState::Linked(id), arrived: true };
+            self.links.insert((own, other), link);
+            self.arrived += 1;
         }
         is_new
     }
@@ -122,25 +151,33 @@ impl Relations {
 
     /// An `UNLINK_ID_ACK` arrives.
     pub(crate) fn removal_acknowledged(&mut self, own: Pid, other: Pid, removal: u64) {
-        if self.links.get(&(own, other)) == Some(&Link::Removing(removal)) {
-            self.links.remove(&(own, other));
+        let state = self.links.get(&(own, other)).map(|link| link.state);
+        if state == Some(LinkState::Removing(removal)) {
+            self.remove_link(own, other);
         }
     }
 
     /// The `EXIT` of a link arrives. True if it has an effect.
     pub(crate) fn exit_arrived(&mut self, own: Pid, other: Pid) -> bool {
-        matches!(self.links.remove(&(own, other)), Some(Link::Linked(_)))
+        matches!(self.remove_link(own, other), Some(LinkState::Linked(_)))
     }
 
     /// Whether there is a link that has not been removed.
     pub(crate) fn is_linked(&self, own: Pid, other: Pid) -> bool {
-        matches!(self.links.get(&(own, other)), Some(Link::Linked(_)))
+        let link = self.links.get(&(own, other));
+        matches!(link, Some(Link { state: LinkState::Linked(_), .. }))
     }
 
     fn take_linked(&mut self, own: Pid, other: Pid) -> Option<u64> {
-        let Some(&Link::Linked(id)) = self.links.get(&(own, other)) else { return None };
-        self.links.remove(&(own, other));
+        let LinkState::Linked(id) = self.links.get(&(own, other))?.state else { return None };
+        self.remove_link(own, other);
         Some(id)
+    }
+
+    fn remove_link(&mut self, own: Pid, other: Pid) -> Option<LinkState> {
+        let link = self.links.remove(&(own, other))?;
+        self.arrived -= usize::from(link.arrived);
+        Some(link.state)
     }
 
     pub(crate) fn monitor(&mut self, id: u64, monitor: Monitor) {
@@ -170,27 +207,41 @@ impl Relations {
         self.watched.remove(&reference)
     }
 
-    /// The number of relations that the other node may have made.
+    /// Notes the call that a monitor of the other node was set for.
+    pub(crate) fn note_call(&mut self, reference: Words, call: Weak<dyn AwaitedCall>) {
+        if let Some(watched) = self.watched.get_mut(&reference) {
+            watched.call = Some(call);
+        }
+    }
+
+    /// The number of relations that the other node has made.
     pub(crate) fn count(&self) -> usize {
-        self.links.len() + self.watched.len()
+        self.arrived + self.watched.len()
+    }
+
+    /// The number of entries for links.
+    #[cfg(test)]
+    pub(crate) fn links(&self) -> usize {
+        self.links.len()
     }
 
     /// Whether there is none.
     pub(crate) fn is_empty(&self) -> bool {
-        let Relations { links, monitors, watched, calls, last_removal: _ } = self;
+        let Relations { links, monitors, watched, calls, last_removal: _, arrived: _ } = self;
         links.is_empty() && monitors.is_empty() && watched.is_empty() && calls.is_empty()
     }
 
     /// Takes out the relations with these processes of the other node.
-    pub(crate) fn take_of(&mut self, others: &[Pid]) -> Severed {
-        let mut severed = Severed::default();
-        for &ended in others {
-            let links = self.links.extract_if(|(_, other), _| *other == ended);
-            severed.links.extend(links.filter_map(severed_link));
-            let target = ForeignTarget::Pid(ended);
-            severed.monitors.extend(self.monitors.extract_if(|_, own| own.target == target));
+    pub(crate) fn take_of(&mut self, others: &HashSet<Pid, MapHasher>) -> Severed {
+        if others.is_empty() {
+            return Severed::default();
         }
-        severed
+        let links: Vec<_> = self.links.extract_if(|(_, other), _| others.contains(other)).collect();
+        self.arrived -= links.iter().filter(|(_, link)| link.arrived).count();
+        let is_of = |target: &ForeignTarget| matches!(target, ForeignTarget::Pid(pid) if others.contains(pid));
+        let monitors = self.monitors.extract_if(|_, own| is_of(&own.target)).collect();
+        let links = links.into_iter().filter_map(severed_link).collect();
+        Severed { links, monitors, ..Severed::default() }
     }
 
     /// Takes out all that has to be notified of the loss of the connection.
@@ -206,7 +257,7 @@ impl Relations {
 }
 
 fn severed_link((pair, link): ((Pid, Pid), Link)) -> Option<(Pid, Pid, u64)> {
-    let ((own, other), Link::Linked(id)) = (pair, link) else { return None };
+    let ((own, other), LinkState::Linked(id)) = (pair, link.state) else { return None };
     Some((own, other, id))
 }
 

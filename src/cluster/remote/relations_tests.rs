@@ -120,15 +120,16 @@ fn links_unlinks_and_exits_that_cross_leave_both_sides_agreed() {
             deliver(&mut sides, at, 100);
         }
         let linked = [0, 1].map(|at| sides[at].table.is_linked(OWN, OTHER));
-        let entries = [0, 1].map(|at| sides[at].table.count());
+        let entries = [0, 1].map(|at| sides[at].table.links());
         if at_end == [false, false] {
             assert_eq!(linked[0], linked[1], "seed {seed}");
             assert_eq!(linked, [0, 1].map(|at| sides[at].is_linked), "seed {seed}");
             assert_eq!(entries, linked.map(usize::from), "seed {seed}");
+            assert!([0, 1].iter().all(|at| sides[*at].table.count() <= entries[*at]));
         } else {
             let living = usize::from(at_end[0]);
             assert_eq!((linked[living], sides[living].is_linked), (false, false), "seed {seed}");
-            assert_eq!(entries[living], 0, "seed {seed}");
+            assert_eq!((entries[living], sides[living].table.count()), (0, 0), "seed {seed}");
             // Unless the other side had removed the link before its end, the exit was noticed.
             let noticed = sides[living].exits + sides[living].removals > 0;
             assert!(!believed[living] || noticed, "seed {seed}");
@@ -145,7 +146,7 @@ fn an_exit_that_crosses_an_unlink_has_no_effect() {
     assert!(!table.link_arrived(OWN, OTHER, 4) && !table.is_linked(OWN, OTHER));
     assert!(!table.exit_arrived(OWN, OTHER));
     table.removal_acknowledged(OWN, OTHER, 1);
-    assert_eq!(table.count(), 0);
+    assert_eq!(table.links(), 0);
 }
 
 #[test]
@@ -168,10 +169,10 @@ fn a_loss_takes_all_relations_but_the_removed_ones() {
     table.unlink(OWN, removed, 3);
     let target = ForeignTarget::Pid(OTHER);
     table.monitor(4, Monitor { watcher: OWN, target, name: None });
-    let watched = Watched { id: 5, target: OWN, watcher: OTHER, name: None };
+    let watched = Watched { id: 5, target: OWN, watcher: OTHER, name: None, call: None };
     let reference = Words::pair(1, 2);
     assert!(table.watch(reference, watched.clone()) && !table.watch(reference, watched));
-    assert_eq!(table.take_watched(reference, Some(6)), None);
+    assert!(table.take_watched(reference, Some(6)).is_none());
     let severed = table.take();
     assert_eq!(severed.links, [(OWN, OTHER, 1)]);
     assert_eq!((severed.monitors.len(), severed.watched.len()), (1, 1));
@@ -187,7 +188,27 @@ fn the_relations_of_ended_processes_are_taken_alone() {
         let target = ForeignTarget::Pid(other);
         table.monitor(id, Monitor { watcher: OWN, target, name: None });
     }
-    let severed = table.take_of(&[OTHER]);
+    let ended = [OTHER, Pid::from_raw(1 << 48 | 3)].into_iter().collect();
+    let severed = table.take_of(&ended);
     assert_eq!((severed.links, severed.monitors[0].0), (vec![(OWN, OTHER, 1)], 1));
     assert!(table.is_linked(OWN, living) && table.take_monitor(2).is_some());
+}
+
+#[test]
+fn only_what_the_other_node_has_made_counts() {
+    let mut table = Relations::default();
+    let others = [2, 3, 4].map(|id| Pid::from_raw(1 << 48 | id));
+    table.link(OWN, OTHER, 1);
+    assert!(!table.link_arrived(OWN, OTHER, 2));
+    assert_eq!(table.count(), 0);
+    assert!(others.iter().all(|other| table.link_arrived(OWN, *other, 3)));
+    // A removal that the other node does not acknowledge counts as the link did.
+    assert!(table.unlink(OWN, others[0], 4).is_some());
+    assert_eq!(table.count(), 3);
+    assert!(table.exit_arrived(OWN, others[1]));
+    assert_eq!(table.count(), 2);
+    table.take_of(&[others[2]].into_iter().collect());
+    assert_eq!(table.count(), 1);
+    table.removal_acknowledged(OWN, others[0], 1);
+    assert_eq!((table.count(), table.links()), (0, 1));
 }

@@ -87,7 +87,7 @@ impl Runtime {
     /// stored: at most 1,024 nodes that were never connected are known at once.
     ///
     /// The pid of a process of an earlier incarnation of a node is the pid of a process that has
-    /// ended.
+    /// ended. So is a pid of this node that this node has not given: its pids can't be guessed.
     ///
     /// ```no_run
     /// use regrow::cluster::{EncodedTerm, ExternalPid};
@@ -107,7 +107,7 @@ impl Runtime {
         let node = external.node().as_str();
         if let Some(local) = Nodes::of(&self.kernel).local() {
             let token = PidToken { node: node.into(), id, serial, creation };
-            if let Some(pid) = local.local(&token) {
+            if let Ok(Some(pid)) = local.local(&token) {
                 return Some(pid);
             }
         }

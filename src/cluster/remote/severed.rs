@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio::task::yield_now;
 
 use crate::base::MonitorRef;
-use crate::cluster::remote::relations::{Monitor, Severed, Watched};
+use crate::cluster::remote::relations::{Monitor, Severed};
 use crate::exit::{ExitKind, ExitReason};
 use crate::kernel::Kernel;
 use crate::kernel::exits::ExitSignal;
@@ -70,8 +70,9 @@ impl Left {
         } else if let Some((own, from, id)) = self.severed.links.pop() {
             let signal = ExitSignal { from, reason, kind: ExitKind::LostLink(id) };
             kernel.signal_foreign_link(own, signal);
-        } else if let Some(Watched { id, target, .. }) = self.severed.watched.pop() {
-            kernel.remove_foreign_watcher(target, id);
+        } else if let Some(watched) = self.severed.watched.pop() {
+            kernel.remove_foreign_watcher(watched.target, watched.id);
+            watched.end_call();
         } else if let Some(call) = self.severed.calls.pop() {
             // Its caller learns of the loss by the drop.
             drop(call);

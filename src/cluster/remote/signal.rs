@@ -2,11 +2,17 @@
 
 use crate::base::{Pid, SharedStr};
 use crate::cluster::remote::ends::{Ends, Target, atom};
-use crate::cluster::remote::reason::write_reason;
+use crate::cluster::remote::reason::{reason_size, write_reason};
 use crate::cluster::term::{Encoder, Words};
 use crate::cluster::wire::control::{begin_control, op};
 use crate::exit::ExitReason;
 use crate::message::EncodedTerm;
+
+/// How often a frame contains the name of each node, at most.
+const MOST_NAMES: usize = 3;
+/// The maximum length of a frame without names, reasons and terms: at most two pids and a reference,
+/// of 16 and 30 bytes, an integer, and the heads of tuples and lists.
+const LONGEST_REST: usize = 160;
 
 /// A signal to a process of another node. `other` is that process, `own` one of this node.
 #[derive(Debug)]
@@ -100,14 +106,21 @@ impl Signal {
         }
     }
 
-    /// About how many bytes the signal takes while it waits for a connection.
-    pub(crate) fn size(&self) -> usize {
-        let term = match self {
-            Signal::Send { term, .. } | Signal::SendName { term, .. } => term.as_bytes().len(),
-            Signal::Call { request, .. } => request.len(),
-            _ => 0,
+    /// Returns an upper bound of the bytes of the signal, while it waits for a connection and in its
+    /// frame. `names` is the length of the names of both nodes.
+    pub(crate) fn size(&self, names: usize) -> usize {
+        let content = match self {
+            Signal::Send { term, .. } => term.as_bytes().len(),
+            Signal::SendName { name, term, .. } => name.len() + term.as_bytes().len(),
+            Signal::Call { name, request, .. } => name.len() + request.len(),
+            Signal::UnlinkAck { own, removal, .. } => own.len() + removal.len(),
+            Signal::NoLink { own, .. } => own.len(),
+            Signal::Exit { reason, .. } | Signal::ExitTo { reason, .. } => reason_size(reason),
+            Signal::Monitor { target, .. } | Signal::Demonitor { target, .. } => target.size(),
+            Signal::Down { target, reason, .. } => target.size() + reason_size(reason),
+            Signal::Link { .. } | Signal::Unlink { .. } => 0,
         };
-        term + size_of::<Signal>()
+        content + MOST_NAMES * names + LONGEST_REST + size_of::<Signal>()
     }
 
     /// Appends the control message, and the payload if there is one.
@@ -179,6 +192,80 @@ impl Signal {
                 ends.down(encoder, (target, *other), *reference, reason);
             }
             _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Signal;
+    use crate::base::Pid;
+    use crate::cluster::handshake::Flags;
+    use crate::cluster::node_name::NodeName;
+    use crate::cluster::remote::ends::{Ends, Target};
+    use crate::cluster::remote::incarnation::Incarnation;
+    use crate::cluster::remote::local_node::{LocalNode, PidTags};
+    use crate::cluster::remote::reason::read_reason;
+    use crate::cluster::term::Words;
+    use crate::cluster::wire::Outbox;
+    use crate::exit::ExitReason;
+    use crate::message::EncodedTerm;
+    use futures_util::FutureExt;
+
+    fn name(first: &str, length: usize) -> NodeName {
+        NodeName::parse(&format!("{first}@{}", "h".repeat(length))).unwrap()
+    }
+
+    fn signals(own: Pid, other: Pid, name: &str) -> Vec<Signal> {
+        let term = EncodedTerm::new(&"x".repeat(300)).unwrap();
+        let id = u64::MAX;
+        let reference = Words::new([u32::MAX; 5].into_iter()).unwrap();
+        let remote = read_reason(&term.as_bytes()[1..]);
+        let reasons = [
+            ExitReason::Normal,
+            ExitReason::crashed("c".repeat(9_000)),
+            ExitReason::shutdown_with("s".repeat(200)),
+            remote,
+        ];
+        let targets =
+            [Target::Pid(other), Target::Name(name.into()), Target::Encoded([0; 500].into())];
+        let mut all = vec![
+            Signal::Send { to: other, term: term.clone() },
+            Signal::SendName { own, name: name.into(), term },
+            Signal::Link { own, other },
+            Signal::Unlink { own, other, removal: u64::MAX },
+            Signal::UnlinkAck { own: [0; 500].into(), other, removal: [0; 20].into() },
+            Signal::NoLink { own: [0; 500].into(), other },
+            Signal::Call { own, name: name.into(), id, request: vec![0; 90] },
+        ];
+        for target in targets {
+            all.push(Signal::Monitor { own, target: target.clone(), id });
+            all.push(Signal::Demonitor { own, target: target.clone(), id });
+            for reason in reasons.clone() {
+                all.push(Signal::Exit { own, other, reason: reason.clone() });
+                let is_kill = reason == ExitReason::Normal;
+                all.push(Signal::ExitTo { own, other, reason: reason.clone(), is_kill });
+                all.push(Signal::Down { target: target.clone(), other, reference, reason });
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn no_frame_is_longer_than_the_size_of_its_signal() {
+        for (length, flags) in [(1, Flags::default()), (240, Flags::OFFERED)] {
+            let own = LocalNode::new(name("a", length), u32::MAX, PidTags::default());
+            let incarnation = Incarnation::new(7, name("b", length), u32::MAX);
+            let other = incarnation.pid(u32::MAX, u32::MAX).unwrap();
+            let names = own.name.as_str().len() + incarnation.name.as_str().len();
+            for signal in signals(Pid::from_raw((1 << 48) - 1), other, &"n".repeat(255)) {
+                let outbox = Outbox::new(usize::MAX);
+                let ends = Ends { own: &own, other: &incarnation, flags };
+                assert!(outbox.push(|out| signal.append(out, &ends)));
+                let frame = outbox.take().now_or_never().unwrap().len();
+                let size = signal.size(names) - size_of::<Signal>();
+                assert!(frame <= size, "{frame} {size} {signal:?}");
+            }
         }
     }
 }

@@ -31,13 +31,17 @@ impl ForeignWatcher for RemoteWatcher {
         let Some(peer) = self.peer.upgrade() else { return };
         let (reference, id) = (self.reference, Some(self.id));
         // After the loss of the connection there is nothing to notify.
-        let _ = peer.respond(self.connection, |relations| {
+        let watched = peer.respond(self.connection, |relations| {
             let watched = relations.take_watched(reference, id);
-            let down = watched.map(|Watched { target, watcher, name, .. }| {
-                let target = name.map_or(Target::Pid(target), Target::Name);
-                Signal::Down { target, other: watcher, reference, reason: reason.clone() }
+            let down = watched.as_ref().map(|Watched { target, watcher, name, .. }| {
+                let target = name.clone().map_or(Target::Pid(*target), Target::Name);
+                Signal::Down { target, other: *watcher, reference, reason: reason.clone() }
             });
-            ((), down)
+            (watched, down)
         });
+        // The `DOWN` ends the call of that process, also if a successor takes it over.
+        if let Ok(Some(watched)) = watched {
+            watched.end_call();
+        }
     }
 }

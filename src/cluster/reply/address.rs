@@ -15,7 +15,7 @@
 //! its caller exits at once, with the reason of the refusal. A caller whose monitor is not known waits
 //! for its own time limit.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use serde::ser::Serialize;
 
@@ -23,11 +23,12 @@ use crate::base::user_panics::catch_panic;
 use crate::cluster::handshake::Flags;
 use crate::cluster::remote::inbound::Inbound;
 use crate::cluster::remote::pid_terms::as_node;
+use crate::cluster::remote::relations::AwaitedCall;
 use crate::cluster::reply::refusal::Refusal;
 use crate::cluster::term::{DecodeError, DecodeLimits, Decoder, Token, write_value};
-use crate::cluster::wire::Outbox;
 use crate::cluster::wire::control::{append_control, op};
 use crate::cluster::wire::terms::{append_term, atom, encoded};
+use crate::cluster::wire::{ConnectionLost, Outbox};
 
 /// The flag of a signal to an alias.
 const TO_ALIAS: u8 = 4;
@@ -94,6 +95,15 @@ impl ReturnAddress {
                 encoder.raw(term);
             });
         });
+    }
+
+    /// Notes the call at the monitor of the caller, so that the call ends with the monitor. False if
+    /// the connection is lost.
+    pub(crate) fn note_call(&self, call: Weak<dyn AwaitedCall>) -> bool {
+        let Some(monitor) = &self.monitor else { return true };
+        // A reference of a third node is that of no monitor.
+        let noted = self.inbound.note_call(monitor, call);
+        !matches!(noted, Err(ConnectionLost::Closed))
     }
 
     /// Ends the call without an answer.

@@ -7,6 +7,9 @@
 //!                       └───────── pending ──────────┘  (again, if a wake came meanwhile)
 //! ```
 //!
+//! Each state becomes `Done` when the caller has gone: its monitor is removed, it was notified of the
+//! end of the server, or the connection is lost. From then on the reply is awaited no longer.
+//!
 //! The slot owns the waker, which owns this value, which owns the slot: the answer, or the drop of the
 //! reply, takes the waker out of the slot.
 
@@ -15,8 +18,9 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use serde::ser::Serialize;
 
-use crate::base::{Pid, PlainMutex};
+use crate::base::{Pid, PlainMutex, ignore_panic};
 use crate::call::{Answer, AwaitedReply, Lost, Reply, ReplySlot, TakenOver};
+use crate::cluster::remote::relations::AwaitedCall;
 use crate::cluster::reply::address::ReturnAddress;
 use crate::cluster::reply::refusal::Refusal;
 use crate::process::AnyProcess;
@@ -80,15 +84,18 @@ impl<T: Serialize + Send + 'static> PendingAnswer<T> {
         loop {
             let answer = awaited.poll(&mut Context::from_waker(&waker), &*armed.server);
             let mut state = self.state.lock();
+            let State::Polled { was_woken } = *state else {
+                // The caller has gone meanwhile. The answer is dropped after unlock.
+                drop(state);
+                return ignore_panic(|| drop((answer, awaited)));
+            };
             match answer {
                 Poll::Ready(answer) => {
                     *state = State::Done;
                     drop(state);
                     return send(answer, &armed.caller);
                 }
-                Poll::Pending if matches!(*state, State::Polled { was_woken: true }) => {
-                    *state = State::Polled { was_woken: false };
-                }
+                Poll::Pending if was_woken => *state = State::Polled { was_woken: false },
                 Poll::Pending => {
                     *state = State::Idle(awaited, armed);
                     return;
@@ -117,6 +124,14 @@ impl<T: Serialize + Send + 'static> Wake for PendingAnswer<T> {
     }
 }
 
+impl<T: Serialize + Send + 'static> AwaitedCall for PendingAnswer<T> {
+    fn caller_left(&self) {
+        let before = std::mem::replace(&mut *self.state.lock(), State::Done);
+        // An answer is dropped after unlock: it may run a destructor of the user.
+        ignore_panic(|| drop(before));
+    }
+}
+
 impl<T: Serialize + Send + 'static> Claimed for PendingAnswer<T> {
     fn is_held(&self) -> bool {
         match &*self.state.lock() {
@@ -133,6 +148,11 @@ impl<T: Serialize + Send + 'static> Claimed for PendingAnswer<T> {
     }
 
     fn arm(self: Arc<Self>, server: Arc<dyn AnyProcess>, caller: ReturnAddress) {
+        // If the caller goes from here on, the state becomes `Done`, and is not armed.
+        let own = Arc::downgrade(&self);
+        if !caller.note_call(own) {
+            return self.caller_left();
+        }
         let mut state = self.state.lock();
         if let State::Unarmed(awaited) = std::mem::replace(&mut *state, State::Done) {
             *state = State::Idle(awaited, Armed { server, caller });

@@ -1,0 +1,33 @@
+//! The connection of a peer, as its signals need it.
+
+use std::sync::Arc;
+
+use crate::base::Pid;
+use crate::cluster::handshake::Flags;
+use crate::cluster::remote::ends::Ends;
+use crate::cluster::remote::local_node::LocalNode;
+use crate::cluster::remote::node_numbers::Numbered;
+use crate::cluster::remote::signal::Signal;
+use crate::cluster::wire::{Appended, Outbox};
+
+/// A connection.
+#[derive(Debug)]
+pub(crate) struct Up {
+    pub(crate) own: Arc<LocalNode>,
+    pub(crate) other: Numbered,
+    pub(crate) flags: Flags,
+    pub(crate) outbox: Outbox,
+}
+
+impl Up {
+    /// Appends a signal. Nothing is woken.
+    pub(super) fn append(&self, signal: &Signal) -> Appended {
+        let ends = Ends { own: &self.own, other: &self.other.0, flags: self.flags };
+        self.outbox.append(|out| signal.append(out, &ends))
+    }
+
+    /// Whether a process is one of the connected incarnation.
+    pub(super) fn reaches(&self, pid: Pid) -> bool {
+        self.other.0.has(pid)
+    }
+}
