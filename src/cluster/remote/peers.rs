@@ -74,6 +74,10 @@ mod tests {
             0
         }
 
+        fn name_length(&self) -> usize {
+            0
+        }
+
         fn connect(&self, _: &Arc<Peer>) {}
         fn notify(&self, _: Severed, _: &ExitReason) {}
     }
