@@ -2,11 +2,13 @@
 //! with bytes of its own.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use md5::{Digest, Md5};
 use regrow::cluster::{DecodeErrorKind, Term};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use crate::beam::COOKIE;
 
@@ -140,7 +142,8 @@ impl Fake {
     /// Waits until the other side has closed the connection.
     pub(crate) async fn closed(&mut self) {
         let mut rest = Vec::new();
-        let _ = self.stream.read_to_end(&mut rest).await;
+        let closed = timeout(Duration::from_secs(60), self.stream.read_to_end(&mut rest)).await;
+        let _ = closed.expect("the connection is closed within a minute");
     }
 }
 

@@ -146,7 +146,10 @@ async fn a_beam_registers_and_finds_nodes_by_name() {
     assert_eq!(found.await, "[\"beam\",\"rust\"]");
     assert_eq!(beam.eval("net_adm:ping('rust@127.0.0.1')").await, "pong");
     assert_eq!(beam.eval("erlang:disconnect_node('rust@127.0.0.1')").await, "true");
-    while rt.node("beam@127.0.0.1").connect().await.is_err() {}
+    // Until this node has noticed that, it is connected.
+    let there = rt.node("beam@127.0.0.1");
+    while there.is_connected().await {}
+    while there.connect().await.is_err() {}
     beam.until("nodes(hidden)", "['rust@127.0.0.1']").await;
     beam.process.kill().await.unwrap();
     while names(port).await != ["rust"] {}
