@@ -157,6 +157,19 @@ impl Received {
         }
     }
 
+    /// Whether the item is a term, which another node may have sent.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn is_term(&self) -> bool {
+        matches!(self, Received::Term(_))
+    }
+
+    /// No item is a term.
+    #[cfg(not(feature = "cluster"))]
+    #[expect(clippy::unused_self, reason = "with other nodes there are terms")]
+    pub(crate) fn is_term(&self) -> bool {
+        false
+    }
+
     /// Returns the stream, if the item is a stream; any other item is dropped.
     ///
     /// ```

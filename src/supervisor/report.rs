@@ -284,8 +284,7 @@ impl Report {
     /// Reports a message that a supervisor does not handle. Of terms, which other nodes can send, it
     /// reports the 1st, the 2nd, the 4th, the 8th and so on: a node must not fill the log.
     pub(crate) fn unexpected_message(&self, other: &Received) {
-        let is_term = matches!(other, Received::Term(_));
-        if is_term && !(self.terms.fetch_add(1, Relaxed) + 1).is_power_of_two() {
+        if other.is_term() && !(self.terms.fetch_add(1, Relaxed) + 1).is_power_of_two() {
             return;
         }
         let (supervisor, label) = (self.supervisor, name(&self.label));
