@@ -51,8 +51,8 @@ async fn a_beam_calls_and_casts_to_a_server() {
     let multi = "gen_server:multi_call(['rust@127.0.0.1'], kv, size)";
     assert_eq!(eval(multi).await, "{[{'rust@127.0.0.1',4}],[]}");
     // A timeout: the late answer is dropped.
-    let late = "{'EXIT', {timeout, _}} = (catch gen_server:call(K, {later, 50}, 1)), \
-                timer:sleep(100), {gen_server:call(K, size), process_info(self(), messages)}";
+    let late = "{'EXIT', {timeout, _}} = (catch gen_server:call(K, {later, 1000}, 0)), \
+                timer:sleep(1500), {gen_server:call(K, size), process_info(self(), messages)}";
     assert_eq!(eval(late).await, "{4,{messages,[]}}");
     // What gets no answer ends at once.
     let exit = |call: &str| {
