@@ -1,4 +1,4 @@
-//! A user: joins the room, prints what it hears, and joins again when the room is lost.
+//! A user: joins the room, prints the news of the room, and joins again when the room is lost.
 
 use std::time::Duration;
 

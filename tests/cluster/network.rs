@@ -109,7 +109,8 @@ async fn a_short_cut_is_not_noticed() {
     assert!(a.rt.node(B).is_connected().await);
 }
 
-/// The node that hears nothing gives the connection up, and its end reaches the other one.
+/// The node that receives no bytes ends the connection after the tick time, and the other node sees
+/// the end.
 #[tokio::test(start_paused = true)]
 async fn a_cut_of_one_way_ends_the_connection_of_both_nodes() {
     let network = Network::new(1);

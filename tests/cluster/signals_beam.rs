@@ -93,7 +93,7 @@ impl Pair {
     }
 }
 
-/// A process of Erlang that waits until it is told to end with a reason.
+/// A process of Erlang that waits for a message with the reason of its end.
 const WORKER: &str = "spawn(fun() -> receive {stop, Why} -> exit(Why) end end)";
 
 #[tokio::test]

@@ -167,7 +167,7 @@ impl Requester {
     }
 
     /// Writes the exit reason: `{Result, return, Value}`, `{Result, error, Reason, Stack}`, or that of
-    /// a process that was ended, or whose result nobody waits for.
+    /// a process that was ended, or whose requester waits for no result.
     fn reason(
         &self,
         encoder: &mut Encoder<'_>,
