@@ -58,17 +58,17 @@ impl<'de> Deserialize<'de> for Pid {
         let external = ExternalPid::deserialize(deserializer)?;
         let own = NODE.with_borrow(Clone::clone);
         let own = own.ok_or_else(|| D::Error::custom("a pid outside of a message of a node"))?;
-        pid_of(&own, &external).ok_or_else(|| D::Error::custom("the pid can't be stored"))
+        pid_of(Some(&own), &external).ok_or_else(|| D::Error::custom("the pid can't be stored"))
     }
 }
 
-/// Returns the pid of a process that a term names.
-pub(crate) fn pid_of(own: &LocalNode, external: &ExternalPid) -> Option<Pid> {
+/// Returns the pid of a process that a term names. `own` is the node of the runtime, if one has run.
+pub(crate) fn pid_of(own: Option<&LocalNode>, external: &ExternalPid) -> Option<Pid> {
     let (id, serial, creation) = (external.id(), external.serial(), external.creation());
     let node = external.node().as_str();
     let token = PidToken { node: node.into(), id, serial, creation };
     // A pid that was guessed becomes that of a process that has ended.
-    if let Ok(Some(pid)) = own.local(&token) {
+    if let Some(Ok(Some(pid))) = own.map(|own| own.local(&token)) {
         return Some(pid);
     }
     mention(NodeName::parse(node)?, creation).ok()?.pid(id, serial)

@@ -1,11 +1,11 @@
 //! Messages and pids of other nodes, as the methods of a runtime.
 
 use crate::base::Pid;
-use crate::cluster::node_name::NodeName;
-use crate::cluster::remote::node_numbers::{incarnation_of, mention};
+use crate::cluster::remote::node_numbers::incarnation_of;
 use crate::cluster::remote::nodes::Nodes;
+use crate::cluster::remote::pid_terms::pid_of;
 use crate::cluster::remote::signal::Signal;
-use crate::cluster::term::{ExternalPid, PidToken};
+use crate::cluster::term::ExternalPid;
 use crate::message::{EncodedTerm, Received};
 use crate::runtime::Runtime;
 
@@ -103,14 +103,6 @@ impl Runtime {
     /// }
     /// ```
     pub fn pid_of(&self, external: &ExternalPid) -> Option<Pid> {
-        let (id, serial, creation) = (external.id(), external.serial(), external.creation());
-        let node = external.node().as_str();
-        if let Some(local) = Nodes::of(&self.kernel).local() {
-            let token = PidToken { node: node.into(), id, serial, creation };
-            if let Ok(Some(pid)) = local.local(&token) {
-                return Some(pid);
-            }
-        }
-        mention(NodeName::parse(node)?, creation).ok()?.pid(id, serial)
+        pid_of(Nodes::of(&self.kernel).local().as_deref(), external)
     }
 }
