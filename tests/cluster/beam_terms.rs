@@ -8,6 +8,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use regrow::cluster::Term;
 
+use crate::beam::skipped;
 use crate::random_terms;
 use crate::rng::Rng;
 
@@ -26,7 +27,7 @@ impl Beam {
         std::fs::create_dir_all(&folder).expect("a folder for tests can be made");
         let compiled = Command::new("erlc").arg("-o").arg(&folder).arg(&source).output();
         let Ok(compiled) = compiled else {
-            println!("SKIPPED {test}: Erlang is not installed (apt-get install erlang-base).");
+            skipped("this test needs Erlang, and there is no `erlc`");
             return None;
         };
         assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stdout));

@@ -1,0 +1,83 @@
+//! The acceptance tests of nodes, by number. `list.md` says what each number shows, and by which
+//! tests; the book shows it too. Tests whose names begin with `a` and the number belong to the list,
+//! wherever they are.
+//!
+//! They run against real nodes of Erlang. Each takes at most half a minute; with `REGROW_PROOF=full`
+//! each has its full length, and a test that is skipped fails. A test says what is missing when it is
+//! skipped: Erlang, Elixir, or the right to make network namespaces.
+
+mod hosts;
+mod program;
+mod terms;
+mod silence;
+mod splits;
+mod simultaneous;
+mod restarts;
+mod groups;
+mod alone;
+mod supervisors;
+mod elixir;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::beam::is_full;
+
+/// The numbers of the list.
+const NUMBERS: std::ops::RangeInclusive<u32> = 1..=14;
+
+const LIST: &str = include_str!("list.md");
+
+/// The time in which a silent node has to be lost, for this tick time in seconds: after 3/4 of it, and
+/// before 3/2. A machine that does other work as well may be late by any time, so that the upper
+/// bound holds at full length only, where the machine does nothing else.
+fn assert_silence(took: std::time::Duration, tick_time: u32) {
+    let (took, tick) = (took.as_secs_f64(), f64::from(tick_time));
+    let most = if is_full() { tick * 1.5 } else { 60.0 };
+    assert!((tick * 0.75..most).contains(&took), "after {took} s");
+    println!("lost after {took:.2} s");
+}
+
+/// Returns the names of the functions in a text.
+fn functions(text: &str) -> BTreeSet<&str> {
+    let names = text.split("fn ").skip(1).filter_map(|rest| rest.split(['(', '<']).next());
+    names.collect()
+}
+
+/// Returns the number of a test that belongs to the list: 6 for `a06_…`.
+fn number(function: &str) -> Option<u32> {
+    let digits = function.strip_prefix('a')?.split_once('_')?.0;
+    (digits.len() == 2).then(|| digits.parse().ok())?
+}
+
+/// Returns the tests that the list names: those of the last column of its tables.
+fn listed() -> BTreeSet<&'static str> {
+    let rows = LIST.lines().filter_map(|line| line.strip_suffix(" |")?.rsplit_once("| "));
+    rows.flat_map(|(_, tests)| tests.split('`').skip(1).step_by(2)).collect()
+}
+
+fn read(folder: &Path, all: &mut String) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            read(&path, all);
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            all.push_str(&std::fs::read_to_string(path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn every_number_has_a_test_and_the_list_names_each_test_of_a_number() {
+    let mut all = String::new();
+    read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests"), &mut all);
+    let (there, listed) = (functions(&all), listed());
+    let gone: Vec<_> = listed.difference(&there).collect();
+    assert!(gone.is_empty(), "list.md names tests that are not there: {gone:?}");
+    let numbered = there.iter().filter(|name| number(name).is_some());
+    let missing: Vec<_> = numbered.filter(|name| !listed.contains(*name)).collect();
+    assert!(missing.is_empty(), "list.md doesn't name {missing:?}");
+    let untested: Vec<_> =
+        NUMBERS.filter(|n| !there.iter().any(|name| number(name) == Some(*n))).collect();
+    assert!(untested.is_empty(), "numbers without a test: {untested:?}");
+}
