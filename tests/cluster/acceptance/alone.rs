@@ -1,7 +1,5 @@
 //! 11. A node hides from `global`. 13. Two nodes of this crate without any of Erlang.
 
-use std::net::TcpListener;
-
 use super::hosts::Hosts;
 use super::program::Program;
 use crate::beam::{Beam, COOKIE, Epmd, is_full};
@@ -41,7 +39,7 @@ async fn talk(mut one: Program, mut two: Program, names: [&str; 2]) {
     assert_eq!(one.ask(&format!("watch {} kv", names[1])).await, "ok");
     assert_eq!(one.ask(&format!("ask {}", names[1])).await, "0"); // the monitor has arrived
     two.process.kill().await.unwrap();
-    assert_eq!(one.ask("next").await, "down kv no connection");
+    assert_eq!(one.ask("next").await, "down kv noconnection");
     assert_eq!(one.ask("change").await, format!("down {}", names[1]));
 }
 

@@ -86,7 +86,9 @@ impl Hosts {
     pub(crate) async fn without_epmd(count: u8) -> Option<Hosts> {
         let hosts = Hosts::connected(count).await;
         if hosts.is_none() {
-            skipped("this test needs root, `ip`, `unshare` and `nsenter`, to make network namespaces");
+            skipped(
+                "this test needs root, `ip`, `unshare` and `nsenter`, to make network namespaces",
+            );
         }
         hosts
     }

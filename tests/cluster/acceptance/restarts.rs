@@ -53,8 +53,9 @@ impl World {
     /// Notes the pid of the program that runs now, which has to have another creation than all before.
     async fn meet(&mut self) {
         let meet = "P = rpc:call('RUST', names, find, [kv]), put(pid, P), \
-                    put(ref, erlang:monitor(process, P)), \
-                    {gen_server:call(P, size), binary:part(term_to_binary(P), byte_size(term_to_binary(P)), -4)}";
+                    put(ref, erlang:monitor(process, P)), B = term_to_binary(P), \
+                    {gen_server:call(P, size), \
+                     binary:decode_unsigned(binary:part(B, byte_size(B), -4))}";
         let met = self.beam.eval(&meet.replace("RUST", RUST)).await;
         let creation = met.strip_prefix("{0,").unwrap_or_else(|| panic!("{met}"));
         assert!(self.creations.insert(creation.to_owned()), "{met} a second time");
@@ -100,7 +101,8 @@ async fn a06_a_program_that_is_killed_and_started_again_has_new_pids() {
         } else {
             rust.signal("-STOP").await;
             let relay = Relay::start(port).await;
-            let mut next = Program::start(&place, RUST, &format!("peer={BEAM}/{}", relay.address)).await;
+            let mut next =
+                Program::start(&place, RUST, &format!("peer={BEAM}/{}", relay.address)).await;
             assert_eq!(next.ask(&format!("connect {BEAM}")).await, "ok");
             assert_eq!(relay.status.await.unwrap(), "salive");
             alive += 1;

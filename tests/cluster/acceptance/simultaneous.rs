@@ -45,9 +45,9 @@ async fn a05_simultaneous_connects_make_one_connection_and_lose_no_message() {
         let change = |change| Some(("m@127.0.0.1".to_owned(), change));
         // At full length: 15 s and 300 rounds, of each name.
         let begun = Instant::now();
-        let is_over = |round| match is_full() {
-            true => round >= 300 && begun.elapsed() >= Duration::from_secs(15),
-            false => round >= 100,
+        let is_over = |round| {
+            let full = Duration::from_secs(15);
+            if is_full() { round >= 300 && begun.elapsed() >= full } else { round >= 100 }
         };
         let mut round = 0;
         while !is_over(round) {

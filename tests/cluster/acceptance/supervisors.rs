@@ -42,7 +42,7 @@ async fn a14_a_child_that_is_linked_to_a_beam_is_restarted_by_the_intensity() {
     let gave_up = rt.ended(tree.pid().unwrap());
     let linked = "length([P || P <- element(2, process_info(self(), links)), is_pid(P), \
                   node(P) =/= node()])";
-    assert_eq!(beam.eval("process_flag(trap_exit, true)").await, "false");
+    beam.eval("process_flag(trap_exit, true)").await;
     let mut child = starts.recv().await.unwrap();
     for _ in 0..3 {
         beam.until(linked, "1").await;
