@@ -50,10 +50,14 @@ fn number(function: &str) -> Option<u32> {
     (digits.len() == 2).then(|| digits.parse().ok())?
 }
 
-/// Returns the tests that the list names: those of the last column of its tables.
-fn listed() -> BTreeSet<&'static str> {
-    let rows = LIST.lines().filter_map(|line| line.strip_suffix(" |")?.rsplit_once("| "));
-    rows.flat_map(|(_, tests)| tests.split('`').skip(1).step_by(2)).collect()
+/// Returns the rows of the list: the first column, and the names in the last one.
+fn rows() -> Vec<(&'static str, Vec<&'static str>)> {
+    let rows = LIST.lines().filter_map(|line| {
+        let (first, rest) = line.strip_prefix("| ")?.split_once(" |")?;
+        let tests = rest.strip_suffix(" |")?.rsplit_once("| ")?.1;
+        Some((first, tests.split('`').skip(1).step_by(2).collect()))
+    });
+    rows.collect()
 }
 
 fn read(folder: &Path, all: &mut String) {
@@ -67,17 +71,26 @@ fn read(folder: &Path, all: &mut String) {
     }
 }
 
+/// A name with a slash is a path: a benchmark, which is no test.
 #[test]
 fn every_number_has_a_test_and_the_list_names_each_test_of_a_number() {
-    let mut all = String::new();
-    read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests"), &mut all);
-    let (there, listed) = (functions(&all), listed());
-    let gone: Vec<_> = listed.difference(&there).collect();
-    assert!(gone.is_empty(), "list.md names tests that are not there: {gone:?}");
+    let (root, mut all) = (Path::new(env!("CARGO_MANIFEST_DIR")), String::new());
+    read(&root.join("tests"), &mut all);
+    let (there, rows) = (functions(&all), rows());
+    let listed: BTreeSet<_> = rows.iter().flat_map(|(_, tests)| tests.iter().copied()).collect();
+    let is_there =
+        |name: &str| there.contains(name) || name.contains('/') && root.join(name).exists();
+    let gone: Vec<_> = listed.iter().filter(|name| !is_there(name)).collect();
+    assert!(gone.is_empty(), "list.md names tests that are not there: {gone:#?}");
     let numbered = there.iter().filter(|name| number(name).is_some());
     let missing: Vec<_> = numbered.filter(|name| !listed.contains(*name)).collect();
-    assert!(missing.is_empty(), "list.md doesn't name {missing:?}");
-    let untested: Vec<_> =
-        NUMBERS.filter(|n| !there.iter().any(|name| number(name) == Some(*n))).collect();
-    assert!(untested.is_empty(), "numbers without a test: {untested:?}");
+    assert!(missing.is_empty(), "list.md doesn't name {missing:#?}");
+    for n in NUMBERS {
+        let row = rows.iter().find(|(first, _)| *first == n.to_string());
+        let (_, tests) = row.unwrap_or_else(|| panic!("list.md has no row {n}"));
+        let own = |test: &&str| number(test) == Some(n) || test.contains('/');
+        assert!(tests.iter().any(|test| own(test)), "row {n} names no test of its number");
+        let other = tests.iter().find(|test| number(test).is_some_and(|number| number != n));
+        assert_eq!(other, None, "row {n} names a test of another number");
+    }
 }
