@@ -43,6 +43,11 @@ pub(crate) fn is_full() -> bool {
     std::env::var("REGROW_PROOF").is_ok_and(|size| size == "full")
 }
 
+/// Whether each test runs alone, so that the time that something takes can be checked.
+pub(crate) fn is_alone() -> bool {
+    is_full() && std::env::var("RUST_TEST_THREADS").is_ok_and(|threads| threads == "1")
+}
+
 /// Reports that a test is skipped. Fails where all tests have to run.
 pub(crate) fn skipped(why: &str) {
     assert!(!is_full(), "`REGROW_PROOF=full` skips no test, but {why}");

@@ -36,7 +36,7 @@ use crate::pg_beam;
 
 const NAME: &str = "REGROW_TEST_NODE";
 const SETTINGS: &str = "REGROW_TEST_NODE_SETTINGS";
-const TEST: &str = "acceptance::program::a_node_obeys_the_lines_of_its_input";
+const TEST: &str = "acceptance::program::a_node_runs_the_commands_of_its_input";
 
 /// How long an answer may take. It ends a test that would never end.
 const ANSWER_LIMIT: Duration = Duration::from_secs(120);
@@ -117,7 +117,7 @@ impl Program {
 
 /// The program. As a test, it does nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_obeys_the_lines_of_its_input() {
+async fn a_node_runs_the_commands_of_its_input() {
     let Ok(name) = std::env::var(NAME) else { return };
     let settings = std::env::var(SETTINGS).unwrap();
     let rt = Runtime::new();
@@ -131,7 +131,7 @@ async fn a_node_obeys_the_lines_of_its_input() {
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     while let Ok(Some(line)) = lines.next_line().await {
         let words: Vec<_> = line.split(' ').collect();
-        say(&served.obey(&words).await);
+        say(&served.run(&words).await);
     }
 }
 
@@ -193,7 +193,7 @@ fn linked(rt: &Runtime, received: &Received) -> Option<Pid> {
     (tag.as_str() == "link").then(|| rt.pid_of(&pid))?
 }
 
-/// What the commands are about.
+/// What the commands use.
 struct Served {
     rt: Runtime,
     probe: ProcessHandle,
@@ -202,7 +202,7 @@ struct Served {
 }
 
 impl Served {
-    async fn obey(&mut self, words: &[&str]) -> String {
+    async fn run(&mut self, words: &[&str]) -> String {
         let (rt, probe) = (&self.rt, self.probe.pid());
         match words {
             ["connect", node] => {

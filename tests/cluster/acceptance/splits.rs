@@ -31,8 +31,9 @@ impl Split {
         Some(split)
     }
 
-    /// Connects, and makes the relations.
+    /// Connects by a use, and makes the relations.
     async fn relate(&mut self) {
+        self.beam.until(&format!("net_adm:ping('{RUST}')"), "pong").await;
         let relate = "{probe, 'RUST'} ! {link, self()}, \
                       erlang:monitor(process, {kv, 'RUST'}), net_adm:ping('RUST')";
         assert_eq!(self.beam.eval(&relate.replace("RUST", RUST)).await, "pong");
