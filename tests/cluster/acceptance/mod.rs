@@ -55,7 +55,8 @@ fn number(function: &str) -> Option<u32> {
 fn rows() -> Vec<(&'static str, Vec<&'static str>)> {
     let rows = LIST.lines().filter_map(|line| {
         let (first, rest) = line.strip_prefix("| ")?.split_once(" |")?;
-        let tests = rest.strip_suffix(" |")?.rsplit_once("| ")?.1;
+        let rest = rest.strip_suffix(" |")?;
+        let tests = rest.rsplit_once("| ").map_or(rest, |(_, tests)| tests);
         Some((first, tests.split('`').skip(1).step_by(2).collect()))
     });
     rows.collect()

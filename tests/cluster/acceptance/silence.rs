@@ -53,7 +53,8 @@ async fn a03_a_beam_that_is_stopped_is_lost_after_the_tick_time() {
     assert_eq!(changes.recv().await, change(NodeChange::Down));
     assert_silence(begun.elapsed(), TICK);
     beam.signal("-CONT").await;
-    assert_eq!(beam.eval("net_adm:ping('rust@127.0.0.1')").await, "pong");
+    // The first attempt may use the connection that is lost.
+    beam.until("net_adm:ping('rust@127.0.0.1')", "pong").await;
     assert_eq!(changes.recv().await, change(NodeChange::Up));
 }
 
