@@ -47,8 +47,9 @@ impl Split {
         self.beam.until(watched, "1").await;
     }
 
-    /// Waits until each side has noticed the loss, once for each relation.
-    async fn is_lost(&mut self, begun: Instant) {
+    /// Waits until each side has noticed the loss, once for each relation, within this number of tick
+    /// times.
+    async fn is_lost(&mut self, begun: Instant, most: f64) {
         let lost = "lists:sort([receive {'DOWN', _, _, _, R} -> {down, R}; {'EXIT', _, R} -> {exit, R} end \
                     || _ <- [1, 2]])";
         self.beam.send(lost).await;
@@ -62,8 +63,8 @@ impl Split {
         let mut seen = [self.rust.ask("next").await, self.rust.ask("next").await];
         seen.sort();
         assert_eq!(seen, ["down shell noconnection", "exit noconnection"]);
-        assert_silence(beam.1, TICK);
-        assert_silence(rust.1, TICK);
+        assert_silence(beam.1, TICK, most);
+        assert_silence(rust.1, TICK, most);
         assert_eq!(self.beam.eval("nodes(hidden)").await, "[]");
         assert_eq!(self.rust.ask("nodes").await, "");
         // Nothing is noticed twice.
@@ -87,19 +88,21 @@ async fn a04_both_sides_of_a_split_notice_it_and_the_next_use_heals_it() {
     for host in [1, 2] {
         let begun = Instant::now();
         split.hosts.cut(host).await;
-        split.is_lost(begun).await;
+        split.is_lost(begun, 1.5).await;
         split.hosts.heal(host).await;
         split.is_healed().await;
     }
 }
 
+/// A tick may still arrive after the cut. The next ones wait for its acknowledgement, which is lost, and
+/// so does the end of the connection. So the side that receives may notice the loss a quarter later.
 #[tokio::test]
 async fn a04_both_sides_notice_a_loss_of_one_direction_and_the_next_use_heals_it() {
     let Some(mut split) = Split::start().await else { return };
     for (from, to) in [(1, 2), (2, 1)] {
         let begun = Instant::now();
         split.hosts.cut_from(from, to).await;
-        split.is_lost(begun).await;
+        split.is_lost(begun, 1.75).await;
         split.hosts.heal_from(from, to).await;
         split.is_healed().await;
     }
@@ -121,7 +124,7 @@ async fn a04_a_use_during_a_split_fails_and_two_programs_find_each_other_again()
     // A call that is under way ends by the loss.
     one.send("ask two@10.77.0.2").await;
     assert_eq!(two.ask("change").await, "down one@10.77.0.1");
-    assert_silence(begun.elapsed(), TICK);
+    assert_silence(begun.elapsed(), TICK, 1.5);
     let call = one.answer().await;
     assert!(call == "NoConnection" || call == "Timeout", "{call}");
     assert_eq!(one.ask("change").await, "down two@10.77.0.2");
