@@ -1,7 +1,8 @@
 //! Nodes of Erlang, each a process of the operating system that evaluates expressions, and an EPMD
 //! for each test.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
+use std::net::Ipv4Addr;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -37,6 +38,42 @@ const START_LIMIT: Duration = Duration::from_secs(10);
 /// How long an evaluation may take. It ends a test that would never end.
 const VALUE_LIMIT: Duration = Duration::from_secs(120);
 
+/// Whether all tests run, at their full length.
+pub(crate) fn is_full() -> bool {
+    std::env::var("REGROW_PROOF").is_ok_and(|size| size == "full")
+}
+
+/// Whether each test runs alone, so that the time that something takes can be checked.
+pub(crate) fn is_alone() -> bool {
+    is_full() && std::env::var("RUST_TEST_THREADS").is_ok_and(|threads| threads == "1")
+}
+
+/// Reports that a test is skipped. Fails where all tests have to run.
+pub(crate) fn skipped(why: &str) {
+    assert!(!is_full(), "`REGROW_PROOF=full` skips no test, but {why}");
+    // The test runner shows this line also if the test passes.
+    writeln!(std::io::stderr(), "SKIPPED: {why}").unwrap();
+}
+
+/// Where the programs of a node run: their address, the port of their EPMD, and the process whose
+/// network namespace they are in.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) address: Ipv4Addr,
+    pub(crate) epmd_port: u16,
+    pub(crate) namespace: Option<u32>,
+}
+
+impl Place {
+    /// A command that starts a program at this place.
+    pub(crate) fn command(&self, program: &str) -> Command {
+        let Some(holder) = self.namespace else { return Command::new(program) };
+        let mut command = Command::new("nsenter");
+        command.args(["--target", &holder.to_string(), "--net", program]);
+        command
+    }
+}
+
 /// An EPMD at a port of its own.
 pub(crate) struct Epmd {
     pub(crate) port: u16,
@@ -65,7 +102,7 @@ impl Epmd {
         match command.kill_on_drop(true).spawn() {
             Ok(daemon) => Some((port, daemon)),
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                eprintln!("SKIPPED: this test needs Erlang, and there is no `epmd`");
+                skipped("this test needs Erlang, and there is no `epmd`");
                 None
             }
             Err(error) => panic!("{error}"),
@@ -81,7 +118,7 @@ impl Epmd {
         if erl.is_ok_and(|status| status.success()) {
             return Some(epmd);
         }
-        eprintln!("SKIPPED: this test needs the application `ssl` of Erlang");
+        skipped("this test needs the application `ssl` of Erlang");
         None
     }
 
@@ -92,6 +129,11 @@ impl Epmd {
 
     pub(crate) fn resolver(&self) -> Resolver {
         Resolver::epmd_at(self.port)
+    }
+
+    /// This machine, with this EPMD.
+    pub(crate) fn place(&self) -> Place {
+        Place { address: Ipv4Addr::LOCALHOST, epmd_port: self.port, namespace: None }
     }
 
     /// A node of this crate.
@@ -147,13 +189,25 @@ impl Beam {
         tick_time: u32,
         args: &[&str],
     ) -> Beam {
-        let mut command = Command::new("erl");
+        Beam::start_at(&epmd.place(), name, cookie, tick_time, args).await
+    }
+
+    /// Starts a node at a place.
+    pub(crate) async fn start_at(
+        place: &Place,
+        name: &str,
+        cookie: &str,
+        tick_time: u32,
+        args: &[&str],
+    ) -> Beam {
+        let mut command = place.command("erl");
         command.args(args);
         // A host without a dot belongs to a short name.
         let kind = if name.ends_with("@localhost") { "-sname" } else { "-name" };
-        command.env("ERL_EPMD_PORT", epmd.port.to_string());
+        let address = format!("{{{}}}", place.address.to_string().replace('.', ","));
+        command.env("ERL_EPMD_PORT", place.epmd_port.to_string());
         command.args(["-noshell", "-start_epmd", "false", kind, name, "-setcookie", cookie]);
-        command.args(["-kernel", "inet_dist_use_interface", "{127,0,0,1}"]);
+        command.args(["-kernel", "inet_dist_use_interface", &address]);
         command.args(["-kernel", "net_ticktime", &tick_time.to_string()]);
         command.args(["-kernel", "logger_level", "none", "-eval", LOOP]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
@@ -204,7 +258,12 @@ impl Beam {
 
     /// Sends a signal of the operating system.
     pub(crate) async fn signal(&self, signal: &str) {
-        let pid = self.process.id().unwrap().to_string();
-        assert!(Command::new("kill").args([signal, &pid]).status().await.unwrap().success());
+        send_signal(&self.process, signal).await;
     }
+}
+
+/// Sends a signal of the operating system to a program.
+pub(crate) async fn send_signal(program: &Child, signal: &str) {
+    let pid = program.id().unwrap().to_string();
+    assert!(Command::new("kill").args([signal, &pid]).status().await.unwrap().success());
 }

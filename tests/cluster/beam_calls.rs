@@ -7,7 +7,7 @@ use regrow::cluster::{Atom, Cookie, Node};
 use regrow::{CallError, GenServer, Runtime, Supervisor, SupervisorRef};
 use tokio::process::Command;
 
-use crate::beam::{Beam, COOKIE, Epmd};
+use crate::beam::{Beam, COOKIE, Epmd, skipped};
 use crate::kv::{Call, Cast, KV, Kv};
 
 /// A node that exposes the server.
@@ -168,7 +168,7 @@ async fn elixir_calls_a_server() {
     let output = match elixir.output().await {
         Ok(output) => output,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            eprintln!("SKIPPED: this test needs Elixir, and there is no `elixir`");
+            skipped("this test needs Elixir, and there is no `elixir`");
             return;
         }
         Err(error) => panic!("{error}"),

@@ -38,3 +38,4 @@ mod simulation;
 mod conformance;
 mod pg;
 mod pg_beam;
+mod acceptance;

@@ -11,12 +11,12 @@ const SHOW: &str = "string:join(lists:usort([begin B = term_to_binary(P), \
     lists:flatten(io_lib:format(\"~s/~b\", [node(P), \
     binary:decode_unsigned(binary:part(B, byte_size(B), -12))])) end || P <- ALL]), \" \")";
 
-fn show(all: &str) -> String {
+pub(crate) fn show(all: &str) -> String {
     SHOW.replace("ALL", all)
 }
 
 /// Shows pids by their nodes and numbers.
-fn shown(rt: &Runtime, pids: &[Pid]) -> String {
+pub(crate) fn shown(rt: &Runtime, pids: &[Pid]) -> String {
     let text = |pid: &Pid| {
         let pid = rt.external_pid(*pid).unwrap();
         let [id, serial, creation] = [pid.id(), pid.serial(), pid.creation()].map(u128::from);

@@ -406,28 +406,3 @@ async fn the_pids_of_a_beam_that_was_restarted_are_dead() {
     assert!(rt.send_term(again, EncodedTerm::new(&7).unwrap()));
     assert_eq!(pair.heard().await, "7");
 }
-
-/// Acceptance test 14.
-#[tokio::test]
-async fn a_child_that_is_linked_to_a_beam_is_restarted_at_the_loss() {
-    use regrow::{ChildSpec, TaskContext};
-
-    let Some(mut pair) = Pair::start().await else { return };
-    let rt = pair.rt.clone();
-    let (started, mut starts) = unbounded_channel();
-    let shell = pair.take("self()").await;
-    let child = ChildSpec::task("linked", async move |ctx: TaskContext| {
-        assert!(ctx.runtime().link(ctx.pid(), shell));
-        let _ = started.send(ctx.pid());
-        std::future::pending::<regrow::Result>().await
-    });
-    let tree = Supervisor::one_for_one().child(child).start(&rt).await.unwrap();
-    let first = starts.recv().await.unwrap();
-    pair.sync().await;
-    pair.beam.eval("erlang:disconnect_node('rust@127.0.0.1')").await;
-    // The successor connects again.
-    let second = starts.recv().await.unwrap();
-    assert_ne!(first, second);
-    pair.beam.until("nodes(hidden)", "['rust@127.0.0.1']").await;
-    tree.stop().await.unwrap();
-}

@@ -18,6 +18,8 @@ use std::time::Duration;
 use regrow::{ChildError, ChildSpec, GenServer, Restart, Supervisor, SupervisorRef};
 use tokio::task::yield_now;
 
+use crate::beam::{is_full, skipped};
+
 use puppet::{Do, Puppet, Puppets, Role};
 
 const CASES: &str = include_str!("cases.txt");
@@ -175,7 +177,7 @@ fn run_on_beam(scripts: &str, test: &str) -> Option<String> {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(test);
     std::fs::create_dir_all(&folder).unwrap();
     let Ok(compiled) = Command::new("erlc").arg("-o").arg(&folder).arg(&source).output() else {
-        println!("SKIPPED {test}: Erlang is not installed (apt-get install erlang-base).");
+        skipped("this test needs Erlang, and there is no `erlc`");
         return None;
     };
     assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stdout));
@@ -220,8 +222,7 @@ fn the_numbered_cases_have_the_same_effects_on_the_beam() {
 
 #[test]
 fn random_scripts_have_the_same_effects_on_the_beam() {
-    let count =
-        if std::env::var("REGROW_PROOF").is_ok_and(|full| full == "full") { 20_000 } else { 400 };
+    let count = if is_full() { 20_000 } else { 400 };
     let scripts = random::scripts(count);
     if let Some(there) = run_on_beam(&scripts, "random_scripts") {
         assert_same(&run(&scripts), &there);
