@@ -37,3 +37,4 @@ mod simulation;
 mod conformance;
 mod pg;
 mod pg_beam;
+mod acceptance_load;
