@@ -59,6 +59,7 @@ mod typed;
 
 pub(crate) use absent::{ABSENT, deserialize_absent};
 pub use atom::Atom;
+pub(crate) use atom::is_too_long;
 pub use bitstring::Bitstring;
 pub(crate) use decoder::Decoder;
 pub(crate) use encoder::Encoder;
