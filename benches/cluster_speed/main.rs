@@ -91,9 +91,9 @@ fn measure(nodes: &mut [Option<Program>; 4], row: &Row, options: &Options) -> Ro
                 continue;
             }
             let called = ["beam_caller", "beam_called", "regrow_caller", "regrow_called"][called];
-            measured[at] = nodes[caller].as_mut().map(|caller| {
-                caller.measure(&row.order(called, options.quick), row.figures.len())
-            });
+            measured[at] = nodes[caller]
+                .as_mut()
+                .map(|caller| caller.measure(&row.order(called, options.quick), row.figures.len()));
         }
         if round > 0 || options.quick {
             rounds.push(measured);

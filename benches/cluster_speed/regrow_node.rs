@@ -22,10 +22,7 @@ struct Speed(u64);
 #[derive(Serialize, Deserialize)]
 enum Call {
     /// `{price, Item}`
-    Price {
-        item: String,
-        reply: Reply<u32>,
-    },
+    Price { item: String, reply: Reply<u32> },
     /// `{echo, Binary}`
     Echo(String, Reply<String>),
     /// The number of casts so far.
@@ -179,10 +176,13 @@ async fn beside(there: RemoteServer<Speed>, bytes: usize, count: usize) -> Vec<f
         }
     });
     let mut waits = Vec::new();
-    while !is_over.load(Relaxed) {
+    loop {
         let begun = Instant::now();
         price(&there).await;
         waits.push(begun.elapsed().as_secs_f64() * 1_000.0);
+        if is_over.load(Relaxed) {
+            break;
+        }
     }
     waits.sort_by(f64::total_cmp);
     let at = |percent: usize| waits[waits.len() * percent / 100];

@@ -11,7 +11,7 @@ pub(crate) const PASS_THROUGH: u8 = 112;
 /// The length of the length of a frame.
 const PREFIX: usize = 4;
 /// The capacity of the buffer of an idle connection.
-const KEPT: usize = 8 * 1024;
+const KEPT: usize = 1024;
 /// The capacity that the buffer grows to while each read fills it.
 const MOST: usize = 64 * 1024;
 

@@ -70,6 +70,14 @@ thread_local! {
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
+/// Keeps a buffer for the next frame of this thread.
+fn keep(mut frame: Vec<u8>) {
+    if frame.capacity() <= KEPT {
+        frame.clear();
+        let _ = SCRATCH.try_with(|scratch| scratch.set(frame));
+    }
+}
+
 impl Chunks {
     fn append(&mut self, frame: &mut Vec<u8>) {
         self.bytes += frame.len();
@@ -129,6 +137,21 @@ impl Outbox {
         appended == Appended::Yes
     }
 
+    /// Appends a frame, as [`push`](Self::push) does, unless `write` fails: then nothing is appended.
+    pub(crate) fn try_push<E>(
+        &self,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut frame = SCRATCH.try_with(Cell::take).unwrap_or_default();
+        let mut written = Ok(());
+        append_frame(&mut frame, |frame| written = write(frame));
+        if written.is_ok() {
+            self.wake(self.append_encoded(&mut frame));
+        }
+        keep(frame);
+        written
+    }
+
     /// Appends the frames that `write` appends, under a lock of the caller: nothing is woken.
     /// After unlock, pass the result to [`wake`](Self::wake).
     pub(crate) fn append(&self, write: impl FnOnce(&mut Vec<u8>)) -> Appended {
@@ -136,10 +159,7 @@ impl Outbox {
         let mut frame = SCRATCH.try_with(Cell::take).unwrap_or_default();
         write(&mut frame);
         let appended = self.append_encoded(&mut frame);
-        if frame.capacity() <= KEPT {
-            frame.clear();
-            let _ = SCRATCH.try_with(|scratch| scratch.set(frame));
-        }
+        keep(frame);
         appended
     }
 
@@ -260,9 +280,13 @@ mod tests {
     #[tokio::test]
     async fn long_frames_are_taken_alone_and_in_their_order() {
         let (outbox, mut taken, mut expected) = (Outbox::new(9 * CHUNK), Vec::new(), Vec::new());
-        for (number, length) in [1, CHUNK + 1, 2, CHUNK - 20, 3, 3 * CHUNK, 4].into_iter().enumerate() {
+        for (number, length) in
+            [1, CHUNK + 1, 2, CHUNK - 20, 3, 3 * CHUNK, 4].into_iter().enumerate()
+        {
             let content = vec![number as u8; length];
-            crate::cluster::wire::frame::append_frame(&mut expected, |frame| frame.extend(&content));
+            crate::cluster::wire::frame::append_frame(&mut expected, |frame| {
+                frame.extend(&content)
+            });
             assert!(outbox.push(|frame| frame.extend(&content)));
         }
         let mut bytes = Vec::new();
