@@ -169,8 +169,8 @@ fn read_tag(tag: &[u8], limits: &DecodeLimits) -> Result<(Reference, Reference),
         Token::Reference(_) => Ok((None, Some(0..tag.len()))),
         Token::List(1) => {
             let start = decoder.offset();
-            let head = decoder.skip()?;
-            let (monitor_start, monitor) = (decoder.offset(), decoder.skip()?);
+            let head = decoder.pass()?;
+            let (monitor_start, monitor) = (decoder.offset(), decoder.pass()?);
             if !is_reference(monitor, limits)? {
                 return Ok((None, None));
             }
