@@ -106,3 +106,14 @@ async fn a07_small_calls_are_answered_while_a_message_of_64_mib_is_echoed() {
     // The first call may be answered behind the first echo, and so on.
     assert!(pings >= ECHOES, "{pings} calls");
 }
+
+/// The gate itself is a measurement: `cargo bench --bench cluster_speed`.
+#[test]
+fn a12_the_bench_of_speed_has_the_rows_and_the_goal_of_the_gate() {
+    let rows = include_str!("../../benches/cluster_speed/row.rs");
+    for row in ["calls, 1 caller", "calls, 8 callers", "calls, 64 callers", "casts, one sender"] {
+        assert!(rows.contains(row), "{row}");
+    }
+    let bench = include_str!("../../benches/cluster_speed/main.rs");
+    assert!(bench.contains("const GOAL: f64 = 0.8;"));
+}

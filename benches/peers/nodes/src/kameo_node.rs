@@ -43,9 +43,9 @@ fn swarm() -> Swarm<Behaviour> {
         Behaviour::new(key.public().to_peer_id(), messaging::Config::default())
     });
     // A connection without traffic is closed after 10 s.
-    let swarm = behaved.expect("the behaviour").with_swarm_config(|config| {
-        config.with_idle_connection_timeout(Duration::from_secs(600))
-    });
+    let swarm = behaved
+        .expect("the behaviour")
+        .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_secs(600)));
     let swarm = swarm.build();
     swarm.behaviour().init_global();
     swarm

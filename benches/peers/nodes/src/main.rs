@@ -60,8 +60,10 @@ fn tokio() -> tokio::runtime::Runtime {
 
 /// Runs a server, and prints its address.
 async fn serve(system: &str) {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    let port = port.local_addr().expect("it has an address").port();
+    let port = {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        free.local_addr().expect("it has an address").port()
+    };
     match system {
         "regrow" => regrow_node::serve(port).await,
         "ractor_cluster" => ractor_node::serve(port).await,

@@ -21,11 +21,7 @@ impl Actor for Prices {
     type State = ();
     type Arguments = ();
 
-    async fn pre_start(
-        &self,
-        this: ActorRef<Message>,
-        (): (),
-    ) -> Result<(), ActorProcessingErr> {
+    async fn pre_start(&self, this: ActorRef<Message>, (): ()) -> Result<(), ActorProcessingErr> {
         pg::join(GROUP.to_owned(), vec![this.get_cell()]);
         Ok(())
     }
