@@ -45,7 +45,8 @@ pub(super) fn atom(encoder: &mut Encoder<'_>, name: &str) {
 impl Ends<'_> {
     /// Writes a pid of either node. The caller has made sure that it is of one of them.
     pub(super) fn write(&self, encoder: &mut Encoder<'_>, pid: Pid) {
-        match if pid.is_foreign() { self.other.parts(pid) } else { None } {
+        let other = pid.is_foreign().then(|| self.other.parts(pid)).flatten();
+        match other {
             Some((id, serial)) => self.other.ids.write_pid(encoder, id, serial),
             None => self.own.write_pid(pid, encoder),
         }
