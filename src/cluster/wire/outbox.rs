@@ -279,7 +279,8 @@ mod tests {
 
     #[tokio::test]
     async fn long_frames_are_taken_alone_and_in_their_order() {
-        let (outbox, mut taken, mut expected) = (Outbox::new(9 * CHUNK), Vec::new(), Vec::new());
+        let (outbox, mut expected) = (Outbox::new(9 * CHUNK), Vec::new());
+        let mut taken: Vec<u8> = Vec::new();
         for (number, length) in
             [1, CHUNK + 1, 2, CHUNK - 20, 3, 3 * CHUNK, 4].into_iter().enumerate()
         {
