@@ -39,3 +39,4 @@ mod conformance;
 mod pg;
 mod pg_beam;
 mod acceptance;
+mod acceptance_load;

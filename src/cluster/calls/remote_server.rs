@@ -163,12 +163,12 @@ impl<S: GenServer> RemoteServer<S> {
             consume_budget().await;
             return Err(CallError::NoConnection);
         };
-        if Nodes::of(&runtime.kernel).is_own(&node) {
+        if Nodes::of(&runtime.kernel).is_own(node) {
             return runtime.server::<S>(name.clone()).call_timeout(make, limit).await;
         }
         let request = encode(runtime, &make(Reply::unconnected()));
         consume_budget().await;
-        Callee { runtime, node: &node, name }.call(request?, Some(limit)).await
+        Callee { runtime, node, name }.call(request?, Some(limit)).await
     }
 
     /// Sends the server a message and doesn't wait. Returns false if the message has no term, or the
@@ -180,7 +180,7 @@ impl<S: GenServer> RemoteServer<S> {
         S::Cast: Serialize,
     {
         let RemoteName { runtime, name, .. } = &self.to;
-        let is_own = |node| Nodes::of(&runtime.kernel).is_own(&node);
+        let is_own = |node| Nodes::of(&runtime.kernel).is_own(node);
         if self.to.parsed().is_some_and(is_own) {
             return runtime.server::<S>(name.clone()).cast(cast);
         }

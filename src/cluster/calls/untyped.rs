@@ -69,10 +69,10 @@ impl RemoteName {
         let request = encode(&self.runtime, &request);
         consume_budget().await;
         let node = self.parsed().ok_or(CallError::NoConnection)?;
-        if Nodes::of(&self.runtime.kernel).is_own(&node) {
+        if Nodes::of(&self.runtime.kernel).is_own(node) {
             return Err(CallError::WrongType);
         }
-        let callee = Callee { runtime: &self.runtime, node: &node, name: &self.name };
+        let callee = Callee { runtime: &self.runtime, node, name: &self.name };
         callee.call(request?, Some(limit)).await
     }
 

@@ -2,14 +2,14 @@
 //!
 //! # Steps
 //!
-//! 1. The call is added to the table of its node, and its monitor is requested.
-//! 2. The request is sent, if the call still waits.
-//! 3. The caller waits for the answer, the end of the server, the loss of the connection, or its
+//! 1. The call is added to the table of its node, and its monitor and its request are sent, under one
+//!    lock.
+//! 2. The caller waits for the answer, the end of the server, the loss of the connection, or its
 //!    deadline.
 //!
-//! **If the connection is lost** between two steps, the loss removes the call from the table. Then step
-//! 2 sends nothing, so that no request reaches a later connection, and step 3 ends at once.
-//! **If the caller is dropped** in any step, the call is removed from the table, and its monitor at the
+//! **If the connection is lost** before step 1, the call belongs to the next connection. If it is lost
+//! after it, the loss removes the call from the table, and step 2 ends at once.
+//! **If the caller is dropped** in step 2, the call is removed from the table, and its monitor at the
 //! other node as well; an answer that comes later goes to an alias that is not known, and is dropped.
 
 use std::pin::pin;
@@ -28,10 +28,9 @@ use crate::cluster::remote::nodes::Nodes;
 use crate::cluster::remote::peer::Peer;
 use crate::cluster::remote::pid_terms::as_node;
 use crate::cluster::remote::reason::read_reason;
-use crate::cluster::remote::signal::Signal;
 use crate::cluster::reply::Refusal;
 use crate::cluster::term::{
-    Atom, DecodeError, DecodeLimits, Decoder, Token, from_bytes_inside, write_value,
+    DecodeError, DecodeLimits, Decoder, Token, from_bytes_inside, is_too_long, write_value,
 };
 use crate::exit::ExitReason;
 use crate::runtime::{CallError, Runtime, until};
@@ -81,7 +80,7 @@ impl Callee<'_> {
         limit: Option<Duration>,
     ) -> Result<T, CallError> {
         let kernel = &self.runtime.kernel;
-        if Atom::new(self.name).is_err() {
+        if is_too_long(self.name) {
             return Err(CallError::NoHolder(self.name.clone()));
         }
         let due = limit.map(|limit| limited(kernel, after(Instant::now(), limit)));
@@ -111,10 +110,7 @@ impl Callee<'_> {
         let waiting = Waiting { peer: peer.clone(), id };
         let call = PendingCall { own, name: self.name.clone(), end };
         // Only a request to a pid can fail.
-        let _ = peer.request(None, |relations| ((), Some(relations.calls.add(id, call))));
-        crate::base::failpoint::point!("remote call between sides");
-        let signal = Signal::Call { own, name: self.name.clone(), id, request };
-        let _ = peer.request(None, |relations| ((), relations.calls.waits(id).then_some(signal)));
+        let _ = peer.request(None, |relations| ((), Some(relations.calls.add(id, call, request))));
         (waiting, ended)
     }
 

@@ -44,7 +44,7 @@ pub(crate) struct Router {
     runtime: Runtime,
     inbound: Arc<Inbound>,
     /// The process of the connection, encoded: the sender of answers.
-    own: Vec<u8>,
+    own: Arc<[u8]>,
     flags: Flags,
     outbox: Outbox,
     limits: DecodeLimits,
@@ -61,7 +61,7 @@ impl Router {
         (flags, outbox): (Flags, Outbox),
     ) -> Self {
         // The name of a node is short enough for an atom.
-        let own = encoded(|encoder| drop(encoder.pid(&inbound.own.external(pid))));
+        let own = encoded(|encoder| drop(encoder.pid(&inbound.own.external(pid)))).into();
         let runtime = Runtime { kernel: inbound.kernel.clone() };
         let longest = settings.longest_frame;
         let limits = DecodeLimits::new().size(longest).integer(longest);
@@ -216,7 +216,7 @@ impl Router {
     fn caller(&self, name: &[u8], pid: &[u8], tag: &[u8]) -> Option<(Pid, ReturnAddress)> {
         let peer = (self.outbox.clone(), self.flags);
         let inbound = self.inbound.clone();
-        let (ends, from) = ((&self.own[..], name), (pid, tag));
+        let (ends, from) = ((self.own.clone(), name), (pid, tag));
         let address = ReturnAddress::new(inbound, peer, ends, from, &self.limits).ok()?;
         Some((self.inbound.caller(pid), address))
     }

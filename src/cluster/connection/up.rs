@@ -10,12 +10,13 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::task::yield_now;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
+use crate::base::consume_budget;
 use crate::cluster::connection::counted::{Counted, Counts};
-use crate::cluster::wire::frame::read_frame;
+use crate::cluster::wire::frame::FrameReader;
 use crate::cluster::wire::ticks::{Progress, Ticks};
 use crate::cluster::wire::{ConnectionLost, Outbox};
 
@@ -59,22 +60,20 @@ async fn read_all(
     longest: usize,
     mut handle: impl FnMut(&[u8]) -> Result<(), ConnectionLost>,
 ) -> ConnectionLost {
-    let (mut reader, mut body) = (BufReader::new(reader), Vec::new());
+    let mut frames = FrameReader::new(reader, longest);
     loop {
-        let read = read_frame(&mut reader, longest, &mut body).await;
-        let handled = read.and_then(|()| if body.is_empty() { Ok(()) } else { handle(&body) });
+        // Frames that have arrived together are handled without a wait, and use up the budget as well.
+        consume_budget().await;
+        let handled = match frames.next().await {
+            Ok([]) => Ok(()),
+            Ok(body) => handle(body),
+            Err(lost) => Err(lost),
+        };
         if let Err(lost) = handled {
             return lost;
         }
-        // A long frame doesn't keep its memory for the whole life of the connection.
-        if body.capacity() > KEPT {
-            body = Vec::new();
-        }
     }
 }
-
-/// The capacity of a buffer that is used again.
-const KEPT: usize = 64 * 1024;
 
 /// The number of writes in a row, a part of the budget that tokio gives a task for each turn.
 const WRITES: usize = 32;
@@ -84,9 +83,9 @@ async fn write_all(
     outbox: &Outbox,
     written: &AtomicU64,
 ) -> ConnectionLost {
-    let mut writes = 0_usize;
+    let (mut writes, mut bytes) = (0_usize, Vec::new());
     loop {
-        let bytes = outbox.take().await;
+        outbox.take(&mut bytes).await;
         let mut rest = &bytes[..];
         while !rest.is_empty() {
             writes += 1;

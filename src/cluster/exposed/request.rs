@@ -29,7 +29,7 @@ fn read<'p>(payload: &'p [u8], limits: &DecodeLimits) -> Result<Request<'p>, Dec
     };
     match (count, &*kind) {
         (3, "$gen_call") if decoder.next()? == Token::Tuple(2) => {
-            let (pid, tag) = (decoder.skip()?, decoder.skip()?);
+            let (pid, tag) = (decoder.pass()?, decoder.pass()?);
             Ok(Request::Call { pid, tag, request: &payload[decoder.offset()..] })
         }
         (2, "$gen_cast") => Ok(Request::Cast(&payload[decoder.offset()..])),

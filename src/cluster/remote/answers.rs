@@ -17,11 +17,7 @@ impl Inbound {
         reference: &[u8],
         reason: &[u8],
     ) -> Result<(), ConnectionLost> {
-        let Token::Reference(reference) = token(reference)? else {
-            return Err(malformed("a monitor without a reference"));
-        };
-        // A reference of an earlier incarnation of this node has no monitor.
-        let Some(id) = self.own.monitor(&reference) else { return Ok(()) };
+        let Some(id) = self.own_monitor(reference)? else { return Ok(()) };
         let (removed, call) = self.change(|relations| {
             let removed = relations.take_monitor(id);
             ((removed, relations.calls.ended(id)), None)
@@ -42,10 +38,7 @@ impl Inbound {
 
     /// A message to an alias, which is the answer of a call.
     pub(crate) fn answer(&self, alias: &[u8], payload: &[u8]) -> Result<(), ConnectionLost> {
-        let Token::Reference(alias) = token(alias)? else {
-            return Err(malformed("an alias that is no reference"));
-        };
-        let Some(id) = self.own.monitor(&alias) else { return Ok(()) };
+        let Some(id) = self.own_monitor(alias)? else { return Ok(()) };
         let removed = self.change(|relations| match relations.calls.remove(id) {
             Some((call, demonitor)) => (Some(call), Some(demonitor)),
             None => (None, None),
@@ -54,6 +47,16 @@ impl Inbound {
             call.finish(CallEnd::Answer(payload.to_vec()));
         }
         Ok(())
+    }
+
+    /// Returns the number of a monitor that a local process has set. `None` if its reference is of
+    /// another node, or of an earlier incarnation of this one: it has no monitor.
+    fn own_monitor(&self, reference: &[u8]) -> Result<Option<u64>, ConnectionLost> {
+        let id = self.own.monitor(reference);
+        match id.is_some() || matches!(token(reference)?, Token::Reference(_)) {
+            true => Ok(id),
+            false => Err(malformed("a monitor or an alias that is no reference")),
+        }
     }
 
     /// Returns the caller of a call; [`Pid::OUTSIDE`] if no process of the other node is. The pid of

@@ -41,20 +41,15 @@ impl PendingCall {
 pub(crate) struct CallTable(Map<u64, PendingCall>);
 
 impl CallTable {
-    /// Adds a call. Returns the request of its monitor.
-    pub(crate) fn add(&mut self, id: u64, call: PendingCall) -> Signal {
-        let (own, target) = (call.own, Target::Name(call.name.clone()));
+    /// Adds a call. Returns its monitor and its request.
+    pub(crate) fn add(&mut self, id: u64, call: PendingCall, request: Vec<u8>) -> Signal {
+        let (own, name) = (call.own, call.name.clone());
         self.0.insert(id, call);
-        Signal::Monitor { own, target, id }
+        Signal::Call { own, name, id, request }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
-    }
-
-    /// Whether a call waits.
-    pub(crate) fn waits(&self, id: u64) -> bool {
-        self.0.contains_key(&id)
     }
 
     /// Removes a call whose server has ended.

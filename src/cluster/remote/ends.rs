@@ -45,9 +45,11 @@ pub(super) fn atom(encoder: &mut Encoder<'_>, name: &str) {
 impl Ends<'_> {
     /// Writes a pid of either node. The caller has made sure that it is of one of them.
     pub(super) fn write(&self, encoder: &mut Encoder<'_>, pid: Pid) {
-        let external = if pid.is_foreign() { self.other.external(pid) } else { None };
-        // The names of nodes are short enough.
-        let _ = encoder.pid(&external.unwrap_or_else(|| self.own.external(pid)));
+        let other = pid.is_foreign().then(|| self.other.parts(pid)).flatten();
+        match other {
+            Some((id, serial)) => self.other.ids.write_pid(encoder, id, serial),
+            None => self.own.write_pid(pid, encoder),
+        }
     }
 
     pub(super) fn write_both(&self, encoder: &mut Encoder<'_>, own: Pid, other: Pid) {
@@ -74,7 +76,7 @@ impl Ends<'_> {
         self.write(encoder, own);
         let _ = encoder.list(1);
         atom(encoder, "alias");
-        let _ = encoder.reference(&self.own.reference(id));
+        self.own.write_monitor(id, encoder);
         encoder.raw(request);
     }
 
@@ -96,7 +98,7 @@ impl Ends<'_> {
         begin_control(encoder, operation, 3);
         self.write(encoder, own);
         self.target(encoder, target);
-        let _ = encoder.reference(&self.own.reference(id));
+        self.own.write_monitor(id, encoder);
     }
 
     /// Writes an exit, whose reason is an argument or the payload.
@@ -135,8 +137,7 @@ impl Ends<'_> {
         }
         self.target(encoder, target);
         self.write(encoder, other);
-        // The name of the node is short enough.
-        let _ = encoder.reference(&self.other.reference(reference));
+        self.other.ids.write_reference(encoder, reference);
         if has_payload {
             encoder.start();
         }

@@ -221,6 +221,9 @@ impl Inbound {
 
     /// Returns the sender of a signal, which has to be a process of the other node.
     pub(super) fn sender(&self, from: &[u8]) -> Result<Pid> {
+        if let Some((id, serial)) = self.other.ids.pid(from) {
+            return self.other.pid(id, serial).ok_or(ConnectionLost::TooManyPids);
+        }
         let Token::Pid(pid) = token(from)? else { return Err(malformed("a sender without a pid")) };
         if pid.node != self.other.name.as_str() || pid.creation != self.other.creation {
             return Err(malformed("a sender that is of a third node"));
@@ -231,6 +234,9 @@ impl Inbound {
     /// Returns the receiver of a signal; `None` if it has ended. A pid that was guessed breaks the
     /// protocol.
     pub(crate) fn receiver(&self, to: &[u8]) -> Result<Option<Pid>> {
+        if let Some(own) = self.own.local_encoded(to) {
+            return Ok(Some(own?));
+        }
         match token(to)? {
             Token::Pid(pid) => Ok(self.own.local(&pid)?),
             _ => Err(malformed("a receiver without a pid")),
@@ -239,6 +245,9 @@ impl Inbound {
 
     /// Returns a reference that the other node has made.
     fn reference(&self, reference: &[u8]) -> Result<Words> {
+        if let Some(words) = self.other.ids.reference(reference) {
+            return Ok(words);
+        }
         match token(reference)? {
             Token::Reference(own)
                 if own.node == self.other.name.as_str() && own.creation == self.other.creation =>

@@ -7,7 +7,7 @@
 use crate::base::random::Map;
 use crate::base::{Pid, PlainMutex};
 use crate::cluster::node_name::NodeName;
-use crate::cluster::term::{Atom, ExternalPid, ExternalReference, Words};
+use crate::cluster::term::{Atom, ExternalPid, NodeIds};
 
 /// The serials that are stored in a pid.
 const SERIALS: u32 = 1 << 15;
@@ -24,6 +24,7 @@ pub(crate) struct Incarnation {
     pub(crate) creation: u32,
     /// The name as a term has it.
     atom: Atom,
+    pub(crate) ids: NodeIds,
     table: PlainMutex<LongPids>,
 }
 
@@ -37,7 +38,8 @@ struct LongPids {
 impl Incarnation {
     pub(crate) fn new(number: u16, name: NodeName, creation: u32) -> Self {
         let atom = Atom::of(name.as_str());
-        Incarnation { number, name, creation, atom, table: PlainMutex::default() }
+        let ids = NodeIds::new(name.as_str(), creation);
+        Incarnation { number, name, creation, atom, ids, table: PlainMutex::default() }
     }
 
     /// Whether a pid belongs to this incarnation.
@@ -49,11 +51,6 @@ impl Incarnation {
     pub(crate) fn external(&self, pid: Pid) -> Option<ExternalPid> {
         let (id, serial) = self.parts(pid)?;
         Some(ExternalPid::new(self.atom.clone(), id, serial, self.creation))
-    }
-
-    /// Returns a reference of this incarnation.
-    pub(crate) fn reference(&self, words: Words) -> ExternalReference {
-        ExternalReference::of(self.atom.clone(), self.creation, words)
     }
 
     /// Returns the pid of a process; `None` if the table is full.

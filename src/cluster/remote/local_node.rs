@@ -20,7 +20,7 @@ use std::hash::BuildHasher;
 
 use crate::base::Pid;
 use crate::cluster::node_name::NodeName;
-use crate::cluster::term::{Atom, ExternalPid, ExternalReference, PidToken, ReferenceToken, Words};
+use crate::cluster::term::{Atom, Encoder, ExternalPid, NodeIds, PidToken, Words};
 
 /// The number of bits of a tag.
 const TAG_BITS: u32 = 15;
@@ -48,6 +48,7 @@ pub(crate) struct LocalNode {
     pub(crate) name: NodeName,
     pub(crate) creation: u32,
     atom: Atom,
+    ids: NodeIds,
     tags: PidTags,
 }
 
@@ -58,16 +59,28 @@ pub(crate) struct Guessed;
 impl LocalNode {
     pub(crate) fn new(name: NodeName, creation: u32, tags: PidTags) -> Self {
         let atom = Atom::of(name.as_str());
-        LocalNode { name, creation, atom, tags }
+        let ids = NodeIds::new(name.as_str(), creation);
+        LocalNode { name, creation, atom, ids, tags }
     }
 
     /// Returns a local pid as a term.
     pub(crate) fn external(&self, pid: Pid) -> ExternalPid {
+        let (id, serial) = self.parts(pid);
+        ExternalPid::new(self.atom.clone(), id, serial, self.creation)
+    }
+
+    /// Writes a local pid.
+    pub(crate) fn write_pid(&self, pid: Pid, encoder: &mut Encoder<'_>) {
+        let (id, serial) = self.parts(pid);
+        self.ids.write_pid(encoder, id, serial);
+    }
+
+    /// The id and the serial of a local pid.
+    fn parts(&self, pid: Pid) -> (u32, u32) {
         let [id, upper] =
             [0, 32].map(|shift| u32::try_from(pid.raw() >> shift & u64::from(u32::MAX)));
         let (id, upper) = (id.unwrap_or_default(), upper.unwrap_or_default());
-        let serial = upper << TAG_BITS | self.tags.of(pid);
-        ExternalPid::new(self.atom.clone(), id, serial, self.creation)
+        (id, upper << TAG_BITS | self.tags.of(pid))
     }
 
     /// Returns the local process that a term names. `None` if it is of another node, or of an earlier
@@ -80,26 +93,33 @@ impl LocalNode {
         if pid.node != self.name.as_str() || pid.creation != self.creation {
             return Ok(None);
         }
-        let (upper, tag) = (pid.serial >> TAG_BITS, pid.serial & ((1 << TAG_BITS) - 1));
-        let local = Pid::from_raw(u64::from(upper) << 32 | u64::from(pid.id));
-        let is_given = !local.is_foreign() && tag == self.tags.of(local);
-        if is_given { Ok(Some(local)) } else { Err(Guessed) }
+        self.given(pid.id, pid.serial).map(Some)
     }
 
-    /// Returns the reference of a monitor that a local process has set.
-    pub(crate) fn reference(&self, id: u64) -> ExternalReference {
+    /// [`local`](Self::local) for an encoded pid of this incarnation; `None` if it is none.
+    pub(crate) fn local_encoded(&self, term: &[u8]) -> Option<Result<Pid, Guessed>> {
+        self.ids.pid(term).map(|(id, serial)| self.given(id, serial))
+    }
+
+    fn given(&self, id: u32, serial: u32) -> Result<Pid, Guessed> {
+        let (upper, tag) = (serial >> TAG_BITS, serial & ((1 << TAG_BITS) - 1));
+        let local = Pid::from_raw(u64::from(upper) << 32 | u64::from(id));
+        let is_given = !local.is_foreign() && tag == self.tags.of(local);
+        if is_given { Ok(local) } else { Err(Guessed) }
+    }
+
+    /// Writes the reference of a monitor that a local process has set.
+    pub(crate) fn write_monitor(&self, id: u64, encoder: &mut Encoder<'_>) {
         let word =
             |shift: u32| u32::try_from(id >> shift & u64::from(u32::MAX)).unwrap_or_default();
-        let words = Words::pair(word(0), word(32));
-        ExternalReference::of(self.atom.clone(), self.creation, words)
+        self.ids.write_reference(encoder, Words::pair(word(0), word(32)));
     }
 
-    /// Returns the number of a monitor that a local process has set. `None` if the reference is of
-    /// another node.
-    pub(crate) fn monitor(&self, reference: &ReferenceToken<'_>) -> Option<u64> {
-        let is_own = reference.node == self.name.as_str() && reference.creation == self.creation;
-        match reference.words.get() {
-            &[low, high] if is_own => Some(u64::from(high) << 32 | u64::from(low)),
+    /// Returns the number of a monitor that a local process has set, from its encoded reference. `None`
+    /// if the reference is of another node.
+    pub(crate) fn monitor(&self, reference: &[u8]) -> Option<u64> {
+        match self.ids.reference(reference)?.get() {
+            &[low, high] => Some(u64::from(high) << 32 | u64::from(low)),
             _ => None,
         }
     }
@@ -110,7 +130,7 @@ mod tests {
     use super::{Guessed, LocalNode, PidTags};
     use crate::base::Pid;
     use crate::cluster::node_name::NodeName;
-    use crate::cluster::term::{ExternalPid, PidToken};
+    use crate::cluster::term::{Encoder, ExternalPid, PidToken};
 
     fn node(creation: u32) -> LocalNode {
         LocalNode::new(NodeName::parse("a@host").unwrap(), creation, PidTags::default())
@@ -155,16 +175,9 @@ mod tests {
 
     #[test]
     fn the_number_of_a_monitor_is_read_back() {
-        use crate::cluster::term::ReferenceToken;
-
-        let reference = node(7).reference(0x1234_5678_9abc_def0);
-        assert_eq!(reference.words(), [0x9abc_def0, 0x1234_5678]);
-        let of = |creation| ReferenceToken {
-            node: "a@host".into(),
-            creation,
-            words: crate::cluster::term::Words::pair(0x9abc_def0, 0x1234_5678),
-        };
-        assert_eq!(node(7).monitor(&of(7)), Some(0x1234_5678_9abc_def0));
-        assert_eq!(node(7).monitor(&of(8)), None);
+        let mut reference = Vec::new();
+        node(7).write_monitor(0x1234_5678_9abc_def0, &mut Encoder::new(&mut reference));
+        assert_eq!(node(7).monitor(&reference), Some(0x1234_5678_9abc_def0));
+        assert_eq!(node(8).monitor(&reference), None);
     }
 }

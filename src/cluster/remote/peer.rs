@@ -76,6 +76,20 @@ enum Phase {
 struct Waiting {
     signals: Vec<Signal>,
     bytes: usize,
+    /// The size of the longest signal, which doesn't count, as in the queue of a connection.
+    longest: usize,
+}
+
+impl Waiting {
+    fn add(&mut self, signal: Signal, size: usize) {
+        self.bytes += size;
+        self.longest = self.longest.max(size);
+        self.signals.push(signal);
+    }
+
+    fn is_above(&self, limit: usize) -> bool {
+        self.bytes - self.longest > limit
+    }
 }
 
 /// What has to be done after unlock.
@@ -258,11 +272,12 @@ impl State {
         match &mut self.phase {
             Phase::Up(_) => {}
             Phase::Down => {
-                let bytes = signal.size(names);
-                self.phase = Phase::Connecting(Waiting { signals: vec![signal], bytes });
+                let (mut waiting, size) = (Waiting::default(), signal.size(names));
+                waiting.add(signal, size);
+                self.phase = Phase::Connecting(waiting);
                 after.connects = true;
             }
-            Phase::Connecting(waiting) if waiting.bytes > limit => {
+            Phase::Connecting(waiting) if waiting.is_above(limit) => {
                 let (phase, severed) = self.end();
                 if let Phase::Connecting(waiting) = phase {
                     after.spent = waiting.signals;
@@ -271,8 +286,8 @@ impl State {
                 after.severed = Some(severed);
             }
             Phase::Connecting(waiting) => {
-                waiting.bytes += signal.size(names);
-                waiting.signals.push(signal);
+                let size = signal.size(names);
+                waiting.add(signal, size);
             }
         }
         after

@@ -185,7 +185,8 @@ impl World {
 
     /// The operations that were sent since the last call.
     pub(super) fn sent(&self) -> Vec<u8> {
-        let bytes = self.outbox.take().now_or_never().unwrap_or_default();
+        let mut bytes = Vec::new();
+        let _ = self.outbox.take(&mut bytes).now_or_never();
         let mut operations = Vec::new();
         let mut rest = &bytes[..];
         while let [a, b, c, d, 112, 131, 104, _, 97, operation, ..] = *rest {

@@ -4,7 +4,7 @@ use crate::base::{MonitorRef, Pid, SharedStr};
 use crate::cluster::node_name::NodeName;
 use crate::cluster::remote::nodes::Nodes;
 use crate::cluster::remote::signal::Signal;
-use crate::cluster::term::Atom;
+use crate::cluster::term::is_too_long;
 use crate::message::EncodedTerm;
 use crate::runtime::Runtime;
 
@@ -37,12 +37,15 @@ use crate::runtime::Runtime;
 pub struct RemoteName {
     pub(crate) runtime: Runtime,
     pub(crate) node: SharedStr,
+    /// `None` if the name of the node is invalid.
+    parsed: Option<NodeName>,
     pub(crate) name: SharedStr,
 }
 
 impl RemoteName {
     pub(crate) fn new(runtime: Runtime, node: SharedStr, name: SharedStr) -> Self {
-        RemoteName { runtime, node, name }
+        let parsed = NodeName::parse(&node);
+        RemoteName { runtime, node, parsed, name }
     }
 
     /// Returns the name of the node. [`RemoteName`] has an example.
@@ -61,15 +64,15 @@ impl RemoteName {
     pub fn send(&self, term: EncodedTerm) -> bool {
         let Some(node) = self.parsed() else { return false };
         let nodes = Nodes::of(&self.runtime.kernel);
-        if nodes.is_own(&node) {
+        if nodes.is_own(node) {
             return self.runtime.send_term_named(&self.name, term);
         }
-        if !term.is_whole() || Atom::new(&self.name).is_err() {
+        if !term.is_whole() || is_too_long(&self.name) {
             return false;
         }
         let (own, name) = (self.runtime.current_pid(), self.name.clone());
         let signal = Signal::SendName { own, name, term };
-        nodes.peer(&node).request(None, |_| ((), Some(signal))).is_ok()
+        nodes.peer(node).request(None, |_| ((), Some(signal))).is_ok()
     }
 
     /// Monitors the process that holds the name when the request arrives: `watcher`, a process of
@@ -85,12 +88,12 @@ impl RemoteName {
         let kernel = &self.runtime.kernel;
         let nodes = Nodes::of(kernel);
         match self.parsed() {
-            Some(node) if nodes.is_own(&node) => kernel.monitor_name(watcher, self.name.clone()),
+            Some(node) if nodes.is_own(node) => kernel.monitor_name(watcher, self.name.clone()),
             _ => kernel.monitor_at_node(watcher, self.node.clone(), self.name.clone()),
         }
     }
 
-    pub(crate) fn parsed(&self) -> Option<NodeName> {
-        NodeName::parse(&self.node)
+    pub(crate) fn parsed(&self) -> Option<&NodeName> {
+        self.parsed.as_ref()
     }
 }

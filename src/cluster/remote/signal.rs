@@ -5,14 +5,15 @@ use crate::cluster::remote::ends::{Ends, Target, atom};
 use crate::cluster::remote::reason::{reason_size, write_reason};
 use crate::cluster::term::{Encoder, Words};
 use crate::cluster::wire::control::{begin_control, op};
+use crate::cluster::wire::frame::append_frame;
 use crate::exit::ExitReason;
 use crate::message::EncodedTerm;
 
-/// How often a frame contains the name of each node, at most.
-const MOST_NAMES: usize = 3;
-/// The maximum length of a frame without names, reasons and terms: at most two pids and a reference,
-/// of 16 and 30 bytes, an integer, and the heads of tuples and lists.
-const LONGEST_REST: usize = 160;
+/// How often the frames of a signal contain the name of each node, at most.
+const MOST_NAMES: usize = 5;
+/// The maximum length of the frames of a signal without names, reasons and terms: at most three pids
+/// and two references, of 16 and 30 bytes, an integer, and the heads of tuples and lists.
+const LONGEST_REST: usize = 240;
 
 /// A signal to a process of another node. `other` is that process, `own` one of this node.
 #[derive(Debug)]
@@ -69,8 +70,8 @@ pub(crate) enum Signal {
         target: Target,
         id: u64,
     },
-    /// A call to a server by its name. The number is that of the call's monitor; the request is
-    /// encoded, without a version byte.
+    /// A call to a server by its name: the monitor of the name, and the request. The number is that of
+    /// the monitor; the request is encoded, without a version byte.
     Call {
         own: Pid,
         name: SharedStr,
@@ -107,12 +108,12 @@ impl Signal {
     }
 
     /// Returns an upper bound of the bytes of the signal, while it waits for a connection and in its
-    /// frame. `names` is the length of the names of both nodes.
+    /// frames. `names` is the length of the names of both nodes.
     pub(crate) fn size(&self, names: usize) -> usize {
         let content = match self {
             Signal::Send { term, .. } => term.as_bytes().len(),
             Signal::SendName { name, term, .. } => name.len() + term.as_bytes().len(),
-            Signal::Call { name, request, .. } => name.len() + request.len(),
+            Signal::Call { name, request, .. } => 2 * name.len() + request.len(),
             Signal::UnlinkAck { own, removal, .. } => own.len() + removal.len(),
             Signal::NoLink { own, .. } => own.len(),
             Signal::Exit { reason, .. } | Signal::ExitTo { reason, .. } => reason_size(reason),
@@ -123,9 +124,19 @@ impl Signal {
         content + MOST_NAMES * names + LONGEST_REST + size_of::<Signal>()
     }
 
-    /// Appends the control message, and the payload if there is one.
-    pub(crate) fn append(&self, out: &mut Vec<u8>, ends: &Ends<'_>) {
-        let encoder = &mut Encoder::new(out);
+    /// Appends the frame of the signal; those of a call are two.
+    pub(crate) fn append(&self, frames: &mut Vec<u8>, ends: &Ends<'_>) {
+        if let Signal::Call { own, name, id, .. } = self {
+            let target = Target::Name(name.clone());
+            append_frame(frames, |out| {
+                ends.monitor(&mut Encoder::new(out), op::MONITOR_P, (*own, &target), *id);
+            });
+        }
+        append_frame(frames, |out| self.write(&mut Encoder::new(out), ends));
+    }
+
+    /// Writes the control message, and the payload if there is one.
+    fn write(&self, encoder: &mut Encoder<'_>, ends: &Ends<'_>) {
         match self {
             Signal::Send { to, term } => {
                 begin_control(encoder, op::SEND, 2);
@@ -163,12 +174,12 @@ impl Signal {
             Signal::Call { own, name, id, request } => {
                 ends.call(encoder, (*own, name), *id, request);
             }
-            end => end.append_end(encoder, ends),
+            end => end.write_end(encoder, ends),
         }
     }
 
-    /// Appends the end of a process, or an exit signal. Any other signal appends nothing.
-    fn append_end(&self, encoder: &mut Encoder<'_>, ends: &Ends<'_>) {
+    /// Writes the end of a process, or an exit signal. Any other signal writes nothing.
+    fn write_end(&self, encoder: &mut Encoder<'_>, ends: &Ends<'_>) {
         match self {
             Signal::Exit { own, other, reason } => {
                 let operations = (op::EXIT, op::PAYLOAD_EXIT);

@@ -23,7 +23,7 @@ impl Up {
     /// Appends a signal. Nothing is woken.
     pub(super) fn append(&self, signal: &Signal) -> Appended {
         let ends = Ends { own: &self.own, other: &self.other.0, flags: self.flags };
-        self.outbox.append(|out| signal.append(out, &ends))
+        self.outbox.append(|frames| signal.append(frames, &ends))
     }
 
     /// Whether a process is one of the connected incarnation.

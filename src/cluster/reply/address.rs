@@ -15,6 +15,7 @@
 //! its caller exits at once, with the reason of the refusal. A caller whose monitor is not known waits
 //! for its own time limit.
 
+use std::ops::Range;
 use std::sync::{Arc, Weak};
 
 use serde::ser::Serialize;
@@ -33,19 +34,21 @@ use crate::cluster::wire::{ConnectionLost, Outbox};
 /// The flag of a signal to an alias.
 const TO_ALIAS: u8 = 4;
 
-/// The caller of a call. The fields are encoded terms.
+/// The caller of a call. All parts are encoded terms, without version bytes.
 pub(crate) struct ReturnAddress {
     inbound: Arc<Inbound>,
     outbox: Outbox,
     flags: Flags,
     /// The sender of the answer.
-    own: Vec<u8>,
-    pid: Vec<u8>,
-    tag: Vec<u8>,
-    alias: Option<Vec<u8>>,
-    monitor: Option<Vec<u8>>,
-    /// What the caller monitors: the name or the pid of the server.
-    server: Vec<u8>,
+    own: Arc<[u8]>,
+    /// What the caller monitors, which is the name or the pid of the server; then the pid of the caller;
+    /// then its tag.
+    parts: Box<[u8]>,
+    pid: usize,
+    tag: usize,
+    /// The parts of the tag.
+    alias: Option<Range<usize>>,
+    monitor: Option<Range<usize>>,
 }
 
 impl ReturnAddress {
@@ -53,54 +56,83 @@ impl ReturnAddress {
     pub(crate) fn new(
         inbound: Arc<Inbound>,
         (outbox, flags): (Outbox, Flags),
-        (own, server): (&[u8], &[u8]),
+        (own, server): (Arc<[u8]>, &[u8]),
         (pid, tag): (&[u8], &[u8]),
         limits: &DecodeLimits,
     ) -> Result<Self, DecodeError> {
         let (alias, monitor) = read_tag(tag, limits)?;
-        let [own, server, pid, tag] = [own, server, pid, tag].map(<[u8]>::to_vec);
-        Ok(ReturnAddress { inbound, outbox, flags, own, pid, tag, alias, monitor, server })
+        let parts = [server, pid, tag].concat().into();
+        let (pid, tag) = (server.len(), server.len() + pid.len());
+        Ok(ReturnAddress { inbound, outbox, flags, own, parts, pid, tag, alias, monitor })
+    }
+
+    fn server(&self) -> &[u8] {
+        &self.parts[..self.pid]
+    }
+
+    fn pid(&self) -> &[u8] {
+        &self.parts[self.pid..self.tag]
+    }
+
+    fn tag(&self) -> &[u8] {
+        &self.parts[self.tag..]
+    }
+
+    fn alias(&self) -> Option<&[u8]> {
+        self.alias.clone().map(|alias| &self.tag()[alias])
+    }
+
+    fn monitor(&self) -> Option<&[u8]> {
+        self.monitor.clone().map(|monitor| &self.tag()[monitor])
     }
 
     /// Sends an answer. One that can't be encoded is a refusal.
     pub(crate) fn answer<T: Serialize + ?Sized>(&self, value: &T) {
-        let mut term = Vec::new();
-        let write = || catch_panic(|| write_value(value, &mut term));
-        let encoded = as_node(Some(&self.inbound.own), write);
-        let refusal = match encoded {
-            Ok(Ok(())) => return self.answer_encoded(&term),
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "the type of the answer panicked while it was encoded".to_owned(),
-        };
-        self.refuse(&Refusal::BadAnswer(refusal));
+        let refusal = self.outbox.try_push(|out| {
+            self.begin_answer(out);
+            let write = || catch_panic(|| write_value(value, out));
+            match as_node(Some(&self.inbound.own), write) {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(error)) => Err(error.to_string()),
+                Err(_) => Err("the type of the answer panicked while it was encoded".to_owned()),
+            }
+        });
+        if let Err(refusal) = refusal {
+            self.refuse(&Refusal::BadAnswer(refusal));
+        }
     }
 
     /// Sends an answer that is encoded, without a version byte.
     pub(crate) fn answer_encoded(&self, term: &[u8]) {
         self.outbox.push(|out| {
-            match &self.alias {
-                Some(alias) if self.flags.has(Flags::ALTACT_SIG) => {
-                    let flags = encoded(|encoder| encoder.integer(TO_ALIAS.into()));
-                    append_control(out, op::ALTACT_SIG_SEND, &[&flags, &self.own, alias]);
-                }
-                Some(alias) => append_control(out, op::ALIAS_SEND, &[&self.own, alias]),
-                None if self.flags.has(Flags::SEND_SENDER) => {
-                    append_control(out, op::SEND_SENDER, &[&self.own, &self.pid]);
-                }
-                None => append_control(out, op::SEND, &[&atom(""), &self.pid]),
+            self.begin_answer(out);
+            out.extend_from_slice(term);
+        });
+    }
+
+    /// Writes what stands before an answer: the control message, and the begin of `{Tag, Answer}`.
+    fn begin_answer(&self, out: &mut Vec<u8>) {
+        match self.alias() {
+            Some(alias) if self.flags.has(Flags::ALTACT_SIG) => {
+                let flags = encoded(|encoder| encoder.integer(TO_ALIAS.into()));
+                append_control(out, op::ALTACT_SIG_SEND, &[&flags, &self.own, alias]);
             }
-            append_term(out, |encoder| {
-                let _ = encoder.tuple(2);
-                encoder.raw(&self.tag);
-                encoder.raw(term);
-            });
+            Some(alias) => append_control(out, op::ALIAS_SEND, &[&self.own, alias]),
+            None if self.flags.has(Flags::SEND_SENDER) => {
+                append_control(out, op::SEND_SENDER, &[&self.own, self.pid()]);
+            }
+            None => append_control(out, op::SEND, &[&atom(""), self.pid()]),
+        }
+        append_term(out, |encoder| {
+            let _ = encoder.tuple(2);
+            encoder.raw(self.tag());
         });
     }
 
     /// Notes the call at the monitor of the caller, so that the call ends with the monitor. False if
     /// the connection is lost.
     pub(crate) fn note_call(&self, call: Weak<dyn AwaitedCall>) -> bool {
-        let Some(monitor) = &self.monitor else { return true };
+        let Some(monitor) = self.monitor() else { return true };
         // A reference of a third node is that of no monitor.
         let noted = self.inbound.note_call(monitor, call);
         !matches!(noted, Err(ConnectionLost::Closed))
@@ -108,12 +140,12 @@ impl ReturnAddress {
 
     /// Ends the call without an answer.
     pub(crate) fn refuse(&self, refusal: &Refusal) {
-        let Some(monitor) = &self.monitor else { return };
+        let Some(monitor) = self.monitor() else { return };
         // The other node removes its entry by the `DOWN`, and sends no removal. An error says that the
         // connection is lost.
-        let _ = self.inbound.demonitor(&self.pid, monitor);
+        let _ = self.inbound.demonitor(self.pid(), monitor);
         self.outbox.push(|out| {
-            let arguments = [&self.server, &self.pid, monitor].map(Vec::as_slice);
+            let arguments = [self.server(), self.pid(), monitor];
             if self.flags.has(Flags::EXIT_PAYLOAD) {
                 append_control(out, op::PAYLOAD_MONITOR_P_EXIT, &arguments);
                 append_term(out, |encoder| refusal.append(encoder));
@@ -126,37 +158,45 @@ impl ReturnAddress {
     }
 }
 
-type Reference = Option<Vec<u8>>;
+/// Where a reference stands in a tag.
+type Reference = Option<Range<usize>>;
 
 /// Returns the alias and the monitor that a tag names.
 fn read_tag(tag: &[u8], limits: &DecodeLimits) -> Result<(Reference, Reference), DecodeError> {
     let mut decoder = Decoder::new(tag, limits)?;
     decoder.start_inside();
     match decoder.next()? {
-        Token::Reference(_) => Ok((None, Some(tag.to_vec()))),
+        Token::Reference(_) => Ok((None, Some(0..tag.len()))),
         Token::List(1) => {
-            let head = decoder.skip()?;
-            let monitor = decoder.skip()?;
+            let start = decoder.offset();
+            let head = decoder.pass()?;
+            let (monitor_start, monitor) = (decoder.offset(), decoder.pass()?);
             if !is_reference(monitor, limits)? {
                 return Ok((None, None));
             }
-            let alias =
-                if is_alias(head, limits)? { Some(monitor) } else { alias_of(head, limits)? };
-            Ok((alias.map(<[u8]>::to_vec), Some(monitor.to_vec())))
+            let monitor = monitor_start..decoder.offset();
+            let alias = if is_alias(head, limits)? {
+                Some(monitor.clone())
+            } else {
+                let alias = alias_of(head, limits)?;
+                alias.map(|alias| start + alias.start..start + alias.end)
+            };
+            Ok((alias, Some(monitor)))
         }
         _ => Ok((None, None)),
     }
 }
 
-/// Returns the reference of `[alias|Ref]`.
-fn alias_of<'t>(term: &'t [u8], limits: &DecodeLimits) -> Result<Option<&'t [u8]>, DecodeError> {
+/// Returns where the reference of `[alias|Ref]` stands.
+fn alias_of(term: &[u8], limits: &DecodeLimits) -> Result<Reference, DecodeError> {
     let mut decoder = Decoder::new(term, limits)?;
     decoder.start_inside();
     if decoder.next()? != Token::List(1) || !is_alias(decoder.skip()?, limits)? {
         return Ok(None);
     }
+    let start = decoder.offset();
     let reference = decoder.skip()?;
-    Ok(if is_reference(reference, limits)? { Some(reference) } else { None })
+    Ok(is_reference(reference, limits)?.then(|| start..decoder.offset()))
 }
 
 fn is_alias(term: &[u8], limits: &DecodeLimits) -> Result<bool, DecodeError> {

@@ -21,8 +21,8 @@ use crate::cluster::term::token::{FunToken, Token};
 /// a step is looked at before it is taken.
 #[derive(Debug, Clone)]
 pub(crate) struct Decoder<'a> {
-    source: SourceBytes<'a>,
-    owed: u64,
+    pub(super) source: SourceBytes<'a>,
+    pub(super) owed: u64,
     longest_integer: usize,
 }
 

@@ -115,7 +115,7 @@ impl<'f> Control<'f> {
         let count = elements.saturating_sub(1);
         let places = arguments.get_mut(..count).ok_or_else(|| malformed("too many arguments"))?;
         for argument in places {
-            *argument = decoder.skip()?;
+            *argument = decoder.pass()?;
         }
         let payload = &bytes[decoder.offset()..];
         Ok(Control { operation, arguments, payload })

@@ -8,29 +8,91 @@ use crate::cluster::wire::lost::ConnectionLost;
 /// The first byte of a frame that is one message without a header.
 pub(crate) const PASS_THROUGH: u8 = 112;
 
-/// Reads the body of the next frame into `body`, which is empty for a tick.
+/// The length of the length of a frame.
+const PREFIX: usize = 4;
+/// The capacity of the buffer of an idle connection.
+const KEPT: usize = 1024;
+/// The capacity that the buffer grows to while each read fills it.
+const MOST: usize = 64 * 1024;
+
+/// The frames that a peer sends. Many short ones arrive with one read, and none of them is copied.
 ///
-/// The length is checked before anything is reserved, and memory grows with the bytes that have
-/// arrived. So a peer that announces a long frame and sends nothing costs nothing.
-///
-/// # Cancel safety
-///
-/// Not cancel safe: the bytes that were read are lost.
-pub(crate) async fn read_frame(
-    reader: &mut (impl AsyncRead + Unpin),
+/// The length of a frame is checked before anything is reserved for it, and memory grows with the bytes
+/// that have arrived. So a peer that announces a long frame and sends nothing costs nothing.
+pub(crate) struct FrameReader<R> {
+    reader: R,
     most: usize,
-    body: &mut Vec<u8>,
-) -> Result<(), ConnectionLost> {
-    body.clear();
-    let length = reader.read_u32().await?;
-    if usize::try_from(length).map_or(true, |length| length > most) {
-        return Err(ConnectionLost::TooLong { length, most });
+    /// The bytes that have arrived. Those before `start` belong to frames that were returned.
+    buffer: Vec<u8>,
+    start: usize,
+}
+
+impl<R: AsyncRead + Unpin> FrameReader<R> {
+    /// Reads frames whose bodies have at most `most` bytes.
+    pub(crate) fn new(reader: R, most: usize) -> Self {
+        FrameReader { reader, most, buffer: Vec::new(), start: 0 }
     }
-    let read = reader.take(length.into()).read_to_end(body).await?;
-    if read < usize::try_from(length).unwrap_or(usize::MAX) {
-        return Err(ConnectionLost::Closed);
+
+    /// Returns the body of the next frame, which is empty for a tick.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: bytes that have arrived stay in the buffer.
+    pub(crate) async fn next(&mut self) -> Result<&[u8], ConnectionLost> {
+        let end = loop {
+            let arrived = &self.buffer[self.start..];
+            let missing = match arrived.split_first_chunk::<PREFIX>() {
+                None => PREFIX - arrived.len(),
+                Some((prefix, body)) => {
+                    let length = self.body_length(u32::from_be_bytes(*prefix))?;
+                    if body.len() >= length {
+                        break self.start + PREFIX + length;
+                    }
+                    length - body.len()
+                }
+            };
+            self.read(missing).await?;
+        };
+        let body = self.start + PREFIX..end;
+        self.start = end;
+        Ok(&self.buffer[body])
     }
-    Ok(())
+
+    fn body_length(&self, length: u32) -> Result<usize, ConnectionLost> {
+        let fits = usize::try_from(length).ok().filter(|length| *length <= self.most);
+        fits.ok_or(ConnectionLost::TooLong { length, most: self.most })
+    }
+
+    /// Reads some of the bytes of a frame that has this many more.
+    async fn read(&mut self, missing: usize) -> Result<(), ConnectionLost> {
+        self.make_room(missing);
+        let room = self.buffer.capacity() - self.buffer.len();
+        match self.reader.read_buf(&mut self.buffer).await? {
+            0 => Err(ConnectionLost::Closed),
+            read => {
+                // More is waiting than the buffer has room for.
+                if read == room && self.buffer.capacity() < MOST {
+                    self.buffer.reserve(self.buffer.capacity());
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Drops the frames that were returned, and makes room for more bytes: as many as have arrived, so
+    /// that a long frame is moved a few times only.
+    fn make_room(&mut self, missing: usize) {
+        if self.start == self.buffer.len() && self.buffer.capacity() > MOST {
+            // A long frame doesn't keep its memory for the whole life of the connection.
+            self.buffer = Vec::new();
+        } else {
+            self.buffer.drain(..self.start);
+        }
+        self.start = 0;
+        let arrived = self.buffer.len();
+        let room = missing.min(arrived.max(KEPT));
+        self.buffer.reserve(room.max(KEPT.saturating_sub(arrived)));
+    }
 }
 
 /// Appends a frame with the control message and the payload that `write` appends.
@@ -49,12 +111,16 @@ pub(crate) fn append_frame(frames: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>
 
 #[cfg(test)]
 mod tests {
-    use super::{append_frame, read_frame};
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use tokio::io::{AsyncRead, ReadBuf};
+
+    use super::{FrameReader, MOST, append_frame};
     use crate::cluster::wire::lost::ConnectionLost;
 
     async fn read(bytes: &[u8]) -> Result<Vec<u8>, ConnectionLost> {
-        let mut body = vec![9];
-        read_frame(&mut &bytes[..], 16, &mut body).await.map(|()| body)
+        FrameReader::new(bytes, 16).next().await.map(<[u8]>::to_vec)
     }
 
     #[tokio::test]
@@ -78,9 +144,49 @@ mod tests {
 
     #[tokio::test]
     async fn an_announced_frame_that_does_not_arrive_reserves_nothing() {
-        let (bytes, mut body) = ([0x3f, 0xff, 0xff, 0xff], Vec::new());
-        read_frame(&mut &bytes[..], usize::MAX, &mut body).await.unwrap_err();
-        assert!(body.capacity() <= 64, "{}", body.capacity());
+        let mut reader = FrameReader::new(&[0x3f, 0xff, 0xff, 0xff][..], usize::MAX);
+        reader.next().await.unwrap_err();
+        assert!(reader.buffer.capacity() <= MOST, "{}", reader.buffer.capacity());
+    }
+
+    /// Frames of all lengths, however their bytes are cut.
+    #[tokio::test]
+    async fn frames_are_read_in_their_order_whatever_the_reads_are() {
+        let lengths = [0, 1, 5_000, 0, 200_000, 3, 70_000, 8_188, 8_192, 2, 65_536, 0];
+        let mut bytes = Vec::new();
+        for (number, length) in lengths.into_iter().enumerate() {
+            append_frame(&mut bytes, |frames| frames.extend(vec![number as u8; length]));
+        }
+        for cut in [1, 3, 7, 100, 8_191, 64_000, usize::MAX] {
+            let mut reader = FrameReader::new(Cuts { bytes: &bytes, most: cut }, 1 << 20);
+            for (number, length) in lengths.into_iter().enumerate() {
+                let body = reader.next().await.unwrap();
+                assert!(body.len() == length + 1 && body[1..].iter().all(|b| *b == number as u8));
+            }
+            assert!(reader.buffer.capacity() <= 2 * 200_100);
+            assert_eq!(reader.next().await.unwrap_err(), ConnectionLost::Closed);
+            assert!(reader.buffer.capacity() <= 2 * MOST);
+        }
+    }
+
+    /// A reader that gives at most so many bytes at once.
+    struct Cuts<'b> {
+        bytes: &'b [u8],
+        most: usize,
+    }
+
+    impl AsyncRead for Cuts<'_> {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<std::io::Result<()>> {
+            let count = self.bytes.len().min(self.most).min(buffer.remaining());
+            let (given, rest) = self.bytes.split_at(count);
+            self.bytes = rest;
+            buffer.put_slice(given);
+            Poll::Ready(Ok(()))
+        }
     }
 
     #[test]

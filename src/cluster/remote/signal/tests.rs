@@ -9,7 +9,7 @@ use crate::cluster::remote::local_node::{LocalNode, PidTags};
 use crate::cluster::remote::reason::read_reason;
 use crate::cluster::remote::signal::Signal;
 use crate::cluster::term::Words;
-use crate::cluster::wire::Outbox;
+use crate::cluster::wire::{Appended, Outbox};
 use crate::exit::ExitReason;
 use crate::message::EncodedTerm;
 use futures_util::FutureExt;
@@ -62,8 +62,10 @@ fn no_frame_is_longer_than_the_size_of_its_signal() {
         for signal in signals(Pid::from_raw((1 << 48) - 1), other, &"n".repeat(255)) {
             let outbox = Outbox::new(usize::MAX);
             let ends = Ends { own: &own, other: &incarnation, flags };
-            assert!(outbox.push(|out| signal.append(out, &ends)));
-            let frame = outbox.take().now_or_never().unwrap().len();
+            assert_eq!(outbox.append(|frames| signal.append(frames, &ends)), Appended::Yes);
+            let mut frames = Vec::new();
+            outbox.take(&mut frames).now_or_never().unwrap();
+            let frame = frames.len();
             let size = signal.size(names) - size_of::<Signal>();
             assert!(frame <= size, "{frame} {size} {signal:?}");
         }
