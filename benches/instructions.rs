@@ -20,7 +20,8 @@
 //! With `panic`, `error` or `group` a round is a restart: of one server after a panic or an error, or
 //! of a hundred servers, `one_for_all`, after a panic. With `child` a round is the start and the
 //! termination of a server under a dynamic supervisor. With the word `raw` after the number, the
-//! supervisor is the one that the bench `supervision` compares with.
+//! supervisor is the one that the bench `supervision` compares with. With the word `workers`, these
+//! rounds run on two workers, so that `strace -f -c -e futex` counts how often one wakes the other.
 //!
 //! With the first word `cascade`, `downs` or `spawn`, the program measures many processes at once
 //! instead, and the number is that of the processes: all are linked to one that is killed, all monitor
@@ -52,8 +53,11 @@ const EACH: usize = 99;
 fn main() {
     let words: Vec<String> =
         std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
-    let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let tokio = tokio.expect("tokio starts");
+    let mut tokio = match words.iter().any(|word| word == "workers") {
+        true => tokio::runtime::Builder::new_multi_thread(),
+        false => tokio::runtime::Builder::new_current_thread(),
+    };
+    let tokio = tokio.worker_threads(2).enable_all().build().expect("tokio starts");
     match &words[..] {
         [kind, size, rest @ ..] if ["cascade", "downs", "spawn"].contains(&kind.as_str()) => {
             let size = size.parse().expect("a number of processes");

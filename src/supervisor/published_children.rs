@@ -60,7 +60,7 @@ impl PublishedCell {
         let (history, pushed) = self.change(|state| {
             state.step = Step::Starting { key, start, since };
             let mut history = History::default();
-            if let Some(child) = state.children.get_mut(&key) {
+            if let Some(child) = state.children.get_mut(key) {
                 (child.restarts, child.started) = (restarts, since);
                 (child.is_stop_reported, child.stop_due) = (false, None);
                 history = child.history.clone();
@@ -76,7 +76,7 @@ impl PublishedCell {
     pub(crate) fn begin_stop(&self, key: u64, pid: Pid, since: Instant, due: Option<Instant>) {
         drop(self.change(|state| {
             state.step = Step::Stopping { key, since };
-            if let Some(child) = state.children.get_mut(&key) {
+            if let Some(child) = state.children.get_mut(key) {
                 child.stop_due = due;
             }
             self.tell(state, key, Some(pid), || ChangeKind::stopping(due))
@@ -100,7 +100,7 @@ impl PublishedCell {
         mut process: Option<Arc<dyn AnyProcess>>,
     ) {
         drop(self.change(|state| {
-            if let Some(child) = state.children.get_mut(&key) {
+            if let Some(child) = state.children.get_mut(key) {
                 std::mem::swap(&mut child.process, &mut process);
             }
             self.set_state(state, key, child_state)
@@ -115,7 +115,7 @@ impl PublishedCell {
         child_state: PublishedChildState,
     ) -> Option<Pushed> {
         state.end_step(key);
-        let child = state.children.get_mut(&key)?;
+        let child = state.children.get_mut(key)?;
         let before = std::mem::replace(&mut child.state, child_state);
         let is_stopped = child_state == PublishedChildState::Stopped;
         let was_reported = std::mem::replace(&mut child.is_stop_reported, is_stopped);
@@ -143,7 +143,7 @@ impl PublishedCell {
     pub(crate) fn record_end(&self, key: u64, incarnation: Incarnation, stopped: bool) {
         drop(self.change(|state| {
             state.end_step(key);
-            let Some(child) = state.children.get_mut(&key) else {
+            let Some(child) = state.children.get_mut(key) else {
                 return (vec![incarnation], None, None);
             };
             let process = child.process.take();
@@ -166,7 +166,7 @@ impl PublishedCell {
     }
 
     pub(crate) fn child(&self, key: u64) -> Option<PublishedChild> {
-        self.change(|state| state.children.get(&key).cloned())
+        self.change(|state| state.children.get(key).cloned())
     }
 
     /// Removes a child that does not run. The child stays in the list of the ended ones for a while.
@@ -174,7 +174,7 @@ impl PublishedCell {
         drop(self.change(|state| {
             state.end_step(key);
             let pushed = self.tell(state, key, None, || ChangeKind::Removed);
-            let removed = state.children.remove(&key);
+            let removed = state.children.remove(key);
             let all = self.source().is_some_and(ChangeSource::is_observed);
             (removed.map(|child| state.keep_ended(child, all)), pushed)
         }));
@@ -190,14 +190,14 @@ impl PublishedCell {
                 stopped: true,
                 for_good: true,
             });
-            (state.children.remove(&key), pushed)
+            (state.children.remove(key), pushed)
         }));
     }
 
     /// Removes a child that an ending dynamic supervisor has waited for.
     pub(crate) fn remove_awaited(&self, pid: Pid, id: &str, reason: &ExitReason, uptime: Duration) {
         drop(self.change(|state| {
-            let removed = state.children.remove(&pid.raw());
+            let removed = state.children.remove(pid.raw());
             let pushed = self.source().and_then(|source| {
                 source.child(id, Some(pid), || ChangeKind::Ended {
                     reason: reason.clone(),
@@ -218,7 +218,7 @@ impl PublishedCell {
         pid: Option<Pid>,
         kind: impl FnOnce() -> ChangeKind,
     ) -> Option<Pushed> {
-        let source = self.source()?;
-        source.child(&state.children.get(&key)?.id, pid, kind)
+        let source = self.source().filter(|source| source.is_observed())?;
+        source.child(&state.children.get(key)?.id, pid, kind)
     }
 }
