@@ -125,8 +125,9 @@ impl PublishedCell {
         }
         let kind = match child_state {
             PublishedChildState::Running(pid) => {
+                let source = self.observed_source()?;
                 let more = (child.kind == ChildType::Supervisor, child.history.last_pid());
-                return self.source()?.child_started(&child.id, pid, more);
+                return source.child_started(&child.id, pid, more);
             }
             PublishedChildState::Restarting { due } => {
                 let left = |due: Instant| due.saturating_duration_since(Instant::now());
@@ -139,8 +140,8 @@ impl PublishedCell {
     }
 
     /// Publishes the end of an incarnation, or its failed start, and adds the incarnation to the
-    /// history of the child. `stopped` says whether the supervisor stopped the incarnation.
-    pub(crate) fn record_end(&self, key: u64, incarnation: Incarnation, stopped: bool) {
+    /// history of the child.
+    pub(crate) fn record_end(&self, key: u64, incarnation: Incarnation) {
         drop(self.change(|state| {
             state.end_step(key);
             let Some(child) = state.children.get_mut(key) else {
@@ -149,12 +150,12 @@ impl PublishedCell {
             let process = child.process.take();
             child.state = PublishedChildState::Stopped;
             (child.is_stop_reported, child.stop_due) = (false, None);
-            let (pid, reason) = (incarnation.pid, incarnation.reason.clone());
-            let uptime = incarnation.ended.saturating_duration_since(incarnation.started);
+            let pid = incarnation.pid;
             let oldest = child.history.push(incarnation);
-            let pushed = self.tell(state, key, pid, || match pid {
-                Some(_) => ChangeKind::Ended { reason, uptime, stopped, for_good: false },
-                None => ChangeKind::StartFailed { reason },
+            let pushed = self.observed_source().and_then(|source| {
+                let child = state.children.get(key)?;
+                let last = child.history.last()?;
+                source.child(&child.id, pid, || end_of(last))
             });
             (oldest, process, pushed)
         }));
@@ -218,7 +219,21 @@ impl PublishedCell {
         pid: Option<Pid>,
         kind: impl FnOnce() -> ChangeKind,
     ) -> Option<Pushed> {
-        let source = self.source().filter(|source| source.is_observed())?;
-        source.child(&state.children.get(key)?.id, pid, kind)
+        self.observed_source()?.child(&state.children.get(key)?.id, pid, kind)
+    }
+
+    /// Returns the source of changes, if there is an observation.
+    fn observed_source(&self) -> Option<&ChangeSource> {
+        self.source().filter(|source| source.is_observed())
+    }
+}
+
+/// The change that reports the end of an incarnation, or its failed start.
+fn end_of(last: &Incarnation) -> ChangeKind {
+    let (reason, stopped) = (last.reason.clone(), last.stopped);
+    let uptime = last.ended.saturating_duration_since(last.started);
+    match last.pid {
+        Some(_) => ChangeKind::Ended { reason, uptime, stopped, for_good: false },
+        None => ChangeKind::StartFailed { reason },
     }
 }

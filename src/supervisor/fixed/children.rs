@@ -141,13 +141,12 @@ impl Children {
         fallback: Option<Backoff>,
     ) {
         let Some(child) = self.list.get_mut(position) else { return };
-        let stopped = end.stopped;
         let events = self.published.kept_events(end.pid);
         let incarnation = child.record_end(end, fallback, events);
         if let RunState::Running(process) = std::mem::replace(&mut child.state, RunState::Stopped) {
             self.by_pid.remove(&process.pid());
         }
-        self.published.record_end(position, incarnation, stopped);
+        self.published.record_end(position, incarnation);
     }
 
     /// Removes a child that does not run.
