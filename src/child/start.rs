@@ -6,8 +6,6 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures_util::FutureExt;
-use tokio::sync::oneshot;
 
 use crate::base::{Pid, consume_budget};
 use crate::child::started_processes::StartedProcesses;
@@ -345,21 +343,11 @@ impl StartContext {
         start: &dyn StartServer,
         acks: Option<&Arc<StartAcks>>,
     ) -> Result<Started, StartError> {
-        let (process, initialized) = match acks {
-            Some(acks) => {
-                acks.clear();
-                let process = start.begin(self, Starter::Process(acks.clone()))?;
-                let acknowledged = acks.next(process.pid());
-                let guard = StartGuard::new(&self.runtime, Some(self.supervisor), process.clone());
-                (process, await_init(guard, acknowledged, None).await)
-            }
-            None => {
-                let (ack, acknowledged) = oneshot::channel();
-                let process = start.begin(self, Starter::Waiting(ack))?;
-                let guard = StartGuard::new(&self.runtime, Some(self.supervisor), process.clone());
-                (process, await_init(guard, acknowledged.map(Result::ok), None).await)
-            }
-        };
+        let acks = acks.cloned().unwrap_or_default();
+        acks.clear();
+        let process = start.begin(self, Starter::Process(acks.clone()))?;
+        let guard = StartGuard::new(&self.runtime, Some(self.supervisor), process.clone());
+        let initialized = await_init(guard, acks.next(process.pid()), None).await;
         if initialized.is_err() {
             // The process has ended, so the start need not stop it.
             self.started_processes.remove(process.pid());
