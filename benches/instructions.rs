@@ -18,7 +18,10 @@
 //! dynamic supervisor. Without words, each kind runs a few rounds.
 //!
 //! With `panic`, `error` or `group` a round is a restart: of one server after a panic or an error, or
-//! of a hundred servers, `one_for_all`, after a panic.
+//! of a hundred servers, `one_for_all`, after a panic. With `child` a round is the start and the
+//! termination of a server under a dynamic supervisor. With the word `raw` after the number, the
+//! supervisor is the one that the bench `supervision` compares with. With the word `workers`, these
+//! rounds run on two workers, so that `strace -f -c -e futex` counts how often one wakes the other.
 //!
 //! With the first word `cascade`, `downs` or `spawn`, the program measures many processes at once
 //! instead, and the number is that of the processes: all are linked to one that is killed, all monitor
@@ -26,15 +29,19 @@
 //! program before the end of the one, so that the difference of two runs is the cost of the
 //! notifications.
 
+#[allow(dead_code)] // its children receive no other messages here
+#[path = "supervision/by_hand.rs"]
+mod by_hand;
 #[path = "support/echo.rs"]
 mod echo;
 
+use by_hand::{Fails, Message, Order, Strategy};
 use echo::Echo;
 use regrow::{
     ChildSpec, DynamicSupervisor, DynamicSupervisorRef, GenServer, Observation, Reply, Result,
     Runtime, ServerContext, ServerRef, Supervisor,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::yield_now;
 
 /// The number of nodes of a picture.
@@ -46,8 +53,11 @@ const EACH: usize = 99;
 fn main() {
     let words: Vec<String> =
         std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
-    let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let tokio = tokio.expect("tokio starts");
+    let mut tokio = match words.iter().any(|word| word == "workers") {
+        true => tokio::runtime::Builder::new_multi_thread(),
+        false => tokio::runtime::Builder::new_current_thread(),
+    };
+    let tokio = tokio.worker_threads(2).enable_all().build().expect("tokio starts");
     match &words[..] {
         [kind, size, rest @ ..] if ["cascade", "downs", "spawn"].contains(&kind.as_str()) => {
             let size = size.parse().expect("a number of processes");
@@ -55,7 +65,13 @@ fn main() {
         }
         [kind, rounds, rest @ ..] => {
             let rounds = rounds.parse().expect("a number of rounds");
+            let is_raw = rest.iter().any(|word| word == "raw");
             match kind.as_str() {
+                "panic" if is_raw => tokio.block_on(raw_restart(1, rounds, Fails::Panic)),
+                "error" if is_raw => tokio.block_on(raw_restart(1, rounds, Fails::Error)),
+                "group" if is_raw => tokio.block_on(raw_restart(100, rounds, Fails::Panic)),
+                "child" if is_raw => tokio.block_on(raw_children(rounds)),
+                "child" => tokio.block_on(children(rounds)),
                 "panic" | "error" => tokio.block_on(restart(1, rounds, kind == "panic")),
                 "group" => tokio.block_on(restart(100, rounds, true)),
                 "picture" | "listed" => tokio.block_on(pictures(kind, rounds)),
@@ -69,6 +85,9 @@ fn main() {
                 tokio.block_on(run(kind, 10, observed));
             }
             tokio.block_on(restart(3, 2, true));
+            tokio.block_on(raw_restart(3, 2, Fails::Panic));
+            tokio.block_on(children(2));
+            tokio.block_on(raw_children(2));
             for kind in ["cascade", "downs", "spawn"] {
                 tokio.block_on(many(kind, 10, false));
             }
@@ -150,6 +169,51 @@ async fn restart(servers: usize, rounds: usize, panics: bool) {
     }
     is_up.recv().await.expect("it is up again");
     tree.stop().await.expect("it stops");
+}
+
+/// Does the same as [`restart`] with a supervisor by hand.
+async fn raw_restart(servers: usize, rounds: usize, fails: Fails) {
+    std::panic::set_hook(Box::new(|_| {}));
+    let supervisor = by_hand::start(Strategy::OneForAll);
+    let (up, mut is_up) = mpsc::unbounded_channel();
+    for n in 1..=servers {
+        let up = (n == servers).then(|| up.clone());
+        raw(|started| supervisor.send(Order::Start(up, started))).await;
+    }
+    for _ in 0..rounds {
+        let child = is_up.recv().await.expect("it is up");
+        assert!(child.send(Message::Fail(fails)).is_ok());
+    }
+    is_up.recv().await.expect("it is up again");
+    raw(|stopped| supervisor.send(Order::Stop(stopped))).await;
+}
+
+/// Sends a request with a channel for its answer, and awaits that.
+async fn raw<T, E>(send: impl FnOnce(oneshot::Sender<T>) -> Result<(), E>) -> T {
+    let (reply, answer) = oneshot::channel();
+    assert!(send(reply).is_ok(), "the supervisor runs");
+    answer.await.expect("it answers")
+}
+
+/// Starts and terminates a server under a dynamic supervisor.
+async fn children(rounds: usize) {
+    let rt = Runtime::new();
+    let supervisor = DynamicSupervisor::new().start(&rt).await.expect("it starts");
+    for _ in 0..rounds {
+        let child = supervisor.start_child(Failing::child(None)).await.expect("it starts");
+        supervisor.terminate_child(child).await.expect("it ends");
+    }
+    supervisor.stop().await.expect("it stops");
+}
+
+/// Does the same as [`children`] with a supervisor by hand.
+async fn raw_children(rounds: usize) {
+    let supervisor = by_hand::start(Strategy::Dynamic);
+    for _ in 0..rounds {
+        let child = raw(|started| supervisor.send(Order::Start(None, started))).await;
+        raw(|ended| supervisor.send(Order::Terminate(child, ended))).await;
+    }
+    raw(|stopped| supervisor.send(Order::Stop(stopped))).await;
 }
 
 /// Starts many processes, and ends them at once unless the run stops `before` that.

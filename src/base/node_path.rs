@@ -37,6 +37,8 @@ pub(crate) struct NodePath {
     dynamic_above: Option<Arc<NodePath>>,
     /// The text, once the path of a child was needed for a count.
     text: OnceLock<SharedStr>,
+    /// The path at which all children are counted together, once one was counted.
+    folded: OnceLock<SharedStr>,
 }
 
 impl NodePath {
@@ -56,8 +58,11 @@ impl NodePath {
             true => Some(above.clone()),
             false => above.top.clone(),
         });
-        let text = OnceLock::new();
-        Arc::new(NodePath { above, pid, id, root, depth, top, is_dynamic, dynamic_above, text })
+        let (text, folded) = (OnceLock::new(), OnceLock::new());
+        #[rustfmt::skip]
+        let path =
+            NodePath { above, pid, id, root, depth, top, is_dynamic, dynamic_above, text, folded };
+        Arc::new(path)
     }
 
     /// Returns the supervisor above.
@@ -99,15 +104,15 @@ impl NodePath {
     /// supervisor are counted together, so that there are not too many paths.
     pub(crate) fn counted(&self, id: &str) -> SharedStr {
         match &self.dynamic_above {
-            Some(topmost) => topmost.folded(),
-            None if self.is_dynamic => self.folded(),
+            Some(topmost) => topmost.folded().clone(),
+            None if self.is_dynamic => self.folded().clone(),
             None => self.child_of_kept_text(id),
         }
     }
 
     /// Returns the path under which the supervisor itself is counted.
     pub(crate) fn counted_self(&self) -> SharedStr {
-        self.dynamic_above.as_ref().map_or_else(|| self.text(), |topmost| topmost.folded())
+        self.dynamic_above.as_ref().map_or_else(|| self.text(), |topmost| topmost.folded().clone())
     }
 
     /// Returns the topmost dynamic supervisor above this one, or above its children.
@@ -118,8 +123,8 @@ impl NodePath {
 
     /// Returns the path under which all processes below this dynamic supervisor are counted. The
     /// path of no node below this one is the same: such a node is not counted apart.
-    pub(crate) fn folded(&self) -> SharedStr {
-        joined(self.kept_text(), "*")
+    pub(crate) fn folded(&self) -> &SharedStr {
+        self.folded.get_or_init(|| joined(self.kept_text(), "*"))
     }
 
     /// The text, which is made once.

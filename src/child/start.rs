@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tokio::sync::oneshot;
 
 use crate::base::{Pid, consume_budget};
 use crate::child::started_processes::StartedProcesses;
@@ -19,7 +18,7 @@ use crate::mailbox::{Item, Process};
 use crate::message::Envelope;
 use crate::process::{AnyProcess, ChildFacts, ChildRole, ChildSlot, ChildStop, Parent};
 use crate::runtime::{
-    Context, Runtime, StartCause, StartError, StartGuard, Starter, Starting, await_init,
+    Context, Runtime, StartAcks, StartCause, StartError, StartGuard, Starter, Starting, await_init,
 };
 
 /// A start function of a child, called for its first start and for each restart.
@@ -337,12 +336,18 @@ impl StartContext {
 }
 
 impl StartContext {
-    /// Starts a server, and returns when its `init` has returned.
-    async fn await_server(&mut self, start: &dyn StartServer) -> Result<Started, StartError> {
-        let (ack, acknowledged) = oneshot::channel();
-        let process = start.begin(self, Starter::Waiting(ack))?;
+    /// Starts a server, and returns when its `init` has returned. `acks` are those of a starter that
+    /// starts one child at a time.
+    async fn await_server(
+        &mut self,
+        start: &dyn StartServer,
+        acks: Option<&Arc<StartAcks>>,
+    ) -> Result<Started, StartError> {
+        let acks = acks.cloned().unwrap_or_default();
+        acks.clear();
+        let process = start.begin(self, Starter::Process(acks.clone()))?;
         let guard = StartGuard::new(&self.runtime, Some(self.supervisor), process.clone());
-        let initialized = await_init(guard, acknowledged, None).await;
+        let initialized = await_init(guard, acks.next(process.pid()), None).await;
         if initialized.is_err() {
             // The process has ended, so the start need not stop it.
             self.started_processes.remove(process.pid());
@@ -386,10 +391,14 @@ pub(crate) enum Start {
 
 impl Start {
     /// Calls the start function, and awaits the start.
-    pub(crate) async fn call(&self, ctx: &mut StartContext) -> Result<Started, StartError> {
+    pub(crate) async fn call(
+        &self,
+        ctx: &mut StartContext,
+        acks: Option<&Arc<StartAcks>>,
+    ) -> Result<Started, StartError> {
         match self {
             Start::AtOnce(start) => start(ctx),
-            Start::Server(start) => ctx.await_server(&**start).await,
+            Start::Server(start) => ctx.await_server(&**start, acks).await,
             Start::Awaited(start) => start.start(ctx).await,
         }
     }

@@ -16,8 +16,9 @@
 //!    removes the entry, the signal has an effect at most once.
 //! 2. At most one signal is accepted, since only a live process accepts a signal. The reason of the
 //!    accepted signal becomes the exit reason of the receiver, unless the body panics.
-//! 3. User code runs only after unlock: only then the token is cancelled, the unused reason and
-//!    envelope are dropped, and the timer of an orphan is armed.
+//! 3. User code runs only after unlock: only then the token is cancelled, and the timer of an orphan
+//!    is armed. A copy of the reason is made under the lock, and only if it is used, so that none has
+//!    to be dropped: it counts a reference.
 
 use std::sync::Arc;
 use std::task::Waker;
@@ -85,11 +86,6 @@ impl Kernel {
         to: &dyn AnyProcess,
         signal: ExitSignal<'_>,
     ) -> SignalOutcome {
-        // Invariant 3: the reason and the envelope are made before the lock is taken. Each is
-        // dropped after unlock, if it was not used.
-        let mut reason = Some(signal.reason.clone());
-        let received = Received::Exit { from: signal.from, reason: signal.reason.clone() };
-        let mut envelope = Some(Envelope::plain(received));
         let (mut stop, mut refused) = (None, Vec::new());
         crate::base::failpoint::point!("exit signal");
         let outcome = to.with(|locked| {
@@ -102,14 +98,17 @@ impl Kernel {
             match outcome {
                 SignalOutcome::Accepted => {
                     to.advance(core, Stage::ExitPending);
-                    core.reason = reason.take();
+                    // Invariant 3.
+                    core.reason = Some(signal.reason.clone());
                     core.wake_task();
                 }
                 SignalOutcome::Delivered | SignalOutcome::Orphaned(_) => {
                     stop = stop_token(core, signal, sender, link);
                     if stop.is_none() {
                         let link = link.map_or(0, |link| link.id);
-                        locked.push_exit(link, signal.from, &mut envelope);
+                        let (from, reason) = (signal.from, signal.reason.clone());
+                        let received = Received::Exit { from, reason };
+                        locked.push_exit(link, from, &mut Some(Envelope::plain(received)));
                         refused = self.refuse_after_exit(to, locked, signal, sender);
                     }
                 }

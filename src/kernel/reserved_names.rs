@@ -141,6 +141,18 @@ impl Kernel {
     /// Frees the names that incarnations of a child up to `last` have left, except for names that a
     /// successor has taken. Releases their queue, if no successor has taken it over.
     pub(crate) fn free_names_of(&self, supervisor: &dyn AnyProcess, last: ChildSlot) {
+        let has_vacated = supervisor.with(|locked| {
+            locked.core().registrations().is_some_and(|own| own.vacated_names.is_some())
+        });
+        if has_vacated {
+            self.free_vacated_names_of(supervisor, last);
+        }
+    }
+
+    /// Does the same as [`free_names_of`](Self::free_names_of), for a supervisor to which something
+    /// may be left.
+    #[inline(never)]
+    fn free_vacated_names_of(&self, supervisor: &dyn AnyProcess, last: ChildSlot) {
         for name in vacated_by(supervisor, last) {
             let forget = || {
                 let (removed, _) = supervisor.with_deferred(|locked| {

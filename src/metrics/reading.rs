@@ -116,7 +116,7 @@ impl Sums {
 
     fn paths(mut self) -> BTreeMap<SharedStr, PathFacts> {
         for (dynamic, facts) in self.folded.into_values() {
-            self.paths.entry(dynamic.folded()).or_default().add(&facts);
+            self.paths.entry(dynamic.folded().clone()).or_default().add(&facts);
         }
         self.paths
     }

@@ -115,18 +115,21 @@ impl CounterCells {
         self.timed_out.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn count_restart(&self, path: SharedStr) {
+    pub(crate) fn count_restart(&self, path: &SharedStr) {
         self.count_child(path, 0);
     }
 
-    pub(crate) fn count_give_up(&self, path: SharedStr) {
+    pub(crate) fn count_give_up(&self, path: &SharedStr) {
         self.count_child(path, 1);
     }
 
-    fn count_child(&self, path: SharedStr, which: usize) {
+    fn count_child(&self, path: &SharedStr, which: usize) {
         let mut children = self.children.lock();
-        let is_full = children.len() >= MOST_PATHS && !children.contains_key(&path);
-        let path = if is_full { OTHERS.into() } else { path };
+        if let Some(counts) = children.get_mut(path) {
+            counts[which] += 1;
+            return;
+        }
+        let path = if children.len() >= MOST_PATHS { OTHERS.into() } else { path.clone() };
         children.entry(path).or_default()[which] += 1;
     }
 
@@ -163,9 +166,9 @@ mod tests {
     fn the_number_of_paths_is_bounded() {
         let cells = CounterCells::default();
         for n in 0..MOST_PATHS + 5 {
-            cells.count_restart(n.to_string().into());
+            cells.count_restart(&n.to_string().into());
         }
-        cells.count_give_up("7".into());
+        cells.count_give_up(&"7".into());
         let children = cells.children(None, usize::MAX);
         assert_eq!(children.len(), MOST_PATHS + 1);
         let of = |path: &str| children.iter().find(|child| child.path == path);
@@ -176,7 +179,7 @@ mod tests {
     #[test]
     fn the_children_are_read_in_parts_by_their_paths() {
         let cells = CounterCells::default();
-        (0..100).rev().for_each(|n| cells.count_restart(format!("{n:02}").into()));
+        (0..100).rev().for_each(|n| cells.count_restart(&format!("{n:02}").into()));
         let mut read = Vec::new();
         loop {
             let part = cells.children(read.last(), 7);

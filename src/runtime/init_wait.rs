@@ -4,8 +4,6 @@ use std::borrow::Borrow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
-
 use crate::base::Pid;
 use crate::exit::{ExitReason, Result};
 use crate::process::AnyProcess;
@@ -58,10 +56,11 @@ impl<R: Borrow<Runtime>> Drop for StartGuard<R> {
     }
 }
 
-/// Waits until a server has acknowledged its `init`. After an error the process has ended.
+/// Waits until a server has acknowledged its `init`; `acknowledged` resolves with `None` if it ends
+/// without that. After an error the process has ended.
 pub(crate) async fn await_init(
     guard: StartGuard<&Runtime>,
-    acknowledged: oneshot::Receiver<Ack>,
+    acknowledged: impl Future<Output = Option<Ack>> + Unpin,
     limit: Option<Duration>,
 ) -> Result<(), StartError> {
     let acknowledged = match limit {
@@ -69,11 +68,11 @@ pub(crate) async fn await_init(
         Some(limit) => within(&guard.runtime.kernel, limit, acknowledged).await,
     };
     let refused = match (acknowledged, limit) {
-        (Some(Ok(Ack::Started)), _) => {
+        (Some(Some(Ack::Started)), _) => {
             drop(guard.keep());
             return Ok(());
         }
-        (Some(Ok(Ack::Refused(error))), _) => Some(*error),
+        (Some(Some(Ack::Refused(error))), _) => Some(*error),
         (None, Some(limit)) => {
             let ended = Ended::of(&guard.runtime.kernel, guard.process.clone());
             // This kills the process.
@@ -81,7 +80,7 @@ pub(crate) async fn await_init(
             ended.await;
             return Err(StartError::InitTimeout(limit));
         }
-        (Some(Err(_)) | None, _) => None,
+        (Some(None) | None, _) => None,
     };
     Err(guard.failed(refused).await)
 }

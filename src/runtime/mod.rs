@@ -46,6 +46,7 @@ pub(crate) mod await_reply;
 pub(crate) mod starting;
 pub(crate) mod init_ack;
 pub(crate) mod init_wait;
+pub(crate) mod start_acks;
 
 pub(crate) use await_reply::AwaitReply;
 pub use census::Census;
@@ -64,6 +65,7 @@ pub(crate) use known_holder::KnownHolder;
 pub use names::RegisterError;
 pub use process_builder::ProcessBuilder;
 pub(crate) use spawn::fallible;
+pub(crate) use start_acks::StartAcks;
 pub use starting::StartCause;
 pub(crate) use starting::Starting;
 pub use timers::TimerRef;

@@ -64,6 +64,7 @@ impl Starting {
     }
 
     /// Sets the label of the process, and its name if it has one.
+    #[inline]
     pub(crate) fn with_identity(mut self, label: SharedStr, name: Option<SharedStr>) -> Self {
         (self.new_process.label, self.new_process.name) = (Some(label), name);
         self
@@ -75,6 +76,7 @@ impl Starting {
     }
 
     /// Links the process to its parent. The link exists before `init` runs.
+    #[inline]
     pub(crate) fn with_parent(mut self, parent: Parent) -> Self {
         let link = Link::awaited(self.runtime.kernel.fresh_id());
         self.new_process.link = Some((parent.pid, link));
@@ -83,6 +85,7 @@ impl Starting {
     }
 
     /// Marks the process as one without `init`: its link carries exit signals from the start on.
+    #[inline]
     pub(crate) fn without_init(mut self) -> Self {
         if let Some((_, link)) = &mut self.new_process.link {
             link.state = LinkState::Active;
@@ -91,6 +94,7 @@ impl Starting {
     }
 
     /// Marks the process as one with `init`: it is ready only when `init` has returned.
+    #[inline]
     pub(crate) fn with_init(mut self) -> Self {
         self.new_process.has_init = true;
         self

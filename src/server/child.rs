@@ -137,7 +137,10 @@ impl<S: GenServer, F: Fn() -> S::Args + Send + Sync + 'static> StartServer for S
         starter: Starter,
     ) -> Result<Arc<dyn AnyProcess>, StartError> {
         let args = (self.args)();
-        Ok(spawn(ctx.admit_server::<S>()?, args, starter))
+        let starting = ctx.starting().with_init();
+        let process = ctx.admit::<ServerItem<S>>(&starting)?;
+        starting.spawn_server(args, process.clone(), starter);
+        Ok(process)
     }
 }
 

@@ -22,6 +22,7 @@
 
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use tokio::sync::oneshot;
 
 use crate::base::{MonitorRef, Pid, consume_budget};
@@ -98,7 +99,7 @@ impl Starting {
         let (ack, acknowledged) = oneshot::channel();
         self.spawn_server(args, process.clone(), Starter::Waiting(ack));
         let guard = StartGuard::new(&self.runtime, self.parent(), process.clone());
-        await_init(guard, acknowledged, self.init_timeout).await?;
+        await_init(guard, acknowledged.map(Result::ok), self.init_timeout).await?;
         Ok(process)
     }
 

@@ -79,7 +79,7 @@ impl Busy {
     pub(super) fn from_picture(picture: &PublishedState, now: Instant) -> Option<Self> {
         let elapsed = |since: Instant| now.saturating_duration_since(since);
         let id = |key: u64| {
-            let child = picture.children.get(&key)?;
+            let child = picture.children.get(key)?;
             Some(child.id.to_string())
         };
         let child = |key: u64| id(key).unwrap_or_default();

@@ -257,7 +257,7 @@ impl<'a> PartialNode<'a> {
             node.more = *left_out;
             node.mailbox_depth = node.mailbox_depth.saturating_sub(*queued_requests);
             let children = picture.children.iter();
-            child_parts.extend(children.map(|(key, shown)| self.child(pid, picture, *key, shown)));
+            child_parts.extend(children.map(|(key, shown)| self.child(pid, picture, key, shown)));
         }
         (node, child_parts)
     }

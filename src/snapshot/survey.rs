@@ -159,7 +159,7 @@ impl Survey {
         let count = published.count();
         if picture.is_partial {
             // The picture is from the last answer, so some of these children may have ended since.
-            picture.children.retain(|_, child| match child.state {
+            picture.children.retain(|child| match child.state {
                 PublishedChildState::Running(pid) => self.runtime.is_alive(pid),
                 PublishedChildState::Restarting { .. }
                 | PublishedChildState::Stopped

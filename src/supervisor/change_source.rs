@@ -132,13 +132,13 @@ impl ChangeSource {
     }
 
     /// Counts a restart of the child with this id.
-    pub(crate) fn count_restart(&self, id: &str) {
-        self.runtime.kernel.counters.count_restart(self.path.counted(id));
+    pub(crate) fn count_restart(&self, path: &SharedStr) {
+        self.runtime.kernel.counters.count_restart(path);
     }
 
     /// Counts that the child with this id has reached a restart limit.
     pub(crate) fn count_give_up(&self, id: &str) {
-        self.runtime.kernel.counters.count_give_up(self.path.counted(id));
+        self.runtime.kernel.counters.count_give_up(&self.path.counted(id));
     }
 }
 

@@ -60,7 +60,7 @@ impl PublishedCell {
         let (history, pushed) = self.change(|state| {
             state.step = Step::Starting { key, start, since };
             let mut history = History::default();
-            if let Some(child) = state.children.get_mut(&key) {
+            if let Some(child) = state.children.get_mut(key) {
                 (child.restarts, child.started) = (restarts, since);
                 (child.is_stop_reported, child.stop_due) = (false, None);
                 history = child.history.clone();
@@ -76,7 +76,7 @@ impl PublishedCell {
     pub(crate) fn begin_stop(&self, key: u64, pid: Pid, since: Instant, due: Option<Instant>) {
         drop(self.change(|state| {
             state.step = Step::Stopping { key, since };
-            if let Some(child) = state.children.get_mut(&key) {
+            if let Some(child) = state.children.get_mut(key) {
                 child.stop_due = due;
             }
             self.tell(state, key, Some(pid), || ChangeKind::stopping(due))
@@ -100,7 +100,7 @@ impl PublishedCell {
         mut process: Option<Arc<dyn AnyProcess>>,
     ) {
         drop(self.change(|state| {
-            if let Some(child) = state.children.get_mut(&key) {
+            if let Some(child) = state.children.get_mut(key) {
                 std::mem::swap(&mut child.process, &mut process);
             }
             self.set_state(state, key, child_state)
@@ -115,7 +115,7 @@ impl PublishedCell {
         child_state: PublishedChildState,
     ) -> Option<Pushed> {
         state.end_step(key);
-        let child = state.children.get_mut(&key)?;
+        let child = state.children.get_mut(key)?;
         let before = std::mem::replace(&mut child.state, child_state);
         let is_stopped = child_state == PublishedChildState::Stopped;
         let was_reported = std::mem::replace(&mut child.is_stop_reported, is_stopped);
@@ -125,8 +125,9 @@ impl PublishedCell {
         }
         let kind = match child_state {
             PublishedChildState::Running(pid) => {
+                let source = self.observed_source()?;
                 let more = (child.kind == ChildType::Supervisor, child.history.last_pid());
-                return self.source()?.child_started(&child.id, pid, more);
+                return source.child_started(&child.id, pid, more);
             }
             PublishedChildState::Restarting { due } => {
                 let left = |due: Instant| due.saturating_duration_since(Instant::now());
@@ -139,22 +140,22 @@ impl PublishedCell {
     }
 
     /// Publishes the end of an incarnation, or its failed start, and adds the incarnation to the
-    /// history of the child. `stopped` says whether the supervisor stopped the incarnation.
-    pub(crate) fn record_end(&self, key: u64, incarnation: Incarnation, stopped: bool) {
+    /// history of the child.
+    pub(crate) fn record_end(&self, key: u64, incarnation: Incarnation) {
         drop(self.change(|state| {
             state.end_step(key);
-            let Some(child) = state.children.get_mut(&key) else {
+            let Some(child) = state.children.get_mut(key) else {
                 return (vec![incarnation], None, None);
             };
             let process = child.process.take();
             child.state = PublishedChildState::Stopped;
             (child.is_stop_reported, child.stop_due) = (false, None);
-            let (pid, reason) = (incarnation.pid, incarnation.reason.clone());
-            let uptime = incarnation.ended.saturating_duration_since(incarnation.started);
+            let pid = incarnation.pid;
             let oldest = child.history.push(incarnation);
-            let pushed = self.tell(state, key, pid, || match pid {
-                Some(_) => ChangeKind::Ended { reason, uptime, stopped, for_good: false },
-                None => ChangeKind::StartFailed { reason },
+            let pushed = self.observed_source().and_then(|source| {
+                let child = state.children.get(key)?;
+                let last = child.history.last()?;
+                source.child(&child.id, pid, || end_of(last))
             });
             (oldest, process, pushed)
         }));
@@ -166,7 +167,7 @@ impl PublishedCell {
     }
 
     pub(crate) fn child(&self, key: u64) -> Option<PublishedChild> {
-        self.change(|state| state.children.get(&key).cloned())
+        self.change(|state| state.children.get(key).cloned())
     }
 
     /// Removes a child that does not run. The child stays in the list of the ended ones for a while.
@@ -174,7 +175,7 @@ impl PublishedCell {
         drop(self.change(|state| {
             state.end_step(key);
             let pushed = self.tell(state, key, None, || ChangeKind::Removed);
-            let removed = state.children.remove(&key);
+            let removed = state.children.remove(key);
             let all = self.source().is_some_and(ChangeSource::is_observed);
             (removed.map(|child| state.keep_ended(child, all)), pushed)
         }));
@@ -190,14 +191,14 @@ impl PublishedCell {
                 stopped: true,
                 for_good: true,
             });
-            (state.children.remove(&key), pushed)
+            (state.children.remove(key), pushed)
         }));
     }
 
     /// Removes a child that an ending dynamic supervisor has waited for.
     pub(crate) fn remove_awaited(&self, pid: Pid, id: &str, reason: &ExitReason, uptime: Duration) {
         drop(self.change(|state| {
-            let removed = state.children.remove(&pid.raw());
+            let removed = state.children.remove(pid.raw());
             let pushed = self.source().and_then(|source| {
                 source.child(id, Some(pid), || ChangeKind::Ended {
                     reason: reason.clone(),
@@ -218,7 +219,21 @@ impl PublishedCell {
         pid: Option<Pid>,
         kind: impl FnOnce() -> ChangeKind,
     ) -> Option<Pushed> {
-        let source = self.source()?;
-        source.child(&state.children.get(&key)?.id, pid, kind)
+        self.observed_source()?.child(&state.children.get(key)?.id, pid, kind)
+    }
+
+    /// Returns the source of changes, if there is an observation.
+    fn observed_source(&self) -> Option<&ChangeSource> {
+        self.source().filter(|source| source.is_observed())
+    }
+}
+
+/// The change that reports the end of an incarnation, or its failed start.
+fn end_of(last: &Incarnation) -> ChangeKind {
+    let (reason, stopped) = (last.reason.clone(), last.stopped);
+    let uptime = last.ended.saturating_duration_since(last.started);
+    match last.pid {
+        Some(_) => ChangeKind::Ended { reason, uptime, stopped, for_good: false },
+        None => ChangeKind::StartFailed { reason },
     }
 }

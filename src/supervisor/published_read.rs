@@ -28,7 +28,7 @@ impl PublishedCell {
                 if at.is_multiple_of(TOUCHED) {
                     ahead.by_ref().take(TOUCHED).for_each(PublishedChild::touch);
                 }
-                children.push((*key, child.clone()));
+                children.push((key, child.clone()));
             }
             (state.without_children(), last())
         })

@@ -20,14 +20,13 @@
 //! 4. The mailbox of a supervisor holds at most [`MAX_QUEUED_REQUESTS`] `Publish` and `Fold` requests, however
 //!    long the supervisor is busy and however many readers ask at the same time.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use crate::base::{Pid, SharedStr, with_caught_wakers};
+use crate::base::{Pid, PositionMap, SharedStr, with_caught_wakers};
 use crate::child::{ChildType, Readiness};
 use crate::process::AnyProcess;
 use crate::restart::RestartBudget;
@@ -67,7 +66,7 @@ pub(crate) struct PublishedState {
     /// The children by their positions or, under a dynamic supervisor, by the numbers of their
     /// pids. A dynamic supervisor publishes at most a hundred children: the first ones as of the
     /// last request or, while it stops, those that it waits for.
-    pub(crate) children: BTreeMap<u64, PublishedChild>,
+    pub(crate) children: PositionMap<PublishedChild>,
     /// The last children that ended for good and were forgotten.
     pub(crate) ended: EndedChildren<PublishedChild>,
     /// Whether children start and stop without a change of this state, as under a dynamic
@@ -150,7 +149,7 @@ impl PublishedCell {
             since: now,
             budget: None,
             budget_at: now,
-            children: BTreeMap::new(),
+            children: PositionMap::default(),
             ended: EndedChildren::default(),
             is_partial: false,
             ready_share: None,
@@ -247,7 +246,7 @@ impl PublishedChild {
 impl PublishedState {
     pub(super) fn without_children(&self) -> Self {
         PublishedState {
-            children: BTreeMap::new(),
+            children: PositionMap::default(),
             ended: self.ended.clone(),
             strategy: self.strategy,
             since: self.since,

@@ -36,7 +36,7 @@ use crate::kernel::{Kernel, Until, WaitEdge};
 use crate::message::Received;
 use crate::observe::{ChangeKind, Doing, LifecycleEvent, LogLevel};
 use crate::process::{AnyProcess, ChildSlot, ChildStop, SpecKey, SpecName};
-use crate::runtime::{Runtime, StartError};
+use crate::runtime::{Runtime, StartAcks, StartError};
 use crate::server::{GenServer, ServerContext};
 use crate::supervisor::change_source::ChangeSource;
 use crate::supervisor::limit_reached::Origin;
@@ -56,6 +56,8 @@ pub(crate) struct Report {
     pub(crate) source: ChangeSource,
     /// Whether the supervisor handles no message while a child starts or stops.
     pub(crate) sequential: bool,
+    /// The acknowledgements of the servers that such a supervisor starts.
+    pub(crate) acks: Option<Arc<StartAcks>>,
     /// The number of terms that were dropped.
     pub(crate) terms: Arc<AtomicU64>,
 }
@@ -64,6 +66,8 @@ pub(crate) struct Report {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RestartNotice<'a> {
     pub(crate) child: &'a str,
+    /// The path at which the restarts of the child are counted.
+    pub(crate) path: &'a SharedStr,
     /// The pid of the last incarnation that ended. A fixed supervisor sets `None` if the last start
     /// failed.
     pub(crate) pid: Option<Pid>,
@@ -105,6 +109,7 @@ impl Report {
             label,
             source,
             sequential: false,
+            acks: None,
             terms: Arc::default(),
         }
     }
@@ -204,8 +209,8 @@ impl Report {
 
     /// Reports a restart that was decided.
     pub(crate) fn restarting(&self, decided: RestartNotice<'_>) {
-        let RestartNotice { child, pid, reason, restarts, budget_left, delay } = decided;
-        self.source.count_restart(child);
+        let RestartNotice { child, path, pid, reason, restarts, budget_left, delay } = decided;
+        self.source.count_restart(path);
         drop(self.source.child(child, pid, || {
             let (reason, attempt) = (reason.clone(), restarts);
             ChangeKind::Restarting { reason, attempt, delay, budget_left }

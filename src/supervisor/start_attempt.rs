@@ -51,7 +51,7 @@ pub(crate) async fn run_start(
     start: &Start,
 ) -> Result<Started, StartError> {
     let called = {
-        let called = pin!(AssertUnwindSafe(start.call(ctx)).catch_unwind());
+        let called = pin!(AssertUnwindSafe(start.call(ctx, report.acks.as_ref())).catch_unwind());
         match spec.init_timeout {
             None => called.await,
             Some(limit) => within(&report.runtime.kernel, limit, called)

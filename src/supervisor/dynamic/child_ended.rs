@@ -214,6 +214,7 @@ impl DynamicServer {
         let Some(record) = &child.restart_record else { return };
         self.report.restarting(RestartNotice {
             child: &child.id,
+            path: &self.report.source.path().counted(&child.id),
             pid: Some(pid),
             reason: record.last.as_ref().unwrap_or(&ExitReason::Normal),
             restarts: child.restarts() + 1,

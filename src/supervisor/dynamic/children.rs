@@ -34,7 +34,9 @@ impl DynamicServer {
 
     /// Reports a change of the child with this pid to the observations.
     pub(super) fn tell(&self, pid: Pid, kind: impl FnOnce() -> ChangeKind) {
-        if let Some(child) = self.children.get(&pid) {
+        if self.report.source.is_observed()
+            && let Some(child) = self.children.get(&pid)
+        {
             drop(self.report.source.child(&child.id, Some(pid), kind));
         }
     }
@@ -50,7 +52,9 @@ impl DynamicServer {
         let previous = child.last_pid();
         let is_supervisor = child.kind == ChildType::Supervisor;
         self.children.insert(pid, child);
-        if let Some(child) = self.children.get(&pid) {
+        if self.report.source.is_observed()
+            && let Some(child) = self.children.get(&pid)
+        {
             drop(self.report.source.child_started(&child.id, pid, (is_supervisor, previous)));
         }
         pid

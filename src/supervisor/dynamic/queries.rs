@@ -2,12 +2,11 @@
 //! snapshots.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 use std::iter;
 
 use tokio::time::Instant;
 
-use crate::base::{Pid, TimeOfDay};
+use crate::base::{Pid, PositionMap, TimeOfDay};
 use crate::observe::ChangeKind;
 use crate::supervisor::dynamic::fold::{
     FoldAnswer, FoldRequest, FoldedChild, FoldedCounts, PART, Rank, keep_worst,
@@ -124,8 +123,8 @@ impl DynamicServer {
     /// Publishes when the published children are killed, all of which were asked to stop at `began`.
     pub(super) fn show_deadlines(&self, began: Instant) {
         self.published.change(|picture| {
-            for (pid, shown) in &mut picture.children {
-                let child = self.children.get(&Pid::from_raw(*pid));
+            for (pid, shown) in picture.children.iter_mut() {
+                let child = self.children.get(&Pid::from_raw(pid));
                 shown.stop_due = child.and_then(|child| child.shutdown.deadline(began));
             }
         });
@@ -151,7 +150,7 @@ impl DynamicServer {
         let (step, source) = (Step::Stopping { key, since: began }, &self.report.source);
         let (is_shown, pushed) = self.published.change(|picture| {
             picture.step = step;
-            let is_shown = picture.children.contains_key(&key);
+            let is_shown = picture.children.get(key).is_some();
             let pid = Some(process.pid());
             let due = child.shutdown.deadline(began);
             let kind = || ChangeKind::HoldsStop { deadline: due.map(TimeOfDay::at) };
@@ -168,7 +167,7 @@ impl DynamicServer {
         }
     }
 
-    fn show(&self, mut children: BTreeMap<u64, PublishedChild>) {
+    fn show(&self, mut children: PositionMap<PublishedChild>) {
         self.published.change(|picture| std::mem::swap(&mut picture.children, &mut children));
     }
 }

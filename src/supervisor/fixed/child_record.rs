@@ -1,15 +1,16 @@
 //! The record that a fixed supervisor keeps of one child.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::time::Instant;
 
-use crate::base::Pid;
+use crate::base::{Pid, SharedStr};
 use crate::child::{Restart, Spec};
 use crate::exit::ExitReason;
 use crate::process::{AnyProcess, ChildSlot};
 use crate::restart::{Backoff, Counted, Exhausted, Intensity, KeptEvents, RestartState, Window};
 use crate::runtime::StartCause;
+use crate::supervisor::change_source::ChangeSource;
 use crate::supervisor::{EndRecord, Incarnation, Position, PublishedChildState};
 
 /// Whether a child runs, waits for a restart or is stopped.
@@ -69,6 +70,8 @@ pub(crate) struct Child {
     /// The pid of the incarnation that ended last; `None` if the last start failed, or if no
     /// incarnation has ended.
     pub(crate) last_pid: Option<Pid>,
+    /// The path at which the restarts of the child are counted, made at the first one.
+    counted_path: OnceLock<SharedStr>,
 }
 
 impl Child {
@@ -86,6 +89,7 @@ impl Child {
             started: Instant::now(),
             last: None,
             last_pid: None,
+            counted_path: OnceLock::new(),
         }
     }
 
@@ -107,6 +111,12 @@ impl Child {
     /// Returns the numbers that identify the latest start.
     pub(crate) fn slot(&self) -> ChildSlot {
         ChildSlot { child: self.position, start: self.starts }
+    }
+
+    /// Returns the path at which the restarts of this child are counted. `source` is that of its
+    /// supervisor, whose path does not change.
+    pub(super) fn counted_path(&self, source: &ChangeSource) -> &SharedStr {
+        self.counted_path.get_or_init(|| source.path().counted(&self.spec.id))
     }
 
     /// Returns the entry that a restart of this child adds to the window.

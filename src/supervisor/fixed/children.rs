@@ -4,14 +4,14 @@
 //! Every change of a child that readers can see goes through [`Children`], which makes the same
 //! change in the [published state](crate::supervisor::published_state), under one short lock.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
 use crate::base::random::MapHasher;
-use crate::base::{Pid, SharedStr};
+use crate::base::{Pid, PositionMap, SharedStr};
 use crate::child::Spec;
 use crate::exit::ExitReason;
 use crate::process::AnyProcess;
@@ -22,7 +22,7 @@ use crate::supervisor::{ChildError, EndRecord, NewIncarnation, Position, Publish
 #[derive(Debug)]
 pub(crate) struct Children {
     pub(crate) published: Arc<PublishedCell>,
-    list: BTreeMap<Position, Child>,
+    list: PositionMap<Child>,
     by_id: HashMap<SharedStr, Position, MapHasher>,
     by_pid: HashMap<Pid, Position, MapHasher>,
     next: Position,
@@ -33,7 +33,7 @@ impl Children {
     pub(crate) fn new(published: Arc<PublishedCell>) -> Self {
         Children {
             published,
-            list: BTreeMap::new(),
+            list: PositionMap::default(),
             by_id: HashMap::default(),
             by_pid: HashMap::default(),
             next: 0,
@@ -49,9 +49,9 @@ impl Children {
     pub(crate) fn positions(&self, range: RangeInclusive<Position>) -> Vec<Position> {
         if range.start() == range.end() {
             let only = *range.start();
-            return self.list.contains_key(&only).then_some(only).into_iter().collect();
+            return self.list.get(only).is_some().then_some(only).into_iter().collect();
         }
-        self.list.range(range).map(|(position, _)| *position).collect()
+        self.list.range(range).map(|(position, _)| position).collect()
     }
 
     /// Returns the children in this range of positions, in start order.
@@ -60,19 +60,19 @@ impl Children {
     }
 
     pub(crate) fn last_position(&self) -> Option<Position> {
-        self.list.last_key_value().map(|(position, _)| *position)
+        self.list.last()
     }
 
     pub(crate) fn get(&self, position: Position) -> Option<&Child> {
-        self.list.get(&position)
+        self.list.get(position)
     }
 
     pub(crate) fn get_mut(&mut self, position: Position) -> Option<&mut Child> {
-        self.list.get_mut(&position)
+        self.list.get_mut(position)
     }
 
     pub(crate) fn by_id(&self, id: &str) -> Result<&Child, ChildError> {
-        let child = self.by_id.get(id).and_then(|position| self.list.get(position));
+        let child = self.by_id.get(id).and_then(|position| self.list.get(*position));
         child.ok_or_else(|| ChildError::NotFound(id.to_owned()))
     }
 
@@ -96,7 +96,7 @@ impl Children {
         &mut self,
         position: Position,
     ) -> Option<(NewIncarnation, Arc<Spec>)> {
-        let child = self.list.get_mut(&position)?;
+        let child = self.list.get_mut(position)?;
         let cause = child.begin_start();
         let (slot, started) = (child.slot(), child.started);
         let (starts, restarts) = (child.starts, child.restarts());
@@ -112,7 +112,7 @@ impl Children {
         position: Position,
         now: Instant,
     ) -> Option<(&Child, &Arc<dyn AnyProcess>)> {
-        let child = self.list.get(&position)?;
+        let child = self.list.get(position)?;
         let process = child.process()?;
         let due = child.spec.shutdown.deadline(now);
         self.published.begin_stop(position, process.pid(), now, due);
@@ -121,7 +121,7 @@ impl Children {
 
     /// Sets the state of a child, and updates the index of pids.
     pub(crate) fn set(&mut self, position: Position, state: RunState) {
-        let Some(child) = self.list.get_mut(&position) else { return };
+        let Some(child) = self.list.get_mut(position) else { return };
         let before = std::mem::replace(&mut child.state, state);
         if let RunState::Running(process) = before {
             self.by_pid.remove(&process.pid());
@@ -140,14 +140,13 @@ impl Children {
         end: EndRecord,
         fallback: Option<Backoff>,
     ) {
-        let Some(child) = self.list.get_mut(&position) else { return };
-        let stopped = end.stopped;
+        let Some(child) = self.list.get_mut(position) else { return };
         let events = self.published.kept_events(end.pid);
         let incarnation = child.record_end(end, fallback, events);
         if let RunState::Running(process) = std::mem::replace(&mut child.state, RunState::Stopped) {
             self.by_pid.remove(&process.pid());
         }
-        self.published.record_end(position, incarnation, stopped);
+        self.published.record_end(position, incarnation);
     }
 
     /// Removes a child that does not run.
@@ -171,7 +170,7 @@ impl Children {
     }
 
     fn take(&mut self, position: Position) -> Option<Child> {
-        let child = self.list.remove(&position)?;
+        let child = self.list.remove(position)?;
         self.by_id.remove(&child.spec.id);
         if let Some(process) = child.process() {
             self.by_pid.remove(&process.pid());

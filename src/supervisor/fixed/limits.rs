@@ -40,6 +40,7 @@ impl FixedServer {
         let Some(reason) = &child.last else { return };
         self.report.restarting(RestartNotice {
             child: &child.spec.id,
+            path: child.counted_path(&self.report.source),
             pid: child.last_pid,
             reason,
             restarts: child.starts,
