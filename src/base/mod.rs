@@ -10,6 +10,8 @@ pub(crate) mod random;
 mod time_of_day;
 pub(crate) mod padded;
 pub(crate) mod pid;
+#[cfg(feature = "serde")]
+mod json_pid;
 pub(crate) mod sync;
 pub(crate) mod pid_source;
 mod insertion_map;
@@ -28,6 +30,8 @@ pub(crate) mod eviction;
 
 pub(crate) use coop::{after_budget, budget_then_waker, consume_budget, own_waker, poll_budget};
 pub(crate) use error_chain::ErrorChain;
+#[cfg(feature = "serde")]
+pub(crate) use json_pid::PidValue;
 pub(crate) use node_path::NodePath;
 pub(crate) use one_line::{PAGE, SENTENCE, excerpt, name, one_line, path_excerpt};
 pub use pid::{MonitorRef, Pid};

@@ -80,10 +80,10 @@ impl fmt::Debug for Cookie {
 /// use regrow::cluster::Cookie;
 ///
 /// let error = Cookie::from_env("NO_SUCH_VARIABLE").unwrap_err();
-/// assert_eq!(error.to_string(), "the variable NO_SUCH_VARIABLE has no cookie");
+/// assert!(error.to_string().starts_with("the variable NO_SUCH_VARIABLE has no cookie"));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the variable {0} has no cookie")]
+#[error("the variable {0} has no cookie: set it to the secret of the cluster")]
 pub struct CookieError(String);
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::cluster::carrier::network::Network;
 use crate::cluster::carrier::{Arrived, Carrier};
 use crate::cluster::connection::arrivals::ArrivalsStart;
 use crate::cluster::connection::connector::ByServer;
-use crate::cluster::connection::handshakes::Handshakes;
+use crate::cluster::connection::handshakes::{Handshakes, Origin};
 use crate::cluster::connection::net_kernel::{NET_KERNEL, NetKernel};
 use crate::cluster::connection::process::{accepted, dialer};
 use crate::cluster::connection::registration::RegistrationStart;
@@ -90,6 +90,6 @@ fn with_functions(tree: SupervisorSpec) -> SupervisorSpec {
 pub(crate) fn listener(address: SocketAddr) -> ListenerSpec<TcpStream> {
     let handshakes = Handshakes::default();
     ChildSpec::tcp_listener("listener", address, async move |ctx: TaskContext, stream, peer| {
-        accepted(&ctx, (Arrived::Socket(stream), peer), &handshakes).await
+        accepted(&ctx, (Arrived::Socket(stream), peer), Origin::of(peer.ip()), &handshakes).await
     })
 }

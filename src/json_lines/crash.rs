@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+use crate::base::PidValue;
 use crate::base::error_chain::causes;
 use crate::exit::{CrashLocation, Shutdown};
 use crate::json_lines::fields::{ended, process};
@@ -32,7 +33,7 @@ pub(super) fn entries<M: SerializeMap>(map: &mut M, report: &CrashReport) -> Res
     map.serialize_entry("backtrace", &backtrace.map(ToString::to_string))?;
     map.serialize_entry("handling", &report.handling.map(Handling))?;
     map.serialize_entry("mailbox_depth", &report.mailbox_depth)?;
-    let links: Vec<u64> = report.links.iter().map(|pid| pid.raw()).collect();
+    let links: Vec<PidValue> = report.links.iter().copied().map(PidValue).collect();
     map.serialize_entry("links", &links)?;
     map.serialize_entry("more_links", &report.more_links)?;
     let ancestors: Vec<Above<'_>> = report.ancestors.iter().map(Above).collect();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::base::{Pid, TimeOfDay};
+use crate::base::{Pid, PidValue, TimeOfDay};
 
 pub(super) fn object(value: Value) -> Map<String, Value> {
     match value {
@@ -23,8 +23,9 @@ pub(super) fn pid(pid: Option<Pid>) -> Option<u64> {
     pid.map(|pid| pid.raw())
 }
 
-pub(super) fn pids(pids: &[Pid]) -> Vec<u64> {
-    pids.iter().map(|pid| pid.raw()).collect()
+/// Returns pids of which some may belong to other nodes.
+pub(super) fn pids(pids: &[Pid]) -> Vec<PidValue> {
+    pids.iter().copied().map(PidValue).collect()
 }
 
 /// Returns the milliseconds since 1970.

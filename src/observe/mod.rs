@@ -7,6 +7,8 @@
 
 pub(crate) mod log_level;
 pub(crate) mod lifecycle_log;
+#[cfg(feature = "cluster")]
+pub(crate) mod log_limit;
 pub(crate) mod hub;
 pub(crate) mod activity;
 pub(crate) mod crash_report;

@@ -16,6 +16,7 @@ use crate::runtime::{Name, Runtime, StartError, Starting};
 use crate::server::child::OnceServer;
 
 mod server_name;
+mod unexpected;
 mod trace;
 mod system_message;
 pub(crate) mod item;
@@ -238,7 +239,8 @@ pub trait GenServer: Sized + Send + 'static {
 
     /// Handles every other message: bytes, streams, `Down`s, and exits if the server traps them. By
     /// default `handle_info` logs the message, at Warn, and drops it; an
-    /// [idle time-out](ServerContext::idle_after) goes on. OTP: `handle_info/2`.
+    /// [idle time-out](ServerContext::idle_after) goes on. Of the terms of other nodes, the program logs
+    /// at most ten in a second, and how many it has left out. OTP: `handle_info/2`.
     /// [`ServerContext`] has an example.
     ///
     /// # Errors
@@ -254,10 +256,7 @@ pub trait GenServer: Sized + Send + 'static {
         ctx: &mut ServerContext<Self>,
     ) -> impl Future<Output = Result> + Send {
         ctx.keep_idle_timeout();
-        let pid = ctx.pid();
-        ignore_panic(
-            || tracing::warn!(target: "regrow::server", %pid, info = info.outline(), "unexpected message dropped"),
-        );
+        unexpected::log(ctx.pid(), &info);
         ready(Ok(()))
     }
 

@@ -31,6 +31,8 @@ fn handshake_errors() -> Vec<HandshakeError> {
         HandshakeError::Late,
         HandshakeError::TooMany,
         HandshakeError::Superseded,
+        HandshakeError::Tls("CertificateRequired".to_owned()),
+        HandshakeError::OtherHost("b\n".to_owned()),
     ]
 }
 
@@ -40,6 +42,8 @@ fn node_errors() -> Vec<NodeError> {
         NodeError::NotRunning,
         NodeError::InvalidName("a@b@\n".to_owned()),
         NodeError::NoCookie,
+        NodeError::NameTaken("b@host".to_owned()),
+        NodeError::InvalidScope(String::new()),
         NodeError::Unknown("b@host".to_owned()),
         NodeError::Unresolved { node: "b@host".to_owned(), source: refused() },
         NodeError::Plaintext(address),

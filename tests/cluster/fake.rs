@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use crate::beam::COOKIE;
 
 /// The flags that OTP 26 and later require.
-const FLAGS: u64 = 0x4_0307_0f94;
+pub(crate) const FLAGS: u64 = 0x4_0307_0f94;
 
 pub(crate) struct Fake {
     pub(crate) stream: TcpStream,
@@ -40,8 +40,13 @@ impl Fake {
 
     /// Sends the name, and returns the status.
     pub(crate) async fn introduce(&mut self, name: &str) -> String {
+        self.introduce_with(name, FLAGS).await
+    }
+
+    /// Sends the name with these flags, and returns the status.
+    pub(crate) async fn introduce_with(&mut self, name: &str, flags: u64) -> String {
         let length = u16::try_from(name.len()).unwrap().to_be_bytes();
-        let hello = [b"N", &FLAGS.to_be_bytes()[..], &[0, 0, 0, 9], &length, name.as_bytes()];
+        let hello = [b"N", &flags.to_be_bytes()[..], &[0, 0, 0, 9], &length, name.as_bytes()];
         self.message(&hello.concat()).await;
         let status = self.read_message().await.expect("a status");
         assert_eq!(status[0], b's');
@@ -58,6 +63,18 @@ impl Fake {
     pub(crate) async fn answer(&mut self, challenge: u32, cookie: &str) {
         let reply = [b"r", &77_u32.to_be_bytes()[..], &digest(cookie, challenge)].concat();
         self.message(&reply).await;
+    }
+
+    /// Reads the name of a node that has connected to this peer, and lets it continue: with the name
+    /// of this peer, these flags, and the challenge 5.
+    pub(crate) async fn accept(&mut self, name: &str, flags: u64) {
+        let hello = self.read_message().await.expect("a name");
+        assert_eq!(hello[0], b'N');
+        self.message(b"sok").await;
+        let length = u16::try_from(name.len()).unwrap().to_be_bytes();
+        let numbers = [0, 0, 0, 5, 0, 0, 0, 9];
+        let own = [b"N", &flags.to_be_bytes()[..], &numbers, &length, name.as_bytes()];
+        self.message(&own.concat()).await;
     }
 
     pub(crate) async fn message(&mut self, message: &[u8]) {
@@ -147,7 +164,7 @@ impl Fake {
     }
 }
 
-fn digest(cookie: &str, challenge: u32) -> [u8; 16] {
+pub(crate) fn digest(cookie: &str, challenge: u32) -> [u8; 16] {
     Md5::digest(format!("{cookie}{challenge}")).into()
 }
 

@@ -5,6 +5,9 @@
 
 #[path = "../support/rng.rs"]
 mod rng;
+#[path = "../support/log.rs"]
+#[allow(dead_code)] // other programs use all of it
+mod log;
 
 mod random_terms;
 mod terms;
@@ -17,7 +20,6 @@ mod beam_terms;
 mod beam;
 mod fake;
 mod pairs;
-mod hostile;
 mod node;
 mod received_calls;
 mod left_callers;
@@ -29,8 +31,7 @@ mod signals_beam;
 mod signals;
 mod signal_races;
 mod waiting_signals;
-#[cfg(feature = "cluster-tls")]
-mod tls;
+mod security;
 mod own_epmd;
 mod network;
 mod simulation;

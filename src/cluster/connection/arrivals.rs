@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use crate::child::{ChildSpec, OnceChild, StartChild, StartContext, Started, TaskContext};
 use crate::cluster::carrier::network::Network;
 use crate::cluster::carrier::{Arrived, Stream};
-use crate::cluster::connection::handshakes::Handshakes;
+use crate::cluster::connection::handshakes::{Handshakes, Origin};
 use crate::cluster::connection::process::accepted;
 use crate::cluster::node_name::NodeName;
 use crate::exit::{ExitReason, Result};
@@ -46,6 +46,6 @@ impl StartChild for ArrivalsStart {
 fn connection(stream: Stream, peer: String, handshakes: &Handshakes) -> OnceChild<Stream> {
     let handshakes = handshakes.clone();
     ChildSpec::once_with(peer.clone(), stream, async move |ctx: TaskContext, stream| {
-        accepted(&ctx, (Arrived::Open(stream), peer), &handshakes).await
+        accepted(&ctx, (Arrived::Open(stream), peer), Origin::WITHOUT_ADDRESS, &handshakes).await
     })
 }

@@ -1,9 +1,17 @@
 //! The handshakes of accepted connections that are under way: how many there may be, and which one is
 //! closed for another.
 //!
-//! **The bound.** At most [`MOST`] handshakes are under way. A connection beyond them closes the
-//! oldest one that has not given its name or, if all have, the oldest one. So sockets that are opened
-//! and say nothing keep no node out.
+//! **The bound.** At most [`MOST`] handshakes are under way. One more closes another one:
+//!
+//! 1. of the address that has the most of them, the new one included: so a program at one address
+//!    closes its own handshakes, and none of a node elsewhere;
+//! 2. among these, of the larger kind: those that have given a name, and those that have not;
+//! 3. the oldest of that kind.
+//!
+//! So a handshake from the same address as a flood is closed only if [`MOST`]` / 2` newer ones arrive
+//! in one of its two steps: until its name, or from its name to its answer. A rule that always closes
+//! those without a name would let a flood of names close each new handshake before its name arrives.
+//! An address of IPv6 counts by its first 64 bits, since one machine may use all that share them.
 //!
 //! **If a handshake ends** before, between or after the steps of another one: it leaves the table when
 //! its [`Handshake`] is dropped, however its process ends. A handshake that has shown that it knows
@@ -11,45 +19,60 @@
 //! Both the close and the leave are under the lock: a handshake that was closed can't leave, and
 //! ends.
 
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::time::Instant;
 
 use crate::base::PlainMutex;
+use crate::observe::log_limit::LogLimit;
 
 /// The handshakes of accepted connections that may be under way at once.
 const MOST: usize = 128;
-/// The refused connections that are logged in each [`PERIOD`].
-const MOST_LOGGED: u32 = 10;
-const PERIOD: Duration = Duration::from_secs(1);
 
 /// The handshakes that are under way.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Handshakes(Arc<PlainMutex<Table>>);
+pub(crate) struct Handshakes(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    table: PlainMutex<Table>,
+    log: LogLimit,
+}
 
 #[derive(Debug, Default)]
 struct Table {
     /// In the order of their begin.
     open: Vec<Open>,
     begun: u64,
-    log: Log,
 }
 
 #[derive(Debug)]
 struct Open {
     number: u64,
+    from: Origin,
     is_named: bool,
     closed: Arc<Notify>,
 }
 
-/// What was logged since the begin of a period.
-#[derive(Debug, Default)]
-struct Log {
-    since: Option<Instant>,
-    logged: u32,
-    left_out: u64,
+/// Where a connection comes from: one address of IPv4, one network of 64 bits of IPv6, or a network
+/// of the program, which has no addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Origin(u64);
+
+impl Origin {
+    pub(crate) const WITHOUT_ADDRESS: Origin = Origin(0);
+
+    pub(crate) fn of(address: IpAddr) -> Origin {
+        match address.to_canonical() {
+            // No network of IPv6 that is in use has this prefix.
+            IpAddr::V4(address) => Origin(u64::from(u32::from(address)) | 0xffff << 48),
+            IpAddr::V6(address) => {
+                let [network @ .., _, _, _, _] = address.segments();
+                Origin(network.iter().fold(0, |bits, part| bits << 16 | u64::from(*part)))
+            }
+        }
+    }
 }
 
 /// A handshake that is under way. It leaves the table when it is dropped.
@@ -62,43 +85,45 @@ pub(crate) struct Handshake {
 
 impl Handshakes {
     /// Begins a handshake, which may close another one.
-    pub(crate) fn begin(&self) -> Handshake {
+    pub(crate) fn begin(&self, from: Origin) -> Handshake {
         let closed = Arc::new(Notify::new());
-        let mut table = self.0.lock();
-        if table.open.len() >= MOST {
-            let unnamed = table.open.iter().position(|open| !open.is_named);
-            // A permit of `closed` is kept until the handshake looks at it.
-            table.open.remove(unnamed.unwrap_or(0)).closed.notify_one();
-        }
+        let mut table = self.0.table.lock();
         table.begun += 1;
         let number = table.begun;
-        table.open.push(Open { number, is_named: false, closed: closed.clone() });
+        table.open.push(Open { number, from, is_named: false, closed: closed.clone() });
+        if let Some(surplus) = table.surplus() {
+            // A permit of `closed` is kept until the handshake looks at it.
+            table.open.remove(surplus).closed.notify_one();
+        }
         drop(table);
         Handshake { handshakes: self.clone(), number, closed }
     }
 
-    /// Returns whether a refused connection is logged now, by the number of those before it that
-    /// were not.
-    pub(crate) fn logs(&self) -> Option<u64> {
-        let now = Instant::now();
-        let mut table = self.0.lock();
-        let log = &mut table.log;
-        if log.since.is_none_or(|since| now.saturating_duration_since(since) >= PERIOD) {
-            (log.since, log.logged) = (Some(now), 0);
-        }
-        if log.logged >= MOST_LOGGED {
-            log.left_out += 1;
-            return None;
-        }
-        log.logged += 1;
-        Some(std::mem::take(&mut log.left_out))
+    /// The bound of the log lines of refused connections.
+    pub(crate) fn log_limit(&self) -> &LogLimit {
+        &self.0.log
+    }
+}
+
+impl Table {
+    /// Returns the place of the handshake to close, if there are too many. It is never the last one.
+    fn surplus(&self) -> Option<usize> {
+        let (_, earlier) = self.open.split_last().filter(|(_, earlier)| earlier.len() >= MOST)?;
+        let of_origin = |from| self.open.iter().filter(|open| open.from == from).count();
+        let most = earlier.iter().map(|open| of_origin(open.from)).max()?;
+        let is_candidate = |open: &&Open| of_origin(open.from) == most;
+        let candidates: Vec<_> = earlier.iter().filter(is_candidate).collect();
+        let named = candidates.iter().filter(|open| open.is_named).count();
+        let closes_named = named > candidates.len() / 2;
+        let oldest = candidates.iter().find(|open| open.is_named == closes_named)?;
+        earlier.iter().position(|open| open.number == oldest.number)
     }
 }
 
 impl Handshake {
     /// Notes that the other node has given its name.
     pub(crate) fn named(&self) {
-        let mut table = self.handshakes.0.lock();
+        let mut table = self.handshakes.0.table.lock();
         if let Some(open) = table.open.iter_mut().find(|open| open.number == self.number) {
             open.is_named = true;
         }
@@ -106,7 +131,7 @@ impl Handshake {
 
     /// Leaves the table; false if the handshake was closed for another one.
     pub(crate) fn leave(&self) -> bool {
-        let mut table = self.handshakes.0.lock();
+        let mut table = self.handshakes.0.table.lock();
         let at = table.open.iter().position(|open| open.number == self.number);
         at.map(|at| table.open.remove(at)).is_some()
     }
@@ -125,47 +150,68 @@ impl Drop for Handshake {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::net::IpAddr;
 
     use futures_util::FutureExt;
-    use tokio::time::advance;
 
-    use super::{Handshake, Handshakes, MOST, MOST_LOGGED};
+    use super::{Handshake, Handshakes, MOST, Origin};
+
+    fn origin(address: &str) -> Origin {
+        Origin::of(address.parse::<IpAddr>().unwrap())
+    }
+
+    fn begin(handshakes: &Handshakes, count: usize, from: &str) -> Vec<Handshake> {
+        (0..count).map(|_| handshakes.begin(origin(from))).collect()
+    }
 
     fn is_closed(handshake: &Handshake) -> bool {
         handshake.closed().now_or_never().is_some()
     }
 
+    fn closed(handshakes: &[Handshake]) -> Vec<usize> {
+        (0..handshakes.len()).filter(|at| is_closed(&handshakes[*at])).collect()
+    }
+
     #[test]
-    fn the_oldest_handshake_without_a_name_is_closed_for_another_one() {
+    fn the_oldest_handshake_without_a_name_is_closed_while_most_have_none() {
         let handshakes = Handshakes::default();
-        let open: Vec<_> = (0..MOST).map(|_| handshakes.begin()).collect();
+        let open = begin(&handshakes, MOST, "10.0.0.1");
         open[0].named();
-        let next = handshakes.begin();
-        let closed: Vec<_> = (0..MOST).filter(|at| is_closed(&open[*at])).collect();
-        assert_eq!(closed, [1]);
-        assert!(!open[1].leave() && open[2].leave() && !is_closed(&next));
-        let _room = handshakes.begin();
-        assert!(!open[3..].iter().any(is_closed));
+        let next = begin(&handshakes, 1, "10.0.0.1");
+        assert_eq!(closed(&open), [1]);
+        assert!(!open[1].leave() && open[2].leave() && !is_closed(&next[0]));
+        let _room = begin(&handshakes, 1, "10.0.0.1");
+        assert_eq!(closed(&open[3..]), []);
+    }
+
+    /// The new handshakes have no name yet, as the one of a node whose name is on its way.
+    #[test]
+    fn a_flood_of_names_closes_handshakes_with_names() {
+        let handshakes = Handshakes::default();
+        let open = begin(&handshakes, MOST, "10.0.0.1");
+        open.iter().for_each(Handshake::named);
+        let next = begin(&handshakes, MOST / 2, "10.0.0.1");
+        assert_eq!(closed(&open), (0..MOST / 2).collect::<Vec<_>>());
+        assert_eq!(closed(&next), []);
     }
 
     #[test]
-    fn the_oldest_handshake_is_closed_if_all_have_names() {
+    fn the_address_with_the_most_handshakes_loses_one() {
         let handshakes = Handshakes::default();
-        let open: Vec<_> = (0..MOST).map(|_| handshakes.begin()).collect();
-        open.iter().for_each(Handshake::named);
-        let _next = handshakes.begin();
-        assert!(is_closed(&open[0]) && !open[1..].iter().any(is_closed));
+        let node = begin(&handshakes, 1, "10.0.0.2");
+        let flood = begin(&handshakes, 10 * MOST, "10.0.0.1");
+        let other = begin(&handshakes, 2, "10.0.0.3");
+        flood.iter().for_each(Handshake::named);
+        let more = begin(&handshakes, MOST, "::ffff:10.0.0.1");
+        assert_eq!((closed(&node), closed(&other)), (vec![], vec![]));
+        assert_eq!(closed(&flood).len() + closed(&more).len(), 11 * MOST + 3 - MOST);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn the_log_lines_of_refused_connections_have_a_bound() {
-        let handshakes = Handshakes::default();
-        for _ in 0..MOST_LOGGED {
-            assert_eq!(handshakes.logs(), Some(0));
-        }
-        assert_eq!((handshakes.logs(), handshakes.logs()), (None, None));
-        advance(Duration::from_secs(1)).await;
-        assert_eq!((handshakes.logs(), handshakes.logs()), (Some(2), Some(0)));
+    #[test]
+    fn addresses_of_ipv6_count_by_their_network() {
+        assert_eq!(origin("2001:db8::1"), origin("2001:db8::ffff:1"));
+        assert_ne!(origin("2001:db8::1"), origin("2001:db8:0:1::1"));
+        assert_eq!(origin("::ffff:10.0.0.1"), origin("10.0.0.1"));
+        assert_ne!(origin("::1"), origin("127.0.0.1"));
     }
 }

@@ -10,7 +10,7 @@ use crate::base::ignore_panic;
 use crate::child::{ChildSpec, OnceChild, TaskContext};
 use crate::cluster::carrier::Arrived;
 use crate::cluster::connection::attempt::{Connected, accept, dial};
-use crate::cluster::connection::handshakes::Handshakes;
+use crate::cluster::connection::handshakes::{Handshakes, Origin};
 use crate::cluster::connection::net_kernel::NET_KERNEL;
 use crate::cluster::connection::requests::Call;
 use crate::cluster::connection::router::Router;
@@ -42,9 +42,10 @@ pub(crate) fn dialer(settings: Arc<Settings>, peer: NodeName, deadline: Instant)
 pub(crate) async fn accepted(
     ctx: &TaskContext,
     (arrived, address): (Arrived, impl Display),
+    origin: Origin,
     handshakes: &Handshakes,
 ) -> Result {
-    let handshake = handshakes.begin();
+    let handshake = handshakes.begin(origin);
     // A node that ends closes the connection.
     let Ok(settings) = ctx.runtime().server(NET_KERNEL).call_unlimited(Call::Settings).await else {
         return Ok(());
@@ -60,7 +61,7 @@ pub(crate) async fn accepted(
 
 /// Logs a refused connection, unless many others have just been logged.
 fn log_refused(address: &impl Display, error: &HandshakeError, handshakes: &Handshakes) {
-    let Some(left_out) = handshakes.logs() else { return };
+    let Some(left_out) = handshakes.log_limit().line(Instant::now().into_std()) else { return };
     ignore_panic(
         || tracing::warn!(target: "regrow::cluster", %address, %error, left_out, "connection refused"),
     );

@@ -117,14 +117,14 @@ fn of_detail(seen: &Seen, detail: Fields, lines: &mut Vec<Line>) {
         field(seen, "stop", &"requested".into(), lines);
     }
     let parent = detail.number("parent").into_iter().collect();
-    relations(seen, "parent", parent, lines);
+    relations(seen, "parent", (parent, Vec::new()), lines);
     for (name, title) in [
         ("ancestors", "ancestors"),
         ("links", "links"),
         ("monitors", "monitors"),
         ("monitored_by", "monitored by"),
     ] {
-        relations(seen, title, detail.numbers(name), lines);
+        relations(seen, title, (detail.numbers(name), detail.texts(name)), lines);
     }
 }
 
@@ -148,15 +148,24 @@ fn line_of(status: Fields) -> Shown {
     }
 }
 
-/// Adds a row for each process of a relation.
-fn relations(seen: &Seen, title: &'static str, pids: Vec<u64>, lines: &mut Vec<Line>) {
-    for (at, pid) in pids.into_iter().enumerate() {
-        let name = if at == 0 { title } else { "" };
+/// Adds related processes: those of the program, and the pids of those of other nodes.
+fn relations(
+    seen: &Seen,
+    title: &'static str,
+    (pids, others): (Vec<u64>, Vec<String>),
+    lines: &mut Vec<Line>,
+) {
+    let mut titles = [title].into_iter();
+    for pid in pids {
         let node = seen.model.with_pid(pid);
         let text = node.map(|node| Shown::new(&node.path).and(" ")).unwrap_or_default();
-        let row = Row::new().column(name, NAMES, Tone::Dim).put(text, Tone::Plain);
-        let row = row.put(Shown::pid(pid), Tone::Dim);
+        let row = Row::new().column(titles.next().unwrap_or_default(), NAMES, Tone::Dim);
+        let row = row.put(text, Tone::Plain).put(Shown::pid(pid), Tone::Dim);
         lines.push(leads_to(row, node.map_or("", |node| &node.path), Some(pid)));
+    }
+    for other in others {
+        let row = Row::new().column(titles.next().unwrap_or_default(), NAMES, Tone::Dim);
+        lines.push(plain(row.put(Shown::from("#").and(Shown::new(&other)), Tone::Dim)));
     }
 }
 

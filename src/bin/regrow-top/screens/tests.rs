@@ -126,10 +126,10 @@ fn a_chosen_row_leads_to_its_process_in_a_terminal_of_any_size() {
     let text = user.press(&[Key::Down, Key::Enter]);
     assert!(user.view.screen == Screen::Process && text.contains("app/job"), "{text}");
     let detail = json!({"version": 1, "type": "process", "time_ms": 6000, "pid": 2,
-        "doing": "waits", "links": [1], "names": ["a", "b"], "queued": 4});
+        "doing": "waits", "links": [1, "3.17"], "names": ["a", "b"], "queued": 4});
     user.model.apply(&detail).unwrap();
     let text = user.press(&[]);
-    for part in ["waits", "a, b", "4 queued", "links        app #1"] {
+    for part in ["waits", "a, b", "4 queued", "links        app #1", " #3.17"] {
         assert!(text.contains(part), "{part}: {text}");
     }
     user.model.set_detail(9, None);

@@ -59,6 +59,8 @@ function pairs(list) {
     if (Array.isArray(value)) {
       if (!value.length) continue;
       for (const pid of value.slice(0, 100)) {
+        // A process of another node, which this program knows nothing more of.
+        if (typeof pid === "string") { dd.append(el("span", "", "#" + shown(pid, 40) + " ")); continue; }
         const node = model.byPid.get(pid);
         dd.append(link(node ? node.path : null, pid, (node ? idText(node) + " " : "") + "#" + pid));
       }

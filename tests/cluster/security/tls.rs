@@ -44,7 +44,7 @@ fn is_refused(result: &Result<(), NodeError>) -> bool {
 }
 
 #[tokio::test]
-async fn two_nodes_connect_over_tls_again_and_again() {
+async fn a10_two_nodes_connect_over_tls_again_and_again() {
     let mut b = start(node("b@127.0.0.1").tls(tls("node"))).await;
     let mut a = start(knows("a@127.0.0.1", &b).tls(tls("node"))).await;
     for _ in 0..3 {
@@ -64,7 +64,7 @@ async fn an_address_of_another_machine_is_allowed_with_tls() {
 
 /// The cookie is checked after the certificate.
 #[tokio::test]
-async fn a_certificate_replaces_no_cookie() {
+async fn a10_a_certificate_replaces_no_cookie() {
     let b = start(node("b@127.0.0.1").tls(tls("node"))).await;
     let a = knows("a@127.0.0.1", &b).tls(tls("node")).cookie(Cookie::new("another"));
     let result = dialed(&start(a).await).await;
@@ -73,7 +73,7 @@ async fn a_certificate_replaces_no_cookie() {
 }
 
 #[tokio::test]
-async fn a_certificate_of_another_authority_is_refused_by_both_sides() {
+async fn a10_a_certificate_of_another_authority_is_refused_by_both_sides() {
     for (own, other) in [("strange", "node"), ("node", "strange")] {
         let mut b = start(node("b@127.0.0.1").tls(tls(other))).await;
         let a = start(knows("a@127.0.0.1", &b).tls(tls(own))).await;
@@ -85,7 +85,7 @@ async fn a_certificate_of_another_authority_is_refused_by_both_sides() {
 }
 
 #[tokio::test]
-async fn a_client_without_a_certificate_is_refused() {
+async fn a10_a_client_without_a_certificate_is_refused() {
     let b = start(node("b@127.0.0.1").tls(tls("node"))).await;
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(file("authority.pem")).unwrap()).unwrap();
@@ -103,7 +103,7 @@ async fn a_client_without_a_certificate_is_refused() {
 }
 
 #[tokio::test]
-async fn a_node_without_tls_is_refused_and_refuses() {
+async fn a10_a_node_without_tls_is_refused_and_refuses() {
     let (with, without) = (node("b@127.0.0.1").tls(tls("node")), node("b@127.0.0.1"));
     let b = start(with).await;
     let result = dialed(&start(knows("a@127.0.0.1", &b)).await).await;
@@ -119,7 +119,7 @@ async fn a_node_without_tls_is_refused_and_refuses() {
 }
 
 #[tokio::test]
-async fn a_certificate_of_another_host_is_refused_unless_any_host_is_allowed() {
+async fn a10_a_certificate_of_another_host_is_refused_unless_any_host_is_allowed() {
     // The node that dials checks the other one.
     let b = start(node("b@127.0.0.1").tls(tls("elsewhere"))).await;
     let a = start(knows("a@127.0.0.1", &b).tls(tls("node"))).await;
@@ -194,7 +194,7 @@ async fn beam(epmd: &Epmd, name: &str, certificate: &str) -> Beam {
 }
 
 #[tokio::test]
-async fn a_node_and_a_beam_connect_over_tls_in_both_directions() {
+async fn a10_a_node_and_a_beam_connect_over_tls_in_both_directions() {
     let Some(epmd) = Epmd::start_with_tls().await else { return };
     let rt = Runtime::new();
     let own = Node::new("rust@localhost").cookie(Cookie::new(COOKIE)).resolver(epmd.resolver());
@@ -231,7 +231,7 @@ async fn a_node_and_a_beam_connect_over_tls_in_both_directions() {
 }
 
 #[tokio::test]
-async fn a_node_and_a_beam_refuse_a_certificate_of_another_authority_and_plain_text() {
+async fn a10_a_node_and_a_beam_refuse_a_certificate_of_another_authority_and_plain_text() {
     let Some(epmd) = Epmd::start_with_tls().await else { return };
     let started = async |name: &str, certificate: Option<&str>| {
         let rt = Runtime::new();

@@ -7,17 +7,18 @@ use regrow::{NodeChange, Received};
 use tokio::io::AsyncWriteExt;
 
 use crate::fake::{Fake, is_auth};
+use crate::log::Log;
 use crate::pairs::{Running, node, start};
 
 /// Checks that a node works: a peer joins it and gets an answer.
-async fn assert_works(a: &Running) {
+pub(super) async fn assert_works(a: &Running) {
     let (mut peer, _) = Fake::join(a.address, "good@reader").await;
     peer.ask().await;
     assert!(peer.is_answered().await);
 }
 
 /// A sequence of bytes that depends on the seed only.
-fn noise(seed: u64, length: usize) -> Vec<u8> {
+pub(super) fn noise(seed: u64, length: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = || {
         state ^= state << 13;
@@ -29,7 +30,7 @@ fn noise(seed: u64, length: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn handshakes_of_noise_are_closed() {
+async fn a08_handshakes_of_noise_are_closed() {
     let a = start(node("a@127.0.0.1")).await;
     for seed in 0..200 {
         let mut peer = Fake::connect(a.address).await;
@@ -48,19 +49,38 @@ async fn handshakes_of_noise_are_closed() {
     assert_works(&a).await;
 }
 
+/// What may stand in a frame, and a part of the reason for the loss of its connection.
+fn frames_that_mean_nothing() -> Vec<(Vec<u8>, &'static str)> {
+    let control = |argument: &[u8]| [&b"\x70\x83\x68\x02\x61\x06"[..], argument].concat();
+    vec![
+        // A list of 4,294,967,295 elements, as the whole message and as an argument.
+        (b"\x70\x83\x6c\xff\xff\xff\xff".to_vec(), "truncated"),
+        (control(b"\x6c\xff\xff\xff\xff"), "truncated"),
+        (control(&b"\x68\x01".repeat(1_000_000)), "deep"),
+        (b"\x70\x83\x68\x01\x61\x63".to_vec(), "unknown operation: 99"),
+        (noise(1, 500), "another kind"),
+        (b"\x83".to_vec(), "another kind"),
+        (b"\x44\x00".to_vec(), "another kind"),
+        (b"\x70".to_vec(), "truncated"),
+    ]
+}
+
+/// Each frame ends its connection, with the reason in the log, and nothing else.
 #[tokio::test]
-async fn frames_that_mean_nothing_end_their_connection() {
-    let mut a = start(node("a@127.0.0.1").max_frame(1 << 20)).await;
-    let huge_list = b"\x70\x83\x6c\xff\xff\xff\xff";
-    let deep = [&b"\x70\x83\x68\x02\x61\x06"[..], &b"\x68\x01".repeat(100_000)].concat();
-    let unknown = b"\x70\x83\x68\x01\x61\x63";
-    let of_noise = noise(1, 500);
-    let frames: [&[u8]; 6] = [huge_list, &deep, unknown, &of_noise, b"\x83", b"\x44\x00"];
-    for frame in frames {
+async fn a08_frames_that_mean_nothing_end_their_connection() {
+    let mut a = start(node("a@127.0.0.1").max_frame(8 << 20)).await;
+    let (server, (bystander, _)) =
+        (a.rt.whereis("net_kernel"), Fake::join(a.address, "by@reader").await);
+    a.expect("by@reader", &[NodeChange::Up]).await;
+    let log = Log::listen();
+    for (frame, reason) in frames_that_mean_nothing() {
         let (mut peer, _) = Fake::join(a.address, "bad@reader").await;
-        peer.frame(frame).await;
+        peer.frame(&frame).await;
         peer.closed().await;
         a.expect("bad@reader", &[NodeChange::Up, NodeChange::Down]).await;
+        let lines = log.take();
+        let lost = lines.iter().find(|line| line.message == "connection lost").unwrap();
+        assert!(lost.field("end").contains(reason), "{reason}: {lost:?}");
     }
     for seed in 0..50 {
         let (mut peer, _) = Fake::join(a.address, "bad@reader").await;
@@ -68,12 +88,31 @@ async fn frames_that_mean_nothing_end_their_connection() {
         peer.closed().await;
         a.expect("bad@reader", &[NodeChange::Up, NodeChange::Down]).await;
     }
+    assert_eq!(a.rt.whereis("net_kernel"), server);
+    assert_eq!(a.rt.connected_nodes().await, ["by@reader"]);
+    drop(bystander);
+    assert_works(&a).await;
+}
+
+/// The peer closes the connection within a frame: in its length, and at each of its first bytes.
+#[tokio::test]
+async fn a08_truncated_frames_end_their_connection() {
+    let mut a = start(node("a@127.0.0.1")).await;
+    let body = is_auth();
+    let length = u32::try_from(body.len()).unwrap().to_be_bytes();
+    let frame = [&length[..], &body].concat();
+    for end in 1..frame.len() {
+        let (mut peer, _) = Fake::join(a.address, "bad@reader").await;
+        peer.write(&frame[..end]).await;
+        drop(peer);
+        a.expect("bad@reader", &[NodeChange::Up, NodeChange::Down]).await;
+    }
     assert_works(&a).await;
 }
 
 /// What a process makes of the bytes of a message is no matter of the connection.
 #[tokio::test]
-async fn a_message_that_its_receiver_can_not_decode_costs_no_connection() {
+async fn a08_a_message_that_its_receiver_can_not_decode_costs_no_connection() {
     let a = start(node("a@127.0.0.1")).await;
     let (sender, mut received) = tokio::sync::mpsc::unbounded_channel();
     let probe = a.rt.spawn(|mut ctx| async move {
@@ -109,7 +148,7 @@ async fn a_message_that_its_receiver_can_not_decode_costs_no_connection() {
 }
 
 #[tokio::test]
-async fn a_frame_beyond_the_maximum_ends_the_connection_before_it_is_read() {
+async fn a08_a_frame_beyond_the_maximum_ends_the_connection_before_it_is_read() {
     let mut a = start(node("a@127.0.0.1").max_frame(1 << 20)).await;
     for length in [u32::MAX, (1 << 20) + 1] {
         let (mut peer, _) = Fake::join(a.address, "bad@reader").await;
@@ -123,7 +162,7 @@ async fn a_frame_beyond_the_maximum_ends_the_connection_before_it_is_read() {
 /// The first peer asks without an end and never reads. Its bound is soon reached, because the buffers
 /// of the operating system are bounded as well.
 #[tokio::test]
-async fn a_peer_that_never_reads_loses_its_connection_and_delays_no_other() {
+async fn a08_a_peer_that_never_reads_loses_its_connection_and_delays_no_other() {
     let mut a = start(node("a@127.0.0.1").send_buffer(100_000)).await;
     let (mut greedy, _) = Fake::join(a.address, "greedy@reader").await;
     let body = is_auth();
@@ -147,26 +186,4 @@ async fn a_silent_peer_is_lost_after_its_tick_time() {
     let (mut silent, _) = Fake::join(a.address, "silent@reader").await;
     a.expect("silent@reader", &[NodeChange::Up, NodeChange::Down]).await;
     silent.closed().await;
-}
-
-/// More sockets than handshakes may be under way, and nothing comes from them.
-#[tokio::test]
-async fn sockets_that_say_nothing_keep_no_node_out() {
-    let a = start(node("a@127.0.0.1").handshake_timeout(Duration::from_secs(3_600))).await;
-    let mut idle = Vec::new();
-    for _ in 0..200 {
-        idle.push(Fake::connect(a.address).await);
-    }
-    assert_works(&a).await;
-    idle[0].closed().await;
-    // Those that have given a name keep no node out either.
-    for peer in &mut idle[100..] {
-        peer.introduce("idle@reader").await;
-    }
-    for _ in 0..30 {
-        let mut peer = Fake::connect(a.address).await;
-        peer.introduce("idle@reader").await;
-        idle.push(peer);
-    }
-    assert_works(&a).await;
 }

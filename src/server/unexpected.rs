@@ -1,0 +1,26 @@
+//! The log line of a message that a server doesn't expect.
+
+use crate::base::{Pid, ignore_panic};
+use crate::message::Received;
+
+#[cfg(feature = "cluster")]
+use crate::observe::log_limit::LogLimit;
+
+/// Another node may send terms without end to a server that expects none.
+#[cfg(feature = "cluster")]
+static TERMS: LogLimit = LogLimit::new();
+
+/// Logs the message without its content, unless many others have just been logged.
+pub(super) fn log(pid: Pid, info: &Received) {
+    #[cfg(feature = "cluster")]
+    if matches!(info, Received::Term(_)) {
+        let Some(left_out) = TERMS.line(std::time::Instant::now()) else { return };
+        ignore_panic(
+            || tracing::warn!(target: "regrow::server", %pid, info = info.outline(), left_out, "unexpected message dropped"),
+        );
+        return;
+    }
+    ignore_panic(
+        || tracing::warn!(target: "regrow::server", %pid, info = info.outline(), "unexpected message dropped"),
+    );
+}
