@@ -100,6 +100,8 @@ struct DesignObserving;
 struct DesignCluster;
 #[doc = include_str!("../book/src/design/carriers.md")]
 struct DesignCarriers;
+#[doc = include_str!("../book/src/design/terms.md")]
+struct DesignTerms;
 #[doc = include_str!("../book/src/design/dependencies.md")]
 struct DesignDependencies;
 #[cfg(feature = "cluster")]
@@ -110,5 +112,7 @@ struct MoreThanOneMachine;
 struct RustAndElixir;
 #[doc = include_str!("../book/src/when-the-network-fails.md")]
 struct WhenTheNetworkFails;
+#[doc = include_str!("../book/src/security-of-nodes.md")]
+struct SecurityOfNodes;
 #[doc = include_str!("../book/src/beside-the-beam.md")]
 struct BesideTheBeam;

@@ -131,3 +131,6 @@ impl Drop for Connection {
         self.peer.down(self.number);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -180,6 +180,12 @@ impl Numbers {
     }
 }
 
+#[cfg(test)]
+std::thread_local! {
+    /// Whether connections of this thread get no number, because the program has no free one.
+    pub(crate) static NONE_LEFT: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
 fn numbers() -> &'static PlainMutex<Numbers> {
     static NUMBERS: OnceLock<PlainMutex<Numbers>> = OnceLock::new();
     NUMBERS.get_or_init(|| PlainMutex::new(Numbers::new(LAST, MOST_MENTIONED)))
@@ -192,6 +198,10 @@ pub(crate) struct Numbered(pub(crate) Arc<Incarnation>);
 impl Numbered {
     /// Notes a connection to an incarnation.
     pub(crate) fn connect(name: NodeName, creation: u32) -> Result<Self, NoNumber> {
+        #[cfg(test)]
+        if NONE_LEFT.get() {
+            return Err(NoNumber::Exhausted);
+        }
         numbers().lock().connect((name, creation), Instant::now()).map(Numbered)
     }
 }
