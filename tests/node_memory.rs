@@ -111,10 +111,12 @@ async fn a08_a_hostile_peer_costs_no_more_memory_than_the_limits() {
     let mut frames = Vec::new();
     for number in 0..10_000_u32 {
         let pid = [&b"\x58\x77\x0bbusy@reader"[..], &[0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 9]].concat();
-        let reference = [&b"\x5a\x00\x01\x77\x0bbusy@reader\x00\x00\x00\x09"[..], &number.to_be_bytes()];
+        let reference =
+            [&b"\x5a\x00\x01\x77\x0bbusy@reader\x00\x00\x00\x09"[..], &number.to_be_bytes()];
         for operation in [19, 20] {
             let name = b"\x77\x0anet_kernel";
-            let control = [&[0x70, 0x83, 0x68, 4, 97, operation], &pid[..], name, &reference.concat()];
+            let control =
+                [&[0x70, 0x83, 0x68, 4, 97, operation], &pid[..], name, &reference.concat()];
             frames.extend(framed(&control.concat()));
         }
     }
