@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use regrow::Supervisor;
 use regrow::cluster::Resolver;
+use regrow::{GenServer, Supervisor};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 

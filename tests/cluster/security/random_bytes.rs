@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use regrow::Supervisor;
 use regrow::cluster::{Node, to_bytes};
+use regrow::{GenServer, Supervisor};
 
 use super::hostile::assert_works;
 use crate::fake::Fake;

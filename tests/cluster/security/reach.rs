@@ -1,7 +1,7 @@
 //! What a peer that knows the cookie can't do, unless a setting of the node allows it.
 
 use regrow::cluster::{Atom, EncodedTerm, ExternalPid, Node, Term, to_bytes};
-use regrow::{ExitReason, NodeChange, ProcessHandle, Received, Supervisor};
+use regrow::{ExitReason, GenServer, NodeChange, ProcessHandle, Received, Supervisor};
 
 use crate::fake::Fake;
 use crate::kv::{KV, Kv};
