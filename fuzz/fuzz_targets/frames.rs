@@ -5,12 +5,13 @@
 mod peer;
 
 use std::cell::{Cell, RefCell};
+use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use peer::{World, frame, write};
 
 thread_local! {
-    static WORLD: RefCell<World> = RefCell::new(World::start());
+    static WORLD: RefCell<World> = RefCell::new(World::start(Duration::from_secs(60)));
     static INPUTS: Cell<u32> = const { Cell::new(0) };
 }
 

@@ -4,6 +4,7 @@
 #![allow(dead_code)] // no target uses all of it
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use md5::{Digest, Md5};
 use regrow::cluster::{Cookie, Node, Resolver};
@@ -60,7 +61,8 @@ pub struct World {
 }
 
 impl World {
-    pub fn start() -> World {
+    /// Starts the node with this time limit of a handshake.
+    pub fn start(limit: Duration) -> World {
         let tokio = Builder::new_current_thread().enable_all().build().expect("tokio starts");
         let (runtime, address, dialed) = tokio.block_on(async {
             let dialed = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
@@ -69,6 +71,7 @@ impl World {
             let node = Node::new("a@127.0.0.1")
                 .cookie(Cookie::new(COOKIE))
                 .resolver(Resolver::without_epmd().node("z@h", at))
+                .handshake_timeout(limit)
                 .expose(KV)
                 .function("shop", "length", length)
                 .groups("pg");
@@ -98,7 +101,9 @@ impl World {
     }
 
     pub fn assert_alive(&self) {
-        assert!(self.runtime.whereis("net_kernel").is_some() && self.runtime.whereis("kv").is_some());
+        assert!(
+            self.runtime.whereis("net_kernel").is_some() && self.runtime.whereis("kv").is_some()
+        );
     }
 }
 
