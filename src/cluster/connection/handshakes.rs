@@ -25,6 +25,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use crate::base::PlainMutex;
+use crate::base::random::Map;
 use crate::observe::log_limit::LogLimit;
 
 /// The handshakes of accepted connections that may be under way at once.
@@ -57,7 +58,7 @@ struct Open {
 
 /// Where a connection comes from: one address of IPv4, one network of 64 bits of IPv6, or a network
 /// of the program, which has no addresses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Origin(u64);
 
 impl Origin {
@@ -109,9 +110,10 @@ impl Table {
     /// Returns the place of the handshake to close, if there are too many. It is never the last one.
     fn surplus(&self) -> Option<usize> {
         let (_, earlier) = self.open.split_last().filter(|(_, earlier)| earlier.len() >= MOST)?;
-        let of_origin = |from| self.open.iter().filter(|open| open.from == from).count();
-        let most = earlier.iter().map(|open| of_origin(open.from)).max()?;
-        let is_candidate = |open: &&Open| of_origin(open.from) == most;
+        let mut counts = Map::<Origin, usize>::default();
+        self.open.iter().for_each(|open| *counts.entry(open.from).or_default() += 1);
+        let most = earlier.iter().filter_map(|open| counts.get(&open.from)).max()?;
+        let is_candidate = |open: &&Open| counts.get(&open.from) == Some(most);
         let candidates: Vec<_> = earlier.iter().filter(is_candidate).collect();
         let named = candidates.iter().filter(|open| open.is_named).count();
         let closes_named = named > candidates.len() / 2;
