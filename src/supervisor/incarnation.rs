@@ -146,7 +146,7 @@ pub(super) fn context(
         started_processes: StartedProcesses::default(),
         name_taken: false,
         last_admitted: None,
-        waits: report.sequential.then(Vec::new),
+        waits: report.is_sequential().then(Vec::new),
     }
 }
 

@@ -54,9 +54,8 @@ pub(crate) struct Report {
     pub(crate) label: SharedStr,
     /// Reports the changes that observations receive.
     pub(crate) source: ChangeSource,
-    /// Whether the supervisor handles no message while a child starts or stops.
-    pub(crate) sequential: bool,
-    /// The acknowledgements of the servers that such a supervisor starts.
+    /// The acknowledgements of the servers that a supervisor starts one at a time: a supervisor that
+    /// handles no message while a child starts or stops.
     pub(crate) acks: Option<Arc<StartAcks>>,
     /// The number of terms that were dropped.
     pub(crate) terms: Arc<AtomicU64>,
@@ -108,16 +107,20 @@ impl Report {
             process: ctx.process.clone(),
             label,
             source,
-            sequential: false,
             acks: None,
             terms: Arc::default(),
         }
     }
 
+    /// Whether the supervisor handles no message while a child starts or stops.
+    pub(crate) fn is_sequential(&self) -> bool {
+        self.acks.is_some()
+    }
+
     /// [Registers the wait](Self::register_wait) of a supervisor that starts and stops its children
     /// one at a time. Does nothing for a dynamic supervisor.
     pub(crate) fn register_wait_if_sequential(&self, child: Pid, until: Until) -> Option<WaitEdge> {
-        self.sequential.then(|| self.register_wait(child, until)).flatten()
+        self.is_sequential().then(|| self.register_wait(child, until)).flatten()
     }
 
     /// Registers that the supervisor waits for this child, until the returned edge is dropped. If

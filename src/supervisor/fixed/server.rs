@@ -106,11 +106,7 @@ impl GenServer for FixedServer {
         let spec = resolve_spec(spec, ctx).await?;
         let mut tree = FixedServer {
             own_ref: ctx.this(),
-            report: Report {
-                sequential: true,
-                acks: Some(Arc::default()),
-                ..Report::new(ctx, spec.id, source)
-            },
+            report: Report { acks: Some(Arc::default()), ..Report::new(ctx, spec.id, source) },
             children: Children::new(published),
             strategy: spec.strategy,
             intensity: spec.intensity,

@@ -54,14 +54,15 @@ fn frames_that_mean_nothing() -> Vec<(Vec<u8>, &'static str)> {
     let control = |argument: &[u8]| [&b"\x70\x83\x68\x02\x61\x06"[..], argument].concat();
     vec![
         // A list of 4,294,967,295 elements, as the whole message and as an argument.
-        (b"\x70\x83\x6c\xff\xff\xff\xff".to_vec(), "truncated"),
-        (control(b"\x6c\xff\xff\xff\xff"), "truncated"),
-        (control(&b"\x68\x01".repeat(1_000_000)), "deep"),
+        (b"\x70\x83\x6c\xff\xff\xff\xff".to_vec(), "end within a term"),
+        (control(b"\x6c\xff\xff\xff\xff"), "end within a term"),
+        // A million of tuples within each other, of which the first MiB is read.
+        (control(&b"\x68\x01".repeat(1_000_000)), "end within a term"),
         (b"\x70\x83\x68\x01\x61\x63".to_vec(), "unknown operation: 99"),
         (noise(1, 500), "another kind"),
         (b"\x83".to_vec(), "another kind"),
         (b"\x44\x00".to_vec(), "another kind"),
-        (b"\x70".to_vec(), "truncated"),
+        (b"\x70".to_vec(), "end within a term"),
     ]
 }
 
