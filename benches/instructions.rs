@@ -78,20 +78,23 @@ fn main() {
                 kind => tokio.block_on(run(kind, rounds, !rest.is_empty())),
             }
         }
-        _ => {
-            tokio.block_on(pictures("picture", 1));
-            tokio.block_on(pictures("listed", 1));
-            for (kind, observed) in [("cast", false), ("call", true), ("send", false)] {
-                tokio.block_on(run(kind, 10, observed));
-            }
-            tokio.block_on(restart(3, 2, true));
-            tokio.block_on(raw_restart(3, 2, Fails::Panic));
-            tokio.block_on(children(2));
-            tokio.block_on(raw_children(2));
-            for kind in ["cascade", "downs", "spawn"] {
-                tokio.block_on(many(kind, 10, false));
-            }
-        }
+        _ => tokio.block_on(each_once()),
+    }
+}
+
+/// Runs each kind for a moment.
+async fn each_once() {
+    pictures("picture", 1).await;
+    pictures("listed", 1).await;
+    for (kind, observed) in [("cast", false), ("call", true), ("send", false)] {
+        run(kind, 10, observed).await;
+    }
+    restart(3, 2, true).await;
+    raw_restart(3, 2, Fails::Panic).await;
+    children(2).await;
+    raw_children(2).await;
+    for kind in ["cascade", "downs", "spawn"] {
+        many(kind, 10, false).await;
     }
 }
 

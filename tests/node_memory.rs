@@ -61,6 +61,7 @@ fn framed(body: &[u8]) -> Vec<u8> {
 
 /// One test, because nothing else may allocate meanwhile.
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one attack after the other")]
 async fn a08_a_hostile_peer_costs_no_more_memory_than_the_limits() {
     let (rt, _tree, address) = start().await;
 

@@ -51,8 +51,9 @@ pub(crate) fn is_alone() -> bool {
 /// Reports that a test is skipped. Fails where all tests have to run.
 pub(crate) fn skipped(why: &str) {
     assert!(!is_full(), "`REGROW_PROOF=full` skips no test, but {why}");
-    // The test runner shows this line also if the test passes.
-    writeln!(std::io::stderr(), "SKIPPED: {why}").unwrap();
+    // Unlike `eprintln`, which the test runner hides if the test passes.
+    let mut stderr = std::io::stderr();
+    writeln!(stderr, "SKIPPED: {why}").unwrap();
 }
 
 /// Where the programs of a node run: their address, the port of their EPMD, and the process whose

@@ -202,6 +202,7 @@ struct Served {
 }
 
 impl Served {
+    #[expect(clippy::too_many_lines, reason = "one arm for each command")]
     async fn run(&mut self, words: &[&str]) -> String {
         let (rt, probe) = (&self.rt, self.probe.pid());
         match words {

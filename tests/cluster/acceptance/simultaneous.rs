@@ -24,6 +24,7 @@ const CONNECT: &str = "Begun = erlang:monotonic_time(millisecond), \
 /// Once with the greater name on either side. A handshake that is stuck takes seconds; the time is
 /// checked if the test runs alone.
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "the steps of one round, in order")]
 async fn a05_simultaneous_connects_make_one_connection_and_lose_no_message() {
     let Some(epmd) = Epmd::start().await else { return };
     let mut beam = Beam::start(&epmd, "m@127.0.0.1", COOKIE).await;
