@@ -1,8 +1,9 @@
 //! The ends of what waits for another node: monitors and calls; and the callers at that node.
 
 use crate::base::{MonitorRef, Pid};
+use crate::cluster::remote::arguments::token;
 use crate::cluster::remote::call_table::CallEnd;
-use crate::cluster::remote::inbound::{Inbound, token};
+use crate::cluster::remote::inbound::Inbound;
 use crate::cluster::remote::reason::read_reason;
 use crate::cluster::remote::relations::Monitor;
 use crate::cluster::term::Token;

@@ -17,15 +17,16 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 
 use crate::base::Pid;
+use crate::cluster::remote::arguments::{receiver, reference_of, sender, token};
 use crate::cluster::remote::ends::Target;
 use crate::cluster::remote::incarnation::Incarnation;
-use crate::cluster::remote::local_node::{Guessed, LocalNode};
+use crate::cluster::remote::local_node::LocalNode;
 use crate::cluster::remote::peer::{Peer, Superseded};
 use crate::cluster::remote::reason::{is_kill, read_reason};
 use crate::cluster::remote::relations::{AwaitedCall, Relations, Watched};
 use crate::cluster::remote::signal::Signal;
 use crate::cluster::remote::watcher::RemoteWatcher;
-use crate::cluster::term::{DecodeLimits, Decoder, Token, Words};
+use crate::cluster::term::Token;
 use crate::cluster::wire::ConnectionLost;
 use crate::cluster::wire::control::malformed;
 use crate::exit::{ExitKind, ExitReason};
@@ -58,15 +59,9 @@ impl From<Superseded> for ConnectionLost {
     }
 }
 
-impl From<Guessed> for ConnectionLost {
-    fn from(_: Guessed) -> Self {
-        malformed("a pid that this node has not given")
-    }
-}
-
 impl Inbound {
     pub(crate) fn monitor(&self, from: &[u8], to: &[u8], reference: &[u8]) -> Result {
-        let (watcher, reference) = (self.sender(from)?, self.reference(reference)?);
+        let (watcher, reference) = (self.sender(from)?, reference_of(&self.other, reference)?);
         let (target, name) = match token(to)? {
             Token::Atom(name) => (self.kernel.whereis(&name), Some((&*name).into())),
             Token::Pid(pid) => (self.own.local(&pid)?, None),
@@ -97,7 +92,7 @@ impl Inbound {
 
     pub(crate) fn demonitor(&self, from: &[u8], reference: &[u8]) -> Result {
         self.sender(from)?;
-        let reference = self.reference(reference)?;
+        let reference = reference_of(&self.other, reference)?;
         let removed = self.change(|relations| (relations.take_watched(reference, None), None))?;
         if let Some(watched) = removed {
             self.kernel.remove_foreign_watcher(watched.target, watched.id);
@@ -108,7 +103,7 @@ impl Inbound {
 
     /// Notes the call that a monitor was set for.
     pub(crate) fn note_call(&self, reference: &[u8], call: Weak<dyn AwaitedCall>) -> Result {
-        let reference = self.reference(reference)?;
+        let reference = reference_of(&self.other, reference)?;
         self.change(|relations| (relations.note_call(reference, call), None))
     }
 
@@ -221,41 +216,13 @@ impl Inbound {
 
     /// Returns the sender of a signal, which has to be a process of the other node.
     pub(super) fn sender(&self, from: &[u8]) -> Result<Pid> {
-        if let Some((id, serial)) = self.other.ids.pid(from) {
-            return self.other.pid(id, serial).ok_or(ConnectionLost::TooManyPids);
-        }
-        let Token::Pid(pid) = token(from)? else { return Err(malformed("a sender without a pid")) };
-        if pid.node != self.other.name.as_str() || pid.creation != self.other.creation {
-            return Err(malformed("a sender that is of a third node"));
-        }
-        self.other.pid(pid.id, pid.serial).ok_or(ConnectionLost::TooManyPids)
+        sender(&self.other, from)
     }
 
     /// Returns the receiver of a signal; `None` if it has ended. A pid that was guessed breaks the
     /// protocol.
     pub(crate) fn receiver(&self, to: &[u8]) -> Result<Option<Pid>> {
-        if let Some(own) = self.own.local_encoded(to) {
-            return Ok(Some(own?));
-        }
-        match token(to)? {
-            Token::Pid(pid) => Ok(self.own.local(&pid)?),
-            _ => Err(malformed("a receiver without a pid")),
-        }
-    }
-
-    /// Returns a reference that the other node has made.
-    fn reference(&self, reference: &[u8]) -> Result<Words> {
-        if let Some(words) = self.other.ids.reference(reference) {
-            return Ok(words);
-        }
-        match token(reference)? {
-            Token::Reference(own)
-                if own.node == self.other.name.as_str() && own.creation == self.other.creation =>
-            {
-                Ok(own.words)
-            }
-            _ => Err(malformed("a monitor without a reference of its node")),
-        }
+        receiver(&self.own, to)
     }
 
     pub(super) fn change<R>(
@@ -274,9 +241,4 @@ impl Inbound {
         });
         added?.ok_or(ConnectionLost::TooManyRelations(most))
     }
-}
-
-/// Reads the first step of an argument.
-pub(crate) fn token(argument: &[u8]) -> Result<Token<'_>> {
-    Ok(Decoder::new(argument, &DecodeLimits::new())?.next()?)
 }

@@ -29,6 +29,7 @@ pub(crate) mod nodes;
 pub(crate) mod connected;
 mod send;
 mod remote_name;
+mod arguments;
 pub(crate) mod inbound;
 mod answers;
 

@@ -4,6 +4,7 @@
 mod lost;
 pub(crate) mod frame;
 pub(crate) mod ticks;
+mod chunks;
 pub(crate) mod outbox;
 pub(crate) mod control;
 pub(crate) mod terms;

@@ -1,8 +1,8 @@
 //! The bytes that wait to be written to a peer.
 //!
-//! Frames are appended under a lock to *chunks*, which the writer of the connection takes one after
+//! Frames are appended under a lock to [`Chunks`], which the writer of the connection takes one after
 //! the other, so frames that wait are written together. The order of frames is the order of the
-//! appends. A long frame is a chunk of its own, so it is moved and never copied under the lock.
+//! appends.
 //!
 //! **The bound.** The bytes that wait, and those that the writer has taken and not written yet, are at
 //! most `limit`, without the longest frame that was appended since the queue was empty. A frame that
@@ -17,13 +17,12 @@
 //! the close and each append are under the lock. Frames that were appended before are dropped with
 //! the connection, as those in the buffers of the operating system are.
 
-use std::cell::Cell;
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tokio::sync::Notify;
 
 use crate::base::PlainMutex;
+use crate::cluster::wire::chunks::{Chunks, forget_long, keep, scratch};
 use crate::cluster::wire::frame::append_frame;
 use crate::cluster::wire::lost::ConnectionLost;
 
@@ -49,59 +48,6 @@ struct Queue {
     /// The length of the longest frame since nothing waited.
     longest: usize,
     state: State,
-}
-
-/// Frames in the order of their appends.
-#[derive(Debug, Default)]
-struct Chunks {
-    chunks: VecDeque<Vec<u8>>,
-    bytes: usize,
-    /// An empty buffer that is used again.
-    spare: Vec<u8>,
-}
-
-/// The length up to which frames are put into one chunk.
-const CHUNK: usize = 64 * 1024;
-/// The capacity of a buffer that is used again. An idle connection keeps little memory.
-const KEPT: usize = 4 * 1024;
-
-thread_local! {
-    /// The buffer in which frames of this thread are encoded.
-    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-}
-
-/// Keeps a buffer for the next frame of this thread.
-fn keep(mut frame: Vec<u8>) {
-    if frame.capacity() <= KEPT {
-        frame.clear();
-        let _ = SCRATCH.try_with(|scratch| scratch.set(frame));
-    }
-}
-
-impl Chunks {
-    fn append(&mut self, frame: &mut Vec<u8>) {
-        self.bytes += frame.len();
-        match self.chunks.back_mut() {
-            Some(last) if last.len() + frame.len() <= CHUNK => last.extend_from_slice(frame),
-            _ if frame.len() > CHUNK => self.chunks.push_back(std::mem::take(frame)),
-            _ => {
-                let mut chunk = std::mem::take(&mut self.spare);
-                chunk.extend_from_slice(frame);
-                self.chunks.push_back(chunk);
-            }
-        }
-    }
-
-    /// Takes the oldest chunk, and keeps a buffer that was written.
-    fn take(&mut self, spent: &mut Vec<u8>) -> Option<Vec<u8>> {
-        let chunk = self.chunks.pop_front()?;
-        self.bytes -= chunk.len();
-        if self.spare.capacity() == 0 {
-            spent.clear();
-            self.spare = std::mem::take(spent);
-        }
-        Some(chunk)
-    }
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -142,7 +88,7 @@ impl Outbox {
         &self,
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut frame = SCRATCH.try_with(Cell::take).unwrap_or_default();
+        let mut frame = scratch();
         let mut written = Ok(());
         append_frame(&mut frame, |frame| written = write(frame));
         if written.is_ok() {
@@ -156,7 +102,7 @@ impl Outbox {
     /// After unlock, pass the result to [`wake`](Self::wake).
     pub(crate) fn append(&self, write: impl FnOnce(&mut Vec<u8>)) -> Appended {
         // The frame is encoded before the lock is taken.
-        let mut frame = SCRATCH.try_with(Cell::take).unwrap_or_default();
+        let mut frame = scratch();
         write(&mut frame);
         let appended = self.append_encoded(&mut frame);
         keep(frame);
@@ -203,9 +149,7 @@ impl Outbox {
     /// Waits for bytes, and puts the oldest chunk into `bytes`, whose content was written. Only one
     /// task may call it.
     pub(crate) async fn take(&self, bytes: &mut Vec<u8>) {
-        if bytes.capacity() > KEPT {
-            *bytes = Vec::new();
-        }
+        forget_long(bytes);
         loop {
             // A permit of `changed` that comes between the look at the queue and the wait is kept.
             {
@@ -250,86 +194,4 @@ impl Outbox {
 }
 
 #[cfg(test)]
-mod tests {
-    use futures_util::FutureExt;
-
-    use super::{CHUNK, Outbox};
-    use crate::cluster::wire::lost::ConnectionLost;
-
-    async fn take(outbox: &Outbox) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        outbox.take(&mut bytes).await;
-        bytes
-    }
-
-    #[tokio::test]
-    async fn frames_that_wait_are_taken_together_in_their_order() {
-        let outbox = Outbox::new(100);
-        assert!(take(&outbox).now_or_never().is_none() && !outbox.waits());
-        assert!(outbox.push(|frame| frame.push(1)) && outbox.push(|frame| frame.push(2)));
-        outbox.push_tick(); // bytes wait, so no tick is needed
-        let taken = take(&outbox).await;
-        assert_eq!(taken, [0, 0, 0, 2, 112, 1, 0, 0, 0, 2, 112, 2]);
-        assert!(outbox.waits());
-        outbox.written(taken.len());
-        assert!(!outbox.waits());
-        outbox.push_tick();
-        assert_eq!(take(&outbox).await, [0; 4]);
-    }
-
-    #[tokio::test]
-    async fn long_frames_are_taken_alone_and_in_their_order() {
-        let (outbox, mut expected) = (Outbox::new(9 * CHUNK), Vec::new());
-        let mut taken: Vec<u8> = Vec::new();
-        for (number, length) in
-            [1, CHUNK + 1, 2, CHUNK - 20, 3, 3 * CHUNK, 4].into_iter().enumerate()
-        {
-            let content = vec![number as u8; length];
-            crate::cluster::wire::frame::append_frame(&mut expected, |frame| {
-                frame.extend(&content)
-            });
-            assert!(outbox.push(|frame| frame.extend(&content)));
-        }
-        let mut bytes = Vec::new();
-        while taken.len() < expected.len() {
-            outbox.take(&mut bytes).await;
-            outbox.written(bytes.len());
-            taken.extend(&bytes);
-        }
-        assert!(taken == expected && !outbox.waits());
-    }
-
-    #[tokio::test]
-    async fn a_frame_beyond_the_bound_closes_the_outbox() {
-        let outbox = Outbox::new(10);
-        assert!(outbox.push(|frame| frame.extend([0; 20])));
-        assert_eq!(take(&outbox).await.len(), 25); // taken, and not written yet
-        assert!(outbox.push(|frame| frame.extend([0; 7]))); // the longest frame doesn't count
-        assert!(outbox.overflowed().now_or_never().is_none());
-        assert!(!outbox.push(|_| {}));
-        assert_eq!(outbox.overflowed().await, ConnectionLost::Overflow(10));
-        outbox.written(25);
-        assert!(!outbox.push(|_| {}));
-    }
-
-    #[tokio::test]
-    async fn written_bytes_make_room() {
-        let outbox = Outbox::new(10);
-        for _ in 0..100 {
-            assert!(outbox.push(|frame| frame.extend([0; 20])));
-            let taken = take(&outbox).await;
-            outbox.written(taken.len());
-        }
-        // The longest frame is one of those that wait.
-        assert!(outbox.push(|_| {}) && outbox.push(|_| {}) && outbox.push(|_| {}));
-        let (first, second) = (outbox.push(|_| {}), outbox.push(|_| {}));
-        assert!(first && !second);
-    }
-
-    #[test]
-    fn a_closed_outbox_refuses_frames() {
-        let outbox = Outbox::new(10);
-        outbox.close();
-        assert!(!outbox.push(|_| {}) && !outbox.waits());
-    }
-}
+mod tests;

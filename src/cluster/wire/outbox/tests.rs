@@ -1,0 +1,80 @@
+//! The order and the bound of frames.
+
+use futures_util::FutureExt;
+
+use super::Outbox;
+use crate::cluster::wire::chunks::CHUNK;
+use crate::cluster::wire::lost::ConnectionLost;
+
+async fn take(outbox: &Outbox) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    outbox.take(&mut bytes).await;
+    bytes
+}
+
+#[tokio::test]
+async fn frames_that_wait_are_taken_together_in_their_order() {
+    let outbox = Outbox::new(100);
+    assert!(take(&outbox).now_or_never().is_none() && !outbox.waits());
+    assert!(outbox.push(|frame| frame.push(1)) && outbox.push(|frame| frame.push(2)));
+    outbox.push_tick(); // bytes wait, so no tick is needed
+    let taken = take(&outbox).await;
+    assert_eq!(taken, [0, 0, 0, 2, 112, 1, 0, 0, 0, 2, 112, 2]);
+    assert!(outbox.waits());
+    outbox.written(taken.len());
+    assert!(!outbox.waits());
+    outbox.push_tick();
+    assert_eq!(take(&outbox).await, [0; 4]);
+}
+
+#[tokio::test]
+async fn long_frames_are_taken_alone_and_in_their_order() {
+    let (outbox, mut expected) = (Outbox::new(9 * CHUNK), Vec::new());
+    let mut taken: Vec<u8> = Vec::new();
+    for (number, length) in [1, CHUNK + 1, 2, CHUNK - 20, 3, 3 * CHUNK, 4].into_iter().enumerate() {
+        let content = vec![number as u8; length];
+        crate::cluster::wire::frame::append_frame(&mut expected, |frame| frame.extend(&content));
+        assert!(outbox.push(|frame| frame.extend(&content)));
+    }
+    let mut bytes = Vec::new();
+    while taken.len() < expected.len() {
+        outbox.take(&mut bytes).await;
+        outbox.written(bytes.len());
+        taken.extend(&bytes);
+    }
+    assert!(taken == expected && !outbox.waits());
+}
+
+#[tokio::test]
+async fn a_frame_beyond_the_bound_closes_the_outbox() {
+    let outbox = Outbox::new(10);
+    assert!(outbox.push(|frame| frame.extend([0; 20])));
+    assert_eq!(take(&outbox).await.len(), 25); // taken, and not written yet
+    assert!(outbox.push(|frame| frame.extend([0; 7]))); // the longest frame doesn't count
+    assert!(outbox.overflowed().now_or_never().is_none());
+    assert!(!outbox.push(|_| {}));
+    assert_eq!(outbox.overflowed().await, ConnectionLost::Overflow(10));
+    outbox.written(25);
+    assert!(!outbox.push(|_| {}));
+}
+
+#[tokio::test]
+async fn written_bytes_make_room() {
+    let outbox = Outbox::new(10);
+    for _ in 0..100 {
+        assert!(outbox.push(|frame| frame.extend([0; 20])));
+        let taken = take(&outbox).await;
+        outbox.written(taken.len());
+    }
+    // The longest frame is one of those that wait.
+    assert!(outbox.push(|_| {}) && outbox.push(|_| {}) && outbox.push(|_| {}));
+    let (first, second) = (outbox.push(|_| {}), outbox.push(|_| {}));
+    assert!(first && !second);
+}
+
+#[test]
+fn a_closed_outbox_refuses_frames() {
+    let outbox = Outbox::new(10);
+    outbox.close();
+    assert!(!outbox.push(|_| {}) && !outbox.waits());
+}
