@@ -46,7 +46,8 @@ impl DecodeLimits {
     }
 
     /// Returns the limits for the content of a frame of this length. The frame has been accepted, so
-    /// its length limits each part of it, and a value may take twice its length.
+    /// its length limits each part of it, and a value may take twice its length, or the default if that
+    /// is more.
     pub(crate) fn of_frame(length: usize) -> Self {
         let limits = DecodeLimits::default();
         let memory = limits.memory.max(length.saturating_mul(2));
