@@ -2,8 +2,8 @@
 //! Erlang, in all four directions.
 //!
 //! Each node is a program of its own, with two workers or schedulers, and stays up for the whole
-//! run. The four directions are measured alternately, with the same terms, and the ratio is the
-//! median of the ratios of all rounds. Without Erlang, only nodes of this crate are measured.
+//! run. The four directions are measured alternately, with the same terms. A figure is the median of all
+//! rounds, and the ratio is that of the figures. Without Erlang, only nodes of this crate are measured.
 //!
 //! ```text
 //! cargo bench --bench cluster_speed

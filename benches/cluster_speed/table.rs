@@ -17,12 +17,11 @@ pub(crate) fn print_row(row: &Row, rounds: &Rounds) {
             let figures = rounds.iter().filter_map(|round| Some(round[direction].as_ref()?[at]));
             median(figures.collect())
         };
-        let cell = |direction| of(direction).map_or_else(|| "-".into(), |f| format!("{f:.1}"));
-        let [both, to_regrow, to_beam, none] = std::array::from_fn(cell);
-        let ratio = |round: &[Option<Vec<f64>>; DIRECTIONS.len()]| {
-            Some(round[1].as_ref()?[at] / round[0].as_ref()?[at])
-        };
-        let ratio = median(rounds.iter().filter_map(ratio).collect());
+        let medians: [Option<f64>; DIRECTIONS.len()] = std::array::from_fn(of);
+        let cell = |figure: Option<f64>| figure.map_or_else(|| "-".into(), |f| format!("{f:.1}"));
+        let [both, to_regrow, to_beam, none] = medians.map(cell);
+        // The ratio of the printed figures, so that a row doesn't contradict itself.
+        let ratio = medians[1].zip(medians[0]).map(|(to_regrow, both)| to_regrow / both);
         let goal = match ratio {
             Some(ratio) if figure.has_goal && ratio >= GOAL => format!("{GOAL} ok"),
             Some(_) if figure.has_goal => format!("{GOAL} missed"),
@@ -38,5 +37,6 @@ pub(crate) fn print_row(row: &Row, rounds: &Rounds) {
 
 fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied()
+    let upper = values.get(values.len() / 2)?;
+    Some((upper + values[(values.len() - 1) / 2]) / 2.0)
 }

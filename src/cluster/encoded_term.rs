@@ -54,8 +54,7 @@ impl EncodedTerm {
     /// connection.
     pub(crate) fn is_whole(&self) -> bool {
         let is_whole = || {
-            let size = self.as_bytes().len();
-            let limits = DecodeLimits::new().size(size).integer(size);
+            let limits = DecodeLimits::of_frame(self.as_bytes().len());
             let mut decoder = Decoder::new(self.as_bytes(), &limits)?;
             decoder.start()?;
             decoder.skip()?;

@@ -131,9 +131,10 @@ impl Callee<'_> {
     }
 }
 
-/// Decodes `{Tag, Answer}`. The tag has been looked up by the alias.
+/// Decodes `{Tag, Answer}`. The tag has been looked up by the alias. The connection has limited the
+/// length of the payload.
 fn decode_answer<T: DeserializeOwned>(payload: &[u8]) -> Result<T, DecodeError> {
-    let limits = DecodeLimits::new();
+    let limits = DecodeLimits::of_frame(payload.len());
     let mut decoder = Decoder::new(payload, &limits)?;
     decoder.start()?;
     if decoder.next()? != Token::Tuple(2) {
@@ -141,4 +142,34 @@ fn decode_answer<T: DeserializeOwned>(payload: &[u8]) -> Result<T, DecodeError> 
     }
     decoder.skip()?;
     from_bytes_inside(&payload[decoder.offset()..], &limits)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cluster::term::Term;
+
+    use super::decode_answer;
+
+    /// Encodes `{Tag, Binary}` as the payload of an answer.
+    fn answer_with_binary(length: usize) -> Vec<u8> {
+        let mut payload = vec![131, 104, 2, 97, 1, 109];
+        payload.extend((length as u32).to_be_bytes());
+        payload.resize(payload.len() + length, b'x');
+        payload
+    }
+
+    #[test]
+    fn an_answer_may_be_as_long_as_the_frame_that_brought_it() {
+        let default = 128 << 20;
+        let answer: String = decode_answer(&answer_with_binary(default + 1)).unwrap();
+        assert_eq!(answer.len(), default + 1);
+    }
+
+    #[test]
+    fn an_integer_of_an_answer_may_be_as_long_as_the_answer() {
+        let mut payload = vec![131, 104, 2, 97, 1, 111];
+        payload.extend([0, 0, 0x14, 0, 0]); // 5,120 bytes, positive
+        payload.extend([7; 5_120]);
+        assert!(decode_answer::<Term>(&payload).is_ok());
+    }
 }

@@ -64,7 +64,7 @@ impl Router {
         let own = encoded(|encoder| drop(encoder.pid(&inbound.own.external(pid)))).into();
         let runtime = Runtime { kernel: inbound.kernel.clone() };
         let longest = settings.longest_frame;
-        let limits = DecodeLimits::new().size(longest).integer(longest);
+        let limits = DecodeLimits::of_frame(longest);
         let (inbound, exposed) = (Arc::new(inbound), settings.exposed.clone());
         let functions = Received {
             runtime: runtime.clone(),

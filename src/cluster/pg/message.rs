@@ -53,8 +53,7 @@ type Result<T> = std::result::Result<T, Refused>;
 
 /// Reads the start of a message.
 pub(crate) fn read(term: &[u8]) -> Result<Message<'_>> {
-    let mut decoder =
-        Decoder::new(term, &DecodeLimits::new().size(term.len()).integer(term.len()))?;
+    let mut decoder = Decoder::new(term, &DecodeLimits::of_frame(term.len()))?;
     decoder.start()?;
     let mut arity = tuple(&mut decoder)?;
     let mut tag = atom(&mut decoder)?;

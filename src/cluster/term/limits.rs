@@ -45,6 +45,15 @@ impl DecodeLimits {
         DecodeLimits::default()
     }
 
+    /// Returns the limits for the content of a frame of this length. The frame has been accepted, so
+    /// its length limits each part of it, and a value may take twice its length, or the default if that
+    /// is more.
+    pub(crate) fn of_frame(length: usize) -> Self {
+        let limits = DecodeLimits::default();
+        let memory = limits.memory.max(length.saturating_mul(2));
+        limits.size(length).integer(length).memory(memory)
+    }
+
     /// Sets how many bytes may be decoded at once. The default is 128 MiB.
     #[must_use]
     pub fn size(mut self, bytes: usize) -> Self {

@@ -8,7 +8,7 @@ use kameo::actor::{RemoteActorRef, Spawn};
 use kameo::message::{Context, Message};
 use kameo::remote::{Behaviour, messaging};
 use kameo::{Actor, RemoteActor, remote_message};
-use libp2p::swarm::Swarm;
+use libp2p::swarm::{Swarm, SwarmEvent};
 use libp2p::{Multiaddr, SwarmBuilder, noise, tcp, yamux};
 use serde::{Deserialize, Serialize};
 
@@ -54,7 +54,14 @@ fn swarm() -> Swarm<Behaviour> {
 fn run(mut swarm: Swarm<Behaviour>) {
     tokio::spawn(async move {
         loop {
-            swarm.select_next_some().await;
+            // The lookup of a name asks the peers with known addresses, and a dialed address is not
+            // one of them until it is added. With `bootstrap`, multicast DNS adds them.
+            if let SwarmEvent::ConnectionEstablished { peer_id, endpoint, .. } =
+                swarm.select_next_some().await
+                && endpoint.is_dialer()
+            {
+                swarm.add_peer_address(peer_id, endpoint.get_remote_address().clone());
+            }
         }
     });
 }

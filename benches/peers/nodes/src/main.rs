@@ -16,10 +16,10 @@ mod kameo_node;
 mod ractor_node;
 mod regrow_node;
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::pin::Pin;
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
@@ -27,6 +27,8 @@ const SYSTEMS: [&str; 3] = ["regrow", "ractor_cluster", "kameo"];
 /// The callers and the calls of each row.
 const ROWS: [(usize, usize); 3] = [(1, 5_000), (8, 20_000), (64, 40_000)];
 const ROUNDS: usize = 5;
+/// The longest time of one figure.
+const LIMIT: Duration = Duration::from_secs(30);
 
 /// What a call carries.
 const ITEM: &str = "milk";
@@ -140,7 +142,8 @@ fn table(scale: f64) {
             rounds.push(figures);
         }
         let of = |at: usize| median(rounds.iter().map(|round| round[at]).collect());
-        let ratio = median(rounds.iter().map(|[own, a, b]| own / a.max(*b)).collect());
+        // `max` leaves out a system that has no figure.
+        let ratio = of(0) / of(1).max(of(2));
         let plural = if callers == 1 { "" } else { "s" };
         println!(
             "| {callers} caller{plural} | {:.1} | {:.1} | {:.1} | {ratio:.2} |",
@@ -151,11 +154,24 @@ fn table(scale: f64) {
     }
 }
 
+/// Returns not-a-number if the callers don't print a figure within the limit.
 fn figure(system: &str, address: &str, callers: usize, calls: usize) -> f64 {
     let mut command = own();
     command.args(["call", system, address, &callers.to_string(), &calls.to_string()]);
-    let output = command.stderr(Stdio::null()).output().expect("the program can be started");
-    String::from_utf8_lossy(&output.stdout).trim().parse().expect("it prints a figure")
+    command.stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut process = command.spawn().expect("the program can be started");
+    let mut output = process.stdout.take().expect("it is piped");
+    let (send, printed) = std::sync::mpsc::channel();
+    let reader = std::thread::spawn(move || {
+        let mut text = String::new();
+        let _ = output.read_to_string(&mut text);
+        let _ = send.send(text);
+    });
+    let text = printed.recv_timeout(LIMIT).unwrap_or_default();
+    let _ = process.kill();
+    let _ = process.wait();
+    let _ = reader.join();
+    text.trim().parse().unwrap_or(f64::NAN)
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
