@@ -61,7 +61,7 @@ fn a_child_started_by_an_ending_parent_receives_its_exit_if_it_traps() {
 fn a_child_that_ends_while_it_starts_is_reported_once() {
     check(|world| {
         let parent = world.trapping();
-        let link = Link::awaited(world.kernel.fresh_id());
+        let link = Link::awaited(world.kernel.fresh_id(), LinkRole::Peer);
         let (child, admitted) = create_linked(world, parent, link);
         assert_eq!(admitted, Ok(()));
         let acknowledge = move |world: &World| world.kernel.acknowledge(parent, child);

@@ -19,8 +19,8 @@ use crate::kernel::wait_graph::Until;
 use crate::kernel::{Kernel, Mailboxes};
 use crate::process::overflow::Overflow;
 use crate::process::{
-    Ancestors, AnyProcess, ChildFacts, ChildSlot, Counts, Link, LinkRole, Parent, Registrations,
-    Relations, SpecKey, SpecName, Stage, StartKey, SupervisorRecord,
+    Ancestors, AnyProcess, ChildFacts, ChildSlot, Counts, Link, Parent, Registrations, Relations,
+    SpecKey, SpecName, Stage, StartKey, SupervisorRecord,
 };
 
 /// The initial state of a new process.
@@ -97,11 +97,7 @@ impl NewProcess {
             relations.registrations = Some(Box::new(registrations));
         }
         if let Some((parent, link)) = self.link {
-            let role = match link.role {
-                LinkRole::Task | LinkRole::Helper => LinkRole::Owner,
-                LinkRole::Peer | LinkRole::Owner | LinkRole::Caller => LinkRole::Peer,
-            };
-            relations.links.insert(parent, Link::active(link.id, role));
+            relations.links.insert(parent, Link::active(link.id, link.role.of_starter()));
         }
         Some(Box::new(relations))
     }

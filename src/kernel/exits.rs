@@ -241,9 +241,7 @@ fn arrive(
     let outcome = match link.role {
         LinkRole::Task | LinkRole::Helper if !signal.reason.is_abnormal() => SignalOutcome::Ignored,
         LinkRole::Owner | LinkRole::Helper if core.stage == Stage::Live => SignalOutcome::Accepted,
-        LinkRole::Peer | LinkRole::Task | LinkRole::Helper | LinkRole::Owner | LinkRole::Caller => {
-            effect(core.stage, traps, signal, sender.outlives)
-        }
+        _ => effect(core.stage, traps, signal, sender.outlives),
     };
     (outcome, Some(link))
 }

@@ -128,7 +128,8 @@ impl Kernel {
         });
     }
 
-    /// Removes the link from both records, and its queued exits from both mailboxes.
+    /// Removes the link from both records, and its queued exits from both mailboxes. Has no effect on
+    /// the link between a supervisor and its child: that link is how the supervisor learns of the end.
     pub(crate) fn unlink(&self, a: Pid, b: Pid) {
         #[cfg(feature = "cluster")]
         match (a.is_foreign(), b.is_foreign()) {
@@ -180,8 +181,14 @@ impl Kernel {
         }
         let Some(parent) = self.find(parent) else { return };
         if !set_state(&*parent, child, LinkState::GivenUp) {
-            remove_entry(&*parent, child, self.fresh_id());
+            self.revoke_exits(&*parent, child);
         }
+    }
+
+    /// Revokes all exits of `peer` that are queued in the mailbox of `process`.
+    pub(crate) fn revoke_exits(&self, process: &dyn AnyProcess, peer: Pid) {
+        let before = self.fresh_id();
+        drop(process.with(|locked| locked.revoke_exits(peer, before)));
     }
 }
 
@@ -279,20 +286,18 @@ fn push_if_trapping(locked: &mut Locked, ticket: u64, from: Pid, envelope: &mut 
 }
 
 /// Removes the link entry of `peer` if its number is less than `before`, and revokes the queued
-/// exits of `peer` whose tickets are less than `before`. Returns whether an entry was removed.
+/// exits of `peer` whose tickets are less than `before`. Returns whether an entry was removed. Has no
+/// effect between a supervisor and its child.
 pub(super) fn remove_entry(process: &dyn AnyProcess, peer: Pid, before: u64) -> bool {
     let (older, exit) = process.with(|locked| {
-        let older = locked.core().link_to(peer).is_some_and(|link| link.id < before);
-        let Some(relations) = locked.core().relations() else { return (false, None) };
-        if older {
+        let core = locked.core();
+        let link = core.link_to(peer);
+        let older = link.is_some_and(|link| link.id < before && link.role.is_removable());
+        let keeps_exits = core.keeps_exits_of(peer);
+        if older && let Some(relations) = core.relations() {
             relations.links.remove(&peer);
         }
-        let taken = relations.revoke_exits(peer, before);
-        let is_parent = relations.parent.is_some_and(|parent| parent.pid == peer);
-        if taken > 0 && is_parent {
-            locked.reopen_intake();
-        }
-        (older, locked.revoke_signals(taken))
+        (older, if keeps_exits { None } else { locked.revoke_exits(peer, before) })
     });
     drop(exit);
     older

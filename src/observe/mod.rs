@@ -7,7 +7,6 @@
 
 pub(crate) mod log_level;
 pub(crate) mod lifecycle_log;
-#[cfg(feature = "cluster")]
 pub(crate) mod log_limit;
 pub(crate) mod hub;
 pub(crate) mod activity;

@@ -21,6 +21,11 @@ impl Relations {
         older.into_iter().filter(|&ticket| self.take_exit_ticket(from, ticket)).count()
     }
 
+    /// Whether an exit of `from` that has a ticket is queued.
+    pub(crate) fn has_queued_exit(&self, from: Pid) -> bool {
+        self.exits.as_ref().is_some_and(|exits| exits.contains(&from))
+    }
+
     /// Removes this ticket; false if it is not held.
     fn take_exit_ticket(&mut self, from: Pid, ticket: u64) -> bool {
         self.exits.as_mut().is_some_and(|exits| exits.subtract(&from, &ticket))

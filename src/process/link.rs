@@ -23,9 +23,9 @@ impl Link {
         Link { id, role: LinkRole::Task, state: LinkState::GivenUp }
     }
 
-    /// A link to a child whose start is awaited.
-    pub(crate) fn awaited(id: u64) -> Self {
-        Link { id, role: LinkRole::Peer, state: LinkState::Awaited }
+    /// A link to a process whose start is awaited.
+    pub(crate) fn awaited(id: u64, role: LinkRole) -> Self {
+        Link { id, role, state: LinkState::Awaited }
     }
 }
 
@@ -35,6 +35,11 @@ impl Link {
 pub(crate) enum LinkRole {
     /// An equal: OTP's table applies.
     Peer,
+    /// A child of this process, which is its supervisor. OTP's table applies, and only the end of the
+    /// child removes the link: an unlink has no effect.
+    Child,
+    /// The supervisor of this process. The same holds as for `Child`.
+    Supervisor,
     /// A helper of this process. An abnormal end of the peer ends this process, even if this
     /// process traps exits; a normal end has no effect.
     Helper,
@@ -47,6 +52,24 @@ pub(crate) enum LinkRole {
     /// The caller of this process, which is a task. A normal end of the peer does not end this
     /// process. Any other end ends this process or, if it traps exits, asks it to stop.
     Caller,
+}
+
+impl LinkRole {
+    /// Whether an unlink removes the link.
+    pub(crate) fn is_removable(self) -> bool {
+        !matches!(self, LinkRole::Child | LinkRole::Supervisor)
+    }
+
+    /// The role that a process has for a peer that has this role for the process.
+    pub(crate) fn of_starter(self) -> Self {
+        match self {
+            LinkRole::Task | LinkRole::Helper => LinkRole::Owner,
+            LinkRole::Child => LinkRole::Supervisor,
+            LinkRole::Peer | LinkRole::Owner | LinkRole::Caller | LinkRole::Supervisor => {
+                LinkRole::Peer
+            }
+        }
+    }
 }
 
 /// Whether a link delivers the exit signal of the peer. Only a link to a child or to a task can be

@@ -14,6 +14,7 @@
 //! items at most. A revoked signal that the reader has already moved out of the inbox is not
 //! removed here: the reader skips that signal.
 
+use crate::base::pid::Pid;
 use crate::base::random::Random;
 use crate::message::received::Envelope;
 use crate::process::{Locked, Unread};
@@ -28,6 +29,18 @@ const BATCH: u8 = 64;
 const LONG_INBOX: usize = 1024;
 
 impl Locked {
+    /// Revokes the queued exits of `from` whose tickets are less than `before`.
+    #[must_use = "its destructors run user code: drop it after unlock"]
+    pub(crate) fn revoke_exits(&mut self, from: Pid, before: u64) -> Option<Box<dyn Unread>> {
+        let relations = self.core.relations()?;
+        let taken = relations.revoke_exits(from, before);
+        let is_parent = relations.parent.is_some_and(|parent| parent.pid == from);
+        if taken > 0 && is_parent {
+            self.reopen_intake();
+        }
+        self.revoke_signals(taken)
+    }
+
     /// Notes that this number of queued signals have lost their tickets. If a search of the inbox
     /// is due, removes the revoked signals and returns them. Drop them after unlock, since the drop
     /// of a reason may run a user's destructor.

@@ -44,7 +44,12 @@ impl Runtime {
 
     /// Removes the link between two processes, whichever of them made it. When this call has
     /// returned, no `Exit` of that link is queued on either side; at another node, until that node has
-    /// received the request. If the processes were not linked, the call has no effect. OTP: `unlink/1`, which does not remove an exit that has arrived
+    /// received the request. If the processes were not linked, the call has no effect.
+    ///
+    /// The call has no effect either if one process is the supervisor of the other: only the end of the
+    /// child removes that link, by which the supervisor learns of the end.
+    ///
+    /// OTP: `unlink/1`, which does not remove an exit that has arrived
     /// already.
     ///
     /// ```

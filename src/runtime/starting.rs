@@ -10,7 +10,7 @@ use crate::exit::{ExitReason, Shutdown};
 use crate::kernel::reserved_names::Reserved;
 use crate::kernel::{NewProcess, NotAdmitted};
 use crate::mailbox::{Item, Process};
-use crate::process::{KeyRefused, Link, LinkState, Parent};
+use crate::process::{KeyRefused, Link, LinkRole, LinkState, Parent};
 use crate::runtime::{Runtime, StartError};
 
 /// The runtime, the initial state, the limits and the cause of one start.
@@ -78,7 +78,8 @@ impl Starting {
     /// Links the process to its parent. The link exists before `init` runs.
     #[inline]
     pub(crate) fn with_parent(mut self, parent: Parent) -> Self {
-        let link = Link::awaited(self.runtime.kernel.fresh_id());
+        let role = if parent.role.is_some() { LinkRole::Child } else { LinkRole::Peer };
+        let link = Link::awaited(self.runtime.kernel.fresh_id(), role);
         self.new_process.link = Some((parent.pid, link));
         self.new_process.parent = Some(parent);
         self

@@ -21,6 +21,7 @@ mod published_read;
 pub(crate) mod report;
 mod report_limits;
 pub(crate) mod stop;
+mod child_exit;
 mod end_decision;
 mod exact_child;
 mod wait_until;

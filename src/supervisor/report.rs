@@ -15,6 +15,7 @@
 //! | killed, but not yielding | WARN | always, every 5 s |
 //! | not started while a process of its predecessor is ending | WARN | always, every 5 s |
 //! | stopped: the child's start returned another process | WARN | always |
+//! | exit of a child that has not ended dropped | WARN | at most ten a second, with the number left out |
 //! | unexpected message dropped | WARN | always; of terms the 1st, the 2nd, the 4th, the 8th … |
 //!
 //! **Invariants**

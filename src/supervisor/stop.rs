@@ -88,7 +88,7 @@ pub(crate) async fn stop(
     step!("after a stop");
     child.record_stop(report, began, &reason, overran);
     if !linked {
-        report.runtime.unlink(report.supervisor, pid);
+        report.runtime.kernel.revoke_exits(&*report.process, pid);
     }
     (reason, Instant::now())
 }

@@ -224,21 +224,20 @@ async fn a_slow_stop_and_a_slow_start_do_not_delay_other_requests() {
     assert_eq!(t.reports().await, ["deaf starts", "deaf stops: shutdown", "late fails"]);
 }
 
-/// A child without a link to its supervisor is stopped too. The supervisor finds the end of the
-/// child at the next check: when the shutdown time is over, or after 5 s if the child has no
-/// shutdown time.
+/// An unlink has no effect between a supervisor and its child, so the end of the child finishes the
+/// stop at once.
 #[tokio::test(start_paused = true)]
-async fn terminate_child_stops_a_child_that_removed_its_link() {
+async fn terminate_child_stops_a_child_that_has_called_unlink() {
     let rt = Runtime::new();
     let jobs = DynamicSupervisor::new().start(&rt).await.unwrap();
     let all = [Shutdown::Timeout(SECOND), Shutdown::BrutalKill, Shutdown::Infinity];
-    for (shutdown, takes) in all.into_iter().zip([SECOND, 5 * SECOND, 5 * SECOND]) {
+    for shutdown in all {
         let job = ends_on_request("job", Restart::Permanent).shutdown(shutdown);
         let pid = jobs.start_child(job).await.unwrap();
         rt.unlink(pid, jobs.pid().unwrap());
         let began = Instant::now();
         assert_eq!(jobs.terminate_child(pid).await, Ok(()));
-        assert!(!rt.is_alive(pid) && began.elapsed() == takes, "{shutdown:?}");
+        assert!(!rt.is_alive(pid) && began.elapsed() == Duration::ZERO, "{shutdown:?}");
     }
     assert_eq!(counts(&jobs).await, (0, 0, 0, 0));
 }
@@ -333,7 +332,6 @@ async fn a_killed_dynamic_supervisor_restarts_without_children_under_its_name() 
 async fn invalid_dynamic_supervisor_settings_are_refused_at_the_start() {
     let rt = Runtime::new();
     let specs = [
-        (DynamicSupervisor::new().max_children(0), "max_children"),
         (DynamicSupervisor::new().intensity(1, Duration::ZERO), "intensity"),
         (
             DynamicSupervisor::new().child_intensity(1, Duration::ZERO, Exhausted::Escalate),
@@ -668,4 +666,27 @@ async fn a_panicking_destructor_captured_by_a_temporary_child_is_caught() {
     assert!(rt.is_alive(job) && rt.is_alive(jobs.pid().unwrap()));
     assert_eq!(jobs.count_children().await.unwrap().active, 1);
     jobs.stop().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_child_that_ignores_its_restart_is_removed_and_one_whose_restart_fails_counts() {
+    let t = ScriptedChildren::new();
+    let jobs = DynamicSupervisor::new().unlimited_restarts().max_children(2);
+    let jobs = jobs.start(&t.rt).await.unwrap();
+    let a = jobs.start_child(t.child("a")).await.unwrap();
+    t.next_starts("a", [Start::Ignores]);
+    t.crash("a");
+    settled().await;
+    assert_eq!(counts(&jobs).await, (0, 0, 0, 0));
+    assert_eq!(jobs.terminate_child(a).await, Err(ChildError::NotFound(a.to_string())));
+    let b = jobs.start_child(t.child("b")).await.unwrap();
+    jobs.start_child(t.child("a")).await.unwrap();
+    t.next_starts("b", vec![Start::FailsAfter(SECOND); 9]);
+    t.crash("b");
+    tokio::time::sleep(SECOND * 5 / 2).await;
+    assert_eq!(counts(&jobs).await, (2, 1, 0, 2));
+    assert_eq!(jobs.start_child(t.child("c")).await, Err(StartError::MaxChildren(2)));
+    assert_eq!(jobs.terminate_child(b).await, Ok(()));
+    assert_eq!(counts(&jobs).await, (1, 1, 0, 1));
+    assert!(jobs.start_child(t.child("c")).await.is_ok());
 }

@@ -253,3 +253,16 @@ async fn a_kill_does_not_wait_for_a_blocking_thread() {
     assert_eq!(process.join().await, ExitReason::Killed);
     release.send(()).expect("the thread still waits");
 }
+
+/// The reason `Killed` is not the signal kill.
+#[tokio::test]
+async fn an_exit_signal_with_the_reason_killed_is_trapped_as_any_other() {
+    let rt = Runtime::new();
+    let mut trapping = TestProcess::trapping(&rt);
+    rt.exit(trapping.pid(), ExitReason::Killed);
+    assert_eq!(trapping.next().await, exit(Pid::OUTSIDE, ExitReason::Killed));
+    assert!(trapping.lives().await);
+    let other = TestProcess::new(&rt);
+    rt.exit(other.pid(), ExitReason::Killed);
+    assert_eq!(other.ended().await, ExitReason::Killed);
+}

@@ -10,6 +10,7 @@ mod failed_starts;
 mod supervisor_shutdown;
 mod supervisor_admin;
 mod supervisor_orphans;
+mod exits_of_children;
 mod one_for_one;
 mod one_for_all;
 mod rest_for_one;

@@ -273,3 +273,62 @@ async fn a_delayed_retry_that_failed_with_a_sibling_is_over() {
     assert_eq!(states(&tree).await, ["a stopped", "b stopped", "c stopped"]);
     tree.restart_child("b").await.unwrap();
 }
+
+/// Children that were terminated, or that ended without a restart, are members of their group.
+#[tokio::test(start_paused = true)]
+async fn a_group_restart_starts_the_members_that_were_stopped() {
+    let mut t = ScriptedChildren::new();
+    let finished = t.child("t").restart(Restart::Transient);
+    let children = [t.child("a"), t.child("b"), finished, t.child("c")];
+    let tree = over(Supervisor::one_for_all(), children).start(&t.rt).await.unwrap();
+    tree.terminate_child("b").await.unwrap();
+    t.end("t", ExitReason::Normal);
+    t.reports().await;
+    assert_eq!(states(&tree).await, ["a runs", "b stopped", "t stopped", "c runs"]);
+    t.crash("c");
+    let starts = ["a starts", "b starts", "t starts", "c starts"];
+    let stops = ["c stops: boom", "a stops: shutdown"];
+    assert_eq!(t.reports().await, [&stops[..], &starts].concat());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_child_that_was_started_later_is_the_last_of_its_group() {
+    let mut t = ScriptedChildren::new();
+    let tree = Supervisor::one_for_all().child(t.child("a")).start(&t.rt).await.unwrap();
+    tree.start_child(t.child("b")).await.unwrap();
+    t.reports().await;
+    t.crash("a");
+    let reports = ["a stops: boom", "b stops: shutdown", "a starts", "b starts"];
+    assert_eq!(t.reports().await, reports);
+    tree.stop().await.unwrap();
+    assert_eq!(t.reports().await, ["b stops: shutdown", "a stops: shutdown"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_that_ignores_a_group_restart_takes_part_in_the_next() {
+    let t = ScriptedChildren::new();
+    let tree = over(Supervisor::one_for_all(), t.children(["p", "a"])).start(&t.rt).await.unwrap();
+    t.next_starts("a", [Start::Ignores]);
+    for expected in [["p runs", "a stopped"], ["p runs", "a runs"]] {
+        t.crash("p");
+        support::settled().await;
+        assert_eq!(states(&tree).await, expected);
+    }
+}
+
+/// The supervisor handles the end when all children have started.
+#[tokio::test(start_paused = true)]
+async fn a_child_that_crashes_while_its_sibling_starts_is_restarted_after_the_start() {
+    let mut t = ScriptedChildren::new();
+    t.next_starts("b", [Start::GoodAfter(ms(100))]);
+    let spec = over(Supervisor::one_for_all(), t.children(["a", "b"]));
+    let crash_a = async {
+        tokio::time::sleep(ms(50)).await;
+        t.crash("a");
+    };
+    let (tree, ()) = tokio::join!(spec.start(&t.rt), crash_a);
+    let reports =
+        ["a starts", "a stops: boom", "b starts", "b stops: shutdown", "a starts", "b starts"];
+    assert_eq!(t.reports().await, reports);
+    assert_eq!(states(&tree.unwrap()).await, ["a runs", "b runs"]);
+}

@@ -133,3 +133,30 @@ async fn two_children_that_end_together_are_both_restarted() {
         assert_eq!(t.rt.process_count(), live.len() + 1, "one process each, and the supervisor");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn rest_for_one_starts_a_stopped_child_after_the_failed_one_only() {
+    let mut t = ScriptedChildren::new();
+    let tree = over(rest(), t.children(["a", "b", "c"])).start(&t.rt).await.unwrap();
+    for id in ["a", "c"] {
+        tree.terminate_child(id).await.unwrap();
+    }
+    t.reports().await;
+    t.crash("b");
+    assert_eq!(t.reports().await, ["b stops: boom", "b starts", "c starts"]);
+    assert_eq!(states(&tree).await, ["a stopped", "b runs", "c runs"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_child_that_was_deleted_and_started_again_is_the_last() {
+    let mut t = ScriptedChildren::new();
+    let tree = over(rest(), t.children(["a", "b", "c"])).start(&t.rt).await.unwrap();
+    tree.terminate_child("a").await.unwrap();
+    tree.delete_child("a").await.unwrap();
+    tree.start_child(t.child("a")).await.unwrap();
+    t.reports().await;
+    t.crash("c");
+    let reports = ["c stops: boom", "a stops: shutdown", "c starts", "a starts"];
+    assert_eq!(t.reports().await, reports);
+    assert_eq!(states(&tree).await, ["b runs", "c runs", "a runs"]);
+}

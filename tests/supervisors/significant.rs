@@ -214,3 +214,32 @@ async fn invalid_significant_settings_are_refused_by_name() {
         tree.stop().await.unwrap();
     }
 }
+
+/// Any significant: a child that ignores its restart has not ended, so the supervisor runs on.
+#[tokio::test(start_paused = true)]
+async fn a_significant_child_that_ignores_its_restart_does_not_stop_the_supervisor() {
+    let t = ScriptedChildren::new();
+    let significant = t.child("a").significant(true).restart(Restart::Transient);
+    let spec = with(AutoShutdown::AnySignificant).child(significant).child(t.child("p"));
+    let tree = spec.start(&t.rt).await.unwrap();
+    t.next_starts("a", [Start::Ignores]);
+    t.crash("a");
+    settled().await;
+    assert_eq!(states(&tree).await, ["a stopped", "p runs"]);
+}
+
+/// The supervisor ends with `shutdown`, which is clean: only a permanent one is restarted.
+#[tokio::test(start_paused = true)]
+async fn the_restart_type_of_a_supervisor_decides_what_follows_its_automatic_shutdown() {
+    let expected = [(Restart::Permanent, "inner runs"), (Restart::Transient, "inner stopped")];
+    for (restart, state) in expected {
+        let t = ScriptedChildren::new();
+        let significant = t.child("a").significant(true).restart(Restart::Transient);
+        let inner = with(AutoShutdown::AnySignificant).child(significant).with_id("inner");
+        let inner = regrow::ChildSpec::from(inner).restart(restart);
+        let tree = Supervisor::one_for_one().child(inner).start(&t.rt).await.unwrap();
+        t.end("a", ExitReason::Normal);
+        settled().await;
+        assert_eq!(states(&tree).await, [state]);
+    }
+}

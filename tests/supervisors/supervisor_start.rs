@@ -270,3 +270,23 @@ async fn a_panic_in_a_start_function_stops_the_started_children() {
     let told = ["a starts", "a stops: shutdown", "a is gone"];
     assert_eq!(t.reports().await, [told, told].concat());
 }
+
+/// An exit that the parent sends is the same as the end of the parent, also a normal one.
+#[tokio::test(start_paused = true)]
+async fn any_exit_of_its_parent_stops_a_supervisor_with_that_reason() {
+    for reason in [ExitReason::Normal, ExitReason::Shutdown, crash("x")] {
+        let t = ScriptedChildren::new();
+        let (child, sent) = (t.child("a"), reason.clone());
+        let parent = t.rt.spawn_fallible(|mut ctx| async move {
+            let rt = ctx.runtime();
+            rt.set_trap_exit(ctx.pid(), true);
+            let tree = Supervisor::one_for_one().child(child).start_link(&ctx).await?;
+            let tree = tree.pid().unwrap();
+            rt.exit(tree, sent.clone());
+            assert_eq!(ctx.recv().await, support::exit(tree, sent));
+            Ok(())
+        });
+        assert_eq!(parent.join().await, ExitReason::Normal, "{reason}");
+        assert_eq!(t.rt.process_count(), 0);
+    }
+}

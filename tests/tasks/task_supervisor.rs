@@ -389,3 +389,19 @@ async fn a_dropped_supervised_stream_leaves_no_children() {
     assert_eq!(naps.next().await, None);
     assert_nothing_left(&rt).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_exit_that_a_running_task_sends_to_its_supervisor_is_not_its_end() {
+    let rt = Runtime::new();
+    let tasks = TaskSupervisor::new().named("tasks").start(&rt).await.unwrap();
+    let sender = tasks.start_child(|ctx| async move {
+        let supervisor = ctx.runtime().whereis("tasks").unwrap();
+        assert!(ctx.runtime().exit(supervisor, crash("sent")));
+        pending().await
+    });
+    let sender = sender.await.unwrap();
+    settled().await;
+    assert_eq!(tasks.children().await, Ok(vec![sender]));
+    tasks.stop().await.unwrap();
+    assert_eq!(rt.process_count(), 0);
+}

@@ -96,7 +96,11 @@ impl DynamicServer {
             _ => StopReplies::default(),
         };
         let process = outcome.ok().flatten();
-        match process.filter(|process| self.early_exits.remove(&process.pid()).is_none()) {
+        let mut has_ended = |process: &Arc<dyn AnyProcess>| {
+            let exit_arrived = self.early_exits.remove(&process.pid());
+            exit_arrived && self.report.reason_of_end(&child.id, process).is_some()
+        };
+        match process.filter(|process| !has_ended(process)) {
             Some(process) => {
                 let pid = self.insert(child, process);
                 self.begin_stop(pid, AfterStop::Remove(replies), ctx);

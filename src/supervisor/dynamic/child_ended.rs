@@ -14,8 +14,19 @@ use crate::supervisor::{EndRecord, Incarnation, RestartLimitReached, RestartNoti
 use crate::time::timer_queue::after;
 
 impl DynamicServer {
-    /// Handles the exit of a child.
-    pub(super) fn child_ended(
+    /// Handles an `Exit` from the pid of a child: the end of the child, or an exit that the child has
+    /// [sent by itself](crate::supervisor::child_exit), which is dropped.
+    pub(super) fn exit_arrived(&mut self, pid: Pid, ctx: &mut ServerContext<Self>) -> Result {
+        let Some(child) = self.children.get(&pid) else { return Ok(()) };
+        let Some(process) = child.process() else { return Ok(()) };
+        match self.report.reason_of_end(&child.id, process) {
+            Some(reason) => self.child_ended(pid, reason, ctx),
+            None => Ok(()),
+        }
+    }
+
+    /// Handles the end of a child.
+    fn child_ended(
         &mut self,
         pid: Pid,
         reason: ExitReason,

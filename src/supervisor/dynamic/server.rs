@@ -49,21 +49,21 @@
 //! 2. A stopping supervisor finds every started child: in `children`, or in `completions`, by its
 //!    result or its notice, if the server has not handled its start yet. The supervisor finds half-started children by their
 //!    links, kills them, and waits for their ends.
-//! 3. An exit of an unknown pid is kept in `early_exits` while any start is in progress: the child
-//!    may end before the server has handled its start. The exit is looked up when the pid becomes
-//!    known, and all early exits are dropped when no start is in progress.
+//! 3. The pid of an exit of an unknown process is kept in `early_exits` while any start is in
+//!    progress: the child may end before the server has handled its start. The exit is handled when
+//!    the pid becomes known, and all early exits are dropped when no start is in progress.
 //! 4. A child that restarts keeps its old pid as its key until the restart succeeds, and holds the
 //!    id of its retry. A completion or a cast with another id is stale and is ignored.
 //! 5. A child whose restart is cancelled stays known until the start has finished and the processes
 //!    of that start have ended ([`cancelled_restart`](super::cancelled_restart)).
 //! 6. One timer serves all stops: it fires at the earliest entry of `stop_checks`. A child is
-//!    killed when its shutdown time is over. A child without a limit is checked every few seconds:
-//!    it may have removed its link and ended without an exit signal.
+//!    killed when its shutdown time is over. A child that was killed is checked every few seconds, and
+//!    each check is logged until the child ends.
 //! 7. Every event publishes the number of children with one atomic store. The published list holds
 //!    at most a hundred children: the first ones at the time of the last request for the list or,
 //!    while the supervisor stops, the children that it waits for.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
@@ -115,8 +115,8 @@ pub(crate) struct DynamicServer {
     pub(super) half_started: HashMap<Pid, HalfStarted, MapHasher>,
     /// An empty buffer for the notices of these servers.
     pub(super) notices: Vec<Notice>,
-    /// Exits of unknown pids. Invariant 3.
-    pub(super) early_exits: HashMap<Pid, ExitReason, MapHasher>,
+    /// The unknown pids of which an `Exit` has arrived. Invariant 3.
+    pub(super) early_exits: HashSet<Pid, MapHasher>,
     /// The stops in progress, by the time of their next check. Invariant 6.
     pub(super) stop_checks: BTreeSet<(Instant, Pid)>,
     /// The time at which the timer of all stops fires, if it is set.
@@ -196,7 +196,7 @@ impl GenServer for DynamicServer {
             completions: Completions::new(DynamicServer::notifier(ctx.process.clone())),
             half_started: HashMap::default(),
             notices: Vec::new(),
-            early_exits: HashMap::default(),
+            early_exits: HashSet::default(),
             stop_checks: BTreeSet::new(),
             stop_timer_due: None,
             name_waiters: HashMap::default(),
@@ -223,11 +223,11 @@ impl GenServer for DynamicServer {
 
     async fn handle_info(&mut self, info: Received, ctx: &mut ServerContext<Self>) -> Result {
         let handled = match info {
-            Received::Exit { from, reason } if self.children.contains_key(&from) => {
-                self.child_ended(from, reason, ctx)
+            Received::Exit { from, .. } if self.children.contains_key(&from) => {
+                self.exit_arrived(from, ctx)
             }
-            Received::Exit { from, reason } if self.is_starting() => {
-                self.early_exits.insert(from, reason);
+            Received::Exit { from, .. } if self.is_starting() => {
+                self.early_exits.insert(from);
                 Ok(())
             }
             other => {

@@ -147,8 +147,8 @@ impl DynamicServer {
     ) -> Result {
         let pid = self.insert(child, process);
         match self.early_exits.remove(&pid) {
-            Some(reason) => self.child_ended(pid, reason, ctx),
-            None => Ok(()),
+            true => self.exit_arrived(pid, ctx),
+            false => Ok(()),
         }
     }
 

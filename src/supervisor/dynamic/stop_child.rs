@@ -2,7 +2,7 @@
 //!
 //! The server asks the child to stop and continues. The exit of the child ends the stop. One timer
 //! checks the stops that are due: it kills a child whose shutdown time is over, and finds a child
-//! that has ended without an exit signal because it had removed its link.
+//! that has ended and whose exit is queued behind the check.
 
 use tokio::time::Instant;
 
@@ -113,8 +113,7 @@ impl DynamicServer {
     }
 
     /// Checks one stop that is due: kills a child whose shutdown time is over, or logs that a
-    /// killed child does not yield. If the child has already ended, handles its end: the link was
-    /// removed, so no exit signal arrives.
+    /// killed child does not yield. If the child has already ended, handles its end.
     fn check_stop(&mut self, pid: Pid, now: Instant, ctx: &mut ServerContext<Self>) -> Result {
         let Some(child) = self.children.get_mut(&pid) else { return Ok(()) };
         let State::Stopping(stopping) = &mut child.state else { return Ok(()) };

@@ -17,7 +17,7 @@ use crate::exit::ExitReason;
 use crate::process::AnyProcess;
 use crate::restart::Backoff;
 use crate::supervisor::fixed::{Child, RunState};
-use crate::supervisor::{ChildError, EndRecord, NewIncarnation, Position, PublishedCell};
+use crate::supervisor::{ChildError, EndRecord, NewIncarnation, Position, PublishedCell, Report};
 
 #[derive(Debug)]
 pub(crate) struct Children {
@@ -78,6 +78,13 @@ impl Children {
 
     pub(crate) fn by_pid(&self, pid: Pid) -> Option<Position> {
         self.by_pid.get(&pid).copied()
+    }
+
+    /// Returns the exit reason of a running child, an `Exit` of which has arrived; `None` if that
+    /// `Exit` is not its end.
+    pub(crate) fn reason_of_end(&self, position: Position, report: &Report) -> Option<ExitReason> {
+        let child = self.list.get(position)?;
+        report.reason_of_end(&child.spec.id, child.process()?)
     }
 
     /// Adds a child after the others, without starting it. Returns the position of the child.

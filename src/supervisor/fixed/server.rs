@@ -3,7 +3,8 @@
 //! The supervisor traps exits and is linked to its children. While it waits for one child, the
 //! exits of the other children stay in its mailbox. When the supervisor has stopped a child, the
 //! link is removed and no exit of that child is in the mailbox. So an exit from a pid that belongs
-//! to no child was sent by another process.
+//! to no child was sent by another process. An exit from the pid of a child is the end of the child,
+//! or was sent by the child ([`child_exit`](crate::supervisor::child_exit)).
 //!
 //! Apart from messages, the supervisor waits only for the events below. Like a supervisor of OTP,
 //! it handles no request during such a wait.
@@ -168,10 +169,13 @@ impl GenServer for FixedServer {
     }
 
     async fn handle_info(&mut self, info: Received, ctx: &mut ServerContext<Self>) -> Result {
-        if let Received::Exit { from, reason } = &info
+        if let Received::Exit { from, .. } = &info
             && let Some(position) = self.children.by_pid(*from)
         {
-            return self.child_ended(position, *from, reason.clone(), ctx).await;
+            return match self.children.reason_of_end(position, &self.report) {
+                Some(reason) => self.child_ended(position, *from, reason, ctx).await,
+                None => Ok(()),
+            };
         }
         self.report.unexpected_message(&info);
         Ok(())
