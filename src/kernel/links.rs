@@ -293,7 +293,8 @@ pub(super) fn remove_entry(process: &dyn AnyProcess, peer: Pid, before: u64) -> 
         let core = locked.core();
         let link = core.link_to(peer);
         let older = link.is_some_and(|link| link.id < before && link.role.is_removable());
-        let keeps_exits = core.keeps_exits_of(peer);
+        let relations = core.relations();
+        let keeps_exits = relations.is_some_and(|relations| relations.keeps_exits_of(peer));
         if older && let Some(relations) = core.relations() {
             relations.links.remove(&peer);
         }

@@ -273,20 +273,6 @@ impl Core {
         self.relations()?.links.get_mut(&peer)
     }
 
-    /// Whether an unlink leaves the queued exits of this peer where they are: the peer is the
-    /// supervisor of this process, or may be its child.
-    pub(crate) fn keeps_exits_of(&mut self, peer: Pid) -> bool {
-        let Some(relations) = self.relations() else { return false };
-        match relations.parent.filter(|parent| parent.pid == peer) {
-            Some(parent) => parent.role.is_some(),
-            None => {
-                let record =
-                    relations.registrations.as_ref().and_then(|own| own.supervisor_record.as_ref());
-                record.is_some_and(|record| record.child_rules.is_some())
-            }
-        }
-    }
-
     /// Whether the process has left every table.
     pub(crate) fn has_ended(&self) -> bool {
         self.stage >= Stage::Ended

@@ -26,6 +26,17 @@ impl Relations {
         self.exits.as_ref().is_some_and(|exits| exits.contains(&from))
     }
 
+    /// Whether an unlink leaves the queued exits of this peer where they are: the peer is the
+    /// supervisor of this process, or may be its child.
+    pub(crate) fn keeps_exits_of(&self, peer: Pid) -> bool {
+        if let Some(parent) = self.parent.filter(|parent| parent.pid == peer) {
+            return parent.role.is_some();
+        }
+        let own = self.registrations.as_ref();
+        let record = own.and_then(|own| own.supervisor_record.as_ref());
+        record.is_some_and(|record| record.child_rules.is_some())
+    }
+
     /// Removes this ticket; false if it is not held.
     fn take_exit_ticket(&mut self, from: Pid, ticket: u64) -> bool {
         self.exits.as_mut().is_some_and(|exits| exits.subtract(&from, &ticket))

@@ -223,3 +223,32 @@ async fn every_call_to_an_ending_server_resolves_with_the_true_reason() {
     }
     assert_eq!(rt.leftovers(), regrow::Leftovers::default());
 }
+
+/// Any exit that the parent of a trapping server sends stops the server, also a normal one. The process
+/// that has started a server without a link is not its parent.
+#[tokio::test(start_paused = true)]
+async fn an_exit_that_is_sent_stops_a_trapping_server_only_if_its_parent_sends_it() {
+    let reasons = || [ExitReason::Normal, ExitReason::Shutdown, ExitReason::crashed("x")];
+    let linked = reasons().map(|reason| (true, reason));
+    for (is_linked, reason) in linked.into_iter().chain(reasons().map(|reason| (false, reason))) {
+        let rt = Runtime::new();
+        let (ends, mut ended) = unbounded_channel();
+        let setup = Setup { trap: true, ends: Some(ends), ..Setup::default() };
+        let sent = reason.clone();
+        let starter = rt.spawn_fallible(move |ctx| async move {
+            ctx.runtime().set_trap_exit(ctx.pid(), true);
+            let spec = Ledger::spec(setup);
+            let server = match is_linked {
+                true => spec.start_link(&ctx).await?,
+                false => spec.start(&ctx.runtime()).await?,
+            };
+            ctx.runtime().exit(server.pid().unwrap(), sent);
+            pending().await
+        });
+        settled().await;
+        let expected = is_linked.then_some(reason);
+        assert_eq!(ended.try_recv().ok(), expected);
+        assert_eq!(rt.process_count(), 2 - usize::from(is_linked));
+        starter.kill();
+    }
+}
