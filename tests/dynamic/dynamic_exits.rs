@@ -88,7 +88,6 @@ async fn an_exit_that_a_child_sends_while_it_starts_is_not_its_end() {
     assert_eq!(rt.process_count(), 2);
 }
 
-/// A child whose end is about to be announced takes the unlink, and its supervisor restarts it.
 #[tokio::test(start_paused = true)]
 async fn an_unlink_does_not_hide_the_end_of_a_dynamic_child() {
     let rt = Runtime::new();
