@@ -332,6 +332,7 @@ async fn a_killed_dynamic_supervisor_restarts_without_children_under_its_name() 
 async fn invalid_dynamic_supervisor_settings_are_refused_at_the_start() {
     let rt = Runtime::new();
     let specs = [
+        (DynamicSupervisor::new().max_children(0), "max_children"),
         (DynamicSupervisor::new().intensity(1, Duration::ZERO), "intensity"),
         (
             DynamicSupervisor::new().child_intensity(1, Duration::ZERO, Exhausted::Escalate),

@@ -100,13 +100,3 @@ async fn an_unlink_does_not_hide_the_end_of_a_dynamic_child() {
     assert_eq!((children.len(), children[0].restarts), (1, 1));
     assert!(children[0].pid().is_some_and(|new| new != pid && rt.is_alive(new)));
 }
-
-#[tokio::test(start_paused = true)]
-async fn a_dynamic_supervisor_with_room_for_no_child_refuses_each_start() {
-    let rt = Runtime::new();
-    let jobs = DynamicSupervisor::new().max_children(0).start(&rt).await.unwrap();
-    let refused = Err(regrow::StartError::MaxChildren(0));
-    let job = ChildSpec::task("job", |_| pending());
-    assert_eq!(jobs.start_child(job.clone()).await, refused);
-    assert_eq!(jobs.get_or_start("name", job).await, refused);
-}

@@ -6,7 +6,7 @@
 //!
 //! # A call that arrives
 //!
-//! 1. **Decode.** [`decode_call`](claim::decode_call) decodes a value of the server's type of calls.
+//! 1. **Decode.** [`decode_call`] decodes a value of the server's type of calls.
 //!    The reply in it reads nothing from the term: it *claims* the answer of the call that this
 //!    thread decodes. The claim fixes the type of the answer, and so how the answer is encoded.
 //! 2. **Send.** The call goes into the mailbox of its server. Until then nothing has happened to the

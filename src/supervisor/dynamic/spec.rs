@@ -216,8 +216,8 @@ impl DynamicSupervisor {
     }
 
     /// Sets the maximum number of children. Children that are starting or restarting count, and
-    /// children that were given up do not. With 0, each start is refused. By default there is no
-    /// maximum. Elixir: `max_children`.
+    /// children that were given up do not. By default there is no maximum; 0 is refused when the
+    /// supervisor starts. Elixir: `max_children`.
     ///
     /// ```
     /// use regrow::{ChildSpec, DynamicSupervisor, Runtime, StartError};
@@ -253,6 +253,9 @@ impl DynamicSupervisor {
         self.intensity.check("intensity").or_else(invalid)?;
         if let Some(budget) = self.child_budget {
             budget.check("child_intensity").or_else(invalid)?;
+        }
+        if self.max_children == Some(0) {
+            return invalid("no children at all: give `max_children` a number above zero");
         }
         if self.ready_percent > 100 {
             return invalid("more than all children ready: give `ready_share` at most 100");
