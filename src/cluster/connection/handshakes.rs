@@ -10,12 +10,10 @@
 //! 2. among these, of the larger kind: those that have given a name, and those that have not;
 //! 3. the oldest of that kind.
 //!
-//! So a handshake from the same address as a flood, or one of a flood from many addresses, is closed
-//! only after all older ones of its kind at such addresses. While at least half of the table is of
-//! the flood and of its kind, [`MOST`]` / 2` newer ones have to arrive in one of its two steps: until
-//! its name, or from its name to its answer. With handshakes at addresses that the rule spares, fewer
-//! are enough. A rule that always closes
-//! those without a name would let a flood of names close each new handshake before its name arrives.
+//! So of N handshakes at such addresses one is closed only if N / 2 newer ones arrive in one of its
+//! two steps: until its name, or from its name to its answer. N is [`MOST`] if all that are under
+//! way are at such addresses. A rule that always closes those without a name would let a flood of
+//! names close each new handshake before its name arrives.
 //! An address of IPv6 counts by its first 64 bits, since one machine may use all that share them.
 //!
 //! **If a handshake ends** before, between or after the steps of another one: it leaves the table when
