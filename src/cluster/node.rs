@@ -249,7 +249,8 @@ impl Node {
 
     /// Sets how many bytes may wait for each other node. If more wait, the connection is closed,
     /// because a message that is left out would break the order of those behind it. The longest message
-    /// that waits doesn't count. No sender ever waits. OTP has `+zdbbl`, the limit above which senders are suspended.
+    /// that waits doesn't count, and the message that exceeds the limit is the first that is refused: so at
+    /// most the limit and two of the longest messages are kept. No sender ever waits. OTP has `+zdbbl`, the limit above which senders are suspended.
     pub fn send_buffer(mut self, bytes: usize) -> Self {
         self.send_limit = bytes;
         self

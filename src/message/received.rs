@@ -157,17 +157,16 @@ impl Received {
         }
     }
 
-    /// Whether the item is a term, which another node may have sent.
-    #[cfg(feature = "cluster")]
-    pub(crate) fn is_term(&self) -> bool {
-        matches!(self, Received::Term(_))
-    }
-
-    /// No item is a term.
-    #[cfg(not(feature = "cluster"))]
-    #[expect(clippy::unused_self, reason = "with other nodes there are terms")]
-    pub(crate) fn is_term(&self) -> bool {
-        false
+    /// Whether another node may have sent or caused the item, so that there may be any number of them.
+    pub(crate) fn may_be_foreign(&self) -> bool {
+        match self {
+            #[cfg(feature = "cluster")]
+            Received::Term(_) => true,
+            Received::Exit { from: pid, .. }
+            | Received::Down { pid, .. }
+            | Received::Group { pid, .. } => pid.is_foreign(),
+            _ => false,
+        }
     }
 
     /// Returns the stream, if the item is a stream; any other item is dropped.
@@ -230,13 +229,17 @@ impl Received {
         }
     }
 
-    /// Returns a description for the log, which does not contain the bytes of a message.
+    /// Returns a description for the log, which contains neither the bytes of a message nor a text of
+    /// another node.
     pub(crate) fn outline(&self) -> String {
         match self {
             Received::Message(message) => format!("a message of {} bytes", message.len()),
             Received::Stream(_) => "a stream".to_owned(),
             #[cfg(feature = "cluster")]
             Received::Term(term) => format!("a term of {} bytes", term.as_bytes().len()),
+            Received::Exit { from, .. } if from.is_foreign() => format!("an exit signal of {from}"),
+            Received::Down { pid, .. } if pid.is_foreign() => format!("the end of {pid}"),
+            Received::Group { pid, .. } if pid.is_foreign() => format!("a group change of {pid}"),
             signal => excerpt(format_args!("{signal:?}"), PAGE).to_string(),
         }
     }
@@ -285,5 +288,21 @@ impl Envelope {
 
     pub(crate) fn ticketed(ticket: u64, received: Received) -> Self {
         Envelope { ticket: NonZeroU64::new(ticket), ..Envelope::plain(received) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Received;
+    use crate::base::Pid;
+    use crate::exit::ExitReason;
+
+    #[test]
+    fn the_outline_of_an_exit_of_another_node_has_no_reason() {
+        let exit = |from| Received::Exit { from, reason: ExitReason::crashed("a long text") };
+        let (local, foreign) = (exit(Pid::from_raw(7)), exit(Pid::from_raw(1 << 48 | 7)));
+        assert!(!local.may_be_foreign() && local.outline().contains("a long text"));
+        assert!(foreign.may_be_foreign());
+        assert_eq!(foreign.outline(), format!("an exit signal of {}", Pid::from_raw(1 << 48 | 7)));
     }
 }

@@ -239,8 +239,9 @@ pub trait GenServer: Sized + Send + 'static {
 
     /// Handles every other message: bytes, streams, `Down`s, and exits if the server traps them. By
     /// default `handle_info` logs the message, at Warn, and drops it; an
-    /// [idle time-out](ServerContext::idle_after) goes on. Of the terms of other nodes, the program logs
-    /// at most ten in a second, and how many it has left out. OTP: `handle_info/2`.
+    /// [idle time-out](ServerContext::idle_after) goes on. Of the terms and
+    /// signals of other nodes, the program logs at most ten in a second, without the reason of an exit,
+    /// and how many it has left out. OTP: `handle_info/2`.
     /// [`ServerContext`] has an example.
     ///
     /// # Errors

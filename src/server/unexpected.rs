@@ -6,15 +6,15 @@ use crate::message::Received;
 #[cfg(feature = "cluster")]
 use crate::observe::log_limit::LogLimit;
 
-/// Another node may send terms without end to a server that expects none.
+/// Another node may send terms and exit signals without end to a server that expects none.
 #[cfg(feature = "cluster")]
-static TERMS: LogLimit = LogLimit::new();
+static FOREIGN: LogLimit = LogLimit::new();
 
 /// Logs the message without its content, unless many others have just been logged.
 pub(super) fn log(pid: Pid, info: &Received) {
     #[cfg(feature = "cluster")]
-    if matches!(info, Received::Term(_)) {
-        let Some(left_out) = TERMS.line(std::time::Instant::now()) else { return };
+    if info.may_be_foreign() {
+        let Some(left_out) = FOREIGN.line(std::time::Instant::now()) else { return };
         ignore_panic(
             || tracing::warn!(target: "regrow::server", %pid, info = info.outline(), left_out, "unexpected message dropped"),
         );

@@ -131,7 +131,7 @@ impl ChangeSource {
         self.runtime.kernel.kept_events(pid)
     }
 
-    /// Counts a restart of the child with this id.
+    /// Counts a restart of the child that is counted at this path.
     pub(crate) fn count_restart(&self, path: &SharedStr) {
         self.runtime.kernel.counters.count_restart(path);
     }

@@ -16,7 +16,7 @@
 //! | not started while a process of its predecessor is ending | WARN | always, every 5 s |
 //! | stopped: the child's start returned another process | WARN | always |
 //! | exit of a child that has not ended dropped | WARN | at most ten a second, with the number left out |
-//! | unexpected message dropped | WARN | always; of terms the 1st, the 2nd, the 4th, the 8th … |
+//! | unexpected message dropped | WARN | always; of those of other nodes the 1st, the 2nd, the 4th, the 8th … |
 //!
 //! **Invariants**
 //! 1. A panic of a log subscriber does not reach the supervisor: each line is written under
@@ -58,8 +58,8 @@ pub(crate) struct Report {
     /// The acknowledgements of the servers that a supervisor starts one at a time: a supervisor that
     /// handles no message while a child starts or stops.
     pub(crate) acks: Option<Arc<StartAcks>>,
-    /// The number of terms that were dropped.
-    pub(crate) terms: Arc<AtomicU64>,
+    /// The number of messages and signals of other nodes that were dropped.
+    pub(crate) foreign: Arc<AtomicU64>,
 }
 
 /// A decided restart that is to be reported.
@@ -109,7 +109,7 @@ impl Report {
             label,
             source,
             acks: None,
-            terms: Arc::default(),
+            foreign: Arc::default(),
         }
     }
 
@@ -290,10 +290,10 @@ impl Report {
         self.runtime.kernel.events.publish(|| make(self.supervisor));
     }
 
-    /// Reports a message that a supervisor does not handle. Of terms, which other nodes can send, it
+    /// Reports a message that a supervisor does not handle. Of those that other nodes can send, it
     /// reports the 1st, the 2nd, the 4th, the 8th and so on: a node must not fill the log.
     pub(crate) fn unexpected_message(&self, other: &Received) {
-        if other.is_term() && !(self.terms.fetch_add(1, Relaxed) + 1).is_power_of_two() {
+        if other.may_be_foreign() && !(self.foreign.fetch_add(1, Relaxed) + 1).is_power_of_two() {
             return;
         }
         let (supervisor, label) = (self.supervisor, name(&self.label));

@@ -4,13 +4,16 @@
 //! **The bound.** At most [`MOST`] handshakes are under way. One more closes another one:
 //!
 //! 1. of the address that has the most of them, the new one included: so a program at one address
-//!    closes its own handshakes, and none of a node elsewhere;
+//!    closes its own handshakes, and none of a node elsewhere. Addresses with at most [`FEW`] are
+//!    alike: otherwise a program with many addresses, one handshake at each, would close those of two
+//!    nodes that share an address;
 //! 2. among these, of the larger kind: those that have given a name, and those that have not;
 //! 3. the oldest of that kind.
 //!
-//! So a handshake from the same address as a flood is closed only if [`MOST`]` / 2` newer ones arrive
-//! in one of its two steps: until its name, or from its name to its answer. A rule that always closes
-//! those without a name would let a flood of names close each new handshake before its name arrives.
+//! So of N handshakes at such addresses one is closed only if N / 2 newer ones arrive in one of its
+//! two steps: until its name, or from its name to its answer. N is [`MOST`] if all that are under
+//! way are at such addresses. A rule that always closes those without a name would let a flood of
+//! names close each new handshake before its name arrives.
 //! An address of IPv6 counts by its first 64 bits, since one machine may use all that share them.
 //!
 //! **If a handshake ends** before, between or after the steps of another one: it leaves the table when
@@ -30,6 +33,8 @@ use crate::observe::log_limit::LogLimit;
 
 /// The handshakes of accepted connections that may be under way at once.
 const MOST: usize = 128;
+/// The number of handshakes of one address up to which it has no more than any other.
+const FEW: usize = MOST / 16;
 
 /// The handshakes that are under way.
 #[derive(Debug, Clone, Default)]
@@ -112,8 +117,9 @@ impl Table {
         let (_, earlier) = self.open.split_last().filter(|(_, earlier)| earlier.len() >= MOST)?;
         let mut counts = Map::<Origin, usize>::default();
         self.open.iter().for_each(|open| *counts.entry(open.from).or_default() += 1);
-        let most = earlier.iter().filter_map(|open| counts.get(&open.from)).max()?;
-        let is_candidate = |open: &&Open| counts.get(&open.from) == Some(most);
+        let count = |open: &Open| counts.get(&open.from).copied().unwrap_or_default().max(FEW);
+        let most = earlier.iter().map(count).max()?;
+        let is_candidate = |open: &&Open| count(open) == most;
         let candidates: Vec<_> = earlier.iter().filter(is_candidate).collect();
         let named = candidates.iter().filter(|open| open.is_named).count();
         let closes_named = named > candidates.len() / 2;
@@ -207,6 +213,18 @@ mod tests {
         let more = begin(&handshakes, MOST, "::ffff:10.0.0.1");
         assert!(closed(&node).is_empty() && closed(&other).is_empty());
         assert_eq!(closed(&flood).len() + closed(&more).len(), 11 * MOST + 3 - MOST);
+    }
+
+    /// Several nodes of one address don't count as the flood.
+    #[test]
+    fn handshakes_from_many_addresses_close_each_other() {
+        let handshakes = Handshakes::default();
+        let of_origin = |number| handshakes.begin(Origin(number));
+        let flood: Vec<_> = (1..=MOST as u64).map(of_origin).collect();
+        let nodes = begin(&handshakes, 4, "10.0.0.2");
+        let more: Vec<_> = (1001..=1020).map(of_origin).collect();
+        assert!(closed(&nodes).is_empty() && closed(&more).is_empty());
+        assert_eq!(closed(&flood), (0..24).collect::<Vec<_>>());
     }
 
     #[test]

@@ -87,6 +87,7 @@ async fn connection(ctx: &TaskContext, settings: &Settings, connected: Connected
 /// A connection that is up, until this is dropped, however the process ends.
 struct Connection {
     router: Router,
+    outbox: Outbox,
     peer: Arc<Peer>,
     number: u64,
 }
@@ -121,13 +122,15 @@ impl Connection {
             allows_kill: settings.allows_kill,
             refused_kills: AtomicU64::new(0),
         };
-        let router = Router::new(ctx.pid(), inbound, settings, (flags, outbox));
-        Ok(Connection { router, peer, number })
+        let router = Router::new(ctx.pid(), inbound, settings, (flags, outbox.clone()));
+        Ok(Connection { router, outbox, peer, number })
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        // A process that was killed, or a handler that has panicked, has not closed it.
+        self.outbox.close();
         self.peer.down(self.number);
     }
 }

@@ -1,14 +1,12 @@
 //! The ends of what waits for another node: monitors and calls; and the callers at that node.
 
 use crate::base::{MonitorRef, Pid};
-use crate::cluster::remote::arguments::token;
+use crate::cluster::remote::arguments::own_monitor;
 use crate::cluster::remote::call_table::CallEnd;
 use crate::cluster::remote::inbound::Inbound;
 use crate::cluster::remote::reason::read_reason;
 use crate::cluster::remote::relations::Monitor;
-use crate::cluster::term::Token;
 use crate::cluster::wire::ConnectionLost;
-use crate::cluster::wire::control::malformed;
 use crate::kernel::other_nodes::ForeignTarget;
 
 impl Inbound {
@@ -18,7 +16,7 @@ impl Inbound {
         reference: &[u8],
         reason: &[u8],
     ) -> Result<(), ConnectionLost> {
-        let Some(id) = self.own_monitor(reference)? else { return Ok(()) };
+        let Some(id) = own_monitor(&self.own, reference)? else { return Ok(()) };
         let (removed, call) = self.change(|relations| {
             let removed = relations.take_monitor(id);
             ((removed, relations.calls.ended(id)), None)
@@ -39,7 +37,7 @@ impl Inbound {
 
     /// A message to an alias, which is the answer of a call.
     pub(crate) fn answer(&self, alias: &[u8], payload: &[u8]) -> Result<(), ConnectionLost> {
-        let Some(id) = self.own_monitor(alias)? else { return Ok(()) };
+        let Some(id) = own_monitor(&self.own, alias)? else { return Ok(()) };
         let removed = self.change(|relations| match relations.calls.remove(id) {
             Some((call, demonitor)) => (Some(call), Some(demonitor)),
             None => (None, None),
@@ -48,16 +46,6 @@ impl Inbound {
             call.finish(CallEnd::Answer(payload.to_vec()));
         }
         Ok(())
-    }
-
-    /// Returns the number of a monitor that a local process has set. `None` if its reference is of
-    /// another node, or of an earlier incarnation of this one: it has no monitor.
-    fn own_monitor(&self, reference: &[u8]) -> Result<Option<u64>, ConnectionLost> {
-        let id = self.own.monitor(reference);
-        match id.is_some() || matches!(token(reference)?, Token::Reference(_)) {
-            true => Ok(id),
-            false => Err(malformed("a monitor or an alias that is no reference")),
-        }
     }
 
     /// Returns the caller of a call; [`Pid::OUTSIDE`] if no process of the other node is. The pid of

@@ -1,4 +1,4 @@
-//! The arguments of the signals that arrive: pids of both nodes, and references of the other one.
+//! The arguments of the signals that arrive: pids and references of both nodes.
 //!
 //! The pids and references of the two nodes of a connection are compared as bytes. Only others are
 //! decoded: to find what is wrong with them, or because a node may write a name in another way.
@@ -59,5 +59,47 @@ pub(super) fn reference_of(other: &Incarnation, reference: &[u8]) -> Result<Word
             Ok(own.words)
         }
         _ => Err(malformed("a monitor without a reference of its node")),
+    }
+}
+
+/// Returns the number of a monitor that a local process has set. `None` if its reference is of another
+/// node, or of an earlier incarnation of this one: it has no monitor.
+pub(super) fn own_monitor(own: &LocalNode, reference: &[u8]) -> Result<Option<u64>> {
+    if let Some(id) = own.monitor_encoded(reference) {
+        return Ok(Some(id));
+    }
+    match token(reference)? {
+        Token::Reference(reference) => Ok(own.monitor(&reference)),
+        _ => Err(malformed("a monitor or an alias that is no reference")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::own_monitor;
+    use crate::cluster::node_name::NodeName;
+    use crate::cluster::remote::local_node::{LocalNode, PidTags};
+    use crate::cluster::term::Encoder;
+
+    fn node(name: &str, creation: u32) -> LocalNode {
+        LocalNode::new(NodeName::parse(name).unwrap(), creation, PidTags::default())
+    }
+
+    /// A node may write the name of this one as any form of an atom.
+    #[test]
+    fn a_monitor_is_found_in_each_form_of_its_reference() {
+        let (own, id) = (node("a@host", 7), 0x1234_5678_9abc_def0);
+        let mut usual = Vec::new();
+        own.write_monitor(id, &mut Encoder::new(&mut usual));
+        assert_eq!(own_monitor(&own, &usual), Ok(Some(id)));
+        // The tag and the count of words have three bytes; the tag and the length of the name two.
+        let (head, words) = (&usual[..3], &usual[3 + 2 + 6..]);
+        for name in [&b"\x76\0\x06a@host"[..], b"\x64\0\x06a@host", b"\x73\x06a@host"] {
+            let reference = [head, name, words].concat();
+            assert_eq!(own_monitor(&own, &reference), Ok(Some(id)), "{name:?}");
+            assert_eq!(own_monitor(&node("a@host", 8), &reference), Ok(None));
+            assert_eq!(own_monitor(&node("b@host", 7), &reference), Ok(None));
+        }
+        assert!(own_monitor(&own, b"\x61\x01").is_err());
     }
 }

@@ -20,7 +20,7 @@ use std::hash::BuildHasher;
 
 use crate::base::Pid;
 use crate::cluster::node_name::NodeName;
-use crate::cluster::term::{Atom, Encoder, ExternalPid, NodeIds, PidToken, Words};
+use crate::cluster::term::{Atom, Encoder, ExternalPid, NodeIds, PidToken, ReferenceToken, Words};
 
 /// The number of bits of a tag.
 const TAG_BITS: u32 = 15;
@@ -115,13 +115,26 @@ impl LocalNode {
         self.ids.write_reference(encoder, Words::pair(word(0), word(32)));
     }
 
-    /// Returns the number of a monitor that a local process has set, from its encoded reference. `None`
-    /// if the reference is of another node.
-    pub(crate) fn monitor(&self, reference: &[u8]) -> Option<u64> {
-        match self.ids.reference(reference)?.get() {
-            &[low, high] => Some(u64::from(high) << 32 | u64::from(low)),
-            _ => None,
-        }
+    /// Returns the number of a monitor that a local process has set, from its reference. `None` if the
+    /// reference is of another node, or of an earlier incarnation of this one.
+    pub(crate) fn monitor(&self, reference: &ReferenceToken<'_>) -> Option<u64> {
+        let is_own = reference.node == self.name.as_str() && reference.creation == self.creation;
+        is_own.then(|| number_of(&reference.words))?
+    }
+
+    /// [`monitor`](Self::monitor) for an encoded reference in the form that this node writes; `None`
+    /// for any other.
+    pub(crate) fn monitor_encoded(&self, reference: &[u8]) -> Option<u64> {
+        number_of(&self.ids.reference(reference)?)
+    }
+}
+
+/// Returns the number of a monitor from the words that [`write_monitor`](LocalNode::write_monitor)
+/// has written.
+fn number_of(words: &Words) -> Option<u64> {
+    match words.get() {
+        &[low, high] => Some(u64::from(high) << 32 | u64::from(low)),
+        _ => None,
     }
 }
 
@@ -177,7 +190,7 @@ mod tests {
     fn the_number_of_a_monitor_is_read_back() {
         let mut reference = Vec::new();
         node(7).write_monitor(0x1234_5678_9abc_def0, &mut Encoder::new(&mut reference));
-        assert_eq!(node(7).monitor(&reference), Some(0x1234_5678_9abc_def0));
-        assert_eq!(node(8).monitor(&reference), None);
+        assert_eq!(node(7).monitor_encoded(&reference), Some(0x1234_5678_9abc_def0));
+        assert_eq!(node(8).monitor_encoded(&reference), None);
     }
 }

@@ -72,7 +72,7 @@ pub use ids::{ExternalPid, ExternalPort, ExternalReference};
 pub use integer::{BigInteger, IntegerOverflow};
 pub use limits::DecodeLimits;
 pub(crate) use node_ids::NodeIds;
-pub(crate) use token::{PidToken, Token};
+pub(crate) use token::{PidToken, ReferenceToken, Token};
 pub use typed::{from_bytes, from_bytes_within, from_term, to_bytes, to_term};
 pub(crate) use typed::{from_bytes_inside, write_value};
 pub use value::{ImproperList, Term, TermMap, Terms};

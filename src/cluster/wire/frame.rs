@@ -10,9 +10,9 @@ pub(crate) const PASS_THROUGH: u8 = 112;
 
 /// The length of the length of a frame.
 const PREFIX: usize = 4;
-/// The capacity of the buffer of an idle connection.
+/// The capacity of the buffer of a connection that only ticks.
 const KEPT: usize = 1024;
-/// The capacity that the buffer grows to while each read fills it.
+/// The capacity that the buffer grows to while each read fills it, and then keeps.
 const MOST: usize = 64 * 1024;
 
 /// The frames that a peer sends. Many short ones arrive with one read, and none of them is copied.
@@ -82,9 +82,11 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// Drops the frames that were returned, and makes room for more bytes: as many as have arrived, so
     /// that a long frame is moved a few times only.
     fn make_room(&mut self, missing: usize) {
-        if self.start == self.buffer.len() && self.buffer.capacity() > MOST {
-            // A long frame doesn't keep its memory for the whole life of the connection.
-            self.buffer = Vec::new();
+        let left = self.buffer.len() - self.start;
+        if self.start > 0 && left <= KEPT && self.buffer.capacity() > MOST {
+            // A long frame doesn't keep its memory for the whole life of the connection. More
+            // behind it stays until a read finds less.
+            self.buffer = self.buffer[self.start..].to_vec();
         } else {
             self.buffer.drain(..self.start);
         }
@@ -114,9 +116,9 @@ mod tests {
     use std::pin::Pin;
     use std::task::{Context, Poll};
 
-    use tokio::io::{AsyncRead, ReadBuf};
+    use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
-    use super::{FrameReader, MOST, append_frame};
+    use super::{FrameReader, KEPT, MOST, append_frame};
     use crate::cluster::wire::lost::ConnectionLost;
 
     async fn read(bytes: &[u8]) -> Result<Vec<u8>, ConnectionLost> {
@@ -166,6 +168,24 @@ mod tests {
             assert!(reader.buffer.capacity() <= 2 * 200_100);
             assert_eq!(reader.next().await.unwrap_err(), ConnectionLost::Closed);
             assert!(reader.buffer.capacity() <= 2 * MOST);
+        }
+    }
+
+    /// Whether nothing, a part of the next frame, or as much as is copied arrives with its end.
+    #[tokio::test]
+    async fn a_long_frame_gives_its_memory_up_whatever_is_behind_it() {
+        for behind in [0, 1, KEPT] {
+            let mut bytes = Vec::new();
+            append_frame(&mut bytes, |frames| frames.extend(vec![1; 1 << 20]));
+            let end = bytes.len() + behind;
+            append_frame(&mut bytes, |frames| frames.extend(vec![2; KEPT]));
+            bytes.truncate(end + 1);
+            // The last byte is a read of its own.
+            let (first, last) = bytes.split_at(end);
+            let mut reader = FrameReader::new(first.chain(last), 1 << 21);
+            assert_eq!(reader.next().await.unwrap().len(), (1 << 20) + 1);
+            reader.next().await.unwrap_err();
+            assert!(reader.buffer.capacity() <= MOST, "{behind}: {}", reader.buffer.capacity());
         }
     }
 

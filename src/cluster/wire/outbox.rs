@@ -5,13 +5,13 @@
 //! appends.
 //!
 //! **The bound.** The bytes that wait, and those that the writer has taken and not written yet, are at
-//! most `limit`, without the longest frame that was appended since the queue was empty. A frame that
+//! most `limit`, without the longest frame that was appended since all bytes were written. A frame that
 //! comes when they are above it is not queued, and the connection is closed
 //! ([`ConnectionLost::Overflow`]): a signal that is left out while later ones arrive would break the
 //! order that links, monitors and calls rely on. The longest frame doesn't count, because a single
 //! frame may be as long as the limit, and the short ones behind it must not end the connection. So a
-//! connection holds at most `limit` and two frames, which their senders had in memory anyway. A sender
-//! never waits.
+//! connection holds at most `limit` and two of the longest frames, which their senders had in memory
+//! anyway. A sender never waits.
 //!
 //! **If the connection ends** before, between or after an append: a closed outbox refuses frames, and
 //! the close and each append are under the lock. Frames that were appended before are dropped with
@@ -45,7 +45,7 @@ struct Queue {
     waiting: Chunks,
     /// The number of bytes that the writer has taken and not written yet.
     taken: usize,
-    /// The length of the longest frame since nothing waited.
+    /// The length of the longest frame since all bytes were written.
     longest: usize,
     state: State,
 }
@@ -115,9 +115,6 @@ impl Outbox {
             return Appended::No;
         }
         let bytes = queue.waiting.bytes + queue.taken;
-        if bytes == 0 {
-            queue.longest = 0;
-        }
         if bytes.saturating_sub(queue.longest) > self.0.limit {
             queue.state = State::Closed;
             return Appended::Overflow;
@@ -169,6 +166,9 @@ impl Outbox {
     pub(crate) fn written(&self, bytes: usize) {
         let mut queue = self.0.queue.lock();
         queue.taken = queue.taken.saturating_sub(bytes);
+        if queue.taken + queue.waiting.bytes == 0 {
+            queue.longest = 0;
+        }
     }
 
     /// Whether bytes wait or are being written.

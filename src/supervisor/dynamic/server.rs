@@ -51,7 +51,8 @@
 //!    links, kills them, and waits for their ends.
 //! 3. The pid of an exit of an unknown process is kept in `early_exits` while any start is in
 //!    progress: the child may end before the server has handled its start. The exit is handled when
-//!    the pid becomes known, and all early exits are dropped when no start is in progress.
+//!    the pid becomes known, and all early exits are dropped when no start is in progress. Exits of
+//!    other nodes, of which there may be any number, are not kept: no child is there.
 //! 4. A child that restarts keeps its old pid as its key until the restart succeeds, and holds the
 //!    id of its retry. A completion or a cast with another id is stale and is ignored.
 //! 5. A child whose restart is cancelled stays known until the start has finished and the processes
@@ -226,7 +227,7 @@ impl GenServer for DynamicServer {
             Received::Exit { from, .. } if self.children.contains_key(&from) => {
                 self.exit_arrived(from, ctx)
             }
-            Received::Exit { from, .. } if self.is_starting() => {
+            Received::Exit { from, .. } if self.is_starting() && !from.is_foreign() => {
                 self.early_exits.insert(from);
                 Ok(())
             }

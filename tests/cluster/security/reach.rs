@@ -1,7 +1,10 @@
 //! What a peer that knows the cookie can't do, unless a setting of the node allows it.
 
 use regrow::cluster::{Atom, EncodedTerm, ExternalPid, Node, Term, to_bytes};
-use regrow::{ExitReason, GenServer, NodeChange, ProcessHandle, Received, Supervisor};
+use regrow::{
+    DynamicSupervisor, ExitReason, GenServer, Name, NodeChange, ProcessHandle, Received, Result,
+    ServerContext, Supervisor,
+};
 
 use crate::fake::Fake;
 use crate::kv::{KV, Kv};
@@ -83,6 +86,74 @@ async fn a_server_that_is_not_exposed_gets_no_call_and_no_cast() {
     sync(&mut peer).await;
     // No cast has arrived.
     assert_eq!(a.rt.server(KV).call(crate::kv::Call::Size).await, Ok(0));
+}
+
+/// A server that traps exits and expects none.
+struct Trapping;
+
+impl GenServer for Trapping {
+    type Args = ();
+    type Call = regrow::Reply<()>;
+    type Cast = ();
+
+    async fn init((): (), ctx: &mut ServerContext<Self>) -> Result<Self> {
+        ctx.trap_exit(true);
+        Ok(Trapping)
+    }
+
+    async fn handle_call(&mut self, reply: Self::Call, _: &mut ServerContext<Self>) -> Result {
+        reply.send(());
+        Ok(())
+    }
+}
+
+/// A server whose start doesn't end.
+struct Slow;
+
+impl GenServer for Slow {
+    type Args = tokio::sync::mpsc::UnboundedSender<()>;
+    type Call = ();
+    type Cast = ();
+
+    async fn init(begun: Self::Args, _: &mut ServerContext<Self>) -> Result<Self> {
+        begun.send(())?;
+        std::future::pending().await
+    }
+}
+
+/// Neither a server nor a supervisor, also while a child starts: it could be one of its children.
+#[tokio::test]
+async fn exit_signals_of_another_node_do_not_fill_the_log_and_are_not_kept() {
+    const TRAPPING: Name<Trapping> = Name::new("trapping");
+    let mut a = start(node("a@127.0.0.1")).await;
+    let tree = Supervisor::one_for_one().child(Trapping::child(()).named(TRAPPING));
+    let _tree = tree.start(&a.rt).await.unwrap();
+    let starting = DynamicSupervisor::new().start(&a.rt).await.unwrap();
+    let (begun, mut starts) = tokio::sync::mpsc::unbounded_channel();
+    let supervisor = starting.clone();
+    let _start = tokio::spawn(async move { supervisor.start_child(Slow::child(begun)).await });
+    starts.recv().await.unwrap();
+    let (mut peer, _) = Fake::join(a.address, "peer@reader").await;
+    a.expect("peer@reader", &[NodeChange::Up]).await;
+    let log = Log::listen();
+    let server = a.rt.whereis("trapping").unwrap();
+    for pid in [server, starting.pid().unwrap()] {
+        let pid = a.rt.external_pid(pid).unwrap();
+        for _ in 0..10 {
+            send(&mut peer, &(8, own(), &pid, atom("secret")), None).await;
+        }
+    }
+    sync(&mut peer).await;
+    a.rt.server(TRAPPING).call(|reply| reply).await.unwrap();
+    starting.count_children().await.unwrap();
+    let lines = log.take();
+    let dropped = lines.iter().filter(|line| line.message == "unexpected message dropped");
+    let (of_server, of_supervisor): (Vec<_>, Vec<_>) =
+        dropped.partition(|line| line.target == "regrow::server");
+    // The limit counts all lines of the program.
+    assert!(of_server.iter().all(|line| line.field("left_out") != ""), "{of_server:?}");
+    assert_eq!(of_supervisor.len(), 4); // the 1st, the 2nd, the 4th and the 8th
+    assert!(!format!("{of_server:?}{of_supervisor:?}").contains("secret"));
 }
 
 /// A node without functions has no process of this name.

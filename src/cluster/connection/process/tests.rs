@@ -1,11 +1,18 @@
-//! Connections that are authenticated and get no number.
+//! Connections that are authenticated and get no number, or whose process is killed.
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+use crate::child::{ChildSpec, TaskContext};
 use crate::cluster::carrier::network::Network;
+use crate::cluster::connection::net_kernel::NET_KERNEL;
+use crate::cluster::connection::process::Connection;
+use crate::cluster::connection::requests::Call;
 use crate::cluster::cookie::Cookie;
+use crate::cluster::handshake::{Flags, Session};
 use crate::cluster::node::Node;
+use crate::cluster::node_name::NodeName;
 use crate::cluster::remote::node_numbers::NONE_LEFT;
+use crate::cluster::wire::Outbox;
 use crate::exit::ExitReason;
 use crate::message::{NodeChange, Received};
 use crate::runtime::Runtime;
@@ -60,4 +67,28 @@ async fn a_connection_without_a_number_is_lost_with_the_signals_that_waited() {
     NONE_LEFT.set(false);
     a.node("b@two").connect().await.unwrap();
     assert_eq!(a.connected_nodes().await, ["b@two"]);
+}
+
+/// Requests that are still answered hold the outbox: their answers must not wait in it.
+#[tokio::test(start_paused = true)]
+async fn a_connection_whose_process_is_killed_closes_its_outbox() {
+    let network = Network::new(1);
+    let (a, _one) = start(&network, "a@one").await;
+    let (outbox, (begun, mut up)) = (Outbox::new(1024), unbounded_channel());
+    let queue = outbox.clone();
+    let connection = ChildSpec::task("connection", |ctx: TaskContext| async move {
+        let settings = ctx.runtime().server(NET_KERNEL).call_unlimited(Call::Settings).await?;
+        let (peer, flags) = (NodeName::parse("b@two").unwrap(), Flags::OFFERED);
+        let session = Session { peer, creation: 9, flags };
+        let connection = Connection::begin(&ctx, &settings, &session, queue);
+        assert!(connection.is_ok());
+        begun.send(ctx.pid())?;
+        std::future::pending().await
+    });
+    let _tree = Supervisor::one_for_one().child(connection).start(&a).await.unwrap();
+    let process = up.recv().await.unwrap();
+    assert!(outbox.push(|_| {}));
+    a.exit(process, ExitReason::Killed);
+    a.ended(process).await;
+    assert!(!outbox.push(|_| {}) && !outbox.waits());
 }

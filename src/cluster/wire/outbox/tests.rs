@@ -72,6 +72,18 @@ async fn written_bytes_make_room() {
     assert!(first && !second);
 }
 
+/// A tick waits when the next frame comes: it hides no longest frame that has long been written.
+#[tokio::test]
+async fn a_longest_frame_that_was_written_does_not_raise_the_bound() {
+    let outbox = Outbox::new(10);
+    assert!(outbox.push(|frame| frame.extend([0; 100])));
+    let taken = take(&outbox).await;
+    outbox.written(taken.len());
+    outbox.push_tick();
+    let appended = (0..100).filter(|_| outbox.push(|frame| frame.extend([0; 7]))).count();
+    assert_eq!(appended, 2); // 4 and 12 bytes wait before them, and 12 don't count
+}
+
 #[test]
 fn a_closed_outbox_refuses_frames() {
     let outbox = Outbox::new(10);
