@@ -151,7 +151,7 @@ async fn exit_signals_of_another_node_do_not_fill_the_log_and_are_not_kept() {
     let (of_server, of_supervisor): (Vec<_>, Vec<_>) =
         dropped.partition(|line| line.target == "regrow::server");
     // The limit counts all lines of the program.
-    assert!(of_server.iter().all(|line| line.field("left_out") != ""), "{of_server:?}");
+    assert!(of_server.iter().all(|line| !line.field("left_out").is_empty()), "{of_server:?}");
     assert_eq!(of_supervisor.len(), 4); // the 1st, the 2nd, the 4th and the 8th
     assert!(!format!("{of_server:?}{of_supervisor:?}").contains("secret"));
 }
