@@ -35,6 +35,7 @@ mod security;
 mod own_epmd;
 mod network;
 mod simulation;
+mod order;
 mod conformance;
 mod pg;
 mod pg_beam;
