@@ -48,7 +48,7 @@ fn sender(node: &Joined, sender: u32, count: u32) -> Pid {
             for receiver in &receivers {
                 assert!(receiver.send(EncodedTerm::new(&(sender, number)).unwrap()));
             }
-            if (number + sender) % 7 == 0 {
+            if (number + sender).is_multiple_of(7) {
                 yield_now().await;
             }
         }
