@@ -112,7 +112,7 @@ async fn a_node_without_functions_runs_none() {
 
 /// A function that is ended with its process, and one whose caller has gone.
 #[tokio::test]
-async fn a_function_whose_process_is_killed_tells_its_caller() {
+async fn the_caller_of_a_function_whose_process_is_killed_gets_an_error() {
     let began = Arc::new(Notify::new());
     let notify = began.clone();
     let hanging = node("rust@127.0.0.1").function("shop", "hangs", move |(): ()| {

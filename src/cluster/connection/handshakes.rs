@@ -192,7 +192,7 @@ mod tests {
         assert!(closed(&open[3..]).is_empty());
     }
 
-    /// The new handshakes have no name yet, as the one of a node whose name is on its way.
+    /// The new handshakes have not given a name yet, so they are not closed.
     #[test]
     fn a_flood_of_names_closes_handshakes_with_names() {
         let handshakes = Handshakes::default();

@@ -47,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_and_casts_are_told_from_other_messages() {
+    fn calls_and_casts_are_distinguished_from_other_messages() {
         let call = b"\x83\x68\x03\x77\x09$gen_call\x68\x02\x61\x01\x61\x02\x61\x03";
         let parts = Request::Call { pid: b"\x61\x01", tag: b"\x61\x02", request: b"\x61\x03" };
         assert_eq!(read(call), parts);

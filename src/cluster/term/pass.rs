@@ -1,4 +1,4 @@
-//! The skip of a term whose names nobody reads: a step for each leaf, and no validation of text.
+//! Skips a term in one step for each leaf, and does not check that its names are UTF-8.
 
 use crate::cluster::term::decoder::Decoder;
 use crate::cluster::term::error::DecodeError;

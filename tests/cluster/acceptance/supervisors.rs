@@ -27,17 +27,22 @@ async fn supervise(
     (tree.child(child).start(rt).await.unwrap(), starts)
 }
 
+/// Starts a node of Erlang. Returns it, with the pid of the process that evaluates its expressions.
+async fn beam_and_shell(epmd: &Epmd, rt: &Runtime) -> (Beam, Pid) {
+    let mut beam = Beam::start(epmd, BEAM, COOKIE).await;
+    let (_probe, mut received) = probe(rt, "probe");
+    beam.eval("{probe, 'rust@127.0.0.1'} ! self()").await;
+    let shell = received.recv().await.unwrap().term().unwrap();
+    (beam, rt.pid_of(&shell.decode::<ExternalPid>().unwrap()).unwrap())
+}
+
 /// Each loss of the connection ends the child with `noconnection`, and is a restart of it. The
 /// successor connects again by its link. Beyond the intensity, the supervisor gives up.
 #[tokio::test]
 async fn a14_a_child_that_is_linked_to_a_beam_is_restarted_by_the_intensity() {
     let Some(epmd) = Epmd::start().await else { return };
     let (rt, _tree) = epmd.node("rust@127.0.0.1").await;
-    let mut beam = Beam::start(&epmd, BEAM, COOKIE).await;
-    let (_probe, mut received) = probe(&rt, "probe");
-    beam.eval("{probe, 'rust@127.0.0.1'} ! self()").await;
-    let shell = received.recv().await.unwrap().term().unwrap();
-    let shell = rt.pid_of(&shell.decode::<ExternalPid>().unwrap()).unwrap();
+    let (mut beam, shell) = beam_and_shell(&epmd, &rt).await;
     let (tree, mut starts) = supervise(&rt, 3, shell).await;
     let gave_up = rt.ended(tree.pid().unwrap());
     let linked = "length([P || P <- element(2, process_info(self(), links)), is_pid(P), \
@@ -65,11 +70,7 @@ async fn a14_a_child_that_is_linked_to_a_beam_is_restarted_by_the_intensity() {
 async fn a14_a_child_that_is_linked_to_a_beam_that_has_ended_uses_up_the_intensity() {
     let Some(epmd) = Epmd::start().await else { return };
     let (rt, _tree) = epmd.node("rust@127.0.0.1").await;
-    let mut beam = Beam::start(&epmd, BEAM, COOKIE).await;
-    let (_probe, mut received) = probe(&rt, "probe");
-    beam.eval("{probe, 'rust@127.0.0.1'} ! self()").await;
-    let shell = received.recv().await.unwrap().term().unwrap();
-    let shell = rt.pid_of(&shell.decode::<ExternalPid>().unwrap()).unwrap();
+    let (mut beam, shell) = beam_and_shell(&epmd, &rt).await;
     let (tree, mut starts) = supervise(&rt, 2, shell).await;
     let gave_up = rt.ended(tree.pid().unwrap());
     starts.recv().await.unwrap();
