@@ -1,0 +1,12 @@
+//! The cost of state machines, events, pools and pipelines, beside the servers, semaphores and
+//! channels that they replace.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+use support::Bench;
+
+fn main() {
+    let bench = Bench::new("behaviours");
+    let _ = &bench;
+}
