@@ -11,7 +11,7 @@ use crate::exit::reason::ExitReason::Shutdown;
 use crate::interleavings::operations::end;
 use crate::interleavings::world::World;
 use crate::interleavings::{block_on, check, thread};
-use crate::process::{AnyProcess, flag};
+use crate::process::flag;
 
 /// Makes a call and waits for the answer. The first poll creates the reply and passes it to
 /// `answering` on another thread, so that `answering` runs while the caller begins to wait.

@@ -10,7 +10,6 @@ use crate::interleavings::names::{NAME, take_over};
 use crate::interleavings::operations::end;
 use crate::interleavings::world::World;
 use crate::message::received::Envelope;
-use crate::process::AnyProcess;
 use crate::runtime::KnownHolder;
 
 /// Makes a handle remember this process, as a request by the name does.
