@@ -8,9 +8,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use regrow::{
-    ChildSpec, DynamicSupervisor, DynamicSupervisorRef, ProcessHandle, Restart, Runtime,
-};
+use regrow::{ChildSpec, DynamicSupervisor, DynamicSupervisorRef, ProcessHandle, Restart, Runtime};
 use support::{Bench, Row, Target, eight_bytes, nanos_each};
 use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::task::{JoinHandle, JoinSet};

@@ -305,5 +305,6 @@ pub use program::{
 #[cfg(regrow_proof)]
 pub mod proof {
     pub use crate::base::failpoint::{FailPlan, arm_failpoints, at_each_step, disarm_failpoints};
+    pub use crate::kernel::announce_ends_at_once;
     pub use crate::kernel::trace::{Event, Traced};
 }

@@ -5,7 +5,7 @@
 //! shuts down meanwhile. Tasks that wait for the end are woken after everything else.
 //!
 //! An end that few processes are notified of is announced in the teardown. If there are more than
-//! [`SLICE`], the teardown notifies the first of them, and a task of the runtime notifies the others
+//! [`SLICE_SIZE`], the teardown notifies the first of them, and a task of the runtime notifies the others
 //! in slices. Between two slices the task goes to the end of the queue of its worker, behind the
 //! processes that it has woken.
 //!
@@ -44,9 +44,35 @@ use crate::kernel::exits::ExitSignal;
 use crate::process::{AnyProcess, Link, MonitorEntry, Registrations, Relations, Stage, Watcher};
 
 /// The number of processes that are notified in one slice. Their tasks fit into the queue of a
-/// worker, which has 256 places. With failpoints slices are small, so that tests with few processes
-/// interleave with them.
-const SLICE: usize = if cfg!(regrow_proof) { 2 } else { 128 };
+/// worker, which has 256 places.
+const SLICE_SIZE: usize = 128;
+
+#[cfg(not(regrow_proof))]
+fn slice_size() -> usize {
+    SLICE_SIZE
+}
+
+/// With failpoints a slice is small, so that tests with few processes interleave with it.
+#[cfg(regrow_proof)]
+fn slice_size() -> usize {
+    match proof::IS_WHOLE.load(std::sync::atomic::Ordering::Relaxed) {
+        true => SLICE_SIZE,
+        false => 2,
+    }
+}
+
+#[cfg(regrow_proof)]
+pub(super) mod proof {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    pub(super) static IS_WHOLE: AtomicBool = AtomicBool::new(false);
+
+    /// Lets the ends of this program be announced in slices of their usual size. The end of a process
+    /// with few links and monitors is then one step, as it is in the models.
+    pub fn announce_ends_at_once() {
+        IS_WHOLE.store(true, Ordering::Relaxed);
+    }
+}
 
 /// An end that is to be announced, with the relations of the process.
 pub(super) struct Announced {
@@ -65,7 +91,7 @@ pub(super) fn announce(
     owned: Option<Arc<dyn AnyProcess>>,
     mut end: Announced,
 ) {
-    if count(&end.relations) > SLICE
+    if count(&end.relations) > slice_size()
         && let Some(process) = owned
     {
         return announce_in_slices(kernel, process, end);
@@ -93,7 +119,7 @@ fn announce_in_slices(kernel: &Arc<Kernel>, process: Arc<dyn AnyProcess>, mut en
     notify_parent(kernel, &mut end);
     let left = Some(Box::new(Unnotified::of(end)));
     let mut sliced = Sliced { kernel: kernel.clone(), process, left, is_queued: false };
-    sliced.advance(SLICE);
+    sliced.advance(slice_size());
     match kernel.tokio() {
         Some(tokio) => drop(tokio.spawn(sliced)),
         None => drop(sliced),
@@ -246,7 +272,7 @@ impl Future for Sliced {
     /// The first poll only gives way: tokio runs a new task before those that its creator has woken.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         if std::mem::replace(&mut self.is_queued, true) {
-            self.advance(SLICE);
+            self.advance(slice_size());
             if self.left.is_none() {
                 return Poll::Ready(());
             }

@@ -64,6 +64,8 @@ fn commands_to_a_busy_process_match_some_order_of_the_model() {
 
 fn prove(mode: &str, test: &str, count: u64, program: impl Fn(u64) -> Program + Sync) {
     hush_injected_panics();
+    #[cfg(regrow_proof)]
+    regrow::proof::announce_ends_at_once();
     let seeds = seeds(mode, count);
     let half = seeds.len().div_ceil(2);
     let check = |seeds: &[u64]| {

@@ -75,6 +75,8 @@ fn waiting_requests_are_served_in_arrival_order() {
 
 fn prove(test: &str, program: impl Fn(u64) -> Program) {
     hush_injected_panics();
+    #[cfg(regrow_proof)]
+    regrow::proof::announce_ends_at_once();
     let (mut runs, mut ties, mut commands) = (0, 0, 0);
     for seed in seeds() {
         let program = program(seed);
