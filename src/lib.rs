@@ -219,7 +219,7 @@ pub use call::{CallDeadline, Reply};
 pub use runtime::{
     CallChain, CallError, CastError, Census, Context, DeadLetters, Ended, Events, Inside,
     Leftovers, Name, ProcessBuilder, ProcessHandle, ProcessInfo, RegisterError, Runtime,
-    StartCause, StartError, TimerRef,
+    StartCause, StartError, StashFull, TimerRef,
 };
 
 // Child specifications, and each kind of child.
