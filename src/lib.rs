@@ -149,6 +149,7 @@ mod driver;
 mod runtime;
 mod child;
 mod server;
+mod agent;
 mod supervisor;
 mod registry;
 mod keyed;
@@ -237,6 +238,9 @@ pub use server::{
     Caller, CastTimer, GenServer, Sender, ServerContext, ServerName, ServerRef, ServerSpec,
     ServerStatus, Trace, TraceContent, TraceEvent, TraceItem,
 };
+
+// Agents.
+pub use agent::{Agent, AgentCall, AgentCast, AgentInit, AgentRef};
 
 // Supervisors.
 pub use supervisor::{

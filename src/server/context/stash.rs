@@ -320,8 +320,7 @@ impl<S: GenServer> ServerContext<S> {
     /// successor may take it over.
     fn put_call_aside(&mut self, call: S::Call, caller: Option<CallerWaits>) {
         let process: &dyn AnyProcess = &*self.process;
-        let limit =
-            process.with(|locked| locked.core().registrations()?.handled_call.clone());
+        let limit = process.with(|locked| locked.core().registrations()?.handled_call.clone());
         let item = match limit {
             Some(limit) => ServerItem::Limited(Box::new(LimitedCall { call, limit })),
             None => ServerItem::Call(call),
