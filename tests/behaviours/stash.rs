@@ -447,6 +447,23 @@ async fn a_server_that_keeps_its_queue_leaves_its_stash_to_its_successor() {
     assert_eq!(rt.unhandled_messages(), 0);
 }
 
+/// The call goes through the stashes of three incarnations, and its caller gets the end of the last.
+#[tokio::test(start_paused = true)]
+async fn the_caller_of_a_stashed_call_waits_for_the_successor_that_has_its_call() {
+    let rt = Runtime::new();
+    let child = Gate::child(Setup::default()).named("gate").keep_queue();
+    let tree = Supervisor::one_for_one().child(child).start(&rt).await.unwrap();
+    let gate = rt.server::<Gate>("gate");
+    let call = ask(&gate, 1).await;
+    for _ in 0..2 {
+        gate.cast(Cast::Crash);
+        settled().await;
+        assert!(!call.is_finished());
+    }
+    tree.stop().await.unwrap();
+    assert_eq!(call.await.unwrap(), Err(CallError::Exited(ExitReason::Shutdown)));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_process_takes_back_what_it_has_put_aside_in_order_with_its_metadata() {
     let rt = Runtime::new();
