@@ -103,7 +103,7 @@ impl<T: Send + 'static> AgentRef<T> {
     /// # tokio::runtime::Builder::new_current_thread().enable_time()
     /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
     /// let rt = Runtime::new();
-    /// let tree = Supervisor::one_for_one().child(Agent::child(|| 40).named(HITS)).start(&rt).await?;
+    /// let tree = Supervisor::one_for_one().child(Agent::spec(|| 40).named(HITS)).start(&rt).await?;
     /// let hits = rt.agent(HITS);
     /// rt.kill(hits.pid().unwrap());
     /// assert_eq!(hits.get_waiting(|hits| *hits, Duration::from_secs(5)).await?, 40);

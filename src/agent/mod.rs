@@ -73,9 +73,11 @@ pub use request::{AgentCall, AgentCast, AgentInit};
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
 /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
-/// let tree = Supervisor::one_for_one().child(Agent::child(|| 0_u64).named(VISITS)).start(&rt).await?;
+/// let visits = Agent::spec(|| 0).named(VISITS);
+/// let tree = Supervisor::one_for_one().child(visits).start(&rt).await?;
 /// let visits = rt.agent(VISITS);
-/// assert_eq!(visits.update(|visits| { *visits += 1; *visits }).await?, 1);
+/// visits.update(|visits| *visits += 1).await?;
+/// assert_eq!(visits.get(|visits| *visits).await?, 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })).unwrap();
 /// ```
@@ -179,7 +181,8 @@ impl<T: Send + 'static> Agent<T> {
 
     /// Returns a description of an agent, to which a name, a label, a time limit or a bound can be
     /// added. It is started linked or monitored, by a [`KeyedServers`](crate::KeyedServers), or as a
-    /// child. A start returns a [`ServerRef`], of which [`AgentRef::from`] makes a handle for closures.
+    /// child. A [`Name`] that is added here has to be the name of an agent of this type, which the
+    /// compiler checks; each start calls `init`. A start returns a [`ServerRef`], of which [`AgentRef::from`] makes a handle for closures.
     ///
     /// ```
     /// use regrow::{Agent, AgentRef, Overflow, Runtime};
@@ -199,7 +202,21 @@ impl<T: Send + 'static> Agent<T> {
 
     /// Returns the specification of an agent as a child of a supervisor. Each start calls `init`. The
     /// child's id is the name of the type, such as `Agent<u64>`: two agents of one type need different
-    /// [ids](ChildSpec::with_id). [`Agent`] has an example. Elixir: `Agent.child_spec/1`.
+    /// [ids](ChildSpec::with_id). For a child with a [`Name`] use [`spec`](Self::spec): it checks that
+    /// the types of the name and the value are the same. Elixir: `Agent.child_spec/1`.
+    ///
+    /// ```
+    /// use regrow::{Agent, Restart, Runtime, Supervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
+    /// let rt = Runtime::new();
+    /// let lines = Agent::child(Vec::<String>::new).with_id("lines").restart(Restart::Transient);
+    /// let tree = Supervisor::one_for_one().child(lines).start(&rt).await?;
+    /// assert_eq!(tree.which_children().await?[0].id, "lines");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })).unwrap();
+    /// ```
     pub fn child(init: impl Fn() -> T + Send + Sync + 'static) -> ChildSpec {
         <Self as GenServer>::child(AgentInit::new(init))
     }

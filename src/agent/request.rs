@@ -131,9 +131,10 @@ impl<T: 'static> AgentCall<T> {
 /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
 /// let rt = Runtime::new();
 /// let hits = Agent::start(&rt, || 0).await?;
-/// hits.server().try_cast(AgentCast::new(|hits| *hits += 1))?;
+/// let add = AgentCast::new(|hits| *hits += 1);
+/// hits.server().try_cast(add).map_err(regrow::CallError::from)?;
 /// assert_eq!(hits.get(|hits| *hits).await?, 1);
-/// # Ok::<(), regrow::CallError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })).unwrap();
 /// ```
 pub struct AgentCast<T>(Box<dyn FnOnce(&mut T) + Send>);
