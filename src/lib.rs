@@ -39,6 +39,7 @@
 //! | [`Pid`] | the id of one incarnation of a process; never reused |
 //! | [`ExitReason`] | why a process ended: the panic message or the error with its sources, and the location |
 //! | [`GenServer`], [`ServerRef`], [`Name`] | a server, a handle to a server, a typed name |
+//! | [`Agent`], [`AgentRef`] | a server for a value that closures read and change; its handle |
 //! | [`ChildSpec`], [`Supervisor`] | how to start, stop and restart a child; the process doing so |
 //! | [`DynamicSupervisor`], [`PartitionSupervisor`] | a supervisor of children that are started on demand; one that runs several instances of a child |
 //! | [`Registry`] | processes under keys of any type |
@@ -61,6 +62,8 @@
 //! | start several trees in order | [`Phases`] |
 //! | find a server after its restart | [`Name`] and [`Runtime::server`] |
 //! | call a server that may be restarting | [`ServerRef::call_waiting`] |
+//! | share a value that several processes change | [`Agent`] |
+//! | put a request aside until the server is ready | [`ServerContext::stash_call`], [`Context::stash`] |
 //! | reply later | keep the [`Reply`] |
 //! | run slow work outside a server | [`ServerContext::spawn_task`] |
 //! | set and cancel a timer in a server | [`ServerContext::cast_after_as`] |
@@ -149,6 +152,7 @@ mod driver;
 mod runtime;
 mod child;
 mod server;
+mod agent;
 mod supervisor;
 mod registry;
 mod keyed;
@@ -219,7 +223,7 @@ pub use call::{CallDeadline, Reply};
 pub use runtime::{
     CallChain, CallError, CastError, Census, Context, DeadLetters, Ended, Events, Inside,
     Leftovers, Name, ProcessBuilder, ProcessHandle, ProcessInfo, RegisterError, Runtime,
-    StartCause, StartError, TimerRef,
+    StartCause, StartError, StashFull, TimerRef,
 };
 
 // Child specifications, and each kind of child.
@@ -237,6 +241,9 @@ pub use server::{
     Caller, CastTimer, GenServer, Sender, ServerContext, ServerName, ServerRef, ServerSpec,
     ServerStatus, Trace, TraceContent, TraceEvent, TraceItem,
 };
+
+// Agents.
+pub use agent::{Agent, AgentCall, AgentCast, AgentInit, AgentRef};
 
 // Supervisors.
 pub use supervisor::{

@@ -4,9 +4,13 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-use support::Bench;
+mod agents;
+
+use support::{Bench, Table};
 
 fn main() {
     let bench = Bench::new("behaviours");
-    let _ = &bench;
+    if bench.shows(Table::Demanding) {
+        agents::rows(&bench);
+    }
 }

@@ -9,13 +9,13 @@
 //! | elsewhere | marked as dropped in its [slot](crate::call::reply_slot), and the caller asks the server's record for the reason |
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::Waker;
 
 use crate::base::eviction::is_evicting;
 use crate::base::{Pid, current_process};
 use crate::call::{AwaitedReply, CallDeadline, Lost, ReplySlot, unanswered};
-use crate::mailbox::Process;
+use crate::mailbox::{CallerWaits, Process};
 
 /// The reply address of one call. The request contains it. The server answers with
 /// [`send`](Self::send), in the handler, later, or from another process.
@@ -241,6 +241,14 @@ impl<T: Send + 'static> Reply<T> {
     /// ```
     pub fn is_awaited(&self) -> bool {
         self.slot.as_ref().is_some_and(ReplySlot::is_shared)
+    }
+}
+
+impl<T: Send + 'static> Reply<T> {
+    /// Returns a reference that shows, wherever this value is moved to, whether the caller waits.
+    pub(crate) fn caller_waits(&self) -> Option<CallerWaits> {
+        let slot: Weak<ReplySlot<T>> = Arc::downgrade(self.slot.as_ref()?);
+        Some(slot)
     }
 }
 

@@ -194,14 +194,14 @@ impl<M: Item> State<Mail<M>> {
         }
     }
 
-    /// Decides what happens to an item that is being sent. Counts the item that the decision loses:
-    /// this one or an older one.
+    /// Decides what happens to an item that is being sent. Counts this item if the decision loses
+    /// it.
     pub(crate) fn decide_entry(&mut self, item: &M, if_full: IfFull) -> Entry {
         let Some(counts) = self.core.counts().filter(|_| item.is_user()) else {
             return Entry::Queue;
         };
         let entry = counts.entry(if_full);
-        if matches!(entry, Entry::Evict | Entry::Drop | Entry::Lose) {
+        if matches!(entry, Entry::Drop | Entry::Lose) {
             counts.dropped += 1;
         }
         entry
@@ -216,10 +216,13 @@ impl<M: Item> State<Mail<M>> {
         self.core.notify();
     }
 
+    /// Takes out the oldest message, and counts it as dropped. There is none if the reader has taken
+    /// all messages out of the inbox, and has not handled them.
     pub(crate) fn evict_oldest(&mut self) -> Option<M> {
         let oldest = self.mail.first_from(0, &mut |item: &M| item.is_user())?;
         if let Some(counts) = self.core.counts() {
             counts.count_out(true);
+            counts.dropped += 1;
             counts.passed -= usize::from(oldest < counts.passed);
         }
         self.mail.inbox.remove(oldest)

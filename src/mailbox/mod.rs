@@ -16,8 +16,10 @@ pub(crate) mod queued_send;
 mod idle_wait;
 pub(crate) mod receive;
 mod system_receive;
+pub(crate) mod stash;
 
 pub(crate) use inbox::Item;
 pub(crate) use queued_send::QueuedSend;
 pub(crate) use receive::Mailbox;
 pub(crate) use record::{Process, Sent};
+pub(crate) use stash::{CallerWaits, Stash};

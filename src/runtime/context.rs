@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::base::Pid;
 use crate::exit::{ExitReason, Scope};
-use crate::mailbox::{Mailbox, Process};
+use crate::mailbox::{Mailbox, Process, Stash};
 use crate::message::{Envelope, Metadata, Received};
 use crate::process::AnyProcess;
 use crate::runtime::Runtime;
@@ -47,14 +47,16 @@ use crate::runtime::Runtime;
 /// # }));
 /// ```
 pub struct Context {
-    mailbox: Mailbox<Envelope>,
+    pub(super) mailbox: Mailbox<Envelope>,
     /// The metadata of the message that was received last.
-    metadata: Metadata,
+    pub(super) metadata: Metadata,
+    /// The items that the process has put aside.
+    pub(super) stash: Option<Box<Stash<Envelope>>>,
 }
 
 impl Context {
     pub(crate) fn new(mailbox: Mailbox<Envelope>) -> Self {
-        Context { mailbox, metadata: Metadata::default() }
+        Context { mailbox, metadata: Metadata::default(), stash: None }
     }
 
     pub(crate) fn process(&self) -> &Arc<Process<Envelope>> {

@@ -53,6 +53,11 @@ pub(crate) struct LimitedCall<S: GenServer> {
 pub(crate) struct KeptCall<S: GenServer> {
     /// The call: `Call`, `Limited` or `Returnable`.
     pub(crate) item: ServerItem<S>,
+    pub(crate) origin: CallOrigin,
+}
+
+/// Where a call comes from that a successor of its server may take over.
+pub(crate) struct CallOrigin {
     /// The slot that the answer is put into.
     slot: Option<Weak<dyn TakenOver>>,
     /// The address of the record that the call was sent to, which the reply has.
@@ -66,8 +71,8 @@ impl<S: GenServer> KeptCall<S> {
         slot: Option<Weak<dyn TakenOver>>,
         server: &Arc<Process<ServerItem<S>>>,
     ) -> ServerItem<S> {
-        let sent_to = server.head.address();
-        ServerItem::Kept(Box::new(KeptCall { item, slot, sent_to }))
+        let origin = CallOrigin { slot, sent_to: server.head.address() };
+        ServerItem::Kept(Box::new(KeptCall { item, origin }))
     }
 }
 
@@ -170,7 +175,7 @@ impl<S: GenServer> Item for ServerItem<S> {
 
     fn sent_to(&self) -> Option<usize> {
         match self {
-            ServerItem::Kept(kept) => Some(kept.sent_to),
+            ServerItem::Kept(kept) => Some(kept.origin.sent_to),
             ServerItem::Carried(carried) => carried.item.sent_to(),
             ServerItem::Stamped(stamped) => stamped.item.sent_to(),
             _ => None,
@@ -181,7 +186,7 @@ impl<S: GenServer> Item for ServerItem<S> {
         match self {
             ServerItem::Kept(kept) => {
                 // Without a strong count, the caller has stopped waiting and the reply was moved.
-                if let Some(slot) = kept.slot.as_ref().and_then(Weak::upgrade) {
+                if let Some(slot) = kept.origin.slot.as_ref().and_then(Weak::upgrade) {
                     slot.hand_on(to);
                 }
             }

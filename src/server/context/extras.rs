@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use crate::mailbox::Mailbox;
+use crate::mailbox::{Mailbox, Stash};
 use crate::message::Metadata;
 use crate::runtime::StartError;
 use crate::server::context::continues::Continues;
 use crate::server::context::idle::IdleTimeout;
 use crate::server::context::schedule::Schedule;
+use crate::server::item::CallOrigin;
 use crate::server::tracking::Watch;
 use crate::server::{GenServer, ServerItem, WaitOutcome};
 
@@ -32,6 +33,10 @@ pub(crate) struct Extras<S: GenServer> {
     pub(super) schedule: Option<Box<dyn Schedule<S::Cast>>>,
     /// The limit of the tasks that run at once.
     pub(super) tasks: Option<Arc<Semaphore>>,
+    /// The items that the handlers have put aside.
+    pub(super) stash: Option<Box<Stash<ServerItem<S>>>>,
+    /// Where the call comes from that is handled, or was handled last, if the server keeps its queue.
+    pub(crate) origin: Option<CallOrigin>,
     /// The error that the start returns, if `init` returns the reason that was made with this
     /// error.
     pub(super) refusal: Option<StartError>,
@@ -83,6 +88,8 @@ impl<S: GenServer> Inner<S> {
                 continues: None,
                 schedule: None,
                 tasks: None,
+                stash: None,
+                origin: None,
                 refusal: None,
             })
         })
@@ -91,12 +98,14 @@ impl<S: GenServer> Inner<S> {
     /// Frees the box, if nothing is in it.
     pub(crate) fn drop_unused_extras(&mut self) {
         let Some(extras) = &self.extras else { return };
-        let Extras { idle, watch, continues, schedule, tasks, refusal } = &**extras;
+        let Extras { idle, watch, continues, schedule, tasks, stash, origin, refusal } = &**extras;
         let is_used = !idle.is_off()
             || watch.is_some()
             || continues.is_some()
             || schedule.is_some()
             || tasks.is_some()
+            || stash.is_some()
+            || origin.is_some()
             || refusal.is_some();
         if !is_used {
             self.extras = None;

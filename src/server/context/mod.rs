@@ -19,6 +19,7 @@ pub(crate) mod extras;
 mod relations;
 mod next_step;
 mod self_casts;
+mod stash;
 mod tasks;
 pub(crate) mod metadata;
 pub(crate) mod deadline;

@@ -26,7 +26,7 @@ use std::task::{Context, Poll};
 use crate::base::Pid;
 use crate::message::{Envelope, Metadata, Received};
 use crate::observe::Callback;
-use crate::server::item::{Carried, LimitedCall};
+use crate::server::item::{Carried, KeptCall, LimitedCall};
 use crate::server::run::drain::drain_reason;
 use crate::server::{Dispatch, GenServer, ServerContext, ServerItem, WaitOutcome};
 
@@ -137,7 +137,11 @@ impl<S: GenServer> ServerContext<S> {
             ServerItem::Exempt(cast) => Dispatch::Cast(*cast),
             ServerItem::Stop(reason) => Dispatch::Stop(reason),
             ServerItem::System(request) => Dispatch::System(request),
-            ServerItem::Kept(kept) => self.dispatch_item(kept.item),
+            ServerItem::Kept(kept) => {
+                let KeptCall { item, origin } = *kept;
+                self.inner().extras().origin = Some(origin);
+                self.dispatch_item(item)
+            }
             ServerItem::Timer(timer) => match self.expire(timer) {
                 None => Dispatch::Stale,
                 Some((cast, metadata)) if self.process.kernel.carries(&metadata) => {
