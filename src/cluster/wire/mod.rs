@@ -2,6 +2,7 @@
 //! of the frames that wait to be written.
 
 mod lost;
+pub(crate) mod long_buffer;
 pub(crate) mod frame;
 pub(crate) mod ticks;
 mod chunks;
@@ -9,5 +10,6 @@ pub(crate) mod outbox;
 pub(crate) mod control;
 pub(crate) mod terms;
 
+pub(crate) use long_buffer::LongBuffer;
 pub(crate) use lost::ConnectionLost;
 pub(crate) use outbox::{Appended, Outbox};
