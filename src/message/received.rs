@@ -4,6 +4,8 @@ use std::any::type_name;
 use std::num::NonZeroU64;
 
 use crate::base::{MonitorRef, PAGE, Pid, SharedStr, excerpt};
+#[cfg(feature = "cluster")]
+use crate::exit::CrashKind;
 use crate::exit::ExitReason;
 #[cfg(feature = "cluster")]
 use crate::message::EncodedTerm;
@@ -271,12 +273,13 @@ impl Received {
     }
 }
 
-/// Whether a reason may have a text of another node. A crash in this program has a location, unless an
-/// error of a library is its cause.
+/// Whether a reason may have a text of another node. Such a reason is an error without a location.
 #[cfg(feature = "cluster")]
 fn may_quote_another_node(reason: &ExitReason) -> bool {
     match reason {
-        ExitReason::Crashed(crash) => crash.location().is_none(),
+        ExitReason::Crashed(crash) => {
+            crash.kind() == CrashKind::Error && crash.location().is_none()
+        }
         ExitReason::ShutdownWith(_) => true,
         _ => false,
     }

@@ -116,6 +116,6 @@ async fn a_long_frame_is_encoded_in_the_memory_of_the_one_before() {
 async fn a_long_frame_for_a_closed_outbox_keeps_no_memory() {
     let outbox = Outbox::new(9 * CHUNK);
     outbox.close();
-    assert!(!outbox.push(|frame| frame.extend([7; 3 * CHUNK])));
+    assert!(!outbox.push(|frame| frame.extend(vec![7; 3 * CHUNK])));
     assert!(outbox.long_buffer().take().is_none());
 }
