@@ -10,6 +10,5 @@ pub(crate) mod outbox;
 pub(crate) mod control;
 pub(crate) mod terms;
 
-pub(crate) use long_buffer::LongBuffer;
 pub(crate) use lost::ConnectionLost;
 pub(crate) use outbox::{Appended, Outbox};
