@@ -176,7 +176,9 @@ impl GenServer for Watching {
         ctx: &mut ServerContext<Self>,
     ) -> Result {
         let watched = ctx.runtime().node("peer@reader").process("prices");
-        (0..count).for_each(|_| drop(watched.monitor(ctx.pid())));
+        for _ in 0..count {
+            watched.monitor(ctx.pid());
+        }
         reply.send(());
         Ok(())
     }
