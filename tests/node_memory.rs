@@ -35,11 +35,18 @@ async fn peak(attack: impl Future<Output = ()>) -> usize {
 }
 
 async fn start() -> (Runtime, SupervisorRef, std::net::SocketAddr) {
+    start_with(|node| node).await
+}
+
+async fn start_with(
+    set: impl FnOnce(Node) -> Node,
+) -> (Runtime, SupervisorRef, std::net::SocketAddr) {
     let node = Node::new("a@127.0.0.1")
         .cookie(Cookie::new(beam::COOKIE))
         .resolver(Resolver::without_epmd())
         .max_frame(MAX_FRAME)
         .handshake_timeout(Duration::from_secs(3_600));
+    let node = set(node);
     let (rt, address) = (Runtime::new(), node.address());
     let tree = Supervisor::one_for_one().child(node).start(&rt).await.unwrap();
     (rt, tree, address.get().unwrap())
@@ -57,6 +64,39 @@ async fn attack(address: std::net::SocketAddr, bytes: &[u8]) -> usize {
 
 fn framed(body: &[u8]) -> Vec<u8> {
     [&u32::try_from(body.len()).unwrap().to_be_bytes()[..], body].concat()
+}
+
+/// Returns the bytes that a connection keeps after a frame of `length`. The next long frame uses them
+/// again, and the second quiet interval of ticks frees them.
+async fn kept_after_a_long_frame(length: usize) -> usize {
+    let (_rt, _tree, address) = start_with(|node| node.tick_time(Duration::from_secs(4))).await;
+    let (mut peer, _) = Fake::join(address, "long@reader").await;
+    peer.ask().await;
+    assert!(peer.is_answered().await);
+    let before = ALLOCATOR.current_usage();
+    {
+        // A message for a name that no process has: `{6, Pid, '', nothing}` and a binary.
+        let pid = [&b"\x58\x77\x0blong@reader"[..], &[0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 9]].concat();
+        let control = [b"\x70\x83\x68\x04\x61\x06", &pid[..], b"\x77\x00\x77\x07nothing"].concat();
+        let size = u32::try_from(length).unwrap().to_be_bytes();
+        let payload = [b"\x83\x6d", &size[..], &vec![7; length]].concat();
+        for _ in 0..3 {
+            peer.frame(&[&control[..], &payload].concat()).await;
+        }
+    }
+    peer.ask().await;
+    assert!(peer.is_answered().await);
+    let kept = ALLOCATOR.current_usage().saturating_sub(before);
+    let freed = async {
+        while ALLOCATOR.current_usage() > before + MIB / 4 {
+            peer.frame(b"").await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), freed).await.expect("the memory is freed");
+    peer.ask().await;
+    assert!(peer.is_answered().await, "the connection has ended");
+    kept
 }
 
 /// One test, because nothing else may allocate meanwhile.
@@ -130,9 +170,14 @@ async fn a08_a_hostile_peer_costs_no_more_memory_than_the_limits() {
     })
     .await;
     assert!(peak_of_monitors < MIB, "{peak_of_monitors}");
+
+    // Three frames of 3 MiB: the memory of one is kept.
+    let kept = kept_after_a_long_frame(3 * MIB).await;
+    assert!((3 * MIB..2 * MAX_FRAME).contains(&kept), "{kept}");
     println!(
         "peaks in bytes: length {peak_of_length}, announced {peak_of_announced}, list {peak_of_list}, \
-         depth {peak_of_depth} for {} bytes, flood {peak_of_flood}, monitors {peak_of_monitors}",
+         depth {peak_of_depth} for {} bytes, flood {peak_of_flood}, monitors {peak_of_monitors}, \
+         kept {kept}",
         deep.len()
     );
     assert!(rt.whereis("net_kernel").is_some());

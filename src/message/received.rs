@@ -4,6 +4,8 @@ use std::any::type_name;
 use std::num::NonZeroU64;
 
 use crate::base::{MonitorRef, PAGE, Pid, SharedStr, excerpt};
+#[cfg(feature = "cluster")]
+use crate::exit::CrashKind;
 use crate::exit::ExitReason;
 #[cfg(feature = "cluster")]
 use crate::message::EncodedTerm;
@@ -158,10 +160,11 @@ impl Received {
     }
 
     /// Whether another node may have sent or caused the item, so that there may be any number of them.
+    /// A `DownName` does not say of which node the process was, so each may be foreign.
     pub(crate) fn may_be_foreign(&self) -> bool {
         match self {
             #[cfg(feature = "cluster")]
-            Received::Term(_) => true,
+            Received::Term(_) | Received::DownName { .. } | Received::Node { .. } => true,
             Received::Exit { from: pid, .. }
             | Received::Down { pid, .. }
             | Received::Group { pid, .. } => pid.is_foreign(),
@@ -240,6 +243,10 @@ impl Received {
             Received::Exit { from, .. } if from.is_foreign() => format!("an exit signal of {from}"),
             Received::Down { pid, .. } if pid.is_foreign() => format!("the end of {pid}"),
             Received::Group { pid, .. } if pid.is_foreign() => format!("a group change of {pid}"),
+            #[cfg(feature = "cluster")]
+            Received::DownName { name, reason, .. } if may_quote_another_node(reason) => {
+                excerpt(format_args!("the end of the process named {name:?}"), PAGE).to_string()
+            }
             signal => excerpt(format_args!("{signal:?}"), PAGE).to_string(),
         }
     }
@@ -263,6 +270,18 @@ impl Received {
             Received::Term(_) => Some((MessageKind::Message, type_name::<EncodedTerm>())),
             _ => None,
         }
+    }
+}
+
+/// Whether a reason may have a text of another node. Such a reason is an error without a location.
+#[cfg(feature = "cluster")]
+fn may_quote_another_node(reason: &ExitReason) -> bool {
+    match reason {
+        ExitReason::Crashed(crash) => {
+            crash.kind() == CrashKind::Error && crash.location().is_none()
+        }
+        ExitReason::ShutdownWith(_) => true,
+        _ => false,
     }
 }
 
@@ -294,7 +313,7 @@ impl Envelope {
 #[cfg(test)]
 mod tests {
     use super::Received;
-    use crate::base::Pid;
+    use crate::base::{MonitorRef, Pid};
     use crate::exit::ExitReason;
 
     #[test]
@@ -304,5 +323,19 @@ mod tests {
         assert!(!local.may_be_foreign() && local.outline().contains("a long text"));
         assert!(foreign.may_be_foreign());
         assert_eq!(foreign.outline(), format!("an exit signal of {}", Pid::from_raw(1 << 48 | 7)));
+    }
+    /// Such a `Down` may be that of another node, and nothing in it says so.
+    #[cfg(feature = "cluster")]
+    #[test]
+    fn the_outline_of_an_end_by_name_has_no_text_that_another_node_may_have_written() {
+        let reference = MonitorRef::new(1, Pid::from_raw(7));
+        let down = |reason| Received::DownName { reference, name: "prices".into(), reason };
+        let foreign = down(ExitReason::from_library("a long text"));
+        assert!(foreign.may_be_foreign());
+        assert_eq!(foreign.outline(), "the end of the process named \"prices\"");
+        let detail = down(ExitReason::shutdown_with("a long text"));
+        assert!(!detail.outline().contains("a long text"));
+        assert!(down(ExitReason::NoConnection).outline().contains("NoConnection"));
+        assert!(down(ExitReason::crashed("here")).outline().contains("here"));
     }
 }

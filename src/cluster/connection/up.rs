@@ -36,7 +36,9 @@ pub(crate) async fn run(
     handle: impl FnMut(&[u8]) -> Result<(), ConnectionLost>,
 ) -> ConnectionLost {
     let counts = Counts::default();
-    let read = pin!(read_all(Counted { reader, read: &counts.read }, limits.longest_frame, handle));
+    let reader = Counted { reader, read: &counts.read };
+    let frames = FrameReader::new(reader, limits.longest_frame, outbox.long_buffer().clone());
+    let read = pin!(read_all(frames, handle));
     let written = pin!(write_all(writer, outbox, &counts.written));
     let ticks = pin!(tick(outbox, &counts, limits.tick_time));
     let overflowed = pin!(outbox.overflowed());
@@ -56,11 +58,9 @@ async fn first<T>(a: impl Future<Output = T> + Unpin, b: impl Future<Output = T>
 }
 
 async fn read_all(
-    reader: impl AsyncRead + Unpin,
-    longest: usize,
+    mut frames: FrameReader<impl AsyncRead + Unpin>,
     mut handle: impl FnMut(&[u8]) -> Result<(), ConnectionLost>,
 ) -> ConnectionLost {
-    let mut frames = FrameReader::new(reader, longest);
     loop {
         // Frames that have arrived together are handled without a wait, and use up the budget as well.
         consume_budget().await;
@@ -121,6 +121,7 @@ async fn tick(outbox: &Outbox, counts: &Counts, tick_time: Duration) -> Connecti
     let mut ticks = Ticks::default();
     loop {
         interval.tick().await;
+        outbox.long_buffer().end_of_interval();
         let (read, written) = (counts.read.load(Relaxed), counts.written.load(Relaxed));
         match ticks.end_of_interval(Progress { read, written, waits: outbox.waits() }) {
             Ok(true) => outbox.push_tick(),

@@ -3,6 +3,7 @@
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use crate::cluster::wire::long_buffer::{LONG, LongBuffer};
 use crate::cluster::wire::lost::ConnectionLost;
 
 /// The first byte of a frame that is one message without a header.
@@ -13,7 +14,7 @@ const PREFIX: usize = 4;
 /// The capacity of the buffer of a connection that only ticks.
 const KEPT: usize = 1024;
 /// The capacity that the buffer grows to while each read fills it, and then keeps.
-const MOST: usize = 64 * 1024;
+const MOST: usize = LONG;
 
 /// The frames that a peer sends. Many short ones arrive with one read, and none of them is copied.
 ///
@@ -25,12 +26,13 @@ pub(crate) struct FrameReader<R> {
     /// The bytes that have arrived. Those before `start` belong to frames that were returned.
     buffer: Vec<u8>,
     start: usize,
+    long: LongBuffer,
 }
 
 impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// Reads frames whose bodies have at most `most` bytes.
-    pub(crate) fn new(reader: R, most: usize) -> Self {
-        FrameReader { reader, most, buffer: Vec::new(), start: 0 }
+    pub(crate) fn new(reader: R, most: usize, long: LongBuffer) -> Self {
+        FrameReader { reader, most, buffer: Vec::new(), start: 0, long }
     }
 
     /// Returns the body of the next frame, which is empty for a tick.
@@ -86,12 +88,20 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         if self.start > 0 && left <= KEPT && self.buffer.capacity() > MOST {
             // A long frame doesn't keep its memory for the whole life of the connection. More
             // behind it stays until a read finds less.
-            self.buffer = self.buffer[self.start..].to_vec();
+            let short = self.buffer[self.start..].to_vec();
+            self.long.keep(std::mem::replace(&mut self.buffer, short));
         } else {
             self.buffer.drain(..self.start);
         }
         self.start = 0;
         let arrived = self.buffer.len();
+        if arrived + missing > MOST
+            && self.buffer.capacity() <= MOST
+            && let Some(mut long) = self.long.take()
+        {
+            long.extend_from_slice(&self.buffer);
+            self.buffer = long;
+        }
         let room = missing.min(arrived.max(KEPT));
         self.buffer.reserve(room.max(KEPT.saturating_sub(arrived)));
     }
@@ -119,10 +129,15 @@ mod tests {
     use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
     use super::{FrameReader, KEPT, MOST, append_frame};
+    use crate::cluster::wire::long_buffer::LongBuffer;
     use crate::cluster::wire::lost::ConnectionLost;
 
+    fn reader<R: AsyncRead + Unpin>(reader: R, most: usize) -> FrameReader<R> {
+        FrameReader::new(reader, most, LongBuffer::default())
+    }
+
     async fn read(bytes: &[u8]) -> Result<Vec<u8>, ConnectionLost> {
-        FrameReader::new(bytes, 16).next().await.map(<[u8]>::to_vec)
+        FrameReader::new(bytes, 16, LongBuffer::default()).next().await.map(<[u8]>::to_vec)
     }
 
     #[tokio::test]
@@ -146,7 +161,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_announced_frame_that_does_not_arrive_reserves_nothing() {
-        let mut reader = FrameReader::new(&[0x3f, 0xff, 0xff, 0xff][..], usize::MAX);
+        let mut reader = reader(&[0x3f, 0xff, 0xff, 0xff][..], usize::MAX);
         reader.next().await.unwrap_err();
         assert!(reader.buffer.capacity() <= MOST, "{}", reader.buffer.capacity());
     }
@@ -160,7 +175,7 @@ mod tests {
             append_frame(&mut bytes, |frames| frames.extend(vec![number as u8; length]));
         }
         for cut in [1, 3, 7, 100, 8_191, 64_000, usize::MAX] {
-            let mut reader = FrameReader::new(Cuts { bytes: &bytes, most: cut }, 1 << 20);
+            let mut reader = reader(Cuts { bytes: &bytes, most: cut }, 1 << 20);
             for (number, length) in lengths.into_iter().enumerate() {
                 let body = reader.next().await.unwrap();
                 assert!(body.len() == length + 1 && body[1..].iter().all(|b| *b == number as u8));
@@ -182,7 +197,7 @@ mod tests {
             bytes.truncate(end + 1);
             // The last byte is a read of its own.
             let (first, last) = bytes.split_at(end);
-            let mut reader = FrameReader::new(first.chain(last), 1 << 21);
+            let mut reader = reader(first.chain(last), 1 << 21);
             assert_eq!(reader.next().await.unwrap().len(), (1 << 20) + 1);
             reader.next().await.unwrap_err();
             assert!(reader.buffer.capacity() <= MOST, "{behind}: {}", reader.buffer.capacity());
@@ -207,6 +222,26 @@ mod tests {
             buffer.put_slice(given);
             Poll::Ready(Ok(()))
         }
+    }
+
+    #[tokio::test]
+    async fn a_long_frame_is_read_into_the_memory_of_the_one_before() {
+        let (mut bytes, long) = (Vec::new(), LongBuffer::default());
+        for length in [1 << 20, 3, 1 << 20, 3] {
+            append_frame(&mut bytes, |frames| frames.extend(vec![length as u8; length]));
+        }
+        // A read takes no more than a part of a short frame behind a long one.
+        let (first, second) = bytes.split_at((1 << 20) + 7);
+        let mut reader = FrameReader::new(first.chain(second), 1 << 21, long.clone());
+        let mut memory = Vec::new();
+        for length in [1 << 20, 3, 1 << 20, 3] {
+            let body = reader.next().await.unwrap();
+            assert!(body[1..] == vec![length as u8; length]);
+            memory.push(body.as_ptr());
+        }
+        assert_eq!(memory[0], memory[2]);
+        reader.next().await.unwrap_err();
+        assert!(long.take().is_some());
     }
 
     #[test]

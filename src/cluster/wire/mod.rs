@@ -2,6 +2,7 @@
 //! of the frames that wait to be written.
 
 mod lost;
+pub(crate) mod long_buffer;
 pub(crate) mod frame;
 pub(crate) mod ticks;
 mod chunks;

@@ -11,7 +11,7 @@
 //! order that links, monitors and calls rely on. The longest frame doesn't count, because a single
 //! frame may be as long as the limit, and the short ones behind it must not end the connection. So a
 //! connection holds at most `limit` and two of the longest frames, which their senders had in memory
-//! anyway. A sender never waits.
+//! anyway, and the [`LongBuffer`]. A sender never waits.
 //!
 //! **If the connection ends** before, between or after an append: a closed outbox refuses frames, and
 //! the close and each append are under the lock. Frames that were appended before are dropped with
@@ -24,6 +24,7 @@ use tokio::sync::Notify;
 use crate::base::PlainMutex;
 use crate::cluster::wire::chunks::{Chunks, forget_long, keep, scratch};
 use crate::cluster::wire::frame::append_frame;
+use crate::cluster::wire::long_buffer::{LONG, LongBuffer};
 use crate::cluster::wire::lost::ConnectionLost;
 
 /// The queue of one connection.
@@ -38,6 +39,7 @@ struct Shared {
     /// Wakes the connection: the bound is exceeded.
     overflow: Notify,
     limit: usize,
+    long: LongBuffer,
 }
 
 #[derive(Debug, Default)]
@@ -73,7 +75,27 @@ impl Outbox {
     pub(crate) fn new(limit: usize) -> Self {
         let queue = PlainMutex::new(Queue::default());
         let (changed, overflow) = (Notify::new(), Notify::new());
-        Outbox(Arc::new(Shared { queue, changed, overflow, limit }))
+        let long = LongBuffer::default();
+        Outbox(Arc::new(Shared { queue, changed, overflow, limit, long }))
+    }
+
+    /// Returns the memory that the long frames of the connection use, in both directions.
+    pub(crate) fn long_buffer(&self) -> &LongBuffer {
+        &self.0.long
+    }
+
+    /// Returns an empty buffer for one frame.
+    fn buffer(&self) -> Vec<u8> {
+        self.0.long.take().unwrap_or_else(scratch)
+    }
+
+    /// Takes a buffer back. A long frame has been moved out of it.
+    fn put_back(&self, frame: Vec<u8>) {
+        if frame.capacity() > LONG {
+            self.0.long.put_back(frame);
+        } else {
+            keep(frame);
+        }
     }
 
     /// Appends a frame. Returns false if the connection has ended, or ends because of the bound.
@@ -88,13 +110,13 @@ impl Outbox {
         &self,
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut frame = scratch();
+        let mut frame = self.buffer();
         let mut written = Ok(());
         append_frame(&mut frame, |frame| written = write(frame));
         if written.is_ok() {
             self.wake(self.append_encoded(&mut frame));
         }
-        keep(frame);
+        self.put_back(frame);
         written
     }
 
@@ -102,10 +124,10 @@ impl Outbox {
     /// After unlock, pass the result to [`wake`](Self::wake).
     pub(crate) fn append(&self, write: impl FnOnce(&mut Vec<u8>)) -> Appended {
         // The frame is encoded before the lock is taken.
-        let mut frame = scratch();
+        let mut frame = self.buffer();
         write(&mut frame);
         let appended = self.append_encoded(&mut frame);
-        keep(frame);
+        self.put_back(frame);
         appended
     }
 
@@ -146,6 +168,9 @@ impl Outbox {
     /// Waits for bytes, and puts the oldest chunk into `bytes`, whose content was written. Only one
     /// task may call it.
     pub(crate) async fn take(&self, bytes: &mut Vec<u8>) {
+        if bytes.capacity() > LONG {
+            self.0.long.keep(std::mem::take(bytes));
+        }
         forget_long(bytes);
         loop {
             // A permit of `changed` that comes between the look at the queue and the wait is kept.
@@ -190,6 +215,7 @@ impl Outbox {
         let dropped = std::mem::take(&mut queue.waiting);
         drop(queue);
         drop(dropped);
+        self.0.long.close();
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a peer that knows the cookie can't do, unless a setting of the node allows it.
 
+use std::time::Instant;
+
 use regrow::cluster::{Atom, EncodedTerm, ExternalPid, Node, Term, to_bytes};
 use regrow::{
     DynamicSupervisor, ExitReason, GenServer, Name, NodeChange, ProcessHandle, Received, Result,
@@ -154,6 +156,60 @@ async fn exit_signals_of_another_node_do_not_fill_the_log_and_are_not_kept() {
     assert!(of_server.iter().all(|line| !line.field("left_out").is_empty()), "{of_server:?}");
     assert_eq!(of_supervisor.len(), 4); // the 1st, the 2nd, the 4th and the 8th
     assert!(!format!("{of_server:?}{of_supervisor:?}").contains("secret"));
+}
+
+/// A server that monitors as many names at another node as it is asked to, and expects no end of them.
+struct Watching;
+
+impl GenServer for Watching {
+    type Args = ();
+    type Call = (usize, regrow::Reply<()>);
+    type Cast = ();
+
+    async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self> {
+        Ok(Watching)
+    }
+
+    async fn handle_call(
+        &mut self,
+        (count, reply): Self::Call,
+        ctx: &mut ServerContext<Self>,
+    ) -> Result {
+        let watched = ctx.runtime().node("peer@reader").process("prices");
+        for _ in 0..count {
+            watched.monitor(ctx.pid());
+        }
+        reply.send(());
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn ends_by_name_of_another_node_do_not_fill_the_log_and_are_not_quoted() {
+    const WATCHING: Name<Watching> = Name::new("watching");
+    const ENDS: usize = 100;
+    let mut a = start(node("a@127.0.0.1")).await;
+    let tree = Supervisor::one_for_one().child(Watching::child(()).named(WATCHING));
+    let _tree = tree.start(&a.rt).await.unwrap();
+    let (mut peer, _) = Fake::join(a.address, "peer@reader").await;
+    a.expect("peer@reader", &[NodeChange::Up]).await;
+    let (log, begin) = (Log::listen(), Instant::now());
+    a.rt.server(WATCHING).call(|reply| (ENDS, reply)).await.unwrap();
+    for _ in 0..ENDS {
+        // `{19, Watcher, Name, Reference}`, answered by `{21, Name, Watcher, Reference, Reason}`.
+        let (Term::Tuple(request), None) = peer.read_terms().await.unwrap() else { panic!() };
+        assert_eq!(request[0], Term::from(19));
+        let down = (21, &request[2], &request[1], &request[3], atom("secret"));
+        send(&mut peer, &down, None).await;
+    }
+    sync(&mut peer).await;
+    a.rt.server(WATCHING).call(|reply| (0, reply)).await.unwrap();
+    let lines = log.take();
+    let dropped = lines.iter().filter(|line| line.message == "unexpected message dropped");
+    let dropped: Vec<_> = dropped.collect();
+    let most = 10 * (usize::try_from(begin.elapsed().as_secs()).unwrap() + 1);
+    assert!(dropped.len() <= most, "{} lines, at most {most}", dropped.len());
+    assert!(!format!("{dropped:?}").contains("secret"), "{dropped:?}");
 }
 
 /// A node without functions has no process of this name.

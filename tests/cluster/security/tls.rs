@@ -11,8 +11,9 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::crypto::ring::default_provider;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 use crate::beam::{Beam, COOKIE, Epmd};
 use crate::fake::Fake;
@@ -26,6 +27,44 @@ fn file(name: &str) -> PathBuf {
 fn tls(name: &str) -> Tls {
     let (certificate, key) = (file(&format!("{name}.pem")), file(&format!("{name}.key.pem")));
     Tls::from_pem_files(certificate, key, file("authority.pem")).unwrap()
+}
+
+/// The configurations of a program: a certificate, and the authority whose certificates the server
+/// demands, or none. The client trusts the one authority.
+fn configs(certificate: &str, demanded: Option<&str>) -> Tls {
+    configs_of(Some(certificate), demanded)
+}
+
+/// The same, with a client that may have no certificate.
+fn configs_of(client_certificate: Option<&str>, demanded: Option<&str>) -> Tls {
+    let certificate = |name: &str| {
+        let chain = vec![CertificateDer::from_pem_file(file(&format!("{name}.pem"))).unwrap()];
+        (chain, PrivateKeyDer::from_pem_file(file(&format!("{name}.key.pem"))).unwrap())
+    };
+    let roots = |name: &str| {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(file(name)).unwrap()).unwrap();
+        Arc::new(roots)
+    };
+    let ring = || Arc::new(default_provider());
+    let client = ClientConfig::builder_with_provider(ring());
+    let client = client.with_safe_default_protocol_versions().unwrap();
+    let client = client.with_root_certificates(roots("authority.pem"));
+    let client = match client_certificate.map(certificate) {
+        Some((chain, key)) => client.with_client_auth_cert(chain, key).unwrap(),
+        None => client.with_no_client_auth(),
+    };
+    let server = ServerConfig::builder_with_provider(ring());
+    let server = server.with_safe_default_protocol_versions().unwrap();
+    let server = match demanded {
+        Some(authority) => {
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots(authority), ring());
+            server.with_client_cert_verifier(verifier.build().unwrap())
+        }
+        None => server.with_no_client_auth(),
+    };
+    let (chain, key) = certificate(client_certificate.unwrap_or("node"));
+    Tls::from_configs(Arc::new(client), Arc::new(server.with_single_cert(chain, key).unwrap()))
 }
 
 /// A node at 127.0.0.1 that knows the address of another.
@@ -142,6 +181,58 @@ async fn a10_a_certificate_of_another_host_is_refused_unless_any_host_is_allowed
     let b = start(node("b@127.0.0.1").tls(tls("strange"))).await;
     let a = start(knows("a@127.0.0.1", &b).tls(tls("node").any_host())).await;
     assert!(dialed(&a).await.is_err());
+}
+
+/// The verifiers of the configurations decide: the server accepts the certificates of one authority,
+/// and the client trusts another one.
+#[tokio::test]
+async fn a10_a_node_uses_the_configurations_of_rustls_that_it_is_given() {
+    let own = configs("node", Some("authority.pem"));
+    let mut b = start(node("b@127.0.0.1").tls(own.clone())).await;
+    let mut a = start(knows("a@127.0.0.1", &b).tls(own.clone())).await;
+    dialed(&a).await.unwrap();
+    a.expect("b@127.0.0.1", &[NodeChange::Up]).await;
+    b.expect("a@127.0.0.1", &[NodeChange::Up]).await;
+    assert!(a.rt.node("b@127.0.0.1").disconnect().await);
+    b.expect("a@127.0.0.1", &[NodeChange::Down]).await;
+
+    // With the certificates of files as the other side.
+    dialed(&start(knows("files@127.0.0.1", &b).tls(tls("node"))).await).await.unwrap();
+    b.expect("files@127.0.0.1", &[NodeChange::Up]).await;
+
+    // The verifier of the server refuses one, and that of the client another one.
+    let result = dialed(&start(knows("c@127.0.0.1", &b).tls(configs("strange", None))).await).await;
+    assert!(is_refused(&result), "{result:?}");
+    let strange = start(node("b@127.0.0.1").tls(tls("strange").any_host())).await;
+    let result = dialed(&start(knows("d@127.0.0.1", &strange).tls(own)).await).await;
+    assert!(is_refused(&result), "{result:?}");
+}
+
+/// A server whose verifier demands no certificate can't check the host of the other node.
+#[tokio::test]
+async fn a10_a_node_with_configurations_of_its_own_checks_the_host_unless_any_is_allowed() {
+    let b = start(node("b@127.0.0.1").tls(configs("node", Some("authority.pem")))).await;
+    let elsewhere = configs("elsewhere", Some("authority.pem"));
+    let result = dialed(&start(knows("a@127.0.0.1", &b).tls(elsewhere.clone())).await).await;
+    let is_refused = |result: &Result<(), NodeError>| {
+        matches!(result, Err(NodeError::Handshake(HandshakeError::NotAllowed)))
+    };
+    assert!(is_refused(&result), "{result:?}");
+
+    let open = start(node("b@127.0.0.1").tls(configs("node", None))).await;
+    let anonymous = configs_of(None, None);
+    let result = dialed(&start(knows("a@127.0.0.1", &open).tls(anonymous.clone())).await).await;
+    assert!(is_refused(&result), "{result:?}");
+
+    // The verifier of the client still checks the host of the node that it dials.
+    let any = configs("node", Some("authority.pem")).any_host();
+    let b = start(node("b@127.0.0.1").tls(any.clone())).await;
+    dialed(&start(knows("a@127.0.0.1", &b).tls(elsewhere.clone())).await).await.unwrap();
+    let there = start(node("b@127.0.0.1").tls(elsewhere)).await;
+    let result = dialed(&start(knows("a@127.0.0.1", &there).tls(any)).await).await;
+    assert!(matches!(result, Err(NodeError::Handshake(HandshakeError::Tls(_)))), "{result:?}");
+    let open = start(node("b@127.0.0.1").tls(configs("node", None).any_host())).await;
+    dialed(&start(knows("a@127.0.0.1", &open).tls(anonymous)).await).await.unwrap();
 }
 
 #[tokio::test]

@@ -90,3 +90,32 @@ fn a_closed_outbox_refuses_frames() {
     outbox.close();
     assert!(!outbox.push(|_| {}) && !outbox.waits());
 }
+
+/// A writer that comes for more bytes has written those before.
+#[tokio::test]
+async fn a_long_frame_is_encoded_in_the_memory_of_the_one_before() {
+    let (outbox, content) = (Outbox::new(9 * CHUNK), vec![7; 3 * CHUNK]);
+    let mut bytes = Vec::new();
+    assert!(outbox.push(|frame| frame.extend(&content)));
+    outbox.take(&mut bytes).await;
+    let memory = bytes.as_ptr();
+    outbox.written(bytes.len());
+    assert!(outbox.take(&mut bytes).now_or_never().is_none());
+    // A short frame between them is copied out of it.
+    assert!(outbox.push(|frame| frame.push(1)));
+    outbox.take(&mut bytes).await;
+    assert!(bytes.len() == 6 && bytes.capacity() < CHUNK);
+    outbox.written(bytes.len());
+    assert!(outbox.push(|frame| frame.extend(&content)));
+    outbox.take(&mut bytes).await;
+    assert!(bytes.as_ptr() == memory && bytes.ends_with(&content));
+}
+
+/// Such as the late answer of a call.
+#[tokio::test]
+async fn a_long_frame_for_a_closed_outbox_keeps_no_memory() {
+    let outbox = Outbox::new(9 * CHUNK);
+    outbox.close();
+    assert!(!outbox.push(|frame| frame.extend(vec![7; 3 * CHUNK])));
+    assert!(outbox.long_buffer().take().is_none());
+}
