@@ -153,6 +153,7 @@ mod supervisor;
 mod registry;
 mod keyed;
 mod task;
+mod events;
 #[cfg(feature = "net")]
 mod net;
 mod snapshot;
@@ -257,6 +258,13 @@ pub use keyed::{KeyedCastError, KeyedError, KeyedServers};
 pub use task::{
     Scope, ScopeError, ScopeOwner, ScopeTask, Task, TaskError, TaskStream, TaskSupervisor,
     TaskSupervisorRef, scope,
+};
+
+// Events: event managers and topics.
+pub use events::{
+    EventHandler, EventHandlers, EventManager, HandlerContext, HandlerEnd, HandlerEnded,
+    HandlerError, HandlerExits, HandlerId, HandlerInfo, HandlerOwner, HandlerRef, ManagerCall,
+    Notify, PubSub, Removal, StreamOverflow, Subscriber, Subscription, TopicEvent, TopicStream,
 };
 
 // Listeners and connections.
