@@ -126,8 +126,11 @@ impl GenServer for Closures {
 
     async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self> {
         let closures = (0..HANDLERS).map(|_| {
-            let mut sum = 0;
-            Box::new(move |number| sum += std::hint::black_box(number)) as _
+            let mut sum = 0_usize;
+            Box::new(move |number| {
+                sum += number;
+                std::hint::black_box(sum);
+            }) as Box<dyn FnMut(usize) + Send>
         });
         Ok(Closures(closures.collect()))
     }

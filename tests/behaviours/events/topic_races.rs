@@ -6,7 +6,7 @@ use crate::support;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use regrow::{GenServer, PubSub, StreamOverflow};
+use regrow::{GenServer, PubSub, StreamOverflow, TopicStream};
 use support::race;
 
 /// A server that ends while another thread publishes to it.
@@ -102,30 +102,31 @@ fn subscribers_get_the_events_of_each_publisher_in_order_under_load() {
                 })
             })
             .collect();
-        let readers = [(small, false), (all, true)].map(|(mut stream, is_whole)| {
-            tokio::spawn(async move {
-                let (mut last, mut received, mut missed) = ([None; 4], 0, 0);
-                while let Some(event) = stream.next().await {
-                    let (publisher, number) = event.event;
-                    let last = &mut last[publisher as usize];
-                    assert!(*last < Some(number), "{last:?} before {number}");
-                    *last = Some(number);
-                    received += 1;
-                    missed += event.missed;
-                }
-                assert_eq!(missed, stream.missed());
-                assert_eq!(received + missed, u64::from(4 * EACH));
-                assert!(!is_whole || missed == 0);
-            })
-        });
+        let readers = [small, all].map(|stream| tokio::spawn(read_in_order(stream)));
         for publisher in publishers {
             publisher.await.unwrap();
         }
         assert_eq!(topics.subscriber_count(&0), 2);
         drop(topics);
-        for reader in readers {
-            reader.await.unwrap();
-        }
+        let [small, all] = readers;
+        let ((received, missed), all) = (small.await.unwrap(), all.await.unwrap());
+        assert_eq!(received + missed, u64::from(4 * EACH));
+        assert_eq!(all, (u64::from(4 * EACH), 0));
         support::assert_nothing_left(&rt).await;
     });
+}
+
+/// Reads all events of four publishers, and returns how many were received and missed.
+async fn read_in_order(mut stream: TopicStream<(u32, u32)>) -> (u64, u64) {
+    let (mut last, mut received, mut missed) = ([None; 4], 0, 0);
+    while let Some(event) = stream.next().await {
+        let (publisher, number) = event.event;
+        let last = &mut last[publisher as usize];
+        assert!(*last < Some(number), "{last:?} before {number}");
+        *last = Some(number);
+        received += 1;
+        missed += event.missed;
+    }
+    assert_eq!(missed, stream.missed());
+    (received, missed)
 }
