@@ -1,8 +1,7 @@
 //! Events with many receivers: [`EventManager`], a server with handlers that are added and removed at
 //! run time, and [`PubSub`], topics whose subscribers are processes.
 //!
-//! **Uses** `base`, `exit`, `message`, `observe`, `process`, `kernel`, `mailbox`, `call`, `runtime`,
-//! `server`.
+//! **Uses** `base`, `exit`, `message`, `observe`, `process`, `mailbox`, `call`, `runtime`, `server`.
 //! **Knows nothing of** supervisors: an event manager is a server, and is supervised as a server.
 
 mod manager;

@@ -1,7 +1,7 @@
 //! The handle of an event manager.
 
 use crate::base::SharedStr;
-use crate::events::manager::any_handler::init_of;
+use crate::events::manager::context::init_of;
 use crate::events::manager::request::{ManagerCall, NewHandler, Request};
 use crate::events::{
     EventHandler, EventManager, HandlerError, HandlerId, HandlerInfo, HandlerOwner, HandlerRef,

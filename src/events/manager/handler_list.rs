@@ -8,12 +8,11 @@
 //! notified afterwards. So a notified owner finds no handler with that id, unless a new one was added.
 
 use crate::base::{MonitorRef, PAGE, Pid, excerpt, ignore_panic};
-use crate::events::manager::any_handler::{DynHandler, Init, Value, guarded};
+use crate::events::manager::context::{DynHandler, Value, guarded};
 use crate::events::manager::owner::Ownership;
-use crate::events::manager::request::{NewHandler, SwapTo};
+use crate::events::manager::request::NewHandler;
 use crate::events::{
-    EventManager, HandlerContext, HandlerEnd, HandlerError, HandlerId, HandlerInfo, HandlerOwner,
-    Removal,
+    EventManager, HandlerContext, HandlerEnd, HandlerError, HandlerId, HandlerInfo, Removal,
 };
 use crate::exit::{ExitReason, Result};
 use crate::message::Received;
@@ -25,15 +24,15 @@ pub(super) struct HandlerList<E: Send + Sync + 'static> {
     manager: ServerRef<EventManager<E>>,
     pid: Pid,
     runtime: Runtime,
-    list: Vec<Entry<E>>,
+    pub(super) list: Vec<Entry<E>>,
     /// How many handlers have failed.
     failed: u64,
 }
 
-struct Entry<E: Send + Sync + 'static> {
+pub(super) struct Entry<E: Send + Sync + 'static> {
     handler: DynHandler<E>,
     ctx: HandlerContext<E>,
-    owner: Option<Ownership>,
+    pub(super) owner: Option<Ownership>,
 }
 
 /// What all handlers get.
@@ -47,7 +46,7 @@ impl<E: Send + Sync + 'static> HandlerList<E> {
         HandlerList { manager, pid, runtime, list: Vec::new(), failed: 0 }
     }
 
-    fn position(&self, id: &HandlerId) -> Option<usize> {
+    pub(super) fn position(&self, id: &HandlerId) -> Option<usize> {
         self.list.iter().position(|entry| entry.ctx.id() == id)
     }
 
@@ -62,7 +61,7 @@ impl<E: Send + Sync + 'static> HandlerList<E> {
     }
 
     /// Runs the `init` of a handler.
-    async fn init(&mut self, new: NewHandler<E>) -> Result<Entry<E>, HandlerError> {
+    pub(super) async fn init(&mut self, new: NewHandler<E>) -> Result<Entry<E>, HandlerError> {
         let NewHandler { id, init, owner } = new;
         let begin = |owner| Ownership::begin(owner, &self.runtime, self.pid);
         let mut owner = match owner {
@@ -154,51 +153,6 @@ impl<E: Send + Sync + 'static> HandlerList<E> {
         output.map_err(|reason| HandlerError::Failed { handler: id, reason })
     }
 
-    /// Replaces a handler, at its place in the list. If there is no handler with this id, adds the new
-    /// one at the end.
-    pub(super) async fn swap(
-        &mut self,
-        id: HandlerId,
-        to: SwapTo<E>,
-        owner: Option<HandlerOwner>,
-    ) -> Result<(), HandlerError> {
-        let SwapTo { arg, id: new_id, init } = to;
-        if new_id != id && self.position(&new_id).is_some() {
-            return Err(HandlerError::AlreadyAdded(new_id));
-        }
-        if owner.as_ref().is_some_and(|owner| owner.pid.is_none()) {
-            return Err(HandlerError::NoOwner(new_id));
-        }
-        let index = self.position(&id);
-        let (output, owner) = match index.map(|index| self.list.remove(index)) {
-            None => (Err(HandlerError::NotFound(id)), owner),
-            Some(entry) => {
-                let owner = owner.or_else(|| entry.owner.as_ref().map(Ownership::owner));
-                let pid = owner.as_ref().and_then(|owner| owner.pid);
-                let end = HandlerEnd::Swapped { by: new_id.clone(), owner: pid };
-                let output = self.end(entry, Removal::Swapped(arg), end).await;
-                let output = output.map_err(|reason| HandlerError::Failed { handler: id, reason });
-                (output, owner)
-            }
-        };
-        // `init` makes the arguments, by code of the user. A panic is caught with those of the handler.
-        let init: Init<E> = Box::new(move |ctx| Box::pin(async move { init(output)(ctx).await }));
-        let new = NewHandler { id: new_id.clone(), init, owner: owner.clone() };
-        match self.init(new).await {
-            Ok(entry) => {
-                let index = index.unwrap_or(self.list.len());
-                self.list.insert(index, entry);
-                Ok(())
-            }
-            Err(error) => {
-                if let (Some(owner), HandlerError::InitFailed { reason, .. }) = (owner, &error) {
-                    owner.notify(new_id, HandlerEnd::Failed(reason.clone()));
-                }
-                Err(error)
-            }
-        }
-    }
-
     /// Removes the handler whose owner has ended. Returns false if the monitor is of no owner.
     pub(super) async fn owner_ended(&mut self, monitor: MonitorRef, reason: &ExitReason) -> bool {
         let owned =
@@ -219,7 +173,7 @@ impl<E: Send + Sync + 'static> HandlerList<E> {
     }
 
     /// Runs `terminate` of a handler that was taken out of the list, and notifies its owner.
-    async fn end(
+    pub(super) async fn end(
         &mut self,
         entry: Entry<E>,
         why: Removal<Value>,

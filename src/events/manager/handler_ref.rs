@@ -8,8 +8,8 @@ use tokio::sync::oneshot;
 
 use crate::base::SharedStr;
 use crate::call::Reply;
-use crate::events::manager::any_handler::TYPED;
-use crate::events::manager::request::{ManagerCall, Request, SwapTo};
+use crate::events::manager::context::{SwapTo, TYPED};
+use crate::events::manager::request::{ManagerCall, Request};
 use crate::events::{EventHandler, EventManager, HandlerError, HandlerId, HandlerOwner};
 use crate::exit::Result;
 use crate::runtime::CallError;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::base::SharedStr;
-use crate::events::manager::any_handler::{Init, init_of};
+use crate::events::manager::context::{Init, init_of};
 use crate::events::manager::request::NewHandler;
 use crate::events::{EventHandler, HandlerId};
 

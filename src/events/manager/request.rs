@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use crate::base::Pid;
 use crate::call::Reply;
-use crate::events::manager::any_handler::{Init, InitAfter, Value};
+use crate::events::manager::context::{Init, SwapTo, Value};
 use crate::events::{HandlerError, HandlerId, HandlerOwner};
 use crate::exit::Result;
 
@@ -71,14 +71,6 @@ pub(super) struct NewHandler<E: Send + Sync + 'static> {
     pub(super) id: HandlerId,
     pub(super) init: Init<E>,
     pub(super) owner: Option<HandlerOwner>,
-}
-
-/// The handler that is to replace another one.
-pub(super) struct SwapTo<E: Send + Sync + 'static> {
-    /// The argument for the `terminate` of the old handler.
-    pub(super) arg: Value,
-    pub(super) id: HandlerId,
-    pub(super) init: InitAfter<E>,
 }
 
 /// A handler in the list of [`which_handlers`](crate::ServerRef::which_handlers).

@@ -35,11 +35,10 @@
 
 use std::fmt;
 use std::hash::Hash;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
-use crate::base::{Pid, PlainMutex, ignore_panic};
+use crate::base::ignore_panic;
 use crate::exit::Result;
-use crate::process::{AnyProcess, Registrar};
 use crate::runtime::{CallError, Runtime};
 use crate::server::{GenServer, ServerRef};
 
@@ -47,11 +46,12 @@ mod subscriber;
 mod subscription;
 mod topics;
 mod stream;
+mod shared;
 
+use shared::Shared;
 use stream::StreamQueue;
 use subscriber::{Deliver, Delivered, Losses, ServerSubscriber};
 use subscription::Unsubscribe;
-use topics::Topics;
 
 pub use stream::{StreamOverflow, TopicStream};
 pub use subscriber::Subscriber;
@@ -140,13 +140,6 @@ pub struct TopicEvent<T> {
     pub missed: u64,
 }
 
-struct Shared<K, T> {
-    runtime: Runtime,
-    /// The number of these topics in the records of the servers that have subscribed.
-    number: u64,
-    topics: PlainMutex<Topics<K, T>>,
-}
-
 impl<K, T> PubSub<K, T>
 where
     K: Eq + Hash + Clone + Send + Sync + 'static,
@@ -155,9 +148,7 @@ where
     /// Makes topics without subscribers. `Hash`, `Eq` and `Clone` of a key are called under a lock: they
     /// must not use these topics. [`PubSub`] has an example.
     pub fn new(runtime: &Runtime) -> Self {
-        let number = runtime.kernel.fresh_id();
-        let (runtime, topics) = (runtime.clone(), PlainMutex::new(Topics::default()));
-        PubSub { shared: Arc::new(Shared { runtime, number, topics }) }
+        PubSub { shared: Shared::new(runtime) }
     }
 
     /// Publishes an event to the subscribers that the topic has now, in the order of their
@@ -212,7 +203,7 @@ where
         let (losses, pid) = (subscriber.losses.clone(), Some(process.pid()));
         let mut new = Some(([key.clone(), key], Arc::new(subscriber)));
         let added = self.shared.change(|topics| {
-            let new = new.take_if(|_| self.add_to_process(&*process))?;
+            let new = new.take_if(|_| self.shared.add_to_process(&*process))?;
             Some(topics.add(new.0, pid, new.1))
         });
         // A refused subscriber is dropped after the lock is released.
@@ -272,85 +263,6 @@ where
     /// [`subscribers`](Self::subscribers) has an example.
     pub fn keys(&self) -> Vec<K> {
         self.shared.topics.lock().keys()
-    }
-
-    /// Adds these topics to the record of a process, whose teardown then removes its subscriptions.
-    /// Returns false if the process is ending or has ended.
-    fn add_to_process(&self, process: &dyn AnyProcess) -> bool {
-        let shared: Weak<dyn Registrar> = Arc::<Shared<K, T>>::downgrade(&self.shared);
-        let (open, _) = process.with_deferred(|locked| {
-            let core = locked.core();
-            let open = core.is_open();
-            if open {
-                core.registrations_mut().registries.insert(self.shared.number, shared);
-            }
-            open
-        });
-        open
-    }
-}
-
-impl<K, T> Shared<K, T>
-where
-    K: Eq + Hash + Clone + Send + Sync + 'static,
-    T: Clone + Send + 'static,
-{
-    fn source(self: &Arc<Self>) -> Weak<dyn Unsubscribe> {
-        Arc::<Shared<K, T>>::downgrade(self)
-    }
-}
-
-impl<K, T> Shared<K, T> {
-    /// Runs `act` under the lock, and returns its result after the lock is released.
-    fn change<R>(&self, act: impl FnOnce(&mut Topics<K, T>) -> R) -> R {
-        act(&mut self.topics.lock())
-    }
-
-    /// Removes these topics from the record of a process. Returns the process, to be dropped after the
-    /// lock of the topics is released.
-    fn leave(&self, pid: Pid) -> Option<Arc<dyn AnyProcess>> {
-        let process = self.runtime.kernel.find(pid)?;
-        drop(process.with_deferred(|locked| {
-            let own = locked.core().registrations();
-            own.and_then(|own| own.registries.remove(&self.number))
-        }));
-        Some(process)
-    }
-}
-
-impl<K, T> Unsubscribe for Shared<K, T>
-where
-    K: Eq + Hash + Clone + Send + Sync + 'static,
-    T: Clone + Send + 'static,
-{
-    fn unsubscribe(&self, number: u64) {
-        let removed = self.change(|topics| {
-            let removed = topics.remove(number);
-            // Under the lock, so that a subscription that follows adds the topics again.
-            let left = removed.as_ref().and_then(|removed| removed.left);
-            (removed, left.and_then(|pid| self.leave(pid)))
-        });
-        ignore_panic(|| drop(removed));
-    }
-}
-
-impl<K, T> Registrar for Shared<K, T>
-where
-    K: Eq + Hash + Clone + Send + Sync + 'static,
-    T: Clone + Send + 'static,
-{
-    fn forget(&self, pid: Pid) {
-        for removed in self.change(|topics| topics.remove_all(pid)) {
-            ignore_panic(|| drop(removed));
-        }
-    }
-}
-
-impl<K, T> Drop for Shared<K, T> {
-    fn drop(&mut self) {
-        let topics = std::mem::take(&mut *self.topics.lock());
-        topics.members().into_iter().for_each(|pid| drop(self.leave(pid)));
-        topics.subscribers().for_each(|subscriber| subscriber.close());
     }
 }
 
