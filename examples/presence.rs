@@ -1,4 +1,4 @@
-//! Presence: which users are in a room, with what they say of themselves, and who comes and goes.
+//! Presence: which users are in a room, with what they say of themselves, and which of them come and go.
 //!
 //! You learn how a tracker is built of topics and monitors: each room is a topic of a `PubSub`, the
 //! tracker monitors the process of each user, and a user that ends in any way leaves all its rooms.

@@ -7,7 +7,7 @@ use crate::base::{SharedStr, name};
 use crate::server::short_type_name;
 
 /// The id of a handler in its [`EventManager`](crate::EventManager): the type of the handler, and a
-/// text that tells the handlers of one type apart. OTP: `{Module, Id}`.
+/// text by which the handlers of one type differ. OTP: `{Module, Id}`.
 ///
 /// ```
 /// use regrow::HandlerId;

@@ -63,6 +63,9 @@ pub use request::{HandlerInfo, ManagerCall, Notify};
 /// Its arguments are the [`EventHandlers`] that it has from its start. It traps exits, so its handlers
 /// run `terminate` when its supervisor stops it. [`EventHandler`] has an example.
 ///
+/// The type of an event should be an own type or a `String`, and not a reference such as `&'static str`:
+/// for a reference, the compiler can't prove that a future that holds the handle is `Send`.
+///
 /// # When not to use it
 ///
 /// All handlers run in one process, one after the other, so the slowest one sets the pace. Receivers

@@ -31,17 +31,17 @@ use crate::server::Sender;
 /// an owner.
 ///
 /// ```
-/// # use regrow::{EventHandler, HandlerContext, Removal, Reply, Result};
+/// # use regrow::{EventHandler, HandlerContext, Removal, Result};
 /// use regrow::{EventManager, GenServer, HandlerEnd, HandlerOwner, Runtime};
 ///
 /// struct Fragile;
-/// impl EventHandler<&'static str> for Fragile {
+/// impl EventHandler<u32> for Fragile {
 /// #     type Args = ();
 /// #     type Call = ();
 /// #     type RemoveArg = ();
 /// #     type Output = ();
-/// #     async fn init((): (), _: &mut HandlerContext<&'static str>) -> Result<Self> { Ok(Fragile) }
-///     async fn handle_event(&mut self, event: &&'static str, _: &mut HandlerContext<&'static str>) -> Result {
+/// #     async fn init((): (), _: &mut HandlerContext<u32>) -> Result<Self> { Ok(Fragile) }
+///     async fn handle_event(&mut self, event: &u32, _: &mut HandlerContext<u32>) -> Result {
 ///         panic!("can't handle {event}")
 ///     }
 /// #     async fn terminate(self, _: Removal<()>) {}
@@ -54,7 +54,7 @@ use crate::server::Sender;
 /// let owner = rt.spawn_fallible(|ctx| async move {
 ///     let (owner, mut exits) = HandlerOwner::process(&ctx);
 ///     manager.add_sup_handler::<Fragile>("only", (), owner).await?;
-///     manager.notify("rain");
+///     manager.notify(7);
 ///     let ended = exits.next().await.unwrap();
 ///     assert_eq!(ended.handler.text(), "only");
 ///     assert!(matches!(ended.end, HandlerEnd::Failed(_)));

@@ -242,9 +242,9 @@ async fn a_server_that_owns_a_handler_gets_its_end_as_a_cast() {
     assert_eq!(ends.len(), 1);
     assert_eq!((ends[0].handler.text(), &ends[0].end), ("one", &HandlerEnd::Removed));
 
-    let nobody = rt.server::<Owner>(ServerName::from("nobody")).sender(|ended| ended);
+    let absent = rt.server::<Owner>(ServerName::from("absent")).sender(|ended| ended);
     let args = (notes, Init::Fine);
-    let refused = manager.add_sup_handler::<Spy>("one", args, nobody).await.unwrap_err();
+    let refused = manager.add_sup_handler::<Spy>("one", args, absent).await.unwrap_err();
     assert!(matches!(refused, HandlerError::NoOwner(_)), "{refused:?}");
 }
 

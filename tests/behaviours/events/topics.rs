@@ -1,4 +1,4 @@
-//! Topics: who gets an event, in which order, and what a subscriber misses.
+//! Topics: which subscribers get an event, in which order, and what a subscriber misses.
 
 use crate::support;
 
@@ -152,8 +152,8 @@ async fn a_server_that_has_ended_cannot_subscribe() {
     reader.stop(ExitReason::Normal).await.unwrap();
     let refused = news.subscribe("a", &reader, |event| event).unwrap_err();
     assert_eq!(refused, CallError::NoProc);
-    let nobody = rt.server::<Reader>(ServerName::from("nobody"));
-    assert!(news.subscribe("a", &nobody, |event| event).is_err());
+    let absent = rt.server::<Reader>(ServerName::from("absent"));
+    assert!(news.subscribe("a", &absent, |event| event).is_err());
     assert!(news.keys().is_empty());
 }
 
