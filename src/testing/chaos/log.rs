@@ -116,7 +116,12 @@ fn process_line(f: &mut fmt::Formatter<'_>, event: &LifecycleEvent) -> fmt::Resu
             write!(f, "{calls} calls, {casts} casts, {messages} messages")
         }
         LifecycleEvent::HandlerFailed { manager, handler, reason } => {
-            write!(f, "handler {} of {manager} failed: {}", name(handler), why(reason))
+            write!(
+                f,
+                "handler {} of {manager} failed: {}",
+                name(handler),
+                excerpt(reason, SENTENCE)
+            )
         }
         LifecycleEvent::LongPoll { pid, elapsed, .. } => {
             write!(f, "{pid} does not yield for {elapsed:?}")
