@@ -43,6 +43,7 @@
 //! | [`ChildSpec`], [`Supervisor`] | how to start, stop and restart a child; the process doing so |
 //! | [`DynamicSupervisor`], [`PartitionSupervisor`] | a supervisor of children that are started on demand; one that runs several instances of a child |
 //! | [`Registry`] | processes under keys of any type |
+//! | [`PubSub`], [`EventManager`] | topics whose subscribers are processes; a server with handlers that are added at run time |
 //! | [`Task`], [`TaskSupervisor`] | work with a result; a supervisor of such work |
 //! | [`Scope`] | tasks that end before the code that started them continues |
 //! | [`Run`], [`Phases`], [`StopReport`] | a tree as a program; several trees as one; the report of its stop |
@@ -69,6 +70,8 @@
 //! | set and cancel a timer in a server | [`ServerContext::cast_after_as`] |
 //! | start one process for each name | [`DynamicSupervisorRef::get_or_start`] |
 //! | call the server of a key, and start it if it does not run | [`KeyedServers`] |
+//! | send an event to all processes that want it | [`PubSub::publish`] |
+//! | add and remove pieces of code that get each event | [`EventManager`] |
 //! | be notified when a process ends | [`Runtime::monitor`], [`Runtime::ended`] |
 //! | let processes end together | [`Runtime::link`], [`TaskContext::spawn_link`] |
 //! | run tasks that end with my function | [`scope`](scope()) |
@@ -157,6 +160,7 @@ mod supervisor;
 mod registry;
 mod keyed;
 mod task;
+mod events;
 #[cfg(feature = "net")]
 mod net;
 mod snapshot;
@@ -264,6 +268,13 @@ pub use keyed::{KeyedCastError, KeyedError, KeyedServers};
 pub use task::{
     Scope, ScopeError, ScopeOwner, ScopeTask, Task, TaskError, TaskStream, TaskSupervisor,
     TaskSupervisorRef, scope,
+};
+
+// Events: event managers and topics.
+pub use events::{
+    EventHandler, EventHandlers, EventManager, HandlerContext, HandlerEnd, HandlerEnded,
+    HandlerError, HandlerExits, HandlerId, HandlerInfo, HandlerOwner, HandlerRef, ManagerCall,
+    Notify, PubSub, Removal, StreamOverflow, Subscriber, Subscription, TopicEvent, TopicStream,
 };
 
 // Listeners and connections.

@@ -28,6 +28,8 @@ struct HowServersEnd;
 struct CallCastOrInfo;
 #[doc = include_str!("../book/src/where-state-lives.md")]
 struct WhereStateLives;
+#[doc = include_str!("../book/src/events.md")]
+struct Events;
 #[doc = include_str!("../book/src/let-it-crash.md")]
 struct LetItCrash;
 #[doc = include_str!("../book/src/supervise-a-future.md")]

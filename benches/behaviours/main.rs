@@ -13,4 +13,11 @@ fn main() {
     if bench.shows(Table::Demanding) {
         agents::rows(&bench);
     }
+mod events;
+
+use support::Bench;
+
+fn main() {
+    let bench = Bench::new("behaviours");
+    events::rows(&bench);
 }

@@ -63,6 +63,7 @@ impl Serialize for Handling {
             MessageKind::Cast => "cast",
             MessageKind::Message => "message",
             MessageKind::Stream => "stream",
+            MessageKind::Event => "event",
         });
         let mut map = serializer.serialize_map(Some(4))?;
         map.serialize_entry("callback", &self.0.callback.to_string())?;

@@ -77,6 +77,11 @@ impl Serialize for EventJson<'_> {
                 map.serialize_entry("casts", casts)?;
                 map.serialize_entry("messages", messages)?;
             }
+            LifecycleEvent::HandlerFailed { manager, handler, reason } => {
+                map.serialize_entry("pid", &manager.raw())?;
+                map.serialize_entry("handler", handler.as_str())?;
+                ended(&mut map, reason)?;
+            }
             LifecycleEvent::LongPoll { .. } | LifecycleEvent::LongPollEnded { .. } => {
                 poll_entries(&mut map, self.0)?;
             }
@@ -173,6 +178,7 @@ fn name(event: &LifecycleEvent) -> &'static str {
         LifecycleEvent::LeftUnhandled { .. } => "left_unhandled",
         LifecycleEvent::QueueHandedOn { .. } => "queue_handed_on",
         LifecycleEvent::Unresponsive { .. } => "unresponsive",
+        LifecycleEvent::HandlerFailed { .. } => "handler_failed",
         LifecycleEvent::LongPoll { .. } => "long_poll",
         LifecycleEvent::LongPollEnded { .. } => "long_poll_ended",
         LifecycleEvent::StartFailed { .. } => "start_failed",

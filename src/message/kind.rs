@@ -12,4 +12,6 @@ pub enum MessageKind {
     Message,
     /// A byte stream.
     Stream,
+    /// An event for a [`TopicStream`](crate::TopicStream).
+    Event,
 }

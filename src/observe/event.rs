@@ -181,6 +181,17 @@ pub enum LifecycleEvent {
         /// The reason with which the supervisor ends.
         reason: ExitReason,
     },
+    /// A handler of an [`EventManager`](crate::EventManager) returned an error or panicked, and was
+    /// removed. The manager runs on. If the handler panicked in its `terminate` as well, there is a
+    /// second event.
+    HandlerFailed {
+        /// The event manager.
+        manager: Pid,
+        /// The id of the handler, as its [`HandlerId`](crate::HandlerId) shows it.
+        handler: SharedStr,
+        /// The error or the panic.
+        reason: ExitReason,
+    },
     /// A poll of a process takes longer than [`Runtime::watch_polls`] allows: the process computes,
     /// blocks its thread, or drops values, and has not yielded yet. There is one such event for each
     /// such poll.

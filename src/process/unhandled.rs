@@ -16,7 +16,7 @@ impl Unhandled {
         match kind {
             MessageKind::Call => self.calls += 1,
             MessageKind::Cast => self.casts += 1,
-            MessageKind::Message | MessageKind::Stream => self.messages += 1,
+            MessageKind::Message | MessageKind::Stream | MessageKind::Event => self.messages += 1,
         }
     }
 

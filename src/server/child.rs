@@ -105,7 +105,7 @@ fn default_id<S>() -> SharedStr {
 /// Returns the name of a type without its path. Type arguments keep their paths, so that
 /// `Cache<a::Key>` and `Cache<b::Key>` differ. Of the arguments, only types of the standard library
 /// lose their paths.
-fn short_type_name(full: &str) -> String {
+pub(crate) fn short_type_name(full: &str) -> String {
     let is_in_path = |c: char| c.is_alphanumeric() || matches!(c, '_' | ':' | '#' | '{' | '}');
     let (mut short, mut rest) = (String::with_capacity(full.len()), full);
     while let Some(first) = rest.chars().next() {

@@ -32,6 +32,7 @@ pub(crate) mod start;
 pub(crate) mod spec;
 mod child;
 
+pub(crate) use child::short_type_name;
 pub use context::ServerContext;
 pub use context::schedule::CastTimer;
 pub(crate) use dispatch::{Dispatch, WaitOutcome};

@@ -10,9 +10,10 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use regrow::{
-    ChildSpec, ControlAction, ControlRequest, DynamicSupervisor, Exhausted, ExitReason, GenServer,
-    Heartbeat, JsonLinesError, LifecycleEvent, Restart, Runtime, ServerContext, ServerRef,
-    Shutdown, Supervisor, SupervisorRef, json_lines,
+    ChildSpec, ControlAction, ControlRequest, DynamicSupervisor, EventHandler, EventHandlers,
+    EventManager, Exhausted, ExitReason, GenServer, HandlerContext, Heartbeat, JsonLinesError,
+    LifecycleEvent, Removal, Restart, Runtime, ServerContext, ServerRef, Shutdown, Supervisor,
+    SupervisorRef, json_lines,
 };
 use serde_json::Value;
 use support::settled;
@@ -143,6 +144,7 @@ async fn every_event() -> Vec<Value> {
     settled().await;
     hand_a_queue_on(&rt, &tree).await;
     hang(&rt, &tree, &file).await;
+    fail_a_handler(&rt).await;
     let request = ControlRequest::new(ControlAction::Kill).path("none");
     rt.control(request).await.unwrap_err();
     for n in 0..2_000 {
@@ -168,6 +170,32 @@ async fn hang(rt: &Runtime, tree: &SupervisorRef, file: &File) {
     hold_the_thread(rt);
     file.has("long_poll_ended").await;
     rt.watch_polls(None).unwrap();
+}
+
+/// Lets a handler of an event manager fail.
+async fn fail_a_handler(rt: &Runtime) {
+    let manager = EventManager::start(rt, EventHandlers::new()).await.unwrap();
+    manager.add_handler::<Fails>("always", ()).await.unwrap();
+    manager.sync_notify(7).await.unwrap();
+}
+
+struct Fails;
+
+impl EventHandler<u8> for Fails {
+    type Args = ();
+    type Call = ();
+    type RemoveArg = ();
+    type Output = ();
+
+    async fn init((): (), _: &mut HandlerContext<u8>) -> regrow::Result<Self> {
+        Ok(Fails)
+    }
+
+    async fn handle_event(&mut self, _: &u8, _: &mut HandlerContext<u8>) -> regrow::Result {
+        Err(std::fmt::Error)?
+    }
+
+    async fn terminate(self, _: Removal<()>) {}
 }
 
 struct Queued;

@@ -115,6 +115,14 @@ fn process_line(f: &mut fmt::Formatter<'_>, event: &LifecycleEvent) -> fmt::Resu
             write!(f, "handed on by {from} to {pid}: ")?;
             write!(f, "{calls} calls, {casts} casts, {messages} messages")
         }
+        LifecycleEvent::HandlerFailed { manager, handler, reason } => {
+            write!(
+                f,
+                "handler {} of {manager} failed: {}",
+                name(handler),
+                excerpt(reason, SENTENCE)
+            )
+        }
         LifecycleEvent::LongPoll { pid, elapsed, .. } => {
             write!(f, "{pid} does not yield for {elapsed:?}")
         }

@@ -1,0 +1,59 @@
+//! The replacement of a handler by another one.
+//!
+//! **Steps.** The id of the new handler is found free; the old handler leaves the list, runs
+//! `terminate`, and its owner is notified; `init` of the new one runs with the output; the new one
+//! enters the list at the place of the old one. The manager handles nothing between the steps.
+
+use crate::events::manager::context::{Init, SwapTo};
+use crate::events::manager::handler_list::HandlerList;
+use crate::events::manager::owner::Ownership;
+use crate::events::manager::request::NewHandler;
+use crate::events::{HandlerEnd, HandlerError, HandlerId, HandlerOwner, Removal};
+use crate::exit::Result;
+
+impl<E: Send + Sync + 'static> HandlerList<E> {
+    /// Replaces a handler, at its place in the list. If there is no handler with this id, adds the new
+    /// one at the end.
+    pub(super) async fn swap(
+        &mut self,
+        id: HandlerId,
+        to: SwapTo<E>,
+        owner: Option<HandlerOwner>,
+    ) -> Result<(), HandlerError> {
+        let SwapTo { arg, id: new_id, init } = to;
+        if new_id != id && self.position(&new_id).is_some() {
+            return Err(HandlerError::AlreadyAdded(new_id));
+        }
+        if owner.as_ref().is_some_and(|owner| owner.pid.is_none()) {
+            return Err(HandlerError::NoOwner(new_id));
+        }
+        let index = self.position(&id);
+        let (output, owner) = match index.map(|index| self.list.remove(index)) {
+            None => (Err(HandlerError::NotFound(id)), owner),
+            Some(entry) => {
+                let owner = owner.or_else(|| entry.owner.as_ref().map(Ownership::owner));
+                let pid = owner.as_ref().and_then(|owner| owner.pid);
+                let end = HandlerEnd::Swapped { by: new_id.clone(), owner: pid };
+                let output = self.end(entry, Removal::Swapped(arg), end).await;
+                let output = output.map_err(|reason| HandlerError::Failed { handler: id, reason });
+                (output, owner)
+            }
+        };
+        // `init` makes the arguments, by code of the user. A panic is caught with those of the handler.
+        let init: Init<E> = Box::new(move |ctx| Box::pin(async move { init(output)(ctx).await }));
+        let new = NewHandler { id: new_id.clone(), init, owner: owner.clone() };
+        match self.init(new).await {
+            Ok(entry) => {
+                let index = index.unwrap_or(self.list.len());
+                self.list.insert(index, entry);
+                Ok(())
+            }
+            Err(error) => {
+                if let (Some(owner), HandlerError::InitFailed { reason, .. }) = (owner, &error) {
+                    owner.notify(new_id, HandlerEnd::Failed(reason.clone()));
+                }
+                Err(error)
+            }
+        }
+    }
+}
