@@ -195,8 +195,8 @@ pub use message::{
 #[cfg_attr(docsrs, doc(cfg(feature = "cluster")))]
 pub use message::NodeChange;
 
-// Delays of restarts.
-pub use restart::Backoff;
+// Delays of restarts, and what follows a failure.
+pub use restart::{Backoff, FailurePolicy};
 
 // The log, events and health.
 #[cfg(feature = "log")]

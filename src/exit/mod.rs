@@ -10,6 +10,7 @@ pub(crate) mod panic_hook;
 mod backtrace_text;
 pub(crate) mod crash;
 pub(crate) mod reason;
+mod find_error;
 pub(crate) mod no_restart;
 pub(crate) mod signal;
 pub(crate) mod shutdown;

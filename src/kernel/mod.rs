@@ -62,6 +62,7 @@ pub(crate) mod groups;
 #[cfg(feature = "cluster")]
 pub(crate) mod foreign_members;
 mod crash_reports;
+mod resumed;
 mod announcement;
 pub(crate) mod teardown;
 pub(crate) mod admission;
@@ -73,6 +74,7 @@ mod trace_calls;
 pub(crate) use admission::{NewProcess, NotAdmitted, ORDINARY};
 pub(crate) use closing::End;
 pub(crate) use kill_times::KillTime;
+pub(crate) use resumed::Resumed;
 pub(crate) use stop_above::{StopInProgress, StopOrigin};
 pub(crate) use timers::NO_TOKIO;
 pub(crate) use tokio_gone::TOKIO_GONE;

@@ -12,7 +12,7 @@ use tracing::{error, info, warn};
 
 use crate::base::{PAGE, Pid, excerpt, ignore_panic, name};
 use crate::exit::{Crash, ExitReason};
-use crate::observe::LogLevel;
+use crate::observe::{Callback, LogLevel};
 
 const TARGET: &str = "regrow::lifecycle";
 
@@ -46,6 +46,24 @@ pub(crate) fn exit(pid: Pid, label: Option<&str>, name: Option<&str>, reason: &E
         LogLevel::Error => log_exit!(error),
         LogLevel::Warn => log_exit!(warn),
         _ => log_exit!(info),
+    });
+}
+
+/// Logs a failed handler after which its server goes on, and how many more of them the server may have
+/// now.
+pub(crate) fn resumed(
+    pid: Pid,
+    label: Option<&str>,
+    name: Option<&str>,
+    (reason, callback, resumes_left): (&ExitReason, Callback, u32),
+) {
+    let text = || format!("{:#}", excerpt(reason, PAGE));
+    let (label, name) = (|| label.map(field), || name.map(field));
+    ignore_panic(|| {
+        error!(
+            target: TARGET, %pid, label = label(), name = name(), reason = text(), %callback,
+            resumes_left, "resumed"
+        );
     });
 }
 

@@ -29,7 +29,7 @@ use crate::process::stage::Stage;
 use crate::process::unhandled::Unhandled;
 use crate::process::vacated_names::{VacatedName, VacatedNames};
 use crate::process::watcher::Watcher;
-use crate::restart::Rules;
+use crate::restart::{Rules, Window};
 
 /// Whether the reader of the mailbox waits, and how a queued item wakes the reader.
 /// `mailbox::idle_wait` shows the transitions.
@@ -153,6 +153,8 @@ pub(crate) struct Registrations {
     /// The span of the process, made when it is first needed. The span is never dropped under the
     /// lock.
     pub(crate) span: Option<Arc<Span>>,
+    /// The failed handlers after which the server has gone on, if its specification lets it.
+    pub(crate) resumes: Option<Box<Window>>,
     /// The limit of the call that a handler of the server handles, while deadlines are propagated.
     pub(crate) handled_call: Option<Arc<CallLimit>>,
 }

@@ -14,7 +14,7 @@ use crate::exit::{ExitReason, Shutdown};
 use crate::message::MessageKind;
 use crate::observe::Callback;
 use crate::restart::policy::Restart;
-use crate::restart::{Backoff, History};
+use crate::restart::{Backoff, FailurePolicy, History};
 
 mod parts;
 mod text;
@@ -123,6 +123,9 @@ pub enum CrashCause {
     /// Another process or the program ended the process: a kill, the exit of a linked process, or a
     /// request to stop with this reason.
     Outside,
+    /// A handler of the server failed, and the server goes on, as its
+    /// [`on_failure`](crate::ChildSpec::on_failure) says.
+    Resumed,
 }
 
 /// The life of a crashed child, and its specification in short. [`CrashReport`] has an example.
@@ -137,6 +140,11 @@ pub struct CrashedChild {
     pub uptime: Duration,
     /// When the child is started again.
     pub restart: Restart,
+    /// What the [`on_failure`](crate::ChildSpec::on_failure) of the child decides about this failure.
+    /// `None` if the child has no such closure, if it panicked, or if the child has
+    /// [decided](crate::NoRestart) itself. A server that has used up its
+    /// [resumes](crate::ChildSpec::resume_budget) ends although this is `Resume`.
+    pub policy: Option<FailurePolicy>,
     /// How long the child may take to stop.
     pub shutdown: Shutdown,
     /// The delays of restarts; `None` if restarts have none.

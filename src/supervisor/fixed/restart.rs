@@ -43,8 +43,9 @@
 //! has never run is a group of its own: its retry stops and starts no other child, and its failure
 //! in a restart of its group leaves that restart going on.
 //!
-//! **Decisions of children.** A child may decide by the reason of its end that it is not restarted,
-//! and is given up then, or that its tree ends, and then the supervisor ends.
+//! **Decisions.** A child may [decide](crate::supervisor::end_decision) by the reason of its end that it
+//! is not restarted, and is given up then, or that its tree ends, and then the supervisor ends. The
+//! `on_failure` of a child may decide the same by the reason of a failure.
 //!
 //! **Invariants**
 //! 1. A child in `Restarting` holds the id of its retry. Every event that changes the child before
@@ -67,7 +68,7 @@ use crate::process::ChildStop;
 use crate::restart::Next;
 use crate::server::ServerContext;
 use crate::supervisor::fixed::{Child, FixedServer, Retry, RetryKind, RunState};
-use crate::supervisor::{EndRecord, NotStarted, Position, decision};
+use crate::supervisor::{Decision, EndRecord, NotStarted, Position, decision};
 use crate::time::timer_queue::after;
 
 impl FixedServer {
@@ -80,7 +81,8 @@ impl FixedServer {
         ctx: &mut ServerContext<Self>,
     ) -> Result {
         let Some(child) = self.children.get(position) else { return Ok(()) };
-        let (now, decided) = (Instant::now(), decision(&self.report, pid, &reason));
+        let spec = Some(&*child.spec);
+        let (now, decided) = (Instant::now(), decision(&self.report, spec, pid, &reason));
         let restarts = decided.is_none() && child.spec.restart.restarts_after(&reason);
         if !restarts {
             self.report.child_ended(&child.spec.id, pid, &reason);
@@ -91,8 +93,9 @@ impl FixedServer {
         }
         self.record_end(position, end);
         match decided {
-            Some(Scope::Child) => return self.give_up_child(position),
-            Some(Scope::Tree) => return Err(self.end_tree(position, Some(pid))),
+            Some(Decision::GiveUp) => return self.give_up_child(position),
+            Some(Decision::EndTree) => return Err(self.end_tree(position, Some(pid))),
+            Some(Decision::Escalate) => return Err(self.escalate(position, Some(pid))),
             None => {}
         }
         match self.next(position, now) {
@@ -249,8 +252,9 @@ impl FixedServer {
         ctx: &mut ServerContext<Self>,
     ) -> Result<bool> {
         match failure.decided {
-            Some(Scope::Child) => return self.give_up_child(position).map(|()| false),
-            Some(Scope::Tree) => return Err(self.end_tree(position, failure.pid)),
+            Some(Decision::GiveUp) => return self.give_up_child(position).map(|()| false),
+            Some(Decision::EndTree) => return Err(self.end_tree(position, failure.pid)),
+            Some(Decision::Escalate) => return Err(self.escalate(position, failure.pid)),
             None => {}
         }
         let is_alone = self.children.get(position).is_some_and(Child::is_first_start_retried);

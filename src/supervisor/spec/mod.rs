@@ -280,6 +280,10 @@ pub(crate) fn check_child(child: &Spec, auto: AutoShutdown) -> Result<(), StartE
     if let Some(Err(what)) = child.budget.map(|own| own.check("restart_budget")) {
         return invalid(format!("child {id:?}: {what}"));
     }
+    let resumes = child.own_rules.as_ref().map(|own| own.resumes);
+    if let Some(Err(what)) = resumes.map(|resumes| resumes.check("resume_budget")) {
+        return invalid(format!("child {id:?}: {what}"));
+    }
     if child.heartbeat.is_some() && child.kind == ChildType::Supervisor {
         return invalid(format!(
             "child {id:?} must report heartbeats, and is a supervisor, which reports none: \
