@@ -40,6 +40,7 @@
 //! | [`ExitReason`] | why a process ended: the panic message or the error with its sources, and the location |
 //! | [`GenServer`], [`ServerRef`], [`Name`] | a server, a handle to a server, a typed name |
 //! | [`ChildSpec`], [`Supervisor`] | how to start, stop and restart a child; the process doing so |
+//! | [`FailurePolicy`] | what follows a failure of a child, by its reason |
 //! | [`DynamicSupervisor`], [`PartitionSupervisor`] | a supervisor of children that are started on demand; one that runs several instances of a child |
 //! | [`Registry`] | processes under keys of any type |
 //! | [`Task`], [`TaskSupervisor`] | work with a result; a supervisor of such work |
@@ -69,6 +70,9 @@
 //! | be notified when a process ends | [`Runtime::monitor`], [`Runtime::ended`] |
 //! | let processes end together | [`Runtime::link`], [`TaskContext::spawn_link`] |
 //! | run tasks that end with my function | [`scope`](scope()) |
+//! | decide by the error what follows a failure; keep the state of a server after a bad request | [`ChildSpec::on_failure`] |
+//! | limit the memory of a child | [`ChildSpec::max_memory`] |
+//! | keep a storm of crashes out of the log | [`Runtime::limit_log_lines`] |
 //! | wait longer between restarts | [`ChildSpec::backoff`] and [`Backoff`] |
 //! | keep a port open through a crash | [`Keep`] |
 //! | bound a mailbox | [`ChildSpec::mailbox_capacity`], [`Runtime::process`] and [`Overflow`] |
@@ -181,8 +185,8 @@ pub use base::{MonitorRef, Pid, SharedStr, TimeOfDay};
 
 // Exit reasons, crashes and shutdown times.
 pub use exit::{
-    Crash, CrashKind, CrashLocation, Detail, ExitError, ExitReason, NoRestart, PanicText, Result,
-    Shutdown, install_panic_hook, install_panic_hook_with,
+    Crash, CrashKind, CrashLocation, Detail, ExitError, ExitReason, MemoryLimitReached, NoRestart,
+    PanicText, Result, Shutdown, install_panic_hook, install_panic_hook_with,
 };
 
 // Received messages, signals and streams.

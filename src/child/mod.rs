@@ -20,6 +20,7 @@ mod heartbeat;
 mod readiness;
 mod settings;
 mod failure_settings;
+mod memory_limit;
 mod getters;
 mod debug;
 pub(crate) mod stop_signals;
@@ -84,6 +85,7 @@ pub enum ChildType {
 /// | [`restart_budget`](Self::restart_budget) | none of its own: its supervisor's |
 /// | [`on_failure`](Self::on_failure) | no closure: the restart type decides |
 /// | [`resume_budget`](Self::resume_budget) | 3 times in 5 s |
+/// | [`max_memory`](Self::max_memory) | no limit |
 /// | [`retry_first_start`](Self::retry_first_start) | no: a failed first start fails its supervisor's start |
 /// | [`readiness`](Self::readiness) | [`Readiness::Required`] |
 /// | [`significant`](Self::significant) | no |

@@ -38,6 +38,7 @@ use crate::observe::crash_report::{
 };
 use crate::observe::crash_site;
 use crate::observe::event::LifecycleEvent;
+use crate::observe::log_flood::LineKind;
 use crate::observe::log_level::LogLevel;
 use crate::process::Relations;
 use crate::restart::policy::Restart;
@@ -132,7 +133,7 @@ impl Kernel {
             left_out,
         });
         if is_logged {
-            self.switches.captured(|| log_line::write(&report));
+            self.line(LineKind::CrashReport, || log_line::write(&report));
         }
         self.events.publish(|| LifecycleEvent::CrashReport(report));
     }

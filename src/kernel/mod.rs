@@ -24,6 +24,7 @@ use crate::observe::crash_report::limit::ReportLimiter;
 use crate::observe::dead_letter::DeadLetter;
 use crate::observe::event::LifecycleEvent;
 use crate::observe::hub::Hub;
+use crate::observe::log_flood::LogFlood;
 use crate::observe::log_level::LogLevel;
 use crate::observe::past_events::EndedEvents;
 use crate::observe::stop_records::StopRecords;
@@ -34,6 +35,7 @@ use crate::time::deadline_pool::DeadlinePool;
 use crate::time::timer_queue::TimerQueue;
 
 mod call_switches;
+mod log_lines;
 mod paths;
 mod carrying;
 pub(crate) mod wait_graph;
@@ -63,6 +65,7 @@ pub(crate) mod groups;
 pub(crate) mod foreign_members;
 mod crash_reports;
 mod resumed;
+mod memory;
 mod announcement;
 pub(crate) mod teardown;
 pub(crate) mod admission;
@@ -107,6 +110,7 @@ pub(crate) struct Kernel {
     pub(crate) events: Hub<LifecycleEvent>,
     pub(crate) dead_letters: Hub<DeadLetter>,
     pub(crate) crash_report_limit: ReportLimiter,
+    pub(crate) log_flood: Arc<LogFlood>,
     pub(crate) changes: Arc<ChangeLog>,
     /// The last events of processes that have ended.
     pub(crate) ended_events: EndedEvents,

@@ -7,6 +7,7 @@ use crate::kernel::closing::EndDetails;
 use crate::observe::crash_report::{CrashCause, CrashHandling};
 use crate::observe::event::LifecycleEvent;
 use crate::observe::lifecycle_log;
+use crate::observe::log_flood::LineKind;
 use crate::process::{AnyProcess, Relations};
 
 /// A failure after which the server goes on.
@@ -31,7 +32,7 @@ impl Kernel {
             (core.relations().map(|of| facts_of(of)).unwrap_or_default(), names.flatten())
         });
         let label = relations.label.as_deref();
-        self.switches.captured(|| {
+        self.line(LineKind::Resumed, || {
             let callback = handling.callback;
             lifecycle_log::resumed(pid, label, name.as_deref(), (reason, callback, left));
         });

@@ -23,6 +23,7 @@ use crate::message::{Message, MessageKind};
 use crate::observe::dead_letter::{DeadLetter, DeadLetterCause};
 use crate::observe::event::LifecycleEvent;
 use crate::observe::lifecycle_log;
+use crate::observe::log_flood::LineKind;
 use crate::observe::log_level::LogLevel;
 use crate::process::any::Refused;
 use crate::process::{AnyProcess, Stage, Unhandled, Unread};
@@ -195,7 +196,9 @@ impl Kernel {
         let is_logged = *failed || label.is_some() || name.is_some();
         if is_logged && self.wants_log(LogLevel::Warn) {
             let counts = [calls, casts, messages];
-            lifecycle_log::left_unhandled(pid, label.as_deref(), name.as_deref(), counts);
+            self.line(LineKind::LeftUnhandled, || {
+                lifecycle_log::left_unhandled(pid, label.as_deref(), name.as_deref(), counts);
+            });
         }
         self.events.publish(|| LifecycleEvent::LeftUnhandled {
             pid,

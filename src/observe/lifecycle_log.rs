@@ -114,10 +114,14 @@ pub(crate) fn census(labels: &str, tags: &str) {
     ignore_panic(|| info!(target: TARGET, labels, tags, "census"));
 }
 
-/// Runs a destructor of user code. Catches its panic, and logs the panic.
-pub(crate) fn catch_destructor(pid: Pid, destructor: impl FnOnce()) {
+/// Runs a destructor of user code. Catches its panic, and passes its text to `log`.
+pub(crate) fn catch_destructor(destructor: impl FnOnce(), log: impl FnOnce(String)) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(destructor)) {
-        let text = excerpt(Crash::from_panic(payload).message(), PAGE).to_string();
-        ignore_panic(|| warn!(target: TARGET, %pid, panic = text, "a destructor panicked"));
+        log(excerpt(Crash::from_panic(payload).message(), PAGE).to_string());
     }
+}
+
+/// Logs the panic of a destructor.
+pub(crate) fn destructor_panicked(pid: Pid, panic: &str) {
+    ignore_panic(|| warn!(target: TARGET, %pid, panic, "a destructor panicked"));
 }

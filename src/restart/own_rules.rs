@@ -3,7 +3,8 @@
 use crate::restart::failure_policy::OnFailure;
 use crate::restart::{Backoff, Intensity, Rules};
 
-/// The settings of a child that replace those of its supervisor, and what follows its failures.
+/// The settings of a child that replace those of its supervisor, and what follows its failures, and the limit
+/// of its memory.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct OwnRules {
     pub(crate) backoff: Option<Backoff>,
@@ -11,6 +12,8 @@ pub(crate) struct OwnRules {
     pub(crate) on_failure: Option<OnFailure>,
     /// How often the child, a server, may go on after a failed handler.
     pub(crate) resumes: Intensity,
+    /// How many bytes of memory the child may hold.
+    pub(crate) max_memory: Option<u64>,
 }
 
 impl OwnRules {

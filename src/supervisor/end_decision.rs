@@ -13,6 +13,7 @@
 use crate::base::{PAGE, Pid, excerpt, ignore_panic, name};
 use crate::child::Spec;
 use crate::exit::{ExitReason, NoRestart, Scope};
+use crate::observe::log_flood::LineKind;
 use crate::restart::FailurePolicy;
 use crate::supervisor::report::TARGET;
 use crate::supervisor::{Limit, Report, RestartLimitReached};
@@ -83,11 +84,13 @@ impl Report {
     fn policy_panicked(&self, child: &str, panic: &str) {
         let (supervisor, label, child) = (self.supervisor, name(&self.label), name(child));
         let panic = excerpt(panic, PAGE);
-        ignore_panic(|| {
-            tracing::warn!(
-                target: TARGET, %supervisor, %label, %child, %panic,
-                "on_failure panicked: the restart type decides"
-            );
+        self.runtime.kernel.line(LineKind::PolicyPanicked, || {
+            ignore_panic(|| {
+                tracing::warn!(
+                    target: TARGET, %supervisor, %label, %child, %panic,
+                    "on_failure panicked: the restart type decides"
+                );
+            });
         });
     }
 }

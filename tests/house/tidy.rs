@@ -44,6 +44,7 @@ const TRAPS: &[u8] = &[
 const ALONE: [(&str, &str); 7] = [
     ("dynamic_memory.rs", "its allocator counts what the whole program asks for"),
     ("mailbox_memory.rs", "its allocator counts what the whole program asks for"),
+    ("measured_memory.rs", "its allocator counts what the whole program asks for"),
     ("node_memory.rs", "its allocator counts what the whole program asks for"),
     ("panic_hook.rs", "its panic hook is the whole program's"),
     ("server_memory.rs", "its allocator counts what the whole program asks for"),

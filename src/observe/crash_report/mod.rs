@@ -31,7 +31,9 @@ pub(crate) mod limit;
 /// [`Exited`](crate::LifecycleEvent::Exited) of the same end, and a line of the log: target
 /// `regrow::crash`, level WARN, from the runtime's log level [`Warn`](crate::LogLevel::Warn) on. In
 /// a storm of crashes the reports of each child [are limited](crate::Runtime::limit_crash_reports);
-/// the ERROR line and the events of each crash are not.
+/// the events of each crash are not, and its lines have [another limit](crate::Runtime::limit_log_lines).
+/// A report is also made for a handler that fails and whose server
+/// [goes on](crate::FailurePolicy::Resume).
 ///
 /// The process gathers the facts itself when it ends, so a report does not wait for the supervisor,
 /// and says nothing of what the supervisor decides: that is the next
@@ -87,7 +89,7 @@ pub struct CrashReport {
     pub name: Option<SharedStr>,
     /// Whether the process failed itself.
     pub cause: CrashCause,
-    /// Why the process ended: the panic or the error with its sources, the location, and the
+    /// Why the process ended, or its handler failed: the panic or the error with its sources, the location, and the
     /// [backtrace](crate::Crash::backtrace_text) if there is one.
     pub reason: ExitReason,
     /// When the process ended.

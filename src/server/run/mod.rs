@@ -38,7 +38,7 @@ use std::task::{Context, Poll};
 use crate::exit::{Crash, ExitReason, Result};
 use crate::kernel::End;
 use crate::observe::crash_site::{self, InCall, InCast, InInfo, InTimeout};
-use crate::observe::{Callback, CrashHandling, lifecycle_log};
+use crate::observe::{Callback, CrashHandling};
 use crate::server::context::deadline::HandledCall;
 use crate::server::item::LimitedCall;
 use crate::server::run::caught::caught;
@@ -88,7 +88,8 @@ fn run<S: GenServer>(mut server: Running<S>) -> impl Future<Output = End> + Send
         if server.ctx.inner().is_watched() {
             server.ctx.observed().note_traced_end();
         }
-        lifecycle_log::catch_destructor(server.ctx.pid(), || drop(server.state));
+        let (kernel, pid) = (server.ctx.process.kernel.clone(), server.ctx.pid());
+        kernel.catch_destructor(pid, || drop(server.state));
         end
     }
 }

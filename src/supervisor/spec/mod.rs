@@ -290,6 +290,12 @@ pub(crate) fn check_child(child: &Spec, auto: AutoShutdown) -> Result<(), StartE
              require them of its children"
         ));
     }
+    let max_memory = child.own_rules.as_ref().and_then(|own| own.max_memory);
+    if max_memory.is_some() && child.kind == ChildType::Supervisor {
+        return invalid(format!(
+            "child {id:?} has a limit of its memory, and is a supervisor: limit its children"
+        ));
+    }
     if child.significant && child.restart == Restart::Permanent {
         return invalid(format!(
             "child {id:?} is significant and permanent, and would never end for good: \
