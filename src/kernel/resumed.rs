@@ -22,8 +22,8 @@ pub(crate) struct Resumed<'a> {
 impl Kernel {
     /// Reports the failure. The process is live, so the facts are copied out of its record.
     #[cold]
-    pub(crate) fn report_resumed(&self, process: &dyn AnyProcess, resumed: Resumed<'_>) {
-        let Resumed { reason, handling, left } = resumed;
+    pub(crate) fn report_resumed(&self, process: &dyn AnyProcess, resumed: &Resumed<'_>) {
+        let Resumed { reason, handling, left } = *resumed;
         self.counters.count_resume();
         let pid = process.pid();
         let (relations, name) = process.with(|locked| {

@@ -157,9 +157,7 @@ impl Runtime {
             if !core.is_open() {
                 return None;
             }
-            if let Some(relations) = &core.relations {
-                info.add_relations(relations);
-            }
+            core.relations.iter().for_each(|relations| info.add_relations(relations));
             if core.tracked {
                 info.add_activity(locked);
             }

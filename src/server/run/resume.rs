@@ -46,7 +46,7 @@ pub(super) fn goes_on<S: GenServer>(ctx: &mut ServerContext<S>, end: &End) -> bo
     match left {
         Some(left) => {
             let resumed = Resumed { reason, handling: *handling, left };
-            ctx.process.kernel.report_resumed(&*ctx.process, resumed);
+            ctx.process.kernel.report_resumed(&*ctx.process, &resumed);
         }
         None => failed::keep(Some(handling)),
     }

@@ -40,7 +40,7 @@ pub(crate) enum Do {
     End,
 }
 
-pub(crate) enum Ask2 {
+pub(crate) enum Request {
     Get(Reply<u64>),
     Fail(FailurePolicy, Reply<u64>),
     Panic(Reply<u64>),
@@ -48,18 +48,18 @@ pub(crate) enum Ask2 {
 
 impl GenServer for Number {
     type Args = u64;
-    type Call = Ask2;
+    type Call = Request;
     type Cast = Do;
 
     async fn init(start: u64, _: &mut ServerContext<Self>) -> Result<Self> {
         Ok(Number(start))
     }
 
-    async fn handle_call(&mut self, call: Ask2, _: &mut ServerContext<Self>) -> Result {
+    async fn handle_call(&mut self, call: Request, _: &mut ServerContext<Self>) -> Result {
         match call {
-            Ask2::Get(reply) => reply.send(self.0),
-            Ask2::Fail(policy, _reply) => return Err(Ask(policy).into()),
-            Ask2::Panic(_reply) => panic!("as asked"),
+            Request::Get(reply) => reply.send(self.0),
+            Request::Fail(policy, _reply) => return Err(Ask(policy).into()),
+            Request::Panic(_reply) => panic!("as asked"),
         }
         Ok(())
     }
@@ -87,5 +87,5 @@ pub(crate) async fn idle() {
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
 pub(crate) async fn get(rt: &Runtime, name: &'static str) -> u64 {
-    rt.server::<Number>(name).call(Ask2::Get).await.unwrap()
+    rt.server::<Number>(name).call(Request::Get).await.unwrap()
 }
