@@ -28,7 +28,6 @@ use crate::base::pid::Pid;
 use crate::base::shared_str::SharedStr;
 use crate::base::sync::atomic::Ordering;
 use crate::base::tree_path::Path;
-use crate::exit::no_restart::NoRestart;
 use crate::exit::reason::ExitReason;
 use crate::kernel::Kernel;
 use crate::kernel::closing::EndDetails;
@@ -85,18 +84,8 @@ impl Kernel {
         self.report_if_wanted(cause, noted, (pid, relations, details), unread);
     }
 
-    /// Reports a failure of a process that lives on.
-    pub(super) fn report_as(
-        &self,
-        cause: CrashCause,
-        noted: Option<CrashHandling>,
-        of: (Pid, &Relations, &EndDetails),
-        unread: &dyn Fn(bool) -> usize,
-    ) {
-        self.report_if_wanted(|| Some(cause), noted, of, unread);
-    }
-
-    fn report_if_wanted(
+    /// Reports a failure, unless its cause is no crash, or no report is wanted.
+    pub(super) fn report_if_wanted(
         &self,
         cause: impl FnOnce() -> Option<CrashCause>,
         noted: Option<CrashHandling>,
@@ -185,11 +174,8 @@ impl Kernel {
         let shared = self.find(parent.pid).and_then(|supervisor| {
             supervisor.with(|locked| locked.core().supervisor_record()?.child_rules)
         });
-        let given = facts.own_rules.as_deref();
-        let own = given.cloned().unwrap_or_default();
-        let has_decided = || NoRestart::of(reason, self.number(), pid).is_some();
-        let on_failure = given.and_then(|own| own.on_failure.as_ref()).filter(|_| !has_decided());
-        let policy = on_failure.and_then(|on_failure| on_failure.decide(reason).ok());
+        let own = facts.own_rules.as_deref().cloned().unwrap_or_default();
+        let policy = own.policy_after(reason, (self.number(), pid));
         let (backoff, budget) = match role.restart {
             Restart::Temporary => (None, None),
             Restart::Permanent | Restart::Transient => rules_of(&own, shared),

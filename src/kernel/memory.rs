@@ -51,7 +51,8 @@ impl Kernel {
             if core.stage != Stage::Live {
                 return None;
             }
-            let memory = core.registrations_mut().memory.get_or_insert_default();
+            let limited = core.registrations_mut().limited.get_or_insert_default();
+            let memory = limited.memory.get_or_insert_default();
             note(memory);
             let used = memory.bytes();
             let rules = core.relations()?.child.as_ref()?.own_rules.as_ref()?;

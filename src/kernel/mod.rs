@@ -267,16 +267,6 @@ impl Kernel {
         self.handle.get()
     }
 
-    /// Counts a message that a full mailbox refused.
-    pub(crate) fn count_refused(&self) {
-        self.refused.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Counts a message that was dropped because a mailbox was full.
-    pub(crate) fn count_dropped(&self) {
-        self.dropped.fetch_add(1, Ordering::Relaxed);
-    }
-
     pub(crate) fn wants_log(&self, level: LogLevel) -> bool {
         level != LogLevel::Off && self.log_level() >= level
     }

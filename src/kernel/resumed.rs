@@ -47,7 +47,8 @@ impl Kernel {
             });
         }
         let details = EndDetails { reason: reason.clone(), failed: true, was_dropped: false, name };
-        self.report_as(CrashCause::Resumed, Some(handling), (pid, &relations, &details), &|_| 0);
+        let cause = || Some(CrashCause::Resumed);
+        self.report_if_wanted(cause, Some(handling), (pid, &relations, &details), &|_| 0);
     }
 }
 

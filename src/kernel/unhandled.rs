@@ -42,6 +42,16 @@ impl From<Refused> for DeadLetterCause {
 }
 
 impl Kernel {
+    /// Counts a message that a full mailbox refused.
+    pub(crate) fn count_refused(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a message that was dropped because a mailbox was full.
+    pub(crate) fn count_dropped(&self) {
+        self.dropped.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Reports a message that was sent to the process with this pid and is lost. Does nothing for
     /// an item that is no message.
     pub(crate) fn report_dead_letter(

@@ -24,13 +24,13 @@ use crate::process::heartbeat::Heartbeats;
 use crate::process::intake::{Drain, Intake};
 use crate::process::link::Link;
 use crate::process::mailbox_bound::Counts;
-use crate::process::memory::Memory;
+use crate::process::memory::Limited;
 use crate::process::registrar::{Registrar, SpecKey};
 use crate::process::stage::Stage;
 use crate::process::unhandled::Unhandled;
 use crate::process::vacated_names::{VacatedName, VacatedNames};
 use crate::process::watcher::Watcher;
-use crate::restart::{Rules, Window};
+use crate::restart::Rules;
 
 /// Whether the reader of the mailbox waits, and how a queued item wakes the reader.
 /// `mailbox::idle_wait` shows the transitions.
@@ -154,10 +154,8 @@ pub(crate) struct Registrations {
     /// The span of the process, made when it is first needed. The span is never dropped under the
     /// lock.
     pub(crate) span: Option<Arc<Span>>,
-    /// The memory of the process, if it was reported or measured.
-    pub(crate) memory: Option<Memory>,
-    /// The failed handlers after which the server has gone on, if its specification lets it.
-    pub(crate) resumes: Option<Box<Window>>,
+    /// The memory of the process and its failed handlers, if they are known and counted.
+    pub(crate) limited: Option<Box<Limited>>,
     /// The limit of the call that a handler of the server handles, while deadlines are propagated.
     pub(crate) handled_call: Option<Arc<CallLimit>>,
 }

@@ -1,4 +1,16 @@
-//! What is known of the memory of a process.
+//! What the limits of a process are compared with: its memory, and the failed handlers after which it has
+//! gone on.
+
+use crate::restart::Window;
+
+/// What few processes have, in one box.
+#[derive(Debug, Default)]
+pub(crate) struct Limited {
+    /// The memory, if it was reported or measured.
+    pub(crate) memory: Option<Memory>,
+    /// The failed handlers after which the server has gone on.
+    pub(crate) resumes: Window,
+}
 
 /// The memory of a process, in bytes.
 #[derive(Debug, Clone, Copy, Default)]

@@ -1,6 +1,8 @@
 //! The rules for the restarts of a child that its own specification gives.
 
-use crate::restart::failure_policy::OnFailure;
+use crate::base::Pid;
+use crate::exit::{ExitReason, NoRestart};
+use crate::restart::failure_policy::{FailurePolicy, OnFailure};
 use crate::restart::{Backoff, Intensity, Rules};
 
 /// The settings of a child that replace those of its supervisor, and what follows its failures, and the limit
@@ -22,6 +24,20 @@ impl OwnRules {
         Rules {
             backoff: self.backoff.or(shared.backoff),
             intensity: self.intensity.unwrap_or(shared.intensity),
+        }
+    }
+
+    /// Returns the policy after the end of this process, `by`, with this reason. `None` if there is no
+    /// closure, if it panics, or if the process has decided itself.
+    pub(crate) fn policy_after(
+        &self,
+        reason: &ExitReason,
+        (runtime, by): (usize, Pid),
+    ) -> Option<FailurePolicy> {
+        let on_failure = self.on_failure.as_ref()?;
+        match NoRestart::of(reason, runtime, by) {
+            Some(_) => None,
+            None => on_failure.decide(reason).ok(),
         }
     }
 }

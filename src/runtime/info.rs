@@ -282,7 +282,7 @@ impl ProcessInfo {
         let Some(registrations) = &relations.registrations else { return };
         self.names = registrations.names.iter().map(|(name, ())| name.to_string()).collect();
         self.tags = registrations.tags.iter().map(|(tag, ())| tag.to_string()).collect();
-        self.memory = registrations.memory.map(Memory::bytes);
+        self.memory = registrations.limited.as_ref().and_then(|own| own.memory).map(Memory::bytes);
         if let Some(counts) = &registrations.counts {
             (self.mailbox_depth, self.is_counted) = (counts.depth, true);
             self.mailbox_capacity = counts.bound();

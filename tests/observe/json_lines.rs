@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use regrow::{
-    ChildSpec, ControlAction, ControlRequest, DynamicSupervisor, Exhausted, ExitReason, GenServer,
-    Heartbeat, JsonLinesError, LifecycleEvent, Restart, Runtime, ServerContext, ServerRef,
-    Shutdown, Supervisor, SupervisorRef, json_lines,
+    ChildSpec, ControlAction, ControlRequest, DynamicSupervisor, Exhausted, ExitReason,
+    FailurePolicy, GenServer, Heartbeat, JsonLinesError, LifecycleEvent, Restart, Runtime,
+    ServerContext, ServerRef, Shutdown, Supervisor, SupervisorRef, json_lines,
 };
 use serde_json::Value;
 use support::settled;
@@ -142,6 +142,7 @@ async fn every_event() -> Vec<Value> {
     tree.terminate_child("stubborn").await.unwrap();
     settled().await;
     hand_a_queue_on(&rt, &tree).await;
+    fail_and_go_on(&rt, &tree).await;
     hang(&rt, &tree, &file).await;
     let request = ControlRequest::new(ControlAction::Kill).path("none");
     rt.control(request).await.unwrap_err();
@@ -157,6 +158,14 @@ async fn hand_a_queue_on(rt: &Runtime, tree: &SupervisorRef) {
     tree.start_child(Queued::child(()).named("queued").keep_queue()).await.unwrap();
     let queued: ServerRef<Queued> = rt.server("queued");
     assert!(queued.cast(true) && queued.cast(false));
+    settled().await;
+}
+
+/// Lets the handler of a server fail that goes on.
+async fn fail_and_go_on(rt: &Runtime, tree: &SupervisorRef) {
+    let child = Queued::child(()).with_id("resumed").named("resumed");
+    tree.start_child(child.on_failure(|_| FailurePolicy::Resume)).await.unwrap();
+    assert!(rt.server::<Queued>("resumed").cast(true));
     settled().await;
 }
 

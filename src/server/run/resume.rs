@@ -22,12 +22,12 @@
 //! | the caller of the failed call stops waiting | its reply is dropped without effect |
 //!
 //! **Invariants**
-//! 1. A process that has [decided](NoRestart) about its restart ends.
+//! 1. A process that has [decided](crate::NoRestart) about its restart ends.
 //! 2. A supervisor never goes on: the failure of its handler is the limit that it has reached.
 
 use tokio::time::Instant;
 
-use crate::exit::{ExitReason, NoRestart};
+use crate::exit::ExitReason;
 use crate::kernel::{End, Kernel, Resumed};
 use crate::process::{AnyProcess, Stage};
 use crate::restart::{Counted, FailurePolicy, OwnRules};
@@ -56,12 +56,8 @@ pub(super) fn goes_on<S: GenServer>(ctx: &mut ServerContext<S>, end: &End) -> bo
 /// Takes step 1.
 fn is_resumed(process: &dyn AnyProcess, kernel: &Kernel, reason: &ExitReason) -> bool {
     let Some(rules) = rules_of(process) else { return false };
-    let Some(on_failure) = &rules.on_failure else { return false };
     // Invariant 1.
-    if NoRestart::of(reason, kernel.number(), process.pid()).is_some() {
-        return false;
-    }
-    on_failure.decide(reason) == Ok(FailurePolicy::Resume)
+    rules.policy_after(reason, (kernel.number(), process.pid())) == Some(FailurePolicy::Resume)
 }
 
 /// The rules of a server that is a child, and no supervisor (invariant 2).
@@ -85,7 +81,7 @@ fn spend(process: &dyn AnyProcess) -> Option<u32> {
         }
         let facts = core.relations()?.child.as_ref()?;
         let (limit, id) = (facts.own_rules.as_ref()?.resumes, facts.id.clone());
-        let window = core.registrations_mut().resumes.get_or_insert_default();
+        let window = &mut core.registrations_mut().limited.get_or_insert_default().resumes;
         window.spend(limit, now, || Counted { number: 0, id }).ok()?;
         window.left(limit, now)
     })

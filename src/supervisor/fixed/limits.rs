@@ -10,7 +10,7 @@ use crate::base::Pid;
 use crate::exit::{ExitReason, Result};
 use crate::restart::{Exceeded, Exhausted, Next, Rules};
 use crate::supervisor::fixed::FixedServer;
-use crate::supervisor::{Limit, Position, RestartLimitReached, RestartNotice};
+use crate::supervisor::{Decision, Limit, Position, RestartLimitReached, RestartNotice};
 
 impl FixedServer {
     /// Decides the next step after this child has ended by itself or failed to start.
@@ -76,6 +76,21 @@ impl FixedServer {
         self.after_end_for_good(significant)
     }
 
+    /// Carries out what was decided for this child, whose last process is `pid`. The error is the reason
+    /// that the supervisor ends with.
+    pub(super) fn follow(
+        &mut self,
+        decided: Decision,
+        position: Position,
+        pid: Option<Pid>,
+    ) -> Result {
+        match decided {
+            Decision::GiveUp => self.give_up_child(position),
+            Decision::EndTree => Err(self.end_tree(position, pid)),
+            Decision::Escalate => Err(self.escalate(position, pid)),
+        }
+    }
+
     /// Ends the tree because this child, whose last process is `pid`, has ended it. Returns the
     /// reason that the supervisor ends with.
     pub(super) fn end_tree(&mut self, position: Position, pid: Option<Pid>) -> ExitReason {
@@ -89,7 +104,7 @@ impl FixedServer {
 
     /// Ends the supervisor because the `on_failure` of this child, whose last process is `pid`, has
     /// escalated its failure. Returns the reason that the supervisor ends with.
-    pub(super) fn escalate(&mut self, position: Position, pid: Option<Pid>) -> ExitReason {
+    fn escalate(&mut self, position: Position, pid: Option<Pid>) -> ExitReason {
         let Some(limit) = self.without_limit(Limit::Escalated, position, pid) else {
             return ExitReason::Shutdown;
         };

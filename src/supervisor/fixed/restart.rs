@@ -68,7 +68,7 @@ use crate::process::ChildStop;
 use crate::restart::Next;
 use crate::server::ServerContext;
 use crate::supervisor::fixed::{Child, FixedServer, Retry, RetryKind, RunState};
-use crate::supervisor::{Decision, EndRecord, NotStarted, Position, decision};
+use crate::supervisor::{EndRecord, NotStarted, Position, decision};
 use crate::time::timer_queue::after;
 
 impl FixedServer {
@@ -92,11 +92,8 @@ impl FixedServer {
             return self.ended_for_good(position, end);
         }
         self.record_end(position, end);
-        match decided {
-            Some(Decision::GiveUp) => return self.give_up_child(position),
-            Some(Decision::EndTree) => return Err(self.end_tree(position, Some(pid))),
-            Some(Decision::Escalate) => return Err(self.escalate(position, Some(pid))),
-            None => {}
+        if let Some(decided) = decided {
+            return self.follow(decided, position, Some(pid));
         }
         match self.next(position, now) {
             Next::AtOnce => self.restart(position, RetryKind::Counted, now, ctx).await,
@@ -251,11 +248,8 @@ impl FixedServer {
         failure: NotStarted,
         ctx: &mut ServerContext<Self>,
     ) -> Result<bool> {
-        match failure.decided {
-            Some(Decision::GiveUp) => return self.give_up_child(position).map(|()| false),
-            Some(Decision::EndTree) => return Err(self.end_tree(position, failure.pid)),
-            Some(Decision::Escalate) => return Err(self.escalate(position, failure.pid)),
-            None => {}
+        if let Some(decided) = failure.decided {
+            return self.follow(decided, position, failure.pid).map(|()| false);
         }
         let is_alone = self.children.get(position).is_some_and(Child::is_first_start_retried);
         match self.next(position, Instant::now()) {
