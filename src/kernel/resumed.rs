@@ -34,7 +34,7 @@ impl Kernel {
         let label = relations.label.as_deref();
         self.line(LineKind::Resumed, || {
             let callback = handling.callback;
-            lifecycle_log::resumed(pid, label, name.as_deref(), (reason, callback, left));
+            lifecycle_log::resumed(pid, label, name.as_deref(), (reason, &callback, left));
         });
         if let (Some(parent), Some(child)) = (relations.parent, &relations.child) {
             self.events.publish(|| LifecycleEvent::Resumed {

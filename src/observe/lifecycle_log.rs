@@ -6,13 +6,14 @@
 //!
 //! A subscriber may panic, for example because standard error is broken. Such a panic is discarded.
 
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tracing::{error, info, warn};
 
 use crate::base::{PAGE, Pid, excerpt, ignore_panic, name};
 use crate::exit::{Crash, ExitReason};
-use crate::observe::{Callback, LogLevel};
+use crate::observe::LogLevel;
 
 const TARGET: &str = "regrow::lifecycle";
 
@@ -55,7 +56,7 @@ pub(crate) fn resumed(
     pid: Pid,
     label: Option<&str>,
     name: Option<&str>,
-    (reason, callback, resumes_left): (&ExitReason, Callback, u32),
+    (reason, callback, resumes_left): (&ExitReason, &dyn fmt::Display, u32),
 ) {
     let text = || format!("{:#}", excerpt(reason, PAGE));
     let (label, name) = (|| label.map(field), || name.map(field));
