@@ -2,7 +2,7 @@
 //! client side, `context` is the interface for callbacks, `run` is the loop, and `tracking` records
 //! the running handler.
 //!
-//! **Uses** `base`, `exit`, `message`, `time`, `observe`, `process`, `kernel`, `mailbox`, `call`,
+//! **Uses** `base`, `exit`, `message`, `time`, `restart`, `observe`, `process`, `kernel`, `mailbox`, `call`,
 //! `driver`, `runtime`, `child`.
 //! **Knows nothing of** supervisors, which are servers themselves.
 

@@ -41,7 +41,7 @@ const TRAPS: &[u8] = &[
 ];
 
 /// Test programs of a single file, and the reason why each cannot share a program.
-const ALONE: [(&str, &str); 7] = [
+const ALONE: [(&str, &str); 8] = [
     ("dynamic_memory.rs", "its allocator counts what the whole program asks for"),
     ("mailbox_memory.rs", "its allocator counts what the whole program asks for"),
     ("measured_memory.rs", "its allocator counts what the whole program asks for"),
