@@ -41,6 +41,7 @@
 //! | [`GenServer`], [`ServerRef`], [`Name`] | a server, a handle to a server, a typed name |
 //! | [`Agent`], [`AgentRef`] | a server for a value that closures read and change; its handle |
 //! | [`ChildSpec`], [`Supervisor`] | how to start, stop and restart a child; the process doing so |
+//! | [`FailurePolicy`] | what follows a failure of a child, by its reason |
 //! | [`DynamicSupervisor`], [`PartitionSupervisor`] | a supervisor of children that are started on demand; one that runs several instances of a child |
 //! | [`Registry`] | processes under keys of any type |
 //! | [`PubSub`], [`EventManager`] | topics whose subscribers are processes; a server with handlers that are added at run time |
@@ -75,6 +76,9 @@
 //! | be notified when a process ends | [`Runtime::monitor`], [`Runtime::ended`] |
 //! | let processes end together | [`Runtime::link`], [`TaskContext::spawn_link`] |
 //! | run tasks that end with my function | [`scope`](scope()) |
+//! | decide by the error what follows a failure; keep the state of a server after a bad request | [`ChildSpec::on_failure`] |
+//! | limit the memory of a child | [`ChildSpec::max_memory`] |
+//! | keep a storm of crashes out of the log | [`Runtime::limit_log_lines`] |
 //! | wait longer between restarts | [`ChildSpec::backoff`] and [`Backoff`] |
 //! | keep a port open through a crash | [`Keep`] |
 //! | bound a mailbox | [`ChildSpec::mailbox_capacity`], [`Runtime::process`] and [`Overflow`] |
@@ -189,8 +193,8 @@ pub use base::{MonitorRef, Pid, SharedStr, TimeOfDay};
 
 // Exit reasons, crashes and shutdown times.
 pub use exit::{
-    Crash, CrashKind, CrashLocation, Detail, ExitError, ExitReason, NoRestart, PanicText, Result,
-    Shutdown, install_panic_hook, install_panic_hook_with,
+    Crash, CrashKind, CrashLocation, Detail, ExitError, ExitReason, MemoryLimitReached, NoRestart,
+    PanicText, Result, Shutdown, install_panic_hook, install_panic_hook_with,
 };
 
 // Received messages, signals and streams.
@@ -203,8 +207,8 @@ pub use message::{
 #[cfg_attr(docsrs, doc(cfg(feature = "cluster")))]
 pub use message::NodeChange;
 
-// Delays of restarts.
-pub use restart::Backoff;
+// Delays of restarts, and what follows a failure.
+pub use restart::{Backoff, FailurePolicy};
 
 // The log, events and health.
 #[cfg(feature = "log")]

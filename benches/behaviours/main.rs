@@ -14,10 +14,12 @@ fn main() {
         agents::rows(&bench);
     }
 mod events;
+mod policies;
 
 use support::Bench;
 
 fn main() {
     let bench = Bench::new("behaviours");
     events::rows(&bench);
+    policies::rows(&bench);
 }

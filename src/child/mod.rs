@@ -19,10 +19,12 @@ use crate::restart::{Backoff, OwnBudget, OwnRules};
 mod heartbeat;
 mod readiness;
 mod settings;
+mod failure_settings;
 mod getters;
 mod debug;
 pub(crate) mod stop_signals;
 pub(crate) mod task_context;
+mod memory_limit;
 pub(crate) mod started_processes;
 pub(crate) mod start;
 mod blocking;
@@ -81,6 +83,9 @@ pub enum ChildType {
 /// | [`shutdown`](Self::shutdown) | 5 s; for a supervisor no limit |
 /// | [`backoff`](Self::backoff) | its supervisor's, by default none: restarts have no delay |
 /// | [`restart_budget`](Self::restart_budget) | none of its own: its supervisor's |
+/// | [`on_failure`](Self::on_failure) | no closure: the restart type decides |
+/// | [`resume_budget`](Self::resume_budget) | 3 times in 5 s |
+/// | [`max_memory`](Self::max_memory) | no limit |
 /// | [`retry_first_start`](Self::retry_first_start) | no: a failed first start fails its supervisor's start |
 /// | [`readiness`](Self::readiness) | [`Readiness::Required`] |
 /// | [`significant`](Self::significant) | no |
@@ -133,7 +138,8 @@ pub(crate) struct Spec {
     pub(crate) ready_within: Option<Duration>,
     pub(crate) backoff: Option<Backoff>,
     pub(crate) budget: Option<OwnBudget>,
-    /// `backoff` and `budget` once more, for the records of the child's processes.
+    /// `backoff` and `budget` once more, and what follows a failure, for the records of the child's
+    /// processes.
     pub(crate) own_rules: Option<Arc<OwnRules>>,
     pub(crate) retry_first_start: bool,
     pub(crate) readiness: Readiness,
@@ -155,6 +161,11 @@ pub(crate) struct Spec {
 }
 
 impl Spec {
+    /// Whether the specification decides by the reason what follows a failure.
+    pub(crate) fn decides_failures(&self) -> bool {
+        self.own_rules.as_ref().is_some_and(|own| own.on_failure.is_some())
+    }
+
     /// Releases what is kept for an incarnation that will not come.
     pub(crate) fn release(&self) {
         if let Some(release) = &self.release {

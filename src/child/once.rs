@@ -23,8 +23,9 @@ use crate::base::Pid;
 use crate::base::sync::PlainMutex;
 use crate::child::start::{Start, StartContext};
 use crate::child::{ChildSpec, Heartbeat, Restart, TaskContext};
-use crate::exit::{Result, Shutdown};
+use crate::exit::{ExitReason, Result, Shutdown};
 use crate::process::overflow::Overflow;
+use crate::restart::FailurePolicy;
 use crate::runtime::StartError;
 
 /// A child that is started once, from a value that can't be cloned: a socket, a receiver, a reply.
@@ -235,6 +236,20 @@ impl<V> OnceChild<V> {
     /// for a missing heartbeat is not restarted, because it is temporary.
     pub fn heartbeat(self, heartbeat: Heartbeat) -> Self {
         OnceChild { spec: self.spec.heartbeat(heartbeat), ..self }
+    }
+
+    /// Sets what follows a failure of the child: [`ChildSpec::on_failure`]. The child is temporary, so
+    /// it is not restarted.
+    pub fn on_failure(
+        self,
+        decide: impl Fn(&ExitReason) -> FailurePolicy + Send + Sync + 'static,
+    ) -> Self {
+        OnceChild { spec: self.spec.on_failure(decide), ..self }
+    }
+
+    /// Sets how often a server may go on after a failed handler: [`ChildSpec::resume_budget`].
+    pub fn resume_budget(self, resumes: u32, period: Duration) -> Self {
+        OnceChild { spec: self.spec.resume_budget(resumes, period), ..self }
     }
 
     /// Sets whether the child's end may end its supervisor: [`ChildSpec::significant`].

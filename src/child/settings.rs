@@ -1,6 +1,5 @@
 //! The settings of a child specification.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::child::{ChildSpec, Heartbeat, Readiness, Restart};
@@ -166,7 +165,8 @@ impl ChildSpec {
     fn with_own_rules(mut self) -> Self {
         let spec = self.edit();
         let intensity = spec.budget.map(|budget| budget.intensity);
-        spec.own_rules = Some(Arc::new(OwnRules { backoff: spec.backoff, intensity }));
+        let backoff = spec.backoff;
+        self.edit_own_rules(|own| OwnRules { backoff, intensity, ..own });
         self
     }
 

@@ -17,7 +17,7 @@
 //! 4. Moves the [replies that the body has dropped unsent](crate::call::unanswered) to the record.
 //! 5. If the body has ended, drops it and tears the process down.
 //!
-//! All steps of a poll count for the [watch of polls](crate::observe::poll_watch).
+//! While memory is measured, step 3 notes what the body has allocated. All steps of a poll count for the [watch of polls](crate::observe::poll_watch).
 //!
 //! # Invariants
 //!
@@ -49,7 +49,6 @@ use crate::driver::hosted::{Parts, PlainPoll};
 use crate::driver::{Body, span};
 use crate::exit::{Crash, ExitReason, NoRestart};
 use crate::kernel::{End, Kernel};
-use crate::observe::lifecycle_log;
 use crate::observe::poll_slots::{leave, note_ending};
 use crate::process::{AnyProcess, Head, flag};
 
@@ -119,12 +118,19 @@ impl ProcessFuture {
             self.end(End::Dropped, of.is_watched);
             return Poll::Ready(());
         }
+        let allocated_before = kernel.allocated_by_thread();
         let current_record = enter_body(process, kernel);
         let polled = catch_unwind(AssertUnwindSafe(|| match of.is_surrounded {
             false => future.poll(cx),
             true => span::inside(kernel, process, || future.poll(cx)),
         }));
         drop(current_record);
+        if let Some(before) = allocated_before
+            && let Ok(Poll::Pending) = polled
+            && let Some(now) = kernel.allocated_by_thread()
+        {
+            kernel.note_allocated(process, now.wrapping_sub(before));
+        }
         self.hand_over_unanswered();
         match polled {
             Ok(Poll::Pending) => return Poll::Pending,
@@ -191,7 +197,7 @@ impl ProcessFuture {
         let (runtime, pid) = (kernel.number(), process.pid());
         let current_record = enter_body(process, kernel);
         let drop_future = || span::inside(kernel, process, || future.clear());
-        kernel.switches.captured(|| lifecycle_log::catch_destructor(pid, drop_future));
+        kernel.switches.captured(|| kernel.catch_destructor(pid, drop_future));
         drop(current_record);
         unanswered::hand_over(process);
         let current_pid = CurrentGuard::enter(runtime, pid);

@@ -10,12 +10,15 @@ pub(crate) mod panic_hook;
 mod backtrace_text;
 pub(crate) mod crash;
 pub(crate) mod reason;
+mod find_error;
+pub(crate) mod memory_limit;
 pub(crate) mod no_restart;
 pub(crate) mod signal;
 pub(crate) mod shutdown;
 
 pub use crash::{Crash, CrashKind, Detail};
 pub use location::CrashLocation;
+pub use memory_limit::MemoryLimitReached;
 pub use no_restart::NoRestart;
 pub(crate) use no_restart::Scope;
 pub use panic_hook::{PanicText, install_panic_hook, install_panic_hook_with};

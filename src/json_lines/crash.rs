@@ -10,8 +10,8 @@ use crate::exit::{CrashLocation, Shutdown};
 use crate::json_lines::fields::{ended, process};
 use crate::message::MessageKind;
 use crate::observe::{Ancestor, CrashCause, CrashHandling, CrashReport, CrashedChild};
-use crate::restart::Incarnation;
 use crate::restart::policy::Restart;
+use crate::restart::{FailurePolicy, Incarnation};
 use crate::snapshot::json::millis;
 
 /// Writes the fields of a report.
@@ -21,6 +21,7 @@ pub(super) fn entries<M: SerializeMap>(map: &mut M, report: &CrashReport) -> Res
     let cause = match report.cause {
         CrashCause::Own => "own",
         CrashCause::Outside => "outside",
+        CrashCause::Resumed => "resumed",
     };
     map.serialize_entry("cause", cause)?;
     ended(map, &report.reason)?;
@@ -101,11 +102,12 @@ impl Serialize for Child<'_> {
             Shutdown::Infinity => None,
         };
         let history: Vec<Past<'_>> = child.history.iter().map(Past).collect();
-        let mut map = serializer.serialize_map(Some(8))?;
+        let mut map = serializer.serialize_map(Some(9))?;
         map.serialize_entry("supervisor", &child.supervisor.raw())?;
         map.serialize_entry("incarnation", &child.incarnation)?;
         map.serialize_entry("uptime_ms", &millis(child.uptime))?;
         map.serialize_entry("restart", restart)?;
+        map.serialize_entry("policy", &child.policy.map(FailurePolicy::name))?;
         map.serialize_entry("shutdown_ms", &shutdown.map(millis))?;
         map.serialize_entry("backoff", &child.backoff.map(|backoff| backoff.range_text()))?;
         map.serialize_entry("budget", &child.budget.map(Budget))?;

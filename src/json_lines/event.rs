@@ -139,6 +139,12 @@ fn child_entries<M: SerializeMap>(map: &mut M, event: &LifecycleEvent) -> Result
             of_child(map, *supervisor, child, reason)?;
             map.serialize_entry("pid", &pid.map(|pid| pid.raw()))
         }
+        LifecycleEvent::Resumed { supervisor, child, pid, reason, callback, resumes_left } => {
+            of_child(map, *supervisor, child, reason)?;
+            map.serialize_entry("pid", &pid.raw())?;
+            map.serialize_entry("callback", &callback.to_string())?;
+            map.serialize_entry("resumes_left", resumes_left)
+        }
         LifecycleEvent::Restarting { supervisor, child, reason, attempt, delay, budget_left } => {
             of_child(map, *supervisor, child, reason)?;
             map.serialize_entry("attempt", attempt)?;
@@ -183,6 +189,7 @@ fn name(event: &LifecycleEvent) -> &'static str {
         LifecycleEvent::LongPollEnded { .. } => "long_poll_ended",
         LifecycleEvent::StartFailed { .. } => "start_failed",
         LifecycleEvent::ChildEnded { .. } => "child_ended",
+        LifecycleEvent::Resumed { .. } => "resumed",
         LifecycleEvent::Restarting { .. } => "restarting",
         LifecycleEvent::ShutdownFailed { .. } => "shutdown_failed",
         LifecycleEvent::GivenUp { .. } => "given_up",

@@ -28,6 +28,7 @@ use crate::base::pid::Pid;
 use crate::base::shared_str::SharedStr;
 use crate::base::sync::atomic::Ordering;
 use crate::base::tree_path::Path;
+use crate::exit::reason::ExitReason;
 use crate::kernel::Kernel;
 use crate::kernel::closing::EndDetails;
 use crate::observe::activity::Running;
@@ -36,6 +37,7 @@ use crate::observe::crash_report::{
 };
 use crate::observe::crash_site;
 use crate::observe::event::LifecycleEvent;
+use crate::observe::log_flood::LineKind;
 use crate::observe::log_level::LogLevel;
 use crate::process::Relations;
 use crate::restart::policy::Restart;
@@ -77,14 +79,26 @@ impl Kernel {
         details: &EndDetails,
         unread: &dyn Fn(bool) -> usize,
     ) {
-        self.note_backtrace(pid, &details.reason);
         let noted = crash_site::take(self.number(), pid);
+        let cause = || self.crash_cause(relations, details);
+        self.report_if_wanted(cause, noted, (pid, relations, details), unread);
+    }
+
+    /// Reports a failure, unless its cause is no crash, or no report is wanted.
+    pub(super) fn report_if_wanted(
+        &self,
+        cause: impl FnOnce() -> Option<CrashCause>,
+        noted: Option<CrashHandling>,
+        (pid, relations, details): (Pid, &Relations, &EndDetails),
+        unread: &dyn Fn(bool) -> usize,
+    ) {
+        self.note_backtrace(pid, &details.reason);
         let is_logged =
             self.wants_log(LogLevel::Warn) && self.switches.captured(log_line::is_wanted);
         if !is_logged && !self.events.has_listeners() {
             return;
         }
-        let Some(cause) = self.crash_cause(relations, details) else { return };
+        let Some(cause) = cause() else { return };
         let ancestors = self.ancestors_of(relations);
         let place = relations.place().map(|place| place.text());
         let path = place.unwrap_or_else(|| path_outside(pid, relations, details, &ancestors));
@@ -99,7 +113,7 @@ impl Kernel {
             cause,
             reason: details.reason.clone(),
             at,
-            child: self.crashed_child(relations, at),
+            child: self.crashed_child(pid, relations, (&details.reason, at)),
             handling: handling(noted, relations, details.was_dropped),
             mailbox_depth: unread(is_supervisor(relations)),
             more_links: links.len().saturating_sub(MAX_LINKS),
@@ -108,7 +122,7 @@ impl Kernel {
             left_out,
         });
         if is_logged {
-            self.switches.captured(|| log_line::write(&report));
+            self.line(LineKind::CrashReport, || log_line::write(&report));
         }
         self.events.publish(|| LifecycleEvent::CrashReport(report));
     }
@@ -149,22 +163,29 @@ impl Kernel {
         ancestors
     }
 
-    fn crashed_child(&self, relations: &Relations, at: Instant) -> Option<CrashedChild> {
+    fn crashed_child(
+        &self,
+        pid: Pid,
+        relations: &Relations,
+        (reason, at): (&ExitReason, Instant),
+    ) -> Option<CrashedChild> {
         let (parent, facts) = (relations.parent?, relations.child.as_ref()?);
         let role = parent.role?;
         let shared = self.find(parent.pid).and_then(|supervisor| {
             supervisor.with(|locked| locked.core().supervisor_record()?.child_rules)
         });
-        let own = facts.own_rules.as_deref().copied().unwrap_or_default();
+        let own = facts.own_rules.as_deref().cloned().unwrap_or_default();
+        let policy = own.policy_after(reason, (self.number(), pid));
         let (backoff, budget) = match role.restart {
             Restart::Temporary => (None, None),
-            Restart::Permanent | Restart::Transient => rules_of(own, shared),
+            Restart::Permanent | Restart::Transient => rules_of(&own, shared),
         };
         Some(CrashedChild {
             supervisor: parent.pid,
             incarnation: role.slot.start,
             uptime: at.saturating_duration_since(facts.started),
             restart: role.restart,
+            policy,
             shutdown: parent.shutdown,
             backoff,
             budget,
@@ -176,7 +197,7 @@ impl Kernel {
 type BackoffAndBudget = (Option<Backoff>, Option<(u32, Duration)>);
 
 /// Returns the backoff and the budget of a child. `shared` is `None` if the supervisor has ended.
-fn rules_of(own: OwnRules, shared: Option<Rules>) -> BackoffAndBudget {
+fn rules_of(own: &OwnRules, shared: Option<Rules>) -> BackoffAndBudget {
     let rules =
         own.over(shared.unwrap_or(Rules { backoff: None, intensity: Intensity::Unlimited }));
     match rules.intensity {

@@ -46,6 +46,7 @@ use crate::kernel::Kernel;
 use crate::kernel::closing::{Closing, EndDetails};
 use crate::observe::event::LifecycleEvent;
 use crate::observe::lifecycle_log;
+use crate::observe::log_flood::LineKind;
 use crate::observe::log_level::LogLevel;
 use crate::process::{AnyProcess, KeptQueue, Unhandled, Unread};
 
@@ -119,7 +120,9 @@ impl Kernel {
         let Unhandled { calls, casts, messages } = messages;
         if self.wants_log(LogLevel::Info) {
             let (label, counts) = (label.as_deref(), [calls, casts, messages]);
-            self.switches.captured(|| lifecycle_log::queue_handed_on(pid, from, label, counts));
+            self.line(LineKind::QueueHandedOn, || {
+                lifecycle_log::queue_handed_on(pid, from, label, counts)
+            });
         }
         self.events.publish(|| LifecycleEvent::QueueHandedOn {
             pid,

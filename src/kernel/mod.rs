@@ -24,6 +24,7 @@ use crate::observe::crash_report::limit::ReportLimiter;
 use crate::observe::dead_letter::DeadLetter;
 use crate::observe::event::LifecycleEvent;
 use crate::observe::hub::Hub;
+use crate::observe::log_flood::LogFlood;
 use crate::observe::log_level::LogLevel;
 use crate::observe::past_events::EndedEvents;
 use crate::observe::stop_records::StopRecords;
@@ -34,6 +35,7 @@ use crate::time::deadline_pool::DeadlinePool;
 use crate::time::timer_queue::TimerQueue;
 
 mod call_switches;
+mod log_lines;
 mod paths;
 mod carrying;
 pub(crate) mod wait_graph;
@@ -62,6 +64,8 @@ pub(crate) mod groups;
 #[cfg(feature = "cluster")]
 pub(crate) mod foreign_members;
 mod crash_reports;
+mod resumed;
+mod memory;
 mod announcement;
 pub(crate) mod teardown;
 pub(crate) mod admission;
@@ -75,6 +79,7 @@ pub(crate) use admission::{NewProcess, NotAdmitted, ORDINARY};
 pub use announcement::proof::announce_ends_at_once;
 pub(crate) use closing::End;
 pub(crate) use kill_times::KillTime;
+pub(crate) use resumed::Resumed;
 pub(crate) use stop_above::{StopInProgress, StopOrigin};
 pub(crate) use timers::NO_TOKIO;
 pub(crate) use tokio_gone::TOKIO_GONE;
@@ -107,6 +112,7 @@ pub(crate) struct Kernel {
     pub(crate) events: Hub<LifecycleEvent>,
     pub(crate) dead_letters: Hub<DeadLetter>,
     pub(crate) crash_report_limit: ReportLimiter,
+    pub(crate) log_flood: Arc<LogFlood>,
     pub(crate) changes: Arc<ChangeLog>,
     /// The last events of processes that have ended.
     pub(crate) ended_events: EndedEvents,
@@ -261,16 +267,6 @@ impl Kernel {
             let _ = self.handle.set(handle);
         }
         self.handle.get()
-    }
-
-    /// Counts a message that a full mailbox refused.
-    pub(crate) fn count_refused(&self) {
-        self.refused.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Counts a message that was dropped because a mailbox was full.
-    pub(crate) fn count_dropped(&self) {
-        self.dropped.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn wants_log(&self, level: LogLevel) -> bool {

@@ -42,6 +42,7 @@ use crate::kernel::announcement::{Announced, announce};
 use crate::kernel::closing::{End, EndDetails, HeldRegistrations, close};
 use crate::observe::event::LifecycleEvent;
 use crate::observe::lifecycle_log;
+use crate::observe::log_flood::LineKind;
 use crate::observe::log_level::LogLevel;
 use crate::process::{AnyProcess, Relations, Stage, flag};
 
@@ -176,7 +177,7 @@ impl Kernel {
         let level = LogLevel::for_exit(&details.reason);
         if details.failed || (label.is_some() && self.wants_log(level)) {
             let name = details.name.as_deref();
-            self.switches.captured(|| lifecycle_log::exit(pid, label, name, &details.reason));
+            self.line(LineKind::Exit, || lifecycle_log::exit(pid, label, name, &details.reason));
         }
         if details.failed || label.is_some() {
             self.events.publish(|| LifecycleEvent::Exited {

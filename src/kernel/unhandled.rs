@@ -23,6 +23,7 @@ use crate::message::{Message, MessageKind};
 use crate::observe::dead_letter::{DeadLetter, DeadLetterCause};
 use crate::observe::event::LifecycleEvent;
 use crate::observe::lifecycle_log;
+use crate::observe::log_flood::LineKind;
 use crate::observe::log_level::LogLevel;
 use crate::process::any::Refused;
 use crate::process::{AnyProcess, Stage, Unhandled, Unread};
@@ -41,6 +42,16 @@ impl From<Refused> for DeadLetterCause {
 }
 
 impl Kernel {
+    /// Counts a message that a full mailbox refused.
+    pub(crate) fn count_refused(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a message that was dropped because a mailbox was full.
+    pub(crate) fn count_dropped(&self) {
+        self.dropped.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Reports a message that was sent to the process with this pid and is lost. Does nothing for
     /// an item that is no message.
     pub(crate) fn report_dead_letter(
@@ -195,7 +206,9 @@ impl Kernel {
         let is_logged = *failed || label.is_some() || name.is_some();
         if is_logged && self.wants_log(LogLevel::Warn) {
             let counts = [calls, casts, messages];
-            lifecycle_log::left_unhandled(pid, label.as_deref(), name.as_deref(), counts);
+            self.line(LineKind::LeftUnhandled, || {
+                lifecycle_log::left_unhandled(pid, label.as_deref(), name.as_deref(), counts);
+            });
         }
         self.events.publish(|| LifecycleEvent::LeftUnhandled {
             pid,

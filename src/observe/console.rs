@@ -13,6 +13,12 @@ use crate::observe::LogLevel;
 /// lifecycle log is off until [`Runtime::set_log_level`](crate::Runtime::set_log_level) turns it
 /// on. This function is for programs, not for libraries.
 ///
+/// A line is written by the thread that logs it, before the program goes on: so the last line before
+/// a crash of the program is not lost, and lines keep their order with what the program itself writes to
+/// stderr. If stderr is a pipe that its reader does not empty, the thread waits.
+/// [`limit_log_lines`](crate::Runtime::limit_log_lines) bounds how much is written. A program that
+/// would rather lose lines than wait installs a subscriber with a queue of its own.
+///
 /// ```
 /// use regrow::{LogLevel, Runtime};
 ///

@@ -40,6 +40,9 @@ pub struct Counters {
     pub unhandled: u64,
     /// The calls that got no answer within their time limit.
     pub timed_out: u64,
+    /// The failed handlers after which their servers have gone on, as
+    /// [`on_failure`](crate::ChildSpec::on_failure) says.
+    pub resumed: u64,
     /// The restarts and give-ups of children, sorted by path. A child that was never restarted and
     /// never given up has no entry.
     pub children: Vec<ChildCounters>,
@@ -93,6 +96,7 @@ pub struct ChildCounters {
 pub(crate) struct CounterCells {
     ended: Padded<[AtomicU64; 6]>,
     timed_out: AtomicU64,
+    resumed: AtomicU64,
     children: PlainMutex<BTreeMap<SharedStr, [u64; 2]>>,
 }
 
@@ -113,6 +117,10 @@ impl CounterCells {
 
     pub(crate) fn count_time_out(&self) {
         self.timed_out.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_resume(&self) {
+        self.resumed.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn count_restart(&self, path: &SharedStr) {
@@ -140,6 +148,7 @@ impl CounterCells {
         Counters {
             ended: EndedCounts { normal, shutdown, error, panic, killed, no_process },
             timed_out: self.timed_out.load(Ordering::Relaxed),
+            resumed: self.resumed.load(Ordering::Relaxed),
             ..Counters::default()
         }
     }

@@ -114,6 +114,22 @@ pub enum LifecycleEvent {
         /// Why the child ended.
         reason: ExitReason,
     },
+    /// A handler of a server has failed, and the server goes on, as its
+    /// [`on_failure`](crate::ChildSpec::on_failure) says. There is no [`Exited`](Self::Exited).
+    Resumed {
+        /// The supervisor of the server.
+        supervisor: Pid,
+        /// The id of the server.
+        child: SharedStr,
+        /// The process of the server.
+        pid: Pid,
+        /// The panic or the error of the handler.
+        reason: ExitReason,
+        /// The callback that has failed.
+        callback: Callback,
+        /// How many more failures its [budget](crate::ChildSpec::resume_budget) allows now.
+        resumes_left: u32,
+    },
     /// A child is to be started again, after `delay`.
     Restarting {
         /// The supervisor of the child.

@@ -6,6 +6,7 @@
 //!
 //! A subscriber may panic, for example because standard error is broken. Such a panic is discarded.
 
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tracing::{error, info, warn};
@@ -46,6 +47,24 @@ pub(crate) fn exit(pid: Pid, label: Option<&str>, name: Option<&str>, reason: &E
         LogLevel::Error => log_exit!(error),
         LogLevel::Warn => log_exit!(warn),
         _ => log_exit!(info),
+    });
+}
+
+/// Logs a failed handler after which its server goes on, and how many more of them the server may have
+/// now.
+pub(crate) fn resumed(
+    pid: Pid,
+    label: Option<&str>,
+    name: Option<&str>,
+    (reason, callback, resumes_left): (&ExitReason, &dyn fmt::Display, u32),
+) {
+    let text = || format!("{:#}", excerpt(reason, PAGE));
+    let (label, name) = (|| label.map(field), || name.map(field));
+    ignore_panic(|| {
+        error!(
+            target: TARGET, %pid, label = label(), name = name(), reason = text(), %callback,
+            resumes_left, "resumed"
+        );
     });
 }
 
@@ -96,10 +115,14 @@ pub(crate) fn census(labels: &str, tags: &str) {
     ignore_panic(|| info!(target: TARGET, labels, tags, "census"));
 }
 
-/// Runs a destructor of user code. Catches its panic, and logs the panic.
-pub(crate) fn catch_destructor(pid: Pid, destructor: impl FnOnce()) {
+/// Runs a destructor of user code. Catches its panic, and passes its text to `log`.
+pub(crate) fn catch_destructor(destructor: impl FnOnce(), log: impl FnOnce(String)) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(destructor)) {
-        let text = excerpt(Crash::from_panic(payload).message(), PAGE).to_string();
-        ignore_panic(|| warn!(target: TARGET, %pid, panic = text, "a destructor panicked"));
+        log(excerpt(Crash::from_panic(payload).message(), PAGE).to_string());
     }
+}
+
+/// Logs the panic of a destructor.
+pub(crate) fn destructor_panicked(pid: Pid, panic: &str) {
+    ignore_panic(|| warn!(target: TARGET, %pid, panic, "a destructor panicked"));
 }

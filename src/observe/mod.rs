@@ -8,6 +8,7 @@
 pub(crate) mod log_level;
 pub(crate) mod lifecycle_log;
 pub(crate) mod log_limit;
+pub(crate) mod log_flood;
 pub(crate) mod hub;
 pub(crate) mod activity;
 pub(crate) mod crash_report;

@@ -2,7 +2,8 @@
 //!
 //! **Guarantee.** While the tracking of handlers and the reports of slow handlers are off, they
 //! cost a server nothing. When one of them is turned on, it takes effect for every live server.
-//! While spans and the watch of polls are off, and no test captures the log, they cost one load each
+//! While spans, the watch of polls and the measurement of memory are off, and no test captures the log,
+//! they cost one load each
 //! for a poll of a process.
 //!
 //! The [flags](crate::process::flag) of a server have one bit for these switches,
@@ -17,8 +18,8 @@
 //! 3. A server first lowers its bit, and then reads the switches once more. If one of them is on,
 //!    the server raises the bit again. So a bit that was raised in between is not lost.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tracing::{Dispatch, dispatcher};
@@ -37,9 +38,11 @@ pub(crate) struct Switches {
     warn_after: AtomicU64,
     /// The receivers of the times of tracked handlers.
     pub(crate) meters: MeterSources,
-    /// What surrounds each poll of a process: [`SPAN`], [`CAPTURE`] and [`WATCH`].
+    /// What surrounds each poll of a process: [`SPAN`], [`CAPTURE`], [`WATCH`] and [`MEMORY`].
     around_polls: AtomicU8,
     pub(crate) polls: Arc<PollWatch>,
+    /// The function that says what the thread has allocated, while memory is measured.
+    memory_probe: OnceLock<fn() -> i64>,
     /// The subscriber of the test that captures the log.
     capture: PlainMutex<Option<Dispatch>>,
 }
@@ -47,6 +50,7 @@ pub(crate) struct Switches {
 const SPAN: u8 = 1;
 const CAPTURE: u8 = 2;
 const WATCH: u8 = 4;
+const MEMORY: u8 = 8;
 
 impl Switches {
     /// Whether handlers are tracked.
@@ -108,6 +112,21 @@ impl Switches {
     #[inline]
     pub(crate) fn watches_polls(&self) -> bool {
         self.around_polls.load(Ordering::Relaxed) & WATCH != 0
+    }
+
+    /// The function that says what the thread has allocated, if memory is measured.
+    pub(crate) fn memory_probe(&self) -> Option<fn() -> i64> {
+        match self.around_polls.load(Ordering::Relaxed) & MEMORY {
+            0 => None,
+            _ => self.memory_probe.get().copied(),
+        }
+    }
+
+    /// Measures memory from now on. Returns false if another function does it already.
+    pub(crate) fn set_memory_probe(&self, probe: fn() -> i64) -> bool {
+        let is_set = self.memory_probe.set(probe).is_ok();
+        self.surround_polls(MEMORY, true);
+        is_set
     }
 
     pub(crate) fn set_watches_polls(&self, on: bool) {

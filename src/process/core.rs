@@ -24,6 +24,7 @@ use crate::process::heartbeat::Heartbeats;
 use crate::process::intake::{Drain, Intake};
 use crate::process::link::Link;
 use crate::process::mailbox_bound::Counts;
+use crate::process::memory::Limited;
 use crate::process::registrar::{Registrar, SpecKey};
 use crate::process::stage::Stage;
 use crate::process::unhandled::Unhandled;
@@ -153,6 +154,8 @@ pub(crate) struct Registrations {
     /// The span of the process, made when it is first needed. The span is never dropped under the
     /// lock.
     pub(crate) span: Option<Arc<Span>>,
+    /// The memory of the process and its failed handlers, if they are known and counted.
+    pub(crate) limited: Option<Box<Limited>>,
     /// The limit of the call that a handler of the server handles, while deadlines are propagated.
     pub(crate) handled_call: Option<Arc<CallLimit>>,
 }

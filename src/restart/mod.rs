@@ -11,10 +11,13 @@ pub(crate) mod backoff;
 pub(crate) mod restart_limit;
 pub(crate) mod own_budget;
 pub(crate) mod restart_state;
+pub(crate) mod failure_policy;
 mod own_rules;
 mod history;
 
 pub use backoff::Backoff;
+pub use failure_policy::FailurePolicy;
+pub(crate) use failure_policy::OnFailure;
 pub(crate) use history::KeptEvents;
 pub use history::{History, Incarnation};
 pub use own_budget::Exhausted;

@@ -18,8 +18,9 @@ impl Runtime {
     /// remembered; in a storm of more, the paths beyond share one limit.
     ///
     /// The next report after a window says how many were [left out](crate::CrashReport::left_out).
-    /// The ERROR line of each crash, the line of each start, and all other events are never limited.
-    /// OTP has no limit for one child; the handler of its logger drops events of all kinds.
+    /// The ERROR line of each crash and the line of each start have a limit of
+    /// [their own](Self::limit_log_lines); all other events are never limited. OTP has no limit for one
+    /// child; the handler of its logger drops events of all kinds.
     ///
     /// ```
     /// use std::time::Duration;

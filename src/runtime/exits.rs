@@ -4,6 +4,7 @@ use crate::base::Pid;
 use crate::base::sync::atomic::Ordering;
 use crate::exit::{ExitKind, ExitReason, NoRestart, Scope};
 use crate::kernel::exits::ExitSignal;
+use crate::observe::log_flood::LineKind;
 use crate::observe::{LogLevel, lifecycle_log};
 use crate::runtime::Runtime;
 
@@ -46,7 +47,7 @@ impl Runtime {
     pub fn kill(&self, pid: Pid) -> bool {
         let alive = self.signal(pid, &ExitReason::Killed, ExitKind::Kill);
         if alive && self.wants_log(LogLevel::Info) {
-            self.kernel.switches.captured(|| lifecycle_log::kill(pid));
+            self.kernel.line(LineKind::Kill, || lifecycle_log::kill(pid));
         }
         alive
     }

@@ -1,6 +1,7 @@
 //! Groups of processes.
 
 use crate::base::{MonitorRef, Pid};
+use crate::observe::log_flood::LineKind;
 use crate::observe::{LogLevel, lifecycle_log};
 use crate::runtime::Runtime;
 
@@ -85,7 +86,7 @@ impl Runtime {
         let members = self.whereis_tag(tag).into_iter().filter_map(|pid| self.kernel.find(pid));
         let killed = self.kernel.kill_all(members.collect(), from);
         if self.wants_log(LogLevel::Info) {
-            self.kernel.switches.captured(|| lifecycle_log::kill_tag(tag, killed));
+            self.kernel.line(LineKind::KillTag, || lifecycle_log::kill_tag(tag, killed));
         }
         killed
     }

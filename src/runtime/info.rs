@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::base::Pid;
 use crate::observe::{Doing, Handling};
 use crate::process::overflow::Overflow;
-use crate::process::{Locked, MonitorEntry, ReaderWait, Relations};
+use crate::process::{Locked, Memory, MonitorEntry, ReaderWait, Relations};
 use crate::runtime::Runtime;
 
 /// A snapshot of one live process. OTP: `process_info/1`.
@@ -61,6 +61,9 @@ pub struct ProcessInfo {
     /// The number of messages, streams, casts and calls that were lost so far because the mailbox
     /// was full: refused, dropped or evicted.
     pub dropped_messages: u64,
+    /// The memory that the process holds, in bytes: what it [reports](Runtime::set_memory) or else, at
+    /// least 0, what is [measured](Runtime::measure_memory). `None` if there is neither.
+    pub memory: Option<u64>,
     /// Whether the process traps exits.
     pub trap_exit: bool,
     /// The number of handlers of the process that have returned. `None` unless the process is a
@@ -140,6 +143,7 @@ impl Runtime {
                 mailbox_capacity: None,
                 overflow: None,
                 dropped_messages: 0,
+                memory: None,
                 trap_exit: core.trap,
                 handled: None,
                 handling: None,
@@ -153,9 +157,7 @@ impl Runtime {
             if !core.is_open() {
                 return None;
             }
-            if let Some(relations) = &core.relations {
-                info.add_relations(relations);
-            }
+            core.relations.iter().for_each(|relations| info.add_relations(relations));
             if core.tracked {
                 info.add_activity(locked);
             }
@@ -280,6 +282,7 @@ impl ProcessInfo {
         let Some(registrations) = &relations.registrations else { return };
         self.names = registrations.names.iter().map(|(name, ())| name.to_string()).collect();
         self.tags = registrations.tags.iter().map(|(tag, ())| tag.to_string()).collect();
+        self.memory = registrations.limited.as_ref().and_then(|own| own.memory).map(Memory::bytes);
         if let Some(counts) = &registrations.counts {
             (self.mailbox_depth, self.is_counted) = (counts.depth, true);
             self.mailbox_capacity = counts.bound();

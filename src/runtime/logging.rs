@@ -1,6 +1,7 @@
 //! The level of the lifecycle log, and log lines that users add to it.
 
 use crate::base::Pid;
+use crate::observe::log_flood::LineKind;
 use crate::observe::{LifecycleEvent, LogLevel, lifecycle_log};
 use crate::runtime::Runtime;
 
@@ -65,7 +66,7 @@ impl Runtime {
     /// ```
     pub fn log_spawn(&self, pid: Pid, label: &str, detail: &str) {
         if self.wants_log(LogLevel::Info) {
-            self.kernel.switches.captured(|| lifecycle_log::spawn(pid, label, detail));
+            self.kernel.line(LineKind::Spawn, || lifecycle_log::spawn(pid, label, detail));
         }
         self.kernel.events.publish(|| LifecycleEvent::Spawned { pid, label: label.into() });
     }

@@ -40,6 +40,8 @@ mod listener;
 pub(crate) mod events;
 pub(crate) mod dead_letters;
 mod crash_reports;
+mod log_limit;
+mod memory;
 pub(crate) mod typed_name;
 pub(crate) mod errors;
 pub(crate) mod deadline;

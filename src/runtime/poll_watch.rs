@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::base::sync::atomic::Ordering;
 use crate::base::{Pid, SharedStr, ignore_panic, name, path_excerpt};
 use crate::kernel::Kernel;
+use crate::observe::log_flood::LineKind;
 use crate::observe::poll_watch::{LongPoll, PollReporter};
 use crate::observe::{Callback, LifecycleEvent};
 use crate::process::AnyProcess;
@@ -99,7 +100,7 @@ impl Reporter {
     /// Publishes an event, and then writes a line of the log.
     fn report(kernel: &Kernel, event: LifecycleEvent, log: impl FnOnce()) {
         kernel.events.publish(|| event);
-        kernel.switches.captured(|| ignore_panic(log));
+        kernel.line(LineKind::LongPoll, || ignore_panic(log));
     }
 }
 

@@ -2,7 +2,7 @@
 //! client side, `context` is the interface for callbacks, `run` is the loop, and `tracking` records
 //! the running handler.
 //!
-//! **Uses** `base`, `exit`, `message`, `time`, `observe`, `process`, `kernel`, `mailbox`, `call`,
+//! **Uses** `base`, `exit`, `message`, `time`, `restart`, `observe`, `process`, `kernel`, `mailbox`, `call`,
 //! `driver`, `runtime`, `child`.
 //! **Knows nothing of** supervisors, which are servers themselves.
 
@@ -12,6 +12,7 @@ use crate::base::ignore_panic;
 use crate::child::{ChildSpec, OnceChild};
 use crate::exit::{ExitReason, Result};
 use crate::message::Received;
+use crate::observe::log_flood::LineKind;
 use crate::runtime::{Name, Runtime, StartError, Starting};
 use crate::server::child::OnceServer;
 
@@ -258,7 +259,7 @@ pub trait GenServer: Sized + Send + 'static {
         ctx: &mut ServerContext<Self>,
     ) -> impl Future<Output = Result> + Send {
         ctx.keep_idle_timeout();
-        unexpected::log(ctx.pid(), &info);
+        unexpected::log(&ctx.process.kernel, ctx.pid(), &info);
         ready(Ok(()))
     }
 
@@ -507,7 +508,9 @@ pub trait GenServer: Sized + Send + 'static {
 fn dropped<S: GenServer, M>(request: M, what: &str, ctx: &mut ServerContext<S>) -> Ready<Result> {
     ctx.keep_idle_timeout();
     let (pid, kind) = (ctx.pid(), std::any::type_name::<M>());
-    ignore_panic(|| tracing::warn!(target: "regrow::server", %pid, kind, "{what}"));
+    ctx.process.kernel.line(LineKind::Unexpected, || {
+        ignore_panic(|| tracing::warn!(target: "regrow::server", %pid, kind, "{what}"));
+    });
     drop(request);
     ready(Ok(()))
 }

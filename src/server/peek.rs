@@ -133,5 +133,8 @@ fn answer<T: Send + 'static>(
     reply: Reply<Result<T, Crash>>,
     result: Result<T, Crash>,
 ) {
-    lifecycle_log::catch_destructor(server, || reply.send(result));
+    lifecycle_log::catch_destructor(
+        || reply.send(result),
+        |panic| lifecycle_log::destructor_panicked(server, &panic),
+    );
 }

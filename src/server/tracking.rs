@@ -31,6 +31,7 @@ use crate::base::{ignore_panic, name};
 use crate::kernel::{Kernel, NO_TOKIO};
 use crate::observe::activity::Look;
 use crate::observe::handler_meter::HandlerMeter;
+use crate::observe::log_flood::LineKind;
 use crate::observe::{ChangeKind, Handling};
 use crate::process::AnyProcess;
 use crate::server::WaitOutcome;
@@ -131,10 +132,13 @@ fn look(kernel: &Kernel, process: &dyn AnyProcess) -> Look {
     if let Look::Report(Handling { callback, elapsed }) = look {
         kernel.report_own_change(process, || ChangeKind::SlowHandler { callback, elapsed });
         let (pid, label) = (process.pid(), label.map(|label| name(&label).to_string()));
-        ignore_panic(|| {
-            tracing::warn!(
-                target: "regrow::server", %pid, label, %callback, ?elapsed, "a handler runs long"
-            );
+        kernel.line(LineKind::SlowHandler, || {
+            ignore_panic(|| {
+                tracing::warn!(
+                    target: "regrow::server", %pid, label, %callback, ?elapsed,
+                    "a handler runs long"
+                );
+            });
         });
     }
     look

@@ -1,7 +1,9 @@
 //! The log line of a message that a server doesn't expect.
 
 use crate::base::{Pid, ignore_panic};
+use crate::kernel::Kernel;
 use crate::message::Received;
+use crate::observe::log_flood::LineKind;
 
 #[cfg(feature = "cluster")]
 use crate::observe::log_limit::LogLimit;
@@ -11,7 +13,7 @@ use crate::observe::log_limit::LogLimit;
 static FOREIGN: LogLimit = LogLimit::new();
 
 /// Logs the message without its content, unless many others have just been logged.
-pub(super) fn log(pid: Pid, info: &Received) {
+pub(super) fn log(kernel: &Kernel, pid: Pid, info: &Received) {
     #[cfg(feature = "cluster")]
     if info.may_be_foreign() {
         let Some(left_out) = FOREIGN.line(std::time::Instant::now()) else { return };
@@ -20,7 +22,9 @@ pub(super) fn log(pid: Pid, info: &Received) {
         );
         return;
     }
-    ignore_panic(
-        || tracing::warn!(target: "regrow::server", %pid, info = info.outline(), "unexpected message dropped"),
-    );
+    kernel.line(LineKind::Unexpected, || {
+        ignore_panic(
+            || tracing::warn!(target: "regrow::server", %pid, info = info.outline(), "unexpected message dropped"),
+        );
+    });
 }

@@ -40,6 +40,7 @@ use crate::child::{Heartbeat, HeartbeatMissed, Spec};
 use crate::exit::{ExitKind, ExitReason};
 use crate::kernel::NO_TOKIO;
 use crate::kernel::exits::ExitSignal;
+use crate::observe::log_flood::LineKind;
 use crate::observe::{Doing, LifecycleEvent};
 use crate::process::heartbeat::{Heartbeats, WatchTask};
 use crate::process::{AnyProcess, ChildStop, Core, Intake, Stage};
@@ -150,7 +151,11 @@ fn look(core: &mut Core, heartbeat: Heartbeat, now: Instant) -> Look {
 
 fn report(runtime: &Runtime, id: &str, pid: Pid, what: &str) {
     let (child, doing) = (name(id).to_string(), Doing::of(runtime, pid));
-    ignore_panic(|| tracing::warn!(target: "regrow::supervisor", %pid, child, %doing, "{what}"));
+    runtime.kernel.line(LineKind::Heartbeat, || {
+        ignore_panic(
+            || tracing::warn!(target: "regrow::supervisor", %pid, child, %doing, "{what}"),
+        );
+    });
 }
 
 /// Kills the child, whether it traps exits or not. The signal has no sender, because a signal from

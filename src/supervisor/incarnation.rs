@@ -31,14 +31,14 @@ use crate::base::failpoint::step;
 use crate::child::start::Start;
 use crate::child::started_processes::StartedProcesses;
 use crate::child::{ChildType, Spec, StartContext, Started};
-use crate::exit::{Result, Scope};
+use crate::exit::Result;
 use crate::kernel::Until;
 use crate::process::{AnyProcess, ChildFacts, ChildSlot, ChildStop};
 use crate::restart::History;
 use crate::runtime::{Ended, Runtime, StartCause, StartError};
 use crate::supervisor::heartbeat_watch;
 use crate::supervisor::start_attempt::run_start;
-use crate::supervisor::{Report, StopRequest, decision, stop, wait_until};
+use crate::supervisor::{Decision, Report, StopRequest, by_policy, own_decision, stop, wait_until};
 
 /// The outcome of a start: the process, `None` if the child chose not to run, or the failure.
 pub(crate) type StartOutcome = Result<Option<Arc<dyn AnyProcess>>, NotStarted>;
@@ -63,8 +63,8 @@ pub(crate) struct NotStarted {
     pub(crate) name_taken: bool,
     /// The process that failed, if the start got as far as a process.
     pub(crate) pid: Option<Pid>,
-    /// What that process decided about its restart.
-    pub(crate) decided: Option<Scope>,
+    /// What that process decided about its restart, or its specification.
+    pub(crate) decided: Option<Decision>,
 }
 
 impl NotStarted {
@@ -165,10 +165,14 @@ pub(crate) fn outcome_of(
         Err(error) => {
             report.start_failed(&spec.id, &error);
             let name_taken = name_taken && is_name_taken(&error);
-            let decided = match (&error, pid) {
-                (StartError::Failed(reason), Some(pid)) => decision(report, pid, reason),
+            let own = match (&error, pid) {
+                (StartError::Failed(reason), Some(pid)) => own_decision(report, pid, reason),
                 _ => None,
             };
+            let is_failure = error.may_pass() && !is_name_taken(&error);
+            let decided = own.map(Decision::from).or_else(|| {
+                is_failure.then(|| by_policy(report, spec, &error.as_reason())).flatten()
+            });
             Err(NotStarted { error, name_taken, pid, decided })
         }
     }

@@ -31,6 +31,9 @@ pub enum Limit {
     /// No limit: the child asked for the end of its tree, with
     /// [`end_tree`](crate::TaskContext::end_tree), or is a supervisor with such a child.
     EndOfTree,
+    /// No limit: the child's [`on_failure`](crate::ChildSpec::on_failure) has decided to
+    /// [escalate](crate::FailurePolicy::Escalate) the failure.
+    Escalated,
 }
 
 /// The error that a supervisor ends with when it gives up. In OTP the reason is `shutdown`, so a
@@ -172,11 +175,17 @@ impl RestartLimitReached {
         RestartLimitReached { child: id, limit, restarts, period, counts, uncounted, last, origin }
     }
 
-    /// Returns the error with which the supervisor of a child that ended the tree ends.
-    pub(crate) fn end_of_tree(child: &SharedStr, last: ExitReason, origin: Origin) -> Self {
+    /// Returns the error with which the supervisor of this child ends although no limit was reached:
+    /// `limit` says why.
+    pub(crate) fn without_limit(
+        limit: Limit,
+        child: &SharedStr,
+        last: ExitReason,
+        origin: Origin,
+    ) -> Self {
         RestartLimitReached {
             child: child.to_string(),
-            limit: Limit::EndOfTree,
+            limit,
             restarts: 0,
             period: Duration::ZERO,
             counts: Vec::new(),
@@ -225,6 +234,9 @@ impl fmt::Display for RestartLimitReached {
                  last end: "
             )?,
             Limit::EndOfTree => write!(f, "child {child} ended the tree: ")?,
+            Limit::Escalated => {
+                write!(f, "a failure of child {child} ends its supervisor by its policy: ")?;
+            }
         }
         write!(f, "{}", Causeless(&self.last))
     }

@@ -18,6 +18,9 @@
 //! | exit of a child that has not ended dropped | WARN | at most ten a second, with the number left out |
 //! | unexpected message dropped | WARN | always; of those of other nodes the 1st, the 2nd, the 4th, the 8th … |
 //!
+//! After 500 lines of one kind in a second, the others are
+//! [counted](crate::observe::log_flood), also those that are written "always".
+//!
 //! **Invariants**
 //! 1. A panic of a log subscriber does not reach the supervisor: each line is written under
 //!    `ignore_panic`.
@@ -35,6 +38,7 @@ use crate::exit::{ExitKind, ExitReason, WithCauses};
 use crate::kernel::exits::ExitSignal;
 use crate::kernel::{Kernel, Until, WaitEdge};
 use crate::message::Received;
+use crate::observe::log_flood::LineKind;
 use crate::observe::{ChangeKind, Doing, LifecycleEvent, LogLevel};
 use crate::process::{AnyProcess, ChildSlot, ChildStop, SpecKey, SpecName};
 use crate::runtime::{Runtime, StartAcks, StartError};
@@ -81,15 +85,17 @@ pub(crate) struct RestartNotice<'a> {
 
 /// Writes one line about a child.
 macro_rules! child_line {
-    ($level:ident, $report:expr, $child:expr, $($rest:tt)+) => {
-        ignore_panic(|| {
-            tracing::$level!(
-                target: TARGET,
-                supervisor = %$report.supervisor,
-                label = %name(&$report.label),
-                child = %name(&$child),
-                $($rest)+
-            )
+    ($level:ident $kind:ident, $report:expr, $child:expr, $($rest:tt)+) => {
+        $report.runtime.kernel.line(LineKind::$kind, || {
+            ignore_panic(|| {
+                tracing::$level!(
+                    target: TARGET,
+                    supervisor = %$report.supervisor,
+                    label = %name(&$report.label),
+                    child = %name(&$child),
+                    $($rest)+
+                )
+            })
         })
     };
 }
@@ -187,7 +193,7 @@ impl Report {
     }
 
     pub(crate) fn start_failed(&self, child: &str, reason: &StartError) {
-        child_line!(warn, self, child, reason = %excerpt(ErrorChain(reason), PAGE), "start failed");
+        child_line!(warn StartFailed, self, child, reason = %excerpt(ErrorChain(reason), PAGE), "start failed");
         self.event(|supervisor| LifecycleEvent::StartFailed {
             supervisor,
             child: child.into(),
@@ -204,10 +210,10 @@ impl Report {
         let text = excerpt(WithCauses(reason), PAGE);
         if reason.is_clean() {
             if self.runtime.wants_log(LogLevel::Debug) {
-                child_line!(debug, self, child, %pid, reason = %text, "child ended");
+                child_line!(debug ChildEnded, self, child, %pid, reason = %text, "child ended");
             }
         } else if self.runtime.wants_log(LogLevel::Warn) {
-            child_line!(warn, self, child, %pid, reason = %text, "child ended");
+            child_line!(warn ChildEnded, self, child, %pid, reason = %text, "child ended");
         }
     }
 
@@ -231,13 +237,13 @@ impl Report {
         if reason.is_clean() {
             if self.runtime.wants_log(LogLevel::Info) {
                 child_line!(
-                    info, self, child, pid, reason = %text, restarts, budget_left,
+                    info Restarting, self, child, pid, reason = %text, restarts, budget_left,
                     ?delay, "restarting"
                 );
             }
         } else if self.runtime.wants_log(LogLevel::Warn) {
             child_line!(
-                warn, self, child, pid, reason = %text, restarts, budget_left,
+                warn Restarting, self, child, pid, reason = %text, restarts, budget_left,
                 ?delay, "restarting"
             );
         }
@@ -256,11 +262,11 @@ impl Report {
         let text = excerpt(WithCauses(reason), PAGE);
         match overran {
             Some(doing) => child_line!(
-                warn, self, child, %pid, reason = %text, %doing,
+                warn ShutdownError, self, child, %pid, reason = %text, %doing,
                 "shutdown error: it overran its time"
             ),
             None => {
-                child_line!(warn, self, child, %pid, reason = %text, "shutdown error");
+                child_line!(warn ShutdownError, self, child, %pid, reason = %text, "shutdown error");
             }
         }
         let overran = overran.is_some();
@@ -271,18 +277,18 @@ impl Report {
     }
 
     pub(crate) fn not_yielding(&self, child: &str, pid: Pid) {
-        child_line!(warn, self, child, %pid, "killed, but not yielding");
+        child_line!(warn NotYielding, self, child, %pid, "killed, but not yielding");
     }
 
     /// Reports a surplus process, which the supervisor stops: the child's start function started
     /// it, but returned another process as the child.
     pub(crate) fn extra_process(&self, child: &str, pid: Pid) {
-        child_line!(warn, self, child, %pid, "stopped: the child's start returned another process");
+        child_line!(warn ExtraProcess, self, child, %pid, "stopped: the child's start returned another process");
     }
 
     /// Reports that the start of a child waits for an orphan of its killed predecessor.
     pub(crate) fn waits_for_orphan(&self, child: &str, pid: Pid) {
-        child_line!(warn, self, child, %pid, "not started while a process of its predecessor is ending");
+        child_line!(warn WaitsForOrphan, self, child, %pid, "not started while a process of its predecessor is ending");
     }
 
     /// Sends an event to the listeners of lifecycle events.
@@ -297,8 +303,10 @@ impl Report {
             return;
         }
         let (supervisor, label) = (self.supervisor, name(&self.label));
-        ignore_panic(|| {
-            tracing::warn!(target: TARGET, %supervisor, %label, info = other.outline(), "unexpected message dropped");
+        self.runtime.kernel.line(LineKind::Unexpected, || {
+            ignore_panic(|| {
+                tracing::warn!(target: TARGET, %supervisor, %label, info = other.outline(), "unexpected message dropped");
+            });
         });
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::base::{ErrorChain, PAGE, Pid, excerpt, ignore_panic, name};
 use crate::exit::ExitReason;
+use crate::observe::log_flood::LineKind;
 use crate::observe::{ChangeKind, LifecycleEvent};
 use crate::supervisor::RestartLimitReached;
 use crate::supervisor::report::{Report, TARGET, child_line};
@@ -18,7 +19,7 @@ impl Report {
             reason: ExitReason::from_library(limit.clone()),
         }));
         let reason = excerpt(ErrorChain(&limit), PAGE);
-        child_line!(warn, self, limit.child, %reason, restarts, budget_left = 0, "gave up");
+        child_line!(warn GaveUp, self, limit.child, %reason, restarts, budget_left = 0, "gave up");
         self.event(|supervisor| LifecycleEvent::GaveUp {
             supervisor,
             child: limit.child.as_str().into(),
@@ -51,7 +52,7 @@ impl Report {
         drop(self.source.child(&limit.child, pid, kind));
         let reason = excerpt(ErrorChain(limit), PAGE);
         let shown = pid.map(tracing::field::display);
-        child_line!(warn, self, limit.child, pid = shown, %reason, restarts, budget_left = 0, "child given up");
+        child_line!(warn ChildGivenUp, self, limit.child, pid = shown, %reason, restarts, budget_left = 0, "child given up");
         self.event(|supervisor| LifecycleEvent::GivenUp {
             supervisor,
             child: limit.child.as_str().into(),

@@ -6,3 +6,4 @@ mod support;
 mod agents;
 mod stash;
 mod events;
+mod policies;

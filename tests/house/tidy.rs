@@ -42,9 +42,10 @@ const TRAPS: &[u8] = &[
 ];
 
 /// Test programs of a single file, and the reason why each cannot share a program.
-const ALONE: [(&str, &str); 7] = [
+const ALONE: [(&str, &str); 8] = [
     ("dynamic_memory.rs", "its allocator counts what the whole program asks for"),
     ("mailbox_memory.rs", "its allocator counts what the whole program asks for"),
+    ("measured_memory.rs", "its allocator counts what the whole program asks for"),
     ("node_memory.rs", "its allocator counts what the whole program asks for"),
     ("panic_hook.rs", "its panic hook is the whole program's"),
     ("server_memory.rs", "its allocator counts what the whole program asks for"),

@@ -37,6 +37,7 @@ async fn of_ten_thousand_crashes_each_has_its_error_line_and_its_spawn_line_and_
     const CRASHES: u32 = 10_000;
     let (log, rt) = (Log::listen(), Runtime::new());
     rt.set_log_level(LogLevel::Info);
+    rt.limit_log_lines(u32::MAX, Duration::ZERO);
     let tree = Supervisor::one_for_one().with_id("app").unlimited_restarts();
     let tree = tree.child(unlucky(CRASHES)).start(&rt).await.unwrap();
     while rt.spawned() < u64::from(CRASHES) + 2 {
@@ -65,6 +66,7 @@ async fn a_storm_of_children_with_different_ids_has_a_bounded_number_of_reports(
     let (log, rt) = (Log::listen(), Runtime::new());
     rt.set_log_level(LogLevel::Warn);
     rt.limit_crash_reports(1, Duration::from_secs(60));
+    rt.limit_log_lines(u32::MAX, Duration::ZERO);
     let jobs = DynamicSupervisor::new().with_id("jobs").start(&rt).await.unwrap();
     for n in 0..2_000 {
         let job = ChildSpec::task(format!("job {n}"), |_| async { panic!("boom") });

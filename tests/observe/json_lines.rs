@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use regrow::{
     ChildSpec, ControlAction, ControlRequest, DynamicSupervisor, EventHandler, EventHandlers,
-    EventManager, Exhausted, ExitReason, GenServer, HandlerContext, Heartbeat, JsonLinesError,
-    LifecycleEvent, Removal, Restart, Runtime, ServerContext, ServerRef, Shutdown, Supervisor,
-    SupervisorRef, json_lines,
+    EventManager, Exhausted, ExitReason, FailurePolicy, GenServer, HandlerContext, Heartbeat,
+    JsonLinesError, LifecycleEvent, Removal, Restart, Runtime, ServerContext, ServerRef, Shutdown,
+    Supervisor, SupervisorRef, json_lines,
 };
 use serde_json::Value;
 use support::settled;
@@ -143,6 +143,7 @@ async fn every_event() -> Vec<Value> {
     tree.terminate_child("stubborn").await.unwrap();
     settled().await;
     hand_a_queue_on(&rt, &tree).await;
+    fail_and_go_on(&rt, &tree).await;
     hang(&rt, &tree, &file).await;
     fail_a_handler(&rt).await;
     let request = ControlRequest::new(ControlAction::Kill).path("none");
@@ -159,6 +160,14 @@ async fn hand_a_queue_on(rt: &Runtime, tree: &SupervisorRef) {
     tree.start_child(Queued::child(()).named("queued").keep_queue()).await.unwrap();
     let queued: ServerRef<Queued> = rt.server("queued");
     assert!(queued.cast(true) && queued.cast(false));
+    settled().await;
+}
+
+/// Lets the handler of a server fail that goes on.
+async fn fail_and_go_on(rt: &Runtime, tree: &SupervisorRef) {
+    let child = Queued::child(()).with_id("resumed").named("resumed");
+    tree.start_child(child.on_failure(|_| FailurePolicy::Resume)).await.unwrap();
+    assert!(rt.server::<Queued>("resumed").cast(true));
     settled().await;
 }
 

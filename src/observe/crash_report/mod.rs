@@ -14,7 +14,7 @@ use crate::exit::{ExitReason, Shutdown};
 use crate::message::MessageKind;
 use crate::observe::Callback;
 use crate::restart::policy::Restart;
-use crate::restart::{Backoff, History};
+use crate::restart::{Backoff, FailurePolicy, History};
 
 mod parts;
 mod text;
@@ -31,7 +31,9 @@ pub(crate) mod limit;
 /// [`Exited`](crate::LifecycleEvent::Exited) of the same end, and a line of the log: target
 /// `regrow::crash`, level WARN, from the runtime's log level [`Warn`](crate::LogLevel::Warn) on. In
 /// a storm of crashes the reports of each child [are limited](crate::Runtime::limit_crash_reports);
-/// the ERROR line and the events of each crash are not.
+/// the events of each crash are not, and its lines have [another limit](crate::Runtime::limit_log_lines).
+/// A report is also made for a handler that fails and whose server
+/// [goes on](crate::FailurePolicy::Resume).
 ///
 /// The process gathers the facts itself when it ends, so a report does not wait for the supervisor,
 /// and says nothing of what the supervisor decides: that is the next
@@ -87,7 +89,7 @@ pub struct CrashReport {
     pub name: Option<SharedStr>,
     /// Whether the process failed itself.
     pub cause: CrashCause,
-    /// Why the process ended: the panic or the error with its sources, the location, and the
+    /// Why the process ended, or its handler failed: the panic or the error with its sources, the location, and the
     /// [backtrace](crate::Crash::backtrace_text) if there is one.
     pub reason: ExitReason,
     /// When the process ended.
@@ -123,6 +125,9 @@ pub enum CrashCause {
     /// Another process or the program ended the process: a kill, the exit of a linked process, or a
     /// request to stop with this reason.
     Outside,
+    /// A handler of the server failed, and the server goes on, as its
+    /// [`on_failure`](crate::ChildSpec::on_failure) says.
+    Resumed,
 }
 
 /// The life of a crashed child, and its specification in short. [`CrashReport`] has an example.
@@ -137,6 +142,11 @@ pub struct CrashedChild {
     pub uptime: Duration,
     /// When the child is started again.
     pub restart: Restart,
+    /// What the [`on_failure`](crate::ChildSpec::on_failure) of the child decides about this failure.
+    /// `None` if the child has no such closure, if it panicked, or if the child has
+    /// [decided](crate::NoRestart) itself. A server that has used up its
+    /// [resumes](crate::ChildSpec::resume_budget) ends although this is `Resume`.
+    pub policy: Option<FailurePolicy>,
     /// How long the child may take to stop.
     pub shutdown: Shutdown,
     /// The delays of restarts; `None` if restarts have none.

@@ -41,6 +41,7 @@ impl Display for CrashCause {
         f.write_str(match self {
             CrashCause::Own => "crashed",
             CrashCause::Outside => "was ended from outside",
+            CrashCause::Resumed => "failed and was resumed",
         })
     }
 }
@@ -71,7 +72,11 @@ impl CrashedChild {
             Some((restarts, period)) => format!(", {restarts} restarts in {period:?} allowed"),
             None => String::new(),
         };
-        format!("{restart}, {}{backoff}{budget}", shutdown_text(self.shutdown))
+        let policy = match self.policy {
+            Some(policy) => format!(", after this failure: {policy}"),
+            None => String::new(),
+        };
+        format!("{restart}, {}{backoff}{budget}{policy}", shutdown_text(self.shutdown))
     }
 
     /// The incarnations before this one, the latest first.

@@ -17,6 +17,7 @@ pub(crate) mod schedule;
 pub(crate) mod continues;
 pub(crate) mod extras;
 mod relations;
+mod memory;
 mod next_step;
 mod self_casts;
 mod stash;

@@ -16,6 +16,7 @@
 //! 3 loop: wait for an item, take it, run its callback ◀──Ok─┐
 //!   │                                 └─────────────────────┘
 //!   │ a callback's Err or panic, a request to stop, the parent's exit
+//!   │ (after a failed callback the loop may [begin again](resume), with the same state)
 //! 4 casts are refused; terminate(reason)
 //!   │
 //! 5 the state is dropped, the process ends
@@ -37,7 +38,7 @@ use std::task::{Context, Poll};
 use crate::exit::{Crash, ExitReason, Result};
 use crate::kernel::End;
 use crate::observe::crash_site::{self, InCall, InCast, InInfo, InTimeout};
-use crate::observe::{Callback, CrashHandling, lifecycle_log};
+use crate::observe::{Callback, CrashHandling};
 use crate::server::context::deadline::HandledCall;
 use crate::server::item::LimitedCall;
 use crate::server::run::caught::caught;
@@ -54,6 +55,7 @@ mod next_item;
 mod carried;
 mod suspended;
 mod failed;
+mod resume;
 mod init;
 
 pub(crate) use init::{Begin, body};
@@ -68,10 +70,14 @@ struct Running<S: GenServer> {
 #[expect(clippy::manual_async_fn, reason = "an `async fn` would hold its arguments twice")]
 fn run<S: GenServer>(mut server: Running<S>) -> impl Future<Output = End> + Send {
     async move {
-        // Invariant 1.
-        let served = caught(serve(&mut server)).await;
+        let mut end = loop {
+            // Invariant 1.
+            let end = caught(serve(&mut server)).await.unwrap_or_else(panicked);
+            if !resume::goes_on(&mut server.ctx, &end) {
+                break end;
+            }
+        };
         let failed = leave_loop(&mut server.ctx);
-        let mut end = served.unwrap_or_else(panicked);
         let reason = reason_of(&end);
         if let Err(panic) = caught(server.state.terminate(&reason)).await {
             // The server ends with the crash of `terminate`.
@@ -82,7 +88,8 @@ fn run<S: GenServer>(mut server: Running<S>) -> impl Future<Output = End> + Send
         if server.ctx.inner().is_watched() {
             server.ctx.observed().note_traced_end();
         }
-        lifecycle_log::catch_destructor(server.ctx.pid(), || drop(server.state));
+        let (kernel, pid) = (server.ctx.process.kernel.clone(), server.ctx.pid());
+        kernel.catch_destructor(pid, || drop(server.state));
         end
     }
 }

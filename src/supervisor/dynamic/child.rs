@@ -37,7 +37,8 @@ pub(super) struct Child {
     /// The pid that the first start of the child returned, by which users know the child; `OUTSIDE`
     /// until this start has finished.
     pub(super) first_pid: Pid,
-    /// The data for restarts; `None` for a temporary child, whose arguments are dropped at once.
+    /// The data for restarts; `None` for a temporary child, whose arguments are dropped at once, unless
+    /// its specification decides what follows a failure.
     pub(super) restart_record: Option<Box<RestartRecord>>,
 }
 
@@ -152,9 +153,14 @@ impl Child {
             started: Instant::now(),
             slot: ChildSlot { child, start: 1 },
             first_pid: Pid::OUTSIDE,
-            restart_record: (restart != Restart::Temporary)
+            restart_record: (restart != Restart::Temporary || spec.decides_failures())
                 .then(|| Box::new(RestartRecord::new(spec))),
         }
+    }
+
+    /// Returns the specification, if it is kept.
+    pub(super) fn kept_spec(&self) -> Option<&Spec> {
+        self.restart_record.as_ref().map(|record| &*record.spec)
     }
 
     /// Returns a record of the incarnation that starts, without restart data. The record is used if

@@ -5,12 +5,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::base::{Pid, SharedStr, ignore_panic};
-use crate::exit::{ExitReason, Result, Scope};
+use crate::exit::{ExitReason, Result};
 use crate::observe::ChangeKind;
 use crate::restart::{Exceeded, Exhausted, Intensity, Next, OwnBudget, Rules, Window};
 use crate::server::ServerContext;
 use crate::supervisor::dynamic::{Cast, Child, DynamicServer, Retry, State};
-use crate::supervisor::{EndRecord, Incarnation, RestartLimitReached, RestartNotice, decision};
+use crate::supervisor::{
+    Decision, EndRecord, Incarnation, Limit, RestartLimitReached, RestartNotice, decision,
+};
 use crate::time::timer_queue::after;
 
 impl DynamicServer {
@@ -34,23 +36,19 @@ impl DynamicServer {
     ) -> Result {
         let Some(child) = self.children.get_mut(&pid) else { return Ok(()) };
         let decided = match &child.state {
-            State::Running(_) => decision(&self.report, pid, &reason),
+            State::Running(_) => decision(&self.report, child.kept_spec(), pid, &reason),
             _ => None,
         };
         match &child.state {
-            State::Running(_) if decided == Some(Scope::Tree) => {
-                self.report.child_ended(&child.id, pid, &reason);
-                let id = child.id.clone();
-                self.forget_ended(pid, reason.clone());
-                return Err(self.end_tree(&id, Some(pid), reason));
-            }
             State::Running(_) if decided.is_none() && child.restart.restarts_after(&reason) => {
                 let end = EndRecord { pid: Some(pid), reason, at: Instant::now(), stopped: false };
                 return self.restart_after_end(pid, end, ctx);
             }
             State::Running(_) => {
                 self.report.child_ended(&child.id, pid, &reason);
-                self.forget_ended(pid, reason);
+                let id = child.id.clone();
+                self.forget_ended(pid, reason.clone());
+                return self.follow(decided, &id, Some(pid), reason);
             }
             State::Stopping(_) => return self.child_stopped(pid, &reason, ctx),
             _ => {}
@@ -205,16 +203,22 @@ impl DynamicServer {
         Ok(())
     }
 
-    /// Ends the tree because a child with this id, whose last process is `pid`, has ended it. Returns
-    /// the reason that the supervisor ends with.
-    pub(super) fn end_tree(
+    /// Ends the supervisor if that was decided for a child with this id, whose last process is `pid`. The
+    /// error is the reason that the supervisor ends with.
+    pub(super) fn follow(
         &self,
+        decided: Option<Decision>,
         id: &SharedStr,
         pid: Option<Pid>,
         last: ExitReason,
-    ) -> ExitReason {
-        let origin = self.report.origin(pid);
-        self.report.end_tree(RestartLimitReached::end_of_tree(id, last, origin))
+    ) -> Result {
+        let limit =
+            |limit| RestartLimitReached::without_limit(limit, id, last, self.report.origin(pid));
+        match decided {
+            Some(Decision::EndTree) => Err(self.report.end_tree(limit(Limit::EndOfTree))),
+            Some(Decision::Escalate) => Err(self.report.give_up(limit(Limit::Escalated))),
+            Some(Decision::GiveUp) | None => Ok(()),
+        }
     }
 
     /// Reports, as an event and in the log, a restart that is about to be attempted.

@@ -29,6 +29,7 @@ use tokio::time::Instant;
 
 use crate::base::{Pid, ignore_panic};
 use crate::call::Reply;
+use crate::child::Restart;
 use crate::exit::{ExitReason, Result};
 use crate::process::ChildStop;
 use crate::runtime::StartError;
@@ -109,7 +110,7 @@ impl DynamicServer {
             return Err(ChildError::NotFound(pid.to_string()));
         };
         let id = || child.id.to_string();
-        if child.restart_record.is_none() {
+        if child.restart == Restart::Temporary {
             return Err(ChildError::Temporary(id()));
         }
         match &child.state {

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::base::ignore_panic;
 use crate::child::Spec;
-use crate::exit::{Crash, ExitReason, Result, Scope};
+use crate::exit::{Crash, ExitReason, Result};
 use crate::observe::ChangeKind;
 use crate::process::{AnyProcess, ChildSlot};
 use crate::restart::History;
@@ -20,8 +20,8 @@ use crate::supervisor::dynamic::{
     Child, Completion, DynamicServer, HalfStarted, PidReply, Requester, Retry,
 };
 use crate::supervisor::{
-    AutoShutdown, Begun, EndRecord, NewIncarnation, NotStarted, Report, StartOutcome, check_child,
-    start, start_at_once,
+    AutoShutdown, Begun, Decision, EndRecord, NewIncarnation, NotStarted, Report, StartOutcome,
+    check_child, start, start_at_once,
 };
 
 impl DynamicServer {
@@ -116,10 +116,10 @@ impl DynamicServer {
                 self.answer_start(requester, Err(StartError::Ignored));
                 Ok(())
             }
-            Err(NotStarted { error, decided: Some(Scope::Tree), pid, .. }) => {
+            Err(NotStarted { error, decided: decided @ Some(Decision::EndTree), pid, .. }) => {
                 let reason = error.as_reason();
                 self.answer_start(requester, Err(error));
-                Err(self.end_tree(&child.id, pid, reason))
+                self.follow(decided, &child.id, pid, reason)
             }
             Err(NotStarted { error, name_taken, pid, .. }) => {
                 drop(self.report.source.child(&child.id, pid, || ChangeKind::StartFailed {
@@ -202,12 +202,12 @@ impl DynamicServer {
                 self.forget(pid);
                 Ok(())
             }
-            Err(NotStarted { error, decided: Some(Scope::Tree), pid, .. }) => {
-                Err(self.end_tree(&incarnation.id, pid, error.as_reason()))
-            }
-            Err(NotStarted { decided: Some(Scope::Child), .. }) => {
+            Err(NotStarted { decided: Some(Decision::GiveUp), .. }) => {
                 self.forget(pid);
                 Ok(())
+            }
+            Err(NotStarted { error, decided: decided @ Some(_), pid, .. }) => {
+                self.follow(decided, &incarnation.id, pid, error.as_reason())
             }
             Err(NotStarted { error, .. }) => {
                 let (reason, at) = (error.as_reason(), Instant::now());

@@ -10,7 +10,7 @@ use crate::base::Pid;
 use crate::exit::{ExitReason, Result};
 use crate::restart::{Exceeded, Exhausted, Next, Rules};
 use crate::supervisor::fixed::FixedServer;
-use crate::supervisor::{Position, RestartLimitReached, RestartNotice};
+use crate::supervisor::{Decision, Limit, Position, RestartLimitReached, RestartNotice};
 
 impl FixedServer {
     /// Decides the next step after this child has ended by itself or failed to start.
@@ -76,15 +76,52 @@ impl FixedServer {
         self.after_end_for_good(significant)
     }
 
+    /// Carries out what was decided for this child, whose last process is `pid`. The error is the reason
+    /// that the supervisor ends with.
+    pub(super) fn follow(
+        &mut self,
+        decided: Decision,
+        position: Position,
+        pid: Option<Pid>,
+    ) -> Result {
+        match decided {
+            Decision::GiveUp => self.give_up_child(position),
+            Decision::EndTree => Err(self.end_tree(position, pid)),
+            Decision::Escalate => Err(self.escalate(position, pid)),
+        }
+    }
+
     /// Ends the tree because this child, whose last process is `pid`, has ended it. Returns the
     /// reason that the supervisor ends with.
     pub(super) fn end_tree(&mut self, position: Position, pid: Option<Pid>) -> ExitReason {
-        let Some(child) = self.children.get(position) else { return ExitReason::Shutdown };
-        let last = child.last.clone().unwrap_or(ExitReason::Normal);
-        let origin = self.report.origin(pid);
-        let limit = RestartLimitReached::end_of_tree(&child.spec.id, last, origin);
+        let Some(limit) = self.without_limit(Limit::EndOfTree, position, pid) else {
+            return ExitReason::Shutdown;
+        };
         let reason = self.report.end_tree(limit);
         self.mark_stopped_at_end(position);
         reason
+    }
+
+    /// Ends the supervisor because the `on_failure` of this child, whose last process is `pid`, has
+    /// escalated its failure. Returns the reason that the supervisor ends with.
+    fn escalate(&mut self, position: Position, pid: Option<Pid>) -> ExitReason {
+        let Some(limit) = self.without_limit(Limit::Escalated, position, pid) else {
+            return ExitReason::Shutdown;
+        };
+        let reason = self.report.give_up(limit);
+        self.mark_stopped_at_end(position);
+        reason
+    }
+
+    fn without_limit(
+        &self,
+        limit: Limit,
+        position: Position,
+        pid: Option<Pid>,
+    ) -> Option<RestartLimitReached> {
+        let child = self.children.get(position)?;
+        let last = child.last.clone().unwrap_or(ExitReason::Normal);
+        let origin = self.report.origin(pid);
+        Some(RestartLimitReached::without_limit(limit, &child.spec.id, last, origin))
     }
 }

@@ -6,7 +6,7 @@ use crate::base::Pid;
 use crate::exit::{Result, Scope};
 use crate::process::{ChildSlot, ChildStop};
 use crate::supervisor::fixed::{FixedServer, RunState};
-use crate::supervisor::{EndRecord, NotStarted, Position, StopRequest, decision, start, stop};
+use crate::supervisor::{EndRecord, NotStarted, Position, StopRequest, own_decision, start, stop};
 
 impl FixedServer {
     /// Starts an incarnation of a child, and returns its pid. A child whose `init` chooses not to
@@ -58,7 +58,7 @@ impl FixedServer {
         let pid = process.pid();
         self.report.note_stop(&**process, how);
         let (reason, at) = stop(&self.report, StopRequest::of(&child.spec, process), now).await;
-        let decided = decision(&self.report, pid, &reason);
+        let decided = own_decision(&self.report, pid, &reason);
         self.record_end(position, EndRecord { pid: Some(pid), reason, at, stopped: true });
         (at, decided)
     }

@@ -11,10 +11,10 @@
 
 use crate::base::Pid;
 use crate::call::Reply;
-use crate::exit::{ExitReason, Result, Scope};
+use crate::exit::{ExitReason, Result};
 use crate::runtime::StartError;
 use crate::supervisor::fixed::{Child, FixedServer, Retry, RetryKind};
-use crate::supervisor::{ChildError, Orphans, Position};
+use crate::supervisor::{ChildError, Decision, Orphans, Position};
 
 impl FixedServer {
     /// Returns the orphans of this child's incarnations, if there are any.
@@ -103,12 +103,12 @@ impl FixedServer {
             Err(failure) => failure,
         };
         let next = match failure.decided {
-            Some(Scope::Tree) => Err(self.end_tree(position, failure.pid)),
-            None if !was_given_up => {
+            Some(Decision::EndTree) => Err(self.end_tree(position, failure.pid)),
+            None | Some(Decision::Escalate) if !was_given_up => {
                 self.mark_stopped(position);
                 Ok(())
             }
-            Some(Scope::Child) | None => {
+            Some(Decision::GiveUp | Decision::Escalate) | None => {
                 self.mark_given_up(position);
                 Ok(())
             }

@@ -7,11 +7,11 @@ use tokio::time::Instant;
 use crate::base::Pid;
 use crate::call::Reply;
 use crate::child::{ChildSpec, Spec};
-use crate::exit::{Result, Scope};
+use crate::exit::Result;
 use crate::process::ChildStop;
 use crate::runtime::StartError;
 use crate::supervisor::fixed::{Child, FixedServer, RunState};
-use crate::supervisor::{ChildCounts, ChildError, ChildInfo, Position, check_child};
+use crate::supervisor::{ChildCounts, ChildError, ChildInfo, Decision, Position, check_child};
 
 impl FixedServer {
     /// Adds a child and starts it. The error is the reason of a supervisor that ends because the
@@ -34,7 +34,7 @@ impl FixedServer {
             Err(failure) => failure,
         };
         let next = match failure.decided {
-            Some(Scope::Tree) => Err(self.end_tree(position, failure.pid)),
+            Some(Decision::EndTree) => Err(self.end_tree(position, failure.pid)),
             _ => Ok(()),
         };
         self.mark_stopped(position);

@@ -43,8 +43,9 @@
 //! has never run is a group of its own: its retry stops and starts no other child, and its failure
 //! in a restart of its group leaves that restart going on.
 //!
-//! **Decisions of children.** A child may decide by the reason of its end that it is not restarted,
-//! and is given up then, or that its tree ends, and then the supervisor ends.
+//! **Decisions.** A child may [decide](crate::supervisor::end_decision) by the reason of its end that it
+//! is not restarted, and is given up then, or that its tree ends, and then the supervisor ends. The
+//! `on_failure` of a child may decide the same by the reason of a failure.
 //!
 //! **Invariants**
 //! 1. A child in `Restarting` holds the id of its retry. Every event that changes the child before
@@ -80,7 +81,8 @@ impl FixedServer {
         ctx: &mut ServerContext<Self>,
     ) -> Result {
         let Some(child) = self.children.get(position) else { return Ok(()) };
-        let (now, decided) = (Instant::now(), decision(&self.report, pid, &reason));
+        let spec = Some(&*child.spec);
+        let (now, decided) = (Instant::now(), decision(&self.report, spec, pid, &reason));
         let restarts = decided.is_none() && child.spec.restart.restarts_after(&reason);
         if !restarts {
             self.report.child_ended(&child.spec.id, pid, &reason);
@@ -90,10 +92,8 @@ impl FixedServer {
             return self.ended_for_good(position, end);
         }
         self.record_end(position, end);
-        match decided {
-            Some(Scope::Child) => return self.give_up_child(position),
-            Some(Scope::Tree) => return Err(self.end_tree(position, Some(pid))),
-            None => {}
+        if let Some(decided) = decided {
+            return self.follow(decided, position, Some(pid));
         }
         match self.next(position, now) {
             Next::AtOnce => self.restart(position, RetryKind::Counted, now, ctx).await,
@@ -248,10 +248,8 @@ impl FixedServer {
         failure: NotStarted,
         ctx: &mut ServerContext<Self>,
     ) -> Result<bool> {
-        match failure.decided {
-            Some(Scope::Child) => return self.give_up_child(position).map(|()| false),
-            Some(Scope::Tree) => return Err(self.end_tree(position, failure.pid)),
-            None => {}
+        if let Some(decided) = failure.decided {
+            return self.follow(decided, position, failure.pid).map(|()| false);
         }
         let is_alone = self.children.get(position).is_some_and(Child::is_first_start_retried);
         match self.next(position, Instant::now()) {

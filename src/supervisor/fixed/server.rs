@@ -33,15 +33,16 @@ use crate::base::random::{MapHasher, Random};
 use crate::base::{Pid, SharedStr};
 use crate::call::Reply;
 use crate::child::{ChildSpec, Spec};
-use crate::exit::{Crash, ExitReason, Result, Scope};
+use crate::exit::{Crash, ExitReason, Result};
 use crate::message::Received;
 use crate::restart::{Backoff, Intensity, Rules, Window};
 use crate::runtime::StartError;
 use crate::server::{GenServer, ServerContext, ServerRef};
 use crate::supervisor::fixed::Children;
 use crate::supervisor::{
-    AutoShutdown, ChildCounts, ChildError, ChildInfo, ExactChild, Position, PublishPermit,
-    PublishedCell, Report, Step, StopRequest, Strategy, SupervisorContext, SupervisorSpec, stop,
+    AutoShutdown, ChildCounts, ChildError, ChildInfo, Decision, ExactChild, Position,
+    PublishPermit, PublishedCell, Report, Step, StopRequest, Strategy, SupervisorContext,
+    SupervisorSpec, stop,
 };
 
 /// The state of a running fixed supervisor.
@@ -218,7 +219,7 @@ impl FixedServer {
         self.still_to_start = self.still_to_start.saturating_sub(usize::from(spec.significant));
         let position = self.children.add(spec);
         let Err(failure) = self.start_incarnation(position).await else { return Ok(Ok(())) };
-        let ends_tree = failure.decided == Some(Scope::Tree);
+        let ends_tree = failure.decided == Some(Decision::EndTree);
         if ends_tree || (retries && failure.error.may_pass()) {
             return Ok(self.start_failed(position, failure, ctx).await.map(drop));
         }

@@ -280,10 +280,20 @@ pub(crate) fn check_child(child: &Spec, auto: AutoShutdown) -> Result<(), StartE
     if let Some(Err(what)) = child.budget.map(|own| own.check("restart_budget")) {
         return invalid(format!("child {id:?}: {what}"));
     }
+    let resumes = child.own_rules.as_ref().map(|own| own.resumes);
+    if let Some(Err(what)) = resumes.map(|resumes| resumes.check("resume_budget")) {
+        return invalid(format!("child {id:?}: {what}"));
+    }
     if child.heartbeat.is_some() && child.kind == ChildType::Supervisor {
         return invalid(format!(
             "child {id:?} must report heartbeats, and is a supervisor, which reports none: \
              require them of its children"
+        ));
+    }
+    let max_memory = child.own_rules.as_ref().and_then(|own| own.max_memory);
+    if max_memory.is_some() && child.kind == ChildType::Supervisor {
+        return invalid(format!(
+            "child {id:?} has a limit of its memory, and is a supervisor: limit its children"
         ));
     }
     if child.significant && child.restart == Restart::Permanent {

@@ -84,6 +84,9 @@ impl fmt::Display for Line<'_> {
             LifecycleEvent::Restarting { child, attempt, delay, .. } => {
                 write!(f, "restarting {}, restart {attempt}, after {delay:?}", name(child))
             }
+            LifecycleEvent::Resumed { child, pid, reason, callback, .. } => {
+                write!(f, "resumed {}, {pid}, after {callback}: {}", name(child), why(reason))
+            }
             LifecycleEvent::ShutdownFailed { child, pid, reason, overran, .. } => {
                 let how = if *overran { "overran its stop" } else { "stopped badly" };
                 write!(f, "{how} {}, {pid}: {}", name(child), why(reason))

@@ -1,0 +1,250 @@
+//! The bound of the log lines of a runtime, so that a storm of crashes neither fills a disk nor keeps
+//! the threads busy with lines.
+//!
+//! **Guarantees.** Of each [kind](LineKind) at most so many lines are written in a window. The lines
+//! beyond are counted, and each of them is in exactly one line that says how many were left out.
+//! Counters, events and crash reports are not concerned.
+//!
+//! **Steps** for a line
+//! 1. [`LogFlood::admit`] counts the line, under a lock that is held for nothing else. A window begins
+//!    with the first line after the end of the window before.
+//! 2. A line that is admitted is written. If lines of its kind were left out before it and not yet
+//!    reported, their number is written first.
+//! 3. The first line of a window that is left out starts a task, which reports the number at the end of
+//!    the window. If tokio shuts down before, the drop of the task reports it.
+//!
+//! | between two steps | |
+//! |---|---|
+//! | the window ends, and a line of the next window comes before the task | the line takes the number, and the task finds zero and writes nothing |
+//! | the limit is changed | windows that run keep what they have counted, and the new limit holds for the next line |
+//! | there is no tokio runtime | the number is reported with the next line of the kind |
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use crate::base::{PlainMutex, ignore_panic};
+
+/// What a line is about. Lines of one kind are limited together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub(crate) enum LineKind {
+    Spawn,
+    Exit,
+    Resumed,
+    LeftUnhandled,
+    QueueHandedOn,
+    Kill,
+    KillTag,
+    Destructor,
+    CrashReport,
+    StartFailed,
+    ChildEnded,
+    Restarting,
+    GaveUp,
+    ChildGivenUp,
+    ShutdownError,
+    NotYielding,
+    ExtraProcess,
+    WaitsForOrphan,
+    PolicyPanicked,
+    Unexpected,
+    SlowHandler,
+    LongPoll,
+    Heartbeat,
+}
+
+/// The number of kinds.
+const KINDS: usize = LineKind::Heartbeat as usize + 1;
+
+impl LineKind {
+    /// The message of the lines of this kind, or what they have in common.
+    fn name(self) -> &'static str {
+        match self {
+            LineKind::Spawn => "spawn",
+            LineKind::Exit => "exit",
+            LineKind::Resumed => "resumed",
+            LineKind::LeftUnhandled => "left unhandled",
+            LineKind::QueueHandedOn => "queue handed on",
+            LineKind::Kill => "kill",
+            LineKind::KillTag => "kill tag",
+            LineKind::Destructor => "a destructor panicked",
+            LineKind::CrashReport => "crash report",
+            LineKind::StartFailed => "start failed",
+            LineKind::ChildEnded => "child ended",
+            LineKind::Restarting => "restarting",
+            LineKind::GaveUp => "gave up",
+            LineKind::ChildGivenUp => "child given up",
+            LineKind::ShutdownError => "shutdown error",
+            LineKind::NotYielding => "killed, but not yielding",
+            LineKind::ExtraProcess => "stopped: the child's start returned another process",
+            LineKind::WaitsForOrphan => "not started while a process of its predecessor is ending",
+            LineKind::PolicyPanicked => "on_failure panicked: the restart type decides",
+            LineKind::Unexpected => "unexpected message dropped",
+            LineKind::SlowHandler => "a handler runs long",
+            LineKind::LongPoll => "a process does not yield",
+            LineKind::Heartbeat => "a child is late with its heartbeat",
+        }
+    }
+}
+
+impl fmt::Display for LineKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// At most `max` lines of a kind in a window of the length `within`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LineLimit {
+    pub(crate) max: u32,
+    pub(crate) within: Duration,
+}
+
+/// As the `burst_limit` of OTP's logger, for each kind.
+impl Default for LineLimit {
+    fn default() -> Self {
+        LineLimit { max: 500, within: Duration::from_secs(1) }
+    }
+}
+
+/// The limiter of a runtime.
+#[derive(Debug, Default)]
+pub(crate) struct LogFlood(PlainMutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    limit: LineLimit,
+    windows: [Window; KINDS],
+    left_out: u64,
+}
+
+/// The lines of one kind.
+#[derive(Debug, Clone, Copy, Default)]
+struct Window {
+    /// When the window began; `None` before the first line.
+    since: Option<Instant>,
+    lines: u32,
+    /// The lines that were left out and are not reported yet.
+    left_out: u64,
+}
+
+/// What happens with a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Admitted {
+    /// It is written, after a report of so many lines that were left out.
+    Written { left_out: u64 },
+    /// It is left out. If it is the first in its window, the window ends at this time.
+    LeftOut { report_at: Option<Instant> },
+}
+
+impl LogFlood {
+    pub(crate) fn set(&self, limit: LineLimit) {
+        self.0.lock().limit = limit;
+    }
+
+    /// The number of all lines that were left out.
+    pub(crate) fn left_out(&self) -> u64 {
+        self.0.lock().left_out
+    }
+
+    /// Takes all steps of a line, which `write` writes. `tokio` runs the task of step 3.
+    pub(crate) fn line(
+        self: &Arc<Self>,
+        kind: LineKind,
+        tokio: Option<&tokio::runtime::Handle>,
+        write: impl FnOnce(),
+    ) {
+        match self.admit(kind, Instant::now()) {
+            Admitted::Written { left_out } => {
+                report(kind, left_out);
+                write();
+            }
+            Admitted::LeftOut { report_at: Some(at) } => {
+                if let Some(tokio) = tokio {
+                    let due = DueReport { flood: Arc::clone(self), kind };
+                    tokio.spawn(async move {
+                        sleep_until(at).await;
+                        drop(due);
+                    });
+                }
+            }
+            Admitted::LeftOut { report_at: None } => {}
+        }
+    }
+
+    /// Takes step 1.
+    fn admit(&self, kind: LineKind, now: Instant) -> Admitted {
+        let State { limit, windows, left_out } = &mut *self.0.lock();
+        let window = &mut windows[kind as usize];
+        let is_over = |since| now.saturating_duration_since(since) >= limit.within;
+        if window.since.is_none_or(is_over) {
+            (window.since, window.lines) = (Some(now), 0);
+        }
+        window.lines = window.lines.saturating_add(1);
+        if window.lines <= limit.max {
+            return Admitted::Written { left_out: std::mem::take(&mut window.left_out) };
+        }
+        *left_out += 1;
+        window.left_out += 1;
+        let is_first = window.lines == limit.max.saturating_add(1) && window.left_out == 1;
+        Admitted::LeftOut { report_at: is_first.then(|| now + limit.within) }
+    }
+
+    fn take_left_out(&self, kind: LineKind) -> u64 {
+        std::mem::take(&mut self.0.lock().windows[kind as usize].left_out)
+    }
+}
+
+/// Reports what was left out when it is dropped: at the end of the window, or with tokio.
+struct DueReport {
+    flood: Arc<LogFlood>,
+    kind: LineKind,
+}
+
+impl Drop for DueReport {
+    fn drop(&mut self) {
+        report(self.kind, self.flood.take_left_out(self.kind));
+    }
+}
+
+/// Writes how many lines were left out, unless there were none.
+fn report(kind: LineKind, left_out: u64) {
+    if left_out > 0 {
+        ignore_panic(|| tracing::warn!(target: "regrow", %kind, left_out, "log lines left out"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Admitted, LineKind, LineLimit, LogFlood};
+    use std::time::Duration;
+    use tokio::time::Instant;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn each_kind_has_its_lines_in_a_window_and_the_next_window_reports_the_rest() {
+        let (flood, now) = (LogFlood::default(), Instant::now());
+        flood.set(LineLimit { max: 2, within: SECOND });
+        let exit = |now| flood.admit(LineKind::Exit, now);
+        let written = |left_out| Admitted::Written { left_out };
+        assert_eq!([exit(now), exit(now)], [written(0), written(0)]);
+        assert_eq!(exit(now), Admitted::LeftOut { report_at: Some(now + SECOND) });
+        assert_eq!(exit(now), Admitted::LeftOut { report_at: None });
+        assert_eq!(flood.admit(LineKind::Kill, now), written(0), "each kind has its own limit");
+        assert_eq!([exit(now + SECOND), exit(now + SECOND)], [written(2), written(0)]);
+        assert_eq!((flood.left_out(), flood.take_left_out(LineKind::Exit)), (2, 0));
+    }
+
+    #[test]
+    fn without_a_limit_every_line_is_written() {
+        let (flood, now) = (LogFlood::default(), Instant::now());
+        flood.set(LineLimit { max: u32::MAX, within: SECOND });
+        for _ in 0..10_000 {
+            assert_eq!(flood.admit(LineKind::Exit, now), Admitted::Written { left_out: 0 });
+        }
+    }
+}
