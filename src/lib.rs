@@ -152,6 +152,7 @@ mod server;
 mod supervisor;
 mod registry;
 mod keyed;
+mod pool;
 mod task;
 #[cfg(feature = "net")]
 mod net;
@@ -252,6 +253,9 @@ pub use registry::{Registry, RegistryChange, RegistryChanges, RegistryError};
 
 // Servers by keys.
 pub use keyed::{KeyedCastError, KeyedError, KeyedServers};
+
+// Pools of servers.
+pub use pool::{Checkout, Pool, PoolError, PoolRef, PoolStatus};
 
 // Tasks.
 pub use task::{

@@ -73,7 +73,6 @@ impl BuildHasher for MapHasher {
 }
 
 /// A map with this hasher.
-#[cfg(any(feature = "cluster", feature = "metrics"))]
 pub(crate) type Map<K, V> = std::collections::HashMap<K, V, MapHasher>;
 
 #[cfg(feature = "chaos")]
