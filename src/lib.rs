@@ -42,6 +42,7 @@
 //! | [`ChildSpec`], [`Supervisor`] | how to start, stop and restart a child; the process doing so |
 //! | [`DynamicSupervisor`], [`PartitionSupervisor`] | a supervisor of children that are started on demand; one that runs several instances of a child |
 //! | [`Registry`] | processes under keys of any type |
+//! | [`Pool`], [`Checkout`] | servers that clients check out, one client at a time; a server that is checked out |
 //! | [`Task`], [`TaskSupervisor`] | work with a result; a supervisor of such work |
 //! | [`Scope`] | tasks that end before the code that started them continues |
 //! | [`Run`], [`Phases`], [`StopReport`] | a tree as a program; several trees as one; the report of its stop |
@@ -66,6 +67,9 @@
 //! | set and cancel a timer in a server | [`ServerContext::cast_after_as`] |
 //! | start one process for each name | [`DynamicSupervisorRef::get_or_start`] |
 //! | call the server of a key, and start it if it does not run | [`KeyedServers`] |
+//! | lend connections to clients that may crash | [`Pool`] |
+//! | spread requests over several servers | [`PartitionSupervisorRef::round_robin`], [`PartitionSupervisorRef::least_loaded`] |
+//! | change the number of partitions while they run | [`PartitionSupervisorRef::resize`] |
 //! | be notified when a process ends | [`Runtime::monitor`], [`Runtime::ended`] |
 //! | let processes end together | [`Runtime::link`], [`TaskContext::spawn_link`] |
 //! | run tasks that end with my function | [`scope`](scope()) |

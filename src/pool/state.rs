@@ -425,3 +425,6 @@ fn lease_of(place: Place) -> Option<u64> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

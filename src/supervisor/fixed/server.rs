@@ -104,7 +104,11 @@ impl GenServer for FixedServer {
         let published = PublishedCell::new("", Step::RunningInit { since: Instant::now() });
         let source = published.attach(&ctx.runtime(), &*ctx.process, false);
         step!("before a supervisor's init");
-        let spec = resolve_spec(spec, ctx).await?;
+        let mut spec = resolve_spec(spec, ctx).await?;
+        if let Some(partitions) = spec.partitions.take() {
+            spec.children = partitions.children();
+            published.set_partitions(partitions);
+        }
         let mut tree = FixedServer {
             own_ref: ctx.this(),
             report: Report { acks: Some(Arc::default()), ..Report::new(ctx, spec.id, source) },

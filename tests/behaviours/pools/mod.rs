@@ -1,12 +1,13 @@
 //! Pools of servers, and the routing of requests to partitions.
 
-mod checkouts;
-mod ends;
-mod health;
-mod queue;
-mod races;
-mod sizes;
-mod stress;
+mod partition_routing;
+mod pool_checkouts;
+mod pool_checks;
+mod pool_ends;
+mod pool_queue;
+mod pool_races;
+mod pool_sizes;
+mod pool_stress;
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
