@@ -28,7 +28,10 @@ impl GenServer for Connection {
     async fn handle_call(&mut self, call: Call, _: &mut ServerContext<Self>) -> Result {
         match call {
             Call::Number(reply) => reply.send(self.number),
-            Call::Faulty(_) => return Err("the connection is broken".into()),
+            Call::Faulty(unanswered) => {
+                drop(unanswered);
+                return Err("the connection is broken".into());
+            }
         }
         Ok(())
     }

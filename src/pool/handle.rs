@@ -10,7 +10,6 @@ use crate::base::current_process::current_pid;
 use crate::base::{Pid, SharedStr, consume_budget};
 use crate::exit::{ExitReason, Result};
 use crate::pool::server::{Call, PoolServer, server_name};
-use crate::pool::spec::check_size;
 use crate::pool::table::Table;
 use crate::pool::{Checkout, PoolError, PoolStatus};
 use crate::runtime::{CallError, Runtime, until};
@@ -40,9 +39,9 @@ impl<S: GenServer> PoolRef<S> {
         PoolRef { runtime: runtime.clone(), name, server, table: OnceLock::new() }
     }
 
-    pub(super) fn of(runtime: &Runtime, table: Arc<Table<S>>) -> Self {
+    pub(super) fn of(runtime: &Runtime, table: &Arc<Table<S>>) -> Self {
         let handle = PoolRef::named(runtime, table.settings.name.to_string());
-        handle.learn(&table);
+        handle.learn(table);
         handle
     }
 
@@ -91,13 +90,10 @@ impl<S: GenServer> PoolRef<S> {
     /// As [`checkout`](Self::checkout).
     pub async fn checkout_within(&self, limit: Duration) -> Result<Checkout<S>, PoolError> {
         consume_budget().await;
-        let taken = self.take_idle();
-        if let Some(checkout) = &taken
-            && checkout.table().settings.check_on_checkout.is_none()
-        {
-            return taken.ok_or_else(|| unreachable!("a worker was taken"));
+        match self.take_idle() {
+            Some(checkout) if checkout.table().settings.check_on_checkout.is_none() => Ok(checkout),
+            taken => Box::pin(self.checkout_checked(taken, limit)).await,
         }
-        Box::pin(self.checkout_checked(taken, limit)).await
     }
 
     /// Checks a worker out, runs `work` with it, and returns the worker. [`Pool`](crate::Pool) has an
@@ -177,10 +173,8 @@ impl<S: GenServer> PoolRef<S> {
     /// # })).unwrap();
     /// ```
     pub async fn resize(&self, size: usize) -> Result<(), PoolError> {
-        let overflow = self.status().await?.overflow;
-        check_size(size, overflow).map_err(PoolError::Invalid)?;
         let answer = self.server.call_waiting(|reply| Call::Resize(size, reply), CHECKOUT_LIMIT);
-        answer.await.map_err(PoolError::Unavailable)
+        answer.await.map_err(PoolError::Unavailable)?.map_err(PoolError::Invalid)
     }
 
     /// Returns a handle to the supervisor of the pool, for its tree.

@@ -1,6 +1,6 @@
 //! Pools of servers: a client checks a worker out, uses it alone, and returns it.
 //!
-//! **Uses** `base`, `exit`, `message`, `time`, `restart`, `kernel`, `call`, `runtime`, `child`,
+//! **Uses** `base`, `exit`, `message`, `time`, `restart`, `call`, `runtime`, `child`,
 //! `server`, `supervisor`.
 //! **Knows nothing of** what the workers do.
 //!
@@ -71,14 +71,17 @@
 
 mod error;
 mod status;
+mod limits;
 mod state;
+mod upkeep;
 mod table;
 mod member;
 mod checkout;
 mod waiters;
+mod background;
 mod server;
-mod spec;
 mod handle;
+mod spec;
 
 pub use checkout::Checkout;
 pub use error::PoolError;

@@ -4,36 +4,33 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use futures_util::future::try_join_all;
-use tokio::time::{Instant, MissedTickBehavior, sleep};
+use tokio::time::{Instant, MissedTickBehavior};
 
+use crate::base::MonitorRef;
 use crate::base::random::Map;
-use crate::base::{MonitorRef, Pid};
 use crate::call::Reply;
 use crate::exit::Result;
 use crate::message::Received;
+use crate::pool::background::{check_workers, stop_worker};
 use crate::pool::member::new_worker;
 use crate::pool::state::Taken;
-use crate::pool::table::{Check, Table};
+use crate::pool::table::{PoolProcess, Table};
 use crate::pool::waiters::{Answer, Waiters};
 use crate::pool::{Checkout, PoolStatus};
-use crate::runtime::{CallError, Runtime, StartError};
+use crate::runtime::{Runtime, StartError};
 use crate::server::{GenServer, ServerContext, ServerRef};
-use crate::supervisor::{ChildError, DynamicSupervisorRef};
+use crate::supervisor::DynamicSupervisorRef;
 
 /// The pause after a first start that has failed. It doubles with each further failure, up to
 /// [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// The time limit of a check of an idle worker.
-const CHECK_LIMIT: Duration = Duration::from_secs(5);
-
 pub(crate) enum Call<S: GenServer> {
     CheckOut(Reply<Answer<S>>),
     Status(Reply<(PoolStatus, Arc<Table<S>>)>),
-    Resize(usize, Reply<()>),
+    Resize(usize, Reply<Result<(), String>>),
 }
 
 pub(crate) enum Cast {
@@ -78,7 +75,9 @@ impl<S: GenServer> GenServer for PoolServer<S> {
     type Cast = Cast;
 
     async fn init(table: Arc<Table<S>>, ctx: &mut ServerContext<Self>) -> Result<Self> {
-        let Some(clients) = table.open(&ctx.this(), ctx.pid()) else {
+        let (pid, this) = (ctx.pid(), ctx.this());
+        let notify = Arc::new(move || drop(this.try_cast(Cast::Look)));
+        let Some(clients) = table.open(PoolProcess { pid, notify }) else {
             let what = format!(
                 "the specification of the pool {:?} runs already: make one for each runtime",
                 table.settings.name
@@ -117,9 +116,8 @@ impl<S: GenServer> GenServer for PoolServer<S> {
                 reply.send((PoolStatus { waiting, ..self.table.0.status() }, self.table.0.clone()));
             }
             Call::Resize(size, reply) => {
-                self.table.0.with(|state| state.limits.size = size);
+                reply.send(self.table.0.with(|state| state.resize(size)));
                 self.settle(ctx);
-                reply.send(());
             }
         }
         Ok(())
@@ -263,41 +261,5 @@ impl<S: GenServer> PoolServer<S> {
             let check_all = check_workers(self.table.0.clone(), check.clone());
             ctx.spawn_task(check_all, |()| Cast::Checked);
         }
-    }
-}
-
-/// Checks each idle worker. Returns the workers that pass, and discards the others.
-async fn check_workers<S: GenServer>(table: Arc<Table<S>>, check: Check<S>) {
-    for worker in table.with(|state| state.idle_workers()) {
-        let Some(taken) = table.take_exactly(worker) else { continue };
-        let checkout = Checkout::new(table.clone(), taken);
-        let handle = checkout.clone();
-        // The closure may panic, and so may its future.
-        let checked = std::panic::AssertUnwindSafe(async { check(handle).await }).catch_unwind();
-        match tokio::time::timeout(CHECK_LIMIT, checked).await {
-            Ok(Ok(true)) => drop(checkout),
-            Ok(Err(payload)) => {
-                checkout.discard();
-                crate::base::ignore_panic(|| drop(payload));
-            }
-            _ => checkout.discard(),
-        }
-    }
-}
-
-/// Has the supervisor stop a worker. A worker that has just started may not be listed yet.
-async fn stop_worker<S: GenServer>(
-    table: Arc<Table<S>>,
-    workers: DynamicSupervisorRef,
-    worker: u64,
-    first: Pid,
-) {
-    while let Err(ChildError::NotFound(_) | ChildError::Unreachable(CallError::Restarting { .. })) =
-        workers.terminate_child(first).await
-    {
-        if !table.with(|state| state.contains(worker)) {
-            return;
-        }
-        sleep(Duration::from_millis(1)).await;
     }
 }

@@ -10,8 +10,8 @@ use crate::base::{CaughtDrop, consume_budget};
 use crate::child::{ChildSpec, Restart};
 use crate::exit::Result;
 use crate::pool::PoolRef;
+use crate::pool::limits::Limits;
 use crate::pool::server::{PoolServer, server_name, workers_name};
-use crate::pool::state::Limits;
 use crate::pool::table::{Check, Settings, Table};
 use crate::restart::Backoff;
 use crate::runtime::{Runtime, StartError};
@@ -111,12 +111,10 @@ impl<S: GenServer> Pool<S> {
             max_idle: None,
         };
         let args: Arc<dyn Fn() -> S::Args + Send + Sync> = Arc::new(args);
-        let args = CaughtDrop::new(args);
-        let own_args = args.clone();
         let settings = Settings {
             name: name.into(),
-            worker: S::child_with(move || own_args()),
-            args,
+            worker: S::child_with(|| unreachable!("each worker gets a start of its own")),
+            args: CaughtDrop::new(args),
             queue_limit: None,
             discards_oldest: false,
             check_on_checkout: None,
@@ -294,7 +292,8 @@ impl<S: GenServer> Pool<S> {
     /// [shutdown time](ChildSpec::shutdown), the [limit of its `init`](ChildSpec::init_timeout), or the
     /// [bound of its mailbox](ChildSpec::mailbox_capacity). `change` runs once, here. The pool sets the
     /// id. There can be no name, and a worker can't be temporary: a supervisor does not keep the
-    /// specification of a temporary child.
+    /// specification of a temporary child. The pool lends a worker as soon as its `init` has returned, also
+    /// if the specification has a [limit of its readiness](ChildSpec::ready_within).
     pub fn worker(mut self, change: impl FnOnce(ChildSpec) -> ChildSpec) -> Self {
         self.settings.worker = change(self.settings.worker);
         self
@@ -319,7 +318,7 @@ impl<S: GenServer> Pool<S> {
         consume_budget().await;
         let (table, spec) = self.table_and_spec()?;
         spec.start(runtime).await?;
-        Ok(PoolRef::of(runtime, table))
+        Ok(PoolRef::of(runtime, &table))
     }
 
     /// Returns the description of the pool, for a child of another supervisor.
@@ -336,7 +335,7 @@ impl<S: GenServer> Pool<S> {
     }
 
     fn table_and_spec(self) -> Result<(Arc<Table<S>>, SupervisorSpec), StartError> {
-        check_size(self.limits.size, self.limits.overflow).map_err(StartError::Invalid)?;
+        self.limits.check().map_err(StartError::Invalid)?;
         if self.settings.worker.spec.name.is_some() || self.settings.worker.spec.key.is_some() {
             let what = "a pool of workers with one name: give the workers no name";
             return Err(StartError::Invalid(what.to_owned()));
@@ -354,15 +353,6 @@ impl<S: GenServer> Pool<S> {
             .child(self.workers)
             .child(server.with_id("server").named(server_name(&name)));
         Ok((table, spec))
-    }
-}
-
-/// Returns why a pool can't have these numbers of workers.
-pub(super) fn check_size(size: usize, overflow: usize) -> Result<(), String> {
-    match size.checked_add(overflow) {
-        Some(0) => Err("a pool without workers: give `size` a number above zero".to_owned()),
-        Some(_) => Ok(()),
-        None => Err("more workers than a number can count: give `overflow` less".to_owned()),
     }
 }
 

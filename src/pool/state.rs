@@ -12,13 +12,12 @@
 //! ```
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::base::Pid;
 use crate::base::random::Map;
-use crate::pool::PoolStatus;
+use crate::pool::limits::Limits;
 
 /// The place of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,41 +40,13 @@ pub(super) enum Place {
     },
 }
 
-struct Worker<H> {
+pub(super) struct Worker<H> {
     /// The incarnation that runs now, or ran last.
-    handle: Option<H>,
+    pub(super) handle: Option<H>,
     /// The first incarnation, by which the supervisor knows the child.
-    first: Option<Pid>,
-    ready_since: Instant,
-    place: Place,
-}
-
-/// The settings that decide on workers.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
-    pub(super) size: usize,
-    pub(super) overflow: usize,
-    /// How long a surplus worker stays idle before it is stopped.
-    pub(super) overflow_idle: Duration,
-    pub(super) lazy: bool,
-    pub(super) fifo: bool,
-    pub(super) max_lifetime: Option<Duration>,
-    pub(super) max_idle: Option<Duration>,
-}
-
-impl Limits {
-    /// How often the pool looks for workers whose time is up, if it has a time limit.
-    pub(super) fn sweep_period(&self) -> Option<Duration> {
-        let overflow_idle = Some(self.overflow_idle).filter(|limit| !limit.is_zero());
-        let limits = [self.max_lifetime, self.max_idle, overflow_idle];
-        let shortest = limits.into_iter().flatten().min()?;
-        Some((shortest / 4).max(Duration::from_millis(1)))
-    }
-
-    /// Whether a time limit of idle workers is set.
-    fn has_idle_limit(&self) -> bool {
-        self.max_idle.is_some() || !self.overflow_idle.is_zero()
-    }
+    pub(super) first: Option<Pid>,
+    pub(super) ready_since: Instant,
+    pub(super) place: Place,
 }
 
 /// The workers of one pool. `H` is the handle of a worker.
@@ -87,17 +58,17 @@ pub(super) struct State<H> {
     pub(super) failed_starts: u32,
     /// The number of servers that have opened the pool.
     pub(super) incarnation: u64,
-    workers: Map<u64, Worker<H>>,
+    pub(super) workers: Map<u64, Worker<H>>,
     /// The workers at `Place::Idle`, in the order in which they became idle.
-    idle: VecDeque<u64>,
+    pub(super) idle: VecDeque<u64>,
     /// The workers that may be at `Place::Returned`.
-    returned: Vec<u64>,
+    pub(super) returned: Vec<u64>,
     /// The workers that may be at `Place::Retiring`, and whose stop has to be requested.
-    to_stop: Vec<u64>,
+    pub(super) to_stop: Vec<u64>,
     /// The leases that have ended, except those that the client's return has ended completely.
-    ended_leases: Vec<u64>,
-    starting: usize,
-    retiring: usize,
+    pub(super) ended_leases: Vec<u64>,
+    pub(super) starting: usize,
+    pub(super) retiring: usize,
     last_worker: u64,
     last_lease: u64,
 }
@@ -252,105 +223,6 @@ impl<H: Clone> State<H> {
         true
     }
 
-    /// Gives up the leases of a client that has ended. Their workers are to be stopped.
-    pub(super) fn forfeit(&mut self, ended: Pid) {
-        let is_of = |place| matches!(place, Place::Lent { client, .. } if client == Some(ended));
-        let lent = self.workers.iter().filter(|(_, worker)| is_of(worker.place));
-        let lent: Vec<u64> = lent.map(|(number, _)| *number).collect();
-        lent.into_iter().for_each(|number| self.retire(number));
-    }
-
-    /// Makes the workers that were returned idle, or chooses them to be stopped. Returns the leases
-    /// that have ended.
-    pub(super) fn sort(&mut self) -> Vec<u64> {
-        for number in std::mem::take(&mut self.returned) {
-            match self.workers.get(&number).map(|worker| worker.place) {
-                Some(Place::Returned) if self.is_too_old(number) => self.retire(number),
-                Some(Place::Returned) => self.make_idle(number),
-                _ => {}
-            }
-        }
-        self.trim(self.limits.size + self.limits.overflow);
-        std::mem::take(&mut self.ended_leases)
-    }
-
-    /// Chooses the surplus workers to be stopped, when no client waits. Returns all workers whose
-    /// stop has to be requested, by their numbers and the pids of their first incarnations.
-    pub(super) fn stops(&mut self) -> Vec<(u64, Pid)> {
-        if self.limits.overflow_idle.is_zero() && self.waiting == 0 {
-            self.trim(self.limits.size);
-        }
-        let mut stops = Vec::new();
-        for number in std::mem::take(&mut self.to_stop) {
-            let Some(worker) = self.workers.get_mut(&number) else { continue };
-            if worker.place == (Place::Retiring { requested: false }) {
-                worker.place = Place::Retiring { requested: true };
-                stops.extend(worker.first.map(|first| (number, first)));
-            }
-        }
-        stops
-    }
-
-    /// Retires idle workers until no more than `most` are left. Those idle longest go first.
-    fn trim(&mut self, most: usize) {
-        while self.live() > most
-            && let Some(number) = self.idle.pop_front()
-        {
-            self.retire(number);
-        }
-    }
-
-    /// Retires the idle workers whose time is up. Returns whether there are any.
-    pub(super) fn sweep(&mut self, now: Instant) -> bool {
-        let before = self.retiring;
-        let is_over = |since: Option<Instant>, limit: Option<Duration>| match (since, limit) {
-            (Some(since), Some(limit)) => now.saturating_duration_since(since) >= limit,
-            _ => false,
-        };
-        for number in std::mem::take(&mut self.idle) {
-            let Some(worker) = self.workers.get(&number) else { continue };
-            let Place::Idle(since) = worker.place else { continue };
-            let overflow_idle =
-                (self.live() > self.limits.size).then_some(self.limits.overflow_idle);
-            let is_over = is_over(Some(worker.ready_since), self.limits.max_lifetime)
-                || is_over(since, self.limits.max_idle)
-                || is_over(since, overflow_idle);
-            match is_over {
-                true => self.retire(number),
-                false => self.idle.push_back(number),
-            }
-        }
-        self.retiring > before
-    }
-
-    /// Returns how many workers are to be started.
-    pub(super) fn missing(&self) -> usize {
-        let size = if self.limits.lazy { 0 } else { self.limits.size };
-        let for_size = size.saturating_sub(self.live());
-        let for_clients = self.waiting.saturating_sub(self.starting);
-        let room = (self.limits.size + self.limits.overflow).saturating_sub(self.workers.len());
-        for_size.max(for_clients).min(room)
-    }
-
-    /// Begins with a new server. Returns the clients that it has to monitor, by their leases.
-    pub(super) fn open(&mut self) -> Vec<(u64, Pid)> {
-        self.incarnation += 1;
-        self.waiting = 0;
-        let mut clients = Vec::new();
-        for (number, worker) in &mut self.workers {
-            match &mut worker.place {
-                Place::Lent { lease, client: Some(client) } => clients.push((*lease, *client)),
-                Place::Returned => self.returned.push(*number),
-                Place::Retiring { requested } => {
-                    *requested = false;
-                    self.to_stop.push(*number);
-                }
-                _ => {}
-            }
-        }
-        clients
-    }
-
     /// The number of workers that are being started for the first time.
     pub(super) fn starting(&self) -> usize {
         self.starting
@@ -366,42 +238,24 @@ impl<H: Clone> State<H> {
         self.workers.contains_key(&number)
     }
 
-    pub(super) fn idle_workers(&self) -> Vec<u64> {
-        self.idle.iter().copied().collect()
-    }
-
-    pub(super) fn status(&self) -> PoolStatus {
-        let Limits { size, overflow, .. } = self.limits;
-        let mut status = PoolStatus { size, overflow, ..PoolStatus::default() };
-        for worker in self.workers.values() {
-            *match worker.place {
-                Place::Starting | Place::Absent => &mut status.starting,
-                Place::Returned | Place::Idle(_) => &mut status.idle,
-                Place::Lent { .. } => &mut status.lent,
-                Place::Retiring { .. } => &mut status.stopping,
-            } += 1;
-        }
-        status
-    }
-
     /// The number of workers, without those that are to be stopped.
     pub(super) fn live(&self) -> usize {
         self.workers.len() - self.retiring
     }
 
     /// The number of live workers that the pool does not keep when they are idle.
-    fn surplus(&self) -> usize {
+    pub(super) fn surplus(&self) -> usize {
         let Limits { size, overflow, overflow_idle, .. } = self.limits;
         let kept = if overflow_idle.is_zero() { size } else { size + overflow };
         self.live().saturating_sub(kept)
     }
 
-    fn is_too_old(&self, number: u64) -> bool {
+    pub(super) fn is_too_old(&self, number: u64) -> bool {
         let Some(most) = self.limits.max_lifetime else { return false };
         self.workers.get(&number).is_some_and(|worker| worker.ready_since.elapsed() >= most)
     }
 
-    fn make_idle(&mut self, number: u64) {
+    pub(super) fn make_idle(&mut self, number: u64) {
         let since = self.limits.has_idle_limit().then(Instant::now);
         if let Some(worker) = self.workers.get_mut(&number) {
             worker.place = Place::Idle(since);
@@ -410,7 +264,7 @@ impl<H: Clone> State<H> {
     }
 
     /// Marks a worker that is not in `idle` as one to stop.
-    fn retire(&mut self, number: u64) {
+    pub(super) fn retire(&mut self, number: u64) {
         let Some(worker) = self.workers.get_mut(&number) else { return };
         self.ended_leases.extend(lease_of(worker.place));
         worker.place = Place::Retiring { requested: false };
@@ -425,6 +279,3 @@ fn lease_of(place: Place) -> Option<u64> {
         _ => None,
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -11,8 +11,8 @@ use futures_util::future::BoxFuture;
 use crate::base::{CaughtDrop, Pid, PlainMutex, SharedStr};
 use crate::child::ChildSpec;
 use crate::pool::PoolStatus;
-use crate::pool::server::{Cast, PoolServer};
-use crate::pool::state::{Limits, State, Taken};
+use crate::pool::limits::Limits;
+use crate::pool::state::{State, Taken};
 use crate::runtime::StartError;
 use crate::server::{GenServer, ServerRef};
 
@@ -42,11 +42,18 @@ pub(crate) struct Table<S: GenServer> {
 
 struct Shared<S: GenServer> {
     state: State<ServerRef<S>>,
-    /// The server that runs, and its pid.
-    server: Option<(ServerRef<PoolServer<S>>, Pid)>,
+    /// The server that runs.
+    server: Option<PoolProcess>,
     /// Whether the mailbox of this server has a notification.
     is_notified: bool,
     start_error: Option<StartError>,
+}
+
+/// The server of a pool: its pid, and a function that notifies it of a change.
+#[derive(Clone)]
+pub(super) struct PoolProcess {
+    pub(super) pid: Pid,
+    pub(super) notify: Arc<dyn Fn() + Send + Sync>,
 }
 
 /// The taken worker, and the server that has to monitor the client.
@@ -62,7 +69,9 @@ impl<S: GenServer> Table<S> {
     /// Takes an idle worker for this client, if no client waits.
     pub(super) fn take(&self, client: Option<Pid>) -> Option<TakenAt<S>> {
         self.change(|shared| {
-            let Some((_, server)) = shared.server else { return (None, false) };
+            let Some(server) = shared.server.as_ref().map(|server| server.pid) else {
+                return (None, false);
+            };
             if shared.state.waiting > 0 {
                 return (None, false);
             }
@@ -118,16 +127,12 @@ impl<S: GenServer> Table<S> {
 
     /// Begins with a new server. Returns the clients that it has to monitor, by their leases, or
     /// `None` if another server of this pool runs.
-    pub(super) fn open(
-        &self,
-        server: &ServerRef<PoolServer<S>>,
-        pid: Pid,
-    ) -> Option<Vec<(u64, Pid)>> {
+    pub(super) fn open(&self, server: PoolProcess) -> Option<Vec<(u64, Pid)>> {
         let mut shared = self.shared.lock();
         if shared.server.is_some() {
             return None;
         }
-        (shared.server, shared.is_notified) = (Some((server.clone(), pid)), false);
+        (shared.server, shared.is_notified) = (Some(server), false);
         Some(shared.state.open())
     }
 
@@ -169,13 +174,13 @@ impl<S: GenServer> Table<S> {
         let (result, is_for_server) = act(&mut shared);
         let mut server = None;
         if is_for_server && !shared.is_notified {
-            server = shared.server.as_ref().map(|(server, _)| server.clone());
+            server = shared.server.clone();
             shared.is_notified = server.is_some();
         }
         drop(shared);
         if let Some(server) = server {
             // If the server is ending, the next one begins with the whole table.
-            drop(server.try_cast(Cast::Look));
+            (server.notify)();
         }
         result
     }

@@ -7,7 +7,6 @@ use std::sync::{Arc, OnceLock};
 use crate::base::{PlainMutex, SharedStr, consume_budget};
 use crate::exit::{ExitReason, Result};
 use crate::runtime::{CallError, Runtime, StartError};
-use crate::supervisor::partition::partition_name;
 use crate::supervisor::{
     ChildError, PartitionKey, Partitioned, Partitions, PublishedCell, SupervisorRef,
 };
@@ -264,4 +263,9 @@ impl<P: Partitioned> fmt::Debug for PartitionSupervisorRef<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PartitionSupervisorRef({:?}, {})", self.name, self.partitions())
     }
+}
+
+/// The name of the partition with this index.
+pub(super) fn partition_name(name: &str, index: usize) -> String {
+    format!("{name}/{index}")
 }

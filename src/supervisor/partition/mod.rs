@@ -17,6 +17,7 @@ mod handle;
 mod routing;
 
 pub use handle::PartitionSupervisorRef;
+use handle::partition_name;
 pub use key::PartitionKey;
 pub use partitioned::Partitioned;
 
@@ -229,10 +230,6 @@ impl<P: Partitioned> PartitionSupervisor<P> {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         self.partitions.unwrap_or_else(cores)
     }
-}
-
-fn partition_name(name: &str, index: usize) -> String {
-    format!("{name}/{index}")
 }
 
 impl<P: Partitioned> fmt::Debug for PartitionSupervisor<P> {

@@ -25,7 +25,8 @@ impl GenServer for Adder {
     type Call = Call;
     type Cast = u64;
 
-    async fn init(index: usize, _: &mut ServerContext<Self>) -> Result<Self> {
+    async fn init(index: usize, ctx: &mut ServerContext<Self>) -> Result<Self> {
+        ctx.drain_on_stop(60 * SECOND);
         Ok(Adder(index, 0))
     }
 
@@ -106,6 +107,7 @@ async fn a_full_partition_gives_a_cast_back_or_drops_the_oldest() {
         let adders = adders(1).partition_spec(move |child| child.mailbox_capacity(2, policy));
         let adders = adders.start(&rt).await.unwrap();
         let sent: Vec<_> = [1, 10, 100].map(|n| adders.round_robin().try_cast(n)).into();
+        settled().await;
         match policy {
             Overflow::Reject => {
                 let refused = sent[2].as_ref().unwrap_err();

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Limits, State, Taken};
 use crate::base::Pid;
+use crate::pool::limits::Limits;
+use crate::pool::state::{State, Taken};
 
 fn limits(size: usize, overflow: usize) -> Limits {
     Limits {
