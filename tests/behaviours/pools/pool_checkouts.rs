@@ -35,7 +35,7 @@ async fn the_worker_returned_last_is_lent_first_unless_the_pool_is_fifo() {
         let (one, two) = (number(&first).await, number(&second).await);
         drop(first);
         drop(second);
-        let next = number(&*pool.checkout().await.unwrap()).await;
+        let next = number(&pool.checkout().await.unwrap()).await;
         assert_eq!(next, if fifo { one } else { two });
     }
 }
@@ -93,7 +93,7 @@ async fn a_discarded_worker_is_replaced() {
     let (rt, site) = (Runtime::new(), Arc::new(Site::default()));
     let pool = pool_of(&site).size(1).start(&rt).await.unwrap();
     pool.checkout().await.unwrap().discard();
-    assert_eq!(number(&*pool.checkout().await.unwrap()).await, 2);
+    assert_eq!(number(&pool.checkout().await.unwrap()).await, 2);
     // A replaced worker is no restart: it does not use the restart limit.
     let strict = Pool::<Connection>::new("strict", {
         let site = site.clone();

@@ -18,7 +18,7 @@ async fn a_worker_that_fails_its_check_before_a_checkout_is_replaced() {
     let checkout = pool.checkout().await.unwrap();
     checkout.cast(());
     drop(checkout);
-    assert_eq!(number(&*pool.checkout().await.unwrap()).await, 2);
+    assert_eq!(number(&pool.checkout().await.unwrap()).await, 2);
     assert_eq!(counts(&pool).await, [1, 0, 0, 0]);
 }
 

@@ -132,7 +132,7 @@ async fn a_worker_that_is_returned_while_the_server_is_restarted_is_lent_again()
     let checkout = pool.checkout().await.unwrap();
     rt.kill(pid_of(&rt, "pool/server"));
     drop(checkout); // before the supervisor has seen the end
-    assert_eq!(number(&*pool.checkout().await.unwrap()).await, 1);
+    assert_eq!(number(&pool.checkout().await.unwrap()).await, 1);
     assert_eq!(counts(&pool).await, [1, 0, 0, 0]);
 }
 
@@ -142,7 +142,7 @@ async fn all_workers_are_started_again_when_their_supervisor_is_killed() {
     let pool = pool_of(&site).size(2).start(&rt).await.unwrap();
     let first = pool.checkout().await.unwrap();
     killed(&rt, pid_of(&rt, "pool/workers")).await;
-    assert!(number(&*pool.checkout().await.unwrap()).await > 2);
+    assert!(number(&pool.checkout().await.unwrap()).await > 2);
     assert!(first.call(Call::Number).await.is_err());
     drop(first);
     assert_eq!(counts(&pool).await, [2, 0, 0, 0]);

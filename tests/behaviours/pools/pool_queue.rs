@@ -53,7 +53,7 @@ async fn clients_that_give_up_leave_the_queue_and_lose_no_worker() {
     assert_eq!(counts(&pool).await, [0, 1, 0, 0]);
     drop(only);
     assert_eq!(counts(&pool).await, [1, 0, 0, 0]);
-    assert_eq!(number(&*pool.checkout().await.unwrap()).await, 1);
+    assert_eq!(number(&pool.checkout().await.unwrap()).await, 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -56,7 +56,7 @@ async fn a_pool_can_consist_of_overflow_alone() {
     let (rt, site) = (Runtime::new(), Arc::new(Site::default()));
     let pool = pool_of(&site).size(0).overflow(1).start(&rt).await.unwrap();
     for n in 1..4 {
-        assert_eq!(number(&*pool.checkout().await.unwrap()).await, n);
+        assert_eq!(number(&pool.checkout().await.unwrap()).await, n);
         assert_eq!(counts(&pool).await, [0, 0, 0, 0]);
     }
 }
@@ -115,9 +115,9 @@ async fn a_worker_idle_for_too_long_is_replaced_and_in_a_lazy_pool_ended() {
         let pool = pool_of(&site).size(1).max_idle(4 * SECOND);
         let pool = if lazy { pool.lazy() } else { pool };
         let pool = pool.start(&rt).await.unwrap();
-        assert_eq!(number(&*pool.checkout().await.unwrap()).await, 1);
+        assert_eq!(number(&pool.checkout().await.unwrap()).await, 1);
         tokio::time::sleep(6 * SECOND).await;
         assert_eq!(counts(&pool).await, if lazy { [0; 4] } else { [1, 0, 0, 0] });
-        assert_eq!(number(&*pool.checkout().await.unwrap()).await, 2);
+        assert_eq!(number(&pool.checkout().await.unwrap()).await, 2);
     }
 }
