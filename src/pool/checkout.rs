@@ -50,7 +50,7 @@ impl<S: GenServer> Checkout<S> {
     /// one. Use this after an error that leaves the worker in an unknown state.
     ///
     /// ```
-    /// # use regrow::doc_counter::{Call, Counter};
+    /// # use regrow::doc_counter::Counter;
     /// # use regrow::Runtime;
     /// use regrow::Pool;
     ///
