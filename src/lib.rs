@@ -45,6 +45,7 @@
 //! | [`DynamicSupervisor`], [`PartitionSupervisor`] | a supervisor of children that are started on demand; one that runs several instances of a child |
 //! | [`Registry`] | processes under keys of any type |
 //! | [`PubSub`], [`EventManager`] | topics whose subscribers are processes; a server with handlers that are added at run time |
+//! | [`Pool`], [`Checkout`] | servers that clients check out, one client at a time; a server that is checked out |
 //! | [`Task`], [`TaskSupervisor`] | work with a result; a supervisor of such work |
 //! | [`Scope`] | tasks that end before the code that started them continues |
 //! | [`Run`], [`Phases`], [`StopReport`] | a tree as a program; several trees as one; the report of its stop |
@@ -73,6 +74,9 @@
 //! | call the server of a key, and start it if it does not run | [`KeyedServers`] |
 //! | send an event to all processes that want it | [`PubSub::publish`] |
 //! | add and remove pieces of code that get each event | [`EventManager`] |
+//! | lend connections to clients that may crash | [`Pool`] |
+//! | spread requests over several servers | [`PartitionSupervisorRef::round_robin`], [`PartitionSupervisorRef::least_loaded`] |
+//! | change the number of partitions while they run | [`PartitionSupervisorRef::resize`] |
 //! | be notified when a process ends | [`Runtime::monitor`], [`Runtime::ended`] |
 //! | let processes end together | [`Runtime::link`], [`TaskContext::spawn_link`] |
 //! | run tasks that end with my function | [`scope`](scope()) |
@@ -163,6 +167,7 @@ mod agent;
 mod supervisor;
 mod registry;
 mod keyed;
+mod pool;
 mod task;
 mod events;
 #[cfg(feature = "net")]
@@ -267,6 +272,9 @@ pub use registry::{Registry, RegistryChange, RegistryChanges, RegistryError};
 
 // Servers by keys.
 pub use keyed::{KeyedCastError, KeyedError, KeyedServers};
+
+// Pools of servers.
+pub use pool::{Checkout, Pool, PoolError, PoolRef, PoolStatus};
 
 // Tasks.
 pub use task::{

@@ -42,6 +42,8 @@ struct StrategiesAndIntensity;
 struct Backoffs;
 #[doc = include_str!("../book/src/children-by-the-dozen.md")]
 struct ChildrenByTheDozen;
+#[doc = include_str!("../book/src/pools.md")]
+struct Pools;
 #[doc = include_str!("../book/src/hand-a-socket-to-a-child.md")]
 struct HandASocketToAChild;
 #[cfg(feature = "net")]

@@ -15,6 +15,7 @@ fn main() {
     }
 mod events;
 mod policies;
+mod pools;
 
 use support::Bench;
 
@@ -22,4 +23,5 @@ fn main() {
     let bench = Bench::new("behaviours");
     events::rows(&bench);
     policies::rows(&bench);
+    pools::rows(&bench);
 }

@@ -135,8 +135,8 @@ impl<T: Send + 'static> Reply<T> {
     /// A reply that is kept knows its caller as long as it is kept.
     ///
     /// With the pid, a server can monitor its client, and release what the client has borrowed when
-    /// the client ends. The caller may have ended by now: a monitor then reports that at once. The
-    /// example `pool` of the repository is a connection pool that does so.
+    /// the client ends. The caller may have ended by now: a monitor then reports that at once. A
+    /// [`Pool`](crate::Pool) does so.
     ///
     /// ```
     /// use regrow::{GenServer, Pid, Received, Reply, Result, Runtime, ServerContext};

@@ -56,6 +56,6 @@ pub(crate) use published_state::{
 pub(crate) use report::{Report, RestartNotice};
 pub(crate) use server_start::{Begun, begin_server};
 pub use spec::{AutoShutdown, Finding, Lint, LintError, Supervisor, SupervisorSpec};
-pub(crate) use spec::{Position, Strategy, check_child, check_single_name, invalid};
+pub(crate) use spec::{Partitions, Position, Strategy, check_child, check_single_name, invalid};
 pub(crate) use stop::{NOT_YIELDING, StopRequest, await_killed, has_ended, stop};
 pub(crate) use wait_until::wait_until;

@@ -33,7 +33,7 @@ use crate::restart::RestartBudget;
 use crate::runtime::Runtime;
 use crate::supervisor::change_source::ChangeSource;
 use crate::supervisor::ended_children::{EndedChild, EndedChildren};
-use crate::supervisor::{ChildInfo, ChildState, History};
+use crate::supervisor::{ChildInfo, ChildState, History, Partitions};
 
 /// How many `Publish` and `Fold` requests a supervisor's mailbox may hold (invariant 4).
 const MAX_QUEUED_REQUESTS: usize = 8;
@@ -50,6 +50,8 @@ pub(crate) struct PublishedCell {
     count: AtomicUsize,
     /// The supervisor that the state is about. Set when the cell is attached.
     source: OnceLock<ChangeSource>,
+    /// The partitions, if the children are partitions.
+    partitions: OnceLock<Arc<Partitions>>,
     permits: Arc<Semaphore>,
 }
 
@@ -160,6 +162,7 @@ impl PublishedCell {
             state: Mutex::new(state),
             count: AtomicUsize::new(0),
             source: OnceLock::new(),
+            partitions: OnceLock::new(),
             permits: Arc::new(Semaphore::new(MAX_QUEUED_REQUESTS)),
         })
     }
@@ -181,6 +184,14 @@ impl PublishedCell {
             source.has_started();
         }
         source
+    }
+
+    pub(crate) fn set_partitions(&self, partitions: Arc<Partitions>) {
+        drop(self.partitions.set(partitions));
+    }
+
+    pub(crate) fn partitions(&self) -> Option<&Arc<Partitions>> {
+        self.partitions.get()
     }
 
     /// The supervisor that the state is about.

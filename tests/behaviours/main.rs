@@ -7,3 +7,4 @@ mod agents;
 mod stash;
 mod events;
 mod policies;
+mod pools;

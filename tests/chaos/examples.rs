@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use regrow::testing::{Fault, chaos};
-use regrow::{ChildSpec, DynamicSupervisor, GenServer, Name, Supervisor, TaskContext};
+use regrow::{ChildSpec, DynamicSupervisor, GenServer, PoolRef, Supervisor, TaskContext};
 use tokio::time::sleep;
 
 use crate::clearing::{CLEARING, Order};
@@ -88,34 +88,33 @@ fn the_store_of_the_tour_answers_with_the_last_value_or_with_none() {
     assert_eq!(report.runs(), 50);
 }
 
-/// Clients check connections out, and the pool and its clients are killed, hang and start late. In
-/// the end every connection is free: none is lost, and none is lent twice.
+/// Clients check connections out, and the pool, its workers and its clients are killed, hang and start
+/// late. In the end every connection is idle: none is lost, and none is lent twice.
 #[test]
 fn the_pool_gets_every_connection_back() {
-    const POOL: Name<pool::Pool> = Name::new("pool");
     let client = |id: &str| {
         ChildSpec::task(id, async |ctx: TaskContext| {
-            let rt = ctx.runtime();
+            let pool = PoolRef::<pool::Connection>::named(&ctx.runtime(), pool::POOL);
             for round in 0..30 {
-                let lease = rt.server(POOL).call_waiting(pool::Call::CheckOut, SECOND).await;
+                let checkout = pool.checkout_within(SECOND).await;
                 sleep(SECOND * (round % 3)).await;
-                drop(lease);
+                drop(checkout);
             }
             std::future::pending().await
         })
     };
     let spec = || {
+        let pool = pool::pool().intensity(1_000, SECOND).spec().expect("the settings are valid");
         let tree = Supervisor::one_for_one().intensity(1_000, SECOND);
-        let tree = tree.child(pool::Pool::child(2).named(POOL).with_id("pool"));
-        ["ann", "bob", "cat"].iter().fold(tree, |tree, id| tree.child(client(id)))
+        ["ann", "bob", "cat"].iter().fold(tree.child(pool), |tree, id| tree.child(client(id)))
     };
     chaos(0..50, spec, |plan| {
         let every = [Fault::Kill, Fault::Hang, Fault::SlowInit, Fault::FailedStart];
         plan.kinds(every).faults(5..=20).apart(Duration::ZERO);
         plan.finally(|rt| async move {
             sleep(300 * SECOND).await; // all rounds are over
-            let counts = rt.server(POOL).call(pool::Call::Counts).await?;
-            assert_eq!((counts.free, counts.lent, counts.waiting), (2, 0, 0));
+            let status = PoolRef::<pool::Connection>::named(&rt, pool::POOL).status().await?;
+            assert_eq!((status.idle, status.workers(), status.waiting), (2, 2, 0), "{status}");
             Ok(())
         });
     });

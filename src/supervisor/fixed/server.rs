@@ -105,7 +105,7 @@ impl GenServer for FixedServer {
         let published = PublishedCell::new("", Step::RunningInit { since: Instant::now() });
         let source = published.attach(&ctx.runtime(), &*ctx.process, false);
         step!("before a supervisor's init");
-        let spec = resolve_spec(spec, ctx).await?;
+        let spec = with_partitions(resolve_spec(spec, ctx).await?, &published);
         let mut tree = FixedServer {
             own_ref: ctx.this(),
             report: Report { acks: Some(Arc::default()), ..Report::new(ctx, spec.id, source) },
@@ -203,6 +203,15 @@ async fn resolve_spec(
     };
     given.check().map_err(|error| ctx.refuse(error))?;
     Ok(given)
+}
+
+/// Returns the description with as many partitions as there are now, if the children are partitions.
+fn with_partitions(mut spec: SupervisorSpec, published: &PublishedCell) -> SupervisorSpec {
+    if let Some(partitions) = spec.partitions.take() {
+        spec.children = partitions.children();
+        published.set_partitions(partitions);
+    }
+    spec
 }
 
 impl FixedServer {

@@ -25,10 +25,34 @@ impl PartitionKey {
         PartitionKey(u128::from(hasher.finish()))
     }
 
+    /// Chooses among the partitions so that one more partition takes an equal share of the keys from
+    /// each of the others, and no key moves between those. Jump consistent hash, of Lamping and Veach.
+    pub(super) fn consistent_index(self, partitions: usize) -> usize {
+        // Integers are small and close to each other.
+        let mut random = mixed(self.0 as u64 ^ (self.0 >> 64) as u64);
+        let (mut chosen, mut next) = (0, 0);
+        // Each jump leads to the next larger number of partitions at which the key moves.
+        while next < partitions {
+            chosen = next;
+            random = mixed(random);
+            let share = 1.0 - (random >> 11) as f64 / (1_u64 << 53) as f64;
+            next = ((chosen + 1) as f64 / share) as usize;
+        }
+        chosen
+    }
+
     pub(super) fn index(self, partitions: usize) -> usize {
         // The remainder is smaller than `partitions`, so it fits into a `usize`.
         (self.0 % partitions as u128) as usize
     }
+}
+
+/// One step of the generator SplitMix64.
+fn mixed(state: u64) -> u64 {
+    let mut z = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
 }
 
 macro_rules! integers {

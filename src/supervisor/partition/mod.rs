@@ -5,14 +5,19 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::{SharedStr, consume_budget};
-use crate::exit::{ExitReason, Result};
-use crate::runtime::{CallError, Runtime, StartError};
-use crate::supervisor::{Supervisor, SupervisorRef, SupervisorSpec};
+use crate::base::consume_budget;
+use crate::child::ChildSpec;
+use crate::exit::Result;
+use crate::runtime::{Runtime, StartError};
+use crate::supervisor::{Partitions, Supervisor, SupervisorSpec};
 
 pub(crate) mod key;
 pub(crate) mod partitioned;
+mod handle;
+mod routing;
 
+pub use handle::PartitionSupervisorRef;
+use handle::partition_name;
 pub use key::PartitionKey;
 pub use partitioned::Partitioned;
 
@@ -22,6 +27,11 @@ pub use partitioned::Partitioned;
 /// and its state can be divided by a key: counters, caches, connection pools, rate limits, many
 /// children that are started at once. Don't use partitions for a state that must be read as a
 /// whole.
+///
+/// A request whose partition does not matter goes to the next partition, or to the one with the least to
+/// do: [`round_robin`](PartitionSupervisorRef::round_robin),
+/// [`least_loaded`](PartitionSupervisorRef::least_loaded). The number of partitions can be changed while
+/// they run: [`resize`](PartitionSupervisorRef::resize).
 ///
 /// Each partition has a name, so a handle stays valid when the partition is restarted. The
 /// supervisor is `one_for_one`, and its children are the partitions `0` to `n - 1`. Types that can
@@ -75,6 +85,7 @@ pub struct PartitionSupervisor<P: Partitioned> {
     tree: SupervisorSpec,
     partitions: Option<usize>,
     args: Arc<dyn Fn(usize) -> P::Args + Send + Sync>,
+    change: Box<dyn Fn(ChildSpec) -> ChildSpec + Send + Sync>,
 }
 
 impl<P: Partitioned> PartitionSupervisor<P> {
@@ -87,7 +98,8 @@ impl<P: Partitioned> PartitionSupervisor<P> {
     ) -> Self {
         let name = name.into();
         let tree = Supervisor::one_for_one().named(name.clone());
-        PartitionSupervisor { name, tree, partitions: None, args: Arc::new(args) }
+        let change = Box::new(|child| child);
+        PartitionSupervisor { name, tree, partitions: None, args: Arc::new(args), change }
     }
 
     /// Sets the number of partitions. By default it is the number of cores that the program may
@@ -101,6 +113,37 @@ impl<P: Partitioned> PartitionSupervisor<P> {
     /// together. By default it allows three in five seconds.
     pub fn intensity(mut self, restarts: u32, period: Duration) -> Self {
         self.tree = self.tree.intensity(restarts, period);
+        self
+    }
+
+    /// Changes the specification of each partition, for example its
+    /// [shutdown time](ChildSpec::shutdown), or the [bound of its
+    /// mailbox](ChildSpec::mailbox_capacity), which says what happens to requests to a partition that
+    /// has too many. The supervisor sets the id and the name.
+    ///
+    /// ```
+    /// # use regrow::doc_counter::{Cast, Counter};
+    /// # use regrow::Runtime;
+    /// use regrow::{CallError, Overflow, PartitionSupervisor};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time()
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
+    /// let rt = Runtime::new();
+    /// let counters = PartitionSupervisor::<Counter>::new("counters", |_| 0).partitions(1);
+    /// let counters = counters.partition_spec(|child| child.mailbox_capacity(1, Overflow::Reject));
+    /// let counters = counters.start(&rt).await?;
+    /// assert!(counters.round_robin().try_cast(Cast::Add(1)).is_ok());
+    /// let refused = counters.round_robin().try_cast(Cast::Add(2)).unwrap_err();
+    /// assert_eq!(refused.reason, CallError::Overloaded);
+    /// assert!(matches!(refused.cast, Cast::Add(2))); // given back
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })).unwrap();
+    /// ```
+    pub fn partition_spec(
+        mut self,
+        change: impl Fn(ChildSpec) -> ChildSpec + Send + Sync + 'static,
+    ) -> Self {
+        self.change = Box::new(change);
         self
     }
 
@@ -121,12 +164,11 @@ impl<P: Partitioned> PartitionSupervisor<P> {
     /// Dropping the start kills the supervisor, and with it all its partitions.
     pub async fn start(self, runtime: &Runtime) -> Result<PartitionSupervisorRef<P>, StartError> {
         consume_budget().await;
-        let (name, partitions) = (self.name.clone(), self.count());
-        let tree = self.spec()?.start(runtime).await?;
-        Ok(PartitionSupervisorRef {
-            tree,
-            ..PartitionSupervisorRef::named(runtime, name, partitions)
-        })
+        let (name, count) = (self.name.clone(), self.count());
+        let spec = self.spec()?;
+        let partitions = spec.partitions.clone();
+        let tree = spec.start(runtime).await?;
+        Ok(PartitionSupervisorRef::named(runtime, name, count).of_started(tree, partitions))
     }
 
     /// Returns the description of the supervisor and its partitions, for a child of another
@@ -173,105 +215,20 @@ impl<P: Partitioned> PartitionSupervisor<P> {
             let what = "no partitions at all: give `partitions` a number above zero";
             return Err(StartError::Invalid(what.to_owned()));
         }
-        let child = |index| {
-            let args = self.args.clone();
-            let child = P::partition(move || args(index)).with_id(index.to_string());
-            child.named(partition_name(&self.name, index))
+        let PartitionSupervisor { name, args, change, .. } = self;
+        let child = move |index| {
+            let args = args.clone();
+            let child = change(P::partition(move || args(index)));
+            child.with_id(index.to_string()).named(partition_name(&name, index))
         };
-        Ok((0..count).map(child).fold(self.tree, SupervisorSpec::child))
+        let partitions = Partitions::new(count, child);
+        let tree = partitions.children().into_iter().fold(self.tree, SupervisorSpec::child);
+        Ok(SupervisorSpec { partitions: Some(Arc::new(partitions)), ..tree })
     }
 
     fn count(&self) -> usize {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         self.partitions.unwrap_or_else(cores)
-    }
-}
-
-fn partition_name(name: &str, index: usize) -> String {
-    format!("{name}/{index}")
-}
-
-/// A handle to running partitions. The handle is cheap to clone, and dropping it stops nothing.
-/// [`PartitionSupervisor`] has an example.
-pub struct PartitionSupervisorRef<P: Partitioned> {
-    runtime: Runtime,
-    tree: SupervisorRef,
-    name: SharedStr,
-    /// One handle for each partition, so that choosing a partition allocates no name.
-    handles: Arc<[P::Handle]>,
-}
-
-impl<P: Partitioned> PartitionSupervisorRef<P> {
-    /// Returns a handle to the partitions that run, or will run, under this name. `partitions` must
-    /// be the number of partitions that are started: with another number, keys choose other
-    /// partitions. [`PartitionSupervisor::spec`] has an example.
-    pub fn named(runtime: &Runtime, name: impl Into<String>, partitions: usize) -> Self {
-        let name = SharedStr::from(name.into());
-        let handle = |index| P::handle(runtime, partition_name(&name, index));
-        let handles = (0..partitions.max(1)).map(handle).collect();
-        let tree = SupervisorRef::named(runtime, name.to_string());
-        PartitionSupervisorRef { runtime: runtime.clone(), tree, name, handles }
-    }
-
-    /// Returns a handle to the partition of this key. The index is a number modulo the number of
-    /// partitions: the absolute value of an integer, the number of a pid, or for any other key a
-    /// hash that is the same in every run of one build. [`PartitionSupervisor`] has an example.
-    pub fn partition(&self, key: impl Into<PartitionKey>) -> P::Handle {
-        self.at(key.into().index(self.handles.len()))
-    }
-
-    /// Returns a handle to the partition with this index, counted from 0. If there is no such
-    /// partition, calls return [`NoHolder`](CallError::NoHolder).
-    pub fn at(&self, index: usize) -> P::Handle {
-        let unknown = || P::handle(&self.runtime, partition_name(&self.name, index));
-        self.handles.get(index).cloned().unwrap_or_else(unknown)
-    }
-
-    /// Returns the number of partitions. [`PartitionSupervisor`] has an example.
-    pub fn partitions(&self) -> usize {
-        self.handles.len()
-    }
-
-    /// Returns a handle to each partition, in the order of the indexes. Use this to call all
-    /// partitions, or to add up their counts. [`Partitioned`] has an example.
-    pub fn all(&self) -> &[P::Handle] {
-        &self.handles
-    }
-
-    /// Returns a handle to the supervisor of the partitions.
-    pub fn supervisor(&self) -> &SupervisorRef {
-        &self.tree
-    }
-
-    /// Stops all partitions, the last one first, then the supervisor. [`PartitionSupervisor`] has
-    /// an example.
-    ///
-    /// # Errors
-    ///
-    /// As [`SupervisorRef::stop`].
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`SupervisorRef::stop`].
-    pub async fn stop(&self) -> Result<ExitReason, CallError> {
-        self.tree.stop().await
-    }
-}
-
-impl<P: Partitioned> Clone for PartitionSupervisorRef<P> {
-    fn clone(&self) -> Self {
-        PartitionSupervisorRef {
-            runtime: self.runtime.clone(),
-            tree: self.tree.clone(),
-            name: self.name.clone(),
-            handles: self.handles.clone(),
-        }
-    }
-}
-
-impl<P: Partitioned> fmt::Debug for PartitionSupervisorRef<P> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PartitionSupervisorRef({:?}, {})", self.name, self.handles.len())
     }
 }
 

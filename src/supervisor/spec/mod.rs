@@ -14,6 +14,7 @@ use crate::restart::{Backoff, Intensity};
 use crate::runtime::StartError;
 use crate::supervisor::SupervisorContext;
 
+pub(crate) mod partitions;
 pub(crate) mod strategy;
 pub(crate) mod auto_shutdown;
 pub(crate) mod builder;
@@ -26,6 +27,7 @@ pub use auto_shutdown::AutoShutdown;
 pub use builder::Supervisor;
 pub use finding::{Finding, LintError};
 pub use lint::Lint;
+pub(crate) use partitions::Partitions;
 pub(crate) use strategy::{Position, Strategy};
 
 /// A supervisor's own init: a closure that computes the description at each start.
@@ -83,6 +85,9 @@ pub struct SupervisorSpec {
     pub(crate) seed: Option<u64>,
     pub(crate) children: Vec<ChildSpec>,
     pub(crate) init: Option<CaughtDrop<Init>>,
+    /// The partitions, if the children are partitions. Their number then decides which children a
+    /// start has.
+    pub(crate) partitions: Option<Arc<Partitions>>,
 }
 
 impl SupervisorSpec {
@@ -97,6 +102,7 @@ impl SupervisorSpec {
             seed: None,
             children: Vec::new(),
             init: None,
+            partitions: None,
         }
     }
 
