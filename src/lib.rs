@@ -153,6 +153,7 @@ mod supervisor;
 mod registry;
 mod keyed;
 mod task;
+mod pipeline;
 #[cfg(feature = "net")]
 mod net;
 mod snapshot;
@@ -258,6 +259,9 @@ pub use task::{
     Scope, ScopeError, ScopeOwner, ScopeTask, Task, TaskError, TaskStream, TaskSupervisor,
     TaskSupervisorRef, scope,
 };
+
+// Pipelines.
+pub use pipeline::{Pipeline, PipelineCounts, PipelineSpec, StageCounts};
 
 // Listeners and connections.
 #[cfg(all(unix, feature = "net"))]
