@@ -4,9 +4,13 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod limits;
+mod pipelines;
+
 use support::Bench;
 
 fn main() {
     let bench = Bench::new("behaviours");
-    let _ = &bench;
+    pipelines::rows(&bench);
+    limits::rows(&bench);
 }

@@ -251,10 +251,7 @@ impl<T: Send + 'static> Pipeline<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # })).unwrap();
     /// ```
-    pub fn partition_by<K: Hash>(
-        mut self,
-        key: impl Fn(&T) -> K + Send + Sync + 'static,
-    ) -> Self {
+    pub fn partition_by<K: Hash>(mut self, key: impl Fn(&T) -> K + Send + Sync + 'static) -> Self {
         self.settings.lane_of = Some(Arc::new(move |item| {
             let mut hasher = DefaultHasher::new();
             key(item).hash(&mut hasher);

@@ -15,16 +15,10 @@
 use std::sync::Arc;
 
 use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
 
 use crate::base::ignore_panic;
-use crate::pipeline::inlet::Inlet;
-
-/// A queued item, with its share of the demand.
-pub(super) struct Entry<T> {
-    pub(super) item: T,
-    pub(super) demand: OwnedSemaphorePermit,
-    pub(super) redelivered: bool,
-}
+use crate::pipeline::inlet::{Entry, Inlet};
 
 /// An item that was taken.
 pub(super) struct Held<T> {
@@ -41,10 +35,17 @@ pub(super) struct Held<T> {
 }
 
 impl<T> Held<T> {
-    pub(super) fn new(inlet: Arc<Inlet<T>>, lane: usize, number: u64, entry: Entry<T>) -> Self {
-        let Entry { item, demand, redelivered } = entry;
-        let (item, demand) = (Some(item), Some(demand));
-        Held { inlet, lane, number, item, demand, redelivered, opened: false }
+    /// Takes the next item of a lane, as [`Inlet::next`] says.
+    ///
+    /// Cancel safe: an item is taken in the poll that returns it.
+    pub(super) async fn take(
+        inlet: &Arc<Inlet<T>>,
+        lane: usize,
+        stop: &CancellationToken,
+    ) -> Option<Self> {
+        let (number, Entry { item, demand, redelivered }) = inlet.next(lane, stop).await?;
+        let (inlet, item, demand) = (inlet.clone(), Some(item), Some(demand));
+        Some(Held { inlet, lane, number, item, demand, redelivered, opened: false })
     }
 
     /// Takes out the item for its function, and keeps a copy if the stage redelivers and has not

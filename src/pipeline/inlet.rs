@@ -9,7 +9,7 @@
 //! 4. Items that are left when the pipeline has ended are counted as lost.
 //!
 //! **Steps** of one item: a writer [reserves](Inlet::reserve) demand, [pushes](Inlet::push) the item;
-//! a reader [takes](Inlet::take) it, and [finishes](crate::pipeline::held) it.
+//! a reader [takes](Inlet::next) it, and [finishes](crate::pipeline::held) it.
 //!
 //! **The other side ends** between two steps:
 //!
@@ -39,7 +39,6 @@ use tokio_util::sync::CancellationToken;
 use crate::base::user_panics::drop_each;
 use crate::base::{PlainMutex, consume_budget};
 use crate::pipeline::counts::Counter;
-use crate::pipeline::held::{Entry, Held};
 use crate::pipeline::turns::Turns;
 
 /// The function that chooses a lane: its result modulo the number of lanes.
@@ -76,6 +75,13 @@ struct Writers {
     running: usize,
     /// The number of writers that will pass on no more items.
     unfinished: usize,
+}
+
+/// A queued item, with its share of the demand.
+pub(super) struct Entry<T> {
+    pub(super) item: T,
+    pub(super) demand: OwnedSemaphorePermit,
+    pub(super) redelivered: bool,
 }
 
 /// What an inlet is made of.
@@ -143,15 +149,15 @@ impl<T> Inlet<T> {
         lane.ready.add_permits(1);
     }
 
-    /// Takes the next item of a lane. Returns `None` if no item is queued and none will come, and if
+    /// Takes the next item of a lane, with the number of items that were taken before. Returns `None` if no item is queued and none will come, and if
     /// the reader was asked to stop while a writer runs.
     ///
     /// Cancel safe: an item is taken in the poll that returns it.
-    pub(super) async fn take(
-        self: &Arc<Self>,
+    pub(super) async fn next(
+        &self,
         lane: usize,
         stop: &CancellationToken,
-    ) -> Option<Held<T>> {
+    ) -> Option<(u64, Entry<T>)> {
         consume_budget().await;
         let ready = &self.lanes[lane].ready;
         loop {
@@ -167,19 +173,18 @@ impl<T> Inlet<T> {
                 }
             }
             // Another reader, which was asked to stop, may have taken the item without a permit.
-            if let Some(held) = self.pop(lane) {
-                return Some(held);
+            if let Some(taken) = self.pop(lane) {
+                return Some(taken);
             }
         }
     }
 
-    fn pop(self: &Arc<Self>, lane: usize) -> Option<Held<T>> {
+    fn pop(&self, lane: usize) -> Option<(u64, Entry<T>)> {
         let mut queue = self.lanes[lane].queue.lock();
         let entry = queue.entries.pop_front()?;
         let number = queue.taken;
         queue.taken += 1;
-        drop(queue);
-        Some(Held::new(self.clone(), lane, number, entry))
+        Some((number, entry))
     }
 
     /// Queues an item again that was taken and not finished, before all others.

@@ -7,9 +7,10 @@
 
 mod counts;
 mod turns;
-mod held;
 mod inlet;
+mod held;
 mod settings;
+mod drain;
 mod plan;
 mod worker;
 mod producer;

@@ -2,14 +2,15 @@
 //!
 //! The children are listed from the consumer to the producer. A supervisor starts its children in
 //! this order, so each stage runs before an item reaches it, and stops them in the opposite order:
-//! the producer first, and each stage when the stages before it have ended.
+//! the producer first, and each stage when the stages before it have ended. The child that begins the
+//! [time limit](crate::pipeline::drain) of a stop is the last one, and so the first to be stopped.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::child::{ChildSpec, Restart, TaskContext};
-use crate::exit::{Result, Shutdown};
+use crate::exit::Result;
 use crate::pipeline::counts::Counter;
+use crate::pipeline::drain::Drain;
 use crate::pipeline::inlet::{Inlet, InletParts};
 use crate::pipeline::settings::StageSettings;
 
@@ -28,7 +29,7 @@ pub(super) struct Stage<'a, T> {
 /// The children of one incarnation.
 pub(super) struct Plan {
     pub(super) children: Vec<ChildSpec>,
-    pub(super) drain: Duration,
+    pub(super) drain: Drain,
 }
 
 impl Plan {
@@ -44,10 +45,10 @@ impl Plan {
                 1 => id.to_owned(),
                 _ => format!("{id} {}", number + 1),
             };
-            let body = body.clone();
-            let child = ChildSpec::task(id, move |ctx| body(ctx, number))
+            let (body, drain) = (body.clone(), self.drain.clone());
+            let child = ChildSpec::task(id, move |ctx| drain.run(body(ctx, number)))
                 .restart(Restart::Transient)
-                .shutdown(Shutdown::Timeout(self.drain))
+                .shutdown(self.drain.shutdown())
                 .significant(is_last);
             self.children.push(child);
         }

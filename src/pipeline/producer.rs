@@ -70,9 +70,6 @@ where
 }
 
 /// Reserves demand for one item, or returns `None` if the producer was asked to stop.
-async fn reserve<T>(
-    next: &Inlet<T>,
-    stop: &CancellationToken,
-) -> Option<OwnedSemaphorePermit> {
+async fn reserve<T>(next: &Inlet<T>, stop: &CancellationToken) -> Option<OwnedSemaphorePermit> {
     unless(stop.cancelled(), next.reserve(stop)).await.flatten()
 }

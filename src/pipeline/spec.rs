@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::base::{CaughtDrop, SharedStr};
 use crate::child::{ChildSpec, Restart};
-use crate::exit::Shutdown;
 use crate::pipeline::counts::PipelineCounts;
+use crate::pipeline::drain::Drain;
 use crate::pipeline::plan::Plan;
 use crate::restart::Backoff;
 use crate::runtime::{Runtime, StartError};
@@ -102,7 +102,7 @@ impl PipelineSpec {
     ///
     /// # Errors
     ///
-    /// As [`SupervisorSpec::start`]; [`StartError::Invalid`] if two stages have the same id.
+    /// As [`SupervisorSpec::start`]; [`StartError::DuplicateId`] if two stages have the same id.
     ///
     /// # Cancel safety
     ///
@@ -114,10 +114,11 @@ impl PipelineSpec {
     fn supervisor(self) -> SupervisorSpec {
         let id = self.id.clone();
         let init = move |_| async move {
-            let mut plan = Plan { children: Vec::new(), drain: self.drain };
+            let drain = Drain::new(self.drain);
+            let mut plan = Plan { children: Vec::new(), drain: drain.clone() };
             (self.build)(&mut plan);
-            let mut tree =
-                Supervisor::one_for_one().auto_shutdown(AutoShutdown::AllSignificant);
+            plan.children.push(drain.child());
+            let mut tree = Supervisor::one_for_one().auto_shutdown(AutoShutdown::AllSignificant);
             if let Some((restarts, period)) = self.intensity {
                 tree = tree.intensity(restarts, period);
             }
@@ -132,12 +133,7 @@ impl PipelineSpec {
 
 impl From<PipelineSpec> for ChildSpec {
     fn from(pipeline: PipelineSpec) -> Self {
-        let drain = pipeline.drain;
-        let child = ChildSpec::from(pipeline.supervisor()).restart(Restart::Transient);
-        match drain {
-            Duration::MAX => child,
-            limit => child.shutdown(Shutdown::Timeout(limit)),
-        }
+        ChildSpec::from(pipeline.supervisor()).restart(Restart::Transient)
     }
 }
 

@@ -24,7 +24,7 @@ where
 {
     let stop = ctx.cancellation_token();
     let (_reads, writes) = (own.reader(), next.writer());
-    while let Some(mut held) = own.take(lane, &stop).await {
+    while let Some(mut held) = Held::take(&own, lane, &stop).await {
         let results = each(held.open()).await?;
         held.turn().await;
         for result in results {
@@ -50,7 +50,7 @@ where
 {
     let stop = ctx.cancellation_token();
     let _reads = own.reader();
-    while let Some(mut held) = own.take(lane, &stop).await {
+    while let Some(mut held) = Held::take(&own, lane, &stop).await {
         each(held.open()).await?;
         held.finish();
     }
@@ -66,7 +66,7 @@ pub(super) async fn run_batches<T>(
 ) -> Result {
     let stop = ctx.cancellation_token();
     let (_reads, writes) = (own.reader(), next.writer());
-    while let Some(first) = own.take(0, &stop).await {
+    while let Some(first) = Held::take(&own, 0, &stop).await {
         let batch = collect(first, &own, &stop, (size, within)).await;
         let Some(demand) = next.reserve(&stop).await else { return Ok(()) };
         let (mut items, mut opened) = (Vec::with_capacity(batch.len()), batch);
@@ -90,7 +90,7 @@ async fn collect<T>(
     let mut batch = vec![first];
     let due = Instant::now().checked_add(within);
     while batch.len() < size {
-        let next = own.take(0, stop);
+        let next = Held::take(own, 0, stop);
         let next = match due {
             Some(due) => timeout_at(due, next).await,
             None => Ok(next.await),

@@ -3,3 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod pipelines;
+mod limits;
+#[cfg(feature = "tower")]
+mod tower;
