@@ -16,6 +16,8 @@ mod worker;
 mod producer;
 mod spec;
 mod builder;
+mod next_stage;
+mod stages;
 
 pub use builder::Pipeline;
 pub use counts::{PipelineCounts, StageCounts};

@@ -106,6 +106,8 @@ fn status(error: &BoxError) -> Status {
         Some(CallError::Restarting { .. } | CallError::NoHolder(_)) => {
             Status::unavailable("the server is being restarted")
         }
+        // The server may have handled the request: a client must not just try again.
+        Some(CallError::Exited(_)) => Status::aborted("the server ended"),
         Some(CallError::Timeout) => Status::deadline_exceeded("no answer in time"),
         _ => Status::internal("the call failed"),
     }
