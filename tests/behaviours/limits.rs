@@ -13,6 +13,7 @@ use regrow::{
     Backoff, BreakerError, BreakerOpen, BreakerRules, BreakerState, ChildSpec, CircuitBreaker,
     Health, RateLimit, Runtime, Supervisor, TokenBucket,
 };
+use support::log::Log;
 use support::{assert_nothing_left, settled};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -53,6 +54,34 @@ async fn errors_time_outs_and_panics_count_as_failures() {
     let open = BreakerOpen::clone(&breaker.ask().unwrap_err());
     assert_eq!((&*open.name, open.retry_in), ("store", ms(1_000)));
     assert_eq!(breaker.run(works()).await, Err(BreakerError::Open(open)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_change_of_a_breaker_is_logged_and_wakes_those_that_wait_for_it() {
+    let log = Log::listen();
+    let breaker = brittle();
+    let own = breaker.clone();
+    let watcher = tokio::spawn(async move {
+        let mut seen = vec![BreakerState::Closed];
+        while seen.len() < 4 {
+            seen.push(own.changed(seen[seen.len() - 1]).await);
+        }
+        seen
+    });
+    settled().await;
+    breaker.melt();
+    sleep(ms(1_000)).await;
+    let probe = breaker.ask().unwrap();
+    settled().await;
+    probe.succeed();
+    use BreakerState::{Closed, HalfOpen, Open};
+    assert_eq!(watcher.await.unwrap(), [Closed, Open, HalfOpen, Closed]);
+    let heads = [
+        "WARN circuit breaker opened",
+        "INFO circuit breaker half-open",
+        "INFO circuit breaker closed",
+    ];
+    assert_eq!(log.heads(), heads);
 }
 
 #[tokio::test(start_paused = true)]

@@ -352,7 +352,8 @@ async fn a_stop_drains_from_the_producer_down() {
 async fn a_stop_that_exceeds_its_time_loses_and_counts_the_rest() {
     let rt = Runtime::new();
     let (taken, source) = counted(usize::MAX);
-    let spec = source.max_demand(8).for_each("stuck", |_| pending()).drain_within(ms(300));
+    let spec =
+        source.max_demand(8).concurrency(3).for_each("stuck", |_| pending()).drain_within(ms(300));
     let counts = spec.counts();
     let tree = Supervisor::one_for_one().child(spec).start(&rt).await.unwrap();
     settled().await;
@@ -418,7 +419,7 @@ async fn a_receipt_in_an_item_reports_what_is_done_and_what_is_lost() {
     struct Receipt(usize, UnboundedSender<(usize, bool)>, bool);
     impl Drop for Receipt {
         fn drop(&mut self) {
-            drop(self.1.send((self.0, self.2)));
+            let _ = self.1.send((self.0, self.2));
         }
     }
     let rt = Runtime::new();

@@ -51,7 +51,7 @@ impl GenServer for Gated {
         self.handled += 1;
         match call {
             Call::Add(n, reply) => reply.send(n + self.handled),
-            Call::Crash(_) => Err("as asked")?,
+            Call::Crash(reply) => Err(format!("as asked by {:?}", reply.caller()))?,
         }
         Ok(())
     }
