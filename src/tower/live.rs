@@ -16,6 +16,8 @@ use crate::server::{GenServer, ServerRef};
 /// The handle comes from the state of the router: a [`ServerRef`] by a [`Name`](crate::Name), or a state
 /// from which axum's `FromRef` makes one.
 ///
+/// OTP has no counterpart.
+///
 /// # Examples
 ///
 /// ```

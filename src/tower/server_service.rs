@@ -50,6 +50,15 @@ use crate::server::{CALL_TIMEOUT, GenServer, Place, ServerRef, call_in_place};
 /// # })).unwrap();
 /// ```
 ///
+/// # Cancel safety
+///
+/// A response that is dropped stops waiting; the server may still handle the request. A response that
+/// was never polled was not sent, and gives its place back.
+///
+/// # Panics
+///
+/// A response panics as [`ServerRef::call`] does.
+///
 /// # When not to use it
 ///
 /// Between servers, call: a call has a deadline and limits the load by itself. For casts there is no

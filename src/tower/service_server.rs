@@ -38,6 +38,13 @@ type BoxResponse<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 /// a health and a mailbox. A [stop](crate::ServerRef::stop) finishes the responses that are under way,
 /// within the child's shutdown time.
 ///
+/// Elixir: a `GenServer` around a client, such as the pools of `Finch`.
+///
+/// # Cancel safety
+///
+/// The call of a dropped caller is not begun if the service is not ready yet; otherwise its response is
+/// awaited, and dropped.
+///
 /// # Examples
 ///
 /// ```
