@@ -189,7 +189,10 @@ async fn a_source_of_a_million_items_is_read_only_as_far_as_the_stages_demand() 
         .for_each("slow", move |_| {
             peak.fetch_max(source_taken.load(SeqCst) - done.fetch_add(1, SeqCst), SeqCst);
             let gate = gate.clone();
-            async move { Ok(gate.acquire().await?.forget()) }
+            async move {
+                gate.acquire().await?.forget();
+                Ok(())
+            }
         });
     let counts = spec.counts();
     let tree = spec.start(&rt).await.unwrap();
@@ -465,46 +468,44 @@ fn settings_that_let_nothing_pass_are_refused() {
     assert!(std::panic::catch_unwind(|| drop(numbers(1).batch(0, ms(1)))).is_err());
 }
 
+/// A pipeline whose stage `risky` fails now and then.
+fn risky_pipeline(items: usize) -> Pipeline<Vec<usize>> {
+    let calls = AtomicUsize::new(0);
+    let (_, source) = counted(items);
+    source
+        .max_demand(32)
+        .concurrency(3)
+        .at_least_once()
+        .map("risky", move |n: usize| {
+            let fails = n.is_multiple_of(997) && calls.fetch_add(1, SeqCst).is_multiple_of(2);
+            async move {
+                tokio::task::yield_now().await;
+                if fails { Err("unlucky")? } else { Ok(n) }
+            }
+        })
+        .batch(10, ms(1))
+}
+
+/// Kills a worker fifty times, or as often as possible until the pipeline ends.
+async fn kill_a_worker(rt: Runtime, tree: SupervisorRef) {
+    let mut kills = 0;
+    while kills < 50
+        && let Ok(child) = tree.which_child("risky 2").await
+    {
+        kills += usize::from(child.pid().is_some_and(|pid| rt.kill(pid)));
+        tokio::task::yield_now().await;
+    }
+}
+
 /// Workers crash and are killed at random: each item is finished once, or lost and counted; with
 /// redelivery, none is lost by a single crash.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn under_crashes_and_kills_every_item_is_accounted_for() {
     const ITEMS: usize = 20_000;
     let rt = Runtime::new();
-    let crashes = Arc::new(AtomicUsize::new(0));
-    let crash = crashes.clone();
-    let (_, source) = counted(ITEMS);
-    let spec = source
-        .max_demand(32)
-        .concurrency(3)
-        .at_least_once()
-        .map("risky", move |n| {
-            let n: usize = n;
-            let fails = n % 997 == 0 && crash.fetch_add(1, SeqCst) % 2 == 0;
-            async move {
-                tokio::task::yield_now().await;
-                if fails { Err("unlucky")? } else { Ok(n) }
-            }
-        })
-        .concurrency(2)
-        .partition_by(|n| n % 7)
-        .batch(10, ms(1));
-    let (spec, counts, mut receiver) = collected(spec);
-    let spec = spec.intensity(100_000, ms(1_000));
-    let tree = spec.start(&rt).await.unwrap();
-    let (killer, runtime) = (tree.clone(), rt.clone());
-    let kills = tokio::spawn(async move {
-        let mut kills = 0;
-        while let Ok(child) = killer.which_child("risky 2").await {
-            if let Some(pid) = child.pid() {
-                kills += usize::from(runtime.kill(pid));
-            }
-            tokio::task::yield_now().await;
-            if kills >= 50 {
-                break;
-            }
-        }
-    });
+    let (spec, counts, mut receiver) = collected(risky_pipeline(ITEMS));
+    let tree = spec.intensity(100_000, ms(1_000)).start(&rt).await.unwrap();
+    let kills = tokio::spawn(kill_a_worker(rt.clone(), tree.clone()));
     tree.ended().await;
     kills.await.unwrap();
     let mut seen = BTreeMap::<usize, usize>::new();
