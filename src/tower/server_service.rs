@@ -33,7 +33,6 @@ use crate::server::{CALL_TIMEOUT, GenServer, Place, ServerRef, call_in_place};
 /// # use regrow::{GenServer, Runtime};
 /// # use regrow::doc_counter::{Call, Counter};
 /// use std::time::Duration;
-/// use regrow::CallError;
 /// use tower::{Service, ServiceExt};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()

@@ -11,7 +11,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, stream};
-use regrow::{ExitReason, Pipeline, PipelineCounts, PipelineSpec, Runtime, StartError, Supervisor};
+use regrow::{
+    ExitReason, Pipeline, PipelineCounts, PipelineSpec, Runtime, StartError, Supervisor,
+    SupervisorRef,
+};
 use support::{assert_nothing_left, settled};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Notify, Semaphore};
