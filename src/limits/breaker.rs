@@ -23,8 +23,7 @@ use crate::runtime::Inside;
 /// pass as probes. If they succeed the breaker is closed again; if one fails it is open for longer.
 /// Each change is logged. It has no process and needs no supervisor.
 ///
-/// Erlang: the application `fuse`, whose half-open state is a timer. Elixir: `:fuse`,
-/// `ExternalService`.
+/// Erlang and Elixir: the library `fuse`, which closes again after a time, without probes.
 ///
 /// # Examples
 ///

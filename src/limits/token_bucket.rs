@@ -24,7 +24,7 @@ use crate::limits::rate::{Bucket, RateLimit, RateLimited};
 /// request takes one. All clones are one bucket. It starts full. It has no process and needs no
 /// supervisor. All times are those of tokio, so a test can pause them.
 ///
-/// Erlang: `jobs`, and the `regulator` of `fuse`'s author; Elixir: `Hammer`.
+/// Erlang: the library `jobs`; Elixir: `Hammer`.
 ///
 /// # Examples
 ///

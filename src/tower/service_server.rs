@@ -38,7 +38,7 @@ type BoxResponse<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 /// a health and a mailbox. A [stop](crate::ServerRef::stop) finishes the responses that are under way,
 /// within the child's shutdown time.
 ///
-/// Elixir: a `GenServer` around a client, such as the pools of `Finch`.
+/// OTP: a `gen_server` around a client.
 ///
 /// # Cancel safety
 ///
