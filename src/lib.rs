@@ -47,6 +47,8 @@
 //! | [`PubSub`], [`EventManager`] | topics whose subscribers are processes; a server with handlers that are added at run time |
 //! | [`Pool`], [`Checkout`] | servers that clients check out, one client at a time; a server that is checked out |
 //! | [`Task`], [`TaskSupervisor`] | work with a result; a supervisor of such work |
+//! | [`Pipeline`] | items that flow by demand from a producer through stages to a consumer |
+//! | [`CircuitBreaker`], [`TokenBucket`] | limits on what a program asks of others |
 //! | [`Scope`] | tasks that end before the code that started them continues |
 //! | [`Run`], [`Phases`], [`StopReport`] | a tree as a program; several trees as one; the report of its stop |
 //! | [`TreeSnapshot`], [`LifecycleEvent`], [`ProcessInfo`] | the state of a tree; an event in the life of a process; the state of a process |
@@ -94,6 +96,10 @@
 //! | end a server that is idle | [`ServerContext::idle_after`] |
 //! | read or change the state of a live server, trace it | [`ServerRef::peek`], [`ServerRef::update`], [`ServerRef::trace`] |
 //! | run many tasks with a concurrency limit | [`TaskStream`] |
+//! | pass items through stages, as fast as the slowest | [`Pipeline`] |
+//! | stop asking a service that fails | [`CircuitBreaker`] |
+//! | limit the rate of requests | [`TokenBucket`] |
+//! | put a server behind layers of tower | [`ServerRef::service`](https://docs.rs/regrow/latest/regrow/struct.ServerRef.html#method.service) |
 //! | pass each crash to an error tracker | [`CrashReport`] |
 //! | restart or suspend a child of a running system | [`Runtime::control`] |
 //! | observe a running system | [`SupervisorRef::tree`], [`Runtime::events`], [`Runtime::info`] |
@@ -136,6 +142,10 @@
 //! * `observer`: a page that shows the running trees in a browser,
 //!   [`observer`](https://docs.rs/regrow/latest/regrow/observer/index.html). It enables `axum` and
 //!   `serde`.
+//! * `tower`: servers as services of tower and services of tower as children,
+//!   [`ServerRef::service`](https://docs.rs/regrow/latest/regrow/struct.ServerRef.html#method.service);
+//!   together with `axum` also handles of servers in routes,
+//!   [`Live`](https://docs.rs/regrow/latest/regrow/struct.Live.html).
 //! * `top`: the program `regrow-top`, which shows the pages of an observer in a terminal. It adds
 //!   nothing to the library.
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -170,6 +180,10 @@ mod keyed;
 mod pool;
 mod task;
 mod events;
+mod pipeline;
+mod limits;
+#[cfg(feature = "tower")]
+mod tower;
 #[cfg(feature = "net")]
 mod net;
 mod snapshot;
@@ -288,6 +302,23 @@ pub use events::{
     HandlerError, HandlerExits, HandlerId, HandlerInfo, HandlerOwner, HandlerRef, ManagerCall,
     Notify, PubSub, Removal, StreamOverflow, Subscriber, Subscription, TopicEvent, TopicStream,
 };
+
+// Pipelines.
+pub use pipeline::{Pipeline, PipelineCounts, PipelineSpec, StageCounts};
+
+// Circuit breakers and token buckets.
+pub use limits::{
+    BreakerError, BreakerOpen, BreakerPermit, BreakerRules, BreakerState, CircuitBreaker,
+    RateLimit, RateLimited, TokenBucket,
+};
+
+// Services of tower.
+#[cfg(all(feature = "axum", feature = "tower"))]
+#[cfg_attr(docsrs, doc(cfg(all(feature = "axum", feature = "tower"))))]
+pub use tower::{CallFailed, Live};
+#[cfg(feature = "tower")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tower")))]
+pub use tower::{MakeService, ServerService, ServiceError, ServiceServer};
 
 // Listeners and connections.
 #[cfg(all(unix, feature = "net"))]

@@ -62,6 +62,10 @@ struct JsonLines;
 struct Metrics;
 #[doc = include_str!("../book/src/under-load.md")]
 struct UnderLoad;
+#[doc = include_str!("../book/src/pipelines.md")]
+struct Pipelines;
+#[doc = include_str!("../book/src/tower.md")]
+struct Tower;
 #[doc = include_str!("../book/src/the-chat-server.md")]
 struct TheChatServer;
 #[doc = include_str!("../book/src/in-production.md")]

@@ -16,6 +16,8 @@ fn main() {
 mod events;
 mod policies;
 mod pools;
+mod limits;
+mod pipelines;
 
 use support::Bench;
 
@@ -24,4 +26,6 @@ fn main() {
     events::rows(&bench);
     policies::rows(&bench);
     pools::rows(&bench);
+    pipelines::rows(&bench);
+    limits::rows(&bench);
 }

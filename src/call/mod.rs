@@ -18,6 +18,8 @@ pub use call_deadline::CallDeadline;
 pub(crate) use call_deadline::handed_on;
 pub use reply::Reply;
 pub(crate) use reply_slot::{Answer, AwaitedReply, Lost, ReplySlot};
+#[cfg(feature = "tower")]
+pub(crate) use returnable::reserved;
 pub(crate) use returnable::{QueuedCall, Receipt, returnable};
 pub(crate) use taken_over::TakenOver;
 pub(crate) use unanswered_list::resolve_handed_over;

@@ -37,6 +37,8 @@ pub(crate) use child::short_type_name;
 pub use context::ServerContext;
 pub use context::schedule::CastTimer;
 pub(crate) use dispatch::{Dispatch, WaitOutcome};
+#[cfg(feature = "tower")]
+pub(crate) use handle::place::{Place, call_in_place};
 pub(crate) use handle::propagated::limited;
 #[cfg(feature = "cluster")]
 pub(crate) use handle::received::send_received_call;

@@ -8,3 +8,7 @@ mod stash;
 mod events;
 mod policies;
 mod pools;
+mod pipelines;
+mod limits;
+#[cfg(feature = "tower")]
+mod tower;

@@ -11,5 +11,7 @@ mod calls;
 #[cfg(feature = "cluster")]
 pub(crate) mod received;
 pub(crate) mod returnable_call;
+#[cfg(feature = "tower")]
+pub(crate) mod place;
 pub(crate) mod sender;
 mod stop;

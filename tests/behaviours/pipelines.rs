@@ -1,0 +1,526 @@
+//! Pipelines: demand, order, batches, crashes, the end and the stop.
+
+use crate::support;
+
+use std::collections::BTreeMap;
+use std::future::pending;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt, stream};
+use regrow::{
+    ExitReason, Pipeline, PipelineCounts, PipelineSpec, Runtime, StartError, Supervisor,
+    SupervisorRef,
+};
+use support::{assert_nothing_left, settled};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::{Instant, sleep};
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// A source that counts the items that were taken from it.
+struct Counted {
+    next: usize,
+    end: usize,
+    taken: Arc<AtomicUsize>,
+}
+
+impl Stream for Counted {
+    type Item = usize;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<usize>> {
+        if self.next == self.end {
+            return Poll::Ready(None);
+        }
+        self.next += 1;
+        self.taken.fetch_add(1, SeqCst);
+        Poll::Ready(Some(self.next - 1))
+    }
+}
+
+fn counted(end: usize) -> (Arc<AtomicUsize>, Pipeline<usize>) {
+    let taken = Arc::new(AtomicUsize::new(0));
+    let count = taken.clone();
+    let source = move || Counted { next: count.load(SeqCst), end, taken: count.clone() };
+    (taken, Pipeline::from_stream("counted", source))
+}
+
+fn numbers(end: usize) -> Pipeline<usize> {
+    Pipeline::from_stream("numbers", move || stream::iter(0..end))
+}
+
+/// Ends the pipeline by a consumer that sends each item to the receiver.
+fn collected<T: Send + 'static>(
+    pipeline: Pipeline<T>,
+) -> (PipelineSpec, PipelineCounts, UnboundedReceiver<T>) {
+    let (sender, receiver) = unbounded_channel();
+    let spec = pipeline.for_each("collect", move |item| sent(sender.clone(), item));
+    let counts = spec.counts();
+    (spec, counts, receiver)
+}
+
+async fn sent<T: Send + 'static>(sender: UnboundedSender<T>, item: T) -> regrow::Result {
+    sender.send(item).map_err(|_| "the test has ended")?;
+    Ok(())
+}
+
+async fn run<T: Send + 'static>(pipeline: Pipeline<T>) -> (Vec<T>, PipelineCounts) {
+    let rt = Runtime::new();
+    let (spec, counts, mut receiver) = collected(pipeline);
+    assert_eq!(spec.start(&rt).await.unwrap().ended().await, ExitReason::Shutdown);
+    assert_nothing_left(&rt).await;
+    let mut items = Vec::new();
+    while let Ok(item) = receiver.try_recv() {
+        items.push(item);
+    }
+    (items, counts)
+}
+
+fn lost(counts: &PipelineCounts, stage: &str) -> (u64, u64, u64) {
+    let stage = counts.stage(stage).unwrap();
+    (stage.finished, stage.lost, stage.redelivered)
+}
+
+/// Panics the first `times` times that it is called.
+fn fuse(times: usize) -> impl Fn() + Send + Sync + 'static {
+    let left = AtomicUsize::new(times);
+    move || {
+        if left.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok() {
+            panic!("the fuse has blown");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn workers_keep_the_order_of_their_input_and_run_concurrently() {
+    let start = Instant::now();
+    let slow = |n: usize| async move {
+        sleep(ms(10 + (n as u64 % 4) * 10)).await;
+        Ok(n)
+    };
+    let (items, counts) = run(numbers(40).concurrency(4).map("slow", slow)).await;
+    assert_eq!(items, (0..40).collect::<Vec<_>>());
+    assert!(start.elapsed() < ms(500), "{:?}", start.elapsed());
+    assert_eq!(lost(&counts, "slow"), (40, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn unordered_workers_pass_on_each_result_at_once() {
+    let slow = |n: usize| async move {
+        sleep(ms(40 - 10 * n as u64)).await;
+        Ok(n)
+    };
+    let (items, _) = run(numbers(4).concurrency(4).unordered().map("slow", slow)).await;
+    assert_eq!(items, [3, 2, 1, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn items_of_one_key_are_handled_in_order_by_one_worker() {
+    let slow = |n: usize| async move {
+        sleep(ms((n as u64 * 7) % 13)).await;
+        Ok(n)
+    };
+    let keyed = numbers(100).concurrency(4).partition_by(|n| n % 5).map("slow", slow);
+    let (items, _) = run(keyed).await;
+    let mut by_key = BTreeMap::<_, Vec<_>>::new();
+    for n in items {
+        by_key.entry(n % 5).or_default().push(n);
+    }
+    assert_eq!(by_key.len(), 5);
+    assert!(by_key.values().all(|items| items.len() == 20 && items.is_sorted()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_is_passed_on_when_it_is_full_late_or_the_last() {
+    let rt = Runtime::new();
+    let (sender, receiver) = unbounded_channel::<u32>();
+    let receiver = Arc::new(tokio::sync::Mutex::new(receiver));
+    let source = move || {
+        stream::unfold(receiver.clone(), |receiver| async move {
+            let item = receiver.lock().await.recv().await?;
+            Some((item, receiver))
+        })
+    };
+    let batches = Pipeline::from_stream("channel", source).batch(3, ms(100));
+    let (spec, _, mut receiver) = collected(batches);
+    let tree = spec.start(&rt).await.unwrap();
+    let start = Instant::now();
+    for n in 0..4 {
+        sender.send(n).unwrap();
+    }
+    assert_eq!(receiver.recv().await, Some(vec![0, 1, 2]));
+    assert_eq!(start.elapsed(), ms(0));
+    assert_eq!(receiver.recv().await, Some(vec![3]));
+    assert!((ms(100)..=ms(101)).contains(&start.elapsed()));
+    sender.send(4).unwrap();
+    drop(sender);
+    assert_eq!(receiver.recv().await, Some(vec![4]));
+    assert!(start.elapsed() <= ms(102));
+    tree.ended().await;
+    assert_nothing_left(&rt).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_larger_than_the_demand_is_filled() {
+    let (items, counts) = run(numbers(10).max_demand(2).batch(5, Duration::MAX)).await;
+    assert_eq!(items, [vec![0, 1, 2, 3, 4], vec![5, 6, 7, 8, 9]]);
+    assert_eq!(counts.stage("batch").unwrap().max_demand, 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_of_a_million_items_is_read_only_as_far_as_the_stages_demand() {
+    let rt = Runtime::new();
+    let (taken, source) = counted(1_000_000);
+    let gate = Arc::new(Semaphore::new(0));
+    let opened = gate.clone();
+    let most = Arc::new(AtomicUsize::new(0));
+    let [peak, source_taken] = [most.clone(), taken.clone()];
+    let done = AtomicUsize::new(0);
+    let spec = source
+        .max_demand(8)
+        .concurrency(2)
+        .map("first", |n| async move { Ok(n) })
+        .max_demand(8)
+        .map("second", |n| async move { Ok(n) })
+        .max_demand(8)
+        .for_each("slow", move |_| {
+            peak.fetch_max(source_taken.load(SeqCst) - done.fetch_add(1, SeqCst), SeqCst);
+            let gate = gate.clone();
+            async move {
+                gate.acquire().await?.forget();
+                Ok(())
+            }
+        });
+    let counts = spec.counts();
+    let tree = spec.start(&rt).await.unwrap();
+    for handled in 0..1_000 {
+        if handled % 100 == 0 {
+            settled().await;
+            let in_stages: u64 = counts.stages().iter().map(|stage| stage.in_stage()).sum();
+            assert_eq!((taken.load(SeqCst) - handled, in_stages), (24, 24));
+        }
+        opened.add_permits(1);
+    }
+    // The item whose permit is taken is finished a moment later than it is counted here.
+    assert!(most.load(SeqCst) <= 25, "{most:?}");
+    rt.kill(tree.pid().unwrap());
+    tree.ended().await;
+    assert_nothing_left(&rt).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_producer_function_is_called_with_the_demand_and_may_exceed_it() {
+    let rt = Runtime::new();
+    let demands = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let seen = demands.clone();
+    let calls = AtomicUsize::new(0);
+    let source = Pipeline::from_demand("burst", move |demand| {
+        seen.lock().unwrap().push(demand);
+        let call = calls.fetch_add(1, SeqCst);
+        async move { Ok(if call < 3 { vec![call; 10] } else { vec![] }) }
+    });
+    let (spec, counts, mut receiver) = collected(source.max_demand(4));
+    let tree = spec.start(&rt).await.unwrap();
+    tree.ended().await;
+    assert_eq!(lost(&counts, "collect"), (30, 0, 0));
+    let demands = demands.lock().unwrap().clone();
+    assert_eq!(demands[0], 4);
+    assert!(demands.iter().all(|demand| (1..=4).contains(demand)), "{demands:?}");
+    let mut items = Vec::new();
+    while let Ok(item) = receiver.try_recv() {
+        items.push(item);
+    }
+    assert!(items.len() == 30 && items.is_sorted());
+    assert_nothing_left(&rt).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_loses_the_item_of_its_worker_only() {
+    let risky = || {
+        let blow = fuse(1);
+        move |n: usize| {
+            if n == 5 {
+                blow();
+            }
+            async move { Ok(n) }
+        }
+    };
+    for workers in [1, 3] {
+        let (items, counts) = run(numbers(10).concurrency(workers).map("risky", risky())).await;
+        assert_eq!(items, [0, 1, 2, 3, 4, 6, 7, 8, 9]);
+        assert_eq!(lost(&counts, "risky"), (9, 1, 0));
+    }
+    let (items, counts) = run(numbers(10).at_least_once().map("risky", risky())).await;
+    assert_eq!(items, (0..10).collect::<Vec<_>>());
+    assert_eq!(lost(&counts, "risky"), (10, 0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_item_that_crashes_twice_is_lost_and_the_rest_goes_on() {
+    let poisoned = |n: usize| async move { if n == 3 { Err("poison")? } else { Ok(n) } };
+    let (items, counts) = run(numbers(6).at_least_once().map("poisoned", poisoned)).await;
+    assert_eq!(items, [0, 1, 2, 4, 5]);
+    assert_eq!(lost(&counts, "poisoned"), (5, 1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_killed_worker_puts_back_the_item_that_it_may_redeliver() {
+    let rt = Runtime::new();
+    let first = AtomicBool::new(true);
+    let source = numbers(3).at_least_once().map("hangs", move |n| {
+        let hangs = first.swap(false, SeqCst);
+        async move { if hangs { pending().await } else { Ok(n) } }
+    });
+    let (spec, counts, mut receiver) = collected(source);
+    let tree = spec.start(&rt).await.unwrap();
+    settled().await;
+    rt.kill(tree.which_child("hangs").await.unwrap().pid().unwrap());
+    tree.ended().await;
+    let items = [receiver.recv().await, receiver.recv().await, receiver.recv().await];
+    assert_eq!(items, [Some(0), Some(1), Some(2)]);
+    assert_eq!(lost(&counts, "hangs"), (3, 0, 1));
+    assert_nothing_left(&rt).await;
+}
+
+/// The consumer ends while the producer waits for demand, and while it has reserved demand.
+#[tokio::test(start_paused = true)]
+async fn a_consumer_that_ends_while_demand_is_reserved_gets_the_item_after_its_restart() {
+    let rt = Runtime::new();
+    let go = Arc::new(Notify::new());
+    let wait = go.clone();
+    let source = Pipeline::from_demand("late", move |_| {
+        let wait = wait.clone();
+        async move {
+            wait.notified().await;
+            Ok(vec![1])
+        }
+    });
+    let (spec, counts, mut receiver) = collected(source.max_demand(1));
+    let tree = spec.start(&rt).await.unwrap();
+    settled().await;
+    let consumer = tree.which_child("collect").await.unwrap().pid().unwrap();
+    rt.kill(consumer);
+    go.notify_one();
+    assert_eq!(receiver.recv().await, Some(1));
+    go.notify_one();
+    assert_eq!(receiver.recv().await, Some(1));
+    tree.stop().await.unwrap();
+    assert_eq!(lost(&counts, "collect"), (2, 0, 0));
+    assert_nothing_left(&rt).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_producer_that_crashes_is_restarted_with_a_new_source() {
+    let starts = Arc::new(AtomicUsize::new(0));
+    let count = starts.clone();
+    let source = move || {
+        let first = count.fetch_add(1, SeqCst) == 0;
+        stream::iter(0..4).map(move |n| {
+            assert!(!first || n < 2, "the source is broken");
+            n
+        })
+    };
+    let (items, _) = run(Pipeline::from_stream("broken", source)).await;
+    assert_eq!(items, [0, 1, 0, 1, 2, 3]);
+    assert_eq!(starts.load(SeqCst), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_drains_from_the_producer_down() {
+    let rt = Runtime::new();
+    let (taken, source) = counted(usize::MAX);
+    let slow = |n: usize| async move {
+        sleep(ms(10)).await;
+        Ok(n)
+    };
+    let source = source.max_demand(5).concurrency(2).map("first", slow).batch(4, ms(1_000));
+    let (spec, counts, mut receiver) = collected(source);
+    let tree = Supervisor::one_for_one().child(spec).start(&rt).await.unwrap();
+    sleep(ms(105)).await;
+    tree.stop().await.unwrap();
+    let taken = taken.load(SeqCst);
+    let mut items = Vec::new();
+    while let Ok(batch) = receiver.try_recv() {
+        items.extend(batch);
+    }
+    assert_eq!(items, (0..taken).collect::<Vec<_>>());
+    assert!(counts.stages().iter().all(|stage| stage.lost == 0), "{counts:?}");
+    assert_nothing_left(&rt).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_that_exceeds_its_time_loses_and_counts_the_rest() {
+    let rt = Runtime::new();
+    let (taken, source) = counted(usize::MAX);
+    let spec =
+        source.max_demand(8).concurrency(3).for_each("stuck", |_| pending()).drain_within(ms(300));
+    let counts = spec.counts();
+    let tree = Supervisor::one_for_one().child(spec).start(&rt).await.unwrap();
+    settled().await;
+    let start = Instant::now();
+    tree.stop().await.unwrap();
+    assert!(start.elapsed() <= ms(310), "{:?}", start.elapsed());
+    settled().await;
+    assert_eq!((taken.load(SeqCst), lost(&counts, "stuck")), (8, (0, 8, 0)));
+    assert_nothing_left(&rt).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pipeline_without_a_consumer_stops_at_once() {
+    let rt = Runtime::new();
+    let (_, source) = counted(usize::MAX);
+    let fails = |_| async { Err("no disk".into()) };
+    let spec = source.max_demand(4).map("pass", |n| async move { Ok(n) }).max_demand(2);
+    let spec = spec.for_each("fails", fails).intensity(2, ms(1_000));
+    let counts = spec.counts();
+    let start = Instant::now();
+    let reason = spec.start(&rt).await.unwrap().ended().await;
+    assert!(reason.to_string().contains("child \"fails\""), "{reason}");
+    assert_eq!(start.elapsed(), ms(0));
+    // Three items crashed the consumer; two were queued before it, and four before or in `pass`.
+    settled().await;
+    let stages = counts.stages();
+    assert!(stages.iter().all(|stage| stage.in_stage() == 0), "{stages:?}");
+    assert_eq!((stages[1].finished, stages[0].accepted), (0, stages[0].finished + stages[0].lost));
+    assert_nothing_left(&rt).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pipeline_that_gave_up_is_started_anew_and_then_ends_for_good() {
+    let rt = Runtime::new();
+    let blow = fuse(2);
+    let (_, source) = counted(10);
+    let (sender, mut receiver) = unbounded_channel();
+    let spec = source.max_demand(1).for_each("risky", move |n| {
+        blow();
+        sent(sender.clone(), n)
+    });
+    let counts = spec.counts();
+    let parent = Supervisor::one_for_one().child(spec.intensity(0, ms(1_000)));
+    let tree = parent.start(&rt).await.unwrap();
+    let mut items = Vec::new();
+    while let Some(item) = receiver.recv().await {
+        items.push(item);
+        if item == 9 {
+            break;
+        }
+    }
+    settled().await;
+    assert_eq!(tree.count_children().await.unwrap().active, 0);
+    let risky = counts.stage("risky").unwrap();
+    assert_eq!((risky.accepted, risky.in_stage()), (risky.finished + risky.lost, 0));
+    assert!(items.is_sorted() && risky.lost >= 2);
+    tree.stop().await.unwrap();
+    assert_nothing_left(&rt).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receipt_in_an_item_reports_what_is_done_and_what_is_lost() {
+    struct Receipt(usize, UnboundedSender<(usize, bool)>, bool);
+    impl Drop for Receipt {
+        fn drop(&mut self) {
+            let _ = self.1.send((self.0, self.2));
+        }
+    }
+    let rt = Runtime::new();
+    let (sender, mut outcomes) = unbounded_channel();
+    let source = move || {
+        let sender = sender.clone();
+        stream::iter(0..4).map(move |n| Receipt(n, sender.clone(), false))
+    };
+    let spec = Pipeline::from_stream("queue", source)
+        .map("check", |item| async move { if item.0 == 2 { Err("bad")? } else { Ok(item) } })
+        .for_each("store", |item| async move {
+            let mut item = item;
+            item.2 = true;
+            Ok(())
+        });
+    spec.start(&rt).await.unwrap().ended().await;
+    let mut all = Vec::new();
+    while let Ok(outcome) = outcomes.try_recv() {
+        all.push(outcome);
+    }
+    all.sort();
+    assert_eq!(all, [(0, true), (1, true), (2, false), (3, true)]);
+    assert_nothing_left(&rt).await;
+}
+
+#[tokio::test]
+async fn two_stages_with_one_id_are_refused() {
+    let rt = Runtime::new();
+    let same = |n: usize| async move { Ok(n) };
+    let (spec, ..) = collected(numbers(1).map("same", same).map("same", same));
+    let refused = spec.start(&rt).await.unwrap_err();
+    assert_eq!(refused, StartError::DuplicateId("same".into()));
+    assert_nothing_left(&rt).await;
+}
+
+#[test]
+fn settings_that_let_nothing_pass_are_refused() {
+    let refused = |set: fn(Pipeline<usize>) -> Pipeline<usize>| {
+        std::panic::catch_unwind(move || drop(set(numbers(1)))).is_err()
+    };
+    assert!(refused(|pipeline| pipeline.concurrency(0)));
+    assert!(refused(|pipeline| pipeline.max_demand(0)));
+    assert!(std::panic::catch_unwind(|| drop(numbers(1).batch(0, ms(1)))).is_err());
+}
+
+/// A pipeline whose stage `risky` fails now and then.
+fn risky_pipeline(items: usize) -> Pipeline<Vec<usize>> {
+    let calls = AtomicUsize::new(0);
+    let (_, source) = counted(items);
+    source
+        .max_demand(32)
+        .concurrency(3)
+        .at_least_once()
+        .map("risky", move |n: usize| {
+            let fails = n.is_multiple_of(997) && calls.fetch_add(1, SeqCst).is_multiple_of(2);
+            async move {
+                tokio::task::yield_now().await;
+                if fails { Err("unlucky")? } else { Ok(n) }
+            }
+        })
+        .batch(10, ms(1))
+}
+
+/// Kills a worker fifty times, or as often as possible until the pipeline ends.
+async fn kill_a_worker(rt: Runtime, tree: SupervisorRef) {
+    let mut kills = 0;
+    while kills < 50
+        && let Ok(child) = tree.which_child("risky 2").await
+    {
+        kills += usize::from(child.pid().is_some_and(|pid| rt.kill(pid)));
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Workers crash and are killed at random: each item is finished once, or lost and counted; with
+/// redelivery, none is lost by a single crash.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_crashes_and_kills_every_item_is_accounted_for() {
+    const ITEMS: usize = 20_000;
+    let rt = Runtime::new();
+    let (spec, counts, mut receiver) = collected(risky_pipeline(ITEMS));
+    let tree = spec.intensity(100_000, ms(1_000)).start(&rt).await.unwrap();
+    let kills = tokio::spawn(kill_a_worker(rt.clone(), tree.clone()));
+    tree.ended().await;
+    kills.await.unwrap();
+    let mut seen = BTreeMap::<usize, usize>::new();
+    while let Ok(batch) = receiver.try_recv() {
+        for n in batch {
+            *seen.entry(n).or_default() += 1;
+        }
+    }
+    let risky = counts.stage("risky").unwrap();
+    assert_eq!(risky.accepted as usize, ITEMS);
+    assert_eq!(risky.finished + risky.lost, risky.accepted);
+    assert!(risky.redelivered > 0);
+    assert!(seen.len() + risky.lost as usize >= ITEMS, "{} {risky:?}", seen.len());
+    assert_nothing_left(&rt).await;
+}
