@@ -149,6 +149,7 @@ mod driver;
 mod runtime;
 mod child;
 mod server;
+mod machine;
 mod supervisor;
 mod registry;
 mod keyed;
@@ -206,7 +207,7 @@ pub use observe::console as log;
 pub use observe::{
     Ancestor, Callback, Change, ChangeKind, ChildCounters, ControlAction, ControlOutcome, Counters,
     CrashCause, CrashHandling, CrashReport, CrashedChild, DeadLetter, DeadLetterCause, Doing,
-    EndedCounts, ExitClass, Handling, Health, LifecycleEvent, LogLevel, MessageSpans,
+    EndedCounts, ExitClass, Handling, Health, LifecycleEvent, LogLevel, MachineStatus, MessageSpans, StateChange,
 };
 
 // Bounds of mailboxes.
@@ -236,6 +237,12 @@ pub use child::{
 pub use server::{
     Caller, CastTimer, GenServer, Sender, ServerContext, ServerName, ServerRef, ServerSpec,
     ServerStatus, Trace, TraceContent, TraceEvent, TraceItem,
+};
+
+// State machines.
+pub use machine::{
+    EnterContext, Event, Machine, MachineContext, MachineRef, Next, StateMachine, Transition,
+    UnhandledEvent,
 };
 
 // Supervisors.

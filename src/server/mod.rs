@@ -34,6 +34,9 @@ mod child;
 
 pub use context::ServerContext;
 pub use context::schedule::CastTimer;
+pub(crate) use child::short_name;
+pub(crate) use context::own_events::OwnQueue;
+pub(crate) use context::continues::Continued;
 pub(crate) use dispatch::{Dispatch, WaitOutcome};
 pub(crate) use handle::propagated::limited;
 #[cfg(feature = "cluster")]
@@ -276,6 +279,18 @@ pub trait GenServer: Sized + Send + 'static {
         ctx: &mut ServerContext<Self>,
     ) -> impl Future<Output = Result> + Send {
         let _ = ctx;
+        ready(Ok(()))
+    }
+
+    /// Handles an event that the server gave to itself: the expiry of the timer with this number, or
+    /// the next event of its own queue. Only a [state machine](crate::StateMachine) has such events.
+    #[doc(hidden)]
+    fn handle_own(
+        &mut self,
+        timer: Option<u64>,
+        ctx: &mut ServerContext<Self>,
+    ) -> impl Future<Output = Result> + Send {
+        let _ = (timer, ctx);
         ready(Ok(()))
     }
 
