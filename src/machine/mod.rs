@@ -125,7 +125,7 @@ pub type MachineRef<M> = ServerRef<Machine<M>>;
 ///     door.cast(Cast::Button(1));
 ///     door.cast(Cast::Button(2));
 /// };
-/// assert_eq!(futures_util::join!(enter, press).0?, "come in");
+/// assert_eq!(tokio::join!(enter, press).0?, "come in");
 ///
 /// assert_eq!(door.get_status().await?.line.as_deref(), Some("open"));
 /// tokio::time::sleep(Duration::from_secs(11)).await;
@@ -197,6 +197,11 @@ pub trait StateMachine: Sized + Send + 'static {
     /// clients can send any number of events to a state that postpones them.
     /// [`postpone`](MachineContext::postpone) says what happens to further ones.
     const MAX_POSTPONED: usize = usize::MAX;
+
+    /// The transitions of this machine, for its [diagram](Transition::diagram) and for a
+    /// [test](crate::testing::TransitionCheck) that compares them with what the machine does. The
+    /// machine itself does not need them. By default there are none.
+    const TRANSITIONS: &'static [Transition] = &[];
 
     /// Creates the first state and the data. What is requested of the context is done after the entry
     /// of the first state. The caller of the start waits for `init`. OTP: `init/1`. [`StateMachine`]
@@ -283,13 +288,6 @@ pub trait StateMachine: Sized + Send + 'static {
     #[inline]
     fn event_name(event: &Event<Self>) -> &'static str {
         event.kind()
-    }
-
-    /// Returns the transitions of this machine, for its [diagram](Transition::diagram) and for a
-    /// [test](crate::testing::TransitionCheck) that compares them with what the machine does. The
-    /// machine itself does not need them. By default there are none.
-    fn transitions() -> &'static [Transition] {
-        &[]
     }
 
     /// Returns a line that [`get_status`](crate::ServerRef::get_status) shows after the name of the

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 /// A transition that a [`StateMachine`](crate::StateMachine) declares in its
-/// [`transitions`](crate::StateMachine::transitions): for diagrams, and for
+/// [`TRANSITIONS`](crate::StateMachine::TRANSITIONS): for diagrams, and for
 /// [a test](crate::testing::TransitionCheck) that compares them with what the machine does. OTP has no
 /// counterpart.
 ///

@@ -8,7 +8,7 @@ use crate::machine::{MachineRef, Seen, StateMachine, Transition};
 use crate::runtime::CallError;
 
 /// Collects the transitions that machines of one type make, and compares them with the
-/// [`transitions`](StateMachine::transitions) that the type declares. So the diagram of a machine is
+/// [`TRANSITIONS`](StateMachine::TRANSITIONS) that the type declares. So the diagram of a machine is
 /// tested.
 ///
 /// A transition is a change of state, a state that is [entered again](crate::Next::Repeat), the first
@@ -40,13 +40,11 @@ use crate::runtime::CallError;
 /// #     }
 /// #     fn state_name(on: &bool) -> &'static str { if *on { "on" } else { "off" } }
 ///     // … its other methods: a cast turns it on or off.
-///     fn transitions() -> &'static [Transition] {
-///         &[
-///             Transition::initial("off"),
-///             Transition::new("off", "cast", "on"),
-///             Transition::new("off", "info", "on"),
-///         ]
-///     }
+///     const TRANSITIONS: &'static [Transition] = &[
+///         Transition::initial("off"),
+///         Transition::new("off", "cast", "on"),
+///         Transition::new("off", "info", "on"),
+///     ];
 /// }
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time()
@@ -98,7 +96,7 @@ impl<M: StateMachine> TransitionCheck<M> {
 
     /// Returns the transitions that were seen and are not declared.
     pub fn undeclared(&self) -> Vec<Transition> {
-        let is_new = |transition: &Transition| !M::transitions().contains(transition);
+        let is_new = |transition: &Transition| !M::TRANSITIONS.contains(transition);
         self.seen().into_iter().filter(is_new).collect()
     }
 
@@ -106,7 +104,7 @@ impl<M: StateMachine> TransitionCheck<M> {
     /// cover, or that the machine cannot make.
     pub fn unseen(&self) -> Vec<Transition> {
         let seen: BTreeSet<Transition> = self.seen.lock().clone();
-        M::transitions().iter().filter(|declared| !seen.contains(declared)).copied().collect()
+        M::TRANSITIONS.iter().filter(|declared| !seen.contains(declared)).copied().collect()
     }
 }
 

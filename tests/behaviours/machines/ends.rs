@@ -5,14 +5,12 @@ use std::time::Duration;
 use regrow::{
     CallError, ExitReason, LifecycleEvent, Next, StateMachine, Supervisor, UnhandledEvent,
 };
-use tokio::time::sleep;
-
 use super::{Call, Running, Script, State, act, args, go, log};
 use crate::support::{assert_nothing_left, settled};
 
 /// STM-013.
 #[tokio::test(start_paused = true)]
-async fn callers_who_wait_get_the_replies_that_are_sent_before_a_stop() {
+async fn callers_get_the_replies_that_are_sent_before_a_stop() {
     let running = Running::new().await;
     let (first, second) = (running.machine.call(Call::Keep), running.machine.call(Call::Keep));
     let stop = async {
@@ -20,7 +18,7 @@ async fn callers_who_wait_get_the_replies_that_are_sent_before_a_stop() {
         running.cast(log("reply and stop"));
         running.machine.ended().await
     };
-    let answers = futures_util::join!(first, second, stop);
+    let answers = tokio::join!(first, second, stop);
     assert_eq!(answers, (Ok(State::A), Ok(State::A), ExitReason::Shutdown));
 }
 
@@ -31,10 +29,10 @@ async fn an_unhandled_event_is_a_crash_whose_callers_get_an_error() {
     let postponed = running.machine.call(|reply| Call::Ask("p1", reply));
     let kept = running.machine.call(Call::Keep);
     let asked = running.machine.call(|reply| Call::Ask("unhandled", reply));
-    let (postponed, kept, asked) = futures_util::join!(postponed, kept, asked);
+    let (postponed, kept, asked) = tokio::join!(postponed, kept, asked);
     assert_eq!(asked, Ok(State::A), "it was answered before");
-    let Err(CallError::Exited { reason, .. }) = postponed else { panic!("{postponed:?}") };
-    assert_eq!(kept.unwrap_err().to_string().is_empty(), false);
+    let Err(CallError::Exited(reason)) = postponed else { panic!("{postponed:?}") };
+    assert_eq!(kept, Err(CallError::Exited(reason.clone())));
     let crash = reason.crash().unwrap();
     let error = crash.downcast_ref::<UnhandledEvent>().unwrap();
     assert_eq!((error.state, error.event), ("a", "idle"));
@@ -53,8 +51,8 @@ async fn a_panic_of_a_handler_leaves_the_state_and_the_data_to_terminate() {
         settled().await;
         running.cast(log("panic"));
     };
-    let (kept, ()) = futures_util::join!(kept, panics);
-    let Err(CallError::Exited { reason, .. }) = kept else { panic!("{kept:?}") };
+    let (kept, ()) = tokio::join!(kept, panics);
+    let Err(CallError::Exited(reason)) = kept else { panic!("{kept:?}") };
     assert_eq!(reason.to_string(), "panic: as asked");
     assert_eq!(running.logged().await.last().unwrap(), "B terminate panic: as asked, 1 kept");
 }
@@ -88,8 +86,8 @@ async fn what_a_machine_has_postponed_is_left_unhandled_at_its_end() {
         settled().await;
         running.rt.kill(running.machine.pid().unwrap());
     };
-    let (asked, ()) = futures_util::join!(ask, kill);
-    let Err(CallError::Exited { reason: ExitReason::Killed, .. }) = asked else {
+    let (asked, ()) = tokio::join!(ask, kill);
+    let Err(CallError::Exited(ExitReason::Killed)) = asked else {
         panic!("{asked:?}")
     };
     let left = loop {
@@ -156,10 +154,10 @@ async fn a_supervisor_restarts_a_machine_in_its_first_state() {
 #[tokio::test(start_paused = true)]
 async fn a_machine_that_stops_in_a_time_out_ends_with_its_reason() {
     let running = Running::new().await;
+    let stop = act("stop", |ctx| ctx.stop(ExitReason::Shutdown));
     running.cast(act("set", |ctx| {
-        ctx.state_timeout(Duration::from_secs(1), act("stop", |ctx| ctx.stop(ExitReason::Normal)));
+        ctx.state_timeout(Duration::from_secs(1), stop);
         Ok(Next::Keep)
     }));
-    sleep(Duration::from_secs(2)).await;
-    assert!(running.machine.pid().is_none());
+    assert_eq!(running.machine.ended().await, ExitReason::Shutdown);
 }

@@ -100,7 +100,7 @@ async fn an_entry_that_fails_ends_the_machine_in_the_new_state() {
     assert!(ask.await.is_err());
     assert_eq!(ended.await, ExitReason::crashed("no b"));
     let logged = running.events().await;
-    assert_eq!(logged.last().unwrap(), "B terminate error: no b, 0 kept");
+    assert_eq!(logged.last().unwrap(), "B terminate no b, 0 kept");
 }
 
 /// As in OTP, the start has returned.
@@ -111,7 +111,7 @@ async fn the_first_entry_runs_after_the_start_and_its_failure_is_a_crash() {
     let machine = Script::start(&rt, args).await.unwrap();
     assert_eq!(machine.ended().await, ExitReason::crashed("no entry"));
     assert_eq!(log.recv().await.unwrap(), "A enter from start");
-    assert_eq!(log.recv().await.unwrap(), "A terminate error: no entry, 0 kept");
+    assert_eq!(log.recv().await.unwrap(), "A terminate no entry, 0 kept");
 }
 
 #[tokio::test(start_paused = true)]

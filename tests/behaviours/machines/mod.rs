@@ -12,6 +12,7 @@ mod model;
 mod stress;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use regrow::{
     EnterContext, Event, ExitReason, MachineContext, MachineRef, Next, Reply, Result, Runtime,
@@ -23,7 +24,7 @@ use crate::support::settled;
 
 /// The data of a variant is a part of the state.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum State {
+pub(crate) enum State {
     A,
     B,
     C,
@@ -37,26 +38,28 @@ type Act = Box<dyn FnOnce(&mut MachineContext<'_, Script>) -> Result<Next<State>
 type Entry = dyn Fn(&State, &mut EnterContext<'_, Script>) -> Result + Send + Sync;
 
 /// An event with a name, which is logged. State A postpones each event whose name begins with `p`.
-pub struct Do(&'static str, Option<Act>);
+pub(crate) struct Do(&'static str, Option<Act>);
 
-pub enum Call {
+pub(crate) enum Call {
     /// Answered with the state in which it was handled. Postponed by A if the name begins with `p`.
     Ask(&'static str, Reply<State>),
     /// Kept.
     Keep(Reply<State>),
     /// Does something.
     Act(Act, Reply<State>),
+    /// Answered with the time that the caller has left. Postponed by A.
+    TimeLeft(Reply<Option<Duration>>),
 }
 
 /// A machine that does what its events say.
-pub struct Script {
+pub(crate) struct Script {
     log: UnboundedSender<String>,
     entry: Arc<Entry>,
     kept: Vec<Reply<State>>,
 }
 
 #[derive(Clone)]
-pub struct Args {
+pub(crate) struct Args {
     log: UnboundedSender<String>,
     entry: Arc<Entry>,
     begin: fn(&mut MachineContext<'_, Script>),
@@ -107,6 +110,10 @@ impl StateMachine for Script {
                 reply.send(*state);
                 None
             }
+            Event::Call(Call::TimeLeft(reply)) => {
+                reply.send(ctx.deadline().time_left());
+                None
+            }
             Event::Call(Call::Keep(reply)) => {
                 self.kept.push(reply);
                 None
@@ -153,6 +160,7 @@ impl StateMachine for Script {
 fn name(event: &Event<Script>) -> &'static str {
     match event {
         Event::Call(Call::Ask(name, _)) => name,
+        Event::Call(Call::TimeLeft(_)) => "p time left",
         Event::Call(_) | Event::Idle => "-",
         Event::Cast(event)
         | Event::Internal(event)
@@ -164,12 +172,12 @@ fn name(event: &Event<Script>) -> &'static str {
 }
 
 /// An event that is only logged.
-pub fn log(name: &'static str) -> Do {
+pub(crate) fn log(name: &'static str) -> Do {
     Do(name, None)
 }
 
 /// An event that does something.
-pub fn act(
+pub(crate) fn act(
     name: &'static str,
     act: impl FnOnce(&mut MachineContext<'_, Script>) -> Result<Next<State>> + Send + 'static,
 ) -> Do {
@@ -177,30 +185,30 @@ pub fn act(
 }
 
 /// An event that changes the state.
-pub fn go(name: &'static str, state: State) -> Do {
+pub(crate) fn go(name: &'static str, state: State) -> Do {
     act(name, move |_| Ok(Next::State(state)))
 }
 
 /// A running machine and its log.
-pub struct Running {
-    pub rt: Runtime,
-    pub machine: MachineRef<Script>,
+pub(crate) struct Running {
+    pub(crate) rt: Runtime,
+    pub(crate) machine: MachineRef<Script>,
     log: UnboundedReceiver<String>,
 }
 
 impl Running {
     /// Starts a machine whose entries do nothing.
-    pub async fn new() -> Running {
+    pub(crate) async fn new() -> Running {
         Running::with(|_, _| Ok(())).await
     }
 
-    pub async fn with(
+    pub(crate) async fn with(
         entry: impl Fn(&State, &mut EnterContext<'_, Script>) -> Result + Send + Sync + 'static,
     ) -> Running {
         Running::begun(|_| (), entry).await
     }
 
-    pub async fn begun(
+    pub(crate) async fn begun(
         begin: fn(&mut MachineContext<'_, Script>),
         entry: impl Fn(&State, &mut EnterContext<'_, Script>) -> Result + Send + Sync + 'static,
     ) -> Running {
@@ -210,33 +218,33 @@ impl Running {
         Running { rt, machine, log }
     }
 
-    pub fn cast(&self, event: Do) {
+    pub(crate) fn cast(&self, event: Do) {
         assert!(self.machine.cast(event));
     }
 
-    pub fn cast_all<const N: usize>(&self, events: [Do; N]) {
+    pub(crate) fn cast_all<const N: usize>(&self, events: [Do; N]) {
         events.into_iter().for_each(|event| self.cast(event));
     }
 
     /// What was logged so far, after the machine has nothing left to do.
-    pub async fn logged(&mut self) -> Vec<String> {
+    pub(crate) async fn logged(&mut self) -> Vec<String> {
         settled().await;
         self.logged_by_now()
     }
 
-    pub fn logged_by_now(&mut self) -> Vec<String> {
+    pub(crate) fn logged_by_now(&mut self) -> Vec<String> {
         std::iter::from_fn(|| self.log.try_recv().ok()).collect()
     }
 
     /// What was logged, without the entry of the first state.
-    pub async fn events(&mut self) -> Vec<String> {
+    pub(crate) async fn events(&mut self) -> Vec<String> {
         let mut logged = self.logged().await;
         logged.retain(|line| line != "A enter from start");
         logged
     }
 }
 
-pub fn args(
+pub(crate) fn args(
     begin: fn(&mut MachineContext<'_, Script>),
     entry: impl Fn(&State, &mut EnterContext<'_, Script>) -> Result + Send + Sync + 'static,
 ) -> (Args, UnboundedReceiver<String>) {

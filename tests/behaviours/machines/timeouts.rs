@@ -287,13 +287,13 @@ async fn a_time_out_at_a_moment_fires_then_and_one_in_the_past_behind_the_mailbo
     let start = Instant::now();
     running.cast(act("set", move |ctx| {
         ctx.state_timeout_at(start + ms(40), log("state"));
-        ctx.timeout_at("past", start, log("past"));
+        ctx.timeout_at("old", start, log("old"));
         ctx.event_timeout_at(start + ms(10), log("never"));
         Ok(Next::Keep)
     }));
     running.cast(log("queued"));
     sleep(ms(43)).await;
-    let expected = ["A cast set", "A cast queued", "A past past", "A state_timeout state"];
+    let expected = ["A cast set", "A cast queued", "A old old", "A state_timeout state"];
     assert_eq!(running.events().await, expected);
 }
 
