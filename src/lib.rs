@@ -29,7 +29,8 @@
 //!    [names](Runtime::register), [groups](Runtime::register_tag) and
 //!    [timers](Runtime::send_after).
 //! 3. **Behaviours.** [`GenServer`] for a state with handlers that run one at a time,
-//!    [`Supervisor`] for trees of servers, [`Task`] for work with a result.
+//!    [`StateMachine`] for a server whose handler depends on its state, [`Supervisor`] for trees of
+//!    servers, [`Task`] for work with a result.
 //!
 //! # The types to know
 //!
@@ -39,6 +40,7 @@
 //! | [`Pid`] | the id of one incarnation of a process; never reused |
 //! | [`ExitReason`] | why a process ended: the panic message or the error with its sources, and the location |
 //! | [`GenServer`], [`ServerRef`], [`Name`] | a server, a handle to a server, a typed name |
+//! | [`StateMachine`], [`Event`], [`Next`] | a server whose reaction depends on its state; what it handles; its next state |
 //! | [`ChildSpec`], [`Supervisor`] | how to start, stop and restart a child; the process doing so |
 //! | [`DynamicSupervisor`], [`PartitionSupervisor`] | a supervisor of children that are started on demand; one that runs several instances of a child |
 //! | [`Registry`] | processes under keys of any type |
@@ -62,6 +64,9 @@
 //! | find a server after its restart | [`Name`] and [`Runtime::server`] |
 //! | call a server that may be restarting | [`ServerRef::call_waiting`] |
 //! | reply later | keep the [`Reply`] |
+//! | write a state machine, with time-outs for its states | [`StateMachine`] |
+//! | keep an event until the state changes | [`MachineContext::postpone`] |
+//! | draw a state machine, and test the drawing | [`Transition::diagram`], [`testing::TransitionCheck`] |
 //! | run slow work outside a server | [`ServerContext::spawn_task`] |
 //! | set and cancel a timer in a server | [`ServerContext::cast_after_as`] |
 //! | start one process for each name | [`DynamicSupervisorRef::get_or_start`] |

@@ -26,6 +26,8 @@ struct RepliesLater;
 struct HowServersEnd;
 #[doc = include_str!("../book/src/call-cast-or-info.md")]
 struct CallCastOrInfo;
+#[doc = include_str!("../book/src/state-machines.md")]
+struct StateMachines;
 #[doc = include_str!("../book/src/let-it-crash.md")]
 struct LetItCrash;
 #[doc = include_str!("../book/src/supervise-a-future.md")]

@@ -4,9 +4,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod machines;
+
 use support::Bench;
 
 fn main() {
     let bench = Bench::new("behaviours");
-    let _ = &bench;
+    machines::rows(&bench);
 }

@@ -1,6 +1,7 @@
 //! [`Machine`]: the server that a state machine is.
 
 use std::fmt;
+use std::future::Future;
 
 use crate::exit::{ExitReason, Result};
 use crate::machine::engine::{Engine, Seen};
@@ -75,33 +76,41 @@ impl<M: StateMachine> Machine<M> {
     }
 
     /// Handles an event, and does what its handler has requested.
-    async fn handle(&mut self, event: Event<M>, ctx: &mut ServerContext<Self>) -> Result {
-        let name = M::event_name(&event);
-        self.engine.begin_event(ctx);
-        let mut context = MachineContext::new(&mut self.engine, ctx);
-        let handled = self.data.handle_event(&self.state, event, &mut context).await;
-        let is_changed = match handled {
-            Ok(Next::Keep) => false,
-            Ok(Next::State(state)) if state == self.state => {
-                self.state = state;
-                false
-            }
-            Ok(Next::State(state)) => {
-                let old = std::mem::replace(&mut self.state, state);
-                self.enter(Some(&old), name, ctx).await?;
-                true
-            }
-            Ok(Next::Repeat) => {
-                self.enter_again(name, ctx).await?;
-                false
-            }
-            Err(reason) => {
-                self.engine.see(Transition::end(M::state_name(&self.state), name));
-                return Err(reason);
-            }
-        };
-        self.engine.settle(is_changed, ctx);
-        Ok(())
+    #[inline]
+    #[expect(clippy::manual_async_fn, reason = "an `async fn` would hold its arguments twice")]
+    fn handle(
+        &mut self,
+        event: Event<M>,
+        ctx: &mut ServerContext<Self>,
+    ) -> impl Future<Output = Result> + Send {
+        async move {
+            let name = M::event_name(&event);
+            self.engine.begin_event(ctx);
+            let mut context = MachineContext::new(&mut self.engine, ctx);
+            let handled = self.data.handle_event(&self.state, event, &mut context).await;
+            let is_changed = match handled {
+                Ok(Next::Keep) => false,
+                Ok(Next::State(state)) if state == self.state => {
+                    self.state = state;
+                    false
+                }
+                Ok(Next::State(state)) => {
+                    let old = std::mem::replace(&mut self.state, state);
+                    self.enter(Some(&old), name, ctx).await?;
+                    true
+                }
+                Ok(Next::Repeat) => {
+                    self.enter_again(name, ctx).await?;
+                    false
+                }
+                Err(reason) => {
+                    self.engine.see(|| Transition::end(M::state_name(&self.state), name));
+                    return Err(reason);
+                }
+            };
+            self.engine.settle(is_changed, ctx);
+            Ok(())
+        }
     }
 
     /// Runs the entry of the state after a change.
@@ -138,20 +147,38 @@ impl<M: StateMachine> GenServer for Machine<M> {
         Ok(Machine { data, state, engine })
     }
 
-    async fn handle_call(&mut self, call: M::Call, ctx: &mut ServerContext<Self>) -> Result {
-        self.handle(Event::Call(call), ctx).await
+    #[inline]
+    fn handle_call(
+        &mut self,
+        call: M::Call,
+        ctx: &mut ServerContext<Self>,
+    ) -> impl Future<Output = Result> + Send {
+        self.handle(Event::Call(call), ctx)
     }
 
-    async fn handle_cast(&mut self, cast: M::Cast, ctx: &mut ServerContext<Self>) -> Result {
-        self.handle(Event::Cast(cast), ctx).await
+    #[inline]
+    fn handle_cast(
+        &mut self,
+        cast: M::Cast,
+        ctx: &mut ServerContext<Self>,
+    ) -> impl Future<Output = Result> + Send {
+        self.handle(Event::Cast(cast), ctx)
     }
 
-    async fn handle_info(&mut self, info: Received, ctx: &mut ServerContext<Self>) -> Result {
-        self.handle(Event::Info(info), ctx).await
+    #[inline]
+    fn handle_info(
+        &mut self,
+        info: Received,
+        ctx: &mut ServerContext<Self>,
+    ) -> impl Future<Output = Result> + Send {
+        self.handle(Event::Info(info), ctx)
     }
 
-    async fn handle_timeout(&mut self, ctx: &mut ServerContext<Self>) -> Result {
-        self.handle(Event::Idle, ctx).await
+    fn handle_timeout(
+        &mut self,
+        ctx: &mut ServerContext<Self>,
+    ) -> impl Future<Output = Result> + Send {
+        self.handle(Event::Idle, ctx)
     }
 
     /// Without an event, the machine enters its first state.

@@ -59,6 +59,12 @@ pub(super) struct Engine<M: StateMachine> {
     seen: Option<Seen>,
 }
 
+impl<M: StateMachine> Requested<M> {
+    fn is_empty(&self) -> bool {
+        self.postponed.is_empty() && self.events.is_empty() && self.timeouts.is_empty()
+    }
+}
+
 impl<M: StateMachine> Engine<M> {
     pub(super) fn new(ctx: &ServerContext<Machine<M>>) -> Self {
         Engine {
@@ -92,7 +98,9 @@ impl<M: StateMachine> Engine<M> {
     /// Invariant 2.
     #[inline]
     pub(super) fn begin_event(&mut self, ctx: &mut ServerContext<Machine<M>>) {
-        self.timeouts.cancel(&Kind::Event, ctx);
+        if !self.timeouts.is_empty() {
+            self.timeouts.cancel(&Kind::Event, ctx);
+        }
     }
 
     /// Takes the event that the loop hands back: that of the timer with this number, or the next one of
@@ -109,13 +117,14 @@ impl<M: StateMachine> Engine<M> {
         if let Some(record) = &self.record {
             record.change(from, to, event);
         }
-        self.see(Transition::new(from, event, to));
+        self.see(|| Transition::new(from, event, to));
     }
 
     /// Notes a transition, if a test watches.
-    pub(super) fn see(&self, transition: Transition) {
+    #[inline]
+    pub(super) fn see(&self, transition: impl FnOnce() -> Transition) {
         if let Some(seen) = &self.seen {
-            seen.lock().insert(transition);
+            seen.lock().insert(transition());
         }
     }
 
@@ -125,8 +134,21 @@ impl<M: StateMachine> Engine<M> {
         self.seen = Some(seen);
     }
 
-    /// Runs all steps.
+    /// Runs all steps. Most events request nothing.
+    #[inline]
     pub(super) fn settle(&mut self, is_changed: bool, ctx: &mut ServerContext<Machine<M>>) {
+        let is_quiet = self.requested.is_empty()
+            && !self.queue.has_next()
+            && (!is_changed || self.queue.postponed() == 0)
+            && self.timeouts.is_empty()
+            && !ctx.has_continues();
+        if !is_quiet {
+            self.run_steps(is_changed, ctx);
+        }
+    }
+
+    #[inline(never)]
+    fn run_steps(&mut self, is_changed: bool, ctx: &mut ServerContext<Machine<M>>) {
         let before = self.queue.postponed();
         for event in self.requested.postponed.drain(..) {
             self.queue.postpone(event);

@@ -65,6 +65,11 @@ impl<P: Send + 'static> Timeouts<P> {
         Timeouts { set: SmallMap::default(), numbers: SmallMap::default(), due: VecDeque::new() }
     }
 
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.set.is_empty()
+    }
+
     pub(super) fn has_due(&self) -> bool {
         !self.due.is_empty()
     }

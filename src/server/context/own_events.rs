@@ -24,6 +24,12 @@ use crate::time::timer_queue::TimerKey;
 pub(crate) type OwnQueue<S> = Box<dyn Continues<S>>;
 
 impl<S: GenServer> ServerContext<S> {
+    /// Whether casts were given to `continue_with`.
+    #[inline]
+    pub(crate) fn has_continues(&mut self) -> bool {
+        matches!(&self.inner().extras, Some(extras) if extras.has_continues())
+    }
+
     /// Takes the queue with the casts that were given to `continue_with`, if any were given.
     pub(crate) fn take_continues(&mut self) -> Option<OwnQueue<S>> {
         self.inner().extras.as_mut()?.continues.take()
