@@ -1,23 +1,15 @@
-//! [`Machine`]: the server that a state machine is.
+//! The server that a state machine is.
 
 use std::fmt;
 use std::future::Future;
 
 use crate::exit::{ExitReason, Result};
 use crate::machine::engine::{Engine, Seen};
-use crate::machine::{EnterContext, Event, MachineContext, Next, StateMachine, Transition};
+use crate::machine::{
+    EnterContext, Event, Machine, MachineContext, Next, StateMachine, Transition,
+};
 use crate::message::Received;
 use crate::server::{GenServer, ServerContext};
-
-/// The server of a [`StateMachine`]: its handles, names and specifications are those of
-/// `Machine<M>`, as in `ServerRef<Machine<Door>>` and `Name<Machine<Door>>`.
-///
-/// [`peek`](crate::ServerRef::peek) and [`update`](crate::ServerRef::update) pass it to their closure.
-pub struct Machine<M: StateMachine> {
-    data: M,
-    state: M::State,
-    engine: Engine<M>,
-}
 
 impl<M: StateMachine> Machine<M> {
     /// Returns the state.

@@ -1,7 +1,7 @@
 //! [`StateMachine`]: a server whose reaction to an event depends on its state. `adapter` is the server,
 //! `engine` decides what is handled next, `queue` has the postponed events, `timeouts` the time-outs.
 //!
-//! **Uses** `base`, `exit`, `message`, `time`, `observe`, `process`, `kernel`, `mailbox`, `runtime`,
+//! **Uses** `base`, `exit`, `message`, `time`, `observe`, `process`, `mailbox`, `runtime`,
 //! `child`, `server`.
 //! **Knows nothing of** how an event is received, tracked and counted: `server` does that for each
 //! event, whether it was queued in the mailbox or in the machine.
@@ -22,12 +22,22 @@ mod engine;
 mod context;
 mod adapter;
 
-pub use adapter::Machine;
 pub use context::{EnterContext, MachineContext};
+use engine::Engine;
 pub(crate) use engine::Seen;
 pub use event::{Event, UnhandledEvent};
 pub use next::Next;
 pub use transition::Transition;
+
+/// The server of a [`StateMachine`]: its handles, names and specifications are those of
+/// `Machine<M>`, as in `ServerRef<Machine<Door>>` and `Name<Machine<Door>>`.
+///
+/// [`peek`](crate::ServerRef::peek) and [`update`](crate::ServerRef::update) pass it to their closure.
+pub struct Machine<M: StateMachine> {
+    data: M,
+    state: M::State,
+    engine: Engine<M>,
+}
 
 /// A handle to a [`StateMachine`]: the handle of its server, whose calls and casts are the machine's.
 pub type MachineRef<M> = ServerRef<Machine<M>>;
