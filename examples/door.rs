@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use regrow::testing::TransitionCheck;
 use regrow::{
-    EnterContext, Event, Machine, MachineContext, Name, Next, Reply, Result, Runtime, StateMachine,
-    Supervisor, Transition,
+    EnterContext, Event, Machine, MachineContext, MachineRef, Name, Next, Reply, Result, Runtime,
+    StateMachine, Supervisor, Transition,
 };
 
 const DOOR: Name<Machine<Door>> = Name::new("door");
@@ -25,6 +25,14 @@ const DOOR: Name<Machine<Door>> = Name::new("door");
 /// How long the door stays open, and how long the digits of one attempt may take.
 const OPEN: Duration = Duration::from_millis(50);
 const ATTEMPT: Duration = Duration::from_millis(200);
+
+/// What the door does in this program.
+const CHANGES: [&str; 4] = [
+    "locked → open (code)",
+    "open → locked (lock)",
+    "locked → blocked (code)",
+    "blocked → locked (reset)",
+];
 
 /// What all states share.
 struct Door {
@@ -38,7 +46,9 @@ enum State {
     Locked,
     Open,
     /// After three wrong codes.
-    Blocked { attempts: u8 },
+    Blocked {
+        attempts: u8,
+    },
 }
 
 enum Call {
@@ -148,8 +158,42 @@ impl StateMachine for Door {
     }
 }
 
+type Outcome<T = ()> = Result<T, Box<dyn Error>>;
+
+/// A visitor waits in front of the locked door, and enters when another person types the code.
+async fn enter(door: &MachineRef<Door>) -> Outcome {
+    let visitor = tokio::spawn({
+        let door = door.clone();
+        async move { door.call(Call::Enter).await }
+    });
+    while door.peek(Machine::postponed).await? == 0 {
+        tokio::task::yield_now().await;
+    }
+    press(door, [1, 2, 3]);
+    visitor.await??;
+    assert!(door.call(Call::IsLit).await?);
+    Ok(())
+}
+
+/// The door locks itself, and a wrong code blocks it.
+async fn block(door: &MachineRef<Door>) -> Outcome {
+    while door.get_status().await?.line.as_deref() != Some("locked") {
+        tokio::task::yield_now().await;
+    }
+    assert!(!door.call(Call::IsLit).await?);
+    press(door, [3, 3, 3]);
+    assert_eq!(door.get_status().await?.line.as_deref(), Some("blocked"));
+    door.cast(Cast::Reset);
+    assert_eq!(door.get_status().await?.line.as_deref(), Some("locked"));
+    Ok(())
+}
+
+fn press(door: &MachineRef<Door>, digits: [u8; 3]) {
+    digits.into_iter().for_each(|digit| assert!(door.cast(Cast::Button(digit))));
+}
+
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> Outcome {
     let is_quiet = std::env::args().any(|arg| arg == "--selftest");
     let rt = Runtime::new();
     let child = Door::child(vec![1, 2, 3]).with_id("front door").named(DOOR);
@@ -157,40 +201,19 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let door = rt.server(DOOR);
     let check = TransitionCheck::<Door>::new();
     check.watch(&door).await?;
-
-    // A visitor waits in front of the locked door, and enters when another person types the code.
-    let visitor = tokio::spawn({
-        let door = door.clone();
-        async move { door.call(Call::Enter).await }
-    });
-    while door.peek(|door| door.postponed()).await? == 0 {
-        tokio::task::yield_now().await;
-    }
-    [1, 2, 3].into_iter().for_each(|digit| assert!(door.cast(Cast::Button(digit))));
-    visitor.await??;
-    assert!(door.call(Call::IsLit).await?);
+    enter(&door).await?;
     let snapshot = tree.tree().await?.to_string();
-
-    // The door locks itself, and a wrong code blocks it.
-    while door.get_status().await?.line.as_deref() != Some("locked") {
-        tokio::task::yield_now().await;
-    }
-    assert!(!door.call(Call::IsLit).await?);
-    [3, 3, 3].into_iter().for_each(|digit| assert!(door.cast(Cast::Button(digit))));
-    assert_eq!(door.get_status().await?.line.as_deref(), Some("blocked"));
-    door.cast(Cast::Reset);
-    assert_eq!(door.get_status().await?.line.as_deref(), Some("locked"));
+    block(&door).await?;
 
     // The machine has made each transition that it declares, and no other.
     assert_eq!(check.to_string(), "as declared");
     let pid = door.pid().ok_or("the door has ended")?;
     let status = rt.machine_status(pid).ok_or("the door is no machine")?;
     let changes: Vec<String> = status.recent.iter().map(ToString::to_string).collect();
-    let expected =
-        ["locked → open (code)", "open → locked (lock)", "locked → blocked (code)", "blocked → locked (reset)"];
-    assert_eq!(changes, expected);
+    assert_eq!(changes, CHANGES);
     if !is_quiet {
-        println!("{snapshot}\n\n{}\n\n{}", changes.join("\n"), Transition::diagram(Door::TRANSITIONS));
+        let diagram = Transition::diagram(Door::TRANSITIONS);
+        println!("{snapshot}\n\n{}\n\n{diagram}", changes.join("\n"));
     }
     tree.stop().await?;
     Ok(())

@@ -212,7 +212,8 @@ pub use observe::console as log;
 pub use observe::{
     Ancestor, Callback, Change, ChangeKind, ChildCounters, ControlAction, ControlOutcome, Counters,
     CrashCause, CrashHandling, CrashReport, CrashedChild, DeadLetter, DeadLetterCause, Doing,
-    EndedCounts, ExitClass, Handling, Health, LifecycleEvent, LogLevel, MachineStatus, MessageSpans, StateChange,
+    EndedCounts, ExitClass, Handling, Health, LifecycleEvent, LogLevel, MachineStatus,
+    MessageSpans, StateChange,
 };
 
 // Bounds of mailboxes.

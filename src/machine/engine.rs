@@ -35,6 +35,10 @@ use crate::process::AnyProcess;
 use crate::server::item::LimitedCall;
 use crate::server::{Continued, OwnQueue, ServerContext, ServerItem};
 
+/// How many events of its own a machine handles before a system message that waits is answered. So a
+/// request that follows an event sees what that event has inserted, if these are few.
+const PATIENCE: u32 = 32;
+
 /// The transitions that a test has seen.
 pub(crate) type Seen = Arc<PlainMutex<BTreeSet<Transition>>>;
 
@@ -51,6 +55,10 @@ pub(super) struct Engine<M: StateMachine> {
     timeouts: Timeouts<M::Payload>,
     /// The event that the loop hands back next, if it is no message.
     next: Option<Event<M>>,
+    /// How many events in a row were the machine's own.
+    in_a_row: u32,
+    /// Whether the event that comes next is one of them.
+    is_own: bool,
     /// The loop's queue, while it is empty.
     spare: Option<OwnQueue<Machine<M>>>,
     record: Option<Arc<StateRecord>>,
@@ -68,10 +76,16 @@ impl<M: StateMachine> Requested<M> {
 impl<M: StateMachine> Engine<M> {
     pub(super) fn new(ctx: &ServerContext<Machine<M>>) -> Self {
         Engine {
-            requested: Requested { postponed: Vec::new(), events: Vec::new(), timeouts: Vec::new() },
+            requested: Requested {
+                postponed: Vec::new(),
+                events: Vec::new(),
+                timeouts: Vec::new(),
+            },
             queue: EventQueue::new(ctx.process.clone()),
             timeouts: Timeouts::new(),
             next: None,
+            in_a_row: 0,
+            is_own: false,
             spare: None,
             record: None,
             initial: "",
@@ -88,7 +102,7 @@ impl<M: StateMachine> Engine<M> {
         });
         (self.record, self.initial) = (Some(record), state);
         self.absorb(ctx);
-        ctx.set_next_event(ServerItem::Own, Metadata::default(), self.spare.take());
+        ctx.set_next_event((ServerItem::Own, Metadata::default()), false, self.spare.take());
     }
 
     pub(super) fn postponed(&self) -> usize {
@@ -98,6 +112,9 @@ impl<M: StateMachine> Engine<M> {
     /// Invariant 2.
     #[inline]
     pub(super) fn begin_event(&mut self, ctx: &mut ServerContext<Machine<M>>) {
+        if !std::mem::take(&mut self.is_own) {
+            self.in_a_row = 0;
+        }
         if !self.timeouts.is_empty() {
             self.timeouts.cancel(&Kind::Event, ctx);
         }
@@ -199,6 +216,9 @@ impl<M: StateMachine> Engine<M> {
                 ServerItem::Own
             }
         };
-        ctx.set_next_event(item, metadata, self.spare.take());
+        self.is_own = true;
+        self.in_a_row = self.in_a_row.saturating_add(1);
+        let yields = self.in_a_row > PATIENCE;
+        ctx.set_next_event((item, metadata), yields, self.spare.take());
     }
 }

@@ -166,9 +166,9 @@ pub type MachineRef<M> = ServerRef<Machine<M>>;
 ///
 /// Its process is a [`GenServer`], with the type [`Machine`]. Handles, names, calls and their
 /// deadlines, supervision, suspending, tracking and tracing are those of a server, and each event that
-/// is handled again is tracked as an event of its own. Between two events a request to
-/// [suspend](crate::ServerRef::suspend) or to inspect the machine is answered as soon as it is the first
-/// item of the mailbox. A request to stop is handled in its turn, as for a server: after the events that
+/// is handled again is tracked as an event of its own. A request to
+/// [suspend](crate::ServerRef::suspend) or to inspect the machine does not wait for all of them: if it is
+/// the first item of the mailbox, it is answered after at most 32 of the machine's own events. A request to stop is handled in its turn, as for a server: after the events that
 /// were queued before it, but not after the postponed ones that no change of state has queued again.
 ///
 /// How it ends, and what happens to its callers, is [said for servers](GenServer#how-a-server-ends).

@@ -131,9 +131,7 @@ impl<P: Send + 'static> Timeouts<P> {
     }
 
     /// Takes the event of the first time-out of zero.
-    pub(super) fn take_due<M: StateMachine<Payload = P>>(
-        &mut self,
-    ) -> Option<Queued<M>> {
+    pub(super) fn take_due<M: StateMachine<Payload = P>>(&mut self) -> Option<Queued<M>> {
         let kind = self.due.pop_front()?;
         let Timeout { payload, clock } = self.set.remove(&kind)?;
         let metadata = match clock {

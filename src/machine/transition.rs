@@ -127,7 +127,8 @@ stateDiagram-v2
     #[test]
     fn an_end_and_a_loop_are_drawn() {
         let all = [Transition::new("a", "again", "a"), Transition::end("a", "stop")];
-        let expected = "stateDiagram-v2\n  state \"a\" as s0\n  s0 --> s0 : again\n  s0 --> [*] : stop\n";
+        let expected =
+            "stateDiagram-v2\n  state \"a\" as s0\n  s0 --> s0 : again\n  s0 --> [*] : stop\n";
         assert_eq!(Transition::diagram(&all), expected);
         assert_eq!(all[1].to_string(), "a → end (stop)");
         assert_eq!(Transition::initial("a").to_string(), "start → a");

@@ -32,11 +32,11 @@ pub(crate) mod start;
 pub(crate) mod spec;
 mod child;
 
-pub use context::ServerContext;
-pub use context::schedule::CastTimer;
 pub(crate) use child::short_name;
-pub(crate) use context::own_events::OwnQueue;
+pub use context::ServerContext;
 pub(crate) use context::continues::Continued;
+pub(crate) use context::own_events::OwnQueue;
+pub use context::schedule::CastTimer;
 pub(crate) use dispatch::{Dispatch, WaitOutcome};
 pub(crate) use handle::propagated::limited;
 #[cfg(feature = "cluster")]

@@ -270,7 +270,7 @@ impl<S: GenServer> TestContext<S> {
         taken
             .filter_map(|continued| match continued {
                 Continued::Cast(cast, _) => Some(cast),
-                Continued::Event(_) => None,
+                Continued::Event { .. } => None,
             })
             .collect()
     }

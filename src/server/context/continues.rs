@@ -13,8 +13,8 @@ use crate::server::{GenServer, ServerItem};
 pub(crate) enum Continued<S: GenServer> {
     /// A cast that was given to `continue_with`, with the metadata that it was given with.
     Cast(S::Cast, Metadata),
-    /// An event of a state machine.
-    Event(ServerItem<S>),
+    /// An event of a state machine, and whether a system message may precede it.
+    Event { item: ServerItem<S>, yields: bool },
 }
 
 /// A queue, first in first out.
@@ -22,8 +22,8 @@ pub(crate) trait Continues<S: GenServer>: Send {
     fn push(&mut self, continued: Continued<S>);
     fn pop(&mut self) -> Option<Continued<S>>;
     fn is_empty(&self) -> bool;
-    /// Whether the first entry is an event.
-    fn is_event(&self) -> bool;
+    /// Whether a system message may precede the first entry.
+    fn yields(&self) -> bool;
 }
 
 impl<S: GenServer> Continues<S> for VecDeque<Continued<S>> {
@@ -39,7 +39,7 @@ impl<S: GenServer> Continues<S> for VecDeque<Continued<S>> {
         VecDeque::is_empty(self)
     }
 
-    fn is_event(&self) -> bool {
-        matches!(self.front(), Some(Continued::Event(_)))
+    fn yields(&self) -> bool {
+        matches!(self.front(), Some(Continued::Event { yields: true, .. }))
     }
 }

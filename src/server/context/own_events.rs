@@ -2,7 +2,7 @@
 //! own queue, and its timers.
 //!
 //! **Guarantees.** The loop handles such an event as any other item, before the mailbox: the event
-//! is tracked, traced, and takes part in the budget of the task. Between two of them, the loop
+//! is tracked, traced, and takes part in the budget of the task. Before an event that yields, the loop
 //! answers a system message that is the first item of the mailbox.
 //!
 //! **Invariants**
@@ -35,11 +35,12 @@ impl<S: GenServer> ServerContext<S> {
         self.inner().extras.as_mut()?.continues.take()
     }
 
-    /// Lets the loop handle this event next. `spare` is a queue that is empty.
+    /// Lets the loop handle this event next. `yields` is whether a system message may precede it, and
+    /// `spare` a queue that is empty.
     pub(crate) fn set_next_event(
         &mut self,
-        item: ServerItem<S>,
-        metadata: Metadata,
+        (item, metadata): (ServerItem<S>, Metadata),
+        yields: bool,
         spare: Option<OwnQueue<S>>,
     ) {
         let item = match self.process.kernel.carries(&metadata) {
@@ -47,7 +48,7 @@ impl<S: GenServer> ServerContext<S> {
             false => item,
         };
         let mut queue = spare.unwrap_or_else(|| Box::<VecDeque<Continued<S>>>::default());
-        queue.push(Continued::Event(item));
+        queue.push(Continued::Event { item, yields });
         self.inner().extras().continues = Some(queue);
     }
 
@@ -85,11 +86,11 @@ impl<S: GenServer> ServerContext<S> {
         process.with(|locked| locked.core().registrations()?.handled_call.clone())
     }
 
-    /// Whether an event comes next, and a system message is the first item of the mailbox.
+    /// Whether an event that yields comes next, and a system message is the first item of the mailbox.
     pub(crate) fn is_system_message_first(&mut self) -> bool {
         let inner = self.inner();
         let continues = inner.extras.as_ref().and_then(|extras| extras.continues.as_ref());
-        continues.is_some_and(|continues| continues.is_event())
+        continues.is_some_and(|continues| continues.yields())
             && inner.mailbox.is_first(is_system_message)
     }
 }

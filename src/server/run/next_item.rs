@@ -2,7 +2,7 @@
 //!
 //! **Guarantee.** The server does the first of these that applies: stop, if its drain is over;
 //! nothing, if its exit is pending; answer a system message that is first in the mailbox, if an event
-//! of a state machine comes next; handle that event, or a cast that was given to `continue_with`;
+//! of a state machine that yields comes next; handle that event, or a cast that was given to `continue_with`;
 //! handle the first item of the mailbox; run `handle_timeout`, if the idle time-out has elapsed.
 //!
 //! **Steps**
@@ -68,7 +68,7 @@ impl<S: GenServer> ServerContext<S> {
             Some(Continued::Cast(cast, metadata)) => {
                 return Some(self.continued_item(cast, metadata));
             }
-            Some(Continued::Event(item)) => return Some(self.event_item(item)),
+            Some(Continued::Event { item, .. }) => return Some(self.event_item(item)),
             None => {}
         }
         let inner = self.inner();

@@ -70,7 +70,7 @@ impl<S: GenServer> ServerContext<S> {
     }
 
     /// Decides what comes before the mailbox. A system message that is the first item does not wait
-    /// for the events of a state machine, of which there may be any number.
+    /// for all events of a state machine, of which there may be any number.
     fn poll_continues(&mut self, cx: &mut Context<'_>) -> Poll<WaitOutcome> {
         if self.inner().mailbox.process.is_exit_pending() {
             return Poll::Pending;

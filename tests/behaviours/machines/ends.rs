@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use super::{Call, Running, Script, State, act, args, go, log};
+use crate::support::{assert_nothing_left, settled};
 use regrow::{
     CallError, ExitReason, LifecycleEvent, Next, StateMachine, Supervisor, UnhandledEvent,
 };
-use super::{Call, Running, Script, State, act, args, go, log};
-use crate::support::{assert_nothing_left, settled};
 
 /// STM-013.
 #[tokio::test(start_paused = true)]
@@ -87,9 +87,7 @@ async fn what_a_machine_has_postponed_is_left_unhandled_at_its_end() {
         running.rt.kill(running.machine.pid().unwrap());
     };
     let (asked, ()) = tokio::join!(ask, kill);
-    let Err(CallError::Exited(ExitReason::Killed)) = asked else {
-        panic!("{asked:?}")
-    };
+    let Err(CallError::Exited(ExitReason::Killed)) = asked else { panic!("{asked:?}") };
     let left = loop {
         if let LifecycleEvent::LeftUnhandled { casts, calls, .. } = events.next().await.unwrap() {
             break (casts, calls);

@@ -82,8 +82,7 @@ async fn a_cast_that_an_entry_continues_with_is_handled_next() {
     })
     .await;
     running.cast_all([log("p1"), go("go", State::B), log("later")]);
-    let expected =
-        ["A cast go", "B enter from A", "B cast continued", "B cast p1", "B cast later"];
+    let expected = ["A cast go", "B enter from A", "B cast continued", "B cast p1", "B cast later"];
     assert_eq!(running.events().await, expected);
 }
 

@@ -105,30 +105,7 @@ impl StateMachine for Script {
             event => event.kind().to_owned(),
         };
         let _ = self.log.send(format!("{state:?} {kind} {name}"));
-        let act = match event {
-            Event::Call(Call::Ask(_, reply)) => {
-                reply.send(*state);
-                None
-            }
-            Event::Call(Call::TimeLeft(reply)) => {
-                reply.send(ctx.deadline().time_left());
-                None
-            }
-            Event::Call(Call::Keep(reply)) => {
-                self.kept.push(reply);
-                None
-            }
-            Event::Call(Call::Act(act, reply)) => {
-                self.kept.push(reply);
-                Some(act)
-            }
-            Event::Cast(Do(_, act))
-            | Event::Internal(Do(_, act))
-            | Event::StateTimeout(Do(_, act))
-            | Event::EventTimeout(Do(_, act))
-            | Event::Timeout(_, Do(_, act)) => act,
-            _ => None,
-        };
+        let act = self.answer(state, event, ctx);
         if name == "panic" {
             panic!("as asked");
         }
@@ -153,6 +130,41 @@ impl StateMachine for Script {
             State::B => "b",
             State::C => "c",
             State::Nth(_) => "nth",
+        }
+    }
+}
+
+impl Script {
+    /// Answers or keeps a call. Returns what any other event does.
+    fn answer(
+        &mut self,
+        state: &State,
+        event: Event<Self>,
+        ctx: &mut MachineContext<'_, Self>,
+    ) -> Option<Act> {
+        match event {
+            Event::Call(Call::Ask(_, reply)) => {
+                reply.send(*state);
+                None
+            }
+            Event::Call(Call::TimeLeft(reply)) => {
+                reply.send(ctx.deadline().time_left());
+                None
+            }
+            Event::Call(Call::Keep(reply)) => {
+                self.kept.push(reply);
+                None
+            }
+            Event::Call(Call::Act(act, reply)) => {
+                self.kept.push(reply);
+                Some(act)
+            }
+            Event::Cast(Do(_, act))
+            | Event::Internal(Do(_, act))
+            | Event::StateTimeout(Do(_, act))
+            | Event::EventTimeout(Do(_, act))
+            | Event::Timeout(_, Do(_, act)) => act,
+            _ => None,
         }
     }
 }

@@ -33,7 +33,8 @@ async fn postponed_events_wait_while_the_state_is_kept_equal_or_repeated() {
     let mut running = Running::new().await;
     let repeat = act("repeat", |_| Ok(Next::Repeat));
     running.cast_all([log("p1"), log("kept"), go("equal", State::A), repeat, log("later")]);
-    let expected = ["A cast kept", "A cast equal", "A cast repeat", "A enter from A", "A cast later"];
+    let expected =
+        ["A cast kept", "A cast equal", "A cast repeat", "A enter from A", "A cast later"];
     assert_eq!(running.events().await, expected);
     running.cast(go("go", State::B));
     assert_eq!(running.events().await, ["A cast go", "B enter from A", "B cast p1"]);
@@ -62,10 +63,13 @@ async fn an_event_that_is_postponed_again_keeps_its_place() {
     running.cast_all([go("to b", State::B), go("to a", State::A), log("p3")]);
     assert_eq!(running.events().await.len(), 10, "p1 and p2 were handled in b");
     // In A again, p1 and p2 are new events, and are postponed twice: B goes back before p1 runs.
-    running.cast_all([log("p4"), act("bounce", |ctx| {
-        ctx.next_event(Event::Internal(go("back", State::A)));
-        Ok(Next::State(State::B))
-    })]);
+    running.cast_all([
+        log("p4"),
+        act("bounce", |ctx| {
+            ctx.next_event(Event::Internal(go("back", State::A)));
+            Ok(Next::State(State::B))
+        }),
+    ]);
     let expected = ["A cast bounce", "B enter from A", "B internal back", "A enter from B"];
     assert_eq!(running.events().await, expected);
     assert_eq!(running.machine.peek(|machine| machine.postponed()).await, Ok(2));

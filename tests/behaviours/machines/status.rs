@@ -27,7 +27,10 @@ async fn the_last_changes_of_a_machine_are_kept_with_their_times() {
     running.cast_all([log("p1"), go("equal", State::A), act("repeat", |_| Ok(Next::Repeat))]);
     settled().await;
     let status = running.rt.machine_status(pid).unwrap();
-    assert_eq!((status.to_string().as_str(), changes(&status)), ("a, 1 postponed", vec!["a → a (cast)".to_owned()]));
+    assert_eq!(
+        (status.to_string().as_str(), changes(&status)),
+        ("a, 1 postponed", vec!["a → a (cast)".to_owned()])
+    );
 
     sleep(Duration::from_secs(3)).await;
     running.cast(go("go", State::B));
@@ -176,7 +179,8 @@ async fn a_crash_report_has_the_state_and_the_last_changes_and_no_content() {
 async fn a_check_reports_transitions_that_are_undeclared_and_those_that_were_never_seen() {
     let rt = Runtime::new();
     let check = TransitionCheck::<Secret>::new();
-    let (first, second) = (Secret::start(&rt, ()).await.unwrap(), Secret::start(&rt, ()).await.unwrap());
+    let (first, second) =
+        (Secret::start(&rt, ()).await.unwrap(), Secret::start(&rt, ()).await.unwrap());
     check.watch(&first).await.unwrap();
     check.watch(&second).await.unwrap();
     for text in ["key", "close"] {

@@ -66,50 +66,52 @@ impl StateMachine for Gate {
     }
 }
 
+const MACHINES: usize = 8;
+const CALLS: u64 = 300;
+
+#[derive(Default)]
+struct Outcomes {
+    answered: AtomicUsize,
+    ended: AtomicUsize,
+}
+
+/// Calls a machine, and toggles, crashes and kills it.
+async fn call_it(rt: Runtime, name: String, outcomes: Arc<Outcomes>) {
+    let gate = rt.server::<Machine<Gate>>(name);
+    for n in 0..CALLS {
+        if n % 50 == 49 {
+            gate.cast(Cast::Crash);
+        } else if n % 70 == 69 {
+            gate.pid().map(|pid| rt.kill(pid));
+        } else if n % 3 == 0 {
+            gate.cast(Cast::Toggle);
+        }
+        let call = |reply| Call::Pass(n, reply);
+        let counted = match gate.call_waiting(call, Duration::from_secs(30)).await {
+            Ok(answer) if answer == n => &outcomes.answered,
+            Err(CallError::Exited(_)) => &outcomes.ended,
+            other => panic!("{other:?}"),
+        };
+        counted.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn every_caller_of_crashing_and_killed_machines_gets_an_outcome() {
-    const MACHINES: usize = 8;
-    const CALLS: u64 = 300;
     let rt = Runtime::new();
     let ids: Vec<String> = (0..MACHINES).map(|n| format!("gate{n}")).collect();
-    let spec = ids.iter().fold(Supervisor::one_for_one().intensity(100_000, Duration::from_secs(1)), |spec, id| {
-        spec.child(Gate::child(()).with_id(id.clone()).named(id.clone()))
-    });
-    let tree = spec.start(&rt).await.unwrap();
-    let (answered, ended) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let callers: Vec<_> = (0..MACHINES * 2)
-        .map(|caller| {
-            let (rt, name) = (rt.clone(), ids[caller % MACHINES].clone());
-            let (answered, ended) = (answered.clone(), ended.clone());
-            tokio::spawn(async move {
-                let gate = rt.server::<Machine<Gate>>(name.as_str());
-                for n in 0..CALLS {
-                    if n % 50 == 49 {
-                        gate.cast(Cast::Crash);
-                    } else if n % 70 == 69 {
-                        gate.pid().map(|pid| rt.kill(pid));
-                    } else if n % 3 == 0 {
-                        gate.cast(Cast::Toggle);
-                    }
-                    let call = |reply| Call::Pass(n, reply);
-                    match gate.call_waiting(call, Duration::from_secs(30)).await {
-                        Ok(answer) => {
-                            assert_eq!(answer, n);
-                            answered.fetch_add(1, Ordering::SeqCst);
-                        }
-                        Err(CallError::Exited(_)) => {
-                            ended.fetch_add(1, Ordering::SeqCst);
-                        }
-                        Err(error) => panic!("{error:?}"),
-                    }
-                }
-            })
-        })
-        .collect();
+    let gates = ids.iter().map(|id| Gate::child(()).with_id(id.clone()).named(id.clone()));
+    let spec = Supervisor::one_for_one().unlimited_restarts();
+    let tree = gates.fold(spec, |spec, gate| spec.child(gate)).start(&rt).await.unwrap();
+    let outcomes = Arc::new(Outcomes::default());
+    let callers = ids.iter().chain(&ids);
+    let callers = callers.map(|id| call_it(rt.clone(), id.clone(), outcomes.clone()));
+    let callers: Vec<_> = callers.map(tokio::spawn).collect();
     for caller in callers {
         caller.await.unwrap();
     }
-    let (answered, ended) = (answered.load(Ordering::SeqCst), ended.load(Ordering::SeqCst));
+    let answered = outcomes.answered.load(Ordering::SeqCst);
+    let ended = outcomes.ended.load(Ordering::SeqCst);
     assert_eq!(answered + ended, MACHINES * 2 * usize::try_from(CALLS).unwrap());
     assert!(answered > ended, "{answered} answered, {ended} ended");
     tree.stop().await.unwrap();

@@ -38,6 +38,17 @@ async fn a_machine_is_suspended_between_two_events_that_it_handles_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_request_sees_what_a_few_inserted_events_have_done() {
+    let mut running = Running::new().await;
+    running.cast(act("insert", |ctx| {
+        (0..32).for_each(|_| ctx.next_event(Event::Internal(log("inserted"))));
+        Ok(Next::Keep)
+    }));
+    running.machine.get_status().await.unwrap();
+    assert_eq!(running.logged_by_now().len(), 34);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_request_does_not_overtake_what_is_queued_before_it_in_the_mailbox() {
     let mut running = Running::new().await;
     running.cast_all([log("p1"), go("go", State::B), log("later")]);
@@ -66,7 +77,10 @@ impl StateMachine for Endless {
     type Cast = ();
     type Payload = ();
 
-    async fn init((): (), ctx: &mut regrow::MachineContext<'_, Self>) -> regrow::Result<((), Self)> {
+    async fn init(
+        (): (),
+        ctx: &mut regrow::MachineContext<'_, Self>,
+    ) -> regrow::Result<((), Self)> {
         ctx.next_event(Event::Internal(()));
         Ok(((), Endless(0)))
     }

@@ -240,18 +240,27 @@ async fn a_time_out_of_zero_can_be_cancelled_updated_and_set_again_by_an_inserte
             Ok(Next::Keep)
         })
     };
-    running.cast(inserted("c", act("cancel", |ctx| {
-        ctx.cancel_timeout("x");
-        Ok(Next::Keep)
-    })));
-    running.cast(inserted("u", act("update", |ctx| {
-        ctx.update_timeout("x", log("updated"));
-        Ok(Next::Keep)
-    })));
-    running.cast(inserted("s", act("set", |ctx| {
-        ctx.timeout("x", ms(30), log("later"));
-        Ok(Next::Keep)
-    })));
+    running.cast(inserted(
+        "c",
+        act("cancel", |ctx| {
+            ctx.cancel_timeout("x");
+            Ok(Next::Keep)
+        }),
+    ));
+    running.cast(inserted(
+        "u",
+        act("update", |ctx| {
+            ctx.update_timeout("x", log("updated"));
+            Ok(Next::Keep)
+        }),
+    ));
+    running.cast(inserted(
+        "s",
+        act("set", |ctx| {
+            ctx.timeout("x", ms(30), log("later"));
+            Ok(Next::Keep)
+        }),
+    ));
     running.cast(log("last"));
     sleep(ms(50)).await;
     let expected = [
