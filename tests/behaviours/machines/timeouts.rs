@@ -2,16 +2,27 @@
 
 use std::time::Duration;
 
-use regrow::{Event, Next};
+use regrow::{Event, MachineContext, Next};
 use tokio::time::{Instant, advance, sleep};
 
-use super::{Running, State, act, go, log};
+use super::{Do, Running, Script, State, act, go, log};
 use crate::support::settled;
 
 const ZERO: Duration = Duration::ZERO;
 
 fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
+}
+
+/// An event that only requests something.
+fn request(
+    name: &'static str,
+    request: impl FnOnce(&mut MachineContext<'_, Script>) + Send + 'static,
+) -> Do {
+    act(name, move |ctx| {
+        request(ctx);
+        Ok(Next::Keep)
+    })
 }
 
 /// STM-005.
@@ -233,34 +244,15 @@ async fn an_event_time_out_of_zero_does_not_fire_before_an_inserted_event() {
 #[tokio::test(start_paused = true)]
 async fn a_time_out_of_zero_can_be_cancelled_updated_and_set_again_by_an_inserted_event() {
     let mut running = Running::new().await;
-    let inserted = |name, then: super::Do| {
-        act(name, move |ctx| {
+    let inserted = |name, then: Do| {
+        request(name, move |ctx| {
             ctx.timeout("x", ZERO, log("x1"));
             ctx.next_event(Event::Internal(then));
-            Ok(Next::Keep)
         })
     };
-    running.cast(inserted(
-        "c",
-        act("cancel", |ctx| {
-            ctx.cancel_timeout("x");
-            Ok(Next::Keep)
-        }),
-    ));
-    running.cast(inserted(
-        "u",
-        act("update", |ctx| {
-            ctx.update_timeout("x", log("updated"));
-            Ok(Next::Keep)
-        }),
-    ));
-    running.cast(inserted(
-        "s",
-        act("set", |ctx| {
-            ctx.timeout("x", ms(30), log("later"));
-            Ok(Next::Keep)
-        }),
-    ));
+    running.cast(inserted("c", request("cancel", |ctx| ctx.cancel_timeout("x"))));
+    running.cast(inserted("u", request("update", |ctx| ctx.update_timeout("x", log("updated")))));
+    running.cast(inserted("s", request("set", |ctx| ctx.timeout("x", ms(30), log("later")))));
     running.cast(log("last"));
     sleep(ms(50)).await;
     let expected = [
