@@ -44,7 +44,7 @@ impl fmt::Display for StateChange {
 /// of a state or of an event. OTP: a part of `sys:get_status/1`, and the log of `sys`.
 ///
 /// ```
-/// # use regrow::{Event, Machine, MachineContext, Next, Result, Runtime, StateMachine};
+/// # use regrow::{Event, MachineContext, Next, Result, Runtime, StateMachine};
 /// # #[derive(PartialEq)]
 /// # enum State { Off, On }
 /// # struct Switch;
