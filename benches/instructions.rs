@@ -3,7 +3,8 @@
 //! Times differ from run to run by more than an observation could cost, so this program does a number
 //! of rounds, and callgrind counts their instructions. The difference between two runs, divided by
 //! that of their rounds, is the cost of one round: a cast, a call, or a send by pid, and its handling,
-//! on a tokio runtime of one thread.
+//! on a tokio runtime of one thread. With `machine` a round is a cast that changes the state of a state
+//! machine, and with `stay` one that does not.
 //!
 //! ```text
 //! cargo bench --bench instructions --no-run
@@ -38,8 +39,8 @@ mod echo;
 use by_hand::{Fails, Message, Order, Strategy};
 use echo::Echo;
 use regrow::{
-    ChildSpec, DynamicSupervisor, DynamicSupervisorRef, GenServer, Observation, Reply, Result,
-    Runtime, ServerContext, ServerRef, Supervisor,
+    ChildSpec, DynamicSupervisor, DynamicSupervisorRef, Event, GenServer, MachineContext, Next,
+    Observation, Reply, Result, Runtime, ServerContext, ServerRef, StateMachine, Supervisor,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::yield_now;
@@ -74,6 +75,7 @@ fn main() {
                 "child" => tokio.block_on(children(rounds)),
                 "panic" | "error" => tokio.block_on(restart(1, rounds, kind == "panic")),
                 "group" => tokio.block_on(restart(100, rounds, true)),
+                "machine" | "stay" => tokio.block_on(machine(rounds, kind == "machine")),
                 "picture" | "listed" => tokio.block_on(pictures(kind, rounds)),
                 kind => tokio.block_on(run(kind, rounds, !rest.is_empty())),
             }
@@ -89,6 +91,7 @@ async fn each_once() {
     for (kind, observed) in [("cast", false), ("call", true), ("send", false)] {
         run(kind, 10, observed).await;
     }
+    machine(10, true).await;
     restart(3, 2, true).await;
     raw_restart(3, 2, Fails::Panic).await;
     children(2).await;
@@ -126,6 +129,47 @@ async fn run(kind: &str, rounds: usize, observed: bool) {
 /// Reads all that an observation delivers.
 async fn read_all(mut observation: Observation) {
     while observation.next().await.is_some() {}
+}
+
+/// A state machine whose casts say whether its state changes.
+struct Switch;
+
+impl StateMachine for Switch {
+    type Args = ();
+    type State = bool;
+    type Call = ();
+    type Cast = bool;
+    type Payload = ();
+
+    async fn init((): (), _: &mut MachineContext<'_, Self>) -> Result<(bool, Self)> {
+        Ok((false, Switch))
+    }
+
+    async fn handle_event(
+        &mut self,
+        on: &bool,
+        event: Event<Self>,
+        _: &mut MachineContext<'_, Self>,
+    ) -> Result<Next<bool>> {
+        match event {
+            Event::Cast(true) => Ok(Next::State(!on)),
+            _ => Ok(Next::Keep),
+        }
+    }
+
+    fn state_name(on: &bool) -> &'static str {
+        if *on { "on" } else { "off" }
+    }
+}
+
+/// Sends casts to a state machine.
+async fn machine(rounds: usize, changes: bool) {
+    let rt = Runtime::new();
+    let switch = Switch::start(&rt, ()).await.expect("it starts");
+    for _ in 0..rounds {
+        assert!(switch.cast(changes));
+        yield_now().await;
+    }
 }
 
 /// A server that reports its start, and fails on request.

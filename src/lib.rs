@@ -29,7 +29,8 @@
 //!    [names](Runtime::register), [groups](Runtime::register_tag) and
 //!    [timers](Runtime::send_after).
 //! 3. **Behaviours.** [`GenServer`] for a state with handlers that run one at a time,
-//!    [`Supervisor`] for trees of servers, [`Task`] for work with a result.
+//!    [`StateMachine`] for a server whose handler depends on its state, [`Supervisor`] for trees of
+//!    servers, [`Task`] for work with a result.
 //!
 //! # The types to know
 //!
@@ -40,6 +41,7 @@
 //! | [`ExitReason`] | why a process ended: the panic message or the error with its sources, and the location |
 //! | [`GenServer`], [`ServerRef`], [`Name`] | a server, a handle to a server, a typed name |
 //! | [`Agent`], [`AgentRef`] | a server for a value that closures read and change; its handle |
+//! | [`StateMachine`], [`Event`], [`Next`] | a server whose reaction depends on its state; what it handles; its next state |
 //! | [`ChildSpec`], [`Supervisor`] | how to start, stop and restart a child; the process doing so |
 //! | [`FailurePolicy`] | what follows a failure of a child, by its reason |
 //! | [`DynamicSupervisor`], [`PartitionSupervisor`] | a supervisor of children that are started on demand; one that runs several instances of a child |
@@ -70,6 +72,9 @@
 //! | share a value that several processes change | [`Agent`] |
 //! | put a request aside until the server is ready | [`ServerContext::stash_call`], [`Context::stash`] |
 //! | reply later | keep the [`Reply`] |
+//! | write a state machine, with time-outs for its states | [`StateMachine`] |
+//! | keep an event until the state changes | [`MachineContext::postpone`] |
+//! | draw a state machine, and test the drawing | [`Transition::diagram`], [`testing::TransitionCheck`] |
 //! | run slow work outside a server | [`ServerContext::spawn_task`] |
 //! | set and cancel a timer in a server | [`ServerContext::cast_after_as`] |
 //! | start one process for each name | [`DynamicSupervisorRef::get_or_start`] |
@@ -174,6 +179,7 @@ mod runtime;
 mod child;
 mod server;
 mod agent;
+mod machine;
 mod supervisor;
 mod registry;
 mod keyed;
@@ -237,7 +243,8 @@ pub use observe::console as log;
 pub use observe::{
     Ancestor, Callback, Change, ChangeKind, ChildCounters, ControlAction, ControlOutcome, Counters,
     CrashCause, CrashHandling, CrashReport, CrashedChild, DeadLetter, DeadLetterCause, Doing,
-    EndedCounts, ExitClass, Handling, Health, LifecycleEvent, LogLevel, MessageSpans,
+    EndedCounts, ExitClass, Handling, Health, LifecycleEvent, LogLevel, MachineStatus,
+    MessageSpans, StateChange,
 };
 
 // Bounds of mailboxes.
@@ -271,6 +278,11 @@ pub use server::{
 
 // Agents.
 pub use agent::{Agent, AgentCall, AgentCast, AgentInit, AgentRef};
+// State machines.
+pub use machine::{
+    EnterContext, Event, Machine, MachineContext, MachineRef, Next, StateMachine, Transition,
+    UnhandledEvent,
+};
 
 // Supervisors.
 pub use supervisor::{

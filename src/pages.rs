@@ -30,6 +30,8 @@ struct CallCastOrInfo;
 struct WhereStateLives;
 #[doc = include_str!("../book/src/events.md")]
 struct Events;
+#[doc = include_str!("../book/src/state-machines.md")]
+struct StateMachines;
 #[doc = include_str!("../book/src/let-it-crash.md")]
 struct LetItCrash;
 #[doc = include_str!("../book/src/supervise-a-future.md")]

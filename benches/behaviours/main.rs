@@ -18,6 +18,7 @@ mod policies;
 mod pools;
 mod limits;
 mod pipelines;
+mod machines;
 
 use support::Bench;
 
@@ -28,4 +29,5 @@ fn main() {
     pools::rows(&bench);
     pipelines::rows(&bench);
     limits::rows(&bench);
+    machines::rows(&bench);
 }

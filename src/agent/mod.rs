@@ -1,6 +1,6 @@
 //! [`Agent`]: a server for a value that closures read and change.
 //!
-//! **Uses** `base`, `call`, `child`, `exit`, `observe`, `runtime`, `server`.
+//! **Uses** `base`, `call`, `child`, `exit`, `kernel`, `runtime`, `server`.
 //! **Knows nothing of** the loop of a server and of supervisors: an agent is a server like any other.
 //!
 //! **Guarantees**
@@ -250,7 +250,7 @@ impl<T: Send + 'static> GenServer for Agent<T> {
     }
 
     async fn handle_call(&mut self, call: AgentCall<T>, ctx: &mut ServerContext<Self>) -> Result {
-        call.run(&mut self.state, ctx.pid());
+        call.run(&mut self.state, &ctx.process.kernel, ctx.pid());
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::base::{Pid, PlainMutex};
 use crate::call::Reply;
 use crate::exit::Result;
-use crate::observe::lifecycle_log;
+use crate::kernel::Kernel;
 
 /// The arguments of an [`Agent`](crate::Agent) as a [`GenServer`](crate::GenServer): the closure that
 /// makes the value. [`Agent::spec`](crate::Agent::spec) and its siblings make it of a closure.
@@ -69,7 +69,7 @@ impl<T> Clone for AgentInit<T> {
     }
 }
 
-type Job<T> = Box<dyn FnOnce(&mut T, Pid) + Send>;
+type Job<T> = Box<dyn FnOnce(&mut T, &Kernel, Pid) + Send>;
 
 /// A call of an [`Agent`](crate::Agent): a closure, and the [`Reply`] that its result is sent to. The
 /// methods of [`AgentRef`](crate::AgentRef) make it. Make it yourself for what only a
@@ -108,15 +108,15 @@ impl<T: 'static> AgentCall<T> {
         change: impl FnOnce(&mut T) -> R + Send + 'static,
         reply: Reply<R>,
     ) -> Self {
-        AgentCall(Box::new(move |state, agent| {
+        AgentCall(Box::new(move |state, kernel, agent| {
             let result = change(state);
             // If the caller waits no more, the result is dropped here.
-            lifecycle_log::catch_destructor(agent, || reply.send(result));
+            kernel.catch_destructor(agent, || reply.send(result));
         }))
     }
 
-    pub(super) fn run(self, state: &mut T, agent: Pid) {
-        (self.0)(state, agent);
+    pub(super) fn run(self, state: &mut T, kernel: &Kernel, agent: Pid) {
+        (self.0)(state, kernel, agent);
     }
 }
 

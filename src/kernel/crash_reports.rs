@@ -39,6 +39,7 @@ use crate::observe::crash_site;
 use crate::observe::event::LifecycleEvent;
 use crate::observe::log_flood::LineKind;
 use crate::observe::log_level::LogLevel;
+use crate::observe::state_record::MachineStatus;
 use crate::process::Relations;
 use crate::restart::policy::Restart;
 use crate::restart::{Backoff, Intensity, OwnRules, Rules};
@@ -115,6 +116,7 @@ impl Kernel {
             at,
             child: self.crashed_child(pid, relations, (&details.reason, at)),
             handling: handling(noted, relations, details.was_dropped),
+            machine: machine(relations),
             mailbox_depth: unread(is_supervisor(relations)),
             more_links: links.len().saturating_sub(MAX_LINKS),
             links: first_of(links),
@@ -225,6 +227,10 @@ fn handling(
         }
         (noted, _) => noted,
     }
+}
+
+fn machine(relations: &Relations) -> Option<MachineStatus> {
+    Some(relations.registrations.as_ref()?.state_record.as_ref()?.status())
 }
 
 fn is_supervisor(relations: &Relations) -> bool {

@@ -18,7 +18,7 @@ pub(crate) mod receive;
 mod system_receive;
 pub(crate) mod stash;
 
-pub(crate) use inbox::Item;
+pub(crate) use inbox::{Item, drop_queue};
 pub(crate) use queued_send::QueuedSend;
 pub(crate) use receive::Mailbox;
 pub(crate) use record::{Process, Sent};

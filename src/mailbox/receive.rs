@@ -83,6 +83,14 @@ impl<M: Item> Mailbox<M> {
         self.local.front().expect(FOUND)
     }
 
+    /// Whether the item that would be handed out next matches. Takes nothing and waits for nothing.
+    pub(crate) fn is_first(&self, matches: impl FnOnce(&M) -> bool) -> bool {
+        match self.local.front() {
+            Some(item) => matches(item),
+            None => self.process.state.lock().mail.inbox.front().is_some_and(matches),
+        }
+    }
+
     /// Takes the item that [`poll_some`](Self::poll_some) has found.
     #[inline]
     pub(crate) fn take(&mut self) -> M {

@@ -40,18 +40,22 @@ pub enum Callback {
     HandleInfo,
     /// `handle_timeout`.
     HandleTimeout,
+    /// `handle_event` of a state machine, for an internal event or a time-out. Its calls, casts and
+    /// messages are those of the callbacks above.
+    HandleEvent,
     /// `terminate`.
     Terminate,
 }
 
 impl Callback {
     /// All callbacks, in the order of their [bits](Self::bits).
-    const ALL: [Callback; 6] = [
+    const ALL: [Callback; 7] = [
         Callback::Init,
         Callback::HandleCall,
         Callback::HandleCast,
         Callback::HandleInfo,
         Callback::HandleTimeout,
+        Callback::HandleEvent,
         Callback::Terminate,
     ];
 
@@ -79,6 +83,7 @@ impl fmt::Display for Callback {
             Callback::HandleCast => "handle_cast",
             Callback::HandleInfo => "handle_info",
             Callback::HandleTimeout => "handle_timeout",
+            Callback::HandleEvent => "handle_event",
             Callback::Terminate => "terminate",
         })
     }

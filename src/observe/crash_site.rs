@@ -32,12 +32,13 @@ thread_local! {
 }
 
 /// The callbacks, each at the index that is its number.
-const CALLBACKS: [Callback; 5] = [
+const CALLBACKS: [Callback; 6] = [
     Callback::Init,
     Callback::HandleCall,
     Callback::HandleCast,
     Callback::HandleInfo,
     Callback::HandleTimeout,
+    Callback::HandleEvent,
 ];
 
 /// Exists while the callback with this number runs.
@@ -49,6 +50,7 @@ pub(crate) type InCall = InCallback<1>;
 pub(crate) type InCast = InCallback<2>;
 pub(crate) type InInfo = InCallback<3>;
 pub(crate) type InTimeout = InCallback<4>;
+pub(crate) type InEvent = InCallback<5>;
 
 impl<const NUMBER: usize> InCallback<NUMBER> {
     #[inline]

@@ -16,6 +16,7 @@ use crate::exit::shutdown::Shutdown;
 use crate::observe::activity::Activity;
 use crate::observe::health::Health;
 use crate::observe::past_events::PastEvents;
+use crate::observe::state_record::StateRecord;
 use crate::process::ancestors::Ancestors;
 use crate::process::call_limit::CallLimit;
 use crate::process::child_facts::ChildFacts;
@@ -146,6 +147,8 @@ pub(crate) struct Registrations {
     pub(crate) past_events: Option<Arc<PastEvents>>,
     /// The activity of a server, if its handlers are tracked or slow handlers are reported.
     pub(crate) activity: Option<Box<Activity>>,
+    /// What can be seen of a state machine.
+    pub(crate) state_record: Option<Arc<StateRecord>>,
     /// The heartbeats of a child whose specification requires them.
     pub(crate) heartbeats: Option<Box<Heartbeats>>,
     /// Whether the process is a server that is suspended, and so runs no handler that could report

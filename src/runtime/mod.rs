@@ -29,6 +29,7 @@ mod groups;
 pub(crate) mod timers;
 pub(crate) mod info;
 mod set_health;
+mod machine_status;
 mod heartbeat;
 mod tracking;
 mod poll_watch;

@@ -88,12 +88,12 @@ impl ChildSpec {
     /// Makes the specification that [`GenServer::child_with`] returns.
     pub(crate) fn server<S: GenServer>(args: impl Fn() -> S::Args + Send + Sync + 'static) -> Self {
         let start = ServerStart::<S, _> { args, server: PhantomData };
-        ChildSpec::started_by(default_id::<S>(), Start::Server(Arc::new(start)))
+        ChildSpec::started_by(short_name::<S>(), Start::Server(Arc::new(start)))
     }
 }
 
-/// The id of a server as a child, by default.
-fn default_id<S>() -> SharedStr {
+/// The id of a server as a child, by default: the name of its type without the path.
+pub(crate) fn short_name<S>() -> SharedStr {
     let full = std::any::type_name::<S>();
     match full.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':')) {
         // Without type arguments, the name begins behind the last path separator.
@@ -220,7 +220,7 @@ impl<S: GenServer> OnceServer<S> {
     pub(crate) fn child(args: S::Args) -> OnceChild<S::Args> {
         let spec = |slot| {
             let start = Start::Server(Arc::new(OnceServer::<S>(slot)));
-            ChildSpec::started_by(default_id::<S>(), start)
+            ChildSpec::started_by(short_name::<S>(), start)
         };
         OnceChild::new(args, |args| args, spec)
     }

@@ -11,6 +11,9 @@ use crate::server::{GenServer, System};
 pub(crate) enum WaitOutcome {
     /// There is something to handle.
     Found,
+    /// A system message is the first item of the mailbox, and an event of the server itself is to be
+    /// handled after it.
+    System,
     /// The idle time-out has elapsed.
     IdleTimeout,
     /// The drain is over: the server stops, and what is queued is left unhandled.
@@ -29,6 +32,8 @@ pub(crate) enum Dispatch<S: GenServer> {
     Info(Box<Envelope>),
     /// `handle_timeout`.
     Timeout,
+    /// `handle_own`, for the timer with this number, or for the next event of the server itself.
+    Own(Option<u64>),
     /// The loop ends with this reason.
     Stop(ExitReason),
     /// The loop answers the request itself.
@@ -70,6 +75,7 @@ impl<S: GenServer> Dispatch<S> {
             Dispatch::Cast(_) => Some(Callback::HandleCast),
             Dispatch::Info(_) => Some(Callback::HandleInfo),
             Dispatch::Timeout => Some(Callback::HandleTimeout),
+            Dispatch::Own(_) => Some(Callback::HandleEvent),
             Dispatch::Stop(_) | Dispatch::System(_) | Dispatch::Carried(_) | Dispatch::Stale => {
                 None
             }

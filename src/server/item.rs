@@ -35,6 +35,8 @@ pub(crate) enum ServerItem<S: GenServer> {
     System(Box<System>),
     /// A timer of the server itself has expired.
     Timer(u64),
+    /// The next event of a state machine itself.
+    Own,
     /// A message with the metadata of its sender.
     Carried(Box<Carried<S>>),
     /// Any other item with the time at which it was queued, while handlers are tracked.
@@ -139,6 +141,7 @@ impl<S: GenServer> Item for ServerItem<S> {
             ServerItem::Exempt(_)
             | ServerItem::Stop(_)
             | ServerItem::System(_)
+            | ServerItem::Own
             | ServerItem::Timer(_) => false,
             ServerItem::Envelope(envelope) => envelope.received.is_user(),
             ServerItem::Carried(carried) => carried.item.is_user(),
@@ -154,7 +157,10 @@ impl<S: GenServer> Item for ServerItem<S> {
             ServerItem::Cast(_) | ServerItem::Exempt(_) => {
                 Some((MessageKind::Cast, type_name::<S::Cast>()))
             }
-            ServerItem::Stop(_) | ServerItem::System(_) | ServerItem::Timer(_) => None,
+            ServerItem::Stop(_)
+            | ServerItem::System(_)
+            | ServerItem::Timer(_)
+            | ServerItem::Own => None,
             ServerItem::Kept(kept) => kept.item.description(),
             ServerItem::Envelope(envelope) => envelope.received.description(),
             ServerItem::Carried(carried) => carried.item.description(),

@@ -33,8 +33,10 @@ pub(crate) mod start;
 pub(crate) mod spec;
 mod child;
 
-pub(crate) use child::short_type_name;
+pub(crate) use child::{short_name, short_type_name};
 pub use context::ServerContext;
+pub(crate) use context::continues::Continued;
+pub(crate) use context::own_events::OwnQueue;
 pub use context::schedule::CastTimer;
 pub(crate) use dispatch::{Dispatch, WaitOutcome};
 #[cfg(feature = "tower")]
@@ -280,6 +282,18 @@ pub trait GenServer: Sized + Send + 'static {
         ctx: &mut ServerContext<Self>,
     ) -> impl Future<Output = Result> + Send {
         let _ = ctx;
+        ready(Ok(()))
+    }
+
+    /// Handles an event that the server gave to itself: the expiry of the timer with this number, or
+    /// the next event of its own queue. Only a [state machine](crate::StateMachine) has such events.
+    #[doc(hidden)]
+    fn handle_own(
+        &mut self,
+        timer: Option<u64>,
+        ctx: &mut ServerContext<Self>,
+    ) -> impl Future<Output = Result> + Send {
+        let _ = (timer, ctx);
         ready(Ok(()))
     }
 

@@ -40,8 +40,11 @@ pub enum TraceItem {
     Call,
     /// A cast, of a client, a task of the server, or the server's own `continue_with`.
     Cast,
-    /// A cast by a timer of the server itself.
+    /// A cast by a timer of the server itself, or a time-out of a state machine.
     Timer,
+    /// An event that a state machine gave to itself: an internal event, a time-out of zero, or the
+    /// entry of its first state.
+    Internal,
     /// A message or a signal for `handle_info`.
     Info,
     /// A byte stream for `handle_info`.
@@ -63,6 +66,7 @@ impl fmt::Display for TraceItem {
             TraceItem::Call => "call",
             TraceItem::Cast => "cast",
             TraceItem::Timer => "timer",
+            TraceItem::Internal => "internal",
             TraceItem::Info => "info",
             TraceItem::Stream => "stream",
             TraceItem::IdleTimeout => "idle time-out",

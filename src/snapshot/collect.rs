@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::base::{Pid, consume_budget};
 use crate::child::{ChildType, Readiness};
 use crate::exit::Result;
-use crate::observe::Health;
+use crate::observe::{Health, MachineStatus};
 use crate::runtime::{CallError, ProcessInfo, Runtime};
 use crate::snapshot::nodes::assemble;
 use crate::snapshot::survey::{Answer, Survey, SurveyedSupervisor, starting_process};
@@ -244,6 +244,7 @@ impl<'a> PartialNode<'a> {
             mailbox_depth: depth.unwrap_or(0),
             is_counted: depth.is_some(),
             health: self.health(),
+            machine: self.machine(),
             readiness: self.readiness,
             history: self.history.to_vec(),
             children: TreeNodes::default(),
@@ -275,6 +276,11 @@ impl<'a> PartialNode<'a> {
                 reported.max(Health::Unready(why.into()))
             }
         }
+    }
+
+    fn machine(&self) -> Option<Box<MachineStatus>> {
+        let pid = self.pid.filter(|_| self.kind == ChildType::Worker)?;
+        self.survey.runtime.machine_status(pid).map(Box::new)
     }
 
     /// Returns what keeps a live supervisor from answering: its published step, or `Unanswered`.

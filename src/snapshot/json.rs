@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::base::one_line::needs_escape;
 use crate::exit::ExitReason;
-use crate::observe::Health;
+use crate::observe::{Health, MachineStatus, StateChange};
 use crate::snapshot::{Busy, NodeKind, NodeState, TreeNode, TreeSnapshot, numbered};
 use crate::supervisor::{Incarnation, RestartBudget};
 
@@ -31,6 +31,10 @@ impl TreeSnapshot {
     /// `strategy` and `budget`. Times are in milliseconds. Texts are complete. Control characters
     /// and `<` in texts are escaped, as in `\u001b`, so that a terminal or a page that shows the
     /// JSON does not interpret them.
+    ///
+    /// A [state machine](crate::StateMachine) also has `machine`, an object with `state`, `since_ms`,
+    /// `postponed`, `changes` (their number) and `recent`, a list of objects with `from`, `to`, `event`
+    /// and `ago_ms`, oldest first.
     ///
     /// For a supervisor that did not answer in time, and that is shown with its last published
     /// state, `last_known` is true and `busy` is an object with `with` (`init`, `starting`,
@@ -104,6 +108,45 @@ pub(crate) fn escape_controls(json: &str) -> String {
     }
 }
 
+/// The state of a machine, and the moment of the snapshot.
+struct MachineJson<'a> {
+    status: &'a MachineStatus,
+    taken: Instant,
+}
+
+impl Serialize for MachineJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let MachineJson { status, taken } = self;
+        let recent = status.past(*taken).map(|(ago, change)| ChangeJson { ago, change });
+        let mut out = serializer.serialize_struct("MachineStatus", 5)?;
+        out.serialize_field("state", status.state)?;
+        let since = taken.saturating_duration_since(status.since);
+        out.serialize_field("since_ms", &millis(since))?;
+        out.serialize_field("postponed", &status.postponed)?;
+        out.serialize_field("changes", &status.changes)?;
+        out.serialize_field("recent", &recent.collect::<Vec<_>>())?;
+        out.end()
+    }
+}
+
+/// A change of state, and the time since then.
+struct ChangeJson<'a> {
+    ago: Duration,
+    change: &'a StateChange,
+}
+
+impl Serialize for ChangeJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let ChangeJson { ago, change } = self;
+        let mut out = serializer.serialize_struct("StateChange", 4)?;
+        out.serialize_field("from", change.from)?;
+        out.serialize_field("to", change.to)?;
+        out.serialize_field("event", change.event)?;
+        out.serialize_field("ago_ms", &millis(*ago))?;
+        out.end()
+    }
+}
+
 /// A node with its number, the number of its supervisor, and the moment of the snapshot.
 struct Node<'a> {
     number: usize,
@@ -116,7 +159,7 @@ impl Serialize for Node<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Node { number, parent, node, taken } = self;
         let past = |incarnation| PastIncarnation { incarnation, taken: *taken };
-        let mut out = serializer.serialize_struct("TreeNode", 18)?;
+        let mut out = serializer.serialize_struct("TreeNode", 19)?;
         out.serialize_field("node", number)?;
         out.serialize_field("parent", parent)?;
         out.serialize_field("id", &node.id)?;
@@ -131,6 +174,11 @@ impl Serialize for Node<'_> {
         out.serialize_field("retry_in_ms", &retry_in(node).map(millis))?;
         out.serialize_field("restarts", &node.restarts)?;
         out.serialize_field("health", &health(&node.health))?;
+        let machine = |status| MachineJson { status, taken: *taken };
+        match node.machine.as_deref().map(machine) {
+            Some(machine) => out.serialize_field("machine", &machine)?,
+            None => out.skip_field("machine")?,
+        }
         out.serialize_field("mailbox_depth", &node.depth())?;
         out.serialize_field("history", &node.history.iter().map(past).collect::<Vec<_>>())?;
         out.serialize_field("more", &node.more)?;

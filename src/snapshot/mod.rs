@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use crate::base::Pid;
 use crate::child::Readiness;
 use crate::exit::ExitReason;
-use crate::observe::Health;
+use crate::observe::{Health, MachineStatus};
 use crate::supervisor::{Incarnation, RestartBudget};
 
 mod elapsed;
@@ -127,6 +127,9 @@ pub struct TreeNode {
     is_counted: bool,
     /// The health that the process reports; ready if the process reports none.
     pub health: Health,
+    /// The state and the last changes of a [state machine](crate::StateMachine); `None` for any other
+    /// process. [`StateMachine::child`](crate::StateMachine::child) has an example.
+    pub machine: Option<Box<MachineStatus>>,
     /// Whether the health of this node and of the nodes below it counts for the health of the tree.
     /// For the children of a dynamic supervisor it never does: the supervisor's own health says
     /// whether [enough of them](crate::DynamicSupervisor::ready_share) are ready.

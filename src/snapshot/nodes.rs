@@ -79,6 +79,7 @@ impl TreeNode {
             mailbox_depth: self.mailbox_depth,
             is_counted: self.is_counted,
             health: self.health.clone(),
+            machine: self.machine.clone(),
             readiness: self.readiness,
             history: self.history.clone(),
             children: TreeNodes::default(),
@@ -97,6 +98,7 @@ impl TreeNode {
             .field("restarts", &self.restarts)
             .field("mailbox_depth", &self.depth())
             .field("health", &self.health)
+            .field("machine", &self.machine)
             .field("readiness", &self.readiness)
             .field("history", &self.history)
             .field("more", &self.more);

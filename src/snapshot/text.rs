@@ -124,9 +124,12 @@ fn kind(node: &TreeNode) -> &'static str {
     }
 }
 
-/// Returns the facts of a node, in this order: state, budget, restarts, names, health, mailbox.
+/// Returns the facts of a node, in this order: state, state of a machine, budget, restarts, names, health, mailbox.
 pub(super) fn facts(node: &TreeNode) -> Vec<String> {
     let mut facts = vec![state(node)];
+    if let Some(machine) = &node.machine {
+        facts.push(format!("in {}", excerpt(machine, SENTENCE)));
+    }
     if let Some(budget) = node.budget() {
         facts.push(format!("{} of {} restarts left", budget.left, budget.restarts));
     }

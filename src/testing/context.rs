@@ -14,7 +14,7 @@ use crate::exit::{ExitReason, Result};
 use crate::kernel::NewProcess;
 use crate::runtime::{Runtime, StartCause};
 use crate::server::run::run_dispatch;
-use crate::server::{GenServer, ServerContext, ServerItem};
+use crate::server::{Continued, GenServer, ServerContext, ServerItem};
 use crate::testing::{Answer, BareProcess, CallSite, wait_for};
 
 /// A [`ServerContext`] without a running server. The test creates the state, calls the handlers one
@@ -266,7 +266,13 @@ impl<S: GenServer> TestContext<S> {
     /// ```
     pub fn take_continues(&mut self) -> Vec<S::Cast> {
         let inner = self.context.inner();
-        std::iter::from_fn(|| inner.next_continue()).map(|(cast, _)| cast).collect()
+        let taken = std::iter::from_fn(|| inner.next_continue());
+        taken
+            .filter_map(|continued| match continued {
+                Continued::Cast(cast, _) => Some(cast),
+                Continued::Event { .. } => None,
+            })
+            .collect()
     }
 
     /// Takes the duration that was last passed to [`idle_timeout`](ServerContext::idle_timeout) or

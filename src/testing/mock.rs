@@ -283,9 +283,11 @@ fn poll_next<S: GenServer>(reader: &Reader<S>, cx: &mut Context<'_>) -> Poll<Ask
             Dispatch::Info(envelope) => Asked::Info(envelope.into_received()),
             Dispatch::Stop(reason) => Asked::Stop(reason),
             // A mock does not answer system requests and has no timers.
-            Dispatch::System(_) | Dispatch::Timeout | Dispatch::Carried(_) | Dispatch::Stale => {
-                continue;
-            }
+            Dispatch::System(_)
+            | Dispatch::Timeout
+            | Dispatch::Own(_)
+            | Dispatch::Carried(_)
+            | Dispatch::Stale => continue,
         });
     }
 }

@@ -1,5 +1,5 @@
 // **Uses** `base`, `exit`, `message`, `time`, `observe`, `process`, `kernel`, `mailbox`, `call`,
-// `driver`, `runtime`, `server`, `supervisor`, `snapshot`.
+// `driver`, `runtime`, `server`, `machine`, `supervisor`, `snapshot`.
 // **Knows nothing of** the inside of supervisors: a test starts the tree that ships.
 
 //! Tools for tests of programs built on regrow. A test can call a handler without a server, stand
@@ -105,6 +105,7 @@ mod idle;
 mod tree;
 mod collector;
 mod capture;
+mod transitions;
 #[cfg(feature = "chaos")]
 mod chaos;
 
@@ -121,4 +122,5 @@ pub use idle::await_idle;
 pub use mock::{Asked, Mock};
 pub use probe::Probe;
 use time_limit::{CallSite, wait_for};
+pub use transitions::TransitionCheck;
 pub use tree::{RunningTree, TestTree, tree};

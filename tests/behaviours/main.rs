@@ -12,3 +12,4 @@ mod pipelines;
 mod limits;
 #[cfg(feature = "tower")]
 mod tower;
+mod machines;

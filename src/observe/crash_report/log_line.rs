@@ -29,6 +29,7 @@ pub(crate) fn write(report: &CrashReport) {
             reason = %excerpt(WithCauses(&report.reason), PAGE),
             at = location.map(|location| excerpt(location, PAGE)).map(display),
             handling = report.handling.map(display),
+            state = report.machine.as_ref().map(|machine| display(excerpt(machine, PAGE))),
             incarnation = child.map(|child| child.incarnation),
             uptime = child.map(|child| display(format!("{:.1?}", child.uptime))),
             history = child.map(|child| child.past().collect::<Vec<_>>().join("; ")),

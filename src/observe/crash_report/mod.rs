@@ -13,6 +13,7 @@ use crate::base::{Pid, SharedStr};
 use crate::exit::{ExitReason, Shutdown};
 use crate::message::MessageKind;
 use crate::observe::Callback;
+use crate::observe::state_record::MachineStatus;
 use crate::restart::policy::Restart;
 use crate::restart::{Backoff, FailurePolicy, History};
 
@@ -99,6 +100,9 @@ pub struct CrashReport {
     /// The callback in which the process failed; `None` if the process is no server, or was ended
     /// from outside while its handlers were not [tracked](crate::Runtime::track_handlers).
     pub handling: Option<CrashHandling>,
+    /// The state of a [state machine](crate::StateMachine), and its last changes; `None` for any other
+    /// process.
+    pub machine: Option<MachineStatus>,
     /// The number of messages, streams, casts and calls that were in the mailbox and were never
     /// handled. The message whose handler failed is not counted, nor are the casts of a supervisor,
     /// which are its own, nor the messages that a [kept queue](crate::ChildSpec::keep_queue) leaves to

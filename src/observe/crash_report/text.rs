@@ -2,10 +2,13 @@
 
 use std::fmt::{self, Display};
 
+use tokio::time::Instant;
+
 use crate::base::error_chain::causes;
 use crate::base::{PAGE, excerpt};
 use crate::exit::Crash;
 use crate::observe::crash_report::CrashReport;
+use crate::observe::state_record::MachineStatus;
 
 /// The number of lines that are shown of a backtrace.
 const BACKTRACE_LINES: usize = 100;
@@ -21,6 +24,9 @@ impl Display for CrashReport {
         }
         if let Some(handling) = &self.handling {
             row(f, "in", handling)?;
+        }
+        if let Some(machine) = &self.machine {
+            machine_rows(f, machine, self.at)?;
         }
         if let Some(child) = &self.child {
             row(
@@ -50,6 +56,17 @@ impl Display for CrashReport {
             row(f, if at == 0 { "backtrace" } else { "" }, excerpt(line, PAGE))
         })
     }
+}
+
+/// Writes the state, and the last changes, the latest first.
+fn machine_rows(f: &mut fmt::Formatter<'_>, machine: &MachineStatus, at: Instant) -> fmt::Result {
+    row(f, "state", excerpt(machine, PAGE))?;
+    machine.past(at).collect::<Vec<_>>().into_iter().rev().enumerate().try_for_each(
+        |(number, (ago, change))| {
+            let title = if number == 0 { "changes" } else { "" };
+            row(f, title, format_args!("{}, {ago:.1?} before", excerpt(change, PAGE)))
+        },
+    )
 }
 
 /// Writes the location of the crash and the causes of its error.

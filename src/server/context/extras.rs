@@ -4,14 +4,16 @@
 //! the casts is behind trait objects, which are made by the methods that use them. So a server
 //! compiles, and keeps in memory, only what it uses.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
+use crate::base::random::MapHasher;
 use crate::mailbox::{Mailbox, Stash};
 use crate::message::Metadata;
 use crate::runtime::StartError;
-use crate::server::context::continues::Continues;
+use crate::server::context::continues::{Continued, Continues};
 use crate::server::context::idle::IdleTimeout;
 use crate::server::context::schedule::Schedule;
 use crate::server::item::CallOrigin;
@@ -28,8 +30,10 @@ pub(crate) struct Inner<S: GenServer> {
 pub(crate) struct Extras<S: GenServer> {
     pub(crate) idle: IdleTimeout,
     pub(crate) watch: Option<Box<Watch>>,
-    /// The casts that were given to `continue_with`.
-    pub(super) continues: Option<Box<dyn Continues<S::Cast>>>,
+    /// What is handled before the mailbox.
+    pub(super) continues: Option<Box<dyn Continues<S>>>,
+    /// The timers of a state machine, each with the metadata that it was set with.
+    pub(super) own_timers: HashMap<u64, Metadata, MapHasher>,
     pub(super) schedule: Option<Box<dyn Schedule<S::Cast>>>,
     /// The limit of the tasks that run at once.
     pub(super) tasks: Option<Arc<Semaphore>>,
@@ -70,7 +74,7 @@ impl<S: GenServer> Inner<S> {
         self.extras.as_mut()?.watch.as_mut()?.found.take()
     }
 
-    pub(crate) fn next_continue(&mut self) -> Option<(S::Cast, Metadata)> {
+    pub(crate) fn next_continue(&mut self) -> Option<Continued<S>> {
         self.extras.as_mut()?.continues.as_mut()?.pop()
     }
 
@@ -86,6 +90,7 @@ impl<S: GenServer> Inner<S> {
                 idle: IdleTimeout::default(),
                 watch: None,
                 continues: None,
+                own_timers: HashMap::default(),
                 schedule: None,
                 tasks: None,
                 stash: None,
@@ -98,10 +103,12 @@ impl<S: GenServer> Inner<S> {
     /// Frees the box, if nothing is in it.
     pub(crate) fn drop_unused_extras(&mut self) {
         let Some(extras) = &self.extras else { return };
-        let Extras { idle, watch, continues, schedule, tasks, stash, origin, refusal } = &**extras;
+        let Extras { idle, watch, continues, own_timers, schedule, tasks, stash, origin, refusal } =
+            &**extras;
         let is_used = !idle.is_off()
             || watch.is_some()
             || continues.is_some()
+            || !own_timers.is_empty()
             || schedule.is_some()
             || tasks.is_some()
             || stash.is_some()

@@ -16,6 +16,7 @@ pub(crate) mod idle;
 pub(crate) mod schedule;
 pub(crate) mod continues;
 pub(crate) mod extras;
+pub(crate) mod own_events;
 mod relations;
 mod memory;
 mod next_step;

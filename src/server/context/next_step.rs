@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::exit::{ExitReason, Result};
-use crate::message::Metadata;
+use crate::server::context::continues::Continued;
 use crate::server::{GenServer, ServerContext};
 
 impl<S: GenServer> ServerContext<S> {
@@ -49,8 +49,8 @@ impl<S: GenServer> ServerContext<S> {
         let metadata = self.process.kernel.captured_for_later();
         let continues = &mut self.inner().extras().continues;
         continues
-            .get_or_insert_with(|| Box::<VecDeque<(S::Cast, Metadata)>>::default())
-            .push(cast, metadata);
+            .get_or_insert_with(|| Box::<VecDeque<Continued<S>>>::default())
+            .push(Continued::Cast(cast, metadata));
     }
 
     /// Makes `handle_timeout` run if no message comes within `limit` after the end of this handler.

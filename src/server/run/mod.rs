@@ -37,7 +37,7 @@ use std::task::{Context, Poll};
 
 use crate::exit::{Crash, ExitReason, Result};
 use crate::kernel::End;
-use crate::observe::crash_site::{self, InCall, InCast, InInfo, InTimeout};
+use crate::observe::crash_site::{self, InCall, InCast, InEvent, InInfo, InTimeout};
 use crate::observe::{Callback, CrashHandling};
 use crate::server::context::deadline::HandledCall;
 use crate::server::item::LimitedCall;
@@ -220,6 +220,10 @@ fn run_plain<S: GenServer>(
             Dispatch::Timeout => {
                 let callback = InTimeout::begin();
                 callback.end(state.handle_timeout(ctx).await)
+            }
+            Dispatch::Own(timer) => {
+                let callback = InEvent::begin();
+                callback.end(state.handle_own(timer, ctx).await)
             }
             Dispatch::System(request) => match suspended::serve(*request, state, ctx).await {
                 Some(reason) => return ControlFlow::Break(reason),

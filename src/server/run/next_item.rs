@@ -1,8 +1,9 @@
 //! The wait of a server for its next item, and the choice of the callback that handles the item.
 //!
 //! **Guarantee.** The server does the first of these that applies: stop, if its drain is over;
-//! nothing, if its exit is pending; handle a cast that was given to `continue_with`; handle the
-//! first item of the mailbox; run `handle_timeout`, if the idle time-out has elapsed.
+//! nothing, if its exit is pending; answer a system message that is first in the mailbox, if an event
+//! of a state machine that yields comes next; handle that event, or a cast that was given to `continue_with`;
+//! handle the first item of the mailbox; run `handle_timeout`, if the idle time-out has elapsed.
 //!
 //! **Steps**
 //! 1. [`poll_some`](ServerContext::poll_some) waits until there is something to do.
@@ -26,6 +27,7 @@ use std::task::{Context, Poll};
 use crate::base::Pid;
 use crate::message::{Envelope, Metadata, Received};
 use crate::observe::Callback;
+use crate::server::context::continues::Continued;
 use crate::server::item::{Carried, KeptCall, LimitedCall};
 use crate::server::run::drain::drain_reason;
 use crate::server::{Dispatch, GenServer, ServerContext, ServerItem, WaitOutcome};
@@ -52,18 +54,22 @@ impl<S: GenServer> ServerContext<S> {
             _ => None,
         };
         if is_watched {
-            let is_in_mailbox = waited == WaitOutcome::Found && continued.is_none();
+            let is_in_mailbox = continued.is_none();
             self.observed().note_queued_at(is_in_mailbox);
         }
         match waited {
-            WaitOutcome::Found => {}
+            WaitOutcome::Found | WaitOutcome::System => {}
             WaitOutcome::IdleTimeout => return None,
             WaitOutcome::DrainOver => {
                 return Some(ServerItem::Stop(drain_reason(&*self.process)));
             }
         }
-        if let Some((cast, metadata)) = continued {
-            return Some(self.continued_item(cast, metadata));
+        match continued {
+            Some(Continued::Cast(cast, metadata)) => {
+                return Some(self.continued_item(cast, metadata));
+            }
+            Some(Continued::Event { item, .. }) => return Some(self.event_item(item)),
+            None => {}
         }
         let inner = self.inner();
         let callback = match inner.mailbox.first() {
@@ -79,6 +85,20 @@ impl<S: GenServer> ServerContext<S> {
             }
         }
         Some(self.inner().mailbox.take())
+    }
+
+    /// Returns the item of an event. A plain call or cast is noted here, since the loop does not
+    /// dispatch it.
+    fn event_item(&mut self, item: ServerItem<S>) -> ServerItem<S> {
+        let callback = match &item {
+            ServerItem::Call(_) => Callback::HandleCall,
+            ServerItem::Cast(_) => Callback::HandleCast,
+            _ => return item,
+        };
+        if self.inner().is_watched() {
+            self.observed().note_item_begins(Some(callback), item.traced());
+        }
+        item
     }
 
     /// Returns the item for a cast that was given to `continue_with`.
@@ -111,7 +131,10 @@ impl<S: GenServer> ServerContext<S> {
             None => (false, false, Dispatch::Timeout),
         };
         // Invariant 3.
-        let keeps = matches!(dispatch, Dispatch::System(_) | Dispatch::Stale | Dispatch::Timeout);
+        let keeps = matches!(
+            dispatch.plain(),
+            Dispatch::System(_) | Dispatch::Stale | Dispatch::Timeout | Dispatch::Own(None)
+        );
         if !keeps && !is_continued {
             self.inner().interrupt_idle_timeout();
         }
@@ -143,7 +166,7 @@ impl<S: GenServer> ServerContext<S> {
                 self.dispatch_item(item)
             }
             ServerItem::Timer(timer) => match self.expire(timer) {
-                None => Dispatch::Stale,
+                None => self.expire_own(timer),
                 Some((cast, metadata)) if self.process.kernel.carries(&metadata) => {
                     Dispatch::Cast(cast).carrying(metadata)
                 }
@@ -154,6 +177,7 @@ impl<S: GenServer> ServerContext<S> {
                 self.dispatch_item(item).carrying(metadata)
             }
             ServerItem::Stamped(stamped) => self.dispatch_item(stamped.item),
+            ServerItem::Own => Dispatch::Own(None),
             ServerItem::Envelope(envelope) => match &envelope.received {
                 // Invariant 4.
                 Received::Exit { from, reason } if Some(*from) == self.parent() => {
@@ -202,6 +226,7 @@ fn is_taken_while_suspended<S: GenServer>(item: &ServerItem<S>, parent: Option<P
         | ServerItem::Returnable(_)
         | ServerItem::Kept(_)
         | ServerItem::Exempt(_)
+        | ServerItem::Own
         | ServerItem::Timer(_) => false,
     }
 }

@@ -83,6 +83,8 @@ impl<S: GenServer> Dispatch<S> {
                 (item, Some(Content::Info(info)))
             }
             Dispatch::Timeout => (TraceItem::IdleTimeout, None),
+            Dispatch::Own(Some(_)) => (TraceItem::Timer, None),
+            Dispatch::Own(None) => (TraceItem::Internal, None),
             Dispatch::System(_) => (TraceItem::System, None),
             Dispatch::Stop(_) => (TraceItem::Stop, None),
             Dispatch::Carried(_) | Dispatch::Stale => return None,

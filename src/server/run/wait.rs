@@ -58,10 +58,7 @@ impl<S: GenServer> ServerContext<S> {
             mailbox.withdraw_announced_wait();
         }
         if extras.has_continues() {
-            return match mailbox.process.is_exit_pending() {
-                true => Poll::Pending,
-                false => poll_budget(cx).map(|()| WaitOutcome::Found),
-            };
+            return self.poll_continues(cx);
         }
         if mailbox.poll_some(cx).is_ready() {
             return Poll::Ready(WaitOutcome::Found);
@@ -70,6 +67,20 @@ impl<S: GenServer> ServerContext<S> {
             return Poll::Pending;
         }
         extras.idle.poll_elapsed(cx).map(|()| WaitOutcome::IdleTimeout)
+    }
+
+    /// Decides what comes before the mailbox. A system message that is the first item does not wait
+    /// for all events of a state machine, of which there may be any number.
+    fn poll_continues(&mut self, cx: &mut Context<'_>) -> Poll<WaitOutcome> {
+        if self.inner().mailbox.process.is_exit_pending() {
+            return Poll::Pending;
+        }
+        if !self.is_system_message_first() {
+            return poll_budget(cx).map(|()| WaitOutcome::Found);
+        }
+        let mailbox = &mut self.inner().mailbox;
+        mailbox.withdraw_announced_wait();
+        mailbox.poll_some(cx).map(|()| WaitOutcome::System)
     }
 
     /// Resolves the replies that were dropped unsent (invariant 2), and notes the end of the

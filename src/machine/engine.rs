@@ -1,0 +1,224 @@
+//! What a machine does between two events.
+//!
+//! **Guarantees.** The order is that of OTP's `gen_statem`: events that a handler inserts come first,
+//! then postponed events after a change of state, then other queued events, then time-outs of zero,
+//! then the mailbox.
+//!
+//! **Steps**, after the handler of an event has returned `Ok`, and after `state_enter`, if it ran:
+//! 1. The event is kept, if it was postponed.
+//! 2. After a change of state, the postponed events are queued before all others, and the state
+//!    time-out of the old state is cancelled.
+//! 3. Inserted events are queued before all others.
+//! 4. The time-outs are set and cancelled, in the order of the requests.
+//! 5. The first event, if there is one, is given to the loop of the server, which handles it next.
+//!
+//! **Invariants**
+//! 1. At most one event of the machine is in the loop's queue. So what a handler inserts can be put
+//!    before all others.
+//! 2. An event cancels the event time-out before its handler runs.
+//!
+//! **The other side ends** between two steps: the steps run within one poll, and no code of others
+//! runs in between, so a caller that has stopped waiting only leaves a reply without a receiver. A kill
+//! takes effect at the next await, which is in a handler, or between two events.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::base::PlainMutex;
+use crate::machine::event::Queued;
+use crate::machine::queue::EventQueue;
+use crate::machine::timeouts::{Action, Kind, Timeouts};
+use crate::machine::{Event, Machine, StateMachine, Transition};
+use crate::message::{Envelope, Metadata};
+use crate::observe::StateRecord;
+use crate::process::AnyProcess;
+use crate::server::item::LimitedCall;
+use crate::server::{Continued, OwnQueue, ServerContext, ServerItem};
+
+/// How many events of its own a machine handles before a system message that waits is answered. So a
+/// request that follows an event sees what that event has inserted, if these are few.
+const PATIENCE: u32 = 32;
+
+/// The transitions that a test has seen.
+pub(crate) type Seen = Arc<PlainMutex<BTreeSet<Transition>>>;
+
+/// What a callback has requested.
+pub(super) struct Requested<M: StateMachine> {
+    pub(super) postponed: Vec<Queued<M>>,
+    pub(super) events: Vec<Queued<M>>,
+    pub(super) timeouts: Vec<(Kind, Action<M::Payload>)>,
+}
+
+pub(super) struct Engine<M: StateMachine> {
+    pub(super) requested: Requested<M>,
+    queue: EventQueue<M>,
+    timeouts: Timeouts<M::Payload>,
+    /// The event that the loop hands back next, if it is no message.
+    next: Option<Event<M>>,
+    /// How many events in a row were the machine's own.
+    in_a_row: u32,
+    /// Whether the event that comes next is one of them.
+    is_own: bool,
+    /// The loop's queue, while it is empty.
+    spare: Option<OwnQueue<Machine<M>>>,
+    record: Option<Arc<StateRecord>>,
+    /// The name of the first state.
+    initial: &'static str,
+    seen: Option<Seen>,
+}
+
+impl<M: StateMachine> Requested<M> {
+    fn is_empty(&self) -> bool {
+        self.postponed.is_empty() && self.events.is_empty() && self.timeouts.is_empty()
+    }
+}
+
+impl<M: StateMachine> Engine<M> {
+    pub(super) fn new(ctx: &ServerContext<Machine<M>>) -> Self {
+        Engine {
+            requested: Requested {
+                postponed: Vec::new(),
+                events: Vec::new(),
+                timeouts: Vec::new(),
+            },
+            queue: EventQueue::new(ctx.process.clone()),
+            timeouts: Timeouts::new(),
+            next: None,
+            in_a_row: 0,
+            is_own: false,
+            spare: None,
+            record: None,
+            initial: "",
+            seen: None,
+        }
+    }
+
+    /// Publishes the first state, and lets the loop begin with its entry.
+    pub(super) fn begin(&mut self, state: &'static str, ctx: &mut ServerContext<Machine<M>>) {
+        let record = Arc::new(StateRecord::new(state));
+        let process: &dyn AnyProcess = &*ctx.process;
+        process.with(|locked| {
+            locked.core().registrations_mut().state_record = Some(record.clone());
+        });
+        (self.record, self.initial) = (Some(record), state);
+        self.absorb(ctx);
+        ctx.set_next_event((ServerItem::Own, Metadata::default()), false, self.spare.take());
+    }
+
+    pub(super) fn postponed(&self) -> usize {
+        self.queue.postponed()
+    }
+
+    /// Invariant 2.
+    #[inline]
+    pub(super) fn begin_event(&mut self, ctx: &mut ServerContext<Machine<M>>) {
+        if !std::mem::take(&mut self.is_own) {
+            self.in_a_row = 0;
+        }
+        if !self.timeouts.is_empty() {
+            self.timeouts.cancel(&Kind::Event, ctx);
+        }
+    }
+
+    /// Takes the event that the loop hands back: that of the timer with this number, or the next one of
+    /// the queue.
+    pub(super) fn take_own(&mut self, timer: Option<u64>) -> Option<Event<M>> {
+        match timer {
+            Some(number) => self.timeouts.expire(number),
+            None => self.next.take(),
+        }
+    }
+
+    /// Notes that the machine has entered a state.
+    pub(super) fn note_change(&self, from: &'static str, to: &'static str, event: &'static str) {
+        if let Some(record) = &self.record {
+            record.change(from, to, event);
+        }
+        self.see(|| Transition::new(from, event, to));
+    }
+
+    /// Notes a transition, if a test watches.
+    #[inline]
+    pub(super) fn see(&self, transition: impl FnOnce() -> Transition) {
+        if let Some(seen) = &self.seen {
+            seen.lock().insert(transition());
+        }
+    }
+
+    /// Lets a test watch the transitions.
+    pub(super) fn watch(&mut self, seen: Seen) {
+        seen.lock().insert(Transition::initial(self.initial));
+        self.seen = Some(seen);
+    }
+
+    /// Runs all steps. Most events request nothing.
+    #[inline]
+    pub(super) fn settle(&mut self, is_changed: bool, ctx: &mut ServerContext<Machine<M>>) {
+        let is_quiet = self.requested.is_empty()
+            && !self.queue.has_next()
+            && (!is_changed || self.queue.postponed() == 0)
+            && self.timeouts.is_empty()
+            && !ctx.has_continues();
+        if !is_quiet {
+            self.run_steps(is_changed, ctx);
+        }
+    }
+
+    #[inline(never)]
+    fn run_steps(&mut self, is_changed: bool, ctx: &mut ServerContext<Machine<M>>) {
+        let before = self.queue.postponed();
+        for event in self.requested.postponed.drain(..) {
+            self.queue.postpone(event);
+        }
+        if is_changed {
+            self.queue.replay();
+            self.timeouts.cancel(&Kind::State, ctx);
+        }
+        self.absorb(ctx);
+        self.queue.insert(&mut self.requested.events);
+        for request in self.requested.timeouts.drain(..) {
+            self.timeouts.apply(request, ctx);
+        }
+        let postponed = self.queue.postponed();
+        if let Some(record) = self.record.as_ref().filter(|_| postponed != before) {
+            record.set_postponed(postponed);
+        }
+        if self.queue.has_next() || self.timeouts.has_due() {
+            self.hand_over(ctx);
+        }
+    }
+
+    /// Moves the casts that were given to `continue_with` to the inserted events. Invariant 1.
+    fn absorb(&mut self, ctx: &mut ServerContext<Machine<M>>) {
+        let Some(mut continues) = ctx.take_continues() else { return };
+        while let Some(continued) = continues.pop() {
+            if let Continued::Cast(cast, metadata) = continued {
+                let event = Queued { event: Event::Cast(cast), metadata, limit: None };
+                self.requested.events.push(event);
+            }
+        }
+        self.spare = Some(continues);
+    }
+
+    /// Step 5. A message is handed over as it was queued in the mailbox, so that it is tracked as one.
+    fn hand_over(&mut self, ctx: &mut ServerContext<Machine<M>>) {
+        let queued = self.queue.pop().or_else(|| self.timeouts.take_due());
+        let Some(Queued { event, metadata, limit }) = queued else { return };
+        let item = match (event, limit) {
+            (Event::Call(call), None) => ServerItem::Call(call),
+            (Event::Call(call), Some(limit)) => {
+                ServerItem::Limited(Box::new(LimitedCall { call, limit }))
+            }
+            (Event::Cast(cast), _) => ServerItem::Cast(cast),
+            (Event::Info(info), _) => ServerItem::Envelope(Box::new(Envelope::plain(info))),
+            (own, _) => {
+                self.next = Some(own);
+                ServerItem::Own
+            }
+        };
+        self.is_own = true;
+        self.in_a_row = self.in_a_row.saturating_add(1);
+        let yields = self.in_a_row > PATIENCE;
+        ctx.set_next_event((item, metadata), yields, self.spare.take());
+    }
+}

@@ -1,0 +1,73 @@
+//! The events that wait in a machine: OTP's queues of a `gen_statem`, without its mailbox.
+//!
+//! **Invariants**
+//! 1. The queue has events only while the machine is between two of its own events: the mailbox is
+//!    read when the queue is empty.
+//! 2. Postponed events are in the order in which they were received.
+
+use std::collections::VecDeque;
+
+use crate::machine::event::Queued;
+use crate::machine::{Machine, StateMachine};
+use crate::mailbox::drop_queue;
+use crate::server::ServerProcess;
+
+pub(super) struct EventQueue<M: StateMachine> {
+    process: ServerProcess<Machine<M>>,
+    /// Handled before the mailbox.
+    next: VecDeque<Queued<M>>,
+    postponed: VecDeque<Queued<M>>,
+}
+
+impl<M: StateMachine> EventQueue<M> {
+    pub(super) fn new(process: ServerProcess<Machine<M>>) -> Self {
+        EventQueue { process, next: VecDeque::new(), postponed: VecDeque::new() }
+    }
+
+    pub(super) fn postponed(&self) -> usize {
+        self.postponed.len()
+    }
+
+    pub(super) fn has_next(&self) -> bool {
+        !self.next.is_empty()
+    }
+
+    pub(super) fn postpone(&mut self, event: Queued<M>) {
+        self.postponed.push_back(event);
+    }
+
+    /// Puts the postponed events before all others, because the state has changed.
+    pub(super) fn replay(&mut self) {
+        if self.next.is_empty() {
+            std::mem::swap(&mut self.next, &mut self.postponed);
+            return;
+        }
+        while let Some(event) = self.postponed.pop_back() {
+            self.next.push_front(event);
+        }
+    }
+
+    /// Puts these events before all others, in their order.
+    pub(super) fn insert(&mut self, events: &mut Vec<Queued<M>>) {
+        events.drain(..).rev().for_each(|event| self.next.push_front(event));
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Queued<M>> {
+        self.next.pop_front()
+    }
+}
+
+/// The messages that the machine leaves are left unhandled. Their callers get the reason of the end.
+impl<M: StateMachine> Drop for EventQueue<M> {
+    fn drop(&mut self) {
+        let EventQueue { process, next, postponed } = self;
+        if next.is_empty() && postponed.is_empty() {
+            return;
+        }
+        let left = postponed.iter().chain(next.iter());
+        let mut left = left.filter_map(|queued| queued.event.description());
+        process.kernel.note_unhandled(&**process, &mut left);
+        drop_queue(postponed);
+        drop_queue(next);
+    }
+}
