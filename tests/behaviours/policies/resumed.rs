@@ -193,7 +193,7 @@ async fn a_watched_server_is_resumed_and_shown_as_idle() {
 async fn client(rt: Runtime, client: u32) -> (u32, u32) {
     let (mut answered, mut failed) = (0, 0);
     for n in 0..400 {
-        let server = rt.server::<Number>(if (n + client) % 2 == 0 { "a" } else { "b" });
+        let server = rt.server::<Number>(["a", "b"][((n + client) % 2) as usize]);
         let policy = [Resume, Restart][(n % 2) as usize];
         let outcome = match n % 5 {
             0 => server.call(|reply| Request::Fail(policy, reply)).await,
