@@ -173,3 +173,21 @@ async fn the_tree_and_the_status_of_the_server_show_the_pool() {
     rt.kill(client);
     assert_eq!(counts(&pool).await, [2, 0, 0, 0]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_lives_on_is_not_monitored_after_its_returns() {
+    let (rt, site) = (Runtime::new(), Arc::new(Site::default()));
+    let pool = pool_of(&site).size(1).start(&rt).await.unwrap();
+    let server = pid_of(&rt, "pool/server");
+    let own = pool.clone();
+    let _client = rt.spawn(async move |_| {
+        for _ in 0..10 {
+            drop(own.checkout().await);
+        }
+        std::future::pending::<()>().await;
+    });
+    settled().await;
+    assert_eq!(rt.info(server).unwrap().monitoring, 0);
+    let _holder = client(&rt, &pool, |checkout| checkout).await;
+    assert_eq!(rt.info(server).unwrap().monitoring, 1);
+}
