@@ -1,4 +1,5 @@
-//! What is built on servers and supervisors: state machines, events, agents, pools, pipelines.
+//! What is built on servers and supervisors: state machines, events, agents, pools, pipelines, limits,
+//! policies, services of tower.
 
 #[path = "../support/mod.rs"]
 mod support;
