@@ -55,63 +55,7 @@
 //! | [`Run`], [`Phases`], [`StopReport`] | a tree as a program; several trees as one; the report of its stop |
 //! | [`TreeSnapshot`], [`LifecycleEvent`], [`ProcessInfo`] | the state of a tree; an event in the life of a process; the state of a process |
 //!
-//! # Cookbook
-//!
-//! | how do I … | |
-//! |---|---|
-//! | restart a loop after a panic | [`ChildSpec::task`], and [`Restart`] for when to restart |
-//! | supervise blocking code | [`ChildSpec::blocking`] |
-//! | supervise axum, tonic, hyper | [`ChildSpec::serve`] |
-//! | accept connections, a process for each | [`ChildSpec::tcp_listener`](https://docs.rs/regrow/latest/regrow/struct.ChildSpec.html#method.tcp_listener) |
-//! | stay connected to another program | [`ChildSpec::connect`](https://docs.rs/regrow/latest/regrow/struct.ChildSpec.html#method.connect) |
-//! | run a tree as a program | [`main`](main()), or [`Program`] and [`Run`] for settings |
-//! | reload the configuration at `SIGHUP` | [`Run::on_hangup`] |
-//! | start several trees in order | [`Phases`] |
-//! | find a server after its restart | [`Name`] and [`Runtime::server`] |
-//! | call a server that may be restarting | [`ServerRef::call_waiting`] |
-//! | share a value that several processes change | [`Agent`] |
-//! | put a request aside until the server is ready | [`ServerContext::stash_call`], [`Context::stash`] |
-//! | reply later | keep the [`Reply`] |
-//! | write a state machine, with time-outs for its states | [`StateMachine`] |
-//! | keep an event until the state changes | [`MachineContext::postpone`] |
-//! | draw a state machine, and test the drawing | [`Transition::diagram`], [`testing::TransitionCheck`] |
-//! | run slow work outside a server | [`ServerContext::spawn_task`] |
-//! | set and cancel a timer in a server | [`ServerContext::cast_after_as`] |
-//! | start one process for each name | [`DynamicSupervisorRef::get_or_start`] |
-//! | call the server of a key, and start it if it does not run | [`KeyedServers`] |
-//! | send an event to all processes that want it | [`PubSub::publish`] |
-//! | add and remove pieces of code that get each event | [`EventManager`] |
-//! | lend connections to clients that may crash | [`Pool`] |
-//! | spread requests over several servers | [`PartitionSupervisorRef::round_robin`], [`PartitionSupervisorRef::least_loaded`] |
-//! | change the number of partitions while they run | [`PartitionSupervisorRef::resize`] |
-//! | be notified when a process ends | [`Runtime::monitor`], [`Runtime::ended`] |
-//! | let processes end together | [`Runtime::link`], [`TaskContext::spawn_link`] |
-//! | run tasks that end with my function | [`scope`](scope()) |
-//! | decide by the error what follows a failure; keep the state of a server after a bad request | [`ChildSpec::on_failure`] |
-//! | limit the memory of a child | [`ChildSpec::max_memory`] |
-//! | keep a storm of crashes out of the log | [`Runtime::limit_log_lines`] |
-//! | wait longer between restarts | [`ChildSpec::backoff`] and [`Backoff`] |
-//! | keep a port open through a crash | [`Keep`] |
-//! | bound a mailbox | [`ChildSpec::mailbox_capacity`], [`Runtime::process`] and [`Overflow`] |
-//! | handle what is queued before a stop | [`ServerContext::drain_on_stop`] |
-//! | find processes that block their thread | [`Runtime::watch_polls`] |
-//! | follow a request through several servers | [`Runtime::with_metadata`], [`Runtime::message_spans`] |
-//! | find messages that get lost | [`Runtime::dead_letters`], [`LifecycleEvent::LeftUnhandled`] |
-//! | detect a child that hangs, and restart it | [`ChildSpec::heartbeat`] |
-//! | end a server that is idle | [`ServerContext::idle_after`] |
-//! | read or change the state of a live server, trace it | [`ServerRef::peek`], [`ServerRef::update`], [`ServerRef::trace`] |
-//! | run many tasks with a concurrency limit | [`TaskStream`] |
-//! | pass items through stages, as fast as the slowest | [`Pipeline`] |
-//! | stop asking a service that fails | [`CircuitBreaker`] |
-//! | limit the rate of requests | [`TokenBucket`] |
-//! | put a server behind layers of tower | [`ServerRef::service`](https://docs.rs/regrow/latest/regrow/struct.ServerRef.html#method.service) |
-//! | pass each crash to an error tracker | [`CrashReport`] |
-//! | restart or suspend a child of a running system | [`Runtime::control`] |
-//! | observe a running system | [`SupervisorRef::tree`], [`Runtime::events`], [`Runtime::info`] |
-//! | export metrics, to Prometheus and others | [`metrics`](https://docs.rs/regrow/latest/regrow/metrics/index.html) |
-//! | let a call have no more time than its caller has left | [`Runtime::propagate_deadlines`] |
-//! | detect servers that wait for each other | [`Runtime::detect_deadlocks`] |
-//! | test servers and trees | [`testing`] |
+#![doc = include_str!("cookbook.md")]
 //!
 //! # Limits
 //!
