@@ -321,7 +321,8 @@ pub use program::{
 /// module.
 #[cfg(regrow_proof)]
 pub mod proof {
-    pub use crate::base::failpoint::{FailPlan, arm_failpoints, at_each_step, disarm_failpoints};
-    pub use crate::kernel::announce_ends_at_once;
+    pub use crate::base::failpoint::{
+        FailPlan, announce_ends_at_once, arm_failpoints, at_each_step, disarm_failpoints,
+    };
     pub use crate::kernel::trace::{Event, Traced};
 }

@@ -35,6 +35,28 @@ pub use steps::at_each_step;
 pub(crate) use steps::stepped;
 
 #[cfg(regrow_proof)]
+pub use slices::announce_ends_at_once;
+#[cfg(regrow_proof)]
+pub(crate) use slices::are_ends_announced_at_once;
+
+#[cfg(regrow_proof)]
+mod slices {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    static AT_ONCE: AtomicBool = AtomicBool::new(false);
+
+    /// Lets the ends of this program be announced in slices of their usual size. The end of a process
+    /// with few links and monitors is then one step, as it is in the models.
+    pub fn announce_ends_at_once() {
+        AT_ONCE.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn are_ends_announced_at_once() -> bool {
+        AT_ONCE.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(regrow_proof)]
 mod plan {
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::Duration;

@@ -55,23 +55,7 @@ fn slice_size() -> usize {
 /// With failpoints a slice is small, so that tests with few processes interleave with it.
 #[cfg(regrow_proof)]
 fn slice_size() -> usize {
-    match proof::IS_WHOLE.load(std::sync::atomic::Ordering::Relaxed) {
-        true => SLICE_SIZE,
-        false => 2,
-    }
-}
-
-#[cfg(regrow_proof)]
-pub(super) mod proof {
-    use std::sync::atomic::{AtomicBool, Ordering};
-
-    pub(super) static IS_WHOLE: AtomicBool = AtomicBool::new(false);
-
-    /// Lets the ends of this program be announced in slices of their usual size. The end of a process
-    /// with few links and monitors is then one step, as it is in the models.
-    pub fn announce_ends_at_once() {
-        IS_WHOLE.store(true, Ordering::Relaxed);
-    }
+    if crate::base::failpoint::are_ends_announced_at_once() { SLICE_SIZE } else { 2 }
 }
 
 /// An end that is to be announced, with the relations of the process.

@@ -18,7 +18,6 @@
 //! If a process above ends while the ancestors are gathered, the list ends there.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -42,7 +41,6 @@ use crate::observe::log_level::LogLevel;
 use crate::observe::state_record::MachineStatus;
 use crate::process::Relations;
 use crate::restart::policy::Restart;
-use crate::restart::{Backoff, Intensity, OwnRules, Rules};
 
 /// The number of links that a report lists.
 const MAX_LINKS: usize = 16;
@@ -180,7 +178,7 @@ impl Kernel {
         let policy = own.policy_after(reason, (self.number(), pid));
         let (backoff, budget) = match role.restart {
             Restart::Temporary => (None, None),
-            Restart::Permanent | Restart::Transient => rules_of(&own, shared),
+            Restart::Permanent | Restart::Transient => own.backoff_and_budget(shared),
         };
         Some(CrashedChild {
             supervisor: parent.pid,
@@ -193,18 +191,6 @@ impl Kernel {
             budget,
             history: facts.history.clone(),
         })
-    }
-}
-
-type BackoffAndBudget = (Option<Backoff>, Option<(u32, Duration)>);
-
-/// Returns the backoff and the budget of a child. `shared` is `None` if the supervisor has ended.
-fn rules_of(own: &OwnRules, shared: Option<Rules>) -> BackoffAndBudget {
-    let rules =
-        own.over(shared.unwrap_or(Rules { backoff: None, intensity: Intensity::Unlimited }));
-    match rules.intensity {
-        Intensity::Limited { restarts, period } => (rules.backoff, Some((restarts, period))),
-        Intensity::Unlimited => (rules.backoff, None),
     }
 }
 

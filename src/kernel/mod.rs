@@ -75,8 +75,6 @@ pub(crate) mod timers;
 mod trace_calls;
 
 pub(crate) use admission::{NewProcess, NotAdmitted, ORDINARY};
-#[cfg(regrow_proof)]
-pub use announcement::proof::announce_ends_at_once;
 pub(crate) use closing::End;
 pub(crate) use kill_times::KillTime;
 pub(crate) use resumed::Resumed;

@@ -126,9 +126,10 @@ mod tests {
         let mut bucket = Bucket::new(RateLimit::new(3, Duration::from_secs(1)).burst(1), start);
         let mut now = start;
         for _ in 0..3_000_001 {
-            if let Err(due) = bucket.take(now, now) {
+            let since = now;
+            if let Err(due) = bucket.take(now, since) {
                 now = due;
-                bucket.take(now, now).expect("the token is due");
+                bucket.take(now, since).expect("the token is due");
             }
         }
         assert_eq!(now - start, Duration::from_secs(1_000_000));

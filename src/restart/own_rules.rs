@@ -1,5 +1,7 @@
 //! The rules for the restarts of a child that its own specification gives.
 
+use std::time::Duration;
+
 use crate::base::Pid;
 use crate::exit::{ExitReason, NoRestart};
 use crate::restart::failure_policy::{FailurePolicy, OnFailure};
@@ -24,6 +26,19 @@ impl OwnRules {
         Rules {
             backoff: self.backoff.or(shared.backoff),
             intensity: self.intensity.unwrap_or(shared.intensity),
+        }
+    }
+
+    /// Returns the backoff and the budget of the child. `shared` is `None` if its supervisor has ended.
+    pub(crate) fn backoff_and_budget(
+        &self,
+        shared: Option<Rules>,
+    ) -> (Option<Backoff>, Option<(u32, Duration)>) {
+        let shared = shared.unwrap_or(Rules { backoff: None, intensity: Intensity::Unlimited });
+        let rules = self.over(shared);
+        match rules.intensity {
+            Intensity::Limited { restarts, period } => (rules.backoff, Some((restarts, period))),
+            Intensity::Unlimited => (rules.backoff, None),
         }
     }
 

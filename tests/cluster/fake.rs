@@ -145,6 +145,11 @@ impl Fake {
         }
     }
 
+    /// Waits for the next tick.
+    pub(crate) async fn next_tick(&mut self) {
+        while !self.read_frame().await.expect("a tick").is_empty() {}
+    }
+
     async fn read_frame(&mut self) -> Option<Vec<u8>> {
         let length = self.stream.read_u32().await.ok()?;
         self.read(usize::try_from(length).unwrap()).await
