@@ -335,7 +335,7 @@ impl<V> From<StartOnceError<V>> for Box<dyn Error> {
 }
 
 /// Drops the value, and boxes the [`StartError`]. By this conversion `?` makes an
-/// [`ExitReason`](crate::ExitReason) of the error.
+/// [`ExitReason`] of the error.
 impl<V> From<StartOnceError<V>> for Box<dyn Error + Send + Sync> {
     fn from(refused: StartOnceError<V>) -> Self {
         refused.error.into()

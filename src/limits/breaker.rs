@@ -224,7 +224,7 @@ impl CircuitBreaker {
         changed.map_or(known, |state| *state)
     }
 
-    /// Makes the [health](Health) of this process [`Degraded`](Health::Degraded) while the breaker is
+    /// Makes the [health](crate::Health) of this process [`Degraded`](crate::Health::Degraded) while the breaker is
     /// not closed, and ready otherwise. The process should set no health of its own. A server calls
     /// this in its `init`, so that its successor reports as well.
     ///

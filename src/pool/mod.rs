@@ -5,7 +5,7 @@
 //! **Knows nothing of** what the workers do.
 //!
 //! A pool is a supervisor with two children: a dynamic supervisor of the workers, and the pool's
-//! server. The counts are in a [table](table) that the handles, the checkouts and the server share,
+//! server. The counts are in a [table] that the handles, the checkouts and the server share,
 //! and that outlives each of these processes. A checkout of an idle worker and its return change the
 //! table, and send nothing. Everything else is done by the server.
 //!

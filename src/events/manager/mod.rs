@@ -50,7 +50,7 @@ pub use request::{HandlerInfo, ManagerCall, Notify};
 /// A server that passes each event to all its handlers. Handlers are added and removed while it runs,
 /// several of one type under different ids. OTP: `gen_event`.
 ///
-/// An event manager is a [`GenServer`]: it is started, named, supervised, stopped, suspended and
+/// An event manager is a [`GenServer`](crate::GenServer): it is started, named, supervised, stopped, suspended and
 /// inspected as any server. Its handle has methods of its own:
 ///
 /// | OTP | here |
@@ -75,13 +75,13 @@ pub struct EventManager<E: Send + Sync + 'static> {
     handlers: HandlerList<E>,
 }
 
-/// A handler of an [`EventManager`](crate::EventManager): a state, and callbacks that run in the
+/// A handler of an [`EventManager`]: a state, and callbacks that run in the
 /// process of the manager, one at a time. OTP: the callback module of a `gen_event` handler.
 ///
 /// A callback that returns an error or panics removes its handler, and no other: the manager runs
 /// the handler's [`terminate`](Self::terminate), writes a line to the log, at Error, publishes a
 /// [`HandlerFailed`](crate::LifecycleEvent::HandlerFailed) and notifies the owner of the handler, if
-/// it has one. A callback that returns a [clean](ExitReason::is_clean) reason asks for the removal:
+/// it has one. A callback that returns a [clean](crate::ExitReason::is_clean) reason asks for the removal:
 /// [`HandlerContext::remove`] makes such a result.
 ///
 /// All handlers of a manager wait while one of them runs, and so do the callers. A handler that
@@ -182,7 +182,7 @@ pub trait EventHandler<E: Send + Sync + 'static>: Sized + Send + 'static {
     /// # Errors
     ///
     /// As [`handle_event`](Self::handle_event). A caller without a reply gets
-    /// [`HandlerError::Failed`](crate::HandlerError::Failed).
+    /// [`HandlerError::Failed`].
     ///
     /// # Cancel safety
     ///

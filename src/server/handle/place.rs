@@ -10,7 +10,7 @@
 //! **Steps**
 //! 1. If the mailbox has room, no place is needed: the call is queued when it is made. If it is full
 //!    again by then, the call waits for room as any other call.
-//! 2. Otherwise an empty [returnable call](crate::call::returnable) joins the send queue. When it
+//! 2. Otherwise an empty [returnable call](mod@crate::call::returnable) joins the send queue. When it
 //!    enters the inbox, the place is reserved.
 //! 3. The call is put into the place. If the place is gone, the call is queued as any other call.
 //!
