@@ -313,7 +313,7 @@ impl Envelope {
 #[cfg(test)]
 mod tests {
     use super::Received;
-    use crate::base::{MonitorRef, Pid};
+    use crate::base::Pid;
     use crate::exit::ExitReason;
 
     #[test]
@@ -324,11 +324,12 @@ mod tests {
         assert!(foreign.may_be_foreign());
         assert_eq!(foreign.outline(), format!("an exit signal of {}", Pid::from_raw(1 << 48 | 7)));
     }
+
     /// Such a `Down` may be that of another node, and nothing in it says so.
     #[cfg(feature = "cluster")]
     #[test]
     fn the_outline_of_an_end_by_name_has_no_text_that_another_node_may_have_written() {
-        let reference = MonitorRef::new(1, Pid::from_raw(7));
+        let reference = crate::base::MonitorRef::new(1, Pid::from_raw(7));
         let down = |reason| Received::DownName { reference, name: "prices".into(), reason };
         let foreign = down(ExitReason::from_library("a long text"));
         assert!(foreign.may_be_foreign());
