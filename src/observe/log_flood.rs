@@ -184,13 +184,15 @@ impl LogFlood {
             (window.since, window.lines) = (Some(now), 0);
         }
         window.lines = window.lines.saturating_add(1);
-        if window.lines <= limit.max {
+        if window.lines <= limit.max || limit.within.is_zero() {
             return Admitted::Written { left_out: std::mem::take(&mut window.left_out) };
         }
         *left_out += 1;
         window.left_out += 1;
         let is_first = window.lines == limit.max.saturating_add(1) && window.left_out == 1;
-        Admitted::LeftOut { report_at: is_first.then(|| now + limit.within) }
+        // A window that no instant can end lasts for more than a hundred years.
+        let end = || now.checked_add(limit.within).unwrap_or(now + Duration::from_secs(1 << 32));
+        Admitted::LeftOut { report_at: is_first.then(end) }
     }
 
     fn take_left_out(&self, kind: LineKind) -> u64 {
