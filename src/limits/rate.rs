@@ -4,6 +4,11 @@
 //! were taken. Times are counted in steps of a nanosecond divided by `tokens`, so that the time of
 //! one token, `per` divided by `tokens`, is a whole number of steps. So the rate is exact: no
 //! rounding adds up.
+//!
+//! A timer ends up to 2 ms late, so a request that waited may find that its bucket has overflowed. It
+//! takes its token as if the bucket had not overflowed in the last [`LATENESS`]. A request that is
+//! woken later than that, for example because its thread was busy, gets no more: the burst is a limit
+//! also then, and the rate is lower.
 
 use std::time::Duration;
 
@@ -11,7 +16,8 @@ use thiserror::Error;
 use tokio::time::Instant;
 
 /// How many tokens a [`TokenBucket`](crate::TokenBucket) gives: `tokens` in each `per`, and at most
-/// [`burst`](Self::burst) at once. [`TokenBucket`](crate::TokenBucket) has an example.
+/// [`burst`](Self::burst) at once. To requests that waited it gives the tokens of 2 ms more, because a
+/// timer may end that late. [`TokenBucket`](crate::TokenBucket) has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[must_use = "it does nothing until a bucket is made with it"]
 pub struct RateLimit {
@@ -56,6 +62,10 @@ pub struct RateLimited {
     pub retry_in: Duration,
 }
 
+/// How late a timer ends, if its thread is not busy: tokio rounds up to a millisecond, and so does
+/// the operating system.
+const LATENESS: Duration = Duration::from_millis(2);
+
 #[derive(Debug)]
 pub(super) struct Bucket {
     rate: RateLimit,
@@ -84,10 +94,17 @@ impl Bucket {
         self.cost() * u128::from(self.rate.burst)
     }
 
-    /// Takes a token, or returns when there will be one. `since` is when the request began to wait: a
-    /// bucket does not overflow while a request waits.
-    pub(super) fn take(&mut self, now: Instant, since: Instant) -> Result<(), Instant> {
-        let full_at = self.full_at.max(self.steps(since)) + self.cost();
+    /// The full time now. If requests wait, the bucket has not overflowed in the last [`LATENESS`].
+    fn full_at(&self, now: Instant, waits: bool) -> u128 {
+        let lateness = if waits { LATENESS.as_nanos() } else { 0 };
+        let lateness = lateness * u128::from(self.rate.tokens);
+        self.full_at.max(self.steps(now).saturating_sub(lateness))
+    }
+
+    /// Takes a token, or returns when there will be one. `waited` says whether the request waited
+    /// for it.
+    pub(super) fn take(&mut self, now: Instant, waited: bool) -> Result<(), Instant> {
+        let full_at = self.full_at(now, waited) + self.cost();
         if full_at > self.steps(now) + self.depth() {
             return Err(self.instant(full_at - self.depth()));
         }
@@ -98,9 +115,7 @@ impl Bucket {
     /// Returns when there is a token for a request behind `ahead` others that wait.
     pub(super) fn due(&self, now: Instant, ahead: usize) -> Instant {
         let taken = self.cost() * (ahead as u128 + 1);
-        // Since the first of those that wait began to wait, the bucket has not overflowed.
-        let full = if ahead > 0 { self.full_at } else { self.full_at.max(self.steps(now)) };
-        let full_at = full + taken;
+        let full_at = self.full_at(now, ahead > 0) + taken;
         self.instant(full_at.saturating_sub(self.depth())).max(now)
     }
 
@@ -126,23 +141,22 @@ mod tests {
         let mut bucket = Bucket::new(RateLimit::new(3, Duration::from_secs(1)).burst(1), start);
         let mut now = start;
         for _ in 0..3_000_001 {
-            let since = now;
-            if let Err(due) = bucket.take(now, since) {
+            if let Err(due) = bucket.take(now, false) {
                 now = due;
-                bucket.take(now, since).expect("the token is due");
+                bucket.take(now, true).expect("the token is due");
             }
         }
         assert_eq!(now - start, Duration::from_secs(1_000_000));
     }
 
     #[test]
-    fn a_bucket_overflows_only_while_no_request_waits() {
+    fn a_request_that_waited_gets_the_tokens_of_a_late_timer_and_no_more() {
         let start = Instant::now();
         let later = start + Duration::from_secs(10);
-        let limit = RateLimit::new(1, Duration::from_secs(1)).burst(1);
-        for (since, tokens) in [(start, 11), (later, 1)] {
+        let limit = RateLimit::new(1_000, Duration::from_secs(1)).burst(5);
+        for (waited, tokens) in [(true, 7), (false, 5)] {
             let mut bucket = Bucket::new(limit, start);
-            let taken = std::iter::repeat_with(|| bucket.take(later, since));
+            let taken = std::iter::repeat_with(|| bucket.take(later, waited));
             assert_eq!(taken.take_while(Result::is_ok).count(), tokens);
         }
     }

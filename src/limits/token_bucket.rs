@@ -2,17 +2,21 @@
 //!
 //! **Guarantees**
 //! 1. Requests get their tokens in the order in which they joined the queue, in their first poll
-//!    within tokio's cooperative budget. No request that does not wait takes a token before them.
-//! 2. The rate is exact: while requests wait, no token is lost, although a timer of tokio has a
-//!    resolution of a millisecond.
+//!    within tokio's cooperative budget. A request that does not wait takes a token before them only
+//!    if the bucket has one for each of them as well.
+//! 2. The rate is exact: while requests wait, no token is lost to the resolution of timers.
 //! 3. A request that is dropped takes no token, and the next one moves up.
 //!
-//! **Steps**: a request joins the queue, a fair semaphore with one permit. The first one takes a
-//! token, or sleeps until there is one.
+//! **Steps**: a request takes a token if no other waits. Otherwise it counts itself as waiting, and
+//! joins the queue, a fair semaphore with one permit. The first one takes a token, or sleeps until
+//! there is one.
+//!
+//! **Invariant**: a request takes its token and stops to be counted under one lock. So the count and
+//! the tokens, read under this lock, say whether there is a token for one request more. The semaphore
+//! does not: a request holds its permit for a moment after it has its token.
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -66,20 +70,22 @@ pub struct TokenBucket {
 }
 
 struct Shared {
-    bucket: PlainMutex<Bucket>,
+    state: PlainMutex<State>,
     /// The request that has the permit is the next one to get a token.
     queue: Semaphore,
-    waiting: AtomicUsize,
+}
+
+struct State {
+    bucket: Bucket,
+    /// The number of requests that wait.
+    waiting: usize,
 }
 
 impl TokenBucket {
     /// Makes a full bucket. [`TokenBucket`] has an example.
     pub fn new(limit: RateLimit) -> Self {
-        let shared = Shared {
-            bucket: PlainMutex::new(Bucket::new(limit, Instant::now())),
-            queue: Semaphore::new(1),
-            waiting: AtomicUsize::new(0),
-        };
+        let state = State { bucket: Bucket::new(limit, Instant::now()), waiting: 0 };
+        let shared = Shared { state: PlainMutex::new(state), queue: Semaphore::new(1) };
         TokenBucket { shared: Arc::new(shared) }
     }
 
@@ -87,13 +93,17 @@ impl TokenBucket {
     ///
     /// # Errors
     ///
-    /// [`RateLimited`] if the bucket is empty, or another request waits. No token is taken.
+    /// [`RateLimited`] if the bucket has no token besides those for the requests that wait. No token
+    /// is taken.
     pub fn try_acquire(&self) -> Result<(), RateLimited> {
+        let mut state = self.shared.state.lock();
         let now = Instant::now();
-        let turn = self.shared.queue.try_acquire();
-        let taken = turn.is_ok() && self.shared.bucket.lock().take(now, now).is_ok();
-        drop(turn);
-        if taken { Ok(()) } else { Err(self.refusal(now)) }
+        let refusal = state.refusal(now);
+        let waits = state.waiting > 0;
+        if refusal.retry_in.is_zero() && state.bucket.take(now, waits).is_ok() {
+            return Ok(());
+        }
+        Err(refusal)
     }
 
     /// Waits for a token, and takes it. [`TokenBucket`] has an example.
@@ -103,13 +113,10 @@ impl TokenBucket {
     /// A request that is dropped takes no token, and loses its place in the queue.
     pub async fn acquire(&self) {
         consume_budget().await;
-        let since = Instant::now();
-        let _waiting = Waiting::new(&self.shared.waiting);
+        let Some(mut waiting) = Waiting::unless_taken(&self.shared) else { return };
         // The semaphore is never closed.
         let _turn = with_caught_wakers(self.shared.queue.acquire()).await;
-        loop {
-            let taken = self.shared.bucket.lock().take(Instant::now(), since);
-            let Err(due) = taken else { return };
+        while let Err(due) = waiting.take() {
             sleep_until(due).await;
         }
     }
@@ -127,41 +134,61 @@ impl TokenBucket {
     pub async fn acquire_until(&self, deadline: Instant) -> Result<(), RateLimited> {
         consume_budget().await;
         let now = Instant::now();
-        let refusal = self.refusal(now);
+        let refusal = self.shared.state.lock().refusal(now);
         if refusal.retry_in > deadline.saturating_duration_since(now) {
             return Err(refusal);
         }
         let acquired = timeout_at(deadline, self.acquire()).await;
-        acquired.map_err(|_| self.refusal(Instant::now()))
+        acquired.map_err(|_| self.shared.state.lock().refusal(Instant::now()))
     }
+}
 
+impl State {
     fn refusal(&self, now: Instant) -> RateLimited {
-        let ahead = self.shared.waiting.load(Ordering::Relaxed);
-        let due = self.shared.bucket.lock().due(now, ahead);
+        let due = self.bucket.due(now, self.waiting);
         RateLimited { retry_in: due.saturating_duration_since(now) }
     }
 }
 
-/// Counts a request that waits.
-struct Waiting<'a>(&'a AtomicUsize);
+/// A request that waits, and is counted until it has its token or is dropped.
+struct Waiting<'a> {
+    shared: &'a Shared,
+    is_counted: bool,
+}
 
 impl<'a> Waiting<'a> {
-    fn new(count: &'a AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Waiting(count)
+    /// Takes a token at once if no other request waits. Otherwise counts this one.
+    fn unless_taken(shared: &'a Shared) -> Option<Self> {
+        let mut state = shared.state.lock();
+        if state.waiting == 0 && state.bucket.take(Instant::now(), false).is_ok() {
+            return None;
+        }
+        state.waiting += 1;
+        Some(Waiting { shared, is_counted: true })
+    }
+
+    /// Takes a token, or returns when there will be one.
+    fn take(&mut self) -> Result<(), Instant> {
+        let mut state = self.shared.state.lock();
+        state.bucket.take(Instant::now(), true)?;
+        state.waiting -= 1;
+        self.is_counted = false;
+        Ok(())
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        if self.is_counted {
+            self.shared.state.lock().waiting -= 1;
+        }
     }
 }
 
 impl fmt::Debug for TokenBucket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TokenBucket")
-            .field("waiting", &self.shared.waiting.load(Ordering::Relaxed))
+            .field("waiting", &self.shared.state.lock().waiting)
             .finish_non_exhaustive()
     }
 }

@@ -51,7 +51,11 @@ use crate::pipeline::settings::StageSettings;
 /// When the source has ended, each stage ends as soon as it has finished all its items, and then the
 /// pipeline ends with [`Shutdown`](crate::ExitReason::Shutdown). When the pipeline is stopped,
 /// the producer stops first; then each stage, from the first to the last, handles what it has and
-/// ends. Within [`drain_within`](crate::PipelineSpec::drain_within) no item is lost.
+/// ends. Within [`drain_within`](crate::PipelineSpec::drain_within) an item is lost only by a crash of
+/// the function that has it. Such a crash does not end its worker during a stop, because a supervisor
+/// that stops restarts no child: the worker logs it, and goes on with the next item. A worker that is
+/// killed during a stop, or waits for its restart when the stop begins, is not restarted: if no other
+/// worker takes its items, what is queued for it is lost and counted.
 ///
 /// # To acknowledge items to their source
 ///

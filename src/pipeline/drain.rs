@@ -18,13 +18,19 @@ use crate::exit::{Result, Shutdown};
 #[derive(Clone)]
 pub(super) struct Drain {
     pub(super) limit: Duration,
-    /// When the limit is over, once the stop has begun.
-    due: Arc<watch::Sender<Option<Instant>>>,
+    stop: Arc<watch::Sender<Stop>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    NotBegun,
+    /// When the limit is over. `None` is a limit that no instant can express, and so no limit.
+    Begun(Option<Instant>),
 }
 
 impl Drain {
     pub(super) fn new(limit: Duration) -> Self {
-        Drain { limit, due: Arc::new(watch::Sender::new(None)) }
+        Drain { limit, stop: Arc::new(watch::Sender::new(Stop::NotBegun)) }
     }
 
     /// Makes the child that begins the limit.
@@ -32,10 +38,14 @@ impl Drain {
         let drain = self.clone();
         ChildSpec::task("drain", move |mut ctx| async move {
             ctx.shutdown().await;
-            // A limit that no instant can express is no limit.
-            drain.due.send_replace(Instant::now().checked_add(drain.limit));
+            drain.stop.send_replace(Stop::Begun(Instant::now().checked_add(drain.limit)));
             Ok(())
         })
+    }
+
+    /// Returns whether the stop has begun. From then on no worker is restarted.
+    pub(super) fn has_begun(&self) -> bool {
+        *self.stop.borrow() != Stop::NotBegun
     }
 
     /// How a worker is stopped: by itself at the end of the limit, or else by a kill.
@@ -56,12 +66,12 @@ impl Drain {
     }
 
     async fn over(&self) {
-        let mut due = self.due.subscribe();
+        let mut stop = self.stop.subscribe();
         // An error is impossible: `self` has the sender.
-        let due = due.wait_for(Option::is_some).await.map_or(None, |due| *due);
-        match due {
-            Some(due) => sleep_until(due).await,
-            None => std::future::pending().await,
+        let stop = stop.wait_for(|stop| *stop != Stop::NotBegun).await.map(|stop| *stop);
+        match stop {
+            Ok(Stop::Begun(Some(due))) => sleep_until(due).await,
+            _ => std::future::pending().await,
         }
     }
 }

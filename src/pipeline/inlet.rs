@@ -26,7 +26,8 @@
 //! **Invariants**
 //! 1. `ready` has at least one permit for each queued item. A permit without an item is skipped.
 //! 2. The lanes are closed once all writers have finished. What is put back afterwards is taken by a
-//!    reader that runs: the one that put it back has not ended normally, so it is restarted.
+//!    reader that runs: the one that put it back has not ended normally, so it is restarted, or goes
+//!    on with it if the pipeline stops.
 
 use std::collections::VecDeque;
 use std::pin::pin;
@@ -39,6 +40,7 @@ use tokio_util::sync::CancellationToken;
 use crate::base::user_panics::drop_each;
 use crate::base::{PlainMutex, consume_budget};
 use crate::pipeline::counts::Counter;
+use crate::pipeline::drain::Drain;
 use crate::pipeline::turns::Turns;
 
 /// The function that chooses a lane: its result modulo the number of lanes.
@@ -56,6 +58,8 @@ pub(super) struct Inlet<T> {
     /// The number of readers that run.
     readers: watch::Sender<usize>,
     pub(super) counter: Arc<Counter>,
+    /// The stop of the pipeline.
+    pub(super) drain: Drain,
 }
 
 /// A queue of items. All readers share one, or each has its own.
@@ -93,6 +97,7 @@ pub(super) struct InletParts<T> {
     pub(super) in_order: bool,
     pub(super) copy: Option<fn(&T) -> T>,
     pub(super) counter: Arc<Counter>,
+    pub(super) drain: Drain,
 }
 
 impl<T> Inlet<T> {
@@ -110,6 +115,7 @@ impl<T> Inlet<T> {
             writers: watch::Sender::new(Writers { running: 0, unfinished: parts.writers }),
             readers: watch::Sender::new(0),
             counter: parts.counter,
+            drain: parts.drain,
         })
     }
 
@@ -149,8 +155,9 @@ impl<T> Inlet<T> {
         lane.ready.add_permits(1);
     }
 
-    /// Takes the next item of a lane, with the number of items that were taken before. Returns `None` if no item is queued and none will come, and if
-    /// the reader was asked to stop while a writer runs.
+    /// Takes the next item of a lane, with the number of items that were taken before. Returns
+    /// `None` if no item is queued and none will come, and if the reader was asked to stop while a
+    /// writer runs.
     ///
     /// Cancel safe: an item is taken in the poll that returns it.
     pub(super) async fn next(

@@ -7,11 +7,13 @@
 
 mod counts;
 mod turns;
+mod drain;
 mod inlet;
 mod held;
+mod batch;
 mod settings;
-mod drain;
 mod plan;
+mod attempt;
 mod worker;
 mod producer;
 mod spec;

@@ -60,6 +60,7 @@ pub(super) fn inlet<T>(
     settings: &StageSettings<T>,
     writers: usize,
     counter: &Arc<Counter>,
+    drain: &Drain,
 ) -> Arc<Inlet<T>> {
     let has_lanes = settings.lane_of.is_some();
     Inlet::new(InletParts {
@@ -70,5 +71,6 @@ pub(super) fn inlet<T>(
         in_order: !has_lanes && settings.concurrency > 1 && !settings.unordered,
         copy: settings.copy,
         counter: counter.clone(),
+        drain: drain.clone(),
     })
 }

@@ -115,7 +115,7 @@ impl<T: Send + 'static> Pipeline<T> {
         self.counters.push(counter.clone());
         let (each, settings, connect) = (Arc::new(each), self.settings, self.connect);
         let build = move |plan: &mut Plan| {
-            let own = inlet(&settings, self.workers, &counter);
+            let own = inlet(&settings, self.workers, &counter, &plan.drain);
             let (each, shared, lane) = (each.clone(), own.clone(), settings.lanes());
             plan.add(&counter.stage, settings.concurrency, true, move |ctx, worker| {
                 let each = each.clone();
@@ -138,7 +138,7 @@ impl<T: Send + 'static> Pipeline<T> {
         let (settings, writers, before) = (self.settings, self.workers, self.connect);
         let workers = settings.concurrency;
         let connect: Connect<U> = Arc::new(move |plan, next| {
-            let own = inlet(&settings, writers, &counter);
+            let own = inlet(&settings, writers, &counter, &plan.drain);
             let (id, lane) = (&*counter.stage, settings.lanes());
             add(plan, &Stage { id, workers, inlet: &own, lane }, next);
             before(plan, own);

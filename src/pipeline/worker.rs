@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::child::TaskContext;
 use crate::exit::Result;
+use crate::pipeline::attempt::{Next, attempt};
+use crate::pipeline::batch::Batch;
 use crate::pipeline::held::Held;
 use crate::pipeline::inlet::Inlet;
 
@@ -24,19 +25,36 @@ where
 {
     let stop = ctx.cancellation_token();
     let (_reads, writes) = (own.reader(), next.writer());
-    while let Some(mut held) = Held::take(&own, lane, &stop).await {
-        let results = each(held.open()).await?;
-        held.turn().await;
-        for result in results {
-            let Some(demand) = next.reserve(&stop).await else { return Ok(()) };
-            next.push(result, demand);
+    while let Some(held) = Held::take(&own, lane, &stop).await {
+        if attempt(&own, handle(held, &each, &next, &stop)).await? == Next::End {
+            return Ok(());
         }
-        held.finish();
     }
     if !stop.is_cancelled() {
         writes.finish();
     }
     Ok(())
+}
+
+/// Handles one item, and passes on the results.
+async fn handle<T, U, Fut, Outs>(
+    mut held: Held<T>,
+    each: &impl Fn(T) -> Fut,
+    next: &Arc<Inlet<U>>,
+    stop: &CancellationToken,
+) -> Result<Next>
+where
+    Fut: Future<Output = Result<Outs>>,
+    Outs: IntoIterator<Item = U>,
+{
+    let results = each(held.open()).await?;
+    held.turn().await;
+    for result in results {
+        let Some(demand) = next.reserve(stop).await else { return Ok(Next::End) };
+        next.push(result, demand);
+    }
+    held.finish();
+    Ok(Next::Item)
 }
 
 /// Runs a worker of the last stage.
@@ -51,8 +69,13 @@ where
     let stop = ctx.cancellation_token();
     let _reads = own.reader();
     while let Some(mut held) = Held::take(&own, lane, &stop).await {
-        each(held.open()).await?;
-        held.finish();
+        let each = &each;
+        let handling = async move {
+            each(held.open()).await?;
+            held.finish();
+            Ok(Next::Item)
+        };
+        attempt(&own, handling).await?;
     }
     Ok(())
 }
@@ -67,36 +90,18 @@ pub(super) async fn run_batches<T>(
     let stop = ctx.cancellation_token();
     let (_reads, writes) = (own.reader(), next.writer());
     while let Some(first) = Held::take(&own, 0, &stop).await {
-        let batch = collect(first, &own, &stop, (size, within)).await;
+        let batch = Batch::collect(first, &own, &stop, (size, within)).await;
         let Some(demand) = next.reserve(&stop).await else { return Ok(()) };
-        let (mut items, mut opened) = (Vec::with_capacity(batch.len()), batch);
-        items.extend(opened.iter_mut().map(Held::take_whole));
-        next.push(items, demand);
-        opened.into_iter().for_each(Held::finish);
+        // The function that chooses the lane of a batch may panic.
+        let next = &next;
+        let passing_on = async move {
+            batch.finish(|items| next.push(items, demand));
+            Ok(Next::Item)
+        };
+        attempt(&own, passing_on).await?;
     }
     if !stop.is_cancelled() {
         writes.finish();
     }
     Ok(())
-}
-
-/// Collects a batch: until it has its size, its time is over, or no further item will come.
-async fn collect<T>(
-    first: Held<T>,
-    own: &Arc<Inlet<T>>,
-    stop: &CancellationToken,
-    (size, within): (usize, Duration),
-) -> Vec<Held<T>> {
-    let mut batch = vec![first];
-    let due = Instant::now().checked_add(within);
-    while batch.len() < size {
-        let next = Held::take(own, 0, stop);
-        let next = match due {
-            Some(due) => timeout_at(due, next).await,
-            None => Ok(next.await),
-        };
-        let Ok(Some(held)) = next else { break };
-        batch.push(held);
-    }
-    batch
 }

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use futures_util::{Stream, StreamExt, stream};
 use regrow::{
     ExitReason, Pipeline, PipelineCounts, PipelineSpec, Runtime, StartError, Supervisor,
@@ -288,6 +289,30 @@ async fn a_killed_worker_puts_back_the_item_that_it_may_redeliver() {
     assert_nothing_left(&rt).await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_items_of_a_batch_whose_worker_is_killed_keep_their_order() {
+    let rt = Runtime::new();
+    let go = Arc::new(Semaphore::new(3));
+    let allowed = go.clone();
+    let source = numbers(5).map("gate", move |n| {
+        let allowed = allowed.clone();
+        async move {
+            allowed.acquire().await?.forget();
+            Ok(n)
+        }
+    });
+    let (spec, counts, mut receiver) = collected(source.batch(5, ms(1_000)));
+    let tree = spec.start(&rt).await.unwrap();
+    settled().await;
+    // The worker holds three items.
+    rt.kill(tree.which_child("batch").await.unwrap().pid().unwrap());
+    go.add_permits(2);
+    assert_eq!(receiver.recv().await, Some(vec![0, 1, 2, 3, 4]));
+    assert_eq!(tree.ended().await, ExitReason::Shutdown);
+    assert_eq!(lost(&counts, "batch"), (5, 0, 0));
+    assert_nothing_left(&rt).await;
+}
+
 /// The consumer ends while the producer waits for demand, and while it has reserved demand.
 #[tokio::test(start_paused = true)]
 async fn a_consumer_that_ends_while_demand_is_reserved_gets_the_item_after_its_restart() {
@@ -351,6 +376,75 @@ async fn a_stop_drains_from_the_producer_down() {
     }
     assert_eq!(items, (0..taken).collect::<Vec<_>>());
     assert!(counts.stages().iter().all(|stage| stage.lost == 0), "{counts:?}");
+    assert_nothing_left(&rt).await;
+}
+
+/// A function that waits for the semaphore, and then fails: for item 0 by an error, for item 3 by a
+/// panic.
+fn failing_during_a_stop(
+    allowed: Arc<Semaphore>,
+) -> impl Fn(usize) -> BoxFuture<'static, regrow::Result<usize>> {
+    move |n| {
+        let allowed = allowed.clone();
+        Box::pin(async move {
+            allowed.acquire().await?.forget();
+            match n {
+                0 => Err("no".into()),
+                3 => panic!("a test panic"),
+                _ => Ok(n),
+            }
+        })
+    }
+}
+
+async fn stop_while_held(tree: SupervisorRef, go: &Semaphore) {
+    settled().await;
+    let stopping = tokio::spawn(async move { tree.stop().await });
+    settled().await;
+    go.add_permits(1_000);
+    let start = Instant::now();
+    stopping.await.unwrap().unwrap();
+    assert!(start.elapsed() < ms(1_000), "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_during_a_stop_costs_one_item_and_the_worker_goes_on() {
+    let rt = Runtime::new();
+    let go = Arc::new(Semaphore::new(0));
+    for partitioned in [false, true] {
+        let (_, mut source) = counted(usize::MAX);
+        source = source.max_demand(6);
+        if partitioned {
+            source = source.concurrency(2).partition_by(|n| *n);
+        }
+        let (spec, counts, mut receiver) =
+            collected(source.map("risky", failing_during_a_stop(go.clone())));
+        stop_while_held(spec.start(&rt).await.unwrap(), &go).await;
+        let mut items = Vec::new();
+        while let Ok(item) = receiver.try_recv() {
+            items.push(item);
+        }
+        items.sort_unstable();
+        assert_eq!(items, [1, 2, 4, 5]);
+        assert_eq!(lost(&counts, "risky"), (4, 2, 0));
+        go.forget_permits(1_000);
+    }
+    assert_nothing_left(&rt).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_of_the_consumer_during_a_stop_is_redelivered() {
+    let rt = Runtime::new();
+    let go = Arc::new(Semaphore::new(0));
+    let (_, source) = counted(usize::MAX);
+    let risky = failing_during_a_stop(go.clone());
+    let spec = source.max_demand(6).at_least_once().for_each("risky", move |n| {
+        let done = risky(n);
+        async move { done.await.map(drop) }
+    });
+    let counts = spec.counts();
+    stop_while_held(spec.start(&rt).await.unwrap(), &go).await;
+    assert_eq!(lost(&counts, "risky"), (4, 2, 2));
     assert_nothing_left(&rt).await;
 }
 
