@@ -73,8 +73,10 @@ impl<E: Send + Sync + 'static> HandlerContext<E> {
     /// runs the `terminate` of this handler with [`Swapped`](crate::Removal::Swapped) and `arg`, then
     /// `make` with the output, and then the `init` of the new handler. If `terminate` panics, `make`
     /// gets the error, and the new handler is added nevertheless. The new handler has the owner of
-    /// this one. If its `init` fails, that is reported like the failure of a handler. OTP: the result
-    /// `{swap_handler, ...}`.
+    /// this one. If its `init` fails, that is reported like the failure of a handler. If another
+    /// handler has the new id, this handler fails and is removed: its `terminate` gets a
+    /// [`Failed`](crate::Removal::Failed), and `make` does not run. OTP: the result
+    /// `{swap_handler, ...}`, which adds a second handler with the same id.
     ///
     /// # Errors
     ///

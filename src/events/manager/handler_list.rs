@@ -3,11 +3,12 @@
 //! **Guarantees**
 //! 1. `terminate` of a handler runs once, unless the manager is killed.
 //! 2. A handler that fails is removed alone: the next handler gets the same event.
+//! 3. A handler gets an event once: after its callback it is passed over, replaced or removed.
 //!
 //! **Invariant.** A handler is taken out of the list before its `terminate` runs, and its owner is
 //! notified afterwards. So a notified owner finds no handler with that id, unless a new one was added.
 
-use crate::base::{MonitorRef, PAGE, Pid, excerpt, ignore_panic};
+use crate::base::{MonitorRef, PAGE, Pid, consume_budget, excerpt, ignore_panic};
 use crate::events::manager::context::{DynHandler, Value, guarded};
 use crate::events::manager::owner::Ownership;
 use crate::events::manager::request::NewHandler;
@@ -94,6 +95,7 @@ impl<E: Send + Sync + 'static> HandlerList<E> {
             if self.finish_callback(index, handled).await.is_ok() {
                 index += 1;
             }
+            consume_budget().await;
         }
     }
 
@@ -121,11 +123,7 @@ impl<E: Send + Sync + 'static> HandlerList<E> {
         let swap = self.list[index].ctx.take_swap();
         let Err(reason) = handled else { return Ok(()) };
         if !reason.is_clean() {
-            let entry = self.list.remove(index);
-            self.report(entry.ctx.id(), &reason);
-            let (why, end) = (Removal::Failed(reason.clone()), HandlerEnd::Failed(reason.clone()));
-            let _ = self.end(entry, why, end).await;
-            return Err(Some(reason));
+            return Err(Some(self.fail(index, reason).await));
         }
         let Some(to) = swap else {
             let entry = self.list.remove(index);
@@ -133,12 +131,24 @@ impl<E: Send + Sync + 'static> HandlerList<E> {
             return Err(None);
         };
         let id = self.list[index].ctx.id().clone();
-        self.swap(id, to, None).await.map_err(|error| {
-            if let HandlerError::InitFailed { handler, reason } = error {
+        match self.swap(id, to, None).await {
+            Ok(()) => Ok(()),
+            Err(HandlerError::InitFailed { handler, reason }) => {
                 self.report(&handler, &reason);
+                Err(None)
             }
-            None
-        })
+            // The swap was refused and has changed nothing, so the handler is still at the index.
+            Err(refused) => Err(Some(self.fail(index, refused.into()).await)),
+        }
+    }
+
+    /// Removes the handler at this index, which has failed. Returns the reason.
+    async fn fail(&mut self, index: usize, reason: ExitReason) -> ExitReason {
+        let entry = self.list.remove(index);
+        self.report(entry.ctx.id(), &reason);
+        let (why, end) = (Removal::Failed(reason.clone()), HandlerEnd::Failed(reason.clone()));
+        let _ = self.end(entry, why, end).await;
+        reason
     }
 
     /// Removes a handler, and returns the output of its `terminate`.
@@ -158,7 +168,8 @@ impl<E: Send + Sync + 'static> HandlerList<E> {
         let owned =
             |entry: &Entry<E>| entry.owner.as_ref().is_some_and(|owner| owner.monitor == monitor);
         let Some(index) = self.list.iter().position(owned) else { return false };
-        let entry = self.list.remove(index);
+        let mut entry = self.list.remove(index);
+        entry.owner.iter_mut().for_each(Ownership::disarm);
         let _ = self.end(entry, Removal::OwnerEnded(reason.clone()), HandlerEnd::Removed).await;
         true
     }

@@ -117,8 +117,8 @@ impl<E: Send + Sync + 'static, H: EventHandler<E>> HandlerRef<E, H> {
         let id = self.id.clone();
         let make = |reply| ManagerCall(Request::Call { id, call: Box::new(make(reply)), failed });
         match self.manager.call_timeout(make, limit).await {
-            // The manager has sent or dropped `failed` before its handler dropped the reply, or does
-            // so when the handler returns.
+            // This does not wait: the caller gets `NoReply` after the manager's handler has returned,
+            // wherever the reply was dropped, and `failed` was sent or dropped by then.
             Err(CallError::NoReply) => {
                 Err(why.await.unwrap_or(HandlerError::Manager(CallError::NoReply)))
             }

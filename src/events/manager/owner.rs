@@ -1,13 +1,14 @@
 //! The owners of handlers, and the one message that an owner gets when its handler has been removed.
 //!
 //! **Guarantee.** An owner gets one [`HandlerEnded`] for each handler that was added for it, unless the
-//! owner has ended itself.
+//! owner has ended itself. No other process gets it, also none that has the name of the owner later.
 //!
 //! **Invariants**
 //! 1. The manager monitors the owner before it runs the `init` of the handler. If the owner has ended,
 //!    at any time, the `Down` comes, and is handled after the `init`: the handler is then removed.
 //! 2. An [`Ownership`] is armed when the handler is in the list. An armed one that is dropped sends
-//!    [`HandlerEnd::ManagerEnded`]: the manager was killed.
+//!    [`HandlerEnd::ManagerEnded`]: the manager was killed. The end of the owner disarms it.
+//! 3. What notifies the owner is bound to the process that is monitored.
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,7 +25,9 @@ use crate::server::Sender;
 /// and the handler is removed when the process ends. OTP: the process that calls `add_sup_handler/3`.
 ///
 /// * A server makes it from a [`Sender`] of its own: the message is a cast. If the mailbox of the
-///   server is full and refuses the cast, the message is lost, and counted as such.
+///   server is full and refuses the cast, the message is lost, and counted as such. The owner is the
+///   process that the sender reaches now. A later holder of the name gets nothing, and adds a handler
+///   of its own in its `init`.
 /// * Any other process makes it from its context, by [`process`](Self::process).
 ///
 /// OTP links the owner and the manager. Here the manager monitors the owner: no end of a manager ends
@@ -90,14 +93,11 @@ impl HandlerOwner {
 /// Makes the server behind the sender the owner.
 impl From<Sender<HandlerEnded>> for HandlerOwner {
     fn from(sender: Sender<HandlerEnded>) -> Self {
-        let pid = sender.pid();
-        HandlerOwner {
-            pid,
-            notify: Arc::new(move |ended| {
-                // A cast that is not accepted is counted as a dead letter.
-                let _ = sender.send(ended);
-            }),
-        }
+        let Some((pid, send)) = sender.bound() else {
+            return HandlerOwner { pid: None, notify: Arc::new(drop) };
+        };
+        // A cast that is not accepted is counted as a dead letter.
+        HandlerOwner { pid: Some(pid), notify: Arc::new(move |ended| _ = send(ended)) }
     }
 }
 
@@ -178,6 +178,11 @@ impl Ownership {
     /// Notes that the handler is in the list.
     pub(super) fn arm(&mut self, handler: HandlerId) {
         self.armed = Some(handler);
+    }
+
+    /// Notes that the owner has ended, so that it gets no message.
+    pub(super) fn disarm(&mut self) {
+        self.armed = None;
     }
 
     pub(super) fn owner(&self) -> HandlerOwner {

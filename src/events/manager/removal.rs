@@ -17,7 +17,8 @@ pub enum Removal<A> {
     ManagerStopped(ExitReason),
     /// The owner of the handler has ended, for this reason. OTP: `{stop, Reason}`.
     OwnerEnded(ExitReason),
-    /// A callback of the handler returned this error, or panicked. OTP: `{error, Term}`.
+    /// A callback of the handler returned this error, or panicked, or asked for a swap to an id that
+    /// is taken. OTP: `{error, Term}`.
     Failed(ExitReason),
 }
 

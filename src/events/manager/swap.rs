@@ -13,7 +13,7 @@ use crate::exit::Result;
 
 impl<E: Send + Sync + 'static> HandlerList<E> {
     /// Replaces a handler, at its place in the list. If there is no handler with this id, adds the new
-    /// one at the end.
+    /// one at the end. After an error other than `InitFailed`, nothing has changed.
     pub(super) async fn swap(
         &mut self,
         id: HandlerId,

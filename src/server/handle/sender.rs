@@ -147,7 +147,11 @@ trait CastTarget<M>: Send + Sync + fmt::Debug {
     fn pid(&self) -> Option<Pid>;
     fn ended(&self) -> Ended;
     fn take(&self, message: M) -> bool;
+    fn bound(self: Arc<Self>) -> Option<(Pid, SendToProcess<M>)>;
 }
+
+/// Sends to one process, also if another one has its name by now.
+pub(crate) type SendToProcess<M> = Box<dyn Fn(M) -> bool + Send + Sync>;
 
 /// A server that answers an `M` with a `T`.
 trait CallTarget<M, T>: Send + Sync + fmt::Debug {
@@ -261,6 +265,14 @@ impl<M: Send + 'static> Sender<M> {
     }
 }
 
+impl<M> Sender<M> {
+    /// Returns the process that a send made now would reach, and what sends to that process. Returns
+    /// `None` if there is no such process.
+    pub(crate) fn bound(&self) -> Option<(Pid, SendToProcess<M>)> {
+        self.target.clone().bound()
+    }
+}
+
 impl<M: Send + 'static, T: Send + 'static> Caller<M, T> {
     /// Returns the pid of the server, as [`ServerRef::pid`] does. [`Sender::pid`] has an example.
     pub fn pid(&self) -> Option<Pid> {
@@ -305,7 +317,7 @@ impl<M: Send + 'static, T: Send + 'static> Caller<M, T> {
 impl<S, M, F> CastTarget<M> for Mapped<ServerRef<S>, F>
 where
     S: GenServer,
-    F: Fn(M) -> S::Cast + Send + Sync,
+    F: Fn(M) -> S::Cast + Send + Sync + 'static,
 {
     fn pid(&self) -> Option<Pid> {
         self.to.pid()
@@ -318,9 +330,19 @@ where
     fn take(&self, message: M) -> bool {
         self.to.cast((self.make)(message))
     }
+
+    fn bound(self: Arc<Self>) -> Option<(Pid, SendToProcess<M>)> {
+        let process = self.to.resolve().ok()?.into_owned();
+        let (pid, to) = (process.pid(), ServerRef::direct(process));
+        Some((pid, Box::new(move |message| to.cast((self.make)(message)))))
+    }
 }
 
-impl<N, M: Send + 'static, F: Fn(N) -> M + Send + Sync> CastTarget<N> for Mapped<Sender<M>, F> {
+impl<N, M, F> CastTarget<N> for Mapped<Sender<M>, F>
+where
+    M: Send + 'static,
+    F: Fn(N) -> M + Send + Sync + 'static,
+{
     fn pid(&self) -> Option<Pid> {
         self.to.pid()
     }
@@ -331,6 +353,11 @@ impl<N, M: Send + 'static, F: Fn(N) -> M + Send + Sync> CastTarget<N> for Mapped
 
     fn take(&self, message: N) -> bool {
         self.to.send((self.make)(message))
+    }
+
+    fn bound(self: Arc<Self>) -> Option<(Pid, SendToProcess<N>)> {
+        let (pid, send) = self.to.bound()?;
+        Some((pid, Box::new(move |message| send((self.make)(message)))))
     }
 }
 

@@ -112,6 +112,18 @@ async fn a_call_reaches_one_handler_and_an_absent_one_is_an_error() {
     assert_eq!(notes.take(), ["init one", "init two", "one a", "two a"]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_call_whose_reply_is_dropped_before_the_handler_returns_waits_no_longer_than_its_limit() {
+    let (rt, notes) = (Runtime::new(), Notes::new());
+    let manager = manager(&rt).await;
+    let one = add(&manager, "one", &notes).await;
+    let (begun, limit) = (tokio::time::Instant::now(), Duration::from_millis(100));
+    let call = one.call_timeout(Ask::DropInTask, limit);
+    let failed = tokio::time::timeout(Duration::from_secs(3600), call).await;
+    assert_eq!(failed, Ok(Err(HandlerError::Manager(CallError::Timeout))));
+    assert!(begun.elapsed() <= limit + Duration::from_millis(1), "{:?}", begun.elapsed());
+}
+
 /// EVT-004: a handler that panics in a call is removed, and its caller gets the reason.
 #[tokio::test]
 async fn a_call_that_panics_removes_its_handler_alone() {
@@ -280,6 +292,59 @@ async fn a_swap_whose_new_handler_fails_leaves_neither() {
     assert!(matches!(refused, Err(HandlerError::InitFailed { .. })));
     assert!(texts(&manager).await.is_empty());
     assert!(rt.is_alive(manager.pid().unwrap()));
+}
+
+/// Two handlers ask for a swap to one id: the second one fails, and the manager goes on.
+#[tokio::test]
+async fn a_handler_that_asks_for_a_swap_to_a_taken_id_fails_and_is_removed() {
+    let (rt, notes) = (Runtime::new(), Notes::new());
+    let manager = manager(&rt).await;
+    for text in ["one", "two", "three"] {
+        add(&manager, text, &notes).await;
+    }
+    manager.handler::<Spy>("three").delete("bye").await.unwrap();
+    let mut events = rt.events();
+    notes.take();
+    manager.sync_notify(Event("swap")).await.unwrap();
+    assert_eq!(texts(&manager).await, ["next"]);
+    let lines = notes.take();
+    let expected = ["one swap", "terminate Swapped(\"own\")", "init next", "two swap"];
+    assert_eq!((&lines[..4], lines.len()), (&expected.map(str::to_owned)[..], 5));
+    assert!(lines[4].contains("already has a handler Spy<2> \"next\""), "{lines:?}");
+    let Some(LifecycleEvent::HandlerFailed { handler, .. }) = events.next().await else {
+        panic!("another event")
+    };
+    assert_eq!(handler.as_str(), "Spy \"two\"");
+
+    // In a call, the caller gets the reason. The next handler gets the next event.
+    let (four, _) = (add(&manager, "four", &notes).await, add(&manager, "five", &notes).await);
+    let failed = four.call(Ask::Swap).await.unwrap_err();
+    assert!(matches!(failed, HandlerError::Failed { .. }), "{failed:?}");
+    manager.sync_notify(Event("a")).await.unwrap();
+    assert_eq!(texts(&manager).await, ["next", "five"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_for_many_handlers_lets_other_tasks_run_in_between() {
+    let (rt, notes) = (Runtime::new(), Notes::new());
+    let manager = manager(&rt).await;
+    for number in 0..300 {
+        add(&manager, &number.to_string(), &notes).await;
+    }
+    notes.take();
+    manager.notify(Event("a"));
+    let handled = tokio::spawn({
+        let notes = notes.clone();
+        async move {
+            while notes.take().is_empty() {
+                tokio::task::yield_now().await;
+            }
+            notes
+        }
+    });
+    let notes = handled.await.unwrap();
+    settled().await;
+    assert!(!notes.take().is_empty(), "all handlers ran in one turn");
 }
 
 #[tokio::test]

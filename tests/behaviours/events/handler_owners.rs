@@ -5,7 +5,7 @@ use crate::support;
 
 use regrow::{
     ExitReason, GenServer, HandlerEnd, HandlerEnded, HandlerError, HandlerExits, HandlerOwner,
-    HandlerRef, Reply, Result, Runtime, ServerContext, ServerName,
+    HandlerRef, Name, Reply, Result, Runtime, ServerContext, ServerName,
 };
 use support::{TestProcess, race, settled};
 
@@ -248,6 +248,64 @@ async fn a_server_that_owns_a_handler_gets_its_end_as_a_cast() {
     assert!(matches!(refused, HandlerError::NoOwner(_)), "{refused:?}");
 }
 
+const OWNER: Name<Named> = Name::new("owner");
+
+/// A server that owns a handler, by a handle with its name.
+struct Named(Vec<HandlerEnded>);
+
+impl GenServer for Named {
+    type Args = ();
+    type Call = Reply<Vec<HandlerEnded>>;
+    type Cast = HandlerEnded;
+
+    async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self> {
+        Ok(Named(vec![]))
+    }
+
+    async fn handle_call(&mut self, call: Self::Call, _: &mut ServerContext<Self>) -> Result {
+        call.send(self.0.clone());
+        Ok(())
+    }
+
+    async fn handle_cast(&mut self, ended: HandlerEnded, _: &mut ServerContext<Self>) -> Result {
+        self.0.push(ended);
+        Ok(())
+    }
+}
+
+/// The handler of the first holder is removed by the end of that holder, or before the manager
+/// handles that end.
+#[tokio::test(start_paused = true)]
+async fn the_next_holder_of_the_name_of_an_owner_gets_no_message_of_its_handler() {
+    let (rt, notes) = (Runtime::new(), Notes::new());
+    let manager = manager(&rt).await;
+    for event in ["a", "leave"] {
+        let first = Named::start_named(&rt, OWNER, ()).await.unwrap();
+        let by_name = rt.server(OWNER).sender(|ended| ended).map(|ended| ended);
+        owned(&manager, "one", &notes, by_name).await;
+        manager.notify(Event("wait"));
+        manager.notify(Event(event));
+        settled().await;
+        support::killed(&rt, first.pid().unwrap()).await;
+        let second = Named::start_named(&rt, OWNER, ()).await.unwrap();
+        notes.1.add_permits(1);
+        assert!(texts(&manager).await.is_empty());
+        assert_eq!(second.call(|reply| reply).await, Ok(vec![]));
+        support::killed(&rt, second.pid().unwrap()).await;
+    }
+}
+
+#[tokio::test]
+async fn an_owner_that_loses_its_name_is_still_notified() {
+    let (rt, notes) = (Runtime::new(), Notes::new());
+    let manager = manager(&rt).await;
+    let server = Named::start_named(&rt, OWNER, ()).await.unwrap();
+    owned(&manager, "one", &notes, rt.server(OWNER).sender(|ended| ended)).await;
+    assert!(rt.unregister("owner"));
+    manager.sync_notify(Event("leave")).await.unwrap();
+    assert_eq!(server.call(|reply| reply).await.unwrap().len(), 1);
+}
+
 /// Owners end while their handlers are added, on other threads.
 #[test]
 fn no_handler_of_an_owner_that_ended_during_the_addition_is_left() {
@@ -267,7 +325,7 @@ fn no_handler_of_an_owner_that_ended_during_the_addition_is_left() {
             let text = format!("round {round}");
             owned(&manager, &text, &notes, it).await;
             assert!(killed.await.unwrap());
-            assert_eq!(ends(exits).await, 1);
+            assert_eq!(ends(exits).await, 0);
         }
         assert!(texts(&manager).await.is_empty());
         support::assert_nothing_left(&rt).await;

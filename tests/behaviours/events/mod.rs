@@ -63,10 +63,15 @@ pub(crate) struct Spy<const TYPE: u8 = 1> {
 
 pub(crate) enum Ask {
     Events(Reply<Vec<Event>>),
-    Drop { _reply: Reply<()> },
+    Drop {
+        _reply: Reply<()>,
+    },
     Panic(Reply<()>),
     ReplyAndPanic(Reply<u8>),
     Later(Reply<()>),
+    /// A task drops the reply, and the handler waits at the gate.
+    DropInTask(Reply<()>),
+    Swap(Reply<()>),
 }
 
 impl<const TYPE: u8> EventHandler<Event> for Spy<TYPE> {
@@ -117,7 +122,7 @@ impl<const TYPE: u8> EventHandler<Event> for Spy<TYPE> {
         Ok(())
     }
 
-    async fn handle_call(&mut self, call: Ask, _: &mut HandlerContext<Event>) -> Result {
+    async fn handle_call(&mut self, call: Ask, ctx: &mut HandlerContext<Event>) -> Result {
         match call {
             Ask::Events(reply) => reply.send(self.events.clone()),
             Ask::Drop { .. } => {}
@@ -125,6 +130,14 @@ impl<const TYPE: u8> EventHandler<Event> for Spy<TYPE> {
             Ask::ReplyAndPanic(reply) => {
                 reply.send(7);
                 panic!("as asked")
+            }
+            Ask::DropInTask(reply) => {
+                tokio::spawn(async move { drop(reply) });
+                self.notes.1.acquire().await.unwrap().forget();
+            }
+            Ask::Swap(_reply) => {
+                let notes = self.notes.clone();
+                return ctx.swap::<Self, Spy<2>>("own", "next", |_| (notes, Init::Fine));
             }
             Ask::Later(reply) => drop(tokio::spawn(async move {
                 tokio::time::sleep(Duration::from_secs(1)).await;
