@@ -1,7 +1,9 @@
 //! A client that stays connected, as a state machine: connecting, connected, waiting.
 //!
-//! You learn how a machine does slow work outside of its handlers, postpones requests while it is not
-//! connected, bounds what it postpones, and waits longer after each failed attempt.
+//! You learn how a machine connects in a task, outside of its handlers, postpones requests while it is
+//! not connected, bounds what it postpones, and waits longer after each failed attempt. A request is sent
+//! and its answer awaited in the handler, with a time limit: the client sends one request at a time, so it
+//! has nothing else to do meanwhile.
 //!
 //! ```text
 //! cargo run --example reconnect
@@ -19,6 +21,10 @@ use regrow::{
 };
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+
+/// How long the service may take to answer. Then the connection is given up.
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// What all states share.
 struct Client {
@@ -102,7 +108,8 @@ impl StateMachine for Client {
             }
             (State::Waiting, Event::StateTimeout(())) => Ok(Next::State(State::Connecting)),
             (State::Connected, Event::Call(Call::Ask(line, reply))) => {
-                match ask(&mut self.stream, &line).await {
+                let asked = timeout(ANSWER, ask(&mut self.stream, &line)).await;
+                match asked.unwrap_or_else(|elapsed| Err(elapsed.into())) {
                     Ok(answer) => {
                         reply.send(answer);
                         Ok(Next::Keep)

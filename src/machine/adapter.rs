@@ -80,27 +80,21 @@ impl<M: StateMachine> Machine<M> {
             self.engine.begin_event(ctx);
             let mut context = MachineContext::new(&mut self.engine, ctx);
             let handled = self.data.handle_event(&self.state, event, &mut context).await;
-            let is_changed = match handled {
-                Ok(Next::Keep) => false,
-                Ok(Next::State(state)) if state == self.state => {
-                    self.state = state;
-                    false
-                }
+            match handled {
+                Ok(Next::Keep) => {}
+                Ok(Next::State(state)) if state == self.state => self.state = state,
                 Ok(Next::State(state)) => {
                     let old = std::mem::replace(&mut self.state, state);
+                    self.engine.begin_change();
                     self.enter(Some(&old), name, ctx).await?;
-                    true
                 }
-                Ok(Next::Repeat) => {
-                    self.enter_again(name, ctx).await?;
-                    false
-                }
+                Ok(Next::Repeat) => self.enter_again(name, ctx).await?,
                 Err(reason) => {
                     self.engine.see(|| Transition::end(M::state_name(&self.state), name));
                     return Err(reason);
                 }
-            };
-            self.engine.settle(is_changed, ctx);
+            }
+            self.engine.settle(ctx);
             Ok(())
         }
     }
@@ -179,11 +173,16 @@ impl<M: StateMachine> GenServer for Machine<M> {
             Some(event) => self.handle(event, ctx).await,
             None if timer.is_some() => Ok(()),
             None => {
+                self.engine.begin_first_entry();
                 self.enter(None, "", ctx).await?;
-                self.engine.settle(false, ctx);
+                self.engine.settle(ctx);
                 Ok(())
             }
         }
+    }
+
+    fn after_resume(&mut self, ctx: &mut ServerContext<Self>) {
+        self.engine.go_on(ctx);
     }
 
     async fn terminate(&mut self, reason: &ExitReason) {

@@ -12,10 +12,18 @@
 //! 4. The time-outs are set and cancelled, in the order of the requests.
 //! 5. The first event, if there is one, is given to the loop of the server, which handles it next.
 //!
+//! A machine that [goes on](crate::FailurePolicy::Resume) after a failed callback first forgets what the
+//! callbacks of the failed event have requested, and then runs the steps. So a change whose
+//! `state_enter` has failed is finished, and the events that are queued are handled.
+//!
 //! **Invariants**
 //! 1. At most one event of the machine is in the loop's queue. So what a handler inserts can be put
 //!    before all others.
 //! 2. An event cancels the event time-out before its handler runs.
+//! 3. A change of state is noted before `state_enter`, until step 4 is done. So a failure in between
+//!    does not lose it.
+//! 4. An event that was given to the loop is the next one that begins. Until then it is counted as one
+//!    that waits in the machine.
 //!
 //! **The other side ends** between two steps: the steps run within one poll, and no code of others
 //! runs in between, so a caller that has stopped waiting only leaves a reply without a receiver. A kill
@@ -29,7 +37,7 @@ use crate::machine::event::Queued;
 use crate::machine::queue::EventQueue;
 use crate::machine::timeouts::{Action, Kind, Timeouts};
 use crate::machine::{Event, Machine, StateMachine, Transition};
-use crate::message::{Envelope, Metadata};
+use crate::message::{Envelope, MessageKind, Metadata};
 use crate::observe::StateRecord;
 use crate::process::AnyProcess;
 use crate::server::item::LimitedCall;
@@ -57,8 +65,14 @@ pub(super) struct Engine<M: StateMachine> {
     next: Option<Event<M>>,
     /// How many events in a row were the machine's own.
     in_a_row: u32,
-    /// Whether the event that comes next is one of them.
+    /// Whether the event that comes next is one of them. Invariant 4.
     is_own: bool,
+    /// The kind and the type of the event that comes next, if it was a message.
+    handed_over: Option<(MessageKind, &'static str)>,
+    /// Invariant 3.
+    is_changing: bool,
+    /// How many time-outs `init` has requested, during the entry of the first state.
+    of_init: Option<usize>,
     /// The loop's queue, while it is empty.
     spare: Option<OwnQueue<Machine<M>>>,
     record: Option<Arc<StateRecord>>,
@@ -68,6 +82,10 @@ pub(super) struct Engine<M: StateMachine> {
 }
 
 impl<M: StateMachine> Requested<M> {
+    fn none() -> Self {
+        Requested { postponed: Vec::new(), events: Vec::new(), timeouts: Vec::new() }
+    }
+
     fn is_empty(&self) -> bool {
         self.postponed.is_empty() && self.events.is_empty() && self.timeouts.is_empty()
     }
@@ -76,16 +94,15 @@ impl<M: StateMachine> Requested<M> {
 impl<M: StateMachine> Engine<M> {
     pub(super) fn new(ctx: &ServerContext<Machine<M>>) -> Self {
         Engine {
-            requested: Requested {
-                postponed: Vec::new(),
-                events: Vec::new(),
-                timeouts: Vec::new(),
-            },
+            requested: Requested::none(),
             queue: EventQueue::new(ctx.process.clone()),
             timeouts: Timeouts::new(),
             next: None,
             in_a_row: 0,
             is_own: false,
+            handed_over: None,
+            is_changing: false,
+            of_init: None,
             spare: None,
             record: None,
             initial: "",
@@ -120,6 +137,17 @@ impl<M: StateMachine> Engine<M> {
         }
     }
 
+    /// Notes that the state has changed, before its entry runs. Invariant 3.
+    #[inline]
+    pub(super) fn begin_change(&mut self) {
+        self.is_changing = true;
+    }
+
+    /// Notes that the entry of the first state begins. If it fails, the requests of `init` stay.
+    pub(super) fn begin_first_entry(&mut self) {
+        self.of_init = Some(self.requested.timeouts.len());
+    }
+
     /// Takes the event that the loop hands back: that of the timer with this number, or the next one of
     /// the queue.
     pub(super) fn take_own(&mut self, timer: Option<u64>) -> Option<Event<M>> {
@@ -141,7 +169,9 @@ impl<M: StateMachine> Engine<M> {
     #[inline]
     pub(super) fn see(&self, transition: impl FnOnce() -> Transition) {
         if let Some(seen) = &self.seen {
-            seen.lock().insert(transition());
+            // `transition` runs code of the user, so it is called without the lock.
+            let transition = transition();
+            seen.lock().insert(transition);
         }
     }
 
@@ -153,28 +183,49 @@ impl<M: StateMachine> Engine<M> {
 
     /// Runs all steps. Most events request nothing.
     #[inline]
-    pub(super) fn settle(&mut self, is_changed: bool, ctx: &mut ServerContext<Machine<M>>) {
+    pub(super) fn settle(&mut self, ctx: &mut ServerContext<Machine<M>>) {
         let is_quiet = self.requested.is_empty()
             && !self.queue.has_next()
-            && (!is_changed || self.queue.postponed() == 0)
+            && (!self.is_changing || self.queue.postponed() == 0)
             && self.timeouts.is_empty()
             && !ctx.has_continues();
         if !is_quiet {
-            self.run_steps(is_changed, ctx);
+            self.run_steps(ctx);
         }
+        (self.is_changing, self.of_init) = (false, None);
+    }
+
+    /// Continues after a failed callback: see the steps.
+    pub(super) fn go_on(&mut self, ctx: &mut ServerContext<Machine<M>>) {
+        let (kernel, pid) = (ctx.process.kernel.clone(), ctx.pid());
+        match self.of_init.take() {
+            Some(count) => {
+                let failed = self.requested.timeouts.split_off(count);
+                kernel.catch_destructor(pid, || drop(failed));
+            }
+            None => {
+                let failed = std::mem::replace(&mut self.requested, Requested::none());
+                kernel.catch_destructor(pid, || drop(failed));
+            }
+        }
+        if self.is_changing {
+            // Here, since the payload is the user's, and a panic must not prevent the other steps.
+            kernel.catch_destructor(pid, || self.timeouts.cancel(&Kind::State, ctx));
+        }
+        self.settle(ctx);
     }
 
     #[inline(never)]
-    fn run_steps(&mut self, is_changed: bool, ctx: &mut ServerContext<Machine<M>>) {
+    fn run_steps(&mut self, ctx: &mut ServerContext<Machine<M>>) {
         let before = self.queue.postponed();
         for event in self.requested.postponed.drain(..) {
             self.queue.postpone(event);
         }
-        if is_changed {
+        if self.is_changing {
             self.queue.replay();
             self.timeouts.cancel(&Kind::State, ctx);
         }
-        self.absorb(ctx);
+        let is_handed_over = self.absorb(ctx);
         self.queue.insert(&mut self.requested.events);
         for request in self.requested.timeouts.drain(..) {
             self.timeouts.apply(request, ctx);
@@ -183,27 +234,40 @@ impl<M: StateMachine> Engine<M> {
         if let Some(record) = self.record.as_ref().filter(|_| postponed != before) {
             record.set_postponed(postponed);
         }
-        if self.queue.has_next() || self.timeouts.has_due() {
+        if !is_handed_over && (self.queue.has_next() || self.timeouts.has_due()) {
             self.hand_over(ctx);
         }
     }
 
-    /// Moves the casts that were given to `continue_with` to the inserted events. Invariant 1.
-    fn absorb(&mut self, ctx: &mut ServerContext<Machine<M>>) {
-        let Some(mut continues) = ctx.take_continues() else { return };
+    /// Moves the casts that were given to `continue_with` to the inserted events. Invariant 1. Returns
+    /// whether the loop has an event already: a test may call a handler before the loop's event, and a
+    /// request that precedes the event may fail. This event then stays the next one.
+    fn absorb(&mut self, ctx: &mut ServerContext<Machine<M>>) -> bool {
+        let Some(mut continues) = ctx.take_continues() else { return false };
+        let mut handed_over = None;
         while let Some(continued) = continues.pop() {
-            if let Continued::Cast(cast, metadata) = continued {
-                let event = Queued { event: Event::Cast(cast), metadata, limit: None };
-                self.requested.events.push(event);
+            match continued {
+                Continued::Cast(cast, metadata) => {
+                    let event = Queued { event: Event::Cast(cast), metadata, limit: None };
+                    self.requested.events.push(event);
+                }
+                event @ Continued::Event { .. } => handed_over = Some(event),
             }
         }
-        self.spare = Some(continues);
+        let Some(event) = handed_over else {
+            self.spare = Some(continues);
+            return false;
+        };
+        continues.push(event);
+        ctx.put_continues(continues);
+        true
     }
 
     /// Step 5. A message is handed over as it was queued in the mailbox, so that it is tracked as one.
     fn hand_over(&mut self, ctx: &mut ServerContext<Machine<M>>) {
         let queued = self.queue.pop().or_else(|| self.timeouts.take_due());
         let Some(Queued { event, metadata, limit }) = queued else { return };
+        self.handed_over = event.description();
         let item = match (event, limit) {
             (Event::Call(call), None) => ServerItem::Call(call),
             (Event::Call(call), Some(limit)) => {
@@ -220,5 +284,18 @@ impl<M: StateMachine> Engine<M> {
         self.in_a_row = self.in_a_row.saturating_add(1);
         let yields = self.in_a_row > PATIENCE;
         ctx.set_next_event((item, metadata), yields, self.spare.take());
+    }
+}
+
+/// The event that the loop has not begun is left unhandled with those of the queue, and so is what the
+/// last handler has postponed, if it has failed or was dropped at an await.
+impl<M: StateMachine> Drop for Engine<M> {
+    fn drop(&mut self) {
+        for event in self.requested.postponed.drain(..) {
+            self.queue.postpone(event);
+        }
+        if self.is_own {
+            self.queue.leave(self.handed_over.take());
+        }
     }
 }

@@ -31,7 +31,8 @@ pub enum Event<M: StateMachine> {
     /// The [time-out](crate::EnterContext::timeout) with this name. OTP: `{timeout, Name}`.
     Timeout(SharedStr, M::Payload),
     /// The [idle time-out](crate::ServerContext::idle_after) of the server context. Unlike an event
-    /// time-out, it runs on over events that the machine gives to itself.
+    /// time-out, it runs on over events that the machine gives to itself: inserted events, postponed
+    /// events that are handled again, and time-outs.
     Idle,
 }
 

@@ -174,6 +174,21 @@ pub type MachineRef<M> = ServerRef<Machine<M>>;
 /// How it ends, and what happens to its callers, is [said for servers](GenServer#how-a-server-ends).
 /// The callers of postponed calls get [`Exited`](crate::CallError::Exited).
 ///
+/// A machine whose child [resumes](crate::FailurePolicy::Resume) after a failed callback goes on with its
+/// queued and postponed events. What the callbacks of the failed event have requested is dropped:
+/// time-outs, inserted events, and a postponed call, whose caller gets
+/// [`NoReply`](crate::CallError::NoReply). If `state_enter` has failed after a change, the machine stays
+/// in the new state, and the change is finished: steps 3 and 6. If the entry of the first state has
+/// failed, what `init` has requested is kept.
+///
+/// # Tests
+///
+/// Most tests start the machine, with tokio's paused clock. A
+/// [`TestContext<Machine<M>>`](crate::testing::TestContext) runs one event after the other instead:
+/// [`handle_next`](crate::testing::TestContext::handle_next) first runs the entry of the first state, and
+/// then each event in the order above. If the test calls `handle_call` or `handle_cast` directly, an event
+/// that is the machine's next one stays the next one.
+///
 /// # Cancel safety
 ///
 /// As [for a server](GenServer#cancel-safety): no callback is dropped, unless the machine is killed or
@@ -237,7 +252,8 @@ pub trait StateMachine: Sized + Send + 'static {
     ///
     /// # Errors
     ///
-    /// `Err(reason)`, `?` on any error, and a panic end the machine. The state is then that in which
+    /// `Err(reason)`, `?` on any error, and a panic end the machine, unless its child
+    /// [resumes](Self#a-machine-is-a-server). The state is then that in which
     /// the event was handled.
     ///
     /// # Cancel safety
@@ -252,9 +268,10 @@ pub trait StateMachine: Sized + Send + 'static {
 
     /// Runs when a state is entered: the first one, after `init` and before any event; each one after a
     /// change; and the same again after [`Next::Repeat`]. `old` is `None` at the start, and equal to
-    /// `state` if the state is repeated. It can set time-outs and answer calls, but not change the
-    /// state, insert events or postpone one. By default it does nothing. OTP: `state_enter`, whose
-    /// first old state is the state itself. [`EnterContext`] has an example.
+    /// `state` if the state is repeated. It can set time-outs, answer calls, and give a
+    /// cast to [`continue_with`](crate::ServerContext::continue_with), which is handled next. It cannot
+    /// change the state, insert other events or postpone one. By default it does nothing. OTP:
+    /// `state_enter`, whose first old state is the state itself. [`EnterContext`] has an example.
     ///
     /// # Errors
     ///

@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use crate::machine::event::Queued;
 use crate::machine::{Machine, StateMachine};
 use crate::mailbox::drop_queue;
+use crate::message::MessageKind;
 use crate::server::ServerProcess;
 
 pub(super) struct EventQueue<M: StateMachine> {
@@ -17,11 +18,13 @@ pub(super) struct EventQueue<M: StateMachine> {
     /// Handled before the mailbox.
     next: VecDeque<Queued<M>>,
     postponed: VecDeque<Queued<M>>,
+    /// The event that the loop had at the end.
+    left: Option<(MessageKind, &'static str)>,
 }
 
 impl<M: StateMachine> EventQueue<M> {
     pub(super) fn new(process: ServerProcess<Machine<M>>) -> Self {
-        EventQueue { process, next: VecDeque::new(), postponed: VecDeque::new() }
+        EventQueue { process, next: VecDeque::new(), postponed: VecDeque::new(), left: None }
     }
 
     pub(super) fn postponed(&self) -> usize {
@@ -52,6 +55,11 @@ impl<M: StateMachine> EventQueue<M> {
         events.drain(..).rev().for_each(|event| self.next.push_front(event));
     }
 
+    /// Counts this event as left, too.
+    pub(super) fn leave(&mut self, left: Option<(MessageKind, &'static str)>) {
+        self.left = left;
+    }
+
     pub(super) fn pop(&mut self) -> Option<Queued<M>> {
         self.next.pop_front()
     }
@@ -60,12 +68,13 @@ impl<M: StateMachine> EventQueue<M> {
 /// The messages that the machine leaves are left unhandled. Their callers get the reason of the end.
 impl<M: StateMachine> Drop for EventQueue<M> {
     fn drop(&mut self) {
-        let EventQueue { process, next, postponed } = self;
-        if next.is_empty() && postponed.is_empty() {
+        let EventQueue { process, next, postponed, left } = self;
+        if next.is_empty() && postponed.is_empty() && left.is_none() {
             return;
         }
-        let left = postponed.iter().chain(next.iter());
-        let mut left = left.filter_map(|queued| queued.event.description());
+        let queued = postponed.iter().chain(next.iter());
+        let queued = queued.filter_map(|queued| queued.event.description());
+        let mut left = left.take().into_iter().chain(queued);
         process.kernel.note_unhandled(&**process, &mut left);
         drop_queue(postponed);
         drop_queue(next);

@@ -297,6 +297,13 @@ pub trait GenServer: Sized + Send + 'static {
         ready(Ok(()))
     }
 
+    /// Runs before the loop goes on after a failed callback. Only a [state
+    /// machine](crate::StateMachine) uses it: what its failed callback has requested is dropped.
+    #[doc(hidden)]
+    fn after_resume(&mut self, ctx: &mut ServerContext<Self>) {
+        let _ = ctx;
+    }
+
     /// Cleans up before the server ends with this reason. After a panic the state is as the handler
     /// left it. If `terminate` panics, that panic becomes the reason. By default `terminate` does
     /// nothing. OTP: `terminate/2`, whose state after a crash is the last one that a handler

@@ -227,7 +227,8 @@ impl<S: GenServer> TestContext<S> {
     }
 
     /// Takes the messages that were passed to [`continue_with`](ServerContext::continue_with), in
-    /// order. [`handle_next`](Self::handle_next) does not handle them any more.
+    /// order. [`handle_next`](Self::handle_next) does not handle them any more. The next event of a
+    /// [state machine](crate::StateMachine) stays queued.
     ///
     /// ```
     /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
@@ -265,14 +266,20 @@ impl<S: GenServer> TestContext<S> {
     /// # })).unwrap();
     /// ```
     pub fn take_continues(&mut self) -> Vec<S::Cast> {
-        let inner = self.context.inner();
-        let taken = std::iter::from_fn(|| inner.next_continue());
-        taken
-            .filter_map(|continued| match continued {
-                Continued::Cast(cast, _) => Some(cast),
-                Continued::Event { .. } => None,
-            })
-            .collect()
+        let Some(mut continues) = self.context.take_continues() else { return Vec::new() };
+        let (mut casts, mut event) = (Vec::new(), None);
+        while let Some(continued) = continues.pop() {
+            match continued {
+                Continued::Cast(cast, _) => casts.push(cast),
+                // A machine has one event in the queue, and needs it.
+                own @ Continued::Event { .. } => event = Some(own),
+            }
+        }
+        if let Some(event) = event {
+            continues.push(event);
+            self.context.put_continues(continues);
+        }
+        casts
     }
 
     /// Takes the duration that was last passed to [`idle_timeout`](ServerContext::idle_timeout) or

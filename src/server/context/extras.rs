@@ -32,6 +32,8 @@ pub(crate) struct Extras<S: GenServer> {
     pub(crate) watch: Option<Box<Watch>>,
     /// What is handled before the mailbox.
     pub(super) continues: Option<Box<dyn Continues<S>>>,
+    /// Whether the item that is dispatched next is an event that a state machine has queued.
+    pub(crate) is_own_event: bool,
     /// The timers of a state machine, each with the metadata that it was set with.
     pub(super) own_timers: HashMap<u64, Metadata, MapHasher>,
     pub(super) schedule: Option<Box<dyn Schedule<S::Cast>>>,
@@ -78,6 +80,11 @@ impl<S: GenServer> Inner<S> {
         self.extras.as_mut()?.continues.as_mut()?.pop()
     }
 
+    /// Whether the item that is dispatched is an event that a state machine has queued.
+    pub(crate) fn take_is_own_event(&mut self) -> bool {
+        self.extras.as_mut().is_some_and(|extras| std::mem::take(&mut extras.is_own_event))
+    }
+
     pub(crate) fn interrupt_idle_timeout(&mut self) {
         if let Some(extras) = &mut self.extras {
             extras.idle.interrupt();
@@ -90,6 +97,7 @@ impl<S: GenServer> Inner<S> {
                 idle: IdleTimeout::default(),
                 watch: None,
                 continues: None,
+                is_own_event: false,
                 own_timers: HashMap::default(),
                 schedule: None,
                 tasks: None,
@@ -103,11 +111,22 @@ impl<S: GenServer> Inner<S> {
     /// Frees the box, if nothing is in it.
     pub(crate) fn drop_unused_extras(&mut self) {
         let Some(extras) = &self.extras else { return };
-        let Extras { idle, watch, continues, own_timers, schedule, tasks, stash, origin, refusal } =
-            &**extras;
+        let Extras {
+            idle,
+            watch,
+            continues,
+            is_own_event,
+            own_timers,
+            schedule,
+            tasks,
+            stash,
+            origin,
+            refusal,
+        } = &**extras;
         let is_used = !idle.is_off()
             || watch.is_some()
             || continues.is_some()
+            || *is_own_event
             || !own_timers.is_empty()
             || schedule.is_some()
             || tasks.is_some()

@@ -35,6 +35,11 @@ impl<S: GenServer> ServerContext<S> {
         self.inner().extras.as_mut()?.continues.take()
     }
 
+    /// Gives a queue back that has entries.
+    pub(crate) fn put_continues(&mut self, continues: OwnQueue<S>) {
+        self.inner().extras().continues = Some(continues);
+    }
+
     /// Lets the loop handle this event next. `yields` is whether a system message may precede it, and
     /// `spare` a queue that is empty.
     pub(crate) fn set_next_event(
@@ -49,7 +54,7 @@ impl<S: GenServer> ServerContext<S> {
         };
         let mut queue = spare.unwrap_or_else(|| Box::<VecDeque<Continued<S>>>::default());
         queue.push(Continued::Event { item, yields });
-        self.inner().extras().continues = Some(queue);
+        self.put_continues(queue);
     }
 
     /// Arms a timer of the server itself.

@@ -76,6 +76,7 @@ fn run<S: GenServer>(mut server: Running<S>) -> impl Future<Output = End> + Send
             if !resume::goes_on(&mut server.ctx, &end) {
                 break end;
             }
+            server.state.after_resume(&mut server.ctx);
         };
         let failed = leave_loop(&mut server.ctx);
         let reason = reason_of(&end);

@@ -19,7 +19,9 @@
 //! 3. Each item interrupts the [idle time-out](crate::server::context::idle): a one-shot time-out is
 //!    cancelled, and one that re-arms begins anew, unless the item's handler keeps or sets the
 //!    time-out. The exceptions are system messages, expiries of cancelled timers, calls that were
-//!    taken back, and casts that were given to `continue_with`: they do not change the time-out.
+//!    taken back, casts that were given to `continue_with`, and the events of a state machine itself:
+//!    those that it has queued, also if they were messages before, and the expiries of its own time-outs.
+//!    They do not change the time-out.
 //! 4. The exit of the parent ends the server before any handler receives it.
 
 use std::task::{Context, Poll};
@@ -88,12 +90,15 @@ impl<S: GenServer> ServerContext<S> {
     }
 
     /// Returns the item of an event. A plain call or cast is noted here, since the loop does not
-    /// dispatch it.
+    /// dispatch it. Any other is marked for [`dispatch`](Self::dispatch).
     fn event_item(&mut self, item: ServerItem<S>) -> ServerItem<S> {
         let callback = match &item {
             ServerItem::Call(_) => Callback::HandleCall,
             ServerItem::Cast(_) => Callback::HandleCast,
-            _ => return item,
+            _ => {
+                self.inner().extras().is_own_event = true;
+                return item;
+            }
         };
         if self.inner().is_watched() {
             self.observed().note_item_begins(Some(callback), item.traced());
@@ -126,6 +131,7 @@ impl<S: GenServer> ServerContext<S> {
     /// Chooses the action for an item that [`next_item`](Self::next_item) has taken and that is no
     /// plain call or cast, step 3.
     pub(crate) fn dispatch(&mut self, item: Option<ServerItem<S>>) -> Dispatch<S> {
+        let is_own_event = self.inner().take_is_own_event();
         let (is_timer, is_continued, dispatch) = match item {
             Some(item) => (item.is_timer(), item.is_continued(), self.dispatch_item(item)),
             None => (false, false, Dispatch::Timeout),
@@ -133,9 +139,9 @@ impl<S: GenServer> ServerContext<S> {
         // Invariant 3.
         let keeps = matches!(
             dispatch.plain(),
-            Dispatch::System(_) | Dispatch::Stale | Dispatch::Timeout | Dispatch::Own(None)
+            Dispatch::System(_) | Dispatch::Stale | Dispatch::Timeout | Dispatch::Own(_)
         );
-        if !keeps && !is_continued {
+        if !keeps && !is_continued && !is_own_event {
             self.inner().interrupt_idle_timeout();
         }
         if self.inner().is_watched() {

@@ -11,7 +11,8 @@
 //! 1. If a handler has failed with a reason that is not clean, and the specification has a closure, call
 //!    it, without a lock.
 //! 2. If the closure says `Resume`, count the failure against the budget, under the lock of the record.
-//! 3. Report the failure, and begin the loop again. Before its first wait it resolves the replies that
+//! 3. Report the failure, call the hidden `after_resume`, in which a state machine puts its queue in
+//!    order, and begin the loop again. Before its first wait it resolves the replies that
 //!    the failed handler has dropped, with `NoReply`, and notes that the handler has ended.
 //!
 //! | between two steps | |

@@ -72,8 +72,39 @@ async fn a_call_that_times_out_leaves_the_machine_and_drops_the_late_reply() {
 #[tokio::test(start_paused = true)]
 async fn a_call_that_was_dropped_by_its_handler_is_not_answered() {
     let running = Running::new().await;
-    let act = |reply| Call::Act(Box::new(|_| Ok(Next::Keep)), reply);
-    assert!(running.machine.call_timeout(act, Duration::from_secs(1)).await.is_err());
+    let asked = running.machine.call(|reply| Call::Ask("drop", reply)).await;
+    assert_eq!(asked, Err(CallError::NoReply));
+}
+
+/// The kill comes after a handler, when the loop has the next event already.
+#[tokio::test(start_paused = true)]
+async fn each_message_of_a_machine_that_is_killed_is_handled_or_left() {
+    let mut running = Running::new().await;
+    let (rt, pid) = (running.rt.clone(), running.machine.pid().unwrap());
+    let kill = act("p kill", move |_| {
+        rt.kill(pid);
+        Ok(Next::Keep)
+    });
+    running.cast_all([log("p1"), kill, log("p3"), log("p4")]);
+    let ask = running.machine.call(|reply| Call::Ask("p5", reply));
+    let go = async {
+        settled().await;
+        running.cast(go("go", State::B));
+        running.machine.ended().await
+    };
+    assert_eq!(tokio::join!(ask, go).1, ExitReason::Killed);
+    let handled = running.events().await;
+    assert_eq!(handled, ["A cast go", "B enter from A", "B cast p1", "B cast p kill"]);
+    assert_eq!(3 + running.rt.unhandled_messages(), 6);
+    assert_nothing_left(&running.rt).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_failed_handler_has_postponed_is_left_unhandled() {
+    let running = Running::new().await;
+    running.cast(log("then fail"));
+    assert!(running.machine.ended().await.crash().is_some());
+    assert_eq!(running.rt.unhandled_messages(), 1);
 }
 
 #[tokio::test(start_paused = true)]

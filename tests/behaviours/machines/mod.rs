@@ -5,6 +5,8 @@ mod order;
 mod timeouts;
 mod enter;
 mod ends;
+mod resumed;
+mod by_hand;
 mod system;
 mod carried;
 mod status;
@@ -45,8 +47,6 @@ pub(crate) enum Call {
     Ask(&'static str, Reply<State>),
     /// Kept.
     Keep(Reply<State>),
-    /// Does something.
-    Act(Act, Reply<State>),
     /// Answered with the time that the caller has left. Postponed by A.
     TimeLeft(Reply<Option<Duration>>),
 }
@@ -100,11 +100,18 @@ impl StateMachine for Script {
         if *state == State::A && name.starts_with('p') {
             return Ok(ctx.postpone(event));
         }
+        if name == "then fail" {
+            ctx.postpone(event);
+            return Event::<Self>::Idle.unhandled(state);
+        }
         let kind = match &event {
             Event::Timeout(timeout, _) => timeout.to_string(),
             event => event.kind().to_owned(),
         };
         let _ = self.log.send(format!("{state:?} {kind} {name}"));
+        if name == "drop" {
+            return Ok(Next::Keep);
+        }
         let act = self.answer(state, event, ctx);
         if name == "panic" {
             panic!("as asked");
@@ -154,10 +161,6 @@ impl Script {
             Event::Call(Call::Keep(reply)) => {
                 self.kept.push(reply);
                 None
-            }
-            Event::Call(Call::Act(act, reply)) => {
-                self.kept.push(reply);
-                Some(act)
             }
             Event::Cast(Do(_, act))
             | Event::Internal(Do(_, act))

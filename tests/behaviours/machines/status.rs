@@ -9,7 +9,7 @@ use regrow::{
 };
 use tokio::time::sleep;
 
-use super::{Running, Script, State, act, args, go, log};
+use super::{Running, State, act, go, log};
 use crate::support::settled;
 
 fn changes(status: &regrow::MachineStatus) -> Vec<String> {
@@ -108,6 +108,10 @@ impl StateMachine for Secret {
         }
     }
 
+    fn format_status(&self, state: &Vault) -> Option<String> {
+        matches!(state, Vault::Closed(_)).then(|| "guarded".to_owned())
+    }
+
     const TRANSITIONS: &'static [Transition] = &[
         Transition::initial("closed"),
         Transition::new("closed", "key", "open"),
@@ -201,7 +205,9 @@ async fn a_machine_has_a_line_of_its_own_in_its_status() {
     let running = Running::new().await;
     running.cast(log("p1"));
     assert_eq!(running.machine.get_status().await.unwrap().to_string(), "running: a, 1 postponed");
-    let (args, _log) = args(|_| (), |_, _| Ok(()));
-    let spec = Script::spec(args);
-    assert!(spec.start(&running.rt).await.is_ok());
+    let vault = Secret::start(&running.rt, ()).await.unwrap();
+    assert_eq!(vault.get_status().await.unwrap().to_string(), "running: closed: guarded");
+    vault.cast("wait".into());
+    let line = vault.get_status().await.unwrap().line.unwrap();
+    assert_eq!(line, "closed, 1 postponed: guarded");
 }

@@ -190,7 +190,7 @@ async fn the_callback_of_a_time_out_is_tracked() {
     assert_eq!(told.recv().await.unwrap(), Some(Callback::HandleEvent));
 }
 
-/// An `update` can change the data of a suspended machine, and a later event sees it.
+/// A later event sees the data that an `update` has changed.
 #[tokio::test(start_paused = true)]
 async fn the_data_of_a_machine_is_changed_by_an_update() {
     let rt = Runtime::new();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use regrow::{Event, MachineContext, Next};
 use tokio::time::{Instant, advance, sleep};
 
-use super::{Do, Running, Script, State, act, go, log};
+use super::{Call, Do, Running, Script, State, act, go, log};
 use crate::support::settled;
 
 const ZERO: Duration = Duration::ZERO;
@@ -353,4 +353,32 @@ async fn the_idle_time_out_of_the_context_is_an_event() {
     }));
     sleep(ms(60)).await;
     assert_eq!(running.events().await, ["A cast idle", "A idle -"]);
+}
+
+/// A time-out of the machine, and a call that is handled again with its deadline, are no activity.
+#[tokio::test(start_paused = true)]
+async fn the_machines_own_events_do_not_change_its_idle_time_out() {
+    let mut running = Running::new().await;
+    running.rt.propagate_deadlines(true);
+    let ask = running.machine.call_timeout(Call::TimeLeft, ms(500));
+    let rest = async {
+        settled().await;
+        running.cast(act("idle", |ctx| {
+            ctx.idle_after(ms(50));
+            ctx.timeout("tick", ms(30), log("1"));
+            ctx.state_timeout(ms(40), go("go", State::B));
+            Ok(Next::Keep)
+        }));
+        sleep(ms(55)).await;
+    };
+    assert!(tokio::join!(ask, rest).0.unwrap().is_some());
+    let expected = [
+        "A cast idle",
+        "A tick 1",
+        "A state_timeout go",
+        "B enter from A",
+        "B call p time left",
+        "B idle -",
+    ];
+    assert_eq!(running.events().await, expected);
 }
