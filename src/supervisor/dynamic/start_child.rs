@@ -202,7 +202,7 @@ impl DynamicServer {
                 self.forget(pid);
                 Ok(())
             }
-            Err(failure) => self.restart_failed(pid, &incarnation.id, failure, ctx),
+            Err(failure) => self.restart_failed(pid, &incarnation.id, &failure, ctx),
         }
     }
 
@@ -211,13 +211,13 @@ impl DynamicServer {
         &mut self,
         pid: Pid,
         id: &SharedStr,
-        failure: NotStarted,
+        failure: &NotStarted,
         ctx: &mut ServerContext<Self>,
     ) -> Result {
         let record = self.children.get(&pid).and_then(|child| child.restart_record.as_ref());
         let spec = record.map(|record| &*record.spec);
         let reason = failure.error.as_reason();
-        match decision_after(&self.report, spec, &failure) {
+        match decision_after(&self.report, spec, failure) {
             Some(Decision::GiveUp) => {
                 self.forget(pid);
                 Ok(())
