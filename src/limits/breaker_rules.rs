@@ -33,7 +33,8 @@ impl BreakerRules {
         }
     }
 
-    /// Sets how many failures within any window of `within` open the breaker. Fuse, in Erlang:
+    /// Sets how many failures within any window of `within` open the breaker. In a window of zero
+    /// each failure is alone; in one of [`Duration::MAX`] all failures count. Fuse, in Erlang:
     /// `{standard, MaxR, MaxT}`, where the failure after `MaxR` opens it.
     /// [`CircuitBreaker`](crate::CircuitBreaker) has an example.
     ///

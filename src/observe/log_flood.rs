@@ -209,7 +209,7 @@ impl LogFlood {
             }
         };
         window.lines = window.lines.saturating_add(1);
-        if window.lines <= limit.max {
+        if window.lines <= limit.max || limit.within.is_zero() {
             return Admitted::Written { left_out: std::mem::take(&mut window.left_out) };
         }
         *left_out += 1;

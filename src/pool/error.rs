@@ -28,7 +28,7 @@ pub enum PoolError {
     },
     /// The request can't be carried out, for example a resize to a pool without workers.
     Invalid(String),
-    /// The pool does not run: it was stopped, or has ended.
+    /// The pool does not run, or did not answer in time.
     Unavailable(CallError),
 }
 
@@ -50,7 +50,7 @@ impl fmt::Display for PoolError {
                 "{limit} clients wait for a worker of the pool, which is the limit: try again later"
             ),
             PoolError::Invalid(what) => f.write_str(what),
-            PoolError::Unavailable(error) => write!(f, "the pool does not run: {error}"),
+            PoolError::Unavailable(error) => write!(f, "the request to the pool failed: {error}"),
         }
     }
 }

@@ -29,8 +29,15 @@ impl Limits {
         self.max_idle.is_some() || !self.overflow_idle.is_zero()
     }
 
-    /// Returns why a pool can't have these numbers of workers.
+    /// Returns why a pool can't have these limits.
     pub(super) fn check(&self) -> Result<(), String> {
+        for (name, limit) in [("max_lifetime", self.max_lifetime), ("max_idle", self.max_idle)] {
+            if limit.is_some_and(|limit| limit.is_zero()) {
+                return Err(format!(
+                    "workers that live for no time: give `{name}` a time above zero"
+                ));
+            }
+        }
         match self.size.checked_add(self.overflow) {
             Some(0) => Err("a pool without workers: give `size` a number above zero".to_owned()),
             Some(_) => Ok(()),

@@ -259,7 +259,7 @@ impl<S: GenServer> Pool<S> {
 
     /// Sets after which time a worker is replaced, counted from the end of its `init`. A worker that is
     /// lent then is replaced when it is returned. By default workers have no such limit. The pool looks
-    /// for such workers four times within the limit.
+    /// for such workers four times within the limit. A limit of zero is refused at the start.
     pub fn max_lifetime(mut self, limit: Duration) -> Self {
         self.limits.max_lifetime = Some(limit);
         self
@@ -267,7 +267,7 @@ impl<S: GenServer> Pool<S> {
 
     /// Sets how long a worker may be idle before it is stopped. A pool that is not [lazy](Self::lazy)
     /// then starts another one. By default workers have no such limit. The pool looks for such workers
-    /// four times within the limit.
+    /// four times within the limit. A limit of zero is refused at the start.
     pub fn max_idle(mut self, limit: Duration) -> Self {
         self.limits.max_idle = Some(limit);
         self
@@ -328,8 +328,8 @@ impl<S: GenServer> Pool<S> {
     ///
     /// # Errors
     ///
-    /// [`StartError::Invalid`] if the pool has neither a size nor overflow, or if workers have a
-    /// name or are [temporary](Restart::Temporary).
+    /// [`StartError::Invalid`] if the pool has neither a size nor overflow, if `max_lifetime` or
+    /// `max_idle` is zero, or if workers have a name or are [temporary](Restart::Temporary).
     pub fn spec(self) -> Result<SupervisorSpec, StartError> {
         Ok(self.table_and_spec()?.1)
     }

@@ -8,7 +8,8 @@ use crate::runtime::Runtime;
 impl Runtime {
     /// Limits the log lines that this runtime writes: at most `max` lines of each kind within a window
     /// of `within`. The default is 500 within 1 s. With a `max` of [`u32::MAX`] or a `within` of zero
-    /// there is no limit; with a `max` of 0 only the numbers of lines are written.
+    /// there is no limit; with a `max` of 0 only the numbers of lines are written. A window of
+    /// [`Duration::MAX`] never ends: what it has left out is reported when tokio shuts down.
     ///
     /// The lines beyond are counted. At the end of the window one line at WARN, target `regrow`, says
     /// how many lines of which kind were left out; the lines with these numbers add up to the number

@@ -24,8 +24,10 @@ use crate::server::{CALL_TIMEOUT, GenServer, Place, ServerRef, call_in_place};
 /// wrong meanwhile.
 ///
 /// The error is the [`CallError`]. To retry, look at it:
-/// [`Restarting`](CallError::Restarting) and [`Overloaded`](CallError::Overloaded) mean that the
-/// request was not handled.
+/// [`Restarting`](CallError::Restarting), [`Overloaded`](CallError::Overloaded),
+/// [`NoHolder`](CallError::NoHolder) and [`NoProc`](CallError::NoProc) mean that the request was not
+/// handled. A retry after `NoProc` helps only with a named handle: that of one process refers to no
+/// successor.
 ///
 /// # Examples
 ///

@@ -6,11 +6,16 @@
 //!
 //! | what fails | |
 //! |---|---|
-//! | `poll_ready` | the server ends with that error, and its supervisor makes a new service |
+//! | `poll_ready`, by an error | the server crashes with it at once: all callers get `Exited`, and its supervisor makes a new service |
+//! | `poll_ready` or `call`, by a panic | likewise |
 //! | the response | is the answer |
 //! | a panic of a response | its caller gets `NoReply`; the server and the other responses go on |
-//! | the server is stopped | the calls in its mailbox and the responses are finished first |
+//! | the server is stopped with a clean reason | the calls in its mailbox and the responses are finished first |
+//! | the server is stopped with another reason | the calls in its mailbox are handled first; the callers of the responses get `Exited` |
 //! | the server is killed | all callers get `Exited` |
+//!
+//! **A crash waits for no response.** No shutdown time limits the `terminate` of a server that ends by
+//! itself: one response that never comes would keep the broken service, and the name, for ever.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -31,12 +36,17 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type BoxResponse<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 
 /// A server that owns a [`Service`] of tower and answers calls by it: a call is a request and its
-/// reply. Its supervisor makes a new service, by [`MakeService`], when the service fails in
-/// `poll_ready` or panics there. Responses are awaited concurrently, each in a task of the server.
+/// reply. Responses are awaited concurrently, each in a task of the server.
 ///
 /// So a client of an HTTP or gRPC service, with its connections and its layers, is a child with a name,
-/// a health and a mailbox. A [stop](crate::ServerRef::stop) finishes the responses that are under way,
-/// within the child's shutdown time.
+/// a health and a mailbox.
+///
+/// * The service is broken when its `poll_ready` returns an error, or when `poll_ready` or `call`
+///   panics. The server crashes at once, the callers of all responses that are under way get
+///   [`Exited`](crate::CallError::Exited), and the supervisor makes a new service by [`MakeService`].
+/// * A [stop](crate::ServerRef::stop) with a [clean](crate::ExitReason::is_clean) reason finishes the
+///   responses that are under way. If a supervisor stops the server, it waits for at most the child's
+///   shutdown time. A stop with another reason waits for no response.
 ///
 /// OTP: a `gen_server` around a client.
 ///
@@ -171,7 +181,9 @@ where
         (request, reply): Self::Call,
         ctx: &mut ServerContext<Self>,
     ) -> Result {
-        poll_fn(|cx| self.service.poll_ready(cx)).await.map_err(ExitReason::from)?;
+        // Always a crash, also if the error has a clean exit reason: the service is broken.
+        let ready = poll_fn(|cx| self.service.poll_ready(cx)).await;
+        ready.map_err(ExitReason::from_library)?;
         if !reply.is_awaited() {
             return Ok(());
         }
@@ -194,7 +206,10 @@ where
         Ok(())
     }
 
-    async fn terminate(&mut self, _: &ExitReason) {
+    async fn terminate(&mut self, reason: &ExitReason) {
+        if !reason.is_clean() {
+            return;
+        }
         // An error is impossible: `self` has the sender.
         let _ = self.responses.subscribe().wait_for(|under_way| *under_way == 0).await;
     }

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use regrow::{
-    CallError, ExitReason, GenServer, MakeService, Overflow, Reply, Result, Runtime, ServerContext,
-    ServerRef, ServiceServer, Supervisor,
+    CallError, ExitReason, GenServer, MakeService, Overflow, Reply, Restart, Result, Runtime,
+    ServerContext, ServerRef, ServiceServer, Supervisor,
 };
 use support::{assert_nothing_left, settled};
 use tokio::sync::Semaphore;
@@ -390,6 +390,75 @@ async fn a_service_that_fails_in_poll_ready_is_made_anew() {
     assert_eq!(call().await.unwrap().unwrap(), 7);
     tree.stop().await.unwrap();
     assert_nothing_left(&rt).await;
+}
+
+/// Does not answer its first request, and breaks at the second one; or, without a `Break`, answers.
+/// The flag says whether the first request has come.
+struct Pending(Option<Break>, bool);
+
+#[derive(Clone, Copy, Debug)]
+enum Break {
+    Error,
+    CleanError,
+    PanicInPollReady,
+    PanicInCall,
+}
+
+impl Service<u64> for Pending {
+    type Response = u64;
+    type Error = BoxError;
+    type Future = futures_util::future::BoxFuture<'static, std::result::Result<u64, BoxError>>;
+
+    fn poll_ready(
+        &mut self,
+        _: &mut std::task::Context<'_>,
+    ) -> Poll<std::result::Result<(), BoxError>> {
+        match self.0.filter(|_| self.1) {
+            Some(Break::Error) => Poll::Ready(Err("it broke".into())),
+            Some(Break::CleanError) => Poll::Ready(Err(ExitReason::Shutdown.into_error().into())),
+            Some(Break::PanicInPollReady) => panic!("it broke"),
+            Some(Break::PanicInCall) | None => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn call(&mut self, n: u64) -> Self::Future {
+        match self.0 {
+            Some(_) if self.1 => panic!("it broke"),
+            Some(_) => {
+                self.1 = true;
+                pending().boxed()
+            }
+            None => std::future::ready(Ok(n)).boxed(),
+        }
+    }
+}
+
+/// The child is transient: it is restarted only after a crash.
+#[tokio::test(start_paused = true)]
+async fn a_service_that_breaks_while_a_response_is_pending_is_made_anew() {
+    for broken in [Break::Error, Break::CleanError, Break::PanicInPollReady, Break::PanicInCall] {
+        let rt = Runtime::new();
+        let made = AtomicUsize::new(0);
+        let first = move || (made.fetch_add(1, SeqCst) == 0).then_some(broken);
+        let make = MakeService::new(move || Pending(first(), false));
+        let child = ServiceServer::child(make).named("breaks").restart(Restart::Transient);
+        let tree = Supervisor::one_for_one().child(child).start(&rt).await.unwrap();
+        let server: ServerRef<ServiceServer<u64, u64>> = rt.server("breaks");
+        let waits = server.clone();
+        let waits =
+            tokio::spawn(async move { waits.call_unlimited(|reply| (1, reply)).await.map(drop) });
+        settled().await;
+        let start = Instant::now();
+        let breaks = server.call(|reply| (2, reply)).await.map(drop);
+        assert!(matches!(breaks, Err(CallError::Exited(_))), "{broken:?}: {breaks:?}");
+        let waited = waits.await.unwrap();
+        assert!(matches!(waited, Err(CallError::Exited(_))), "{broken:?}: {waited:?}");
+        assert_eq!(start.elapsed(), ms(0), "{broken:?}");
+        settled().await;
+        assert_eq!(server.call(|reply| (3, reply)).await.unwrap().unwrap(), 3);
+        tree.stop().await.unwrap();
+        assert_nothing_left(&rt).await;
+    }
 }
 
 /// Calls through services, plain calls, dropped services and kills at the same time: each call has

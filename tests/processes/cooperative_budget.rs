@@ -2,8 +2,8 @@
 //!
 //! `while server.call(..).await.is_err() {}` waits for a restart. On a single-threaded runtime, no
 //! task can restart the server until this loop yields. So every async method that can return
-//! without having waited consumes tokio's cooperative budget. This file lists all of these methods,
-//! and a test fails if one is missing.
+//! without having waited consumes tokio's cooperative budget. This file and those of its folder list
+//! all of these methods, and a test fails if one is missing.
 
 use crate::support;
 
@@ -61,6 +61,9 @@ macro_rules! lets_other_tasks_run {
         }
     };
 }
+
+mod behaviours;
+mod limits;
 
 #[derive(Debug)]
 struct Echo;
@@ -330,10 +333,19 @@ async fn requests_to_an_ended_supervisor_let_other_tasks_run() {
     lets_other_tasks_run!("SupervisorRef::stop_with", {
         drop(tree.stop_with(ExitReason::Normal).await);
     });
+}
+
+#[tokio::test]
+async fn requests_to_an_ended_partition_supervisor_let_other_tasks_run() {
+    let rt = Runtime::new();
     let parts = PartitionSupervisor::<Echo>::new("parts", |_| ()).partitions(1);
     let parts = parts.start(&rt).await.unwrap();
     parts.stop().await.unwrap();
     lets_other_tasks_run!("PartitionSupervisorRef::stop", drop(parts.stop().await));
+    lets_other_tasks_run!("PartitionSupervisorRef::resize", drop(parts.resize(2).await));
+    lets_other_tasks_run!("PartitionSupervisorRef::resize, refused", {
+        drop(parts.resize(0).await);
+    });
 }
 
 #[tokio::test]
@@ -691,8 +703,9 @@ async fn the_writes_of_an_exporter_let_other_tasks_run() {
 }
 
 /// Types and methods that no test above repeats, and the reasons.
-const EXEMPT: [(&str, &str); 17] = [
+const EXEMPT: [(&str, &str); 19] = [
     ("RegistryChanges", "as a stream it is what `RegistryChanges::next` polls"),
+    ("TopicStream", "as a stream it is what `TopicStream::next` polls"),
     ("TaskStream", "as a stream it is what `TaskStream::next` polls"),
     ("ProcessFuture", "internal: a tokio task of its own"),
     ("QueuedSend", "internal: polled by calls and casts that took their turn"),
@@ -705,19 +718,24 @@ const EXEMPT: [(&str, &str); 17] = [
     ("Sliced", "internal: a tokio task of its own, which gives way after each slice"),
     ("Within", "internal: polled by methods that took their turn"),
     ("GenServer::terminate", "the user's own code"),
+    ("GenServer::handle_own", "internal: polled by the loop of a server"),
     ("CallDeadline::hand_on", "polls the user's own future"),
     ("Metadata::hand_on", "polls the user's own future"),
     ("Runtime::with_metadata", "polls the user's own future"),
     ("HandedOn", "polls the user's own future"),
 ];
 
-/// Returns the names of the operations that this file repeats.
+/// This file, and the files of its folder.
+const FILES: [&str; 3] = [
+    include_str!("cooperative_budget.rs"),
+    include_str!("cooperative_budget/behaviours.rs"),
+    include_str!("cooperative_budget/limits.rs"),
+];
+
+/// Returns the names of the operations that these files repeat.
 fn repeated() -> BTreeSet<String> {
-    let text = include_str!("cooperative_budget.rs");
-    let names = text.split("lets_other_tasks_run!(").skip(1).filter_map(|call| {
-        let name = call.trim_start().strip_prefix('"')?;
-        name.split('"').next()
-    });
+    let calls = FILES.iter().flat_map(|text| text.split("lets_other_tasks_run!(").skip(1));
+    let names = calls.filter_map(|call| call.trim_start().strip_prefix('"')?.split('"').next());
     names.map(str::to_owned).collect()
 }
 
@@ -797,7 +815,10 @@ fn every_async_method_is_tested_here_or_exempt_with_a_reason() {
     let callbacks = ["init", "handle_call", "handle_cast", "handle_info", "handle_timeout"];
     known.extend(callbacks.map(|callback| format!("GenServer::{callback}")));
     let missing: Vec<_> = all.difference(&known).collect();
-    assert!(missing.is_empty(), "repeat these beside another task, in this file: {missing:?}");
+    assert!(
+        missing.is_empty(),
+        "repeat these beside another task, in this file or its folder: {missing:?}"
+    );
     assert!(all.len() > 90, "only {} async methods were found", all.len());
 }
 

@@ -2,6 +2,8 @@
 //! unless its documentation says so, and each value has its documented meaning. Zero means "check
 //! without waiting" or is refused; `MAX` means never.
 
+mod behaviours;
+
 use crate::support;
 
 use std::collections::BTreeSet;
@@ -25,7 +27,7 @@ const MAX: Duration = Duration::MAX;
 const SECOND: Duration = Duration::from_secs(1);
 const MS: Duration = Duration::from_millis(1);
 
-/// The methods that the tests below call with zero and with `MAX`.
+/// The methods that the tests of this module call with zero and with `MAX`.
 const TESTED: &[&str] = &[
     "src/child/blocking/context.rs: recv_timeout",
     "src/child/blocking/context.rs: wait_stop",
@@ -97,6 +99,32 @@ const TESTED: &[&str] = &[
     "src/testing/collector.rs: drain_for",
     "src/testing/collector.rs: next_within",
     "src/testing/tree.rs: stop_within",
+    // By `durations/behaviours.rs`.
+    "src/agent/agent_ref.rs: get_timeout",
+    "src/agent/agent_ref.rs: get_waiting",
+    "src/agent/agent_ref.rs: stop_timeout",
+    "src/agent/agent_ref.rs: update_timeout",
+    "src/agent/agent_ref.rs: update_waiting",
+    "src/child/failure_settings.rs: resume_budget",
+    "src/child/once.rs: resume_budget",
+    "src/events/manager/handler_ref.rs: call_timeout",
+    "src/limits/breaker.rs: run_within",
+    "src/limits/breaker_rules.rs: failures",
+    "src/limits/rate.rs: new",
+    "src/machine/context.rs: event_timeout",
+    "src/machine/context.rs: state_timeout",
+    "src/machine/context.rs: timeout",
+    "src/pipeline/spec.rs: drain_within",
+    "src/pipeline/spec.rs: intensity",
+    "src/pipeline/stages.rs: batch",
+    "src/pool/handle.rs: checkout_within",
+    "src/pool/spec.rs: check_every",
+    "src/pool/spec.rs: intensity",
+    "src/pool/spec.rs: max_idle",
+    "src/pool/spec.rs: max_lifetime",
+    "src/pool/spec.rs: overflow_idle",
+    "src/runtime/log_limit.rs: limit_log_lines",
+    "src/tower/server_service.rs: timeout",
     // By `observe/observation_folded.rs`.
     "src/observation/observing.rs: keep_ended_for",
     // By `observe/metrics.rs`, which needs the feature.

@@ -1,6 +1,8 @@
 //! The text of errors: each cause appears once and in full, even if the `Display` or `source` of a
 //! user's error misbehaves.
 
+mod behaviours;
+
 use crate::support;
 
 use std::collections::BTreeSet;
@@ -12,10 +14,10 @@ use std::time::Duration;
 
 use regrow::{
     CallError, CastError, ChildError, ChildSpec, ControlError, DynamicSupervisor, ExitReason,
-    GenServer, Heartbeat, HeartbeatMissed, KeyedCastError, KeyedError, KeyedServers, LogLevel,
-    NoRestart, Overflow, Pid, RegisterError, RegistryError, Reply, RestartLimitReached, Result,
-    Run, RunError, Runtime, ScopeError, ServerContext, ServerRef, StartChild, StartContext,
-    StartError, Started, Supervisor, SupervisorSpec, TaskError,
+    GenServer, HandlerError, Heartbeat, HeartbeatMissed, KeyedCastError, KeyedError, KeyedServers,
+    LogLevel, NoRestart, Overflow, Pid, PoolError, RegisterError, RegistryError, Reply,
+    RestartLimitReached, Result, Run, RunError, Runtime, ScopeError, ServerContext, ServerRef,
+    StartChild, StartContext, StartError, Started, Supervisor, SupervisorSpec, TaskError,
 };
 use support::injected_panics::hush_injected_panics;
 use support::log::Log;
@@ -384,6 +386,7 @@ async fn all_errors() -> Vec<Listed> {
     all.extend(listed("RestartLimitReached", limits().await));
     all.extend(listed("NoRestart", no_restarts().await));
     all.push(("HeartbeatMissed", "", Box::new(missed_heartbeat().await)));
+    all.extend(behaviours::errors().await);
     #[cfg(feature = "serde")]
     all.extend(listed("JsonLinesError", json_lines_errors()));
     #[cfg(all(unix, feature = "process"))]
@@ -470,10 +473,11 @@ async fn no_error_repeats_its_source_and_each_cause_is_displayed_once() {
     let mut found = Vec::new();
     for (of, variant, error) in all_errors().await {
         let causes: &[&str] = if error.source().is_some() { &CAUSES } else { &[] };
-        let causes = match of {
-            "Refused" | "BindError" | "ConnectError" => &["(os error 2)"][..],
-            "JsonLinesError" => &["No such file or directory"],
-            "AcceptError" => &["(os error 22)"],
+        let causes = match (of, variant) {
+            ("Refused" | "BindError" | "ConnectError", _) => &["(os error 2)"][..],
+            ("JsonLinesError", _) => &["No such file or directory"],
+            ("AcceptError", _) => &["(os error 22)"],
+            ("BreakerError", "Open") => &["\"store\""],
             _ => causes,
         };
         let complaints = complaints(&*error, causes).into_iter();
@@ -485,12 +489,15 @@ async fn no_error_repeats_its_source_and_each_cause_is_displayed_once() {
 /// Errors of this crate are nested three levels deep: each is the exit reason in the next one.
 #[tokio::test(start_paused = true)]
 async fn each_cause_of_three_nested_errors_is_displayed_once() {
-    let wraps: [fn(ExitReason) -> Box<dyn Error + Send + Sync>; 5] = [
+    let wraps: [fn(ExitReason) -> Box<dyn Error + Send + Sync>; 8] = [
         |reason| CallError::Exited(reason).into(),
         |reason| StartError::Failed(reason).into(),
         |reason| TaskError::Exited(reason).into(),
         |reason| ScopeError::Body(reason).into(),
         |reason| reason.into_error().into(),
+        |reason| behaviours::handler_failed(reason).into(),
+        |reason| HandlerError::Manager(CallError::Exited(reason)).into(),
+        |reason| PoolError::Unavailable(CallError::Exited(reason)).into(),
     ];
     for one in wraps {
         for two in wraps {
@@ -562,6 +569,9 @@ async fn every_error_type_and_variant_is_in_the_list_of_tested_errors() {
     if !cfg!(all(unix, feature = "process")) {
         types.remove("CommandFailed");
         types.remove("Refused");
+    }
+    if !cfg!(feature = "tower") {
+        types.remove("ServiceError");
     }
     if !cfg!(feature = "serde") {
         types.remove("JsonLinesError");

@@ -2,6 +2,11 @@
 //!
 //! Short frames are put together into chunks, each of which is one write. A long frame is a chunk of
 //! its own, so it is moved and never copied under the lock of its queue.
+//!
+//! **Invariant.** The capacity of a chunk is at most twice the longer of its length and [`KEPT`]. The
+//! queue counts lengths, so its bound is one of memory only if capacities follow them. A long frame in
+//! a much longer buffer is therefore copied to one of its own size before it is appended
+//! ([`copy_of_own_size`]).
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -43,6 +48,12 @@ pub(super) fn forget_long(buffer: &mut Vec<u8>) {
     if buffer.capacity() > KEPT {
         *buffer = Vec::new();
     }
+}
+
+/// Returns a copy of a frame that [`Chunks::append`] would move with more than twice the memory it
+/// needs; `None` if the frame is appended as it is.
+pub(super) fn copy_of_own_size(frame: &Vec<u8>) -> Option<Vec<u8>> {
+    (frame.len() > CHUNK && frame.capacity() / 2 > frame.len()).then(|| frame.clone())
 }
 
 impl Chunks {

@@ -12,8 +12,11 @@
 //!
 //! **Invariants.**
 //!
-//! 1. At most one buffer is kept, the one with the greater capacity. So a connection has at most one
-//!    buffer more than its frames need, and it is as long as a frame that this connection has had.
+//! 1. At most one buffer is kept, the one with the greater capacity. It leaves for the queue of the
+//!    writer only with a frame of at least half its capacity: a shorter one is copied out of it, and the
+//!    buffer is put back. So a connection has at most one buffer more than its frames need, which is
+//!    about as long as a frame that this connection has had, and the frames that wait have buffers of at
+//!    most twice their length.
 //! 2. The end of an interval of ticks frees the buffer if no long frame has used it since the end of
 //!    the one before. So a connection that has become quiet keeps little memory.
 //! 3. Nothing is kept after the close: a late answer must not keep memory for a connection that is

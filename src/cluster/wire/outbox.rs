@@ -11,7 +11,8 @@
 //! order that links, monitors and calls rely on. The longest frame doesn't count, because a single
 //! frame may be as long as the limit, and the short ones behind it must not end the connection. So a
 //! connection holds at most `limit` and two of the longest frames, which their senders had in memory
-//! anyway, and the [`LongBuffer`]. A sender never waits.
+//! anyway, and the [`LongBuffer`]. The buffers of these frames have at most twice their length: a frame
+//! that is shorter than half of the long buffer does not take it into the queue. A sender never waits.
 //!
 //! **If the connection ends** before, between or after an append: a closed outbox refuses frames, and
 //! the close and each append are under the lock. Frames that were appended before are dropped with
@@ -22,7 +23,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use crate::base::PlainMutex;
-use crate::cluster::wire::chunks::{Chunks, forget_long, keep, scratch};
+use crate::cluster::wire::chunks::{Chunks, copy_of_own_size, forget_long, keep, scratch};
 use crate::cluster::wire::frame::append_frame;
 use crate::cluster::wire::long_buffer::{LONG, LongBuffer};
 use crate::cluster::wire::lost::ConnectionLost;
@@ -89,7 +90,7 @@ impl Outbox {
         self.0.long.take().unwrap_or_else(scratch)
     }
 
-    /// Takes a buffer back. A long frame has been moved out of it.
+    /// Takes a buffer back. A long frame has been moved out of it, or copied if it is much shorter.
     fn put_back(&self, frame: Vec<u8>) {
         if frame.capacity() > LONG {
             self.0.long.put_back(frame);
@@ -132,6 +133,9 @@ impl Outbox {
     }
 
     fn append_encoded(&self, frame: &mut Vec<u8>) -> Appended {
+        // Before the lock is taken.
+        let mut copy = copy_of_own_size(frame);
+        let frame = copy.as_mut().unwrap_or(frame);
         let mut queue = self.0.queue.lock();
         if queue.state != State::Open {
             return Appended::No;

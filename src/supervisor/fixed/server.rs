@@ -205,10 +205,12 @@ async fn resolve_spec(
     Ok(given)
 }
 
-/// Returns the description with as many partitions as there are now, if the children are partitions.
+/// Returns the description with as many partitions as there are now, if it describes partitions. Their
+/// ids are numbers; a child with another id was added by the user, and stays behind them.
 fn with_partitions(mut spec: SupervisorSpec, published: &PublishedCell) -> SupervisorSpec {
     if let Some(partitions) = spec.partitions.take() {
-        spec.children = partitions.children();
+        spec.children.retain(|child| child.id().parse::<usize>().is_err());
+        spec.children.splice(0..0, partitions.children());
         published.set_partitions(partitions);
     }
     spec

@@ -8,7 +8,7 @@ use crate::base::{PlainMutex, SharedStr, consume_budget};
 use crate::exit::{ExitReason, Result};
 use crate::runtime::{CallError, Runtime, StartError};
 use crate::supervisor::{
-    ChildError, PartitionKey, Partitioned, Partitions, PublishedCell, SupervisorRef,
+    ChildError, ChildState, PartitionKey, Partitioned, Partitions, PublishedCell, SupervisorRef,
 };
 
 /// A handle to running partitions. The handle is cheap to clone, and dropping it stops nothing.
@@ -191,23 +191,32 @@ impl<P: Partitioned> PartitionSupervisorRef<P> {
         if partitions < shared.count() {
             shared.set_count(partitions);
         }
-        let mut running = Vec::new();
-        for child in self.tree.which_children().await? {
-            running.extend(child.id.parse::<usize>().ok());
-        }
-        running.sort_unstable();
-        while let Some(last) = running.pop_if(|last| *last >= partitions) {
+        let mut known = self.known_partitions().await?;
+        while let Some((last, _)) = known.pop_if(|(index, _)| *index >= partitions) {
             let id = last.to_string();
-            self.tree.terminate_child(&id).await?;
-            self.tree.delete_child(&id).await?;
+            done_or_gone(self.tree.terminate_child(&id).await)?;
+            done_or_gone(self.tree.delete_child(&id).await)?;
         }
         for index in 0..partitions {
-            if running.binary_search(&index).is_err() {
-                self.tree.start_child(shared.child(index)).await?;
+            match known.binary_search_by_key(&index, |(index, _)| *index).map(|at| known[at].1) {
+                Ok(true) => {}
+                Ok(false) => drop(self.tree.restart_child(&index.to_string()).await?),
+                Err(_) => drop(self.tree.start_child(shared.child(index)).await?),
             }
             shared.set_count(shared.count().max(index + 1));
         }
         Ok(())
+    }
+
+    /// Returns the indexes of the partitions that the supervisor knows, in order, and whether each
+    /// runs or is being restarted. A resize that was dropped leaves a partition that does not run.
+    async fn known_partitions(&self) -> Result<Vec<(usize, bool)>, ChildError> {
+        let children = self.tree.which_children().await?.into_iter();
+        let up = |state| !matches!(state, ChildState::Stopped | ChildState::GivenUp);
+        let known = children.filter_map(|child| Some((child.id.parse().ok()?, up(child.state))));
+        let mut known: Vec<_> = known.collect();
+        known.sort_unstable();
+        Ok(known)
     }
 
     /// The number of the partitions, once their supervisor has been found.
@@ -268,4 +277,12 @@ impl<P: Partitioned> fmt::Debug for PartitionSupervisorRef<P> {
 /// The name of the partition with this index.
 pub(super) fn partition_name(name: &str, index: usize) -> String {
     format!("{name}/{index}")
+}
+
+/// A restart of the supervisor during a resize may have removed the partition already.
+fn done_or_gone(removed: Result<(), ChildError>) -> Result<(), ChildError> {
+    match removed {
+        Err(ChildError::NotFound(_)) => Ok(()),
+        other => other,
+    }
 }

@@ -107,7 +107,8 @@ async fn a_call_reaches_one_handler_and_an_absent_one_is_an_error() {
     let absent = manager.handler::<Spy>("three").call(Ask::Events).await.unwrap_err();
     assert_eq!(absent, HandlerError::NotFound(HandlerId::of::<Spy>("three")));
     let other_type = manager.handler::<Spy<2>>("one").call(Ask::Events).await.unwrap_err();
-    assert_eq!(other_type.to_string(), "the event manager has no handler Spy<2> \"one\"");
+    let text = other_type.to_string();
+    assert!(text.starts_with("the event manager has no handler Spy<2> \"one\": "), "{text}");
     assert_eq!(notes.take(), ["init one", "init two", "one a", "two a"]);
 }
 

@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 
 use regrow::{
-    CallError, ChildError, GenServer, Overflow, PartitionSupervisor, PartitionSupervisorRef, Reply,
-    Result, Runtime, ServerContext, Shutdown, StartError, Supervisor,
+    CallError, ChildError, ChildSpec, GenServer, Overflow, PartitionSupervisor,
+    PartitionSupervisorRef, Reply, Result, Runtime, ServerContext, Shutdown, StartError,
+    Supervisor,
 };
 
 use super::SECOND;
@@ -211,6 +212,32 @@ async fn resizes_take_turns_and_one_that_was_dropped_is_completed_by_the_next() 
     adders.resize(2).await.unwrap();
     assert_eq!(adders.supervisor().count_children().await.unwrap().active, 2);
     assert_eq!(adders.partition(1).call(Call::Sum).await.unwrap().0, 1);
+}
+
+/// The dropped resize has stopped the partition, and has not removed it.
+#[tokio::test(start_paused = true)]
+async fn a_partition_that_a_dropped_resize_has_stopped_is_started_by_the_next() {
+    let rt = Runtime::new();
+    let adders = adders(3).start(&rt).await.unwrap();
+    adders.supervisor().terminate_child("2").await.unwrap();
+    adders.resize(3).await.unwrap();
+    assert_eq!(adders.partition(2).call(Call::Sum).await.unwrap().0, 2);
+    adders.supervisor().terminate_child("1").await.unwrap();
+    adders.resize(4).await.unwrap();
+    assert_eq!(adders.supervisor().count_children().await.unwrap().active, 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_child_that_is_added_to_the_description_of_partitions_runs_beside_them() {
+    let rt = Runtime::new();
+    let clock = ChildSpec::task("clock", |_| std::future::pending());
+    let tree = adders(2).spec().unwrap().child(clock).start(&rt).await.unwrap();
+    assert_eq!(tree.count_children().await.unwrap().active, 3);
+    let adders = PartitionSupervisorRef::<Adder>::named(&rt, "adders", 2);
+    adders.resize(1).await.unwrap();
+    let children = tree.which_children().await.unwrap();
+    let ids: Vec<&str> = children.iter().map(|child| &*child.id).collect();
+    assert_eq!(ids, ["0", "clock"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -119,3 +119,31 @@ async fn a_long_frame_for_a_closed_outbox_keeps_no_memory() {
     assert!(!outbox.push(|frame| frame.extend(vec![7; 3 * CHUNK])));
     assert!(outbox.long_buffer().take().is_none());
 }
+
+/// As when a peer sends a long call before each short one, and doesn't read the answers.
+#[tokio::test]
+async fn a_frame_that_is_much_shorter_than_the_long_buffer_leaves_it_to_the_connection() {
+    let (outbox, content) = (Outbox::new(99 * CHUNK), vec![7; CHUNK + 1]);
+    let mut expected = Vec::new();
+    crate::cluster::wire::frame::append_frame(&mut expected, |frame| frame.extend(&content));
+    for round in 0..20 {
+        let longest = (64 + round) * CHUNK;
+        outbox.long_buffer().keep(Vec::with_capacity(longest));
+        if round % 2 == 0 {
+            assert!(outbox.push(|frame| frame.extend(&content)));
+        } else {
+            let written: Result<(), ()> = outbox.try_push(|frame| Ok(frame.extend(&content)));
+            written.unwrap();
+        }
+        let kept = outbox.long_buffer().take().unwrap();
+        assert!(kept.is_empty() && kept.capacity() >= longest);
+    }
+    let mut memory = 0;
+    for _ in 0..20 {
+        let taken = take(&outbox).await;
+        outbox.written(taken.len());
+        assert!(taken == expected);
+        memory += taken.capacity();
+    }
+    assert!(memory <= 20 * 2 * expected.len() && !outbox.waits(), "{memory} bytes");
+}
