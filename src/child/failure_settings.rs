@@ -16,9 +16,9 @@ impl ChildSpec {
     /// A failure is an end with a reason that is not clean, and that the supervisor has not asked for.
     /// Also a restart that fails is a failure, and so is a first start that is
     /// [tried again](Self::retry_first_start). The closure is not asked about a clean end, about the end of
-    /// a child that the supervisor stops (for the restart of its group, too), about a child that has
-    /// [decided itself](crate::NoRestart). A start on request returns its error to the caller, and never
-    /// escalates.
+    /// a child that the supervisor stops (for the restart of its group, too), or about a child that has
+    /// [decided itself](crate::NoRestart). It is not asked about a start on request either, nor about a first
+    /// start that is not tried again: their errors are returned to the caller.
     ///
     /// * [`Restart`](FailurePolicy::Restart) uses the backoff, the group and the budget of the child.
     ///   The other policies use none of them, and count against no restart budget.

@@ -14,6 +14,8 @@
 //! 4. The ends that are caused by a start that failed or was given up, or by a stop of the tree, of
 //!    the runtime or of tokio, are not reported: the stop was noted in the record of the child before
 //!    it began, or the supervisor is stopping itself or has ended.
+//! 5. The `on_failure` of a child is called only if its supervisor follows the answer, or the server
+//!    has followed it.
 //!
 //! If a process above ends while the ancestors are gathered, the list ends there.
 
@@ -30,7 +32,7 @@ use crate::base::tree_path::Path;
 use crate::exit::reason::ExitReason;
 use crate::kernel::Kernel;
 use crate::kernel::closing::EndDetails;
-use crate::observe::activity::Running;
+use crate::observe::activity::{Callback, Running};
 use crate::observe::crash_report::{
     Ancestor, CrashCause, CrashHandling, CrashReport, CrashedChild, log_line,
 };
@@ -39,7 +41,7 @@ use crate::observe::event::LifecycleEvent;
 use crate::observe::log_flood::LineKind;
 use crate::observe::log_level::LogLevel;
 use crate::observe::state_record::MachineStatus;
-use crate::process::Relations;
+use crate::process::{AnyProcess, ChildStop, Relations};
 use crate::restart::policy::Restart;
 
 /// The number of links that a report lists.
@@ -104,6 +106,8 @@ impl Kernel {
         let (limiter, at) = (&self.crash_report_limit, Instant::now());
         let Some(left_out) = limiter.admit(&limited_path(&path), at) else { return };
         let links: Vec<Pid> = relations.links.keys().copied().collect();
+        let handling = handling(noted, relations, details.was_dropped);
+        let asks = self.follows_policy(relations, (cause, handling.as_ref()));
         let report = Arc::new(CrashReport {
             pid,
             path,
@@ -112,8 +116,8 @@ impl Kernel {
             cause,
             reason: details.reason.clone(),
             at,
-            child: self.crashed_child(pid, relations, (&details.reason, at)),
-            handling: handling(noted, relations, details.was_dropped),
+            child: self.crashed_child(pid, relations, (&details.reason, at), asks),
+            handling,
             machine: machine(relations),
             mailbox_depth: unread(is_supervisor(relations)),
             more_links: links.len().saturating_sub(MAX_LINKS),
@@ -133,18 +137,39 @@ impl Kernel {
             return Some(CrashCause::Own);
         }
         let parent = relations.parent?;
-        if parent.role?.stop.is_asked_for()
-            || self.closed.load(Ordering::SeqCst)
-            || self.tokio_is_gone()
-        {
-            return None;
+        let is_crash = !parent.role?.stop.is_asked_for() && self.restarts_children(parent.pid);
+        is_crash.then_some(CrashCause::Outside)
+    }
+
+    /// Whether this supervisor handles the failures of its children: it has not ended, and is not
+    /// stopping.
+    fn restarts_children(&self, supervisor: Pid) -> bool {
+        let is_stopping = self.closed.load(Ordering::SeqCst) || self.tokio_is_gone();
+        let restarts = |supervisor: Arc<dyn AnyProcess>| {
+            supervisor.with(|locked| {
+                let core = locked.core();
+                core.restarts_children() && !core.stop_requested
+            })
+        };
+        !is_stopping && self.find(supervisor).is_some_and(restarts)
+    }
+
+    /// Whether the supervisor asks the closure of this child, which has failed, and follows its
+    /// answer: the child was up, and is not being stopped.
+    fn follows_policy(
+        &self,
+        relations: &Relations,
+        (cause, handling): (CrashCause, Option<&CrashHandling>),
+    ) -> bool {
+        if cause == CrashCause::Resumed {
+            return true;
         }
-        let supervisor = self.find(parent.pid)?;
-        let restarts = supervisor.with(|locked| {
-            let core = locked.core();
-            core.restarts_children() && !core.stop_requested
-        });
-        restarts.then_some(CrashCause::Outside)
+        let Some((parent, role)) = relations.parent.and_then(|of| Some((of.pid, of.role?))) else {
+            return false;
+        };
+        let is_starting = relations.registrations.as_ref().is_some_and(|own| own.starting)
+            || handling.is_some_and(|handling| handling.callback == Callback::Init);
+        role.stop == ChildStop::No && !is_starting && self.restarts_children(parent)
     }
 
     /// The processes above, the nearest first.
@@ -168,6 +193,7 @@ impl Kernel {
         pid: Pid,
         relations: &Relations,
         (reason, at): (&ExitReason, Instant),
+        asks_policy: bool,
     ) -> Option<CrashedChild> {
         let (parent, facts) = (relations.parent?, relations.child.as_ref()?);
         let role = parent.role?;
@@ -175,7 +201,7 @@ impl Kernel {
             supervisor.with(|locked| locked.core().supervisor_record()?.child_rules)
         });
         let own = facts.own_rules.as_deref().cloned().unwrap_or_default();
-        let policy = own.policy_after(reason, (self.number(), pid));
+        let policy = asks_policy.then(|| own.policy_after(reason, (self.number(), pid))).flatten();
         let (backoff, budget) = match role.restart {
             Restart::Temporary => (None, None),
             Restart::Permanent | Restart::Transient => own.backoff_and_budget(shared),

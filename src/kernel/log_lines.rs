@@ -1,6 +1,7 @@
 //! The log lines of a runtime, which are [bounded](crate::observe::log_flood).
 
 use crate::base::pid::Pid;
+use crate::base::user_panics::ignore_panic;
 use crate::kernel::Kernel;
 use crate::observe::lifecycle_log;
 use crate::observe::log_flood::LineKind;
@@ -14,9 +15,10 @@ impl Kernel {
     }
 
     /// Writes a line, unless many of its kind have just been written. A test that captures the log
-    /// receives it.
+    /// receives it. A panic is discarded: most lines are written in the teardown of a process, which
+    /// must be finished.
     pub(crate) fn line(&self, kind: LineKind, write: impl FnOnce()) {
         let tokio = self.handle.get();
-        self.switches.captured(|| self.log_flood.line(kind, tokio, write));
+        self.switches.captured(|| ignore_panic(|| self.log_flood.line(kind, tokio, write)));
     }
 }

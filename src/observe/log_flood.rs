@@ -10,22 +10,28 @@
 //!    with the first line after the end of the window before.
 //! 2. A line that is admitted is written. If lines of its kind were left out before it and not yet
 //!    reported, their number is written first.
-//! 3. The first line of a window that is left out starts a task, which reports the number at the end of
-//!    the window. If tokio shuts down before, the drop of the task reports it.
+//! 3. A line that is left out starts a task for the end of its window, unless one is due then. The task
+//!    reports the number at that time. If tokio shuts down before, the drop of the task reports it.
 //!
 //! | between two steps | |
 //! |---|---|
-//! | the window ends, and a line of the next window comes before the task | the line takes the number, and the task finds zero and writes nothing |
+//! | the window ends, and a line of the next window is written before the task runs | the line takes the number, and the task finds zero and writes nothing |
+//! | the window ends, and a line of the next window is left out before the task runs | the line starts the task of its own window; the first task reports it with the others |
+//! | a line takes the time, and the task of its window reports before the line is counted | the line starts another task, which reports at once |
 //! | the limit is changed | windows that run keep what they have counted, and the new limit holds for the next line |
-//! | there is no tokio runtime | the number is reported with the next line of the kind |
+//! | tokio has dropped the task | no other task is started for that window: the lines that tokio's shutdown causes are bounded too |
+//! | there is no tokio runtime, or none with time | the number is reported with the next line of the kind that is written |
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::runtime::Handle;
+use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::base::user_panics::catch_panic;
 use crate::base::{PlainMutex, ignore_panic};
+use crate::time::timer_queue::after;
 
 /// What a line is about. Lines of one kind are limited together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,6 +125,8 @@ struct State {
     limit: LineLimit,
     windows: [Window; KINDS],
     left_out: u64,
+    /// Tokio's time is not enabled, so no task is started.
+    without_time: bool,
 }
 
 /// The lines of one kind.
@@ -129,6 +137,8 @@ struct Window {
     lines: u32,
     /// The lines that were left out and are not reported yet.
     left_out: u64,
+    /// The time of the last report for which a task was started; `None` if that task has reported.
+    due: Option<Instant>,
 }
 
 /// What happens with a line.
@@ -136,7 +146,7 @@ struct Window {
 enum Admitted {
     /// It is written, after a report of so many lines that were left out.
     Written { left_out: u64 },
-    /// It is left out. If it is the first in its window, the window ends at this time.
+    /// It is left out. A task is to report it at this time, unless another task does.
     LeftOut { report_at: Option<Instant> },
 }
 
@@ -154,61 +164,96 @@ impl LogFlood {
     pub(crate) fn line(
         self: &Arc<Self>,
         kind: LineKind,
-        tokio: Option<&tokio::runtime::Handle>,
+        tokio: Option<&Handle>,
         write: impl FnOnce(),
     ) {
-        match self.admit(kind, Instant::now()) {
+        match self.admit(kind, Instant::now(), tokio.is_some()) {
             Admitted::Written { left_out } => {
                 report(kind, left_out);
                 write();
             }
             Admitted::LeftOut { report_at: Some(at) } => {
                 if let Some(tokio) = tokio {
-                    let due = DueReport { flood: Arc::clone(self), kind };
-                    tokio.spawn(async move {
-                        sleep_until(at).await;
-                        drop(due);
-                    });
+                    self.report_at(kind, at, tokio);
                 }
             }
             Admitted::LeftOut { report_at: None } => {}
         }
     }
 
-    /// Takes step 1.
-    fn admit(&self, kind: LineKind, now: Instant) -> Admitted {
-        let State { limit, windows, left_out } = &mut *self.0.lock();
+    /// Takes step 3.
+    #[cold]
+    fn report_at(self: &Arc<Self>, kind: LineKind, at: Instant, tokio: &Handle) {
+        let Some(end_of_window) = sleep_on(tokio, at) else {
+            self.0.lock().without_time = true;
+            return;
+        };
+        let mut due = DueReport { flood: Arc::clone(self), kind, at, is_over: false };
+        tokio.spawn(async move {
+            end_of_window.await;
+            due.is_over = true;
+            drop(due);
+        });
+    }
+
+    /// Takes step 1. `has_tokio` says whether a task can be started.
+    fn admit(&self, kind: LineKind, now: Instant, has_tokio: bool) -> Admitted {
+        let State { limit, windows, left_out, without_time } = &mut *self.0.lock();
         let window = &mut windows[kind as usize];
         let is_over = |since| now.saturating_duration_since(since) >= limit.within;
-        if window.since.is_none_or(is_over) {
-            (window.since, window.lines) = (Some(now), 0);
-        }
+        let since = match window.since {
+            Some(since) if !is_over(since) => since,
+            _ => {
+                (window.since, window.lines) = (Some(now), 0);
+                now
+            }
+        };
         window.lines = window.lines.saturating_add(1);
         if window.lines <= limit.max || limit.within.is_zero() {
             return Admitted::Written { left_out: std::mem::take(&mut window.left_out) };
         }
         *left_out += 1;
         window.left_out += 1;
-        let is_first = window.lines == limit.max.saturating_add(1) && window.left_out == 1;
-        // A window that no instant can end lasts for more than a hundred years.
-        let end = || now.checked_add(limit.within).unwrap_or(now + Duration::from_secs(1 << 32));
-        Admitted::LeftOut { report_at: is_first.then(end) }
+        let at = after(since, limit.within);
+        let is_missing = window.due != Some(at) && has_tokio && !*without_time;
+        if is_missing {
+            window.due = Some(at);
+        }
+        Admitted::LeftOut { report_at: is_missing.then_some(at) }
     }
 
-    fn take_left_out(&self, kind: LineKind) -> u64 {
-        std::mem::take(&mut self.0.lock().windows[kind as usize].left_out)
+    /// Takes the number for the report that was due at this time, if the time has come.
+    fn take_left_out(&self, kind: LineKind, reported: Option<Instant>) -> u64 {
+        let window = &mut self.0.lock().windows[kind as usize];
+        if reported.is_some() && window.due == reported {
+            window.due = None;
+        }
+        std::mem::take(&mut window.left_out)
     }
+}
+
+/// Returns a sleep until this time; `None` if tokio's time is not enabled.
+fn sleep_on(tokio: &Handle, at: Instant) -> Option<Sleep> {
+    let sleep = catch_panic(|| {
+        let _inside = tokio.enter();
+        sleep_until(at)
+    });
+    sleep.ok()
 }
 
 /// Reports what was left out when it is dropped: at the end of the window, or with tokio.
 struct DueReport {
     flood: Arc<LogFlood>,
     kind: LineKind,
+    at: Instant,
+    /// The window is over.
+    is_over: bool,
 }
 
 impl Drop for DueReport {
     fn drop(&mut self) {
-        report(self.kind, self.flood.take_left_out(self.kind));
+        let reported = self.is_over.then_some(self.at);
+        report(self.kind, self.flood.take_left_out(self.kind, reported));
     }
 }
 
@@ -231,14 +276,45 @@ mod tests {
     fn each_kind_has_its_lines_in_a_window_and_the_next_window_reports_the_rest() {
         let (flood, now) = (LogFlood::default(), Instant::now());
         flood.set(LineLimit { max: 2, within: SECOND });
-        let exit = |now| flood.admit(LineKind::Exit, now);
+        let exit = |now| flood.admit(LineKind::Exit, now, true);
         let written = |left_out| Admitted::Written { left_out };
         assert_eq!([exit(now), exit(now)], [written(0), written(0)]);
         assert_eq!(exit(now), Admitted::LeftOut { report_at: Some(now + SECOND) });
         assert_eq!(exit(now), Admitted::LeftOut { report_at: None });
-        assert_eq!(flood.admit(LineKind::Kill, now), written(0), "each kind has its own limit");
+        assert_eq!(
+            flood.admit(LineKind::Kill, now, true),
+            written(0),
+            "each kind has its own limit"
+        );
         assert_eq!([exit(now + SECOND), exit(now + SECOND)], [written(2), written(0)]);
-        assert_eq!((flood.left_out(), flood.take_left_out(LineKind::Exit)), (2, 0));
+        assert_eq!((flood.left_out(), flood.take_left_out(LineKind::Exit, None)), (2, 0));
+    }
+
+    /// Each window has its own report, also if the report of the window before is late.
+    #[test]
+    fn a_line_that_is_left_out_has_a_report_that_is_due() {
+        let (flood, now) = (LogFlood::default(), Instant::now());
+        let exit = |now| flood.admit(LineKind::Exit, now, true);
+        let due = |report_at| Admitted::LeftOut { report_at };
+        flood.set(LineLimit { max: 0, within: SECOND });
+        assert_eq!([exit(now), exit(now)], [due(Some(now + SECOND)), due(None)]);
+        let late = now + SECOND * 3 / 2;
+        assert_eq!([exit(late), exit(late)], [due(Some(late + SECOND)), due(None)]);
+        assert_eq!(flood.take_left_out(LineKind::Exit, Some(now + SECOND)), 4);
+        assert_eq!(exit(late), due(None), "the second report is still due");
+        assert_eq!(flood.take_left_out(LineKind::Exit, Some(late + SECOND)), 1);
+        assert_eq!(exit(late), due(Some(late + SECOND)), "a line that was counted too late");
+    }
+
+    /// The drop of the task with tokio reports; the lines after it in the window start no other task.
+    #[test]
+    fn in_a_window_whose_task_was_dropped_no_other_task_is_started() {
+        let (flood, now) = (LogFlood::default(), Instant::now());
+        flood.set(LineLimit { max: 0, within: SECOND });
+        flood.admit(LineKind::Exit, now, true);
+        assert_eq!(flood.take_left_out(LineKind::Exit, None), 1);
+        let next = flood.admit(LineKind::Exit, now, true);
+        assert_eq!(next, Admitted::LeftOut { report_at: None });
     }
 
     #[test]
@@ -246,7 +322,7 @@ mod tests {
         let (flood, now) = (LogFlood::default(), Instant::now());
         flood.set(LineLimit { max: u32::MAX, within: SECOND });
         for _ in 0..10_000 {
-            assert_eq!(flood.admit(LineKind::Exit, now), Admitted::Written { left_out: 0 });
+            assert_eq!(flood.admit(LineKind::Exit, now, true), Admitted::Written { left_out: 0 });
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The observation of a runtime: log lines, lifecycle events, crash reports, dead letters, health, the activity of
 //! processes, and the switches that turn parts of it on.
 //!
-//! **Uses** `base`, `exit`, `message`, `restart`.
+//! **Uses** `base`, `exit`, `message`, `time`, `restart`.
 //! **Knows nothing of** the code that reports the facts. That code calls the functions of this
 //! folder.
 

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | by itself | its own decision, then the closure |
 //! | while its restart, or the retry of its first start, is in progress | likewise, by the error of the start; the closure is not asked if another process holds the name, or if no start can succeed |
+//! | while a start on request, or a first start that is not retried, is in progress | its own decision only |
 //! | in its stop by the supervisor, or just before it | its own decision only: a group that restarts starts the child, whose next failure is decided by the closure |
 
 use crate::base::{PAGE, Pid, excerpt, ignore_panic, name};
@@ -15,8 +16,9 @@ use crate::child::Spec;
 use crate::exit::{ExitReason, NoRestart, Scope};
 use crate::observe::log_flood::LineKind;
 use crate::restart::FailurePolicy;
+use crate::supervisor::incarnation::is_name_taken;
 use crate::supervisor::report::TARGET;
-use crate::supervisor::{Limit, Report, RestartLimitReached};
+use crate::supervisor::{Limit, NotStarted, Report, RestartLimitReached};
 
 /// What follows the end of a child instead of what its restart type says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,8 +66,22 @@ pub(crate) fn own_decision(report: &Report, pid: Pid, reason: &ExitReason) -> Op
     if ends_tree { Some(Scope::Tree) } else { NoRestart::of(reason, kernel.number(), pid) }
 }
 
+/// Returns what was decided for the child whose restart, or whose retried first start, has failed. Call it
+/// only where the decision is followed: a start on request is no failure that the closure is asked about.
+pub(crate) fn decision_after(
+    report: &Report,
+    spec: Option<&Spec>,
+    failure: &NotStarted,
+) -> Option<Decision> {
+    let error = &failure.error;
+    let is_failure = || error.may_pass() && !is_name_taken(error);
+    failure
+        .decided
+        .or_else(|| by_policy(report, spec.filter(|_| is_failure())?, &error.as_reason()))
+}
+
 /// Returns the decision of the closure of this child, if it has one.
-pub(crate) fn by_policy(report: &Report, spec: &Spec, reason: &ExitReason) -> Option<Decision> {
+fn by_policy(report: &Report, spec: &Spec, reason: &ExitReason) -> Option<Decision> {
     let on_failure = spec.own_rules.as_ref()?.on_failure.as_ref()?;
     match on_failure.decide(reason) {
         // A process that has ended cannot be resumed.

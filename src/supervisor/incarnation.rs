@@ -38,7 +38,7 @@ use crate::restart::History;
 use crate::runtime::{Ended, Runtime, StartCause, StartError};
 use crate::supervisor::heartbeat_watch;
 use crate::supervisor::start_attempt::run_start;
-use crate::supervisor::{Decision, Report, StopRequest, by_policy, own_decision, stop, wait_until};
+use crate::supervisor::{Decision, Report, StopRequest, own_decision, stop, wait_until};
 
 /// The outcome of a start: the process, `None` if the child chose not to run, or the failure.
 pub(crate) type StartOutcome = Result<Option<Arc<dyn AnyProcess>>, NotStarted>;
@@ -63,7 +63,8 @@ pub(crate) struct NotStarted {
     pub(crate) name_taken: bool,
     /// The process that failed, if the start got as far as a process.
     pub(crate) pid: Option<Pid>,
-    /// What that process decided about its restart, or its specification.
+    /// What that process decided about its restart. The
+    /// [policy](crate::supervisor::decision_after) of the child is asked only where it is followed.
     pub(crate) decided: Option<Decision>,
 }
 
@@ -120,7 +121,7 @@ pub(crate) fn start_at_once(
 
 /// Returns whether the error says that another process holds the name, or that the name is reserved
 /// for another child.
-fn is_name_taken(error: &StartError) -> bool {
+pub(super) fn is_name_taken(error: &StartError) -> bool {
     matches!(error, StartError::AlreadyStarted { .. } | StartError::NameReserved { .. })
 }
 
@@ -169,11 +170,7 @@ pub(crate) fn outcome_of(
                 (StartError::Failed(reason), Some(pid)) => own_decision(report, pid, reason),
                 _ => None,
             };
-            let is_failure = error.may_pass() && !is_name_taken(&error);
-            let decided = own.map(Decision::from).or_else(|| {
-                is_failure.then(|| by_policy(report, spec, &error.as_reason())).flatten()
-            });
-            Err(NotStarted { error, name_taken, pid, decided })
+            Err(NotStarted { error, name_taken, pid, decided: own.map(Decision::from) })
         }
     }
 }

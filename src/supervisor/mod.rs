@@ -38,7 +38,7 @@ pub use crate::restart::{Exhausted, History, Incarnation, RestartBudget};
 pub use context::SupervisorContext;
 pub use dynamic::fold::FoldedCounts;
 pub use dynamic::{DynamicSupervisor, DynamicSupervisorRef};
-pub(crate) use end_decision::{Decision, by_policy, decision, own_decision};
+pub(crate) use end_decision::{Decision, decision, decision_after, own_decision};
 pub(crate) use end_record::EndRecord;
 pub(crate) use exact_child::ExactChild;
 pub use fixed::SupervisorRef;

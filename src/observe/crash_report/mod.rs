@@ -147,8 +147,9 @@ pub struct CrashedChild {
     /// When the child is started again.
     pub restart: Restart,
     /// What the [`on_failure`](crate::ChildSpec::on_failure) of the child decides about this failure.
-    /// `None` if the child has no such closure, if it panicked, or if the child has
-    /// [decided](crate::NoRestart) itself. A server that has used up its
+    /// `None` if the child has no such closure, if it panicked, if the child has
+    /// [decided](crate::NoRestart) itself, or if its supervisor was stopping it or was stopping itself.
+    /// Also `None` for a failure in `init`: the error of the start decides then, if the start was a restart. A server that has used up its
     /// [resumes](crate::ChildSpec::resume_budget) ends although this is `Resume`.
     pub policy: Option<FailurePolicy>,
     /// How long the child may take to stop.

@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use futures_util::future::Either;
 use tokio::time::Instant;
 
-use crate::base::ignore_panic;
+use crate::base::{Pid, SharedStr, ignore_panic};
 use crate::child::Spec;
 use crate::exit::{Crash, ExitReason, Result};
 use crate::observe::ChangeKind;
@@ -21,7 +21,7 @@ use crate::supervisor::dynamic::{
 };
 use crate::supervisor::{
     AutoShutdown, Begun, Decision, EndRecord, NewIncarnation, NotStarted, Report, StartOutcome,
-    check_child, start, start_at_once,
+    check_child, decision_after, start, start_at_once,
 };
 
 impl DynamicServer {
@@ -202,16 +202,29 @@ impl DynamicServer {
                 self.forget(pid);
                 Ok(())
             }
-            Err(NotStarted { decided: Some(Decision::GiveUp), .. }) => {
+            Err(failure) => self.restart_failed(pid, &incarnation.id, &failure, ctx),
+        }
+    }
+
+    /// Handles a failed restart of the child with the key `pid`.
+    fn restart_failed(
+        &mut self,
+        pid: Pid,
+        id: &SharedStr,
+        failure: &NotStarted,
+        ctx: &mut ServerContext<Self>,
+    ) -> Result {
+        let record = self.children.get(&pid).and_then(|child| child.restart_record.as_ref());
+        let spec = record.map(|record| &*record.spec);
+        let reason = failure.error.as_reason();
+        match decision_after(&self.report, spec, failure) {
+            Some(Decision::GiveUp) => {
                 self.forget(pid);
                 Ok(())
             }
-            Err(NotStarted { error, decided: decided @ Some(_), pid, .. }) => {
-                self.follow(decided, &incarnation.id, pid, error.as_reason())
-            }
-            Err(NotStarted { error, .. }) => {
-                let (reason, at) = (error.as_reason(), Instant::now());
-                let end = EndRecord { pid: None, reason, at, stopped: false };
+            decided @ Some(_) => self.follow(decided, id, failure.pid, reason),
+            None => {
+                let end = EndRecord { pid: None, reason, at: Instant::now(), stopped: false };
                 self.restart_after_end(pid, end, ctx)
             }
         }

@@ -68,7 +68,7 @@ use crate::process::ChildStop;
 use crate::restart::Next;
 use crate::server::ServerContext;
 use crate::supervisor::fixed::{Child, FixedServer, Retry, RetryKind, RunState};
-use crate::supervisor::{EndRecord, NotStarted, Position, decision};
+use crate::supervisor::{EndRecord, NotStarted, Position, decision, decision_after};
 use crate::time::timer_queue::after;
 
 impl FixedServer {
@@ -248,7 +248,8 @@ impl FixedServer {
         failure: NotStarted,
         ctx: &mut ServerContext<Self>,
     ) -> Result<bool> {
-        if let Some(decided) = failure.decided {
+        let spec = self.children.get(position).map(|child| &*child.spec);
+        if let Some(decided) = decision_after(&self.report, spec, &failure) {
             return self.follow(decided, position, failure.pid).map(|()| false);
         }
         let is_alone = self.children.get(position).is_some_and(Child::is_first_start_retried);

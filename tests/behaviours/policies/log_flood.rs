@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use regrow::{ChildSpec, Exhausted, ExitReason, LogLevel, Runtime, Supervisor};
 
 use super::{SECOND, idle};
@@ -126,4 +127,69 @@ async fn the_limit_is_one_of_each_runtime() {
     }
     let lines = log.take();
     assert_eq!(count(&lines, "exit").0, 4);
+}
+
+async fn crash(rt: &Runtime, times: u32) {
+    for _ in 0..times {
+        rt.spawn(|_| async { regrow_panic() }).join().await;
+    }
+}
+
+/// A window that never ends: each process is torn down nevertheless, and the drop of tokio reports.
+#[test]
+fn in_a_window_of_any_length_each_process_ends_and_the_number_is_written() {
+    let log = Log::listen();
+    let tokio = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    tokio.block_on(async {
+        let rt = Runtime::new();
+        rt.limit_log_lines(1, Duration::MAX);
+        tokio::time::timeout(60 * SECOND, crash(&rt, 5)).await.expect("each end is announced");
+        assert_eq!(rt.process_count(), 0);
+    });
+    drop(tokio);
+    assert_eq!(count(&log.take(), "exit"), (1, 4));
+}
+
+/// A line arrives between the end of a window and the report of that window.
+#[tokio::test(start_paused = true)]
+async fn a_line_before_the_late_report_of_a_window_does_not_silence_the_windows_after_it() {
+    let (log, rt) = (Log::listen(), Runtime::new());
+    rt.limit_log_lines(0, SECOND);
+    crash(&rt, 1).await;
+    // The clock advances, and tokio has not looked for timers yet.
+    assert!(tokio::time::advance(3 * SECOND / 2).now_or_never().is_none());
+    crash(&rt, 1).await;
+    tokio::time::sleep(SECOND / 10).await;
+    assert_eq!(count(&log.take(), "exit"), (0, 2), "the report of the first window");
+    crash(&rt, 1).await;
+    tokio::time::sleep(3 * SECOND).await;
+    assert_eq!(count(&log.take(), "exit"), (0, 1), "the report of the second window");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_is_lowered_below_what_was_counted_reports_the_lines_that_follow() {
+    let (log, rt) = (Log::listen(), Runtime::new());
+    rt.limit_log_lines(500, SECOND);
+    crash(&rt, 300).await;
+    rt.limit_log_lines(10, SECOND);
+    crash(&rt, 20).await;
+    tokio::time::sleep(2 * SECOND).await;
+    assert_eq!(count(&log.take(), "exit"), (300, 20));
+}
+
+/// The next line that is written reports the number.
+#[test]
+fn without_the_time_of_tokio_the_next_line_reports_the_number() {
+    let log = Log::listen();
+    let tokio = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    tokio.block_on(async {
+        let rt = Runtime::new();
+        rt.limit_log_lines(2, 3_600 * SECOND);
+        crash(&rt, 10).await;
+        assert_eq!(count(&log.take(), "exit"), (2, 0));
+        assert_eq!(rt.process_count(), 0);
+        rt.limit_log_lines(u32::MAX, SECOND);
+        crash(&rt, 1).await;
+    });
+    assert_eq!(count(&log.take(), "exit"), (1, 8));
 }

@@ -1,14 +1,15 @@
 //! What log, events, reports and health say of failures that are decided by a policy.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use regrow::FailurePolicy::{Resume, Stop};
+use regrow::FailurePolicy::{Escalate, Restart, Resume, Stop};
 use regrow::{
-    Callback, ChildSpec, CrashCause, CrashReport, Events, GenServer, LifecycleEvent, LogLevel,
-    Runtime, Supervisor,
+    Callback, ChildSpec, CrashCause, CrashReport, DynamicSupervisor, Events, ExitReason, GenServer,
+    LifecycleEvent, LogLevel, Result, Runtime, ServerContext, Supervisor,
 };
 
-use super::{Do, Number, as_asked, idle};
+use super::{Ask, Do, Number, as_asked, idle};
 use crate::support::log::Log;
 
 fn number() -> ChildSpec {
@@ -87,4 +88,80 @@ async fn the_report_of_a_child_that_gives_up_names_no_policy() {
     rt.server::<Number>("a").cast(Do::GiveUp);
     let report = next_report(&mut events).await;
     assert_eq!(report.child.as_ref().unwrap().policy, None);
+}
+
+/// A server that fails in `init` or in `terminate`.
+struct Fails;
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum In {
+    Init,
+    Terminate,
+}
+
+impl GenServer for Fails {
+    type Args = In;
+    type Call = ();
+    type Cast = ();
+
+    async fn init(place: In, ctx: &mut ServerContext<Self>) -> Result<Self> {
+        ctx.trap_exit(true);
+        if place == In::Init { Err(Ask(Escalate))? } else { Ok(Fails) }
+    }
+
+    async fn terminate(&mut self, _: &ExitReason) {
+        std::panic::panic_any("as asked");
+    }
+}
+
+/// A child whose closure escalates, and how often the closure was asked.
+fn fails(place: In) -> (ChildSpec, Arc<AtomicU32>) {
+    let asked = Arc::new(AtomicU32::new(0));
+    let counted = asked.clone();
+    let child = Fails::child(place).with_id("b").on_failure(move |_| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        Escalate
+    });
+    (child, asked)
+}
+
+async fn reports_of_b(events: &mut Events, expected: u32) {
+    for _ in 0..expected {
+        let report = loop {
+            let report = next_report(events).await;
+            if report.path.ends_with('b') {
+                break report;
+            }
+        };
+        assert_eq!(report.child.as_ref().unwrap().policy, None, "{report}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_policy_is_asked_or_reported_for_a_child_that_is_stopped() {
+    let rt = Runtime::new();
+    let mut events = rt.events();
+    let (child, asked) = fails(In::Terminate);
+    let tree = Supervisor::one_for_all().child(number()).child(child).start(&rt).await.unwrap();
+    rt.server::<Number>("a").cast(Do::Fail(Restart)); // the group restarts
+    idle().await;
+    tree.terminate_child("b").await.unwrap();
+    tree.restart_child("b").await.unwrap();
+    tree.stop().await.unwrap();
+    reports_of_b(&mut events, 3).await;
+    assert_eq!(asked.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_policy_is_asked_or_reported_for_a_failed_init_on_request() {
+    let rt = Runtime::new();
+    let mut events = rt.events();
+    let (child, asked) = fails(In::Init);
+    let fixed = Supervisor::one_for_one().start(&rt).await.unwrap();
+    fixed.start_child(child.clone()).await.unwrap_err();
+    let dynamic = DynamicSupervisor::new().start(&rt).await.unwrap();
+    dynamic.start_child(child.clone()).await.unwrap_err();
+    Supervisor::one_for_one().child(child).start(&rt).await.unwrap_err();
+    reports_of_b(&mut events, 3).await;
+    assert_eq!(asked.load(Ordering::SeqCst), 0);
 }
