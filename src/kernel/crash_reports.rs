@@ -29,30 +29,23 @@ use crate::base::pid::Pid;
 use crate::base::shared_str::SharedStr;
 use crate::base::sync::atomic::Ordering;
 use crate::base::tree_path::Path;
-use crate::exit::reason::ExitReason;
 use crate::kernel::Kernel;
 use crate::kernel::closing::EndDetails;
-use crate::observe::activity::{Callback, Running};
-use crate::observe::crash_report::{
-    Ancestor, CrashCause, CrashHandling, CrashReport, CrashedChild, log_line,
-};
+use crate::kernel::crashed_child::MAX_ANCESTORS;
+use crate::observe::activity::Running;
+use crate::observe::crash_report::{Ancestor, CrashCause, CrashHandling, CrashReport, log_line};
 use crate::observe::crash_site;
 use crate::observe::event::LifecycleEvent;
 use crate::observe::log_flood::LineKind;
 use crate::observe::log_level::LogLevel;
 use crate::observe::state_record::MachineStatus;
-use crate::process::{AnyProcess, ChildStop, Relations};
-use crate::restart::policy::Restart;
+use crate::process::{AnyProcess, Relations};
 
 /// The number of links that a report lists.
 const MAX_LINKS: usize = 16;
 
 /// The length of a path, in bytes, from which on the limiter cuts the ids in it.
 const MAX_LIMITED_PATH: usize = 256;
-
-/// The number of processes above that a report lists. It bounds the time of a report in a tree of
-/// any depth.
-const MAX_ANCESTORS: usize = 64;
 
 impl Kernel {
     /// Reports the end of a process if it is a crash and a report is wanted. `unread` counts the
@@ -143,7 +136,7 @@ impl Kernel {
 
     /// Whether this supervisor handles the failures of its children: it has not ended, and is not
     /// stopping.
-    fn restarts_children(&self, supervisor: Pid) -> bool {
+    pub(super) fn restarts_children(&self, supervisor: Pid) -> bool {
         let is_stopping = self.closed.load(Ordering::SeqCst) || self.tokio_is_gone();
         let restarts = |supervisor: Arc<dyn AnyProcess>| {
             supervisor.with(|locked| {
@@ -152,71 +145,6 @@ impl Kernel {
             })
         };
         !is_stopping && self.find(supervisor).is_some_and(restarts)
-    }
-
-    /// Whether the supervisor asks the closure of this child, which has failed, and follows its
-    /// answer: the child was up, and is not being stopped.
-    fn follows_policy(
-        &self,
-        relations: &Relations,
-        (cause, handling): (CrashCause, Option<&CrashHandling>),
-    ) -> bool {
-        if cause == CrashCause::Resumed {
-            return true;
-        }
-        let Some((parent, role)) = relations.parent.and_then(|of| Some((of.pid, of.role?))) else {
-            return false;
-        };
-        let is_starting = relations.registrations.as_ref().is_some_and(|own| own.starting)
-            || handling.is_some_and(|handling| handling.callback == Callback::Init);
-        role.stop == ChildStop::No && !is_starting && self.restarts_children(parent)
-    }
-
-    /// The processes above, the nearest first.
-    fn ancestors_of(&self, relations: &Relations) -> Vec<Ancestor> {
-        let (mut next, mut ancestors) = (relations.parent, Vec::new());
-        while let Some(parent) = next.take_if(|_| ancestors.len() < MAX_ANCESTORS) {
-            let mut label = None;
-            if let Some(process) = self.find(parent.pid) {
-                (label, next) = process.with(|locked| {
-                    let relations = locked.core().relations.as_ref();
-                    relations.map_or((None, None), |above| (above.label.clone(), above.parent))
-                });
-            }
-            ancestors.push(Ancestor { pid: parent.pid, label });
-        }
-        ancestors
-    }
-
-    fn crashed_child(
-        &self,
-        pid: Pid,
-        relations: &Relations,
-        (reason, at): (&ExitReason, Instant),
-        asks_policy: bool,
-    ) -> Option<CrashedChild> {
-        let (parent, facts) = (relations.parent?, relations.child.as_ref()?);
-        let role = parent.role?;
-        let shared = self.find(parent.pid).and_then(|supervisor| {
-            supervisor.with(|locked| locked.core().supervisor_record()?.child_rules)
-        });
-        let own = facts.own_rules.as_deref().cloned().unwrap_or_default();
-        let policy = asks_policy.then(|| own.policy_after(reason, (self.number(), pid))).flatten();
-        let (backoff, budget) = match role.restart {
-            Restart::Temporary => (None, None),
-            Restart::Permanent | Restart::Transient => own.backoff_and_budget(shared),
-        };
-        Some(CrashedChild {
-            supervisor: parent.pid,
-            incarnation: role.slot.start,
-            uptime: at.saturating_duration_since(facts.started),
-            restart: role.restart,
-            policy,
-            shutdown: parent.shutdown,
-            backoff,
-            budget,
-            history: facts.history.clone(),
-        })
     }
 }
 

@@ -63,6 +63,7 @@ pub(crate) mod running_programs;
 pub(crate) mod groups;
 #[cfg(feature = "cluster")]
 pub(crate) mod foreign_members;
+mod crashed_child;
 mod crash_reports;
 mod resumed;
 mod memory;

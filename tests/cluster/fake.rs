@@ -146,6 +146,7 @@ impl Fake {
     }
 
     /// Waits for the next tick.
+    #[allow(dead_code)] // not each program that includes this file waits for one
     pub(crate) async fn next_tick(&mut self) {
         while !self.read_frame().await.expect("a tick").is_empty() {}
     }

@@ -14,6 +14,7 @@ mod given_up;
 mod get_or_start;
 mod orphans;
 mod start_child;
+mod restart_child;
 mod half_started;
 mod child_ended;
 mod exact_child;

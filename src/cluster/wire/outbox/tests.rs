@@ -132,7 +132,10 @@ async fn a_frame_that_is_much_shorter_than_the_long_buffer_leaves_it_to_the_conn
         if round % 2 == 0 {
             assert!(outbox.push(|frame| frame.extend(&content)));
         } else {
-            let written: Result<(), ()> = outbox.try_push(|frame| Ok(frame.extend(&content)));
+            let written: Result<(), ()> = outbox.try_push(|frame| {
+                frame.extend(&content);
+                Ok(())
+            });
             written.unwrap();
         }
         let kept = outbox.long_buffer().take().unwrap();
