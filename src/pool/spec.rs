@@ -209,9 +209,11 @@ impl<S: GenServer> Pool<S> {
         self
     }
 
-    /// Checks each worker before a client gets it. A worker whose check returns false, panics, or is cut
-    /// short by the time limit of the checkout, is stopped and replaced, and the client gets another one.
-    /// The check runs in the client. By default there is no check.
+    /// Checks each worker before a client gets it. A worker whose check returns false, or panics, is
+    /// stopped and replaced, and the client gets another one. If the time limit of the checkout cuts the
+    /// check short, the worker is stopped and replaced, and the client gets
+    /// [`Timeout`](crate::PoolError::Timeout). The check runs in the client. By default there is no
+    /// check.
     ///
     /// ```
     /// # use regrow::doc_counter::{Call, Cast, Counter};
