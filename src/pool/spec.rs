@@ -13,7 +13,7 @@ use crate::pool::PoolRef;
 use crate::pool::limits::Limits;
 use crate::pool::server::{PoolServer, server_name, workers_name};
 use crate::pool::table::{Check, Settings, Table};
-use crate::restart::Backoff;
+use crate::restart::{Backoff, Exhausted};
 use crate::runtime::{Runtime, StartError};
 use crate::server::{GenServer, ServerRef};
 use crate::supervisor::{DynamicSupervisor, Supervisor, SupervisorSpec};
@@ -294,7 +294,9 @@ impl<S: GenServer> Pool<S> {
     /// [shutdown time](ChildSpec::shutdown), the [limit of its `init`](ChildSpec::init_timeout), or the
     /// [bound of its mailbox](ChildSpec::mailbox_capacity). `change` runs once, here. The pool sets the
     /// id. There can be no name, and a worker can't be temporary: a supervisor does not keep the
-    /// specification of a temporary child. The pool lends a worker as soon as its `init` has returned, also
+    /// specification of a temporary child. A [restart budget](ChildSpec::restart_budget) of each worker
+    /// can't [give the worker up](Exhausted::GiveUp), since the supervisor then keeps a worker that does
+    /// not run: use [`Forget`](Exhausted::Forget), and the pool replaces the worker. The pool lends a worker as soon as its `init` has returned, also
     /// if the specification has a [limit of its readiness](ChildSpec::ready_within).
     pub fn worker(mut self, change: impl FnOnce(ChildSpec) -> ChildSpec) -> Self {
         self.settings.worker = change(self.settings.worker);
@@ -331,7 +333,7 @@ impl<S: GenServer> Pool<S> {
     /// # Errors
     ///
     /// [`StartError::Invalid`] if the pool has neither a size nor overflow, or if workers have a
-    /// name or are [temporary](Restart::Temporary).
+    /// name, are [temporary](Restart::Temporary), or are [given up](Exhausted::GiveUp).
     pub fn spec(self) -> Result<SupervisorSpec, StartError> {
         Ok(self.table_and_spec()?.1)
     }
@@ -344,6 +346,12 @@ impl<S: GenServer> Pool<S> {
         }
         if self.settings.worker.spec.restart == Restart::Temporary {
             let what = "a pool of temporary workers: make them permanent, or transient";
+            return Err(StartError::Invalid(what.to_owned()));
+        }
+        let budget = self.settings.worker.spec.budget;
+        if budget.is_some_and(|budget| budget.exhausted == Exhausted::GiveUp) {
+            let what = "a pool whose workers are given up when their budget is used up, and then keep \
+                        their places: use Exhausted::Forget, so that the pool replaces them";
             return Err(StartError::Invalid(what.to_owned()));
         }
         let name = self.settings.name.clone();

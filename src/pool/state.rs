@@ -110,11 +110,17 @@ impl<H: Clone> State<H> {
         self.last_worker
     }
 
+    /// Records the process of an incarnation of this worker. It may have ended by now.
+    pub(super) fn started(&mut self, number: u64, pid: Pid) {
+        if let Some(worker) = self.workers.get_mut(&number) {
+            worker.first.get_or_insert(pid);
+        }
+    }
+
     /// Records that an incarnation of this worker is ready. Returns the handle of the one before.
-    pub(super) fn ready(&mut self, number: u64, handle: H, pid: Pid) -> Option<H> {
+    pub(super) fn ready(&mut self, number: u64, handle: H) -> Option<H> {
         self.failed_starts = 0;
         let Some(worker) = self.workers.get_mut(&number) else { return Some(handle) };
-        worker.first.get_or_insert(pid);
         worker.ready_since = Instant::now();
         let old = worker.handle.replace(handle);
         match worker.place {

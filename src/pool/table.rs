@@ -111,10 +111,10 @@ impl<S: GenServer> Table<S> {
     }
 
     /// Records that an incarnation of this worker is ready.
-    pub(super) fn ready(&self, worker: u64, handle: ServerRef<S>, pid: Pid) {
+    pub(super) fn ready(&self, worker: u64, handle: ServerRef<S>) {
         let old = self.change(|shared| {
             let error = shared.start_error.take();
-            ((shared.state.ready(worker, handle, pid), error), true)
+            ((shared.state.ready(worker, handle), error), true)
         });
         drop(old);
     }
