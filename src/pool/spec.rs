@@ -28,6 +28,10 @@ use crate::supervisor::{DynamicSupervisor, Supervisor, SupervisorSpec};
 /// [delay](Self::backoff) of its supervisor. A client that crashes, or is killed, returns its worker.
 /// If the pool's server crashes, the checkouts of clients stay valid, and come back to its successor.
 ///
+/// A worker that fails to start, or that ends for good, fails its check or is discarded within a second
+/// of its `init` and before a client has returned it, is replaced after a pause. The pause is 10 ms, and
+/// doubles with each round of starts that fails, up to 2 s.
+///
 /// | setting | default |
 /// |---|---|
 /// | [`size`](Self::size) | the number of cores |
@@ -296,8 +300,9 @@ impl<S: GenServer> Pool<S> {
     /// id. There can be no name, and a worker can't be temporary: a supervisor does not keep the
     /// specification of a temporary child. A [restart budget](ChildSpec::restart_budget) of each worker
     /// can't [give the worker up](Exhausted::GiveUp), since the supervisor then keeps a worker that does
-    /// not run: use [`Forget`](Exhausted::Forget), and the pool replaces the worker. The pool lends a worker as soon as its `init` has returned, also
-    /// if the specification has a [limit of its readiness](ChildSpec::ready_within).
+    /// not run: use [`Forget`](Exhausted::Forget), and the pool replaces the worker. The pool lends a
+    /// worker as soon as its `init` has returned, also if the specification has a
+    /// [limit of its readiness](ChildSpec::ready_within).
     pub fn worker(mut self, change: impl FnOnce(ChildSpec) -> ChildSpec) -> Self {
         self.settings.worker = change(self.settings.worker);
         self

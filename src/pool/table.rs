@@ -106,7 +106,7 @@ impl<S: GenServer> Table<S> {
     pub(super) fn give_back(&self, lease: (u64, u64), incarnation: u64, is_broken: bool) {
         self.change(|shared| {
             let is_same = shared.server.is_some() && shared.state.incarnation == incarnation;
-            ((), shared.state.give_back(lease, is_same, is_broken))
+            ((), shared.state.give_back(lease, is_same, is_broken, ServerRef::is_there))
         });
     }
 

@@ -41,7 +41,7 @@ fn take(state: &mut State<u64>) -> Option<Taken<u64>> {
 }
 
 fn give_back(state: &mut State<u64>, taken: &Taken<u64>) -> bool {
-    state.give_back((taken.worker, taken.lease), true, false)
+    state.give_back((taken.worker, taken.lease), true, false, |_| true)
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn a_new_server_requests_stops_again_and_gets_the_clients_of_all_leases() {
     let client = Pid::from_raw(9);
     let broken = take(&mut state).unwrap();
     let kept = state.take(Some(client), |_| true).unwrap();
-    state.give_back((broken.worker, broken.lease), true, true);
+    state.give_back((broken.worker, broken.lease), true, true, |_| true);
     let stops = [(broken.worker, Pid::from_raw(broken.worker))];
     assert_eq!(state.stops(), stops);
     assert_eq!(state.open(), [(kept.lease, client)]);
@@ -140,6 +140,6 @@ fn a_worker_is_stopped_by_its_first_process_also_if_that_was_never_ready() {
     state.ready(worker, worker);
     state.sort();
     let taken = take(&mut state).unwrap();
-    state.give_back((taken.worker, taken.lease), true, true);
+    state.give_back((taken.worker, taken.lease), true, true, |_| true);
     assert_eq!(state.stops(), [(worker, Pid::from_raw(5))]);
 }
