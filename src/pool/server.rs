@@ -191,7 +191,7 @@ impl<S: GenServer> PoolServer<S> {
             let stopped = stop_worker(self.table.0.clone(), self.workers.clone(), worker, first);
             ctx.spawn_task(stopped, |()| Cast::Look);
         }
-        for _ in 0..self.to_start(ctx) {
+        for _ in 0..self.starts_due(ctx) {
             let (workers, child) = (self.workers.clone(), new_worker(&self.table.0));
             let start = async move { workers.start_child(child).await };
             ctx.spawn_task(start, |started| Cast::Started(started.err()));
@@ -231,7 +231,7 @@ impl<S: GenServer> PoolServer<S> {
     }
 
     /// Returns how many workers to start now: none during a pause. Starts that are in progress go on.
-    fn to_start(&mut self, ctx: &mut ServerContext<Self>) -> usize {
+    fn starts_due(&mut self, ctx: &mut ServerContext<Self>) -> usize {
         if let Some(pause) = self.table.0.with(|state| state.failures.take_pause()) {
             self.pauses = true;
             ctx.cast_after_as("start", pause, Cast::StartAgain);
