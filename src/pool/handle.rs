@@ -1,13 +1,15 @@
 //! The handle of a pool: checkouts.
 
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::time::Instant;
 
 use crate::base::current_process::current_pid;
-use crate::base::{Pid, SharedStr, consume_budget};
+use crate::base::{Pid, SharedStr, consume_budget, ignore_panic};
 use crate::exit::{ExitReason, Result};
 use crate::pool::server::{Call, PoolServer, server_name};
 use crate::pool::table::Table;
@@ -224,10 +226,16 @@ impl<S: GenServer> PoolRef<S> {
             let settings = &checkout.table().settings;
             let Some(check) = settings.check_on_checkout.clone() else { return Ok(checkout) };
             let worker = ServerRef::clone(&checkout);
-            let checked = Box::pin(checkout.unless_cut_short(async { check(worker).await }));
+            // The closure may panic, and so may its future. The client survives that.
+            let checked = AssertUnwindSafe(async { check(worker).await }).catch_unwind();
+            let checked = Box::pin(checkout.unless_cut_short(checked));
             match until(&self.runtime.kernel, Some(due), checked).await {
-                Some(true) => return Ok(checkout),
-                Some(false) => checkout.discard(),
+                Some(Ok(true)) => return Ok(checkout),
+                Some(Ok(false)) => checkout.discard(),
+                Some(Err(payload)) => {
+                    checkout.discard();
+                    ignore_panic(|| drop(payload));
+                }
                 None => return Err(self.timeout(limit)),
             }
         }

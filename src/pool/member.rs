@@ -32,9 +32,11 @@ impl<S: GenServer> StartChild for WorkerStart<S> {
     async fn start(&self, ctx: &mut StartContext) -> Result<Started, StartError> {
         let Membership { table, worker } = &self.0;
         let started = ctx.server::<S>((table.settings.args)()).await?;
+        // The supervisor knows the child by this process, also if it has ended by now.
+        table.with(|state| state.started(*worker, started.pid()));
         // A worker that has ended by now is restarted.
         if let Ok(server) = ctx.runtime().server_at::<S>(started.pid()) {
-            table.ready(*worker, server, started.pid());
+            table.ready(*worker, server);
         }
         Ok(started)
     }

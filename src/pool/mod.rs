@@ -55,7 +55,7 @@
 //! | from step 1 on | calls of the client fail with the reason; the supervisor restarts the worker |
 //! | and is ready again before step 4 | its entry has no lease: the next client gets the new incarnation, and step 4 changes nothing |
 //! | and is not ready again at step 4 | it becomes idle, and step 1 finds it dead |
-//! | for good, since its restart type, or its reason, forbids a restart | invariant 1: a new worker is started |
+//! | for good, since its restart type, or its reason, forbids a restart | invariant 1: a new worker is started, after a [pause](failures) if it had not proved usable |
 //!
 //! | the pool's server ends | |
 //! |---|---|
@@ -72,7 +72,9 @@
 mod error;
 mod status;
 mod limits;
+mod failures;
 mod state;
+mod returns;
 mod upkeep;
 mod table;
 mod member;

@@ -2,7 +2,6 @@
 //! monitors the clients that have workers.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -22,11 +21,6 @@ use crate::runtime::{Runtime, StartError};
 use crate::server::{GenServer, ServerContext, ServerRef};
 use crate::supervisor::DynamicSupervisorRef;
 
-/// The pause after a first start that has failed. It doubles with each further failure, up to
-/// [`LONGEST_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-
 pub(crate) enum Call<S: GenServer> {
     CheckOut(Reply<Answer<S>>),
     Status(Reply<(PoolStatus, Arc<Table<S>>)>),
@@ -38,7 +32,7 @@ pub(crate) enum Cast {
     Look,
     /// A first start has finished, with this error.
     Started(Option<StartError>),
-    /// The pause after a failed start is over.
+    /// The pause after a failed round of starts is over.
     StartAgain,
     /// Look for workers whose time is up.
     Sweep,
@@ -53,9 +47,7 @@ pub(crate) struct PoolServer<S: GenServer> {
     waiters: Waiters<S>,
     /// The monitors of clients whose workers an earlier server has lent, by their leases.
     adopted: Map<u64, MonitorRef>,
-    /// The number of failed first starts after which the server has paused.
-    failed_starts: u32,
-    /// Whether no worker is started, since the last first start has failed.
+    /// Whether no worker is started, since a round of starts has failed.
     pauses: bool,
     is_checking: bool,
 }
@@ -93,7 +85,6 @@ impl<S: GenServer> GenServer for PoolServer<S> {
             workers,
             waiters: Waiters::new(),
             adopted,
-            failed_starts: 0,
             pauses: false,
             is_checking: false,
         };
@@ -200,9 +191,7 @@ impl<S: GenServer> PoolServer<S> {
             let stopped = stop_worker(self.table.0.clone(), self.workers.clone(), worker, first);
             ctx.spawn_task(stopped, |()| Cast::Look);
         }
-        let may_start = self.may_start(ctx);
-        let missing = self.table.0.with(|state| if may_start { state.missing() } else { 0 });
-        for _ in 0..missing {
+        for _ in 0..self.starts_due(ctx) {
             let (workers, child) = (self.workers.clone(), new_worker(&self.table.0));
             let start = async move { workers.start_child(child).await };
             ctx.spawn_task(start, |started| Cast::Started(started.err()));
@@ -241,16 +230,18 @@ impl<S: GenServer> PoolServer<S> {
         self.waiters.refuse_above(limit + starting, limit, settings.discards_oldest);
     }
 
-    /// Whether workers may be started now. After a failed start the next one waits; the other starts
-    /// that are in progress go on.
-    fn may_start(&mut self, ctx: &mut ServerContext<Self>) -> bool {
-        let failed = self.table.0.with(|state| state.failed_starts);
-        if failed > std::mem::replace(&mut self.failed_starts, failed) {
+    /// Returns how many workers to start now: none during a pause. Starts that are in progress go on.
+    fn starts_due(&mut self, ctx: &mut ServerContext<Self>) -> usize {
+        if let Some(pause) = self.table.0.with(|state| state.failures.take_pause()) {
             self.pauses = true;
-            let pause = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(failed - 1));
-            ctx.cast_after_as("start", pause.min(LONGEST_PAUSE), Cast::StartAgain);
+            ctx.cast_after_as("start", pause, Cast::StartAgain);
         }
-        !self.pauses
+        // A worker that fails between these two steps notifies the server.
+        let may_start = !self.pauses;
+        self.table.0.with(|state| match may_start && !state.failures.is_due() {
+            true => state.missing(),
+            false => 0,
+        })
     }
 
     /// Checks the idle workers, one after the other, outside the server.

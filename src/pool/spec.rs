@@ -13,7 +13,7 @@ use crate::pool::PoolRef;
 use crate::pool::limits::Limits;
 use crate::pool::server::{PoolServer, server_name, workers_name};
 use crate::pool::table::{Check, Settings, Table};
-use crate::restart::Backoff;
+use crate::restart::{Backoff, Exhausted};
 use crate::runtime::{Runtime, StartError};
 use crate::server::{GenServer, ServerRef};
 use crate::supervisor::{DynamicSupervisor, Supervisor, SupervisorSpec};
@@ -27,6 +27,10 @@ use crate::supervisor::{DynamicSupervisor, Supervisor, SupervisorSpec};
 /// worker that crashes is restarted, within the [restart limit](Self::intensity) and after the
 /// [delay](Self::backoff) of its supervisor. A client that crashes, or is killed, returns its worker.
 /// If the pool's server crashes, the checkouts of clients stay valid, and come back to its successor.
+///
+/// A worker that fails to start, or that ends for good, fails its check or is discarded within a second
+/// of its `init` and before a client has returned it, is replaced after a pause. The pause is 10 ms, and
+/// doubles with each round of starts that fails, up to 2 s.
 ///
 /// | setting | default |
 /// |---|---|
@@ -209,9 +213,11 @@ impl<S: GenServer> Pool<S> {
         self
     }
 
-    /// Checks each worker before a client gets it. A worker whose check returns false, panics, or is cut
-    /// short by the time limit of the checkout, is stopped and replaced, and the client gets another one.
-    /// The check runs in the client. By default there is no check.
+    /// Checks each worker before a client gets it. A worker whose check returns false, or panics, is
+    /// stopped and replaced, and the client gets another one. If the time limit of the checkout cuts the
+    /// check short, the worker is stopped and replaced, and the client gets
+    /// [`Timeout`](crate::PoolError::Timeout). The check runs in the client. By default there is no
+    /// check.
     ///
     /// ```
     /// # use regrow::doc_counter::{Call, Cast, Counter};
@@ -292,8 +298,11 @@ impl<S: GenServer> Pool<S> {
     /// [shutdown time](ChildSpec::shutdown), the [limit of its `init`](ChildSpec::init_timeout), or the
     /// [bound of its mailbox](ChildSpec::mailbox_capacity). `change` runs once, here. The pool sets the
     /// id. There can be no name, and a worker can't be temporary: a supervisor does not keep the
-    /// specification of a temporary child. The pool lends a worker as soon as its `init` has returned, also
-    /// if the specification has a [limit of its readiness](ChildSpec::ready_within).
+    /// specification of a temporary child. A [restart budget](ChildSpec::restart_budget) of each worker
+    /// can't [give the worker up](Exhausted::GiveUp), since the supervisor then keeps a worker that does
+    /// not run: use [`Forget`](Exhausted::Forget), and the pool replaces the worker. The pool lends a
+    /// worker as soon as its `init` has returned, also if the specification has a
+    /// [limit of its readiness](ChildSpec::ready_within).
     pub fn worker(mut self, change: impl FnOnce(ChildSpec) -> ChildSpec) -> Self {
         self.settings.worker = change(self.settings.worker);
         self
@@ -329,7 +338,8 @@ impl<S: GenServer> Pool<S> {
     /// # Errors
     ///
     /// [`StartError::Invalid`] if the pool has neither a size nor overflow, if `max_lifetime` or
-    /// `max_idle` is zero, or if workers have a name or are [temporary](Restart::Temporary).
+    /// `max_idle` is zero, or if workers have a name, are [temporary](Restart::Temporary), or are
+    /// [given up](Exhausted::GiveUp).
     pub fn spec(self) -> Result<SupervisorSpec, StartError> {
         Ok(self.table_and_spec()?.1)
     }
@@ -342,6 +352,12 @@ impl<S: GenServer> Pool<S> {
         }
         if self.settings.worker.spec.restart == Restart::Temporary {
             let what = "a pool of temporary workers: make them permanent, or transient";
+            return Err(StartError::Invalid(what.to_owned()));
+        }
+        let budget = self.settings.worker.spec.budget;
+        if budget.is_some_and(|budget| budget.exhausted == Exhausted::GiveUp) {
+            let what = "a pool whose workers are given up when their budget is used up, and then keep \
+                        their places: use Exhausted::Forget, so that the pool replaces them";
             return Err(StartError::Invalid(what.to_owned()));
         }
         let name = self.settings.name.clone();

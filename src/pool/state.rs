@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use crate::base::Pid;
 use crate::base::random::Map;
+use crate::pool::failures::Failures;
 use crate::pool::limits::Limits;
 
 /// The place of a worker.
@@ -46,6 +47,10 @@ pub(super) struct Worker<H> {
     /// The first incarnation, by which the supervisor knows the child.
     pub(super) first: Option<Pid>,
     pub(super) ready_since: Instant,
+    /// The round of starts in which it was started.
+    pub(super) round: u64,
+    /// Whether a client has returned it alive and in good order.
+    pub(super) was_returned: bool,
     pub(super) place: Place,
 }
 
@@ -54,8 +59,7 @@ pub(super) struct State<H> {
     pub(super) limits: Limits,
     /// The number of clients that wait in the server.
     pub(super) waiting: usize,
-    /// The number of first starts that have failed since the last worker became ready.
-    pub(super) failed_starts: u32,
+    pub(super) failures: Failures,
     /// The number of servers that have opened the pool.
     pub(super) incarnation: u64,
     pub(super) workers: Map<u64, Worker<H>>,
@@ -86,7 +90,7 @@ impl<H: Clone> State<H> {
         State {
             limits,
             waiting: 0,
-            failed_starts: 0,
+            failures: Failures::default(),
             incarnation: 0,
             workers: Map::default(),
             idle: VecDeque::new(),
@@ -103,18 +107,29 @@ impl<H: Clone> State<H> {
     /// Adds a worker that is to be started, and returns its number.
     pub(super) fn add(&mut self) -> u64 {
         self.last_worker += 1;
-        let place = Place::Starting;
-        let worker = Worker { handle: None, first: None, ready_since: Instant::now(), place };
+        let worker = Worker {
+            handle: None,
+            first: None,
+            ready_since: Instant::now(),
+            round: self.failures.round(),
+            was_returned: false,
+            place: Place::Starting,
+        };
         self.workers.insert(self.last_worker, worker);
         self.starting += 1;
         self.last_worker
     }
 
+    /// Records the process of an incarnation of this worker. It may have ended by now.
+    pub(super) fn started(&mut self, number: u64, pid: Pid) {
+        if let Some(worker) = self.workers.get_mut(&number) {
+            worker.first.get_or_insert(pid);
+        }
+    }
+
     /// Records that an incarnation of this worker is ready. Returns the handle of the one before.
-    pub(super) fn ready(&mut self, number: u64, handle: H, pid: Pid) -> Option<H> {
-        self.failed_starts = 0;
+    pub(super) fn ready(&mut self, number: u64, handle: H) -> Option<H> {
         let Some(worker) = self.workers.get_mut(&number) else { return Some(handle) };
-        worker.first.get_or_insert(pid);
         worker.ready_since = Instant::now();
         let old = worker.handle.replace(handle);
         match worker.place {
@@ -131,12 +146,12 @@ impl<H: Clone> State<H> {
 
     /// Removes a worker that its supervisor has forgotten. Returns its handle.
     pub(super) fn forget(&mut self, number: u64) -> Option<H> {
+        if !matches!(self.workers.get(&number)?.place, Place::Retiring { .. }) {
+            self.count_failure(number);
+        }
         let worker = self.workers.remove(&number)?;
         match worker.place {
-            Place::Starting => {
-                self.starting -= 1;
-                self.failed_starts += 1;
-            }
+            Place::Starting => self.starting -= 1,
             Place::Idle(_) => self.idle.retain(|&idle| idle != number),
             Place::Retiring { .. } => self.retiring -= 1,
             _ => {}
@@ -196,33 +211,6 @@ impl<H: Clone> State<H> {
         Some(Taken { worker: number, lease, incarnation: self.incarnation, handle })
     }
 
-    /// Returns a worker from its client. Returns whether the server has to look at it.
-    pub(super) fn give_back(
-        &mut self,
-        (number, lease): (u64, u64),
-        is_same_server: bool,
-        is_broken: bool,
-    ) -> bool {
-        let is_lent = |worker: &Worker<H>| lease_of(worker.place) == Some(lease);
-        if !self.workers.get(&number).is_some_and(is_lent) {
-            return false;
-        }
-        if is_broken {
-            self.retire(number);
-            return true;
-        }
-        if is_same_server && self.waiting == 0 && self.surplus() == 0 && !self.is_too_old(number) {
-            self.make_idle(number);
-            return false;
-        }
-        if let Some(worker) = self.workers.get_mut(&number) {
-            worker.place = Place::Returned;
-        }
-        self.returned.push(number);
-        self.ended_leases.push(lease);
-        true
-    }
-
     /// The number of workers that are being started for the first time.
     pub(super) fn starting(&self) -> usize {
         self.starting
@@ -273,7 +261,7 @@ impl<H: Clone> State<H> {
     }
 }
 
-fn lease_of(place: Place) -> Option<u64> {
+pub(super) fn lease_of(place: Place) -> Option<u64> {
     match place {
         Place::Lent { lease, .. } => Some(lease),
         _ => None,

@@ -106,15 +106,15 @@ impl<S: GenServer> Table<S> {
     pub(super) fn give_back(&self, lease: (u64, u64), incarnation: u64, is_broken: bool) {
         self.change(|shared| {
             let is_same = shared.server.is_some() && shared.state.incarnation == incarnation;
-            ((), shared.state.give_back(lease, is_same, is_broken))
+            ((), shared.state.give_back(lease, is_same, is_broken, ServerRef::is_there))
         });
     }
 
     /// Records that an incarnation of this worker is ready.
-    pub(super) fn ready(&self, worker: u64, handle: ServerRef<S>, pid: Pid) {
+    pub(super) fn ready(&self, worker: u64, handle: ServerRef<S>) {
         let old = self.change(|shared| {
             let error = shared.start_error.take();
-            ((shared.state.ready(worker, handle, pid), error), true)
+            ((shared.state.ready(worker, handle), error), true)
         });
         drop(old);
     }

@@ -102,6 +102,7 @@ impl<H: Clone> State<H> {
     pub(super) fn open(&mut self) -> Vec<(u64, Pid)> {
         self.incarnation += 1;
         self.waiting = 0;
+        self.failures.reopen();
         let mut clients = Vec::new();
         for (number, worker) in &mut self.workers {
             match &mut worker.place {

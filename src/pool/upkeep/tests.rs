@@ -18,12 +18,18 @@ fn limits(size: usize, overflow: usize) -> Limits {
     }
 }
 
+/// The first start of a worker.
+fn start(state: &mut State<u64>, worker: u64) {
+    state.started(worker, Pid::from_raw(worker));
+    state.ready(worker, worker);
+}
+
 /// A pool whose workers are all idle. Their handles are their numbers.
 fn idle(size: usize, overflow: usize) -> State<u64> {
     let mut state = State::new(limits(size, overflow));
     for _ in 0..state.missing() {
         let worker = state.add();
-        state.ready(worker, worker, Pid::from_raw(worker));
+        start(&mut state, worker);
     }
     state.open();
     state.sort();
@@ -35,7 +41,7 @@ fn take(state: &mut State<u64>) -> Option<Taken<u64>> {
 }
 
 fn give_back(state: &mut State<u64>, taken: &Taken<u64>) -> bool {
-    state.give_back((taken.worker, taken.lease), true, false)
+    state.give_back((taken.worker, taken.lease), true, false, |_| true)
 }
 
 #[test]
@@ -67,7 +73,7 @@ fn a_return_goes_to_the_server_while_a_client_waits() {
 fn a_worker_that_is_ready_again_has_no_lease() {
     let mut state = idle(1, 0);
     let taken = take(&mut state).unwrap();
-    state.ready(taken.worker, 7, Pid::from_raw(7));
+    state.ready(taken.worker, 7);
     state.sort();
     give_back(&mut state, &taken);
     assert_eq!(take(&mut state).unwrap().handle, 7);
@@ -82,7 +88,7 @@ fn surplus_workers_are_stopped_and_their_stops_count_until_they_are_forgotten() 
     assert_eq!(state.missing(), 1);
     let worker = state.add();
     assert_eq!(state.missing(), 0);
-    state.ready(worker, worker, Pid::from_raw(worker));
+    start(&mut state, worker);
     state.sort();
     let second = take(&mut state).unwrap();
     state.waiting = 0;
@@ -104,7 +110,7 @@ fn a_new_server_requests_stops_again_and_gets_the_clients_of_all_leases() {
     let client = Pid::from_raw(9);
     let broken = take(&mut state).unwrap();
     let kept = state.take(Some(client), |_| true).unwrap();
-    state.give_back((broken.worker, broken.lease), true, true);
+    state.give_back((broken.worker, broken.lease), true, true, |_| true);
     let stops = [(broken.worker, Pid::from_raw(broken.worker))];
     assert_eq!(state.stops(), stops);
     assert_eq!(state.open(), [(kept.lease, client)]);
@@ -120,7 +126,20 @@ fn a_dead_worker_is_passed_over_until_it_is_ready_again() {
     let taken = state.take(None, |&handle| handle == 1).unwrap();
     assert_eq!((taken.worker, state.status().starting), (1, 1));
     assert!(take(&mut state).is_none());
-    state.ready(2, 2, Pid::from_raw(3));
+    state.ready(2, 2);
     state.sort();
     assert_eq!(take(&mut state).unwrap().worker, 2);
+}
+
+#[test]
+fn a_worker_is_stopped_by_its_first_process_also_if_that_was_never_ready() {
+    let mut state = State::new(limits(1, 0));
+    let worker = state.add();
+    state.started(worker, Pid::from_raw(5));
+    state.started(worker, Pid::from_raw(6));
+    state.ready(worker, worker);
+    state.sort();
+    let taken = take(&mut state).unwrap();
+    state.give_back((taken.worker, taken.lease), true, true, |_| true);
+    assert_eq!(state.stops(), [(worker, Pid::from_raw(5))]);
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use regrow::{Pool, PoolError, PoolRef, Restart, Runtime, StartError, Supervisor};
+use regrow::{Exhausted, Pool, PoolError, PoolRef, Restart, Runtime, StartError, Supervisor};
 
 use super::{Call, Connection, SECOND, Site, client, counts, number, pid_of, pool_of};
 use crate::support::{assert_nothing_left, killed, settled};
@@ -118,8 +118,13 @@ async fn settings_that_cannot_work_are_refused_and_nothing_is_started() {
             .start(&rt)
             .await
             .unwrap_err(),
+        pool_of(&site)
+            .worker(|worker| worker.restart_budget(3, 5 * SECOND, Exhausted::GiveUp))
+            .start(&rt)
+            .await
+            .unwrap_err(),
     ];
-    for (error, what) in refused.iter().zip(["size", "overflow", "name", "transient"]) {
+    for (error, what) in refused.iter().zip(["size", "overflow", "name", "transient", "Forget"]) {
         assert!(matches!(error, StartError::Invalid(text) if text.contains(what)), "{error}");
     }
     assert_eq!(rt.spawned(), 0);

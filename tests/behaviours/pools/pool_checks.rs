@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use regrow::{PoolError, Runtime, ServerRef};
 
 use super::{Call, Connection, SECOND, Site, counts, number, pool_of};
+use crate::support::injected_panics::BOOM;
 
 async fn is_usable(connection: ServerRef<Connection>) -> bool {
     connection.call(Call::IsUsable).await.unwrap_or(false)
@@ -18,6 +19,19 @@ async fn a_worker_that_fails_its_check_before_a_checkout_is_replaced() {
     let checkout = pool.checkout().await.unwrap();
     checkout.cast(());
     drop(checkout);
+    assert_eq!(number(&pool.checkout().await.unwrap()).await, 2);
+    assert_eq!(counts(&pool).await, [1, 0, 0, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_before_a_checkout_that_panics_replaces_the_worker_and_not_the_client() {
+    let (rt, site) = (Runtime::new(), Arc::new(Site::default()));
+    let fresh = async |worker: ServerRef<Connection>| match number(&worker).await {
+        1 => panic!("{BOOM}: a faulty check"),
+        _ => true,
+    };
+    let fresh = move |worker: ServerRef<Connection>| fresh(worker);
+    let pool = pool_of(&site).size(1).check_on_checkout(fresh).start(&rt).await.unwrap();
     assert_eq!(number(&pool.checkout().await.unwrap()).await, 2);
     assert_eq!(counts(&pool).await, [1, 0, 0, 0]);
 }

@@ -97,6 +97,7 @@ async fn a_worker_that_is_not_restarted_is_replaced() {
         assert_eq!(number(&checkout).await, n);
         checkout.stop(ExitReason::Normal).await.unwrap();
     }
+    tokio::time::sleep(SECOND).await; // the pause before the last one
     assert_eq!(counts(&pool).await, [1, 0, 0, 0]);
 }
 
