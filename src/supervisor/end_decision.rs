@@ -16,9 +16,8 @@ use crate::child::Spec;
 use crate::exit::{ExitReason, NoRestart, Scope};
 use crate::observe::log_flood::LineKind;
 use crate::restart::FailurePolicy;
-use crate::supervisor::incarnation::is_name_taken;
 use crate::supervisor::report::TARGET;
-use crate::supervisor::{Limit, NotStarted, Report, RestartLimitReached};
+use crate::supervisor::{Limit, Report, RestartLimitReached};
 
 /// What follows the end of a child instead of what its restart type says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,22 +65,8 @@ pub(crate) fn own_decision(report: &Report, pid: Pid, reason: &ExitReason) -> Op
     if ends_tree { Some(Scope::Tree) } else { NoRestart::of(reason, kernel.number(), pid) }
 }
 
-/// Returns what was decided for the child whose restart, or whose retried first start, has failed. Call it
-/// only where the decision is followed: a start on request is no failure that the closure is asked about.
-pub(crate) fn decision_after(
-    report: &Report,
-    spec: Option<&Spec>,
-    failure: &NotStarted,
-) -> Option<Decision> {
-    let error = &failure.error;
-    let is_failure = || error.may_pass() && !is_name_taken(error);
-    failure
-        .decided
-        .or_else(|| by_policy(report, spec.filter(|_| is_failure())?, &error.as_reason()))
-}
-
 /// Returns the decision of the closure of this child, if it has one.
-fn by_policy(report: &Report, spec: &Spec, reason: &ExitReason) -> Option<Decision> {
+pub(super) fn by_policy(report: &Report, spec: &Spec, reason: &ExitReason) -> Option<Decision> {
     let on_failure = spec.own_rules.as_ref()?.on_failure.as_ref()?;
     match on_failure.decide(reason) {
         // A process that has ended cannot be resumed.

@@ -29,6 +29,7 @@ mod start_attempt;
 pub(crate) mod orphans;
 mod heartbeat_watch;
 pub(crate) mod incarnation;
+mod failed_restart;
 mod server_start;
 pub(crate) mod fixed;
 pub(crate) mod dynamic;
@@ -38,9 +39,10 @@ pub use crate::restart::{Exhausted, History, Incarnation, RestartBudget};
 pub use context::SupervisorContext;
 pub use dynamic::fold::FoldedCounts;
 pub use dynamic::{DynamicSupervisor, DynamicSupervisorRef};
-pub(crate) use end_decision::{Decision, decision, decision_after, own_decision};
+pub(crate) use end_decision::{Decision, decision, own_decision};
 pub(crate) use end_record::EndRecord;
 pub(crate) use exact_child::ExactChild;
+pub(crate) use failed_restart::decision_after;
 pub use fixed::SupervisorRef;
 pub(crate) use incarnation::{
     NewIncarnation, NotStarted, StartOutcome, outcome_of, start, start_at_once,

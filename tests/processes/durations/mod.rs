@@ -99,7 +99,7 @@ const TESTED: &[&str] = &[
     "src/testing/collector.rs: drain_for",
     "src/testing/collector.rs: next_within",
     "src/testing/tree.rs: stop_within",
-    // By `durations/behaviours.rs`.
+    // By `behaviours.rs`.
     "src/agent/agent_ref.rs: get_timeout",
     "src/agent/agent_ref.rs: get_waiting",
     "src/agent/agent_ref.rs: stop_timeout",

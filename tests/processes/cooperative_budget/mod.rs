@@ -726,11 +726,8 @@ const EXEMPT: [(&str, &str); 19] = [
 ];
 
 /// This file, and the files of its folder.
-const FILES: [&str; 3] = [
-    include_str!("cooperative_budget.rs"),
-    include_str!("cooperative_budget/behaviours.rs"),
-    include_str!("cooperative_budget/limits.rs"),
-];
+const FILES: [&str; 3] =
+    [include_str!("mod.rs"), include_str!("behaviours.rs"), include_str!("limits.rs")];
 
 /// Returns the names of the operations that these files repeat.
 fn repeated() -> BTreeSet<String> {
