@@ -45,8 +45,9 @@ mod slices {
 
     static AT_ONCE: AtomicBool = AtomicBool::new(false);
 
-    /// Lets the ends of this program be announced in slices of their usual size. The end of a process
-    /// with few links and monitors is then one step, as it is in the models.
+    /// Makes this program announce the ends of processes in slices of the normal size, instead of the
+    /// small slices of a proof build. The end of a process with few links and monitors is then one
+    /// step, as it is in the models.
     pub fn announce_ends_at_once() {
         AT_ONCE.store(true, Ordering::Relaxed);
     }

@@ -42,9 +42,9 @@ use crate::pipeline::settings::StageSettings;
 /// pipeline's supervisor restarts. The item of this worker is lost and
 /// [counted](crate::PipelineSpec::counts), or is redelivered once, if the stage is
 /// [`at_least_once`](Self::at_least_once). All other items are unaffected, also those that are
-/// queued before the crashed stage. Once the workers have crashed more often than the
-/// [budget](crate::PipelineSpec::intensity) allows, the pipeline ends, and what it has is lost and counted;
-/// its supervisor starts the pipeline anew.
+/// queued before the crashed stage. If workers crash more often than the
+/// [restart limit](crate::PipelineSpec::intensity) of the pipeline allows, the pipeline ends. What it has is
+/// lost and counted. The supervisor above it starts it again, with a new source.
 ///
 /// # The end, and a stop
 ///
@@ -59,9 +59,10 @@ use crate::pipeline::settings::StageSettings;
 ///
 /// # To acknowledge items to their source
 ///
-/// A queue such as SQS or Kafka has to know which items are done. Put the receipt into the item: the
-/// consumer acknowledges it. An item that is lost is dropped, so a receipt whose `Drop` rejects what
-/// was not acknowledged reports each outcome exactly once. (Broadway: the acknowledger.)
+/// A queue such as SQS or Kafka has to know which items are done. Put the receipt of the source into the
+/// item. The consumer acknowledges the receipt. An item that is lost is dropped, and the `Drop` of a
+/// receipt that was not acknowledged rejects it, so each outcome is reported exactly once. (Broadway: the
+/// acknowledger.)
 ///
 /// # Examples
 ///

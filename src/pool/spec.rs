@@ -28,9 +28,9 @@ use crate::supervisor::{DynamicSupervisor, Supervisor, SupervisorSpec};
 /// [delay](Self::backoff) of its supervisor. A client that crashes, or is killed, returns its worker.
 /// If the pool's server crashes, the checkouts of clients stay valid, and come back to its successor.
 ///
-/// A worker that fails to start, or that ends for good, fails its check or is discarded within a second
-/// of its `init` and before a client has returned it, is replaced after a pause. The pause is 10 ms, and
-/// doubles with each round of starts that fails, up to 2 s.
+/// The replacement of a worker waits for a pause in two cases: the worker failed to start, or it ended
+/// for good, failed its check or was discarded within a second of its `init` and before a client had
+/// returned it. The pause is 10 ms, and doubles with each round of starts that fails, up to 2 s.
 ///
 /// | setting | default |
 /// |---|---|

@@ -65,7 +65,7 @@ impl Report {
         ignore_panic(|| {
             tracing::warn!(
                 target: TARGET, %supervisor, %label, %child, %pid, left_out,
-                "exit of a child that has not ended dropped"
+                "dropped an exit of a child that has not ended"
             );
         });
     }

@@ -15,11 +15,11 @@
 //! | killed, but not yielding | WARN | always, every 5 s |
 //! | not started while a process of its predecessor is ending | WARN | always, every 5 s |
 //! | stopped: the child's start returned another process | WARN | always |
-//! | exit of a child that has not ended dropped | WARN | at most ten a second, with the number left out |
+//! | dropped an exit of a child that has not ended | WARN | at most ten a second; `left_out` counts the others |
 //! | unexpected message dropped | WARN | always; of those of other nodes the 1st, the 2nd, the 4th, the 8th … |
 //!
-//! After 500 lines of one kind in a second, the others are
-//! [counted](crate::observe::log_flood), also those that are written "always".
+//! After 500 lines of one kind in a second, further ones are [counted](crate::observe::log_flood)
+//! instead of written. This limit also applies to lines that are written "always".
 //!
 //! **Invariants**
 //! 1. A panic of a log subscriber does not reach the supervisor: each line is written under
@@ -59,8 +59,8 @@ pub(crate) struct Report {
     pub(crate) label: SharedStr,
     /// Reports the changes that observations receive.
     pub(crate) source: ChangeSource,
-    /// The acknowledgements of the servers that a supervisor starts one at a time: a supervisor that
-    /// handles no message while a child starts or stops.
+    /// The start acknowledgements of servers. `Some` for a supervisor that starts and stops its
+    /// children one at a time, and handles no message meanwhile; `None` for a dynamic supervisor.
     pub(crate) acks: Option<Arc<StartAcks>>,
     /// The number of messages and signals of other nodes that were dropped.
     pub(crate) foreign: Arc<AtomicU64>,
@@ -187,7 +187,7 @@ impl Report {
         self.runtime.kernel.free_names_of(&*self.process, last);
     }
 
-    /// Records the time at which this child's restart is due, for callers by the child's names.
+    /// Records the time at which this child's restart is due, for callers that use the child's names.
     pub(crate) fn postpone_names(&self, slot: ChildSlot, due: Instant) {
         self.runtime.kernel.postpone_names_of(self.supervisor, slot, due);
     }

@@ -47,8 +47,8 @@ mod plain {
             self.0.lock().unwrap_or_else(PoisonError::into_inner)
         }
 
-        /// Reads a part of the mutex that is constant, so that the processor loads its memory
-        /// before a lock needs it.
+        /// Reads the poison flag, which never changes here, so that the processor loads the memory
+        /// of the mutex before a lock needs it.
         pub(crate) fn touch(&self) -> bool {
             self.0.is_poisoned()
         }

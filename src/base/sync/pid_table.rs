@@ -1,11 +1,12 @@
 //! The table of the processes of a runtime, by pid.
 //!
 //! Pids are handed out in increasing order and are never reused, so the table needs no hash of a pid.
-//! The pids are dealt to a few shards, neighbours to different shards, and in a shard to pages of 64
-//! pids each. Processes that are started one after the other are stored side by side, in memory that
-//! was written just before.
+//! Pids that follow each other are in different shards. A shard stores its pids in pages of 64. So a
+//! new process is usually stored next to the process that was added to the shard before it, in memory
+//! that was written recently.
 //!
-//! Invariant: the numbers of entries, of insertions and of removals change in one step.
+//! Invariant: the number of entries of a shard and its numbers of insertions and removals change
+//! together, under the lock of the shard.
 
 use crate::base::padded::Padded;
 use crate::base::pid::Pid;
@@ -37,8 +38,8 @@ impl<V> Default for PidTable<V> {
     }
 }
 
-/// Returns bits that depend on all the bits above those that select a shard. A program may use the pids
-/// that are a multiple of the number of shards apart more than others: without these bits, all of them
+/// Returns a hash of `above`, the bits of a pid above the lowest ones. The hash spreads pids that are
+/// equal modulo the number of shards, which a program may use more than others: without it, all of them
 /// would be in one shard.
 ///
 /// Under a model checker nothing is mixed in: the first and the third process are in the same shard, and
@@ -53,7 +54,7 @@ fn mixed(above: u64) -> usize {
 
 impl<V> PidTable<V> {
     /// Returns the place of a pid. The lowest bits, mixed with the bits above, select the shard. Pids
-    /// that differ only in the lowest bits are at the same place of different shards.
+    /// that differ only in the lowest bits have the same page and slot in different shards.
     #[inline]
     pub(super) fn at(&self, pid: Pid) -> At {
         let above = pid.raw() >> self.bits;
@@ -99,10 +100,10 @@ impl<V> PidTable<V> {
     }
 
     /// Returns the values of many pids, in their order. A shard is locked once for all its pids, and a
-    /// shard without one is not locked. The pids of one shard are looked up before the first value is
-    /// cloned, and `touch`, which is to read the value, runs on each value before that: so the
-    /// processor waits for the memory of many entries at the same time. A clone of an `Arc` would let
-    /// it wait for one after the other.
+    /// shard without one is not locked. In each shard, all pids are looked up first; then `touch`
+    /// reads each value; then the values are cloned. The processor can load the memory of many
+    /// entries at the same time for the reads of `touch`, but not for clones of `Arc`s, each of which
+    /// waits for the one before.
     pub(crate) fn get_all(&self, pids: &[Pid], touch: impl Fn(&V) -> bool) -> Vec<Option<V>>
     where
         V: Clone,
@@ -161,8 +162,8 @@ impl<V> PidTable<V> {
         self.shards.iter().map(|shard| shard.read().len).sum()
     }
 
-    /// The number of entries that were ever added. The shards count them, since a counter of the whole
-    /// table would move from processor to processor with each entry.
+    /// The number of entries that were ever added. Each shard counts its own: all processors would
+    /// contend for the cache line of a counter of the whole table.
     pub(crate) fn inserted(&self) -> u64 {
         self.shards.iter().map(|shard| shard.read().inserted).sum()
     }

@@ -1,4 +1,5 @@
-//! The two modes, a running program and a recording: what the title says, and what time it is.
+//! The two modes, a running program and a recording: for each, the status that the title shows, and
+//! the age of the data.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,8 @@ use crate::source::News;
 pub(crate) struct Live {
     url: String,
     recorder: Option<Recorder>,
-    /// Since when the program is not reached, by the clock of this machine.
+    /// When the program became unreachable, by the clock of this machine; `None` while there is a
+    /// connection.
     lost_ms: Option<u64>,
     /// Why the recording ended.
     unrecorded: Option<String>,
@@ -31,7 +33,8 @@ impl Mode {
         Mode::Live(Live { url, recorder, lost_ms: None, unrecorded: None })
     }
 
-    /// Records what has arrived, and since when the program is not reached.
+    /// Adds the news to the recording, if there is one, and notes when the program became
+    /// unreachable.
     pub(crate) fn note(&mut self, news: &News) {
         let Mode::Live(live) = self else { return };
         if let Some(Err(why)) = live.recorder.as_mut().map(|recorder| recorder.add(news)) {
@@ -54,8 +57,8 @@ impl Mode {
         }
     }
 
-    /// Returns how old the last item is. The time stands still while the program is not reached, and
-    /// in a recording: what is shown is the last item.
+    /// Returns the age of the last item. The age is zero in a recording and while the program is
+    /// unreachable, so that all times are shown as they were at the last item.
     pub(crate) fn age_ms(&self, taken: Instant) -> u64 {
         let age = match self {
             Mode::Live(live) if live.lost_ms.is_none() => taken.elapsed(),

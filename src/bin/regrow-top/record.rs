@@ -1,9 +1,11 @@
-//! Recordings: what has arrived, in a file.
+//! Recordings: files with all that was received from a program.
 //!
 //! The first line is a header. Each further line is an object with `at_ms`, the milliseconds since
-//! the begin of the recording, and one of `item`, as it came, `gone`, the pid of a process that had
-//! ended when its details were asked for, `connected`, and `lost`, why the program was not reached
-//! any more.
+//! the start of the recording, and one of these fields:
+//! * `item`: the item, as the program sent it
+//! * `gone`: the pid of a process that had ended when its details were requested
+//! * `connected`: `true`
+//! * `lost`: why the connection was lost
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
@@ -15,7 +17,7 @@ use serde_json::{Value, json};
 use crate::clock::time_of_day_ms;
 use crate::source::News;
 
-/// The version of the form of recordings.
+/// The version of the file format.
 const VERSION: u64 = 1;
 
 /// A recording that is written.
@@ -73,7 +75,8 @@ pub(crate) struct Recording {
     pub(crate) url: String,
     /// When it was made.
     pub(crate) time_ms: u64,
-    /// Which lines can't be read, and why, if there are any.
+    /// The number of the first line that can't be read, the reason, and how many more there are.
+    /// `None` if all lines can be read.
     pub(crate) damage: Option<String>,
 }
 
@@ -235,7 +238,7 @@ mod tests {
         assert_eq!(recording.moments.len(), 2);
         let damage = recording.damage.unwrap();
         assert!(damage.starts_with("line 4 of the recording is damaged: EOF"), "{damage}");
-        // A line that is no UTF-8 changes nothing of the others.
+        // A line that is not UTF-8 does not affect the other lines.
         let text = [HEADER.as_bytes(), b"\xff\n", good.as_bytes(), b"{}\n"].concat();
         let recording = read(&text).unwrap();
         let damage = recording.damage.as_deref().unwrap();

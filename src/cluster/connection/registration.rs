@@ -1,8 +1,8 @@
 //! The child that keeps a node registered with EPMD.
 //!
-//! The first registration is part of the start, so a node that can't be found is not started. If EPMD
-//! ends later, the connections of the node go on, and the child registers the node again as soon as
-//! EPMD is back.
+//! The child starts only if the first registration succeeds, so a node that other nodes can't look up
+//! does not start. If EPMD ends later, the connections of the node go on, and the child registers the
+//! node again as soon as EPMD is back.
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,7 +21,8 @@ use crate::runtime::StartError;
 
 /// The pause between attempts to register again.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How often the first registration is tried, if EPMD has not noticed yet that an earlier one ended.
+/// The number of attempts at the first registration while EPMD answers that the name is still
+/// registered: it may notice late that an earlier incarnation has ended.
 const TRIES: u32 = 10;
 const SHORT_PAUSE: Duration = Duration::from_millis(100);
 

@@ -6,8 +6,8 @@ use crate::server::{GenServer, ServerRef};
 use crate::supervisor::{DynamicSupervisor, DynamicSupervisorRef};
 
 /// A type that a [`PartitionSupervisor`](crate::PartitionSupervisor) can start several times: every
-/// [`GenServer`], and [`DynamicSupervisor`] and [`TaskSupervisor`](crate::TaskSupervisor), whose
-/// arguments are their descriptions.
+/// [`GenServer`], [`DynamicSupervisor`] and [`TaskSupervisor`](crate::TaskSupervisor). The two
+/// supervisors are started from a value of their own type, which is their [`Args`](Self::Args).
 ///
 /// # Examples
 ///

@@ -51,7 +51,7 @@ impl Entry {
         }
     }
 
-    /// Reads an ended incarnation of a picture.
+    /// Reads an incarnation that has ended, from the history of a node in a picture.
     pub(crate) fn of_run(path: &str, supervisor: Option<u64>, run: &Run) -> Self {
         Entry {
             time_ms: run.ended_ms,
@@ -69,7 +69,7 @@ impl Entry {
         }
     }
 
-    /// Returns the word and the tone of its kind.
+    /// Returns the word that is shown for the kind of this entry, and its tone.
     pub(crate) fn word(&self) -> (&str, Tone) {
         match &*self.kind {
             "started" => ("started", Tone::Good),
@@ -155,7 +155,8 @@ pub(crate) fn is_recorded(kind: &str) -> bool {
     kinds.contains(&kind)
 }
 
-/// The entries, each end once: a picture repeats ends that were changes before.
+/// The entries. An end is added once, although it may arrive again: first as a change, then in later
+/// pictures.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct History {
     pub(crate) entries: VecDeque<Entry>,
@@ -169,7 +170,8 @@ impl History {
             && let Some(pid) = entry.pid
             && !self.known.insert(pid)
         {
-            // A picture says more of an end than its change did.
+            // The picture knows whether there is a backtrace of the crash; the change that reported
+            // the end may not.
             if entry.has_backtrace
                 && let Some(known) = self.entries.iter_mut().find(|known| known.is_end_of(pid))
             {
@@ -183,14 +185,16 @@ impl History {
         }
         self.entries.insert(at, entry);
         self.entries.truncate(KEPT);
-        // An end that is no longer among the entries is older than them, and is not added again.
+        // The pids of ends that are no longer among the entries can be removed: those ends are older
+        // than all entries, so they would not be added again.
         if self.known.len() > 10 * KEPT {
             let ends = self.entries.iter().filter(|entry| entry.kind == "ended");
             self.known = ends.filter_map(|entry| entry.pid).collect();
         }
     }
 
-    /// Another program answers now, whose pids mean other processes.
+    /// Forgets the pids and the backtraces, because another program answers now: its pids refer to
+    /// other processes.
     pub(crate) fn forget_pids(&mut self) {
         self.known.clear();
         self.entries.iter_mut().for_each(|entry| entry.has_backtrace = false);

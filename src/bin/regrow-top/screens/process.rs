@@ -128,7 +128,7 @@ fn of_detail(seen: &Seen, detail: Fields, lines: &mut Vec<Line>) {
     }
 }
 
-/// Returns how many messages a process has queued, and since when the oldest of them.
+/// Returns how many messages are queued for a process, and how long the oldest of them has waited.
 fn queue_of(detail: Fields) -> Shown {
     let queued = match detail.number("queued") {
         Some(queued) => Shown::number(queued).and(" queued"),
@@ -148,7 +148,7 @@ fn line_of(status: Fields) -> Shown {
     }
 }
 
-/// Adds related processes: those of the program, and the pids of those of other nodes.
+/// Adds related processes: `pids` are processes of this program, `others` are pids of other nodes.
 fn relations(
     seen: &Seen,
     title: &'static str,
