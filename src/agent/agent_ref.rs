@@ -27,8 +27,9 @@ impl<T: Send + 'static> AgentRef<T> {
     ///
     /// # Errors
     ///
-    /// * [`Exited`](CallError::Exited) with the crash if the closure panicked, also if it only reads the
-    ///   value. The agent has ended then. [`ServerRef::peek`] is a request whose panic does not end it.
+    /// * [`Exited`](CallError::Exited) with the crash if the closure panicked, even if it only
+    ///   reads the value. The agent has then ended. A panic in the closure of [`ServerRef::peek`]
+    ///   does not end the agent.
     /// * [`Timeout`](CallError::Timeout) if the result has not come within five seconds. The closure may
     ///   still run.
     /// * The other errors of [`ServerRef::call`].
@@ -81,9 +82,9 @@ impl<T: Send + 'static> AgentRef<T> {
         self.server.call_timeout(|reply| AgentCall::get(look, reply), limit).await
     }
 
-    /// Does the same as [`get`](Self::get), and waits for the successor if the agent is being restarted,
-    /// all within `limit`. A closure that was queued when its agent ended does not run again. As
-    /// [`ServerRef::call_waiting`].
+    /// Does the same as [`get`](Self::get), and waits for the successor if the agent is being
+    /// restarted, all within `limit`. A closure that was queued when its agent ended is not sent to
+    /// the successor, as with [`ServerRef::call_waiting`].
     ///
     /// # Errors
     ///
@@ -118,10 +119,10 @@ impl<T: Send + 'static> AgentRef<T> {
         self.update_waiting(|state| look(state), limit).await
     }
 
-    /// Calls a closure that may change the value, and waits up to five seconds for its result. A closure
-    /// without a result returns when the change is made. [`Agent`] has an example. Elixir:
-    /// `Agent.update/2` and `Agent.get_and_update/2`; here one method does both, because a closure
-    /// changes the value in its place.
+    /// Calls a closure that may change the value, and waits up to five seconds for its result. If
+    /// the closure has no result, the request still returns only when the change is made. [`Agent`]
+    /// has an example. Elixir: `Agent.update/2` and `Agent.get_and_update/2`; here one method does
+    /// both, because a closure changes the value in its place.
     ///
     /// # Errors
     ///

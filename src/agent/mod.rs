@@ -84,18 +84,19 @@ pub use request::{AgentCall, AgentCast, AgentInit};
 ///
 /// # The closures
 ///
-/// A closure runs in the process of the agent, and all other requests wait meanwhile. It is no async
-/// code, so it should be quick and must not block. Do what takes long before the request, or on what
-/// [`get`](AgentRef::get) has returned: `agent.get(Clone::clone)`.
+/// A closure runs in the process of the agent, and all other requests wait meanwhile. A closure is
+/// not async, so it should be quick and must not block. Do slow work before the request, or on a
+/// copy that [`get`](AgentRef::get) returns, as in `agent.get(Clone::clone)`.
 ///
-/// What a closure captures is moved into the agent. A closure cannot use its own agent by `get` or
-/// `update`, since it cannot await; a [`cast`](AgentRef::cast) to itself is handled after it.
+/// What a closure captures is moved into the agent. A closure cannot use `get` or `update` of its
+/// own agent, since a closure cannot await. A [`cast`](AgentRef::cast) to its own agent is handled
+/// after the closure has returned.
 ///
 /// # How it ends
 ///
 /// A closure that panics may have changed half of the value. So the agent ends with that crash, and
 /// the caller gets it as [`Exited`](crate::CallError::Exited). A supervisor starts the agent again,
-/// with the value that its first closure makes: what the agent held is lost. The same happens in
+/// with the value that `init` makes; the value that the agent held is lost. The same happens in
 /// Elixir.
 ///
 /// # What it costs
@@ -180,9 +181,10 @@ impl<T: Send + 'static> Agent<T> {
     }
 
     /// Returns a description of an agent, to which a name, a label, a time limit or a bound can be
-    /// added. It is started linked or monitored, by a [`KeyedServers`](crate::KeyedServers), or as a
-    /// child. A [`Name`] that is added here has to be the name of an agent of this type, which the
-    /// compiler checks; each start calls `init`. A start returns a [`ServerRef`], of which [`AgentRef::from`] makes a handle for closures.
+    /// added. The agent can be started linked or monitored, by a
+    /// [`KeyedServers`](crate::KeyedServers), or as a child. The compiler checks that a [`Name`]
+    /// that is added here is the name of an agent of this type. Each start calls `init`, and
+    /// returns a [`ServerRef`]; [`AgentRef::from`] turns it into a handle for closures.
     ///
     /// ```
     /// use regrow::{Agent, AgentRef, Overflow, Runtime};

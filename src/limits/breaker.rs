@@ -57,10 +57,9 @@ use crate::runtime::Inside;
 ///
 /// # When not to use it
 ///
-/// For one server of this program, its supervisor does this: calls fail with
-/// [`Restarting`](crate::CallError::Restarting) while the server is restarted. For a resource that
-/// works but is slow, limit the requests instead, by a [`TokenBucket`](crate::TokenBucket) or a
-/// bounded mailbox.
+/// A server of this program needs no breaker: while its supervisor restarts the server, calls fail
+/// at once with [`Restarting`](crate::CallError::Restarting). For a resource that works but is
+/// slow, limit the requests instead, by a [`TokenBucket`](crate::TokenBucket) or a bounded mailbox.
 #[derive(Clone)]
 pub struct CircuitBreaker {
     shared: Arc<Shared>,

@@ -48,8 +48,8 @@ impl BreakerRules {
         self
     }
 
-    /// Sets how long the breaker stays open: after the first failure for the first delay, after each
-    /// probe that fails for the next one. The delays begin anew once the breaker has been closed for
+    /// Sets how long the breaker stays open. The first opening lasts for the first delay, and each
+    /// later one for the next delay. The delays begin anew once the breaker has been closed for
     /// [`reset_after`](Backoff::reset_after). [`give_up_after`](Backoff::give_up_after) has no effect.
     /// [`CircuitBreaker`](crate::CircuitBreaker) has an example.
     pub const fn backoff(mut self, backoff: Backoff) -> Self {

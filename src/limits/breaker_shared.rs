@@ -1,12 +1,15 @@
 //! What all handles of a circuit breaker share, and what its changes cause.
 //!
-//! **Guarantee**: the published state, and the health of each reporting process, end up as those of
-//! the latest state, whatever the order in which concurrent changes take effect.
+//! **Guarantee**: when all concurrent changes have taken effect, in whatever order, the published
+//! state is the latest state, and each reporting process has the health that belongs to this state.
 //!
-//! **Steps** of a change: under the lock, the state changes. Without the lock, which no waker and no
-//! log may run under, the change publishes the state, logs it and sets the health; then it reads
-//! the state again, and starts over if it is another one by now. So the last of several concurrent
-//! changes to read the state publishes it.
+//! **Steps** of a change
+//! 1. Under the lock, change the state.
+//! 2. Without the lock, publish the state, log it and set the health: no waker and no log may run
+//!    under the lock.
+//! 3. Read the state again. If it has changed meanwhile, repeat from step 2.
+//!
+//! So among concurrent changes, the last one that reads the state publishes the latest state.
 
 use std::sync::Arc;
 

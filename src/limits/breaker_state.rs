@@ -12,8 +12,9 @@
 //! **Invariants**
 //! 1. Each change of the phase begins a new *round*. A result of an earlier round changes nothing: a
 //!    request from before the opening cannot close the breaker.
-//! 2. At most `probes` probes of a round are unresolved, or one more for each delay that has passed
-//!    without a result. So probes that never end do not keep the breaker half-open for ever.
+//! 2. At most `probes` probes of a round are unresolved at once, except that one more passes each
+//!    time the delay has gone by since the last one passed. So probes that never end do not keep
+//!    the breaker half-open for ever.
 //! 3. At most `failures` times are remembered.
 
 use std::collections::VecDeque;

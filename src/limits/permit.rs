@@ -7,8 +7,9 @@ use crate::limits::breaker_shared::Shared;
 use crate::limits::breaker_state::Passed;
 
 /// A request that a [`CircuitBreaker`](crate::CircuitBreaker) has let pass. Report its outcome by
-/// [`succeed`](Self::succeed) or [`fail`](Self::fail). A permit that is dropped counts as neither,
-/// and a probe gives its place to the next request; dropped by a panic, it counts as a failure.
+/// [`succeed`](Self::succeed) or [`fail`](Self::fail). A permit that is dropped counts as neither:
+/// if its request was a probe, the next request may pass as a probe. A permit that is dropped by a
+/// panic counts as a failure.
 /// [`CircuitBreaker::ask`](crate::CircuitBreaker::ask) has an example.
 #[must_use = "a permit that is dropped reports no outcome"]
 pub struct BreakerPermit {

@@ -6,9 +6,9 @@
 //! rounding adds up.
 //!
 //! A timer ends up to 2 ms late, so a request that waited may find that its bucket has overflowed. It
-//! takes its token as if the bucket had not overflowed in the last [`LATENESS`]. A request that is
-//! woken later than that, for example because its thread was busy, gets no more: the burst is a limit
-//! also then, and the rate is lower.
+//! takes its token as if the bucket had not overflowed in the last [`LATENESS`]. The bucket makes
+//! up for no more than this time: if a request is woken later, for example because its thread was
+//! busy, the burst is still a limit, and the rate is lower.
 
 use std::time::Duration;
 

@@ -1,9 +1,10 @@
 //! A token bucket: a limit of the rate of requests.
 //!
 //! **Guarantees**
-//! 1. Requests get their tokens in the order in which they joined the queue, in their first poll
-//!    within tokio's cooperative budget. A request that does not wait takes a token before them only
-//!    if the bucket has one for each of them as well.
+//! 1. Requests get their tokens in the order in which they joined the queue. A request joins the
+//!    queue in the first poll for which its task has tokio's cooperative budget left. A request
+//!    that does not wait may take a token before the queued requests, but only if the bucket has a
+//!    token for each of these as well.
 //! 2. The rate is exact: while requests wait, no token is lost to the resolution of timers.
 //! 3. A request that is dropped takes no token, and the next one moves up.
 //!
@@ -11,9 +12,10 @@
 //! joins the queue, a fair semaphore with one permit. The first one takes a token, or sleeps until
 //! there is one.
 //!
-//! **Invariant**: a request takes its token and stops to be counted under one lock. So the count and
-//! the tokens, read under this lock, say whether there is a token for one request more. The semaphore
-//! does not: a request holds its permit for a moment after it has its token.
+//! **Invariant**: in one critical section, a request takes its token and is removed from the count
+//! of waiting requests. So the count and the tokens, read under the same lock, tell whether the
+//! bucket has a token for one more request. The semaphore cannot tell this: a request still holds
+//! its permit for a moment after it has taken its token.
 
 use std::fmt;
 use std::sync::Arc;
@@ -125,8 +127,9 @@ impl TokenBucket {
     ///
     /// # Errors
     ///
-    /// [`RateLimited`], at once if a token for this request would come after `deadline`, with the
-    /// requests that wait already; at `deadline` if it did not come. No token is taken.
+    /// [`RateLimited`] at once, if the token for this request, after those for the requests that
+    /// wait already, would come after `deadline`. [`RateLimited`] at `deadline`, if the token has
+    /// not come by then. No token is taken.
     ///
     /// # Cancel safety
     ///

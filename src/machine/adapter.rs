@@ -167,7 +167,8 @@ impl<M: StateMachine> GenServer for Machine<M> {
         self.handle(Event::Idle, ctx)
     }
 
-    /// Without an event, the machine enters its first state.
+    /// Handles the event of an expired timer, or the machine's next event. If there is neither a
+    /// timer nor an event, enters the first state.
     async fn handle_own(&mut self, timer: Option<u64>, ctx: &mut ServerContext<Self>) -> Result {
         match self.engine.take_own(timer) {
             Some(event) => self.handle(event, ctx).await,

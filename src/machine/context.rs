@@ -16,13 +16,14 @@ use crate::machine::{Event, Machine, Next, StateMachine};
 use crate::observe::DeadLetterCause;
 use crate::server::ServerContext;
 
-/// The context of [`state_enter`](StateMachine::state_enter): the time-outs of a
-/// [`StateMachine`], and everything of a [`ServerContext`], to which it derefs. OTP: the actions of a
-/// state enter call.
+/// The context of [`state_enter`](StateMachine::state_enter). It sets and cancels the time-outs of
+/// a [`StateMachine`]. It derefs to [`ServerContext`], and so has all methods of a server's
+/// context. OTP: the actions of a state enter call.
 ///
-/// What is requested of time-outs is done when the callback has returned, in the order of the
-/// requests: so a state time-out that is set together with a change of state belongs to the new
-/// state. A time-out is replaced when it is set again, and keeps the number of its events to one.
+/// The machine carries out the requests for time-outs after the callback has returned, in the order
+/// of the requests. So a state time-out that a callback sets while it changes the state belongs to
+/// the new state. Setting a time-out again replaces it, so a time-out has at most one pending
+/// event.
 ///
 /// | | is cancelled by |
 /// |---|---|
@@ -31,10 +32,10 @@ use crate::server::ServerContext;
 /// | [named time-out](Self::timeout) | nothing but a request |
 ///
 /// A time-out of zero comes after all events that are queued in the machine, such as postponed ones
-/// that are handled again, and before everything in the mailbox. Any other time-out is queued in the
-/// mailbox when it expires. With [`Duration::MAX`] a time-out is off, as by a cancellation. All times
-/// are those of tokio's clock, with a resolution of a millisecond; while the machine is
-/// [suspended](crate::ServerRef::suspend), they run on.
+/// that are handled again, and before everything in the mailbox. Any other time-out is queued in
+/// the mailbox when it expires. Setting a time-out to [`Duration::MAX`] cancels it. Time-outs use
+/// tokio's clock, with a resolution of one millisecond, and keep running while the machine is
+/// [suspended](crate::ServerRef::suspend).
 ///
 /// ```
 /// use std::time::Duration;
@@ -129,8 +130,9 @@ impl<'a, M: StateMachine> EnterContext<'a, M> {
         self.set(Kind::State, When::After(after), payload);
     }
 
-    /// Sets the state time-out at a moment. One in the past fires as soon as the mailbox is read. OTP:
-    /// `{state_timeout, Time, Content, [{abs, true}]}`.
+    /// Sets the state time-out to fire at the moment `at`. If `at` is in the past, the time-out
+    /// fires as soon as the machine reads its mailbox. OTP: `{state_timeout, Time, Content, [{abs,
+    /// true}]}`.
     pub fn state_timeout_at(&mut self, at: Instant, payload: M::Payload) {
         self.set(Kind::State, When::At(at), payload);
     }
@@ -140,17 +142,19 @@ impl<'a, M: StateMachine> EnterContext<'a, M> {
         self.request(Kind::State, Action::Cancel);
     }
 
-    /// Gives the state time-out another payload; when it fires is not changed. If none is set, it is
-    /// set to zero. OTP: `{state_timeout, update, Content}`.
+    /// Gives the state time-out another payload, and does not change when it fires. If no state
+    /// time-out is set, sets one of zero with this payload. OTP: `{state_timeout, update,
+    /// Content}`.
     pub fn update_state_timeout(&mut self, payload: M::Payload) {
         self.update(Kind::State, payload);
     }
 
     /// Sets the event time-out: if no event comes for `after`, the machine gets
-    /// [`Event::EventTimeout`] with this payload. Every event cancels it, also one that the machine gave
-    /// to itself, that was postponed, or of another time-out. Zero fires only if no event is queued in
-    /// the machine. For the time since the last message of others, use
-    /// [`idle_after`](ServerContext::idle_after). OTP: `{timeout, Time, Content}`.
+    /// [`Event::EventTimeout`] with this payload. Every event cancels the time-out, including an
+    /// inserted event, a postponed event that is handled again, and the event of another time-out.
+    /// A time-out of zero fires only if no event is queued in the machine. To get an event when no
+    /// message has arrived for some time, use [`idle_after`](ServerContext::idle_after). OTP:
+    /// `{timeout, Time, Content}`.
     pub fn event_timeout(&mut self, after: Duration, payload: M::Payload) {
         self.set(Kind::Event, When::After(after), payload);
     }
@@ -179,8 +183,9 @@ impl<'a, M: StateMachine> EnterContext<'a, M> {
         self.request(Kind::Named(name.into()), Action::Cancel);
     }
 
-    /// Gives the time-out with this name another payload; when it fires is not changed. If none is
-    /// set, it is set to zero. OTP: `{{timeout, Name}, update, Content}`.
+    /// Gives the time-out with this name another payload, and does not change when it fires. If no
+    /// time-out with this name is set, sets one of zero with this payload. OTP: `{{timeout, Name},
+    /// update, Content}`.
     pub fn update_timeout(&mut self, name: impl Into<SharedStr>, payload: M::Payload) {
         self.update(Kind::Named(name.into()), payload);
     }
@@ -216,27 +221,30 @@ impl<'a, M: StateMachine> MachineContext<'a, M> {
         MachineContext(EnterContext::new(engine, server))
     }
 
-    /// Makes this event the next one, before postponed events that are handled again, and before the
-    /// mailbox. Several are handled in the order of the requests, in the state in which the machine then
-    /// is. Any event can be queued; most are [`Event::Internal`]. Casts that the same callback gives to
-    /// [`continue_with`](ServerContext::continue_with) follow. OTP: `{next_event, Type, Content}`.
+    /// Inserts this event as the next one: the machine handles it before postponed events that are
+    /// handled again, and before the mailbox. If a callback inserts several events, they are
+    /// handled in the order of the requests, each in the state in which the machine then is. Any
+    /// kind of event can be inserted; most are [`Event::Internal`]. Casts that the same callback
+    /// gives to [`continue_with`](ServerContext::continue_with) are handled after the inserted
+    /// events. OTP: `{next_event, Type, Content}`.
     pub fn next_event(&mut self, event: Event<M>) {
         let metadata = self.0.server.process.kernel.captured_for_later();
         self.0.engine.requested.events.push(Queued { event, metadata, limit: None });
     }
 
-    /// Postpones the event that is being handled, with its reply, if it is a call: it is handled again
-    /// after the next change of state, in the order in which the postponed events were received. If this
-    /// callback changes the state, it is handled again at once. OTP: `postpone`.
+    /// Postpones the event that is being handled; a call keeps its reply. The machine handles the
+    /// event again after the next change of state, in the order in which the postponed events were
+    /// received. If this callback changes the state, the event is handled again at once. OTP:
+    /// `postpone`.
     ///
-    /// Returns [`Next::Keep`], the result of a handler that does nothing else; a handler that changes
-    /// the state ignores it. If [`MAX_POSTPONED`](StateMachine::MAX_POSTPONED) events are postponed
-    /// already, the event is dropped as from a full mailbox: a caller gets
-    /// [`Overloaded`](crate::CallError::Overloaded), and a [`DeadLetter`](crate::DeadLetter) is
-    /// published.
+    /// Returns [`Next::Keep`], so that a handler that only postpones can return this value. A
+    /// handler that changes the state ignores the value. If
+    /// [`MAX_POSTPONED`](StateMachine::MAX_POSTPONED) events are postponed already, the event is
+    /// dropped as from a full mailbox: a caller gets [`Overloaded`](crate::CallError::Overloaded),
+    /// and a [`DeadLetter`](crate::DeadLetter) is published.
     ///
-    /// A postponed event does not survive the machine: callers get
-    /// [`Exited`](crate::CallError::Exited), and what was a message is counted by
+    /// A postponed event is lost when the machine ends: the caller of a call gets
+    /// [`Exited`](crate::CallError::Exited), and an event that was a message is counted by
     /// [`LeftUnhandled`](crate::LifecycleEvent::LeftUnhandled), also if the child
     /// [keeps its queue](crate::ChildSpec::keep_queue). A postponed byte stream is kept open.
     pub fn postpone(&mut self, event: Event<M>) -> Next<M::State> {

@@ -17,17 +17,17 @@
 //! `state_enter` has failed is finished, and the events that are queued are handled.
 //!
 //! **Invariants**
-//! 1. At most one event of the machine is in the loop's queue. So what a handler inserts can be put
-//!    before all others.
+//! 1. At most one event of the machine is in the loop's queue. So the events that a handler inserts
+//!    can be put before all other events.
 //! 2. An event cancels the event time-out before its handler runs.
-//! 3. A change of state is noted before `state_enter`, until step 4 is done. So a failure in between
-//!    does not lose it.
-//! 4. An event that was given to the loop is the next one that begins. Until then it is counted as one
-//!    that waits in the machine.
+//! 3. `is_changing` is set from before `state_enter` until step 4 is done. So a failure in between
+//!    does not lose the change of state.
+//! 4. The loop begins with the event that it was given before it begins with any other event. Until
+//!    then the event counts as one that waits in the machine.
 //!
-//! **The other side ends** between two steps: the steps run within one poll, and no code of others
-//! runs in between, so a caller that has stopped waiting only leaves a reply without a receiver. A kill
-//! takes effect at the next await, which is in a handler, or between two events.
+//! **The other side ends** between two steps. The steps run within one poll, and no code of another
+//! process runs in between. So a caller that has stopped waiting only leaves a reply without a
+//! receiver. A kill takes effect at the next await, which is in a handler or between two events.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -43,8 +43,9 @@ use crate::process::AnyProcess;
 use crate::server::item::LimitedCall;
 use crate::server::{Continued, OwnQueue, ServerContext, ServerItem};
 
-/// How many events of its own a machine handles before a system message that waits is answered. So a
-/// request that follows an event sees what that event has inserted, if these are few.
+/// The number of its own events that a machine handles in a row before it answers a waiting system
+/// message. So a request that follows an event sees the effects of the events that this event has
+/// inserted, if they are few.
 const PATIENCE: u32 = 32;
 
 /// The transitions that a test has seen.
@@ -65,15 +66,16 @@ pub(super) struct Engine<M: StateMachine> {
     next: Option<Event<M>>,
     /// How many events in a row were the machine's own.
     in_a_row: u32,
-    /// Whether the event that comes next is one of them. Invariant 4.
+    /// Whether the event that comes next is one of the machine's own. Invariant 4.
     is_own: bool,
     /// The kind and the type of the event that comes next, if it was a message.
     handed_over: Option<(MessageKind, &'static str)>,
     /// Invariant 3.
     is_changing: bool,
-    /// How many time-outs `init` has requested, during the entry of the first state.
+    /// The number of time-outs that `init` has requested. `Some` only during the entry of the first
+    /// state.
     of_init: Option<usize>,
-    /// The loop's queue, while it is empty.
+    /// The queue of the loop, kept here for reuse while it is empty.
     spare: Option<OwnQueue<Machine<M>>>,
     record: Option<Arc<StateRecord>>,
     /// The name of the first state.
@@ -209,7 +211,8 @@ impl<M: StateMachine> Engine<M> {
             }
         }
         if self.is_changing {
-            // Here, since the payload is the user's, and a panic must not prevent the other steps.
+            // The time-out is cancelled here, where panics are caught, because its payload is a
+            // value of the user: a panic of the destructor must not prevent the other steps.
             kernel.catch_destructor(pid, || self.timeouts.cancel(&Kind::State, ctx));
         }
         self.settle(ctx);
@@ -239,9 +242,10 @@ impl<M: StateMachine> Engine<M> {
         }
     }
 
-    /// Moves the casts that were given to `continue_with` to the inserted events. Invariant 1. Returns
-    /// whether the loop has an event already: a test may call a handler before the loop's event, and a
-    /// request that precedes the event may fail. This event then stays the next one.
+    /// Moves the casts that were given to `continue_with` to the inserted events. Invariant 1.
+    /// Returns whether the loop already has an event. The loop has one if a test calls a handler
+    /// before the loop's event, or if a request that precedes the event fails. This event then
+    /// stays the next one.
     fn absorb(&mut self, ctx: &mut ServerContext<Machine<M>>) -> bool {
         let Some(mut continues) = ctx.take_continues() else { return false };
         let mut handed_over = None;
@@ -287,8 +291,9 @@ impl<M: StateMachine> Engine<M> {
     }
 }
 
-/// The event that the loop has not begun is left unhandled with those of the queue, and so is what the
-/// last handler has postponed, if it has failed or was dropped at an await.
+/// Two kinds of events are left unhandled together with the events of the queue: the event that the
+/// loop has not begun, and the events that the last handler has postponed, if this handler has
+/// failed or was dropped at an await.
 impl<M: StateMachine> Drop for Engine<M> {
     fn drop(&mut self) {
         for event in self.requested.postponed.drain(..) {

@@ -10,8 +10,8 @@ use crate::machine::StateMachine;
 use crate::message::{MessageKind, Metadata, Received};
 use crate::process::CallLimit;
 
-/// An event of a [`StateMachine`], which has examples. `handle_event` owns it: it answers a call,
-/// drops what it ignores, and gives what it postpones to
+/// An event of a [`StateMachine`], which has examples. `handle_event` owns the event: it answers a
+/// call, drops an event that it ignores, and gives an event that it postpones to
 /// [`postpone`](crate::MachineContext::postpone). OTP: the event types of `gen_statem`.
 #[non_exhaustive]
 pub enum Event<M: StateMachine> {
@@ -153,7 +153,7 @@ pub struct UnhandledEvent {
     pub event: &'static str,
 }
 
-/// An event that waits in the machine, with what travelled beside it.
+/// An event that waits in the machine, with its metadata and, for a call, the limit of its caller.
 pub(super) struct Queued<M: StateMachine> {
     pub(super) event: Event<M>,
     pub(super) metadata: Metadata,

@@ -29,10 +29,11 @@ pub use event::{Event, UnhandledEvent};
 pub use next::Next;
 pub use transition::Transition;
 
-/// The server of a [`StateMachine`]: its handles, names and specifications are those of
-/// `Machine<M>`, as in `ServerRef<Machine<Door>>` and `Name<Machine<Door>>`.
+/// The server of a [`StateMachine`]. The handles, names and specifications of a machine `M` have
+/// the type parameter `Machine<M>`, as in `ServerRef<Machine<Door>>` and `Name<Machine<Door>>`.
 ///
-/// [`peek`](crate::ServerRef::peek) and [`update`](crate::ServerRef::update) pass it to their closure.
+/// [`peek`](crate::ServerRef::peek) and [`update`](crate::ServerRef::update) pass the `Machine` to
+/// their closure.
 pub struct Machine<M: StateMachine> {
     data: M,
     state: M::State,
@@ -158,28 +159,31 @@ pub type MachineRef<M> = ServerRef<Machine<M>>;
 ///    events.
 /// 6. It handles the first queued event. If there is none, it reads the mailbox.
 ///
-/// A [change of state](Next::State) is a state that differs by `PartialEq`, so data inside of a variant
-/// counts. Put data that must not begin a change into the value that implements the trait, or leave it
-/// out of `PartialEq`.
+/// A [change of state](Next::State) is a state that differs from the old one by `PartialEq`, so the
+/// data of a variant counts. Put data that must not cause a change of state into the value that
+/// implements the trait, or leave it out of `PartialEq`.
 ///
 /// # A machine is a server
 ///
 /// Its process is a [`GenServer`], with the type [`Machine`]. Handles, names, calls and their
-/// deadlines, supervision, suspending, tracking and tracing are those of a server, and each event that
+/// deadlines, supervision, suspending, tracking and tracing are those of a server. Each event that
 /// is handled again is tracked as an event of its own. A request to
-/// [suspend](crate::ServerRef::suspend) or to inspect the machine does not wait for all of them: if it is
-/// the first item of the mailbox, it is answered after at most 32 of the machine's own events. A request to stop is handled in its turn, as for a server: after the events that
-/// were queued before it, but not after the postponed ones that no change of state has queued again.
+/// [suspend](crate::ServerRef::suspend) or to inspect the machine does not wait for all of the
+/// machine's own events: if the request is the first item of the mailbox, it is answered after at
+/// most 32 of them. A request to stop is handled in its turn, as for a server: after the events
+/// that were queued before it. It does not wait for postponed events that no change of state has
+/// queued again.
 ///
-/// How it ends, and what happens to its callers, is [said for servers](GenServer#how-a-server-ends).
-/// The callers of postponed calls get [`Exited`](crate::CallError::Exited).
+/// How a machine ends, and what happens to its callers, is
+/// [said for servers](GenServer#how-a-server-ends). The callers of postponed calls get
+/// [`Exited`](crate::CallError::Exited).
 ///
-/// A machine whose child [resumes](crate::FailurePolicy::Resume) after a failed callback goes on with its
-/// queued and postponed events. What the callbacks of the failed event have requested is dropped:
-/// time-outs, inserted events, and a postponed call, whose caller gets
-/// [`NoReply`](crate::CallError::NoReply). If `state_enter` has failed after a change, the machine stays
-/// in the new state, and the change is finished: steps 3 and 6. If the entry of the first state has
-/// failed, what `init` has requested is kept.
+/// A machine whose child [resumes](crate::FailurePolicy::Resume) after a failed callback goes on
+/// with its queued and postponed events. What the callbacks of the failed event have requested is
+/// dropped: time-outs, inserted events, and a postponed call, whose caller gets
+/// [`NoReply`](crate::CallError::NoReply). If `state_enter` has failed after a change, the machine
+/// stays in the new state, and finishes the change with steps 3 and 6. If the entry of the first
+/// state has failed, what `init` has requested is kept.
 ///
 /// # Tests
 ///
@@ -266,12 +270,14 @@ pub trait StateMachine: Sized + Send + 'static {
         ctx: &mut MachineContext<'_, Self>,
     ) -> impl Future<Output = Result<Next<Self::State>>> + Send;
 
-    /// Runs when a state is entered: the first one, after `init` and before any event; each one after a
-    /// change; and the same again after [`Next::Repeat`]. `old` is `None` at the start, and equal to
-    /// `state` if the state is repeated. It can set time-outs, answer calls, and give a
-    /// cast to [`continue_with`](crate::ServerContext::continue_with), which is handled next. It cannot
-    /// change the state, insert other events or postpone one. By default it does nothing. OTP:
-    /// `state_enter`, whose first old state is the state itself. [`EnterContext`] has an example.
+    /// Runs when the machine enters a state: the first state, after `init` and before any event;
+    /// the new state, after each change; and the same state again, after [`Next::Repeat`]. `old` is
+    /// `None` at the start, and equal to `state` if the state is repeated. This callback can set
+    /// time-outs, answer calls, and give a cast to
+    /// [`continue_with`](crate::ServerContext::continue_with); the machine handles this cast next.
+    /// The callback cannot change the state, insert other events, or postpone an event. By default
+    /// it does nothing. OTP: `state_enter`, whose first old state is the state itself.
+    /// [`EnterContext`] has an example.
     ///
     /// # Errors
     ///

@@ -65,7 +65,8 @@ impl<M: StateMachine> EventQueue<M> {
     }
 }
 
-/// The messages that the machine leaves are left unhandled. Their callers get the reason of the end.
+/// Counts the messages that remain in the machine as unhandled. The callers of calls get the reason
+/// of the end.
 impl<M: StateMachine> Drop for EventQueue<M> {
     fn drop(&mut self) {
         let EventQueue { process, next, postponed, left } = self;

@@ -35,8 +35,8 @@ use crate::mailbox::inbox::{Item, drop_queue};
 use crate::mailbox::receive::Mailbox;
 use crate::mailbox::record::Process;
 
-/// A reference to what a caller and the reply in its call share. It has one owner when the caller
-/// has stopped waiting.
+/// A weak reference to the state that a caller shares with the reply in its call. When the caller
+/// has stopped waiting, that state has only one owner.
 pub(crate) type CallerWaits = Weak<dyn Send + Sync>;
 
 /// The items that one process has put aside.
@@ -90,9 +90,9 @@ impl<M: Item> Stash<M> {
         self.count(1, 0);
     }
 
-    /// Takes back up to `limit` items, and puts them in front of the queue, in order. Drops the calls
-    /// on the way whose callers have stopped waiting. Returns how many items are in front of the
-    /// queue now that were not before.
+    /// Takes back up to `limit` items, and puts them in front of the queue, in order. Drops the
+    /// calls that it finds on the way and whose callers have stopped waiting. Returns the number of
+    /// items that it has put in front of the queue.
     pub(crate) fn take_back(&mut self, limit: usize, mailbox: &mut Mailbox<M>) -> usize {
         let (mut back, mut given_up) = (VecDeque::new(), VecDeque::new());
         while back.len() < limit {
@@ -129,7 +129,8 @@ impl<M: Item> Stash<M> {
     }
 }
 
-/// What is left is unhandled. If the process keeps its queue, it is part of the queue.
+/// Counts the remaining items as unhandled. If the process keeps its queue, the items become part
+/// of that queue instead.
 impl<M: Item> Drop for Stash<M> {
     fn drop(&mut self) {
         if self.items.is_empty() {

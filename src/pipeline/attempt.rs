@@ -1,11 +1,14 @@
-//! What a failure of a stage's function ends: the worker, or only the attempt.
+//! Decides what a failure of a stage's function ends: its worker, or only the attempt to handle one
+//! item.
 //!
-//! **Guarantee**: a failure costs the item of its worker, and no other. While the pipeline runs, the
-//! worker ends, and the supervisor restarts it. A supervisor that stops restarts no child: once the
-//! stop has begun, the worker goes on with the next item, as its successor would.
+//! **Guarantee**: a failure costs the item of its worker, and no other item. While the pipeline
+//! runs, the worker ends, and the supervisor restarts it. A supervisor that stops restarts no
+//! child. So once the stop has begun, the worker does not end: it goes on with the next item, as
+//! its successor would.
 //!
-//! **The stop begins** while a function fails: if the worker has ended before, and the supervisor
-//! has not restarted it, no worker is there. What is queued for it is lost and counted at the end.
+//! **The stop begins after a worker has ended and before its restart**: the worker is not
+//! restarted. If no other worker takes its items, the items that are queued for it are lost, and
+//! are counted when the pipeline ends.
 
 use std::panic::{AssertUnwindSafe, resume_unwind};
 

@@ -1,5 +1,5 @@
-//! How a pipeline is put together: its producers. `next_stage` has the settings of the stage that
-//! follows, `stages` adds it.
+//! The builder of a pipeline, and its constructors, one for each kind of producer. The methods in
+//! `next_stage` set up the next stage, and the methods in `stages` add it.
 
 use std::fmt;
 use std::sync::Arc;

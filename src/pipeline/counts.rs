@@ -49,8 +49,8 @@ impl PipelineCounts {
         PipelineCounts { stages: stages.into() }
     }
 
-    /// Returns the counts of each stage, in the order of the pipeline. The producer is no stage: what
-    /// it has produced, the first stage has accepted.
+    /// Returns the counts of each stage, in the order of the pipeline. The producer is not a stage:
+    /// the items that it has passed on are those that the first stage has accepted.
     /// [`PipelineSpec::counts`](crate::PipelineSpec::counts) has an example.
     pub fn stages(&self) -> Vec<StageCounts> {
         self.stages.iter().map(|counter| counter.read()).collect()

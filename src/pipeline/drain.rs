@@ -1,8 +1,9 @@
 //! The time limit of a stop, which all workers of a pipeline share.
 //!
 //! The last child of a pipeline is the first one that its supervisor asks to stop. This child, `drain`,
-//! does nothing but begin the time limit. So the limit is that of the stop as a whole, however many
-//! workers are stopped one after the other, and a worker that is stopped by hand begins none.
+//! does nothing but begin the time limit. So one limit holds for the stop as a whole, however many
+//! workers are stopped one after the other. A stop of a single worker by hand does not begin the
+//! limit.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,7 +49,8 @@ impl Drain {
         *self.stop.borrow() != Stop::NotBegun
     }
 
-    /// How a worker is stopped: by itself at the end of the limit, or else by a kill.
+    /// Returns the shutdown setting of a worker. At the end of the limit a worker ends by itself;
+    /// the supervisor kills a worker that does not.
     pub(super) fn shutdown(&self) -> Shutdown {
         match self.limit {
             Duration::MAX => Shutdown::Infinity,

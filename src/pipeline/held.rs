@@ -1,7 +1,8 @@
 //! An item that a worker has taken and not finished.
 //!
-//! **Guarantee**: each item that was taken is finished, lost and counted, or put back, exactly once,
-//! also if its worker panics, fails or is killed. The guard does this when it is dropped.
+//! **Guarantee**: exactly one of these happens to each item that was taken, also if its worker
+//! panics, fails or is killed: the item is finished, or it is lost and counted, or it is put back.
+//! The drop of the guard loses or puts back an item that is not finished.
 //!
 //! **The worker ends**
 //!

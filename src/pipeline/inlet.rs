@@ -25,9 +25,9 @@
 //!
 //! **Invariants**
 //! 1. `ready` has at least one permit for each queued item. A permit without an item is skipped.
-//! 2. The lanes are closed once all writers have finished. What is put back afterwards is taken by a
-//!    reader that runs: the one that put it back has not ended normally, so it is restarted, or goes
-//!    on with it if the pipeline stops.
+//! 2. The lanes are closed once all writers have finished. An item that is put back afterwards
+//!    still finds a reader: the reader that put the item back has not ended normally, so it is
+//!    restarted. If the pipeline stops, the reader goes on with the queue without a restart.
 
 use std::collections::VecDeque;
 use std::pin::pin;
@@ -77,7 +77,7 @@ struct Queue<T> {
 #[derive(Debug, Clone, Copy)]
 struct Writers {
     running: usize,
-    /// The number of writers that will pass on no more items.
+    /// The number of writers that may still pass on items, now or after a restart.
     unfinished: usize,
 }
 

@@ -82,17 +82,18 @@ impl<T: Send + 'static> Pipeline<T> {
         self
     }
 
-    /// Makes the next stage keep a copy of each item that its function has, and handle the copy if the
-    /// worker ends before it has passed on the result, for whatever reason. An item is redelivered once:
-    /// if the second attempt fails as well, the item is lost and counted, so one bad item
-    /// does not exhaust the budget of restarts. By default the item is lost at the first crash.
+    /// Makes the next stage keep a copy of each item while its function has the item. If the worker
+    /// ends, for whatever reason, before it has passed on the result, the stage handles the copy.
+    /// An item is redelivered once: if the second attempt fails as well, the item is lost and
+    /// counted. So one bad item does not exhaust the budget of restarts. By default an item is lost
+    /// at the first crash.
     ///
     /// * The function may see an item twice, and a part of the result of the first attempt may
     ///   have been passed on: the effect must be idempotent.
     /// * A redelivered item has lost its place in the order, except with one worker or
     ///   [`partition_by`](Self::partition_by).
-    /// * If the pipeline itself ends, all it has is lost. [`Pipeline`] says how a source that keeps
-    ///   items gets to know.
+    /// * If the pipeline itself ends, all items that it has are lost. [`Pipeline`] describes how a
+    ///   source that keeps its items is told what became of each item.
     ///
     /// ```
     /// use std::sync::atomic::{AtomicBool, Ordering};

@@ -25,8 +25,8 @@ impl<T> StageSettings<T> {
         }
     }
 
-    /// Returns the function from the number of a worker to its lane: its own, or the one that all
-    /// workers share.
+    /// Returns the function that maps the number of a worker to its lane. With a partition key each
+    /// worker has a lane of its own. Otherwise all workers share lane 0.
     pub(super) fn lanes(&self) -> fn(usize) -> usize {
         if self.lane_of.is_some() { |worker| worker } else { |_| 0 }
     }

@@ -62,9 +62,10 @@ impl PipelineSpec {
         self
     }
 
-    /// Sets how long a stop of the pipeline may take: the producer stops at once, then each stage
-    /// handles what it has, one stage after the other. What is not handled by then is lost and
-    /// counted. With [`Duration::MAX`] there is no limit. The default is 5 s.
+    /// Sets how long a stop of the pipeline may take. The producer stops at once. Then each stage
+    /// handles the items that it has, one stage after the other. Items that are not handled within
+    /// the limit are lost and counted. With [`Duration::MAX`] there is no limit. By default, the
+    /// limit is 5 s.
     /// [`Pipeline`](crate::Pipeline) describes the stop.
     pub fn drain_within(mut self, limit: Duration) -> Self {
         self.drain = limit;

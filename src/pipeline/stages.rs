@@ -14,11 +14,11 @@ use crate::pipeline::spec::PipelineSpec;
 use crate::pipeline::worker::{run_batches, run_consumer, run_stage};
 
 impl<T: Send + 'static> Pipeline<T> {
-    /// Adds a stage that makes one item of each item. An `Err` is a crash of the worker: it is
-    /// restarted, and the item is lost or redelivered. To go on after an error, pass it on as a
-    /// value, or leave the item out by [`filter_map`](Self::filter_map). The function runs in the
-    /// worker's process, and is dropped at its await only if the worker is killed.
-    /// [`PipelineSpec::counts`] has an example.
+    /// Adds a stage that makes one item from each item. An `Err` is a crash of the worker: the
+    /// worker is restarted, and the item is lost or redelivered. To handle an error without a
+    /// crash, pass it on as a value, or leave the item out by [`filter_map`](Self::filter_map). The
+    /// function runs in the worker's process, and is dropped at its await only if the worker is
+    /// killed. [`PipelineSpec::counts`] has an example.
     pub fn map<U, F, Fut>(self, id: impl Into<String>, each: F) -> Pipeline<U>
     where
         U: Send + 'static,
@@ -42,8 +42,8 @@ impl<T: Send + 'static> Pipeline<T> {
         self.flat_map(id, each)
     }
 
-    /// Adds a stage that makes any number of items of each item. Each result waits for demand of its
-    /// own, in the worker that made it. Otherwise as [`map`](Self::map).
+    /// Adds a stage that makes any number of items from each item. Each of these items waits in the
+    /// worker that made it until the next stage has demand for it. Otherwise as [`map`](Self::map).
     ///
     /// ```
     /// use futures_util::stream;

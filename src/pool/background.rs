@@ -36,7 +36,8 @@ pub(super) async fn check_workers<S: GenServer>(table: Arc<Table<S>>, check: Che
     }
 }
 
-/// Has the supervisor stop a worker. A worker that has just started may not be listed yet.
+/// Asks the supervisor to stop a worker. Repeats the request while the supervisor does not know the
+/// worker, because a worker that has just started may not be listed yet.
 pub(super) async fn stop_worker<S: GenServer>(
     table: Arc<Table<S>>,
     workers: DynamicSupervisorRef,

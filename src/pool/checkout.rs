@@ -24,8 +24,9 @@ use crate::server::{GenServer, ServerRef};
 /// [`CallError::Exited`](crate::CallError::Exited), and later ones with
 /// [`CallError::NoProc`](crate::CallError::NoProc).
 ///
-/// The checkout belongs to the process that made it: a plain tokio task, or a thread, is no process,
-/// so a checkout that it leaks never comes back. [`Pool`](crate::Pool) has an example.
+/// The checkout belongs to the process that made it. A plain tokio task or a thread is no process,
+/// so if a task or a thread leaks a checkout, the worker never comes back. [`Pool`](crate::Pool)
+/// has an example.
 #[must_use = "dropping it returns the worker"]
 pub struct Checkout<S: GenServer> {
     worker: ServerRef<S>,
@@ -73,8 +74,8 @@ impl<S: GenServer> Checkout<S> {
         &self.table
     }
 
-    /// Runs a future while the worker counts as broken, so that a future that is dropped, or that
-    /// panics, replaces the worker.
+    /// Runs a future, and counts the worker as broken until the future has finished. So the pool
+    /// replaces the worker if the future is dropped or panics.
     pub(super) async fn unless_cut_short<F: Future>(&mut self, work: F) -> F::Output {
         self.is_broken = true;
         let result = work.await;

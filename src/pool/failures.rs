@@ -58,7 +58,7 @@ impl Failures {
         is_due.then(|| FIRST_PAUSE.saturating_mul(factor).min(LONGEST_PAUSE))
     }
 
-    /// Has a new server pause as the one before.
+    /// Makes a new incarnation of the server pause, if the last round has failed.
     pub(super) fn reopen(&mut self) {
         self.is_due |= self.in_a_row > 0;
     }

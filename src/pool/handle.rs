@@ -54,8 +54,8 @@ impl<S: GenServer> PoolRef<S> {
     /// Checks a worker out, and waits up to five seconds for one. The worker is the caller's alone until
     /// the checkout is dropped. [`Pool`](crate::Pool) has an example.
     ///
-    /// A process that waits for a second worker while it has a first one can wait for a process that
-    /// does the same: check out one worker at a time. poolboy: `checkout/1`.
+    /// Check out one worker at a time: two processes that each hold a worker and wait for a second
+    /// one can wait for each other. poolboy: `checkout/1`.
     ///
     /// # Errors
     ///
@@ -115,8 +115,8 @@ impl<S: GenServer> PoolRef<S> {
     ///
     /// # Cancel safety
     ///
-    /// While it waits, as [`checkout`](Self::checkout). Afterwards `work` is dropped, and the worker is
-    /// replaced.
+    /// While the transaction waits for a worker, as [`checkout`](Self::checkout). If the
+    /// transaction is dropped later, `work` is dropped, and the worker is replaced.
     pub async fn transaction<T>(
         &self,
         work: impl AsyncFnOnce(&ServerRef<S>) -> T,
@@ -184,8 +184,8 @@ impl<S: GenServer> PoolRef<S> {
         SupervisorRef::named(&self.runtime, self.name.to_string())
     }
 
-    /// Stops the pool: the server, so that clients that wait get
-    /// [`Unavailable`](PoolError::Unavailable), then all workers, also those that are lent, then the
+    /// Stops the pool in this order: first the server, so that waiting clients get
+    /// [`Unavailable`](PoolError::Unavailable); then all workers, including lent workers; then the
     /// supervisor. For a pool that is a child, stop its supervisor instead.
     ///
     /// # Errors

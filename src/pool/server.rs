@@ -45,7 +45,8 @@ pub(crate) struct PoolServer<S: GenServer> {
     table: OpenTable<S>,
     workers: DynamicSupervisorRef,
     waiters: Waiters<S>,
-    /// The monitors of clients whose workers an earlier server has lent, by their leases.
+    /// The monitors of the clients that got a worker under an earlier incarnation of the server, by
+    /// their leases.
     adopted: Map<u64, MonitorRef>,
     /// Whether no worker is started, since a round of starts has failed.
     pauses: bool,
@@ -157,8 +158,8 @@ pub(super) fn server_name(pool: &str) -> String {
 }
 
 impl<S: GenServer> PoolServer<S> {
-    /// Starts the workers of a pool that has none, and waits for them. A pool whose server was
-    /// restarted has its workers.
+    /// Starts the workers of a pool that has none, and waits for them. If only the server was
+    /// restarted, the pool still has its workers, so none are started.
     async fn start_first(&mut self, ctx: &mut ServerContext<Self>) -> Result {
         let table = &self.table.0;
         let missing = table.with(|state| if state.live() == 0 { state.missing() } else { 0 });

@@ -28,9 +28,10 @@ use crate::supervisor::{DynamicSupervisor, Supervisor, SupervisorSpec};
 /// [delay](Self::backoff) of its supervisor. A client that crashes, or is killed, returns its worker.
 /// If the pool's server crashes, the checkouts of clients stay valid, and come back to its successor.
 ///
-/// The replacement of a worker waits for a pause in two cases: the worker failed to start, or it ended
-/// for good, failed its check or was discarded within a second of its `init` and before a client had
-/// returned it. The pause is 10 ms, and doubles with each round of starts that fails, up to 2 s.
+/// The pool pauses before it replaces a worker in two cases. In the first, the worker failed to
+/// start. In the second, the worker ended for good, failed its check or was discarded, and this
+/// happened within a second of its `init` and before a client had returned it. The pause is 10 ms,
+/// and doubles with each round of starts that fails, up to 2 s.
 ///
 /// | setting | default |
 /// |---|---|
@@ -205,9 +206,10 @@ impl<S: GenServer> Pool<S> {
         self
     }
 
-    /// Refuses the client that has waited for the longest time when the queue is full, instead of the
-    /// newest one. Under a load that lasts, the clients that are served have then waited less, and those
-    /// that have waited long have probably given up.
+    /// Refuses the client that has waited for the longest time when the queue is full, instead of
+    /// the newest one. If the overload lasts, the clients that are served have then waited for a
+    /// shorter time, and the refused clients, which have waited the longest, have probably given
+    /// up.
     pub fn discard_oldest(mut self) -> Self {
         self.settings.discards_oldest = true;
         self
@@ -279,10 +281,10 @@ impl<S: GenServer> Pool<S> {
         self
     }
 
-    /// Sets how many restarts of workers the pool allows within any `period`, for all workers together.
-    /// Above that, all workers and the server are stopped and started again, and if that happens too
-    /// often, the pool ends. Workers that the pool replaces are no restarts. By default it allows three
-    /// in five seconds.
+    /// Sets how many restarts of workers the pool allows within any `period`, for all workers
+    /// together. Above this limit, all workers and the server are stopped and started again; if
+    /// that happens too often, the pool ends. The replacement of a worker by the pool does not
+    /// count as a restart. By default the pool allows three restarts within five seconds.
     pub fn intensity(mut self, restarts: u32, period: Duration) -> Self {
         self.workers = self.workers.intensity(restarts, period);
         self
@@ -295,13 +297,14 @@ impl<S: GenServer> Pool<S> {
     }
 
     /// Changes the specification of each worker, for example its
-    /// [shutdown time](ChildSpec::shutdown), the [limit of its `init`](ChildSpec::init_timeout), or the
-    /// [bound of its mailbox](ChildSpec::mailbox_capacity). `change` runs once, here. The pool sets the
-    /// id. There can be no name, and a worker can't be temporary: a supervisor does not keep the
-    /// specification of a temporary child. A [restart budget](ChildSpec::restart_budget) of each worker
-    /// can't [give the worker up](Exhausted::GiveUp), since the supervisor then keeps a worker that does
-    /// not run: use [`Forget`](Exhausted::Forget), and the pool replaces the worker. The pool lends a
-    /// worker as soon as its `init` has returned, also if the specification has a
+    /// [shutdown time](ChildSpec::shutdown), the [limit of its `init`](ChildSpec::init_timeout), or
+    /// the [bound of its mailbox](ChildSpec::mailbox_capacity). `change` runs once, here. The pool
+    /// sets the id. The specification must have no name. A worker can't be temporary, because a
+    /// supervisor does not keep the specification of a temporary child. A
+    /// [restart budget](ChildSpec::restart_budget) of each worker can't
+    /// [give the worker up](Exhausted::GiveUp), since the supervisor would then keep a worker that
+    /// does not run. Use [`Forget`](Exhausted::Forget) instead: the pool then replaces the worker.
+    /// The pool lends a worker as soon as its `init` has returned, also if the specification has a
     /// [limit of its readiness](ChildSpec::ready_within).
     pub fn worker(mut self, change: impl FnOnce(ChildSpec) -> ChildSpec) -> Self {
         self.settings.worker = change(self.settings.worker);

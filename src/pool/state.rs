@@ -29,7 +29,8 @@ pub(super) enum Place {
     Absent,
     /// It is ready, and the server decides what becomes of it.
     Returned,
-    /// It waits for a client, since this time if the pool has a time limit.
+    /// It waits for a client. The time at which it became idle is set only if idle workers have a
+    /// time limit.
     Idle(Option<Instant>),
     Lent {
         lease: u64,
@@ -69,7 +70,8 @@ pub(super) struct State<H> {
     pub(super) returned: Vec<u64>,
     /// The workers that may be at `Place::Retiring`, and whose stop has to be requested.
     pub(super) to_stop: Vec<u64>,
-    /// The leases that have ended, except those that the client's return has ended completely.
+    /// The leases that have ended since the server last took this list, except leases whose return
+    /// needed no decision of the server.
     pub(super) ended_leases: Vec<u64>,
     pub(super) starting: usize,
     pub(super) retiring: usize,

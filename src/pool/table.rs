@@ -125,8 +125,8 @@ impl<S: GenServer> Table<S> {
         drop(old);
     }
 
-    /// Begins with a new server. Returns the clients that it has to monitor, by their leases, or
-    /// `None` if another server of this pool runs.
+    /// Records a new incarnation of the server. Returns the clients that this server has to
+    /// monitor, by their leases, or `None` if another server of this pool runs.
     pub(super) fn open(&self, server: PoolProcess) -> Option<Vec<(u64, Pid)>> {
         let mut shared = self.shared.lock();
         if shared.server.is_some() {

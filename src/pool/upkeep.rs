@@ -98,7 +98,8 @@ impl<H: Clone> State<H> {
         for_size.max(for_clients).min(room)
     }
 
-    /// Begins with a new server. Returns the clients that it has to monitor, by their leases.
+    /// Prepares the state for a new incarnation of the server. Returns the clients that this server
+    /// has to monitor, by their leases.
     pub(super) fn open(&mut self) -> Vec<(u64, Pid)> {
         self.incarnation += 1;
         self.waiting = 0;

@@ -52,7 +52,8 @@ impl<S: GenServer> Waiters<S> {
         self.queue.len()
     }
 
-    /// Refuses clients until at most `most` are left: the newest, or the oldest.
+    /// Refuses clients until at most `most` are left. Refuses the oldest clients if `oldest` is
+    /// true, otherwise the newest.
     pub(super) fn refuse_above(&mut self, most: usize, limit: usize, oldest: bool) {
         if self.queue.len() <= most {
             return;

@@ -1,5 +1,5 @@
-//! tower: calls of a server as a service, and a service as a server. `server_service` is the first,
-//! `service_server` the second, `live` the extractor for routes of axum.
+//! Servers and services of tower. `server_service` makes the calls of a server a service.
+//! `service_server` is a server that owns a service. `live` is the extractor for routes of axum.
 //!
 //! **Uses** `call`, `exit`, `message`, `runtime`, `server`.
 //! **Knows nothing of** the layers of tower: it implements only the trait.

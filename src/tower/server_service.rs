@@ -13,21 +13,21 @@ use crate::runtime::CallError;
 use crate::server::{CALL_TIMEOUT, GenServer, Place, ServerRef, call_in_place};
 
 /// The calls of one kind to a server, as a [`Service`] of tower: a request becomes a call, and the
-/// answer the response. [`ServerRef::service`] makes it. So the layers of tower apply to a server:
-/// time-outs, limits, load shedding, retries. Clone it for each connection; a clone is a handle, a
-/// function and two words.
+/// answer becomes the response. [`ServerRef::service`] makes such a service. The layers of tower
+/// then apply to a server: time-outs, limits, load shedding, retries. Clone the service for each
+/// connection; a clone is a handle, a function and two words.
 ///
 /// `poll_ready` is pending while the [bounded](crate::Overflow) mailbox of the server is full, and
-/// then reserves the place that becomes free. A service that is dropped, or cloned, without a call
-/// keeps no place. Without a bound, and with the policies that drop, the service is always
-/// ready. `poll_ready` never fails: a server that has crashed comes back, and the call says what is
-/// wrong meanwhile.
+/// then reserves the place that becomes free. A service that is dropped without a call gives its
+/// place back, and a clone starts without a place. Without a bound, and with the policies that
+/// drop, the service is always ready. `poll_ready` never fails: until a crashed server is
+/// restarted, the error of each call says what is wrong.
 ///
 /// The error is the [`CallError`]. To retry, look at it:
 /// [`Restarting`](CallError::Restarting), [`Overloaded`](CallError::Overloaded),
 /// [`NoHolder`](CallError::NoHolder) and [`NoProc`](CallError::NoProc) mean that the request was not
-/// handled. A retry after `NoProc` helps only with a named handle: that of one process refers to no
-/// successor.
+/// handled. A retry after `NoProc` helps only with a named handle: the handle of one process never
+/// reaches the successor of this process.
 ///
 /// # Examples
 ///
@@ -53,8 +53,9 @@ use crate::server::{CALL_TIMEOUT, GenServer, Place, ServerRef, call_in_place};
 ///
 /// # Cancel safety
 ///
-/// A response that is dropped stops waiting; the server may still handle the request. A response that
-/// was never polled was not sent, and gives its place back.
+/// If a response is dropped, the call stops waiting, and the server may still handle the request.
+/// If the response was never polled, its request was not sent, and the place in the mailbox is
+/// given back.
 ///
 /// # Panics
 ///

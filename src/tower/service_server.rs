@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `poll_ready`, by an error | the server crashes with it at once: all callers get `Exited`, and its supervisor makes a new service |
 //! | `poll_ready` or `call`, by a panic | likewise |
-//! | the response | is the answer |
+//! | the response, by an error | the error is the answer |
 //! | a panic of a response | its caller gets `NoReply`; the server and the other responses go on |
 //! | the server is stopped with a clean reason | the calls in its mailbox and the responses are finished first |
 //! | the server is stopped with another reason | the calls in its mailbox are handled first; the callers of the responses get `Exited` |
@@ -52,8 +52,8 @@ type BoxResponse<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 ///
 /// # Cancel safety
 ///
-/// The call of a dropped caller is not begun if the service is not ready yet; otherwise its response is
-/// awaited, and dropped.
+/// If a caller is dropped before the service is ready for its call, the service is not called.
+/// Otherwise the response is awaited, and then dropped.
 ///
 /// # Examples
 ///
@@ -135,8 +135,8 @@ impl<Req, T> MakeService<Req, T> {
     }
 }
 
-/// A service whose own type, and the type of its errors, are erased: the type of its server then has
-/// only those of its requests and responses.
+/// A service whose own type, and the type of its errors, are erased. So the only type parameters of
+/// the server are the types of the requests and responses.
 trait AnyService<Req, T>: Send {
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>>;
     fn call(&mut self, request: Req) -> BoxResponse<T>;

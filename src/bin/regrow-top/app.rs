@@ -1,8 +1,8 @@
-//! The interactive view: takes items and keys, and draws.
+//! The interactive view: applies items and keys, and draws frames.
 //!
-//! Everything arrives in one bounded queue: what the source reports, keys, and signals. The picture
-//! is drawn when the queue is empty, at most once in [`FRAME`], and at least once in [`TICK`],
-//! because durations are shown.
+//! The reports of the source, the keys and the signals arrive in one bounded queue. A frame is
+//! drawn after an event, but at most once in [`FRAME`]. Without an event, a frame is drawn after
+//! [`TICK`] at the latest, because the durations that are shown grow.
 
 use std::time::{Duration, Instant};
 
@@ -78,7 +78,8 @@ impl App {
             {
                 return Ok(());
             }
-            // What has arrived in the meantime is drawn at once.
+            // Applies the events that arrive within `FRAME` after the last frame, so that the next
+            // frame shows all of them.
             while let Ok(event) = timeout_at((drawn + FRAME).into(), events.recv()).await {
                 if !event.is_some_and(|event| self.take(event)) {
                     return Ok(());
@@ -132,7 +133,7 @@ impl App {
         }
         let pid = self.view.pid(&self.state.model).filter(|_| self.view.screen == Screen::Process);
         self.chosen.send_if_modified(|chosen| std::mem::replace(chosen, pid) != pid);
-        // The rows that the next key acts on are those after this one.
+        // Lays out the rows again, because the next key acts on the rows as this key leaves them.
         self.lay_out();
         wish != Wish::Quit
     }
@@ -160,7 +161,7 @@ impl App {
         self.keep_chosen();
     }
 
-    /// Moves to the chosen node of the tree, wherever it is now.
+    /// Moves the selection to the row that the chosen node of the tree has now.
     fn find_chosen(&mut self) {
         if self.view.screen != Screen::Tree {
             return;

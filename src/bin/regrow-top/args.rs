@@ -18,7 +18,7 @@ such as `ssh -L 8090:127.0.0.1:8090 host` or `kubectl port-forward`.
 Options:
   -H, --header 'NAME: VALUE'  Sends this header with each request; may be repeated
       --record FILE           Writes all that arrives to a new file, for a bug report
-      --replay FILE           Shows such a file instead of a program
+      --replay FILE           Shows a file that --record wrote, instead of a program
       --speed N               Replays N times as fast (0.1 to 1000; default 1)
       --once                  Prints one picture as text and ends. This is also what
                               happens if the output is no terminal

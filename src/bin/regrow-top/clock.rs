@@ -1,4 +1,5 @@
-//! The time of day, which a recording states, and which says since when a program is not reached.
+//! The time of day. The header of a recording contains it, and a warning shows the time since which
+//! a program can't be reached.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -118,7 +118,8 @@ impl Board<'_> {
         }
     }
 
-    /// Folds the chosen supervisor or unfolds it; `None` does the other than now.
+    /// Folds the chosen supervisor for `Some(true)`, unfolds it for `Some(false)`, and switches
+    /// between the two for `None`.
     fn fold(&mut self, fold: Option<bool>) {
         if self.view.screen != Screen::Tree {
             return;

@@ -1,7 +1,8 @@
-//! Watches the trees of a running program in a terminal: the screens of the observer's page, over
-//! the same items. It also records them to a file, and replays such a file.
+//! Shows the supervision trees of a running program in a terminal. The screens are those of the
+//! observer's page, and show the same items. `regrow-top` also records the items to a file, and
+//! replays a recorded file.
 //!
-//! The files in the order of dependence: each uses only those above it.
+//! The modules are declared in the order of dependence: each uses only modules above it.
 
 mod clock;
 mod fault;

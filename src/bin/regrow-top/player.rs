@@ -34,7 +34,7 @@ pub(crate) struct Player {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct State {
     pub(crate) model: Model,
-    /// Why the program is not reached, and since when, by the clock of the program.
+    /// Why the connection failed. `None` again after a new connection.
     pub(crate) lost: Option<String>,
     /// Why the last item could not be read.
     pub(crate) wrong: Option<String>,
@@ -128,7 +128,8 @@ impl Player {
         let target = self.at.saturating_sub(1).max(1);
         let copy = self.copies.iter().rev().find(|(at, _)| *at <= target);
         let (at, before) = copy.cloned().unwrap_or_default();
-        // The revision grows, since what was drawn for a number is not what it now means.
+        // The revision must be a new number: the rows that were made for a number would not be made
+        // again if another state got the same number.
         let revision = state.model.revision;
         (*state, self.at) = (before, at);
         while self.at < target {

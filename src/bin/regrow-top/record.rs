@@ -73,10 +73,10 @@ pub(crate) struct Recording {
     file: File,
     pub(crate) moments: Vec<Moment>,
     pub(crate) url: String,
-    /// When it was made.
+    /// When the recording was begun, in milliseconds since 1970.
     pub(crate) time_ms: u64,
-    /// The number of the first line that can't be read, the reason, and how many more there are.
-    /// `None` if all lines can be read.
+    /// A text with the number of the first line that can't be read, the reason, and the number of
+    /// further lines that can't be read. `None` if all lines can be read.
     pub(crate) damage: Option<String>,
 }
 
@@ -101,7 +101,7 @@ impl Recording {
         if moments.is_empty() {
             return Err(no_recording(match damaged.first() {
                 Some((line, why)) => {
-                    format!("line {line} is damaged ({why}), and no other is there")
+                    format!("no further line can be read: line {line} is damaged ({why})")
                 }
                 None => "the recording has no items".into(),
             }));

@@ -127,7 +127,7 @@ impl Shown {
         Shown(text)
     }
 
-    /// Returns the end of the text in at most this number of columns: of a path the last ids.
+    /// Returns the end of the text in at most this number of columns. Of a path, the last ids stay.
     pub(crate) fn cut_begin(&self, columns: usize) -> Self {
         if self.width() <= columns {
             return self.clone();

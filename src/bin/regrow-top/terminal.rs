@@ -1,8 +1,9 @@
 //! The terminal: draws pictures, reads keys, and is restored whatever happens.
 //!
 //! The terminal is in raw mode, on its alternate screen and without a cursor, while a [`Terminal`]
-//! exists. Its destructor restores it, and so does the panic hook before it prints the panic. After a
-//! panic of any task or thread nothing is drawn any more, and the program ends.
+//! exists. The destructor of the [`Terminal`] restores the terminal. The panic hook does the same
+//! before it prints the panic. After a panic of any task or thread, nothing is drawn any more, and
+//! the program ends.
 
 use std::io::{self, BufWriter, Stdout, Write, stdout};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -126,8 +127,9 @@ fn write_look(output: &mut impl Write, cell: &Cell) -> io::Result<()> {
 impl Drop for Terminal {
     fn drop(&mut self) {
         if HAS_PANICKED.load(Ordering::SeqCst) {
-            // A second restoration would put the cursor over the text of the panic, and what is left of
-            // a picture would be written below it.
+            // The panic hook has restored the terminal. A second restoration would move the cursor
+            // over the text of the panic. The unwritten rest of a frame is dropped, because it
+            // would be written below that text.
             let left = std::mem::replace(&mut self.output, BufWriter::with_capacity(0, stdout()));
             drop(left.into_parts());
         } else {

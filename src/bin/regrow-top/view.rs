@@ -58,7 +58,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Keeps the place within this number of rows, and the chosen row among the visible ones.
+    /// Limits the chosen row to `total` rows, and scrolls so that the chosen row is visible.
     pub(crate) fn keep_within(&mut self, total: usize, visible: usize) {
         self.row = self.row.min(total.saturating_sub(1));
         self.top = self.top.min(total.saturating_sub(visible)).min(self.row);
@@ -73,7 +73,8 @@ impl Place {
 pub(crate) struct View {
     pub(crate) screen: Screen,
     places: [Place; 5],
-    /// The row that is chosen in the tree. It is found again when rows come and go.
+    /// The node of the row that is chosen in the tree. The selection stays on this node when rows
+    /// are added or removed.
     pub(crate) chosen_key: Option<Key>,
     pub(crate) folded: HashSet<Key>,
     pub(crate) opened: HashSet<Key>,

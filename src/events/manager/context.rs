@@ -1,7 +1,7 @@
 //! The interface of a manager for the callbacks of a handler, and handlers of any type.
 //!
-//! The types are in one file because they contain each other: a context may have the handler that
-//! replaces its own, as the `init` that makes it, and an `init` gets a context.
+//! The types are in one file because they refer to each other: a context may hold the `init` of the
+//! handler that is to replace its own handler, and an `init` receives a context.
 //!
 //! **Invariant.** The id of a handler contains its type. So a call or an argument for the handler that
 //! is found by the id has the type that the handler expects.
@@ -58,9 +58,10 @@ impl<E: Send + Sync + 'static> HandlerContext<E> {
         &self.manager
     }
 
-    /// Asks for the removal of this handler: a callback returns the result. The manager then runs
-    /// its `terminate` with [`OwnRequest`](crate::Removal::OwnRequest). OTP: the result
-    /// `remove_handler`. [`EventHandler`] has an example.
+    /// Asks for the removal of this handler. The callback must return the result of this method.
+    /// The manager then runs the handler's `terminate` with
+    /// [`OwnRequest`](crate::Removal::OwnRequest). OTP: the result `remove_handler`.
+    /// [`EventHandler`] has an example.
     ///
     /// # Errors
     ///

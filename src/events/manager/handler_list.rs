@@ -3,7 +3,8 @@
 //! **Guarantees**
 //! 1. `terminate` of a handler runs once, unless the manager is killed.
 //! 2. A handler that fails is removed alone: the next handler gets the same event.
-//! 3. A handler gets an event once: after its callback it is passed over, replaced or removed.
+//! 3. A handler gets each event once. After its callback `dispatch` steps to the next handler, or
+//!    the handler has been removed. A handler that has replaced it does not get this event.
 //!
 //! **Invariant.** A handler is taken out of the list before its `terminate` runs, and its owner is
 //! notified afterwards. So a notified owner finds no handler with that id, unless a new one was added.
@@ -113,8 +114,9 @@ impl<E: Send + Sync + 'static> HandlerList<E> {
         }
     }
 
-    /// Acts on the result of a callback of the handler at this index. Returns an error if there is no
-    /// handler at the index any more, with the reason if the handler has failed.
+    /// Acts on the result of a callback of the handler at this index. Returns an error if the
+    /// handler was removed and no other one has taken its place. The error has the reason if the
+    /// handler has failed.
     async fn finish_callback(
         &mut self,
         index: usize,

@@ -15,9 +15,9 @@ use crate::exit::Result;
 use crate::runtime::CallError;
 use crate::server::{CALL_TIMEOUT, ServerRef};
 
-/// A handle to the handler of type `H` with a certain id, in an [`EventManager`]. It is cheap to clone.
-/// It reaches the handler that has the id at the time of each request, and the manager that the handle
-/// of the manager reaches.
+/// A handle to the handler of type `H` with a certain id, in an [`EventManager`]. It is cheap to
+/// clone. Each request goes to the handler that has this id at the time of the request, in the
+/// manager that the manager's handle reaches.
 ///
 /// ```
 /// use regrow::{EventHandler, EventManager, GenServer, HandlerContext, HandlerError, Removal, Reply, Result, Runtime};
@@ -146,12 +146,12 @@ impl<E: Send + Sync + 'static, H: EventHandler<E>> HandlerRef<E, H> {
         Ok(*output.downcast().expect(TYPED))
     }
 
-    /// Replaces the handler by one of type `New`, at the same place in the order. No event comes
-    /// between: the manager runs `terminate` of this handler with
-    /// [`Swapped`](crate::Removal::Swapped) and `arg`, then `make` with its output, and then the
-    /// `init` of the new handler. The new handler has the owner of this one, if it has one: that owner
-    /// gets a [`HandlerEnd::Swapped`](crate::HandlerEnd::Swapped). Waits without a limit. OTP:
-    /// `gen_event:swap_handler/3`.
+    /// Replaces the handler by one of type `New`, at the same place in the order. The manager runs
+    /// `terminate` of this handler with [`Swapped`](crate::Removal::Swapped) and `arg`, then `make`
+    /// with the output of `terminate`, and then the `init` of the new handler. It handles no event
+    /// between these steps. If this handler has an owner, the new handler has the same owner, and
+    /// the owner gets a [`HandlerEnd::Swapped`](crate::HandlerEnd::Swapped). Waits without a limit.
+    /// OTP: `gen_event:swap_handler/3`.
     ///
     /// If there is no such handler, or if its `terminate` panics, `make` gets the error, and the new
     /// handler is added nevertheless.

@@ -216,9 +216,9 @@ pub trait EventHandler<E: Send + Sync + 'static>: Sized + Send + 'static {
         ready(Ok(()))
     }
 
-    /// Runs once, when the handler has been removed, for any reason but a kill of the manager: then
-    /// only destructors run. After a panic the state is as the callback left it. A panic is reported
-    /// and removes nothing else. OTP: `terminate/2`.
+    /// Runs once, when the handler has been removed. If the manager is killed, only destructors
+    /// run. If a callback has panicked, `self` is the state as this callback left it. A panic of
+    /// `terminate` is reported, and removes no other handler. OTP: `terminate/2`.
     ///
     /// # Cancel safety
     ///

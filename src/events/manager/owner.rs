@@ -1,14 +1,17 @@
 //! The owners of handlers, and the one message that an owner gets when its handler has been removed.
 //!
-//! **Guarantee.** An owner gets one [`HandlerEnded`] for each handler that was added for it, unless the
-//! owner has ended itself. No other process gets it, also none that has the name of the owner later.
+//! **Guarantee.** An owner gets one [`HandlerEnded`] for each handler that was added for it, unless
+//! the owner itself has ended. No other process gets this message, not even a later holder of the
+//! owner's name.
 //!
 //! **Invariants**
-//! 1. The manager monitors the owner before it runs the `init` of the handler. If the owner has ended,
-//!    at any time, the `Down` comes, and is handled after the `init`: the handler is then removed.
-//! 2. An [`Ownership`] is armed when the handler is in the list. An armed one that is dropped sends
-//!    [`HandlerEnd::ManagerEnded`]: the manager was killed. The end of the owner disarms it.
-//! 3. What notifies the owner is bound to the process that is monitored.
+//! 1. The manager monitors the owner before it runs the `init` of the handler. So a `Down` arrives
+//!    whenever the owner ends, even if it had ended before. The manager handles the `Down` after
+//!    the `init`, and removes the handler.
+//! 2. An [`Ownership`] is armed when its handler is in the list. If an armed `Ownership` is
+//!    dropped, the manager was killed, and the drop sends [`HandlerEnd::ManagerEnded`]. The end of
+//!    the owner disarms the `Ownership`.
+//! 3. The function that notifies the owner sends only to the process that is monitored.
 
 use std::fmt;
 use std::sync::Arc;

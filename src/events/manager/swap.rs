@@ -1,8 +1,12 @@
 //! The replacement of a handler by another one.
 //!
-//! **Steps.** The id of the new handler is found free; the old handler leaves the list, runs
-//! `terminate`, and its owner is notified; `init` of the new one runs with the output; the new one
-//! enters the list at the place of the old one. The manager handles nothing between the steps.
+//! **Steps**
+//! 1. Check that no other handler has the id of the new handler.
+//! 2. Remove the old handler from the list, run its `terminate`, and notify its owner.
+//! 3. Run the `init` of the new handler with the output of `terminate`.
+//! 4. Insert the new handler into the list at the place of the old one.
+//!
+//! The manager handles nothing between the steps.
 
 use crate::events::manager::context::{Init, SwapTo};
 use crate::events::manager::handler_list::HandlerList;
@@ -39,7 +43,8 @@ impl<E: Send + Sync + 'static> HandlerList<E> {
                 (output, owner)
             }
         };
-        // `init` makes the arguments, by code of the user. A panic is caught with those of the handler.
+        // `init` makes the arguments with user code. `HandlerList::init` catches a panic of this
+        // code together with the panics of the handler's `init`.
         let init: Init<E> = Box::new(move |ctx| Box::pin(async move { init(output)(ctx).await }));
         let new = NewHandler { id: new_id.clone(), init, owner: owner.clone() };
         match self.init(new).await {

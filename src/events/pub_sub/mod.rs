@@ -8,8 +8,9 @@
 //! 2. A subscriber gets the events of one publisher, for one topic, in the order in which they were
 //!    published. Between events of different publishers there is no order.
 //! 3. A process that has been notified of the end of a server finds no subscription of that server.
-//! 4. An event that is published after a subscription returned reaches the subscriber, and one that is
-//!    published after the end of the subscription returned does not.
+//! 4. An event that is published after the call that subscribes has returned reaches the
+//!    subscriber. An event that is published after the call that ends the subscription has returned
+//!    does not.
 //!
 //! **Steps** of a publish:
 //! 1. Under the lock, take a snapshot of the subscribers of the topic.
@@ -21,8 +22,9 @@
 //!    destructor hold no lock when they take the lock of the topics.
 //! 2. Under the lock of the topics keys are hashed, compared and cloned. All other user code runs
 //!    without a lock.
-//! 3. A server is in the table only while these topics are in the record of its process, as those of a
-//!    registry: so its teardown removes its subscriptions.
+//! 3. A server is in the table only while the record of its process lists these topics. The record
+//!    lists them like a registry, so the teardown of the process removes the server's
+//!    subscriptions.
 //!
 //! **The other side ends:**
 //!
@@ -183,14 +185,14 @@ where
     /// process that holds the name now: after a restart the new incarnation subscribes again, in its
     /// `init`, with the handle [`this`](crate::ServerContext::this). [`PubSub`] has an example.
     ///
-    /// What the mailbox of the server refuses because it is [full](crate::Overflow) is missed. A
-    /// mailbox that drops messages itself accepts the event first, so its losses are not in
-    /// [`TopicEvent::missed`]; a mailbox without a bound accepts all events.
+    /// An event counts as missed if the mailbox of the server is [full](crate::Overflow) and
+    /// refuses the event. A mailbox whose policy drops messages accepts the event first, so its
+    /// losses are not in [`TopicEvent::missed`]. A mailbox without a bound accepts all events.
     ///
     /// # Errors
     ///
-    /// [`NoProc`](CallError::NoProc) if the server has ended, and the other errors of
-    /// [`ServerRef::try_cast`] for a handle whose name no such server holds.
+    /// [`NoProc`](CallError::NoProc) if the server has ended. For a handle by a name that no server
+    /// of this type holds: the other errors of [`ServerRef::try_cast`].
     pub fn subscribe<S: GenServer>(
         &self,
         key: K,

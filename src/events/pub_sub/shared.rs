@@ -73,7 +73,8 @@ where
     fn unsubscribe(&self, number: u64) {
         let removed = self.change(|topics| {
             let removed = topics.remove(number);
-            // Under the lock, so that a subscription that follows adds the topics again.
+            // `leave` runs under the lock, so that a later subscription of this process adds the
+            // topics to its record again.
             let left = removed.as_ref().and_then(|removed| removed.left);
             (removed, left.and_then(|pid| self.leave(pid)))
         });

@@ -63,7 +63,8 @@ impl Losses {
         if self.gap.load(Ordering::Relaxed) == 0 { 0 } else { self.gap.swap(0, Ordering::Relaxed) }
     }
 
-    /// Counts a lost event, which was to carry the number of those before it.
+    /// Counts a lost event. `missed` is the number of events lost before it, which it would have
+    /// reported.
     fn lose(&self, missed: u64) {
         self.gap.fetch_add(missed + 1, Ordering::Relaxed);
         self.total.fetch_add(1, Ordering::Relaxed);

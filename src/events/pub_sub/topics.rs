@@ -1,12 +1,13 @@
 //! The tables of a [`PubSub`](crate::PubSub): the subscribers of each topic, and the subscriptions of
 //! each process.
 //!
-//! A subscription has a number, greater than those of all earlier ones. A publish takes a snapshot of
-//! the subscribers of its topic, which is kept until they change. So the subscribers may change at any
-//! cost of one, and a publish copies the list only after a change.
+//! Each subscription has a number, greater than the numbers of all earlier subscriptions. A publish
+//! takes a snapshot of the subscribers of its topic. The snapshot is kept until the subscribers
+//! change. So to add or remove a subscriber copies no list, and a publish copies the list only
+//! after a change.
 //!
-//! What is removed is returned to the caller: its destructors are user code, which runs after the lock
-//! is released.
+//! The destructors of subscribers and keys are user code. So the methods that remove a subscription
+//! return its subscriber and its keys, and the caller drops them after it has released the lock.
 
 use std::collections::BTreeMap;
 use std::hash::Hash;

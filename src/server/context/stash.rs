@@ -1,8 +1,9 @@
 //! The stash of a server: [`mailbox::stash`](crate::mailbox::stash) has the guarantees.
 //!
-//! An item is put aside as it was queued: a call with its limit, and with the slot of its caller if
-//! the server keeps its queue; each item with the metadata of its sender. What is taken back is
-//! handled by the loop as any queued item, so a server that has no stash executes no code for it.
+//! An item is put aside with all that it was queued with. Each item keeps the metadata of its
+//! sender. A call also keeps the limit of its caller, and the slot of its caller if the server
+//! keeps its queue. The loop handles an item that was taken back as any queued item, so a server
+//! that has no stash executes no code for stashes.
 
 use crate::call::Reply;
 use crate::mailbox::{CallerWaits, Item, Stash};
@@ -13,26 +14,27 @@ use crate::server::item::{KeptCall, LimitedCall};
 use crate::server::{GenServer, ServerContext, ServerItem};
 
 impl<S: GenServer> ServerContext<S> {
-    /// Puts the call aside that is being handled, to handle it later: after
+    /// Puts aside the call that is being handled, to handle it later: after
     /// [`unstash_all`](Self::unstash_all) or [`unstash`](Self::unstash), `handle_call` receives it
     /// again, with the metadata of its sender and the deadline of its caller. Use this in a server
-    /// that cannot handle a request yet, for example until it is connected. To keep a call that only
-    /// needs its answer later, store its [`Reply`]. OTP: `postpone` of `gen_statem`, which takes
-    /// everything back at each change of the state. Akka: `stash()`.
+    /// that cannot handle a request yet, for example until it is connected. To keep a call that
+    /// only needs its answer later, store its [`Reply`]. OTP: `postpone` of `gen_statem`, which
+    /// takes everything back at each change of the state. Akka: `stash()`.
     ///
-    /// * The caller waits on, up to its time limit. A call whose caller has given up is received again
-    ///   nevertheless, as any queued call; [`stash_awaited`](Self::stash_awaited) drops it.
+    /// * The caller waits on, up to its time limit. A call whose caller has given up is still
+    ///   received again, as any queued call is. A call that was put aside by
+    ///   [`stash_awaited`](Self::stash_awaited) is dropped in this case.
     /// * When the server ends, the calls of the stash get [`Exited`](crate::CallError::Exited) with the
     ///   reason, and all items are counted as left
     ///   [unhandled](crate::LifecycleEvent::LeftUnhandled). A server that
     ///   [keeps its queue](crate::ChildSpec::keep_queue) leaves its stash to its successor, in front of
     ///   the queue.
-    /// * A request to stop takes nothing back, also with a
-    ///   [drain](Self::drain_on_stop). What handlers take back before the server takes the request is
-    ///   handled.
+    /// * A request to stop takes nothing back, not even with a [drain](Self::drain_on_stop). Items
+    ///   that a handler takes back before the server takes the request are handled.
     /// * In a mailbox with a bound, the items of the stash count in
-    ///   [`ProcessInfo::mailbox_depth`](crate::ProcessInfo::mailbox_depth), and not towards the bound. So
-    ///   a full stash does not refuse the message that it waits for.
+    ///   [`ProcessInfo::mailbox_depth`](crate::ProcessInfo::mailbox_depth), and not towards the
+    ///   bound. So a full stash does not prevent the arrival of the message that the server waits
+    ///   for.
     ///
     /// # Errors
     ///
@@ -229,13 +231,14 @@ impl<S: GenServer> ServerContext<S> {
         Ok(())
     }
 
-    /// Takes back the oldest `count` items of the stash, or all if there are fewer. After this handler
-    /// the server handles them, in the order in which they were put aside: after what was given to
-    /// [`continue_with`](Self::continue_with), before everything that is queued, and before what an
-    /// earlier call has taken back. Returns how many they are. Akka: `unstash()`.
+    /// Takes back the oldest `count` items of the stash, or all if there are fewer. After this
+    /// handler the server handles these items in the order in which they were put aside. They come
+    /// after the casts that were given to [`continue_with`](Self::continue_with), before all queued
+    /// items, and before items that an earlier call has taken back. Returns the number of items
+    /// that were taken back. Akka: `unstash()`.
     ///
-    /// What is taken back counts towards the bound of the mailbox again, also beyond it; no policy
-    /// drops it.
+    /// Items that were taken back count towards the bound of the mailbox again. They may exceed the
+    /// bound: no overflow policy drops them.
     ///
     /// ```
     /// # use regrow::{GenServer, Reply, Result, Runtime, ServerContext};
@@ -287,8 +290,8 @@ impl<S: GenServer> ServerContext<S> {
         }
     }
 
-    /// Takes back all items of the stash, as [`unstash`](Self::unstash) does. Returns how many they
-    /// are. [`stash_call`](Self::stash_call) has an example.
+    /// Takes back all items of the stash, as [`unstash`](Self::unstash) does. Returns the number of
+    /// items. [`stash_call`](Self::stash_call) has an example.
     pub fn unstash_all(&mut self) -> usize {
         self.unstash(usize::MAX)
     }

@@ -55,7 +55,8 @@ fn find(model: &Model, change: Fields) -> Option<At> {
     with(pid).or_else(|| change.number("previous").and_then(|previous| with(Some(previous))))
 }
 
-/// Adds the node of a change, if its supervisor is in the picture and lists it.
+/// Adds the node that a change is about. Adds no node if the model does not contain its supervisor,
+/// or if that supervisor is dynamic and has [`LISTED`] children in the model already.
 fn create(model: &mut Model, change: Fields) -> Option<At> {
     let supervisor = change.number("supervisor");
     let above = supervisor.and_then(|pid| model.with_pid(pid));
@@ -77,7 +78,7 @@ fn create(model: &mut Model, change: Fields) -> Option<At> {
     })
 }
 
-/// Changes what concerns this node alone.
+/// Applies a change that affects only this node.
 fn set(node: &mut Node, kind: &str, change: Fields, time_ms: u64) {
     match kind {
         "added" => node.is_supervisor |= change.str("kind") == Some("supervisor"),
@@ -133,7 +134,7 @@ fn started(model: &mut Model, mut at: At, change: Fields, time_ms: u64) {
     at_rest(node);
 }
 
-/// No stop and no start is under way.
+/// Clears what the node keeps of a stop or a retry, because neither is under way any more.
 fn at_rest(node: &mut Node) {
     node.retry_at_ms = None;
     node.ending_since_ms = None;

@@ -1,5 +1,5 @@
-//! Reads the fields of an item. A field that is absent or of another type reads as none: an item of
-//! another version of the program may lack it.
+//! Reads the fields of an item. A field that is absent or has another type reads as `None` or as an
+//! empty value, because items of another version of the program may lack the field.
 
 use serde_json::Value;
 

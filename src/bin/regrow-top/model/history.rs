@@ -155,8 +155,8 @@ pub(crate) fn is_recorded(kind: &str) -> bool {
     kinds.contains(&kind)
 }
 
-/// The entries. An end is added once, although it may arrive again: first as a change, then in later
-/// pictures.
+/// The entries. The end of a process is added once, although it may arrive several times, first
+/// as a change and then in later pictures.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct History {
     pub(crate) entries: VecDeque<Entry>,

@@ -1,9 +1,10 @@
-//! The state of the observed program, as a fold over its items. Knows nothing of the terminal and of
-//! where the items come from.
+//! The state of the observed program, computed from its items one after another. This module does
+//! not depend on the terminal or on the source of the items.
 //!
 //! 1. A picture replaces all nodes. Changes and samples change single nodes.
 //! 2. A node keeps its [`Key`] through restarts, and from picture to picture.
-//! 3. Fields, items and changes that are not known are ignored: the format may gain some.
+//! 3. Unknown fields, items and changes are ignored, because a later version of the program may
+//!    send new ones.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -30,7 +31,7 @@ pub(crate) const VERSION: u64 = 1;
 /// How many slow handlers and deadlocks are kept.
 const TROUBLE: usize = 50;
 
-/// How many processes may have their details kept.
+/// How many processes the model keeps details of.
 const DETAILS: usize = 64;
 
 /// The observed program.
@@ -54,14 +55,14 @@ pub(crate) struct Model {
     pub(crate) has_picture: bool,
     /// How many changes were lost because this program was too slow.
     pub(crate) missed: u64,
-    /// The details of a process, or `None` after its end.
+    /// The last details of each process by its pid. `None` if the process has ended.
     details: HashMap<u64, Option<Value>>,
     /// Increases with each item.
     pub(crate) revision: u64,
 }
 
 impl Model {
-    /// Applies an item. The error says why the item is not one.
+    /// Applies an item. The error says why the value is not an item that this version can read.
     pub(crate) fn apply(&mut self, item: &Value) -> Result<(), String> {
         let fields = Fields(item);
         match fields.number("version") {
@@ -93,7 +94,7 @@ impl Model {
         Ok(())
     }
 
-    /// Keeps the details of a process, or that it has ended.
+    /// Stores the details of a process, or `None` if the process has ended.
     pub(crate) fn set_detail(&mut self, pid: u64, detail: Option<Value>) {
         if self.details.len() >= DETAILS {
             self.details.clear();
@@ -102,7 +103,8 @@ impl Model {
         self.revision += 1;
     }
 
-    /// Returns the last details of a process: `Some(None)` if it has ended.
+    /// Returns the last details of a process. Returns `None` if there are none, and `Some(None)` if
+    /// the process has ended.
     pub(crate) fn detail(&self, pid: u64) -> Option<Option<Fields<'_>>> {
         self.details.get(&pid).map(|detail| detail.as_ref().map(Fields))
     }
@@ -134,7 +136,8 @@ impl Model {
         self.count(picture, time_ms);
     }
 
-    /// Another program answers now, whose pids are other processes.
+    /// Forgets the former program, except the entries of its history. Another program answers now,
+    /// and its pids are those of other processes.
     fn another_program(&mut self) {
         self.history.forget_pids();
         self.trouble.clear();

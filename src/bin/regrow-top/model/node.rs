@@ -5,15 +5,16 @@ use crate::model::fields::Fields;
 /// The index of a node in the model. It is valid until the next item.
 pub(crate) type At = usize;
 
-/// What identifies a node through its restarts and from picture to picture: its path, and below a
-/// dynamic supervisor, where several children may have one path, its pid too.
+/// Identifies a node through its restarts and from picture to picture. The key of a node is its
+/// path. Several children of a dynamic supervisor may have the same path, so their keys contain the
+/// pid too.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     pub(crate) path: String,
     pub(crate) pid: Option<u64>,
 }
 
-/// The tone of a text: how well what it says is.
+/// How a text is highlighted: how important it is, and whether it reports something good or bad.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Tone {
     #[default]
@@ -128,9 +129,9 @@ pub(crate) struct Node {
     pub(crate) step: Option<Step>,
     pub(crate) ending_since_ms: Option<u64>,
     pub(crate) stopping_since_ms: Option<u64>,
-    /// When the time to stop is over, if the program says it.
+    /// When the time limit of the stop is over. `None` if the program reports no limit.
     pub(crate) deadline_ms: Option<u64>,
-    /// A dynamic supervisor waits for this child as it ends.
+    /// Whether a dynamic supervisor that stops all its children waits for this child.
     pub(crate) holds: bool,
     pub(crate) above: Option<At>,
     pub(crate) children: Vec<At>,

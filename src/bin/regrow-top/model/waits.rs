@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::fields::Fields;
 
-/// The number of chains, and of processes in one of them, that are built at most.
+/// After this number of chains, no further ones are built.
 const CHAINS: usize = 50;
+
+/// A chain is not continued after this number of processes.
 const LENGTH: usize = 64;
 
 /// The processes that wait for each other, as the last sample lists them.
@@ -19,7 +21,7 @@ pub(crate) struct Waits {
     paths: BTreeMap<u64, String>,
 }
 
-/// Processes of which each waits for the next. Of a cycle, the last one is the first.
+/// Processes, each of which waits for the next. In a cycle, the last pid repeats an earlier one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Chain {
     pub(crate) pids: Vec<u64>,

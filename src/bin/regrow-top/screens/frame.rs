@@ -11,7 +11,7 @@ use crate::view::{Goal, Screen, View};
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Status {
     pub(crate) url: String,
-    /// In a word or two, such as `live`.
+    /// The state of the source in a word or two, such as `live`.
     pub(crate) state: Shown,
     pub(crate) tone: Tone,
     /// What is wrong, each in a row of its own.
@@ -28,10 +28,11 @@ pub(crate) struct Frame {
     pub(crate) visible: usize,
 }
 
-/// The rows above and below those of the screen.
+/// How many rows [`text`] needs besides those of [`above`] and those of the page: the head of the
+/// columns, the text of an empty page, and the keys.
 const MARGINS: usize = 3;
 
-/// Returns the picture for this number of rows, and keeps the chosen row visible.
+/// Returns the frame with `place.height` rows. Moves `place` so that the chosen row is visible.
 pub(crate) fn frame(seen: &Seen, outline: &Outline, status: &Status, place: &mut Chooser) -> Frame {
     let mut rows = above(seen, outline, status);
     let free = place.height.saturating_sub(rows.len() + 1);
@@ -39,7 +40,7 @@ pub(crate) fn frame(seen: &Seen, outline: &Outline, status: &Status, place: &mut
         rows.extend(help().into_iter().take(free));
         return close(seen, status, rows, place.height, None);
     }
-    // Once to know how many rows there are, then for those that are visible.
+    // The first call of `page` returns the number of rows, the second one the visible rows.
     let nothing = page(seen, outline, &(0..0));
     let visible = free.saturating_sub(usize::from(nothing.head.is_some()));
     place.place.keep_within(nothing.total, visible.max(1));
@@ -60,15 +61,15 @@ pub(crate) fn frame(seen: &Seen, outline: &Outline, status: &Status, place: &mut
     Frame { visible, ..close(seen, status, rows, place.height, goal) }
 }
 
-/// Where the picture is chosen from.
+/// The height of a frame, and the row that is chosen in it.
 pub(crate) struct Chooser {
     pub(crate) height: usize,
     pub(crate) place: crate::view::Place,
-    /// Whether a row is marked, and the keys are shown.
+    /// Whether the chosen row is marked.
     pub(crate) is_interactive: bool,
 }
 
-/// Fills the picture up, and adds the last row.
+/// Cuts rows or adds empty ones until the frame has its height, with the keys as the last row.
 fn close(
     seen: &Seen,
     status: &Status,

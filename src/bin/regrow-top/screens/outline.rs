@@ -1,5 +1,6 @@
-//! Which rows the tree and the history have. They are made again only after an item or a change of
-//! the filter: of a hundred thousand nodes only the visible ones are laid out for each picture.
+//! The lists of the rows of the tree and of the history. The lists are computed again only after an
+//! item, or after the user has changed a filter or folded or unfolded rows. A frame lays out only
+//! the visible rows, even if the tree has a hundred thousand nodes.
 
 use crate::model::{At, Model, Node};
 use crate::view::{Screen, View};
@@ -7,7 +8,7 @@ use crate::view::{Screen, View};
 /// How many children of a dynamic supervisor are listed at first.
 pub(crate) const WORST: usize = 5;
 
-/// How deep rows are indented and visited.
+/// The children of nodes deeper than this level are not listed.
 const DEEPEST: usize = 1000;
 
 /// A row of the tree.
@@ -17,7 +18,8 @@ pub(crate) enum Branch {
         at: At,
         level: usize,
     },
-    /// The row below the children of a dynamic supervisor: how many it has, and how many are known.
+    /// The row below the children of a dynamic supervisor. `all` is the number of its children, and
+    /// `known` the number of those that the model contains.
     More {
         above: At,
         level: usize,
@@ -45,7 +47,7 @@ pub(crate) struct Outline {
 }
 
 impl Outline {
-    /// Makes the rows, unless they are those of this state already.
+    /// Makes the rows, unless they were made for these revisions of the model and the view.
     pub(crate) fn update(&mut self, model: &Model, view: &View) {
         let state = (model.revision, view.revision);
         if self.made_for == Some(state) {
@@ -96,7 +98,8 @@ fn tree(model: &Model, view: &View, filter: &str) -> Vec<Branch> {
     rows
 }
 
-/// Returns the rows of the children of a node: of a dynamic supervisor the worst ones.
+/// Returns the rows of the children of a node. Of a dynamic supervisor, only the [`WORST`] worst
+/// children have rows, unless the user has opened the supervisor or `is_whole` is true.
 fn below(model: &Model, view: &View, above: At, is_whole: bool) -> Vec<Branch> {
     let Some(node) = model.get(above) else { return Vec::new() };
     let mut children = node.children.clone();
@@ -121,7 +124,7 @@ fn worst_first(node: &Node) -> impl Ord + use<> {
     (Reverse(node.badness()), Reverse(queued), Reverse(node.restarts), node.pid)
 }
 
-/// Returns for each node whether it or one below it contains the filter.
+/// Returns for each node whether the filter matches the node or one of its descendants.
 fn wanted(model: &Model, filter: &str) -> Vec<bool> {
     let mut wanted = Vec::new();
     for node in model.nodes().filter(|node| contains(node, filter)) {

@@ -138,7 +138,7 @@ fn queue_of(detail: Fields) -> Shown {
     queued.and(oldest.map(|ms| Shown::from(", oldest ").and(Shown::span(ms))).unwrap_or_default())
 }
 
-/// Returns what a server publishes of itself, or why it has not answered.
+/// Returns the status that a server reports, or why there is no status.
 fn line_of(status: Fields) -> Shown {
     match (status.str("line"), status.number("busy_ms")) {
         (Some(line), _) => Shown::new(line),
@@ -148,7 +148,7 @@ fn line_of(status: Fields) -> Shown {
     }
 }
 
-/// Adds related processes: `pids` are processes of this program, `others` are pids of other nodes.
+/// Adds related processes. `pids` belong to the observed program, and `others` to other nodes.
 fn relations(
     seen: &Seen,
     title: &'static str,

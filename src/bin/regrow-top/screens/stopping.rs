@@ -26,7 +26,7 @@ pub(super) fn page(seen: &Seen, window: &Range<usize>) -> Page {
     Page::of(lines, window, empty)
 }
 
-/// Returns the nodes that stop, and whose supervisor does not stop.
+/// Returns the topmost nodes that are stopping: the supervisor of each is not stopping.
 fn stops(model: &Model) -> Vec<&Node> {
     let is_stopping = |node: &Node| node.ending_since_ms.is_some() || node.state == "stopping";
     let above = |node: &Node| node.above.and_then(|at| model.get(at)).is_some_and(is_stopping);
@@ -70,8 +70,8 @@ fn stop_of(seen: &Seen, node: &Node, held: &HashSet<&str>, lines: &mut Vec<Line>
 
 /// Returns the living processes of a subtree, the next to stop first.
 fn alive<'a>(model: &'a Model, top: &'a Node) -> Vec<&'a Node> {
-    // Children stop in reverse order, each before its supervisor. Reversed: the supervisor, then
-    // its children in order.
+    // Children stop in reverse order, each before its supervisor. The loop collects the opposite
+    // order, each supervisor before its children, and the result is reversed at the end.
     let mut order = Vec::new();
     let mut left = vec![top];
     while let Some(node) = left.pop() {

@@ -1,7 +1,7 @@
 //! Follows the events of a program, through its restarts.
 //!
 //! 1. A connection that fails is tried again after a time that doubles from [`FIRST`] to [`MOST`].
-//!    It begins again with [`FIRST`] after an item has arrived.
+//!    After an item has arrived, the time is [`FIRST`] again.
 //! 2. A program sends a sample each second. A connection without any byte for [`SILENCE`] has failed.
 //! 3. Items are queued in a bounded channel. A terminal that is too slow slows the connection down.
 
@@ -68,8 +68,8 @@ impl Program {
         }
     }
 
-    /// Forwards items until the connection fails. Returns whether one has arrived, and why it
-    /// failed.
+    /// Forwards items until the connection fails. Returns whether an item has arrived, and why the
+    /// connection failed.
     async fn stream(&self) -> (bool, String) {
         let mut body = match open(&self.target).await {
             Ok(body) => body,
@@ -176,7 +176,7 @@ async fn get(
         let stream = stream.map_err(|error| error.to_string())?;
         let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
         let (mut sender, connection) = handshake.map_err(|error| chain(&error))?;
-        // The task ends with the body of the response.
+        // This task ends when the body of the response is complete or dropped.
         tokio::spawn(connection);
         let mut request = Request::get(path).body(Empty::<Bytes>::new());
         if let Ok(request) = &mut request {

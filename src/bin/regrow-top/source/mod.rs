@@ -14,8 +14,8 @@ pub(crate) enum News {
     Connected,
     /// An item, as it came.
     Item(String),
-    /// A process that was asked for has ended.
+    /// The process with this pid had ended when its details were requested.
     Gone(u64),
-    /// The program is not reached any more, because of this.
+    /// The connection failed, for this reason.
     Lost(String),
 }
