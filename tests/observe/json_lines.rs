@@ -146,14 +146,18 @@ async fn every_event() -> Vec<Value> {
     fail_and_go_on(&rt, &tree).await;
     hang(&rt, &tree, &file).await;
     fail_a_handler(&rt).await;
-    let request = ControlRequest::new(ControlAction::Kill).path("none");
-    rt.control(request).await.unwrap_err();
+    request_what_is_refused(&rt).await;
     settled().await; // no event of before is among those that are missed
     for n in 0..2_000 {
         rt.log_spawn(regrow::Pid::from_raw(n), "crowd", "");
     }
     tree.stop().await.unwrap();
     file.lines()
+}
+
+async fn request_what_is_refused(rt: &Runtime) {
+    let request = ControlRequest::new(ControlAction::Kill).path("none");
+    rt.control(request).await.unwrap_err();
 }
 
 /// Lets a child crash that hands its queue on to its successor.
