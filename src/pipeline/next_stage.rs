@@ -93,7 +93,7 @@ impl<T: Send + 'static> Pipeline<T> {
     /// * A redelivered item has lost its place in the order, except with one worker or
     ///   [`partition_by`](Self::partition_by).
     /// * If the pipeline itself ends, all items that it has are lost. [`Pipeline`] describes how a
-    ///   source that keeps its items is told what became of each item.
+    ///   source that keeps its items learns the outcome of each item.
     ///
     /// ```
     /// use std::sync::atomic::{AtomicBool, Ordering};

@@ -21,7 +21,7 @@
 //!    the pool may have more.
 //!
 //! **Steps**
-//! 1. *Take*, under the lock of the table: if nobody waits and a worker is idle, the entry of the
+//! 1. *Take*, under the lock of the table: if no client waits and a worker is idle, the entry of the
 //!    worker becomes *lent*, with a lease number and the pid of the client. Otherwise the client
 //!    calls the server, which queues the request, and later takes a worker for the client.
 //! 2. *Monitor*: the pool's server begins to monitor the client.
@@ -46,7 +46,7 @@
 //!
 //! | the client ends | |
 //! |---|---|
-//! | while it waits | the server finds that nobody awaits the reply, and skips the request |
+//! | while it waits | the server finds that no caller awaits the reply, and skips the request |
 //! | after the server has taken a worker for it | the checkout in the reply is dropped: step 4 |
 //! | between steps 1 and 2 | no await lies between; with a call, the monitor reports the end at once |
 //! | in step 3, and its checkout is dropped with it | step 4 |

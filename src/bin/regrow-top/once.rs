@@ -27,7 +27,7 @@ pub(crate) fn picture(
         return Err("there is no picture".into());
     }
     if view.screen == Screen::Tree {
-        // Lists all children of dynamic supervisors, because nobody can unfold them in a text.
+        // Lists all children of dynamic supervisors, because a text has no keys to unfold them.
         view.opened = state.model.nodes().map(|node| state.model.key_of(node)).collect();
     }
     let mut outline = Outline::default();

@@ -298,7 +298,7 @@ async fn a_time_out_at_a_moment_fires_then_and_one_in_the_past_behind_the_mailbo
     assert_eq!(running.events().await, expected);
 }
 
-/// The expiry lies in the mailbox while a handler that was queued before cancels the time-out.
+/// The expiry is queued in the mailbox while a handler that was queued before cancels the time-out.
 #[tokio::test(start_paused = true)]
 async fn a_time_out_that_is_cancelled_after_its_expiry_was_queued_does_not_fire() {
     let mut running = Running::new().await;
