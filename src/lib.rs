@@ -192,7 +192,7 @@ pub use observe::{
 };
 
 // Bounds of mailboxes.
-pub use process::overflow::Overflow;
+pub use process::overflow_policy::Overflow;
 
 // Replies.
 pub use call::{CallDeadline, Reply};

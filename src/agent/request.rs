@@ -1,5 +1,5 @@
-//! The protocol of an agent: the closure that makes its value, and the closures of its calls and
-//! casts.
+//! How the closures of a start, a call and a cast make, read and change the value of an agent, and
+//! where the result of a call goes.
 
 use std::any::type_name;
 use std::fmt;

@@ -22,7 +22,7 @@ mod settings;
 mod failure_settings;
 mod getters;
 mod debug;
-pub(crate) mod stop_signals;
+pub(crate) mod stop_requests;
 pub(crate) mod task_context;
 mod memory_limit;
 pub(crate) mod started_processes;
@@ -47,7 +47,7 @@ pub use once::{OnceChild, StartOnceError};
 pub use readiness::Readiness;
 pub use serve::ShutdownSignal;
 pub use start::{StartChild, StartContext, Started};
-pub(crate) use stop_signals::{StopSignals, end_of};
+pub(crate) use stop_requests::{StopRequests, end_of};
 pub use task_context::TaskContext;
 
 pub use crate::restart::policy::Restart;

@@ -24,7 +24,7 @@ use crate::base::sync::PlainMutex;
 use crate::child::start::{Start, StartContext};
 use crate::child::{ChildSpec, Heartbeat, Restart, TaskContext};
 use crate::exit::{ExitReason, Result, Shutdown};
-use crate::process::overflow::Overflow;
+use crate::process::overflow_policy::Overflow;
 use crate::restart::FailurePolicy;
 use crate::runtime::StartError;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::child::{ChildSpec, Heartbeat, Readiness, Restart};
 use crate::exit::Shutdown;
 use crate::kernel::Mailboxes;
-use crate::process::overflow::Overflow;
+use crate::process::overflow_policy::Overflow;
 use crate::restart::{Backoff, Exhausted, Intensity, OwnBudget, OwnRules};
 
 /// Settings.

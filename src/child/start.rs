@@ -9,7 +9,7 @@ use async_trait::async_trait;
 
 use crate::base::{Pid, consume_budget};
 use crate::child::started_processes::StartedProcesses;
-use crate::child::stop_signals::is_stop_requested;
+use crate::child::stop_requests::is_stop_requested;
 use crate::child::{ChildType, Restart, Spec, TaskContext, end_of};
 use crate::driver::{self, Body};
 use crate::exit::Result;

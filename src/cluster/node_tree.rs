@@ -10,7 +10,7 @@ use crate::cluster::carrier::network::Network;
 use crate::cluster::carrier::{Arrived, Carrier};
 use crate::cluster::connection::arrivals::ArrivalsStart;
 use crate::cluster::connection::connector::ByServer;
-use crate::cluster::connection::handshakes::{Handshakes, Origin};
+use crate::cluster::connection::handshake_limit::{Handshakes, Origin};
 use crate::cluster::connection::net_kernel::{NET_KERNEL, NetKernel};
 use crate::cluster::connection::process::{accepted, dialer};
 use crate::cluster::connection::registration::RegistrationStart;

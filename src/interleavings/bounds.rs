@@ -8,7 +8,7 @@ use crate::interleavings::test_process::PayloadProcess;
 use crate::interleavings::world::{World, down, message};
 use crate::kernel::Mailboxes;
 use crate::kernel::admission::NewProcess;
-use crate::process::overflow::Overflow;
+use crate::process::overflow_policy::Overflow;
 
 /// Creates a process with one message in a mailbox whose capacity is two.
 fn nearly_full(world: &World) -> Pid {

@@ -20,7 +20,7 @@ use crate::mailbox::record::{Process, Sent};
 use crate::message::received::Envelope;
 use crate::message::{MessageKind, Metadata};
 use crate::process::any::Refused;
-use crate::process::overflow::Overflow;
+use crate::process::overflow_policy::Overflow;
 use crate::process::{AnyProcess, IfFull};
 
 /// A payload that counts its drops.

@@ -17,7 +17,7 @@ use crate::kernel::closing::End;
 pub(crate) use crate::kernel::name_table::NotAdmitted;
 use crate::kernel::wait_graph::Until;
 use crate::kernel::{Kernel, Mailboxes};
-use crate::process::overflow::Overflow;
+use crate::process::overflow_policy::Overflow;
 use crate::process::{
     Ancestors, AnyProcess, ChildFacts, ChildSlot, Counts, Link, Parent, Registrations, Relations,
     SpecKey, SpecName, Stage, StartKey, SupervisorRecord,
@@ -40,14 +40,15 @@ pub(crate) struct NewProcess {
     pub(crate) mailbox: Option<Mailboxes>,
     /// The token that the exit of the parent cancels.
     pub(crate) stop: Option<CancellationToken>,
-    /// What is queued at the end of the process is kept for its successor. The mailbox is counted.
+    /// Whether the messages that are queued at the end of the process are kept for its successor. The
+    /// mailbox of such a process is counted.
     pub(crate) keeps_queue: bool,
     /// The process counts as started only when its `init` has [finished](Kernel::mark_started).
     pub(crate) has_init: bool,
 }
 
-/// The initial state of most processes: without a name, a label, a parent and settings. It is
-/// neither made nor dropped for each process.
+/// The initial state of most processes: without a name, a label, a parent and settings. All these
+/// processes share this static, so none is built or dropped at a start.
 pub(crate) static ORDINARY: NewProcess = NewProcess {
     name: None,
     key: None,
@@ -102,15 +103,16 @@ impl NewProcess {
         Some(Box::new(relations))
     }
 
-    /// Whether the record of the process is marked as starting until its `init` has finished. Only
-    /// a process with a name or a key can be found before its start has returned. The end of one
-    /// that keeps its queue depends on whether it is a failed start.
+    /// Whether the record of the process is marked as starting until its `init` has finished. Two
+    /// kinds of processes need the mark: a process with a name or a key, because other processes can
+    /// find it before its start has returned, and a process that keeps its queue, because its teardown
+    /// treats a failed start differently.
     pub(crate) fn is_starting(&self) -> bool {
         self.has_init && (self.name.is_some() || self.key.is_some() || self.keeps_queue)
     }
 
-    /// The counts of the mailbox, if it is counted. The items of a counted mailbox lie in the inbox,
-    /// so a queue that is kept is complete and in order.
+    /// The counts of the mailbox, if the mailbox is counted. All items of a counted mailbox are in the
+    /// inbox, so a kept queue is complete and in order.
     fn counts(&self, kernel: &Kernel) -> Option<Counts> {
         let counts = self.mailbox.unwrap_or(kernel.mailboxes).counts();
         let without_bound = || Counts::new(usize::MAX, Overflow::Reject);
@@ -167,8 +169,8 @@ impl Kernel {
     }
 
     /// Adds a new process to the tables and to a registry, and registers its name if it has one. The
-    /// name is registered first, because the tasks that wait for a change of names are woken after
-    /// that, which must not happen under the lock of the registry.
+    /// registration of the name wakes tasks, which must not happen under the lock of the registry. So
+    /// the name is registered first.
     fn admit_under_key(
         self: &Arc<Self>,
         name: Option<SharedStr>,
@@ -200,7 +202,8 @@ impl Kernel {
             self.end_unstarted(&**process, ExitReason::Killed);
             NotAdmitted::Key(refused)
         })?;
-        // The tasks that the name has woken may have looked the key up before.
+        // The registration of the name has woken tasks. They may have looked up the key before it was
+        // registered, so they are woken again.
         ignore_panic(|| self.name_changes.notify_waiters());
         Ok(())
     }
@@ -217,8 +220,8 @@ impl Kernel {
         linked.into_iter().filter_map(|pid| self.find(pid)).filter(is_child).collect()
     }
 
-    /// The process that this supervisor has started as the incarnation `slot`, if it is still
-    /// linked.
+    /// The process that this supervisor has started as the incarnation `slot`, if the supervisor and
+    /// the process are still linked.
     pub(crate) fn child_at(&self, supervisor: Pid, slot: ChildSlot) -> Option<Pid> {
         let has_slot = |process: &&Arc<dyn AnyProcess>| {
             let role = process.parent().and_then(|parent| parent.role);

@@ -2,14 +2,14 @@
 //! [teardown](crate::kernel::teardown), and steps 7 and 8.
 //!
 //! **Guarantee.** Every link, monitor and waiter is notified of the end exactly once, also if tokio
-//! shuts down meanwhile. Tasks that wait for the end are woken after everything else.
+//! shuts down meanwhile. Tasks that wait for the end are woken after all other notifications.
 //!
-//! An end that few processes are notified of is announced in the teardown. If there are more than
-//! [`SLICE_SIZE`], the teardown notifies the first of them, and a task of the runtime notifies the others
-//! in slices. Between two slices the task goes to the end of the queue of its worker, behind the
-//! processes that it has woken.
+//! The teardown sends at most [`SLICE_SIZE`] notifications of links and monitors. A task of the runtime
+//! sends all others in slices. Between two slices the task goes to the end of the queue of its worker,
+//! behind the processes that it has woken.
 //!
-//! The order of the notifications, where those of the parent come first if there are slices:
+//! The order of the notifications is as follows. If there are slices, the parent is notified before all
+//! others.
 //!
 //! 1. `Down`s of monitors,
 //! 2. exit signals of links,
@@ -23,10 +23,10 @@
 //!
 //! * The process is in the stage *ended*: its names are free, it is in no table, and no timer for it
 //!   is pending. A new link or monitor is notified at once, by the code that makes it.
-//! * A process that has a notification still to come ends, or removes its link or monitor: its entry
-//!   is gone, so the notification has no effect.
-//! * A task begins to wait for the end: its waker is in the record, and step 5 takes it.
-//! * tokio shuts down, and drops the task: the drop sends all other notifications at once.
+//! * A process that is not notified yet ends, or removes its link or monitor: its entry is gone, so
+//!   the notification has no effect.
+//! * A task begins to wait for the end: its waker is in the record, and step 5 takes the waker out.
+//! * tokio shuts down, and drops the task: the drop sends all remaining notifications at once.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -43,8 +43,8 @@ use crate::kernel::closing::DeferredDrops;
 use crate::kernel::exits::ExitSignal;
 use crate::process::{AnyProcess, Link, MonitorEntry, Registrations, Relations, Stage, Watcher};
 
-/// The number of processes that are notified in one slice. Their tasks fit into the queue of a
-/// worker, which has 256 places.
+/// The number of processes that are notified in one slice. The queue of a worker of tokio has 256
+/// places, so the tasks of these processes fit into that queue.
 const SLICE_SIZE: usize = 128;
 
 #[cfg(not(regrow_proof))]
@@ -52,7 +52,7 @@ fn slice_size() -> usize {
     SLICE_SIZE
 }
 
-/// With failpoints a slice is small, so that tests with few processes interleave with it.
+/// With failpoints a slice is small, so that the end of a process in a test takes several slices.
 #[cfg(regrow_proof)]
 fn slice_size() -> usize {
     if crate::base::failpoint::are_ends_announced_at_once() { SLICE_SIZE } else { 2 }
@@ -67,8 +67,8 @@ pub(super) struct Announced {
     pub(super) deferred: DeferredDrops,
 }
 
-/// Announces an end, in a task of the runtime if many processes are notified. That task uses
-/// `owned`, the record of the process.
+/// Announces an end. If there are more notifications than one slice has, a task of the runtime sends
+/// the others, and keeps `owned`, the record of the process.
 pub(super) fn announce(
     kernel: &Arc<Kernel>,
     record: &dyn AnyProcess,
@@ -96,7 +96,8 @@ fn count(relations: &Relations) -> usize {
     watchers + relations.links.len() + relations.monitors.len()
 }
 
-/// Notifies a first slice, and lets a task do the rest. Without a tokio runtime all is done at once.
+/// Notifies a first slice, and spawns a task for the other slices. Without a tokio runtime, notifies
+/// all at once.
 #[cold]
 #[inline(never)]
 fn announce_in_slices(kernel: &Arc<Kernel>, process: Arc<dyn AnyProcess>, mut end: Announced) {
@@ -110,8 +111,8 @@ fn announce_in_slices(kernel: &Arc<Kernel>, process: Arc<dyn AnyProcess>, mut en
     }
 }
 
-/// Notifies the parent before the others: a restart does not wait for the handlers of all watchers. The
-/// `Down`s are queued before the exit, as always.
+/// Notifies the parent before all others, so that a restart does not wait for the handlers of the
+/// watchers. The `Down`s of the parent are queued before its exit signal, as in an end without slices.
 fn notify_parent(kernel: &Arc<Kernel>, end: &mut Announced) {
     let Some(parent) = end.relations.parent.map(|parent| parent.pid) else { return };
     let of = (end.pid, &end.reason);
@@ -219,7 +220,7 @@ fn signal_links(
     }
 }
 
-/// The next entries, at most this number, which is reduced by that of the entries.
+/// Takes at most `most` of the next entries, and reduces `most` by their number.
 fn take<K, V>(entries: &mut IntoIter<K, V>, most: &mut usize) -> impl Iterator<Item = (K, V)> {
     let taken = entries.len().min(*most);
     *most -= taken;
@@ -253,7 +254,8 @@ impl Sliced {
 impl Future for Sliced {
     type Output = ();
 
-    /// The first poll only gives way: tokio runs a new task before those that its creator has woken.
+    /// The first poll only yields. tokio runs a new task before the tasks that its creator has woken, and
+    /// the yield moves this task behind them.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         if std::mem::replace(&mut self.is_queued, true) {
             self.advance(slice_size());

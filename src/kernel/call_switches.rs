@@ -1,7 +1,7 @@
 //! The switches that each call reads. Initially all are off.
 //!
-//! **Guarantee.** While all switches are off, they cost a call one load, however many there are:
-//! they share one byte. A switch takes effect for the calls that are made after it was changed.
+//! **Guarantee.** All switches share one byte. So while all are off, a call pays for one load, however
+//! many switches there are. A change of a switch affects the calls that are made after the change.
 
 use crate::base::sync::atomic::{AtomicU8, Ordering};
 
@@ -19,7 +19,7 @@ impl Default for CallSwitches {
 }
 
 impl CallSwitches {
-    /// Whether a call has nothing to do but to send its request and to wait for the answer.
+    /// Whether all switches are off, so that a call only sends its request and waits for the answer.
     #[inline]
     pub(crate) fn all_off(&self) -> bool {
         self.0.load(Ordering::Relaxed) == 0
@@ -31,7 +31,7 @@ impl CallSwitches {
         self.0.load(Ordering::Relaxed) & DETECT_DEADLOCKS != 0
     }
 
-    /// Whether a call gets no more time than the call that its caller handles.
+    /// Whether the deadline of the call that a process handles also limits the calls that it makes.
     #[inline]
     pub(crate) fn propagates_deadlines(&self) -> bool {
         self.0.load(Ordering::Relaxed) & PROPAGATE_DEADLINES != 0

@@ -1,7 +1,8 @@
-//! The switch that makes messages carry metadata, and what a message carries.
+//! Whether the messages of a runtime carry metadata, and which metadata a message carries.
 //!
-//! While the switch is off, a send costs one load more. It is turned on by the first use of metadata
-//! in the runtime, and stays on; the spans of messages turn it on as well.
+//! A switch decides whether messages carry metadata. While the switch is off, a send pays for one more
+//! load. The first use of metadata in the runtime turns the switch on for good. The setting for spans of
+//! messages turns it on as well.
 
 use tracing::Span;
 
@@ -78,14 +79,14 @@ impl Kernel {
         sender.continued(own, relation == MessageSpans::FollowsFrom)
     }
 
-    /// Returns what a message carries that the running code sends to be handled later, and may send
-    /// again from there: its span has no parent.
+    /// Returns the metadata of a message that the running code sends for later, such as by a timer. The
+    /// span of such a message has no parent, because the message may be sent several times.
     pub(crate) fn captured_for_later(&self) -> Metadata {
         self.captured().begins_chain()
     }
 
-    /// Returns what a message carries that the running code sends. This may run the user's
-    /// subscriber, so no lock must be held.
+    /// Returns the metadata of a message that the running code sends. Call this without a lock, because
+    /// the subscriber of the user may run.
     pub(crate) fn captured(&self) -> Metadata {
         if !self.carrying.is_on() {
             return Metadata::default();
@@ -94,7 +95,8 @@ impl Kernel {
         if self.carrying.spans() == MessageSpans::Off {
             return visible;
         }
-        // If the subscriber is not interested in the span of the code, that of its message counts.
+        // If the subscriber has disabled the span of the running code, the parent is the span of the
+        // message that the code handles.
         let mut captured = visible.clone();
         ignore_panic(|| {
             let span = Span::current();

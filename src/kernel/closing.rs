@@ -1,14 +1,14 @@
-//! The step *closing* of a [teardown](crate::kernel::teardown), under the lock. The process refuses
-//! everything that is sent from now on. The unread items, the wakers, and the names, groups and
-//! registries are taken out of its record.
+//! The step *closing* of a [teardown](crate::kernel::teardown), which decides the exit reason. Under the
+//! lock, the process begins to refuse all items that are sent to it. The unread items, the wakers, and
+//! the names, groups and registries are taken out of its record.
 //!
 //! Invariants:
 //! 1. This step drops nothing, since the lock is held. The values that have to be dropped are
 //!    returned.
-//! 2. The exit reason that this step fixes is final. The reason is the panic of the body, if there
-//!    was one; otherwise the reason of the accepted exit signal, or the reason for which the start
-//!    was refused; otherwise the reason that the body returned. If there is none of these, tokio
-//!    dropped the task before the body returned, and the reason is `Killed`.
+//! 2. The exit reason that this step fixes is final. It is the first of these that exists: the panic of
+//!    the body; the reason of the accepted exit signal, or of the refusal of the start; the reason that
+//!    the body returned. If none exists, tokio dropped the task before the body returned, and the reason
+//!    is `Killed`.
 
 use std::sync::{Arc, Weak};
 use std::task::Waker;
@@ -69,8 +69,8 @@ pub(super) struct HeldRegistrations {
     /// The supervisors above this process, if it is a supervisor.
     pub(super) ancestors: Option<Arc<Ancestors>>,
     pub(super) names: SmallMap<SharedStr, ()>,
-    /// The name that the child specification of this process gives, whether the process holds that
-    /// name or not.
+    /// The name that the child specification of this process gives. The process may have unregistered
+    /// that name.
     pub(super) spec_name: Option<Box<SpecName>>,
     /// The key under which the process was started.
     pub(super) spec_key: Option<Box<SpecKey>>,
@@ -78,7 +78,7 @@ pub(super) struct HeldRegistrations {
     pub(super) vacated_names: Option<Box<VacatedNames>>,
     pub(super) tags: SmallMap<SharedStr, ()>,
     pub(super) registries: SmallMap<u64, Weak<dyn Registrar>>,
-    /// The unread messages are kept for a successor.
+    /// Whether the unread messages are kept for a successor.
     keeps_queue: bool,
 }
 
@@ -102,10 +102,10 @@ impl HeldRegistrations {
 /// The facts about an end that logs, events and signals report.
 pub(super) struct EndDetails {
     pub(super) reason: ExitReason,
-    /// The body panicked; or no exit signal had been accepted, and the end is
-    /// [`Returned`](End::Returned) with a crash.
+    /// Whether the end is a failure: a panic of the body, or an end of kind
+    /// [`Returned`](End::Returned) with a crash and without an accepted exit signal.
     pub(super) failed: bool,
-    /// The body did not return.
+    /// Whether the body was dropped before it returned.
     pub(super) was_dropped: bool,
     /// One of the names that the process held.
     pub(super) name: Option<SharedStr>,
@@ -144,7 +144,8 @@ impl DeferredDrops {
         self.queue.is_some()
     }
 
-    /// The number of unread messages. The casts of a supervisor are its own, and are not counted.
+    /// The number of unread messages. The casts of a supervisor are not counted, because only the
+    /// supervisor itself sends them.
     pub(super) fn count_unread(&self, is_supervisor: bool) -> usize {
         let mut count = 0;
         self.describe_unread(&mut |kind, _| {

@@ -1,9 +1,9 @@
 //! The crash reports of a runtime: which ends are reported, and how the facts are gathered.
 //!
-//! The teardown of a process gathers the facts, in step 6, from the relations that it has taken out
-//! of the record, and from the thread-local note of the callback that failed. The supervisor is not
-//! asked. So a report is made also if the supervisor is busy or has been killed, and a plain
-//! process is reported in the same way as a child.
+//! In step 6, the teardown of a process gathers the facts from two places: the relations that it has
+//! taken out of the record, and the thread-local note of the callback that failed. It sends no request
+//! to the supervisor. So a busy or killed supervisor prevents no report, and a plain process is reported
+//! in the same way as a child.
 //!
 //! Invariants:
 //! 1. If no listener and no subscriber wants a report, an end pays for a few checks, and a crash
@@ -11,13 +11,13 @@
 //! 2. Each end is reported at most once, after its ERROR line and its event `Exited`, before any
 //!    process is notified of it by a link or a monitor.
 //! 3. At most one record is locked at a time, and none while code of a user runs.
-//! 4. The ends that are caused by a start that failed or was given up, or by a stop of the tree, of
-//!    the runtime or of tokio, are not reported: the stop was noted in the record of the child before
-//!    it began, or the supervisor is stopping itself or has ended.
-//! 5. The `on_failure` of a child is called only if its supervisor follows the answer, or the server
-//!    has followed it.
+//! 4. An end is not reported if its cause is a start that failed or was given up, or a stop of the
+//!    tree, of the runtime or of tokio. Such an end is recognized in one of two ways: the record of the
+//!    child has noted the stop before the stop began, or the supervisor is stopping or has ended.
+//! 5. The `on_failure` of a child is called only if its supervisor is going to follow the answer, or
+//!    the server has followed it.
 //!
-//! If a process above ends while the ancestors are gathered, the list ends there.
+//! If an ancestor ends while the ancestors are gathered, the list ends before that ancestor.
 
 use std::sync::Arc;
 
@@ -60,7 +60,8 @@ impl Kernel {
         if details.failed || !details.reason.is_clean() {
             self.report_unclean_end(pid, relations, details, unread);
         }
-        // The supervisor adds this end to the history soon, which is cheap while it is not shared.
+        // The supervisor is about to add this end to the history. That is cheap only while no other
+        // code shares the history, so the share of this end is dropped first.
         drop(relations.child.take());
     }
 
@@ -124,7 +125,7 @@ impl Kernel {
         self.events.publish(|| LifecycleEvent::CrashReport(report));
     }
 
-    /// Whether this end is a crash, and of which kind. Invariant 4.
+    /// Returns the kind of crash of this end; `None` if the end is no crash. Invariant 4.
     fn crash_cause(&self, relations: &Relations, details: &EndDetails) -> Option<CrashCause> {
         if details.failed {
             return Some(CrashCause::Own);
@@ -148,8 +149,9 @@ impl Kernel {
     }
 }
 
-/// Returns the callback that failed, as the server has noted it, with its time if the server is
-/// tracked. If the body was dropped, it is the callback that ran, which only a tracked server notes.
+/// Returns the callback that failed, as the server has noted it. If the server is tracked, the time of
+/// the callback is included. If the body was dropped, returns the callback that was running; only a
+/// tracked server notes that one.
 fn handling(
     noted: Option<CrashHandling>,
     relations: &Relations,
@@ -192,8 +194,8 @@ fn limited_path(path: &SharedStr) -> SharedStr {
     }
 }
 
-/// Returns the path of a process that is in no tree. It is empty for a process that has no parent, no
-/// label and no name: the reports of all such processes are limited together.
+/// Returns the path of a process that is in no tree. A process without a parent, a label and a name has
+/// an empty path, so the reports of all such processes are limited together.
 fn path_outside(
     pid: Pid,
     relations: &Relations,

@@ -1,5 +1,5 @@
-//! What a crash report says of the child that failed, and of the processes above it: see
-//! [`crash_reports`](crate::kernel::crash_reports).
+//! The facts that a [crash report](crate::kernel::crash_reports) has about the child that failed, and
+//! about its ancestors.
 
 use tokio::time::Instant;
 
@@ -11,13 +11,12 @@ use crate::observe::crash_report::{Ancestor, CrashCause, CrashHandling, CrashedC
 use crate::process::{ChildStop, Relations};
 use crate::restart::policy::Restart;
 
-/// The number of processes above that a report lists. It bounds the time of a report in a tree of
-/// any depth.
+/// The number of ancestors that a report lists. The bound limits the time of a report in a deep tree.
 pub(super) const MAX_ANCESTORS: usize = 64;
 
 impl Kernel {
-    /// Whether the supervisor asks the closure of this child, which has failed, and follows its
-    /// answer: the child was up, and is not being stopped.
+    /// Whether the supervisor calls the `on_failure` of this child, which has failed, and follows the
+    /// answer. This is so if the child had started and is not being stopped.
     pub(super) fn follows_policy(
         &self,
         relations: &Relations,
@@ -34,7 +33,7 @@ impl Kernel {
         role.stop == ChildStop::No && !is_starting && self.restarts_children(parent)
     }
 
-    /// The processes above, the nearest first.
+    /// The ancestors, the nearest first.
     pub(super) fn ancestors_of(&self, relations: &Relations) -> Vec<Ancestor> {
         let (mut next, mut ancestors) = (relations.parent, Vec::new());
         while let Some(parent) = next.take_if(|_| ancestors.len() < MAX_ANCESTORS) {

@@ -1,13 +1,14 @@
 //! Exit signals. All exit signals go through [`Kernel::signal_exit`], except for the `NoProc` exit
 //! of a link that was never made, which [`links`](crate::kernel::links) queues.
 //!
-//! **Guarantee.** The effect of a signal is decided at once, under the lock of the receiver. The
-//! steps:
+//! **Guarantee.** The effect of a signal is decided at once, under the lock of the receiver.
+//!
+//! **Steps**
 //!
 //! 1. For the exit signal of a link, the entry of the sender is removed from the record of the
 //!    receiver.
-//! 2. The state of the link, the role of the peer, the stage of the receiver and OTP's table
-//!    ([`verdict`]) decide the [`SignalOutcome`].
+//! 2. The [`SignalOutcome`] is decided, by the state of the link, the role of the peer, the stage of the
+//!    receiver and OTP's table ([`verdict`]).
 //! 3. The outcome takes effect: an accepted signal moves the receiver to *exit pending* and wakes
 //!    its task; a delivered signal cancels a stop token, or is queued as a message.
 //!
@@ -16,9 +17,9 @@
 //!    removes the entry, the signal has an effect at most once.
 //! 2. At most one signal is accepted, since only a live process accepts a signal. The reason of the
 //!    accepted signal becomes the exit reason of the receiver, unless the body panics.
-//! 3. User code runs only after unlock: only then the token is cancelled, and the timer of an orphan
-//!    is armed. A copy of the reason is made under the lock, and only if it is used, so that none has
-//!    to be dropped: it counts a reference.
+//! 3. User code runs only after unlock. So the stop token is cancelled, and the timer of an orphan is
+//!    armed, after unlock. The reason is cloned under the lock only if the record stores the clone: a
+//!    clone that is not stored would be dropped under the lock.
 
 use std::sync::Arc;
 use std::task::Waker;
@@ -63,8 +64,8 @@ pub(crate) enum SignalOutcome {
 }
 
 impl SignalOutcome {
-    /// Whether the receiver was alive when the signal arrived. Not valid for the exit signal of a
-    /// link: its outcome may be `Ignored` although the receiver has ended.
+    /// Whether the receiver was alive when the signal arrived. Call this only for a signal that is not
+    /// the exit signal of a link: such a signal to an ended process may be `Ignored`.
     pub(crate) fn was_alive(self) -> bool {
         self != SignalOutcome::Gone
     }
@@ -123,7 +124,7 @@ impl Kernel {
             ignore_panic(|| stop.cancel());
         }
         if let SignalOutcome::Orphaned(grace) = outcome {
-            // Without tokio's time no timer can be armed. The other processes are notified nevertheless.
+            // A tokio runtime without time panics here. The other processes must be notified nevertheless.
             ignore_panic(|| self.kill_after(grace, to.pid()));
         }
         outcome
@@ -134,8 +135,8 @@ impl Kernel {
         self.arm_timer(NewTimer { to, action: Action::Kill, delay: grace, period: None });
     }
 
-    /// Closes the mailbox of a server in which the exit of its parent was queued: the server stops
-    /// when it takes that exit.
+    /// Closes the mailbox of a server in which the exit of its parent was queued. The server stops when
+    /// it takes that exit from the mailbox.
     fn refuse_after_exit(
         &self,
         to: &dyn AnyProcess,
@@ -149,9 +150,8 @@ impl Kernel {
         }
     }
 
-    /// Kills these processes, and returns how many of them were live. All are counted before the
-    /// first one is killed, because the end of a killed process on another thread may end others of
-    /// them by their links.
+    /// Kills these processes, and returns how many of them were live. The count comes before the first
+    /// kill, because the end of a killed process may end others of these processes by their links.
     pub(crate) fn kill_all(
         self: &Arc<Self>,
         mut processes: Vec<Arc<dyn AnyProcess>>,
@@ -169,15 +169,15 @@ impl Kernel {
 /// The relation of the sender of a signal to the receiver.
 #[derive(Debug, Clone, Copy)]
 struct Sender {
-    /// The sender is the parent of the receiver.
+    /// Whether the sender is the parent of the receiver.
     is_parent: bool,
-    /// How long the receiver may outlive the sender. Set if the sender is its supervisor.
+    /// How long the receiver may outlive the sender. Set if the sender is the supervisor of the receiver.
     outlives: Option<Shutdown>,
-    /// The sender is the parent, and the receiver has a stop token. The effect is decided as if the
-    /// receiver trapped exits, and a delivered signal cancels the token.
+    /// Whether the sender is the parent, and the receiver has a stop token. In that case the effect is
+    /// decided as if the receiver trapped exits, and a delivered signal cancels the token.
     requests_stop: bool,
-    /// The sender is the parent, and the receiver drains its mailbox before it stops. The effect is
-    /// decided as if the receiver trapped exits.
+    /// Whether the sender is the parent, and the receiver drains its mailbox before it stops. In that
+    /// case the effect is decided as if the receiver trapped exits.
     begins_drain: bool,
 }
 
@@ -198,9 +198,9 @@ impl Sender {
     }
 }
 
-/// Returns the stop token that a delivered signal cancels instead of being queued; `None` if the
-/// signal has to be queued. Any exit signal of the parent, a stop request, and an abnormal exit of
-/// a task's caller cancel the token.
+/// Returns the stop token that a delivered signal cancels; `None` if the signal is queued instead. The
+/// token is cancelled by any exit signal of the parent, by a stop request, and by an abnormal exit of
+/// the caller of a task.
 fn stop_token(
     core: &mut Core,
     signal: ExitSignal<'_>,
@@ -246,9 +246,9 @@ fn arrive(
     (outcome, Some(link))
 }
 
-/// Decides the outcome by the stage of the receiver and OTP's table, if the state of the link and
-/// the role of the peer have not decided it. `outlives` is set if the signal reports the end of
-/// the receiver's supervisor: how long the receiver may outlive it.
+/// Decides the outcome by the stage of the receiver and OTP's table, after the state of the link and
+/// the role of the peer have left it open. `outlives` is set if the signal reports the end of the
+/// receiver's supervisor, and says how long the receiver may outlive that supervisor.
 fn effect(
     stage: Stage,
     traps: bool,

@@ -33,7 +33,7 @@ pub(crate) type LostMessage = Box<dyn Send>;
 /// Called after each poll of a body, and after the end of a process.
 type Observer = Arc<dyn Fn() + Send + Sync>;
 
-/// What is wrong with the start of a child.
+/// The fault of a start of a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StartFault {
     /// The process is first polled after this time.
@@ -69,7 +69,7 @@ struct Losses {
 }
 
 impl Faults {
-    /// Does not poll this process until then.
+    /// Stops the polls of this process until then.
     pub(crate) fn hang(&self, pid: Pid, until: Instant) {
         let mut pending = self.pending.lock();
         let hang = pending.hangs.entry(pid).or_insert(until);
@@ -110,7 +110,7 @@ impl Faults {
         }
     }
 
-    /// Lets the next start of this child go wrong. A fault that is added earlier is used earlier.
+    /// Adds a fault for the next start of this child that has none yet.
     pub(crate) fn add_start_fault(&self, supervisor: Pid, child: SharedStr, fault: StartFault) {
         let mut pending = self.pending.lock();
         pending.starts.entry((supervisor, child)).or_default().insert(0, fault);
@@ -148,7 +148,7 @@ impl Faults {
         drop(before);
     }
 
-    /// Calls the observer. A process calls this when its body was polled, and when it has ended.
+    /// Calls the observer. Called after each poll of a body, and after the end of each process.
     pub(crate) fn step(&self) {
         let observer = self.observer.lock().clone();
         if let Some(observer) = observer {

@@ -1,15 +1,16 @@
 //! Queues between two incarnations of a child that [keeps its queue](crate::ChildSpec::keep_queue).
 //!
 //! **Guarantees**
-//! 1. Each call, cast, message and stream that an incarnation has accepted is in exactly one place:
-//!    it was given to a handler, it is in the mailbox of one incarnation, it is in the list of the
-//!    supervisor, or it was [counted as unhandled](crate::kernel::unhandled) and dropped.
-//! 2. The order of the items is kept, and they are before everything that is sent to the successor.
+//! 1. For each call, cast, message and stream that an incarnation has accepted, exactly one of these is
+//!    true: it was given to a handler, it is in the mailbox of one incarnation, it is in the list of
+//!    the supervisor, or it was [counted as unhandled](crate::kernel::unhandled) and dropped.
+//! 2. The order of the items is kept. The successor handles all of them before the items that are sent
+//!    to the successor itself.
 //!
 //! **Steps**, each under one lock of one process:
 //! 1. *Leave.* The teardown of the incarnation has entered the stage *closing*, and has taken the
 //!    inbox out of its record. If its supervisor will start a successor, the teardown moves the
-//!    messages into the list of the supervisor. If the supervisor restarts children no more, the
+//!    messages into the list of the supervisor. If the supervisor no longer restarts children, the
 //!    list refuses the queue.
 //! 2. *Take over.* The successor has been admitted, and its body has not run. It takes the queue out
 //!    of the list of the supervisor.
@@ -36,8 +37,9 @@
 //! **Invariants**
 //! 1. A queue is left before the end of its incarnation is announced, so the supervisor finds the
 //!    queue when it starts the successor.
-//! 2. The list of a supervisor has at most one queue for a child. A queue that is replaced, because
-//!    the successor is a process of another type and did not take it, is released.
+//! 2. The list of a supervisor has at most one queue for a child. If the successor is a process of
+//!    another type, it does not take the queue over. Its own queue later replaces that queue, which is
+//!    then released.
 //! 3. A queue that is released is counted for the incarnation that left it. Its callers get the
 //!    reason with which that incarnation ended.
 
@@ -109,7 +111,7 @@ impl Kernel {
         })
     }
 
-    /// Reports that a process has taken over a queue, which has these messages.
+    /// Reports that a process has taken over a queue with these messages.
     pub(crate) fn report_handed_on(
         &self,
         successor: &dyn AnyProcess,

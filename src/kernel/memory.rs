@@ -1,16 +1,17 @@
-//! The memory of processes: what they report, what is measured around their polls, and the limit.
+//! When a process is killed for its memory: its own reports, the measurements around its polls, and the
+//! limit.
 //!
-//! **Guarantee.** A process whose memory exceeds the limit of its specification is killed, with
-//! [`MemoryLimitReached`] as its reason, once: at the report, or at the end of the poll in which the
-//! limit was exceeded. A process without a report costs nothing while memory is not measured.
+//! **Guarantee.** A process whose memory exceeds the limit of its specification is killed once, with the
+//! reason [`MemoryLimitReached`]. The kill follows the report, or the poll, that exceeded the limit. A
+//! process that reports nothing has no cost while memory is not measured.
 //!
 //! **Steps**
 //! 1. Under the lock of the process, note the new number, and compare it with the limit.
-//! 2. After unlock, send the kill. Its sender is no process, because a kill by the supervisor would count
-//!    as a stop.
+//! 2. After unlock, send the kill. The kill has no process as its sender, because a kill by the
+//!    supervisor would count as a stop.
 //!
-//! If the process ends between the steps, the kill has no effect. If it reports a smaller number
-//! between the steps, it is killed: it has exceeded its limit.
+//! If the process ends between the steps, the kill has no effect. If the process reports a smaller
+//! number between the steps, it is killed nevertheless, because it has exceeded its limit.
 
 use std::sync::Arc;
 
@@ -31,7 +32,7 @@ impl Kernel {
         catch_panic(probe).ok()
     }
 
-    /// Notes what a poll of this process has allocated, less what it has freed.
+    /// Notes how many bytes a poll of this process has allocated, minus the bytes that it has freed.
     pub(crate) fn note_allocated(self: &Arc<Self>, process: &dyn AnyProcess, delta: i64) {
         if delta != 0 {
             self.note_memory(process, |memory| {

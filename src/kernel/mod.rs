@@ -29,7 +29,7 @@ use crate::observe::log_level::LogLevel;
 use crate::observe::past_events::EndedEvents;
 use crate::observe::stop_records::StopRecords;
 use crate::observe::switches::Switches;
-use crate::process::overflow::Overflow;
+use crate::process::overflow_policy::Overflow;
 use crate::process::{AnyProcess, Counts};
 use crate::time::deadline_pool::DeadlinePool;
 use crate::time::timer_queue::TimerQueue;
@@ -50,6 +50,7 @@ pub(crate) mod monitors;
 #[cfg(feature = "cluster")]
 pub(crate) mod other_nodes;
 pub(crate) mod closing;
+mod dead_letters;
 pub(crate) mod unhandled;
 pub(crate) mod kept_queues;
 pub(crate) mod reserved_names;
@@ -86,8 +87,9 @@ pub(crate) use wait_graph::{Until, WaitEdge};
 
 /// The tables and counters that all clones of a [`Runtime`](crate::Runtime) share.
 ///
-/// Threads read most fields at each start and end of a process. What such a start or end changes is in
-/// cache lines of its own: the shards of the table, the sources of numbers, and the counter of ends.
+/// Threads read most fields at each start and end of a process. The fields that each start or end
+/// changes are in cache lines of their own: the shards of the table, the sources of numbers, and the
+/// counter of ends.
 #[derive(Default)]
 pub(crate) struct Kernel {
     pub(crate) table: PidTable<Arc<dyn AnyProcess>>,
@@ -142,8 +144,8 @@ pub(crate) struct Kernel {
     pub(crate) faults: OnceLock<Arc<faults::Faults>>,
     #[cfg(regrow_proof)]
     pub(crate) trace: crate::kernel::trace::Trace,
-    /// A random number that tells this runtime from those of other programs, and of this program
-    /// after its restart.
+    /// A random number that identifies this runtime. Other programs, and this program after its
+    /// restart, have other numbers.
     pub(crate) instance: u64,
     log_level: AtomicU8,
     pids: Padded<PidSource>,

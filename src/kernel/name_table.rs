@@ -23,15 +23,15 @@ pub(crate) enum NotAdmitted {
     /// The name is reserved for a child that is being restarted. A new process has entered no
     /// table.
     NameReserved(Reserved),
-    /// The key of a registry was refused. A new process has entered no table, or, if it has a name as
-    /// well, has ended.
+    /// The key of a registry was refused. A new process without a name has entered no table. A new
+    /// process with a name has entered the table and has ended.
     Key(KeyRefused),
-    /// The process is ending or has ended. For a new process: the runtime is closed, or the parent
-    /// to link to has ended. The new process has entered the table and has ended with this reason.
+    /// The process is ending or has ended. A new process has entered the table and has ended with this
+    /// reason, because the runtime is closed or the parent to link to has ended.
     Ended(ExitReason),
 }
 
-/// The holder of a name, for a caller that addresses it by the name.
+/// The holder of a name, for a caller that sends a request to the name.
 pub(crate) enum Holder {
     Process(Arc<dyn AnyProcess>),
     /// The last holder has ended or is ending, and its supervisor starts a successor.
@@ -43,14 +43,14 @@ pub(crate) enum Holder {
 }
 
 impl Kernel {
-    /// Returns the holder of a name, to which a caller by name sends its request.
+    /// Returns the holder of a name, for the request of a caller by name.
     pub(crate) fn holder(&self, name: &str) -> Holder {
         loop {
             match self.names.get(name) {
                 None => return Holder::Free,
                 Some(NameEntry::Vacant(vacancy)) => return self.successor(vacancy),
-                // A teardown frees the name before it removes the holder from the table. So if the
-                // holder is not in the table, the entry has changed, and has to be read again.
+                // A teardown frees the name before it removes the holder from the table. So a holder
+                // that is not in the table has freed the name, and the entry is read again.
                 Some(NameEntry::Held(pid)) => {
                     if let Some(process) = self.find(pid) {
                         return Holder::Process(process);
@@ -60,8 +60,8 @@ impl Kernel {
         }
     }
 
-    /// Returns the holder of a name, to which a caller by name sends its request again. The earlier
-    /// holder, `refused`, has refused the request because it is ending.
+    /// Returns the holder of a name for the second try of a caller by name. The earlier holder,
+    /// `refused`, has refused the request because it is ending.
     pub(crate) fn holder_after(&self, name: &str, refused: &dyn AnyProcess) -> Holder {
         loop {
             let process = match self.holder(name) {
@@ -75,8 +75,7 @@ impl Kernel {
                 let core = locked.core();
                 (core.has_ended(), core.restarted_by())
             });
-            // The teardown has freed the name since the entry was read, so the entry has to be read
-            // again.
+            // The teardown has freed the name after the entry was read, so the entry is read again.
             if ended {
                 continue;
             }
@@ -164,7 +163,7 @@ impl Kernel {
                 if *entry != Some(NameEntry::Held(holder)) {
                     return false;
                 }
-                // Before the entry: see `runtime::known_holder`.
+                // The flag is set before the entry is freed: `runtime::known_holder` relies on this order.
                 if let Some(process) = &process {
                     process.head().unregistered.store(true, Ordering::Release);
                 }

@@ -1,24 +1,24 @@
 //! Links, monitors and exit signals between a process of this runtime and one of another node.
 //!
-//! Such a relation has two records, as one between two local processes has: the record of the local
-//! process, and an entry in the table of the other node, behind [`OtherNodes`]. A table has a lock
-//! of its own, under which an entry changes and the signal is queued for the other node. So signals
-//! are sent in the order of the changes. No thread holds the lock of a process and that of a table
-//! at once.
+//! Such a relation has two entries: one in the record of the local process, and one in the table of the
+//! other node, behind [`OtherNodes`]. A table has a lock of its own. Under that lock an entry changes
+//! and the signal is queued for the other node, so signals are sent in the order of the changes. No
+//! thread holds the lock of a process and the lock of a table at once.
 //!
-//! The steps are those of [`links`](crate::kernel::links) and of
-//! [`monitors`](crate::kernel::monitors), with the table in the place of the second record: the
-//! entry of the local process, the entry of the table, the recheck. Links are numbered in both, so
-//! an unlink removes what is older, on both sides.
+//! The steps are those of [`links`](crate::kernel::links) and of [`monitors`](crate::kernel::monitors),
+//! where the table takes the place of the second record: (1) the entry of the local process, (2) the
+//! entry of the table, (3) the recheck. The links of both are numbered, so an unlink removes only older
+//! links, on both sides.
 //!
 //! | between two steps | what happens |
 //! |---|---|
 //! | the local process ends | its teardown finds the entry in the table, or step 3 does |
-//! | the other process ends | its exit or `DOWN` finds the entry of the table, and removes it first: so it has an effect once |
-//! | the connection is lost | the loss takes all entries out of the table. An entry that is added later is one of the next connection |
+//! | the other process ends | its exit or `DOWN` removes the entry of the table before it takes effect. So it has an effect once |
+//! | the connection is lost | the loss takes all entries out of the table. An entry that is added later belongs to the next connection |
 //! | the local process removes the relation | step 3 finds that, and removes the entry of the table |
 //!
-//! Nothing of this runs for a relation of two local processes: it begins where no process was found.
+//! A relation of two local processes does not use this code. It runs only if the pid is not in the table
+//! of processes.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -32,14 +32,14 @@ use crate::kernel::links::{Listed, insert, is_listed, remove_entry, withdraw_ent
 use crate::kernel::monitors::{add_monitor, add_watcher, is_held, remove_watcher};
 use crate::process::{AnyProcess, Core, ForeignWatcher, Link, LinkRole, MonitorEntry, Watcher};
 
-/// The tables of the relations with other nodes, and the way to them. None of these functions waits,
-/// and none is called with a lock.
+/// The tables of the relations with other nodes, and the connections to these nodes. None of these
+/// functions waits, and none is called with a lock.
 pub(crate) trait OtherNodes: std::fmt::Debug + Send + Sync {
     /// Adds a link, or raises its number, and requests it if it is new.
     ///
     /// # Errors
     ///
-    /// Why there can be no link.
+    /// The reason why there can be no link.
     fn link(&self, own: Pid, other: Pid, id: u64) -> Result<(), ExitReason>;
 
     /// Removes a link whose number is less than `before`, and sends the removal. False if there is
@@ -53,7 +53,7 @@ pub(crate) trait OtherNodes: std::fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// Why nothing can be monitored.
+    /// The reason why the target can't be monitored.
     fn monitor(
         &self,
         reference: MonitorRef,
@@ -64,14 +64,14 @@ pub(crate) trait OtherNodes: std::fmt::Debug + Send + Sync {
     /// Removes a monitor, and sends the removal.
     fn demonitor(&self, reference: MonitorRef, target: &ForeignTarget);
 
-    /// Sends an exit signal that is not that of a link. False if it can't be sent.
+    /// Sends an exit signal that does not belong to a link. False if it can't be sent.
     fn exit(&self, to: Pid, signal: ExitSignal<'_>) -> bool;
 
     /// Returns the value for a downcast to its type.
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
 
-/// What a monitor waits for at another node.
+/// The target of a monitor at another node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ForeignTarget {
     Pid(Pid),
@@ -93,14 +93,15 @@ impl Kernel {
         self.other_nodes.get()
     }
 
-    /// Whether the process of a pid is one of another node. A runtime that has never used another node
-    /// has none.
+    /// Whether this pid belongs to a process of another node. Always false in a runtime that has never
+    /// used another node.
     pub(crate) fn reaches(&self, pid: Pid) -> bool {
         pid.is_foreign() && self.other_nodes().is_some()
     }
 
-    /// Links a local process to one of another node. False if the local one has ended, or there is
-    /// no way to the other one: then a process that traps exits gets an exit with the reason.
+    /// Links a local process to a process of another node. False if the local process has ended, or the
+    /// other node can't be reached. In the second case a local process that traps exits gets an exit
+    /// with the reason.
     pub(crate) fn link_foreign(self: &Arc<Self>, own: Pid, other: Pid) -> bool {
         let Some(process) = self.find(own) else { return false };
         let id = self.fresh_id();

@@ -1,4 +1,5 @@
-//! The places of processes in their trees, and the changes that processes report about themselves.
+//! The paths of processes in their trees, and how a process reports a change of its own, such as its
+//! health.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -52,9 +53,9 @@ impl Kernel {
         Some(Subject { root, path, pid: Some(pid), supervisor, origin })
     }
 
-    /// Runs `change` under the lock of a process. If it returns true, the health of the process may
-    /// have changed, and the change is reported under the same lock, so that a picture that shows
-    /// the health knows the number of the change.
+    /// Runs `change` under the lock of a process. If `change` returns true, the health of the process
+    /// may have changed, and the change is reported under the same lock. So a picture that contains
+    /// the new health also covers the number of the change.
     pub(crate) fn change_health<R>(
         &self,
         process: &dyn AnyProcess,
@@ -71,7 +72,7 @@ impl Kernel {
         });
         ignore_panic(|| drop(pushed));
         if changed && !is_observed && self.changes.is_observed() {
-            // An observation has attached meanwhile. It may have read the health before the change.
+            // An observation has begun meanwhile, and may have read the health before the change.
             let subject = self.own_subject(process);
             let push = |subject| process.with(|locked| self.push_health(locked, subject));
             drop(subject.map(push));
@@ -79,8 +80,8 @@ impl Kernel {
         result
     }
 
-    /// Keeps an event of a supervisor or a child for later observations: in the record of the process,
-    /// until it closes. Call this without a lock.
+    /// Keeps an event of a supervisor or a child for later observations. The record of the process has
+    /// the event until the process closes. Call this without a lock.
     pub(crate) fn keep_event(&self, pid: Pid, kind: ChangeKind) {
         let event = PastEvent::now(kind);
         let forgotten = match self.find(pid) {
@@ -93,8 +94,8 @@ impl Kernel {
         ignore_panic(|| drop(forgotten));
     }
 
-    /// Moves the events out of the record of a process that closes. Call this under its lock, in the
-    /// step that closes it, and drop what this returns after unlock.
+    /// Moves the events out of the record of a process that closes. Call this in the step *closing*,
+    /// under the lock of the process, and drop the result after unlock.
     pub(crate) fn keep_ended_events(&self, pid: Pid, core: &mut Core) -> Option<Arc<PastEvents>> {
         let events = core.registrations()?.past_events.take()?;
         self.ended_events.keep(pid, events)
@@ -111,7 +112,7 @@ impl Kernel {
         let of_record = |process: Arc<dyn AnyProcess>| {
             process.with(|locked| locked.core().registrations()?.past_events.clone())
         };
-        // A process that has closed since the look-up has moved its events.
+        // If the process has closed after the look-up, its events are among those of ended processes.
         self.find(pid).and_then(of_record).or_else(|| self.ended_events.of(pid))
     }
 
@@ -120,7 +121,7 @@ impl Kernel {
         self.changes.push(|| (subject, ChangeKind::Health { health }))
     }
 
-    /// Notes the end of a supervisor, which may be the top of a tree.
+    /// Reports the end of a supervisor, if it is the root of a tree.
     pub(crate) fn report_root_end(&self, pid: Pid, reason: &ExitReason) {
         drop(self.changes.root_ended(pid, |uptime| {
             let reason = reason.clone();
@@ -128,8 +129,8 @@ impl Kernel {
         }));
     }
 
-    /// Keeps a change that a process in a tree reports about itself, and adds it to the changes, if
-    /// there is an observation.
+    /// Keeps a change that a process in a tree reports about itself. If there is an observation, also
+    /// adds the change to the log of changes.
     pub(crate) fn report_own_change(
         &self,
         process: &dyn AnyProcess,
@@ -148,8 +149,8 @@ impl Kernel {
     }
 }
 
-/// Keeps the new health of a supervisor or a child for later observations. A process that has closed
-/// has no relations any more, or soon none: it keeps nothing.
+/// Keeps the new health of a supervisor or a child for later observations. Keeps nothing for a process
+/// that has closed, because the teardown takes its relations.
 fn keep_health(locked: &mut Locked) -> Option<PastEvent> {
     let core = locked.core();
     let health = core.reported_health().unwrap_or_default();

@@ -1,7 +1,7 @@
 //! Names between two incarnations of a child.
 //!
-//! **Guarantee.** While a child is restarted, a caller by its name gets `Restarting`, and only a
-//! process of that child can take the name that its specification gives.
+//! **Guarantee.** While a child is restarted, a call to its name fails with `Restarting`, and only a
+//! process of that child can register the name that its specification gives.
 //!
 //! The table entry of a name has one of these states:
 //!
@@ -15,14 +15,14 @@
 //! child can take it. Any process can take a name that the ended incarnation had registered itself.
 //!
 //! Invariants:
-//! 1. A vacant entry names a supervisor, and the record of that supervisor lists the name with the
-//!    child that left it. Entry and list change under the lock of the entry. The exception is a
-//!    supervisor that releases all its names at once: it empties the list first. A vacant entry
-//!    that is not listed is not reserved.
-//! 2. A supervisor that is ending or restarts no children adds nothing to its list. An ending
-//!    supervisor releases the listed names before its own end is announced.
-//! 3. Lock order: the entry of a name, then one process. A process lock that is taken under the
-//!    lock of an entry is taken by `with_deferred`, which does not wake a foreign reader.
+//! 1. A vacant entry has the pid of a supervisor, and the record of that supervisor lists the name with
+//!    the child that left it. Entry and list change under the lock of the entry. The exception is a
+//!    supervisor that releases all its names at once: it empties the list before it frees the entries.
+//!    A vacant entry that is not listed is not reserved.
+//! 2. A supervisor that is ending, or that no longer restarts children, adds nothing to its list. An
+//!    ending supervisor releases the listed names before its own end is announced.
+//! 3. Lock order: the entry of a name, then one process. Under the lock of an entry, `with_deferred`
+//!    takes the lock of a process. That function wakes no other task.
 
 use tokio::time::Instant;
 
@@ -65,11 +65,12 @@ impl Kernel {
         (!is_successor).then_some(Reserved { child: id, supervisor })
     }
 
-    /// Frees the name of a holder that has ended, or leaves it to the supervisor that will start a
-    /// successor. Does nothing if another process holds the name. `reserved_for` is the id of the
-    /// child whose specification gives the name. If it is set, a name that becomes vacant is
-    /// reserved, and a name that the holder had unregistered, and that is still free, becomes
-    /// vacant as well.
+    /// Frees the name of a holder that has ended, or leaves the name to the supervisor that will start
+    /// a successor. Does nothing if another process holds the name.
+    ///
+    /// `reserved_for` is the id of the child whose specification gives the name. If it is set, a name
+    /// that becomes vacant is reserved. A name that the holder had unregistered becomes vacant as well,
+    /// if it is still free.
     pub(crate) fn free_name(
         &self,
         name: SharedStr,
@@ -108,16 +109,16 @@ impl Kernel {
         });
     }
 
-    /// Removes a name that is not vacant any more from the list of its supervisor. Call this under
-    /// the lock of the name's entry.
+    /// Removes a name that is no longer vacant from the list of its supervisor. Call this under the
+    /// lock of the name's entry.
     pub(crate) fn forget_vacated(&self, supervisor: Pid, name: &SharedStr) {
         if let Some(supervisor) = self.find(supervisor) {
             supervisor.with_deferred(|locked| locked.core().registrations()?.forget_vacated(name));
         }
     }
 
-    /// Notes that a supervisor restarts no child any more, and frees all names that are left to it.
-    /// The [kept queues](crate::kernel::kept_queues) are released as well.
+    /// Notes that a supervisor no longer restarts children. Frees all names that are left to the
+    /// supervisor, and releases its [kept queues](crate::kernel::kept_queues).
     pub(crate) fn end_restarts(&self, supervisor: &dyn AnyProcess) {
         let vacated = supervisor.with(|locked| {
             let registrations = locked.core().registrations_mut();
@@ -149,8 +150,8 @@ impl Kernel {
         }
     }
 
-    /// Does the same as [`free_names_of`](Self::free_names_of), for a supervisor to which something
-    /// may be left.
+    /// Does the same as [`free_names_of`](Self::free_names_of), for a supervisor whose list may have
+    /// entries.
     #[inline(never)]
     fn free_vacated_names_of(&self, supervisor: &dyn AnyProcess, last: ChildSlot) {
         for name in vacated_by(supervisor, last) {

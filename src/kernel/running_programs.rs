@@ -1,5 +1,5 @@
-//! The operating system's processes that run as children. If tokio runs no async code any more, the
-//! watchdog thread kills these processes before it ends the whole program.
+//! The operating system's processes that run as children. If async code no longer runs, the watchdog
+//! thread kills these processes before it ends the whole program.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ pub(crate) struct Programs(Mutex<Vec<Program>>);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Program {
     number: i32,
-    /// The program leads a process group of its own.
+    /// Whether the program leads a process group of its own.
     own_group: bool,
 }
 
@@ -34,7 +34,7 @@ impl Programs {
     pub(crate) fn kill_all(&self) {
         for Program { number, own_group } in std::mem::take(&mut *self.0.lock()) {
             let number = Pid::from_raw(number);
-            // An error is ignored: there is no other way to end the program.
+            // An error is ignored, because no other call could end the program.
             let kill = if own_group { killpg } else { kill };
             let _ = kill(number, Signal::SIGKILL);
         }

@@ -1,10 +1,10 @@
-//! The begin of a stop: from the step that queues the request, a server refuses casts, messages and
-//! streams.
+//! When a server begins to refuse casts, messages and streams: in the step that queues the request to
+//! stop.
 //!
-//! **Guarantee.** A cast that a server accepts is handled before the server stops by a request,
-//! unless the server ends earlier for another reason, or its [drain](crate::process::Drain) is
-//! over. The request and the cast are queued under the same lock, so a cast is either before the
-//! request or refused.
+//! **Guarantee.** If a server stops by a request, it has handled every cast that it had accepted. The
+//! reason is that the request and the casts are queued under the same lock, so each cast is either
+//! queued before the request or refused. The guarantee does not hold if the server ends earlier for
+//! another reason, or if the time of its [drain](crate::process::Drain) is over.
 //!
 //! The stop of a server begins in one of these steps:
 //!
@@ -14,8 +14,8 @@
 //! | A request of [`ServerRef::stop`](crate::ServerRef::stop) is queued. | |
 //! | The loop has ended, and `terminate` is about to run. | |
 //!
-//! A supervisor refuses nothing: its casts are its own. A process without handlers receives the
-//! exit of its parent as a message, and decides itself what to do.
+//! A supervisor refuses nothing, because it sends all its casts itself. A process without handlers
+//! receives the exit of its parent as a message, and its body decides what follows.
 
 use std::task::Waker;
 
@@ -28,9 +28,9 @@ use crate::process::{AnyProcess, Intake, Locked, flag};
 use crate::time::timer_queue::after;
 
 impl Kernel {
-    /// Closes the mailbox of a server for casts, messages and streams, and begins its drain, if it
-    /// has asked for one. Returns the wakers of the sends that wait for room and are refused now.
-    /// Call this under the lock, and wake them after unlock.
+    /// Closes the mailbox of a server for casts, messages and streams. Begins the drain of the server,
+    /// if the server has a drain time. Returns the wakers of the sends that wait for room and are
+    /// refused now. Call this under the lock, and call the wakers after unlock.
     pub(crate) fn close_intake(
         &self,
         process: &dyn AnyProcess,
@@ -44,8 +44,8 @@ impl Kernel {
         let own =
             locked.core.relations.as_ref().and_then(|relations| relations.registrations.as_deref());
         let Some(own) = own else {
-            // A process without this box is no supervisor, has no drain, and its mailbox is not
-            // counted, so no send waits for room.
+            // A process without this box is no supervisor, has no drain time, and has a mailbox that
+            // is not counted. So no send waits for room.
             locked.core.intake = locked.core.intake.max(intake);
             return Vec::new();
         };
@@ -67,7 +67,7 @@ impl Kernel {
         locked.core.intake = locked.core.intake.max(intake);
         let drain = locked.core.registrations().and_then(|own| own.drain.as_deref_mut());
         if let Some(drain) = drain.filter(|drain| drain.stop.is_none()) {
-            // A thread outside of tokio reads the clock of this tokio runtime too.
+            // A thread outside of tokio must read the clock of this tokio runtime too.
             let _entered = self.tokio().map(tokio::runtime::Handle::enter);
             drain.stop = Some((after(Instant::now(), drain.limit), reason.clone()));
             process.raise(flag::CHECK_SWITCHES);
@@ -77,8 +77,8 @@ impl Kernel {
         refused.iter().filter_map(|number| relations.waiters.remove(number)).collect()
     }
 
-    /// Closes the mailbox of a server whose loop has ended, and ends the watch of its heartbeats:
-    /// `terminate` can report none. Returns whether the server was late with its heartbeat.
+    /// Closes the mailbox of a server whose loop has ended. Also ends the watch of its heartbeats,
+    /// because `terminate` can report none. Returns whether the server was late with its heartbeat.
     pub(crate) fn note_loop_ended(&self, process: &dyn AnyProcess) -> bool {
         let is_registered = process.with(|locked| {
             let core = locked.core();

@@ -1,8 +1,8 @@
 //! The teardown of a process.
 //!
-//! However a process ends, its end takes the same steps in the same order. Steps 2 to 8 are one
-//! synchronous call, unless many processes are notified: then a task of the runtime does the rest of
-//! step 6 in slices, and steps 7 and 8, as [`announcement`](crate::kernel::announcement) says.
+//! Every end of a process takes the same steps in the same order. Steps 2 to 8 are one synchronous call.
+//! If many processes are notified, the call ends within step 6, and a task of the runtime does the rest,
+//! as [`announcement`](crate::kernel::announcement) describes.
 //!
 //! | step | under the lock | what happens |
 //! |---|---|---|
@@ -12,7 +12,7 @@
 //! | 3 | | Streams that were never received are closed: their writers fail from now on. |
 //! | 4 | | Names are freed or left to a successor, groups and registries are left, the pid is removed from the table, and its timers are no longer pending. |
 //! | | | The messages that are left unhandled are [counted and reported](crate::kernel::unhandled). |
-//! | 5 | yes | Stage *ended*: a process that monitors or links this one from now on is notified at once. |
+//! | 5 | yes | Stage *ended*: from now on, a new monitor or link of this process is notified at once. |
 //! | 6 | | The end is logged, and a crash is [reported](crate::kernel::crash_reports). `Down`s are queued, links are signalled, unanswered calls are resolved. |
 //! | 7 | yes | Stage *announced*: tasks that wait for the end are woken, after unlock. |
 //! | 8 | | The unread items are dropped, last, because their destructors may take long. |
@@ -21,15 +21,15 @@
 //! 1. Each link, monitor and waiter is notified of an end exactly once, with the same reason. An
 //!    entry that is made before step 5 is in the relations that step 5 takes out of the record. A
 //!    link that is made between steps 5 and 7 is signalled by another round of step 7.
-//! 2. When a process is notified of an end, or finds the stage *ended*, the names of the ended
-//!    process are free or left to a successor, its groups are left, and no timer of it is pending:
-//!    step 4 comes first.
-//! 3. No user value is dropped under the lock, and each is dropped under `catch_unwind`: a panic in
-//!    a destructor or a waker does not leave a teardown unfinished.
+//! 2. When a process is notified of an end, or finds the stage *ended*, step 4 is complete: the names of
+//!    the ended process are free or left to a successor, its groups are left, and none of its timers is
+//!    pending.
+//! 3. No user value is dropped under the lock. Each is dropped under `catch_unwind`, so a panic in a
+//!    destructor or a waker does not leave a teardown unfinished.
 //!
-//! A process whose end only tasks wait for has nothing to do in step 6: it goes from *closing* to
-//! *announced* in step 5, and the tasks are woken after unlock. So does a process that has nothing to
-//! announce.
+//! Step 6 is empty for a process that has no links and monitors, and whose end is not logged. Such a
+//! process goes from *closing* to *announced* in step 5, and the tasks that wait for its end are woken
+//! after unlock.
 
 use std::sync::Arc;
 
@@ -46,9 +46,9 @@ use crate::observe::log_flood::LineKind;
 use crate::observe::log_level::LogLevel;
 use crate::process::{AnyProcess, Relations, Stage, flag};
 
-/// What the end of a process has to be announced to. The relations are those of the process.
+/// The receivers of the announcement of an end, with the relations of the process.
 enum Audience {
-    /// Tasks that wait for the end, if there are any. The end is not logged.
+    /// Only tasks that wait for the end, if there are any. The end is not logged.
     Waiters(Option<Box<Relations>>),
     /// Links, monitors, tasks and callers, or the log.
     Relations(Option<Box<Relations>>),
@@ -108,7 +108,7 @@ impl Kernel {
                 pid: process.pid(),
                 reason: details.reason.clone(),
             });
-            // An end that is not clean may be reported, unless no relation is left at all.
+            // An end that is not clean may need a report. A process without relations needs none.
             let is_clean = details.reason.is_clean();
             let is_announced = |relations: &Relations| {
                 relations.is_related() || !(is_clean || relations.waiters.is_empty())
@@ -144,8 +144,7 @@ impl Kernel {
             self.leave_group(tag, pid);
         }
         for (_, registry) in held.registries {
-            // This may drop the last handle of the registry, and with that handle a user's keys and
-            // values.
+            // This may drop the last handle of the registry. That drops the keys and values of a user.
             ignore_panic(|| {
                 registry.upgrade().into_iter().for_each(|registry| registry.forget(pid))
             });

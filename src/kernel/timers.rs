@@ -1,12 +1,16 @@
 //! Arms timers, and fires timers that are due.
 //!
-//! A timer holds the pid or the name of its target, but no reference to it. Invariant: no timer of
-//! a process is pending after the process has entered the stage *ended*. Arming puts the timer into
-//! the queue, looks the process up, raises its [`flag::TIMED`], and reads [`flag::ENDED`]; the
-//! teardown removes the process from the table, raises `ENDED`, and then reads `TIMED`. So either the
-//! teardown ends the target in the queue after the timer was put there, or the code that armed the
-//! timer disarms it. If the target has many timers, the task that drives the timers drops them later,
-//! in slices.
+//! A timer has the pid or the name of its target, and no reference to the target.
+//!
+//! Invariant: no timer of a process is pending after the process has entered the stage *ended*.
+//!
+//! 1. The code that arms a timer puts the timer into the queue, looks the process up, raises its
+//!    [`flag::TIMED`], and then reads [`flag::ENDED`].
+//! 2. The teardown removes the process from the table, raises `ENDED`, and then reads `TIMED`.
+//!
+//! So at least one side finds the flag of the other: either the teardown ends the timers of the process
+//! in the queue, or the code that has armed the timer disarms it. If the process has many timers, the
+//! task that drives the timers drops them later, in slices.
 
 use std::future::poll_fn;
 use std::sync::{Arc, Weak};
@@ -29,7 +33,7 @@ use crate::process::{AnyProcess, flag};
 use crate::time::timer_queue::{Action, Armed, DueTimer, NewTimer, TimerKey, Wait};
 
 impl Kernel {
-    /// Arms a timer that fires after `delay`. For a process that has ended, no timer stays pending.
+    /// Arms a timer that fires after `delay`. A timer of a process that has ended is disarmed at once.
     ///
     /// # Panics
     ///
@@ -37,7 +41,8 @@ impl Kernel {
     pub(crate) fn arm_timer(self: &Arc<Self>, timer: NewTimer) -> Armed {
         let handle = self.tokio().expect(NO_TOKIO);
         let target = match timer.to {
-            // The end of a process of another node is not known, so its timers are not ended.
+            // This runtime does not learn of the end of a process of another node, so that end does
+            // not end the timers of the process.
             Dest::Pid(pid) if self.reaches(pid) => None,
             Dest::Pid(pid) => Some(pid),
             Dest::Name(_) => None,
@@ -105,7 +110,7 @@ impl Kernel {
 
 #[cfg(feature = "cluster")]
 impl Kernel {
-    /// Fires a timer of a process that is in no table: it is of another node, or has ended.
+    /// Fires a timer of a process that is not in the table, because it is of another node or has ended.
     fn fire_elsewhere(&self, to: Pid, action: &Action) {
         let Some(nodes) = self.other_nodes().filter(|_| to.is_foreign()) else { return };
         let from = Pid::OUTSIDE;
@@ -135,7 +140,7 @@ struct Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        // A runtime that was shut down has closed the queue before, which ends the task.
+        // A shutdown of the runtime closes the queue, and that ends the task.
         let is_closed = self.wait.queue().is_closed();
         if let Some(kernel) = self.kernel.upgrade().filter(|_| !is_closed) {
             kernel.note_tokio_gone();
@@ -144,12 +149,12 @@ impl Drop for Driver {
     }
 }
 
-/// Drives the timers, as a task. The task holds the kernel only while timers fire. The task ends
-/// when the kernel is dropped; tokio may drop the task earlier.
+/// Drives the timers, as a task. The task owns a reference to the kernel only while timers fire. The
+/// task ends when the kernel is dropped; tokio may drop the task earlier.
 ///
-/// The task is exempt from the cooperative budget, which would split the timers that are due at one
-/// instant into several rounds. Instead the task yields after each round, so that a handler can
-/// cancel an interval that still has missed ticks to fire.
+/// The task is exempt from the cooperative budget, because the budget would split the timers that are
+/// due at one instant into several rounds. Instead the task yields after each round. So a handler can
+/// cancel an interval that has more missed ticks to fire.
 async fn drive(mut driver: Driver) {
     while let Some(due) = poll_fn(|cx| driver.wait.poll_round(cx)).await {
         let Some(kernel) = driver.kernel.upgrade() else { return };

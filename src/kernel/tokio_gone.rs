@@ -1,9 +1,9 @@
 //! Detects that the tokio runtime on which processes run has shut down.
 //!
-//! The only sign of the shutdown is that tokio drops the tasks of that runtime, and each task that
-//! is spawned on it later. This crate aborts no task of a process, so a body that tokio drops
-//! before its end shows that tokio is shutting down, or has shut down. A `Runtime` uses only the
-//! first tokio runtime that it has found, so none of its processes runs after that shutdown.
+//! A tokio runtime that shuts down drops its tasks, and each task that is spawned on it later. There is
+//! no other sign of the shutdown. This crate aborts no task of a process, so a body that tokio drops
+//! before its end shows that tokio is shutting down or has shut down. A `Runtime` uses only the first
+//! tokio runtime that it has found, so none of its processes runs after that shutdown.
 
 use crate::base::pid::Pid;
 use crate::base::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -20,7 +20,7 @@ pub(crate) const TOKIO_GONE: &str = "the tokio runtime that this regrow `Runtime
 pub(crate) struct TokioEnd {
     /// The least pid that could be assigned after the shutdown became known; 0 before.
     since: AtomicU64,
-    /// The warning was logged.
+    /// Whether the warning was logged.
     warned: AtomicBool,
 }
 

@@ -1,99 +1,33 @@
-//! Messages that are lost: those that a process leaves unhandled at its end, and dead letters.
+//! Messages that a process leaves unhandled at its end: how they are counted and reported.
 //!
-//! The messages that a process leaves unhandled are in two places. The reader has taken some out of
-//! the inbox: they are counted when the reader is dropped, before the teardown, and the counts are
-//! kept in the record. The others are in the inbox, and are counted by the teardown.
+//! These messages are in two places. The reader has taken some of them out of the inbox. They are
+//! counted when the reader is dropped, before the teardown, and the record keeps the counts. The other
+//! messages are in the inbox, and the teardown counts them.
 //!
 //! Invariants:
 //! 1. A process that leaves no message unhandled pays for two checks.
 //! 2. Each message that a process has accepted is handed to its body, or counted here, once.
 //! 3. A teardown reports the counts before the end of the process is announced. A queue that was
 //!    [kept](crate::kernel::kept_queues) is reported when it is released.
-//! 4. A dead letter is made only while there is a listener.
 
-use std::any::type_name;
-
-use crate::base::current_process::current_pid;
 use crate::base::pid::Pid;
 use crate::base::shared_str::SharedStr;
 use crate::base::sync::atomic::Ordering;
 use crate::kernel::Kernel;
 use crate::kernel::closing::{DeferredDrops, EndDetails};
-use crate::message::{Message, MessageKind};
+use crate::kernel::dead_letters::Description;
+use crate::message::MessageKind;
 use crate::observe::dead_letter::{DeadLetter, DeadLetterCause};
 use crate::observe::event::LifecycleEvent;
 use crate::observe::lifecycle_log;
 use crate::observe::log_flood::LineKind;
 use crate::observe::log_level::LogLevel;
-use crate::process::any::Refused;
 use crate::process::{AnyProcess, Stage, Unhandled, Unread};
 
-/// The kind and the type of a message.
-pub(crate) type Description = (MessageKind, &'static str);
-
-impl From<Refused> for DeadLetterCause {
-    fn from(refused: Refused) -> Self {
-        match refused {
-            Refused::Dead => DeadLetterCause::NoProcess,
-            Refused::Full => DeadLetterCause::Full,
-            Refused::Stopping => DeadLetterCause::Stopping,
-        }
-    }
-}
-
 impl Kernel {
-    /// Counts a message that a full mailbox refused.
-    pub(crate) fn count_refused(&self) {
-        self.refused.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Counts a message that was dropped because a mailbox was full.
-    pub(crate) fn count_dropped(&self) {
-        self.dropped.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Reports a message that was sent to the process with this pid and is lost. Does nothing for
-    /// an item that is no message.
-    pub(crate) fn report_dead_letter(
-        &self,
-        pid: Pid,
-        message: Option<Description>,
-        cause: DeadLetterCause,
-    ) {
-        if let Some(message) = message {
-            self.publish_dead_letter(message, Some(pid), None, cause);
-        }
-    }
-
-    /// Reports bytes that were sent to a name that no process holds.
-    #[cold]
-    pub(crate) fn report_unaddressed(&self, name: &str) {
-        if self.dead_letters.has_listeners() {
-            let message = (MessageKind::Message, type_name::<Message>());
-            let cause = DeadLetterCause::NoProcess;
-            self.publish_dead_letter(message, None, Some(&name.into()), cause);
-        }
-    }
-
-    /// Reports a message that was lost while it was sent.
-    pub(crate) fn publish_dead_letter(
-        &self,
-        (kind, message_type): Description,
-        pid: Option<Pid>,
-        name: Option<&SharedStr>,
-        cause: DeadLetterCause,
-    ) {
-        self.dead_letters.publish(|| {
-            let from = current_pid(self.number());
-            let was_sent_now = cause != DeadLetterCause::Evicted;
-            let from = Some(from).filter(|&from| was_sent_now && from != Pid::OUTSIDE);
-            DeadLetter { kind, message_type, pid, name: name.cloned(), from, cause }
-        });
-    }
-
-    /// Counts the messages among items that the reader of a process drops. The teardown reports
-    /// the counts. If the process has ended, its reader was kept by another task, and the counts
-    /// are reported at once.
+    /// Counts the messages among items that the reader of a process drops. The teardown reports the
+    /// counts. A reader that another task has kept may be dropped after the end of the process; then the
+    /// counts are reported at once.
     pub(crate) fn note_unhandled(
         &self,
         process: &dyn AnyProcess,
@@ -122,8 +56,8 @@ impl Kernel {
         }
     }
 
-    /// Reports the messages that a process leaves unhandled. `kept` are those that its reader had
-    /// taken out of the inbox.
+    /// Reports the messages that a process leaves unhandled. `kept` counts the messages that its reader
+    /// had taken out of the inbox.
     #[inline]
     pub(super) fn report_unhandled(
         &self,
@@ -153,7 +87,7 @@ impl Kernel {
             (core.relations().and_then(|relations| relations.label.clone()), is_supervisor)
         });
         deferred.describe_unread(&mut |kind, message_type| {
-            // The casts of a supervisor are its own.
+            // The casts of a supervisor are not counted, because only the supervisor sends them.
             if !is_supervisor || kind != MessageKind::Cast {
                 self.count_unhandled(pid, (kind, message_type), &mut unhandled);
             }
@@ -163,7 +97,7 @@ impl Kernel {
         }
     }
 
-    /// Reports messages that a process has left, and that no successor takes over.
+    /// Reports the messages of a kept queue that no successor takes over.
     pub(super) fn report_left(
         &self,
         pid: Pid,

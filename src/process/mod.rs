@@ -13,11 +13,12 @@
 //! 3. While the lock is held, no user code runs, no user value is dropped, and no waker is woken
 //!    except the waker of the process's own task.
 
-pub(crate) mod overflow;
+pub(crate) mod overflow_policy;
 mod announced_wait;
 mod spin;
 mod head;
-pub(crate) mod mailbox_bound;
+pub(crate) mod mailbox_counts;
+pub(crate) mod mailbox_full;
 mod call_limit;
 mod child_role;
 mod child_facts;
@@ -25,7 +26,7 @@ mod registrar;
 mod ancestors;
 mod stage;
 pub(crate) mod intake;
-pub(crate) mod unhandled;
+pub(crate) mod unhandled_counts;
 mod unread;
 mod vacated_names;
 mod link;
@@ -56,7 +57,8 @@ pub(crate) use core::{
 pub(crate) use head::Head;
 pub(crate) use intake::{Drain, Intake};
 pub(crate) use link::{Link, LinkRole, LinkState};
-pub(crate) use mailbox_bound::{Counts, Entry, IfFull};
+pub(crate) use mailbox_counts::Counts;
+pub(crate) use mailbox_full::{Entry, IfFull};
 pub(crate) use memory::Memory;
 pub(crate) use place::Place;
 pub(crate) use registrar::{KeyRefused, Registrar, Reservation, SpecKey, StartKey};
@@ -65,7 +67,7 @@ pub(crate) use state::{AnyMail, Locked, State};
 #[cfg(feature = "observer")]
 pub(crate) use system_request::StatusRequest;
 pub(crate) use system_request::{NotQueued, StatusAnswer, SuspendRequest, SystemRequest};
-pub(crate) use unhandled::Unhandled;
+pub(crate) use unhandled_counts::Unhandled;
 pub(crate) use unread::{KeptQueue, Unread};
 pub(crate) use vacated_names::{VacatedKey, VacatedName, VacatedNames};
 #[cfg(feature = "cluster")]

@@ -1,6 +1,6 @@
 //! Access to the registrations of a process, and to what only some processes have in them.
 
-use crate::process::mailbox_bound::Counts;
+use crate::process::mailbox_counts::Counts;
 use crate::process::{Core, Registrations, SupervisorRecord};
 
 impl Core {

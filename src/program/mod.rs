@@ -9,7 +9,7 @@
 //!
 //! Once its stop has begun, a run returns at most [`KILL_WAIT`] after the deadline or after a
 //! second signal. If no async code runs any more, the run can't return; one second later the
-//! [watchdog](watchdog_thread) ends the operating system process. A run without signals has a
+//! [watchdog](signal_and_watchdog_thread) ends the operating system process. A run without signals has a
 //! watchdog only if a [`Program`] runs it.
 //!
 //! # Steps
@@ -44,7 +44,7 @@ use tokio::time::{Instant, sleep_until};
 mod error;
 mod stop_report;
 mod report_text;
-mod signals;
+mod signal_listener;
 mod default_action;
 #[cfg(feature = "systemd")]
 mod watchdog_ping;
@@ -59,7 +59,7 @@ mod stop_outcome;
 mod tree_members;
 mod stop_state;
 mod outcome_log;
-mod watchdog_thread;
+mod signal_and_watchdog_thread;
 mod watchdog_handle;
 mod run;
 mod phases;
@@ -73,7 +73,7 @@ pub use error::RunError;
 use no_systemd::ServiceManager;
 pub use phases::{Phase, Phases};
 pub use run::{Run, run};
-use signals::SignalRequest;
+use signal_listener::SignalRequest;
 use stop_outcome::ForcedStop;
 pub use stop_report::{CutShort, StopCause, StopOutcome, StopReport, StoppedChild};
 use stop_state::StopState;

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::exit::{ExitReason, install_panic_hook};
 use crate::program::reload::Reloader;
 use crate::program::run::next_request;
+use crate::program::signal_and_watchdog_thread::WatchdogConfig;
 use crate::program::stop::Watch;
-use crate::program::watchdog_thread::WatchdogConfig;
 use crate::program::{
     Run, RunError, ServiceManager, SignalRequest, StopCause, StopReport, StopState, Watchdog,
     first, outcome_log,

@@ -1,4 +1,4 @@
-//! The run's handle to its [watchdog](crate::program::watchdog_thread).
+//! The run's handle to its [watchdog](crate::program::signal_and_watchdog_thread).
 
 use std::future::pending;
 use std::io;
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::base::os_refusal::start_thread;
 use crate::program::default_action::HandledSignals;
-use crate::program::watchdog_thread::{self, Notice, WatchdogConfig};
+use crate::program::signal_and_watchdog_thread::{self, Notice, WatchdogConfig};
 use crate::program::{SignalRequest, StopCause};
 
 /// The run's handle to the watchdog thread.
@@ -31,7 +31,13 @@ impl Watchdog {
         let (ready_sender, ready) = channel::channel();
         let armed = !is_clock_paused();
         let run = move || {
-            watchdog_thread::run(config, armed, &ready_sender, &request_sender, notice_receiver)
+            signal_and_watchdog_thread::run(
+                config,
+                armed,
+                &ready_sender,
+                &request_sender,
+                notice_receiver,
+            )
         };
         start_thread("regrow-watchdog".into(), "it", run)?;
         let ended = || io::Error::other("the thread that listens to them has ended");

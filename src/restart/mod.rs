@@ -1,6 +1,5 @@
-//! The restart decisions of all kinds of supervisors: which ends are followed by a restart, after
-//! which delay and within which limit, and the restart state and the history
-//! of one child.
+//! The restart decisions of all kinds of supervisors: whether a restart follows an end, after which
+//! delay and within which limit. Also the restart state and the history of one child.
 //!
 //! **Uses** `base`, `exit`, `time`.
 //! **Knows nothing of** processes and supervisors. Nothing here waits, starts or stops anything:

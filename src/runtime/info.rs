@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::base::Pid;
 use crate::observe::{Doing, Handling};
-use crate::process::overflow::Overflow;
+use crate::process::overflow_policy::Overflow;
 use crate::process::{Locked, Memory, MonitorEntry, ReaderWait, Relations};
 use crate::runtime::Runtime;
 

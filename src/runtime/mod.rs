@@ -12,7 +12,7 @@ use crate::base::{Pid, current_process};
 use crate::kernel::{Kernel, Mailboxes};
 use crate::message::{Message, Received, StreamHandle};
 use crate::observe::DeadLetterCause;
-use crate::process::overflow::Overflow;
+use crate::process::overflow_policy::Overflow;
 
 mod exits;
 mod counts;

@@ -7,7 +7,7 @@ use crate::driver::Body;
 use crate::exit::Result;
 use crate::kernel::{Mailboxes, NewProcess};
 use crate::message::Envelope;
-use crate::process::overflow::Overflow;
+use crate::process::overflow_policy::Overflow;
 use crate::process::{Link, LinkRole};
 use crate::runtime::spawn::{fallible, plain};
 use crate::runtime::{Context, ProcessHandle, Runtime};

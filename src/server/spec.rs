@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::base::{MonitorRef, SharedStr};
 use crate::kernel::{Mailboxes, NewProcess};
 use crate::process::StartKey;
-use crate::process::overflow::Overflow;
+use crate::process::overflow_policy::Overflow;
 use crate::runtime::{Inside, Runtime, StartError, Starting};
 use crate::server::{GenServer, ServerName, ServerRef};
 

@@ -8,7 +8,7 @@
 //! `runtime`, `child`, `server`.
 //! **Knows nothing of** programs, snapshots and tasks.
 
-pub(crate) mod limit_reached;
+pub(crate) mod give_up_error;
 pub(crate) mod end_record;
 pub(crate) mod change_source;
 mod context;
@@ -44,11 +44,11 @@ pub(crate) use end_record::EndRecord;
 pub(crate) use exact_child::ExactChild;
 pub(crate) use failed_restart::decision_after;
 pub use fixed::SupervisorRef;
+pub use give_up_error::{Limit, RestartCount, RestartLimitReached};
 pub(crate) use incarnation::{
     NewIncarnation, NotStarted, StartOutcome, outcome_of, start, start_at_once,
 };
 pub use info::{ChildCounts, ChildError, ChildInfo, ChildState};
-pub use limit_reached::{Limit, RestartCount, RestartLimitReached};
 pub(crate) use orphans::Orphans;
 pub use partition::{PartitionKey, PartitionSupervisor, PartitionSupervisorRef, Partitioned};
 pub(crate) use published_state::{

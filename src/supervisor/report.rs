@@ -44,7 +44,7 @@ use crate::process::{AnyProcess, ChildSlot, ChildStop, SpecKey, SpecName};
 use crate::runtime::{Runtime, StartAcks, StartError};
 use crate::server::{GenServer, ServerContext};
 use crate::supervisor::change_source::ChangeSource;
-use crate::supervisor::limit_reached::Origin;
+use crate::supervisor::give_up_error::Origin;
 
 /// The target of all lines.
 pub(super) const TARGET: &str = "regrow::supervisor";

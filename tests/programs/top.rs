@@ -345,7 +345,7 @@ fn a_text_full_of_escape_codes_does_nothing_to_the_terminal() {
 }
 
 #[test]
-fn the_last_picture_of_a_killed_program_stays_until_the_program_is_back() {
+fn the_tree_of_a_killed_program_stays_until_the_program_is_back() {
     let watched = Watched::start();
     let Some(terminal) = Terminal::start(&watched.url()) else { return };
     terminal.shows(&["live", "app one_for_one #1", "second"]);
@@ -439,12 +439,12 @@ fn a_replay_shows_what_was_recorded() {
 }
 
 #[test]
-fn without_a_terminal_one_picture_is_printed() {
+fn without_a_terminal_the_screen_is_printed_once() {
     let watched = Watched::start();
     let url = watched.url();
     let (text, errors, code) = run(&[&url]);
     assert_eq!((errors.as_str(), code), ("", Some(0)));
-    for part in ["one picture", "▾ app one_for_one #1", "      second", "running"] {
+    for part in ["printed once", "▾ app one_for_one #1", "      second", "running"] {
         assert!(text.contains(part), "{text}");
     }
     let (text, _, code) = run(&[&url, "--pid", "1"]);

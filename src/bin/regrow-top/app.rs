@@ -1,8 +1,8 @@
 //! The interactive view: applies items and keys, and draws frames.
 //!
-//! The reports of the source, the keys and the signals arrive in one bounded queue. A frame is
-//! drawn after an event, but at most once in [`FRAME`]. Without an event, a frame is drawn after
-//! [`TICK`] at the latest, because the durations that are shown grow.
+//! The reports of the source, the keys and the signals arrive in one bounded queue. An event causes a
+//! new frame. Two frames are at least [`FRAME`] apart. Without an event, the next frame follows after
+//! [`TICK`], because the durations on the screen grow.
 
 use std::time::{Duration, Instant};
 
@@ -11,25 +11,25 @@ use tokio::time::timeout_at;
 
 use crate::keys::{Board, Wish};
 use crate::mode::Mode;
-use crate::player::State;
 use crate::screens::Seen;
 use crate::screens::frame::{Chooser, Frame, frame};
 use crate::screens::outline::{Branch, Outline};
 use crate::source::News;
+use crate::state::State;
 use crate::terminal::{Input, Terminal};
 use crate::view::{Screen, View};
 
 const FRAME: Duration = Duration::from_millis(50);
 const TICK: Duration = Duration::from_millis(250);
 
-/// What arrives in the queue.
+/// An entry of the queue.
 #[derive(Debug)]
 pub(crate) enum Event {
     News(News),
     Input(Input),
     /// A signal asks this program to end.
     Stop,
-    /// The terminal is gone.
+    /// The terminal is closed.
     Hangup,
 }
 
@@ -39,7 +39,7 @@ pub(crate) struct App {
     state: State,
     view: View,
     outline: Outline,
-    /// When the last item was taken.
+    /// When the last item was applied.
     taken: Instant,
     chosen: watch::Sender<Option<u64>>,
     drawn: Frame,
@@ -61,7 +61,7 @@ impl App {
         }
     }
 
-    /// Runs until the user or a signal ends it.
+    /// Runs until the user or a signal ends the view.
     pub(crate) async fn run(
         mut self,
         terminal: &mut Terminal,
@@ -78,8 +78,8 @@ impl App {
             {
                 return Ok(());
             }
-            // Applies the events that arrive within `FRAME` after the last frame, so that the next
-            // frame shows all of them.
+            // Applies all events that arrive within `FRAME` after the last frame. The next frame
+            // shows the effect of all of them.
             while let Ok(event) = timeout_at((drawn + FRAME).into(), events.recv()).await {
                 if !event.is_some_and(|event| self.take(event)) {
                     return Ok(());
@@ -94,7 +94,7 @@ impl App {
         }
     }
 
-    /// Takes an event. Returns whether the view goes on.
+    /// Applies an event. Returns whether the view goes on.
     fn take(&mut self, event: Event) -> bool {
         match event {
             Event::News(news) => self.take_news(&news),
@@ -133,7 +133,7 @@ impl App {
         }
         let pid = self.view.pid(&self.state.model).filter(|_| self.view.screen == Screen::Process);
         self.chosen.send_if_modified(|chosen| std::mem::replace(chosen, pid) != pid);
-        // Lays out the rows again, because the next key acts on the rows as this key leaves them.
+        // The next key acts on the rows that this key leaves, so the rows are laid out again.
         self.lay_out();
         wish != Wish::Quit
     }
@@ -146,7 +146,7 @@ impl App {
         terminal.draw(&self.drawn.rows, self.size.0)
     }
 
-    /// Makes the picture.
+    /// Makes the frame.
     fn lay_out(&mut self) {
         let (width, height) = self.size;
         self.outline.update(&self.state.model, &self.view);

@@ -20,7 +20,7 @@ Options:
       --record FILE           Writes all that arrives to a new file, for a bug report
       --replay FILE           Shows a file that --record wrote, instead of a program
       --speed N               Replays N times as fast (0.1 to 1000; default 1)
-      --once                  Prints one picture as text and ends. This is also what
+      --once                  Prints the screen as text and ends. This is also what
                               happens if the output is no terminal
       --screen NAME           Begins with tree, history, process, pressure or stopping
       --pid PID               Begins with this process
@@ -53,7 +53,7 @@ pub(crate) enum From {
     File(PathBuf),
 }
 
-/// What is to be done.
+/// How to run, and on which program or recording.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Args {
     pub(crate) from: From,
@@ -65,7 +65,7 @@ pub(crate) struct Args {
     pub(crate) pid: Option<u64>,
 }
 
-/// What the arguments ask for.
+/// What the arguments request.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Asked {
     Help,

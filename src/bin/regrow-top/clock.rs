@@ -1,5 +1,4 @@
-//! The time of day. The header of a recording contains it, and a warning shows the time since which
-//! a program can't be reached.
+//! The time of day, for the header of a recording and for the warning that the connection was lost.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

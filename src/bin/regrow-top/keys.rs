@@ -22,7 +22,7 @@ pub(crate) enum Key {
     Control(char),
 }
 
-/// What a key asks for beyond the view.
+/// The effect of a key that is not a change of the view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wish {
     Nothing,
@@ -32,13 +32,13 @@ pub(crate) enum Wish {
     StepForth,
 }
 
-/// What the keys act on.
+/// The view that a key changes, and what the key needs to know of the frame.
 pub(crate) struct Board<'a> {
     pub(crate) view: &'a mut View,
     pub(crate) model: &'a Model,
-    /// What the chosen row leads to.
+    /// The goal of the chosen row.
     pub(crate) goal: Option<Goal>,
-    /// How many rows a page has.
+    /// How many rows of the screen are visible.
     pub(crate) visible: usize,
     pub(crate) is_replay: bool,
 }
@@ -118,8 +118,8 @@ impl Board<'_> {
         }
     }
 
-    /// Folds the chosen supervisor for `Some(true)`, unfolds it for `Some(false)`, and switches
-    /// between the two for `None`.
+    /// Folds the chosen supervisor if `fold` is `Some(true)`, unfolds the supervisor if it is
+    /// `Some(false)`, and switches between the two if it is `None`.
     fn fold(&mut self, fold: Option<bool>) {
         if self.view.screen != Screen::Tree {
             return;

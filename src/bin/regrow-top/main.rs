@@ -1,8 +1,9 @@
-//! Shows the supervision trees of a running program in a terminal. The screens are those of the
-//! observer's page, and show the same items. `regrow-top` also records the items to a file, and
+//! Shows the supervision trees of a running program in a terminal. The screens show what the
+//! observer's page shows, from the same items. `regrow-top` also records the items to a file, and
 //! replays a recorded file.
 //!
-//! The modules are declared in the order of dependence: each uses only modules above it.
+//! The modules are declared in the order of dependence: each uses only modules above it. A *picture*
+//! is an item that the program sends, with all its nodes. A *frame* is what the terminal shows.
 
 mod clock;
 mod fault;
@@ -11,6 +12,7 @@ mod args;
 mod model;
 mod source;
 mod record;
+mod state;
 mod player;
 mod row;
 mod view;
@@ -37,7 +39,7 @@ use source::{News, Program, Target, first_items};
 use terminal::Terminal;
 use view::{Chosen, Screen, View};
 
-/// How many items may wait to be taken.
+/// How many reports of the source are queued at most.
 const QUEUE: usize = 256;
 
 /// Why the program ends with an error.
@@ -71,7 +73,7 @@ fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Prints a text. A reader that has closed the pipe has read enough.
+/// Prints a text. A closed pipe is no error, because its reader needs no more.
 fn print(text: &str) -> Result<(), Failure> {
     match stdout().write_all(text.as_bytes()).and_then(|()| stdout().flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
@@ -99,14 +101,14 @@ fn run(args: Args) -> Result<(), Failure> {
         From::File(path) => {
             let recording = Recording::open(&path).map_err(Failure::Other)?;
             match is_once {
-                true => last_picture(&recording, view),
+                true => last_frame(&recording, view),
                 false => tokio.block_on(replay(Player::new(recording, args.speed), view)),
             }
         }
     }
 }
 
-/// Returns the view that the arguments ask for.
+/// Returns the view at the start: the screen and the process that the arguments name.
 fn first_view(args: &Args) -> View {
     let mut view = View::default();
     if let Some(pid) = args.pid {
@@ -118,7 +120,7 @@ fn first_view(args: &Args) -> View {
     view
 }
 
-/// Prints one picture of a program.
+/// Prints one frame of a program.
 async fn once(target: &Target, view: View, mut recorder: Option<Recorder>) -> Result<(), Failure> {
     let pid = view.process.as_ref().and_then(|process| process.pid);
     let news = first_items(target, pid).await;
@@ -126,20 +128,20 @@ async fn once(target: &Target, view: View, mut recorder: Option<Recorder>) -> Re
     for one in &news {
         recorder.as_mut().map_or(Ok(()), |recorder| recorder.add(one)).map_err(Failure::Other)?;
     }
-    let state = Shown::from("one picture");
+    let state = Shown::from("printed once");
     let status = Status { url: target.url(), state, ..Status::default() };
-    print(&once::picture(news, view, &status).map_err(Failure::Other)?)
+    print(&once::frame_text(news, view, &status).map_err(Failure::Other)?)
 }
 
-/// Prints the last picture of a recording.
-fn last_picture(recording: &Recording, view: View) -> Result<(), Failure> {
+/// Prints the last frame of a recording.
+fn last_frame(recording: &Recording, view: View) -> Result<(), Failure> {
     if let Some(damage) = &recording.damage {
         let _ = writeln!(std::io::stderr(), "regrow-top: {}", Shown::new(damage));
     }
     let news = (0..recording.moments.len()).filter_map(|at| recording.news(at));
     let state = Shown::from("recorded at ").and(Shown::clock(recording.time_ms)).and(" UTC");
     let status = Status { url: recording.url.clone(), state, ..Status::default() };
-    print(&once::picture(news, view, &status).map_err(Failure::Other)?)
+    print(&once::frame_text(news, view, &status).map_err(Failure::Other)?)
 }
 
 async fn live(target: Target, view: View, recorder: Option<Recorder>) -> Result<(), Failure> {
@@ -189,7 +191,7 @@ async fn show(
     Ok(outcome?)
 }
 
-/// Ends the view in order when a signal asks for it.
+/// Listens to the signals that end the view, so that the terminal is restored before the end.
 #[cfg(unix)]
 fn signals(queue: &mpsc::Sender<Event>) -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};

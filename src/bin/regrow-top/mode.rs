@@ -1,22 +1,22 @@
-//! The two modes, a running program and a recording: for each, the status that the title shows, and
-//! the age of the data.
+//! The two modes: live, with a running program, and replay, with a recording. Each mode decides the
+//! status in the title, and the age of the data.
 
 use std::time::{Duration, Instant};
 
 use crate::clock::time_of_day_ms;
 use crate::model::Tone;
-use crate::player::{Player, State};
+use crate::player::Player;
 use crate::record::Recorder;
 use crate::screens::frame::Status;
 use crate::shown::Shown;
 use crate::source::News;
+use crate::state::State;
 
 /// A running program.
 pub(crate) struct Live {
     url: String,
     recorder: Option<Recorder>,
-    /// When the program became unreachable, by the clock of this machine; `None` while there is a
-    /// connection.
+    /// When the connection was lost, by the clock of this machine. `None` while there is a connection.
     lost_ms: Option<u64>,
     /// Why the recording ended.
     unrecorded: Option<String>,
@@ -33,8 +33,7 @@ impl Mode {
         Mode::Live(Live { url, recorder, lost_ms: None, unrecorded: None })
     }
 
-    /// Adds the news to the recording, if there is one, and notes when the program became
-    /// unreachable.
+    /// Adds the news to the recording, if there is one. Notes when the connection was lost.
     pub(crate) fn note(&mut self, news: &News) {
         let Mode::Live(live) = self else { return };
         if let Some(Err(why)) = live.recorder.as_mut().map(|recorder| recorder.add(news)) {
@@ -48,7 +47,8 @@ impl Mode {
         }
     }
 
-    /// Returns when to draw again, at the latest after a tick.
+    /// Returns when the next frame is due: after a tick, or at the next moment of a replay if that is
+    /// earlier.
     pub(crate) fn wake(&self, tick: Duration) -> Instant {
         let tick = Instant::now() + tick;
         match self {
@@ -57,8 +57,8 @@ impl Mode {
         }
     }
 
-    /// Returns the age of the last item. The age is zero in a recording and while the program is
-    /// unreachable, so that all times are shown as they were at the last item.
+    /// Returns the age of the last item in milliseconds. In a replay and without a connection the age
+    /// is zero, so the screen shows all durations as they were at the last item.
     pub(crate) fn age_ms(&self, taken: Instant) -> u64 {
         let age = match self {
             Mode::Live(live) if live.lost_ms.is_none() => taken.elapsed(),
@@ -67,7 +67,7 @@ impl Mode {
         u64::try_from(age.as_millis()).unwrap_or(0)
     }
 
-    /// Returns what the title says.
+    /// Returns the status that the title shows.
     pub(crate) fn status(&self, state: &State) -> Status {
         let mut status = match self {
             Mode::Live(live) => live.status(state),

@@ -1,30 +1,28 @@
-//! One picture, as text.
+//! One frame, as text.
 
-use crate::player::State;
 use crate::screens::Seen;
 use crate::screens::frame::{Status, text};
 use crate::screens::outline::Outline;
 use crate::source::News;
+use crate::state::State;
 use crate::view::{Screen, View};
 
-/// The width of a picture that goes to no terminal.
+/// The width of a frame that goes to no terminal.
 const WIDTH: usize = 160;
 
-/// Returns the picture after these items. The error says why there is none.
-pub(crate) fn picture(
+/// Returns the frame after these items, as text. The error says why there is no picture to show.
+pub(crate) fn frame_text(
     news: impl IntoIterator<Item = News>,
     mut view: View,
     status: &Status,
 ) -> Result<String, String> {
-    let mut state = State::default();
+    let (mut state, mut first_error) = (State::default(), None);
     for one in news {
         state.take(&one);
-    }
-    if let Some(why) = state.wrong.filter(|_| !state.model.has_picture) {
-        return Err(why);
+        first_error = first_error.or_else(|| state.wrong.clone());
     }
     if !state.model.has_picture {
-        return Err("there is no picture".into());
+        return Err(first_error.unwrap_or_else(|| "there is no picture".into()));
     }
     if view.screen == Screen::Tree {
         // Lists all children of dynamic supervisors, because a text has no keys to unfold them.

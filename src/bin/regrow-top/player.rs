@@ -1,15 +1,12 @@
 //! Plays a recording: at its own pace, faster, or step by step.
 //!
-//! A step back builds the state again from the last copy before that moment. At most [`COPIES`]
-//! copies of the state are kept, at equal distances.
+//! A step back starts from a copy of the state, and applies the moments after the copy again. At most
+//! [`COPIES`] copies of the state are kept, at equal distances.
 
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
-use crate::model::Model;
 use crate::record::Recording;
-use crate::source::News;
+use crate::state::State;
 
 const COPIES: usize = 16;
 
@@ -24,43 +21,11 @@ pub(crate) struct Player {
     at: usize,
     speed: f64,
     pub(crate) is_paused: bool,
-    /// An instant, and the time in the recording at that instant.
+    /// An instant, and the time in the recording at that instant. Both change when the replay is
+    /// paused, continued or stepped.
     anchor: (Instant, u64),
     copies: Vec<(usize, State)>,
     distance: usize,
-}
-
-/// What a moment changes.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct State {
-    pub(crate) model: Model,
-    /// Why the connection failed. `None` again after a new connection.
-    pub(crate) lost: Option<String>,
-    /// Why the last item could not be read.
-    pub(crate) wrong: Option<String>,
-}
-
-impl State {
-    /// Applies what has arrived. Returns whether it was an item that can be read.
-    pub(crate) fn take(&mut self, news: &News) -> bool {
-        match news {
-            News::Connected => {
-                self.wrong = None;
-                self.lost = None;
-            }
-            News::Lost(why) => self.lost = Some(why.clone()),
-            News::Gone(pid) => self.model.set_detail(*pid, None),
-            News::Item(text) => {
-                let item = serde_json::from_str::<Value>(text);
-                let item = item.map_err(|error| format!("an item is no JSON: {error}"));
-                match item.and_then(|item| self.model.apply(&item)) {
-                    Ok(()) => return true,
-                    Err(why) => self.wrong = Some(why),
-                }
-            }
-        }
-        false
-    }
 }
 
 impl Player {
@@ -102,7 +67,7 @@ impl Player {
         }
     }
 
-    /// Applies all moments up to the first picture, so that there is something to see at once.
+    /// Applies all moments up to the first picture, so that the first frame shows a tree.
     pub(crate) fn begin(&mut self, state: &mut State, now: Instant) {
         while !state.model.has_picture && !self.is_over() {
             self.forth(state);
@@ -122,14 +87,14 @@ impl Player {
         self.anchor_at(now);
     }
 
-    /// Pauses, and goes back before the last moment.
+    /// Pauses, and removes the effect of the last moment.
     pub(crate) fn step_back(&mut self, state: &mut State, now: Instant) {
         self.is_paused = true;
         let target = self.at.saturating_sub(1).max(1);
         let copy = self.copies.iter().rev().find(|(at, _)| *at <= target);
         let (at, before) = copy.cloned().unwrap_or_default();
-        // The revision must be a new number: the rows that were made for a number would not be made
-        // again if another state got the same number.
+        // The state needs a revision that no former state had. Otherwise the outline would keep the
+        // rows of the former state with that revision.
         let revision = state.model.revision;
         (*state, self.at) = (before, at);
         while self.at < target {

@@ -1,4 +1,4 @@
-//! Recordings: files with all that was received from a program.
+//! Recordings: files with all items and errors that arrived from a program.
 //!
 //! The first line is a header. Each further line is an object with `at_ms`, the milliseconds since
 //! the start of the recording, and one of these fields:
@@ -29,7 +29,8 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// Begins a recording in a new file. An existing file is an error: it may be another recording.
+    /// Begins a recording in a new file. Returns an error if the file exists, because the file may be
+    /// another recording.
     pub(crate) fn create(path: &Path, url: &str) -> Result<Self, String> {
         let failed = |error: io::Error| format!("can't record to {}: {error}", path.display());
         let file = OpenOptions::new().write(true).create_new(true).open(path).map_err(failed)?;
@@ -42,7 +43,7 @@ impl Recorder {
         Ok(recorder)
     }
 
-    /// Adds what has arrived.
+    /// Adds a line for this report of the source.
     pub(crate) fn add(&mut self, news: &News) -> Result<(), String> {
         let at_ms = u64::try_from(self.begin.elapsed().as_millis()).unwrap_or(u64::MAX);
         let (name, value) = match news {
@@ -61,27 +62,27 @@ impl Recorder {
 #[derive(Debug)]
 pub(crate) struct Moment {
     pub(crate) at_ms: u64,
-    /// Where the line is in the file.
+    /// The offset of the line in the file.
     begin: u64,
     length: usize,
 }
 
-/// A recording that is read from its file, line by line, because it may be larger than the memory. Only
-/// the places of its lines are kept.
+/// A recording that is read. The lines stay in the file, because a recording may be larger than the
+/// memory: only the offset and the length of each line are kept.
 #[derive(Debug)]
 pub(crate) struct Recording {
     file: File,
     pub(crate) moments: Vec<Moment>,
     pub(crate) url: String,
-    /// When the recording was begun, in milliseconds since 1970.
+    /// The time of the first line, in milliseconds since 1970.
     pub(crate) time_ms: u64,
-    /// A text with the number of the first line that can't be read, the reason, and the number of
-    /// further lines that can't be read. `None` if all lines can be read.
+    /// Describes the damaged lines: the number of the first one, the reason, and how many more there
+    /// are. `None` if all lines can be read.
     pub(crate) damage: Option<String>,
 }
 
 impl Recording {
-    /// Opens a recording. Lines that are damaged are left out, and named in `damage`.
+    /// Opens a recording. Damaged lines are left out, and described in `damage`.
     pub(crate) fn open(path: &Path) -> Result<Self, String> {
         let failed = |error: io::Error| format!("can't read {}: {error}", path.display());
         let file = File::open(path).map_err(failed)?;
@@ -111,7 +112,8 @@ impl Recording {
         Ok(Recording { moments, url, time_ms, damage: describe(&damaged), file })
     }
 
-    /// Reads what arrived at a moment. Returns `None` if the file has changed since it was opened.
+    /// Reads the report of a moment. Returns `None` if the file has changed since the recording was
+    /// opened.
     pub(crate) fn news(&self, at: usize) -> Option<News> {
         let Moment { begin, length, .. } = self.moments.get(at)?;
         let (mut file, mut line) = (&self.file, vec![0; *length]);
@@ -124,7 +126,7 @@ impl Recording {
     }
 }
 
-/// The lines of a file, each with its place.
+/// The lines of a file, each with its offset.
 struct Lines<'a> {
     reader: BufReader<&'a File>,
     at: u64,

@@ -1,9 +1,9 @@
-//! A row of a screen: texts with their tones. Knows nothing of how a row reaches a terminal.
+//! A row of a screen: texts with their tones. This module does not depend on the terminal.
 
 use crate::model::Tone;
 use crate::shown::Shown;
 
-/// A row. It is made of showable texts only.
+/// A row, made of texts of type [`Shown`] only.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Row {
     pub(crate) parts: Vec<(Shown, Tone)>,

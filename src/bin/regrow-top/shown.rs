@@ -1,13 +1,13 @@
-//! Texts that a terminal may show.
+//! Texts that are safe to write to a terminal.
 //!
-//! Ids, labels, names and the texts of panics come from the observed program, and may contain
-//! anything: sequences that move the cursor, set the title of the window or reverse the line.
+//! Ids, labels, names and the texts of panics come from the observed program. They may contain any
+//! character sequence, such as one that moves the cursor or sets the title of the window.
 //!
 //! 1. A [`Shown`] contains no control, bidirectional or invisible character. Each one is written as
 //!    `\u{…}`.
-//! 2. At most [`MARKS`] combining marks follow each other, so a text does not grow over its line.
-//! 3. Rows are made of [`Shown`] and of nothing else, and only this file makes them. So no screen
-//!    can show a text as it came.
+//! 2. At most [`MARKS`] combining marks follow each other, so no text covers the lines above and below.
+//! 3. Rows consist of [`Shown`] texts only, and only this file makes a [`Shown`]. So no screen can show
+//!    a text of the program unchanged.
 
 use std::fmt::{self, Display, Write as _};
 
@@ -16,7 +16,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 /// How many combining marks may follow each other.
 const MARKS: usize = 2;
 
-/// How many columns of a text are kept. No screen is wider.
+/// The maximum number of columns of a text. No terminal is wider.
 const LONGEST: usize = 4000;
 
 /// A text without characters that act on a terminal.
@@ -24,7 +24,7 @@ const LONGEST: usize = 4000;
 pub(crate) struct Shown(String);
 
 impl Shown {
-    /// Makes a text of the observed program showable.
+    /// Returns a text of the observed program with each such character written as `\u{…}`.
     pub(crate) fn new(text: &str) -> Self {
         let (mut shown, mut marks, mut columns) = (String::new(), 0, 0);
         for c in text.chars() {
@@ -46,7 +46,7 @@ impl Shown {
         Shown(shown)
     }
 
-    /// Makes an id showable. An empty id is `""`.
+    /// Returns an id as [`new`](Self::new) does. An empty id is shown as `""`.
     pub(crate) fn id(id: &str) -> Self {
         if id.is_empty() { Shown("\"\"".to_owned()) } else { Shown::new(id) }
     }
@@ -127,7 +127,7 @@ impl Shown {
         Shown(text)
     }
 
-    /// Returns the end of the text in at most this number of columns. Of a path, the last ids stay.
+    /// Returns the end of the text in at most this number of columns: of a path, the last ids.
     pub(crate) fn cut_begin(&self, columns: usize) -> Self {
         if self.width() <= columns {
             return self.clone();
@@ -192,7 +192,8 @@ impl Display for Shown {
     }
 }
 
-/// Returns whether a character acts on the terminal, changes the direction, or is not seen.
+/// Returns whether a character controls the terminal, changes the direction of the text, or has no
+/// visible form.
 fn is_invisible(c: char) -> bool {
     c.is_control()
         || matches!(c,

@@ -1,9 +1,9 @@
-//! The terminal: draws pictures, reads keys, and is restored whatever happens.
+//! Draws frames on the terminal, reads its keys, and restores it at the end, also after a panic.
 //!
-//! The terminal is in raw mode, on its alternate screen and without a cursor, while a [`Terminal`]
-//! exists. The destructor of the [`Terminal`] restores the terminal. The panic hook does the same
-//! before it prints the panic. After a panic of any task or thread, nothing is drawn any more, and
-//! the program ends.
+//! While a [`Terminal`] exists, the terminal is in raw mode, shows its alternate screen and has no
+//! cursor. The destructor of the [`Terminal`] restores the terminal. The panic hook also restores the
+//! terminal, before it prints the panic. After a panic of any task or thread, no frame is drawn any
+//! more, and the program ends.
 
 use std::io::{self, BufWriter, Stdout, Write, stdout};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,10 +27,10 @@ use crate::row::Row;
 /// Whether a panic has restored the terminal.
 static HAS_PANICKED: AtomicBool = AtomicBool::new(false);
 
-/// A terminal that shows pictures.
+/// A terminal that shows frames.
 pub(crate) struct Terminal {
     output: BufWriter<Stdout>,
-    /// What the terminal shows. Only the cells that differ are written.
+    /// The last frame. Of the next frame, only the cells that differ are written.
     shown: Buffer,
     colors: bool,
 }
@@ -46,7 +46,7 @@ impl Terminal {
         enable_raw_mode()?;
         // https://no-color.org
         let colors = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        // From here on its destructor restores the terminal.
+        // From here on the destructor of `terminal` restores the terminal.
         let mut terminal = Terminal {
             output: BufWriter::with_capacity(1 << 16, stdout()),
             shown: Buffer::default(),
@@ -62,7 +62,7 @@ impl Terminal {
         Ok((width.into(), height.into()))
     }
 
-    /// Draws a picture of this number of columns, and of as many rows as are given.
+    /// Draws a frame of these rows, with this number of columns.
     pub(crate) fn draw(&mut self, rows: &[Row], width: usize) -> io::Result<()> {
         if HAS_PANICKED.load(Ordering::SeqCst) {
             return Err(io::Error::other("it was given back because of the panic above"));
@@ -128,8 +128,8 @@ impl Drop for Terminal {
     fn drop(&mut self) {
         if HAS_PANICKED.load(Ordering::SeqCst) {
             // The panic hook has restored the terminal. A second restoration would move the cursor
-            // over the text of the panic. The unwritten rest of a frame is dropped, because it
-            // would be written below that text.
+            // over the text of the panic. The part of a frame that is not written yet is dropped,
+            // because it would appear below that text.
             let left = std::mem::replace(&mut self.output, BufWriter::with_capacity(0, stdout()));
             drop(left.into_parts());
         } else {
@@ -138,7 +138,7 @@ impl Drop for Terminal {
     }
 }
 
-/// Restores the terminal. A terminal that is gone can't be restored, so errors are left out.
+/// Restores the terminal. Errors are ignored: a terminal that is closed can't be restored.
 fn restore() {
     let _ = execute!(stdout(), LeaveAlternateScreen, Show);
     let _ = disable_raw_mode();
@@ -163,7 +163,7 @@ pub(crate) enum Input {
     Resized,
 }
 
-/// Waits for the next input, and blocks the thread. An error means that the terminal is gone.
+/// Waits for the next input, and blocks the thread. An error means that the terminal is closed.
 pub(crate) fn read() -> io::Result<Input> {
     loop {
         match event::read()? {

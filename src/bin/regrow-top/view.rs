@@ -1,4 +1,5 @@
-//! What the user has chosen: the screen, the row, the filter. Knows nothing of keys and of drawing.
+//! The choices of the user: the screen, the row, the filter. This module does not depend on keys or on
+//! drawing.
 
 use std::collections::HashSet;
 
@@ -35,22 +36,22 @@ impl Screen {
     }
 }
 
-/// A process that a row leads to.
+/// The process that the user has opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Chosen {
     pub(crate) path: String,
     pub(crate) pid: Option<u64>,
 }
 
-/// What a row of a screen leads to.
+/// What Enter on a row opens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Goal {
     Process(Chosen),
-    /// The other children of this dynamic supervisor.
+    /// The children of this dynamic supervisor that are not listed.
     More(Key),
 }
 
-/// The row that is chosen in a screen, and the first that is visible.
+/// The chosen row of a screen, and the first visible row.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Place {
     pub(crate) row: usize,
@@ -68,7 +69,7 @@ impl Place {
     }
 }
 
-/// What the user has chosen.
+/// The choices of the user.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct View {
     pub(crate) screen: Screen,
@@ -83,7 +84,7 @@ pub(crate) struct View {
     pub(crate) failures_only: bool,
     pub(crate) process: Option<Chosen>,
     pub(crate) has_help: bool,
-    /// Increases with each change of what a screen lists.
+    /// Increases with each change of a filter, and when rows are folded or unfolded.
     pub(crate) revision: u64,
 }
 
@@ -132,7 +133,7 @@ impl View {
         self.revision += 1;
     }
 
-    /// Goes to what a row leads to.
+    /// Opens the goal of a row.
     pub(crate) fn go(&mut self, goal: Goal) {
         match goal {
             Goal::Process(chosen) => self.show_process(chosen),
@@ -151,7 +152,8 @@ impl View {
         self.move_to(0);
     }
 
-    /// Returns the pid of the process that is shown: that of its last incarnation, after a restart.
+    /// Returns the pid of the process that the screen shows. After a restart of a child, returns the pid
+    /// of its last incarnation.
     pub(crate) fn pid(&self, model: &Model) -> Option<u64> {
         let chosen = self.process.as_ref()?;
         let by_path = || model.find(&Key { path: chosen.path.clone(), pid: None });

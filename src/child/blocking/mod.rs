@@ -2,7 +2,7 @@
 //!
 //! # Guarantee
 //!
-//! A process represents the thread. The process [defers its exit](StopSignals::hold), so the
+//! A process represents the thread. The process [defers its exit](StopRequests::hold), so the
 //! process ends only after the function has returned. The exception is a shutdown of tokio, after
 //! which no incarnation starts. So the next incarnation never overlaps with the thread of the one
 //! before.
@@ -36,7 +36,7 @@ use crate::base::current_process::CurrentGuard;
 use crate::base::os_refusal::start_thread;
 use crate::base::{SharedStr, consume_budget};
 use crate::child::{
-    BlockingContext, ChildSpec, StartChild, StartContext, Started, StopSignals, end_of,
+    BlockingContext, ChildSpec, StartChild, StartContext, Started, StopRequests, end_of,
 };
 use crate::driver::host;
 use crate::exit::{Crash, ExitReason, Result};
@@ -122,7 +122,7 @@ impl StartContext {
         let stop = CancellationToken::new();
         let starting = self.starting().without_init().stopped_by(stop.clone());
         let process = self.admit::<Envelope>(&starting)?;
-        let mut signals = StopSignals::hold(process.clone(), stop.clone());
+        let mut requests = StopRequests::hold(process.clone(), stop.clone());
         let (name, cause) = (self.spec.id.clone(), self.cause.clone());
         Ok(self.run(process.clone(), |ctx: Context| {
             host(ctx.process().clone(), async move {
@@ -132,8 +132,8 @@ impl StartContext {
                     return End::Returned(ExitReason::from_library(error));
                 }
                 loop {
-                    match signals.or_signal(&mut result).await {
-                        Ok(outcome) => return end_of_thread(outcome, signals.is_stop_requested()),
+                    match requests.or_request(&mut result).await {
+                        Ok(outcome) => return end_of_thread(outcome, requests.is_stop_requested()),
                         Err(_) => stop.cancel(),
                     }
                 }

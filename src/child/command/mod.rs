@@ -2,7 +2,7 @@
 //!
 //! # Guarantees
 //!
-//! A process represents the program and [defers its exit](StopSignals::hold).
+//! A process represents the program and [defers its exit](StopRequests::hold).
 //!
 //! 1. The process ends only after the program has ended and the operating system has reported its
 //!    exit status, unless tokio drops the process' task.
@@ -41,7 +41,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::base::os_refusal::refused;
 use crate::base::{consume_budget, one_line};
-use crate::child::{ChildSpec, StartChild, StartContext, Started, StopSignals};
+use crate::child::{ChildSpec, StartChild, StartContext, Started, StopRequests};
 use crate::driver::host;
 use crate::exit::ExitReason;
 use crate::message::Envelope;
@@ -244,7 +244,7 @@ impl StartContext {
             Err(error) => return Err(self.spawn_failed(&program, &*process, error)),
         };
         self.runtime.kernel.acknowledge(self.supervisor, process.pid());
-        let signals = StopSignals::hold(process.clone(), stop);
+        let requests = StopRequests::hold(process.clone(), stop);
         let output_log =
             OutputLog { child: self.spec.id.clone(), pid: process.pid(), os_pid: child.id() };
         #[cfg(unix)]
@@ -260,7 +260,7 @@ impl StartContext {
         Ok(self.run(process, |ctx| {
             host(ctx.process().clone(), async move {
                 let _ctx = ctx;
-                run_to_end(program, signals, output_log).await
+                run_to_end(program, requests, output_log).await
             })
         }))
     }

@@ -18,7 +18,7 @@ use tokio::task::coop;
 use tokio::time::timeout;
 
 use crate::base::{Pid, SharedStr, consume_budget, ignore_panic, name, one_line};
-use crate::child::StopSignals;
+use crate::child::StopRequests;
 
 const TARGET: &str = "regrow::command";
 
@@ -116,12 +116,12 @@ impl OutputLog {
 pub(crate) async fn drain_output(
     mut printed: Pin<&mut impl Future<Output = ()>>,
     progress: &LogProgress,
-    signals: &StopSignals,
+    requests: &StopRequests,
 ) {
     progress.program_ended();
     let mut limit = DRAIN_TIME;
     while timeout(limit, printed.as_mut()).await.is_err() {
-        if progress.is_complete() || signals.is_killed() {
+        if progress.is_complete() || requests.is_killed() {
             return;
         }
         limit = DRAIN_TIME / 10;

@@ -11,8 +11,8 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::child::command::output::{LogProgress, drain_output};
 use crate::child::command::{CommandFailed, OutputLog};
-use crate::child::stop_signals::StopSignal;
-use crate::child::{StopSignals, end_of};
+use crate::child::stop_requests::StopKind;
+use crate::child::{StopRequests, end_of};
 use crate::exit::ExitReason;
 use crate::kernel::End;
 #[cfg(unix)]
@@ -44,21 +44,21 @@ enum LastSignal {
 /// Waits for the end of the program, and decides the exit reason.
 pub(super) async fn run_to_end(
     mut program: Program,
-    mut signals: StopSignals,
+    mut requests: StopRequests,
     output_log: OutputLog,
 ) -> End {
-    let ended = wait_and_log(&mut program, &mut signals, &output_log).await;
+    let ended = wait_and_log(&mut program, &mut requests, &output_log).await;
     let (status, ended_at, last_signal) = match ended {
         Ok(ended) => ended,
         Err(error) => return End::Returned(ExitReason::from_library(error)),
     };
     let stopped = match last_signal {
-        LastSignal::None => wait_for_stop(&mut signals, ended_at, program.stop_window).await,
+        LastSignal::None => wait_for_stop(&mut requests, ended_at, program.stop_window).await,
         LastSignal::Stop(_) if status.success() || is_terminated(status) => {
             return end_of(Ok(()), true);
         }
         LastSignal::Stop(at) => {
-            ended_at.duration_since(at) <= program.stop_window && signals.is_program_stop()
+            ended_at.duration_since(at) <= program.stop_window && requests.is_program_stop()
         }
         LastSignal::Kill => false,
     };
@@ -80,37 +80,37 @@ pub(super) async fn run_to_end(
 /// Waits for the end of the program, sends it signals, and logs its output.
 async fn wait_and_log(
     program: &mut Program,
-    signals: &mut StopSignals,
+    requests: &mut StopRequests,
     output_log: &OutputLog,
 ) -> io::Result<(ExitStatus, Instant, LastSignal)> {
     let pipes = (program.child.stdout.take(), program.child.stderr.take());
     let progress = LogProgress::default();
     let mut printed = pin!(output_log.log_all(pipes, &progress));
     let ended = {
-        let waited = pin!(program.wait(signals));
+        let waited = pin!(program.wait(requests));
         match select(waited, printed.as_mut()).await {
             Either::Left((ended, _)) => ended,
             Either::Right(((), waited)) => return waited.await,
         }
     };
-    drain_output(printed, &progress, signals).await;
+    drain_output(printed, &progress, requests).await;
     ended
 }
 
-/// Waits for a signal after the end of a program, and returns whether one has arrived: within the
-/// window, or later if an ancestor is being stopped, because a supervisor stops its children one
-/// after the other. Steps 4 and 5.
-async fn wait_for_stop(signals: &mut StopSignals, ended: Instant, stop_window: Duration) -> bool {
+/// Waits for a request to stop after the end of a program, and returns whether one has arrived within
+/// the window. While an ancestor is being stopped, the wait goes on after the window, because a
+/// supervisor stops its children one after the other. Steps 4 and 5.
+async fn wait_for_stop(requests: &mut StopRequests, ended: Instant, stop_window: Duration) -> bool {
     let deadline = sleep_until(after(ended, stop_window));
     if !stop_window.is_zero()
-        && (signals.is_stop_requested() || signals.or_signal(deadline).await.is_err())
+        && (requests.is_stop_requested() || requests.or_request(deadline).await.is_err())
     {
         return true;
     }
-    while signals.is_stop_expected() {
-        // The ancestor's stop may end without a signal to this process, so the check is repeated. A
-        // signal ends the sleep at once.
-        if signals.or_signal(sleep(stop_window.max(RECHECK_INTERVAL))).await.is_err() {
+    while requests.is_stop_expected() {
+        // The ancestor's stop may end without a request to this process, so the check is repeated.
+        // A request ends the sleep at once.
+        if requests.or_request(sleep(stop_window.max(RECHECK_INTERVAL))).await.is_err() {
             return true;
         }
     }
@@ -122,21 +122,21 @@ impl Program {
     /// and the last signal before the end.
     async fn wait(
         &mut self,
-        signals: &mut StopSignals,
+        requests: &mut StopRequests,
     ) -> io::Result<(ExitStatus, Instant, LastSignal)> {
         let mut last_signal = LastSignal::None;
         loop {
-            last_signal = match signals.or_signal(self.child.wait()).await {
+            last_signal = match requests.or_request(self.child.wait()).await {
                 Ok(status) => {
                     #[cfg(unix)]
                     drop(self.running.take());
                     return Ok((status?, Instant::now(), last_signal));
                 }
-                Err(StopSignal::Stop) => {
+                Err(StopKind::Stop) => {
                     self.terminate();
                     LastSignal::Stop(Instant::now())
                 }
-                Err(StopSignal::Kill) => {
+                Err(StopKind::Kill) => {
                     self.kill();
                     LastSignal::Kill
                 }

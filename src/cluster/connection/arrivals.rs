@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use crate::child::{ChildSpec, OnceChild, StartChild, StartContext, Started, TaskContext};
 use crate::cluster::carrier::network::Network;
 use crate::cluster::carrier::{Arrived, Stream};
-use crate::cluster::connection::handshakes::{Handshakes, Origin};
+use crate::cluster::connection::handshake_limit::{Handshakes, Origin};
 use crate::cluster::connection::process::accepted;
 use crate::cluster::node_name::NodeName;
 use crate::exit::{ExitReason, Result};

@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::base::random::identifying_number;
 use crate::child::TaskContext;
 use crate::cluster::carrier::{Arrived, Stream};
-use crate::cluster::connection::handshakes::Handshake;
+use crate::cluster::connection::handshake_limit::Handshake;
 use crate::cluster::connection::net_kernel::{NET_KERNEL, NetKernel};
 use crate::cluster::connection::requests::{Call, Cast};
 use crate::cluster::connection::settings::Settings;

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use crate::base::Pid;
 use crate::base::random::Map;
 use crate::call::Reply;
-use crate::cluster::connection::peer::Peer;
+use crate::cluster::connection::competing_attempts::Peer;
 use crate::cluster::error::NodeError;
 use crate::exit::Result;
 

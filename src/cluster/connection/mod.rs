@@ -1,14 +1,14 @@
 //! The connections of a node: a process for each attempt and each connection, and the server that
-//! decides which attempt becomes the connection to a peer. [`peer`] has the states and the tables.
+//! decides which attempt becomes the connection to a peer. [`competing_attempts`] has the states and the tables.
 
-pub(crate) mod peer;
+pub(crate) mod competing_attempts;
 pub(crate) mod settings;
 mod node_events;
 pub(crate) mod requests;
 mod entry;
 pub(crate) mod net_kernel;
 pub(crate) mod connector;
-pub(crate) mod handshakes;
+pub(crate) mod handshake_limit;
 mod attempt;
 mod counted;
 mod up;

@@ -1,6 +1,6 @@
 //! The server that knows the connections of a node. Each attempt to connect, and each connection, is
 //! a process of its own, which asks this server before each step that other attempts depend on:
-//! [`peer`](crate::cluster::connection::peer) decides.
+//! [`peer`](crate::cluster::connection::competing_attempts) decides.
 //!
 //! **If a process of a connection ends** at any step, its `Down` arrives here, and its attempt or its
 //! connection is removed. A reply that it waited for goes nowhere.
@@ -15,9 +15,9 @@ use tokio::time::Instant;
 use crate::base::Pid;
 use crate::base::random::Map;
 use crate::call::Reply;
+use crate::cluster::connection::competing_attempts::Action;
 use crate::cluster::connection::entry::Entry;
 use crate::cluster::connection::node_events::announce;
-use crate::cluster::connection::peer::Action;
 use crate::cluster::connection::requests::{Call, Cast, NetKernelArgs};
 use crate::cluster::error::NodeError;
 use crate::cluster::handshake::HandshakeError;
@@ -217,7 +217,7 @@ impl NetKernel {
         dials.start_once((self.args.dialer)(peer.clone(), deadline)).await.ok()
     }
 
-    /// Carries out what the [peer](crate::cluster::connection::peer) has decided.
+    /// Carries out what the [peer](crate::cluster::connection::competing_attempts) has decided.
     fn act(&mut self, peer: &NodeName, actions: Vec<Action<Pid>>) {
         let Some(entry) = self.peers.get_mut(peer) else { return };
         for action in actions {

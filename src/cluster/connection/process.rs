@@ -10,7 +10,7 @@ use crate::base::ignore_panic;
 use crate::child::{ChildSpec, OnceChild, TaskContext};
 use crate::cluster::carrier::Arrived;
 use crate::cluster::connection::attempt::{Connected, accept, dial};
-use crate::cluster::connection::handshakes::{Handshakes, Origin};
+use crate::cluster::connection::handshake_limit::{Handshakes, Origin};
 use crate::cluster::connection::net_kernel::NET_KERNEL;
 use crate::cluster::connection::requests::Call;
 use crate::cluster::connection::router::Router;

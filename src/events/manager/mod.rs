@@ -25,7 +25,7 @@ use crate::message::Received;
 
 mod id;
 mod error;
-mod removal;
+mod removal_reason;
 mod owner;
 mod context;
 mod request;
@@ -44,7 +44,7 @@ pub use handler_ref::HandlerRef;
 pub use id::HandlerId;
 pub use initial::EventHandlers;
 pub use owner::{HandlerEnd, HandlerEnded, HandlerExits, HandlerOwner};
-pub use removal::Removal;
+pub use removal_reason::Removal;
 pub use request::{HandlerInfo, ManagerCall, Notify};
 
 /// A server that passes each event to all its handlers. Handlers are added and removed while it runs,

@@ -45,14 +45,16 @@ use crate::runtime::{CallError, Runtime};
 use crate::server::{GenServer, ServerRef};
 
 mod subscriber;
+mod server_subscriber;
 mod subscription;
 mod topics;
 mod stream;
 mod shared;
 
+use server_subscriber::ServerSubscriber;
 use shared::Shared;
 use stream::StreamQueue;
-use subscriber::{Deliver, Delivered, Losses, ServerSubscriber};
+use subscriber::{Deliver, Losses};
 use subscription::Unsubscribe;
 
 pub use stream::{StreamOverflow, TopicStream};

@@ -3,7 +3,7 @@
 use crate::base::pid::Pid;
 use crate::kernel::wait_graph::{Edges, Waits};
 
-/// How many steps are taken under one lock. A step looks at an edge, or at one of its waits.
+/// The maximum number of steps under one lock. A step reads an edge, or one of its waits.
 const STEPS: usize = 4096;
 
 /// Some of the waits in progress.
@@ -11,13 +11,13 @@ const STEPS: usize = 4096;
 pub(crate) struct WaitList {
     /// Each waiting process, and the process that it waits for, sorted.
     pub(crate) waits: Vec<(Pid, Pid)>,
-    /// The number of edges that were not looked at.
+    /// The number of edges that were not read.
     pub(crate) left_out: usize,
 }
 
 impl Waits {
-    /// Returns the waits of the first edges; `None` if the graph is off. It looks at edges until it
-    /// has taken [`STEPS`] steps. An edge that has more answered waits than that is listed.
+    /// Returns the waits of the first edges; `None` if the graph is off. Reads at most [`STEPS`] edges
+    /// and waits. An edge whose answered waits use up these steps is listed.
     pub(crate) fn list(&self) -> Option<WaitList> {
         if !self.switches.detects_deadlocks() {
             return None;
@@ -39,8 +39,8 @@ impl Waits {
 }
 
 impl Edges {
-    /// Whether one of the `count` waits of this edge has not got its answer. The waiting process may
-    /// not have noticed the answers of the others yet.
+    /// Whether at least one of the `count` waits of this edge has not got its answer. A wait that has
+    /// got its answer is in the graph until the waiting process has noticed the answer.
     fn waits(&self, (caller, server): (Pid, Pid), count: u32, steps: &mut usize) -> bool {
         let mut answered = 0;
         for (_, is_due) in self.due.range((caller, server, 0)..=(caller, server, u64::MAX)) {

@@ -60,11 +60,11 @@ impl Backoff {
         }
     }
 
-    /// Returns how many delayed restarts fit into this time, if each delay is as short as the
-    /// jitter allows and the child fails at once; `None` if there is no limit, or if the number
-    /// takes too long to compute.
+    /// Returns how many delayed restarts fit into this time, if each delay is as short as the jitter
+    /// allows and each incarnation fails at once. `None` if there is no limit, or if the number takes
+    /// too long to compute.
     pub(crate) fn max_delayed_restarts(&self, within: Duration) -> Option<u64> {
-        /// At most this many different delays are added up.
+        /// The maximum number of different delays that are added up.
         const MOST: u32 = 1 << 20;
         let (mut spent, mut tries) = (Duration::ZERO, 0);
         while spent < within {

@@ -107,8 +107,8 @@ enum GiveUp {
     Never,
 }
 
-/// How long a child may go without a healthy run by default: longer than an outage of ten minutes,
-/// the longest delay and a healthy run together.
+/// How long a child may go without a healthy run by default. This is longer than an outage of ten
+/// minutes, the longest delay and a healthy run together.
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
 
 impl Default for Backoff {

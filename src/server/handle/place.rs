@@ -35,7 +35,7 @@ use std::time::Duration;
 use crate::base::{after_budget, own_waker, poll_budget};
 use crate::call::{Receipt, Reply, reserved};
 use crate::mailbox::{Process, QueuedSend, Sent};
-use crate::process::overflow::Overflow;
+use crate::process::overflow_policy::Overflow;
 use crate::process::{CallLimit, IfFull};
 use crate::runtime::{AwaitReply, CallError};
 use crate::server::handle::request::{is_plain_call, wait_until_queued};

@@ -30,21 +30,20 @@
 //! 3. The loop matches a plain call or cast as it was queued, so the item is moved once, from the
 //!    mailbox to its handler. Every other item is turned into a [`Dispatch`] first.
 
-use std::any::Any;
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::exit::{Crash, ExitReason, Result};
+use crate::exit::{ExitReason, Result};
 use crate::kernel::End;
 use crate::observe::crash_site::{self, InCall, InCast, InEvent, InInfo, InTimeout};
 use crate::observe::{Callback, CrashHandling};
 use crate::server::context::deadline::HandledCall;
 use crate::server::item::LimitedCall;
-use crate::server::run::caught::caught;
+use crate::server::run::callback_panics::{caught, panicked};
 use crate::server::{Dispatch, GenServer, ServerContext, ServerItem, WaitOutcome};
 
-mod caught;
+mod callback_panics;
 mod phases;
 mod tracked;
 mod metered;
@@ -117,10 +116,6 @@ fn reason_of(end: &End) -> ExitReason {
         | End::Panicked(reason) => reason.clone(),
         End::Dropped => ExitReason::Killed,
     }
-}
-
-fn panicked(payload: Box<dyn Any + Send>) -> End {
-    End::Panicked(ExitReason::Crashed(Crash::from_panic(payload)))
 }
 
 /// Waits for something to handle. A `poll_fn` would not be inlined into the loop, which polls it twice

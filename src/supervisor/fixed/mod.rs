@@ -7,7 +7,7 @@ pub(crate) mod server;
 pub(crate) mod orphans;
 mod one_child;
 mod ended_for_good;
-mod limits;
+mod give_up;
 mod restart;
 mod requests;
 mod exact_child;

@@ -5,10 +5,10 @@ use crate::model::history::{Entry, is_recorded};
 use crate::model::node::{At, Mailbox, Node, Run};
 use crate::model::{Model, TROUBLE};
 
-/// How many past incarnations of a child are kept, as in a picture.
+/// How many past incarnations of a child are kept. A picture has the same limit.
 const RUNS: usize = 8;
 
-/// How many children of a dynamic supervisor are kept, as in a picture.
+/// How many children of a dynamic supervisor are kept. A picture has the same limit.
 const LISTED: usize = 100;
 
 /// Applies a change.
@@ -55,8 +55,8 @@ fn find(model: &Model, change: Fields) -> Option<At> {
     with(pid).or_else(|| change.number("previous").and_then(|previous| with(Some(previous))))
 }
 
-/// Adds the node that a change is about. Adds no node if the model does not contain its supervisor,
-/// or if that supervisor is dynamic and has [`LISTED`] children in the model already.
+/// Adds the node of a change. Adds no node if the model does not contain the supervisor of the node.
+/// Below a dynamic supervisor, adds no node if the model contains [`LISTED`] children already.
 fn create(model: &mut Model, change: Fields) -> Option<At> {
     let supervisor = change.number("supervisor");
     let above = supervisor.and_then(|pid| model.with_pid(pid));
@@ -134,7 +134,7 @@ fn started(model: &mut Model, mut at: At, change: Fields, time_ms: u64) {
     at_rest(node);
 }
 
-/// Clears what the node keeps of a stop or a retry, because neither is under way any more.
+/// Clears the times of a stop and of a retry, because neither is under way any more.
 fn at_rest(node: &mut Node) {
     node.retry_at_ms = None;
     node.ending_since_ms = None;

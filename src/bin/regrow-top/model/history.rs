@@ -12,7 +12,7 @@ const KEPT: usize = 1000;
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Entry {
     pub(crate) time_ms: u64,
-    /// The kind of the change, as the program names it.
+    /// The kind of the change, by its name in the observation format.
     pub(crate) kind: String,
     pub(crate) path: String,
     pub(crate) pid: Option<u64>,
@@ -26,7 +26,7 @@ pub(crate) struct Entry {
     pub(crate) budget_left: Option<u64>,
     /// Whether the program has a backtrace of the crash.
     pub(crate) has_backtrace: bool,
-    /// What else the change says, in words.
+    /// Further facts of the change, in words.
     pub(crate) text: Option<String>,
 }
 
@@ -104,7 +104,7 @@ impl Entry {
     }
 }
 
-/// Returns what a change says beyond its reason.
+/// Returns the facts of a change other than its reason, in words.
 fn words(change: Fields) -> Option<String> {
     let text = match change.str("change")? {
         "health" => match change.str("health_text") {
@@ -135,7 +135,7 @@ fn words(change: Fields) -> Option<String> {
     Some(text)
 }
 
-/// Returns whether a change of this kind belongs into the history.
+/// Returns whether a change of this kind becomes an entry of the history.
 pub(crate) fn is_recorded(kind: &str) -> bool {
     let kinds = [
         "started",
@@ -155,8 +155,8 @@ pub(crate) fn is_recorded(kind: &str) -> bool {
     kinds.contains(&kind)
 }
 
-/// The entries. The end of a process is added once, although it may arrive several times, first
-/// as a change and then in later pictures.
+/// The entries. The end of a process may arrive several times: first as a change, and again in later
+/// pictures. It is added once.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct History {
     pub(crate) entries: VecDeque<Entry>,
@@ -170,8 +170,8 @@ impl History {
             && let Some(pid) = entry.pid
             && !self.known.insert(pid)
         {
-            // The picture knows whether there is a backtrace of the crash; the change that reported
-            // the end may not.
+            // A picture says whether the program has a backtrace of the crash. The change that reported
+            // the end may have been sent before the program had the backtrace.
             if entry.has_backtrace
                 && let Some(known) = self.entries.iter_mut().find(|known| known.is_end_of(pid))
             {
@@ -185,16 +185,16 @@ impl History {
         }
         self.entries.insert(at, entry);
         self.entries.truncate(KEPT);
-        // The pids of ends that are no longer among the entries can be removed: those ends are older
-        // than all entries, so they would not be added again.
+        // Removes the pids of ends that are no longer among the entries. Such an end is older than
+        // all entries, so it would not be added again.
         if self.known.len() > 10 * KEPT {
             let ends = self.entries.iter().filter(|entry| entry.kind == "ended");
             self.known = ends.filter_map(|entry| entry.pid).collect();
         }
     }
 
-    /// Forgets the pids and the backtraces, because another program answers now: its pids refer to
-    /// other processes.
+    /// Forgets the pids and the backtraces, because the URL belongs to another program now. The same
+    /// pids identify other processes there.
     pub(crate) fn forget_pids(&mut self) {
         self.known.clear();
         self.entries.iter_mut().for_each(|entry| entry.has_backtrace = false);

@@ -2,7 +2,9 @@
 //! not depend on the terminal or on the source of the items.
 //!
 //! 1. A picture replaces all nodes. Changes and samples change single nodes.
-//! 2. A node keeps its [`Key`] through restarts, and from picture to picture.
+//! 2. The [`Key`] of a node is the same in each picture while the process of the node lives. A restart
+//!    keeps the key too, except below a dynamic supervisor: there the key contains the pid, so a
+//!    restarted child is a new node.
 //! 3. Unknown fields, items and changes are ignored, because a later version of the program may
 //!    send new ones.
 
@@ -46,11 +48,11 @@ pub(crate) struct Model {
     pub(crate) trouble: VecDeque<Entry>,
     pub(crate) counters: Option<Counters>,
     pub(crate) waits: Waits,
-    /// The number of the program of the last picture.
+    /// The number that identifies the program that sent the last picture.
     program: Option<u64>,
     /// When the last tree ended.
     pub(crate) ended_ms: Option<u64>,
-    /// When the last item was made, by the clock of the program.
+    /// When the program made the last item, by the clock of the program.
     pub(crate) time_ms: u64,
     pub(crate) has_picture: bool,
     /// How many changes were lost because this program was too slow.
@@ -103,8 +105,8 @@ impl Model {
         self.revision += 1;
     }
 
-    /// Returns the last details of a process. Returns `None` if there are none, and `Some(None)` if
-    /// the process has ended.
+    /// Returns the last details of a process: `None` if there are none, and `Some(None)` if the
+    /// process has ended.
     pub(crate) fn detail(&self, pid: u64) -> Option<Option<Fields<'_>>> {
         self.details.get(&pid).map(|detail| detail.as_ref().map(Fields))
     }
@@ -136,8 +138,8 @@ impl Model {
         self.count(picture, time_ms);
     }
 
-    /// Forgets the former program, except the entries of its history. Another program answers now,
-    /// and its pids are those of other processes.
+    /// Forgets the former program, except the entries of its history. The URL belongs to another
+    /// program now, and the same pids identify other processes there.
     fn another_program(&mut self) {
         self.history.forget_pids();
         self.trouble.clear();
@@ -207,7 +209,7 @@ impl Model {
         at
     }
 
-    /// Removes a node and all below it.
+    /// Removes a node and its descendants.
     fn remove(&mut self, at: At) {
         let Some(above) = self.get(at).map(|node| node.above) else { return };
         match above.and_then(|above| self.get_mut(above)) {

@@ -5,9 +5,9 @@ use crate::model::fields::Fields;
 /// The index of a node in the model. It is valid until the next item.
 pub(crate) type At = usize;
 
-/// Identifies a node through its restarts and from picture to picture. The key of a node is its
-/// path. Several children of a dynamic supervisor may have the same path, so their keys contain the
-/// pid too.
+/// Identifies a node from picture to picture. The key of a node is its path, so a restart keeps the
+/// key. Below a dynamic supervisor the key also contains the pid, because several children may have
+/// the same path. There a restart changes the key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     pub(crate) path: String,
@@ -84,13 +84,13 @@ pub(crate) struct Step {
     pub(crate) since_ms: Option<u64>,
 }
 
-/// What changes with each sample.
+/// The state of a mailbox and of the running callback. Each sample replaces it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Mailbox {
     pub(crate) queued: Option<u64>,
     pub(crate) oldest_ms: Option<u64>,
     pub(crate) lost: u64,
-    /// The running callback, and for how long it runs.
+    /// The running callback, and for how many milliseconds it has been running.
     pub(crate) handling: Option<(String, u64)>,
 }
 
@@ -207,7 +207,7 @@ impl Node {
         self.health.is_empty() || self.health == "ready"
     }
 
-    /// Returns how much attention the node needs: 4 or more if it is not well.
+    /// Returns how much attention the node needs. The number of a node that is not well is at least 4.
     pub(crate) fn badness(&self) -> u8 {
         match &*self.state {
             "given_up" => 6,

@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::fields::Fields;
 
-/// After this number of chains, no further ones are built.
+/// The maximum number of chains.
 const CHAINS: usize = 50;
 
-/// A chain is not continued after this number of processes.
+/// The maximum number of processes in a chain.
 const LENGTH: usize = 64;
 
 /// The processes that wait for each other, as the last sample lists them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Waits {
-    /// Whether the program detects deadlocks, and so knows its waits.
+    /// Whether the program detects deadlocks. Only such a program lists which process waits for which.
     pub(crate) are_known: bool,
     pub(crate) left_out: u64,
     /// Each caller with the processes that it waits for.

@@ -1,4 +1,4 @@
-//! The whole picture: title, tabs, the rows of the screen, and the keys.
+//! A frame, which is what the terminal shows at once: title, tabs, the rows of the screen, and the keys.
 
 use crate::model::Tone;
 use crate::row::Row;
@@ -7,28 +7,28 @@ use crate::screens::{Line, Seen, page};
 use crate::shown::Shown;
 use crate::view::{Goal, Screen, View};
 
-/// What the title says about the source.
+/// The state of the source, as the title shows it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Status {
     pub(crate) url: String,
     /// The state of the source in a word or two, such as `live`.
     pub(crate) state: Shown,
     pub(crate) tone: Tone,
-    /// What is wrong, each in a row of its own.
+    /// The warnings, each in a row of its own.
     pub(crate) warnings: Vec<Shown>,
     pub(crate) is_replay: bool,
 }
 
-/// A picture of the terminal.
+/// The rows that the terminal shows, and what the keys need to know of them.
 pub(crate) struct Frame {
     pub(crate) rows: Vec<Row>,
-    /// What the chosen row leads to.
+    /// The goal of the chosen row.
     pub(crate) goal: Option<Goal>,
     /// How many rows of the screen are visible.
     pub(crate) visible: usize,
 }
 
-/// How many rows [`text`] needs besides those of [`above`] and those of the page: the head of the
+/// How many rows [`text`] adds to the rows of [`above`] and of the page: one each for the head of the
 /// columns, the text of an empty page, and the keys.
 const MARGINS: usize = 3;
 
@@ -40,7 +40,7 @@ pub(crate) fn frame(seen: &Seen, outline: &Outline, status: &Status, place: &mut
         rows.extend(help().into_iter().take(free));
         return close(seen, status, rows, place.height, None);
     }
-    // The first call of `page` returns the number of rows, the second one the visible rows.
+    // This call only counts the rows. A second one makes the visible rows.
     let nothing = page(seen, outline, &(0..0));
     let visible = free.saturating_sub(usize::from(nothing.head.is_some()));
     place.place.keep_within(nothing.total, visible.max(1));
@@ -61,7 +61,7 @@ pub(crate) fn frame(seen: &Seen, outline: &Outline, status: &Status, place: &mut
     Frame { visible, ..close(seen, status, rows, place.height, goal) }
 }
 
-/// The height of a frame, and the row that is chosen in it.
+/// The height of a frame, and its chosen row.
 pub(crate) struct Chooser {
     pub(crate) height: usize,
     pub(crate) place: crate::view::Place,
@@ -69,7 +69,7 @@ pub(crate) struct Chooser {
     pub(crate) is_interactive: bool,
 }
 
-/// Cuts rows or adds empty ones until the frame has its height, with the keys as the last row.
+/// Cuts rows, or adds empty rows, until the frame has its height. The keys are the last row.
 fn close(
     seen: &Seen,
     status: &Status,
@@ -94,7 +94,7 @@ pub(crate) fn above(seen: &Seen, outline: &Outline, status: &Status) -> Vec<Row>
     rows.extend(status.warnings.iter().map(|text| Row::of(text.clone(), Tone::Warn)));
     if seen.model.missed > 0 {
         let text =
-            Shown::number(seen.model.missed).and(" changes were missed: the pictures are complete");
+            Shown::number(seen.model.missed).and(" changes were missed: each picture is complete");
         rows.push(Row::of(text, Tone::Dim));
     }
     let filter = seen.view.filter();
@@ -133,7 +133,7 @@ fn tabs(seen: &Seen, summary: Summary) -> Row {
     row.at_end(if is_long { long } else { unwell }, seen.width, tone)
 }
 
-/// Returns the keys that matter now, in at most 60 columns if the terminal is narrow.
+/// Returns the row that names the usable keys. In a narrow terminal the text has at most 60 columns.
 fn keys(view: &View, status: &Status, width: usize) -> Row {
     let text = match (view.is_editing, status.is_replay) {
         _ if view.has_help => "any key closes the help",
@@ -155,7 +155,7 @@ fn help() -> Vec<Row> {
     first.into_iter().chain(keys.lines().map(|line| Row::of(line, Tone::Plain))).collect()
 }
 
-/// Returns a picture as text, with all rows of the screen.
+/// Returns a frame as text, with all rows of the screen.
 pub(crate) fn text(seen: &Seen, outline: &Outline, status: &Status) -> String {
     let total = page(seen, outline, &(0..0)).total;
     let height = total + above(seen, outline, status).len() + MARGINS;

@@ -32,7 +32,7 @@ fn line(seen: &Seen, entry: &Entry) -> Line {
     leads_to(row, &entry.path, entry.pid)
 }
 
-/// Returns what an entry says, after its path.
+/// Returns the texts of an entry that follow its path.
 fn words(entry: &Entry) -> Vec<(Shown, Tone)> {
     let mut words = Vec::new();
     if let Some(pid) = entry.pid {

@@ -1,4 +1,4 @@
-//! What each screen shows, as rows. Only the visible rows are made. Knows nothing of the terminal.
+//! The rows of each screen. Only the visible rows are made. This module does not depend on the terminal.
 
 use std::ops::Range;
 
@@ -19,7 +19,7 @@ mod tests;
 
 use outline::Outline;
 
-/// What a screen is made from.
+/// The input of a screen.
 pub(crate) struct Seen<'a> {
     pub(crate) model: &'a Model,
     pub(crate) view: &'a View,
@@ -29,13 +29,13 @@ pub(crate) struct Seen<'a> {
 }
 
 impl Seen<'_> {
-    /// Returns how long ago something was.
+    /// Returns the duration from this time of the program until now.
     fn since(&self, ms: u64) -> Shown {
         Shown::span(self.now_ms.saturating_sub(ms))
     }
 }
 
-/// A row, and what it leads to.
+/// A row, and what Enter on the row opens.
 pub(crate) struct Line {
     pub(crate) row: Row,
     pub(crate) goal: Option<Goal>,
@@ -43,17 +43,17 @@ pub(crate) struct Line {
 
 /// The rows of a screen.
 pub(crate) struct Page {
-    /// The head of the columns.
+    /// The row with the names of the columns.
     pub(crate) head: Option<Row>,
     pub(crate) total: usize,
     /// The rows within the window.
     pub(crate) lines: Vec<Line>,
-    /// Shown if there is no row.
+    /// The text of a screen without rows.
     pub(crate) empty: Shown,
 }
 
 impl Page {
-    /// Returns a page of few rows.
+    /// Returns a page whose rows are all made. Only for screens with few rows.
     fn of(lines: Vec<Line>, window: &Range<usize>, empty: impl Into<Shown>) -> Self {
         let total = lines.len();
         let lines = lines.into_iter().skip(window.start).take(window.len()).collect();
@@ -77,12 +77,12 @@ fn backtrace(pid: u64) -> Shown {
     Shown::from("GET /backtrace/").and(Shown::new(&pid.to_string()))
 }
 
-/// Returns a row that leads nowhere.
+/// Returns a row without a goal.
 fn plain(row: Row) -> Line {
     Line { row, goal: None }
 }
 
-/// Returns a row that leads to a process.
+/// Returns a row that opens a process.
 fn leads_to(row: Row, path: &str, pid: Option<u64>) -> Line {
     Line { row, goal: Some(Goal::Process(Chosen { path: path.to_owned(), pid })) }
 }

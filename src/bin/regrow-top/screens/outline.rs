@@ -1,6 +1,6 @@
-//! The lists of the rows of the tree and of the history. The lists are computed again only after an
-//! item, or after the user has changed a filter or folded or unfolded rows. A frame lays out only
-//! the visible rows, even if the tree has a hundred thousand nodes.
+//! Which nodes have a row in the tree, and which entries have one in the history. Both lists are
+//! computed again only after an item, a change of a filter, or a fold. So a frame of a tree with a
+//! hundred thousand nodes lays out only the visible rows.
 
 use crate::model::{At, Model, Node};
 use crate::view::{Screen, View};
@@ -8,7 +8,7 @@ use crate::view::{Screen, View};
 /// How many children of a dynamic supervisor are listed at first.
 pub(crate) const WORST: usize = 5;
 
-/// The children of nodes deeper than this level are not listed.
+/// The deepest level whose nodes have rows for their children.
 const DEEPEST: usize = 1000;
 
 /// A row of the tree.
@@ -18,8 +18,8 @@ pub(crate) enum Branch {
         at: At,
         level: usize,
     },
-    /// The row below the children of a dynamic supervisor. `all` is the number of its children, and
-    /// `known` the number of those that the model contains.
+    /// The last row below a dynamic supervisor. `all` is the number of its children. `known` is the
+    /// number of its children in the model.
     More {
         above: At,
         level: usize,
@@ -41,13 +41,13 @@ pub(crate) struct Summary {
 pub(crate) struct Outline {
     made_for: Option<(u64, u64)>,
     pub(crate) tree: Vec<Branch>,
-    /// Indexes of the entries that the filter lets through.
+    /// The indexes of the entries that match the filter.
     pub(crate) history: Vec<usize>,
     pub(crate) summary: Summary,
 }
 
 impl Outline {
-    /// Makes the rows, unless they were made for these revisions of the model and the view.
+    /// Computes the lists, unless they are those of the present revisions of the model and the view.
     pub(crate) fn update(&mut self, model: &Model, view: &View) {
         let state = (model.revision, view.revision);
         if self.made_for == Some(state) {
@@ -98,8 +98,9 @@ fn tree(model: &Model, view: &View, filter: &str) -> Vec<Branch> {
     rows
 }
 
-/// Returns the rows of the children of a node. Of a dynamic supervisor, only the [`WORST`] worst
-/// children have rows, unless the user has opened the supervisor or `is_whole` is true.
+/// Returns the rows of the children of a node. Below a dynamic supervisor only the [`WORST`] worst
+/// children have rows. All its children have rows if the user has opened the supervisor, or if
+/// `is_whole` is true.
 fn below(model: &Model, view: &View, above: At, is_whole: bool) -> Vec<Branch> {
     let Some(node) = model.get(above) else { return Vec::new() };
     let mut children = node.children.clone();

@@ -24,7 +24,7 @@ pub(super) fn page(seen: &Seen, window: &Range<usize>) -> Page {
     Page::of(lines, window, "Waiting for the first picture.")
 }
 
-/// Returns the counters, as many in a row as fit.
+/// Returns the rows of the counters. Each row has as many counters as fit.
 fn counts(seen: &Seen, counters: &Counters) -> Vec<Line> {
     let rate = counters.spawned_per_second.map_or(0.0, f64::round) as u64;
     let spawned = Shown::from(" spawned (").and(Shown::number(rate)).and("/s)");

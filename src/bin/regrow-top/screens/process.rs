@@ -1,4 +1,4 @@
-//! One process: what it does, its relations, and how its past incarnations ended.
+//! The screen of one process: its state, its relations, and the ends of its past incarnations.
 
 use std::ops::Range;
 
@@ -128,7 +128,7 @@ fn of_detail(seen: &Seen, detail: Fields, lines: &mut Vec<Line>) {
     }
 }
 
-/// Returns how many messages are queued for a process, and how long the oldest of them has waited.
+/// Returns the number of queued messages of a process, and the age of the oldest of these messages.
 fn queue_of(detail: Fields) -> Shown {
     let queued = match detail.number("queued") {
         Some(queued) => Shown::number(queued).and(" queued"),
@@ -138,7 +138,7 @@ fn queue_of(detail: Fields) -> Shown {
     queued.and(oldest.map(|ms| Shown::from(", oldest ").and(Shown::span(ms))).unwrap_or_default())
 }
 
-/// Returns the status that a server reports, or why there is no status.
+/// Returns the status that a server reports, or the reason why there is none.
 fn line_of(status: Fields) -> Shown {
     match (status.str("line"), status.number("busy_ms")) {
         (Some(line), _) => Shown::new(line),
@@ -148,7 +148,8 @@ fn line_of(status: Fields) -> Shown {
     }
 }
 
-/// Adds related processes. `pids` belong to the observed program, and `others` to other nodes.
+/// Adds related processes. `pids` are processes of the observed program, `others` are processes of
+/// other nodes.
 fn relations(
     seen: &Seen,
     title: &'static str,

@@ -1,4 +1,5 @@
-//! Stopping: which processes a stop still waits for, and which one holds it up.
+//! The screen of the stops that are under way: the processes that each stop waits for, and the process
+//! that it waits for now.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -26,7 +27,7 @@ pub(super) fn page(seen: &Seen, window: &Range<usize>) -> Page {
     Page::of(lines, window, empty)
 }
 
-/// Returns the topmost nodes that are stopping: the supervisor of each is not stopping.
+/// Returns the stopping nodes whose supervisor is not stopping.
 fn stops(model: &Model) -> Vec<&Node> {
     let is_stopping = |node: &Node| node.ending_since_ms.is_some() || node.state == "stopping";
     let above = |node: &Node| node.above.and_then(|at| model.get(at)).is_some_and(is_stopping);
@@ -70,8 +71,8 @@ fn stop_of(seen: &Seen, node: &Node, held: &HashSet<&str>, lines: &mut Vec<Line>
 
 /// Returns the living processes of a subtree, the next to stop first.
 fn alive<'a>(model: &'a Model, top: &'a Node) -> Vec<&'a Node> {
-    // Children stop in reverse order, each before its supervisor. The loop collects the opposite
-    // order, each supervisor before its children, and the result is reversed at the end.
+    // Children stop in reverse order, and each child stops before its supervisor. The loop collects
+    // each supervisor before its children, and reverses the list at the end.
     let mut order = Vec::new();
     let mut left = vec![top];
     while let Some(node) = left.pop() {

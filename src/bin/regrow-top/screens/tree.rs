@@ -72,7 +72,7 @@ fn line(seen: &Seen, widths: &Widths, branch: Branch) -> Option<Line> {
 }
 
 fn row(seen: &Seen, widths: &Widths, node: &Node, level: usize) -> Row {
-    // Half of the column stays for the name, however deep the node is.
+    // The indent takes at most half of the column, so that the name of a deep node is visible.
     let indent = (level * 2).min(widths.name / 2);
     let is_folded = seen.view.folded.contains(&seen.model.key_of(node));
     let sign = match (node.children.is_empty(), is_folded) {
@@ -120,7 +120,7 @@ fn tag(node: &Node) -> Shown {
     }
 }
 
-/// Returns what is worth saying about a node, the most important first.
+/// Returns the notes on a node that follow its columns, the most important one first.
 fn notes(seen: &Seen, node: &Node) -> Vec<(Shown, Tone)> {
     let mut notes = Vec::new();
     if let Some(budget) = node.budget.filter(|budget| budget.restarts > 0) {

@@ -1,9 +1,11 @@
-//! Follows the events of a program, through its restarts.
+//! Receives the items of a program, and connects again after each failure, also after a restart of the
+//! program.
 //!
-//! 1. A connection that fails is tried again after a time that doubles from [`FIRST`] to [`MOST`].
-//!    After an item has arrived, the time is [`FIRST`] again.
+//! 1. After a failure, the next connection is tried after a delay. The delay doubles from [`FIRST`] to
+//!    [`MOST`] with each failure. A connection that has delivered an item resets the delay to [`FIRST`].
 //! 2. A program sends a sample each second. A connection without any byte for [`SILENCE`] has failed.
-//! 3. Items are queued in a bounded channel. A terminal that is too slow slows the connection down.
+//! 3. Items are queued in a bounded channel. While the channel is full, no further bytes are read from
+//!    the connection.
 
 use std::time::Duration;
 
@@ -24,13 +26,13 @@ const FIRST: Duration = Duration::from_millis(500);
 const MOST: Duration = Duration::from_secs(10);
 const SILENCE: Duration = Duration::from_secs(30);
 
-/// How long a connection or the beginning of an answer may take.
+/// The time limit for a connection, and for the beginning of an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How often the details of the chosen process are fetched.
 const DETAILS: Duration = Duration::from_secs(1);
 
-/// How much of the body of an error is read.
+/// How many bytes of the body of an error are read.
 const EXCUSE: usize = 300;
 
 /// A running program.
@@ -41,8 +43,8 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Follows the program until the receiver is dropped, and fetches the details of the process
-    /// that is chosen.
+    /// Sends the items of the program, and the details of the chosen process, until the receiver of
+    /// the news is dropped.
     pub(crate) fn follow(
         target: Target,
         news: mpsc::Sender<News>,
@@ -68,8 +70,8 @@ impl Program {
         }
     }
 
-    /// Forwards items until the connection fails. Returns whether an item has arrived, and why the
-    /// connection failed.
+    /// Forwards items until the connection fails. Returns whether at least one item has arrived, and
+    /// the reason of the failure.
     async fn stream(&self) -> (bool, String) {
         let mut body = match open(&self.target).await {
             Ok(body) => body,
@@ -113,7 +115,7 @@ impl Program {
     }
 }
 
-/// Returns the items up to the first picture, and the details of a process, if one is given.
+/// Returns the first items, and the details of the process with this pid, if a pid is given.
 pub(crate) async fn first_items(target: &Target, pid: Option<u64>) -> Result<Vec<News>, String> {
     let mut body = open(target).await?;
     let mut decoder = Decoder::default();
@@ -176,7 +178,7 @@ async fn get(
         let stream = stream.map_err(|error| error.to_string())?;
         let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
         let (mut sender, connection) = handshake.map_err(|error| chain(&error))?;
-        // This task ends when the body of the response is complete or dropped.
+        // The task of the connection ends when the body of the response is complete or dropped.
         tokio::spawn(connection);
         let mut request = Request::get(path).body(Empty::<Bytes>::new());
         if let Ok(request) = &mut request {
@@ -193,7 +195,7 @@ async fn get(
     answer.map_err(|_| format!("no answer within {} s", PATIENCE.as_secs()))?
 }
 
-/// Returns the status and the beginning of the body of a refusal.
+/// Returns the status of a refusal, and the beginning of its body.
 async fn excuse(response: Response<Incoming>) -> String {
     let status = response.status();
     let mut body = response.into_body();
@@ -209,7 +211,7 @@ async fn excuse(response: Response<Incoming>) -> String {
     }
 }
 
-/// Returns an error with its causes.
+/// Returns the text of an error and of its causes.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

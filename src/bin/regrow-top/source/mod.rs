@@ -1,4 +1,4 @@
-//! Where the items come from: a running program, by HTTP.
+//! The source of the items in live mode: a running program, by HTTP.
 
 mod url;
 mod sse;
@@ -10,9 +10,9 @@ pub(crate) use url::Target;
 /// What a source reports.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum News {
-    /// The program answers.
+    /// The program has accepted the connection.
     Connected,
-    /// An item, as it came.
+    /// An item, as the program sent it.
     Item(String),
     /// The process with this pid had ended when its details were requested.
     Gone(u64),

@@ -1,19 +1,19 @@
-//! Server-sent events, from the bytes of a response.
+//! Decodes server-sent events from the bytes of a response.
 
-/// The longest event that is accepted: a picture of some hundred thousand processes.
+/// The longest event that is accepted, in bytes. A picture of some hundred thousand processes fits.
 const LONGEST: usize = 256 << 20;
 
-/// Puts events together from parts of a response.
+/// Collects the parts of a response until an event is complete.
 #[derive(Debug, Default)]
 pub(crate) struct Decoder {
-    /// The bytes of a line that is not complete.
+    /// The bytes of a line whose end has not arrived.
     line: Vec<u8>,
     data: String,
 }
 
 impl Decoder {
-    /// Takes the next bytes. Returns the data of the events that are complete, or an error if an
-    /// event is too long.
+    /// Adds the next bytes. Returns the data of the events that these bytes complete. Returns an error
+    /// if an event is too long.
     pub(crate) fn push(&mut self, mut bytes: &[u8]) -> Result<Vec<String>, String> {
         let mut events = Vec::new();
         while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {

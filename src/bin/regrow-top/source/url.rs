@@ -3,10 +3,10 @@
 use hyper::Uri;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 
-/// Where requests are sent.
+/// The address and the path that requests are sent to, and their headers.
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
-    /// The name or address to connect to, without the brackets of an IPv6 address.
+    /// The host name or address. An IPv6 address has no brackets here.
     pub(crate) host: String,
     pub(crate) port: u16,
     /// The value of the header `Host`.
@@ -17,7 +17,7 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// Reads a URL and headers. The error says what to change, and contains no value of a header.
+    /// Reads a URL and headers. The error says what to change. No error contains the value of a header.
     pub(crate) fn new(url: &str, headers: &[(String, String)]) -> Result<Self, String> {
         let with_scheme = match url.contains("://") {
             true => url.to_owned(),

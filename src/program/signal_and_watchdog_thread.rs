@@ -52,7 +52,7 @@ use tokio_util::sync::CancellationToken;
 use crate::base::os_refusal::build_tokio;
 use crate::kernel::StopInProgress;
 use crate::program::default_action::HandledSignals;
-use crate::program::signals::{Signals, signal_numbers};
+use crate::program::signal_listener::{Signals, signal_numbers};
 use crate::program::{
     CutShort, ForcedStop, KILL_WAIT, SignalRequest, StopCause, StopState, first, outcome_log,
     sleep_until_due,

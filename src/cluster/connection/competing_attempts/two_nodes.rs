@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::base::random::Random;
-use crate::cluster::connection::peer::{Action, Peer};
+use crate::cluster::connection::competing_attempts::{Action, Peer};
 use crate::cluster::handshake::Status;
 
 /// What the two ends of a connection send each other.

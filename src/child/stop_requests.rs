@@ -1,11 +1,11 @@
-//! The signals by which a child is asked to stop, and the exit reason that follows from them. A
-//! *kill* here is any exit signal that the process has accepted:
-//! [`Runtime::kill`](crate::Runtime::kill), or an untrapped exit signal of another process.
+//! How a child receives a request to stop or a kill, and which exit reason follows. A *kill* here is
+//! any exit signal that the process has accepted: [`Runtime::kill`](crate::Runtime::kill), or an
+//! untrapped exit signal of another process.
 //!
 //! 1. A child with a stop token is asked to stop by the token, which its parent's exit cancels.
 //! 2. A kill does not drop the body of a process with the flag
 //!    [`DEFERS_EXIT`](crate::process::flag::DEFERS_EXIT). The body receives the kill as a
-//!    [`StopSignal`], and returns when it has finished its work.
+//!    [`StopKind`], and returns when it has finished its work.
 //! 3. A kill wakes the process' task, so a poll inside that task only has to check the process
 //!    state.
 //! 4. A kill has already determined the exit reason: no result of the body changes it, except a
@@ -43,55 +43,55 @@ pub(crate) fn is_stop_requested(process: &Arc<Process<Envelope>>) -> bool {
     stop.is_some_and(|stop| stop.is_cancelled())
 }
 
-/// Receives the stop and the kill of a process that defers its exit.
+/// Receives the requests to stop of a process that defers its exit.
 #[derive(Debug)]
-pub(crate) struct StopSignals {
+pub(crate) struct StopRequests {
     process: Arc<Process<Envelope>>,
     stop: CancellationToken,
     stopping: Pin<Box<WaitForCancellationFutureOwned>>,
-    /// The last signal that [`or_signal`](Self::or_signal) returned.
-    received: Option<StopSignal>,
+    /// The last request that [`or_request`](Self::or_request) returned.
+    received: Option<StopKind>,
 }
 
-/// A signal to a process that defers its exit.
+/// A request to a process that defers its exit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum StopSignal {
+pub(crate) enum StopKind {
     Stop,
     Kill,
 }
 
-impl StopSignals {
+impl StopRequests {
     /// Sets the flag `DEFERS_EXIT`, so that a kill does not drop the body (rule 2). `stop` is the
     /// token that the parent's exit cancels.
     pub(crate) fn hold(process: Arc<Process<Envelope>>, stop: CancellationToken) -> Self {
         let held: &dyn AnyProcess = &*process;
         held.raise(flag::DEFERS_EXIT);
         let stopping = Box::pin(stop.clone().cancelled_owned());
-        StopSignals { process, stop, stopping, received: None }
+        StopRequests { process, stop, stopping, received: None }
     }
 
-    /// Waits for the result of `work`, or for a signal that was not returned before.
-    pub(crate) async fn or_signal<T>(
+    /// Waits for the result of `work`, or for a request that was not returned before.
+    pub(crate) async fn or_request<T>(
         &mut self,
         work: impl Future<Output = T>,
-    ) -> std::result::Result<T, StopSignal> {
+    ) -> std::result::Result<T, StopKind> {
         let mut work = pin!(work);
         poll_fn(|cx| match work.as_mut().poll(cx) {
             Poll::Ready(done) => Poll::Ready(Ok(done)),
-            Poll::Pending => self.poll_signal(cx).map(Err),
+            Poll::Pending => self.poll_request(cx).map(Err),
         })
         .await
     }
 
-    fn poll_signal(&mut self, cx: &mut Context<'_>) -> Poll<StopSignal> {
-        let signal = match self.received {
-            Some(StopSignal::Kill) => return Poll::Pending,
-            _ if self.process.is_exit_pending() => StopSignal::Kill,
-            None if self.stopping.as_mut().poll(cx).is_ready() => StopSignal::Stop,
-            None | Some(StopSignal::Stop) => return Poll::Pending,
+    fn poll_request(&mut self, cx: &mut Context<'_>) -> Poll<StopKind> {
+        let request = match self.received {
+            Some(StopKind::Kill) => return Poll::Pending,
+            _ if self.process.is_exit_pending() => StopKind::Kill,
+            None if self.stopping.as_mut().poll(cx).is_ready() => StopKind::Stop,
+            None | Some(StopKind::Stop) => return Poll::Pending,
         };
-        self.received = Some(signal);
-        Poll::Ready(signal)
+        self.received = Some(request);
+        Poll::Ready(request)
     }
 
     /// Returns whether an ancestor supervisor is being stopped, so that a stop of this process is

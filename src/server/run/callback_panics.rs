@@ -1,4 +1,5 @@
-//! The futures of a server's body whose panics are caught: the loop, and `terminate`.
+//! Catches the panics of a server's callbacks, and makes the crash that the server ends with. The
+//! futures whose panics are caught are the loop, which runs the handlers, and `terminate`.
 //!
 //! The code that catches a panic is compiled once, and not for each server: it polls through a trait
 //! object.
@@ -9,6 +10,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
+
+use crate::exit::{Crash, ExitReason};
+use crate::kernel::End;
 
 /// The payload of a panic.
 type Panic = Box<dyn Any + Send>;
@@ -44,4 +48,9 @@ fn poll_caught<T>(
         Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
         Err(panic) => Poll::Ready(Err(panic)),
     }
+}
+
+/// Returns the end of a server whose loop or `terminate` has panicked.
+pub(super) fn panicked(panic: Panic) -> End {
+    End::Panicked(ExitReason::Crashed(Crash::from_panic(panic)))
 }

@@ -1,4 +1,4 @@
-//! The overflow policy of a bounded mailbox.
+//! The overflow policy of a bounded mailbox, as a user sets it. `mailbox_full` applies it.
 
 /// The policy of a bounded mailbox for a message that is sent while the mailbox is full.
 ///

@@ -1,22 +1,7 @@
-//! The counts of a mailbox that is measured or bounded, and the decision about a new item.
+//! What happens to an item that is sent while the mailbox is full.
 
-use crate::process::overflow::Overflow;
-
-/// Exact counts of a mailbox. Calls and casts count as messages here.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Counts {
-    /// The number of messages and streams that have room; `usize::MAX` if there is no bound.
-    pub(crate) capacity: usize,
-    pub(crate) overflow: Overflow,
-    /// The number of queued messages and streams.
-    pub(crate) users: usize,
-    /// The number of all queued items.
-    pub(crate) depth: usize,
-    /// The number of messages and streams that were dropped because of the bound.
-    pub(crate) dropped: u64,
-    /// The number of items at the front of the inbox that a suspended server has passed over.
-    pub(crate) passed: usize,
-}
+use crate::process::mailbox_counts::Counts;
+use crate::process::overflow_policy::Overflow;
 
 /// The choice of a sender for an item that is sent while the mailbox is full. The choice has no
 /// effect under [`Overflow::DropOldest`] and [`Overflow::DropNewest`].
@@ -49,10 +34,6 @@ pub(crate) enum Entry {
 }
 
 impl Counts {
-    pub(crate) fn new(capacity: usize, overflow: Overflow) -> Self {
-        Counts { capacity, overflow, users: 0, depth: 0, dropped: 0, passed: 0 }
-    }
-
     /// Decides what happens to a user's item that is sent now.
     pub(crate) fn entry(&self, if_full: IfFull) -> Entry {
         if self.users < self.capacity {
@@ -68,27 +49,13 @@ impl Counts {
             (Overflow::Wait, IfFull::Lose) => Entry::Lose,
         }
     }
-
-    pub(crate) fn count_in(&mut self, user: bool) {
-        self.users += usize::from(user);
-        self.depth += 1;
-    }
-
-    pub(crate) fn count_out(&mut self, user: bool) {
-        self.users -= usize::from(user);
-        self.depth = self.depth.saturating_sub(1);
-    }
-
-    /// The bound, if there is one. A mailbox may be counted without a bound.
-    pub(crate) fn bound(&self) -> Option<usize> {
-        Some(self.capacity).filter(|&capacity| capacity != usize::MAX)
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Counts, Entry, IfFull};
-    use crate::process::overflow::Overflow;
+    use super::{Entry, IfFull};
+    use crate::process::Counts;
+    use crate::process::overflow_policy::Overflow;
 
     #[test]
     fn a_mailbox_with_room_queues_every_item() {

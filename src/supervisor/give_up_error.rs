@@ -1,5 +1,5 @@
-//! The error of a supervisor that gives up: the limit, the restarts that counted against it, and
-//! the last end of a child.
+//! The error that a supervisor ends with when it gives up: the limit, the restarts that counted against
+//! the limit, and the last end of a child.
 
 use std::collections::{HashMap, HashSet};
 use std::error::Error;

@@ -1,8 +1,9 @@
-//! What follows an end or a failed start of a child: the decision, the budget that a restart counts
-//! against, and the consequence of a limit that is reached.
+//! When a supervisor gives up, or gives up one child: the budget that a restart counts against, and
+//! the consequence of a limit that is reached.
 //!
-//! A child with a budget of its own spends only that. [`Exhausted`] says what follows when a limit is
-//! reached; the limit of the supervisor always ends the supervisor.
+//! A restart of a child with a budget of its own counts against that budget only. [`Exhausted`] names
+//! the consequence when a child reaches a limit of its own. The limit of the supervisor always ends the
+//! supervisor.
 
 use tokio::time::Instant;
 
