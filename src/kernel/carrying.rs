@@ -80,7 +80,8 @@ impl Kernel {
     }
 
     /// Returns the metadata of a message that the running code sends for later, such as by a timer. The
-    /// span of such a message has no parent, because the message may be sent several times.
+    /// span of such a message has no parent: its handler may send the next such message, and the chain
+    /// of parents would have no end.
     pub(crate) fn captured_for_later(&self) -> Metadata {
         self.captured().begins_chain()
     }

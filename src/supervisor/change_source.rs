@@ -1,4 +1,4 @@
-//! The supervisor that reports changes of its children: its pid, and its place in its tree.
+//! How a supervisor reports changes of itself and of its children to observations, with its path.
 
 use std::sync::Arc;
 
@@ -16,13 +16,13 @@ pub(crate) struct ChangeSource {
     runtime: Runtime,
     supervisor: Pid,
     path: Arc<NodePath>,
-    /// Whether no supervisor is above this one.
+    /// Whether this supervisor is the root of its tree.
     is_root: bool,
 }
 
 impl ChangeSource {
-    /// Finds the place of a supervisor that begins to start. The record of a child has the place of
-    /// the supervisor above, which starts it.
+    /// Finds the path of a supervisor that begins to start. If it is a child, its record has the path of
+    /// the supervisor that starts it.
     pub(super) fn of(runtime: &Runtime, process: &dyn AnyProcess, is_dynamic: bool) -> Self {
         let kernel = &runtime.kernel;
         let supervisor = process.pid();
@@ -44,7 +44,7 @@ impl ChangeSource {
         ChangeSource { runtime: runtime.clone(), supervisor, path, is_root }
     }
 
-    /// Returns the place of the supervisor.
+    /// Returns the path of the supervisor.
     pub(crate) fn path(&self) -> &Arc<NodePath> {
         &self.path
     }
@@ -59,8 +59,8 @@ impl ChangeSource {
         self.runtime.kernel.changes.last()
     }
 
-    /// Reports that the children of this supervisor have started, if it is the top of a tree. Of any
-    /// other supervisor, the supervisor above reports it.
+    /// Reports that the children of this supervisor have started, if it is the root of a tree. The start
+    /// of any other supervisor is reported by its own supervisor.
     pub(crate) fn has_started(&self) {
         if self.is_root {
             let pushed = self.with_health(self.supervisor, |health| {
@@ -71,8 +71,8 @@ impl ChangeSource {
         }
     }
 
-    /// Reads the health of a process, if there is an observation, and reports it under the lock of
-    /// the process. So no later report has an older health.
+    /// Reads the health of a process, and reports it under the lock of the process, if there is an
+    /// observation. The lock ensures that no later report has an older health.
     fn with_health<R>(&self, pid: Pid, report: impl FnOnce(Health) -> R) -> R {
         match self.is_observed().then(|| self.runtime.kernel.find(pid)).flatten() {
             Some(process) => {
@@ -118,8 +118,7 @@ impl ChangeSource {
         })
     }
 
-    /// Keeps an event of a child for later observations, if there is such a process. Call this
-    /// without a lock.
+    /// Keeps an event of the child with this pid for later observations. Call this without a lock.
     pub(crate) fn keep_event(&self, pid: Option<Pid>, kind: impl FnOnce() -> ChangeKind) {
         if let Some(pid) = pid {
             self.runtime.kernel.keep_event(pid, kind());
@@ -153,8 +152,8 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::thread;
 
-    /// While a start is reported with the health that was read, the process can't report another
-    /// one. Otherwise the report of the start could follow that report, with the older health.
+    /// While a start is being reported, the process can't report another health. Otherwise the report of
+    /// the start, with the older health, could follow the report of the newer health.
     #[tokio::test]
     async fn no_health_changes_between_its_reading_and_its_report() {
         let rt = Runtime::new();

@@ -1,8 +1,8 @@
-//! What is decided by the reason of a child's end: by the child itself, or by the
-//! [`on_failure`](crate::ChildSpec::on_failure) of its specification.
+//! When a decision replaces the restart type of a child: the decision of the child itself, or the
+//! decision of the [`on_failure`](crate::ChildSpec::on_failure) of its specification, which is a closure.
 //!
 //! **Guarantees.** The decision of the child itself comes first. The closure is called only for a
-//! reason that is not clean, and without a lock; its panic does not reach the supervisor.
+//! reason that is not clean, and without a lock. Its panic does not reach the supervisor.
 //!
 //! | the child ends | |
 //! |---|---|
@@ -19,12 +19,12 @@ use crate::restart::FailurePolicy;
 use crate::supervisor::report::TARGET;
 use crate::supervisor::{Limit, Report, RestartLimitReached};
 
-/// What follows the end of a child instead of what its restart type says.
+/// A decision about the end of a child, which replaces its restart type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Decision {
     /// The child is not started again.
     GiveUp,
-    /// The child ends its tree: each supervisor above ends.
+    /// The child ends its tree: each of its ancestors ends.
     EndTree,
     /// The supervisor ends, as if it had used up its budget.
     Escalate,
@@ -39,8 +39,8 @@ impl From<Scope> for Decision {
     }
 }
 
-/// Returns what was decided for the child that ended by itself as this process. `spec` is its
-/// specification, if the supervisor has kept it.
+/// Returns the decision for the child that ended by itself as this process. `spec` is the specification
+/// of the child, if the supervisor has kept it.
 pub(crate) fn decision(
     report: &Report,
     spec: Option<&Spec>,
@@ -51,8 +51,8 @@ pub(crate) fn decision(
     own.or_else(|| by_policy(report, spec?, reason))
 }
 
-/// Returns the decision of the child that ended as this process, if it made one. A supervisor whose
-/// child ends the tree decides the same for itself.
+/// Returns the decision of the child that ended as this process, if the child made one. If a child ends
+/// the tree, its supervisor makes the same decision for itself.
 pub(crate) fn own_decision(report: &Report, pid: Pid, reason: &ExitReason) -> Option<Scope> {
     let kernel = &report.runtime.kernel;
     let limit: Option<&RestartLimitReached> = match reason {
@@ -81,7 +81,7 @@ pub(super) fn by_policy(report: &Report, spec: &Spec, reason: &ExitReason) -> Op
 }
 
 impl Report {
-    /// Logs that the closure of a child has panicked. The restart type decides then.
+    /// Logs that the closure of a child has panicked. In that case the restart type decides.
     fn policy_panicked(&self, child: &str, panic: &str) {
         let (supervisor, label, child) = (self.supervisor, name(&self.label), name(child));
         let panic = excerpt(panic, PAGE);

@@ -1,8 +1,8 @@
 //! The last children of a supervisor that ended for good and were forgotten.
 //!
-//! A viewer that comes late still finds why they ended. A crash is always kept. The many children of
-//! a dynamic supervisor that end cleanly are kept only while there is an observation, so that they
-//! cost nothing otherwise, and never replace the crashes.
+//! An observation that begins later finds the reasons of these ends. A crashed child is always kept. A
+//! child that ended cleanly is kept only while there is an observation, because a dynamic supervisor may
+//! have many such children. It never replaces a crashed child.
 
 use std::collections::VecDeque;
 
@@ -34,8 +34,7 @@ impl<C> Default for EndedChildren<C> {
 }
 
 impl<C> EndedChildren<C> {
-    /// Adds a child. Returns the child that has no room any more, which the caller drops after
-    /// unlock.
+    /// Adds a child. Returns the child that the new one replaces. The caller drops it after unlock.
     #[must_use = "dropping the child runs a user's code"]
     pub(crate) fn push(&mut self, ended: EndedChild<C>) -> Option<C> {
         let kept = self.0.get_or_insert_default();

@@ -1,4 +1,4 @@
-//! What follows a failed restart, by the decision of the child or of the closure of its specification.
+//! When a decision of the child, or of its `on_failure`, replaces the next attempt after a failed restart.
 
 use crate::child::Spec;
 use crate::supervisor::end_decision::by_policy;
@@ -6,8 +6,8 @@ use crate::supervisor::incarnation::is_name_taken;
 use crate::supervisor::report::Report;
 use crate::supervisor::{Decision, NotStarted};
 
-/// Returns what was decided for the child whose restart, or whose retried first start, has failed. Call it
-/// only where the decision is followed: a start on request is no failure that the closure is asked about.
+/// Returns the decision after a failed restart, or a failed retry of a first start. Call this only where
+/// the supervisor follows the decision. For a start on request the closure is not called.
 pub(crate) fn decision_after(
     report: &Report,
     spec: Option<&Spec>,

@@ -80,12 +80,12 @@ pub struct RestartLimitReached {
     /// restart that was refused. Together with [`uncounted`](Self::uncounted) these are one more
     /// than `restarts`. For [`Limit::NoHealthyRun`]: the restarts of the child alone.
     pub counts: Vec<RestartCount>,
-    /// The number of restarts of the ids that `counts` has no room for.
+    /// The number of counted restarts of the ids that are not in `counts`.
     pub uncounted: u32,
     /// The reason of the last end of `child`, or the error of its last start.
     pub last: ExitReason,
-    /// The supervisor that gave up. Distinguishes an error that a supervisor made itself from an
-    /// error that it passed on by `?`.
+    /// The supervisor that gave up. By this field a supervisor distinguishes its own error from an
+    /// error of another supervisor that its init returned by `?`.
     pub(crate) origin: Origin,
 }
 
@@ -151,7 +151,8 @@ impl PartialEq for Origin {
 impl Eq for Origin {}
 
 impl RestartLimitReached {
-    /// Returns the error with which the supervisor of this child ends, or gives the child up.
+    /// Returns the error of a limit that was reached by restarts of this child. The supervisor ends with
+    /// the error, or gives the child up.
     pub(crate) fn new(
         exceeded: Exceeded,
         window: &Window,
@@ -175,8 +176,8 @@ impl RestartLimitReached {
         RestartLimitReached { child: id, limit, restarts, period, counts, uncounted, last, origin }
     }
 
-    /// Returns the error with which the supervisor of this child ends although no limit was reached:
-    /// `limit` says why.
+    /// Returns the error with which the supervisor of this child ends without having reached a limit.
+    /// `limit` is the cause.
     pub(crate) fn without_limit(
         limit: Limit,
         child: &SharedStr,

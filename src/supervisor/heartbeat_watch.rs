@@ -1,9 +1,9 @@
 //! The watch of a child's heartbeats.
 //!
 //! **Guarantees.** A child that has reported no heartbeat for the interval of its
-//! [`Heartbeat`] has the health `Unresponsive`, until its next heartbeat. If the specification says
-//! so, the child is ended when it has been late for the given time. A child without such a
-//! specification has no watch, and no record of heartbeats.
+//! [`Heartbeat`] has the health `Unresponsive`, until its next heartbeat. If the specification sets a
+//! time to end a late child, the child is ended when it has been late for that time. A child without a
+//! [`Heartbeat`] has no watch, and no record of heartbeats.
 //!
 //! **Steps**
 //! 1. When a start has succeeded, a task of tokio, the watch, is started. The start counts as a
@@ -13,8 +13,8 @@
 //! 3. A late child is marked in its record, and logged once. A child that has been late for too
 //!    long is killed, with [`HeartbeatMissed`] as its reason.
 //!
-//! The watch is neither the child nor its supervisor: the child may hang, and the supervisor may
-//! wait for another child.
+//! The watch is a task of its own, because the child may hang, and its supervisor may wait for another
+//! child.
 //!
 //! **What happens if** …
 //!
@@ -24,9 +24,9 @@
 //! | the loop of a server ends before step 1 | there is no watch |
 //! | the loop of a server ends later, by itself or by a request | the server drops the watch, because `terminate` can report no heartbeat |
 //! | the child ends later | its record drops the watch; a watch that is just reading the record finds the child's stage and ends |
-//! | the supervisor begins to stop the child | the watch ends at its next look: from then on the child's shutdown time counts |
+//! | the supervisor begins to stop the child | the watch ends at its next look, because the shutdown time now limits the child |
 //! | the supervisor begins to stop the child between a look and the kill | the child ends at once, with the reason of the kill; the stop waits for the end of the process, whatever its reason |
-//! | a heartbeat comes between a look and the kill | the child is killed: it was late at the look |
+//! | a heartbeat comes between a look and the kill | the child is killed, because it was late at the look |
 //! | the server is suspended, even before step 1 | it is never late; its resumption counts as a heartbeat |
 //! | the child blocks its thread | it is shown as unresponsive, and ends at its next await |
 
@@ -117,8 +117,8 @@ async fn look_until_over(
 
 /// Decides the next step of the watch.
 ///
-/// At most one interval passes between two looks. So if a heartbeat comes between two looks, the
-/// next look is not later than the time at which the following heartbeat is due.
+/// At most one interval passes between two looks. So if a heartbeat comes after a look, the next look is
+/// not later than the time at which the following heartbeat is due.
 fn look(core: &mut Core, heartbeat: Heartbeat, now: Instant) -> Look {
     let parent = core.relations().and_then(|relations| relations.parent);
     let role = parent.and_then(|parent| parent.role);
@@ -131,7 +131,7 @@ fn look(core: &mut Core, heartbeat: Heartbeat, now: Instant) -> Look {
     if registrations.is_suspended {
         return Look::Until(next);
     }
-    // Without a record the watch runs before `watch` has stored it.
+    // If there is no record, the task runs before `watch` has stored the record.
     let Some(heartbeats) = &mut registrations.heartbeats else { return Look::Until(next) };
     let late_at = after(heartbeats.last, heartbeat.every);
     if now < late_at {

@@ -1,15 +1,15 @@
 //! Waits for the orphans of a killed supervisor before the supervisor is started again.
 //!
-//! A supervisor that is killed ends before its children do. The children that still run then are
-//! its *orphans*: the exit signals over their links end them, some later than others.
+//! A supervisor that is killed ends before its children. Children that run after its end are its
+//! *orphans*. The exit signals of their links end them, some later than others.
 //!
 //! **Guarantee.** An incarnation of a supervisor starts only after all orphans of its earlier
-//! incarnations have ended. So no two incarnations of a child overlap, and no name is still held
-//! by an orphan when its successor registers it.
+//! incarnations have ended. So no two incarnations of a child overlap, and no orphan holds a name that
+//! its successor registers.
 //!
-//! The wait takes as long as the slowest orphan needs to end. Therefore the supervisor above does
-//! not wait in its loop, and shows the child as restarting. During the wait the supervisor above
-//! serves requests, restarts other children and can be stopped.
+//! The wait takes as long as the slowest orphan needs to end. So the supervisor of the killed supervisor
+//! does not wait in its loop: a task waits, and the child is shown as restarting. During the wait the
+//! supervisor serves requests, restarts other children and can be stopped.
 
 use crate::base::SharedStr;
 use crate::child::ChildType;
@@ -25,8 +25,8 @@ pub(crate) struct Orphans {
 }
 
 impl Orphans {
-    /// Returns the orphans of a child of this kind that doesn't run; `None` if there are none. Only
-    /// a supervisor leaves orphans.
+    /// Returns the orphans of a child of this kind that doesn't run. `None` if there are none: only a
+    /// supervisor leaves orphans.
     pub(crate) fn of(
         report: &Report,
         kind: ChildType,

@@ -1,9 +1,9 @@
 //! The changes of the children in a [published state](crate::supervisor::published_state), for a
 //! supervisor of a declared list, which publishes all its children.
 //!
-//! **Invariant.** A change of a child that readers can see, and the [change] that
-//! observations receive, are made under one lock, that of the cell. The texts of both say the same.
-//! [`change_log`](crate::observe::change_log) explains why.
+//! **Invariant.** Each change of a child is made in two places under one lock, the lock of the cell: in
+//! the published state, and as a [change] for observations. Both have the same content.
+//! [`change_log`](crate::observe::change_log) explains the reason.
 //!
 //! [change]: crate::Change
 
@@ -48,8 +48,8 @@ impl PublishedCell {
     }
 
     /// Publishes that a start of this child began at `since`. `start` is the number of this start,
-    /// from 1, and `restarts` says how many of the starts until now were restarts without a
-    /// request. Returns the history of the child.
+    /// from 1. `restarts` is the number of starts until now that were restarts without a request.
+    /// Returns the history of the child.
     pub(crate) fn begin_start(
         &self,
         key: u64,
@@ -72,7 +72,7 @@ impl PublishedCell {
         history
     }
 
-    /// Publishes that a stop of this child began at `since`, which kills the child at `due`.
+    /// Publishes that a stop of this child began at `since`. The stop kills the child at `due`.
     pub(crate) fn begin_stop(&self, key: u64, pid: Pid, since: Instant, due: Option<Instant>) {
         drop(self.change(|state| {
             state.step = Step::Stopping { key, since };
@@ -119,7 +119,7 @@ impl PublishedCell {
         let before = std::mem::replace(&mut child.state, child_state);
         let is_stopped = child_state == PublishedChildState::Stopped;
         let was_reported = std::mem::replace(&mut child.is_stop_reported, is_stopped);
-        // The end of an incarnation has set the child to stopped before the decision.
+        // The record of an end sets the child to stopped before the next step is decided.
         if if is_stopped { was_reported } else { before == child_state } {
             return None;
         }
@@ -170,7 +170,7 @@ impl PublishedCell {
         self.change(|state| state.children.get(key).cloned())
     }
 
-    /// Removes a child that does not run. The child stays in the list of the ended ones for a while.
+    /// Removes a child that does not run, and adds it to the list of ended children.
     pub(crate) fn remove(&self, key: u64) {
         drop(self.change(|state| {
             state.end_step(key);

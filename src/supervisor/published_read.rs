@@ -13,9 +13,9 @@ use crate::supervisor::published_state::{
 const TOUCHED: usize = 32;
 
 impl PublishedCell {
-    /// Reads the state without its children, and the number of the last change that it and the
-    /// children include. The children are added to the list by their keys: a copy of their map would
-    /// allocate for each few of them.
+    /// Reads the state without its children, and the number of the last change that the state and the
+    /// children include. Adds the children to the list, because a copy of their map would allocate many
+    /// small parts.
     pub(crate) fn read_with_last_change(
         &self,
         children: &mut ListedChildren,
@@ -36,9 +36,9 @@ impl PublishedCell {
 }
 
 impl PublishedChild {
-    /// Reads the places in memory where a copy counts references, and the lock of the process. The
-    /// processor loads them for many children at the same time. Each count and each lock would let
-    /// it wait for the memory of one child.
+    /// Reads the memory that a copy of the child is about to change: its reference counts, and the lock
+    /// of its process. The processor loads these reads for many children at once. Without them, it would
+    /// wait for the memory of each child in turn.
     fn touch(&self) {
         let read =
             |process: &Arc<dyn AnyProcess>| (Arc::strong_count(process), process.state().touch());

@@ -2,9 +2,9 @@
 //! the supervisor no request.
 //!
 //! A fixed supervisor handles no request while it starts or stops a child, and a dynamic supervisor
-//! handles none while it stops all its children. So each keeps a copy of its state in a cell, which
-//! readers may read at any time. A fixed supervisor updates the cell with each change of its
-//! children; a dynamic supervisor updates the list of children only on request and while it stops.
+//! handles none while it stops all its children. So each keeps a copy of its state in a cell that can be
+//! read at any time. A fixed supervisor updates the cell with each change of its children. A dynamic
+//! supervisor updates the list of children only on request and while it stops.
 //!
 //! **Guarantee.** A read does not wait for the supervisor, and returns a state that the supervisor
 //! really had.
@@ -17,8 +17,8 @@
 //!    lock, no value of a user is dropped and no code of a user runs.
 //! 3. A reader finds the cell through the record of the supervisor's process. The cell is dropped
 //!    with that record.
-//! 4. The mailbox of a supervisor holds at most [`MAX_QUEUED_REQUESTS`] `Publish` and `Fold` requests, however
-//!    long the supervisor is busy and however many readers ask at the same time.
+//! 4. The mailbox of a supervisor has at most [`MAX_QUEUED_REQUESTS`] `Publish` and `Fold` requests, for
+//!    any number of readers and any length of a busy time.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -48,7 +48,7 @@ pub(crate) struct PublishedCell {
     state: Mutex<PublishedState>,
     /// The number of children of a dynamic supervisor.
     count: AtomicUsize,
-    /// The supervisor that the state is about. Set when the cell is attached.
+    /// The supervisor that publishes the state. Set when the cell is attached.
     source: OnceLock<ChangeSource>,
     /// The partitions, if the children are partitions.
     partitions: OnceLock<Arc<Partitions>>,
@@ -74,7 +74,8 @@ pub(crate) struct PublishedState {
     /// Whether children start and stop without a change of this state, as under a dynamic
     /// supervisor.
     pub(crate) is_partial: bool,
-    /// The share of its children that a dynamic supervisor requires to be ready, and how many are.
+    /// The share of the children that must be ready, and the number that is ready. Only a dynamic
+    /// supervisor may have one.
     pub(crate) ready_share: Option<ReadyShare>,
     pub(crate) step: Step,
     /// The time at which the supervisor began to stop itself and all its children; `None` before
@@ -103,7 +104,7 @@ impl ReadyShare {
 /// The step that a supervisor carries out. A `key` is a key of [`PublishedState::children`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// The supervisor carries out no other step: it handles messages, waits for one, or ends.
+    /// The supervisor handles messages, waits for one, or ends.
     Serving,
     /// The supervisor's own init runs, before the first child is started.
     RunningInit { since: Instant },
@@ -128,8 +129,8 @@ pub(crate) struct PublishedChild {
     pub(crate) restarts: u32,
     /// The time at which the latest start of the child began.
     pub(crate) started: Instant,
-    /// When the supervisor kills the running incarnation, if it has asked it to stop and its stop
-    /// has a limit.
+    /// When the supervisor kills the running incarnation. Set if a stop of the incarnation has begun and
+    /// has a time limit.
     pub(crate) stop_due: Option<Instant>,
     pub(crate) history: History,
 }
@@ -167,8 +168,8 @@ impl PublishedCell {
         })
     }
 
-    /// Attaches the cell to the supervisor's process, where readers find it. Returns the place of
-    /// the supervisor in its tree. Call this once, before a child is started.
+    /// Attaches the cell to the supervisor's process, where readers find the cell. Returns the source of
+    /// its changes. Call this once, before a child is started.
     pub(crate) fn attach(
         self: &Arc<Self>,
         runtime: &Runtime,
@@ -194,7 +195,7 @@ impl PublishedCell {
         self.partitions.get()
     }
 
-    /// The supervisor that the state is about.
+    /// Returns the supervisor that publishes the state.
     pub(super) fn source(&self) -> Option<&ChangeSource> {
         self.source.get()
     }
@@ -226,8 +227,8 @@ impl PublishedCell {
     /// Waits for the permission to send one more `Publish` or `Fold` request. The result is never `None`,
     /// because the semaphore is never closed.
     pub(crate) async fn permit(&self) -> Option<PublishPermit> {
-        // When the supervisor drops a permit, the drop wakes the next caller. A panic of that
-        // caller's waker must not reach the supervisor.
+        // The supervisor drops a permit when it has handled a request, and that drop wakes the next
+        // caller. A panic of the caller's waker must not reach the supervisor.
         with_caught_wakers(self.permits.clone().acquire_owned()).await.ok()
     }
 
@@ -287,8 +288,9 @@ impl PublishedState {
         self.budget_at = now;
     }
 
-    /// Keeps a child that has ended for good, if it has crashed, or `all` is set and it has run.
-    /// Returns the child that is not kept, which the caller drops after unlock.
+    /// Keeps a child that has ended for good, if the child has crashed. If `all` is set, also keeps a
+    /// child that has run and ended cleanly. Returns a child that is not kept; the caller drops it after
+    /// unlock.
     #[must_use = "dropping the child runs a user's code"]
     pub(crate) fn keep_ended(
         &mut self,

@@ -1,8 +1,8 @@
 //! All log lines and lifecycle events of supervisors.
 //!
 //! Target `regrow::supervisor`; fields `supervisor` (its pid), `label`, `child`, `pid`, `reason`,
-//! `restarts`, `budget_left`, `delay`, `doing`, `info`. A crash is logged as ERROR once, by the
-//! crashed process itself in `regrow::lifecycle`; so the level here is never above WARN.
+//! `restarts`, `budget_left`, `delay`, `doing`, `info`. No level here is above WARN, because the crashed
+//! process itself logs each crash once as ERROR, in `regrow::lifecycle`.
 //!
 //! | line | level | written |
 //! |---|---|---|
@@ -16,7 +16,7 @@
 //! | not started while a process of its predecessor is ending | WARN | always, every 5 s |
 //! | stopped: the child's start returned another process | WARN | always |
 //! | dropped an exit of a child that has not ended | WARN | at most ten a second; `left_out` counts the others |
-//! | unexpected message dropped | WARN | always; of those of other nodes the 1st, the 2nd, the 4th, the 8th … |
+//! | unexpected message dropped | WARN | always; for messages of other nodes, the 1st, the 2nd, the 4th, the 8th … |
 //!
 //! After 500 lines of one kind in a second, further ones are [counted](crate::observe::log_flood)
 //! instead of written. This limit also applies to lines that are written "always".
@@ -59,8 +59,8 @@ pub(crate) struct Report {
     pub(crate) label: SharedStr,
     /// Reports the changes that observations receive.
     pub(crate) source: ChangeSource,
-    /// The start acknowledgements of servers. `Some` for a supervisor that starts and stops its
-    /// children one at a time, and handles no message meanwhile; `None` for a dynamic supervisor.
+    /// The start acknowledgements of servers. `Some` for a fixed supervisor, which handles no message
+    /// while it starts or stops a child; `None` for a dynamic supervisor.
     pub(crate) acks: Option<Arc<StartAcks>>,
     /// The number of messages and signals of other nodes that were dropped.
     pub(crate) foreign: Arc<AtomicU64>,
@@ -130,8 +130,8 @@ impl Report {
         self.is_sequential().then(|| self.register_wait(child, until)).flatten()
     }
 
-    /// Registers that the supervisor waits for this child, until the returned edge is dropped. If
-    /// deadlock detection is on, a request of the child to the supervisor is refused until then.
+    /// Registers that the supervisor waits for this child, until the returned edge is dropped. During the
+    /// wait, deadlock detection refuses a request of the child to the supervisor.
     pub(crate) fn register_wait(&self, child: Pid, until: Until) -> Option<WaitEdge> {
         self.runtime.kernel.waits.wait(self.supervisor, child, until)
     }
@@ -150,9 +150,8 @@ impl Report {
         self.runtime.kernel.signal_exit(child, signal);
     }
 
-    /// Records in the child's process how the supervisor stops the child. The record must precede
-    /// the stop: callers that use the child's name learn from the record whether a successor
-    /// follows.
+    /// Records in the child's process how the supervisor stops the child. Call this before the stop,
+    /// because callers of the child's name read from this record whether a successor follows.
     pub(crate) fn note_stop(&self, child: &dyn AnyProcess, stop: ChildStop) {
         child.with(|locked| locked.core().note_stop(stop));
     }
@@ -280,8 +279,8 @@ impl Report {
         child_line!(warn NotYielding, self, child, %pid, "killed, but not yielding");
     }
 
-    /// Reports a surplus process, which the supervisor stops: the child's start function started
-    /// it, but returned another process as the child.
+    /// Reports a surplus process, which the supervisor stops. The start function of a child has started
+    /// that process, and has returned another process as the child.
     pub(crate) fn extra_process(&self, child: &str, pid: Pid) {
         child_line!(warn ExtraProcess, self, child, %pid, "stopped: the child's start returned another process");
     }
@@ -296,8 +295,9 @@ impl Report {
         self.runtime.kernel.events.publish(|| make(self.supervisor));
     }
 
-    /// Reports a message that a supervisor does not handle. Of those that other nodes can send, it
-    /// reports the 1st, the 2nd, the 4th, the 8th and so on: a node must not fill the log.
+    /// Reports a message that a supervisor does not handle. Of the messages that other nodes can send,
+    /// only the 1st, the 2nd, the 4th, the 8th and so on are reported, because a node must not fill the
+    /// log.
     pub(crate) fn unexpected_message(&self, other: &Received) {
         if other.may_be_foreign() && !(self.foreign.fetch_add(1, Relaxed) + 1).is_power_of_two() {
             return;

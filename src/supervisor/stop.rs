@@ -5,23 +5,22 @@
 //!
 //! **Steps**
 //!
-//! 1. Mute the link. If the supervisor ends, the link still ends the child; but the end of the
-//!    child sends the supervisor no exit.
-//! 2. Ask the child to stop, with the exit signal `Shutdown`, unless it is to be killed at once.
+//! 1. Mute the link. From now on the end of the child sends the supervisor no exit. An end of the
+//!    supervisor still ends the child.
+//! 2. Ask the child to stop, with the exit signal `Shutdown`. For a child that is killed at once,
+//!    continue with step 4.
 //! 3. Wait for the end of the child, within its shutdown time.
-//! 4. Kill the child if that time is over, or if it is to be killed at once, and wait for its end.
-//!    This wait is logged every [`NOT_YIELDING`].
-//! 5. Record the stop, and log it if the reason is an error or the child overran its time. If the
-//!    link was already gone in step 1, the exit of the child may be in the mailbox, and is removed
-//!    from there.
+//! 4. If the child has not ended, kill the child, and wait for its end. This wait is logged every
+//!    [`NOT_YIELDING`].
+//! 5. Record the stop. Log the stop if the reason is an error or the child overran its time. If the link
+//!    did not exist in step 1, the exit of the child may be in the mailbox, and is removed from it.
 //!
 //! **Invariants**
 //!
-//! 1. [`stop`] waits for the child's process record, which announces the end last and with the true
-//!    reason. `stop` does not read the supervisor's mailbox: messages that arrive before the child
-//!    has ended stay there.
-//! 2. The link stays until the child has ended. So the child also ends if the supervisor is killed
-//!    while the supervisor waits.
+//! 1. [`stop`] waits for the announcement of the end in the record of the child, which has the true
+//!    reason. `stop` does not read the supervisor's mailbox, so messages that arrive during the stop stay
+//!    in the mailbox.
+//! 2. The link exists until the child has ended. So a kill of the waiting supervisor also ends the child.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,7 +76,7 @@ pub(crate) async fn stop(
     let (reason, overran) = match stop_requested {
         Some(reason) => (reason, None),
         None => {
-            // It may have ended in time, and many processes are still notified of it.
+            // The child may have ended in time, while its end is still being announced to many processes.
             let is_late = child.shutdown != Shutdown::BrutalKill && !has_ended(child.process);
             let doing = is_late.then(|| Doing::of(&report.runtime, pid));
             report.runtime.kill(pid);
@@ -110,7 +109,7 @@ pub(crate) async fn await_killed(
     }
 }
 
-/// Whether the body of a process has ended, also while its end is being announced.
+/// Whether the body of a process has ended. Its end may not be announced to all processes yet.
 pub(crate) fn has_ended(process: &Arc<dyn AnyProcess>) -> bool {
     process.flags().load(Ordering::Acquire) & flag::ENDED != 0
 }
@@ -151,8 +150,8 @@ impl<'a> StopRequest<'a> {
     }
 }
 
-/// Returns whether the reason of a stopped child is an error. The rules are those of OTP: any clean
-/// reason is allowed for a child that isn't permanent, which may have finished by itself.
+/// Returns whether the reason of a stopped child is an error. The rules are those of OTP. For a child that
+/// isn't permanent any clean reason is allowed, because the child may have finished by itself.
 fn is_error(how: Shutdown, restart: Restart, reason: &ExitReason) -> bool {
     match (how, reason) {
         (Shutdown::BrutalKill, ExitReason::Killed) => false,
@@ -169,8 +168,8 @@ mod tests {
     use crate::exit::shutdown::Shutdown::{BrutalKill, Infinity, Timeout};
     use std::time::Duration;
 
-    /// SHU-009, T45: a child that is stopped ends with another reason than the requested one. That
-    /// is an error, unless a child that isn't permanent ended by itself with a clean reason.
+    /// SHU-009, T45: if a stopped child ends with another reason than the requested one, that is an
+    /// error. The exception is a clean reason of a child that isn't permanent.
     #[test]
     fn ends_other_than_asked_for_are_errors() {
         let polite = [Timeout(Duration::from_secs(1)), Infinity];

@@ -1,14 +1,14 @@
 //! Restarts that are cancelled while their start is in progress.
 //!
-//! A request to terminate a child whose restart is in progress is answered when no process of the
-//! child runs. The request takes these steps:
+//! A request may terminate a child whose restart is in progress. The request is answered when no process
+//! of the child runs. It takes these steps:
 //!
 //! 1. [`cancel_restart`](DynamicServer::cancel_restart) sets the child to [`State::Cancelled`] and
 //!    cancels the token of the start.
 //! 2. The start may still finish within the child's shutdown time.
-//! 3. A start that takes longer is dropped, which kills the processes that it has started. The
-//!    background task waits for their ends and, if the child is a supervisor, for the ends of the
-//!    processes that it left.
+//! 3. A start that takes longer is dropped, and the drop kills the processes of the start. The background
+//!    task waits for the ends of these processes. If the child is a supervisor, the task also waits for
+//!    the orphans of the child.
 //! 4. [`cancelled_restart_done`](DynamicServer::cancelled_restart_done) stops the process of a
 //!    start that has finished, and answers the requests.
 
@@ -53,7 +53,7 @@ impl DynamicServer {
             if let Some(outcome) = until(&report.runtime.kernel, due, &mut starting).await {
                 return outcome;
             }
-            // The drop of a user's start may panic, which must not end the background task.
+            // The drop of a user's start may panic. The panic must not end the background task.
             ignore_panic(|| drop(starting));
             for process in started_processes(&report, slot) {
                 await_killed(&report, &id, &process).await;
@@ -76,7 +76,7 @@ impl DynamicServer {
         }
     }
 
-    /// Handles the end of a cancelled start: stops the process that it started. Step 4.
+    /// Handles the end of a cancelled start, and stops the process of that start. Step 4.
     pub(super) fn cancelled_restart_done(
         &mut self,
         Retry { pid, id }: Retry,

@@ -1,18 +1,17 @@
-//! Handles the end of a dynamic child: removal, restart, or an exhausted budget.
+//! Handles the end of a dynamic child, and decides what follows: removal, a restart, or the consequence
+//! of a limit that is reached ([`give_up`](super::give_up)).
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::base::{Pid, SharedStr, ignore_panic};
+use crate::base::{Pid, ignore_panic};
 use crate::exit::{ExitReason, Result};
 use crate::observe::ChangeKind;
-use crate::restart::{Exceeded, Exhausted, Intensity, Next, OwnBudget, Rules, Window};
+use crate::restart::{Next, Rules};
 use crate::server::ServerContext;
-use crate::supervisor::dynamic::{Cast, Child, DynamicServer, Retry, State};
-use crate::supervisor::{
-    Decision, EndRecord, Incarnation, Limit, RestartLimitReached, RestartNotice, decision,
-};
+use crate::supervisor::dynamic::{Cast, DynamicServer, Retry, State};
+use crate::supervisor::{EndRecord, Incarnation, RestartNotice, decision};
 use crate::time::timer_queue::after;
 
 impl DynamicServer {
@@ -78,7 +77,7 @@ impl DynamicServer {
                 }
             }
             Next::After(delay) => self.schedule_restart(pid, delay, ctx),
-            Next::GiveUp(exceeded) => return self.budget_used_up(pid, exceeded),
+            Next::GiveUp(exceeded) => return self.limit_reached(pid, exceeded),
         }
         Ok(())
     }
@@ -135,90 +134,10 @@ impl DynamicServer {
             _ => return Ok(()),
         };
         if counts && let Err(exceeded) = self.spend(pid) {
-            return self.budget_used_up(pid, exceeded);
+            return self.limit_reached(pid, exceeded);
         }
         self.report_restart(pid);
         self.begin_restart(retry, ctx)
-    }
-
-    /// Counts a restart of this child against its budget.
-    fn spend(&mut self, pid: Pid) -> Result<(), Exceeded> {
-        let now = Instant::now();
-        let Some(child) = self.children.get(&pid).map(Child::counted) else { return Ok(()) };
-        let (window, limit) = self.budget_of(pid);
-        window.spend(limit, now, || child)?;
-        self.publish_budget(now);
-        Ok(())
-    }
-
-    /// Returns the budget that restarts of this child count against: the budget of the child, or
-    /// the shared budget of all children.
-    pub(super) fn budget_of(&mut self, pid: Pid) -> (&mut Window, Intensity) {
-        let own = self.own_budget(pid);
-        let record = self.children.get_mut(&pid).and_then(|child| child.restart_record.as_mut());
-        match (own, record) {
-            (Some(own), Some(record)) => (&mut record.window, own.intensity),
-            _ => (&mut self.window, self.spec.intensity),
-        }
-    }
-
-    /// Returns the budget of the child alone, by its own specification or by that of the supervisor.
-    fn own_budget(&self, pid: Pid) -> Option<OwnBudget> {
-        let record = self.children.get(&pid).and_then(|child| child.restart_record.as_ref());
-        record.and_then(|record| record.spec.budget).or(self.spec.child_budget)
-    }
-
-    /// Handles a restart that exceeds its limit. If the limit is the child's own, the specification
-    /// says what follows; a limit for all children always ends the supervisor.
-    fn budget_used_up(&mut self, pid: Pid, exceeded: Exceeded) -> Result {
-        let Some(child) = self.children.get_mut(&pid) else { return Ok(()) };
-        let last = child.restart_record.as_ref().and_then(|record| record.last.clone());
-        let last = last.unwrap_or(ExitReason::Normal);
-        let (slot, counted) = (child.slot, child.counted());
-        let origin = self.report.origin(Some(pid));
-        let exhausted = self.own_budget(pid).map(|budget| budget.exhausted);
-        let (window, intensity) = self.budget_of(pid);
-        let until = window.next_allowed_at(intensity, Instant::now());
-        let limit = RestartLimitReached::new(exceeded, window, counted, last.clone(), origin);
-        if exhausted.is_some_and(|exhausted| exhausted != Exhausted::Escalate) {
-            self.report.child_given_up(Some(pid), &limit);
-        }
-        match exhausted {
-            Some(Exhausted::GiveUp) => {
-                if let Some(child) = self.children.get(&pid) {
-                    child.release();
-                }
-                self.give_up(pid, until, last);
-            }
-            Some(Exhausted::Forget) => {
-                self.forget(pid);
-            }
-            Some(Exhausted::Escalate) | None => {
-                let reason = self.report.give_up(limit);
-                self.report.free_names(slot);
-                return Err(reason);
-            }
-        }
-        self.report.free_names(slot);
-        Ok(())
-    }
-
-    /// Ends the supervisor if that was decided for a child with this id, whose last process is `pid`. The
-    /// error is the reason that the supervisor ends with.
-    pub(super) fn follow(
-        &self,
-        decided: Option<Decision>,
-        id: &SharedStr,
-        pid: Option<Pid>,
-        last: ExitReason,
-    ) -> Result {
-        let limit =
-            |limit| RestartLimitReached::without_limit(limit, id, last, self.report.origin(pid));
-        match decided {
-            Some(Decision::EndTree) => Err(self.report.end_tree(limit(Limit::EndOfTree))),
-            Some(Decision::Escalate) => Err(self.report.give_up(limit(Limit::Escalated))),
-            Some(Decision::GiveUp) | None => Ok(()),
-        }
     }
 
     /// Reports, as an event and in the log, a restart that is about to be attempted.

@@ -1,4 +1,4 @@
-//! The table of children, and the pids by which each is found.
+//! The table of children, and the pids by which each child is found.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,7 +66,7 @@ impl DynamicServer {
         self.last_pids.remove(&child.first_pid);
         if let State::GivenUp(given_up) = &child.state {
             self.given_up_by_age.remove(&given_up.number);
-            // The entry may belong to another child of the same name that was given up later.
+            // The entry may belong to another child of the same name, which was given up later.
             if let Some(name) = child.name()
                 && self.given_up_by_name.get(&name) == Some(&pid)
             {
@@ -76,9 +76,9 @@ impl DynamicServer {
         Some(child)
     }
 
-    /// Removes a child that does not run, releases what is kept for its next incarnation, and frees
-    /// the name that is reserved for it. The child stays in the list of the last ended children, as
-    /// its last end says.
+    /// Removes a child that does not run, releases the value that is kept for its next incarnation, and
+    /// frees the name that is reserved for the child. The list of the last ended children keeps the child
+    /// with its last end.
     pub(super) fn forget(&mut self, pid: Pid) {
         self.tell(pid, || ChangeKind::Removed);
         if let Some(child) = self.take(pid) {
@@ -88,8 +88,8 @@ impl DynamicServer {
         }
     }
 
-    /// Removes a child that has ended for good, releases what is kept for its next incarnation, and
-    /// frees the name that is reserved for it.
+    /// Removes a child that has ended for good, releases the value that is kept for its next incarnation,
+    /// and frees the name that is reserved for the child.
     pub(super) fn forget_ended(&mut self, pid: Pid, reason: ExitReason) {
         if let Some(child) = self.take(pid) {
             child.release();
@@ -98,7 +98,7 @@ impl DynamicServer {
         }
     }
 
-    /// Reports the end of a child that is not known any more, and keeps it in the list of the last
+    /// Reports the end of a child that is no longer known, and adds the child to the list of the last
     /// ended children. `stopped` says whether the supervisor stopped the child.
     pub(super) fn report_end(&self, child: &Child, pid: Pid, reason: ExitReason, stopped: bool) {
         let source = &self.report.source;

@@ -33,8 +33,8 @@ pub(super) enum Completion {
     Started { child: Child, requester: Requester, outcome: StartOutcome },
     /// A restart has finished. `incarnation` is used if the supervisor no longer knows the child.
     Restarted { retry: Retry, incarnation: Child, outcome: StartOutcome },
-    /// The processes that a killed child supervisor left have ended.
+    /// The orphans of a killed child supervisor have ended.
     OrphansEnded(Retry),
-    /// The status of the name may have changed, so the name is to be looked up again.
+    /// The status of the name may have changed, so the name is looked up again.
     NameChanged { name: SharedStr, spec: Arc<Spec> },
 }

@@ -1,18 +1,18 @@
 //! The children of a dynamic supervisor in a picture: their counts, and the worst of them.
 //!
-//! A picture lists a bounded number of children, however many there are. The supervisor itself reads
-//! them, at most [`PART`] between two events: it is asked for very many children in parts, and serves
-//! other requests in between. A read takes about 0.2 µs for a child.
+//! A picture lists a bounded number of children. The supervisor itself reads its children, at most
+//! [`PART`] for one request. So a picture of more children sends several requests, and the supervisor
+//! serves other requests in between. A read takes about 0.2 µs for a child.
 //!
 //! **Steps** for more than [`PART`] children
 //! 1. The first answer has the pids of all children, and the number *s* of the last change.
 //! 2. Each further answer has a part of these children as they are then, and its own number.
 //!
 //! **Invariant.** A supervisor keeps a child by the pid of its last incarnation, and each change of a
-//! child names this pid. So a picture has the changes of each pid of step 1 up to the number of the
-//! answer with this pid, and the changes of every other pid up to *s*: no other pid is in an answer.
-//! A child that is restarted between the answers changes its pid, and so it is in no later answer: its
-//! start as another process follows, however late the answer with its former pid is.
+//! child has this pid. The picture includes two kinds of changes: for each pid of step 1, the changes up
+//! to the number of the answer with this pid; for every other pid, the changes up to *s*. A child that is
+//! restarted between the answers gets a new pid. No answer has the new pid, so the start with the new pid
+//! follows the picture as a change.
 //!
 //! | between step 1 and the answer about the child … | the picture shows … |
 //! |---|---|
@@ -22,7 +22,7 @@
 //! | another child starts | nothing of it; its start follows |
 //! | another child starts and ends | nothing of it; its start and its end follow |
 //!
-//! What happens to a child after the answer about it follows as changes.
+//! Changes of a child after the answer about the child follow the picture.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -56,7 +56,7 @@ pub struct FoldedCounts {
 /// How many children a dynamic supervisor reads for one answer.
 pub(crate) const PART: usize = 1024;
 
-/// What a picture asks a dynamic supervisor for.
+/// The request of a picture to a dynamic supervisor.
 #[derive(Debug)]
 pub(crate) struct FoldRequest {
     /// The number of listed children.
@@ -71,12 +71,12 @@ pub(crate) struct FoldRequest {
 #[derive(Debug)]
 pub(crate) struct FoldAnswer {
     pub(crate) counts: FoldedCounts,
-    /// The pids of all children, if there are too many for one answer, in no order. The answer is about
-    /// none of them.
+    /// The pids of all children, in no order, if there are too many children for one answer. Such an
+    /// answer has no other information about the children.
     pub(crate) in_parts: Vec<Pid>,
     /// The worst children first.
     pub(crate) worst: Vec<FoldedChild>,
-    /// The pids of the part by which the supervisor does not know a child any more.
+    /// The pids of the part that no longer belong to a known child.
     pub(crate) gone: Vec<Pid>,
     /// The last children that were forgotten; empty in an answer without `gone` about a part.
     pub(crate) ended: EndedChildren<PublishedChild>,
@@ -110,7 +110,7 @@ const RESTARTING: u8 = 4;
 const GIVEN_UP: u8 = 5;
 
 impl FoldRequest {
-    /// Returns the children that are asked for; `None` in the first request.
+    /// Returns the pids of the requested children; `None` in the first request.
     pub(super) fn pids(&self) -> Option<&[Pid]> {
         self.part.as_ref().and_then(|(pids, part)| pids.chunks(PART).nth(*part))
     }

@@ -1,11 +1,11 @@
-//! First starts of servers whose `init` is running. They take no task: the server acknowledges its
-//! `init` to the supervisor.
+//! First starts of servers whose `init` is running. Such a start takes no task, because the server
+//! acknowledges its `init` to the supervisor.
 //!
 //! 1. [`begin_start`](DynamicServer::begin_start) begins the start, and lists it.
 //! 2. The process of the server calls `Completions::acknowledged` in the poll in which its `init`
 //!    has ended, or in which its body is dropped.
-//! 3. The supervisor handles that as the completion of the start. If there is no acknowledgement, or a
-//!    refusal, a background task waits for the end of the process first.
+//! 3. The supervisor handles the notice as the completion of the start. If the `init` has not succeeded,
+//!    a background task first waits for the end of the process.
 //!
 //! What happens if one side ends in between:
 //!
@@ -30,13 +30,13 @@ use crate::supervisor::dynamic::start_child::start_panicked;
 use crate::supervisor::dynamic::{Cast, Completion, DynamicServer, HalfStarted};
 use crate::supervisor::{Begun, NewIncarnation, begin_server, outcome_of};
 
-/// A buffer for more notices than this is not kept.
+/// The largest buffer for notices that is kept for later use.
 const KEPT_NOTICES: usize = 64;
 
 impl DynamicServer {
-    /// Returns a function that queues the request to handle notices. The bound of a mailbox must not
-    /// hold a notice up. The request is refused if the supervisor has ended, or has been asked to stop:
-    /// then `stop_all` finds the notice.
+    /// Returns a function that queues the request to handle notices. A full mailbox does not delay this
+    /// request. The request is refused if the supervisor has ended, or was asked to stop. In the second
+    /// case `stop_all` finds the notice.
     pub(super) fn notifier(supervisor: ServerProcess<Self>) -> impl Fn() + Send + Sync + 'static {
         move || {
             let cast = Cast::HandleCompletions;

@@ -1,5 +1,4 @@
-//! The restart of a killed child supervisor waits for the ends of the processes that the killed
-//! incarnation left.
+//! The restart of a killed child supervisor waits for the ends of the orphans of the killed incarnation.
 
 use crate::exit::Result;
 use crate::server::ServerContext;
@@ -7,9 +6,8 @@ use crate::supervisor::Orphans;
 use crate::supervisor::dynamic::{Completion, DynamicServer, Retry};
 
 impl DynamicServer {
-    /// Returns whether the restart of a child supervisor has to wait because processes of its
-    /// killed incarnation are still ending. If so, a background task waits for the ends of these
-    /// processes, and then the restart continues, unless it is stale.
+    /// Returns whether the restart of a child supervisor has to wait for orphans. In that case a
+    /// background task waits for their ends, and then the restart continues unless it is stale.
     pub(super) fn wait_for_orphans(&mut self, retry: Retry) -> bool {
         let Some(child) = self.children.get(&retry.pid) else { return false };
         let start = (&child.id, child.slot);

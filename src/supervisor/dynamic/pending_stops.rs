@@ -18,7 +18,7 @@ pub(super) struct PendingStops {
     /// The state of the supervisor that readers see. It changes with each reported end.
     published: Arc<PublishedCell>,
     began: Instant,
-    /// Each child with its deadline and, if it was killed, its activity at that moment.
+    /// Each child with its deadline. A child that was killed also has its activity at that moment.
     children: VecDeque<(Option<Instant>, Child, Option<Doing>)>,
 }
 
@@ -28,13 +28,13 @@ impl PendingStops {
         PendingStops { report, published, began, children: VecDeque::new() }
     }
 
-    /// Adds a child that was asked to stop, and that is killed at this deadline, if it has one.
+    /// Adds a child that was asked to stop. The child is killed at `due`, if there is a deadline.
     pub(super) fn push(&mut self, due: Option<Instant>, child: Child) {
         self.children.push_back((due, child, None));
     }
 
-    /// Sorts by deadline, children without one last, and returns the number of children. With the
-    /// earliest deadline first, no deadline passes while a child with a later one is awaited.
+    /// Sorts the children by deadline, and returns their number. Children without a deadline are last. In
+    /// this order no deadline passes while a child with a later deadline is awaited.
     pub(super) fn sort_by_deadline(&mut self) -> usize {
         let latest = self.began;
         let order = |due: &Option<Instant>| due.map_or((1, latest), |due| (0, due));
@@ -79,7 +79,7 @@ impl Drop for PendingStops {
         while let Some((_, child, doing)) = self.children.front() {
             let brutally = child.shutdown == Shutdown::BrutalKill;
             match child.process().and_then(|process| ended(&**process)) {
-                // The child was killed together with the supervisor, not by the supervisor's stop.
+                // The kill of the supervisor has ended the child, not the supervisor's stop.
                 Some(ExitReason::Killed) if !brutally && doing.is_none() => {}
                 Some(reason) => {
                     self.report_first(&reason);

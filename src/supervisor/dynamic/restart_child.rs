@@ -1,4 +1,4 @@
-//! Restarts of dynamic children.
+//! Starts the next incarnation of a dynamic child, and handles the outcome.
 
 use futures_util::FutureExt;
 use futures_util::future::Either;

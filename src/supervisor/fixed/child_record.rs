@@ -67,10 +67,10 @@ pub(crate) struct Child {
     pub(super) started: Instant,
     /// The reason of the last end, or the error of the last start if that start failed.
     pub(crate) last: Option<ExitReason>,
-    /// The pid of the incarnation that ended last; `None` if the last start failed, or if no
-    /// incarnation has ended.
+    /// The pid of the incarnation that ended last. `None` if the last start failed, or if no incarnation
+    /// has ended.
     pub(crate) last_pid: Option<Pid>,
-    /// The path at which the restarts of the child are counted, made at the first one.
+    /// The path at which the restarts of the child are counted. Set at the first restart.
     counted_path: OnceLock<SharedStr>,
 }
 
@@ -113,8 +113,8 @@ impl Child {
         ChildSlot { child: self.position, start: self.starts }
     }
 
-    /// Returns the path at which the restarts of this child are counted. `source` is that of its
-    /// supervisor, whose path does not change.
+    /// Returns the path at which the restarts of this child are counted. `source` belongs to the
+    /// supervisor of the child.
     pub(super) fn counted_path(&self, source: &ChangeSource) -> &SharedStr {
         self.counted_path.get_or_init(|| source.path().counted(&self.spec.id))
     }
@@ -144,8 +144,8 @@ impl Child {
         !self.is_first_start_retried() && !matches!(kind, RetryKind::Requested { .. })
     }
 
-    /// Returns whether no start of the child has succeeded, and its first start is tried until one
-    /// does.
+    /// Returns whether the first start of the child is retried: no start has succeeded, and the
+    /// specification requires a retry.
     pub(crate) fn is_first_start_retried(&self) -> bool {
         self.spec.retry_first_start && !self.has_run
     }
@@ -160,14 +160,13 @@ impl Child {
         matches!(self.state, RunState::GivenUp)
     }
 
-    /// Returns whether a restart of its group starts this child. The other members of the group
-    /// have been stopped, or run. A child that has never run is started, too, and its own retry
-    /// becomes stale.
+    /// Returns whether a restart of its group starts this child. A child that has never run is started
+    /// too, and its own retry becomes stale.
     pub(super) fn starts_with_group(&self) -> bool {
         matches!(self.state, RunState::Stopped) || self.awaits_first_start()
     }
 
-    /// Returns the limit for restarts of this child. `shared` is that of the supervisor.
+    /// Returns the limit for restarts of this child. `shared` is the limit of the supervisor.
     pub(super) fn intensity(&self, shared: Intensity) -> Intensity {
         self.spec.budget.map_or(shared, |own| own.intensity)
     }

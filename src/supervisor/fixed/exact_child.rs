@@ -20,7 +20,7 @@ use crate::supervisor::fixed::FixedServer;
 use crate::supervisor::{ChildError, ExactChild, Position};
 
 impl FixedServer {
-    /// Stops the child, if it is still the one that was meant.
+    /// Stops the child, if its process is still the process of the request.
     pub(crate) async fn terminate_exactly(
         &mut self,
         child: ExactChild,
@@ -34,7 +34,7 @@ impl FixedServer {
         reply.send(answer);
     }
 
-    /// Stops the child, if it is still the one that was meant and runs, and starts it again. The name
+    /// Stops the child and starts it again, if its process is still the process of the request. The name
     /// of the child stays reserved meanwhile. The error is the reason of a supervisor that ends because
     /// the child ends the tree.
     pub(crate) async fn restart_exactly(

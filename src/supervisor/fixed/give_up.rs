@@ -77,8 +77,8 @@ impl FixedServer {
         self.after_end_for_good(significant)
     }
 
-    /// Carries out what was decided for this child, whose last process is `pid`. The error is the reason
-    /// that the supervisor ends with.
+    /// Carries out the decision for this child, whose last process is `pid`. The error is the reason that
+    /// the supervisor ends with.
     pub(super) fn follow(
         &mut self,
         decided: Decision,

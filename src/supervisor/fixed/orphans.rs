@@ -78,7 +78,7 @@ impl FixedServer {
         next
     }
 
-    /// Answers the requested start that this stale retry belongs to, if there is one.
+    /// Answers the request of this stale retry, if the retry belongs to a requested start.
     pub(crate) fn answer_stale_request(&mut self, retry_id: u64) {
         let Some((id, reply)) = self.waiting_requests.remove(&retry_id) else { return };
         reply.send(match self.stopped_position(&id) {
@@ -88,8 +88,9 @@ impl FixedServer {
         });
     }
 
-    /// Starts a child by a request. The first result answers the request; send it before the second
-    /// ends the supervisor. If the start fails, a child that was given up stays given up.
+    /// Starts a child by a request. Returns two results: the answer to the request, and the reason of a
+    /// supervisor that ends. Send the answer before the supervisor ends. If the start fails, a child that
+    /// was given up stays given up.
     async fn start_requested(
         &mut self,
         position: Position,

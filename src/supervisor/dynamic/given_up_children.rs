@@ -24,8 +24,8 @@ use crate::supervisor::{NotStarted, StartOutcome};
 const KEPT: usize = 1_000;
 
 impl DynamicServer {
-    /// Gives up a child: it stays known and is not restarted.
-    pub(super) fn give_up(&mut self, pid: Pid, until: Instant, last: ExitReason) {
+    /// Gives up a child. The child stays known, and is not restarted.
+    pub(super) fn give_up_child(&mut self, pid: Pid, until: Instant, last: ExitReason) {
         let number = self.next_number();
         let Some(child) = self.children.get_mut(&pid) else { return };
         child.state = State::GivenUp(Box::new(GivenUp { until, number, last }));
@@ -62,9 +62,8 @@ impl DynamicServer {
         }
     }
 
-    /// Applies the outcome of a start under the name of a given-up child: a started child replaces
-    /// the given-up child, and a failed start extends the time of the given-up child, as if that
-    /// child had just been given up.
+    /// Applies the outcome of a start under the name of a given-up child. A started child replaces the
+    /// given-up child. After a failed start, the given-up child counts as given up just now.
     pub(super) fn update_given_up(&mut self, child: &Child, outcome: &StartOutcome) {
         let Some(name) = child.name() else { return };
         let Some(&pid) = self.given_up_by_name.get(&name) else { return };
