@@ -12,7 +12,7 @@ use crate::cluster::connection::arrivals::ArrivalsStart;
 use crate::cluster::connection::connector::ByServer;
 use crate::cluster::connection::handshake_limit::{Handshakes, Origin};
 use crate::cluster::connection::net_kernel::{NET_KERNEL, NetKernel};
-use crate::cluster::connection::process::{accepted, dialer};
+use crate::cluster::connection::connection_process::{accepted, dialer};
 use crate::cluster::connection::registration::RegistrationStart;
 use crate::cluster::connection::requests::NetKernelArgs;
 use crate::cluster::connection::settings::Settings;

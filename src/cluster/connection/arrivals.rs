@@ -1,7 +1,7 @@
-//! The child that takes the connections of a [`Network`], as the acceptor of a listener takes sockets.
+//! The child that accepts the connections of a [`Network`]. For sockets, a listener does this.
 //!
-//! **If it ends** with a connection that it has not handed over, the connection is closed. Those that
-//! it has handed over have a process each, under the supervisor of the connections.
+//! **If the child ends**, a connection that it has accepted and not handed over is closed. Each connection
+//! that it has handed over has a process of its own, under the supervisor of the connections.
 
 use async_trait::async_trait;
 
@@ -9,7 +9,7 @@ use crate::child::{ChildSpec, OnceChild, StartChild, StartContext, Started, Task
 use crate::cluster::carrier::network::Network;
 use crate::cluster::carrier::{Arrived, Stream};
 use crate::cluster::connection::handshake_limit::{Handshakes, Origin};
-use crate::cluster::connection::process::accepted;
+use crate::cluster::connection::connection_process::accepted;
 use crate::cluster::node_name::NodeName;
 use crate::exit::{ExitReason, Result};
 use crate::net::Connections;
@@ -26,7 +26,7 @@ pub(crate) struct ArrivalsStart {
 impl StartChild for ArrivalsStart {
     async fn start(&self, ctx: &mut StartContext) -> Result<Started, StartError> {
         let failed = |reason| StartError::Failed(reason);
-        // The supervisor may have ended since its start: both are restarted.
+        // The supervisor may have ended since its start. In that case both are restarted.
         let connections = self.connections.find(ctx.runtime());
         let connections = connections.ok_or_else(|| failed(ExitReason::NoProc))?;
         let listener = self.network.listen(&self.name);

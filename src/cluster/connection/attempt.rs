@@ -1,8 +1,8 @@
 //! Attempts to connect: the handshake on a stream of bytes, by one process for each attempt.
 //!
-//! An attempt has a time limit, within which the other node has to send every message. Nothing of a
-//! node that has not shown that it knows the cookie is decoded but the messages of the handshake,
-//! of which none is longer than 512 bytes.
+//! An attempt has a time limit, within which the other node has to send every message. Until the other
+//! node has proved that it knows the cookie, only messages of the handshake are decoded. None of them is
+//! longer than 512 bytes.
 //!
 //! | the process ends | the other node | this node |
 //! |---|---|---|
@@ -36,7 +36,8 @@ pub(crate) struct Connected {
     pub(crate) session: Session,
 }
 
-/// Connects to a peer until a deadline. Returns `None` if the attempt failed, which the server then knows.
+/// Connects to a peer until a deadline. Returns `None` if the attempt failed and the server was notified
+/// of the failure.
 pub(crate) async fn dial(
     ctx: &TaskContext,
     settings: &Settings,
@@ -60,7 +61,7 @@ pub(crate) async fn dial(
 /// Why an attempt ends without a connection.
 enum Failed {
     Error(NodeError),
-    /// Another attempt is the connection, or the server has ended.
+    /// Another attempt has become the connection, or the server has ended.
     Superseded,
 }
 
@@ -159,7 +160,7 @@ async fn status(
     claim.await.map_err(|_| HandshakeError::Superseded)
 }
 
-/// Waits until this attempt is the connection.
+/// Waits until the server has made this attempt the connection.
 async fn authenticated(server: &ServerRef<NetKernel>, peer: &NodeName) -> Result<(), Failed> {
     let asked = server.call_unlimited(|reply| Call::Authenticated { peer: peer.clone(), reply });
     is_granted(&asked.await)

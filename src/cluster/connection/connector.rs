@@ -1,4 +1,4 @@
-//! Connections that signals wait for are requested of the server of the connections.
+//! Requests a connection for signals that wait for one, from the server of the connections.
 
 use std::sync::Arc;
 

@@ -1,26 +1,25 @@
-//! The handshakes of accepted connections that are under way: how many there may be, and which one is
-//! closed for another.
+//! The limit of handshakes of accepted connections, and which handshake is closed at the limit.
 //!
-//! **The bound.** At most [`MOST`] handshakes are under way. One more closes another one:
+//! **The bound.** At most [`MOST`] handshakes are under way. A new one above the limit closes another one.
+//! The choice has three steps:
 //!
-//! 1. of the address that has the most of them, the new one included: so a program at one address
-//!    closes its own handshakes, and none of a node elsewhere. Addresses with at most [`FEW`] are
-//!    alike: otherwise a program with many addresses, one handshake at each, would close those of two
-//!    nodes that share an address;
-//! 2. among these, of the larger kind: those that have given a name, and those that have not;
-//! 3. the oldest of that kind.
+//! 1. The candidates are the handshakes of the address that has the most of them, the new one included.
+//!    So a program at one address closes only its own handshakes. All addresses with at most [`FEW`]
+//!    handshakes count as equal. Otherwise a program with many addresses, and one handshake at each,
+//!    would close the handshakes of two nodes that share an address.
+//! 2. The candidates are of two kinds: with and without a name. Only the larger kind remains.
+//! 3. The oldest candidate is closed.
 //!
-//! So of N handshakes at such addresses one is closed only if N / 2 newer ones arrive in one of its
-//! two steps: until its name, or from its name to its answer. N is [`MOST`] if all that are under
-//! way are at such addresses. A rule that always closes those without a name would let a flood of
-//! names close each new handshake before its name arrives.
-//! An address of IPv6 counts by its first 64 bits, since one machine may use all that share them.
+//! A handshake has two parts: until its name arrives, and from its name to its answer. Among N candidates,
+//! one is closed only if N / 2 newer ones arrive during one of its parts. A rule that always closed a
+//! handshake without a name would be weaker: a flood of names could close each new handshake before its
+//! name arrives. An address of IPv6 counts by its first 64 bits, because one machine may use all addresses
+//! with the same 64 bits.
 //!
-//! **If a handshake ends** before, between or after the steps of another one: it leaves the table when
-//! its [`Handshake`] is dropped, however its process ends. A handshake that has shown that it knows
-//! the cookie leaves the table before the server is asked, so a connection that is up is not closed.
-//! Both the close and the leave are under the lock: a handshake that was closed can't leave, and
-//! ends.
+//! **If a handshake ends**, it leaves the table when its [`Handshake`] is dropped, for every way in which
+//! its process ends. A handshake of a node that has proved that it knows the cookie leaves the table
+//! before the server decides, so a connection that is up is never closed here. Close and leave are made
+//! under one lock. A handshake that was closed can't leave any more, and its process ends.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -33,7 +32,7 @@ use crate::observe::log_limit::LogLimit;
 
 /// The handshakes of accepted connections that may be under way at once.
 const MOST: usize = 128;
-/// The number of handshakes of one address up to which it has no more than any other.
+/// Addresses with at most this number of handshakes count as equal.
 const FEW: usize = MOST / 16;
 
 /// The handshakes that are under way.
@@ -98,7 +97,7 @@ impl Handshakes {
         let number = table.begun;
         table.open.push(Open { number, from, is_named: false, closed: closed.clone() });
         if let Some(surplus) = table.surplus() {
-            // A permit of `closed` is kept until the handshake looks at it.
+            // `closed` stores the permit until the handshake waits for it.
             table.open.remove(surplus).closed.notify_one();
         }
         drop(table);
@@ -112,7 +111,8 @@ impl Handshakes {
 }
 
 impl Table {
-    /// Returns the place of the handshake to close, if there are too many. It is never the last one.
+    /// Returns the index of the handshake to close, if there are too many. The last handshake, which is
+    /// new, is never closed.
     fn surplus(&self) -> Option<usize> {
         let (_, earlier) = self.open.split_last().filter(|(_, earlier)| earlier.len() >= MOST)?;
         let mut counts = Map::<Origin, usize>::default();
@@ -215,7 +215,7 @@ mod tests {
         assert_eq!(closed(&flood).len() + closed(&more).len(), 11 * MOST + 3 - MOST);
     }
 
-    /// Several nodes of one address don't count as the flood.
+    /// Several nodes at one address are not closed for a flood from another address.
     #[test]
     fn handshakes_from_many_addresses_close_each_other() {
         let handshakes = Handshakes::default();

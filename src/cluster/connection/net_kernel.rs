@@ -1,9 +1,9 @@
-//! The server that knows the connections of a node. Each attempt to connect, and each connection, is
-//! a process of its own, which asks this server before each step that other attempts depend on:
-//! [`peer`](crate::cluster::connection::competing_attempts) decides.
+//! The server of the connections of a node. Each attempt to connect, and each connection, is a process of
+//! its own. Such a process asks this server before each step that affects other attempts, and
+//! [`competing_attempts`](crate::cluster::connection::competing_attempts) decides the answer.
 //!
 //! **If a process of a connection ends** at any step, its `Down` arrives here, and its attempt or its
-//! connection is removed. A reply that it waited for goes nowhere.
+//! connection is removed. A reply to that process is dropped.
 //!
 //! **If this server ends**, the subscribers are notified of the loss of each connection, and its
 //! supervisor stops all processes of connections before it starts another server.
@@ -16,7 +16,7 @@ use crate::base::Pid;
 use crate::base::random::Map;
 use crate::call::Reply;
 use crate::cluster::connection::competing_attempts::Action;
-use crate::cluster::connection::entry::Entry;
+use crate::cluster::connection::peer_entry::Entry;
 use crate::cluster::connection::node_events::announce;
 use crate::cluster::connection::requests::{Call, Cast, NetKernelArgs};
 use crate::cluster::error::NodeError;
@@ -57,23 +57,23 @@ impl GenServer for NetKernel {
         match call {
             Call::Connect { peer, reply } => self.connect(peer, reply, ctx).await,
             Call::Disconnect { peer, reply } => {
-                let connection = self.peers.get(&peer).and_then(|entry| entry.peer.connection());
+                let connection = self.peers.get(&peer).and_then(|entry| entry.attempts.connection());
                 let exit = |pid| self.runtime.exit(pid, ExitReason::Shutdown);
                 reply.send(connection.is_some_and(exit));
             }
             Call::Connected(reply) => {
-                let up = self.peers.iter().filter(|(_, entry)| entry.peer.connection().is_some());
+                let up = self.peers.iter().filter(|(_, entry)| entry.attempts.connection().is_some());
                 reply.send(up.map(|(name, _)| name.text().clone()).collect());
             }
             Call::Settings(reply) => reply.send(self.args.settings.clone()),
             Call::Claim { peer, reply } => {
                 let Some(pid) = reply.caller() else { return Ok(()) };
                 self.watch(pid, &peer, ctx);
-                let status = self.entry(&peer).peer.claim(pid);
+                let status = self.entry(&peer).attempts.claim(pid);
                 reply.send(status);
             }
             Call::MaySendName { peer, reply } => {
-                let may = |pid| self.entry(&peer).peer.may_send_name(pid);
+                let may = |pid| self.entry(&peer).attempts.may_send_name(pid);
                 let may = reply.caller().is_some_and(may);
                 reply.send(may);
             }
@@ -81,7 +81,7 @@ impl GenServer for NetKernel {
                 let Some(pid) = reply.caller() else { return Ok(()) };
                 let entry = self.entry(&peer);
                 entry.authenticated.insert(pid, reply);
-                let actions = entry.peer.authenticated(pid);
+                let actions = entry.attempts.authenticated(pid);
                 self.act(&peer, actions);
             }
         }
@@ -96,8 +96,8 @@ impl GenServer for NetKernel {
                     matches!(error, NodeError::Handshake(HandshakeError::Simultaneous));
                 entry.error = Some(error);
                 if is_for_own {
-                    let actions = entry.peer.refused_for_own(dial);
-                    if entry.peer.yields() {
+                    let actions = entry.attempts.refused_for_own(dial);
+                    if entry.attempts.yields() {
                         let deadline = entry.deadline;
                         let left = deadline.saturating_duration_since(Instant::now());
                         let overdue = Cast::Overdue { peer: peer.clone(), deadline };
@@ -114,7 +114,7 @@ impl GenServer for NetKernel {
             Cast::Overdue { peer, deadline } => {
                 let entry = self.peers.get_mut(&peer);
                 if let Some(entry) = entry.filter(|entry| entry.deadline == deadline) {
-                    entry.peer.overdue();
+                    entry.attempts.overdue();
                     self.settle(&peer);
                 }
             }
@@ -128,15 +128,15 @@ impl GenServer for NetKernel {
         {
             let waits = self.nodes.waits(&peer);
             let entry = self.entry(&peer);
-            // Signals that wait now, and whose request was read. A request that is still in the queue
-            // dials when it is read.
+            // Signals count here only if they wait and the server has read their request. A request that
+            // is still in the queue dials when the server reads it.
             entry.is_wanted &= waits;
             entry.authenticated.remove(&pid);
             let was_announced = entry.announced.take_if(|announced| *announced == pid).is_some();
-            let did_yield = entry.peer.yields();
-            let actions = entry.peer.ended(pid);
+            let did_yield = entry.attempts.yields();
+            let actions = entry.attempts.ended(pid);
             let is_wanted = entry.is_wanted;
-            let is_over = did_yield && entry.peer.needs_dial() && entry.is_awaited();
+            let is_over = did_yield && entry.attempts.needs_dial() && entry.is_awaited();
             if was_announced {
                 announce(&self.runtime, &peer, NodeChange::Down);
             }
@@ -152,7 +152,7 @@ impl GenServer for NetKernel {
     }
 }
 
-/// Runs however the server ends.
+/// Notifies the subscribers for every way in which the server ends.
 impl Drop for NetKernel {
     fn drop(&mut self) {
         for (peer, entry) in &self.peers {
@@ -194,7 +194,7 @@ impl NetKernel {
     async fn want(&mut self, peer: &NodeName, ctx: &mut ServerContext<Self>) {
         let deadline = self.args.settings.deadline();
         let entry = self.entry(peer);
-        if entry.peer.needs_dial() {
+        if entry.attempts.needs_dial() {
             entry.deadline = deadline;
             self.dial(peer, ctx).await;
         }
@@ -205,7 +205,7 @@ impl NetKernel {
         match self.start_dial(peer).await {
             Some(dial) => {
                 self.watch(dial, peer, ctx);
-                self.entry(peer).peer.dialing(dial);
+                self.entry(peer).attempts.dialing(dial);
             }
             None => self.entry(peer).error = Some(NodeError::Stopped),
         }
@@ -217,7 +217,7 @@ impl NetKernel {
         dials.start_once((self.args.dialer)(peer.clone(), deadline)).await.ok()
     }
 
-    /// Carries out what the [peer](crate::cluster::connection::competing_attempts) has decided.
+    /// Carries out the decisions of [`competing_attempts`](crate::cluster::connection::competing_attempts).
     fn act(&mut self, peer: &NodeName, actions: Vec<Action<Pid>>) {
         let Some(entry) = self.peers.get_mut(peer) else { return };
         for action in actions {
@@ -238,14 +238,14 @@ impl NetKernel {
         self.settle(peer);
     }
 
-    /// Answers the users that wait, if there is a connection or no attempt is left. Then the signals
-    /// whose request was read are lost; those whose request is still in the queue dial later. Forgets
-    /// a peer of which nothing is known.
+    /// Answers the users that wait, if there is a connection or no attempt is left. If no attempt is left,
+    /// the waiting signals whose request was read are lost. A request that is still in the queue dials
+    /// later. Forgets a peer without attempts and connections.
     fn settle(&mut self, peer: &NodeName) {
         let Some(entry) = self.peers.get_mut(peer) else { return };
-        let answer = match entry.peer.connection() {
+        let answer = match entry.attempts.connection() {
             Some(_) => Ok(()),
-            None if entry.peer.is_pending() => return,
+            None if entry.attempts.is_pending() => return,
             None => {
                 if std::mem::take(&mut entry.is_wanted) {
                     self.nodes.not_connected(peer);
@@ -254,7 +254,7 @@ impl NetKernel {
             }
         };
         entry.answer(&answer);
-        if entry.peer.is_idle() {
+        if entry.attempts.is_idle() {
             self.peers.remove(peer);
         }
     }

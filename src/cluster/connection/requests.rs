@@ -1,4 +1,4 @@
-//! What the server of the connections is asked, and its arguments.
+//! The requests to the server of the connections, and the arguments of the server.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::net::Connections;
 pub(crate) enum Call {
     /// From a user: answered when there is a connection, or no attempt is left.
     Connect { peer: NodeName, reply: Reply<Result<(), NodeError>> },
-    /// From a user: answered with whether there was a connection, which then ends.
+    /// From a user: ends the connection. The answer is whether there was one.
     Disconnect { peer: NodeName, reply: Reply<bool> },
     /// From a user.
     Connected(Reply<Vec<SharedStr>>),
@@ -28,7 +28,7 @@ pub(crate) enum Call {
     Claim { peer: NodeName, reply: Reply<Status> },
     /// From a dial.
     MaySendName { peer: NodeName, reply: Reply<bool> },
-    /// From any attempt: answered with whether it is up.
+    /// From any attempt: the answer is whether the attempt has become the connection.
     Authenticated { peer: NodeName, reply: Reply<bool> },
 }
 

@@ -1,15 +1,15 @@
-//! What is done with a control message that arrives.
+//! Decides where a control message that has arrived goes.
 //!
-//! | operation | what is done |
+//! | operation | receiver or effect |
 //! |---|---|
 //! | a message to a name | `net_kernel` answers whether it lives; an exposed server gets the call or cast, and `rex` the call of a function; any other holder of the name gets the term |
-//! | a message to a pid, a signal, a link, a monitor | [`inbound`](crate::cluster::remote::inbound), but for calls and casts to an exposed server |
+//! | a message to a pid, a signal, a link, a monitor | [`inbound`](crate::cluster::remote::inbound); an exposed server gets its calls and casts |
 //! | an answer, to an alias | the [call](crate::cluster::remote::call_table) that waits for it |
 //! | a request of a process | [`rpc`](crate::cluster::rpc) |
 //! | an exit signal with a priority | as one without |
 //!
-//! An operation that is not known, or can't be decoded, ends the connection. The term of a message is
-//! not decoded here: the receiver may find that it breaks the format, or exceeds its limits.
+//! An operation that is unknown, or can't be decoded, ends the connection. The term of a message is not
+//! decoded here. The receiver decodes the term, and may refuse a malformed or too large one.
 
 use std::sync::Arc;
 
@@ -130,7 +130,8 @@ impl Router {
         }
     }
 
-    /// Delivers a message to a pid: a call or a cast, if it is that of an exposed server.
+    /// Delivers a message to a pid. If the pid belongs to an exposed server, the message is delivered as a
+    /// call or a cast.
     fn message_to_pid(&self, to: &[u8], payload: &[u8]) -> Result<(), ConnectionLost> {
         if !self.exposed.is_empty()
             && let Some(pid) = self.inbound.receiver(to)?
@@ -182,7 +183,7 @@ impl Router {
         if as_node(Some(&self.inbound.own), deliver) {
             return Ok(());
         }
-        // Nothing is said to the sender if no process has the name, as in OTP.
+        // If no process has the name, the sender gets no answer, as in OTP.
         self.runtime.send_term_named(&name, EncodedTerm::unchecked(payload.to_vec()));
         Ok(())
     }
@@ -231,7 +232,7 @@ fn reason<'f>(control: &Control<'f>) -> Result<&'f [u8], ConnectionLost> {
     control.payload.strip_prefix(&[131]).ok_or_else(|| malformed("an exit without a reason"))
 }
 
-/// A request that can't be decoded gets no answer, as one that is not known.
+/// A request that can't be decoded gets no answer, like an unknown request.
 fn ignore_malformed(lost: ConnectionLost) -> Result<(), ConnectionLost> {
     if matches!(lost, ConnectionLost::Malformed(_)) { Ok(()) } else { Err(lost) }
 }

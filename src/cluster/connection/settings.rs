@@ -1,4 +1,4 @@
-//! What all processes of a node know.
+//! The settings that all processes of a node share.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::cluster::rpc::Functions;
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) local: Local,
-    /// Made together with the creation.
+    /// The secret bits of pids. Drawn together with the creation.
     pub(crate) pid_tags: PidTags,
     pub(crate) resolver: Resolver,
     pub(crate) tick_time: Duration,
@@ -37,7 +37,7 @@ pub(crate) struct Settings {
     pub(crate) groups: Option<SharedStr>,
 }
 
-/// The time limit of an attempt whose own limit can't be added to the time.
+/// The time limit of an attempt whose configured limit is too long for the clock.
 const LONGEST_LIMIT: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 
 impl Settings {
@@ -47,7 +47,7 @@ impl Settings {
         now.checked_add(self.handshake_limit).unwrap_or(now + LONGEST_LIMIT)
     }
 
-    /// This node, as its processes are named elsewhere.
+    /// This node, by the name and the creation that other nodes know.
     pub(crate) fn node(&self) -> LocalNode {
         LocalNode::new(self.local.name.clone(), self.local.creation, self.pid_tags.clone())
     }

@@ -1,8 +1,8 @@
-//! The attempts to connect to one peer, and the connection to it: pure transitions.
+//! Which of several attempts to connect to one peer becomes the connection: pure transitions.
 //!
-//! Each attempt is a process. The process asks before each step that the other attempts depend on,
-//! and one value of this type answers, so the answers have an order. *This* node has the name L, the
-//! peer the name P.
+//! Each attempt is a process. The process asks before each step that affects the other attempts. One
+//! value of type [`Attempts`] answers all attempts of a peer, so the answers have an order. *This* node
+//! has the name L, the peer has the name P.
 //!
 //! ```text
 //!                 use                        name may be sent             authenticated
@@ -19,47 +19,47 @@
 //! | a dial whose name is sent | `ok_simultaneous` | `nok` |
 //! | a connection that is up | `alive` | `alive` |
 //!
-//! The second line differs from OTP, which answers `nok` for P < L as soon as it looks for the
-//! address. The peer can't know of such a dial, and the dial may still fail: the peer's attempt is
-//! then the only one. If the dial goes on, the peer gives its own attempt up when it gets this
-//! node's name, because L > P.
+//! The second line differs from OTP. OTP answers `nok` for P < L as soon as this node resolves the address
+//! of the peer. At that time the peer has no sign of the dial, and the dial may fail. With `ok`, the
+//! attempt of the peer can still succeed. If the dial continues, the peer gives up its own attempt when
+//! it receives this node's name, because L > P.
 //!
 //! # What happens when an attempt is authenticated
 //!
-//! No attempt displaces another one before it is authenticated, because everyone can claim a name.
+//! An attempt displaces another one only after it is authenticated, because any program can claim a name.
 //!
 //! | authenticated | beside | follows |
 //! |---|---|---|
 //! | the dial | nothing that is up | it is up |
 //! | the dial | a connection that is up | it is refused |
 //! | accepted | nothing that is up, no dial | it is up |
-//! | accepted | a dial, P > L | it is up; the dial ends: P refuses it anyway |
+//! | accepted | a dial, P > L | it is up; the dial ends, because P would refuse it |
 //! | accepted | a dial whose name is not sent, P < L | it is up; the dial ends |
-//! | accepted | a dial whose name is sent, P < L | it is held: P gives it up as soon as it has the name. If the dial is up, it is refused; if the dial fails, it is up |
-//! | accepted | an up connection that the peer named later | it is refused: it is the older one |
-//! | accepted | any other up connection | the old one is closed; when that has ended, this one is up |
+//! | accepted | a dial whose name is sent, P < L | it is held, because P gives it up when P receives the name. It is refused when the dial is up, and it is up when the dial fails |
+//! | accepted | a connection that is up and was claimed later | it is refused, because it is the older one |
+//! | accepted | any other connection that is up | the old one is closed; when it has ended, this one is up |
 //!
 //! # Races
 //!
 //! * **Both dial at once**: the tables above. P's tables are the same with the names exchanged.
-//! * **The name of a dial and an authenticated attempt**: the dial may send its name only after it has
-//!   asked. If an accepted connection is up by then, the dial ends without a word. If the name may
-//!   be sent, an attempt of P < L that is authenticated afterwards is held.
-//! * **The peer ends between the status and the challenge**: its attempt ends, nothing was displaced.
-//! * **The peer has restarted, and its old connection is still up here**: `alive`, the peer answers
-//!   `true`, and the old connection is closed once the new one is authenticated.
-//! * **A dial fails after P was answered `nok`**: both attempts are lost. Those that wait for the
+//! * **The name of a dial and an authenticated attempt**: the dial asks before it sends its name. If an
+//!   accepted connection is up at that time, the dial ends without a message. If the dial may send its
+//!   name, an attempt of P < L that is authenticated afterwards is held.
+//! * **The peer ends between the status and the challenge**: its attempt ends, and has displaced nothing.
+//! * **The peer has restarted, and its old connection is still up here**: the status is `alive`, the peer
+//!   answers `true`, and the old connection is closed after the new one is authenticated.
+//! * **A dial fails after P was answered `nok`**: both attempts are lost. The users that wait for the
 //!   connection get the error of the dial, and the next use dials again.
-//! * **A dial gets `nok`**: P's own attempt continues, and its name may arrive later than the `nok`.
-//!   Those that wait for a connection wait for that attempt until the deadline of their own. If each
-//!   accepted connection ends before the deadline, this node dials again. The deadline ends the wait
-//!   also while accepted connections are open, because everyone can claim the name of P.
+//! * **A dial gets `nok`**: P's own attempt continues, and its name may arrive after the `nok`. The users
+//!   that wait for a connection wait for that attempt, until the deadline of this node's attempt. If
+//!   each accepted connection ends before the deadline, this node dials again. The deadline ends the wait
+//!   even while accepted connections are open, because any program can claim the name of P.
 
 use crate::cluster::handshake::Status;
 
 /// The attempts and the connection of one peer. `C` identifies an attempt.
 #[derive(Debug)]
-pub(crate) struct Peer<C> {
+pub(crate) struct Attempts<C> {
     /// Whether P > L.
     is_greater: bool,
     dial: Option<Dial<C>>,
@@ -71,8 +71,9 @@ pub(crate) struct Peer<C> {
     /// The connection that waits for the end of the one that is up.
     successor: Option<Claimed<C>>,
     claims: u64,
-    /// Whether a dial was refused because the peer's own attempt continues, and that attempt has
-    /// neither ended nor reached the deadline. Then there is no dial, and nothing is up.
+    /// Whether this node waits for the peer's own attempt: a dial was refused because that attempt
+    /// continues, and the attempt has neither ended nor reached the deadline. While this is true, there
+    /// is no dial and no connection.
     yields: bool,
 }
 
@@ -89,18 +90,18 @@ struct Claimed<C> {
     number: u64,
 }
 
-/// What an attempt is to do, after a transition.
+/// The effect of a transition on an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action<C> {
     /// The authenticated attempt is up.
     Admit(C),
-    /// The attempt is closed, in whatever state it is.
+    /// The attempt is closed, in any state.
     Close(C),
 }
 
-impl<C: Copy + PartialEq> Peer<C> {
+impl<C: Copy + PartialEq> Attempts<C> {
     pub(crate) fn new(is_greater: bool) -> Self {
-        Peer {
+        Attempts {
             is_greater,
             dial: None,
             accepted: Vec::new(),
@@ -133,12 +134,12 @@ impl<C: Copy + PartialEq> Peer<C> {
         self.dial.is_some() || self.successor.is_some() || self.yields
     }
 
-    /// Whether nothing is known of the peer.
+    /// Whether there is neither an attempt nor a connection.
     pub(crate) fn is_idle(&self) -> bool {
         !self.is_pending() && self.up.is_none() && self.accepted.is_empty()
     }
 
-    /// Whether the peer's own attempt is waited for.
+    /// Whether this node waits for the peer's own attempt.
     pub(crate) fn yields(&self) -> bool {
         self.yields
     }
@@ -172,8 +173,8 @@ impl<C: Copy + PartialEq> Peer<C> {
         }
     }
 
-    /// Notes that an attempt is authenticated. Each attempt ends by [`Action::Close`], or is up by
-    /// [`Action::Admit`], now or later.
+    /// Notes that an attempt is authenticated. The attempt gets exactly one action, now or later:
+    /// [`Action::Close`], which ends it, or [`Action::Admit`], which makes it the connection.
     pub(crate) fn authenticated(&mut self, id: C) -> Vec<Action<C>> {
         if self.dial.as_ref().is_some_and(|dial| dial.id == id) {
             return self.dial_authenticated(id);

@@ -1,12 +1,12 @@
-//! A test of [`Peer`]: two nodes connect to each other, with their steps in random order.
+//! A test of [`Attempts`]: two nodes connect to each other, with their steps in random order.
 
 use std::collections::VecDeque;
 
 use crate::base::random::Random;
-use crate::cluster::connection::competing_attempts::{Action, Peer};
+use crate::cluster::connection::competing_attempts::{Action, Attempts};
 use crate::cluster::handshake::Status;
 
-/// What the two ends of a connection send each other.
+/// A message between the two ends of a connection.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Sent {
     Name,
@@ -39,9 +39,9 @@ struct Link {
 
 /// Two nodes: node 0 has the smaller name.
 struct World {
-    peers: [Peer<usize>; 2],
+    attempts: [Attempts<usize>; 2],
     links: Vec<Link>,
-    /// The ends of processes that their node has not noticed yet.
+    /// The processes that have ended, and whose end their node has not noticed yet.
     unnoticed: Vec<(usize, usize)>,
     uses: usize,
     breaks: usize,
@@ -59,8 +59,8 @@ enum Step {
 
 impl World {
     fn new(uses: usize, breaks: usize) -> Self {
-        let peers = [Peer::new(true), Peer::new(false)];
-        World { peers, links: Vec::new(), unnoticed: Vec::new(), uses, breaks, waits: [false; 2] }
+        let attempts = [Attempts::new(true), Attempts::new(false)];
+        World { attempts, links: Vec::new(), unnoticed: Vec::new(), uses, breaks, waits: [false; 2] }
     }
 
     fn steps(&self) -> Vec<Step> {
@@ -105,7 +105,7 @@ impl World {
                         self.links[link].to[0].push_back(Sent::Ack);
                     }
                 }
-                // The process has ended, which its node will notice.
+                // The process has ended. Its node notices this later.
                 Action::Admit(_) => {}
             }
         }
@@ -119,7 +119,7 @@ impl World {
             (End::Closed, _) => return,
             (_, Sent::End) => return self.close(link, end),
             (End::Waits(Sent::Name), Sent::Name) => {
-                let status = self.peers[node].claim(link);
+                let status = self.attempts[node].claim(link);
                 self.links[link].to[0].push_back(Sent::Status(status));
                 match status {
                     Status::Nok => return self.close(link, end),
@@ -128,7 +128,7 @@ impl World {
                 }
             }
             (End::Waits(Sent::Status(_)), Sent::Status(Status::Nok)) => {
-                let actions = self.peers[node].refused_for_own(link);
+                let actions = self.attempts[node].refused_for_own(link);
                 self.act(node, actions);
                 return self.close(link, end);
             }
@@ -144,7 +144,7 @@ impl World {
             }
             (End::Waits(Sent::Reply), Sent::Reply) | (End::Waits(Sent::Ack), Sent::Ack) => {
                 self.links[link].ends[end] = End::Authenticated;
-                let actions = self.peers[node].authenticated(link);
+                let actions = self.attempts[node].authenticated(link);
                 return self.act(node, actions);
             }
             other => panic!("{other:?}"),
@@ -158,15 +158,15 @@ impl World {
             Step::Use(node) => {
                 self.uses -= 1;
                 self.waits[node] = true;
-                if self.peers[node].needs_dial() {
+                if self.attempts[node].needs_dial() {
                     let ends = [End::Resolving, End::Waits(Sent::Name)];
                     self.links.push(Link { opener: node, ends, to: Default::default() });
-                    self.peers[node].dialing(self.links.len() - 1);
+                    self.attempts[node].dialing(self.links.len() - 1);
                 }
             }
             Step::Resolved(link) => {
                 let node = self.links[link].opener;
-                if self.peers[node].may_send_name(link) {
+                if self.attempts[node].may_send_name(link) {
                     self.links[link].ends[0] = End::Waits(Sent::Status(Status::Ok));
                     self.links[link].to[1].push_back(Sent::Name);
                 } else {
@@ -176,7 +176,7 @@ impl World {
             Step::Arrives(link, end) => self.arrives(link, end),
             Step::Noticed(at) => {
                 let (node, link) = self.unnoticed.swap_remove(at);
-                let actions = self.peers[node].ended(link);
+                let actions = self.attempts[node].ended(link);
                 self.act(node, actions);
             }
             Step::Breaks(link) => {
@@ -190,14 +190,15 @@ impl World {
     /// Answers the users, as the server does. Returns whether a wait ended without a connection.
     fn settle(&mut self) -> bool {
         let mut failed = false;
-        for (peer, waits) in self.peers.iter().zip(&mut self.waits) {
-            failed |= *waits && peer.connection().is_none() && !peer.is_pending();
-            *waits &= peer.connection().is_none() && peer.is_pending();
+        for (attempts, waits) in self.attempts.iter().zip(&mut self.waits) {
+            failed |= *waits && attempts.connection().is_none() && !attempts.is_pending();
+            *waits &= attempts.connection().is_none() && attempts.is_pending();
         }
         failed
     }
 
-    /// Checks the end: nothing is pending, and both nodes have the same connection, or none.
+    /// Checks the final state: nothing is pending, and both nodes have the same connection, or both have
+    /// none.
     fn check(&self, seed: u64) {
         let up = [End::Up; 2];
         let open: Vec<_> =
@@ -206,9 +207,9 @@ impl World {
             assert_eq!(self.links[*at].ends, up, "seed {seed}");
         }
         assert!(open.len() <= 1, "seed {seed}: {open:?}");
-        for peer in &self.peers {
-            assert_eq!(peer.connection(), open.first().copied(), "seed {seed}");
-            assert!(!peer.is_pending() && peer.is_idle() == open.is_empty(), "seed {seed}");
+        for attempts in &self.attempts {
+            assert_eq!(attempts.connection(), open.first().copied(), "seed {seed}");
+            assert!(!attempts.is_pending() && attempts.is_idle() == open.is_empty(), "seed {seed}");
         }
     }
 }
@@ -221,9 +222,9 @@ fn run(seed: u64, uses: usize, breaks: usize) -> bool {
         let steps = world.steps();
         if steps.is_empty() {
             assert!(breaks > 0 || world.waits == [false; 2], "seed {seed}: a user waits");
-            world.peers.iter_mut().for_each(Peer::overdue);
+            world.attempts.iter_mut().for_each(Attempts::overdue);
             world.check(seed);
-            return world.peers[0].connection().is_some();
+            return world.attempts[0].connection().is_some();
         }
         world.run(&steps[random.below(steps.len())]);
         assert!(!world.settle() || breaks > 0, "seed {seed}: a user gets an error");

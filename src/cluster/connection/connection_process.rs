@@ -15,7 +15,7 @@ use crate::cluster::connection::net_kernel::NET_KERNEL;
 use crate::cluster::connection::requests::Call;
 use crate::cluster::connection::router::Router;
 use crate::cluster::connection::settings::Settings;
-use crate::cluster::connection::up::{Limits, run};
+use crate::cluster::connection::connected_loop::{Limits, run};
 use crate::cluster::handshake::{HandshakeError, Session};
 use crate::cluster::node_name::NodeName;
 use crate::cluster::pg::greet;
@@ -27,7 +27,8 @@ use crate::cluster::remote::up::Up;
 use crate::cluster::wire::Outbox;
 use crate::exit::Result;
 
-/// Returns the child that dials a peer until a deadline. The loss of a connection is no crash.
+/// Returns the child that dials a peer until a deadline. The child ends normally when its connection is
+/// lost.
 pub(crate) fn dialer(settings: Arc<Settings>, peer: NodeName, deadline: Instant) -> OnceChild<()> {
     let id = peer.to_string();
     ChildSpec::once_with(id, (), async move |ctx: TaskContext, ()| {
@@ -46,7 +47,7 @@ pub(crate) async fn accepted(
     handshakes: &Handshakes,
 ) -> Result {
     let handshake = handshakes.begin(origin);
-    // A node that ends closes the connection.
+    // If the node has ended, the connection is closed.
     let Ok(settings) = ctx.runtime().server(NET_KERNEL).call_unlimited(Call::Settings).await else {
         return Ok(());
     };
@@ -59,7 +60,7 @@ pub(crate) async fn accepted(
     Ok(())
 }
 
-/// Logs a refused connection, unless many others have just been logged.
+/// Logs a refused connection, unless many such lines have just been written.
 fn log_refused(address: &impl Display, error: &HandshakeError, handshakes: &Handshakes) {
     let Some(left_out) = handshakes.log_limit().line(Instant::now().into_std()) else { return };
     ignore_panic(
@@ -84,7 +85,8 @@ async fn connection(ctx: &TaskContext, settings: &Settings, connected: Connected
     });
 }
 
-/// A connection that is up, until this is dropped, however the process ends.
+/// A connection that is up. The drop of this value ends the connection, for every way in which the
+/// process ends.
 struct Connection {
     router: Router,
     outbox: Outbox,
@@ -103,7 +105,8 @@ impl Connection {
         let nodes = Nodes::of(&kernel);
         let (name, flags) = (session.peer.clone(), session.flags);
         let peer = nodes.peer(&name);
-        // Otherwise the signals that wait would request another connection, which fails as this one.
+        // Without this, the waiting signals would request another connection, which would fail in the
+        // same way.
         let other = Numbered::connect(name.clone(), session.creation)
             .inspect_err(|_| peer.not_connected())?;
         let (incarnation, own) = (other.0.clone(), Arc::new(settings.node()));
@@ -129,7 +132,7 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        // A process that was killed, or a handler that has panicked, has not closed it.
+        // A process that was killed, or whose handler has panicked, has not closed the outbox.
         self.outbox.close();
         self.peer.down(self.number);
     }

@@ -1,4 +1,4 @@
-//! The bytes of a connection, counted.
+//! Counts the bytes that a connection reads and writes.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

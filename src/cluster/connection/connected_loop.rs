@@ -1,9 +1,9 @@
-//! A connection that is up: frames that arrive, frames that are written, ticks.
+//! The loop of a connection that is up: it reads frames, writes frames, and sends and checks ticks.
 //!
-//! One process runs all three. In each of its turns the ticks come first, then the writer, then the
-//! reader, and the writer yields: so input that never ends delays no output, and output that never
-//! ends delays no input. The first of them that ends decides why the connection is lost. A peer that
-//! reads nothing delays only the writer of its own connection.
+//! One process runs the three parts. In each turn, the ticks come first, then the writer, then the reader.
+//! The writer yields after [`WRITES`] writes. So endless input delays no output, and endless output delays
+//! no input. The first part that ends decides the reason of the loss of the connection. A peer that reads
+//! nothing delays only the writer of its own connection.
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -15,7 +15,7 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::base::consume_budget;
-use crate::cluster::connection::counted::{Counted, Counts};
+use crate::cluster::connection::byte_counts::{Counted, Counts};
 use crate::cluster::wire::frame::FrameReader;
 use crate::cluster::wire::ticks::{Progress, Ticks};
 use crate::cluster::wire::{ConnectionLost, Outbox};
@@ -42,7 +42,7 @@ pub(crate) async fn run(
     let written = pin!(write_all(writer, outbox, &counts.written));
     let ticks = pin!(tick(outbox, &counts, limits.tick_time));
     let overflowed = pin!(outbox.overflowed());
-    // A turn has a budget of operations, which the reader may use up: so it comes last.
+    // The reader may use up the budget of a turn, so it comes last.
     let watch = pin!(first(ticks, overflowed));
     let transfer = pin!(first(written, read));
     let lost = first(watch, transfer).await;
@@ -62,7 +62,7 @@ async fn read_all(
     mut handle: impl FnMut(&[u8]) -> Result<(), ConnectionLost>,
 ) -> ConnectionLost {
     loop {
-        // Frames that have arrived together are handled without a wait, and use up the budget as well.
+        // Frames that have arrived together are handled without a wait. They must use up the budget too.
         consume_budget().await;
         let handled = match frames.next().await {
             Ok([]) => Ok(()),
@@ -75,7 +75,7 @@ async fn read_all(
     }
 }
 
-/// The number of writes in a row, a part of the budget that tokio gives a task for each turn.
+/// The number of writes in one turn. It is a part of the budget that tokio gives a task for each turn.
 const WRITES: usize = 32;
 
 async fn write_all(
@@ -90,15 +90,15 @@ async fn write_all(
         while !rest.is_empty() {
             writes += 1;
             if writes.is_multiple_of(WRITES) {
-                // The reader has the rest of the budget of this turn.
+                // The rest of the budget of this turn is for the reader.
                 yield_now().await;
             }
             match writer.write(rest).await {
                 Ok(0) => return ConnectionLost::Closed,
                 Ok(count) => {
                     rest = &rest[count..];
-                    // Over TLS the bytes may still be in a buffer of this side. They count as
-                    // written when they have left it.
+                    // Over TLS the bytes may still be in a buffer of this node. They count as written
+                    // when they have left that buffer.
                     if rest.is_empty()
                         && let Err(error) = writer.flush().await
                     {
@@ -116,7 +116,7 @@ async fn write_all(
 async fn tick(outbox: &Outbox, counts: &Counts, tick_time: Duration) -> ConnectionLost {
     let period = Ticks::interval(tick_time);
     let mut interval = interval_at(Instant::now() + period, period);
-    // After a stop of the whole program, a peer gets a whole interval to send again.
+    // If the operating system has paused the program, the peer gets a whole interval to send again.
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut ticks = Ticks::default();
     loop {
