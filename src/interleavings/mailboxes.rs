@@ -3,7 +3,7 @@
 use crate::exit::reason::ExitReason::Shutdown;
 use crate::interleavings::check;
 use crate::interleavings::test_process::PayloadProcess;
-use crate::kernel::closing::End;
+use crate::kernel::final_reason::End;
 
 fn send_both(process: &PayloadProcess) -> [bool; 2] {
     [process.send(0), process.send(1)]

@@ -14,7 +14,7 @@ use crate::driver::process_future::ProcessFuture;
 use crate::exit::reason::ExitReason;
 use crate::interleavings::{block_on, thread};
 use crate::kernel::admission::NewProcess;
-use crate::kernel::closing::End;
+use crate::kernel::final_reason::End;
 use crate::kernel::name_table::NotAdmitted;
 use crate::kernel::{Kernel, NameEntry, Vacancy};
 use crate::mailbox::receive::Mailbox;

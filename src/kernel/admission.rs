@@ -13,7 +13,7 @@ use crate::base::shared_str::SharedStr;
 use crate::base::sync::atomic::Ordering;
 use crate::base::user_panics::ignore_panic;
 use crate::exit::reason::ExitReason;
-use crate::kernel::closing::End;
+use crate::kernel::final_reason::End;
 pub(crate) use crate::kernel::name_table::NotAdmitted;
 use crate::kernel::wait_graph::Until;
 use crate::kernel::{Kernel, Mailboxes};

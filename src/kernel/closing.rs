@@ -1,14 +1,11 @@
-//! The step *closing* of a [teardown](crate::kernel::teardown), which decides the exit reason. Under the
-//! lock, the process begins to refuse all items that are sent to it. The unread items, the wakers, and
-//! the names, groups and registries are taken out of its record.
+//! The step *closing* of a [teardown](crate::kernel::teardown), under the lock. The process begins to
+//! refuse all items that are sent to it, and its [reason](crate::kernel::final_reason) is fixed. The
+//! unread items, the wakers, and the names, groups and registries are taken out of its record.
 //!
 //! Invariants:
 //! 1. This step drops nothing, since the lock is held. The values that have to be dropped are
 //!    returned.
-//! 2. The exit reason that this step fixes is final. It is the first of these that exists: the panic of
-//!    the body; the reason of the accepted exit signal, or of the refusal of the start; the reason that
-//!    the body returned. If none exists, tokio dropped the task before the body returned, and the reason
-//!    is `Killed`.
+//! 2. The exit reason that this step fixes is final.
 
 use std::sync::{Arc, Weak};
 use std::task::Waker;
@@ -17,27 +14,12 @@ use crate::base::shared_str::SharedStr;
 use crate::base::small_map::SmallMap;
 use crate::base::user_panics::ignore_panic;
 use crate::exit::reason::ExitReason;
+use crate::kernel::final_reason::{End, FinalReason, final_reason};
 use crate::message::MessageKind;
 use crate::process::{
     Ancestors, AnyProcess, Locked, Parent, Registrar, Registrations, SpecKey, SpecName, Stage,
     Unhandled, Unread, VacatedNames,
 };
-
-/// How a body ended.
-#[derive(Debug)]
-pub(crate) enum End {
-    Returned(ExitReason),
-    /// The body was asked to stop, and returned this reason. Such an end is no failure, even if the
-    /// reason is a crash.
-    Stopped(ExitReason),
-    /// The body returned this reason, in which the process [decides](crate::exit::NoRestart) that it
-    /// has no successor.
-    NotRestarted(ExitReason),
-    Panicked(ExitReason),
-    /// The body did not return: tokio dropped the task, an exit signal ended the body, or the start
-    /// of the process was refused before the body ran.
-    Dropped,
-}
 
 /// The values that this step takes out of the record.
 pub(super) struct Closing {
@@ -102,8 +84,7 @@ impl HeldRegistrations {
 /// The facts about an end that logs, events and signals report.
 pub(super) struct EndDetails {
     pub(super) reason: ExitReason,
-    /// Whether the end is a failure: a panic of the body, or an end of kind
-    /// [`Returned`](End::Returned) with a crash and without an accepted exit signal.
+    /// Whether the end is a failure, as [`FinalReason::failed`] says.
     pub(super) failed: bool,
     /// Whether the body was dropped before it returned.
     pub(super) was_dropped: bool,
@@ -116,7 +97,7 @@ pub(super) struct DeferredDrops {
     queue: Option<Box<dyn Unread>>,
     task: Option<Waker>,
     reader: Option<Waker>,
-    /// The reason that invariant 2 did not select.
+    /// The reason that was not selected ([`FinalReason::spare`]).
     spare: Option<ExitReason>,
 }
 
@@ -179,19 +160,7 @@ pub(super) fn close(process: &dyn AnyProcess, locked: &mut Locked, end: End) -> 
         core.registrations_mut().not_restarted = true;
     }
     let was_dropped = matches!(end, End::Dropped);
-    // Invariant 2.
-    let (reason, failed, spare) = match (end, accepted) {
-        (End::Panicked(own), accepted) => (own, true, accepted),
-        (End::Returned(own) | End::Stopped(own) | End::NotRestarted(own), Some(accepted)) => {
-            (accepted, false, Some(own))
-        }
-        (End::Returned(own) | End::NotRestarted(own), None) => {
-            let failed = own.crash().is_some();
-            (own, failed, None)
-        }
-        (End::Stopped(own), None) => (own, false, None),
-        (End::Dropped, accepted) => (accepted.unwrap_or(ExitReason::Killed), false, None),
-    };
+    let FinalReason { reason, failed, spare } = final_reason(end, accepted);
     core.reason = Some(reason.clone());
     let task = core.task.take();
     let restarted_by = core.restarted_by();

@@ -49,6 +49,7 @@ pub(crate) mod links;
 pub(crate) mod monitors;
 #[cfg(feature = "cluster")]
 pub(crate) mod other_nodes;
+pub(crate) mod final_reason;
 pub(crate) mod closing;
 mod dead_letters;
 pub(crate) mod unhandled;
@@ -77,7 +78,7 @@ pub(crate) mod timers;
 mod trace_calls;
 
 pub(crate) use admission::{NewProcess, NotAdmitted, ORDINARY};
-pub(crate) use closing::End;
+pub(crate) use final_reason::End;
 pub(crate) use kill_times::KillTime;
 pub(crate) use resumed::Resumed;
 pub(crate) use stop_above::{StopInProgress, StopOrigin};

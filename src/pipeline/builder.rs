@@ -1,5 +1,5 @@
 //! The builder of a pipeline, and its constructors, one for each kind of producer. The methods in
-//! `next_stage` set up the next stage, and the methods in `stages` add it.
+//! `builder_settings` set up the next stage, and the methods in `stages` add it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::pipeline::counts::Counter;
 use crate::pipeline::inlet::Inlet;
 use crate::pipeline::plan::Connect;
 use crate::pipeline::producer;
-use crate::pipeline::settings::StageSettings;
+use crate::pipeline::stage_settings::StageSettings;
 
 /// A pipeline whose consumer is still to come: a producer, and stages after it. Its last stage
 /// passes on items of type `T`.

@@ -11,14 +11,14 @@ mod drain;
 mod inlet;
 mod held;
 mod batch;
-mod settings;
+mod stage_settings;
 mod plan;
 mod attempt;
 mod worker;
 mod producer;
 mod spec;
 mod builder;
-mod next_stage;
+mod builder_settings;
 mod stages;
 
 pub use builder::Pipeline;

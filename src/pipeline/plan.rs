@@ -12,7 +12,7 @@ use crate::exit::Result;
 use crate::pipeline::counts::Counter;
 use crate::pipeline::drain::Drain;
 use crate::pipeline::inlet::{Inlet, InletParts};
-use crate::pipeline::settings::StageSettings;
+use crate::pipeline::stage_settings::StageSettings;
 
 /// Adds the children of a pipeline whose last stage passes its items on to the inlet.
 pub(super) type Connect<T> = Arc<dyn Fn(&mut Plan, Arc<Inlet<T>>) + Send + Sync>;

@@ -9,8 +9,8 @@ use crate::pipeline::builder::Pipeline;
 use crate::pipeline::counts::{Counter, PipelineCounts};
 use crate::pipeline::inlet::Inlet;
 use crate::pipeline::plan::{Connect, Plan, Stage, inlet};
-use crate::pipeline::settings::StageSettings;
 use crate::pipeline::spec::PipelineSpec;
+use crate::pipeline::stage_settings::StageSettings;
 use crate::pipeline::worker::{run_batches, run_consumer, run_stage};
 
 impl<T: Send + 'static> Pipeline<T> {

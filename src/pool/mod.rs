@@ -75,8 +75,8 @@
 
 mod error;
 mod status;
-mod limits;
-mod failures;
+mod worker_limits;
+mod failure_pause;
 mod state;
 mod returns;
 mod upkeep;

@@ -17,8 +17,8 @@ use tokio::time::Instant;
 
 use crate::base::Pid;
 use crate::base::random::Map;
-use crate::pool::failures::Failures;
-use crate::pool::limits::Limits;
+use crate::pool::failure_pause::Failures;
+use crate::pool::worker_limits::Limits;
 
 /// The place of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

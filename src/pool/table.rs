@@ -11,8 +11,8 @@ use futures_util::future::BoxFuture;
 use crate::base::{CaughtDrop, Pid, PlainMutex, SharedStr};
 use crate::child::ChildSpec;
 use crate::pool::PoolStatus;
-use crate::pool::limits::Limits;
 use crate::pool::state::{State, Taken};
+use crate::pool::worker_limits::Limits;
 use crate::runtime::StartError;
 use crate::server::{GenServer, ServerRef};
 

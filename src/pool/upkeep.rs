@@ -6,8 +6,8 @@ use tokio::time::Instant;
 
 use crate::base::Pid;
 use crate::pool::PoolStatus;
-use crate::pool::limits::Limits;
 use crate::pool::state::{Place, State};
+use crate::pool::worker_limits::Limits;
 
 impl<H: Clone> State<H> {
     /// Sets the number of workers that the pool keeps.

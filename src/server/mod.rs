@@ -39,12 +39,12 @@ pub(crate) use context::continues::Continued;
 pub(crate) use context::own_events::OwnQueue;
 pub use context::schedule::CastTimer;
 pub(crate) use dispatch::{Dispatch, WaitOutcome};
-#[cfg(feature = "tower")]
-pub(crate) use handle::place::{Place, call_in_place};
 pub(crate) use handle::propagated::limited;
 #[cfg(feature = "cluster")]
 pub(crate) use handle::received::send_received_call;
 pub(crate) use handle::request::wait_edge;
+#[cfg(feature = "tower")]
+pub(crate) use handle::reserved_place::{Place, call_in_place};
 pub(crate) use handle::returnable_call::{NotAnswered, call_returnable};
 pub use handle::sender::{Caller, Sender};
 pub use handle::server_ref::ServerRef;

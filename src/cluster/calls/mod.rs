@@ -5,7 +5,7 @@
 //! **Knows nothing of** connections: `remote` connects, and keeps the [table of the calls]
 //! (crate::cluster::remote::call_table).
 
-mod waiting;
+mod remote_call;
 mod untyped;
 mod remote_server;
 

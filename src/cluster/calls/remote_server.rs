@@ -9,7 +9,7 @@ use serde::ser::Serialize;
 
 use crate::base::consume_budget;
 use crate::call::Reply;
-use crate::cluster::calls::waiting::{Callee, encode};
+use crate::cluster::calls::remote_call::{Callee, encode};
 use crate::cluster::remote::RemoteName;
 use crate::cluster::remote::nodes::Nodes;
 use crate::runtime::CallError;

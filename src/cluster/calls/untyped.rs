@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::ser::Serialize;
 
 use crate::base::consume_budget;
-use crate::cluster::calls::waiting::{Callee, encode};
+use crate::cluster::calls::remote_call::{Callee, encode};
 use crate::cluster::remote::RemoteName;
 use crate::cluster::remote::nodes::Nodes;
 use crate::cluster::remote::pid_terms::as_node;

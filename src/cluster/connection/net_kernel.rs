@@ -16,8 +16,8 @@ use crate::base::Pid;
 use crate::base::random::Map;
 use crate::call::Reply;
 use crate::cluster::connection::competing_attempts::Action;
-use crate::cluster::connection::peer_entry::Entry;
 use crate::cluster::connection::node_events::announce;
+use crate::cluster::connection::peer_entry::Entry;
 use crate::cluster::connection::requests::{Call, Cast, NetKernelArgs};
 use crate::cluster::error::NodeError;
 use crate::cluster::handshake::HandshakeError;
@@ -57,12 +57,14 @@ impl GenServer for NetKernel {
         match call {
             Call::Connect { peer, reply } => self.connect(peer, reply, ctx).await,
             Call::Disconnect { peer, reply } => {
-                let connection = self.peers.get(&peer).and_then(|entry| entry.attempts.connection());
+                let connection =
+                    self.peers.get(&peer).and_then(|entry| entry.attempts.connection());
                 let exit = |pid| self.runtime.exit(pid, ExitReason::Shutdown);
                 reply.send(connection.is_some_and(exit));
             }
             Call::Connected(reply) => {
-                let up = self.peers.iter().filter(|(_, entry)| entry.attempts.connection().is_some());
+                let up =
+                    self.peers.iter().filter(|(_, entry)| entry.attempts.connection().is_some());
                 reply.send(up.map(|(name, _)| name.text().clone()).collect());
             }
             Call::Settings(reply) => reply.send(self.args.settings.clone()),

@@ -14,7 +14,7 @@ use crate::cluster::pg::scope::{Scope, ScopeArgs};
 use crate::cluster::remote::local_node::{LocalNode, PidTags};
 use crate::cluster::remote::node_numbers::Numbered;
 use crate::cluster::remote::nodes::{Connector, Nodes, Wanted};
-use crate::cluster::remote::up::Up;
+use crate::cluster::remote::peer_connection::Up;
 use crate::cluster::term::{Atom, ExternalPid};
 use crate::cluster::wire::Outbox;
 use crate::kernel::Kernel;

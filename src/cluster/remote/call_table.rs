@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use crate::base::random::Map;
 use crate::base::{Pid, SharedStr};
-use crate::cluster::remote::ends::Target;
+use crate::cluster::remote::node_pair::Target;
 use crate::cluster::remote::signal::Signal;
 
 /// How a call ended. A call whose sender is dropped has lost its connection.

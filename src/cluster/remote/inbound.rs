@@ -18,9 +18,9 @@ use std::sync::{Arc, Weak};
 
 use crate::base::Pid;
 use crate::cluster::remote::arguments::{receiver, reference_of, sender, token};
-use crate::cluster::remote::ends::Target;
 use crate::cluster::remote::incarnation::Incarnation;
 use crate::cluster::remote::local_node::LocalNode;
+use crate::cluster::remote::node_pair::Target;
 use crate::cluster::remote::peer::{Peer, Superseded};
 use crate::cluster::remote::reason::{is_kill, read_reason};
 use crate::cluster::remote::relations::{AwaitedCall, Relations, Watched};

@@ -14,14 +14,14 @@ pub(crate) mod node_numbers;
 pub(crate) mod local_node;
 pub(crate) mod reason;
 pub(crate) mod pid_terms;
-mod ends;
+mod node_pair;
 pub(crate) mod signal;
 pub(crate) mod call_table;
 pub(crate) mod relations;
 #[cfg(test)]
 mod relations_tests;
-mod severed;
-pub(crate) mod up;
+mod connection_loss;
+pub(crate) mod peer_connection;
 pub(crate) mod peer;
 mod peers;
 mod watcher;

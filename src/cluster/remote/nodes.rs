@@ -6,13 +6,13 @@ use std::sync::{Arc, Weak};
 
 use crate::base::{MonitorRef, Pid, PlainMutex, SharedStr};
 use crate::cluster::node_name::NodeName;
-use crate::cluster::remote::ends::Target;
+use crate::cluster::remote::connection_loss::notify;
 use crate::cluster::remote::local_node::LocalNode;
 use crate::cluster::remote::node_numbers::incarnation_of;
+use crate::cluster::remote::node_pair::Target;
 use crate::cluster::remote::peer::{Peer, Surroundings};
 use crate::cluster::remote::peers::Peers;
 use crate::cluster::remote::relations::{Monitor, Severed};
-use crate::cluster::remote::severed::notify;
 use crate::cluster::remote::signal::Signal;
 use crate::exit::{ExitKind, ExitReason};
 use crate::kernel::Kernel;

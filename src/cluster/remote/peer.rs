@@ -26,9 +26,9 @@ use std::sync::{Arc, Weak};
 use crate::base::{Pid, PlainMutex};
 use crate::cluster::node_name::NodeName;
 use crate::cluster::remote::incarnation::Incarnation;
+use crate::cluster::remote::peer_connection::Up;
 use crate::cluster::remote::relations::{Relations, Severed};
 use crate::cluster::remote::signal::Signal;
-use crate::cluster::remote::up::Up;
 use crate::cluster::wire::{Appended, Outbox};
 use crate::exit::ExitReason;
 
@@ -293,7 +293,7 @@ impl State {
         after
     }
 
-    /// Ends the phase.
+    /// NodePair the phase.
     fn end(&mut self) -> (Phase, Severed) {
         (std::mem::take(&mut self.phase), self.relations.take())
     }

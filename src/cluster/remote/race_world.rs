@@ -15,7 +15,7 @@ use crate::cluster::remote::local_node::{LocalNode, PidTags};
 use crate::cluster::remote::node_numbers::Numbered;
 use crate::cluster::remote::nodes::Nodes;
 use crate::cluster::remote::peer::Peer;
-use crate::cluster::remote::up::Up;
+use crate::cluster::remote::peer_connection::Up;
 use crate::cluster::term::{Encoder, ExternalPid};
 use crate::cluster::wire::Outbox;
 use crate::exit::ExitReason;

@@ -1,7 +1,7 @@
 //! The signals that are sent to another node, and their frames.
 
 use crate::base::{Pid, SharedStr};
-use crate::cluster::remote::ends::{Ends, Target, atom};
+use crate::cluster::remote::node_pair::{NodePair, Target, atom};
 use crate::cluster::remote::reason::{reason_size, write_reason};
 use crate::cluster::term::{Encoder, Words};
 use crate::cluster::wire::control::{begin_control, op};
@@ -125,71 +125,71 @@ impl Signal {
     }
 
     /// Appends the frame of the signal; those of a call are two.
-    pub(crate) fn append(&self, frames: &mut Vec<u8>, ends: &Ends<'_>) {
+    pub(crate) fn append(&self, frames: &mut Vec<u8>, nodes: &NodePair<'_>) {
         if let Signal::Call { own, name, id, .. } = self {
             let target = Target::Name(name.clone());
             append_frame(frames, |out| {
-                ends.monitor(&mut Encoder::new(out), op::MONITOR_P, (*own, &target), *id);
+                nodes.monitor(&mut Encoder::new(out), op::MONITOR_P, (*own, &target), *id);
             });
         }
-        append_frame(frames, |out| self.write(&mut Encoder::new(out), ends));
+        append_frame(frames, |out| self.write(&mut Encoder::new(out), nodes));
     }
 
     /// Writes the control message, and the payload if there is one.
-    fn write(&self, encoder: &mut Encoder<'_>, ends: &Ends<'_>) {
+    fn write(&self, encoder: &mut Encoder<'_>, nodes: &NodePair<'_>) {
         match self {
             Signal::Send { to, term } => {
                 begin_control(encoder, op::SEND, 2);
                 atom(encoder, "");
-                ends.write(encoder, *to);
+                nodes.write(encoder, *to);
                 encoder.raw(term.as_bytes());
             }
             Signal::SendName { own, name, term } => {
                 begin_control(encoder, op::REG_SEND, 3);
-                ends.write(encoder, *own);
+                nodes.write(encoder, *own);
                 atom(encoder, "");
                 atom(encoder, name);
                 encoder.raw(term.as_bytes());
             }
             Signal::Link { own, other } => {
                 begin_control(encoder, op::LINK, 2);
-                ends.write_both(encoder, *own, *other);
+                nodes.write_both(encoder, *own, *other);
             }
             Signal::Unlink { own, other, removal } => {
                 begin_control(encoder, op::UNLINK_ID, 3);
                 encoder.unsigned(*removal);
-                ends.write_both(encoder, *own, *other);
+                nodes.write_both(encoder, *own, *other);
             }
             Signal::UnlinkAck { own, other, removal } => {
                 begin_control(encoder, op::UNLINK_ID_ACK, 3);
                 [removal, own].iter().for_each(|argument| encoder.raw(argument));
-                ends.write(encoder, *other);
+                nodes.write(encoder, *other);
             }
             Signal::Monitor { own, target, id } => {
-                ends.monitor(encoder, op::MONITOR_P, (*own, target), *id);
+                nodes.monitor(encoder, op::MONITOR_P, (*own, target), *id);
             }
             Signal::Demonitor { own, target, id } => {
-                ends.monitor(encoder, op::DEMONITOR_P, (*own, target), *id);
+                nodes.monitor(encoder, op::DEMONITOR_P, (*own, target), *id);
             }
             Signal::Call { own, name, id, request } => {
-                ends.call(encoder, (*own, name), *id, request);
+                nodes.call(encoder, (*own, name), *id, request);
             }
-            end => end.write_end(encoder, ends),
+            end => end.write_end(encoder, nodes),
         }
     }
 
     /// Writes the end of a process, or an exit signal. Any other signal writes nothing.
-    fn write_end(&self, encoder: &mut Encoder<'_>, ends: &Ends<'_>) {
+    fn write_end(&self, encoder: &mut Encoder<'_>, nodes: &NodePair<'_>) {
         match self {
             Signal::Exit { own, other, reason } => {
                 let operations = (op::EXIT, op::PAYLOAD_EXIT);
                 let write = |encoder: &mut Encoder<'_>| write_reason(reason, encoder);
-                ends.exit(encoder, operations, (&Target::Pid(*own), *other), write);
+                nodes.exit(encoder, operations, (&Target::Pid(*own), *other), write);
             }
             Signal::NoLink { own, other } => {
                 let (operations, own) =
                     ((op::EXIT, op::PAYLOAD_EXIT), Target::Encoded(own.clone()));
-                ends.exit(encoder, operations, (&own, *other), |encoder| atom(encoder, "noproc"));
+                nodes.exit(encoder, operations, (&own, *other), |encoder| atom(encoder, "noproc"));
             }
             Signal::ExitTo { own, other, reason, is_kill } => {
                 let operations = (op::EXIT2, op::PAYLOAD_EXIT2);
@@ -197,10 +197,10 @@ impl Signal {
                     true => atom(encoder, "kill"),
                     false => write_reason(reason, encoder),
                 };
-                ends.exit(encoder, operations, (&Target::Pid(*own), *other), write);
+                nodes.exit(encoder, operations, (&Target::Pid(*own), *other), write);
             }
             Signal::Down { target, other, reference, reason } => {
-                ends.down(encoder, (target, *other), *reference, reason);
+                nodes.down(encoder, (target, *other), *reference, reason);
             }
             _ => {}
         }

@@ -3,7 +3,7 @@
 use std::sync::Weak;
 
 use crate::base::Pid;
-use crate::cluster::remote::ends::Target;
+use crate::cluster::remote::node_pair::Target;
 use crate::cluster::remote::peer::Peer;
 use crate::cluster::remote::relations::Watched;
 use crate::cluster::remote::signal::Signal;

@@ -9,7 +9,7 @@
 
 use crate::cluster::term::{DecodeError, DecodeLimits, Decoder, Encoder, Token};
 use crate::cluster::wire::frame::PASS_THROUGH;
-use crate::cluster::wire::lost::ConnectionLost;
+use crate::cluster::wire::loss_reason::ConnectionLost;
 
 /// The operations that a node of this crate receives and sends.
 pub(crate) mod op {
@@ -159,7 +159,7 @@ impl From<DecodeError> for ConnectionLost {
 mod tests {
     use super::{Control, append_control, op};
     use crate::cluster::term::DecodeLimits;
-    use crate::cluster::wire::lost::ConnectionLost;
+    use crate::cluster::wire::loss_reason::ConnectionLost;
 
     fn decode(body: &[u8]) -> Result<Control<'_>, ConnectionLost> {
         Control::decode(body, &DecodeLimits::new())

@@ -4,7 +4,7 @@
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::cluster::wire::long_buffer::{LONG, LongBuffer};
-use crate::cluster::wire::lost::ConnectionLost;
+use crate::cluster::wire::loss_reason::ConnectionLost;
 
 /// The first byte of a frame that is one message without a header.
 pub(crate) const PASS_THROUGH: u8 = 112;
@@ -130,7 +130,7 @@ mod tests {
 
     use super::{FrameReader, KEPT, MOST, append_frame};
     use crate::cluster::wire::long_buffer::LongBuffer;
-    use crate::cluster::wire::lost::ConnectionLost;
+    use crate::cluster::wire::loss_reason::ConnectionLost;
 
     fn reader<R: AsyncRead + Unpin>(reader: R, most: usize) -> FrameReader<R> {
         FrameReader::new(reader, most, LongBuffer::default())

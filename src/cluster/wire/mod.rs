@@ -1,7 +1,7 @@
 //! What two nodes send each other after the handshake: frames, ticks, control messages, and the queue
 //! of the frames that wait to be written.
 
-mod lost;
+mod loss_reason;
 pub(crate) mod long_buffer;
 pub(crate) mod frame;
 pub(crate) mod ticks;
@@ -10,5 +10,5 @@ pub(crate) mod outbox;
 pub(crate) mod control;
 pub(crate) mod terms;
 
-pub(crate) use lost::ConnectionLost;
+pub(crate) use loss_reason::ConnectionLost;
 pub(crate) use outbox::{Appended, Outbox};

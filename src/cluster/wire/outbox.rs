@@ -26,7 +26,7 @@ use crate::base::PlainMutex;
 use crate::cluster::wire::chunks::{Chunks, copy_of_own_size, forget_long, keep, scratch};
 use crate::cluster::wire::frame::append_frame;
 use crate::cluster::wire::long_buffer::{LONG, LongBuffer};
-use crate::cluster::wire::lost::ConnectionLost;
+use crate::cluster::wire::loss_reason::ConnectionLost;
 
 /// The queue of one connection.
 #[derive(Debug, Clone)]

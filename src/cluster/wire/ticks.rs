@@ -14,7 +14,7 @@
 
 use std::time::Duration;
 
-use crate::cluster::wire::lost::ConnectionLost;
+use crate::cluster::wire::loss_reason::ConnectionLost;
 
 /// The number of intervals in a tick time.
 const INTERVALS: u32 = 4;
@@ -77,7 +77,7 @@ impl Ticks {
 #[cfg(test)]
 mod tests {
     use super::{Progress, Ticks};
-    use crate::cluster::wire::lost::ConnectionLost;
+    use crate::cluster::wire::loss_reason::ConnectionLost;
 
     #[test]
     fn an_idle_connection_ticks_and_lives_while_the_peer_ticks() {

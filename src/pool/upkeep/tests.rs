@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::base::Pid;
-use crate::pool::limits::Limits;
 use crate::pool::state::{State, Taken};
+use crate::pool::worker_limits::Limits;
 
 fn limits(size: usize, overflow: usize) -> Limits {
     Limits {

@@ -12,6 +12,6 @@ mod calls;
 pub(crate) mod received;
 pub(crate) mod returnable_call;
 #[cfg(feature = "tower")]
-pub(crate) mod place;
+pub(crate) mod reserved_place;
 pub(crate) mod sender;
 mod stop;

@@ -53,7 +53,7 @@ mod wait;
 mod next_item;
 mod carried;
 mod suspended;
-mod failed;
+mod failed_callback;
 mod resume;
 mod init;
 
@@ -84,7 +84,7 @@ fn run<S: GenServer>(mut server: Running<S>) -> impl Future<Output = End> + Send
             crash_site::note_failure(Callback::Terminate);
             end = panicked(panic);
         }
-        failed::keep(failed);
+        failed_callback::keep(failed);
         if server.ctx.inner().is_watched() {
             server.ctx.observed().note_traced_end();
         }

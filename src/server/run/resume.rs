@@ -32,7 +32,7 @@ use crate::exit::ExitReason;
 use crate::kernel::{End, Kernel, Resumed};
 use crate::process::{AnyProcess, Stage};
 use crate::restart::{Counted, FailurePolicy, OwnRules};
-use crate::server::run::failed;
+use crate::server::run::failed_callback;
 use crate::server::{GenServer, ServerContext};
 
 /// Returns whether the loop begins again after this end.
@@ -49,7 +49,7 @@ pub(super) fn goes_on<S: GenServer>(ctx: &mut ServerContext<S>, end: &End) -> bo
             let resumed = Resumed { reason, handling: *handling, left };
             ctx.process.kernel.report_resumed(&*ctx.process, &resumed);
         }
-        None => failed::keep(Some(handling)),
+        None => failed_callback::keep(Some(handling)),
     }
     left.is_some()
 }

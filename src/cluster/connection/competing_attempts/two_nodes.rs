@@ -60,7 +60,14 @@ enum Step {
 impl World {
     fn new(uses: usize, breaks: usize) -> Self {
         let attempts = [Attempts::new(true), Attempts::new(false)];
-        World { attempts, links: Vec::new(), unnoticed: Vec::new(), uses, breaks, waits: [false; 2] }
+        World {
+            attempts,
+            links: Vec::new(),
+            unnoticed: Vec::new(),
+            uses,
+            breaks,
+            waits: [false; 2],
+        }
     }
 
     fn steps(&self) -> Vec<Step> {

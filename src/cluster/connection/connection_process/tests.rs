@@ -4,8 +4,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::child::{ChildSpec, TaskContext};
 use crate::cluster::carrier::network::Network;
-use crate::cluster::connection::net_kernel::NET_KERNEL;
 use crate::cluster::connection::connection_process::Connection;
+use crate::cluster::connection::net_kernel::NET_KERNEL;
 use crate::cluster::connection::requests::Call;
 use crate::cluster::cookie::Cookie;
 use crate::cluster::handshake::{Flags, Session};

@@ -3,9 +3,9 @@
 use crate::base::Pid;
 use crate::cluster::handshake::Flags;
 use crate::cluster::node_name::NodeName;
-use crate::cluster::remote::ends::{Ends, Target};
 use crate::cluster::remote::incarnation::Incarnation;
 use crate::cluster::remote::local_node::{LocalNode, PidTags};
+use crate::cluster::remote::node_pair::{NodePair, Target};
 use crate::cluster::remote::reason::read_reason;
 use crate::cluster::remote::signal::Signal;
 use crate::cluster::term::Words;
@@ -61,8 +61,8 @@ fn no_frame_is_longer_than_the_size_of_its_signal() {
         let names = own.name.as_str().len() + incarnation.name.as_str().len();
         for signal in signals(Pid::from_raw((1 << 48) - 1), other, &"n".repeat(255)) {
             let outbox = Outbox::new(usize::MAX);
-            let ends = Ends { own: &own, other: &incarnation, flags };
-            assert_eq!(outbox.append(|frames| signal.append(frames, &ends)), Appended::Yes);
+            let nodes = NodePair { own: &own, other: &incarnation, flags };
+            assert_eq!(outbox.append(|frames| signal.append(frames, &nodes)), Appended::Yes);
             let mut frames = Vec::new();
             outbox.take(&mut frames).now_or_never().unwrap();
             let frame = frames.len();

@@ -4,7 +4,7 @@ use futures_util::FutureExt;
 
 use super::Outbox;
 use crate::cluster::wire::chunks::CHUNK;
-use crate::cluster::wire::lost::ConnectionLost;
+use crate::cluster::wire::loss_reason::ConnectionLost;
 
 async fn take(outbox: &Outbox) -> Vec<u8> {
     let mut bytes = Vec::new();

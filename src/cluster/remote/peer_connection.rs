@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use crate::base::Pid;
 use crate::cluster::handshake::Flags;
-use crate::cluster::remote::ends::Ends;
 use crate::cluster::remote::local_node::LocalNode;
 use crate::cluster::remote::node_numbers::Numbered;
+use crate::cluster::remote::node_pair::NodePair;
 use crate::cluster::remote::signal::Signal;
 use crate::cluster::wire::{Appended, Outbox};
 
@@ -22,8 +22,8 @@ pub(crate) struct Up {
 impl Up {
     /// Appends a signal. Nothing is woken.
     pub(super) fn append(&self, signal: &Signal) -> Appended {
-        let ends = Ends { own: &self.own, other: &self.other.0, flags: self.flags };
-        self.outbox.append(|frames| signal.append(frames, &ends))
+        let nodes = NodePair { own: &self.own, other: &self.other.0, flags: self.flags };
+        self.outbox.append(|frames| signal.append(frames, &nodes))
     }
 
     /// Whether a process is one of the connected incarnation.

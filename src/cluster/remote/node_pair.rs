@@ -31,7 +31,7 @@ impl Target {
 
 /// The two nodes of a connection, and what they have agreed on.
 #[derive(Debug)]
-pub(crate) struct Ends<'c> {
+pub(crate) struct NodePair<'c> {
     pub(crate) own: &'c LocalNode,
     pub(crate) other: &'c Incarnation,
     pub(crate) flags: Flags,
@@ -42,7 +42,7 @@ pub(super) fn atom(encoder: &mut Encoder<'_>, name: &str) {
     let _ = encoder.atom(name);
 }
 
-impl Ends<'_> {
+impl NodePair<'_> {
     /// Writes a pid of either node. The caller has made sure that it is of one of them.
     pub(super) fn write(&self, encoder: &mut Encoder<'_>, pid: Pid) {
         let other = pid.is_foreign().then(|| self.other.parts(pid)).flatten();

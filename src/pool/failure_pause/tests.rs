@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::pool::failures::Failures;
+use crate::pool::failure_pause::Failures;
 
 #[test]
 fn the_pause_doubles_once_for_each_round() {
