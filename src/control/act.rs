@@ -1,4 +1,4 @@
-//! Carries out requests.
+//! Carries out the action of a control request, and reports the outcome.
 
 use crate::base::Pid;
 use crate::control::ask::{ask_server, ask_supervisor};

@@ -17,11 +17,11 @@ use crate::runtime::StartError;
 mod fields;
 mod crash;
 mod event;
-mod queue;
+mod shared_listener;
 mod writer;
-mod write;
+mod write_loop;
 
-use queue::Queue;
+use shared_listener::Queue;
 
 /// Specifies a child that writes every [`LifecycleEvent`](crate::LifecycleEvent) of its runtime,
 /// crash reports included, as one line of JSON. The chapter "Events as lines of JSON" of the book has
@@ -110,6 +110,6 @@ where
         let (open, stop) = (self.open.clone(), CancellationToken::new());
         consume_budget().await;
         let process = ctx.admit(&ctx.starting().without_init().stopped_by(stop.clone()))?;
-        Ok(ctx.run_task(process, move |ctx| write::run(ctx, stop, listener, open)))
+        Ok(ctx.run_task(process, move |ctx| write_loop::run(ctx, stop, listener, open)))
     }
 }

@@ -12,7 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::exit::{ExitReason, Result};
 use crate::json_lines::JsonLinesError;
-use crate::json_lines::queue::Queue;
+use crate::json_lines::shared_listener::Queue;
 
 /// A writer with its permit.
 pub(super) struct Held<W: Send + 'static> {

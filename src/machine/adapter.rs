@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 
 use crate::exit::{ExitReason, Result};
-use crate::machine::engine::{Engine, Seen};
+use crate::machine::event_order::{Engine, Seen};
 use crate::machine::{
     EnterContext, Event, Machine, MachineContext, Next, StateMachine, Transition,
 };

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 
 use crate::base::SharedStr;
 use crate::base::eviction::evict;
-use crate::machine::engine::Engine;
 use crate::machine::event::Queued;
+use crate::machine::event_order::Engine;
 use crate::machine::timeouts::{Action, Kind, When};
 use crate::machine::{Event, Machine, Next, StateMachine};
 use crate::observe::DeadLetterCause;

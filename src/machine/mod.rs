@@ -14,20 +14,20 @@ use crate::runtime::{Name, Runtime, StartError};
 use crate::server::{GenServer, ServerRef, ServerSpec, short_name};
 
 mod next;
-mod transition;
+mod declared_transition;
 mod event;
 mod timeouts;
-mod queue;
-mod engine;
+mod event_queue;
+mod event_order;
 mod context;
 mod adapter;
 
 pub use context::{EnterContext, MachineContext};
-use engine::Engine;
-pub(crate) use engine::Seen;
+pub use declared_transition::Transition;
 pub use event::{Event, UnhandledEvent};
+use event_order::Engine;
+pub(crate) use event_order::Seen;
 pub use next::Next;
-pub use transition::Transition;
 
 /// The server of a [`StateMachine`]. The handles, names and specifications of a machine `M` have
 /// the type parameter `Machine<M>`, as in `ServerRef<Machine<Door>>` and `Name<Machine<Door>>`.

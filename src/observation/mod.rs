@@ -23,7 +23,7 @@ mod asked;
 mod collect;
 mod children;
 mod requests;
-mod missed;
+mod missed_count;
 mod sample;
 pub(crate) mod child_events;
 pub(crate) mod detail;
@@ -46,7 +46,7 @@ use clock::Clock;
 pub use detail::{ProcessDetail, StatusLine};
 #[cfg(feature = "metrics")]
 pub(crate) use facts::mailbox as mailbox_facts;
-pub use missed::Missed;
+pub use missed_count::Missed;
 pub use observing::{Observation, Observed};
 pub use picture::{
     MailboxFacts, PastRun, Picture, PictureNode, PictureState, PictureStep, Supervision,

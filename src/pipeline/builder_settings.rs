@@ -1,4 +1,4 @@
-//! The settings of the next stage of a pipeline.
+//! The methods of the builder that set up the next stage of a pipeline.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;

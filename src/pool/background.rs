@@ -1,4 +1,4 @@
-//! What the server of a pool has done beside its loop: checks and stops of workers.
+//! Checks and stops workers of a pool in background tasks, so that they do not delay its server.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;

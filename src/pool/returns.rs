@@ -1,4 +1,4 @@
-//! What a return shows of a worker, and which workers count as failed.
+//! What follows when a client returns a worker, and which workers count as failed.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What the server of a pool decides on its workers: which are idle, stopped and started.
+//! Which workers of a pool become idle, are stopped or are started: the decisions of the server of a pool.
 
 use std::time::Duration;
 

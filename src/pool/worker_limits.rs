@@ -1,4 +1,4 @@
-//! The limits of a pool: how many workers there are, and for how long.
+//! The limits of the workers of a pool: how many there are, and for how long each runs or is idle.
 
 use std::time::Duration;
 

@@ -280,7 +280,7 @@ const QUOTED_CONSTANTS: &[QuotedConstant] = &[
         )],
     ),
     (
-        "src/supervisor/dynamic/given_up.rs",
+        "src/supervisor/dynamic/given_up_children.rs",
         "const KEPT: usize = 1_000;",
         &[("src/restart/own_budget.rs", "The 1,000 children that were given up last are kept")],
     ),

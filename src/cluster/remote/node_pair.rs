@@ -1,4 +1,4 @@
-//! The two nodes of a connection, and how a frame names their processes.
+//! The two nodes of a connection, and how the pids of their processes are written in a frame.
 
 use crate::base::{Pid, SharedStr};
 use crate::cluster::handshake::Flags;

@@ -1,4 +1,4 @@
-//! The connection of a peer, as its signals need it.
+//! The connection of a peer that is up, as far as signals need it: both nodes, and the outbox.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The rounds of the driving task.
+//! Which timers fire in one round of the driving task, and until when the task waits for the next round.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -1,4 +1,4 @@
-//! What a machine does between two events.
+//! Which event a machine handles next, and the steps between two events.
 //!
 //! **Guarantees.** The order is that of OTP's `gen_statem`: events that a handler inserts come first,
 //! then postponed events after a change of state, then other queued events, then time-outs of zero,
@@ -34,7 +34,7 @@ use std::sync::Arc;
 
 use crate::base::PlainMutex;
 use crate::machine::event::Queued;
-use crate::machine::queue::EventQueue;
+use crate::machine::event_queue::EventQueue;
 use crate::machine::timeouts::{Action, Kind, Timeouts};
 use crate::machine::{Event, Machine, StateMachine, Transition};
 use crate::message::{Envelope, MessageKind, Metadata};

@@ -1,5 +1,5 @@
-//! What the incarnations of one child of [`json_lines`](crate::json_lines()) share: the listener, and
-//! what its writer did not take.
+//! What happens to events between two incarnations of a child of [`json_lines`](crate::json_lines()):
+//! all incarnations share the listener, and the number of events that were not written.
 //!
 //! **Invariants**
 //! 1. At most one incarnation has the listener. An incarnation that ends without having been asked to

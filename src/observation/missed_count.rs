@@ -1,4 +1,4 @@
-//! The changes that an observation has missed.
+//! The number of changes that an observation has missed. `observing` decides when changes are missed.
 
 use crate::base::TimeOfDay;
 

@@ -21,7 +21,7 @@ use crate::child::TaskContext;
 use crate::exit::Result;
 use crate::json_lines::JsonLinesError;
 use crate::json_lines::event::{line_of, missed_line};
-use crate::json_lines::queue::{Lines, Listening, Queue};
+use crate::json_lines::shared_listener::{Lines, Listening, Queue};
 use crate::json_lines::writer::Held;
 use crate::observe::LifecycleEvent;
 
