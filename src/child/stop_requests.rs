@@ -1,5 +1,5 @@
-//! How a child receives a request to stop or a kill, and which exit reason follows. A *kill* here is
-//! any exit signal that the process has accepted: [`Runtime::kill`](crate::Runtime::kill), or an
+//! How a child receives a request to stop or a kill, and which exit reason follows. A *kill* here
+//! is any exit signal that the process has accepted: [`Runtime::kill`](crate::Runtime::kill), or an
 //! untrapped exit signal of another process.
 //!
 //! 1. A child with a stop token is asked to stop by the token, which its parent's exit cancels.

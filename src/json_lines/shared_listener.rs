@@ -1,5 +1,6 @@
-//! What happens to events between two incarnations of a child of [`json_lines`](crate::json_lines()):
-//! all incarnations share the listener, and the number of events that were not written.
+//! What happens to events between two incarnations of a child of
+//! [`json_lines`](crate::json_lines()): all incarnations share the listener, and the number of
+//! events that were not written.
 //!
 //! **Invariants**
 //! 1. At most one incarnation has the listener. An incarnation that ends without having been asked to

@@ -40,8 +40,8 @@ pub(crate) struct NewProcess {
     pub(crate) mailbox: Option<Mailboxes>,
     /// The token that the exit of the parent cancels.
     pub(crate) stop: Option<CancellationToken>,
-    /// Whether the messages that are queued at the end of the process are kept for its successor. The
-    /// mailbox of such a process is counted.
+    /// Whether the messages that are queued at the end of the process are kept for its successor.
+    /// The mailbox of such a process is counted.
     pub(crate) keeps_queue: bool,
     /// The process counts as started only when its `init` has [finished](Kernel::mark_started).
     pub(crate) has_init: bool,
@@ -104,15 +104,15 @@ impl NewProcess {
     }
 
     /// Whether the record of the process is marked as starting until its `init` has finished. Two
-    /// kinds of processes need the mark: a process with a name or a key, because other processes can
-    /// find it before its start has returned, and a process that keeps its queue, because its teardown
-    /// treats a failed start differently.
+    /// kinds of processes need the mark: a process with a name or a key, because other processes
+    /// can find it before its start has returned, and a process that keeps its queue, because its
+    /// teardown treats a failed start differently.
     pub(crate) fn is_starting(&self) -> bool {
         self.has_init && (self.name.is_some() || self.key.is_some() || self.keeps_queue)
     }
 
-    /// The counts of the mailbox, if the mailbox is counted. All items of a counted mailbox are in the
-    /// inbox, so a kept queue is complete and in order.
+    /// The counts of the mailbox, if the mailbox is counted. All items of a counted mailbox are in
+    /// the inbox, so a kept queue is complete and in order.
     fn counts(&self, kernel: &Kernel) -> Option<Counts> {
         let counts = self.mailbox.unwrap_or(kernel.mailboxes).counts();
         let without_bound = || Counts::new(usize::MAX, Overflow::Reject);
@@ -168,9 +168,9 @@ impl Kernel {
         Ok(())
     }
 
-    /// Adds a new process to the tables and to a registry, and registers its name if it has one. The
-    /// registration of the name wakes tasks, which must not happen under the lock of the registry. So
-    /// the name is registered first.
+    /// Adds a new process to the tables and to a registry, and registers its name if it has one.
+    /// The registration of the name wakes tasks, which must not happen under the lock of the
+    /// registry. So the name is registered first.
     fn admit_under_key(
         self: &Arc<Self>,
         name: Option<SharedStr>,
@@ -202,8 +202,8 @@ impl Kernel {
             self.end_unstarted(&**process, ExitReason::Killed);
             NotAdmitted::Key(refused)
         })?;
-        // The registration of the name has woken tasks. They may have looked up the key before it was
-        // registered, so they are woken again.
+        // The registration of the name has woken tasks. They may have looked up the key before it
+        // was registered, so they are woken again.
         ignore_panic(|| self.name_changes.notify_waiters());
         Ok(())
     }
@@ -220,8 +220,8 @@ impl Kernel {
         linked.into_iter().filter_map(|pid| self.find(pid)).filter(is_child).collect()
     }
 
-    /// The process that this supervisor has started as the incarnation `slot`, if the supervisor and
-    /// the process are still linked.
+    /// The process that this supervisor has started as the incarnation `slot`, if the supervisor
+    /// and the process are still linked.
     pub(crate) fn child_at(&self, supervisor: Pid, slot: ChildSlot) -> Option<Pid> {
         let has_slot = |process: &&Arc<dyn AnyProcess>| {
             let role = process.parent().and_then(|parent| parent.role);

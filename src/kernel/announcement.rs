@@ -4,12 +4,12 @@
 //! **Guarantee.** Every link, monitor and waiter is notified of the end exactly once, also if tokio
 //! shuts down meanwhile. Tasks that wait for the end are woken after all other notifications.
 //!
-//! The teardown sends at most [`SLICE_SIZE`] notifications of links and monitors. A task of the runtime
-//! sends all others in slices. Between two slices the task goes to the end of the queue of its worker,
-//! behind the processes that it has woken.
+//! The teardown sends at most [`SLICE_SIZE`] notifications of links and monitors. A task of the
+//! runtime sends all others in slices. Between two slices the task goes to the end of the queue of
+//! its worker, behind the processes that it has woken.
 //!
-//! The order of the notifications is as follows. If there are slices, the parent is notified before all
-//! others.
+//! The order of the notifications is as follows. If there are slices, the parent is notified before
+//! all others.
 //!
 //! 1. `Down`s of monitors,
 //! 2. exit signals of links,
@@ -67,8 +67,8 @@ pub(super) struct Announced {
     pub(super) deferred: DeferredDrops,
 }
 
-/// Announces an end. If there are more notifications than one slice has, a task of the runtime sends
-/// the others, and keeps `owned`, the record of the process.
+/// Announces an end. If there are more notifications than one slice has, a task of the runtime
+/// sends the others, and keeps `owned`, the record of the process.
 pub(super) fn announce(
     kernel: &Arc<Kernel>,
     record: &dyn AnyProcess,
@@ -96,8 +96,8 @@ fn count(relations: &Relations) -> usize {
     watchers + relations.links.len() + relations.monitors.len()
 }
 
-/// Notifies a first slice, and spawns a task for the other slices. Without a tokio runtime, notifies
-/// all at once.
+/// Notifies a first slice, and spawns a task for the other slices. Without a tokio runtime,
+/// notifies all at once.
 #[cold]
 #[inline(never)]
 fn announce_in_slices(kernel: &Arc<Kernel>, process: Arc<dyn AnyProcess>, mut end: Announced) {
@@ -112,7 +112,8 @@ fn announce_in_slices(kernel: &Arc<Kernel>, process: Arc<dyn AnyProcess>, mut en
 }
 
 /// Notifies the parent before all others, so that a restart does not wait for the handlers of the
-/// watchers. The `Down`s of the parent are queued before its exit signal, as in an end without slices.
+/// watchers. The `Down`s of the parent are queued before its exit signal, as in an end without
+/// slices.
 fn notify_parent(kernel: &Arc<Kernel>, end: &mut Announced) {
     let Some(parent) = end.relations.parent.map(|parent| parent.pid) else { return };
     let of = (end.pid, &end.reason);
@@ -254,8 +255,8 @@ impl Sliced {
 impl Future for Sliced {
     type Output = ();
 
-    /// The first poll only yields. tokio runs a new task before the tasks that its creator has woken, and
-    /// the yield moves this task behind them.
+    /// The first poll only yields. tokio runs a new task before the tasks that its creator has
+    /// woken, and the yield moves this task behind them.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         if std::mem::replace(&mut self.is_queued, true) {
             self.advance(slice_size());

@@ -1,8 +1,8 @@
 //! Finds the backtrace of a process that has crashed.
 //!
-//! **Guarantee.** The backtrace of a crash is found if the crash is among the last [`KEPT`] ones, and
-//! other code still keeps the crash, such as the history of a supervisor. This table owns no crash: a
-//! crash contains an error of a user, and an owner would prolong the life of that error.
+//! **Guarantee.** The backtrace of a crash is found if the crash is among the last [`KEPT`] ones,
+//! and other code still keeps the crash, such as the history of a supervisor. This table owns no
+//! crash: a crash contains an error of a user, and an owner would prolong the life of that error.
 //!
 //! **Cost.** None unless a crash has a backtrace. A crash has one only if `RUST_BACKTRACE` is set.
 

@@ -1,7 +1,8 @@
 //! The switches that each call reads. Initially all are off.
 //!
-//! **Guarantee.** All switches share one byte. So while all are off, a call pays for one load, however
-//! many switches there are. A change of a switch affects the calls that are made after the change.
+//! **Guarantee.** All switches share one byte. So while all are off, a call pays for one load,
+//! however many switches there are. A change of a switch affects the calls that are made after the
+//! change.
 
 use crate::base::sync::atomic::{AtomicU8, Ordering};
 
@@ -19,7 +20,8 @@ impl Default for CallSwitches {
 }
 
 impl CallSwitches {
-    /// Whether all switches are off, so that a call only sends its request and waits for the answer.
+    /// Whether all switches are off, so that a call only sends its request and waits for the
+    /// answer.
     #[inline]
     pub(crate) fn all_off(&self) -> bool {
         self.0.load(Ordering::Relaxed) == 0

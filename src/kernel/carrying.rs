@@ -1,8 +1,8 @@
 //! Whether the messages of a runtime carry metadata, and which metadata a message carries.
 //!
-//! A switch decides whether messages carry metadata. While the switch is off, a send pays for one more
-//! load. The first use of metadata in the runtime turns the switch on for good. The setting for spans of
-//! messages turns it on as well.
+//! A switch decides whether messages carry metadata. While the switch is off, a send pays for one
+//! more load. The first use of metadata in the runtime turns the switch on for good. The setting
+//! for spans of messages turns it on as well.
 
 use tracing::Span;
 
@@ -79,15 +79,15 @@ impl Kernel {
         sender.continued(own, relation == MessageSpans::FollowsFrom)
     }
 
-    /// Returns the metadata of a message that the running code sends for later, such as by a timer. The
-    /// span of such a message has no parent: its handler may send the next such message, and the chain
-    /// of parents would have no end.
+    /// Returns the metadata of a message that the running code sends for later, such as by a timer.
+    /// The span of such a message has no parent: its handler may send the next such message, and
+    /// the chain of parents would have no end.
     pub(crate) fn captured_for_later(&self) -> Metadata {
         self.captured().begins_chain()
     }
 
-    /// Returns the metadata of a message that the running code sends. Call this without a lock, because
-    /// the subscriber of the user may run.
+    /// Returns the metadata of a message that the running code sends. Call this without a lock,
+    /// because the subscriber of the user may run.
     pub(crate) fn captured(&self) -> Metadata {
         if !self.carrying.is_on() {
             return Metadata::default();
@@ -96,8 +96,8 @@ impl Kernel {
         if self.carrying.spans() == MessageSpans::Off {
             return visible;
         }
-        // If the subscriber has disabled the span of the running code, the parent is the span of the
-        // message that the code handles.
+        // If the subscriber has disabled the span of the running code, the parent is the span of
+        // the message that the code handles.
         let mut captured = visible.clone();
         ignore_panic(|| {
             let span = Span::current();

@@ -1,6 +1,6 @@
-//! The step *closing* of a [teardown](crate::kernel::teardown), under the lock. The process begins to
-//! refuse all items that are sent to it, and its [reason](crate::kernel::final_reason) is fixed. The
-//! unread items, the wakers, and the names, groups and registries are taken out of its record.
+//! The step *closing* of a [teardown](crate::kernel::teardown), under the lock. The process begins
+//! to refuse all items that are sent to it, and its [reason](crate::kernel::final_reason) is fixed.
+//! The unread items, the wakers, and the names, groups and registries are taken out of its record.
 //!
 //! Invariants:
 //! 1. This step drops nothing, since the lock is held. The values that have to be dropped are
@@ -51,8 +51,8 @@ pub(super) struct HeldRegistrations {
     /// The supervisors above this process, if it is a supervisor.
     pub(super) ancestors: Option<Arc<Ancestors>>,
     pub(super) names: SmallMap<SharedStr, ()>,
-    /// The name that the child specification of this process gives. The process may have unregistered
-    /// that name.
+    /// The name that the child specification of this process gives. The process may have
+    /// unregistered that name.
     pub(super) spec_name: Option<Box<SpecName>>,
     /// The key under which the process was started.
     pub(super) spec_key: Option<Box<SpecKey>>,

@@ -1,9 +1,9 @@
 //! The crash reports of a runtime: which ends are reported, and how the facts are gathered.
 //!
-//! In step 6, the teardown of a process gathers the facts from two places: the relations that it has
-//! taken out of the record, and the thread-local note of the callback that failed. It sends no request
-//! to the supervisor. So a busy or killed supervisor prevents no report, and a plain process is reported
-//! in the same way as a child.
+//! In step 6, the teardown of a process gathers the facts from two places: the relations that it
+//! has taken out of the record, and the thread-local note of the callback that failed. It sends no
+//! request to the supervisor. So a busy or killed supervisor prevents no report, and a plain
+//! process is reported in the same way as a child.
 //!
 //! Invariants:
 //! 1. If no listener and no subscriber wants a report, an end pays for a few checks, and a crash
@@ -12,10 +12,11 @@
 //!    process is notified of it by a link or a monitor.
 //! 3. At most one record is locked at a time, and none while code of a user runs.
 //! 4. An end is not reported if its cause is a start that failed or was given up, or a stop of the
-//!    tree, of the runtime or of tokio. Such an end is recognized in one of two ways: the record of the
-//!    child has noted the stop before the stop began, or the supervisor is stopping or has ended.
-//! 5. The `on_failure` of a child is called only if its supervisor is going to follow the answer, or
-//!    the server has followed it.
+//!    tree, of the runtime or of tokio. Such an end is recognized in one of two ways: the record of
+//!    the child has noted the stop before the stop began, or the supervisor is stopping or has
+//!    ended.
+//! 5. The `on_failure` of a child is called only if its supervisor is going to follow the answer,
+//!    or the server has followed it.
 //!
 //! If an ancestor ends while the ancestors are gathered, the list ends before that ancestor.
 
@@ -149,9 +150,9 @@ impl Kernel {
     }
 }
 
-/// Returns the callback that failed, as the server has noted it. If the server is tracked, the time of
-/// the callback is included. If the body was dropped, returns the callback that was running; only a
-/// tracked server notes that one.
+/// Returns the callback that failed, as the server has noted it. If the server is tracked, the time
+/// of the callback is included. If the body was dropped, returns the callback that was running;
+/// only a tracked server notes that one.
 fn handling(
     noted: Option<CrashHandling>,
     relations: &Relations,
@@ -194,8 +195,8 @@ fn limited_path(path: &SharedStr) -> SharedStr {
     }
 }
 
-/// Returns the path of a process that is in no tree. A process without a parent, a label and a name has
-/// an empty path, so the reports of all such processes are limited together.
+/// Returns the path of a process that is in no tree. A process without a parent, a label and a name
+/// has an empty path, so the reports of all such processes are limited together.
 fn path_outside(
     pid: Pid,
     relations: &Relations,

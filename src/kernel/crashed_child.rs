@@ -1,5 +1,5 @@
-//! The facts that a [crash report](crate::kernel::crash_reports) has about the child that failed, and
-//! about its ancestors.
+//! The facts that a [crash report](crate::kernel::crash_reports) has about the child that failed,
+//! and about its ancestors.
 
 use tokio::time::Instant;
 
@@ -11,12 +11,13 @@ use crate::observe::crash_report::{Ancestor, CrashCause, CrashHandling, CrashedC
 use crate::process::{ChildStop, Relations};
 use crate::restart::policy::Restart;
 
-/// The number of ancestors that a report lists. The bound limits the time of a report in a deep tree.
+/// The number of ancestors that a report lists. The bound limits the time of a report in a deep
+/// tree.
 pub(super) const MAX_ANCESTORS: usize = 64;
 
 impl Kernel {
-    /// Whether the supervisor calls the `on_failure` of this child, which has failed, and follows the
-    /// answer. This is so if the child had started and is not being stopped.
+    /// Whether the supervisor calls the `on_failure` of this child, which has failed, and follows
+    /// the answer. This is so if the child had started and is not being stopped.
     pub(super) fn follows_policy(
         &self,
         relations: &Relations,

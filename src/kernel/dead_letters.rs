@@ -1,5 +1,5 @@
-//! Messages that are lost while they are sent: the counts, and the dead letters that listeners receive.
-//! `unhandled` makes the dead letters of messages that were accepted and never handled.
+//! Messages that are lost while they are sent: the counts, and the dead letters that listeners
+//! receive. `unhandled` makes the dead letters of messages that were accepted and never handled.
 //!
 //! Invariant: a dead letter is made only while there is a listener.
 

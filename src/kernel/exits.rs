@@ -7,8 +7,8 @@
 //!
 //! 1. For the exit signal of a link, the entry of the sender is removed from the record of the
 //!    receiver.
-//! 2. The [`SignalOutcome`] is decided, by the state of the link, the role of the peer, the stage of the
-//!    receiver and OTP's table ([`verdict`]).
+//! 2. The [`SignalOutcome`] is decided, by the state of the link, the role of the peer, the stage
+//!    of the receiver and OTP's table ([`verdict`]).
 //! 3. The outcome takes effect: an accepted signal moves the receiver to *exit pending* and wakes
 //!    its task; a delivered signal cancels a stop token, or is queued as a message.
 //!
@@ -17,9 +17,9 @@
 //!    removes the entry, the signal has an effect at most once.
 //! 2. At most one signal is accepted, since only a live process accepts a signal. The reason of the
 //!    accepted signal becomes the exit reason of the receiver, unless the body panics.
-//! 3. User code runs only after unlock. So the stop token is cancelled, and the timer of an orphan is
-//!    armed, after unlock. The reason is cloned under the lock only if the record stores the clone: a
-//!    clone that is not stored would be dropped under the lock.
+//! 3. User code runs only after unlock. So the stop token is cancelled, and the timer of an orphan
+//!    is armed, after unlock. The reason is cloned under the lock only if the record stores the
+//!    clone: a clone that is not stored would be dropped under the lock.
 
 use std::sync::Arc;
 use std::task::Waker;
@@ -64,8 +64,8 @@ pub(crate) enum SignalOutcome {
 }
 
 impl SignalOutcome {
-    /// Whether the receiver was alive when the signal arrived. Call this only for a signal that is not
-    /// the exit signal of a link: such a signal to an ended process may be `Ignored`.
+    /// Whether the receiver was alive when the signal arrived. Call this only for a signal that is
+    /// not the exit signal of a link: such a signal to an ended process may be `Ignored`.
     pub(crate) fn was_alive(self) -> bool {
         self != SignalOutcome::Gone
     }
@@ -124,7 +124,8 @@ impl Kernel {
             ignore_panic(|| stop.cancel());
         }
         if let SignalOutcome::Orphaned(grace) = outcome {
-            // A tokio runtime without time panics here. The other processes must be notified nevertheless.
+            // A tokio runtime without time panics here. The other processes must be notified
+            // nevertheless.
             ignore_panic(|| self.kill_after(grace, to.pid()));
         }
         outcome
@@ -135,8 +136,8 @@ impl Kernel {
         self.arm_timer(NewTimer { to, action: Action::Kill, delay: grace, period: None });
     }
 
-    /// Closes the mailbox of a server in which the exit of its parent was queued. The server stops when
-    /// it takes that exit from the mailbox.
+    /// Closes the mailbox of a server in which the exit of its parent was queued. The server stops
+    /// when it takes that exit from the mailbox.
     fn refuse_after_exit(
         &self,
         to: &dyn AnyProcess,
@@ -150,8 +151,9 @@ impl Kernel {
         }
     }
 
-    /// Kills these processes, and returns how many of them were live. The count comes before the first
-    /// kill, because the end of a killed process may end others of these processes by their links.
+    /// Kills these processes, and returns how many of them were live. The count comes before the
+    /// first kill, because the end of a killed process may end others of these processes by their
+    /// links.
     pub(crate) fn kill_all(
         self: &Arc<Self>,
         mut processes: Vec<Arc<dyn AnyProcess>>,
@@ -171,13 +173,14 @@ impl Kernel {
 struct Sender {
     /// Whether the sender is the parent of the receiver.
     is_parent: bool,
-    /// How long the receiver may outlive the sender. Set if the sender is the supervisor of the receiver.
+    /// How long the receiver may outlive the sender. Set if the sender is the supervisor of the
+    /// receiver.
     outlives: Option<Shutdown>,
-    /// Whether the sender is the parent, and the receiver has a stop token. In that case the effect is
-    /// decided as if the receiver trapped exits, and a delivered signal cancels the token.
+    /// Whether the sender is the parent, and the receiver has a stop token. In that case the effect
+    /// is decided as if the receiver trapped exits, and a delivered signal cancels the token.
     requests_stop: bool,
-    /// Whether the sender is the parent, and the receiver drains its mailbox before it stops. In that
-    /// case the effect is decided as if the receiver trapped exits.
+    /// Whether the sender is the parent, and the receiver drains its mailbox before it stops. In
+    /// that case the effect is decided as if the receiver trapped exits.
     begins_drain: bool,
 }
 
@@ -198,9 +201,9 @@ impl Sender {
     }
 }
 
-/// Returns the stop token that a delivered signal cancels; `None` if the signal is queued instead. The
-/// token is cancelled by any exit signal of the parent, by a stop request, and by an abnormal exit of
-/// the caller of a task.
+/// Returns the stop token that a delivered signal cancels; `None` if the signal is queued instead.
+/// The token is cancelled by any exit signal of the parent, by a stop request, and by an abnormal
+/// exit of the caller of a task.
 fn stop_token(
     core: &mut Core,
     signal: ExitSignal<'_>,
@@ -246,9 +249,9 @@ fn arrive(
     (outcome, Some(link))
 }
 
-/// Decides the outcome by the stage of the receiver and OTP's table, after the state of the link and
-/// the role of the peer have left it open. `outlives` is set if the signal reports the end of the
-/// receiver's supervisor, and says how long the receiver may outlive that supervisor.
+/// Decides the outcome by the stage of the receiver and OTP's table, after the state of the link
+/// and the role of the peer have left it open. `outlives` is set if the signal reports the end of
+/// the receiver's supervisor, and says how long the receiver may outlive that supervisor.
 fn effect(
     stage: Stage,
     traps: bool,

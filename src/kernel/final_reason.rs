@@ -15,8 +15,8 @@ pub(crate) enum End {
     /// The body was asked to stop, and returned this reason. Such an end is no failure, even if the
     /// reason is a crash.
     Stopped(ExitReason),
-    /// The body returned this reason, in which the process [decides](crate::exit::NoRestart) that it
-    /// has no successor.
+    /// The body returned this reason, in which the process [decides](crate::exit::NoRestart) that
+    /// it has no successor.
     NotRestarted(ExitReason),
     Panicked(ExitReason),
     /// The body did not return: tokio dropped the task, an exit signal ended the body, or the start
@@ -35,8 +35,8 @@ pub(super) struct FinalReason {
     pub(super) spare: Option<ExitReason>,
 }
 
-/// Returns the reason of an end. `accepted` is the reason of the accepted exit signal, or of the refusal
-/// of the start.
+/// Returns the reason of an end. `accepted` is the reason of the accepted exit signal, or of the
+/// refusal of the start.
 #[inline]
 pub(super) fn final_reason(end: End, accepted: Option<ExitReason>) -> FinalReason {
     let (reason, failed, spare) = match (end, accepted) {

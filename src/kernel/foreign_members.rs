@@ -2,13 +2,13 @@
 //! publishes the changes of local members.
 //!
 //! One entry has the members of both kinds, so a monitor of the group reports their changes in one
-//! order. A foreign member has no record in this runtime. So no teardown removes it from its group: the
-//! code that adds a foreign member also removes it.
+//! order. A foreign member has no record in this runtime. So no teardown removes it from its group:
+//! the code that adds a foreign member also removes it.
 //!
 //! The publisher receives each change under the lock of the group's entry, so in the order of the
-//! changes. No change is missed: the publisher is set before the groups are read, and the read locks
-//! each shard of the table. So a change that is not in the result of the read comes after the publisher
-//! was set. A change that is in the result may be published as well.
+//! changes. No change is missed: the publisher is set before the groups are read, and the read
+//! locks each shard of the table. So a change that is not in the result of the read comes after the
+//! publisher was set. A change that is in the result may be published as well.
 
 use std::task::Waker;
 
@@ -32,8 +32,8 @@ impl Kernel {
         wake(wakers.unwrap_or_default());
     }
 
-    /// Makes a process the publisher, in place of the former one. The publisher receives each change of
-    /// a local member of any group. Returns the local members of all groups.
+    /// Makes a process the publisher, in place of the former one. The publisher receives each
+    /// change of a local member of any group. Returns the local members of all groups.
     pub(crate) fn publish_groups(&self, publisher: Pid) -> Vec<(SharedStr, Vec<Pid>)> {
         self.group_publisher.store(publisher.raw(), Ordering::SeqCst);
         crate::base::failpoint::point!("publisher before groups");

@@ -1,11 +1,12 @@
 //! Queues between two incarnations of a child that [keeps its queue](crate::ChildSpec::keep_queue).
 //!
 //! **Guarantees**
-//! 1. For each call, cast, message and stream that an incarnation has accepted, exactly one of these is
-//!    true: it was given to a handler, it is in the mailbox of one incarnation, it is in the list of
-//!    the supervisor, or it was [counted as unhandled](crate::kernel::unhandled) and dropped.
-//! 2. The order of the items is kept. The successor handles all of them before the items that are sent
-//!    to the successor itself.
+//! 1. For each call, cast, message and stream that an incarnation has accepted, exactly one of
+//!    these is true: it was given to a handler, it is in the mailbox of one incarnation, it is in
+//!    the list of the supervisor, or it was [counted as unhandled](crate::kernel::unhandled) and
+//!    dropped.
+//! 2. The order of the items is kept. The successor handles all of them before the items that are
+//!    sent to the successor itself.
 //!
 //! **Steps**, each under one lock of one process:
 //! 1. *Leave.* The teardown of the incarnation has entered the stage *closing*, and has taken the
@@ -38,8 +39,8 @@
 //! 1. A queue is left before the end of its incarnation is announced, so the supervisor finds the
 //!    queue when it starts the successor.
 //! 2. The list of a supervisor has at most one queue for a child. If the successor is a process of
-//!    another type, it does not take the queue over. Its own queue later replaces that queue, which is
-//!    then released.
+//!    another type, it does not take the queue over. Its own queue later replaces that queue, which
+//!    is then released.
 //! 3. A queue that is released is counted for the incarnation that left it. Its callers get the
 //!    reason with which that incarnation ended.
 

@@ -1,6 +1,6 @@
 //! The times at which a program kills a process that it stops: its root, or the supervisor of a
-//! phase. A supervisor publishes the deadlines of its own children. These processes have no supervisor,
-//! so the program publishes their deadlines here.
+//! phase. A supervisor publishes the deadlines of its own children. These processes have no
+//! supervisor, so the program publishes their deadlines here.
 
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
 //! Links. A link is two entries, one in the record of each side; no step holds two locks.
 //!
-//! **Guarantee.** If one of two linked processes ends, the other gets exactly one exit signal. This also
-//! holds for an end while the link is being made. If the link is not made because the target has ended,
-//! a linker that traps exits gets an exit with `NoProc`.
+//! **Guarantee.** If one of two linked processes ends, the other gets exactly one exit signal. This
+//! also holds for an end while the link is being made. If the link is not made because the target
+//! has ended, a linker that traps exits gets an exit with `NoProc`.
 //!
 //! The steps of [`Kernel::link`]:
 //!
@@ -24,19 +24,21 @@
 //! The effect of an end of one side between two steps:
 //!
 //! * The linker ends before step 1: no entry is added.
-//! * The target ends before step 1: a linker that traps gets `NoProc`. The exception is a linker that
-//!   lists the target because of an earlier link: the exit signal of that link is about to arrive.
+//! * The target ends before step 1: a linker that traps gets `NoProc`. The exception is a linker
+//!   that lists the target because of an earlier link: the exit signal of that link is about to
+//!   arrive.
 //! * The target ends before step 2: until its end is announced, the target accepts the entry and
-//!   signals the linker. After the announcement, the entry of the linker is withdrawn, and the linker
-//!   gets `NoProc` if it traps exits.
-//! * The linker ends before step 2: the target adds no entry, so a signal has no effect on the target.
+//!   signals the linker. After the announcement, the entry of the linker is withdrawn, and the
+//!   linker gets `NoProc` if it traps exits.
+//! * The linker ends before step 2: the target adds no entry, so a signal has no effect on the
+//!   target.
 //! * The linker ends after step 2: its teardown signals the target. Step 3 signals the target as
 //!   well, because an unlink may have removed the linker's entry before the teardown. By invariant
 //!   2 only the first signal has an effect.
 //!
-//! If an unlink races with a later link, the link stays on both sides, by invariant 3. An unlink may
-//! also race with an earlier link that has added only one of its entries. So the unlink repeats until
-//! neither side has an older entry.
+//! If an unlink races with a later link, the link stays on both sides, by invariant 3. An unlink
+//! may also race with an earlier link that has added only one of its entries. So the unlink repeats
+//! until neither side has an older entry.
 
 use std::sync::Arc;
 
@@ -116,8 +118,8 @@ impl Kernel {
         false
     }
 
-    /// Queues a `NoProc` exit of `ended` to a linker that traps exits. Does nothing if the linker lists
-    /// an earlier link to `ended`, because the exit signal of that link is about to arrive.
+    /// Queues a `NoProc` exit of `ended` to a linker that traps exits. Does nothing if the linker
+    /// lists an earlier link to `ended`, because the exit signal of that link is about to arrive.
     fn report_ended_peer(&self, linker: &dyn AnyProcess, ended: Pid) {
         let ticket = self.fresh_id();
         let mut envelope = Some(no_proc(ended));
@@ -128,9 +130,9 @@ impl Kernel {
         });
     }
 
-    /// Removes the link from both records, and its queued exits from both mailboxes. Has no effect on
-    /// the link between a supervisor and its child, because that link reports the end of the child to
-    /// the supervisor.
+    /// Removes the link from both records, and its queued exits from both mailboxes. Has no effect
+    /// on the link between a supervisor and its child, because that link reports the end of the
+    /// child to the supervisor.
     pub(crate) fn unlink(&self, a: Pid, b: Pid) {
         #[cfg(feature = "cluster")]
         match (a.is_foreign(), b.is_foreign()) {
@@ -194,9 +196,9 @@ impl Kernel {
     }
 }
 
-/// Mutes the link from `parent` to `child`: its caller awaits the end of the child and reports that end
-/// itself. Returns false if there is no such link; in that case the exit of the child may already be
-/// queued.
+/// Mutes the link from `parent` to `child`: its caller awaits the end of the child and reports that
+/// end itself. Returns false if there is no such link; in that case the exit of the child may
+/// already be queued.
 pub(crate) fn mark_awaited(parent: &dyn AnyProcess, child: Pid) -> bool {
     set_state(parent, child, LinkState::Awaited)
 }
@@ -245,8 +247,9 @@ pub(super) fn insert(core: &mut Core, peer: Pid, link: Link) {
     }
 }
 
-/// Removes the entry of a link that was never made, because the end of its target had been announced
-/// before or its node can't be reached. A linker that traps exits gets an exit with this reason.
+/// Removes the entry of a link that was never made, because the end of its target had been
+/// announced before or its node can't be reached. A linker that traps exits gets an exit with this
+/// reason.
 pub(super) fn withdraw_entry(linker: &dyn AnyProcess, peer: Pid, reason: ExitReason) {
     let mut envelope = Some(Envelope::plain(Received::Exit { from: peer, reason }));
     linker.with(|locked| {

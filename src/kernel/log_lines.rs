@@ -14,9 +14,9 @@ impl Kernel {
         });
     }
 
-    /// Writes a line, unless many lines of its kind have just been written. A test that captures the log
-    /// receives the line. A panic of the subscriber is discarded: most lines are written in the teardown
-    /// of a process, which must be completed.
+    /// Writes a line, unless many lines of its kind have just been written. A test that captures
+    /// the log receives the line. A panic of the subscriber is discarded: most lines are written in
+    /// the teardown of a process, which must be completed.
     pub(crate) fn line(&self, kind: LineKind, write: impl FnOnce()) {
         let tokio = self.handle.get();
         self.switches.captured(|| ignore_panic(|| self.log_flood.line(kind, tokio, write)));

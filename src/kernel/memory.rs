@@ -1,9 +1,9 @@
-//! When a process is killed for its memory: its own reports, the measurements around its polls, and the
-//! limit.
+//! When a process is killed for its memory: its own reports, the measurements around its polls, and
+//! the limit.
 //!
-//! **Guarantee.** A process whose memory exceeds the limit of its specification is killed once, with the
-//! reason [`MemoryLimitReached`]. The kill follows the report, or the poll, that exceeded the limit. A
-//! process that reports nothing has no cost while memory is not measured.
+//! **Guarantee.** A process whose memory exceeds the limit of its specification is killed once,
+//! with the reason [`MemoryLimitReached`]. The kill follows the report, or the poll, that exceeded
+//! the limit. A process that reports nothing has no cost while memory is not measured.
 //!
 //! **Steps**
 //! 1. Under the lock of the process, note the new number, and compare it with the limit.
@@ -32,7 +32,8 @@ impl Kernel {
         catch_panic(probe).ok()
     }
 
-    /// Notes how many bytes a poll of this process has allocated, minus the bytes that it has freed.
+    /// Notes how many bytes a poll of this process has allocated, minus the bytes that it has
+    /// freed.
     pub(crate) fn note_allocated(self: &Arc<Self>, process: &dyn AnyProcess, delta: i64) {
         if delta != 0 {
             self.note_memory(process, |memory| {

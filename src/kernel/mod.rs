@@ -89,8 +89,8 @@ pub(crate) use wait_graph::{Until, WaitEdge};
 /// The tables and counters that all clones of a [`Runtime`](crate::Runtime) share.
 ///
 /// Threads read most fields at each start and end of a process. The fields that each start or end
-/// changes are in cache lines of their own: the shards of the table, the sources of numbers, and the
-/// counter of ends.
+/// changes are in cache lines of their own: the shards of the table, the sources of numbers, and
+/// the counter of ends.
 #[derive(Default)]
 pub(crate) struct Kernel {
     pub(crate) table: PidTable<Arc<dyn AnyProcess>>,

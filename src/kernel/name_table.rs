@@ -26,8 +26,8 @@ pub(crate) enum NotAdmitted {
     /// The key of a registry was refused. A new process without a name has entered no table. A new
     /// process with a name has entered the table and has ended.
     Key(KeyRefused),
-    /// The process is ending or has ended. A new process has entered the table and has ended with this
-    /// reason, because the runtime is closed or the parent to link to has ended.
+    /// The process is ending or has ended. A new process has entered the table and has ended with
+    /// this reason, because the runtime is closed or the parent to link to has ended.
     Ended(ExitReason),
 }
 
@@ -49,8 +49,8 @@ impl Kernel {
             match self.names.get(name) {
                 None => return Holder::Free,
                 Some(NameEntry::Vacant(vacancy)) => return self.successor(vacancy),
-                // A teardown frees the name before it removes the holder from the table. So a holder
-                // that is not in the table has freed the name, and the entry is read again.
+                // A teardown frees the name before it removes the holder from the table. So a
+                // holder that is not in the table has freed the name, and the entry is read again.
                 Some(NameEntry::Held(pid)) => {
                     if let Some(process) = self.find(pid) {
                         return Holder::Process(process);
@@ -163,7 +163,8 @@ impl Kernel {
                 if *entry != Some(NameEntry::Held(holder)) {
                     return false;
                 }
-                // The flag is set before the entry is freed: `runtime::known_holder` relies on this order.
+                // The flag is set before the entry is freed: `runtime::known_holder` relies on this
+                // order.
                 if let Some(process) = &process {
                     process.head().unregistered.store(true, Ordering::Release);
                 }

@@ -7,8 +7,8 @@
 //! Before a supervisor leaves the table, its children are added to the list of orphans in the
 //! record of its own supervisor. Each entry has the [`ChildSlot`] of the ending supervisor. If that
 //! supervisor is ending as well, the children are added at the next ancestor. Before a supervisor
-//! starts the next incarnation of a child, it waits for the orphans of all earlier incarnations of that
-//! child. A deleted child and a new child with the same id are different children.
+//! starts the next incarnation of a child, it waits for the orphans of all earlier incarnations of
+//! that child. A deleted child and a new child with the same id are different children.
 //!
 //! The steps:
 //!
@@ -31,8 +31,8 @@ use crate::kernel::Kernel;
 use crate::process::{Ancestors, AnyProcess, ChildSlot, Locked};
 
 impl Kernel {
-    /// Returns the ancestors of a supervisor that is a new child of `supervisor`, with the incarnation
-    /// `slot`.
+    /// Returns the ancestors of a supervisor that is a new child of `supervisor`, with the
+    /// incarnation `slot`.
     pub(crate) fn ancestors(&self, supervisor: Pid, slot: ChildSlot) -> Arc<Ancestors> {
         let above = self.find(supervisor).and_then(|above| {
             above.with(|locked| locked.core().supervisor_record()?.ancestors.clone())
@@ -75,8 +75,8 @@ impl Kernel {
             ended.push(ancestors);
         }
         if let Some(ancestors) = &next {
-            // This call removes the orphans that have ended. Without it the list of a supervisor that
-            // never waits for orphans would grow.
+            // This call removes the orphans that have ended. Without it the list of a supervisor
+            // that never waits for orphans would grow.
             self.orphans(ancestors.supervisor, ancestors.slot);
         }
         for ancestors in ended {
@@ -116,8 +116,8 @@ impl Kernel {
                 let left = recorded.into_iter().filter(|(of, _)| of.is_up_to(slot));
                 return left.map(|(_, pid)| pid).collect();
             }
-            // An orphan that has ended may have added its own children after the list was read, so the
-            // list is read again.
+            // An orphan that has ended may have added its own children after the list was read, so
+            // the list is read again.
             supervisor.with(|locked| {
                 let record = locked.core().supervisor_record_mut();
                 record.orphans.retain(|(_, pid)| !gone.contains(pid));

@@ -1,14 +1,14 @@
 //! Links, monitors and exit signals between a process of this runtime and one of another node.
 //!
-//! Such a relation has two entries: one in the record of the local process, and one in the table of the
-//! other node, behind [`OtherNodes`]. A table has a lock of its own. Under that lock an entry changes
-//! and the signal is queued for the other node, so signals are sent in the order of the changes. No
-//! thread holds the lock of a process and the lock of a table at once.
+//! Such a relation has two entries: one in the record of the local process, and one in the table of
+//! the other node, behind [`OtherNodes`]. A table has a lock of its own. Under that lock an entry
+//! changes and the signal is queued for the other node, so signals are sent in the order of the
+//! changes. No thread holds the lock of a process and the lock of a table at once.
 //!
-//! The steps are those of [`links`](crate::kernel::links) and of [`monitors`](crate::kernel::monitors),
-//! where the table takes the place of the second record: (1) the entry of the local process, (2) the
-//! entry of the table, (3) the recheck. The links of both are numbered, so an unlink removes only older
-//! links, on both sides.
+//! The steps are those of [`links`](crate::kernel::links) and of
+//! [`monitors`](crate::kernel::monitors), where the table takes the place of the second record: (1)
+//! the entry of the local process, (2) the entry of the table, (3) the recheck. The links of both
+//! are numbered, so an unlink removes only older links, on both sides.
 //!
 //! | between two steps | what happens |
 //! |---|---|
@@ -17,8 +17,8 @@
 //! | the connection is lost | the loss takes all entries out of the table. An entry that is added later belongs to the next connection |
 //! | the local process removes the relation | step 3 finds that, and removes the entry of the table |
 //!
-//! A relation of two local processes does not use this code. It runs only if the pid is not in the table
-//! of processes.
+//! A relation of two local processes does not use this code. It runs only if the pid is not in the
+//! table of processes.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -93,15 +93,15 @@ impl Kernel {
         self.other_nodes.get()
     }
 
-    /// Whether this pid belongs to a process of another node. Always false in a runtime that has never
-    /// used another node.
+    /// Whether this pid belongs to a process of another node. Always false in a runtime that has
+    /// never used another node.
     pub(crate) fn reaches(&self, pid: Pid) -> bool {
         pid.is_foreign() && self.other_nodes().is_some()
     }
 
-    /// Links a local process to a process of another node. False if the local process has ended, or the
-    /// other node can't be reached. In the second case a local process that traps exits gets an exit
-    /// with the reason.
+    /// Links a local process to a process of another node. False if the local process has ended, or
+    /// the other node can't be reached. In the second case a local process that traps exits gets an
+    /// exit with the reason.
     pub(crate) fn link_foreign(self: &Arc<Self>, own: Pid, other: Pid) -> bool {
         let Some(process) = self.find(own) else { return false };
         let id = self.fresh_id();

@@ -1,5 +1,5 @@
-//! The paths of processes in their trees, and how a process reports a change of its own, such as its
-//! health.
+//! The paths of processes in their trees, and how a process reports a change of its own, such as
+//! its health.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -53,9 +53,9 @@ impl Kernel {
         Some(Subject { root, path, pid: Some(pid), supervisor, origin })
     }
 
-    /// Runs `change` under the lock of a process. If `change` returns true, the health of the process
-    /// may have changed, and the change is reported under the same lock. So a picture that contains
-    /// the new health also covers the number of the change.
+    /// Runs `change` under the lock of a process. If `change` returns true, the health of the
+    /// process may have changed, and the change is reported under the same lock. So a picture that
+    /// contains the new health also covers the number of the change.
     pub(crate) fn change_health<R>(
         &self,
         process: &dyn AnyProcess,
@@ -80,8 +80,8 @@ impl Kernel {
         result
     }
 
-    /// Keeps an event of a supervisor or a child for later observations. The record of the process has
-    /// the event until the process closes. Call this without a lock.
+    /// Keeps an event of a supervisor or a child for later observations. The record of the process
+    /// has the event until the process closes. Call this without a lock.
     pub(crate) fn keep_event(&self, pid: Pid, kind: ChangeKind) {
         let event = PastEvent::now(kind);
         let forgotten = match self.find(pid) {
@@ -94,8 +94,8 @@ impl Kernel {
         ignore_panic(|| drop(forgotten));
     }
 
-    /// Moves the events out of the record of a process that closes. Call this in the step *closing*,
-    /// under the lock of the process, and drop the result after unlock.
+    /// Moves the events out of the record of a process that closes. Call this in the step
+    /// *closing*, under the lock of the process, and drop the result after unlock.
     pub(crate) fn keep_ended_events(&self, pid: Pid, core: &mut Core) -> Option<Arc<PastEvents>> {
         let events = core.registrations()?.past_events.take()?;
         self.ended_events.keep(pid, events)
@@ -112,7 +112,8 @@ impl Kernel {
         let of_record = |process: Arc<dyn AnyProcess>| {
             process.with(|locked| locked.core().registrations()?.past_events.clone())
         };
-        // If the process has closed after the look-up, its events are among those of ended processes.
+        // If the process has closed after the look-up, its events are among those of ended
+        // processes.
         self.find(pid).and_then(of_record).or_else(|| self.ended_events.of(pid))
     }
 
@@ -129,8 +130,8 @@ impl Kernel {
         }));
     }
 
-    /// Keeps a change that a process in a tree reports about itself. If there is an observation, also
-    /// adds the change to the log of changes.
+    /// Keeps a change that a process in a tree reports about itself. If there is an observation,
+    /// also adds the change to the log of changes.
     pub(crate) fn report_own_change(
         &self,
         process: &dyn AnyProcess,
@@ -149,8 +150,8 @@ impl Kernel {
     }
 }
 
-/// Keeps the new health of a supervisor or a child for later observations. Keeps nothing for a process
-/// that has closed, because the teardown takes its relations.
+/// Keeps the new health of a supervisor or a child for later observations. Keeps nothing for a
+/// process that has closed, because the teardown takes its relations.
 fn keep_health(locked: &mut Locked) -> Option<PastEvent> {
     let core = locked.core();
     let health = core.reported_health().unwrap_or_default();

@@ -1,7 +1,7 @@
 //! Names between two incarnations of a child.
 //!
-//! **Guarantee.** While a child is restarted, a call to its name fails with `Restarting`, and only a
-//! process of that child can register the name that its specification gives.
+//! **Guarantee.** While a child is restarted, a call to its name fails with `Restarting`, and only
+//! a process of that child can register the name that its specification gives.
 //!
 //! The table entry of a name has one of these states:
 //!
@@ -15,14 +15,14 @@
 //! child can take it. Any process can take a name that the ended incarnation had registered itself.
 //!
 //! Invariants:
-//! 1. A vacant entry has the pid of a supervisor, and the record of that supervisor lists the name with
-//!    the child that left it. Entry and list change under the lock of the entry. The exception is a
-//!    supervisor that releases all its names at once: it empties the list before it frees the entries.
-//!    A vacant entry that is not listed is not reserved.
-//! 2. A supervisor that is ending, or that no longer restarts children, adds nothing to its list. An
-//!    ending supervisor releases the listed names before its own end is announced.
-//! 3. Lock order: the entry of a name, then one process. Under the lock of an entry, `with_deferred`
-//!    takes the lock of a process. That function wakes no other task.
+//! 1. A vacant entry has the pid of a supervisor, and the record of that supervisor lists the name
+//!    with the child that left it. Entry and list change under the lock of the entry. The exception
+//!    is a supervisor that releases all its names at once: it empties the list before it frees the
+//!    entries. A vacant entry that is not listed is not reserved.
+//! 2. A supervisor that is ending, or that no longer restarts children, adds nothing to its list.
+//!    An ending supervisor releases the listed names before its own end is announced.
+//! 3. Lock order: the entry of a name, then one process. Under the lock of an entry,
+//!    `with_deferred` takes the lock of a process. That function wakes no other task.
 
 use tokio::time::Instant;
 
@@ -65,12 +65,12 @@ impl Kernel {
         (!is_successor).then_some(Reserved { child: id, supervisor })
     }
 
-    /// Frees the name of a holder that has ended, or leaves the name to the supervisor that will start
-    /// a successor. Does nothing if another process holds the name.
+    /// Frees the name of a holder that has ended, or leaves the name to the supervisor that will
+    /// start a successor. Does nothing if another process holds the name.
     ///
-    /// `reserved_for` is the id of the child whose specification gives the name. If it is set, a name
-    /// that becomes vacant is reserved. A name that the holder had unregistered becomes vacant as well,
-    /// if it is still free.
+    /// `reserved_for` is the id of the child whose specification gives the name. If it is set, a
+    /// name that becomes vacant is reserved. A name that the holder had unregistered becomes vacant
+    /// as well, if it is still free.
     pub(crate) fn free_name(
         &self,
         name: SharedStr,
@@ -150,8 +150,8 @@ impl Kernel {
         }
     }
 
-    /// Does the same as [`free_names_of`](Self::free_names_of), for a supervisor whose list may have
-    /// entries.
+    /// Does the same as [`free_names_of`](Self::free_names_of), for a supervisor whose list may
+    /// have entries.
     #[inline(never)]
     fn free_vacated_names_of(&self, supervisor: &dyn AnyProcess, last: ChildSlot) {
         for name in vacated_by(supervisor, last) {

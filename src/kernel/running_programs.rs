@@ -1,5 +1,5 @@
-//! The operating system's processes that run as children. If async code no longer runs, the watchdog
-//! thread kills these processes before it ends the whole program.
+//! The operating system's processes that run as children. If async code no longer runs, the
+//! watchdog thread kills these processes before it ends the whole program.
 
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
 //! Decides whether a process is about to be stopped, because one of its ancestors is being stopped.
 //!
 //! A supervisor counts as being stopped from one of two events on: an exit signal of its parent has
-//! arrived, or the supervisor has begun to stop all its children. The root of a program counts as being
-//! stopped from the begin of the stop of the program.
+//! arrived, or the supervisor has begun to stop all its children. The root of a program counts as
+//! being stopped from the begin of the stop of the program.
 
 use std::sync::Arc;
 
@@ -35,8 +35,8 @@ impl Kernel {
         StopInProgress { kernel: self.clone(), root }
     }
 
-    /// Returns the cause, if an ancestor of this process is being stopped. The stop of a program takes
-    /// precedence over other causes.
+    /// Returns the cause, if an ancestor of this process is being stopped. The stop of a program
+    /// takes precedence over other causes.
     #[cfg_attr(not(feature = "process"), allow(dead_code))]
     pub(crate) fn stop_above(&self, process: &dyn AnyProcess) -> Option<StopOrigin> {
         let mut found = None;
@@ -59,8 +59,8 @@ impl Kernel {
     /// Returns whether a process that is ending will be started again, by its supervisor or together
     /// with its supervisor. A supervisor that has ended counts as one that is started again.
     ///
-    /// The answer may be out of date soon: a supervisor whose restart limit is reached, and that has not
-    /// noticed this yet, counts as one that restarts its children.
+    /// The answer may be out of date soon: a supervisor whose restart limit is reached, and that
+    /// has not noticed this yet, counts as one that restarts its children.
     #[cfg_attr(not(feature = "net"), allow(dead_code))]
     pub(crate) fn is_started_again(&self, pid: Pid) -> bool {
         let mut next = pid;
@@ -76,8 +76,8 @@ impl Kernel {
             }
             let Some(supervisor) = self.find(above) else { return true };
             if supervisor.with(|locked| locked.core().restarts_children()) {
-                // The reason is not known yet. With the reason `Killed`, every child is started again
-                // except a temporary one.
+                // The reason is not known yet. With the reason `Killed`, every child is started
+                // again except a temporary one.
                 return role.restart.restarts_after(&ExitReason::Killed);
             }
             next = above;

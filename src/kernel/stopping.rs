@@ -1,10 +1,10 @@
-//! When a server begins to refuse casts, messages and streams: in the step that queues the request to
-//! stop.
+//! When a server begins to refuse casts, messages and streams: in the step that queues the request
+//! to stop.
 //!
-//! **Guarantee.** If a server stops by a request, it has handled every cast that it had accepted. The
-//! reason is that the request and the casts are queued under the same lock, so each cast is either
-//! queued before the request or refused. The guarantee does not hold if the server ends earlier for
-//! another reason, or if the time of its [drain](crate::process::Drain) is over.
+//! **Guarantee.** If a server stops by a request, it has handled every cast that it had accepted.
+//! The reason is that the request and the casts are queued under the same lock, so each cast is
+//! either queued before the request or refused. The guarantee does not hold if the server ends
+//! earlier for another reason, or if the time of its [drain](crate::process::Drain) is over.
 //!
 //! The stop of a server begins in one of these steps:
 //!
@@ -28,9 +28,9 @@ use crate::process::{AnyProcess, Intake, Locked, flag};
 use crate::time::timer_queue::after;
 
 impl Kernel {
-    /// Closes the mailbox of a server for casts, messages and streams. Begins the drain of the server,
-    /// if the server has a drain time. Returns the wakers of the sends that wait for room and are
-    /// refused now. Call this under the lock, and call the wakers after unlock.
+    /// Closes the mailbox of a server for casts, messages and streams. Begins the drain of the
+    /// server, if the server has a drain time. Returns the wakers of the sends that wait for room
+    /// and are refused now. Call this under the lock, and call the wakers after unlock.
     pub(crate) fn close_intake(
         &self,
         process: &dyn AnyProcess,
@@ -44,8 +44,8 @@ impl Kernel {
         let own =
             locked.core.relations.as_ref().and_then(|relations| relations.registrations.as_deref());
         let Some(own) = own else {
-            // A process without this box is no supervisor, has no drain time, and has a mailbox that
-            // is not counted. So no send waits for room.
+            // A process without this box is no supervisor, has no drain time, and has a mailbox
+            // that is not counted. So no send waits for room.
             locked.core.intake = locked.core.intake.max(intake);
             return Vec::new();
         };

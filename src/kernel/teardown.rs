@@ -1,8 +1,8 @@
 //! The teardown of a process.
 //!
-//! Every end of a process takes the same steps in the same order. Steps 2 to 8 are one synchronous call.
-//! If many processes are notified, the call ends within step 6, and a task of the runtime does the rest,
-//! as [`announcement`](crate::kernel::announcement) describes.
+//! Every end of a process takes the same steps in the same order. Steps 2 to 8 are one synchronous
+//! call. If many processes are notified, the call ends within step 6, and a task of the runtime
+//! does the rest, as [`announcement`](crate::kernel::announcement) describes.
 //!
 //! | step | under the lock | what happens |
 //! |---|---|---|
@@ -21,15 +21,15 @@
 //! 1. Each link, monitor and waiter is notified of an end exactly once, with the same reason. An
 //!    entry that is made before step 5 is in the relations that step 5 takes out of the record. A
 //!    link that is made between steps 5 and 7 is signalled by another round of step 7.
-//! 2. When a process is notified of an end, or finds the stage *ended*, step 4 is complete: the names of
-//!    the ended process are free or left to a successor, its groups are left, and none of its timers is
-//!    pending.
-//! 3. No user value is dropped under the lock. Each is dropped under `catch_unwind`, so a panic in a
-//!    destructor or a waker does not leave a teardown unfinished.
+//! 2. When a process is notified of an end, or finds the stage *ended*, step 4 is complete: the
+//!    names of the ended process are free or left to a successor, its groups are left, and none of
+//!    its timers is pending.
+//! 3. No user value is dropped under the lock. Each is dropped under `catch_unwind`, so a panic in
+//!    a destructor or a waker does not leave a teardown unfinished.
 //!
-//! Step 6 is empty for a process that has no links and monitors, and whose end is not logged. Such a
-//! process goes from *closing* to *announced* in step 5, and the tasks that wait for its end are woken
-//! after unlock.
+//! Step 6 is empty for a process that has no links and monitors, and whose end is not logged. Such
+//! a process goes from *closing* to *announced* in step 5, and the tasks that wait for its end are
+//! woken after unlock.
 
 use std::sync::Arc;
 
@@ -145,7 +145,8 @@ impl Kernel {
             self.leave_group(tag, pid);
         }
         for (_, registry) in held.registries {
-            // This may drop the last handle of the registry. That drops the keys and values of a user.
+            // This may drop the last handle of the registry. That drops the keys and values of a
+            // user.
             ignore_panic(|| {
                 registry.upgrade().into_iter().for_each(|registry| registry.forget(pid))
             });

@@ -8,9 +8,9 @@
 //!    [`flag::TIMED`], and then reads [`flag::ENDED`].
 //! 2. The teardown removes the process from the table, raises `ENDED`, and then reads `TIMED`.
 //!
-//! So at least one side finds the flag of the other: either the teardown ends the timers of the process
-//! in the queue, or the code that has armed the timer disarms it. If the process has many timers, the
-//! task that drives the timers drops them later, in slices.
+//! So at least one side finds the flag of the other: either the teardown ends the timers of the
+//! process in the queue, or the code that has armed the timer disarms it. If the process has many
+//! timers, the task that drives the timers drops them later, in slices.
 
 use std::future::poll_fn;
 use std::sync::{Arc, Weak};
@@ -33,7 +33,8 @@ use crate::process::{AnyProcess, flag};
 use crate::time::timer_queue::{Action, Armed, DueTimer, NewTimer, TimerKey, Wait};
 
 impl Kernel {
-    /// Arms a timer that fires after `delay`. A timer of a process that has ended is disarmed at once.
+    /// Arms a timer that fires after `delay`. A timer of a process that has ended is disarmed at
+    /// once.
     ///
     /// # Panics
     ///
@@ -110,7 +111,8 @@ impl Kernel {
 
 #[cfg(feature = "cluster")]
 impl Kernel {
-    /// Fires a timer of a process that is not in the table, because it is of another node or has ended.
+    /// Fires a timer of a process that is not in the table, because it is of another node or has
+    /// ended.
     fn fire_elsewhere(&self, to: Pid, action: &Action) {
         let Some(nodes) = self.other_nodes().filter(|_| to.is_foreign()) else { return };
         let from = Pid::OUTSIDE;
@@ -149,12 +151,12 @@ impl Drop for Driver {
     }
 }
 
-/// Drives the timers, as a task. The task owns a reference to the kernel only while timers fire. The
-/// task ends when the kernel is dropped; tokio may drop the task earlier.
+/// Drives the timers, as a task. The task owns a reference to the kernel only while timers fire.
+/// The task ends when the kernel is dropped; tokio may drop the task earlier.
 ///
-/// The task is exempt from the cooperative budget, because the budget would split the timers that are
-/// due at one instant into several rounds. Instead the task yields after each round. So a handler can
-/// cancel an interval that has more missed ticks to fire.
+/// The task is exempt from the cooperative budget, because the budget would split the timers that
+/// are due at one instant into several rounds. Instead the task yields after each round. So a
+/// handler can cancel an interval that has more missed ticks to fire.
 async fn drive(mut driver: Driver) {
     while let Some(due) = poll_fn(|cx| driver.wait.poll_round(cx)).await {
         let Some(kernel) = driver.kernel.upgrade() else { return };

@@ -1,9 +1,10 @@
 //! Detects that the tokio runtime on which processes run has shut down.
 //!
-//! A tokio runtime that shuts down drops its tasks, and each task that is spawned on it later. There is
-//! no other sign of the shutdown. This crate aborts no task of a process, so a body that tokio drops
-//! before its end shows that tokio is shutting down or has shut down. A `Runtime` uses only the first
-//! tokio runtime that it has found, so none of its processes runs after that shutdown.
+//! A tokio runtime that shuts down drops its tasks, and each task that is spawned on it later.
+//! There is no other sign of the shutdown. This crate aborts no task of a process, so a body that
+//! tokio drops before its end shows that tokio is shutting down or has shut down. A `Runtime` uses
+//! only the first tokio runtime that it has found, so none of its processes runs after that
+//! shutdown.
 
 use crate::base::pid::Pid;
 use crate::base::sync::atomic::{AtomicBool, AtomicU64, Ordering};

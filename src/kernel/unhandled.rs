@@ -1,8 +1,8 @@
 //! Messages that a process leaves unhandled at its end: how they are counted and reported.
 //!
 //! These messages are in two places. The reader has taken some of them out of the inbox. They are
-//! counted when the reader is dropped, before the teardown, and the record keeps the counts. The other
-//! messages are in the inbox, and the teardown counts them.
+//! counted when the reader is dropped, before the teardown, and the record keeps the counts. The
+//! other messages are in the inbox, and the teardown counts them.
 //!
 //! Invariants:
 //! 1. A process that leaves no message unhandled pays for two checks.
@@ -26,8 +26,8 @@ use crate::process::{AnyProcess, Stage, Unhandled, Unread};
 
 impl Kernel {
     /// Counts the messages among items that the reader of a process drops. The teardown reports the
-    /// counts. A reader that another task has kept may be dropped after the end of the process; then the
-    /// counts are reported at once.
+    /// counts. A reader that another task has kept may be dropped after the end of the process;
+    /// then the counts are reported at once.
     pub(crate) fn note_unhandled(
         &self,
         process: &dyn AnyProcess,
@@ -56,8 +56,8 @@ impl Kernel {
         }
     }
 
-    /// Reports the messages that a process leaves unhandled. `kept` counts the messages that its reader
-    /// had taken out of the inbox.
+    /// Reports the messages that a process leaves unhandled. `kept` counts the messages that its
+    /// reader had taken out of the inbox.
     #[inline]
     pub(super) fn report_unhandled(
         &self,

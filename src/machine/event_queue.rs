@@ -1,5 +1,5 @@
-//! The queues of postponed and inserted events: those of a `gen_statem` of OTP, without its mailbox.
-//! `event_order` decides when an event enters and leaves them.
+//! The queues of postponed and inserted events: those of a `gen_statem` of OTP, without its
+//! mailbox. `event_order` decides when an event enters and leaves them.
 //!
 //! **Invariants**
 //! 1. The queue has events only while the machine is between two of its own events: the mailbox is

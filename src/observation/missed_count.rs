@@ -1,4 +1,5 @@
-//! The number of changes that an observation has missed. `observing` decides when changes are missed.
+//! The number of changes that an observation has missed. `observing` decides when changes are
+//! missed.
 
 use crate::base::TimeOfDay;
 

@@ -1,4 +1,5 @@
-//! Which workers of a pool become idle, are stopped or are started: the decisions of the server of a pool.
+//! Which workers of a pool become idle, are stopped or are started: the decisions of the server of
+//! a pool.
 
 use std::time::Duration;
 

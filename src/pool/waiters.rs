@@ -1,9 +1,9 @@
-//! Which client gets the next worker, and which waiting clients are refused: the queue of the clients
-//! that wait, in the order in which their requests came.
+//! Which client gets the next worker, and which waiting clients are refused: the queue of the
+//! clients that wait, in the order in which their requests came.
 //!
-//! A client that gives up leaves its reply in the queue. Such a reply is dropped when it is the first
-//! of the queue. When the queue has doubled, all such replies are dropped at once. So the queue holds at
-//! most twice as many replies as clients.
+//! A client that gives up leaves its reply in the queue. Such a reply is dropped when it is the
+//! first of the queue. When the queue has doubled, all such replies are dropped at once. So the
+//! queue holds at most twice as many replies as clients.
 
 use std::collections::VecDeque;
 

@@ -9,8 +9,8 @@
 //!
 //! Once its stop has begun, a run returns at most [`KILL_WAIT`] after the deadline or after a
 //! second signal. If no async code runs any more, the run can't return; one second later the
-//! [watchdog](signal_and_watchdog_thread) ends the operating system process. A run without signals has a
-//! watchdog only if a [`Program`] runs it.
+//! [watchdog](signal_and_watchdog_thread) ends the operating system process. A run without signals
+//! has a watchdog only if a [`Program`] runs it.
 //!
 //! # Steps
 //!

@@ -1,5 +1,5 @@
-//! What follows a failure of a child: the policy that its specification chooses by the reason of the
-//! failure.
+//! What follows a failure of a child: the policy that its specification chooses by the reason of
+//! the failure.
 
 use std::fmt;
 use std::sync::Arc;

@@ -36,8 +36,8 @@ pub struct Incarnation {
     pub(crate) events: KeptEvents,
 }
 
-/// The other events of an incarnation, of a type that this folder does not know. A comparison ignores
-/// them.
+/// The other events of an incarnation, of a type that this folder does not know. A comparison
+/// ignores them.
 #[derive(Clone, Default)]
 pub(crate) struct KeptEvents(pub(crate) Option<Arc<dyn Any + Send + Sync>>);
 
@@ -93,16 +93,16 @@ impl History {
         self.iter().rev().find_map(|incarnation| incarnation.pid)
     }
 
-    /// Adds an incarnation. If there is no room, removes the oldest incarnations and returns them. Drop
-    /// the result without a lock, because the reasons contain values of a user. Earlier clones of the
-    /// history do not change.
+    /// Adds an incarnation. If there is no room, removes the oldest incarnations and returns them.
+    /// Drop the result without a lock, because the reasons contain values of a user. Earlier clones
+    /// of the history do not change.
     #[must_use = "dropping the incarnations runs a user's code"]
     pub(crate) fn push(&mut self, incarnation: Incarnation) -> Vec<Incarnation> {
         let kept = Arc::make_mut(self.0.get_or_insert_default());
         let oldest = match kept.len() == 2 * KEPT {
-            // About half of the incarnations are removed at once. The removal of one at each push would
-            // move all others each time. That costs more than keeping some incarnations that are not
-            // shown.
+            // About half of the incarnations are removed at once. The removal of one at each push
+            // would move all others each time. That costs more than keeping some incarnations that
+            // are not shown.
             true => kept.drain(..=KEPT).collect(),
             false => Vec::new(),
         };

@@ -7,8 +7,8 @@ use crate::exit::{ExitReason, NoRestart};
 use crate::restart::failure_policy::{FailurePolicy, OnFailure};
 use crate::restart::{Backoff, Intensity, Rules};
 
-/// The settings of a child that replace those of its supervisor, its policy for failures, and the limit
-/// of its memory.
+/// The settings of a child that replace those of its supervisor, its policy for failures, and the
+/// limit of its memory.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct OwnRules {
     pub(crate) backoff: Option<Backoff>,

@@ -91,9 +91,9 @@ impl Window {
         self.0.iter().map(|(_, child)| child)
     }
 
-    /// Returns the time at which the limit allows the next restart, after a restart was refused: one
-    /// period after the oldest counted restart. If no restart is counted, returns one period after
-    /// `now`. Without a limit, returns `now`.
+    /// Returns the time at which the limit allows the next restart, after a restart was refused:
+    /// one period after the oldest counted restart. If no restart is counted, returns one period
+    /// after `now`. Without a limit, returns `now`.
     pub(crate) fn next_allowed_at(&self, limit: Intensity, now: Instant) -> Instant {
         let Intensity::Limited { period, .. } = limit else { return now };
         after(self.0.front().map_or(now, |(oldest, _)| *oldest), period)

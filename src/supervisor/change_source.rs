@@ -21,8 +21,8 @@ pub(crate) struct ChangeSource {
 }
 
 impl ChangeSource {
-    /// Finds the path of a supervisor that begins to start. If it is a child, its record has the path of
-    /// the supervisor that starts it.
+    /// Finds the path of a supervisor that begins to start. If it is a child, its record has the
+    /// path of the supervisor that starts it.
     pub(super) fn of(runtime: &Runtime, process: &dyn AnyProcess, is_dynamic: bool) -> Self {
         let kernel = &runtime.kernel;
         let supervisor = process.pid();
@@ -59,8 +59,8 @@ impl ChangeSource {
         self.runtime.kernel.changes.last()
     }
 
-    /// Reports that the children of this supervisor have started, if it is the root of a tree. The start
-    /// of any other supervisor is reported by its own supervisor.
+    /// Reports that the children of this supervisor have started, if it is the root of a tree. The
+    /// start of any other supervisor is reported by its own supervisor.
     pub(crate) fn has_started(&self) {
         if self.is_root {
             let pushed = self.with_health(self.supervisor, |health| {
@@ -152,8 +152,8 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::thread;
 
-    /// While a start is being reported, the process can't report another health. Otherwise the report of
-    /// the start, with the older health, could follow the report of the newer health.
+    /// While a start is being reported, the process can't report another health. Otherwise the
+    /// report of the start, with the older health, could follow the report of the newer health.
     #[tokio::test]
     async fn no_health_changes_between_its_reading_and_its_report() {
         let rt = Runtime::new();

@@ -1,5 +1,6 @@
 //! When a decision replaces the restart type of a child: the decision of the child itself, or the
-//! decision of the [`on_failure`](crate::ChildSpec::on_failure) of its specification, which is a closure.
+//! decision of the [`on_failure`](crate::ChildSpec::on_failure) of its specification, which is a
+//! closure.
 //!
 //! **Guarantees.** The decision of the child itself comes first. The closure is called only for a
 //! reason that is not clean, and without a lock. Its panic does not reach the supervisor.
@@ -39,8 +40,8 @@ impl From<Scope> for Decision {
     }
 }
 
-/// Returns the decision for the child that ended by itself as this process. `spec` is the specification
-/// of the child, if the supervisor has kept it.
+/// Returns the decision for the child that ended by itself as this process. `spec` is the
+/// specification of the child, if the supervisor has kept it.
 pub(crate) fn decision(
     report: &Report,
     spec: Option<&Spec>,
@@ -51,8 +52,8 @@ pub(crate) fn decision(
     own.or_else(|| by_policy(report, spec?, reason))
 }
 
-/// Returns the decision of the child that ended as this process, if the child made one. If a child ends
-/// the tree, its supervisor makes the same decision for itself.
+/// Returns the decision of the child that ended as this process, if the child made one. If a child
+/// ends the tree, its supervisor makes the same decision for itself.
 pub(crate) fn own_decision(report: &Report, pid: Pid, reason: &ExitReason) -> Option<Scope> {
     let kernel = &report.runtime.kernel;
     let limit: Option<&RestartLimitReached> = match reason {

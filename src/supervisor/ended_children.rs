@@ -1,8 +1,8 @@
 //! The last children of a supervisor that ended for good and were forgotten.
 //!
-//! An observation that begins later finds the reasons of these ends. A crashed child is always kept. A
-//! child that ended cleanly is kept only while there is an observation, because a dynamic supervisor may
-//! have many such children. It never replaces a crashed child.
+//! An observation that begins later finds the reasons of these ends. A crashed child is always
+//! kept. A child that ended cleanly is kept only while there is an observation, because a dynamic
+//! supervisor may have many such children. It never replaces a crashed child.
 
 use std::collections::VecDeque;
 

@@ -1,4 +1,5 @@
-//! When a decision of the child, or of its `on_failure`, replaces the next attempt after a failed restart.
+//! When a decision of the child, or of its `on_failure`, replaces the next attempt after a failed
+//! restart.
 
 use crate::child::Spec;
 use crate::supervisor::end_decision::by_policy;
@@ -6,8 +7,8 @@ use crate::supervisor::incarnation::is_name_taken;
 use crate::supervisor::report::Report;
 use crate::supervisor::{Decision, NotStarted};
 
-/// Returns the decision after a failed restart, or a failed retry of a first start. Call this only where
-/// the supervisor follows the decision. For a start on request the closure is not called.
+/// Returns the decision after a failed restart, or a failed retry of a first start. Call this only
+/// where the supervisor follows the decision. For a start on request the closure is not called.
 pub(crate) fn decision_after(
     report: &Report,
     spec: Option<&Spec>,

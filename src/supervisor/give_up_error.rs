@@ -1,5 +1,5 @@
-//! The error that a supervisor ends with when it gives up: the limit, the restarts that counted against
-//! the limit, and the last end of a child.
+//! The error that a supervisor ends with when it gives up: the limit, the restarts that counted
+//! against the limit, and the last end of a child.
 
 use std::collections::{HashMap, HashSet};
 use std::error::Error;
@@ -151,8 +151,8 @@ impl PartialEq for Origin {
 impl Eq for Origin {}
 
 impl RestartLimitReached {
-    /// Returns the error of a limit that was reached by restarts of this child. The supervisor ends with
-    /// the error, or gives the child up.
+    /// Returns the error of a limit that was reached by restarts of this child. The supervisor ends
+    /// with the error, or gives the child up.
     pub(crate) fn new(
         exceeded: Exceeded,
         window: &Window,
@@ -176,8 +176,8 @@ impl RestartLimitReached {
         RestartLimitReached { child: id, limit, restarts, period, counts, uncounted, last, origin }
     }
 
-    /// Returns the error with which the supervisor of this child ends without having reached a limit.
-    /// `limit` is the cause.
+    /// Returns the error with which the supervisor of this child ends without having reached a
+    /// limit. `limit` is the cause.
     pub(crate) fn without_limit(
         limit: Limit,
         child: &SharedStr,

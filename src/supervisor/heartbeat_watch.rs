@@ -1,8 +1,8 @@
 //! The watch of a child's heartbeats.
 //!
-//! **Guarantees.** A child that has reported no heartbeat for the interval of its
-//! [`Heartbeat`] has the health `Unresponsive`, until its next heartbeat. If the specification sets a
-//! time to end a late child, the child is ended when it has been late for that time. A child without a
+//! **Guarantees.** A child that has reported no heartbeat for the interval of its [`Heartbeat`] has
+//! the health `Unresponsive`, until its next heartbeat. If the specification sets a time to end a
+//! late child, the child is ended when it has been late for that time. A child without a
 //! [`Heartbeat`] has no watch, and no record of heartbeats.
 //!
 //! **Steps**
@@ -13,8 +13,8 @@
 //! 3. A late child is marked in its record, and logged once. A child that has been late for too
 //!    long is killed, with [`HeartbeatMissed`] as its reason.
 //!
-//! The watch is a task of its own, because the child may hang, and its supervisor may wait for another
-//! child.
+//! The watch is a task of its own, because the child may hang, and its supervisor may wait for
+//! another child.
 //!
 //! **What happens if** …
 //!
@@ -117,8 +117,8 @@ async fn look_until_over(
 
 /// Decides the next step of the watch.
 ///
-/// At most one interval passes between two looks. So if a heartbeat comes after a look, the next look is
-/// not later than the time at which the following heartbeat is due.
+/// At most one interval passes between two looks. So if a heartbeat comes after a look, the next
+/// look is not later than the time at which the following heartbeat is due.
 fn look(core: &mut Core, heartbeat: Heartbeat, now: Instant) -> Look {
     let parent = core.relations().and_then(|relations| relations.parent);
     let role = parent.and_then(|parent| parent.role);

@@ -1,22 +1,23 @@
 //! Starts one incarnation of a child.
 //!
-//! **Guarantee.** If a start returns a process, that process is ready. If a start returns no process, no
-//! process of this start runs.
+//! **Guarantee.** If a start returns a process, that process is ready. If a start returns no
+//! process, no process of this start runs.
 //!
 //! **Steps** of [`start`]
 //!
 //! 1. Call the start function. A function that never waits registers and runs the process
 //!    ([`Start::AtOnce`]). Any other function is called by an
 //!    [attempt](crate::supervisor::start_attempt), within the child's `init_timeout`.
-//! 2. If the child has a `ready_within`, wait until the child reports that it serves. If the child ends
-//!    before that, the start fails. If the time is over, the child is stopped and the start fails.
+//! 2. If the child has a `ready_within`, wait until the child reports that it serves. If the child
+//!    ends before that, the start fails. If the time is over, the child is stopped and the start
+//!    fails.
 //! 3. If the child must report heartbeats, start their [watch](heartbeat_watch).
 //! 4. Return the outcome: the process, `None` if the child chose not to run, or an error, which is
 //!    reported.
 //!
-//! The child is linked to its supervisor before its init runs. So a kill of the supervisor during the
-//! start ends the child. The kill also drops the future of the start, and that drop kills all processes
-//! that the start context lists.
+//! The child is linked to its supervisor before its init runs. So a kill of the supervisor during
+//! the start ends the child. The kill also drops the future of the start, and that drop kills all
+//! processes that the start context lists.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -57,8 +58,8 @@ pub(crate) struct NewIncarnation {
 #[derive(Debug)]
 pub(crate) struct NotStarted {
     pub(crate) error: StartError,
-    /// Whether the child's name could not be registered, because another process held the name or it
-    /// was reserved for another child.
+    /// Whether the child's name could not be registered, because another process held the name or
+    /// it was reserved for another child.
     pub(crate) name_taken: bool,
     /// The process that failed, if the start had made one.
     pub(crate) pid: Option<Pid>,
@@ -84,8 +85,8 @@ pub(crate) async fn start(
     let mut ctx = context(report, incarnation, spec);
     let started = match &*spec.start {
         Start::AtOnce(start) => {
-            // Such a start only registers and runs the child. So if an error says that a name is taken,
-            // it is the name of the child.
+            // Such a start only registers and runs the child. So if an error says that a name is
+            // taken, it is the name of the child.
             ctx.name_taken = spec.key.is_none();
             start(&ctx)
         }
@@ -189,8 +190,8 @@ async fn until_ready(
     let serving = pin!(wait_until_serving(runtime, &*process, spec.kind));
     match timeout(limit, select(ended, serving)).await {
         Ok(Either::Right(_)) => {
-            // The start has succeeded. From here on, the restart type decides what follows an end of
-            // the child.
+            // The start has succeeded. From here on, the restart type decides what follows an end
+            // of the child.
             report.note_stop(&*started.process, ChildStop::No);
             Ok(started)
         }
@@ -208,8 +209,8 @@ async fn until_ready(
     }
 }
 
-/// Waits until the health that this process reports is serving. A supervisor that reports no health is
-/// serving as soon as it has started, because its start waits until its children are ready.
+/// Waits until the health that this process reports is serving. A supervisor that reports no health
+/// is serving as soon as it has started, because its start waits until its children are ready.
 async fn wait_until_serving(runtime: &Runtime, process: &dyn AnyProcess, kind: ChildType) {
     let serves = || {
         let health = process.with(|locked| locked.core().reported_health());

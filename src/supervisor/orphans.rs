@@ -4,12 +4,12 @@
 //! *orphans*. The exit signals of their links end them, some later than others.
 //!
 //! **Guarantee.** An incarnation of a supervisor starts only after all orphans of its earlier
-//! incarnations have ended. So no two incarnations of a child overlap, and no orphan holds a name that
-//! its successor registers.
+//! incarnations have ended. So no two incarnations of a child overlap, and no orphan holds a name
+//! that its successor registers.
 //!
-//! The wait takes as long as the slowest orphan needs to end. So the supervisor of the killed supervisor
-//! does not wait in its loop: a task waits, and the child is shown as restarting. During the wait the
-//! supervisor serves requests, restarts other children and can be stopped.
+//! The wait takes as long as the slowest orphan needs to end. So the supervisor of the killed
+//! supervisor does not wait in its loop: a task waits, and the child is shown as restarting. During
+//! the wait the supervisor serves requests, restarts other children and can be stopped.
 
 use crate::base::SharedStr;
 use crate::child::ChildType;
@@ -25,8 +25,8 @@ pub(crate) struct Orphans {
 }
 
 impl Orphans {
-    /// Returns the orphans of a child of this kind that doesn't run. `None` if there are none: only a
-    /// supervisor leaves orphans.
+    /// Returns the orphans of a child of this kind that doesn't run. `None` if there are none: only
+    /// a supervisor leaves orphans.
     pub(crate) fn of(
         report: &Report,
         kind: ChildType,

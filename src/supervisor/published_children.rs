@@ -1,8 +1,8 @@
 //! The changes of the children in a [published state](crate::supervisor::published_state), for a
 //! supervisor of a declared list, which publishes all its children.
 //!
-//! **Invariant.** Each change of a child is made in two places under one lock, the lock of the cell: in
-//! the published state, and as a [change] for observations. Both have the same content.
+//! **Invariant.** Each change of a child is made in two places under one lock, the lock of the
+//! cell: in the published state, and as a [change] for observations. Both have the same content.
 //! [`change_log`](crate::observe::change_log) explains the reason.
 //!
 //! [change]: crate::Change

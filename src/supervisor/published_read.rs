@@ -13,9 +13,9 @@ use crate::supervisor::published_state::{
 const TOUCHED: usize = 32;
 
 impl PublishedCell {
-    /// Reads the state without its children, and the number of the last change that the state and the
-    /// children include. Adds the children to the list, because a copy of their map would allocate many
-    /// small parts.
+    /// Reads the state without its children, and the number of the last change that the state and
+    /// the children include. Adds the children to the list, because a copy of their map would
+    /// allocate many small parts.
     pub(crate) fn read_with_last_change(
         &self,
         children: &mut ListedChildren,
@@ -36,9 +36,9 @@ impl PublishedCell {
 }
 
 impl PublishedChild {
-    /// Reads the memory that a copy of the child is about to change: its reference counts, and the lock
-    /// of its process. The processor loads these reads for many children at once. Without them, it would
-    /// wait for the memory of each child in turn.
+    /// Reads the memory that a copy of the child is about to change: its reference counts, and the
+    /// lock of its process. The processor loads these reads for many children at once. Without
+    /// them, it would wait for the memory of each child in turn.
     fn touch(&self) {
         let read =
             |process: &Arc<dyn AnyProcess>| (Arc::strong_count(process), process.state().touch());

@@ -2,9 +2,9 @@
 //! the supervisor no request.
 //!
 //! A fixed supervisor handles no request while it starts or stops a child, and a dynamic supervisor
-//! handles none while it stops all its children. So each keeps a copy of its state in a cell that can be
-//! read at any time. A fixed supervisor updates the cell with each change of its children. A dynamic
-//! supervisor updates the list of children only on request and while it stops.
+//! handles none while it stops all its children. So each keeps a copy of its state in a cell that
+//! can be read at any time. A fixed supervisor updates the cell with each change of its children. A
+//! dynamic supervisor updates the list of children only on request and while it stops.
 //!
 //! **Guarantee.** A read does not wait for the supervisor, and returns a state that the supervisor
 //! really had.
@@ -17,8 +17,8 @@
 //!    lock, no value of a user is dropped and no code of a user runs.
 //! 3. A reader finds the cell through the record of the supervisor's process. The cell is dropped
 //!    with that record.
-//! 4. The mailbox of a supervisor has at most [`MAX_QUEUED_REQUESTS`] `Publish` and `Fold` requests, for
-//!    any number of readers and any length of a busy time.
+//! 4. The mailbox of a supervisor has at most [`MAX_QUEUED_REQUESTS`] `Publish` and `Fold`
+//!    requests, for any number of readers and any length of a busy time.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -129,8 +129,8 @@ pub(crate) struct PublishedChild {
     pub(crate) restarts: u32,
     /// The time at which the latest start of the child began.
     pub(crate) started: Instant,
-    /// When the supervisor kills the running incarnation. Set if a stop of the incarnation has begun and
-    /// has a time limit.
+    /// When the supervisor kills the running incarnation. Set if a stop of the incarnation has
+    /// begun and has a time limit.
     pub(crate) stop_due: Option<Instant>,
     pub(crate) history: History,
 }
@@ -168,8 +168,8 @@ impl PublishedCell {
         })
     }
 
-    /// Attaches the cell to the supervisor's process, where readers find the cell. Returns the source of
-    /// its changes. Call this once, before a child is started.
+    /// Attaches the cell to the supervisor's process, where readers find the cell. Returns the
+    /// source of its changes. Call this once, before a child is started.
     pub(crate) fn attach(
         self: &Arc<Self>,
         runtime: &Runtime,
@@ -288,9 +288,9 @@ impl PublishedState {
         self.budget_at = now;
     }
 
-    /// Keeps a child that has ended for good, if the child has crashed. If `all` is set, also keeps a
-    /// child that has run and ended cleanly. Returns a child that is not kept; the caller drops it after
-    /// unlock.
+    /// Keeps a child that has ended for good, if the child has crashed. If `all` is set, also keeps
+    /// a child that has run and ended cleanly. Returns a child that is not kept; the caller drops
+    /// it after unlock.
     #[must_use = "dropping the child runs a user's code"]
     pub(crate) fn keep_ended(
         &mut self,

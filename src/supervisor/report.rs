@@ -1,8 +1,8 @@
 //! All log lines and lifecycle events of supervisors.
 //!
 //! Target `regrow::supervisor`; fields `supervisor` (its pid), `label`, `child`, `pid`, `reason`,
-//! `restarts`, `budget_left`, `delay`, `doing`, `info`. No level here is above WARN, because the crashed
-//! process itself logs each crash once as ERROR, in `regrow::lifecycle`.
+//! `restarts`, `budget_left`, `delay`, `doing`, `info`. No level here is above WARN, because the
+//! crashed process itself logs each crash once as ERROR, in `regrow::lifecycle`.
 //!
 //! | line | level | written |
 //! |---|---|---|
@@ -59,8 +59,8 @@ pub(crate) struct Report {
     pub(crate) label: SharedStr,
     /// Reports the changes that observations receive.
     pub(crate) source: ChangeSource,
-    /// The start acknowledgements of servers. `Some` for a fixed supervisor, which handles no message
-    /// while it starts or stops a child; `None` for a dynamic supervisor.
+    /// The start acknowledgements of servers. `Some` for a fixed supervisor, which handles no
+    /// message while it starts or stops a child; `None` for a dynamic supervisor.
     pub(crate) acks: Option<Arc<StartAcks>>,
     /// The number of messages and signals of other nodes that were dropped.
     pub(crate) foreign: Arc<AtomicU64>,
@@ -130,8 +130,8 @@ impl Report {
         self.is_sequential().then(|| self.register_wait(child, until)).flatten()
     }
 
-    /// Registers that the supervisor waits for this child, until the returned edge is dropped. During the
-    /// wait, deadlock detection refuses a request of the child to the supervisor.
+    /// Registers that the supervisor waits for this child, until the returned edge is dropped.
+    /// During the wait, deadlock detection refuses a request of the child to the supervisor.
     pub(crate) fn register_wait(&self, child: Pid, until: Until) -> Option<WaitEdge> {
         self.runtime.kernel.waits.wait(self.supervisor, child, until)
     }
@@ -150,8 +150,8 @@ impl Report {
         self.runtime.kernel.signal_exit(child, signal);
     }
 
-    /// Records in the child's process how the supervisor stops the child. Call this before the stop,
-    /// because callers of the child's name read from this record whether a successor follows.
+    /// Records in the child's process how the supervisor stops the child. Call this before the
+    /// stop, because callers of the child's name read from this record whether a successor follows.
     pub(crate) fn note_stop(&self, child: &dyn AnyProcess, stop: ChildStop) {
         child.with(|locked| locked.core().note_stop(stop));
     }
@@ -279,8 +279,8 @@ impl Report {
         child_line!(warn NotYielding, self, child, %pid, "killed, but not yielding");
     }
 
-    /// Reports a surplus process, which the supervisor stops. The start function of a child has started
-    /// that process, and has returned another process as the child.
+    /// Reports a surplus process, which the supervisor stops. The start function of a child has
+    /// started that process, and has returned another process as the child.
     pub(crate) fn extra_process(&self, child: &str, pid: Pid) {
         child_line!(warn ExtraProcess, self, child, %pid, "stopped: the child's start returned another process");
     }
@@ -295,9 +295,9 @@ impl Report {
         self.runtime.kernel.events.publish(|| make(self.supervisor));
     }
 
-    /// Reports a message that a supervisor does not handle. Of the messages that other nodes can send,
-    /// only the 1st, the 2nd, the 4th, the 8th and so on are reported, because a node must not fill the
-    /// log.
+    /// Reports a message that a supervisor does not handle. Of the messages that other nodes can
+    /// send, only the 1st, the 2nd, the 4th, the 8th and so on are reported, because a node must
+    /// not fill the log.
     pub(crate) fn unexpected_message(&self, other: &Received) {
         if other.may_be_foreign() && !(self.foreign.fetch_add(1, Relaxed) + 1).is_power_of_two() {
             return;

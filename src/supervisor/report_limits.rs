@@ -8,8 +8,8 @@ use crate::supervisor::RestartLimitReached;
 use crate::supervisor::report::{Report, TARGET, child_line};
 
 impl Report {
-    /// Ends the restarts of this supervisor, and reports that the supervisor gives up. Returns the reason
-    /// that the supervisor ends with.
+    /// Ends the restarts of this supervisor, and reports that the supervisor gives up. Returns the
+    /// reason that the supervisor ends with.
     pub(crate) fn give_up(&self, limit: RestartLimitReached) -> ExitReason {
         self.end_restarts();
         let restarts = limit.restarts;
@@ -28,9 +28,9 @@ impl Report {
         ExitReason::from_library(limit)
     }
 
-    /// Ends the restarts of this supervisor because a child has ended the tree. Returns the reason that
-    /// the supervisor ends with. By this reason its own supervisor ends the tree as well. The reason is
-    /// clean if the reason of the child is clean.
+    /// Ends the restarts of this supervisor because a child has ended the tree. Returns the reason
+    /// that the supervisor ends with. By this reason its own supervisor ends the tree as well. The
+    /// reason is clean if the reason of the child is clean.
     pub(crate) fn end_tree(&self, limit: RestartLimitReached) -> ExitReason {
         self.process.with(|locked| locked.core().registrations_mut().not_restarted = true);
         match limit.last.is_clean() {

@@ -1,7 +1,7 @@
 //! Begins the start of a server as a child, without a wait for its `init`.
 //!
-//! A dynamic supervisor serves requests while children start. It gets the acknowledgement of an `init` as
-//! a message. So such a start needs neither a task nor a stored future.
+//! A dynamic supervisor serves requests while children start. It gets the acknowledgement of an
+//! `init` as a message. So such a start needs neither a task nor a stored future.
 
 use std::sync::Arc;
 
@@ -20,8 +20,8 @@ pub(crate) enum Begun {
     Refused(StartOutcome),
 }
 
-/// Begins the start of a server. The server acknowledges its `init` to `receiver`. Returns `None` if the
-/// child is no server, or if its start has a time limit or a step after its `init`.
+/// Begins the start of a server. The server acknowledges its `init` to `receiver`. Returns `None`
+/// if the child is no server, or if its start has a time limit or a step after its `init`.
 pub(crate) fn begin_server(
     report: &Report,
     incarnation: &NewIncarnation,

@@ -12,8 +12,8 @@
 //!    attempt has failed.
 //! 3. Stop all processes of the start except the child, the last one first. The next process is
 //!    stopped when the one before has ended. A process that runs is stopped as the child's
-//!    specification says. For a process that is ending already, this step only waits for the end. Such a
-//!    process ends by itself, or was killed by the drop of an unfinished server start.
+//!    specification says. For a process that is ending already, this step only waits for the end.
+//!    Such a process ends by itself, or was killed by the drop of an unfinished server start.
 //!
 //! **Invariants**
 //!
@@ -58,8 +58,8 @@ pub(crate) async fn run_start(
                 .await
                 .unwrap_or(Ok(Err(StartError::InitTimeout(limit)))),
         }
-        // Invariant 2: an unfinished start function is dropped here, so it starts no further process
-        // while its processes are stopped.
+        // Invariant 2: an unfinished start function is dropped here, so it starts no further
+        // process while its processes are stopped.
     };
     match called {
         Ok(Ok(started)) if started.start_id == ctx.start_id() => {
@@ -71,8 +71,8 @@ pub(crate) async fn run_start(
             Err(result.err().unwrap_or_else(|| not_of_this_start(spec)))
         }
         Err(payload) => {
-            // The crash is made before the await below. The details of the panic are thread-local, and
-            // after an await the task may run on another thread.
+            // The crash is made before the await below. The details of the panic are thread-local,
+            // and after an await the task may run on another thread.
             let crash = Crash::from_panic(payload);
             stop_all_but(report, spec, ctx, None).await;
             resume_unwind(Box::new(CaughtPanic(crash)))
@@ -101,8 +101,8 @@ async fn stop_all_but(report: &Report, spec: &Spec, ctx: &mut StartContext, kept
             }
             stop(report, StopRequest::of(spec, &process), Instant::now()).await;
         } else {
-            // The supervisor must not receive the exit of a process that is ending already. An exit that
-            // is in the mailbox is removed.
+            // The supervisor must not receive the exit of a process that is ending already. An exit
+            // that is in the mailbox is removed.
             report.runtime.kernel.give_up_start(report.supervisor, pid);
             await_killed(report, &spec.id, &process).await;
         }

@@ -12,15 +12,17 @@
 //! 3. Wait for the end of the child, within its shutdown time.
 //! 4. If the child has not ended, kill the child, and wait for its end. This wait is logged every
 //!    [`NOT_YIELDING`].
-//! 5. Record the stop. Log the stop if the reason is an error or the child overran its time. If the link
-//!    did not exist in step 1, the exit of the child may be in the mailbox, and is removed from it.
+//! 5. Record the stop. Log the stop if the reason is an error or the child overran its time. If the
+//!    link did not exist in step 1, the exit of the child may be in the mailbox, and is removed
+//!    from it.
 //!
 //! **Invariants**
 //!
 //! 1. [`stop`] waits for the announcement of the end in the record of the child, which has the true
-//!    reason. `stop` does not read the supervisor's mailbox, so messages that arrive during the stop stay
-//!    in the mailbox.
-//! 2. The link exists until the child has ended. So a kill of the waiting supervisor also ends the child.
+//!    reason. `stop` does not read the supervisor's mailbox, so messages that arrive during the
+//!    stop stay in the mailbox.
+//! 2. The link exists until the child has ended. So a kill of the waiting supervisor also ends the
+//!    child.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,7 +78,8 @@ pub(crate) async fn stop(
     let (reason, overran) = match stop_requested {
         Some(reason) => (reason, None),
         None => {
-            // The child may have ended in time, while its end is still being announced to many processes.
+            // The child may have ended in time, while its end is still being announced to many
+            // processes.
             let is_late = child.shutdown != Shutdown::BrutalKill && !has_ended(child.process);
             let doing = is_late.then(|| Doing::of(&report.runtime, pid));
             report.runtime.kill(pid);
@@ -150,8 +153,9 @@ impl<'a> StopRequest<'a> {
     }
 }
 
-/// Returns whether the reason of a stopped child is an error. The rules are those of OTP. For a child that
-/// isn't permanent any clean reason is allowed, because the child may have finished by itself.
+/// Returns whether the reason of a stopped child is an error. The rules are those of OTP. For a
+/// child that isn't permanent any clean reason is allowed, because the child may have finished by
+/// itself.
 fn is_error(how: Shutdown, restart: Restart, reason: &ExitReason) -> bool {
     match (how, reason) {
         (Shutdown::BrutalKill, ExitReason::Killed) => false,

@@ -9,7 +9,8 @@ use tokio::sync::Notify;
 pub(crate) async fn wait_until(changes: &Notify, condition: impl Fn() -> bool) {
     loop {
         let mut changed = pin!(changes.notified());
-        // The notification is enabled before the check, so the wait notices a change after the check.
+        // The notification is enabled before the check, so the wait notices a change after the
+        // check.
         changed.as_mut().enable();
         if condition() {
             return;

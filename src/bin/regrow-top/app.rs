@@ -1,8 +1,8 @@
 //! The interactive view: applies items and keys, and draws frames.
 //!
-//! The reports of the source, the keys and the signals arrive in one bounded queue. An event causes a
-//! new frame. Two frames are at least [`FRAME`] apart. Without an event, the next frame follows after
-//! [`TICK`], because the durations on the screen grow.
+//! The reports of the source, the keys and the signals arrive in one bounded queue. An event causes
+//! a new frame. Two frames are at least [`FRAME`] apart. Without an event, the next frame follows
+//! after [`TICK`], because the durations on the screen grow.
 
 use std::time::{Duration, Instant};
 

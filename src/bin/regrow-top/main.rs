@@ -2,8 +2,9 @@
 //! observer's page shows, from the same items. `regrow-top` also records the items to a file, and
 //! replays a recorded file.
 //!
-//! The modules are declared in the order of dependence: each uses only modules above it. A *picture*
-//! is an item that the program sends, with all its nodes. A *frame* is what the terminal shows.
+//! The modules are declared in the order of dependence: each uses only modules above it. A
+//! *picture* is an item that the program sends, with all its nodes. A *frame* is what the terminal
+//! shows.
 
 mod clock;
 mod fault;

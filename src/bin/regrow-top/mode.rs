@@ -16,7 +16,8 @@ use crate::state::State;
 pub(crate) struct Live {
     url: String,
     recorder: Option<Recorder>,
-    /// When the connection was lost, by the clock of this machine. `None` while there is a connection.
+    /// When the connection was lost, by the clock of this machine. `None` while there is a
+    /// connection.
     lost_ms: Option<u64>,
     /// Why the recording ended.
     unrecorded: Option<String>,
@@ -47,8 +48,8 @@ impl Mode {
         }
     }
 
-    /// Returns when the next frame is due: after a tick, or at the next moment of a replay if that is
-    /// earlier.
+    /// Returns when the next frame is due: after a tick, or at the next moment of a replay if that
+    /// is earlier.
     pub(crate) fn wake(&self, tick: Duration) -> Instant {
         let tick = Instant::now() + tick;
         match self {
@@ -57,8 +58,8 @@ impl Mode {
         }
     }
 
-    /// Returns the age of the last item in milliseconds. In a replay and without a connection the age
-    /// is zero, so the screen shows all durations as they were at the last item.
+    /// Returns the age of the last item in milliseconds. In a replay and without a connection the
+    /// age is zero, so the screen shows all durations as they were at the last item.
     pub(crate) fn age_ms(&self, taken: Instant) -> u64 {
         let age = match self {
             Mode::Live(live) if live.lost_ms.is_none() => taken.elapsed(),

@@ -1,7 +1,7 @@
 //! Plays a recording: at its own pace, faster, or step by step.
 //!
-//! A step back starts from a copy of the state, and applies the moments after the copy again. At most
-//! [`COPIES`] copies of the state are kept, at equal distances.
+//! A step back starts from a copy of the state, and applies the moments after the copy again. At
+//! most [`COPIES`] copies of the state are kept, at equal distances.
 
 use std::time::{Duration, Instant};
 

@@ -29,8 +29,8 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// Begins a recording in a new file. Returns an error if the file exists, because the file may be
-    /// another recording.
+    /// Begins a recording in a new file. Returns an error if the file exists, because the file may
+    /// be another recording.
     pub(crate) fn create(path: &Path, url: &str) -> Result<Self, String> {
         let failed = |error: io::Error| format!("can't record to {}: {error}", path.display());
         let file = OpenOptions::new().write(true).create_new(true).open(path).map_err(failed)?;
@@ -76,8 +76,8 @@ pub(crate) struct Recording {
     pub(crate) url: String,
     /// The time of the first line, in milliseconds since 1970.
     pub(crate) time_ms: u64,
-    /// Describes the damaged lines: the number of the first one, the reason, and how many more there
-    /// are. `None` if all lines can be read.
+    /// Describes the damaged lines: the number of the first one, the reason, and how many more
+    /// there are. `None` if all lines can be read.
     pub(crate) damage: Option<String>,
 }
 

@@ -5,9 +5,10 @@
 //!
 //! 1. A [`Shown`] contains no control, bidirectional or invisible character. Each one is written as
 //!    `\u{…}`.
-//! 2. At most [`MARKS`] combining marks follow each other, so no text covers the lines above and below.
-//! 3. Rows consist of [`Shown`] texts only, and only this file makes a [`Shown`]. So no screen can show
-//!    a text of the program unchanged.
+//! 2. At most [`MARKS`] combining marks follow each other, so no text covers the lines above and
+//!    below.
+//! 3. Rows consist of [`Shown`] texts only, and only this file makes a [`Shown`]. So no screen can
+//!    show a text of the program unchanged.
 
 use std::fmt::{self, Display, Write as _};
 

@@ -11,8 +11,8 @@ pub(crate) struct State {
     pub(crate) model: Model,
     /// Why the connection failed. `None` again after a new connection.
     pub(crate) lost: Option<String>,
-    /// Why the last item could not be read. `None` again after an item that can be read, and after a
-    /// new connection.
+    /// Why the last item could not be read. `None` again after an item that can be read, and after
+    /// a new connection.
     pub(crate) wrong: Option<String>,
 }
 

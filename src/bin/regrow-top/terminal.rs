@@ -1,9 +1,9 @@
 //! Draws frames on the terminal, reads its keys, and restores it at the end, also after a panic.
 //!
 //! While a [`Terminal`] exists, the terminal is in raw mode, shows its alternate screen and has no
-//! cursor. The destructor of the [`Terminal`] restores the terminal. The panic hook also restores the
-//! terminal, before it prints the panic. After a panic of any task or thread, no frame is drawn any
-//! more, and the program ends.
+//! cursor. The destructor of the [`Terminal`] restores the terminal. The panic hook also restores
+//! the terminal, before it prints the panic. After a panic of any task or thread, no frame is drawn
+//! any more, and the program ends.
 
 use std::io::{self, BufWriter, Stdout, Write, stdout};
 use std::sync::atomic::{AtomicBool, Ordering};

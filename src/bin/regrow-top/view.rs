@@ -1,5 +1,5 @@
-//! The choices of the user: the screen, the row, the filter. This module does not depend on keys or on
-//! drawing.
+//! The choices of the user: the screen, the row, the filter. This module does not depend on keys or
+//! on drawing.
 
 use std::collections::HashSet;
 
@@ -152,8 +152,8 @@ impl View {
         self.move_to(0);
     }
 
-    /// Returns the pid of the process that the screen shows. After a restart of a child, returns the pid
-    /// of its last incarnation.
+    /// Returns the pid of the process that the screen shows. After a restart of a child, returns
+    /// the pid of its last incarnation.
     pub(crate) fn pid(&self, model: &Model) -> Option<u64> {
         let chosen = self.process.as_ref()?;
         let by_path = || model.find(&Key { path: chosen.path.clone(), pid: None });

@@ -97,9 +97,9 @@ async fn wait_and_log(
     ended
 }
 
-/// Waits for a request to stop after the end of a program, and returns whether one has arrived within
-/// the window. While an ancestor is being stopped, the wait goes on after the window, because a
-/// supervisor stops its children one after the other. Steps 4 and 5.
+/// Waits for a request to stop after the end of a program, and returns whether one has arrived
+/// within the window. While an ancestor is being stopped, the wait goes on after the window,
+/// because a supervisor stops its children one after the other. Steps 4 and 5.
 async fn wait_for_stop(requests: &mut StopRequests, ended: Instant, stop_window: Duration) -> bool {
     let deadline = sleep_until(after(ended, stop_window));
     if !stop_window.is_zero()

@@ -1,7 +1,8 @@
 //! The child that accepts the connections of a [`Network`]. For sockets, a listener does this.
 //!
-//! **If the child ends**, a connection that it has accepted and not handed over is closed. Each connection
-//! that it has handed over has a process of its own, under the supervisor of the connections.
+//! **If the child ends**, a connection that it has accepted and not handed over is closed. Each
+//! connection that it has handed over has a process of its own, under the supervisor of the
+//! connections.
 
 use async_trait::async_trait;
 

@@ -1,8 +1,8 @@
 //! Attempts to connect: the handshake on a stream of bytes, by one process for each attempt.
 //!
-//! An attempt has a time limit, within which the other node has to send every message. Until the other
-//! node has proved that it knows the cookie, only messages of the handshake are decoded. None of them is
-//! longer than 512 bytes.
+//! An attempt has a time limit, within which the other node has to send every message. Until the
+//! other node has proved that it knows the cookie, only messages of the handshake are decoded. None
+//! of them is longer than 512 bytes.
 //!
 //! | the process ends | the other node | this node |
 //! |---|---|---|
@@ -36,8 +36,8 @@ pub(crate) struct Connected {
     pub(crate) session: Session,
 }
 
-/// Connects to a peer until a deadline. Returns `None` if the attempt failed and the server was notified
-/// of the failure.
+/// Connects to a peer until a deadline. Returns `None` if the attempt failed and the server was
+/// notified of the failure.
 pub(crate) async fn dial(
     ctx: &TaskContext,
     settings: &Settings,

@@ -1,9 +1,9 @@
 //! The loop of a connection that is up: it reads frames, writes frames, and sends and checks ticks.
 //!
-//! One process runs the three parts. In each turn, the ticks come first, then the writer, then the reader.
-//! The writer yields after [`WRITES`] writes. So endless input delays no output, and endless output delays
-//! no input. The first part that ends decides the reason of the loss of the connection. A peer that reads
-//! nothing delays only the writer of its own connection.
+//! One process runs the three parts. In each turn, the ticks come first, then the writer, then the
+//! reader. The writer yields after [`WRITES`] writes. So endless input delays no output, and
+//! endless output delays no input. The first part that ends decides the reason of the loss of the
+//! connection. A peer that reads nothing delays only the writer of its own connection.
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -62,7 +62,8 @@ async fn read_all(
     mut handle: impl FnMut(&[u8]) -> Result<(), ConnectionLost>,
 ) -> ConnectionLost {
     loop {
-        // Frames that have arrived together are handled without a wait. They must use up the budget too.
+        // Frames that have arrived together are handled without a wait. They must use up the budget
+        // too.
         consume_budget().await;
         let handled = match frames.next().await {
             Ok([]) => Ok(()),
@@ -75,7 +76,8 @@ async fn read_all(
     }
 }
 
-/// The number of writes in one turn. It is a part of the budget that tokio gives a task for each turn.
+/// The number of writes in one turn. It is a part of the budget that tokio gives a task for each
+/// turn.
 const WRITES: usize = 32;
 
 async fn write_all(
@@ -97,8 +99,8 @@ async fn write_all(
                 Ok(0) => return ConnectionLost::Closed,
                 Ok(count) => {
                     rest = &rest[count..];
-                    // Over TLS the bytes may still be in a buffer of this node. They count as written
-                    // when they have left that buffer.
+                    // Over TLS the bytes may still be in a buffer of this node. They count as
+                    // written when they have left that buffer.
                     if rest.is_empty()
                         && let Err(error) = writer.flush().await
                     {

@@ -27,8 +27,8 @@ use crate::cluster::remote::peer_connection::Up;
 use crate::cluster::wire::Outbox;
 use crate::exit::Result;
 
-/// Returns the child that dials a peer until a deadline. The child ends normally when its connection is
-/// lost.
+/// Returns the child that dials a peer until a deadline. The child ends normally when its
+/// connection is lost.
 pub(crate) fn dialer(settings: Arc<Settings>, peer: NodeName, deadline: Instant) -> OnceChild<()> {
     let id = peer.to_string();
     ChildSpec::once_with(id, (), async move |ctx: TaskContext, ()| {
@@ -105,8 +105,8 @@ impl Connection {
         let nodes = Nodes::of(&kernel);
         let (name, flags) = (session.peer.clone(), session.flags);
         let peer = nodes.peer(&name);
-        // Without this, the waiting signals would request another connection, which would fail in the
-        // same way.
+        // Without this, the waiting signals would request another connection, which would fail in
+        // the same way.
         let other = Numbered::connect(name.clone(), session.creation)
             .inspect_err(|_| peer.not_connected())?;
         let (incarnation, own) = (other.0.clone(), Arc::new(settings.node()));

@@ -1,25 +1,26 @@
 //! The limit of handshakes of accepted connections, and which handshake is closed at the limit.
 //!
-//! **The bound.** At most [`MOST`] handshakes are under way. A new one above the limit closes another one.
-//! The choice has three steps:
+//! **The bound.** At most [`MOST`] handshakes are under way. A new one above the limit closes
+//! another one. The choice has three steps:
 //!
-//! 1. The candidates are the handshakes of the address that has the most of them, the new one included.
-//!    So a program at one address closes only its own handshakes. All addresses with at most [`FEW`]
-//!    handshakes count as equal. Otherwise a program with many addresses, and one handshake at each,
-//!    would close the handshakes of two nodes that share an address.
+//! 1. The candidates are the handshakes of the address that has the most of them, the new one
+//!    included. So a program at one address closes only its own handshakes. All addresses with at
+//!    most [`FEW`] handshakes count as equal. Otherwise a program with many addresses, and one
+//!    handshake at each, would close the handshakes of two nodes that share an address.
 //! 2. The candidates are of two kinds: with and without a name. Only the larger kind remains.
 //! 3. The oldest candidate is closed.
 //!
-//! A handshake has two parts: until its name arrives, and from its name to its answer. Among N candidates,
-//! one is closed only if N / 2 newer ones arrive during one of its parts. A rule that always closed a
-//! handshake without a name would be weaker: a flood of names could close each new handshake before its
-//! name arrives. An address of IPv6 counts by its first 64 bits, because one machine may use all addresses
-//! with the same 64 bits.
+//! A handshake has two parts: until its name arrives, and from its name to its answer. Among N
+//! candidates, one is closed only if N / 2 newer ones arrive during one of its parts. A rule that
+//! always closed a handshake without a name would be weaker: a flood of names could close each new
+//! handshake before its name arrives. An address of IPv6 counts by its first 64 bits, because one
+//! machine may use all addresses with the same 64 bits.
 //!
-//! **If a handshake ends**, it leaves the table when its [`Handshake`] is dropped, for every way in which
-//! its process ends. A handshake of a node that has proved that it knows the cookie leaves the table
-//! before the server decides, so a connection that is up is never closed here. Close and leave are made
-//! under one lock. A handshake that was closed can't leave any more, and its process ends.
+//! **If a handshake ends**, it leaves the table when its [`Handshake`] is dropped, for every way in
+//! which its process ends. A handshake of a node that has proved that it knows the cookie leaves
+//! the table before the server decides, so a connection that is up is never closed here. Close and
+//! leave are made under one lock. A handshake that was closed can't leave any more, and its process
+//! ends.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -111,8 +112,8 @@ impl Handshakes {
 }
 
 impl Table {
-    /// Returns the index of the handshake to close, if there are too many. The last handshake, which is
-    /// new, is never closed.
+    /// Returns the index of the handshake to close, if there are too many. The last handshake,
+    /// which is new, is never closed.
     fn surplus(&self) -> Option<usize> {
         let (_, earlier) = self.open.split_last().filter(|(_, earlier)| earlier.len() >= MOST)?;
         let mut counts = Map::<Origin, usize>::default();

@@ -1,6 +1,6 @@
 //! The connections of a node: a process for each attempt and each connection, and the server that
-//! decides which attempt becomes the connection to a peer. [`competing_attempts`] has the states and the
-//! tables.
+//! decides which attempt becomes the connection to a peer. [`competing_attempts`] has the states
+//! and the tables.
 
 pub(crate) mod competing_attempts;
 pub(crate) mod settings;

@@ -1,9 +1,10 @@
-//! The server of the connections of a node. Each attempt to connect, and each connection, is a process of
-//! its own. Such a process asks this server before each step that affects other attempts, and
-//! [`competing_attempts`](crate::cluster::connection::competing_attempts) decides the answer.
+//! The server of the connections of a node. Each attempt to connect, and each connection, is a
+//! process of its own. Such a process asks this server before each step that affects other
+//! attempts, and [`competing_attempts`](crate::cluster::connection::competing_attempts) decides the
+//! answer.
 //!
-//! **If a process of a connection ends** at any step, its `Down` arrives here, and its attempt or its
-//! connection is removed. A reply to that process is dropped.
+//! **If a process of a connection ends** at any step, its `Down` arrives here, and its attempt or
+//! its connection is removed. A reply to that process is dropped.
 //!
 //! **If this server ends**, the subscribers are notified of the loss of each connection, and its
 //! supervisor stops all processes of connections before it starts another server.
@@ -130,8 +131,8 @@ impl GenServer for NetKernel {
         {
             let waits = self.nodes.waits(&peer);
             let entry = self.entry(&peer);
-            // Signals count here only if they wait and the server has read their request. A request that
-            // is still in the queue dials when the server reads it.
+            // Signals count here only if they wait and the server has read their request. A request
+            // that is still in the queue dials when the server reads it.
             entry.is_wanted &= waits;
             entry.authenticated.remove(&pid);
             let was_announced = entry.announced.take_if(|announced| *announced == pid).is_some();
@@ -219,7 +220,8 @@ impl NetKernel {
         dials.start_once((self.args.dialer)(peer.clone(), deadline)).await.ok()
     }
 
-    /// Carries out the decisions of [`competing_attempts`](crate::cluster::connection::competing_attempts).
+    /// Carries out the decisions of
+    /// [`competing_attempts`](crate::cluster::connection::competing_attempts).
     fn act(&mut self, peer: &NodeName, actions: Vec<Action<Pid>>) {
         let Some(entry) = self.peers.get_mut(peer) else { return };
         for action in actions {
@@ -240,9 +242,9 @@ impl NetKernel {
         self.settle(peer);
     }
 
-    /// Answers the users that wait, if there is a connection or no attempt is left. If no attempt is left,
-    /// the waiting signals whose request was read are lost. A request that is still in the queue dials
-    /// later. Forgets a peer without attempts and connections.
+    /// Answers the users that wait, if there is a connection or no attempt is left. If no attempt
+    /// is left, the waiting signals whose request was read are lost. A request that is still in the
+    /// queue dials later. Forgets a peer without attempts and connections.
     fn settle(&mut self, peer: &NodeName) {
         let Some(entry) = self.peers.get_mut(peer) else { return };
         let answer = match entry.attempts.connection() {

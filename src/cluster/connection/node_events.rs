@@ -12,14 +12,15 @@ use crate::runtime::Runtime;
 const GROUP: &str = "regrow.cluster.nodes";
 
 impl Runtime {
-    /// Subscribes a process to the connections of the [`Node`](crate::cluster::Node) of this runtime.
-    /// From now on the process receives a [`Received::Node`] for each connection to another node that
-    /// begins or is lost. Returns false if the process is ending or has ended. A second subscription
-    /// has no effect.
+    /// Subscribes a process to the connections of the [`Node`](crate::cluster::Node) of this
+    /// runtime. From now on the process receives a [`Received::Node`] for each connection to
+    /// another node that begins or is lost. Returns false if the process is ending or has ended. A
+    /// second subscription has no effect.
     ///
     /// The subscription lasts until [`demonitor_nodes`](Self::demonitor_nodes) or the end of the
-    /// process. A restart of the node does not end it. Messages of the other node arrive after its `Up`,
-    /// and before its `Down`. The subscribers are the members of the group `"regrow.cluster.nodes"`.
+    /// process. A restart of the node does not end it. Messages of the other node arrive after its
+    /// `Up`, and before its `Down`. The subscribers are the members of the group
+    /// `"regrow.cluster.nodes"`.
     ///
     /// OTP: `net_kernel:monitor_nodes/2` with `node_type` `all`.
     ///

@@ -1,5 +1,5 @@
-//! The state of another node in the server of the connections: its attempts, its connection, and the users
-//! that wait.
+//! The state of another node in the server of the connections: its attempts, its connection, and
+//! the users that wait.
 
 use tokio::time::Instant;
 

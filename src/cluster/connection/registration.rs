@@ -21,8 +21,8 @@ use crate::runtime::StartError;
 
 /// The pause between attempts to register again.
 const PAUSE: Duration = Duration::from_secs(1);
-/// The number of attempts at the first registration while EPMD answers that the name is registered. EPMD
-/// may notice late that an earlier incarnation has ended.
+/// The number of attempts at the first registration while EPMD answers that the name is registered.
+/// EPMD may notice late that an earlier incarnation has ended.
 const TRIES: u32 = 10;
 const SHORT_PAUSE: Duration = Duration::from_millis(100);
 

@@ -8,8 +8,8 @@
 //! | a request of a process | [`rpc`](crate::cluster::rpc) |
 //! | an exit signal with a priority | as one without |
 //!
-//! An operation that is unknown, or can't be decoded, ends the connection. The term of a message is not
-//! decoded here. The receiver decodes the term, and may refuse a malformed or too large one.
+//! An operation that is unknown, or can't be decoded, ends the connection. The term of a message is
+//! not decoded here. The receiver decodes the term, and may refuse a malformed or too large one.
 
 use std::sync::Arc;
 
@@ -130,8 +130,8 @@ impl Router {
         }
     }
 
-    /// Delivers a message to a pid. If the pid belongs to an exposed server, the message is delivered as a
-    /// call or a cast.
+    /// Delivers a message to a pid. If the pid belongs to an exposed server, the message is
+    /// delivered as a call or a cast.
     fn message_to_pid(&self, to: &[u8], payload: &[u8]) -> Result<(), ConnectionLost> {
         if !self.exposed.is_empty()
             && let Some(pid) = self.inbound.receiver(to)?

@@ -1,4 +1,5 @@
-//! The delivery of an event to a subscriber that is a server. `stream` has the delivery to a stream.
+//! The delivery of an event to a subscriber that is a server. `stream` has the delivery to a
+//! stream.
 
 use std::any::type_name;
 use std::sync::Arc;

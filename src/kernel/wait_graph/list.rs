@@ -16,8 +16,8 @@ pub(crate) struct WaitList {
 }
 
 impl Waits {
-    /// Returns the waits of the first edges; `None` if the graph is off. Reads at most [`STEPS`] edges
-    /// and waits. An edge whose answered waits use up these steps is listed.
+    /// Returns the waits of the first edges; `None` if the graph is off. Reads at most [`STEPS`]
+    /// edges and waits. An edge whose answered waits use up these steps is listed.
     pub(crate) fn list(&self) -> Option<WaitList> {
         if !self.switches.detects_deadlocks() {
             return None;
@@ -39,8 +39,8 @@ impl Waits {
 }
 
 impl Edges {
-    /// Whether at least one of the `count` waits of this edge has not got its answer. A wait that has
-    /// got its answer is in the graph until the waiting process has noticed the answer.
+    /// Whether at least one of the `count` waits of this edge has not got its answer. A wait that
+    /// has got its answer is in the graph until the waiting process has noticed the answer.
     fn waits(&self, (caller, server): (Pid, Pid), count: u32, steps: &mut usize) -> bool {
         let mut answered = 0;
         for (_, is_due) in self.due.range((caller, server, 0)..=(caller, server, u64::MAX)) {

@@ -15,12 +15,13 @@
 //!
 //! 1. Add the edge from the caller to the server.
 //! 2. Follow the edges from the server, each at most once, until one leads to the caller or none is
-//!    left. The lock is released after every [`STEPS_PER_LOCK`] steps, so that a search of many edges
-//!    does not delay the calls of other processes.
-//! 3. If an edge leads to the caller, a cycle is found. Remove the edges of the cycle whose answer has
-//!    been sent. If there were any, search again.
-//! 4. Otherwise check, under one lock, that all edges of the cycle exist at the same time. If they do,
-//!    remove the edge of step 1 and refuse the call. If they do not, search again under that lock.
+//!    left. The lock is released after every [`STEPS_PER_LOCK`] steps, so that a search of many
+//!    edges does not delay the calls of other processes.
+//! 3. If an edge leads to the caller, a cycle is found. Remove the edges of the cycle whose answer
+//!    has been sent. If there were any, search again.
+//! 4. Otherwise check, under one lock, that all edges of the cycle exist at the same time. If they
+//!    do, remove the edge of step 1 and refuse the call. If they do not, search again under that
+//!    lock.
 //!
 //! Invariants:
 //! 1. The edge is added before the search. The edges of a true cycle do not change, since no

@@ -60,9 +60,9 @@ impl Backoff {
         }
     }
 
-    /// Returns how many delayed restarts fit into this time, if each delay is as short as the jitter
-    /// allows and each incarnation fails at once. `None` if there is no limit, or if the number takes
-    /// too long to compute.
+    /// Returns how many delayed restarts fit into this time, if each delay is as short as the
+    /// jitter allows and each incarnation fails at once. `None` if there is no limit, or if the
+    /// number takes too long to compute.
     pub(crate) fn max_delayed_restarts(&self, within: Duration) -> Option<u64> {
         /// The maximum number of different delays that are added up.
         const MOST: u32 = 1 << 20;

@@ -1,7 +1,7 @@
 //! The restart state of one child, with pure transitions.
 //!
-//! **Guarantee.** Fixed and dynamic supervisors decide restarts by the same rules. The transitions are
-//! pure: the current time and the source of random numbers are arguments.
+//! **Guarantee.** Fixed and dynamic supervisors decide restarts by the same rules. The transitions
+//! are pure: the current time and the source of random numbers are arguments.
 //!
 //! The supervisor takes two steps after the end of a child that is to be started again, and after a
 //! failed restart: [`RestartState::record_failure`] records the incarnation, then
@@ -27,12 +27,12 @@
 //! 1. A delayed restart never counts against the window. In an outage every child fails as often as
 //!    its delays allow, so a count of failures would measure the number of children and not the
 //!    outage.
-//! 2. The clock counts from one of two times: the start of the first incarnation that fails by itself
-//!    and is not healthy, or the end of a healthy incarnation that ends by itself. The clock is stopped
-//!    while the child is stopped with its group. Only these clear the clock: a healthy run, a start by
-//!    hand, and the end or stop of the child for good. So the supervisor gives up a child that never
-//!    recovers, for every length of its delays. It does not give up a child that only waited for another
-//!    child of its group.
+//! 2. The clock counts from one of two times: the start of the first incarnation that fails by
+//!    itself and is not healthy, or the end of a healthy incarnation that ends by itself. The clock
+//!    is stopped while the child is stopped with its group. Only these clear the clock: a healthy
+//!    run, a start by hand, and the end or stop of the child for good. So the supervisor gives up a
+//!    child that never recovers, for every length of its delays. It does not give up a child that
+//!    only waited for another child of its group.
 //! 3. An incarnation that its supervisor stopped leads to no decision. Only an incarnation that
 //!    ended by itself, or a start that failed, leads to one.
 
@@ -48,8 +48,8 @@ use crate::restart::{Backoff, Exceeded, Intensity};
 pub(crate) struct RestartState {
     /// The number of delayed restarts since the last healthy run.
     tries: u32,
-    /// The delay before the start of the running incarnation. While the child waits for its restart,
-    /// the delay before that restart.
+    /// The delay before the start of the running incarnation. While the child waits for its
+    /// restart, the delay before that restart.
     delay: Duration,
     /// The time from which the clock counts. Each pause moves it later by the length of the pause.
     /// `None` while the clock is stopped.

@@ -1,14 +1,14 @@
 //! Restarts that are cancelled while their start is in progress.
 //!
-//! A request may terminate a child whose restart is in progress. The request is answered when no process
-//! of the child runs. It takes these steps:
+//! A request may terminate a child whose restart is in progress. The request is answered when no
+//! process of the child runs. It takes these steps:
 //!
 //! 1. [`cancel_restart`](DynamicServer::cancel_restart) sets the child to [`State::Cancelled`] and
 //!    cancels the token of the start.
 //! 2. The start may still finish within the child's shutdown time.
-//! 3. A start that takes longer is dropped, and the drop kills the processes of the start. The background
-//!    task waits for the ends of these processes. If the child is a supervisor, the task also waits for
-//!    the orphans of the child.
+//! 3. A start that takes longer is dropped, and the drop kills the processes of the start. The
+//!    background task waits for the ends of these processes. If the child is a supervisor, the task
+//!    also waits for the orphans of the child.
 //! 4. [`cancelled_restart_done`](DynamicServer::cancelled_restart_done) stops the process of a
 //!    start that has finished, and answers the requests.
 

@@ -37,13 +37,13 @@ pub(super) struct Child {
     /// The pid that the first start of the child returned, by which users know the child; `OUTSIDE`
     /// until this start has finished.
     pub(super) first_pid: Pid,
-    /// The data for restarts. `None` for a temporary child without an `on_failure`: the specification of
-    /// such a child is dropped at its start.
+    /// The data for restarts. `None` for a temporary child without an `on_failure`: the
+    /// specification of such a child is dropped at its start.
     pub(super) restart_record: Option<Box<RestartRecord>>,
 }
 
-/// The answers to the requests that wait for the end of one child. The usual case of one request takes
-/// no allocation.
+/// The answers to the requests that wait for the end of one child. The usual case of one request
+/// takes no allocation.
 #[derive(Default)]
 pub(super) struct StopReplies {
     first: Option<StopReply>,
@@ -204,8 +204,8 @@ impl Child {
         self.restart_record.as_ref()?.spec.name.clone()
     }
 
-    /// Releases the value that is kept for the next incarnation. A child that was given up has released
-    /// its value before.
+    /// Releases the value that is kept for the next incarnation. A child that was given up has
+    /// released its value before.
     pub(super) fn release(&self) {
         let record = self.restart_record.as_ref();
         if let Some(record) = record.filter(|_| !matches!(self.state, State::GivenUp(_))) {

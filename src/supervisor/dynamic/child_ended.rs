@@ -1,5 +1,5 @@
-//! Handles the end of a dynamic child, and decides what follows: removal, a restart, or the consequence
-//! of a limit that is reached ([`give_up`](super::give_up)).
+//! Handles the end of a dynamic child, and decides what follows: removal, a restart, or the
+//! consequence of a limit that is reached ([`give_up`](super::give_up)).
 
 use std::time::Duration;
 

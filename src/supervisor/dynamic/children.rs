@@ -76,9 +76,9 @@ impl DynamicServer {
         Some(child)
     }
 
-    /// Removes a child that does not run, releases the value that is kept for its next incarnation, and
-    /// frees the name that is reserved for the child. The list of the last ended children keeps the child
-    /// with its last end.
+    /// Removes a child that does not run, releases the value that is kept for its next incarnation,
+    /// and frees the name that is reserved for the child. The list of the last ended children keeps
+    /// the child with its last end.
     pub(super) fn forget(&mut self, pid: Pid) {
         self.tell(pid, || ChangeKind::Removed);
         if let Some(child) = self.take(pid) {
@@ -88,8 +88,8 @@ impl DynamicServer {
         }
     }
 
-    /// Removes a child that has ended for good, releases the value that is kept for its next incarnation,
-    /// and frees the name that is reserved for the child.
+    /// Removes a child that has ended for good, releases the value that is kept for its next
+    /// incarnation, and frees the name that is reserved for the child.
     pub(super) fn forget_ended(&mut self, pid: Pid, reason: ExitReason) {
         if let Some(child) = self.take(pid) {
             child.release();
@@ -98,8 +98,8 @@ impl DynamicServer {
         }
     }
 
-    /// Reports the end of a child that is no longer known, and adds the child to the list of the last
-    /// ended children. `stopped` says whether the supervisor stopped the child.
+    /// Reports the end of a child that is no longer known, and adds the child to the list of the
+    /// last ended children. `stopped` says whether the supervisor stopped the child.
     pub(super) fn report_end(&self, child: &Child, pid: Pid, reason: ExitReason, stopped: bool) {
         let source = &self.report.source;
         let is_observed = source.is_observed();

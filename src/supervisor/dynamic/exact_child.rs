@@ -1,13 +1,13 @@
 //! Requests about exactly one incarnation of a child: to stop it, or to stop it and start it again.
 //!
-//! A restart on request takes these steps. Each step is an event of its own, so a restart delays no other
-//! child:
+//! A restart on request takes these steps. Each step is an event of its own, so a restart delays no
+//! other child:
 //!
-//! 1. [`restart_exactly`](DynamicServer::restart_exactly) asks the child to stop. The child gets the state
-//!    [`State::Stopping`], and its name stays reserved.
-//! 2. At the end of the child [`restart_stopped`](DynamicServer::restart_stopped) records the end as
-//!    a stop, which counts against no budget. It clears the earlier failures of the child, and begins the
-//!    start.
+//! 1. [`restart_exactly`](DynamicServer::restart_exactly) asks the child to stop. The child gets
+//!    the state [`State::Stopping`], and its name stays reserved.
+//! 2. At the end of the child [`restart_stopped`](DynamicServer::restart_stopped) records the end
+//!    as a stop, which counts against no budget. It clears the earlier failures of the child, and
+//!    begins the start.
 //! 3. The end of the start answers the request. The request waits in `requested_restarts`, under the
 //!    id of the retry that the child waits for.
 //!
@@ -21,9 +21,9 @@
 //! | the child is terminated meanwhile | it is not started, and the requester gets an error |
 //! | the supervisor ends meanwhile | the child is stopped, and the requester gets no answer |
 //!
-//! The child is started with a new backoff and a new budget of its own. A supervisor of a declared list
-//! does the same. If the starts of a given-up child fail until that budget is used up, the child is given
-//! up again.
+//! The child is started with a new backoff and a new budget of its own. A supervisor of a declared
+//! list does the same. If the starts of a given-up child fail until that budget is used up, the
+//! child is given up again.
 
 use tokio::time::Instant;
 
@@ -166,7 +166,8 @@ impl DynamicServer {
         self.start_requested(pid, reply, ctx)
     }
 
-    /// Begins the start of a child that does not run, and keeps the reply until the start has finished.
+    /// Begins the start of a child that does not run, and keeps the reply until the start has
+    /// finished.
     fn start_requested(
         &mut self,
         pid: Pid,
@@ -194,8 +195,8 @@ impl DynamicServer {
         });
     }
 
-    /// Notes that a child is removed after its stop, although the stop was begun for a restart. Answers
-    /// the request for the restart with an error.
+    /// Notes that a child is removed after its stop, although the stop was begun for a restart.
+    /// Answers the request for the restart with an error.
     pub(super) fn remove_after_stop(&mut self, pid: Pid, answer: StopReply) {
         let Some(child) = self.children.get_mut(&pid) else { return };
         let State::Stopping(stopping) = &mut child.state else { return };

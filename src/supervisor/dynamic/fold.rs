@@ -1,18 +1,18 @@
 //! The children of a dynamic supervisor in a picture: their counts, and the worst of them.
 //!
 //! A picture lists a bounded number of children. The supervisor itself reads its children, at most
-//! [`PART`] for one request. So a picture of more children sends several requests, and the supervisor
-//! serves other requests in between. A read takes about 0.2 µs for a child.
+//! [`PART`] for one request. So a picture of more children sends several requests, and the
+//! supervisor serves other requests in between. A read takes about 0.2 µs for a child.
 //!
 //! **Steps** for more than [`PART`] children
 //! 1. The first answer has the pids of all children, and the number *s* of the last change.
 //! 2. Each further answer has a part of these children as they are then, and its own number.
 //!
-//! **Invariant.** A supervisor keeps a child by the pid of its last incarnation, and each change of a
-//! child has this pid. The picture includes two kinds of changes: for each pid of step 1, the changes up
-//! to the number of the answer with this pid; for every other pid, the changes up to *s*. A child that is
-//! restarted between the answers gets a new pid. No answer has the new pid, so the start with the new pid
-//! follows the picture as a change.
+//! **Invariant.** A supervisor keeps a child by the pid of its last incarnation, and each change of
+//! a child has this pid. The picture includes two kinds of changes: for each pid of step 1, the
+//! changes up to the number of the answer with this pid; for every other pid, the changes up to
+//! *s*. A child that is restarted between the answers gets a new pid. No answer has the new pid, so
+//! the start with the new pid follows the picture as a change.
 //!
 //! | between step 1 and the answer about the child … | the picture shows … |
 //! |---|---|
@@ -71,8 +71,8 @@ pub(crate) struct FoldRequest {
 #[derive(Debug)]
 pub(crate) struct FoldAnswer {
     pub(crate) counts: FoldedCounts,
-    /// The pids of all children, in no order, if there are too many children for one answer. Such an
-    /// answer has no other information about the children.
+    /// The pids of all children, in no order, if there are too many children for one answer. Such
+    /// an answer has no other information about the children.
     pub(crate) in_parts: Vec<Pid>,
     /// The worst children first.
     pub(crate) worst: Vec<FoldedChild>,

@@ -54,9 +54,9 @@ pub(crate) fn name_status(kernel: &Kernel, name: &str) -> NameStatus {
 
 /// Returns the status of a name with this holder.
 ///
-/// The stage of the holder, and the mark that the holder is in its `init`, are read under one lock. A
-/// teardown removes that mark. So with two locks, a process that is killed in its `init` could look like
-/// a process that has finished its `init`.
+/// The stage of the holder, and the mark that the holder is in its `init`, are read under one lock.
+/// A teardown removes that mark. So with two locks, a process that is killed in its `init` could
+/// look like a process that has finished its `init`.
 fn holder_status(holder: Arc<dyn AnyProcess>) -> NameStatus {
     let (live, starting) = holder.with(|locked| {
         let core = locked.core();

@@ -1,9 +1,9 @@
-//! When a dynamic supervisor gives up, or gives up one child: the budget that a restart counts against,
-//! and the consequence of a limit that is reached.
+//! When a dynamic supervisor gives up, or gives up one child: the budget that a restart counts
+//! against, and the consequence of a limit that is reached.
 //!
-//! A restart of a child with a budget of its own counts against that budget only. [`Exhausted`] names
-//! the consequence when a child reaches a limit of its own. The limit that all children share always
-//! ends the supervisor.
+//! A restart of a child with a budget of its own counts against that budget only. [`Exhausted`]
+//! names the consequence when a child reaches a limit of its own. The limit that all children share
+//! always ends the supervisor.
 
 use tokio::time::Instant;
 
@@ -35,14 +35,15 @@ impl DynamicServer {
         }
     }
 
-    /// Returns the budget of the child alone, by its own specification or by that of the supervisor.
+    /// Returns the budget of the child alone, by its own specification or by that of the
+    /// supervisor.
     fn own_budget(&self, pid: Pid) -> Option<OwnBudget> {
         let record = self.children.get(&pid).and_then(|child| child.restart_record.as_ref());
         record.and_then(|record| record.spec.budget).or(self.spec.child_budget)
     }
 
-    /// Carries out the consequence of a limit that a restart would exceed. The error is the reason that
-    /// the supervisor ends with.
+    /// Carries out the consequence of a limit that a restart would exceed. The error is the reason
+    /// that the supervisor ends with.
     pub(super) fn limit_reached(&mut self, pid: Pid, exceeded: Exceeded) -> Result {
         let Some(child) = self.children.get_mut(&pid) else { return Ok(()) };
         let last = child.restart_record.as_ref().and_then(|record| record.last.clone());
@@ -76,8 +77,8 @@ impl DynamicServer {
         Ok(())
     }
 
-    /// Carries out the decision for a child with this id, whose last process is `pid`. The error is the
-    /// reason that the supervisor ends with.
+    /// Carries out the decision for a child with this id, whose last process is `pid`. The error is
+    /// the reason that the supervisor ends with.
     pub(super) fn follow(
         &self,
         decided: Option<Decision>,

@@ -62,8 +62,8 @@ impl DynamicServer {
         }
     }
 
-    /// Applies the outcome of a start under the name of a given-up child. A started child replaces the
-    /// given-up child. After a failed start, the given-up child counts as given up just now.
+    /// Applies the outcome of a start under the name of a given-up child. A started child replaces
+    /// the given-up child. After a failed start, the given-up child counts as given up just now.
     pub(super) fn update_given_up(&mut self, child: &Child, outcome: &StartOutcome) {
         let Some(name) = child.name() else { return };
         let Some(&pid) = self.given_up_by_name.get(&name) else { return };

@@ -4,8 +4,8 @@
 //! 1. [`begin_start`](DynamicServer::begin_start) begins the start, and lists it.
 //! 2. The process of the server calls `Completions::acknowledged` in the poll in which its `init`
 //!    has ended, or in which its body is dropped.
-//! 3. The supervisor handles the notice as the completion of the start. If the `init` has not succeeded,
-//!    a background task first waits for the end of the process.
+//! 3. The supervisor handles the notice as the completion of the start. If the `init` has not
+//!    succeeded, a background task first waits for the end of the process.
 //!
 //! What happens if one side ends in between:
 //!
@@ -34,9 +34,9 @@ use crate::supervisor::{Begun, NewIncarnation, begin_server, outcome_of};
 const KEPT_NOTICES: usize = 64;
 
 impl DynamicServer {
-    /// Returns a function that queues the request to handle notices. A full mailbox does not delay this
-    /// request. The request is refused if the supervisor has ended, or was asked to stop. In the second
-    /// case `stop_all` finds the notice.
+    /// Returns a function that queues the request to handle notices. A full mailbox does not delay
+    /// this request. The request is refused if the supervisor has ended, or was asked to stop. In
+    /// the second case `stop_all` finds the notice.
     pub(super) fn notifier(supervisor: ServerProcess<Self>) -> impl Fn() + Send + Sync + 'static {
         move || {
             let cast = Cast::HandleCompletions;

@@ -1,5 +1,5 @@
-//! The queue of results that a dynamic supervisor has not handled yet: those of its background tasks, and
-//! the notices of [half-started servers](super::half_started).
+//! The queue of results that a dynamic supervisor has not handled yet: those of its background
+//! tasks, and the notices of [half-started servers](super::half_started).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -1,4 +1,5 @@
-//! The restart of a killed child supervisor waits for the ends of the orphans of the killed incarnation.
+//! The restart of a killed child supervisor waits for the ends of the orphans of the killed
+//! incarnation.
 
 use crate::exit::Result;
 use crate::server::ServerContext;

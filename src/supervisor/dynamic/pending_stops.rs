@@ -33,8 +33,8 @@ impl PendingStops {
         self.children.push_back((due, child, None));
     }
 
-    /// Sorts the children by deadline, and returns their number. Children without a deadline are last. In
-    /// this order no deadline passes while a child with a later deadline is awaited.
+    /// Sorts the children by deadline, and returns their number. Children without a deadline are
+    /// last. In this order no deadline passes while a child with a later deadline is awaited.
     pub(super) fn sort_by_deadline(&mut self) -> usize {
         let latest = self.began;
         let order = |due: &Option<Instant>| due.map_or((1, latest), |due| (0, due));

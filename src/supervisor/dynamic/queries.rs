@@ -57,8 +57,8 @@ impl DynamicServer {
         self.published.change(|picture| picture.set_budget(budget, now));
     }
 
-    /// Returns the counts of the requested children, and the worst of them. If there are too many children
-    /// for one answer, the first answer has only their pids.
+    /// Returns the counts of the requested children, and the worst of them. If there are too many
+    /// children for one answer, the first answer has only their pids.
     pub(super) fn fold(&self, request: &FoldRequest) -> FoldAnswer {
         let mut counts = FoldedCounts::default();
         let (mut in_parts, mut gone, mut worst) = (Vec::new(), Vec::new(), Vec::new());
@@ -120,7 +120,8 @@ impl DynamicServer {
         self.published.begin_ending(Instant::now());
     }
 
-    /// Publishes the deadlines of the published children. All of them were asked to stop at `began`.
+    /// Publishes the deadlines of the published children. All of them were asked to stop at
+    /// `began`.
     pub(super) fn show_deadlines(&self, began: Instant) {
         self.published.change(|picture| {
             for (pid, shown) in picture.children.iter_mut() {
@@ -136,9 +137,9 @@ impl DynamicServer {
         self.published.change(|picture| picture.step = Step::Serving);
     }
 
-    /// Publishes that the supervisor waits for the end of `child`, and then for the children in `later`.
-    /// All of them were asked to stop at `began`. The list has a hundred children at a time, so that the
-    /// cost for each child is small.
+    /// Publishes that the supervisor waits for the end of `child`, and then for the children in
+    /// `later`. All of them were asked to stop at `began`. The list has a hundred children at a
+    /// time, so that the cost for each child is small.
     pub(super) fn show_wait<'a>(
         &self,
         child: &'a Child,

@@ -2,9 +2,10 @@
 //!
 //! # Guarantees
 //!
-//! The server never waits for a child while it serves requests. Each of these is an event of its own: the
-//! end of a start, of a stop or of a delay, and the exit of a child. So a slow `init` or a slow stop
-//! delays no other child. Only [`stop_all`](DynamicServer::stop_all) waits; it runs in `terminate`.
+//! The server never waits for a child while it serves requests. Each of these is an event of its
+//! own: the end of a start, of a stop or of a delay, and the exit of a child. So a slow `init` or a
+//! slow stop delays no other child. Only [`stop_all`](DynamicServer::stop_all) waits; it runs in
+//! `terminate`.
 //!
 //! # The states of a child
 //!
@@ -23,10 +24,11 @@
 //!                 (removed)                          (removed)                        (removed)
 //! ```
 //!
-//! A child is also removed in three other cases: it ends and its restart type requires no restart, it is
-//! terminated while it waits for its restart, or it chooses not to run at a restart. If a child has used
-//! up a budget of its own, [`Exhausted`] decides whether the child is given up, the child is removed, or
-//! the supervisor ends. If the children have used up a shared budget, the supervisor ends.
+//! A child is also removed in three other cases: it ends and its restart type requires no restart,
+//! it is terminated while it waits for its restart, or it chooses not to run at a restart. If a
+//! child has used up a budget of its own, [`Exhausted`] decides whether the child is given up, the
+//! child is removed, or the supervisor ends. If the children have used up a shared budget, the
+//! supervisor ends.
 //!
 //! [`Exhausted`]: crate::Exhausted
 //!
@@ -35,8 +37,8 @@
 //! 1. The handler that begins a start polls the start once. Most starts of tasks finish there.
 //! 2. A first start of a server is listed, and the server acknowledges its `init` by a notice:
 //!    [`half_started`](super::half_started).
-//! 3. Any other pending start continues as a background task. When the server stops, it aborts this task,
-//!    and the drop of the task kills the half-started child.
+//! 3. Any other pending start continues as a background task. When the server stops, it aborts this
+//!    task, and the drop of the task kills the half-started child.
 //! 4. The task pushes its result to `completions` in the poll that produces the result, and then
 //!    sends [`Cast::HandleCompletions`].
 //!
@@ -44,13 +46,13 @@
 //!
 //! 1. A child is linked to the supervisor before its `init` runs, so the end of the supervisor
 //!    ends every child, started or half started.
-//! 2. A stopping supervisor finds every started child: in `children`, or, if the server has not handled
-//!    the start yet, in `completions`. The supervisor finds half-started children by their links, kills
-//!    them, and waits for their ends.
-//! 3. A child may end before the server has handled its start. So while any start is in progress, the pid
-//!    of an exit of an unknown process is kept in `early_exits`. The exit is handled when the pid becomes
-//!    known. When no start is in progress, all early exits are dropped. Exits of processes of other nodes
-//!    are not kept, because no child runs there.
+//! 2. A stopping supervisor finds every started child: in `children`, or, if the server has not
+//!    handled the start yet, in `completions`. The supervisor finds half-started children by their
+//!    links, kills them, and waits for their ends.
+//! 3. A child may end before the server has handled its start. So while any start is in progress,
+//!    the pid of an exit of an unknown process is kept in `early_exits`. The exit is handled when
+//!    the pid becomes known. When no start is in progress, all early exits are dropped. Exits of
+//!    processes of other nodes are not kept, because no child runs there.
 //! 4. A child that restarts keeps its old pid as its key until the restart succeeds, and holds the
 //!    id of its retry. A completion or a cast with another id is stale and is ignored.
 //! 5. A child whose restart is cancelled stays known until the start has finished and the processes

@@ -162,8 +162,8 @@ pub(super) fn begin(
     let at_once = AssertUnwindSafe(|| start_at_once(report, &incarnation, &spec));
     let at_once = catch_unwind(at_once).unwrap_or_else(|payload| Some(start_panicked(payload)));
     if let Some(outcome) = at_once {
-        // For a temporary child this may be the last reference to the specification. Its drop also drops
-        // the captures of a user's closure, and such a drop may panic.
+        // For a temporary child this may be the last reference to the specification. Its drop also
+        // drops the captures of a user's closure, and such a drop may panic.
         ignore_panic(|| drop(spec));
         return Either::Left(outcome);
     }

@@ -50,8 +50,8 @@ impl DynamicServer {
         }
     }
 
-    /// Registers the wait edges from this supervisor to all its children, because the supervisor handles
-    /// no more requests.
+    /// Registers the wait edges from this supervisor to all its children, because the supervisor
+    /// handles no more requests.
     fn wait_edges(&self, half_started: &[Arc<dyn AnyProcess>]) -> Vec<WaitEdge> {
         let half_started = half_started.iter().map(|process| process.pid());
         let all = self.children.keys().copied().chain(half_started);
@@ -76,8 +76,8 @@ impl DynamicServer {
         pending
     }
 
-    /// Aborts all background tasks. Adds the children whose start had finished. Kills the half-started
-    /// children, and returns them.
+    /// Aborts all background tasks. Adds the children whose start had finished. Kills the
+    /// half-started children, and returns them.
     async fn abort_background(&mut self) -> Vec<Arc<dyn AnyProcess>> {
         let nothing_begun = self.background.is_empty() && self.half_started.is_empty();
         if nothing_begun && self.completions.lock().completions.is_empty() {
@@ -111,9 +111,9 @@ impl DynamicServer {
         half_started
     }
 
-    /// Waits for the end of a child until its deadline, then kills the child. The error is the activity of
-    /// the child at that moment. The error is `None` if the child has ended in time, while its end is
-    /// still being announced to many processes.
+    /// Waits for the end of a child until its deadline, then kills the child. The error is the
+    /// activity of the child at that moment. The error is `None` if the child has ended in time,
+    /// while its end is still being announced to many processes.
     async fn await_end_or_kill(
         &self,
         due: Option<Instant>,

@@ -67,8 +67,8 @@ pub(crate) struct Child {
     pub(super) started: Instant,
     /// The reason of the last end, or the error of the last start if that start failed.
     pub(crate) last: Option<ExitReason>,
-    /// The pid of the incarnation that ended last. `None` if the last start failed, or if no incarnation
-    /// has ended.
+    /// The pid of the incarnation that ended last. `None` if the last start failed, or if no
+    /// incarnation has ended.
     pub(crate) last_pid: Option<Pid>,
     /// The path at which the restarts of the child are counted. Set at the first restart.
     counted_path: OnceLock<SharedStr>,
@@ -160,8 +160,8 @@ impl Child {
         matches!(self.state, RunState::GivenUp)
     }
 
-    /// Returns whether a restart of its group starts this child. A child that has never run is started
-    /// too, and its own retry becomes stale.
+    /// Returns whether a restart of its group starts this child. A child that has never run is
+    /// started too, and its own retry becomes stale.
     pub(super) fn starts_with_group(&self) -> bool {
         matches!(self.state, RunState::Stopped) || self.awaits_first_start()
     }

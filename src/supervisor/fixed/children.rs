@@ -80,8 +80,8 @@ impl Children {
         self.by_pid.get(&pid).copied()
     }
 
-    /// Returns the exit reason of a running child whose `Exit` has arrived. `None` if the `Exit` is not
-    /// the end of the child.
+    /// Returns the exit reason of a running child whose `Exit` has arrived. `None` if the `Exit` is
+    /// not the end of the child.
     pub(crate) fn reason_of_end(&self, position: Position, report: &Report) -> Option<ExitReason> {
         let child = self.list.get(position)?;
         report.reason_of_end(&child.spec.id, child.process()?)

@@ -36,19 +36,19 @@ impl FixedServer {
         Err(ExitReason::Shutdown)
     }
 
-    /// Notes which children the step in progress has not started yet. If another child ends for good in
-    /// this step, they count as children that are still to run.
+    /// Notes which children the step in progress has not started yet. If another child ends for
+    /// good in this step, they count as children that are still to run.
     pub(crate) fn note_still_to_start(&mut self, members: &[Position]) {
         let members = members.iter().filter_map(|member| self.children.get(*member));
         let starts = |child: &&Child| child.spec.significant && child.starts_with_group();
         self.still_to_start = members.filter(starts).count();
     }
 
-    /// Returns whether a significant child is left: a child that runs, waits for its restart, or will be
-    /// started by the delayed restart of its group. So a delay does not change the result.
+    /// Returns whether a significant child is left: a child that runs, waits for its restart, or
+    /// will be started by the delayed restart of its group. So a delay does not change the result.
     fn has_significant_left(&self) -> bool {
-        // Under a group strategy, the group of the first waiting child contains the groups of all other
-        // waiting children.
+        // Under a group strategy, the group of the first waiting child contains the groups of all
+        // other waiting children.
         let first = self.children.iter().find(|child| child.restarts_with_group());
         let group = first.map(|child| self.strategy.group(child.slot().child));
         self.children.iter().filter(|child| child.spec.significant).any(|child| {

@@ -34,9 +34,9 @@ impl FixedServer {
         reply.send(answer);
     }
 
-    /// Stops the child and starts it again, if its process is still the process of the request. The name
-    /// of the child stays reserved meanwhile. The error is the reason of a supervisor that ends because
-    /// the child ends the tree.
+    /// Stops the child and starts it again, if its process is still the process of the request. The
+    /// name of the child stays reserved meanwhile. The error is the reason of a supervisor that
+    /// ends because the child ends the tree.
     pub(crate) async fn restart_exactly(
         &mut self,
         child: ExactChild,

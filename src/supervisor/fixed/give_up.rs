@@ -1,9 +1,9 @@
 //! When a supervisor gives up, or gives up one child: the budget that a restart counts against, and
 //! the consequence of a limit that is reached.
 //!
-//! A restart of a child with a budget of its own counts against that budget only. [`Exhausted`] names
-//! the consequence when a child reaches a limit of its own. The limit of the supervisor always ends the
-//! supervisor.
+//! A restart of a child with a budget of its own counts against that budget only. [`Exhausted`]
+//! names the consequence when a child reaches a limit of its own. The limit of the supervisor
+//! always ends the supervisor.
 
 use tokio::time::Instant;
 
@@ -77,8 +77,8 @@ impl FixedServer {
         self.after_end_for_good(significant)
     }
 
-    /// Carries out the decision for this child, whose last process is `pid`. The error is the reason that
-    /// the supervisor ends with.
+    /// Carries out the decision for this child, whose last process is `pid`. The error is the
+    /// reason that the supervisor ends with.
     pub(super) fn follow(
         &mut self,
         decided: Decision,

@@ -42,11 +42,11 @@ impl FixedServer {
         }
     }
 
-    /// Stops a child if it runs, and waits for its end. The shutdown time begins at `now`. If the child is
-    /// to be restarted, its name stays reserved.
+    /// Stops a child if it runs, and waits for its end. The shutdown time begins at `now`. If the
+    /// child is to be restarted, its name stays reserved.
     ///
-    /// Returns the time at which the child ended, or `now` if the child did not run. Also returns the
-    /// decision of the child: the child may have ended by itself before its stop.
+    /// Returns the time at which the child ended, or `now` if the child did not run. Also returns
+    /// the decision of the child: the child may have ended by itself before its stop.
     pub(crate) async fn stop_incarnation(
         &mut self,
         position: Position,
@@ -68,12 +68,13 @@ impl FixedServer {
         self.children.record_end(position, end, self.backoff);
     }
 
-    /// Prepares a child that doesn't run for the restart of its group, which will start the child. A retry
-    /// of the child alone becomes stale. Reserves the child's name, which is free if the child had ended
-    /// for good.
+    /// Prepares a child that doesn't run for the restart of its group, which will start the child.
+    /// A retry of the child alone becomes stale. Reserves the child's name, which is free if the
+    /// child had ended for good.
     ///
-    /// Does not change a child that was given up. Does not change a child that waits for its first start
-    /// either, because its own retry must stay valid if the restart of the group is cancelled.
+    /// Does not change a child that was given up. Does not change a child that waits for its first
+    /// start either, because its own retry must stay valid if the restart of the group is
+    /// cancelled.
     pub(crate) fn leave_to_group_restart(&mut self, position: Position, now: Instant) {
         let Some(child) = self.children.get_mut(position) else { return };
         if child.is_given_up() || child.awaits_first_start() {
@@ -87,9 +88,9 @@ impl FixedServer {
     }
 
     /// Marks a child that doesn't run as stopped: releases the value that is kept for its next
-    /// incarnation, frees its names, and forgets the child if it is temporary. Resets its restart state,
-    /// so that earlier failures do not count after a later start. From now on only a request starts the
-    /// child.
+    /// incarnation, frees its names, and forgets the child if it is temporary. Resets its restart
+    /// state, so that earlier failures do not count after a later start. From now on only a request
+    /// starts the child.
     pub(crate) fn mark_stopped(&mut self, position: Position) {
         if let Some(child) = self.children.get(position) {
             child.spec.release();
@@ -97,8 +98,8 @@ impl FixedServer {
         self.mark_stopped_at_end(position);
     }
 
-    /// Marks a child as stopped whose end ends the supervisor. Does not release the value that is kept for
-    /// its next incarnation, because a restart of the supervisor starts that incarnation.
+    /// Marks a child as stopped whose end ends the supervisor. Does not release the value that is
+    /// kept for its next incarnation, because a restart of the supervisor starts that incarnation.
     pub(crate) fn mark_stopped_at_end(&mut self, position: Position) {
         let Some(child) = self.children.get_mut(position) else { return };
         child.reset_restarts();

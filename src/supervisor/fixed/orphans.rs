@@ -88,9 +88,9 @@ impl FixedServer {
         });
     }
 
-    /// Starts a child by a request. Returns two results: the answer to the request, and the reason of a
-    /// supervisor that ends. Send the answer before the supervisor ends. If the start fails, a child that
-    /// was given up stays given up.
+    /// Starts a child by a request. Returns two results: the answer to the request, and the reason
+    /// of a supervisor that ends. Send the answer before the supervisor ends. If the start fails, a
+    /// child that was given up stays given up.
     async fn start_requested(
         &mut self,
         position: Position,

@@ -3,16 +3,17 @@
 //! [`RestartState`](crate::restart::restart_state::RestartState) makes the decision; this file
 //! carries it out.
 //!
-//! **Guarantee.** After the decision to restart a child, one of three things is true: the child runs
-//! again, the child waits for a retry of its own or of its group, or its supervisor gives up. There are
-//! two exceptions: a child that is stopped first, by a request or by the end of the supervisor, and a
-//! child whose start chooses not to run. The supervisor serves requests between two attempts.
+//! **Guarantee.** After the decision to restart a child, one of three things is true: the child
+//! runs again, the child waits for a retry of its own or of its group, or its supervisor gives up.
+//! There are two exceptions: a child that is stopped first, by a request or by the end of the
+//! supervisor, and a child whose start chooses not to run. The supervisor serves requests between
+//! two attempts.
 //!
 //! **Steps** of a restart, from the end of a child or a due retry:
 //!
-//! 1. *Count.* A restart without a delay counts against the window. If the window refuses the restart,
-//!    the supervisor gives up. A delayed restart is not counted. A restart that has waited for orphans is
-//!    not counted again.
+//! 1. *Count.* A restart without a delay counts against the window. If the window refuses the
+//!    restart, the supervisor gives up. A delayed restart is not counted. A restart that has waited
+//!    for orphans is not counted again.
 //! 2. *Report* the restart, unless it was reported before a wait for orphans.
 //! 3. *Stop the group* in reverse order. The next child is stopped when the one before has ended.
 //! 4. *Wait for orphans.* If a supervisor in the group was killed and has left
@@ -23,8 +24,8 @@
 //!    * a retry without a delay: the supervisor sends itself a message, which is handled after the
 //!      requests that are already queued. Step 3 of the retry stops the children of the group that
 //!      were started before the failure.
-//!    * a retry after a delay, by a timer, if the child has a backoff. The children of the group that
-//!      were started before the failure are stopped at once, before the delay begins.
+//!    * a retry after a delay, by a timer, if the child has a backoff. The children of the group
+//!      that were started before the failure are stopped at once, before the delay begins.
 //!    * giving up.
 //!
 //! ```text
@@ -35,23 +36,24 @@
 //! restart with orphans -----------> Restarting, orphans ended ---------------> restart
 //! ```
 //!
-//! **Own budgets.** [`give_up`](super::give_up) decides what follows when a child reaches a limit. If a
-//! child is given up while its group waits for it, the other members are started without the child. A
-//! child that was given up takes part in no restart of its group.
+//! **Own budgets.** [`give_up`](super::give_up) decides what follows when a child reaches a limit.
+//! If a child is given up while its group waits for it, the other members are started without the
+//! child. A child that was given up takes part in no restart of its group.
 //!
-//! **First starts.** A child that [retries its first start](crate::ChildSpec::retry_first_start) and
-//! has never run is a group of its own. Its retry stops and starts no other child. If it fails in a
-//! restart of its group, that restart continues.
+//! **First starts.** A child that [retries its first start](crate::ChildSpec::retry_first_start)
+//! and has never run is a group of its own. Its retry stops and starts no other child. If it fails
+//! in a restart of its group, that restart continues.
 //!
-//! **Decisions.** A child may [decide](crate::supervisor::end_decision) by the reason of its end that it
-//! is not restarted; in that case the child is given up. It may also decide that its tree ends; in that
-//! case the supervisor ends. The `on_failure` of a child may make the same decisions after a failure.
+//! **Decisions.** A child may [decide](crate::supervisor::end_decision) by the reason of its end
+//! that it is not restarted; in that case the child is given up. It may also decide that its tree
+//! ends; in that case the supervisor ends. The `on_failure` of a child may make the same decisions
+//! after a failure.
 //!
 //! **Invariants**
-//! 1. A child in `Restarting` has the id of its retry. Each event that changes the child before the retry
-//!    replaces that state: a request, or a restart of its group. A retry with another id is stale and
-//!    starts nothing. So a retry cannot start a child that was stopped before the retry. The event that
-//!    replaced the state decides what happens to the child.
+//! 1. A child in `Restarting` has the id of its retry. Each event that changes the child before the
+//!    retry replaces that state: a request, or a restart of its group. A retry with another id is
+//!    stale and starts nothing. So a retry cannot start a child that was stopped before the retry.
+//!    The event that replaced the state decides what happens to the child.
 //! 2. When an attempt ends, no child of its group holds the id of a retry that was already handled:
 //!    each child runs, is stopped, or holds the id of the next retry. A child with the id of a
 //!    handled retry would stay in `Restarting` for ever.
@@ -102,8 +104,8 @@ impl FixedServer {
         }
     }
 
-    /// Carries out a retry that is due. If the child does not have this id, the retry is stale (invariant
-    /// 1): it starts nothing. A request that waited for a stale retry is answered.
+    /// Carries out a retry that is due. If the child does not have this id, the retry is stale
+    /// (invariant 1): it starts nothing. A request that waited for a stale retry is answered.
     pub(crate) async fn retry(&mut self, retry: Retry, ctx: &mut ServerContext<Self>) -> Result {
         let Retry { position, id } = retry;
         match self.children.get(position).and_then(|child| child.retry(id)) {
@@ -148,9 +150,9 @@ impl FixedServer {
         self.start_group(group, position, ctx).await
     }
 
-    /// Starts the members of this child's group that don't run, in order. If the start of a member fails,
-    /// the members after it wait for its retry. They do not wait for a member that was given up or that
-    /// [retries its first start](Child::is_first_start_retried).
+    /// Starts the members of this child's group that don't run, in order. If the start of a member
+    /// fails, the members after it wait for its retry. They do not wait for a member that was given
+    /// up or that [retries its first start](Child::is_first_start_retried).
     async fn start_group(
         &mut self,
         group: Vec<Position>,
@@ -189,8 +191,9 @@ impl FixedServer {
         }
     }
 
-    /// Returns whether children in the group of this child have orphans. If there are orphans, puts the
-    /// child into `Restarting`, and spawns a task that sends the retry when the orphans have ended.
+    /// Returns whether children in the group of this child have orphans. If there are orphans, puts
+    /// the child into `Restarting`, and spawns a task that sends the retry when the orphans have
+    /// ended.
     fn wait_for_orphans(&mut self, position: Position) -> bool {
         let members = self.children.range(self.group(position));
         let orphans: Vec<_> = members.filter_map(|child| self.orphans_of(child)).collect();
@@ -202,12 +205,12 @@ impl FixedServer {
         true
     }
 
-    /// Stops the other members of this child's group in reverse order, and forgets the temporary ones. The
-    /// restart of this child will start the remaining members. So their own retries become stale
-    /// (invariant 1), and the names of members that had ended for good are reserved.
+    /// Stops the other members of this child's group in reverse order, and forgets the temporary
+    /// ones. The restart of this child will start the remaining members. So their own retries
+    /// become stale (invariant 1), and the names of members that had ended for good are reserved.
     ///
-    /// A member may have ended by its own decision before its stop, while its exit was still queued. In
-    /// that case the member is given up, or the supervisor ends.
+    /// A member may have ended by its own decision before its stop, while its exit was still
+    /// queued. In that case the member is given up, or the supervisor ends.
     async fn stop_group(&mut self, group: &[Position], of: Position, mut now: Instant) -> Result {
         let mut given_up = false;
         for &member in group.iter().rev().filter(|member| **member != of) {
@@ -237,8 +240,9 @@ impl FixedServer {
         Ok(())
     }
 
-    /// Handles a failed start: gives up, or schedules a retry. A retry without a delay is queued behind
-    /// the messages that are in the mailbox. Returns whether the members after the child wait for a retry.
+    /// Handles a failed start: gives up, or schedules a retry. A retry without a delay is queued
+    /// behind the messages that are in the mailbox. Returns whether the members after the child
+    /// wait for a retry.
     pub(crate) async fn start_failed(
         &mut self,
         position: Position,
@@ -270,8 +274,8 @@ impl FixedServer {
         Ok(!is_alone)
     }
 
-    /// Reserves the name of a child whose first start is retried. The process that failed has left no
-    /// name.
+    /// Reserves the name of a child whose first start is retried. The process that failed has left
+    /// no name.
     fn reserve_for_first_start(&self, position: Position) {
         let child = self.children.get(position).filter(|child| child.is_first_start_retried());
         if let Some(child) = child {

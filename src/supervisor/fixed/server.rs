@@ -1,10 +1,11 @@
 //! The process of a fixed supervisor, which is a server.
 //!
-//! The supervisor traps exits and is linked to its children. While the supervisor waits for one child,
-//! the exits of the other children stay in its mailbox. When the supervisor has stopped a child, the
-//! link is removed and no exit of that child is in the mailbox. So if an exit arrives from a pid that
-//! belongs to no child, another process has sent it. An exit from the pid of a child is the end of the
-//! child, or was sent by the child ([`child_exit`](crate::supervisor::child_exit)).
+//! The supervisor traps exits and is linked to its children. While the supervisor waits for one
+//! child, the exits of the other children stay in its mailbox. When the supervisor has stopped a
+//! child, the link is removed and no exit of that child is in the mailbox. So if an exit arrives
+//! from a pid that belongs to no child, another process has sent it. An exit from the pid of a
+//! child is the end of the child, or was sent by the child
+//! ([`child_exit`](crate::supervisor::child_exit)).
 //!
 //! Apart from messages, the supervisor waits only for the events below. Like a supervisor of OTP,
 //! it handles no request during such a wait.
@@ -17,8 +18,8 @@
 //! | the end of a child that it killed | `await_killed` | names and `Down`s must be final before a successor starts; unbounded for a body that never awaits, which is logged every 5 s |
 //! | its own init | `resolve_spec` | there is no child yet |
 //!
-//! The loop does not wait for orphans of a killed supervisor: a background task does. It does not wait
-//! for the delay of a backoff either: the delay is a timer.
+//! The loop does not wait for orphans of a killed supervisor: a background task does. It does not
+//! wait for the delay of a backoff either: the delay is a timer.
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -54,8 +55,8 @@ pub(crate) struct FixedServer {
     pub(crate) intensity: Intensity,
     pub(crate) window: Window,
     pub(crate) auto_shutdown: AutoShutdown,
-    /// The number of significant children that the step in progress has not started yet. The step is a
-    /// restart of a group, or the start of the supervisor.
+    /// The number of significant children that the step in progress has not started yet. The step
+    /// is a restart of a group, or the start of the supervisor.
     pub(crate) still_to_start: usize,
     /// The backoff of children that have none of their own.
     pub(crate) backoff: Option<Backoff>,
@@ -204,8 +205,9 @@ async fn resolve_spec(
     Ok(given)
 }
 
-/// Returns the description with the present number of partitions, if the children are partitions. The ids
-/// of partitions are numbers. A child with another id was added by the user, and follows the partitions.
+/// Returns the description with the present number of partitions, if the children are partitions.
+/// The ids of partitions are numbers. A child with another id was added by the user, and follows
+/// the partitions.
 fn with_partitions(mut spec: SupervisorSpec, published: &PublishedCell) -> SupervisorSpec {
     if let Some(partitions) = spec.partitions.take() {
         spec.children.retain(|child| child.id().parse::<usize>().is_err());
@@ -216,10 +218,10 @@ fn with_partitions(mut spec: SupervisorSpec, published: &PublishedCell) -> Super
 }
 
 impl FixedServer {
-    /// Adds a child after the others and starts it. The outer error names the child. The inner error is
-    /// the reason of a supervisor that ends. There are two causes: a decision of the child, or a limit
-    /// that was reached by a child that
-    /// [retries its first start](crate::ChildSpec::retry_first_start).
+    /// Adds a child after the others and starts it. The outer error names the child. The inner
+    /// error is the reason of a supervisor that ends. There are two causes: a decision of the
+    /// child, or a limit that was reached by a child that [retries its first
+    /// start](crate::ChildSpec::retry_first_start).
     async fn add(
         &mut self,
         spec: Arc<Spec>,

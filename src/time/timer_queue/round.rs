@@ -1,4 +1,5 @@
-//! Which timers fire in one round of the driving task, and until when the task waits for the next round.
+//! Which timers fire in one round of the driving task, and until when the task waits for the next
+//! round.
 
 use std::future::Future;
 use std::pin::Pin;

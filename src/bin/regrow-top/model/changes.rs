@@ -55,8 +55,9 @@ fn find(model: &Model, change: Fields) -> Option<At> {
     with(pid).or_else(|| change.number("previous").and_then(|previous| with(Some(previous))))
 }
 
-/// Adds the node of a change. Adds no node if the model does not contain the supervisor of the node.
-/// Below a dynamic supervisor, adds no node if the model contains [`LISTED`] children already.
+/// Adds the node of a change. Adds no node if the model does not contain the supervisor of the
+/// node. Below a dynamic supervisor, adds no node if the model contains [`LISTED`] children
+/// already.
 fn create(model: &mut Model, change: Fields) -> Option<At> {
     let supervisor = change.number("supervisor");
     let above = supervisor.and_then(|pid| model.with_pid(pid));

@@ -155,8 +155,8 @@ pub(crate) fn is_recorded(kind: &str) -> bool {
     kinds.contains(&kind)
 }
 
-/// The entries. The end of a process may arrive several times: first as a change, and again in later
-/// pictures. It is added once.
+/// The entries. The end of a process may arrive several times: first as a change, and again in
+/// later pictures. It is added once.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct History {
     pub(crate) entries: VecDeque<Entry>,
@@ -170,8 +170,8 @@ impl History {
             && let Some(pid) = entry.pid
             && !self.known.insert(pid)
         {
-            // A picture says whether the program has a backtrace of the crash. The change that reported
-            // the end may have been sent before the program had the backtrace.
+            // A picture says whether the program has a backtrace of the crash. The change that
+            // reported the end may have been sent before the program had the backtrace.
             if entry.has_backtrace
                 && let Some(known) = self.entries.iter_mut().find(|known| known.is_end_of(pid))
             {
@@ -193,8 +193,8 @@ impl History {
         }
     }
 
-    /// Forgets the pids and the backtraces, because the URL belongs to another program now. The same
-    /// pids identify other processes there.
+    /// Forgets the pids and the backtraces, because the URL belongs to another program now. The
+    /// same pids identify other processes there.
     pub(crate) fn forget_pids(&mut self) {
         self.known.clear();
         self.entries.iter_mut().for_each(|entry| entry.has_backtrace = false);

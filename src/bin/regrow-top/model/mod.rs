@@ -2,9 +2,9 @@
 //! not depend on the terminal or on the source of the items.
 //!
 //! 1. A picture replaces all nodes. Changes and samples change single nodes.
-//! 2. The [`Key`] of a node is the same in each picture while the process of the node lives. A restart
-//!    keeps the key too, except below a dynamic supervisor: there the key contains the pid, so a
-//!    restarted child is a new node.
+//! 2. The [`Key`] of a node is the same in each picture while the process of the node lives. A
+//!    restart keeps the key too, except below a dynamic supervisor: there the key contains the pid,
+//!    so a restarted child is a new node.
 //! 3. Unknown fields, items and changes are ignored, because a later version of the program may
 //!    send new ones.
 

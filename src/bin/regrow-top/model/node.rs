@@ -207,7 +207,8 @@ impl Node {
         self.health.is_empty() || self.health == "ready"
     }
 
-    /// Returns how much attention the node needs. The number of a node that is not well is at least 4.
+    /// Returns how much attention the node needs. The number of a node that is not well is at least
+    /// 4.
     pub(crate) fn badness(&self) -> u8 {
         match &*self.state {
             "given_up" => 6,

@@ -13,7 +13,8 @@ const LENGTH: usize = 64;
 /// The processes that wait for each other, as the last sample lists them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Waits {
-    /// Whether the program detects deadlocks. Only such a program lists which process waits for which.
+    /// Whether the program detects deadlocks. Only such a program lists which process waits for
+    /// which.
     pub(crate) are_known: bool,
     pub(crate) left_out: u64,
     /// Each caller with the processes that it waits for.

@@ -1,4 +1,5 @@
-//! A frame, which is what the terminal shows at once: title, tabs, the rows of the screen, and the keys.
+//! A frame, which is what the terminal shows at once: title, tabs, the rows of the screen, and the
+//! keys.
 
 use crate::model::Tone;
 use crate::row::Row;
@@ -28,8 +29,8 @@ pub(crate) struct Frame {
     pub(crate) visible: usize,
 }
 
-/// How many rows [`text`] adds to the rows of [`above`] and of the page: one each for the head of the
-/// columns, the text of an empty page, and the keys.
+/// How many rows [`text`] adds to the rows of [`above`] and of the page: one each for the head of
+/// the columns, the text of an empty page, and the keys.
 const MARGINS: usize = 3;
 
 /// Returns the frame with `place.height` rows. Moves `place` so that the chosen row is visible.
@@ -133,7 +134,8 @@ fn tabs(seen: &Seen, summary: Summary) -> Row {
     row.at_end(if is_long { long } else { unwell }, seen.width, tone)
 }
 
-/// Returns the row that names the usable keys. In a narrow terminal the text has at most 60 columns.
+/// Returns the row that names the usable keys. In a narrow terminal the text has at most 60
+/// columns.
 fn keys(view: &View, status: &Status, width: usize) -> Row {
     let text = match (view.is_editing, status.is_replay) {
         _ if view.has_help => "any key closes the help",

@@ -1,4 +1,5 @@
-//! The rows of each screen. Only the visible rows are made. This module does not depend on the terminal.
+//! The rows of each screen. Only the visible rows are made. This module does not depend on the
+//! terminal.
 
 use std::ops::Range;
 

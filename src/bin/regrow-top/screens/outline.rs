@@ -47,7 +47,8 @@ pub(crate) struct Outline {
 }
 
 impl Outline {
-    /// Computes the lists, unless they are those of the present revisions of the model and the view.
+    /// Computes the lists, unless they are those of the present revisions of the model and the
+    /// view.
     pub(crate) fn update(&mut self, model: &Model, view: &View) {
         let state = (model.revision, view.revision);
         if self.made_for == Some(state) {

@@ -1,5 +1,5 @@
-//! The screen of the stops that are under way: the processes that each stop waits for, and the process
-//! that it waits for now.
+//! The screen of the stops that are under way: the processes that each stop waits for, and the
+//! process that it waits for now.
 
 use std::collections::HashSet;
 use std::ops::Range;

@@ -1,11 +1,12 @@
-//! Receives the items of a program, and connects again after each failure, also after a restart of the
-//! program.
+//! Receives the items of a program, and connects again after each failure, also after a restart of
+//! the program.
 //!
-//! 1. After a failure, the next connection is tried after a delay. The delay doubles from [`FIRST`] to
-//!    [`MOST`] with each failure. A connection that has delivered an item resets the delay to [`FIRST`].
+//! 1. After a failure, the next connection is tried after a delay. The delay doubles from [`FIRST`]
+//!    to [`MOST`] with each failure. A connection that has delivered an item resets the delay to
+//!    [`FIRST`].
 //! 2. A program sends a sample each second. A connection without any byte for [`SILENCE`] has failed.
-//! 3. Items are queued in a bounded channel. While the channel is full, no further bytes are read from
-//!    the connection.
+//! 3. Items are queued in a bounded channel. While the channel is full, no further bytes are read
+//!    from the connection.
 
 use std::time::Duration;
 
@@ -70,8 +71,8 @@ impl Program {
         }
     }
 
-    /// Forwards items until the connection fails. Returns whether at least one item has arrived, and
-    /// the reason of the failure.
+    /// Forwards items until the connection fails. Returns whether at least one item has arrived,
+    /// and the reason of the failure.
     async fn stream(&self) -> (bool, String) {
         let mut body = match open(&self.target).await {
             Ok(body) => body,

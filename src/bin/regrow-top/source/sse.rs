@@ -12,8 +12,8 @@ pub(crate) struct Decoder {
 }
 
 impl Decoder {
-    /// Adds the next bytes. Returns the data of the events that these bytes complete. Returns an error
-    /// if an event is too long.
+    /// Adds the next bytes. Returns the data of the events that these bytes complete. Returns an
+    /// error if an event is too long.
     pub(crate) fn push(&mut self, mut bytes: &[u8]) -> Result<Vec<String>, String> {
         let mut events = Vec::new();
         while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {

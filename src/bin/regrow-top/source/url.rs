@@ -17,7 +17,8 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// Reads a URL and headers. The error says what to change. No error contains the value of a header.
+    /// Reads a URL and headers. The error says what to change. No error contains the value of a
+    /// header.
     pub(crate) fn new(url: &str, headers: &[(String, String)]) -> Result<Self, String> {
         let with_scheme = match url.contains("://") {
             true => url.to_owned(),

@@ -1,8 +1,8 @@
 //! Which of several attempts to connect to one peer becomes the connection: pure transitions.
 //!
-//! Each attempt is a process. The process asks before each step that affects the other attempts. One
-//! value of type [`Attempts`] answers all attempts of a peer, so the answers have an order. *This* node
-//! has the name L, the peer has the name P.
+//! Each attempt is a process. The process asks before each step that affects the other attempts.
+//! One value of type [`Attempts`] answers all attempts of a peer, so the answers have an order.
+//! *This* node has the name L, the peer has the name P.
 //!
 //! ```text
 //!                 use                        name may be sent             authenticated
@@ -19,14 +19,15 @@
 //! | a dial whose name is sent | `ok_simultaneous` | `nok` |
 //! | a connection that is up | `alive` | `alive` |
 //!
-//! The second line differs from OTP. OTP answers `nok` for P < L as soon as this node resolves the address
-//! of the peer. At that time the peer has no sign of the dial, and the dial may fail. With `ok`, the
-//! attempt of the peer can still succeed. If the dial continues, the peer gives up its own attempt when
-//! it receives this node's name, because L > P.
+//! The second line differs from OTP. OTP answers `nok` for P < L as soon as this node resolves the
+//! address of the peer. At that time the peer has no sign of the dial, and the dial may fail. With
+//! `ok`, the attempt of the peer can still succeed. If the dial continues, the peer gives up its
+//! own attempt when it receives this node's name, because L > P.
 //!
 //! # What happens when an attempt is authenticated
 //!
-//! An attempt displaces another one only after it is authenticated, because any program can claim a name.
+//! An attempt displaces another one only after it is authenticated, because any program can claim a
+//! name.
 //!
 //! | authenticated | beside | follows |
 //! |---|---|---|
@@ -42,18 +43,20 @@
 //! # Races
 //!
 //! * **Both dial at once**: the tables above. P's tables are the same with the names exchanged.
-//! * **The name of a dial and an authenticated attempt**: the dial asks before it sends its name. If an
-//!   accepted connection is up at that time, the dial ends without a message. If the dial may send its
-//!   name, an attempt of P < L that is authenticated afterwards is held.
-//! * **The peer ends between the status and the challenge**: its attempt ends, and has displaced nothing.
-//! * **The peer has restarted, and its old connection is still up here**: the status is `alive`, the peer
-//!   answers `true`, and the old connection is closed after the new one is authenticated.
-//! * **A dial fails after P was answered `nok`**: both attempts are lost. The users that wait for the
-//!   connection get the error of the dial, and the next use dials again.
-//! * **A dial gets `nok`**: P's own attempt continues, and its name may arrive after the `nok`. The users
-//!   that wait for a connection wait for that attempt, until the deadline of this node's attempt. If
-//!   each accepted connection ends before the deadline, this node dials again. The deadline ends the wait
-//!   even while accepted connections are open, because any program can claim the name of P.
+//! * **The name of a dial and an authenticated attempt**: the dial asks before it sends its name.
+//!   If an accepted connection is up at that time, the dial ends without a message. If the dial may
+//!   send its name, an attempt of P < L that is authenticated afterwards is held.
+//! * **The peer ends between the status and the challenge**: its attempt ends, and has displaced
+//!   nothing.
+//! * **The peer has restarted, and its old connection is still up here**: the status is `alive`,
+//!   the peer answers `true`, and the old connection is closed after the new one is authenticated.
+//! * **A dial fails after P was answered `nok`**: both attempts are lost. The users that wait for
+//!   the connection get the error of the dial, and the next use dials again.
+//! * **A dial gets `nok`**: P's own attempt continues, and its name may arrive after the `nok`. The
+//!   users that wait for a connection wait for that attempt, until the deadline of this node's
+//!   attempt. If each accepted connection ends before the deadline, this node dials again. The
+//!   deadline ends the wait even while accepted connections are open, because any program can claim
+//!   the name of P.
 
 use crate::cluster::handshake::Status;
 
@@ -72,8 +75,8 @@ pub(crate) struct Attempts<C> {
     successor: Option<Claimed<C>>,
     claims: u64,
     /// Whether this node waits for the peer's own attempt: a dial was refused because that attempt
-    /// continues, and the attempt has neither ended nor reached the deadline. While this is true, there
-    /// is no dial and no connection.
+    /// continues, and the attempt has neither ended nor reached the deadline. While this is true,
+    /// there is no dial and no connection.
     yields: bool,
 }
 

@@ -204,8 +204,8 @@ impl World {
         failed
     }
 
-    /// Checks the final state: nothing is pending, and both nodes have the same connection, or both have
-    /// none.
+    /// Checks the final state: nothing is pending, and both nodes have the same connection, or both
+    /// have none.
     fn check(&self, seed: u64) {
         let up = [End::Up; 2];
         let open: Vec<_> =
