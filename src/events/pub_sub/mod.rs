@@ -54,7 +54,7 @@ mod shared;
 use server_subscriber::ServerSubscriber;
 use shared::Shared;
 use stream::StreamQueue;
-use subscriber::{Deliver, Losses};
+use subscriber::{Deliver, Delivered, Losses};
 use subscription::Unsubscribe;
 
 pub use stream::{StreamOverflow, TopicStream};
