@@ -34,3 +34,18 @@ pub(crate) fn frame_text(
     let seen = Seen { model: &state.model, view: &view, now_ms, width: WIDTH };
     Ok(text(&seen, &outline, status))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_picture_the_first_error_is_returned() {
+        let items = ["{\"version\":2}", "{\"version\":1,\"type\":\"sample\"}"];
+        let news = items.map(|item| News::Item(item.to_owned()));
+        let why = frame_text(news, View::default(), &Status::default()).unwrap_err();
+        assert!(why.contains("version 2"), "{why}");
+        let why = frame_text([], View::default(), &Status::default()).unwrap_err();
+        assert_eq!(why, "there is no picture");
+    }
+}
