@@ -29,12 +29,12 @@ use crate::observe::log_level::LogLevel;
 use crate::observe::past_events::EndedEvents;
 use crate::observe::stop_records::StopRecords;
 use crate::observe::switches::Switches;
-use crate::process::overflow_policy::Overflow;
-use crate::process::{AnyProcess, Counts};
+use crate::process::AnyProcess;
 use crate::time::deadline_pool::DeadlinePool;
 use crate::time::timer_queue::TimerQueue;
 
 mod call_switches;
+mod mailbox_setting;
 mod log_lines;
 mod paths;
 mod carrying;
@@ -80,6 +80,7 @@ mod trace_calls;
 pub(crate) use admission::{NewProcess, NotAdmitted, ORDINARY};
 pub(crate) use final_reason::End;
 pub(crate) use kill_times::KillTime;
+pub(crate) use mailbox_setting::Mailboxes;
 pub(crate) use resumed::Resumed;
 pub(crate) use stop_above::{StopInProgress, StopOrigin};
 pub(crate) use timers::NO_TOKIO;
@@ -169,31 +170,6 @@ pub(crate) struct Vacancy {
     pub(crate) supervisor: Pid,
     /// When the supervisor starts the successor, if the supervisor has delayed the restart.
     pub(crate) until: Option<Instant>,
-}
-
-/// Whether the mailboxes of a runtime are counted and bounded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Mailboxes {
-    /// Unbounded and not counted: a send has no extra cost.
-    #[default]
-    Plain,
-    /// Counted, with room for this many user messages.
-    Counted(usize, Overflow),
-}
-
-impl Mailboxes {
-    pub(crate) fn counts(self) -> Option<Counts> {
-        match self {
-            Mailboxes::Plain => None,
-            Mailboxes::Counted(capacity, overflow) => Some(Counts::new(capacity, overflow)),
-        }
-    }
-
-    /// Mailboxes with room for this many user messages.
-    pub(crate) fn bounded(capacity: usize, overflow: Overflow) -> Self {
-        assert!(capacity > 0, "a mailbox needs room for at least one message");
-        Mailboxes::Counted(capacity, overflow)
-    }
 }
 
 impl Kernel {

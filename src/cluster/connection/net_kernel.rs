@@ -58,14 +58,12 @@ impl GenServer for NetKernel {
         match call {
             Call::Connect { peer, reply } => self.connect(peer, reply, ctx).await,
             Call::Disconnect { peer, reply } => {
-                let connection =
-                    self.peers.get(&peer).and_then(|entry| entry.attempts.connection());
+                let connection = self.peers.get(&peer).and_then(Entry::connection);
                 let exit = |pid| self.runtime.exit(pid, ExitReason::Shutdown);
                 reply.send(connection.is_some_and(exit));
             }
             Call::Connected(reply) => {
-                let up =
-                    self.peers.iter().filter(|(_, entry)| entry.attempts.connection().is_some());
+                let up = self.peers.iter().filter(|(_, entry)| entry.connection().is_some());
                 reply.send(up.map(|(name, _)| name.text().clone()).collect());
             }
             Call::Settings(reply) => reply.send(self.args.settings.clone()),
@@ -247,7 +245,7 @@ impl NetKernel {
     /// queue dials later. Forgets a peer without attempts and connections.
     fn settle(&mut self, peer: &NodeName) {
         let Some(entry) = self.peers.get_mut(peer) else { return };
-        let answer = match entry.attempts.connection() {
+        let answer = match entry.connection() {
             Some(_) => Ok(()),
             None if entry.attempts.is_pending() => return,
             None => {

@@ -40,6 +40,11 @@ impl Entry {
         }
     }
 
+    /// Returns the connection that is up.
+    pub(super) fn connection(&self) -> Option<Pid> {
+        self.attempts.connection()
+    }
+
     /// Whether users or signals wait for a connection.
     pub(super) fn is_awaited(&self) -> bool {
         self.is_wanted || !self.waiting.is_empty()

@@ -60,14 +60,8 @@ enum Step {
 impl World {
     fn new(uses: usize, breaks: usize) -> Self {
         let attempts = [Attempts::new(true), Attempts::new(false)];
-        World {
-            attempts,
-            links: Vec::new(),
-            unnoticed: Vec::new(),
-            uses,
-            breaks,
-            waits: [false; 2],
-        }
+        let (links, unnoticed) = (Vec::new(), Vec::new());
+        World { attempts, links, unnoticed, uses, breaks, waits: [false; 2] }
     }
 
     fn steps(&self) -> Vec<Step> {
