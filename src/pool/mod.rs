@@ -59,7 +59,7 @@
 //! | from step 1 on | calls of the client fail with the reason; the supervisor restarts the worker |
 //! | from step 1 on, and is ready again before step 4 | its entry has no lease any more: the next client gets the new incarnation, and step 4 changes nothing |
 //! | from step 1 on, and is not ready again at step 4 | its entry becomes idle, and the next step 1 finds the worker dead |
-//! | for good, because its restart type or its reason forbids a restart | invariant 1: a new worker is started, after a [pause](failures) if it had not proved usable |
+//! | for good, because its restart type or its reason forbids a restart | invariant 1: a new worker is started, after a [pause](failure_pause) if it had not proved usable |
 //!
 //! | the pool's server ends | |
 //! |---|---|

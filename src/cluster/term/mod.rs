@@ -23,7 +23,7 @@
 //! 3. The encoder writes the number of elements after the elements. A value that writes nothing is
 //!    no element.
 //! 4. An element is read when its type asks for it, so a type may stand where no element is. Only an
-//!    [absent](absent) value asks for nothing.
+//!    [absent] value asks for nothing.
 
 mod tag;
 mod limits;
