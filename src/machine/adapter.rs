@@ -1,9 +1,9 @@
 //! The server that a state machine is.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use crate::exit::{ExitReason, Result};
 use crate::machine::engine::{Engine, Seen};
@@ -232,14 +232,27 @@ impl<M: StateMachine> fmt::Debug for Machine<M> {
     }
 }
 
-/// Runs a callback. Returns what it has returned, and whether it has waited.
-fn watched<F: Future>(mut callback: Pin<&mut F>) -> impl Future<Output = (F::Output, bool)> {
-    let mut has_waited = false;
-    poll_fn(move |cx| match callback.as_mut().poll(cx) {
-        Poll::Ready(returned) => Poll::Ready((returned, has_waited)),
-        Poll::Pending => {
-            has_waited = true;
-            Poll::Pending
+/// A callback that runs. Its output is what it has returned, and whether it has waited.
+struct Watched<'a, F> {
+    callback: Pin<&'a mut F>,
+    has_waited: bool,
+}
+
+fn watched<F: Future>(callback: Pin<&mut F>) -> Watched<'_, F> {
+    Watched { callback, has_waited: false }
+}
+
+impl<F: Future> Future for Watched<'_, F> {
+    type Output = (F::Output, bool);
+
+    #[inline(always)]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.callback.as_mut().poll(cx) {
+            Poll::Ready(returned) => Poll::Ready((returned, self.has_waited)),
+            Poll::Pending => {
+                self.has_waited = true;
+                Poll::Pending
+            }
         }
-    })
+    }
 }
