@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::future::Future;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
 
 use crate::exit::{ExitReason, Result};
 use crate::machine::event_order::{Engine, Seen};
@@ -79,7 +81,11 @@ impl<M: StateMachine> Machine<M> {
             let name = M::event_name(&event);
             self.engine.begin_event(ctx);
             let mut context = MachineContext::new(&mut self.engine, ctx);
-            let handled = self.data.handle_event(&self.state, event, &mut context).await;
+            let (handled, has_waited) =
+                watched(pin!(self.data.handle_event(&self.state, event, &mut context))).await;
+            if has_waited {
+                self.engine.forget_time();
+            }
             match handled {
                 Ok(Next::Keep) => {}
                 Ok(Next::State(state)) if state == self.state => self.state = state,
@@ -110,14 +116,25 @@ impl<M: StateMachine> Machine<M> {
             self.engine.note_change(M::state_name(old), M::state_name(&self.state), event);
         }
         let mut context = EnterContext::new(&mut self.engine, ctx);
-        self.data.state_enter(old, &self.state, &mut context).await
+        let (entered, has_waited) =
+            watched(pin!(self.data.state_enter(old, &self.state, &mut context))).await;
+        if has_waited {
+            self.engine.forget_time();
+        }
+        entered
     }
 
     async fn enter_again(&mut self, event: &'static str, ctx: &mut ServerContext<Self>) -> Result {
         let state = M::state_name(&self.state);
         self.engine.note_change(state, state, event);
         let mut context = EnterContext::new(&mut self.engine, ctx);
-        self.data.state_enter(Some(&self.state), &self.state, &mut context).await
+        let (entered, has_waited) =
+            watched(pin!(self.data.state_enter(Some(&self.state), &self.state, &mut context)))
+                .await;
+        if has_waited {
+            self.engine.forget_time();
+        }
+        entered
     }
 }
 
@@ -182,6 +199,11 @@ impl<M: StateMachine> GenServer for Machine<M> {
         }
     }
 
+    #[inline]
+    fn before_wait(&mut self) {
+        self.engine.forget_time();
+    }
+
     fn after_resume(&mut self, ctx: &mut ServerContext<Self>) {
         self.engine.go_on(ctx);
     }
@@ -207,5 +229,30 @@ impl<M: StateMachine> GenServer for Machine<M> {
 impl<M: StateMachine> fmt::Debug for Machine<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Machine({})", M::state_name(&self.state))
+    }
+}
+
+/// A callback that runs. Its output is what it has returned, and whether it has waited.
+struct Watched<'a, F> {
+    callback: Pin<&'a mut F>,
+    has_waited: bool,
+}
+
+fn watched<F: Future>(callback: Pin<&mut F>) -> Watched<'_, F> {
+    Watched { callback, has_waited: false }
+}
+
+impl<F: Future> Future for Watched<'_, F> {
+    type Output = (F::Output, bool);
+
+    #[inline(always)]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.callback.as_mut().poll(cx) {
+            Poll::Ready(returned) => Poll::Ready((returned, self.has_waited)),
+            Poll::Pending => {
+                self.has_waited = true;
+                Poll::Pending
+            }
+        }
     }
 }

@@ -32,21 +32,26 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use crate::base::PlainMutex;
 use crate::machine::event::Queued;
 use crate::machine::event_queue::EventQueue;
 use crate::machine::timeouts::{Action, Kind, Timeouts};
 use crate::machine::{Event, Machine, StateMachine, Transition};
 use crate::message::{Envelope, MessageKind, Metadata};
-use crate::observe::StateRecord;
+use crate::observe::{StateChange, StateRecord};
 use crate::process::AnyProcess;
 use crate::server::item::LimitedCall;
-use crate::server::{Continued, OwnQueue, ServerContext, ServerItem};
+use crate::server::{Continued, ServerContext, ServerItem};
 
 /// The number of its own events that a machine handles in a row before it answers a waiting system
 /// message. So a request that follows an event sees the effects of the events that this event has
 /// inserted, if they are few.
 const PATIENCE: u32 = 32;
+
+/// The number of changes for which the clock is read once, if the machine does not wait between them.
+const AT_ONE_TIME: u32 = 32;
 
 /// The transitions that a test has seen.
 pub(crate) type Seen = Arc<PlainMutex<BTreeSet<Transition>>>;
@@ -75,9 +80,9 @@ pub(super) struct Engine<M: StateMachine> {
     /// The number of time-outs that `init` has requested. `Some` only during the entry of the first
     /// state.
     of_init: Option<usize>,
-    /// The queue of the loop, kept here for reuse while it is empty.
-    spare: Option<OwnQueue<Machine<M>>>,
     record: Option<Arc<StateRecord>>,
+    /// The time of the last change since the last wait, and how many changes may still have it.
+    time: Option<(Instant, u32)>,
     /// The name of the first state.
     initial: &'static str,
     seen: Option<Seen>,
@@ -105,8 +110,8 @@ impl<M: StateMachine> Engine<M> {
             handed_over: None,
             is_changing: false,
             of_init: None,
-            spare: None,
             record: None,
+            time: None,
             initial: "",
             seen: None,
         }
@@ -121,7 +126,7 @@ impl<M: StateMachine> Engine<M> {
         });
         (self.record, self.initial) = (Some(record), state);
         self.absorb(ctx);
-        ctx.set_next_event((ServerItem::Own, Metadata::default()), false, self.spare.take());
+        ctx.set_next_event((ServerItem::Own, Metadata::default()), false);
     }
 
     pub(super) fn postponed(&self) -> usize {
@@ -160,11 +165,34 @@ impl<M: StateMachine> Engine<M> {
     }
 
     /// Notes that the machine has entered a state.
-    pub(super) fn note_change(&self, from: &'static str, to: &'static str, event: &'static str) {
+    pub(super) fn note_change(
+        &mut self,
+        from: &'static str,
+        to: &'static str,
+        event: &'static str,
+    ) {
+        let at = self.time();
         if let Some(record) = &self.record {
-            record.change(from, to, event);
+            record.change(StateChange { from, to, event, at });
         }
         self.see(|| Transition::new(from, event, to));
+    }
+
+    /// Returns the time of a change. To read a clock costs more than all other work on a change.
+    #[inline]
+    fn time(&mut self) -> Instant {
+        let (at, left) = match self.time {
+            Some((at, left)) if left > 0 => (at, left - 1),
+            _ => (Instant::now(), AT_ONE_TIME - 1),
+        };
+        self.time = Some((at, left));
+        at
+    }
+
+    /// Notes that the machine waits, or has waited.
+    #[inline]
+    pub(super) fn forget_time(&mut self) {
+        self.time = None;
     }
 
     /// Notes a transition, if a test watches.
@@ -259,7 +287,7 @@ impl<M: StateMachine> Engine<M> {
             }
         }
         let Some(event) = handed_over else {
-            self.spare = Some(continues);
+            ctx.put_continues(continues);
             return false;
         };
         continues.push(event);
@@ -287,7 +315,7 @@ impl<M: StateMachine> Engine<M> {
         self.is_own = true;
         self.in_a_row = self.in_a_row.saturating_add(1);
         let yields = self.in_a_row > PATIENCE;
-        ctx.set_next_event((item, metadata), yields, self.spare.take());
+        ctx.set_next_event((item, metadata), yields);
     }
 }
 

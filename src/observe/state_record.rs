@@ -26,7 +26,8 @@ pub struct StateChange {
     pub to: &'static str,
     /// The event that was handled.
     pub event: &'static str,
-    /// When the handler of the event had returned.
+    /// When the handler of the event had returned. The clock is read once for at most 32 changes in a row,
+    /// if the machine waits for nothing between them.
     pub at: Instant,
 }
 
@@ -139,11 +140,10 @@ impl StateRecord {
     }
 
     /// Notes that the machine has entered a state.
-    pub(crate) fn change(&self, from: &'static str, to: &'static str, event: &'static str) {
-        let at = Instant::now();
+    pub(crate) fn change(&self, change: StateChange) {
         let shown = &mut *self.0.lock();
         let place = usize::try_from(shown.changes % KEPT as u64).unwrap_or(0);
-        let change = StateChange { from, to, event, at };
+        let StateChange { to, at, .. } = change;
         match shown.recent.get_mut(place) {
             Some(oldest) => *oldest = change,
             None => shown.recent.push(change),
@@ -169,7 +169,9 @@ impl StateRecord {
 
 #[cfg(test)]
 mod tests {
-    use super::StateRecord;
+    use tokio::time::Instant;
+
+    use super::{StateChange, StateRecord};
 
     #[test]
     fn the_last_eight_changes_are_kept_oldest_first() {
@@ -177,7 +179,9 @@ mod tests {
         let names = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10"];
         assert_eq!(record.status().recent, []);
         for (number, pair) in names.windows(2).enumerate() {
-            record.change(pair[0], pair[1], "cast");
+            let change =
+                StateChange { from: pair[0], to: pair[1], event: "cast", at: Instant::now() };
+            record.change(change);
             let status = record.status();
             assert_eq!((status.state, status.changes), (pair[1], number as u64 + 1));
             let kept: Vec<_> = status.recent.iter().map(|change| change.to).collect();

@@ -9,7 +9,7 @@ use crate::base::sync::Mutex;
 use crate::base::sync::atomic::{AtomicU8, Ordering};
 use crate::base::user_panics::wake;
 use crate::message::received::{Message, Received};
-use crate::process::{Core, Head, Locked, NotQueued, Parent, Stage, SystemRequest};
+use crate::process::{Core, Head, Locked, NotQueued, Parent, ReaderWait, Stage, SystemRequest};
 
 /// A process of any message type: its head, its lock, and its inbox.
 pub(crate) trait AnyProcess: Send + Sync {
@@ -63,6 +63,27 @@ impl dyn AnyProcess + '_ {
     /// because the handler has returned.
     pub(crate) fn announced_wait_has_started(&self) -> bool {
         self.head().announced_wait.has_started()
+    }
+
+    /// Whether the process waits for an item.
+    pub(crate) fn is_receiving(&self, core: &Core) -> bool {
+        match core.reader_wait {
+            ReaderWait::NotWaiting | ReaderWait::WakeDue => false,
+            ReaderWait::Announced => self.announced_wait_has_started(),
+            ReaderWait::Task | ReaderWait::Foreign => true,
+        }
+    }
+
+    /// Returns the number of items that the process handles or has in its mailbox. Those in the mailbox
+    /// are counted only if the mailbox is.
+    pub(crate) fn load(&self) -> usize {
+        self.with(|locked| {
+            let core = locked.core();
+            let counts =
+                core.registrations().and_then(|registrations| registrations.counts.as_ref());
+            let queued = counts.map_or(0, |counts| counts.depth);
+            queued + usize::from(!self.is_receiving(core))
+        })
     }
 
     /// Runs `act` under the lock. After unlock, wakes a foreign reader that is due.

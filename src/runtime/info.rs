@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::base::Pid;
 use crate::observe::{Doing, Handling};
 use crate::process::overflow_policy::Overflow;
-use crate::process::{Locked, Memory, MonitorEntry, ReaderWait, Relations};
+use crate::process::{Locked, Memory, MonitorEntry, Relations};
 use crate::runtime::Runtime;
 
 /// A snapshot of one live process. OTP: `process_info/1`.
@@ -147,11 +147,7 @@ impl Runtime {
                 trap_exit: core.trap,
                 handled: None,
                 handling: None,
-                receiving: match core.reader_wait {
-                    ReaderWait::NotWaiting | ReaderWait::WakeDue => false,
-                    ReaderWait::Announced => process.announced_wait_has_started(),
-                    ReaderWait::Task | ReaderWait::Foreign => true,
-                },
+                receiving: process.is_receiving(core),
                 oldest_queued: None,
             };
             if !core.is_open() {

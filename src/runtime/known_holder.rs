@@ -37,11 +37,24 @@ impl<M> Default for KnownHolder<M> {
     }
 }
 
+/// A copy remembers the same process, unless that has lost the name.
+impl<M: Item> Clone for KnownHolder<M> {
+    fn clone(&self) -> Self {
+        KnownHolder(self.current().cloned().map_or_else(OnceLock::new, OnceLock::from))
+    }
+}
+
 impl<M: Item> KnownHolder<M> {
     /// Returns the remembered process, if it still holds the name (invariant 2).
     #[inline]
     pub(crate) fn current(&self) -> Option<&Arc<Process<M>>> {
         self.0.get().filter(|process| has_kept_names(process))
+    }
+
+    /// Whether a look-up can't be remembered any more.
+    #[inline]
+    pub(crate) fn is_taken(&self) -> bool {
+        self.0.get().is_some()
     }
 
     /// Remembers the process that the look-up of the name has found (invariant 1), unless the handle

@@ -36,7 +36,6 @@ mod child;
 pub(crate) use child::{short_name, short_type_name};
 pub use context::ServerContext;
 pub(crate) use context::continues::Continued;
-pub(crate) use context::own_events::OwnQueue;
 pub use context::schedule::CastTimer;
 pub(crate) use dispatch::{Dispatch, WaitOutcome};
 pub(crate) use handle::propagated::limited;
@@ -296,6 +295,12 @@ pub trait GenServer: Sized + Send + 'static {
         let _ = (timer, ctx);
         ready(Ok(()))
     }
+
+    /// Runs when the loop begins to wait, and before it handles an item that is no call, cast or
+    /// message. Only a [state machine](crate::StateMachine) uses it: it reads the clock once between two waits.
+    #[doc(hidden)]
+    #[inline]
+    fn before_wait(&mut self) {}
 
     /// Runs before the loop goes on after a failed callback. Only a [state
     /// machine](crate::StateMachine) uses it: what its failed callback has requested is dropped.

@@ -17,8 +17,9 @@
 //!    buffer is put back. So a connection has at most one buffer more than its frames need, which is
 //!    about as long as a frame that this connection has had, and the frames that wait have buffers of at
 //!    most twice their length.
-//! 2. The end of an interval of ticks frees the buffer if no long frame has used it since the end of
-//!    the one before. So a connection that has become quiet keeps little memory.
+//! 2. The end of an interval of ticks frees the buffer if no frame has filled half of it since the end of
+//!    the one before. So a connection that has become quiet, or whose frames have become much shorter, keeps
+//!    little memory.
 //! 3. Nothing is kept after the close: a late answer must not keep memory for a connection that is
 //!    lost.
 //!
@@ -46,7 +47,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Kept {
     buffer: Vec<u8>,
-    /// A long frame has used it in this interval.
+    /// A frame has filled half of a buffer in this interval.
     was_used: bool,
     is_closed: bool,
 }
@@ -62,9 +63,10 @@ impl LongBuffer {
         Some(std::mem::take(&mut kept.buffer)).filter(|buffer| buffer.capacity() > 0)
     }
 
-    /// Keeps the buffer of a long frame that is no longer needed.
+    /// Keeps the buffer of a long frame that is no longer needed. The buffer still has its content.
     pub(crate) fn keep(&self, buffer: Vec<u8>) {
-        self.put(buffer, true);
+        let is_half_full = buffer.len() >= buffer.capacity() / 2;
+        self.put(buffer, is_half_full);
     }
 
     /// Puts a buffer back that no long frame has used.
@@ -86,7 +88,7 @@ impl LongBuffer {
         drop(buffer);
     }
 
-    /// Frees the buffer, if no long frame has used it since the last call.
+    /// Frees the buffer, if no frame has filled half of it since the last call.
     pub(crate) fn end_of_interval(&self) {
         let mut kept = self.0.kept.lock();
         if !std::mem::take(&mut kept.was_used) {
@@ -119,7 +121,7 @@ mod tests {
         let long = LongBuffer::default();
         assert_eq!(capacity(&long), None);
         for size in [10, 30, 20] {
-            long.keep(Vec::with_capacity(size));
+            long.keep(vec![1; size]);
         }
         let buffer = long.take().unwrap();
         assert!(buffer.capacity() >= 30 && buffer.is_empty());
@@ -131,16 +133,34 @@ mod tests {
     #[test]
     fn a_buffer_that_no_long_frame_uses_for_an_interval_is_freed() {
         let long = LongBuffer::default();
-        long.keep(Vec::with_capacity(30));
+        long.keep(vec![1; 30]);
         long.end_of_interval();
         // A short frame is encoded in it.
         let buffer = long.take().unwrap();
         long.put_back(buffer);
         long.end_of_interval();
         assert_eq!(capacity(&long), None);
-        long.keep(Vec::with_capacity(30));
+        long.keep(vec![1; 30]);
         long.end_of_interval();
         assert!(capacity(&long).is_some());
+    }
+
+    /// Frames of a tenth of the buffer do not keep it, and those of half of it do.
+    #[test]
+    fn a_buffer_that_is_too_long_for_the_frames_that_use_it_is_freed() {
+        let kept_after = |length| {
+            let long = LongBuffer::default();
+            long.keep(vec![1; 1_000]);
+            long.end_of_interval();
+            for _ in 0..10 {
+                let mut buffer = long.take().unwrap();
+                buffer.resize(length, 1);
+                long.keep(buffer);
+            }
+            long.end_of_interval();
+            capacity(&long).is_some()
+        };
+        assert_eq!([100, 500].map(kept_after), [false, true]);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! the casts is behind trait objects, which are made by the methods that use them. So a server
 //! compiles, and keeps in memory, only what it uses.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
@@ -30,8 +30,10 @@ pub(crate) struct Inner<S: GenServer> {
 pub(crate) struct Extras<S: GenServer> {
     pub(crate) idle: IdleTimeout,
     pub(crate) watch: Option<Box<Watch>>,
-    /// What is handled before the mailbox.
+    /// What is handled before the mailbox. `None` if there is nothing.
     pub(super) continues: Option<Box<dyn Continues<S>>>,
+    /// The queue of `continues`, while it is empty.
+    pub(super) spare: Option<Box<dyn Continues<S>>>,
     /// Whether the item that is dispatched next is an event that a state machine has queued.
     pub(crate) is_own_event: bool,
     /// The timers of a state machine, each with the metadata that it was set with.
@@ -51,7 +53,21 @@ pub(crate) struct Extras<S: GenServer> {
 impl<S: GenServer> Extras<S> {
     #[inline]
     pub(crate) fn has_continues(&self) -> bool {
-        matches!(&self.continues, Some(continues) if !continues.is_empty())
+        self.continues.is_some()
+    }
+
+    /// Queues what is handled before the mailbox.
+    pub(super) fn push_continued(&mut self, continued: Continued<S>) {
+        let kept = self.continues.take().or_else(|| self.spare.take());
+        let mut queue = kept.unwrap_or_else(|| Box::<VecDeque<Continued<S>>>::default());
+        queue.push(continued);
+        self.continues = Some(queue);
+    }
+
+    /// Keeps a queue as what is handled before the mailbox, or as spare if it is empty.
+    pub(super) fn put_continues(&mut self, queue: Box<dyn Continues<S>>) {
+        let place = if queue.is_empty() { &mut self.spare } else { &mut self.continues };
+        *place = Some(queue);
     }
 }
 
@@ -77,7 +93,11 @@ impl<S: GenServer> Inner<S> {
     }
 
     pub(crate) fn next_continue(&mut self) -> Option<Continued<S>> {
-        self.extras.as_mut()?.continues.as_mut()?.pop()
+        let extras = self.extras.as_mut()?;
+        let mut queue = extras.continues.take()?;
+        let next = queue.pop();
+        extras.put_continues(queue);
+        next
     }
 
     /// Whether the item that is dispatched is an event that a state machine has queued.
@@ -97,6 +117,7 @@ impl<S: GenServer> Inner<S> {
                 idle: IdleTimeout::default(),
                 watch: None,
                 continues: None,
+                spare: None,
                 is_own_event: false,
                 own_timers: HashMap::default(),
                 schedule: None,
@@ -115,6 +136,7 @@ impl<S: GenServer> Inner<S> {
             idle,
             watch,
             continues,
+            spare: _,
             is_own_event,
             own_timers,
             schedule,

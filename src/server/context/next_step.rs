@@ -1,7 +1,6 @@
 //! What a server does next without a message: `continue_with`, the idle time-out and the stop from
 //! one of its handlers.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::exit::{ExitReason, Result};
@@ -47,10 +46,7 @@ impl<S: GenServer> ServerContext<S> {
     /// ```
     pub fn continue_with(&mut self, cast: S::Cast) {
         let metadata = self.process.kernel.captured_for_later();
-        let continues = &mut self.inner().extras().continues;
-        continues
-            .get_or_insert_with(|| Box::<VecDeque<Continued<S>>>::default())
-            .push(Continued::Cast(cast, metadata));
+        self.inner().extras().push_continued(Continued::Cast(cast, metadata));
     }
 
     /// Makes `handle_timeout` run if no message comes within `limit` after the end of this handler.

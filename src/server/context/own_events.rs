@@ -10,7 +10,6 @@
 //!    when a handler begins.
 //! 2. A timer that was disarmed has no entry. So its expiry, which may be queued already, is dropped.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,8 +19,8 @@ use crate::server::context::continues::{Continued, Continues};
 use crate::server::{Dispatch, GenServer, ServerContext, ServerItem};
 use crate::time::timer_queue::TimerKey;
 
-/// The queue of a server, which the machine keeps while it is empty.
-pub(crate) type OwnQueue<S> = Box<dyn Continues<S>>;
+/// The queue of a server.
+type OwnQueue<S> = Box<dyn Continues<S>>;
 
 impl<S: GenServer> ServerContext<S> {
     /// Whether casts were given to `continue_with`.
@@ -35,26 +34,22 @@ impl<S: GenServer> ServerContext<S> {
         self.inner().extras.as_mut()?.continues.take()
     }
 
-    /// Gives a queue back that has entries.
-    pub(crate) fn put_continues(&mut self, continues: OwnQueue<S>) {
-        self.inner().extras().continues = Some(continues);
+    /// Gives a queue back.
+    pub(crate) fn put_continues(&mut self, queue: OwnQueue<S>) {
+        self.inner().extras().put_continues(queue);
     }
 
-    /// Lets the loop handle this event next. `yields` is whether a system message may precede it, and
-    /// `spare` a queue that is empty.
+    /// Lets the loop handle this event next. `yields` is whether a system message may precede it.
     pub(crate) fn set_next_event(
         &mut self,
         (item, metadata): (ServerItem<S>, Metadata),
         yields: bool,
-        spare: Option<OwnQueue<S>>,
     ) {
         let item = match self.process.kernel.carries(&metadata) {
             true => crate::mailbox::Item::carrying(item, metadata),
             false => item,
         };
-        let mut queue = spare.unwrap_or_else(|| Box::<VecDeque<Continued<S>>>::default());
-        queue.push(Continued::Event { item, yields });
-        self.put_continues(queue);
+        self.inner().extras().push_continued(Continued::Event { item, yields });
     }
 
     /// Arms a timer of the server itself.

@@ -100,6 +100,16 @@ impl<S: GenServer> ServerRef<S> {
         }
     }
 
+    /// Looks the name up, if the handle can remember what it finds. Its copies then need no look-up.
+    #[inline]
+    pub(crate) fn find(&self) {
+        if let Target::Named { kernel, name, known } = &self.target
+            && !known.is_taken()
+        {
+            drop(look_up(kernel, name, known));
+        }
+    }
+
     /// Returns the process that a call made now would reach.
     #[inline]
     pub(crate) fn resolve(&self) -> Result<Cow<'_, Arc<Process<ServerItem<S>>>>, CallError> {
@@ -368,7 +378,9 @@ impl<S: GenServer> Clone for ServerRef<S> {
     fn clone(&self) -> Self {
         let target = match &self.target {
             Target::Direct(process) => Target::Direct(process.clone()),
-            Target::Named { kernel, name, .. } => Target::named(kernel.clone(), name.clone()),
+            Target::Named { kernel, name, known } => {
+                Target::Named { kernel: kernel.clone(), name: name.clone(), known: known.clone() }
+            }
         };
         ServerRef { target }
     }

@@ -120,14 +120,18 @@ fn reason_of(end: &End) -> ExitReason {
 
 /// Waits for something to handle. A `poll_fn` would not be inlined into the loop, which polls it twice
 /// for each item of an idle server.
-struct ItemWait<'a, S: GenServer>(&'a mut ServerContext<S>);
+struct ItemWait<'a, S: GenServer>(&'a mut Running<S>);
 
 impl<S: GenServer> Future for ItemWait<'_, S> {
     type Output = WaitOutcome;
 
     #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<WaitOutcome> {
-        self.0.poll_some(cx)
+        let polled = self.0.ctx.poll_some(cx);
+        if polled.is_pending() {
+            self.0.state.before_wait();
+        }
+        polled
     }
 }
 
@@ -136,7 +140,7 @@ impl<S: GenServer> Future for ItemWait<'_, S> {
 fn serve<S: GenServer>(server: &mut Running<S>) -> impl Future<Output = End> + Send {
     async move {
         loop {
-            let waited = ItemWait(&mut server.ctx).await;
+            let waited = ItemWait(server).await;
             // Invariant 3.
             let handled = match server.ctx.next_item(waited) {
                 Some(ServerItem::Call(call)) => {
@@ -157,10 +161,13 @@ fn serve<S: GenServer>(server: &mut Running<S>) -> impl Future<Output = End> + S
                     ),
                     Dispatch::Stop(reason) => return End::Stopped(reason),
                     Dispatch::Stale => Ok(()),
-                    other => match run_dispatch(other, &mut server.state, &mut server.ctx).await {
-                        ControlFlow::Continue(handled) => handled,
-                        ControlFlow::Break(reason) => return End::Stopped(reason),
-                    },
+                    other => {
+                        server.state.before_wait();
+                        match run_dispatch(other, &mut server.state, &mut server.ctx).await {
+                            ControlFlow::Continue(handled) => handled,
+                            ControlFlow::Break(reason) => return End::Stopped(reason),
+                        }
+                    }
                 },
             };
             if let Err(reason) = handled {

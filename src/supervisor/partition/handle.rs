@@ -103,6 +103,7 @@ impl<P: Partitioned> PartitionSupervisorRef<P> {
     /// partition, calls return [`NoHolder`](CallError::NoHolder).
     pub fn at(&self, index: usize) -> P::Handle {
         if let Some(handle) = self.handles.get(index) {
+            P::find(handle);
             return handle.clone();
         }
         let handle = |index| P::handle(&self.runtime, partition_name(&self.name, index));
@@ -227,10 +228,6 @@ impl<P: Partitioned> PartitionSupervisorRef<P> {
         let process = self.tree.server.resolve().ok()?;
         let found = PublishedCell::of(&**process)?.partitions().cloned()?;
         Some(self.known.get_or_init(|| found))
-    }
-
-    pub(super) fn runtime(&self) -> &Runtime {
-        &self.runtime
     }
 
     /// Returns a handle to the supervisor of the partitions.

@@ -49,6 +49,11 @@ pub trait Partitioned: 'static {
 
     /// Returns the handle of the partition with this name.
     fn handle(runtime: &Runtime, name: String) -> Self::Handle;
+
+    /// Lets the handle find its partition once, so that its copies need not.
+    #[doc(hidden)]
+    #[inline]
+    fn find(_handle: &Self::Handle) {}
 }
 
 impl<S: GenServer> Partitioned for S {
@@ -61,6 +66,11 @@ impl<S: GenServer> Partitioned for S {
 
     fn handle(runtime: &Runtime, name: String) -> ServerRef<S> {
         runtime.server(name)
+    }
+
+    #[inline]
+    fn find(handle: &ServerRef<S>) {
+        handle.find();
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use crate::process::AnyProcess;
 use crate::server::{GenServer, ServerRef};
 use crate::supervisor::PartitionSupervisorRef;
 
@@ -65,8 +66,10 @@ impl<S: GenServer> PartitionSupervisorRef<S> {
         let (count, turn) = (self.partitions(), self.turn.fetch_add(1, Ordering::Relaxed));
         let in_turn = |step: usize| self.at(turn.wrapping_add(step) % count);
         let load = |server: &ServerRef<S>| {
-            let info = server.pid().and_then(|pid| self.runtime().info(pid));
-            info.map_or(usize::MAX, |info| info.mailbox_depth + usize::from(!info.receiving))
+            server.resolve().map_or(usize::MAX, |process| {
+                let process: &dyn AnyProcess = &**process;
+                process.load()
+            })
         };
         let least = (0..count).map(in_turn).min_by_key(load);
         least.unwrap_or_else(|| in_turn(0))

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use regrow::testing::TransitionCheck;
 use regrow::{
-    Event, ExitReason, LifecycleEvent, MachineContext, Next, Result, Runtime, StateMachine,
-    Supervisor, Transition,
+    EnterContext, Event, ExitReason, LifecycleEvent, MachineContext, Next, Result, Runtime,
+    StateMachine, Supervisor, Transition,
 };
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::{Running, State, act, go, log};
 use crate::support::settled;
@@ -45,6 +45,75 @@ async fn the_last_changes_of_a_machine_are_kept_with_their_times() {
     running.rt.kill(pid);
     running.machine.ended().await;
     assert_eq!(running.rt.machine_status(pid), None);
+}
+
+/// A machine whose handler and whose entry of a state take the time that a cast says.
+struct Slow(Duration);
+
+impl StateMachine for Slow {
+    type Args = ();
+    type State = u32;
+    type Call = ();
+    type Cast = [u64; 2];
+    type Payload = ();
+
+    async fn init((): (), _: &mut MachineContext<'_, Self>) -> Result<(u32, Self)> {
+        Ok((0, Slow(Duration::ZERO)))
+    }
+
+    async fn state_enter(
+        &mut self,
+        _: Option<&u32>,
+        _: &u32,
+        _: &mut EnterContext<'_, Self>,
+    ) -> Result {
+        if !self.0.is_zero() {
+            sleep(self.0).await;
+        }
+        Ok(())
+    }
+
+    async fn handle_event(
+        &mut self,
+        state: &u32,
+        event: Event<Self>,
+        _: &mut MachineContext<'_, Self>,
+    ) -> Result<Next<u32>> {
+        let Event::Cast([handler, entry]) = event else { return event.unhandled(state) };
+        if handler > 0 {
+            sleep(Duration::from_secs(handler)).await;
+        }
+        self.0 = Duration::from_secs(entry);
+        Ok(Next::State(state + 1))
+    }
+
+    fn state_name(_: &u32) -> &'static str {
+        "n"
+    }
+}
+
+/// The clock is read once for changes without a wait between them, and again after each wait: of the
+/// loop, of a handler, of an entry, and of a machine that was suspended.
+#[tokio::test(start_paused = true)]
+async fn a_change_after_any_wait_has_the_time_of_that_change() {
+    let rt = Runtime::new();
+    let machine = Slow::start(&rt, ()).await.unwrap();
+    settled().await;
+    let start = Instant::now();
+    // The first two, and the last two, are handled without a wait.
+    for times in [[0, 0], [0, 0], [2, 0], [0, 3], [0, 0], [0, 0]] {
+        machine.cast(times);
+    }
+    sleep(Duration::from_secs(10)).await;
+    machine.cast([0, 0]); // in one batch with the request
+    machine.suspend().await.unwrap();
+    machine.cast([0, 0]);
+    sleep(Duration::from_secs(10)).await;
+    machine.resume().await.unwrap();
+    settled().await;
+    let status = rt.machine_status(machine.pid().unwrap()).unwrap();
+    let times: Vec<_> = status.recent.iter().map(|change| (change.at - start).as_secs()).collect();
+    assert_eq!(times, [0, 0, 2, 2, 5, 5, 10, 20]);
 }
 
 #[tokio::test(start_paused = true)]
