@@ -93,23 +93,30 @@ async fn a_worker_whose_first_process_ended_at_once_can_be_discarded() {
     assert_eq!(pool.status().await.unwrap().stopping, 0);
 }
 
-/// Each of these workers counts as ready, and a client has it when it ends.
+/// Each of these workers counts as ready before it ends: idle, or in the hands of its first client.
 #[tokio::test(start_paused = true)]
-async fn workers_that_end_in_the_hands_of_their_first_client_are_started_after_growing_pauses() {
-    let rt = Runtime::new();
-    let lifetime = Some(Duration::from_millis(1));
-    let plan = Plan::living(lifetime, usize::MAX, || ExitReason::Normal);
-    let pool = plan.pool().worker(|worker| worker.restart(Restart::Transient));
-    let pool = pool.lazy().start(&rt).await.unwrap();
-    let clients = async {
-        loop {
-            let Ok(checkout) = pool.checkout_within(SECOND).await else { continue };
-            checkout.ended().await;
-        }
-    };
-    let _ = tokio::time::timeout(10 * SECOND, clients).await;
-    let starts = plan.starts.load(Ordering::SeqCst);
-    assert!((5..40).contains(&starts), "{starts} starts in ten seconds");
+async fn workers_that_end_before_they_were_returned_are_started_after_growing_pauses() {
+    for are_lent in [false, true] {
+        let rt = Runtime::new();
+        let lifetime = Some(Duration::from_millis(1));
+        let plan = Plan::living(lifetime, usize::MAX, || ExitReason::Normal);
+        let pool = plan.pool().worker(|worker| worker.restart(Restart::Transient));
+        let pool = pool.start(&rt).await.unwrap();
+        let clients = async {
+            loop {
+                match are_lent {
+                    true => match pool.checkout_within(SECOND).await {
+                        Ok(checkout) => drop(checkout.ended().await),
+                        Err(_) => {}
+                    },
+                    false => settled().await,
+                }
+            }
+        };
+        let _ = tokio::time::timeout(10 * SECOND, clients).await;
+        let starts = plan.starts.load(Ordering::SeqCst);
+        assert!((5..40).contains(&starts), "{are_lent}: {starts} starts in ten seconds");
+    }
 }
 
 #[tokio::test(start_paused = true)]
