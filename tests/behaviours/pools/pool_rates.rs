@@ -38,6 +38,7 @@ async fn clients_are_served_in_order_at_the_rate_although_workers_are_idle() {
         });
         tokio::task::yield_now().await;
     }
+    drop(served);
     for client in 0..12_u32 {
         let due = SECOND / 10 * client.saturating_sub(1);
         assert_eq!(order.recv().await, Some((client, due)));
