@@ -238,7 +238,7 @@ impl<S: GenServer> Pool<S> {
     /// let pool = Pool::<Counter>::new("counters", || 0).size(4).limit_rate(rate).start(&rt).await?;
     /// let start = Instant::now();
     /// for _ in 0..12 {
-    ///     pool.checkout().await?;
+    ///     drop(pool.checkout().await?);
     /// }
     /// assert_eq!(start.elapsed(), Duration::from_secs(1)); // two at once, and ten later
     /// assert_eq!(pool.status().await?.tokens, Some(0));

@@ -170,7 +170,7 @@ async fn a_client_that_waits_for_a_token_has_no_worker_started() {
 async fn a_worker_that_fails_its_check_costs_no_token() {
     let (rt, site) = (Runtime::new(), Arc::new(Site::default()));
     let not_the_first = async |worker: ServerRef<Connection>| number(&worker).await > 1;
-    let pool = pool_of(&site).size(1).check_on_checkout(move |worker| not_the_first(worker));
+    let pool = pool_of(&site).size(1).check_on_checkout(not_the_first);
     let pool = pool.limit_rate(only(2)).start(&rt).await.unwrap();
     assert_eq!(number(&pool.checkout().await.unwrap()).await, 2);
     assert_eq!(tokens(&pool).await, Some(1));

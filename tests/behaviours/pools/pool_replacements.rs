@@ -104,12 +104,10 @@ async fn workers_that_end_before_they_were_returned_are_started_after_growing_pa
         let pool = pool.start(&rt).await.unwrap();
         let clients = async {
             loop {
-                match are_lent {
-                    true => match pool.checkout_within(SECOND).await {
-                        Ok(checkout) => drop(checkout.ended().await),
-                        Err(_) => {}
-                    },
-                    false => settled().await,
+                if !are_lent {
+                    settled().await;
+                } else if let Ok(checkout) = pool.checkout_within(SECOND).await {
+                    checkout.ended().await;
                 }
             }
         };
