@@ -3,6 +3,7 @@
 #![allow(dead_code, unused_imports, unreachable_pub)] // no test file uses all of it
 #![allow(clippy::needless_pass_by_value, clippy::manual_async_fn)] // checks are closures
 
+pub mod erlang;
 pub mod injected_panics;
 pub mod kinds;
 pub mod ledger;
@@ -33,6 +34,7 @@ use std::future::pending;
 use std::time::Duration;
 
 use regrow::{ExitReason, Leftovers, MonitorRef, Pid, ProcessHandle, Received, Runtime};
+use tokio::sync::mpsc::UnboundedReceiver;
 
 /// Starts a process that waits for ever.
 pub fn idler(rt: &Runtime) -> ProcessHandle {
@@ -70,6 +72,11 @@ pub async fn killed(rt: &Runtime, pid: Pid) {
 /// advances only when no task has anything left to do.
 pub async fn settled() {
     tokio::time::sleep(Duration::from_millis(1)).await;
+}
+
+/// Takes what is queued in a channel by now.
+pub fn drained<T>(channel: &mut UnboundedReceiver<T>) -> Vec<T> {
+    std::iter::from_fn(|| channel.try_recv().ok()).collect()
 }
 
 /// Returns the pid of a process that has ended.
