@@ -3,7 +3,6 @@
 #![allow(dead_code, unused_imports, unreachable_pub)] // no test file uses all of it
 #![allow(clippy::needless_pass_by_value, clippy::manual_async_fn)] // checks are closures
 
-pub mod erlang;
 pub mod injected_panics;
 pub mod kinds;
 pub mod ledger;
@@ -24,6 +23,7 @@ pub mod source;
 pub mod child_program;
 pub mod scribe;
 pub mod scripted_children;
+pub mod erlang;
 
 pub use listener::Listener;
 pub use test_process::TestProcess;
