@@ -75,7 +75,7 @@ impl StateMachine for Door {
     type Cast = Cast;
     type Payload = Payload;
 
-    const MAX_POSTPONED: usize = 100;
+    const MAX_POSTPONED: Option<usize> = Some(100);
 
     const TRANSITIONS: &'static [Transition] = &[
         Transition::initial("locked"),

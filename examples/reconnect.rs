@@ -59,7 +59,7 @@ impl StateMachine for Client {
     type Payload = ();
 
     /// Requests beyond these get `Overloaded`, as from a full mailbox.
-    const MAX_POSTPONED: usize = 1_000;
+    const MAX_POSTPONED: Option<usize> = Some(1_000);
 
     async fn init(address: String, _: &mut MachineContext<'_, Self>) -> Result<(State, Self)> {
         Ok((State::Connecting, Client { address, attempts: 0, stream: None }))

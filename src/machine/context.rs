@@ -8,12 +8,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::base::SharedStr;
-use crate::base::eviction::evict;
 use crate::machine::event::Queued;
 use crate::machine::event_order::Engine;
 use crate::machine::timeouts::{Action, Kind, When};
-use crate::machine::{Event, Machine, Next, StateMachine};
-use crate::observe::DeadLetterCause;
+use crate::machine::{Event, Machine, StateMachine};
 use crate::server::ServerContext;
 
 /// The context of [`state_enter`](StateMachine::state_enter). It sets and cancels the time-outs of
@@ -23,7 +21,8 @@ use crate::server::ServerContext;
 /// The machine carries out the requests for time-outs after the callback has returned, in the order
 /// of the requests. So a state time-out that a callback sets while it changes the state belongs to
 /// the new state. Setting a time-out again replaces it, so a time-out has at most one pending
-/// event.
+/// event. OTP carries out only the last action for a time-out: there a time-out that is set and
+/// then updated by one callback is not set, and the update fires at once.
 ///
 /// | | is cancelled by |
 /// |---|---|
@@ -105,14 +104,14 @@ use crate::server::ServerContext;
 /// # })).unwrap();
 /// ```
 pub struct EnterContext<'a, M: StateMachine> {
-    engine: &'a mut Engine<M>,
-    server: &'a mut ServerContext<Machine<M>>,
+    pub(super) engine: &'a mut Engine<M>,
+    pub(super) server: &'a mut ServerContext<Machine<M>>,
 }
 
 /// The context of [`handle_event`](StateMachine::handle_event) and [`init`](StateMachine::init): it can
 /// queue and postpone events, and derefs to [`EnterContext`], which has the time-outs, and so to
 /// [`ServerContext`]. OTP: the actions of a `gen_statem`.
-pub struct MachineContext<'a, M: StateMachine>(EnterContext<'a, M>);
+pub struct MachineContext<'a, M: StateMachine>(pub(super) EnterContext<'a, M>);
 
 impl<'a, M: StateMachine> EnterContext<'a, M> {
     pub(super) fn new(
@@ -229,40 +228,7 @@ impl<'a, M: StateMachine> MachineContext<'a, M> {
     /// events. OTP: `{next_event, Type, Content}`.
     pub fn next_event(&mut self, event: Event<M>) {
         let metadata = self.0.server.process.kernel.captured_for_later();
-        self.0.engine.requested.events.push(Queued { event, metadata, limit: None });
-    }
-
-    /// Postpones the event that is being handled; a call keeps its reply. The machine handles the
-    /// event again after the next change of state, in the order in which the postponed events were
-    /// received. If this callback changes the state, the event is handled again at once. OTP:
-    /// `postpone`.
-    ///
-    /// Returns [`Next::Keep`], so that a handler that only postpones can return this value. A
-    /// handler that changes the state ignores the value. If
-    /// [`MAX_POSTPONED`](StateMachine::MAX_POSTPONED) events are postponed already, the event is
-    /// dropped as from a full mailbox: a caller gets [`Overloaded`](crate::CallError::Overloaded),
-    /// and a [`DeadLetter`](crate::DeadLetter) is published.
-    ///
-    /// A postponed event is lost when the machine ends: the caller of a call gets
-    /// [`Exited`](crate::CallError::Exited), and an event that was a message is counted by
-    /// [`LeftUnhandled`](crate::LifecycleEvent::LeftUnhandled), also if the child
-    /// [keeps its queue](crate::ChildSpec::keep_queue). A postponed byte stream is kept open.
-    pub fn postpone(&mut self, event: Event<M>) -> Next<M::State> {
-        let EnterContext { engine, server } = &mut self.0;
-        let process = &server.process;
-        if engine.postponed() + engine.requested.postponed.len() >= M::MAX_POSTPONED {
-            let (pid, message) = (server.pid(), event.description());
-            process.kernel.report_dead_letter(pid, message, DeadLetterCause::Full);
-            evict(process.head.address(), event);
-            return Next::Keep;
-        }
-        let metadata = process.kernel.captured_for_later();
-        let limit = match event {
-            Event::Call(_) => server.handled_call_limit(),
-            _ => None,
-        };
-        engine.requested.postponed.push(Queued { event, metadata, limit });
-        Next::Keep
+        self.0.engine.requested.events.push(Queued::new(event, metadata));
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::base::SharedStr;
 use crate::exit::{ExitReason, Result};
 use crate::machine::StateMachine;
+use crate::mailbox::CallerWaits;
 use crate::message::{MessageKind, Metadata, Received};
 use crate::process::CallLimit;
 
@@ -159,4 +160,19 @@ pub(super) struct Queued<M: StateMachine> {
     pub(super) metadata: Metadata,
     /// How long the caller of a call waits, while deadlines are propagated.
     pub(super) limit: Option<Arc<CallLimit>>,
+    /// The caller of a call that [`postpone_awaited`](crate::MachineContext::postpone_awaited) has
+    /// postponed.
+    pub(super) caller: Option<CallerWaits>,
+}
+
+impl<M: StateMachine> Queued<M> {
+    /// An event that is no postponed call.
+    pub(super) fn new(event: Event<M>, metadata: Metadata) -> Self {
+        Queued { event, metadata, limit: None, caller: None }
+    }
+
+    /// Whether the event is a call whose caller is known, and waits no longer.
+    pub(super) fn is_given_up(&self) -> bool {
+        self.caller.as_ref().is_some_and(|caller| caller.strong_count() < 2)
+    }
 }

@@ -10,7 +10,8 @@
 //!    time-out of the old state is cancelled.
 //! 3. Inserted events are queued before all others.
 //! 4. The time-outs are set and cancelled, in the order of the requests.
-//! 5. The first event, if there is one, is given to the loop of the server, which handles it next.
+//! 5. The first event, if there is one, is given to the loop of the server, which handles it next. A
+//!    postponed call whose caller is known to have given up is dropped in its turn.
 //!
 //! A machine that [goes on](crate::FailurePolicy::Resume) after a failed callback first forgets what the
 //! callbacks of the failed event have requested, and then runs the steps. So a change whose
@@ -27,7 +28,7 @@
 //!
 //! **The other side ends** between two steps. The steps run within one poll, and no code of another
 //! process runs in between. So a caller that has stopped waiting only leaves a reply without a
-//! receiver. A kill takes effect at the next await, which is in a handler or between two events.
+//! receiver, or a call that [the queue](EventQueue) drops. A kill takes effect at the next await, which is in a handler or between two events.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -37,7 +38,8 @@ use tokio::time::Instant;
 use crate::base::PlainMutex;
 use crate::machine::event::Queued;
 use crate::machine::event_queue::EventQueue;
-use crate::machine::timeouts::{Action, Kind, Timeouts};
+use crate::machine::requested::Requested;
+use crate::machine::timeouts::{Kind, Timeouts};
 use crate::machine::{Event, Machine, StateMachine, Transition};
 use crate::message::{Envelope, MessageKind, Metadata};
 use crate::observe::{StateChange, StateRecord};
@@ -55,13 +57,6 @@ const AT_ONE_TIME: u32 = 32;
 
 /// The transitions that a test has seen.
 pub(crate) type Seen = Arc<PlainMutex<BTreeSet<Transition>>>;
-
-/// What a callback has requested.
-pub(super) struct Requested<M: StateMachine> {
-    pub(super) postponed: Vec<Queued<M>>,
-    pub(super) events: Vec<Queued<M>>,
-    pub(super) timeouts: Vec<(Kind, Action<M::Payload>)>,
-}
 
 pub(super) struct Engine<M: StateMachine> {
     pub(super) requested: Requested<M>,
@@ -86,16 +81,6 @@ pub(super) struct Engine<M: StateMachine> {
     /// The name of the first state.
     initial: &'static str,
     seen: Option<Seen>,
-}
-
-impl<M: StateMachine> Requested<M> {
-    fn none() -> Self {
-        Requested { postponed: Vec::new(), events: Vec::new(), timeouts: Vec::new() }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.postponed.is_empty() && self.events.is_empty() && self.timeouts.is_empty()
-    }
 }
 
 impl<M: StateMachine> Engine<M> {
@@ -131,6 +116,22 @@ impl<M: StateMachine> Engine<M> {
 
     pub(super) fn postponed(&self) -> usize {
         self.queue.postponed()
+    }
+
+    /// Whether one more event can be postponed.
+    pub(super) fn has_room(&mut self) -> bool {
+        let before = self.queue.postponed();
+        let has_room = self.queue.has_room(self.requested.postponed.len());
+        self.show_postponed(before);
+        has_room
+    }
+
+    /// Publishes the number of postponed events, if it has changed.
+    fn show_postponed(&self, before: usize) {
+        let postponed = self.queue.postponed();
+        if let Some(record) = self.record.as_ref().filter(|_| postponed != before) {
+            record.set_postponed(postponed);
+        }
     }
 
     /// Invariant 2.
@@ -261,10 +262,7 @@ impl<M: StateMachine> Engine<M> {
         for request in self.requested.timeouts.drain(..) {
             self.timeouts.apply(request, ctx);
         }
-        let postponed = self.queue.postponed();
-        if let Some(record) = self.record.as_ref().filter(|_| postponed != before) {
-            record.set_postponed(postponed);
-        }
+        self.show_postponed(before);
         if !is_handed_over && (self.queue.has_next() || self.timeouts.has_due()) {
             self.hand_over(ctx);
         }
@@ -280,7 +278,7 @@ impl<M: StateMachine> Engine<M> {
         while let Some(continued) = continues.pop() {
             match continued {
                 Continued::Cast(cast, metadata) => {
-                    let event = Queued { event: Event::Cast(cast), metadata, limit: None };
+                    let event = Queued::new(Event::Cast(cast), metadata);
                     self.requested.events.push(event);
                 }
                 event @ Continued::Event { .. } => handed_over = Some(event),
@@ -298,7 +296,7 @@ impl<M: StateMachine> Engine<M> {
     /// Step 5. A message is handed over as it was queued in the mailbox, so that it is tracked as one.
     fn hand_over(&mut self, ctx: &mut ServerContext<Machine<M>>) {
         let queued = self.queue.pop().or_else(|| self.timeouts.take_due());
-        let Some(Queued { event, metadata, limit }) = queued else { return };
+        let Some(Queued { event, metadata, limit, .. }) = queued else { return };
         self.handed_over = event.description();
         let item = match (event, limit) {
             (Event::Call(call), None) => ServerItem::Call(call),

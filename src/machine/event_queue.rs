@@ -5,6 +5,10 @@
 //! 1. The queue has events only while the machine is between two of its own events: the mailbox is
 //!    read when the queue is empty.
 //! 2. Postponed events are in the order in which they were received.
+//! 3. A call whose caller is known, and waits no longer, is dropped when it is the next event. So is
+//!    each such call when the queue of postponed events is full, at the latest when an eighth as
+//!    many events as it holds were refused: a search costs time that grows with the queue, and a
+//!    search for each refused event would cost most of the time of an overloaded machine.
 
 use std::collections::VecDeque;
 
@@ -19,13 +23,41 @@ pub(super) struct EventQueue<M: StateMachine> {
     /// Handled before the mailbox.
     next: VecDeque<Queued<M>>,
     postponed: VecDeque<Queued<M>>,
+    /// How many events may be postponed.
+    limit: usize,
+    /// How many events are refused before the next search. Invariant 3.
+    refusals: usize,
     /// The event that the loop had at the end.
     left: Option<(MessageKind, &'static str)>,
 }
 
 impl<M: StateMachine> EventQueue<M> {
     pub(super) fn new(process: ServerProcess<Machine<M>>) -> Self {
-        EventQueue { process, next: VecDeque::new(), postponed: VecDeque::new(), left: None }
+        let of_mailbox = || process.with_counts(|counts| counts.capacity);
+        let limit = M::MAX_POSTPONED.or_else(of_mailbox).unwrap_or(usize::MAX);
+        let (next, postponed) = (VecDeque::new(), VecDeque::new());
+        EventQueue { process, next, postponed, limit, refusals: 0, left: None }
+    }
+
+    /// Whether one more event can be postponed, besides so many that the callback has postponed. If
+    /// not, makes room by invariant 3.
+    pub(super) fn has_room(&mut self, requested: usize) -> bool {
+        let has_room = |queue: &Self| queue.postponed.len() + requested < queue.limit;
+        if has_room(self) {
+            return true;
+        }
+        if self.refusals > 0 {
+            self.refusals -= 1;
+            return false;
+        }
+        let (mut given_up, awaited): (VecDeque<_>, _) =
+            self.postponed.drain(..).partition(Queued::is_given_up);
+        self.postponed = awaited;
+        if given_up.is_empty() {
+            self.refusals = self.postponed.len() / 8;
+        }
+        drop_queue(&mut given_up);
+        has_room(self)
     }
 
     pub(super) fn postponed(&self) -> usize {
@@ -61,8 +93,16 @@ impl<M: StateMachine> EventQueue<M> {
         self.left = left;
     }
 
+    /// Takes the next event. Invariant 3.
     pub(super) fn pop(&mut self) -> Option<Queued<M>> {
-        self.next.pop_front()
+        loop {
+            let queued = self.next.pop_front()?;
+            if !queued.is_given_up() {
+                return Some(queued);
+            }
+            let process = &self.process;
+            process.kernel.catch_destructor(process.pid(), || drop(queued));
+        }
     }
 }
 
@@ -70,7 +110,7 @@ impl<M: StateMachine> EventQueue<M> {
 /// of the end.
 impl<M: StateMachine> Drop for EventQueue<M> {
     fn drop(&mut self) {
-        let EventQueue { process, next, postponed, left } = self;
+        let EventQueue { process, next, postponed, left, .. } = self;
         if next.is_empty() && postponed.is_empty() && left.is_none() {
             return;
         }

@@ -1,7 +1,7 @@
 //! [`StateMachine`]: a server whose reaction to an event depends on its state. `adapter` is the server,
 //! `engine` decides what is handled next, `queue` has the postponed events, `timeouts` the time-outs.
 //!
-//! **Uses** `base`, `exit`, `message`, `time`, `observe`, `process`, `mailbox`, `runtime`,
+//! **Uses** `base`, `exit`, `message`, `time`, `observe`, `process`, `mailbox`, `call`, `runtime`,
 //! `child`, `server`.
 //! **Knows nothing of** how an event is received, tracked and counted: `server` does that for each
 //! event, whether it was queued in the mailbox or in the machine.
@@ -17,9 +17,11 @@ mod next;
 mod declared_transition;
 mod event;
 mod timeouts;
+mod requested;
 mod event_queue;
 mod event_order;
 mod context;
+mod postpone;
 mod adapter;
 
 pub use context::{EnterContext, MachineContext};
@@ -222,10 +224,13 @@ pub trait StateMachine: Sized + Send + 'static {
     /// `()` if they carry nothing.
     type Payload: Send + 'static;
 
-    /// How many events may be postponed at once. By default there is no limit, as in OTP: set one if
-    /// clients can send any number of events to a state that postpones them.
-    /// [`postpone`](MachineContext::postpone) says what happens to further ones.
-    const MAX_POSTPONED: usize = usize::MAX;
+    /// How many events may be postponed at once. By default (`None`) as many as the mailbox holds:
+    /// its [capacity](crate::ServerSpec::mailbox_capacity), or any number if the mailbox has no bound.
+    /// [`postpone`](MachineContext::postpone) says what happens to further events. OTP has no limit.
+    ///
+    /// Postponed events do not count towards the bound of the mailbox. So the event that ends the
+    /// wait is accepted, however many events are postponed.
+    const MAX_POSTPONED: Option<usize> = None;
 
     /// The transitions of this machine, for its [diagram](Transition::diagram) and for a
     /// [test](crate::testing::TransitionCheck) that compares them with what the machine does. The

@@ -138,7 +138,7 @@ impl<P: Send + 'static> Timeouts<P> {
             Clock::Due(metadata) => metadata,
             Clock::Timer(_) => Metadata::default(),
         };
-        Some(Queued { event: kind.event(payload), metadata, limit: None })
+        Some(Queued::new(kind.event(payload), metadata))
     }
 }
 

@@ -49,6 +49,10 @@ pub(super) const UNHANDLED: Metric =
     counter("regrow_messages_unhandled_total", "Messages that ended processes have left unhandled");
 pub(super) const TIMED_OUT: Metric =
     counter("regrow_calls_timed_out_total", "Calls without an answer within their time limit");
+pub(super) const RESUMED: Metric = counter(
+    "regrow_resumed_failures_total",
+    "Failed handlers after which their servers have gone on",
+);
 pub(super) const FOLDED: Metric =
     counter("regrow_paths_folded_total", "Paths beyond the bound, which share the path /other");
 
@@ -71,7 +75,7 @@ pub(super) const HANDLING: Metric =
     seconds("regrow_handling_seconds", "Time that handlers of a server ran");
 
 /// All metrics.
-const ALL: [Metric; 17] = [
+const ALL: [Metric; 18] = [
     SPAWNED,
     ENDED,
     RESTARTS,
@@ -80,6 +84,7 @@ const ALL: [Metric; 17] = [
     DROPPED,
     UNHANDLED,
     TIMED_OUT,
+    RESUMED,
     FOLDED,
     PROCESSES,
     CHILDREN,

@@ -16,7 +16,7 @@ use crate::metrics::labels::{Labels, NONE};
 use crate::metrics::meter::METADATA;
 use crate::metrics::names::{
     self, BUDGET, BUDGET_USED, CHILDREN, DROPPED, ENDED, FOLDED, GIVE_UPS, Metric, OLDEST,
-    PROCESSES, QUEUED, REFUSED, RESTARTS, SPAWNED, TIMED_OUT, UNHANDLED,
+    PROCESSES, QUEUED, REFUSED, RESTARTS, RESUMED, SPAWNED, TIMED_OUT, UNHANDLED,
 };
 use crate::metrics::reading::{Budget, PathFacts, Reading};
 use crate::observe::{ChildCounters, Counters, EndedCounts, ExitClass};
@@ -68,13 +68,15 @@ fn merged(shown: &Shown, mut now: Shown) -> Shown {
 
 impl Push<'_> {
     fn totals(&self, counters: &Counters) {
-        let Counters { spawned, ended, refused, dropped, unhandled, timed_out, .. } = counters;
+        let Counters { spawned, ended, refused, dropped, unhandled, timed_out, resumed, .. } =
+            counters;
         self.counter(&SPAWNED, None, *spawned);
         self.ended(ended);
         self.counter(&REFUSED, None, *refused);
         self.counter(&DROPPED, None, *dropped);
         self.counter(&UNHANDLED, None, *unhandled);
         self.counter(&TIMED_OUT, None, *timed_out);
+        self.counter(&RESUMED, None, *resumed);
     }
 
     /// Writes the counters of all children, and of what is alive.

@@ -164,6 +164,7 @@ impl Counters {
             "dropped": self.dropped,
             "unhandled": self.unhandled,
             "timed_out": self.timed_out,
+            "resumed": self.resumed,
         }))
     }
 

@@ -228,18 +228,21 @@ async fn a_stop_of_an_agent_that_does_not_take_it_times_out_and_is_carried_out_l
 
 #[tokio::test(start_paused = true)]
 async fn a_closure_that_calls_its_own_agent_gets_an_error_at_once() {
-    let rt = Runtime::new();
-    let agent = numbers(&rt).await;
-    let own = agent.clone();
-    let asks_itself = move |_: &Vec<u32>| {
-        let asked = own.get(Vec::len).now_or_never();
-        let cast = own.cast(|list| list.push(1));
-        (asked, cast)
-    };
-    let (asked, cast) = agent.get(asks_itself).await.unwrap();
-    assert_eq!(asked, Some(Err(CallError::CallingSelf)));
-    assert!(cast, "a cast to itself is handled after the closure");
-    assert_eq!(agent.get(Clone::clone).await, Ok(vec![1]));
+    for detects_deadlocks in [false, true] {
+        let rt = Runtime::new();
+        rt.detect_deadlocks(detects_deadlocks);
+        let agent = numbers(&rt).await;
+        let own = agent.clone();
+        let asks_itself = move |_: &Vec<u32>| {
+            let asked = own.get(Vec::len).now_or_never();
+            let cast = own.cast(|list| list.push(1));
+            (asked, cast)
+        };
+        let (asked, cast) = agent.get(asks_itself).await.unwrap();
+        assert_eq!(asked, Some(Err(CallError::CallingSelf)));
+        assert!(cast, "a cast to itself is handled after the closure");
+        assert_eq!(agent.get(Clone::clone).await, Ok(vec![1]));
+    }
 }
 
 /// Panics when it is dropped.
@@ -385,4 +388,23 @@ async fn every_closure_runs_at_most_once_while_its_agent_crashes_and_is_killed()
     join_all(tasks).await.into_iter().for_each(|task| task.unwrap());
     tree.stop().await.unwrap();
     support::assert_nothing_left(&rt).await;
+}
+
+/// Waits on this thread, as a closure that must not do so may do nevertheless.
+fn waiting<T>(request: impl Future<Output = T>) -> T {
+    tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(request))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn agents_whose_closures_wait_for_each_other_get_a_deadlock_error() {
+    let rt = Runtime::new();
+    rt.detect_deadlocks(true);
+    let first = Agent::start(&rt, || 1).await.unwrap();
+    let second = Agent::start(&rt, || 2).await.unwrap();
+    let (inner, back) = (second.clone(), first.clone());
+    let asked = first.get(move |_| waiting(inner.get(move |_| waiting(back.get(|n| *n))))).await;
+    let Ok(Ok(Err(CallError::Deadlock { cycle }))) = asked else { panic!("{asked:?}") };
+    let (first_pid, second_pid) = (first.pid().unwrap(), second.pid().unwrap());
+    assert_eq!(cycle, [second_pid, first_pid, second_pid]);
+    assert_eq!((first.get(|n| *n).await, second.get(|n| *n).await), (Ok(1), Ok(2)));
 }

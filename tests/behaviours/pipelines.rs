@@ -16,7 +16,7 @@ use regrow::{
     ExitReason, Pipeline, PipelineCounts, PipelineSpec, Runtime, StartError, Supervisor,
     SupervisorRef,
 };
-use support::{assert_nothing_left, killed, settled};
+use support::{assert_nothing_left, drained, killed, settled};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, sleep};
@@ -76,11 +76,7 @@ async fn run<T: Send + 'static>(pipeline: Pipeline<T>) -> (Vec<T>, PipelineCount
     let (spec, counts, mut receiver) = collected(pipeline);
     assert_eq!(spec.start(&rt).await.unwrap().ended().await, ExitReason::Shutdown);
     assert_nothing_left(&rt).await;
-    let mut items = Vec::new();
-    while let Ok(item) = receiver.try_recv() {
-        items.push(item);
-    }
-    (items, counts)
+    (drained(&mut receiver), counts)
 }
 
 fn lost(counts: &PipelineCounts, stage: &str) -> (u64, u64, u64) {
@@ -233,10 +229,7 @@ async fn a_producer_function_is_called_with_the_demand_and_may_exceed_it() {
     let demands = demands.lock().unwrap().clone();
     assert_eq!(demands[0], 4);
     assert!(demands.iter().all(|demand| (1..=4).contains(demand)), "{demands:?}");
-    let mut items = Vec::new();
-    while let Ok(item) = receiver.try_recv() {
-        items.push(item);
-    }
+    let items = drained(&mut receiver);
     assert!(items.len() == 30 && items.is_sorted());
     assert_nothing_left(&rt).await;
 }
@@ -370,11 +363,7 @@ async fn a_stop_drains_from_the_producer_down() {
     sleep(ms(105)).await;
     tree.stop().await.unwrap();
     let taken = taken.load(SeqCst);
-    let mut items = Vec::new();
-    while let Ok(batch) = receiver.try_recv() {
-        items.extend(batch);
-    }
-    assert_eq!(items, (0..taken).collect::<Vec<_>>());
+    assert_eq!(drained(&mut receiver).concat(), (0..taken).collect::<Vec<_>>());
     assert!(counts.stages().iter().all(|stage| stage.lost == 0), "{counts:?}");
     assert_nothing_left(&rt).await;
 }
@@ -420,10 +409,7 @@ async fn a_failure_during_a_stop_costs_one_item_and_the_worker_goes_on() {
         let (spec, counts, mut receiver) =
             collected(source.map("risky", failing_during_a_stop(go.clone())));
         stop_while_held(spec.start(&rt).await.unwrap(), &go).await;
-        let mut items = Vec::new();
-        while let Ok(item) = receiver.try_recv() {
-            items.push(item);
-        }
+        let mut items = drained(&mut receiver);
         items.sort_unstable();
         assert_eq!(items, [1, 2, 4, 5]);
         assert_eq!(lost(&counts, "risky"), (4, 2, 0));
@@ -664,10 +650,7 @@ async fn a_receipt_in_an_item_reports_what_is_done_and_what_is_lost() {
             Ok(())
         });
     spec.start(&rt).await.unwrap().ended().await;
-    let mut all = Vec::new();
-    while let Ok(outcome) = outcomes.try_recv() {
-        all.push(outcome);
-    }
+    let mut all = drained(&mut outcomes);
     all.sort();
     assert_eq!(all, [(0, true), (1, true), (2, false), (3, true)]);
     assert_nothing_left(&rt).await;
@@ -734,10 +717,8 @@ async fn under_crashes_and_kills_every_item_is_accounted_for() {
     tree.ended().await;
     kills.await.unwrap();
     let mut seen = BTreeMap::<usize, usize>::new();
-    while let Ok(batch) = receiver.try_recv() {
-        for n in batch {
-            *seen.entry(n).or_default() += 1;
-        }
+    for n in drained(&mut receiver).into_iter().flatten() {
+        *seen.entry(n).or_default() += 1;
     }
     let risky = counts.stage("risky").unwrap();
     assert_eq!(risky.accepted as usize, ITEMS);

@@ -1,7 +1,7 @@
 //! Nodes of Erlang, each a process of the operating system that evaluates expressions, and an EPMD
 //! for each test.
 
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::net::Ipv4Addr;
 use std::process::Stdio;
 use std::time::Duration;
@@ -12,6 +12,8 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
+
+pub(crate) use crate::erlang::{is_full, skipped};
 
 /// Reads expressions, one a line, and writes their values.
 const LOOP: &str = r#"
@@ -38,22 +40,9 @@ const START_LIMIT: Duration = Duration::from_secs(10);
 /// How long an evaluation may take. It ends a test that would never end.
 const VALUE_LIMIT: Duration = Duration::from_secs(120);
 
-/// Whether all tests run, at their full length.
-pub(crate) fn is_full() -> bool {
-    std::env::var("REGROW_PROOF").is_ok_and(|size| size == "full")
-}
-
 /// Whether each test runs alone, so that the time that something takes can be checked.
 pub(crate) fn is_alone() -> bool {
     is_full() && std::env::var("RUST_TEST_THREADS").is_ok_and(|threads| threads == "1")
-}
-
-/// Reports that a test is skipped. Fails where all tests have to run.
-pub(crate) fn skipped(why: &str) {
-    assert!(!is_full(), "`REGROW_PROOF=full` skips no test, but {why}");
-    // Unlike `eprintln`, which the test runner hides if the test passes.
-    let mut stderr = std::io::stderr();
-    writeln!(stderr, "SKIPPED: {why}").unwrap();
 }
 
 /// Where the programs of a node run: their address, the port of their EPMD, and the process whose

@@ -8,6 +8,8 @@ mod rng;
 #[path = "../support/log.rs"]
 #[allow(dead_code)] // other programs use all of it
 mod log;
+#[path = "../support/erlang.rs"]
+mod erlang;
 
 mod random_terms;
 mod terms;
@@ -25,6 +27,7 @@ mod received_calls;
 mod left_callers;
 mod kv;
 mod remote_calls;
+mod machines;
 mod beam_calls;
 mod functions;
 mod signals_beam;

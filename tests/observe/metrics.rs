@@ -8,7 +8,10 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use metrics::{LocalRecorderGuard, set_default_local_recorder};
 use regrow::metrics::{Metrics, export};
-use regrow::{ChildSpec, ExitClass, Runtime, Supervisor};
+use regrow::{
+    ChildSpec, ExitClass, ExitReason, FailurePolicy, GenServer, Result, Runtime, ServerContext,
+    Supervisor,
+};
 use support::injected_panics::{BOOM, hush_injected_panics};
 use support::log::Log;
 use support::metric_values::MetricValues;
@@ -38,6 +41,7 @@ fn assert_exact(values: &MetricValues, rt: &Runtime) {
     assert_eq!(total("regrow_messages_dropped_total"), truth.dropped);
     assert_eq!(total("regrow_messages_unhandled_total"), truth.unhandled);
     assert_eq!(total("regrow_calls_timed_out_total"), truth.timed_out);
+    assert_eq!(total("regrow_resumed_failures_total"), truth.resumed);
     let ended = |class: ExitClass| {
         let label = [("class", &*class.to_string())];
         values.counter("regrow_processes_ended_total", &label).unwrap()
@@ -91,6 +95,47 @@ async fn counters_are_exact_after_a_storm_in_which_the_exporter_is_killed() {
     exporter.collect().await;
     assert_exact(values, &rt);
     assert_eq!(values.gauge("regrow_processes", &[]), Some(0.0));
+}
+
+/// Each message is a failure.
+struct Failing;
+
+impl GenServer for Failing {
+    type Args = ();
+    type Call = ();
+    type Cast = ();
+
+    async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self> {
+        Ok(Failing)
+    }
+
+    async fn handle_cast(&mut self, (): (), _: &mut ServerContext<Self>) -> Result {
+        Err(ExitReason::crashed("as asked"))
+    }
+}
+
+/// The budget allows two failures; the third one is a restart.
+#[tokio::test(start_paused = true)]
+async fn a_failure_after_which_a_server_goes_on_is_counted_and_is_no_restart() {
+    let (values, _installed) = recorder();
+    let rt = Runtime::new();
+    let exporter = Metrics::new().exporter(&rt);
+    let child = Failing::child(()).with_id("failing").named("failing");
+    let child = child.on_failure(|_| FailurePolicy::Resume).resume_budget(2, SECOND);
+    let app = Supervisor::one_for_one().named("app").child(child).start(&rt).await.unwrap();
+    let total = || values.counter("regrow_resumed_failures_total", &[]);
+    exporter.collect().await;
+    assert_eq!(total(), Some(0));
+    for (resumed, restarts) in [(1, 0), (2, 0), (2, 1)] {
+        rt.server::<Failing>("failing").cast(());
+        settled().await;
+        exporter.collect().await;
+        assert_eq!(total(), Some(resumed));
+        let label = [("path", "app/failing")];
+        assert_eq!(values.counter("regrow_restarts_total", &label), Some(restarts));
+    }
+    assert_exact(values, &rt);
+    app.stop().await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

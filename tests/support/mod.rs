@@ -24,6 +24,7 @@ pub mod source;
 pub mod child_program;
 pub mod scribe;
 pub mod scripted_children;
+pub mod erlang;
 
 pub use listener::Listener;
 pub use test_process::TestProcess;
@@ -34,6 +35,7 @@ use std::future::pending;
 use std::time::Duration;
 
 use regrow::{ExitReason, Leftovers, MonitorRef, Pid, ProcessHandle, Received, Runtime};
+use tokio::sync::mpsc::UnboundedReceiver;
 
 /// Starts a process that waits for ever.
 pub fn idler(rt: &Runtime) -> ProcessHandle {
@@ -71,6 +73,11 @@ pub async fn killed(rt: &Runtime, pid: Pid) {
 /// advances only when no task has anything left to do.
 pub async fn settled() {
     tokio::time::sleep(Duration::from_millis(1)).await;
+}
+
+/// Takes what is queued in a channel by now.
+pub fn drained<T>(channel: &mut UnboundedReceiver<T>) -> Vec<T> {
+    std::iter::from_fn(|| channel.try_recv().ok()).collect()
 }
 
 /// Returns the pid of a process that has ended.

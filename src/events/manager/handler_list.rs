@@ -5,11 +5,14 @@
 //! 2. A handler that fails is removed alone: the next handler gets the same event.
 //! 3. A handler gets each event once. After its callback `dispatch` steps to the next handler, or
 //!    the handler has been removed. A handler that has replaced it does not get this event.
+//! 4. A destructor that panics, of an event or of any value in a request, ends neither the manager
+//!    nor a handler.
 //!
 //! **Invariant.** A handler is taken out of the list before its `terminate` runs, and its owner is
 //! notified afterwards. So a notified owner finds no handler with that id, unless a new one was added.
 
 use crate::base::{MonitorRef, PAGE, Pid, consume_budget, excerpt, ignore_panic};
+use crate::call::Reply;
 use crate::events::manager::context::{DynHandler, Value, guarded};
 use crate::events::manager::owner::Ownership;
 use crate::events::manager::request::NewHandler;
@@ -55,7 +58,9 @@ impl<E: Send + Sync + 'static> HandlerList<E> {
     /// Adds a handler at the end of the list.
     pub(super) async fn add(&mut self, new: NewHandler<E>) -> Result<(), HandlerError> {
         if self.position(&new.id).is_some() {
-            return Err(HandlerError::AlreadyAdded(new.id));
+            let NewHandler { id, init, .. } = new;
+            self.discard(init);
+            return Err(HandlerError::AlreadyAdded(id));
         }
         let entry = self.init(new).await?;
         self.list.push(entry);
@@ -65,11 +70,12 @@ impl<E: Send + Sync + 'static> HandlerList<E> {
     /// Runs the `init` of a handler.
     pub(super) async fn init(&mut self, new: NewHandler<E>) -> Result<Entry<E>, HandlerError> {
         let NewHandler { id, init, owner } = new;
-        let begin = |owner| Ownership::begin(owner, &self.runtime, self.pid);
-        let mut owner = match owner {
-            Some(owner) => Some(begin(owner).ok_or_else(|| HandlerError::NoOwner(id.clone()))?),
-            None => None,
-        };
+        let is_owned = owner.is_some();
+        let mut owner = owner.and_then(|owner| Ownership::begin(owner, &self.runtime, self.pid));
+        if is_owned && owner.is_none() {
+            self.discard(init);
+            return Err(HandlerError::NoOwner(id));
+        }
         let mut ctx = HandlerContext::new(&self.manager, self.pid, id.clone());
         match guarded(init(&mut ctx)).await {
             Ok(handler) => {
@@ -103,7 +109,9 @@ impl<E: Send + Sync + 'static> HandlerList<E> {
     /// Runs the `handle_call` of one handler.
     pub(super) async fn call(&mut self, id: HandlerId, call: Value) -> Result<(), HandlerError> {
         let Some(index) = self.position(&id) else {
-            // The call is dropped by the caller of this function, when the error was sent.
+            // The reply in the call is dropped before the error is sent. Its caller learns of that
+            // only when the callback of the manager has returned, and has the error by then.
+            self.discard(call);
             return Err(HandlerError::NotFound(id));
         };
         let Entry { handler, ctx, .. } = &mut self.list[index];
@@ -129,7 +137,7 @@ impl<E: Send + Sync + 'static> HandlerList<E> {
         }
         let Some(to) = swap else {
             let entry = self.list.remove(index);
-            let _ = self.end(entry, Removal::OwnRequest, HandlerEnd::Removed).await;
+            self.end_and_discard(entry, Removal::OwnRequest, HandlerEnd::Removed).await;
             return Err(None);
         };
         let id = self.list[index].ctx.id().clone();
@@ -149,7 +157,7 @@ impl<E: Send + Sync + 'static> HandlerList<E> {
         let entry = self.list.remove(index);
         self.report(entry.ctx.id(), &reason);
         let (why, end) = (Removal::Failed(reason.clone()), HandlerEnd::Failed(reason.clone()));
-        let _ = self.end(entry, why, end).await;
+        self.end_and_discard(entry, why, end).await;
         reason
     }
 
@@ -159,7 +167,10 @@ impl<E: Send + Sync + 'static> HandlerList<E> {
         id: HandlerId,
         arg: Value,
     ) -> Result<Value, HandlerError> {
-        let index = self.position(&id).ok_or_else(|| HandlerError::NotFound(id.clone()))?;
+        let Some(index) = self.position(&id) else {
+            self.discard(arg);
+            return Err(HandlerError::NotFound(id));
+        };
         let entry = self.list.remove(index);
         let output = self.end(entry, Removal::Deleted(arg), HandlerEnd::Removed).await;
         output.map_err(|reason| HandlerError::Failed { handler: id, reason })
@@ -172,7 +183,8 @@ impl<E: Send + Sync + 'static> HandlerList<E> {
         let Some(index) = self.list.iter().position(owned) else { return false };
         let mut entry = self.list.remove(index);
         entry.owner.iter_mut().for_each(Ownership::disarm);
-        let _ = self.end(entry, Removal::OwnerEnded(reason.clone()), HandlerEnd::Removed).await;
+        let why = Removal::OwnerEnded(reason.clone());
+        self.end_and_discard(entry, why, HandlerEnd::Removed).await;
         true
     }
 
@@ -181,8 +193,26 @@ impl<E: Send + Sync + 'static> HandlerList<E> {
         while !self.list.is_empty() {
             let entry = self.list.remove(0);
             let why = Removal::ManagerStopped(reason.clone());
-            let _ = self.end(entry, why, HandlerEnd::Shutdown).await;
+            self.end_and_discard(entry, why, HandlerEnd::Shutdown).await;
         }
+    }
+
+    /// Ends a handler as [`end`](Self::end) does, and drops the output of its `terminate`.
+    async fn end_and_discard(&mut self, entry: Entry<E>, why: Removal<Value>, end: HandlerEnd) {
+        let output = self.end(entry, why, end).await;
+        self.discard(output);
+    }
+
+    /// Drops a value of a user: an event, a call, an argument, an output, or what makes a handler.
+    /// Guarantee 4.
+    pub(super) fn discard<T>(&self, value: T) {
+        self.runtime.kernel.catch_destructor(self.pid, || drop(value));
+    }
+
+    /// Sends an answer with values of a user. If the caller has gone, the values are dropped here:
+    /// guarantee 4.
+    pub(super) fn answer<T: Send + 'static>(&self, reply: Reply<T>, answer: T) {
+        self.runtime.kernel.catch_destructor(self.pid, || reply.send(answer));
     }
 
     /// Runs `terminate` of a handler that was taken out of the list, and notifies its owner.

@@ -29,6 +29,7 @@ impl<E: Send + Sync + 'static> GenServer for EventManager<E> {
         match call.0 {
             Request::Notify { event, reply } => {
                 self.handlers.dispatch(Input::Event(&event)).await;
+                self.handlers.discard(event);
                 reply.send(());
             }
             Request::Add { new, reply } => reply.send(self.handlers.add(new).await),
@@ -38,7 +39,10 @@ impl<E: Send + Sync + 'static> GenServer for EventManager<E> {
                     drop(failed.send(error));
                 }
             }
-            Request::Delete { id, arg, reply } => reply.send(self.handlers.delete(id, arg).await),
+            Request::Delete { id, arg, reply } => {
+                let output = self.handlers.delete(id, arg).await;
+                self.handlers.answer(reply, output);
+            }
             Request::Swap { id, to, owner, reply } => {
                 reply.send(self.handlers.swap(id, to, owner).await);
             }
@@ -53,6 +57,7 @@ impl<E: Send + Sync + 'static> GenServer for EventManager<E> {
         _: &mut ServerContext<Self>,
     ) -> Result {
         self.handlers.dispatch(Input::Event(&event)).await;
+        self.handlers.discard(event);
         Ok(())
     }
 

@@ -25,15 +25,16 @@ impl<E: Send + Sync + 'static> HandlerList<E> {
         owner: Option<HandlerOwner>,
     ) -> Result<(), HandlerError> {
         let SwapTo { arg, id: new_id, init } = to;
-        if new_id != id && self.position(&new_id).is_some() {
-            return Err(HandlerError::AlreadyAdded(new_id));
-        }
-        if owner.as_ref().is_some_and(|owner| owner.pid.is_none()) {
-            return Err(HandlerError::NoOwner(new_id));
+        if let Some(refusal) = self.refusal(&id, &new_id, owner.as_ref()) {
+            self.discard((arg, init));
+            return Err(refusal);
         }
         let index = self.position(&id);
         let (output, owner) = match index.map(|index| self.list.remove(index)) {
-            None => (Err(HandlerError::NotFound(id)), owner),
+            None => {
+                self.discard(arg);
+                (Err(HandlerError::NotFound(id)), owner)
+            }
             Some(entry) => {
                 let owner = owner.or_else(|| entry.owner.as_ref().map(Ownership::owner));
                 let pid = owner.as_ref().and_then(|owner| owner.pid);
@@ -60,5 +61,18 @@ impl<E: Send + Sync + 'static> HandlerList<E> {
                 Err(error)
             }
         }
+    }
+    /// Returns why no handler of this new id can replace the one with the old id.
+    fn refusal(
+        &self,
+        old: &HandlerId,
+        new: &HandlerId,
+        owner: Option<&HandlerOwner>,
+    ) -> Option<HandlerError> {
+        if new != old && self.position(new).is_some() {
+            return Some(HandlerError::AlreadyAdded(new.clone()));
+        }
+        let has_no_process = owner.is_some_and(|owner| owner.pid.is_none());
+        has_no_process.then(|| HandlerError::NoOwner(new.clone()))
     }
 }

@@ -9,6 +9,28 @@ use regrow::{
 };
 use support::{TestProcess, race, settled};
 
+/// A manager, a process that owns handlers of it, and what the handlers note.
+struct World {
+    rt: Runtime,
+    notes: Notes,
+    manager: Manager,
+    process: TestProcess,
+}
+
+impl World {
+    async fn new() -> World {
+        let rt = Runtime::new();
+        let (manager, process) = (manager(&rt).await, TestProcess::new(&rt));
+        World { rt, notes: Notes::new(), manager, process }
+    }
+
+    /// Adds a handler that the process owns, and returns what receives its end.
+    async fn owned(&self, text: &str) -> (HandlerRef<Event, Spy>, HandlerExits) {
+        let (it, exits) = owner(&self.process).await;
+        (owned(&self.manager, text, &self.notes, it).await, exits)
+    }
+}
+
 /// Makes a test process the owner.
 async fn owner(process: &TestProcess) -> (HandlerOwner, HandlerExits) {
     process.ask(|ctx| HandlerOwner::process(ctx)).await
@@ -35,40 +57,34 @@ async fn only(mut exits: HandlerExits) -> HandlerEnd {
 /// EVT-009.
 #[tokio::test]
 async fn an_owner_gets_one_message_when_its_handler_is_removed_or_fails() {
-    let (rt, notes) = (Runtime::new(), Notes::new());
-    let (manager, process) = (manager(&rt).await, TestProcess::new(&rt));
-    let (it, exits) = owner(&process).await;
-    let one = owned(&manager, "one", &notes, it).await;
-    assert_eq!(manager.which_handlers().await.unwrap()[0].owner, Some(process.pid()));
+    let world = World::new().await;
+    let (one, exits) = world.owned("one").await;
+    let infos = world.manager.which_handlers().await.unwrap();
+    assert_eq!(infos[0].owner, Some(world.process.pid()));
     one.delete("bye").await.unwrap();
     assert_eq!(only(exits).await, HandlerEnd::Removed);
 
     for (event, message) in [("panic", "as asked"), ("fail", "failed")] {
-        let (it, exits) = owner(&process).await;
-        owned(&manager, "one", &notes, it).await;
-        manager.notify(Event(event));
+        let (_, exits) = world.owned("one").await;
+        world.manager.notify(Event(event));
         let end = only(exits).await;
         let HandlerEnd::Failed(reason) = end else { panic!("{end:?}") };
         assert_eq!(crashed(&reason), message);
     }
-    let (it, exits) = owner(&process).await;
-    owned(&manager, "one", &notes, it).await;
-    manager.notify(Event("leave"));
+    let (_, exits) = world.owned("one").await;
+    world.manager.notify(Event("leave"));
     assert_eq!(only(exits).await, HandlerEnd::Removed);
 
-    let (it, exits) = owner(&process).await;
-    let one = owned(&manager, "one", &notes, it).await;
+    let (one, exits) = world.owned("one").await;
     one.call(Ask::Panic).await.unwrap_err();
     assert!(matches!(only(exits).await, HandlerEnd::Failed(_)));
-    assert_eq!(rt.info(process.pid()).unwrap().monitors, 0);
+    assert_eq!(world.rt.info(world.process.pid()).unwrap().monitors, 0);
 }
 
 /// EVT-011.
 #[tokio::test]
 async fn an_owner_is_notified_of_a_stop_and_of_a_kill_of_the_manager() {
-    let (rt, notes) = (Runtime::new(), Notes::new());
-    let process = TestProcess::new(&rt);
-    let stopped = manager(&rt).await;
+    let World { rt, notes, manager: stopped, process } = World::new().await;
     let (it, exits) = owner(&process).await;
     owned(&stopped, "one", &notes, it).await;
     stopped.stop(ExitReason::Normal).await.unwrap();
@@ -84,20 +100,17 @@ async fn an_owner_is_notified_of_a_stop_and_of_a_kill_of_the_manager() {
 
 #[tokio::test(start_paused = true)]
 async fn a_kill_during_a_handler_notifies_the_owner_once() {
-    let (rt, notes) = (Runtime::new(), Notes::new());
-    let (manager, process) = (manager(&rt).await, TestProcess::new(&rt));
-    let (it, exits) = owner(&process).await;
-    owned(&manager, "one", &notes, it).await;
-    manager.notify(Event("wait"));
+    let world = World::new().await;
+    let (_, exits) = world.owned("one").await;
+    world.manager.notify(Event("wait"));
     settled().await;
-    rt.kill(manager.pid().unwrap());
+    world.rt.kill(world.manager.pid().unwrap());
     assert_eq!(only(exits).await, HandlerEnd::ManagerEnded);
 }
 
 #[tokio::test]
 async fn an_owner_whose_handler_was_not_added_gets_no_message() {
-    let (rt, notes) = (Runtime::new(), Notes::new());
-    let (manager, process) = (manager(&rt).await, TestProcess::new(&rt));
+    let World { rt, notes, manager, process } = World::new().await;
     for init in [Init::Fails, Init::Panics] {
         let (it, mut exits) = owner(&process).await;
         let args = (notes.clone(), init);
@@ -113,8 +126,7 @@ async fn an_owner_whose_handler_was_not_added_gets_no_message() {
 
 #[tokio::test]
 async fn a_handler_is_removed_when_its_owner_ends() {
-    let (rt, notes) = (Runtime::new(), Notes::new());
-    let (manager, process) = (manager(&rt).await, TestProcess::new(&rt));
+    let World { notes, manager, process, .. } = World::new().await;
     let (it, _exits) = owner(&process).await;
     owned(&manager, "one", &notes, it.clone()).await;
     owned(&manager, "two", &notes, it).await;
@@ -128,8 +140,7 @@ async fn a_handler_is_removed_when_its_owner_ends() {
 
 #[tokio::test(start_paused = true)]
 async fn an_owner_that_ends_while_its_handler_is_added_leaves_no_handler() {
-    let (rt, notes) = (Runtime::new(), Notes::new());
-    let (manager, process) = (manager(&rt).await, TestProcess::new(&rt));
+    let World { rt, notes, manager, process } = World::new().await;
     let (it, _exits) = owner(&process).await;
     let added = tokio::spawn({
         let (manager, notes) = (manager.clone(), notes.clone());
@@ -153,15 +164,13 @@ async fn an_owner_that_ends_while_its_handler_is_added_leaves_no_handler() {
 
 #[tokio::test]
 async fn a_swapped_handler_has_the_owner_of_the_old_one() {
-    let (rt, notes) = (Runtime::new(), Notes::new());
-    let (manager, process) = (manager(&rt).await, TestProcess::new(&rt));
-    let (it, mut exits) = owner(&process).await;
-    let one = owned(&manager, "one", &notes, it).await;
-    let args = notes.clone();
+    let world = World::new().await;
+    let (one, mut exits) = world.owned("one").await;
+    let args = world.notes.clone();
     let two = one.swap::<Spy>("go", "two", move |_| (args, Init::Fine)).await.unwrap();
     let by = two.id().clone();
     let swapped = exits.next().await.unwrap();
-    assert_eq!(swapped.end, HandlerEnd::Swapped { by, owner: Some(process.pid()) });
+    assert_eq!(swapped.end, HandlerEnd::Swapped { by, owner: Some(world.process.pid()) });
     two.delete("bye").await.unwrap();
     let removed = exits.next().await.unwrap();
     assert_eq!((removed.handler.text(), removed.end), ("two", HandlerEnd::Removed));
@@ -170,9 +179,8 @@ async fn a_swapped_handler_has_the_owner_of_the_old_one() {
 
 #[tokio::test]
 async fn a_swap_with_an_owner_gives_the_new_handler_to_that_owner() {
-    let (rt, notes) = (Runtime::new(), Notes::new());
-    let manager = manager(&rt).await;
-    let (old, new) = (TestProcess::new(&rt), TestProcess::new(&rt));
+    let World { rt, notes, manager, process: old } = World::new().await;
+    let new = TestProcess::new(&rt);
     let ((old_owner, exits), (new_owner, new_exits)) = (owner(&old).await, owner(&new).await);
     let one = owned(&manager, "one", &notes, old_owner).await;
     let args = notes.clone();
@@ -188,8 +196,7 @@ async fn a_swap_with_an_owner_gives_the_new_handler_to_that_owner() {
 
 #[tokio::test]
 async fn an_owner_is_notified_if_the_handler_that_replaces_its_own_is_not_added() {
-    let (rt, notes) = (Runtime::new(), Notes::new());
-    let (manager, process) = (manager(&rt).await, TestProcess::new(&rt));
+    let World { notes, manager, process, .. } = World::new().await;
     let (it, mut exits) = owner(&process).await;
     let one = owned(&manager, "one", &notes, it.clone()).await;
     let args = notes.clone();
@@ -206,17 +213,20 @@ async fn an_owner_is_notified_if_the_handler_that_replaces_its_own_is_not_added(
     assert!(texts(&manager).await.is_empty());
 }
 
-/// A server that owns a handler.
-struct Owner(Vec<HandlerEnded>);
+/// A server that owns handlers, and collects their ends.
+pub(super) struct Owner(Vec<HandlerEnded>);
 
 impl GenServer for Owner {
-    type Args = (Manager, Notes);
+    /// Where it adds a handler in its `init`.
+    type Args = Option<(Manager, Notes)>;
     type Call = Reply<Vec<HandlerEnded>>;
     type Cast = HandlerEnded;
 
-    async fn init((manager, notes): Self::Args, ctx: &mut ServerContext<Self>) -> Result<Self> {
-        let this = ctx.this().sender(|ended| ended);
-        manager.add_sup_handler::<Spy>("one", (notes, Init::Fine), this).await?;
+    async fn init(of: Self::Args, ctx: &mut ServerContext<Self>) -> Result<Self> {
+        if let Some((manager, notes)) = of {
+            let this = ctx.this().sender(|ended| ended);
+            manager.add_sup_handler::<Spy>("one", (notes, Init::Fine), this).await?;
+        }
         Ok(Owner(vec![]))
     }
 
@@ -236,7 +246,7 @@ impl GenServer for Owner {
 async fn a_server_that_owns_a_handler_gets_its_end_as_a_cast() {
     let (rt, notes) = (Runtime::new(), Notes::new());
     let manager = manager(&rt).await;
-    let server = Owner::start(&rt, (manager.clone(), notes.clone())).await.unwrap();
+    let server = Owner::start(&rt, Some((manager.clone(), notes.clone()))).await.unwrap();
     manager.sync_notify(Event("leave")).await.unwrap();
     let ends = server.call(|reply| reply).await.unwrap();
     assert_eq!(ends.len(), 1);
@@ -248,30 +258,7 @@ async fn a_server_that_owns_a_handler_gets_its_end_as_a_cast() {
     assert!(matches!(refused, HandlerError::NoOwner(_)), "{refused:?}");
 }
 
-const OWNER: Name<Named> = Name::new("owner");
-
-/// A server that owns a handler, by a handle with its name.
-struct Named(Vec<HandlerEnded>);
-
-impl GenServer for Named {
-    type Args = ();
-    type Call = Reply<Vec<HandlerEnded>>;
-    type Cast = HandlerEnded;
-
-    async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self> {
-        Ok(Named(vec![]))
-    }
-
-    async fn handle_call(&mut self, call: Self::Call, _: &mut ServerContext<Self>) -> Result {
-        call.send(self.0.clone());
-        Ok(())
-    }
-
-    async fn handle_cast(&mut self, ended: HandlerEnded, _: &mut ServerContext<Self>) -> Result {
-        self.0.push(ended);
-        Ok(())
-    }
-}
+const OWNER: Name<Owner> = Name::new("owner");
 
 /// The handler of the first holder is removed by the end of that holder, or before the manager
 /// handles that end.
@@ -280,14 +267,14 @@ async fn the_next_holder_of_the_name_of_an_owner_gets_no_message_of_its_handler(
     let (rt, notes) = (Runtime::new(), Notes::new());
     let manager = manager(&rt).await;
     for event in ["a", "leave"] {
-        let first = Named::start_named(&rt, OWNER, ()).await.unwrap();
+        let first = Owner::start_named(&rt, OWNER, None).await.unwrap();
         let by_name = rt.server(OWNER).sender(|ended| ended).map(|ended| ended);
         owned(&manager, "one", &notes, by_name).await;
         manager.notify(Event("wait"));
         manager.notify(Event(event));
         settled().await;
         support::killed(&rt, first.pid().unwrap()).await;
-        let second = Named::start_named(&rt, OWNER, ()).await.unwrap();
+        let second = Owner::start_named(&rt, OWNER, None).await.unwrap();
         notes.1.add_permits(1);
         assert!(texts(&manager).await.is_empty());
         assert_eq!(second.call(|reply| reply).await, Ok(vec![]));
@@ -299,7 +286,7 @@ async fn the_next_holder_of_the_name_of_an_owner_gets_no_message_of_its_handler(
 async fn an_owner_that_loses_its_name_is_still_notified() {
     let (rt, notes) = (Runtime::new(), Notes::new());
     let manager = manager(&rt).await;
-    let server = Named::start_named(&rt, OWNER, ()).await.unwrap();
+    let server = Owner::start_named(&rt, OWNER, None).await.unwrap();
     owned(&manager, "one", &notes, rt.server(OWNER).sender(|ended| ended)).await;
     assert!(rt.unregister("owner"));
     manager.sync_notify(Event("leave")).await.unwrap();

@@ -4,6 +4,7 @@ mod event_managers;
 mod handler_owners;
 mod topics;
 mod topic_races;
+mod destructors;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -4,6 +4,7 @@ use regrow::testing::TestContext;
 use regrow::{GenServer, Machine, Runtime};
 
 use super::{Call, Script, State, args, go};
+use crate::support::drained;
 
 /// The test calls two handlers directly, each while the machine has a next event.
 #[tokio::test(start_paused = true)]
@@ -22,6 +23,5 @@ async fn a_test_runs_the_entries_and_the_events_of_a_machine_one_by_one() {
     machine.handle_cast(super::log("later"), &mut ctx).await.unwrap();
     ctx.handle_next(&mut machine).await.unwrap();
     assert_eq!(answer.await, Ok(State::B));
-    let rest: Vec<String> = std::iter::from_fn(|| log.try_recv().ok()).collect();
-    assert_eq!(rest, ["A cast go", "B enter from A", "B cast later", "B call p1"]);
+    assert_eq!(drained(&mut log), ["A cast go", "B enter from A", "B cast later", "B call p1"]);
 }

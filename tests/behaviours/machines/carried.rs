@@ -7,7 +7,7 @@ use tokio::sync::mpsc::unbounded_channel;
 use tokio::time::sleep;
 
 use super::{Call, Running, Script, State, act, args, go};
-use crate::support::{node, settled};
+use crate::support::{drained, node, settled};
 
 #[tokio::test(start_paused = true)]
 async fn a_postponed_call_keeps_the_deadline_of_its_caller() {
@@ -53,10 +53,7 @@ async fn an_event_carries_the_metadata_of_its_sender_however_long_it_waits() {
     sleep(Duration::from_secs(2)).await;
     machine.cast(note("last"));
     settled().await;
-    let mut all = Vec::new();
-    while let Ok(noted) = told.try_recv() {
-        all.push(noted);
-    }
+    let all = drained(&mut told);
     let expected = [
         ("internal", Some(7)),
         ("continued", Some(7)),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Call, Running, Script, State, act, args, go, log};
-use crate::support::{assert_nothing_left, settled};
+use crate::support::{assert_nothing_left, drained, settled};
 use regrow::{
     CallError, ExitReason, LifecycleEvent, Next, StateMachine, Supervisor, UnhandledEvent,
 };
@@ -170,10 +170,7 @@ async fn a_supervisor_restarts_a_machine_in_its_first_state() {
     ended.await;
     let asked = machine.call_waiting(|reply| Call::Ask("1", reply), Duration::from_secs(1)).await;
     assert_eq!(asked, Ok(State::A));
-    let mut logged = Vec::new();
-    while let Ok(line) = log_of.try_recv() {
-        logged.push(line);
-    }
+    let logged = drained(&mut log_of);
     assert_eq!(logged[4], "B terminate panic: as asked, 0 kept");
     assert_eq!(logged[5..], ["A enter from start", "A call 1"]);
     tree.stop().await.unwrap();

@@ -6,6 +6,10 @@ mod timeouts;
 mod enter;
 mod ends;
 mod resumed;
+mod postponed;
+mod kept_queue;
+mod deadlocks;
+mod beam;
 mod by_hand;
 mod system;
 mod carried;
@@ -22,7 +26,7 @@ use regrow::{
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::support::settled;
+use crate::support::{drained, settled};
 
 /// The data of a variant is a part of the state.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -72,7 +76,7 @@ impl StateMachine for Script {
     type Cast = Do;
     type Payload = Do;
 
-    const MAX_POSTPONED: usize = 2_000;
+    const MAX_POSTPONED: Option<usize> = Some(2_000);
 
     async fn init(args: Args, ctx: &mut MachineContext<'_, Self>) -> Result<(State, Self)> {
         (args.begin)(ctx);
@@ -248,7 +252,7 @@ impl Running {
     }
 
     pub(crate) fn logged_by_now(&mut self) -> Vec<String> {
-        std::iter::from_fn(|| self.log.try_recv().ok()).collect()
+        drained(&mut self.log)
     }
 
     /// What was logged, without the entry of the first state.

@@ -8,22 +8,22 @@ use regrow::{Event, MachineContext, Next, Result, Runtime, StateMachine};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::support::rng::Rng;
-use crate::support::settled;
+use crate::support::{drained, settled};
 
-const STATES: usize = 3;
-const NAMES: [&str; 2] = ["x", "y"];
+pub(super) const STATES: usize = 3;
+pub(super) const NAMES: [&str; 2] = ["x", "y"];
 
 /// An event: its number, the states that postpone it, and what its handler does.
 #[derive(Debug, Clone, Default)]
-struct Step {
-    number: usize,
-    postponed_in: [bool; STATES],
-    requests: Vec<Request>,
-    next: Then,
+pub(super) struct Step {
+    pub(super) number: usize,
+    pub(super) postponed_in: [bool; STATES],
+    pub(super) requests: Vec<Request>,
+    pub(super) next: Then,
 }
 
 #[derive(Debug, Clone)]
-enum Request {
+pub(super) enum Request {
     Insert(Step),
     /// Sets the state time-out, the event time-out or a named one to zero.
     Zero(Kind, Step),
@@ -32,14 +32,14 @@ enum Request {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Kind {
+pub(super) enum Kind {
     State,
     Event,
     Named(usize),
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-enum Then {
+pub(super) enum Then {
     #[default]
     Keep,
     Go(usize),
@@ -47,7 +47,7 @@ enum Then {
 }
 
 /// What was handled, or entered: the state, the kind, the number of the event.
-type Line = (usize, &'static str, usize);
+pub(super) type Line = (usize, &'static str, usize);
 
 struct Modelled(UnboundedSender<Line>);
 
@@ -219,18 +219,28 @@ fn step(random: &mut Rng, number: &mut usize, depth: usize) -> Step {
     made
 }
 
+/// The random program of this seed.
+pub(super) fn program(seed: u64) -> Vec<Step> {
+    let (mut random, mut number) = (Rng::new(seed), 0);
+    (0..12).map(|_| step(&mut random, &mut number, 3)).collect()
+}
+
+/// What a machine handles that gets these events as casts. Requires paused time.
+pub(super) async fn handled(rt: &Runtime, steps: &[Step]) -> Vec<Line> {
+    let (log, mut logged) = unbounded_channel();
+    let machine = Modelled::start(rt, log).await.unwrap();
+    steps.iter().for_each(|step| assert!(machine.cast(step.clone())));
+    settled().await;
+    rt.kill(machine.pid().unwrap());
+    drained(&mut logged)
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_machine_handles_random_events_in_the_order_of_gen_statem() {
     let rt = Runtime::new();
     for seed in 0..400 {
-        let (mut random, mut number) = (Rng::new(seed), 0);
-        let steps: Vec<Step> = (0..12).map(|_| step(&mut random, &mut number, 3)).collect();
-        let (log, mut logged) = unbounded_channel();
-        let machine = Modelled::start(&rt, log).await.unwrap();
-        steps.iter().for_each(|step| assert!(machine.cast(step.clone())));
-        settled().await;
-        let lines: Vec<Line> = std::iter::from_fn(|| logged.try_recv().ok()).collect();
+        let steps = program(seed);
+        let lines = handled(&rt, &steps).await;
         assert_eq!(lines, Model::default().run(steps), "seed {seed}");
-        rt.kill(machine.pid().unwrap());
     }
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use regrow::{
-    CallError, EnterContext, Event, FailurePolicy, Machine, MachineContext, Next, Result, Runtime,
-    StateMachine, Supervisor, SupervisorRef,
+    CallError, Callback, EnterContext, Event, FailurePolicy, LifecycleEvent, Machine,
+    MachineContext, Next, Result, Runtime, StateMachine, Supervisor, SupervisorRef,
 };
 use tokio::time::sleep;
 
@@ -25,6 +25,10 @@ async fn resumed(
 
 fn fail<T>() -> Result<T> {
     Event::<Script>::Idle.unhandled(&State::C)
+}
+
+fn panics<T>() -> Result<T> {
+    panic!("as asked")
 }
 
 /// No message comes that would let the machine go on.
@@ -62,10 +66,17 @@ async fn what_a_failed_handler_has_requested_is_dropped() {
     assert_eq!(running.events().await, ["A cast fail", "A cast go", "B enter from A"]);
 }
 
+/// After an error and after a panic.
 #[tokio::test(start_paused = true)]
 async fn a_change_whose_entry_has_failed_is_finished() {
-    let entry = |state: &State, _: &mut EnterContext<'_, Script>| match state {
-        State::B => fail(),
+    for failure in [fail::<()> as fn() -> Result, panics::<()>] {
+        finishes_a_change_whose_entry_fails(failure).await;
+    }
+}
+
+async fn finishes_a_change_whose_entry_fails(failure: fn() -> Result) {
+    let entry = move |state: &State, _: &mut EnterContext<'_, Script>| match state {
+        State::B => failure(),
         _ => Ok(()),
     };
     let (mut running, _tree) = resumed(|_| (), entry).await;
@@ -97,4 +108,47 @@ async fn what_init_has_requested_outlives_a_failed_first_entry() {
     let (mut running, _tree) = resumed(begin, entry).await;
     sleep(Duration::from_secs(2)).await;
     assert_eq!(running.logged().await, ["A enter from start", "A internal 1", "A later 2"]);
+}
+
+/// The entry fails once, when the state is repeated.
+#[tokio::test(start_paused = true)]
+async fn a_machine_goes_on_after_a_failure_of_its_own_events_and_of_a_repeated_entry() {
+    let entered = std::sync::atomic::AtomicU32::new(0);
+    let entry = move |_: &State, _: &mut EnterContext<'_, Script>| {
+        if entered.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 1 {
+            panics()
+        } else {
+            Ok(())
+        }
+    };
+    let (mut running, _tree) = resumed(|_| (), entry).await;
+    let (pid, mut events) = (running.machine.pid(), running.rt.events());
+    running.cast(act("set", |ctx| {
+        ctx.next_event(Event::Internal(act("internal", |_| fail())));
+        ctx.state_timeout(Duration::from_secs(2), act("late", |_| panics()));
+        ctx.timeout("named", Duration::from_secs(9), act("later", |_| fail()));
+        Ok(Next::Keep)
+    }));
+    sleep(Duration::from_secs(10)).await;
+    running.cast_all([act("repeat", |_| Ok(Next::Repeat)), go("go", State::B)]);
+    let expected = [
+        "A cast set",
+        "A internal internal",
+        "A state_timeout late",
+        "A named later",
+        "A cast repeat",
+        "A enter from A",
+        "A cast go",
+        "B enter from A",
+    ];
+    assert_eq!(running.events().await, expected);
+    assert_eq!((running.machine.pid(), running.rt.counters().resumed), (pid, 4));
+    let mut callbacks = Vec::new();
+    while callbacks.len() < 4 {
+        if let LifecycleEvent::Resumed { callback, .. } = events.next().await.unwrap() {
+            callbacks.push(callback);
+        }
+    }
+    let event = Callback::HandleEvent;
+    assert_eq!(callbacks, [event, event, event, Callback::HandleCast]);
 }

@@ -194,6 +194,28 @@ async fn a_cancelled_state_time_out_does_not_fire_and_an_updated_one_keeps_its_t
     assert!(start.elapsed() < ms(90));
 }
 
+/// By the handler, and by the handler and the entry of the new state.
+#[tokio::test(start_paused = true)]
+async fn a_time_out_that_is_set_and_then_updated_by_one_callback_keeps_its_time() {
+    let mut running = Running::with(|state, ctx| {
+        if *state == State::B {
+            ctx.update_timeout("h", log("of the entry"));
+        }
+        Ok(())
+    })
+    .await;
+    running.cast(act("set", |ctx| {
+        ctx.timeout("g", ms(50), log("old"));
+        ctx.update_timeout("g", log("new"));
+        ctx.timeout("h", ms(50), log("old"));
+        Ok(Next::State(State::B))
+    }));
+    sleep(ms(40)).await;
+    assert_eq!(running.events().await, ["A cast set", "B enter from A"]);
+    sleep(ms(20)).await;
+    assert_eq!(running.events().await, ["B g new", "B h of the entry"]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_update_of_a_time_out_that_is_not_set_sets_it_to_zero() {
     let mut running = Running::new().await;

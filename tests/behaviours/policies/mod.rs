@@ -2,6 +2,7 @@
 
 mod decisions;
 mod resumed;
+mod resumed_callbacks;
 mod reported;
 mod log_flood;
 mod memory;

@@ -8,6 +8,7 @@ use regrow::{
 };
 
 use super::{Do, Number, Request, SECOND, as_asked, get, idle};
+use crate::support::drained;
 use crate::support::scripted_children::states;
 
 fn resumed() -> ChildSpec {
@@ -126,10 +127,7 @@ async fn timers_continued_casts_and_the_drain_outlive_a_failed_handler() {
         server.cast("drained");
     }
     tree.stop().await.unwrap();
-    let mut all = Vec::new();
-    while let Ok(line) = said.try_recv() {
-        all.push(line);
-    }
+    let all = drained(&mut said);
     let expected = ["later", "continued", "queued", "timer", "drained", "drained", "drained"];
     assert_eq!(all[..7], expected);
     assert_eq!(all[7..], ["terminate: shutdown"]);

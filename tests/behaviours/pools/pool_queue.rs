@@ -8,7 +8,7 @@ use regrow::{PoolError, Runtime};
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::{SECOND, Site, counts, number, pool_of};
-use crate::support::{killed, settled};
+use crate::support::{drained, killed, settled};
 
 #[tokio::test(start_paused = true)]
 async fn clients_are_served_in_the_order_of_their_requests() {
@@ -28,11 +28,7 @@ async fn clients_are_served_in_the_order_of_their_requests() {
     drop(only);
     // A newcomer does not overtake the clients that wait.
     let newcomer = pool.checkout().await.unwrap();
-    let mut served = Vec::new();
-    while let Ok(client) = order.try_recv() {
-        served.push(client);
-    }
-    assert_eq!(served, (0..10).collect::<Vec<_>>());
+    assert_eq!(drained(&mut order), (0..10).collect::<Vec<_>>());
     drop(newcomer);
     assert_eq!(counts(&pool).await, [1, 0, 0, 0]);
 }

@@ -11,14 +11,12 @@
 mod puppet;
 mod random;
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use regrow::{ChildError, ChildSpec, GenServer, Restart, Supervisor, SupervisorRef};
 use tokio::task::yield_now;
 
-use crate::beam::{is_full, skipped};
+use crate::erlang::{is_full, run_module};
 
 use puppet::{Do, Puppet, Puppets, Role};
 
@@ -172,23 +170,7 @@ async fn supervise(
 
 /// Runs the scripts on the BEAM; `None` where Erlang is not installed.
 fn run_on_beam(scripts: &str, test: &str) -> Option<String> {
-    let source =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cluster/conformance/conformance.erl");
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(test);
-    std::fs::create_dir_all(&folder).unwrap();
-    let Ok(compiled) = Command::new("erlc").arg("-o").arg(&folder).arg(&source).output() else {
-        skipped("this test needs Erlang, and there is no `erlc`");
-        return None;
-    };
-    assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stdout));
-    let file = folder.join("scripts.txt");
-    std::fs::write(&file, scripts).unwrap();
-    // With one scheduler, the order of the processes is that of their messages.
-    let args = ["-noinput", "+S", "1", "-run", "conformance", "main"];
-    let mut erl = Command::new("erl");
-    let output = erl.args(args).arg(&file).arg("-pa").arg(&folder).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Some(String::from_utf8(output.stdout).unwrap().trim_end().to_owned())
+    run_module("tests/cluster/conformance/conformance.erl", test, scripts)
 }
 
 /// Returns the scripts of texts that have the effect of each step, and those texts without comments.
