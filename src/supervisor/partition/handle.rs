@@ -1,10 +1,10 @@
 //! The handle of partitions.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, OnceLock};
 
-use crate::base::{PlainMutex, SharedStr, consume_budget};
+use crate::base::{Pid, PlainMutex, SharedStr, consume_budget};
 use crate::exit::{ExitReason, Result};
 use crate::runtime::{CallError, Runtime, StartError};
 use crate::supervisor::{
@@ -19,8 +19,8 @@ pub struct PartitionSupervisorRef<P: Partitioned> {
     name: SharedStr,
     /// The number of partitions, as long as the supervisor has not been found.
     declared: usize,
-    /// The partitions of the supervisor that was found under the name.
-    known: OnceLock<Arc<Partitions>>,
+    /// The supervisor that was found last under the name, and its partitions.
+    known: PlainMutex<Option<(Pid, Arc<Partitions>)>>,
     /// One handle for each declared partition, so that choosing a partition allocates no name.
     handles: Arc<[P::Handle]>,
     /// The handles of the partitions above these, which a resize has added.
@@ -31,8 +31,8 @@ pub struct PartitionSupervisorRef<P: Partitioned> {
 
 impl<P: Partitioned> PartitionSupervisorRef<P> {
     /// Returns a handle to the partitions that run, or will run, under this name. `partitions` is the
-    /// number of partitions until their supervisor runs; from then on the handle has the real number,
-    /// also after a [resize](Self::resize).
+    /// number of partitions until their supervisor runs. From then on the handle has the real number,
+    /// also after a [resize](Self::resize), and after another supervisor was started under the name.
     /// [`PartitionSupervisor::spec`](crate::PartitionSupervisor::spec) has an example.
     pub fn named(runtime: &Runtime, name: impl Into<String>, partitions: usize) -> Self {
         let (name, declared) = (SharedStr::from(name.into()), partitions.max(1));
@@ -44,20 +44,11 @@ impl<P: Partitioned> PartitionSupervisorRef<P> {
             tree,
             name,
             declared,
-            known: OnceLock::new(),
+            known: PlainMutex::new(None),
             handles,
             added: Arc::default(),
             turn: Arc::default(),
         }
-    }
-
-    pub(super) fn of_started(
-        self,
-        tree: SupervisorRef,
-        partitions: Option<Arc<Partitions>>,
-    ) -> Self {
-        let known = partitions.map_or_else(OnceLock::new, OnceLock::from);
-        PartitionSupervisorRef { tree, known, ..self }
     }
 
     /// Returns a handle to the partition of this key. The index is a number modulo the number of
@@ -125,7 +116,7 @@ impl<P: Partitioned> PartitionSupervisorRef<P> {
     /// Returns the number of partitions.
     /// [`PartitionSupervisor`](crate::PartitionSupervisor) has an example.
     pub fn partitions(&self) -> usize {
-        self.shared().map_or(self.declared, |shared| shared.count())
+        self.read(|shared| shared.count()).unwrap_or(self.declared)
     }
 
     /// Returns a handle to each partition, in the order of the indexes. Use this to call all
@@ -183,11 +174,25 @@ impl<P: Partitioned> PartitionSupervisorRef<P> {
             let what = "no partitions at all: give `resize` a number above zero";
             return Err(ChildError::NotStarted(StartError::Invalid(what.to_owned())));
         }
-        let Some(shared) = self.shared() else {
-            let name = self.name.clone();
-            return Err(ChildError::Unreachable(CallError::NoHolder(name)));
-        };
-        let _turn = shared.resizing.lock().await;
+        loop {
+            let Some(shared) = self.read(Arc::clone) else {
+                let name = self.name.clone();
+                return Err(ChildError::Unreachable(CallError::NoHolder(name)));
+            };
+            let _turn = shared.resizing.lock().await;
+            // Another supervisor may have been started under the name meanwhile.
+            if self.read(|now| Arc::ptr_eq(now, &shared)) == Some(true) {
+                return self.resize_in_turn(&shared, partitions).await;
+            }
+        }
+    }
+
+    /// Resizes these partitions, while no other resize of them runs.
+    async fn resize_in_turn(
+        &self,
+        shared: &Partitions,
+        partitions: usize,
+    ) -> Result<(), ChildError> {
         if partitions < shared.count() {
             shared.set_count(partitions);
         }
@@ -219,14 +224,26 @@ impl<P: Partitioned> PartitionSupervisorRef<P> {
         Ok(known)
     }
 
-    /// The number of the partitions, once their supervisor has been found.
-    fn shared(&self) -> Option<&Arc<Partitions>> {
-        if let Some(known) = self.known.get() {
-            return Some(known);
+    /// Reads the partitions of the supervisor that holds the name. While no supervisor is found, or
+    /// one that has not come to its partitions, reads those of the last one: it may be restarted.
+    /// Returns `None` if no supervisor was ever found.
+    fn read<R>(&self, read: impl Fn(&Arc<Partitions>) -> R) -> Option<R> {
+        let process = self.tree.server.resolve().ok();
+        let pid = process.as_ref().map(|process| process.pid());
+        if let Some((of, known)) = &*self.known.lock()
+            && pid.is_none_or(|pid| pid == *of)
+        {
+            return Some(read(known));
         }
-        let process = self.tree.server.resolve().ok()?;
-        let found = PublishedCell::of(&**process)?.partitions().cloned()?;
-        Some(self.known.get_or_init(|| found))
+        let cell = process.and_then(|process| PublishedCell::of(&**process));
+        match (pid, cell.as_ref().and_then(|cell| cell.partitions())) {
+            (Some(pid), Some(found)) => {
+                let before = self.known.lock().replace((pid, found.clone()));
+                drop(before);
+                Some(read(found))
+            }
+            _ => self.known.lock().as_ref().map(|(_, known)| read(known)),
+        }
     }
 
     pub(super) fn runtime(&self) -> &Runtime {
@@ -260,7 +277,7 @@ impl<P: Partitioned> Clone for PartitionSupervisorRef<P> {
             tree: self.tree.clone(),
             name: self.name.clone(),
             declared: self.declared,
-            known: self.known.clone(),
+            known: PlainMutex::new(self.known.lock().clone()),
             handles: self.handles.clone(),
             added: self.added.clone(),
             turn: self.turn.clone(),

@@ -165,10 +165,8 @@ impl<P: Partitioned> PartitionSupervisor<P> {
     pub async fn start(self, runtime: &Runtime) -> Result<PartitionSupervisorRef<P>, StartError> {
         consume_budget().await;
         let (name, count) = (self.name.clone(), self.count());
-        let spec = self.spec()?;
-        let partitions = spec.partitions.clone();
-        let tree = spec.start(runtime).await?;
-        Ok(PartitionSupervisorRef::named(runtime, name, count).of_started(tree, partitions))
+        self.spec()?.start(runtime).await?;
+        Ok(PartitionSupervisorRef::named(runtime, name, count))
     }
 
     /// Returns the description of the supervisor and its partitions, for a child of another

@@ -1,6 +1,8 @@
 //! Requests that are spread over partitions, and resizes of partitions.
 
 use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use regrow::{
     CallError, ChildError, ChildSpec, GenServer, Overflow, PartitionSupervisor,
@@ -175,6 +177,47 @@ async fn all_handles_use_the_new_number_of_partitions_after_a_resize() {
     assert_eq!(early.partition(5).call(Call::Sum).await.unwrap().0, 2);
     tree.stop().await.unwrap();
     assert_nothing_left(&rt).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_handles_use_the_partitions_of_the_supervisor_that_was_started_last() {
+    let rt = Runtime::new();
+    let early = PartitionSupervisorRef::<Adder>::named(&rt, "adders", 7);
+    let first = adders(2).start(&rt).await.unwrap();
+    let copy = first.clone();
+    assert_eq!((early.partitions(), first.partitions(), copy.partitions()), (2, 2, 2));
+    first.stop().await.unwrap();
+    assert_eq!(early.partitions(), 2); // the supervisor may come back
+    let second = adders(5).start(&rt).await.unwrap();
+    for handle in [&early, &first, &copy, &second] {
+        assert_eq!((handle.partitions(), handle.all().len()), (5, 5));
+        assert_eq!(handle.partition(4).call(Call::Sum).await.unwrap().0, 4);
+    }
+    first.resize(6).await.unwrap();
+    for handle in [&early, &first, &copy, &second] {
+        assert_eq!(handle.partition(5).call(Call::Sum).await.unwrap().0, 5);
+    }
+    assert_eq!(early.supervisor().count_children().await.unwrap().active, 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn handles_use_the_number_that_an_init_chooses_at_each_restart() {
+    let rt = Runtime::new();
+    let starts = Arc::new(AtomicUsize::new(2));
+    let init = move |_| {
+        let count = starts.fetch_add(1, Ordering::SeqCst);
+        async move { Ok(adders(count).spec()?) }
+    };
+    let adders = Supervisor::with_init(init).named("adders");
+    let tree = Supervisor::one_for_one().child(adders).start(&rt).await.unwrap();
+    let adders = PartitionSupervisorRef::<Adder>::named(&rt, "adders", 1);
+    for count in 2..5 {
+        assert_eq!((adders.partitions(), adders.all().len()), (count, count));
+        assert_eq!(adders.partition(count - 1).call(Call::Sum).await.unwrap().0, count - 1);
+        killed(&rt, adders.supervisor().pid().unwrap()).await;
+        settled().await;
+    }
+    tree.stop().await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
