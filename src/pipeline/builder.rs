@@ -54,8 +54,9 @@ use crate::pipeline::settings::StageSettings;
 /// ends. Within [`drain_within`](crate::PipelineSpec::drain_within) an item is lost only by a crash of
 /// the function that has it. Such a crash does not end its worker during a stop, because a supervisor
 /// that stops restarts no child: the worker logs it, and goes on with the next item. A worker that is
-/// killed during a stop, or waits for its restart when the stop begins, is not restarted: if no other
-/// worker takes its items, what is queued for it is lost and counted.
+/// killed during a stop loses its item, or redelivers it, and is replaced, as outside a stop. Only a
+/// worker that waits for its restart when the stop begins is neither restarted nor replaced: if no
+/// other worker takes its items, what is queued for it is lost and counted.
 ///
 /// # To acknowledge items to their source
 ///
@@ -175,7 +176,7 @@ impl<T: Send + 'static> Pipeline<T> {
     {
         let connect: Connect<T> = Arc::new(move |plan, next| {
             let produce = produce.clone();
-            plan.add("producer", 1, false, move |ctx, _| produce(ctx, next.clone()));
+            plan.add_producer(move |ctx| produce(ctx, next));
         });
         Pipeline {
             id: id.into(),

@@ -21,13 +21,14 @@
 //! | a writer, after its push | nothing: the item is queued |
 //! | all writers, after their last item | the readers take what is queued, then end |
 //! | all writers, and the readers were asked to stop | the same: so a stop drains from the producer down |
-//! | a reader was asked to stop, and a writer runs | the reader ends after the item that it holds |
+//! | a reader was asked to stop, and a writer runs | the reader ends after the item that it holds. If the pipeline stops, it goes on until no writer runs: the writer [replaces](crate::pipeline::replacements) one that was killed |
 //!
 //! **Invariants**
 //! 1. `ready` has at least one permit for each queued item. A permit without an item is skipped.
 //! 2. The lanes are closed once all writers have finished. An item that is put back afterwards
 //!    still finds a reader: the reader that put the item back has not ended normally, so it is
-//!    restarted. If the pipeline stops, the reader goes on with the queue without a restart.
+//!    restarted. If the pipeline stops, the reader goes on with the queue without a restart, or is
+//!    replaced if it was killed.
 
 use std::collections::VecDeque;
 use std::pin::pin;
@@ -156,8 +157,8 @@ impl<T> Inlet<T> {
     }
 
     /// Takes the next item of a lane, with the number of items that were taken before. Returns
-    /// `None` if no item is queued and none will come, and if the reader was asked to stop while a
-    /// writer runs.
+    /// `None` if no item is queued and none will come, and if this reader alone was asked to stop while
+    /// a writer runs.
     ///
     /// Cancel safe: an item is taken in the poll that returns it.
     pub(super) async fn next(
@@ -168,7 +169,7 @@ impl<T> Inlet<T> {
         consume_budget().await;
         let ready = &self.lanes[lane].ready;
         loop {
-            match unless(stop.cancelled(), ready.acquire()).await {
+            match unless(self.end_of_input(stop), ready.acquire()).await {
                 Some(Ok(permit)) => permit.forget(),
                 Some(Err(_closed)) => return self.pop(lane),
                 None if self.writers.borrow().running > 0 => return None,
@@ -183,6 +184,15 @@ impl<T> Inlet<T> {
             if let Some(taken) = self.pop(lane) {
                 return Some(taken);
             }
+        }
+    }
+
+    /// Waits until the reader was asked to stop and, if the pipeline stops, until no writer runs.
+    async fn end_of_input(&self, stop: &CancellationToken) {
+        stop.cancelled().await;
+        if self.drain.has_begun() {
+            // An error is impossible: `self` has the sender.
+            let _ = self.writers.subscribe().wait_for(|writers| writers.running == 0).await;
         }
     }
 

@@ -12,6 +12,7 @@ mod inlet;
 mod held;
 mod batch;
 mod settings;
+mod replacements;
 mod plan;
 mod attempt;
 mod worker;

@@ -3,15 +3,21 @@
 //! The children are listed from the consumer to the producer. A supervisor starts its children in
 //! this order, so each stage runs before an item reaches it, and stops them in the opposite order:
 //! the producer first, and each stage when the stages before it have ended. The child that begins the
-//! [time limit](crate::pipeline::drain) of a stop is the last one, and so the first to be stopped.
+//! [time limit](crate::pipeline::drain) of a stop is the last one, and so the first to be stopped. The
+//! child that [replaces](crate::pipeline::replacements) workers during a stop is the first one, and so
+//! the last to be stopped.
 
 use std::sync::Arc;
+
+use futures_util::FutureExt;
+use tokio_util::sync::CancellationToken;
 
 use crate::child::{ChildSpec, Restart, TaskContext};
 use crate::exit::Result;
 use crate::pipeline::counts::Counter;
 use crate::pipeline::drain::Drain;
 use crate::pipeline::inlet::{Inlet, InletParts};
+use crate::pipeline::replacements::Replacements;
 use crate::pipeline::settings::StageSettings;
 
 /// Adds the children of a pipeline whose last stage passes its items on to the inlet.
@@ -28,16 +34,43 @@ pub(super) struct Stage<'a, T> {
 
 /// The children of one incarnation.
 pub(super) struct Plan {
-    pub(super) children: Vec<ChildSpec>,
+    children: Vec<ChildSpec>,
     pub(super) drain: Drain,
+    replacements: Arc<Replacements>,
 }
 
 impl Plan {
-    /// Adds the workers of a stage. Each runs what `body` returns for its number. If the stage is the
-    /// last one, the pipeline ends when all its workers have ended normally.
+    pub(super) fn new(drain: Drain) -> Self {
+        let replacements = Arc::<Replacements>::default();
+        Plan { children: vec![replacements.child(&drain)], drain, replacements }
+    }
+
+    /// Returns the children of the finished plan.
+    pub(super) fn into_children(mut self) -> Vec<ChildSpec> {
+        self.children.push(self.drain.child());
+        self.children
+    }
+
+    /// Adds the producer.
+    pub(super) fn add_producer<F, Fut>(&mut self, body: F)
+    where
+        F: FnOnce(TaskContext) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result> + Send + 'static,
+    {
+        let drain = self.drain.clone();
+        self.add_child(ChildSpec::task("producer", move |ctx| drain.run(body(ctx))));
+    }
+
+    fn add_child(&mut self, child: ChildSpec) {
+        self.children.push(child.restart(Restart::Transient).shutdown(self.drain.shutdown()));
+    }
+
+    /// Adds the workers of a stage. Each runs the future that `body` returns for its number, and which
+    /// counts as a reader and a writer from its making on. If the stage is the last one, the
+    /// pipeline ends when all its workers have ended normally.
     pub(super) fn add<F, Fut>(&mut self, id: &str, workers: usize, is_last: bool, body: F)
     where
-        F: Fn(TaskContext, usize) -> Fut + Clone + Send + Sync + 'static,
+        F: Fn(CancellationToken, usize) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result> + Send + 'static,
     {
         for number in 0..workers {
@@ -46,11 +79,12 @@ impl Plan {
                 _ => format!("{id} {}", number + 1),
             };
             let (body, drain) = (body.clone(), self.drain.clone());
-            let child = ChildSpec::task(id, move |ctx| drain.run(body(ctx, number)))
-                .restart(Restart::Transient)
-                .shutdown(self.drain.shutdown())
-                .significant(is_last);
-            self.children.push(child);
+            let replacements = self.replacements.clone();
+            let child = ChildSpec::task(id, move |ctx| {
+                let work = move |stop| body(stop, number).boxed();
+                replacements.run_replaceable(ctx, drain, work)
+            });
+            self.add_child(child.significant(is_last));
         }
     }
 }

@@ -103,7 +103,8 @@ impl PipelineSpec {
     ///
     /// # Errors
     ///
-    /// As [`SupervisorSpec::start`]; [`StartError::DuplicateId`] if two stages have the same id.
+    /// As [`SupervisorSpec::start`]; [`StartError::DuplicateId`] if two stages have the same id, or one
+    /// has the id of another child of the pipeline: `producer`, `drain` or `replacements`.
     ///
     /// # Cancel safety
     ///
@@ -115,10 +116,8 @@ impl PipelineSpec {
     fn supervisor(self) -> SupervisorSpec {
         let id = self.id.clone();
         let init = move |_| async move {
-            let drain = Drain::new(self.drain);
-            let mut plan = Plan { children: Vec::new(), drain: drain.clone() };
+            let mut plan = Plan::new(Drain::new(self.drain));
             (self.build)(&mut plan);
-            plan.children.push(drain.child());
             let mut tree = Supervisor::one_for_one().auto_shutdown(AutoShutdown::AllSignificant);
             if let Some((restarts, period)) = self.intensity {
                 tree = tree.intensity(restarts, period);
@@ -126,7 +125,7 @@ impl PipelineSpec {
             if let Some(backoff) = self.backoff {
                 tree = tree.backoff(backoff);
             }
-            Ok(plan.children.into_iter().fold(tree, SupervisorSpec::child))
+            Ok(plan.into_children().into_iter().fold(tree, SupervisorSpec::child))
         };
         Supervisor::with_init(init).with_id(&*id)
     }

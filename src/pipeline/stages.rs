@@ -71,9 +71,9 @@ impl<T: Send + 'static> Pipeline<T> {
         let each = Arc::new(each);
         self.then(id.into(), move |plan, stage, next| {
             let (each, own, lane) = (each.clone(), stage.inlet.clone(), stage.lane);
-            plan.add(stage.id, stage.workers, false, move |ctx, worker| {
+            plan.add(stage.id, stage.workers, false, move |stop, worker| {
                 let each = each.clone();
-                run_stage(ctx, (own.clone(), lane(worker)), next.clone(), move |item| each(item))
+                run_stage(stop, (own.clone(), lane(worker)), next.clone(), move |item| each(item))
             });
         })
     }
@@ -98,8 +98,8 @@ impl<T: Send + 'static> Pipeline<T> {
         };
         self.then(id, move |plan, stage, next| {
             let own = stage.inlet.clone();
-            plan.add(stage.id, 1, false, move |ctx, _| {
-                run_batches(ctx, own.clone(), next.clone(), (size, within))
+            plan.add(stage.id, 1, false, move |stop, _| {
+                run_batches(stop, own.clone(), next.clone(), (size, within))
             });
         })
     }
@@ -117,9 +117,9 @@ impl<T: Send + 'static> Pipeline<T> {
         let build = move |plan: &mut Plan| {
             let own = inlet(&settings, self.workers, &counter, &plan.drain);
             let (each, shared, lane) = (each.clone(), own.clone(), settings.lanes());
-            plan.add(&counter.stage, settings.concurrency, true, move |ctx, worker| {
+            plan.add(&counter.stage, settings.concurrency, true, move |stop, worker| {
                 let each = each.clone();
-                run_consumer(ctx, (shared.clone(), lane(worker)), move |item| each(item))
+                run_consumer(stop, (shared.clone(), lane(worker)), move |item| each(item))
             });
             connect(plan, own);
         };

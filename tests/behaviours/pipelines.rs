@@ -16,7 +16,7 @@ use regrow::{
     ExitReason, Pipeline, PipelineCounts, PipelineSpec, Runtime, StartError, Supervisor,
     SupervisorRef,
 };
-use support::{assert_nothing_left, settled};
+use support::{assert_nothing_left, killed, settled};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, sleep};
@@ -448,6 +448,134 @@ async fn a_failure_of_the_consumer_during_a_stop_is_redelivered() {
     assert_nothing_left(&rt).await;
 }
 
+/// A function that passes an item on when it has a permit.
+fn gated(
+    permits: &Arc<Semaphore>,
+) -> impl Fn(usize) -> BoxFuture<'static, regrow::Result<usize>> + use<> {
+    let permits = permits.clone();
+    move |n| {
+        let permits = permits.clone();
+        Box::pin(async move {
+            permits.acquire().await?.forget();
+            Ok(n)
+        })
+    }
+}
+
+/// Starts the pipeline, stops it, and kills the worker before the stage that waits gets its permits.
+async fn kill_during_a_stop(rt: &Runtime, spec: PipelineSpec, worker: &str, go: &Semaphore) {
+    let tree = spec.start(rt).await.unwrap();
+    settled().await;
+    let worker = tree.which_child(worker).await.unwrap().pid().unwrap();
+    let stopping = tokio::spawn(async move { tree.stop().await });
+    settled().await;
+    killed(rt, worker).await;
+    settled().await;
+    assert!(!stopping.is_finished());
+    go.add_permits(1_000);
+    let start = Instant::now();
+    stopping.await.unwrap().unwrap();
+    assert!(start.elapsed() < ms(1_000), "{:?}", start.elapsed());
+    go.forget_permits(1_000);
+}
+
+fn received<T>(receiver: &mut UnboundedReceiver<T>) -> Vec<T> {
+    std::iter::from_fn(|| receiver.try_recv().ok()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_killed_during_a_stop_is_replaced_and_costs_at_most_its_item() {
+    let rt = Runtime::new();
+    let go = Arc::new(Semaphore::new(0));
+    for (redelivers, partitioned) in [(false, false), (true, false), (false, true), (true, true)] {
+        let (_, mut source) = counted(usize::MAX);
+        source = source.max_demand(6);
+        let mut worker = "held";
+        if partitioned {
+            source = source.concurrency(2).partition_by(|n| *n);
+            worker = "held 1";
+        }
+        if redelivers {
+            source = source.at_least_once();
+        }
+        let (spec, counts, mut receiver) = collected(source.map("held", gated(&go)));
+        kill_during_a_stop(&rt, spec, worker, &go).await;
+        assert_eq!(received(&mut receiver).len(), if redelivers { 6 } else { 5 });
+        let expected = if redelivers { (6, 0, 1) } else { (5, 1, 0) };
+        assert_eq!(lost(&counts, "held"), expected, "{redelivers} {partitioned}");
+        assert_eq!(counts.stage("collect").unwrap().lost, 0);
+    }
+    assert_nothing_left(&rt).await;
+}
+
+/// The stage before waits for demand of the killed worker, so it would end if no worker were left.
+#[tokio::test(start_paused = true)]
+async fn the_stages_before_a_worker_killed_during_a_stop_lose_nothing() {
+    let rt = Runtime::new();
+    let go = Arc::new(Semaphore::new(0));
+    let (taken, source) = counted(usize::MAX);
+    let source = source.max_demand(4).map("first", |n| async move { Ok(n) });
+    let (spec, counts, mut receiver) = collected(source.max_demand(3).map("held", gated(&go)));
+    kill_during_a_stop(&rt, spec, "held", &go).await;
+    let taken = taken.load(SeqCst);
+    assert_eq!(taken, 7);
+    assert_eq!(received(&mut receiver), (1..taken).collect::<Vec<_>>());
+    assert_eq!((lost(&counts, "first"), lost(&counts, "held")), ((7, 0, 0), (6, 1, 0)));
+    assert_nothing_left(&rt).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_consumer_killed_during_a_stop_is_replaced_before_the_pipeline_ends() {
+    let rt = Runtime::new();
+    let go = Arc::new(Semaphore::new(0));
+    let (_, source) = counted(usize::MAX);
+    let pass = gated(&go);
+    let spec = source.max_demand(4).at_least_once().for_each("held", move |n| {
+        let passed = pass(n);
+        async move { passed.await.map(drop) }
+    });
+    let counts = spec.counts();
+    kill_during_a_stop(&rt, spec, "held", &go).await;
+    assert_eq!(lost(&counts, "held"), (4, 0, 1));
+    assert_nothing_left(&rt).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_whose_worker_is_killed_during_a_stop_keeps_its_items_in_order() {
+    let rt = Runtime::new();
+    let go = Arc::new(Semaphore::new(3)); // the batch has three items
+    let (taken, source) = counted(usize::MAX);
+    let source = source.max_demand(5).map("gate", gated(&go)).batch(100, ms(10_000));
+    let (spec, counts, mut receiver) = collected(source);
+    kill_during_a_stop(&rt, spec, "batch", &go).await;
+    let taken = taken.load(SeqCst);
+    assert_eq!(taken, 8);
+    assert_eq!(received(&mut receiver), [(0..taken).collect::<Vec<_>>()]);
+    assert_eq!(lost(&counts, "batch"), (8, 0, 0));
+    assert_nothing_left(&rt).await;
+}
+
+/// The replacement ends with the time limit of the stop, as a worker does.
+#[tokio::test(start_paused = true)]
+async fn a_replacement_that_exceeds_the_time_of_the_stop_loses_and_counts_the_rest() {
+    let rt = Runtime::new();
+    let (_, source) = counted(usize::MAX);
+    let stuck = source.max_demand(4).for_each("stuck", |_| pending()).drain_within(ms(300));
+    let counts = stuck.counts();
+    let tree = stuck.start(&rt).await.unwrap();
+    settled().await;
+    let worker = tree.which_child("stuck").await.unwrap().pid().unwrap();
+    let start = Instant::now();
+    let stopping = tokio::spawn(async move { tree.stop().await });
+    settled().await;
+    killed(&rt, worker).await;
+    stopping.await.unwrap().unwrap();
+    assert!((ms(300)..ms(310)).contains(&start.elapsed()), "{:?}", start.elapsed());
+    settled().await;
+    assert_eq!(lost(&counts, "stuck"), (0, 4, 0));
+    assert_nothing_left(&rt).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_stop_that_exceeds_its_time_loses_and_counts_the_rest() {
     let rt = Runtime::new();
@@ -617,4 +745,40 @@ async fn under_crashes_and_kills_every_item_is_accounted_for() {
     assert!(risky.redelivered > 0);
     assert!(seen.len() + risky.lost as usize >= ITEMS, "{} {risky:?}", seen.len());
     assert_nothing_left(&rt).await;
+}
+
+/// Every worker is killed at some moment of a stop. What was not in the hands of a killed consumer is
+/// finished, and every item is counted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_kills_during_a_stop_every_item_is_accounted_for() {
+    for round in 0..40 {
+        let rt = Runtime::new();
+        let (spec, counts, mut receiver) = collected(risky_pipeline(usize::MAX));
+        let tree = spec.intensity(100_000, ms(1_000)).start(&rt).await.unwrap();
+        let mut workers = Vec::new();
+        for id in ["risky 1", "risky 2", "risky 3", "batch", "collect"] {
+            workers.push(tree.which_child(id).await.unwrap().pid().unwrap());
+        }
+        for _ in 0..round * 7 {
+            tokio::task::yield_now().await;
+        }
+        let stop_has_begun = rt.ended(tree.which_child("drain").await.unwrap().pid().unwrap());
+        let stopping = tokio::spawn(async move { tree.stop().await });
+        stop_has_begun.await;
+        for worker in 0..workers.len() {
+            for _ in 0..round % 9 {
+                tokio::task::yield_now().await;
+            }
+            rt.kill(workers[(worker + round) % workers.len()]);
+        }
+        stopping.await.unwrap().unwrap();
+        let [risky, batch, collect] = &counts.stages()[..] else { panic!("three stages") };
+        for stage in [risky, batch, collect] {
+            assert_eq!(stage.accepted, stage.finished + stage.lost, "round {round}: {stage:?}");
+        }
+        assert!(collect.lost <= 1 && batch.lost == 0, "round {round}: {collect:?} {batch:?}");
+        let batches = received(&mut receiver).len() as u64;
+        assert!((batches..=batches + 1).contains(&collect.accepted), "round {round}");
+        assert_nothing_left(&rt).await;
+    }
 }
