@@ -127,11 +127,11 @@ mod machine;
 mod supervisor;
 mod registry;
 mod keyed;
+mod limits;
 mod pool;
 mod task;
 mod events;
 mod pipeline;
-mod limits;
 #[cfg(feature = "tower")]
 mod tower;
 #[cfg(feature = "net")]

@@ -67,7 +67,7 @@ pub struct RateLimited {
 const LATENESS: Duration = Duration::from_millis(2);
 
 #[derive(Debug)]
-pub(super) struct Bucket {
+pub(crate) struct Bucket {
     rate: RateLimit,
     start: Instant,
     /// The full time, in steps since `start`.
@@ -76,7 +76,7 @@ pub(super) struct Bucket {
 
 impl Bucket {
     /// Makes a full bucket.
-    pub(super) fn new(rate: RateLimit, now: Instant) -> Self {
+    pub(crate) fn new(rate: RateLimit, now: Instant) -> Self {
         Bucket { rate, start: now, full_at: 0 }
     }
 
@@ -103,13 +103,24 @@ impl Bucket {
 
     /// Takes a token, or returns when there will be one. `waited` says whether the request waited
     /// for it.
-    pub(super) fn take(&mut self, now: Instant, waited: bool) -> Result<(), Instant> {
+    pub(crate) fn take(&mut self, now: Instant, waited: bool) -> Result<(), Instant> {
         let full_at = self.full_at(now, waited) + self.cost();
         if full_at > self.steps(now) + self.depth() {
             return Err(self.instant(full_at - self.depth()));
         }
         self.full_at = full_at;
         Ok(())
+    }
+
+    /// Puts a token back that was taken and not used.
+    pub(crate) fn put_back(&mut self) {
+        self.full_at = self.full_at.saturating_sub(self.cost());
+    }
+
+    /// Returns how many tokens there are now. `waits` says whether they are for requests that wait.
+    pub(crate) fn tokens(&self, now: Instant, waits: bool) -> usize {
+        let left = (self.steps(now) + self.depth()).saturating_sub(self.full_at(now, waits));
+        usize::try_from(left / self.cost()).unwrap_or(usize::MAX)
     }
 
     /// Returns when there is a token for a request behind `ahead` others that wait.
@@ -147,6 +158,24 @@ mod tests {
             }
         }
         assert_eq!(now - start, Duration::from_secs(1_000_000));
+    }
+
+    #[test]
+    fn a_token_that_is_put_back_can_be_taken_and_does_not_overfill_the_bucket() {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(RateLimit::new(2, Duration::from_secs(1)), start);
+        assert_eq!(bucket.tokens(start, false), 2);
+        bucket.put_back();
+        assert_eq!(bucket.tokens(start, false), 2);
+        bucket.take(start, false).expect("the bucket is full");
+        bucket.take(start, false).expect("a token is left");
+        assert_eq!(bucket.take(start, false), Err(start + Duration::from_millis(500)));
+        bucket.put_back();
+        assert_eq!(bucket.tokens(start, false), 1);
+        bucket.take(start, false).expect("a token was put back");
+        let later = start + Duration::from_secs(10);
+        bucket.put_back();
+        assert_eq!(bucket.tokens(later, false), 2);
     }
 
     #[test]

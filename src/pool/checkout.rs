@@ -24,9 +24,10 @@ use crate::server::{GenServer, ServerRef};
 /// [`CallError::Exited`](crate::CallError::Exited), and later ones with
 /// [`CallError::NoProc`](crate::CallError::NoProc).
 ///
-/// The checkout belongs to the process that made it. A plain tokio task or a thread is no process,
-/// so if a task or a thread leaks a checkout, the worker never comes back. [`Pool`](crate::Pool)
-/// has an example.
+/// The checkout belongs to the process that made it, if that is a process of the pool's
+/// [`Runtime`](crate::Runtime). A plain tokio task, a thread, and a process of another runtime are
+/// not, so if one of these leaks a checkout, the worker never comes back. [`Pool`](crate::Pool) has
+/// an example.
 #[must_use = "dropping it returns the worker"]
 pub struct Checkout<S: GenServer> {
     worker: ServerRef<S>,
@@ -38,13 +39,30 @@ pub struct Checkout<S: GenServer> {
     pub(super) monitor: Option<MonitorRef>,
     /// Whether the worker is stopped and replaced when the checkout is dropped.
     is_broken: bool,
+    /// Whether a token of the pool's rate limit is put back when the checkout is dropped, because
+    /// the client has not received it.
+    has_token: bool,
 }
 
 impl<S: GenServer> Checkout<S> {
     pub(super) fn new(table: Arc<Table<S>>, taken: Taken<ServerRef<S>>) -> Self {
-        let Taken { worker, lease, incarnation, handle } = taken;
+        let Taken { worker, lease, incarnation, has_token, handle } = taken;
         let lease = (worker, lease);
-        Checkout { worker: handle, table, lease, incarnation, monitor: None, is_broken: false }
+        Checkout {
+            worker: handle,
+            table,
+            lease,
+            incarnation,
+            monitor: None,
+            is_broken: false,
+            has_token,
+        }
+    }
+
+    /// Marks the checkout as received by its client. From now on its token is used.
+    pub(super) fn received(mut self) -> Self {
+        self.has_token = false;
+        self
     }
 
     /// Returns the worker as one that is not usable any more: the pool stops it, and starts another
@@ -99,6 +117,9 @@ impl<S: GenServer> Drop for Checkout<S> {
                 self.worker.kernel().demonitor(monitor, true);
             }
             self.table.give_back(self.lease, self.incarnation, self.is_broken);
+            if self.has_token {
+                self.table.put_token_back();
+            }
         });
     }
 }

@@ -13,13 +13,17 @@ use crate::runtime::{CallError, StartError};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PoolError {
-    /// No worker became free within the limit. `start_error` is the reason why the pool could not
-    /// start a worker, if its last attempt failed.
+    /// The client got no worker within the limit. `start_error` is the reason why the pool could not
+    /// start a worker, if its last attempt failed. `rate_limited` says whether the rate limit of the
+    /// pool was reached.
     Timeout {
         /// The limit of the checkout.
         limit: Duration,
         /// Why the last start of a worker failed, unless a worker has been started since.
         start_error: Option<StartError>,
+        /// Whether the [rate limit](crate::Pool::limit_rate) of the pool let no client pass at the
+        /// end of the limit. False if the handle has not reached the pool before.
+        rate_limited: bool,
     },
     /// As many clients wait as [`Pool::queue_limit`](crate::Pool::queue_limit) allows.
     QueueFull {
@@ -35,12 +39,17 @@ pub enum PoolError {
 impl fmt::Display for PoolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            PoolError::Timeout { limit, start_error: None } => write!(
+            PoolError::Timeout { limit, start_error: None, rate_limited: true } => write!(
+                f,
+                "the rate limit of the pool did not let this client pass within {limit:?}: try again \
+                 later, or raise the rate"
+            ),
+            PoolError::Timeout { limit, start_error: None, .. } => write!(
                 f,
                 "no worker of the pool became free within {limit:?}: enlarge the pool, allow \
                  overflow, or use the workers for a shorter time"
             ),
-            PoolError::Timeout { limit, start_error: Some(error) } => write!(
+            PoolError::Timeout { limit, start_error: Some(error), .. } => write!(
                 f,
                 "no worker of the pool became free within {limit:?}, and the last start of a worker \
                  failed: {error}"

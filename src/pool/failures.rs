@@ -46,11 +46,6 @@ impl Failures {
         }
     }
 
-    /// Whether the server has to pause before it starts a worker.
-    pub(super) fn is_due(&self) -> bool {
-        self.is_due
-    }
-
     /// Returns the pause that the server has to make now.
     pub(super) fn take_pause(&mut self) -> Option<Duration> {
         let is_due = std::mem::take(&mut self.is_due) && self.in_a_row > 0;

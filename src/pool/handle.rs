@@ -59,7 +59,8 @@ impl<S: GenServer> PoolRef<S> {
     ///
     /// # Errors
     ///
-    /// * [`Timeout`](PoolError::Timeout) if no worker became free.
+    /// * [`Timeout`](PoolError::Timeout) if no worker became free, or the
+    ///   [rate limit](crate::Pool::limit_rate) of the pool did not let the client pass.
     /// * [`QueueFull`](PoolError::QueueFull) if too many clients wait.
     /// * [`Unavailable`](PoolError::Unavailable) if the pool does not run. While the pool is restarted,
     ///   the checkout waits.
@@ -77,7 +78,8 @@ impl<S: GenServer> PoolRef<S> {
     }
 
     /// Checks a worker out, and waits up to `limit` for one. With a limit of zero it takes a worker only
-    /// if one is idle, and the handle has reached the pool before.
+    /// if one is idle, the [rate limit](crate::Pool::limit_rate) lets it pass, and the handle has reached
+    /// the pool before.
     ///
     /// # Errors
     ///
@@ -93,7 +95,9 @@ impl<S: GenServer> PoolRef<S> {
     pub async fn checkout_within(&self, limit: Duration) -> Result<Checkout<S>, PoolError> {
         consume_budget().await;
         match self.take_idle() {
-            Some(checkout) if checkout.table().settings.check_on_checkout.is_none() => Ok(checkout),
+            Some(checkout) if checkout.table().settings.check_on_checkout.is_none() => {
+                Ok(checkout.received())
+            }
             taken => Box::pin(self.checkout_checked(taken, limit)).await,
         }
     }
@@ -224,13 +228,15 @@ impl<S: GenServer> PoolRef<S> {
                 None => self.wait_in_queue(due, limit).await?,
             };
             let settings = &checkout.table().settings;
-            let Some(check) = settings.check_on_checkout.clone() else { return Ok(checkout) };
+            let Some(check) = settings.check_on_checkout.clone() else {
+                return Ok(checkout.received());
+            };
             let worker = ServerRef::clone(&checkout);
             // The closure may panic, and so may its future. The client survives that.
             let checked = AssertUnwindSafe(async { check(worker).await }).catch_unwind();
             let checked = Box::pin(checkout.unless_cut_short(checked));
             match until(&self.runtime.kernel, Some(due), checked).await {
-                Some(Ok(true)) => return Ok(checkout),
+                Some(Ok(true)) => return Ok(checkout.received()),
                 Some(Ok(false)) => checkout.discard(),
                 Some(Err(payload)) => {
                     checkout.discard();
@@ -261,8 +267,10 @@ impl<S: GenServer> PoolRef<S> {
 
     #[cold]
     fn timeout(&self, limit: Duration) -> PoolError {
-        let start_error = self.table.get().and_then(|table| table.start_error());
-        PoolError::Timeout { limit, start_error }
+        let table = self.table.get();
+        let start_error = table.and_then(|table| table.start_error());
+        let rate_limited = table.is_some_and(|table| table.is_rate_limited());
+        PoolError::Timeout { limit, start_error, rate_limited }
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::limits::RateLimit;
+
 /// The settings that decide on workers.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
@@ -13,6 +15,8 @@ pub(super) struct Limits {
     pub(super) fifo: bool,
     pub(super) max_lifetime: Option<Duration>,
     pub(super) max_idle: Option<Duration>,
+    /// How many checkouts there may be in a time.
+    pub(super) rate: Option<RateLimit>,
 }
 
 impl Limits {

@@ -1,7 +1,7 @@
 //! Pools of servers: a client checks a worker out, uses it alone, and returns it.
 //!
 //! **Uses** `base`, `exit`, `message`, `time`, `restart`, `call`, `runtime`, `child`,
-//! `server`, `supervisor`.
+//! `server`, `supervisor`, `limits`.
 //! **Knows nothing of** what the workers do.
 //!
 //! A pool is a supervisor with two children: a dynamic supervisor of the workers, and the pool's
@@ -21,9 +21,10 @@
 //!    the pool may have more.
 //!
 //! **Steps**
-//! 1. *Take*, under the lock of the table: if no client waits and a worker is idle, the entry of the
-//!    worker becomes *lent*, with a lease number and the pid of the client. Otherwise the client
-//!    calls the server, which queues the request, and later takes a worker for the client.
+//! 1. *Take*, under the lock of the table: if no client waits, a worker is idle, and the rate limit
+//!    has a [token](tokens), the entry of the worker becomes *lent*, with a lease number and the pid
+//!    of the client. Otherwise the client calls the server, which queues the request, and later
+//!    takes a worker for the client.
 //! 2. *Monitor*: the pool's server begins to monitor the client.
 //! 3. *Use*: the client calls the worker directly.
 //! 4. *Return*, in the drop of the checkout: first the monitor is removed. Then, under the lock,
@@ -37,8 +38,9 @@
 //!    the specification is dropped. So the table is correct after a failed start, a crash, a stop,
 //!    and the end of the supervisor.
 //! 2. A return changes an entry only if the entry still has the lease number of the checkout.
-//! 3. While a client waits, no worker is idle, except between two steps of the server. The server
-//!    sets the number of waiting clients in the step that finds no idle worker.
+//! 3. While a client waits, no worker is idle, except between two steps of the server, and while the
+//!    rate limit has no token. The server sets the number of waiting clients in the step that finds
+//!    no idle worker or no token.
 //! 4. A notification is only a hint: the change itself is in the table, and each incarnation of the
 //!    server begins by examining the whole table.
 //!
@@ -47,7 +49,7 @@
 //! | the client ends | |
 //! |---|---|
 //! | while it waits | the server finds that no caller awaits the reply, and skips the request |
-//! | after the server has taken a worker for it | the checkout in the reply is dropped: step 4 |
+//! | after the server has taken a worker for it | the checkout in the reply is dropped: step 4, and its token is put back |
 //! | between steps 1 and 2 | no await lies between; with a call, the monitor reports the end at once |
 //! | in step 3, and its checkout is dropped with it | step 4 |
 //! | in step 3, and its checkout is leaked, or was moved elsewhere | the monitor reports the end: the worker is stopped and replaced |
@@ -80,12 +82,14 @@ mod failures;
 mod state;
 mod returns;
 mod upkeep;
+mod tokens;
 mod table;
 mod member;
 mod checkout;
 mod waiters;
 mod background;
 mod server;
+mod serving;
 mod handle;
 mod spec;
 

@@ -1,5 +1,5 @@
-//! The server of a pool: it serves the clients that wait, has workers started and stopped, and
-//! monitors the clients that have workers.
+//! The server of a pool: it [serves](crate::pool::serving) the clients that wait, has workers started
+//! and stopped, and monitors the clients that have workers.
 
 use std::sync::Arc;
 
@@ -11,14 +11,14 @@ use crate::base::random::Map;
 use crate::call::Reply;
 use crate::exit::Result;
 use crate::message::Received;
+use crate::pool::PoolStatus;
 use crate::pool::background::{check_workers, stop_worker};
 use crate::pool::member::new_worker;
-use crate::pool::state::Taken;
 use crate::pool::table::{PoolProcess, Table};
+use crate::pool::upkeep::Due;
 use crate::pool::waiters::{Answer, Waiters};
-use crate::pool::{Checkout, PoolStatus};
 use crate::runtime::{Runtime, StartError};
-use crate::server::{GenServer, ServerContext, ServerRef};
+use crate::server::{GenServer, ServerContext};
 use crate::supervisor::DynamicSupervisorRef;
 
 pub(crate) enum Call<S: GenServer> {
@@ -34,6 +34,8 @@ pub(crate) enum Cast {
     Started(Option<StartError>),
     /// The pause after a failed round of starts is over.
     StartAgain,
+    /// The rate limit has a token for the first client.
+    Token,
     /// Look for workers whose time is up.
     Sweep,
     /// Check the idle workers.
@@ -42,19 +44,21 @@ pub(crate) enum Cast {
 }
 
 pub(crate) struct PoolServer<S: GenServer> {
-    table: OpenTable<S>,
+    pub(super) table: OpenTable<S>,
     workers: DynamicSupervisorRef,
-    waiters: Waiters<S>,
+    pub(super) waiters: Waiters<S>,
     /// The monitors of the clients that got a worker under an earlier incarnation of the server, by
     /// their leases.
     adopted: Map<u64, MonitorRef>,
     /// Whether no worker is started, since a round of starts has failed.
     pauses: bool,
+    /// Whether a timer for the next token of the rate limit is set.
+    pub(super) awaits_token: bool,
     is_checking: bool,
 }
 
 /// The table while this server serves it.
-struct OpenTable<S: GenServer>(Arc<Table<S>>);
+pub(super) struct OpenTable<S: GenServer>(pub(super) Arc<Table<S>>);
 
 impl<S: GenServer> Drop for OpenTable<S> {
     fn drop(&mut self) {
@@ -87,6 +91,7 @@ impl<S: GenServer> GenServer for PoolServer<S> {
             waiters: Waiters::new(),
             adopted,
             pauses: false,
+            awaits_token: false,
             is_checking: false,
         };
         pool.start_first(ctx).await?;
@@ -121,6 +126,7 @@ impl<S: GenServer> GenServer for PoolServer<S> {
             Cast::Started(Some(error)) => self.table.0.set_start_error(error),
             Cast::Started(None) => {}
             Cast::StartAgain => self.pauses = false,
+            Cast::Token => self.awaits_token = false,
             Cast::Sweep => {
                 self.table.0.with(|state| state.sweep(Instant::now()));
             }
@@ -188,61 +194,20 @@ impl<S: GenServer> PoolServer<S> {
             }
         }
         self.serve(ctx);
-        for (worker, first) in self.table.0.with(|state| state.stops()) {
+        let Due { stops, pause, starts } = self.table.0.with(|state| state.due(self.pauses));
+        for (worker, first) in stops {
             let stopped = stop_worker(self.table.0.clone(), self.workers.clone(), worker, first);
             ctx.spawn_task(stopped, |()| Cast::Look);
         }
-        for _ in 0..self.starts_due(ctx) {
+        if let Some(pause) = pause {
+            self.pauses = true;
+            ctx.cast_after_as("start", pause, Cast::StartAgain);
+        }
+        for _ in 0..starts {
             let (workers, child) = (self.workers.clone(), new_worker(&self.table.0));
             let start = async move { workers.start_child(child).await };
             ctx.spawn_task(start, |started| Cast::Started(started.err()));
         }
-    }
-
-    /// Hands idle workers to the clients that wait.
-    fn serve(&mut self, ctx: &mut ServerContext<Self>) {
-        while let Some(client) = self.waiters.next() {
-            let waiting = self.waiters.len() + 1;
-            match self.table.0.take_or_wait(client.caller(), waiting) {
-                Some(taken) => self.hand_over(taken, client, ctx),
-                None => return self.waiters.put_back(client),
-            }
-        }
-        self.table.0.with(|state| state.waiting = 0);
-    }
-
-    fn hand_over(
-        &self,
-        taken: Taken<ServerRef<S>>,
-        client: Reply<Answer<S>>,
-        ctx: &mut ServerContext<Self>,
-    ) {
-        let mut checkout = Checkout::new(self.table.0.clone(), taken);
-        checkout.monitor = client.caller().map(|client| ctx.monitor(client));
-        // If the client gives up now, the checkout is dropped, and so returned.
-        client.send(Ok(checkout));
-    }
-
-    /// Refuses the clients above the limit. Clients for which a worker is being started do not count.
-    fn refuse_surplus(&mut self) {
-        let settings = &self.table.0.settings;
-        let Some(limit) = settings.queue_limit else { return };
-        let starting = self.table.0.with(|state| state.starting());
-        self.waiters.refuse_above(limit + starting, limit, settings.discards_oldest);
-    }
-
-    /// Returns how many workers to start now: none during a pause. Starts that are in progress go on.
-    fn starts_due(&mut self, ctx: &mut ServerContext<Self>) -> usize {
-        if let Some(pause) = self.table.0.with(|state| state.failures.take_pause()) {
-            self.pauses = true;
-            ctx.cast_after_as("start", pause, Cast::StartAgain);
-        }
-        // A worker that fails between these two steps notifies the server.
-        let may_start = !self.pauses;
-        self.table.0.with(|state| match may_start && !state.failures.is_due() {
-            true => state.missing(),
-            false => 0,
-        })
     }
 
     /// Checks the idle workers, one after the other, outside the server.

@@ -9,6 +9,7 @@ use futures_util::FutureExt;
 use crate::base::{CaughtDrop, consume_budget};
 use crate::child::{ChildSpec, Restart};
 use crate::exit::Result;
+use crate::limits::RateLimit;
 use crate::pool::PoolRef;
 use crate::pool::limits::Limits;
 use crate::pool::server::{PoolServer, server_name, workers_name};
@@ -41,6 +42,7 @@ use crate::supervisor::{DynamicSupervisor, Supervisor, SupervisorSpec};
 /// | [`lazy`](Self::lazy) | workers are started with the pool |
 /// | [`fifo`](Self::fifo) | the worker returned last is lent first |
 /// | [`queue_limit`](Self::queue_limit) | any number of clients may wait |
+/// | [`limit_rate`](Self::limit_rate) | any number of checkouts in a time |
 /// | [`check_on_checkout`](Self::check_on_checkout), [`check_every`](Self::check_every) | no checks |
 /// | [`max_lifetime`](Self::max_lifetime), [`max_idle`](Self::max_idle) | no limits |
 /// | [`intensity`](Self::intensity), [`backoff`](Self::backoff) | 3 restarts in 5 s, without delay |
@@ -114,6 +116,7 @@ impl<S: GenServer> Pool<S> {
             fifo: false,
             max_lifetime: None,
             max_idle: None,
+            rate: None,
         };
         let args: Arc<dyn Fn() -> S::Args + Send + Sync> = Arc::new(args);
         let settings = Settings {
@@ -203,6 +206,47 @@ impl<S: GenServer> Pool<S> {
     /// ```
     pub fn queue_limit(mut self, clients: usize) -> Self {
         self.settings.queue_limit = Some(clients);
+        self
+    }
+
+    /// Limits how many checkouts there are in a time, for example because the workers share a service
+    /// that allows a hundred requests in a second. The bucket of the [`RateLimit`] starts full. By
+    /// default there is no such limit.
+    ///
+    /// A client that finds no token waits in the queue, and is served in its turn: no client overtakes
+    /// it, although workers are idle. If its time limit is over first, it gets
+    /// [`PoolError::Timeout`](crate::PoolError::Timeout), with `rate_limited`. The pool starts no worker
+    /// for a client that waits for a token.
+    ///
+    /// A checkout costs one token when its client receives it. A client that is refused, gives up or
+    /// ends before costs none, also if a worker was handed to it at that moment. A worker that fails its
+    /// [check](Self::check_on_checkout) costs none. A return gives no token back. The tokens survive a
+    /// restart of the pool. A limit of how long a worker is used, or of what it sends, needs a
+    /// [`TokenBucket`](crate::TokenBucket) in the worker.
+    ///
+    /// ```
+    /// # use regrow::doc_counter::Counter;
+    /// # use regrow::Runtime;
+    /// use std::time::Duration;
+    /// use regrow::{Pool, RateLimit};
+    /// use tokio::time::Instant;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true)
+    /// # .build().unwrap().block_on(futures_util::FutureExt::boxed_local(async {
+    /// let rt = Runtime::new();
+    /// let rate = RateLimit::new(10, Duration::from_secs(1)).burst(2);
+    /// let pool = Pool::<Counter>::new("counters", || 0).size(4).limit_rate(rate).start(&rt).await?;
+    /// let start = Instant::now();
+    /// for _ in 0..12 {
+    ///     drop(pool.checkout().await?);
+    /// }
+    /// assert_eq!(start.elapsed(), Duration::from_secs(1)); // two at once, and ten later
+    /// assert_eq!(pool.status().await?.tokens, Some(0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })).unwrap();
+    /// ```
+    pub fn limit_rate(mut self, rate: RateLimit) -> Self {
+        self.limits.rate = Some(rate);
         self
     }
 

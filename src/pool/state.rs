@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use crate::base::Pid;
 use crate::base::random::Map;
+use crate::limits::Bucket;
 use crate::pool::failures::Failures;
 use crate::pool::limits::Limits;
 
@@ -61,6 +62,8 @@ pub(super) struct State<H> {
     /// The number of clients that wait in the server.
     pub(super) waiting: usize,
     pub(super) failures: Failures,
+    /// The tokens for checkouts, if the pool has a rate limit.
+    pub(super) bucket: Option<Bucket>,
     /// The number of servers that have opened the pool.
     pub(super) incarnation: u64,
     pub(super) workers: Map<u64, Worker<H>>,
@@ -84,6 +87,8 @@ pub(super) struct Taken<H> {
     pub(super) worker: u64,
     pub(super) lease: u64,
     pub(super) incarnation: u64,
+    /// Whether a token of the rate limit was taken with it.
+    pub(super) has_token: bool,
     pub(super) handle: H,
 }
 
@@ -93,6 +98,7 @@ impl<H: Clone> State<H> {
             limits,
             waiting: 0,
             failures: Failures::default(),
+            bucket: limits.rate.map(|rate| Bucket::new(rate, Instant::now())),
             incarnation: 0,
             workers: Map::default(),
             idle: VecDeque::new(),
@@ -210,7 +216,8 @@ impl<H: Clone> State<H> {
         self.last_lease += 1;
         let (lease, handle) = (self.last_lease, handle.clone());
         worker.place = Place::Lent { lease, client };
-        Some(Taken { worker: number, lease, incarnation: self.incarnation, handle })
+        let incarnation = self.incarnation;
+        Some(Taken { worker: number, lease, incarnation, has_token: false, handle })
     }
 
     /// The number of workers that are being started for the first time.

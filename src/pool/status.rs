@@ -21,8 +21,12 @@ pub struct PoolStatus {
     pub starting: usize,
     /// Workers that are being stopped.
     pub stopping: usize,
-    /// Clients that wait for a worker.
+    /// Clients that wait for a worker, or for the [rate limit](crate::Pool::limit_rate) to let them
+    /// pass.
     pub waiting: usize,
+    /// The number of checkouts that the [rate limit](crate::Pool::limit_rate) allows now. `None` if the
+    /// pool has no rate limit.
+    pub tokens: Option<usize>,
 }
 
 impl PoolStatus {
@@ -40,6 +44,9 @@ impl fmt::Display for PoolStatus {
         }
         if self.stopping > 0 {
             write!(f, ", {} stopping", self.stopping)?;
+        }
+        if self.tokens == Some(0) {
+            f.write_str(", rate limit reached")?;
         }
         Ok(())
     }

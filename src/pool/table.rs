@@ -13,6 +13,7 @@ use crate::child::ChildSpec;
 use crate::pool::PoolStatus;
 use crate::pool::limits::Limits;
 use crate::pool::state::{State, Taken};
+use crate::pool::tokens::Found;
 use crate::runtime::StartError;
 use crate::server::{GenServer, ServerRef};
 
@@ -75,26 +76,25 @@ impl<S: GenServer> Table<S> {
             if shared.state.waiting > 0 {
                 return (None, false);
             }
-            let taken = shared.state.take(client, ServerRef::is_there);
+            let found = shared.state.take_with_token(client, false, ServerRef::is_there);
             // A worker that is too old was found on the way.
             let has_stops = shared.state.has_stops();
-            (taken.map(|taken| (taken, server)), has_stops)
+            match found {
+                Found::Worker(taken) => (Some((taken, server)), has_stops),
+                Found::NoWorker | Found::NoToken(_) => (None, has_stops),
+            }
         })
     }
 
-    /// Takes an idle worker for a client that waits in the server. If there is none, records in the
+    /// Takes an idle worker for a client that waits in the server. If it gets none, records in the
     /// same step how many clients wait. Pool invariant 3.
-    pub(super) fn take_or_wait(
-        &self,
-        client: Option<Pid>,
-        waiting: usize,
-    ) -> Option<Taken<ServerRef<S>>> {
+    pub(super) fn take_or_wait(&self, client: Option<Pid>, waiting: usize) -> Found<ServerRef<S>> {
         let state = &mut self.shared.lock().state;
-        let taken = state.take(client, ServerRef::is_there);
-        if taken.is_none() {
+        let found = state.take_with_token(client, true, ServerRef::is_there);
+        if !matches!(found, Found::Worker(_)) {
             state.waiting = waiting;
         }
-        taken
+        found
     }
 
     /// Takes this worker for a check, if it is idle.
@@ -108,6 +108,11 @@ impl<S: GenServer> Table<S> {
             let is_same = shared.server.is_some() && shared.state.incarnation == incarnation;
             ((), shared.state.give_back(lease, is_same, is_broken, ServerRef::is_there))
         });
+    }
+
+    /// Puts back a token of the rate limit, whose client has not received its worker.
+    pub(super) fn put_token_back(&self) {
+        self.change(|shared| ((), shared.state.put_token_back()));
     }
 
     /// Records that an incarnation of this worker is ready.
@@ -153,6 +158,11 @@ impl<S: GenServer> Table<S> {
     pub(super) fn set_start_error(&self, error: StartError) {
         let old = self.shared.lock().start_error.replace(error);
         drop(old);
+    }
+
+    /// Whether the rate limit of the pool lets no client pass now.
+    pub(super) fn is_rate_limited(&self) -> bool {
+        self.shared.lock().state.tokens() == Some(0)
     }
 
     pub(super) fn start_error(&self) -> Option<StartError> {

@@ -9,6 +9,16 @@ use crate::pool::PoolStatus;
 use crate::pool::limits::Limits;
 use crate::pool::state::{Place, State};
 
+/// What the server has to do with workers.
+pub(super) struct Due {
+    /// The workers to be stopped, by their numbers and the pids of their first incarnations.
+    pub(super) stops: Vec<(u64, Pid)>,
+    /// The pause to begin, during which no worker is started.
+    pub(super) pause: Option<Duration>,
+    /// The number of workers to be started.
+    pub(super) starts: usize,
+}
+
 impl<H: Clone> State<H> {
     /// Sets the number of workers that the pool keeps.
     pub(super) fn resize(&mut self, size: usize) -> Result<(), String> {
@@ -38,6 +48,15 @@ impl<H: Clone> State<H> {
         }
         self.trim(self.limits.size + self.limits.overflow);
         std::mem::take(&mut self.ended_leases)
+    }
+
+    /// Decides which workers are stopped and started, after the clients were served. `pauses` says
+    /// whether the server starts no worker now. Starts that are in progress go on.
+    pub(super) fn due(&mut self, pauses: bool) -> Due {
+        let stops = self.stops();
+        let pause = self.failures.take_pause();
+        let starts = if pauses || pause.is_some() { 0 } else { self.missing() };
+        Due { stops, pause, starts }
     }
 
     /// Chooses the surplus workers to be stopped, when no client waits. Returns all workers whose
@@ -93,7 +112,7 @@ impl<H: Clone> State<H> {
     pub(super) fn missing(&self) -> usize {
         let size = if self.limits.lazy { 0 } else { self.limits.size };
         let for_size = size.saturating_sub(self.live());
-        let for_clients = self.waiting.saturating_sub(self.starting);
+        let for_clients = self.wanted().saturating_sub(self.starting);
         let room = (self.limits.size + self.limits.overflow).saturating_sub(self.workers.len());
         for_size.max(for_clients).min(room)
     }
@@ -125,7 +144,8 @@ impl<H: Clone> State<H> {
 
     pub(super) fn status(&self) -> PoolStatus {
         let Limits { size, overflow, .. } = self.limits;
-        let mut status = PoolStatus { size, overflow, ..PoolStatus::default() };
+        let tokens = self.tokens();
+        let mut status = PoolStatus { size, overflow, tokens, ..PoolStatus::default() };
         for worker in self.workers.values() {
             *match worker.place {
                 Place::Starting | Place::Absent => &mut status.starting,

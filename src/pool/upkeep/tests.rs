@@ -15,6 +15,7 @@ fn limits(size: usize, overflow: usize) -> Limits {
         fifo: false,
         max_lifetime: None,
         max_idle: None,
+        rate: None,
     }
 }
 

@@ -6,6 +6,7 @@ mod pool_checks;
 mod pool_ends;
 mod pool_queue;
 mod pool_races;
+mod pool_rates;
 mod pool_replacements;
 mod pool_sizes;
 mod pool_stress;

@@ -49,8 +49,9 @@ fn handler_errors() -> Vec<(&'static str, HandlerError)> {
 fn pool_errors() -> Vec<(&'static str, PoolError)> {
     let start_error = Some(start_errors().swap_remove(1).1);
     vec![
-        ("Timeout", PoolError::Timeout { limit: SECOND, start_error: None }),
-        ("Timeout", PoolError::Timeout { limit: SECOND, start_error }),
+        ("Timeout", PoolError::Timeout { limit: SECOND, start_error: None, rate_limited: false }),
+        ("Timeout", PoolError::Timeout { limit: SECOND, start_error: None, rate_limited: true }),
+        ("Timeout", PoolError::Timeout { limit: SECOND, start_error, rate_limited: false }),
         ("QueueFull", PoolError::QueueFull { limit: 1 }),
         ("Invalid", PoolError::Invalid("a setting".into())),
         ("Unavailable", PoolError::Unavailable(CallError::Exited(disk()))),
