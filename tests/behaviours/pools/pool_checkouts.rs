@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use regrow::{Exhausted, Pool, PoolError, PoolRef, Restart, Runtime, StartError, Supervisor};
 
@@ -16,7 +17,10 @@ async fn a_checked_out_worker_is_of_one_client_until_its_checkout_is_dropped() {
     assert_ne!(number(&first).await, number(&second).await);
     assert_eq!(counts(&pool).await, [0, 2, 0, 0]);
     let refused = pool.checkout_within(SECOND).await.unwrap_err();
-    assert_eq!(refused, PoolError::Timeout { limit: SECOND, start_error: None });
+    assert_eq!(
+        refused,
+        PoolError::Timeout { limit: SECOND, start_error: None, rate_limited: false }
+    );
     drop((first, second));
     assert_eq!(counts(&pool).await, [2, 0, 0, 0]);
     assert_eq!(site.starts.load(Ordering::SeqCst), 2);
@@ -112,6 +116,8 @@ async fn settings_that_cannot_work_are_refused_and_nothing_is_started() {
     let refused = [
         pool_of(&site).size(0).start(&rt).await.unwrap_err(),
         pool_of(&site).overflow(usize::MAX).start(&rt).await.unwrap_err(),
+        pool_of(&site).max_lifetime(Duration::ZERO).start(&rt).await.unwrap_err(),
+        pool_of(&site).max_idle(Duration::ZERO).start(&rt).await.unwrap_err(),
         pool_of(&site).worker(|worker| worker.named("one")).start(&rt).await.unwrap_err(),
         pool_of(&site)
             .worker(|worker| worker.restart(Restart::Temporary))
@@ -124,7 +130,10 @@ async fn settings_that_cannot_work_are_refused_and_nothing_is_started() {
             .await
             .unwrap_err(),
     ];
-    for (error, what) in refused.iter().zip(["size", "overflow", "name", "transient", "Forget"]) {
+    let settings =
+        ["`size`", "`overflow`", "`max_lifetime`", "`max_idle`", "name", "transient", "Forget"];
+    assert_eq!(refused.len(), settings.len());
+    for (error, what) in refused.iter().zip(settings) {
         assert!(matches!(error, StartError::Invalid(text) if text.contains(what)), "{error}");
     }
     assert_eq!(rt.spawned(), 0);
@@ -163,6 +172,50 @@ async fn a_checkout_outside_of_processes_works_without_a_monitor() {
     assert_eq!(counts(&pool).await, [0, 1, 0, 0]);
     task.abort();
     assert_eq!(counts(&pool).await, [1, 0, 0, 0]);
+}
+
+/// The pool does not monitor it: its pid is one of another table.
+#[tokio::test(start_paused = true)]
+async fn a_process_of_another_runtime_has_a_worker_until_its_checkout_is_dropped() {
+    let (rt, other, site) = (Runtime::new(), Runtime::new(), Arc::new(Site::default()));
+    let pool = pool_of(&site).size(1).start(&rt).await.unwrap();
+    let holder = client(&other, &pool, |checkout| checkout).await;
+    let (own, runtime) = (pool.clone(), other.clone());
+    let waits = tokio::spawn(async move { client(&runtime, &own, |checkout| checkout).await });
+    assert_eq!(counts(&pool).await, [0, 1, 0, 1]);
+    killed(&other, holder).await;
+    let next = waits.await.unwrap();
+    assert_eq!(counts(&pool).await, [0, 1, 0, 0]);
+    killed(&other, next).await;
+    assert_eq!(counts(&pool).await, [1, 0, 0, 0]);
+    assert_eq!(site.starts.load(Ordering::SeqCst), 1);
+    let leaks = client(&other, &pool, std::mem::forget).await;
+    killed(&other, leaks).await;
+    assert_eq!(counts(&pool).await, [0, 1, 0, 0]);
+    pool.stop().await.unwrap();
+    assert_nothing_left(&rt).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_client_on_another_tokio_runtime_waits_and_is_served() {
+    let (rt, site) = (Runtime::new(), Arc::new(Site::default()));
+    let pool = pool_of(&site).size(1).start(&rt).await.unwrap();
+    let only = pool.checkout().await.unwrap();
+    let own = pool.clone();
+    let thread = std::thread::spawn(move || {
+        let tokio = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        tokio.block_on(async move {
+            let checkout = own.checkout_within(60 * SECOND).await.unwrap();
+            number(&checkout).await
+        })
+    });
+    while pool.status().await.unwrap().waiting == 0 {
+        tokio::task::yield_now().await;
+    }
+    drop(only);
+    let used = tokio::task::spawn_blocking(move || thread.join().unwrap()).await.unwrap();
+    assert_eq!(used, 1);
+    assert_eq!(number(&pool.checkout().await.unwrap()).await, 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,7 @@
 //! The queue of the clients that wait.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use futures_util::FutureExt;
 use regrow::{PoolError, Runtime};
@@ -77,6 +78,44 @@ async fn a_worker_handed_to_a_client_that_gives_up_at_that_moment_goes_to_the_ne
     assert!(second.is_finished());
     drop(second);
     settled().await;
+}
+
+/// Of 300 clients, a third is killed while it waits, and a third reaches its time limit, many of both
+/// at the moment in which a worker is handed over.
+#[tokio::test(start_paused = true)]
+async fn clients_are_served_in_order_among_many_that_give_up() {
+    let (rt, site) = (Runtime::new(), Arc::new(Site::default()));
+    let pool = pool_of(&site).size(2).start(&rt).await.unwrap();
+    let both = (pool.checkout().await.unwrap(), pool.checkout().await.unwrap());
+    let (served, mut order) = unbounded_channel();
+    let mut to_kill = Vec::new();
+    for client in 0..300_u32 {
+        let (pool, served) = (pool.clone(), served.clone());
+        let limit = if client % 3 == 1 { SECOND / 1_000 * client } else { 100 * SECOND };
+        let process = rt.spawn(async move |_| {
+            let checkout = pool.checkout_within(limit).await;
+            if checkout.is_ok() {
+                let _ = served.send(client);
+                tokio::time::sleep(SECOND / 500).await;
+            }
+        });
+        to_kill.extend((client % 3 == 2).then_some(process));
+        settled().await;
+    }
+    drop(both);
+    for process in to_kill {
+        process.kill();
+        settled().await;
+    }
+    tokio::time::sleep(10 * SECOND).await;
+    let mut all = Vec::new();
+    while let Ok(client) = order.try_recv() {
+        all.push(client);
+    }
+    assert!(all.is_sorted(), "{all:?}");
+    assert_eq!(all.iter().filter(|client| *client % 3 == 0).count(), 100);
+    assert_eq!(counts(&pool).await, [2, 0, 0, 0]);
+    assert_eq!(site.starts.load(Ordering::SeqCst), 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,20 +10,27 @@ use regrow::{
 };
 
 use super::{Connection, SECOND, Site, counts, number, pool_of};
+use crate::support::settled;
 
-/// A worker that ends just after its `init`, as the first of them do.
+/// A worker that ends soon after its `init`, as the first of them do.
 struct Brief;
 
 struct Plan {
     /// The number of starts that have such an end.
     brief: usize,
     reason: fn() -> ExitReason,
+    /// How long such a worker lives. With `None` it ends before its start has returned.
+    lifetime: Option<Duration>,
     starts: AtomicUsize,
 }
 
 impl Plan {
     fn new(brief: usize, reason: fn() -> ExitReason) -> Arc<Self> {
-        Arc::new(Plan { brief, reason, starts: AtomicUsize::new(0) })
+        Self::living(None, brief, reason)
+    }
+
+    fn living(lifetime: Option<Duration>, brief: usize, reason: fn() -> ExitReason) -> Arc<Self> {
+        Arc::new(Plan { brief, reason, lifetime, starts: AtomicUsize::new(0) })
     }
 
     fn pool(self: &Arc<Self>) -> Pool<Brief> {
@@ -39,7 +46,10 @@ impl GenServer for Brief {
 
     async fn init(plan: Arc<Plan>, ctx: &mut ServerContext<Self>) -> Result<Self> {
         if plan.starts.fetch_add(1, Ordering::SeqCst) < plan.brief {
-            ctx.this().cast((plan.reason)());
+            match plan.lifetime {
+                None => ctx.continue_with((plan.reason)()),
+                Some(lifetime) => drop(ctx.cast_after(lifetime, (plan.reason)())),
+            }
         }
         Ok(Brief)
     }
@@ -65,15 +75,46 @@ async fn starts_in_ten_seconds(pool: &PoolRef<Brief>, plan: &Plan) -> usize {
     plan.starts.load(Ordering::SeqCst) - before
 }
 
+/// The supervisor knows a child by its first process and by its last one. The pool has seen neither
+/// here: the first process ended before its start had returned, and the second one is not the last.
 #[tokio::test(start_paused = true)]
 async fn a_worker_whose_first_process_ended_at_once_can_be_discarded() {
     let rt = Runtime::new();
     let plan = Plan::new(1, || ExitReason::crashed("just after the init"));
     let pool = plan.pool().start(&rt).await.unwrap();
+    let second = pool.checkout().await.unwrap();
+    second.cast(ExitReason::crashed("while it is lent"));
+    settled().await;
+    drop(second);
+    assert_eq!(plan.starts.load(Ordering::SeqCst), 3);
     pool.checkout().await.unwrap().discard();
     drop(pool.checkout().await.unwrap());
-    assert_eq!(plan.starts.load(Ordering::SeqCst), 3);
+    assert_eq!(plan.starts.load(Ordering::SeqCst), 4);
     assert_eq!(pool.status().await.unwrap().stopping, 0);
+}
+
+/// Each of these workers counts as ready before it ends: idle, or in the hands of its first client.
+#[tokio::test(start_paused = true)]
+async fn workers_that_end_before_they_were_returned_are_started_after_growing_pauses() {
+    for are_lent in [false, true] {
+        let rt = Runtime::new();
+        let lifetime = Some(Duration::from_millis(1));
+        let plan = Plan::living(lifetime, usize::MAX, || ExitReason::Normal);
+        let pool = plan.pool().worker(|worker| worker.restart(Restart::Transient));
+        let pool = pool.start(&rt).await.unwrap();
+        let clients = async {
+            loop {
+                if !are_lent {
+                    settled().await;
+                } else if let Ok(checkout) = pool.checkout_within(SECOND).await {
+                    checkout.ended().await;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(10 * SECOND, clients).await;
+        let starts = plan.starts.load(Ordering::SeqCst);
+        assert!((5..40).contains(&starts), "{are_lent}: {starts} starts in ten seconds");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -84,6 +84,55 @@ async fn a_resize_cuts_no_checkout_short() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_resize_to_fewer_workers_serves_the_clients_that_wait_with_those_that_are_kept() {
+    let (rt, site) = (Runtime::new(), Arc::new(Site::default()));
+    let pool = pool_of(&site).size(4).start(&rt).await.unwrap();
+    let mut lent = Vec::new();
+    for _ in 0..4 {
+        lent.push(pool.checkout().await.unwrap());
+    }
+    let waiting: Vec<_> = (0..3)
+        .map(|_| {
+            let own = pool.clone();
+            tokio::spawn(async move { number(&own.checkout().await.unwrap()).await })
+        })
+        .collect();
+    settled().await;
+    pool.resize(1).await.unwrap();
+    assert_eq!(counts(&pool).await, [0, 4, 0, 3]);
+    lent.truncate(1);
+    // Three workers are stopped, although clients wait: the pool has one worker too many.
+    assert_eq!(counts(&pool).await, [0, 1, 0, 3]);
+    let kept = number(&lent[0]).await;
+    drop(lent);
+    for client in waiting {
+        assert_eq!(client.await.unwrap(), kept);
+    }
+    assert_eq!(counts(&pool).await, [1, 0, 0, 0]);
+    assert_eq!(site.starts.load(Ordering::SeqCst), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_made_larger_again_waits_for_the_stops_of_the_resize_before() {
+    let (rt, site) = (Runtime::new(), Arc::new(Site::default()));
+    let pool = pool_of(&site).size(3).start(&rt).await.unwrap();
+    let mut lent = Vec::new();
+    for _ in 0..3 {
+        lent.push(pool.checkout().await.unwrap());
+    }
+    pool.resize(1).await.unwrap();
+    pool.resize(3).await.unwrap();
+    drop(lent);
+    assert_eq!(counts(&pool).await, [3, 0, 0, 0]);
+    assert_eq!(site.starts.load(Ordering::SeqCst), 3); // none was stopped meanwhile
+    pool.resize(1).await.unwrap();
+    pool.resize(3).await.unwrap(); // two are being stopped
+    assert!(pool.status().await.unwrap().workers() <= 3);
+    assert_eq!(counts(&pool).await, [3, 0, 0, 0]);
+    assert_eq!(site.starts.load(Ordering::SeqCst), 5);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_resize_to_more_workers_serves_the_clients_that_wait() {
     let (rt, site) = (Runtime::new(), Arc::new(Site::default()));
     let pool = pool_of(&site).size(1).start(&rt).await.unwrap();
