@@ -39,5 +39,6 @@ mod order;
 mod conformance;
 mod pg;
 mod pg_beam;
+mod topics;
 mod acceptance;
 mod acceptance_load;

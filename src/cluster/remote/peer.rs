@@ -224,6 +224,14 @@ impl Peer {
         Some((state.connections, up.other.0.clone()))
     }
 
+    /// Runs a closure with the connection, under the lock. `None` if there is no connection.
+    pub(super) fn with_up<R>(&self, act: impl FnOnce(&Up) -> R) -> Option<R> {
+        match &self.state.lock().phase {
+            Phase::Up(up) => Some(act(up)),
+            _ => None,
+        }
+    }
+
     /// The bytes that may wait, and the length of the names of both nodes.
     fn room(&self) -> (usize, usize) {
         let own = self.nodes.upgrade().map(|nodes| (nodes.limit(), nodes.name_length()));
