@@ -45,38 +45,22 @@ async fn connected(a: (&Runtime, Option<ChildSpec>), b: (&Runtime, Option<ChildS
     a.0.node("b@bench").connect().await.expect("connected");
 }
 
-/// Sends events in batches. `wait` returns when all of a batch have arrived.
+/// Sends events in batches, each of which has arrived at all subscribers before the next one is sent.
 async fn batches<const N: usize>(
     size: usize,
-    mut send: impl FnMut(usize),
-    mut wait: impl AsyncFnMut(),
+    mut send: impl FnMut(usize) + Send,
+    mut arrived: mpsc::UnboundedReceiver<()>,
 ) -> f64 {
     let events = size.div_ceil(N);
     let begin = Instant::now();
-    for event in 0..events {
-        send(event);
-        if event % BATCH == BATCH - 1 || event == events - 1 {
-            wait().await;
+    for batch in (0..events).step_by(BATCH) {
+        let end = events.min(batch + BATCH);
+        (batch..end).for_each(&mut send);
+        for _ in 0..(end - batch) * N {
+            arrived.recv().await.expect("the subscribers run");
         }
     }
     nanos_each(begin, events * N)
-}
-
-/// Notes each event that has arrived, and waits for as many as were sent.
-struct Arrivals<const N: usize> {
-    arrived: mpsc::UnboundedReceiver<()>,
-    sent: usize,
-    seen: usize,
-}
-
-impl<const N: usize> Arrivals<N> {
-    async fn wait(&mut self, sent: usize) {
-        self.sent += sent * N;
-        while self.seen < self.sent {
-            self.arrived.recv().await.expect("the subscribers run");
-            self.seen += 1;
-        }
-    }
 }
 
 /// A process that decodes what it receives.
@@ -98,16 +82,14 @@ async fn terms<const N: usize>(size: usize) -> f64 {
             a.pid_of(&b.external_pid(own).expect("a node runs")).expect("a pid")
         })
         .collect();
-    let mut arrivals = Arrivals::<N> { arrived, sent: 0, seen: 0 };
-    let sent = std::cell::Cell::new(0);
-    let send = |number| {
+    let from = a.clone();
+    let send = move |number| {
         let event = text(number);
         for to in &there {
-            assert!(a.send_term(*to, EncodedTerm::new(&event).expect("a term")));
+            assert!(from.send_term(*to, EncodedTerm::new(&event).expect("a term")));
         }
-        sent.set(sent.get() + 1);
     };
-    let cost = batches::<N>(size, send, async || arrivals.wait(sent.take()).await).await;
+    let cost = batches::<N>(size, send, arrived).await;
     shut_down(&a).await;
     shut_down(&b).await;
     cost
@@ -131,14 +113,9 @@ async fn publishes<const N: usize>(size: usize) -> f64 {
             }
         });
     }
-    let mut arrivals = Arrivals::<N> { arrived, sent: 0, seen: 0 };
-    let sent = std::cell::Cell::new(0);
     let key = "all".to_owned();
-    let send = |number| {
-        here.publish(&key, text(number));
-        sent.set(sent.get() + 1);
-    };
-    let cost = batches::<N>(size, send, async || arrivals.wait(sent.take()).await).await;
+    let send = move |number| assert_eq!(here.publish(&key, text(number)), 0);
+    let cost = batches::<N>(size, send, arrived).await;
     shut_down(&a).await;
     shut_down(&b).await;
     cost

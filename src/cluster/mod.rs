@@ -98,9 +98,9 @@ pub use node::Node;
 pub use node_ref::NodeRef;
 pub use remote::{RemoteName, RemoteReason};
 pub use resolver::Resolver;
-pub use topics::{RelayCounts, TopicRelay, TopicsError};
 pub use term::{
     Atom, BigInteger, Bitstring, DecodeError, DecodeErrorKind, DecodeLimits, EncodeError, Export,
     ExternalPid, ExternalPort, ExternalReference, Fun, ImproperList, IntegerOverflow, Term,
     TermMap, Terms, from_bytes, from_bytes_within, from_term, to_bytes, to_term,
 };
+pub use topics::{RelayCounts, TopicRelay, TopicsError};

@@ -34,9 +34,8 @@ impl Kernel {
 
     /// Returns the members of a group that are processes of other nodes, in unspecified order.
     pub(crate) fn foreign_members(&self, tag: &str) -> Vec<Pid> {
-        let foreign = |group: &Group| {
-            group.members.keys().copied().filter(|pid| pid.is_foreign()).collect()
-        };
+        let foreign =
+            |group: &Group| group.members.keys().copied().filter(|pid| pid.is_foreign()).collect();
         self.groups.read(tag, foreign).unwrap_or_default()
     }
 

@@ -203,12 +203,7 @@ impl Signal {
 }
 
 /// Appends the frame of a message, as [`Signal::Send`] has it.
-pub(super) fn append_message(
-    frames: &mut Vec<u8>,
-    ends: &Ends<'_>,
-    to: Pid,
-    term: &EncodedTerm,
-) {
+pub(super) fn append_message(frames: &mut Vec<u8>, ends: &Ends<'_>, to: Pid, term: &EncodedTerm) {
     append_frame(frames, |out| write_message(&mut Encoder::new(out), ends, to, term));
 }
 

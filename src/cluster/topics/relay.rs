@@ -121,7 +121,11 @@ impl<K: Key, T: SharedEvent> Relay<K, T> {
 }
 
 /// Checks that topics of this runtime can be shared under this name.
-fn check(runtime: &Runtime, of_topics: &Runtime, name: &str) -> std::result::Result<(), TopicsError> {
+fn check(
+    runtime: &Runtime,
+    of_topics: &Runtime,
+    name: &str,
+) -> std::result::Result<(), TopicsError> {
     if !Arc::ptr_eq(&runtime.kernel, &of_topics.kernel) {
         return Err(TopicsError::OtherRuntime);
     }

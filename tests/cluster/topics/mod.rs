@@ -13,6 +13,7 @@ mod topic_delivery;
 mod topic_faults;
 mod topic_flood;
 mod topic_relays;
+mod topic_load;
 mod topic_misuse;
 mod topic_terms;
 mod topic_beam;
@@ -82,9 +83,8 @@ async fn two(network: &Network) -> (Sharing, Sharing) {
 /// Connects two nodes, and waits until their relays know each other.
 async fn meet(one: &Sharing, other: &Sharing) {
     one.connect(other).await;
-    let knows = |one: &Sharing, other: &Sharing| {
-        one.relay.nodes().iter().any(|node| **node == *other.name)
-    };
+    let knows =
+        |one: &Sharing, other: &Sharing| one.relay.nodes().iter().any(|node| **node == *other.name);
     until(|| knows(one, other) && knows(other, one)).await;
 }
 

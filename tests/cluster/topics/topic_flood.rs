@@ -62,7 +62,12 @@ async fn a_relay_that_is_full_drops_the_newest_messages() {
     let mut lost = rt.dead_letters();
     let pid = rt.whereis(relay.group()).unwrap();
     for event in 0..100u64 {
-        let term = EncodedTerm::new(&(regrow::cluster::Atom::new("regrow_topic").unwrap(), "news", "sport", event));
+        let term = EncodedTerm::new(&(
+            regrow::cluster::Atom::new("regrow_topic").unwrap(),
+            "news",
+            "sport",
+            event,
+        ));
         assert!(rt.send_term(pid, term.unwrap()));
     }
     assert_eq!(lost.next().await.unwrap().cause, DeadLetterCause::Dropped);
