@@ -33,7 +33,7 @@ impl Nodes {
     /// Offers a message to a process of another node.
     pub(crate) fn offer(&self, to: Pid, term: &EncodedTerm) -> Offered {
         let known = incarnation_of(to).and_then(|node| self.known(&node.name));
-        let offered = known.and_then(|peer| peer.with_up(|up| up.offer(to, term)));
+        let offered = known.and_then(|peer| peer.with_up(|up, _| up.offer(to, term)));
         let Some((offered, wake)) = offered else { return Offered::NotConnected };
         if let Some((outbox, appended)) = wake {
             outbox.wake(appended);

@@ -219,17 +219,14 @@ impl Peer {
 
     /// The number of the connection, and the incarnation that is connected.
     pub(crate) fn connection(&self) -> Option<(u64, Arc<Incarnation>)> {
-        let state = self.state.lock();
-        let Phase::Up(up) = &state.phase else { return None };
-        Some((state.connections, up.other.0.clone()))
+        self.with_up(|up, number| (number, up.other.0.clone()))
     }
 
-    /// Runs a closure with the connection, under the lock. `None` if there is no connection.
-    pub(super) fn with_up<R>(&self, act: impl FnOnce(&Up) -> R) -> Option<R> {
-        match &self.state.lock().phase {
-            Phase::Up(up) => Some(act(up)),
-            _ => None,
-        }
+    /// Runs a closure with the connection and its number, under the lock. `None` if there is none.
+    pub(super) fn with_up<R>(&self, act: impl FnOnce(&Up, u64) -> R) -> Option<R> {
+        let state = self.state.lock();
+        let Phase::Up(up) = &state.phase else { return None };
+        Some(act(up, state.connections))
     }
 
     /// The bytes that may wait, and the length of the names of both nodes.
