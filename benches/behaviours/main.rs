@@ -11,6 +11,8 @@ mod machines;
 mod pipelines;
 mod policies;
 mod pools;
+#[cfg(feature = "cluster")]
+mod shared_topics;
 
 use support::Bench;
 
@@ -19,6 +21,8 @@ fn main() {
     agents::rows(&bench);
     machines::rows(&bench);
     events::rows(&bench);
+    #[cfg(feature = "cluster")]
+    shared_topics::rows(&bench);
     pools::rows(&bench);
     pipelines::rows(&bench);
     limits::rows(&bench);

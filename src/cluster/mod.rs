@@ -1,5 +1,5 @@
 // **Uses** `base`, `exit`, `message`, `observe`, `time`, `process`, `kernel`, `call`, `runtime`,
-// `child`, `server`, `supervisor`, `net`.
+// `child`, `server`, `supervisor`, `events`, `net`.
 // **Knows nothing of** programs, observers and metrics.
 
 //! Nodes of an Erlang cluster: processes of this program and processes on the BEAM reach each other
@@ -56,6 +56,7 @@
 //! | another program with this crate | the same | [`Node::expose`] there, [`NodeRef::server`] here |
 //! | this node | a `gen_server` or `GenServer` | [`NodeRef::server`], or [`NodeRef::process`] without types |
 //! | Erlang, Elixir | a function of this node, by `rpc` and `erpc` | [`Node::function`] |
+//! | all nodes | the subscribers of a topic, at all nodes | [`PubSub::across_nodes`](crate::PubSub::across_nodes) |
 //!
 //! # Limits
 //!
@@ -78,6 +79,7 @@ mod exposed;
 mod rpc;
 mod calls;
 mod pg;
+mod topics;
 mod connection;
 mod node_tree;
 mod node;
@@ -101,3 +103,4 @@ pub use term::{
     ExternalPid, ExternalPort, ExternalReference, Fun, ImproperList, IntegerOverflow, Term,
     TermMap, Terms, from_bytes, from_bytes_within, from_term, to_bytes, to_term,
 };
+pub use topics::{RelayCounts, TopicRelay, TopicsError};

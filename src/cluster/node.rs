@@ -77,6 +77,7 @@ const FIRST_CREATION: u32 = 4;
 /// | call or cast (`gen_server:call/2`, `GenServer.cast/2`) | the servers that are [exposed](Self::expose), by name or by pid, as typed messages |
 /// | call a function (`rpc`, `erpc`) | the [functions](Self::function) that are listed |
 /// | use groups (`pg`) | those of the scope that [`groups`](Self::groups) sets |
+/// | publish events | the topics that have a [relay](crate::cluster::TopicRelay) |
 /// | send, link, monitor, or signal an exit | every process, by its registered name or by a pid that this node has given: to guess one costs the connection |
 ///
 /// Any other message, also a call to a server that is not exposed, reaches a process as a
@@ -250,7 +251,8 @@ impl Node {
     /// Sets how many bytes may wait for each other node. If more wait, the connection is closed,
     /// because a message that is left out would break the order of those behind it. The longest message
     /// that waits doesn't count, and the message that exceeds the limit is the first that is refused: so at
-    /// most the limit and two of the longest messages are kept. No sender ever waits. OTP has `+zdbbl`, the limit above which senders are suspended.
+    /// most the limit and two of the longest messages are kept. No sender ever waits. Events of
+    /// [shared topics](crate::cluster::TopicRelay) take at most half of it. OTP has `+zdbbl`, the limit above which senders are suspended.
     pub fn send_buffer(mut self, bytes: usize) -> Self {
         self.send_limit = bytes;
         self

@@ -12,4 +12,6 @@ pub use manager::{
     HandlerError, HandlerExits, HandlerId, HandlerInfo, HandlerOwner, HandlerRef, ManagerCall,
     Notify, Removal,
 };
+#[cfg(feature = "cluster")]
+pub(crate) use pub_sub::Elsewhere;
 pub use pub_sub::{PubSub, StreamOverflow, Subscriber, Subscription, TopicEvent, TopicStream};

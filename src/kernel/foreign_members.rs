@@ -17,6 +17,7 @@ use crate::base::shared_str::SharedStr;
 use crate::base::sync::atomic::Ordering;
 use crate::base::user_panics::wake;
 use crate::kernel::Kernel;
+use crate::kernel::groups::Group;
 use crate::message::received::{Envelope, GroupChange, Received};
 use crate::process::Stage;
 
@@ -30,6 +31,18 @@ impl Kernel {
             is_new.then(|| self.notify_group(group, &name, pid, GroupChange::Joined))
         });
         wake(wakers.unwrap_or_default());
+    }
+
+    /// Returns the members of a group that are processes of other nodes, in unspecified order.
+    pub(crate) fn foreign_members(&self, tag: &str) -> Vec<Pid> {
+        let foreign =
+            |group: &Group| group.members.keys().copied().filter(|pid| pid.is_foreign()).collect();
+        self.groups.read(tag, foreign).unwrap_or_default()
+    }
+
+    /// Whether a scope runs, or ran, that shares the groups with other nodes.
+    pub(crate) fn has_shared_groups(&self) -> bool {
+        self.group_publisher.load(Ordering::SeqCst) != Pid::OUTSIDE.raw()
     }
 
     /// Makes a process the publisher, in place of the former one. The publisher receives each

@@ -39,14 +39,16 @@ pub enum DeadLetterCause {
     /// The process has ended or is ending, or no process holds the name. The sender got an error.
     NoProcess,
     /// The process is one of another node, and the message is no term: see
-    /// [`Runtime::send`](crate::Runtime::send). The sender got an error.
+    /// [`Runtime::send`](crate::Runtime::send). The sender got an error. Or it is an event for other
+    /// nodes that has no term: see `TopicRelay` of the feature `cluster`.
     NotATerm,
     /// The server has been asked to stop, and accepts no more casts, messages and streams. The
     /// sender got an error.
     Stopping,
     /// The process that holds the name is a server of another type. The sender got an error.
     WrongType,
-    /// The mailbox was full and refused the message. The sender got an error.
+    /// The mailbox was full and refused the message. The sender got an error. Or the message is an
+    /// event for another node, and more than half of the send buffer of that node waited.
     Full,
     /// The mailbox was full and dropped the message, because its policy is
     /// [`DropNewest`](crate::Overflow::DropNewest).
@@ -56,8 +58,8 @@ pub enum DeadLetterCause {
     Evicted,
     /// The message was queued when its process ended.
     Unhandled,
-    /// The message came from another node, and is no message of the exposed server. Requires the
-    /// feature `cluster`.
+    /// The message came from another node, and is no message of the exposed server, or no event of the
+    /// topics that are shared. Requires the feature `cluster`.
     #[cfg(feature = "cluster")]
     Undecodable,
 }

@@ -42,5 +42,6 @@ mod order;
 mod conformance;
 mod pg;
 mod pg_beam;
+mod topics;
 mod acceptance;
 mod acceptance_load;

@@ -27,6 +27,7 @@ mod peers;
 mod watcher;
 pub(crate) mod nodes;
 pub(crate) mod connected;
+pub(crate) mod offer;
 mod send;
 mod remote_name;
 mod arguments;

@@ -219,9 +219,14 @@ impl Peer {
 
     /// The number of the connection, and the incarnation that is connected.
     pub(crate) fn connection(&self) -> Option<(u64, Arc<Incarnation>)> {
+        self.with_up(|up, number| (number, up.other.0.clone()))
+    }
+
+    /// Runs a closure with the connection and its number, under the lock. `None` if there is none.
+    pub(super) fn with_up<R>(&self, act: impl FnOnce(&Up, u64) -> R) -> Option<R> {
         let state = self.state.lock();
         let Phase::Up(up) = &state.phase else { return None };
-        Some((state.connections, up.other.0.clone()))
+        Some(act(up, state.connections))
     }
 
     /// The bytes that may wait, and the length of the names of both nodes.

@@ -138,12 +138,7 @@ impl Signal {
     /// Writes the control message, and the payload if there is one.
     fn write(&self, encoder: &mut Encoder<'_>, nodes: &NodePair<'_>) {
         match self {
-            Signal::Send { to, term } => {
-                begin_control(encoder, op::SEND, 2);
-                atom(encoder, "");
-                nodes.write(encoder, *to);
-                encoder.raw(term.as_bytes());
-            }
+            Signal::Send { to, term } => write_message(encoder, nodes, *to, term),
             Signal::SendName { own, name, term } => {
                 begin_control(encoder, op::REG_SEND, 3);
                 nodes.write(encoder, *own);
@@ -205,6 +200,23 @@ impl Signal {
             _ => {}
         }
     }
+}
+
+/// Appends the frame of a message, as [`Signal::Send`] has it.
+pub(super) fn append_message(
+    frames: &mut Vec<u8>,
+    ends: &NodePair<'_>,
+    to: Pid,
+    term: &EncodedTerm,
+) {
+    append_frame(frames, |out| write_message(&mut Encoder::new(out), ends, to, term));
+}
+
+fn write_message(encoder: &mut Encoder<'_>, ends: &NodePair<'_>, to: Pid, term: &EncodedTerm) {
+    begin_control(encoder, op::SEND, 2);
+    atom(encoder, "");
+    ends.write(encoder, to);
+    encoder.raw(term.as_bytes());
 }
 
 #[cfg(test)]

@@ -206,6 +206,13 @@ impl Outbox {
         queue.taken > 0 || queue.waiting.bytes > 0
     }
 
+    /// Whether more than half of the bytes wait that may wait, without the longest frame as in the
+    /// bound. So what may be left out leaves the other half to signals that may not.
+    pub(crate) fn is_half_full(&self) -> bool {
+        let queue = self.0.queue.lock();
+        (queue.waiting.bytes + queue.taken).saturating_sub(queue.longest) > self.0.limit / 2
+    }
+
     /// Waits until the bound is exceeded. Only one task may call it.
     pub(crate) async fn overflowed(&self) -> ConnectionLost {
         self.0.overflow.notified().await;

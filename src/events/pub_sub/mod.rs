@@ -13,9 +13,10 @@
 //!    does not.
 //!
 //! **Steps** of a publish:
-//! 1. Under the lock, take a snapshot of the subscribers of the topic.
-//! 2. Without the lock, make a cast for each server and send it, or add the event to the queue of the
-//!    stream.
+//! 1. Under the lock, take a snapshot of the subscribers of the topic, and the way to those of other
+//!    nodes.
+//! 2. Without the lock, send the event to the other nodes, if the topics are shared with any.
+//! 3. Make a cast for each server and send it, or add the event to the queue of the stream.
 //!
 //! **Invariants**
 //! 1. The lock of the topics is taken first, then that of one process. A teardown, a publish and a
@@ -31,9 +32,9 @@
 //! | a subscription ends | |
 //! |---|---|
 //! | before step 1 | the event does not reach it |
-//! | between the steps, as a stream | the closed queue accepts no event |
-//! | between the steps, as a server that has ended or stops | the send is refused, and is a dead letter |
-//! | between the steps, by its guard | the server may get this one event |
+//! | before step 3, as a stream | the closed queue accepts no event |
+//! | before step 3, as a server that has ended or stops | the send is refused, and is a dead letter |
+//! | before step 3, by its guard | the server may get this one event |
 
 use std::fmt;
 use std::hash::Hash;
@@ -44,6 +45,7 @@ use crate::exit::Result;
 use crate::runtime::{CallError, Runtime};
 use crate::server::{GenServer, ServerRef};
 
+mod elsewhere;
 mod subscriber;
 mod server_subscriber;
 mod subscription;
@@ -56,7 +58,10 @@ use shared::Shared;
 use stream::StreamQueue;
 use subscriber::{Deliver, Delivered, Losses};
 use subscription::Unsubscribe;
+use topics::Snapshot;
 
+#[cfg(feature = "cluster")]
+pub(crate) use elsewhere::Elsewhere;
 pub use stream::{StreamOverflow, TopicStream};
 pub use subscriber::Subscriber;
 pub use subscription::Subscription;
@@ -80,9 +85,11 @@ const STREAM_CAPACITY: usize = 1_024;
 ///
 /// # Nodes of a cluster
 ///
-/// A `PubSub` reaches the subscribers of its own program. To reach those of other nodes, a server of
-/// each node joins a [group](Runtime::register_tag), receives the events as terms, and publishes them
-/// again.
+/// A `PubSub` reaches the subscribers of its own program. With the feature `cluster` its
+/// [relay](https://docs.rs/regrow/latest/regrow/cluster/struct.TopicRelay.html), a child of the
+/// program's tree that
+/// [`across_nodes`](https://docs.rs/regrow/latest/regrow/struct.PubSub.html#method.across_nodes)
+/// returns, shares it with the nodes of a cluster.
 ///
 /// # Examples
 ///
@@ -157,14 +164,26 @@ where
 
     /// Publishes an event to the subscribers that the topic has now, in the order of their
     /// subscriptions, and doesn't wait. Returns how many of them have accepted it. The server of a
-    /// subscription may end before it handles an event that it has accepted. [`PubSub`] has an example.
-    /// Elixir: `Phoenix.PubSub.broadcast/3`.
+    /// subscription may end before it handles an event that it has accepted. If these topics are
+    /// shared with other nodes, the event is also sent there, which the result does not count.
+    /// [`PubSub`] has an example. Elixir: `Phoenix.PubSub.broadcast/3`.
     ///
     /// # Panics
     ///
-    /// If `Clone` of the event panics: then some subscribers may have got it.
+    /// If `Clone` of the event panics: then some subscribers may have got it. For topics that are
+    /// shared with other nodes, if `Serialize` of the key or the event panics: then no subscriber has
+    /// got it.
     pub fn publish(&self, key: &K, event: T) -> usize {
-        let Some(subscribers) = self.shared.topics.lock().snapshot(key) else { return 0 };
+        let (subscribers, elsewhere) = self.shared.change(|topics| topics.receivers(key));
+        if let Some(elsewhere) = elsewhere {
+            elsewhere.send(key, &event);
+        }
+        self.deliver(subscribers, event)
+    }
+
+    /// Delivers an event to these subscribers, and returns how many have accepted it.
+    fn deliver(&self, subscribers: Option<Snapshot<T>>, event: T) -> usize {
+        let Some(subscribers) = subscribers else { return 0 };
         let mut accepted = 0;
         let mut deliver = |(number, to): &(u64, Arc<dyn Deliver<T>>), event| match to.deliver(event)
         {

@@ -16,10 +16,14 @@ use std::sync::Arc;
 use crate::base::Pid;
 use crate::base::random::Map;
 use crate::base::small_map::SmallMap;
+use crate::events::pub_sub::elsewhere::Elsewhere;
 use crate::events::pub_sub::subscriber::Deliver;
 
 /// The subscribers of a topic at one moment, in the order of their subscriptions.
 pub(super) type Snapshot<T> = Arc<[(u64, Arc<dyn Deliver<T>>)]>;
+
+/// The subscribers here, and the way to those elsewhere.
+pub(super) type Receivers<K, T> = (Option<Snapshot<T>>, Option<Arc<dyn Elsewhere<K, T>>>);
 
 pub(super) struct Topics<K, T> {
     topics: Map<K, Topic<T>>,
@@ -27,6 +31,8 @@ pub(super) struct Topics<K, T> {
     subscriptions: Map<u64, (K, Option<Pid>)>,
     by_pid: Map<Pid, SmallMap<u64, ()>>,
     last: u64,
+    /// The way to the subscribers that are not in these tables, if there is one.
+    pub(super) elsewhere: Option<Arc<dyn Elsewhere<K, T>>>,
 }
 
 struct Topic<T> {
@@ -46,7 +52,7 @@ pub(super) struct Removed<K, T> {
 impl<K, T> Default for Topics<K, T> {
     fn default() -> Self {
         let (topics, subscriptions, by_pid) = (Map::default(), Map::default(), Map::default());
-        Topics { topics, subscriptions, by_pid, last: 0 }
+        Topics { topics, subscriptions, by_pid, last: 0, elsewhere: None }
     }
 }
 
@@ -73,6 +79,11 @@ impl<K: Eq + Hash + Clone, T> Topics<K, T> {
         let subscribers = BTreeMap::from([(self.last, subscriber)]);
         self.topics.insert(key, Topic { subscribers, snapshot: None });
         (self.last, None)
+    }
+
+    /// Returns all that a publish of this topic reaches.
+    pub(super) fn receivers(&mut self, key: &K) -> Receivers<K, T> {
+        (self.snapshot(key), self.elsewhere.clone())
     }
 
     /// Returns the subscribers of a topic.
