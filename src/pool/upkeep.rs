@@ -20,16 +20,6 @@ pub(super) struct Due {
     pub(super) starts: usize,
 }
 
-/// What the server has to do with workers.
-pub(super) struct Due {
-    /// The workers to be stopped, by their numbers and the pids of their first incarnations.
-    pub(super) stops: Vec<(u64, Pid)>,
-    /// The pause to begin, during which no worker is started.
-    pub(super) pause: Option<Duration>,
-    /// The number of workers to be started.
-    pub(super) starts: usize,
-}
-
 impl<H: Clone> State<H> {
     /// Sets the number of workers that the pool keeps.
     pub(super) fn resize(&mut self, size: usize) -> Result<(), String> {

@@ -15,7 +15,7 @@
 use crate::base::Pid;
 use crate::cluster::remote::node_numbers::incarnation_of;
 use crate::cluster::remote::nodes::Nodes;
-use crate::cluster::remote::up::Up;
+use crate::cluster::remote::peer_connection::Up;
 use crate::cluster::wire::{Appended, Outbox};
 use crate::message::EncodedTerm;
 

@@ -205,17 +205,17 @@ impl Signal {
 /// Appends the frame of a message, as [`Signal::Send`] has it.
 pub(super) fn append_message(
     frames: &mut Vec<u8>,
-    ends: &NodePair<'_>,
+    nodes: &NodePair<'_>,
     to: Pid,
     term: &EncodedTerm,
 ) {
-    append_frame(frames, |out| write_message(&mut Encoder::new(out), ends, to, term));
+    append_frame(frames, |out| write_message(&mut Encoder::new(out), nodes, to, term));
 }
 
-fn write_message(encoder: &mut Encoder<'_>, ends: &NodePair<'_>, to: Pid, term: &EncodedTerm) {
+fn write_message(encoder: &mut Encoder<'_>, nodes: &NodePair<'_>, to: Pid, term: &EncodedTerm) {
     begin_control(encoder, op::SEND, 2);
     atom(encoder, "");
-    ends.write(encoder, to);
+    nodes.write(encoder, to);
     encoder.raw(term.as_bytes());
 }
 

@@ -14,7 +14,7 @@ use crate::cluster::topics::counts::RelayCounts;
 use crate::cluster::topics::outward::Outward;
 use crate::cluster::topics::relay::{Relay, RelayArgs};
 use crate::events::PubSub;
-use crate::process::overflow::Overflow;
+use crate::process::overflow_policy::Overflow;
 use crate::server::GenServer;
 
 /// The messages of other nodes that a relay keeps, unless its child has another bound.
