@@ -6,7 +6,8 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
 use crate::exit::{ExitReason, Result};
-use crate::machine::event_order::{Engine, Seen};
+use crate::machine::changes::Seen;
+use crate::machine::event_order::Engine;
 use crate::machine::{
     EnterContext, Event, Machine, MachineContext, Next, StateMachine, Transition,
 };
@@ -66,7 +67,7 @@ impl<M: StateMachine> Machine<M> {
 
     /// Lets a test watch the transitions.
     pub(crate) fn watch(&mut self, seen: Seen) {
-        self.engine.watch(seen);
+        self.engine.changes.watch(seen);
     }
 
     /// Handles an event, and does what its handler has requested.
@@ -84,7 +85,7 @@ impl<M: StateMachine> Machine<M> {
             let (handled, has_waited) =
                 watched(pin!(self.data.handle_event(&self.state, event, &mut context))).await;
             if has_waited {
-                self.engine.forget_time();
+                self.engine.changes.forget_time();
             }
             match handled {
                 Ok(Next::Keep) => {}
@@ -96,7 +97,7 @@ impl<M: StateMachine> Machine<M> {
                 }
                 Ok(Next::Repeat) => self.enter_again(name, ctx).await?,
                 Err(reason) => {
-                    self.engine.see(|| Transition::end(M::state_name(&self.state), name));
+                    self.engine.changes.see(|| Transition::end(M::state_name(&self.state), name));
                     return Err(reason);
                 }
             }
@@ -113,26 +114,26 @@ impl<M: StateMachine> Machine<M> {
         ctx: &mut ServerContext<Self>,
     ) -> Result {
         if let Some(old) = old {
-            self.engine.note_change(M::state_name(old), M::state_name(&self.state), event);
+            self.engine.changes.note(M::state_name(old), M::state_name(&self.state), event);
         }
         let mut context = EnterContext::new(&mut self.engine, ctx);
         let (entered, has_waited) =
             watched(pin!(self.data.state_enter(old, &self.state, &mut context))).await;
         if has_waited {
-            self.engine.forget_time();
+            self.engine.changes.forget_time();
         }
         entered
     }
 
     async fn enter_again(&mut self, event: &'static str, ctx: &mut ServerContext<Self>) -> Result {
         let state = M::state_name(&self.state);
-        self.engine.note_change(state, state, event);
+        self.engine.changes.note(state, state, event);
         let mut context = EnterContext::new(&mut self.engine, ctx);
         let (entered, has_waited) =
             watched(pin!(self.data.state_enter(Some(&self.state), &self.state, &mut context)))
                 .await;
         if has_waited {
-            self.engine.forget_time();
+            self.engine.changes.forget_time();
         }
         entered
     }
@@ -190,6 +191,10 @@ impl<M: StateMachine> GenServer for Machine<M> {
         match self.engine.take_own(timer) {
             Some(event) => self.handle(event, ctx).await,
             None if timer.is_some() => Ok(()),
+            None if self.engine.take_pause() => {
+                self.engine.settle(ctx);
+                Ok(())
+            }
             None => {
                 self.engine.begin_first_entry();
                 self.enter(None, "", ctx).await?;
@@ -201,7 +206,7 @@ impl<M: StateMachine> GenServer for Machine<M> {
 
     #[inline]
     fn before_wait(&mut self) {
-        self.engine.forget_time();
+        self.engine.changes.forget_time();
     }
 
     fn after_resume(&mut self, ctx: &mut ServerContext<Self>) {

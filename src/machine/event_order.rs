@@ -11,7 +11,8 @@
 //! 3. Inserted events are queued before all others.
 //! 4. The time-outs are set and cancelled, in the order of the requests.
 //! 5. The first event, if there is one, is given to the loop of the server, which handles it next. A
-//!    postponed call whose caller is known to have given up is dropped in its turn.
+//!    postponed call whose caller is known to have given up is dropped in its turn. After some hundred
+//!    such drops the loop gets an own event without content, a pause, and the step is repeated.
 //!
 //! A machine that [goes on](crate::FailurePolicy::Resume) after a failed callback first forgets what the
 //! callbacks of the failed event have requested, and then runs the steps. So a change whose
@@ -28,21 +29,19 @@
 //!
 //! **The other side ends** between two steps. The steps run within one poll, and no code of another
 //! process runs in between. So a caller that has stopped waiting only leaves a reply without a
-//! receiver, or a call that [the queue](EventQueue) drops. A kill takes effect at the next await, which is in a handler or between two events.
+//! receiver, or a call that [the queue](EventQueue) drops. A kill takes effect at the next await, which is
+//! in a handler or between two events.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tokio::time::Instant;
-
-use crate::base::PlainMutex;
+use crate::machine::changes::Changes;
 use crate::machine::event::Queued;
 use crate::machine::event_queue::EventQueue;
 use crate::machine::requested::Requested;
 use crate::machine::timeouts::{Kind, Timeouts};
-use crate::machine::{Event, Machine, StateMachine, Transition};
+use crate::machine::{Event, Machine, StateMachine};
 use crate::message::{Envelope, MessageKind, Metadata};
-use crate::observe::{StateChange, StateRecord};
+use crate::observe::StateRecord;
 use crate::process::AnyProcess;
 use crate::server::item::LimitedCall;
 use crate::server::{Continued, ServerContext, ServerItem};
@@ -51,12 +50,6 @@ use crate::server::{Continued, ServerContext, ServerItem};
 /// message. So a request that follows an event sees the effects of the events that this event has
 /// inserted, if they are few.
 const PATIENCE: u32 = 32;
-
-/// The number of changes for which the clock is read once, if the machine does not wait between them.
-const AT_ONE_TIME: u32 = 32;
-
-/// The transitions that a test has seen.
-pub(crate) type Seen = Arc<PlainMutex<BTreeSet<Transition>>>;
 
 pub(super) struct Engine<M: StateMachine> {
     pub(super) requested: Requested<M>,
@@ -75,12 +68,9 @@ pub(super) struct Engine<M: StateMachine> {
     /// The number of time-outs that `init` has requested. `Some` only during the entry of the first
     /// state.
     of_init: Option<usize>,
-    record: Option<Arc<StateRecord>>,
-    /// The time of the last change since the last wait, and how many changes may still have it.
-    time: Option<(Instant, u32)>,
-    /// The name of the first state.
-    initial: &'static str,
-    seen: Option<Seen>,
+    pub(super) changes: Changes,
+    /// Whether the own event that comes next is a pause in the drop of postponed calls.
+    is_pause: bool,
 }
 
 impl<M: StateMachine> Engine<M> {
@@ -95,10 +85,8 @@ impl<M: StateMachine> Engine<M> {
             handed_over: None,
             is_changing: false,
             of_init: None,
-            record: None,
-            time: None,
-            initial: "",
-            seen: None,
+            changes: Changes::default(),
+            is_pause: false,
         }
     }
 
@@ -109,7 +97,7 @@ impl<M: StateMachine> Engine<M> {
         process.with(|locked| {
             locked.core().registrations_mut().state_record = Some(record.clone());
         });
-        (self.record, self.initial) = (Some(record), state);
+        self.changes.begin(record, state);
         self.absorb(ctx);
         ctx.set_next_event((ServerItem::Own, Metadata::default()), false);
     }
@@ -129,8 +117,8 @@ impl<M: StateMachine> Engine<M> {
     /// Publishes the number of postponed events, if it has changed.
     fn show_postponed(&self, before: usize) {
         let postponed = self.queue.postponed();
-        if let Some(record) = self.record.as_ref().filter(|_| postponed != before) {
-            record.set_postponed(postponed);
+        if postponed != before {
+            self.changes.set_postponed(postponed);
         }
     }
 
@@ -163,53 +151,6 @@ impl<M: StateMachine> Engine<M> {
             Some(number) => self.timeouts.expire(number),
             None => self.next.take(),
         }
-    }
-
-    /// Notes that the machine has entered a state.
-    pub(super) fn note_change(
-        &mut self,
-        from: &'static str,
-        to: &'static str,
-        event: &'static str,
-    ) {
-        let at = self.time();
-        if let Some(record) = &self.record {
-            record.change(StateChange { from, to, event, at });
-        }
-        self.see(|| Transition::new(from, event, to));
-    }
-
-    /// Returns the time of a change. To read a clock costs more than all other work on a change.
-    #[inline]
-    fn time(&mut self) -> Instant {
-        let (at, left) = match self.time {
-            Some((at, left)) if left > 0 => (at, left - 1),
-            _ => (Instant::now(), AT_ONE_TIME - 1),
-        };
-        self.time = Some((at, left));
-        at
-    }
-
-    /// Notes that the machine waits, or has waited.
-    #[inline]
-    pub(super) fn forget_time(&mut self) {
-        self.time = None;
-    }
-
-    /// Notes a transition, if a test watches.
-    #[inline]
-    pub(super) fn see(&self, transition: impl FnOnce() -> Transition) {
-        if let Some(seen) = &self.seen {
-            // `transition` runs code of the user, so it is called without the lock.
-            let transition = transition();
-            seen.lock().insert(transition);
-        }
-    }
-
-    /// Lets a test watch the transitions.
-    pub(super) fn watch(&mut self, seen: Seen) {
-        seen.lock().insert(Transition::initial(self.initial));
-        self.seen = Some(seen);
     }
 
     /// Runs all steps. Most events request nothing.
@@ -295,7 +236,12 @@ impl<M: StateMachine> Engine<M> {
 
     /// Step 5. A message is handed over as it was queued in the mailbox, so that it is tracked as one.
     fn hand_over(&mut self, ctx: &mut ServerContext<Machine<M>>) {
-        let queued = self.queue.pop().or_else(|| self.timeouts.take_due());
+        let mut queued = self.queue.pop();
+        if queued.is_none() && self.queue.has_next() {
+            (self.is_pause, self.handed_over) = (true, None);
+            return self.set_next((ServerItem::Own, Metadata::default()), ctx);
+        }
+        queued = queued.or_else(|| self.timeouts.take_due());
         let Some(Queued { event, metadata, limit, .. }) = queued else { return };
         self.handed_over = event.description();
         let item = match (event, limit) {
@@ -310,10 +256,24 @@ impl<M: StateMachine> Engine<M> {
                 ServerItem::Own
             }
         };
+        self.set_next((item, metadata), ctx);
+    }
+
+    fn set_next(
+        &mut self,
+        next: (ServerItem<Machine<M>>, Metadata),
+        ctx: &mut ServerContext<Machine<M>>,
+    ) {
         self.is_own = true;
         self.in_a_row = self.in_a_row.saturating_add(1);
-        let yields = self.in_a_row > PATIENCE;
-        ctx.set_next_event((item, metadata), yields);
+        ctx.set_next_event(next, self.in_a_row > PATIENCE);
+    }
+
+    /// Returns whether the own event that the loop hands back is a pause.
+    pub(super) fn take_pause(&mut self) -> bool {
+        let is_pause = std::mem::take(&mut self.is_pause);
+        self.is_own &= !is_pause;
+        is_pause
     }
 }
 

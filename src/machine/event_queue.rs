@@ -18,6 +18,10 @@ use crate::mailbox::drop_queue;
 use crate::message::MessageKind;
 use crate::server::ServerProcess;
 
+/// The number of calls that are dropped in a row before the machine lets other tasks run, because their
+/// callers have given up.
+const DROPPED_AT_ONCE: usize = 128;
+
 pub(super) struct EventQueue<M: StateMachine> {
     process: ServerProcess<Machine<M>>,
     /// Handled before the mailbox.
@@ -93,9 +97,10 @@ impl<M: StateMachine> EventQueue<M> {
         self.left = left;
     }
 
-    /// Takes the next event. Invariant 3.
+    /// Takes the next event. Invariant 3. Returns `None` while there are more, if as many calls were
+    /// dropped as are dropped at once.
     pub(super) fn pop(&mut self) -> Option<Queued<M>> {
-        loop {
+        for _ in 0..DROPPED_AT_ONCE {
             let queued = self.next.pop_front()?;
             if !queued.is_given_up() {
                 return Some(queued);
@@ -103,6 +108,7 @@ impl<M: StateMachine> EventQueue<M> {
             let process = &self.process;
             process.kernel.catch_destructor(process.pid(), || drop(queued));
         }
+        None
     }
 }
 

@@ -1,5 +1,6 @@
 //! [`StateMachine`]: a server whose reaction to an event depends on its state. `adapter` is the server,
-//! `engine` decides what is handled next, `queue` has the postponed events, `timeouts` the time-outs.
+//! `event_order` decides which event is handled next, `event_queue` has the postponed events,
+//! `timeouts` the time-outs.
 //!
 //! **Uses** `base`, `exit`, `message`, `time`, `observe`, `process`, `mailbox`, `call`, `runtime`,
 //! `child`, `server`.
@@ -19,16 +20,17 @@ mod event;
 mod timeouts;
 mod requested;
 mod event_queue;
+mod changes;
 mod event_order;
 mod context;
 mod postpone;
 mod adapter;
 
+pub(crate) use changes::Seen;
 pub use context::{EnterContext, MachineContext};
 pub use declared_transition::Transition;
 pub use event::{Event, UnhandledEvent};
 use event_order::Engine;
-pub(crate) use event_order::Seen;
 pub use next::Next;
 
 /// The server of a [`StateMachine`]. The handles, names and specifications of a machine `M` have

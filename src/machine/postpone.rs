@@ -1,4 +1,4 @@
-//! How a handler postpones its event. [`queue`](crate::machine::queue) keeps the postponed events.
+//! How a handler postpones its event. [`event_queue`](crate::machine::event_queue) keeps the postponed events.
 
 use crate::base::eviction::evict;
 use crate::call::Reply;

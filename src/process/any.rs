@@ -75,10 +75,13 @@ impl dyn AnyProcess + '_ {
     }
 
     /// Returns the number of items that the process handles or has in its mailbox. Those in the mailbox
-    /// are counted only if the mailbox is.
+    /// are counted only if the mailbox is. The greatest number for a process that is ending.
     pub(crate) fn load(&self) -> usize {
         self.with(|locked| {
             let core = locked.core();
+            if !core.is_open() {
+                return usize::MAX;
+            }
             let counts =
                 core.registrations().and_then(|registrations| registrations.counts.as_ref());
             let queued = counts.map_or(0, |counts| counts.depth);

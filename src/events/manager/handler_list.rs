@@ -131,8 +131,12 @@ impl<E: Send + Sync + 'static> HandlerList<E> {
         handled: Result,
     ) -> Result<(), Option<ExitReason>> {
         let swap = self.list[index].ctx.take_swap();
-        let Err(reason) = handled else { return Ok(()) };
+        let Err(reason) = handled else {
+            self.discard_swap(swap);
+            return Ok(());
+        };
         if !reason.is_clean() {
+            self.discard_swap(swap);
             return Err(Some(self.fail(index, reason).await));
         }
         let Some(to) = swap else {

@@ -62,12 +62,16 @@ impl<E: Send + Sync + 'static> GenServer for EventManager<E> {
     }
 
     async fn handle_info(&mut self, info: Received, _: &mut ServerContext<Self>) -> Result {
-        if let Received::Down { reference, reason, .. } = &info
-            && self.handlers.owner_ended(*reference, reason).await
-        {
-            return Ok(());
+        let is_of_owner = match &info {
+            Received::Down { reference, reason, .. } => {
+                self.handlers.owner_ended(*reference, reason).await
+            }
+            _ => false,
+        };
+        if !is_of_owner {
+            self.handlers.dispatch(Input::Info(&info)).await;
         }
-        self.handlers.dispatch(Input::Info(&info)).await;
+        self.handlers.discard(info);
         Ok(())
     }
 

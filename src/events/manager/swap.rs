@@ -24,11 +24,11 @@ impl<E: Send + Sync + 'static> HandlerList<E> {
         to: SwapTo<E>,
         owner: Option<HandlerOwner>,
     ) -> Result<(), HandlerError> {
-        let SwapTo { arg, id: new_id, init } = to;
-        if let Some(refusal) = self.refusal(&id, &new_id, owner.as_ref()) {
-            self.discard((arg, init));
+        if let Some(refusal) = self.refusal(&id, &to.id, owner.as_ref()) {
+            self.discard_swap(Some(to));
             return Err(refusal);
         }
+        let SwapTo { arg, id: new_id, init } = to;
         let index = self.position(&id);
         let (output, owner) = match index.map(|index| self.list.remove(index)) {
             None => {
@@ -62,6 +62,16 @@ impl<E: Send + Sync + 'static> HandlerList<E> {
             }
         }
     }
+
+    /// Drops a swap that a handler has requested, and that does not take place.
+    pub(super) fn discard_swap(&self, swap: Option<SwapTo<E>>) {
+        if let Some(SwapTo { arg, id: _, init }) = swap {
+            // Two drops, because a second panic while the first one unwinds would abort the program.
+            self.discard(arg);
+            self.discard(init);
+        }
+    }
+
     /// Returns why no handler of this new id can replace the one with the old id.
     fn refusal(
         &self,

@@ -1,4 +1,4 @@
-//! Subscribers that are not in the tables of a [`PubSub`](crate::PubSub), such as those of other nodes.
+//! Subscribers that are not in the tables of a [`PubSub`], such as those of other nodes.
 //!
 //! At most one way leads to them. It is set and removed under the lock of the topics, so a publish finds
 //! it or doesn't, and calls it without the lock.

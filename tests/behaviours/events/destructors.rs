@@ -22,7 +22,11 @@ impl Drop for Glass {
 enum Note {
     Plain,
     Leave,
-    Fragile { _glass: Glass },
+    /// The handler requests its swap, and returns `Ok` nevertheless.
+    Hesitate,
+    Fragile {
+        _glass: Glass,
+    },
 }
 
 /// A handler that panics in no callback. Its arguments, calls and outputs may be fragile.
@@ -39,7 +43,15 @@ impl EventHandler<Note> for Shelf {
     }
 
     async fn handle_event(&mut self, event: &Note, ctx: &mut HandlerContext<Note>) -> Result {
-        if matches!(event, Note::Leave) { ctx.remove() } else { Ok(()) }
+        match event {
+            Note::Leave => ctx.remove(),
+            Note::Hesitate => {
+                let args = Glass;
+                let _ = ctx.swap::<Shelf, Shelf>(Some(Glass), "other", move |_| Some(args));
+                Ok(())
+            }
+            Note::Plain | Note::Fragile { .. } => Ok(()),
+        }
     }
 
     async fn handle_call(&mut self, call: Self::Call, _: &mut HandlerContext<Note>) -> Result {
@@ -97,6 +109,13 @@ async fn an_event_may_panic_in_its_destructor_and_all_handlers_stay() {
     assert!(manager.notify(Note::Fragile { _glass: Glass }));
     assert_eq!(manager.sync_notify(Note::Fragile { _glass: Glass }).await, Ok(()));
     assert_eq!(manager.which_handlers().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_swap_that_a_handler_has_requested_and_not_returned_may_panic_in_its_destructors() {
+    let (_rt, manager, one) = start().await;
+    assert_eq!(manager.sync_notify(Note::Hesitate).await, Ok(()));
+    assert_eq!(one.call(|reply| (None, reply)).await, Ok(()));
 }
 
 /// The handler leaves by itself, and then its caller has gone.

@@ -121,6 +121,25 @@ async fn a_machine_whose_mailbox_has_no_bound_postpones_any_number() {
     assert!(join_all(calls).await.into_iter().all(|answer| answer.unwrap().is_ok()));
 }
 
+/// Postponed calls whose callers have given up are dropped some hundred at a time, and a system message that
+/// is queued meanwhile is answered between.
+#[tokio::test(start_paused = true)]
+async fn very_many_given_up_calls_are_dropped_in_slices_before_the_next_event() {
+    let rt = Runtime::new();
+    let gate = Gate::start(&rt, ()).await.unwrap();
+    let calls: Vec<_> = (0..20_000).map(|_| calling(&gate, awaited)).collect();
+    assert_eq!(status(&rt, &gate).await.postponed, 20_000);
+    calls.iter().for_each(JoinHandle::abort);
+    let last = calling(&gate, Call::Plain);
+    settled().await;
+    gate.cast(true);
+    gate.get_status().await.unwrap();
+    assert!(!last.is_finished(), "a system message waits for at most 32 slices");
+    assert_eq!(last.await.unwrap(), Ok(1));
+    assert_eq!(status(&rt, &gate).await.postponed, 0);
+    assert_nothing_left(&rt).await;
+}
+
 /// A call that was postponed as an event is handled although its caller has given up.
 #[tokio::test(start_paused = true)]
 async fn a_call_that_was_postponed_with_its_reply_is_dropped_when_its_caller_has_given_up() {
