@@ -1,8 +1,8 @@
 //! The counter server of many examples in the documentation.
 //!
-//! The examples import it in a hidden line. It is compiled with the library and not in each example,
-//! so that the examples share the code of one server type. A program that does not use it contains
-//! nothing of it.
+//! The examples import it in a hidden line. It is compiled with the library and not in each
+//! example, so that the examples share the code of one server type. A program that does not use the
+//! server contains none of its code.
 
 use crate::{GenServer, Reply, Result, ServerContext};
 

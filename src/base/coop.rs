@@ -2,27 +2,28 @@
 //!
 //! Tokio gives a task a budget for each poll. Each operation of tokio consumes one unit of the
 //! budget. When the budget is used up, all operations are pending, and tokio polls the task again
-//! after other tasks have run. A method of this crate that fails at once, or has its result at
-//! once, uses no operation of tokio, so it consumes a unit itself. Otherwise a loop around the
-//! method would never return from its poll. On a current-thread runtime no other task would run,
-//! and the state that the loop waits for would never be reached.
+//! after other tasks have run. A method of this crate can fail at once, or have its result at once.
+//! Such a method uses no operation of tokio, so it consumes one unit itself. Otherwise a loop
+//! around the method would never return from its poll. On a current-thread runtime no other task
+//! would run, and the state that the loop waits for would never be reached.
 //!
 //! **A method consumes budget before its first effect.** A future that is dropped while it waits
 //! for budget has changed nothing, so the method stays cancel safe.
 //!
 //! A call is the exception. A call consumes budget only if it returns without having waited, so a
-//! call that waits for its reply consumes none. A request that is refused was not sent, so nothing
-//! has changed before the wait for budget. If the reply arrives during the poll that sends the
-//! request, the reply stays in its slot until the budget is granted.
+//! call that waits for its reply consumes none. If the request is refused, it was not sent, so the
+//! call has changed nothing when it waits for budget. If the reply arrives during the poll that
+//! sends the request, the reply stays in its slot until the budget is granted.
 //!
-//! Code that tokio does not poll has no budget; there the futures of this module are ready at once.
+//! Code that tokio does not poll has no budget. In such code the futures of this module are ready
+//! at once.
 
 use std::future::{Future, poll_fn};
 use std::task::{Context, Poll, Waker, ready};
 
 use tokio::task::coop;
 
-/// Consumes one unit of budget, in the `poll` method of a future.
+/// Consumes one unit of budget. For use in the `poll` method of a future.
 #[inline]
 pub(crate) fn poll_budget(cx: &mut Context<'_>) -> Poll<()> {
     ready!(coop::poll_proceed(cx)).made_progress();

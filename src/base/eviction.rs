@@ -1,22 +1,22 @@
 //! Drops the items that a full mailbox evicts, and marks the thread during the drop.
 //!
-//! The reply of a call is somewhere inside the user's message, so only the mark of the dropping
-//! thread tells the reply that its message is evicted. A reply that is dropped calls
-//! [`is_evicting`] with the address of its server's record. If the result is true, the reply
-//! reports the eviction to its caller. Replies of other servers that are in the same message report
-//! their usual error.
+//! The reply of a call can be anywhere inside the user's message, so this crate cannot tell the
+//! reply directly that the message is evicted. Instead, this module marks the thread that drops the
+//! message. A reply that is dropped calls [`is_evicting`] with the address of its server's record.
+//! If the result is true, the reply reports the eviction to its caller. The message can also
+//! contain replies of other servers. Those replies report their usual error.
 
 use std::cell::Cell;
 
 use crate::base::user_panics::ignore_panic;
 
 thread_local! {
-    /// The address of the record whose mailbox an item is evicted from, or 0.
+    /// The address of the record whose mailbox evicts an item on this thread, or 0 if none does.
     static EVICTING_FROM: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Drops an item that was evicted from the mailbox of the record at this address. Discards a panic
-/// of a destructor, since the thread belongs to an unrelated sender.
+/// Drops an item that the mailbox of the record at this address has evicted. Discards a panic of
+/// the item's destructor, because this thread belongs to an unrelated sender.
 pub(crate) fn evict<M>(record: usize, item: M) {
     let before = EVICTING_FROM.replace(record);
     ignore_panic(|| drop(item));

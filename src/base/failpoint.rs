@@ -1,11 +1,11 @@
-//! Failpoints: named points in the code at which a proof run inserts pauses, following a seeded
+//! Failpoints: named points in the code at which a proof run delays the thread, following a seeded
 //! plan.
 //!
 //! In a normal build [`point!`] and [`step!`] expand to nothing. Under `--cfg regrow_proof` a test
 //! arms a plan. Each point may then yield its thread a few times or put the thread to sleep for a
-//! moment, so that races occur that need a pause at that point. A step is a point between two
-//! awaits of a supervisor. If the test has set a hook, the step calls the hook, which may kill any
-//! process; then the supervisor yields.
+//! moment. A race that needs a delay at that point can then occur. A step is a point between two
+//! awaits of a supervisor. If the test has set a hook, the step calls the hook, and then the
+//! supervisor yields. The hook may kill any process.
 
 /// Marks a point between two operations, at which operations of other processes may interleave.
 macro_rules! point {
@@ -45,9 +45,9 @@ mod slices {
 
     static AT_ONCE: AtomicBool = AtomicBool::new(false);
 
-    /// Makes this program announce the ends of processes in slices of the normal size, instead of the
-    /// small slices of a proof build. The end of a process with few links and monitors is then one
-    /// step, as it is in the models.
+    /// Makes this program announce the ends of processes in slices of the normal size, instead of
+    /// the small slices of a proof build. The end of a process with few links and monitors is then
+    /// announced in one slice. In the models this end is a single transition as well.
     pub fn announce_ends_at_once() {
         AT_ONCE.store(true, Ordering::Relaxed);
     }
@@ -62,7 +62,8 @@ mod plan {
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::Duration;
 
-    /// What each point does, and how often. `yields` and `pauses` are chances per 1,000 visits.
+    /// The plan: what a visit of a point does, and with which probability. `yields` and `pauses`
+    /// are chances per 1,000 visits.
     #[derive(Debug, Clone, Copy)]
     pub struct FailPlan {
         /// The seed of the plan's random numbers. A seed of 0 counts as 1.
@@ -125,8 +126,7 @@ mod steps {
         static HOOK: RefCell<Option<Hook>> = const { RefCell::new(None) };
     }
 
-    /// Sets the hook that is called at every step of the supervisors of this thread; `None` removes
-    /// it.
+    /// Sets the hook that supervisors on this thread call at each step. `None` removes the hook.
     pub fn at_each_step(hook: Option<Hook>) {
         HOOK.set(hook);
     }

@@ -4,19 +4,21 @@ use std::fmt;
 
 /// The identifier of one incarnation of a process.
 ///
-/// Pids are unique in a program, assigned in increasing order in each [`Runtime`](crate::Runtime), and
-/// never reused: a process that is restarted gets a new one. The pid of a process that has ended, that
-/// never existed, or that is of another runtime of the program is harmless everywhere: a message to
-/// such a pid is dropped, and the send returns `false`. To address a process that may be restarted,
-/// keep its [name](crate::Name), not its pid.
+/// Pids are unique in a program, and are never reused. Each [`Runtime`](crate::Runtime) assigns its
+/// pids in increasing order. A process that is restarted gets a new pid. The pid of a process that
+/// has ended, that never existed, or that belongs to another runtime of the program is harmless in
+/// every operation. For example, a message to such a pid is dropped, and the send returns `false`.
+/// To address a process that may be restarted, keep its [name](crate::Name), not its pid.
 ///
 /// The first runtime of a program assigns 1, 2, 3 and so on. Runtimes draw their pids in blocks of
-/// 1,024, so the pids of a runtime have gaps if the program has several. Only the runtime of a chaos
-/// run always begins with 1, because the replay of a run needs the same pids.
+/// 1,024, so the pids of a runtime have gaps if the program has several runtimes. The runtime of a
+/// chaos run is an exception: its pids always begin with 1, because the replay of a run needs the
+/// same pids.
 ///
-/// The upper 16 bits are the number of a node; 0 is this one. The numbers of other nodes are those of
-/// this program, so the [raw](Self::raw) bits of a pid of another node mean nothing elsewhere. OTP's counterpart is the pid;
-/// unlike pids of OTP, those of this node are ordered by age.
+/// The upper 16 bits of a pid are the number of a node. The number 0 stands for the local node.
+/// Each program assigns the numbers of other nodes itself, so the [raw](Self::raw) bits of the pid
+/// of a process of another node have no meaning in another program. OTP's counterpart is the pid.
+/// Unlike pids of OTP, the local pids of one runtime are ordered by age.
 ///
 /// # Examples
 ///
@@ -34,8 +36,8 @@ pub struct Pid(u64);
 impl Pid {
     /// The pid of code that runs in no process: plain async code, a thread that the program starts,
     /// or a task of `tokio::spawn`, even if a process spawned that task. No process has this pid,
-    /// and no process has it as its parent. OTP has no counterpart, because in OTP all code runs in
-    /// a process.
+    /// and no process has a parent with this pid. OTP has no counterpart, because in OTP all code
+    /// runs in a process.
     pub const OUTSIDE: Pid = Pid(0);
 
     /// The number of bits below the node number.
@@ -53,9 +55,10 @@ impl Pid {
     }
 
     /// Whether the pid belongs to a process of another node. With the feature `cluster`,
-    /// `Runtime::pid_of` returns such pids, and links, monitors, exit signals and terms reach the
-    /// process, as far as its node can be connected to. Without that feature, and for a number of a
-    /// node that the program has not given, it behaves like the pid of a process that has ended.
+    /// `Runtime::pid_of` returns such pids. Links, monitors, exit signals and terms then reach the
+    /// process, as long as a connection to its node can be made. Without the feature, such a pid
+    /// behaves like the pid of a process that has ended. With or without the feature, so does a pid
+    /// whose node number the program has not assigned.
     ///
     /// ```
     /// use regrow::Pid;

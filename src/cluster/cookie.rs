@@ -10,12 +10,13 @@ use subtle::ConstantTimeEq;
 /// The answer to a challenge.
 pub(crate) type Digest = [u8; 16];
 
-/// The secret that the nodes of a cluster share. A node refuses connections of nodes that don't know
-/// it. A cookie is never sent, and its [`Debug`](fmt::Debug) text doesn't contain it.
+/// The secret that the nodes of a cluster share. A node refuses connections of nodes that don't
+/// know its cookie. A cookie is never sent, and the [`Debug`](fmt::Debug) text of a `Cookie`
+/// doesn't contain the secret.
 ///
 /// A cookie authenticates the nodes at the start of a connection, by an MD5 challenge. It neither
-/// encrypts nor signs what follows, so a network with other users needs more. OTP:
-/// `erlang:set_cookie/1`, `~/.erlang.cookie`.
+/// encrypts nor signs the data that follows, so in a network with other users a cookie is not
+/// enough protection. OTP: `erlang:set_cookie/1`, `~/.erlang.cookie`.
 ///
 /// # Examples
 ///
@@ -30,8 +31,9 @@ pub(crate) type Digest = [u8; 16];
 pub struct Cookie(Arc<[u8]>);
 
 impl Cookie {
-    /// Makes a cookie of a text. A node with an empty cookie is not started, as one without a cookie
-    /// ([`NodeError::NoCookie`](crate::cluster::NodeError::NoCookie)). [`Cookie`] has an example.
+    /// Makes a cookie from a text. A node whose cookie is empty fails to start with
+    /// [`NodeError::NoCookie`](crate::cluster::NodeError::NoCookie), like a node without a cookie.
+    /// [`Cookie`] has an example.
     pub fn new(text: impl Into<String>) -> Self {
         Cookie(text.into().into_bytes().into())
     }
@@ -40,7 +42,7 @@ impl Cookie {
     ///
     /// # Errors
     ///
-    /// [`CookieError`] if the variable is not set, is empty, or is no UTF-8.
+    /// [`CookieError`] if the variable is not set, is empty, or is not valid UTF-8.
     pub fn from_env(variable: &str) -> Result<Self, CookieError> {
         match env::var(variable) {
             Ok(text) if !text.is_empty() => Ok(Cookie::new(text)),
@@ -52,14 +54,15 @@ impl Cookie {
         self.0.is_empty()
     }
 
-    /// Returns the answer to a challenge: the MD5 of the cookie and of the decimal challenge.
+    /// Returns the answer to a challenge. The answer is the MD5 of one text: the cookie, followed
+    /// by the challenge as a decimal number.
     pub(crate) fn answer(&self, challenge: u32) -> Digest {
         let hash = Md5::new_with_prefix(&self.0);
         hash.chain_update(challenge.to_string()).finalize().into()
     }
 
-    /// Whether this is the answer to a challenge. The time of the comparison doesn't depend on the
-    /// bytes that differ.
+    /// Whether `answer` is the answer to the challenge. The time of the comparison doesn't depend
+    /// on which bytes differ.
     pub(crate) fn accepts(&self, challenge: u32, answer: &Digest) -> bool {
         self.answer(challenge).ct_eq(answer).into()
     }
@@ -71,8 +74,8 @@ impl fmt::Debug for Cookie {
     }
 }
 
-/// A variable of the environment has no cookie: the error of [`Cookie::from_env`]. The text names
-/// the variable, and doesn't contain its value.
+/// The error that [`Cookie::from_env`] returns if the variable of the environment has no cookie.
+/// The text of the error names the variable, and doesn't contain its value.
 ///
 /// # Examples
 ///
@@ -90,7 +93,7 @@ pub struct CookieError(String);
 mod tests {
     use super::Cookie;
 
-    /// `erlang:md5("monster" ++ "1234567890")`.
+    /// The expected answer is the result of `erlang:md5("monster" ++ "1234567890")`.
     #[test]
     fn an_answer_is_the_md5_of_the_cookie_and_the_decimal_challenge() {
         let hex: String = Cookie::new("monster")

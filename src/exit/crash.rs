@@ -16,8 +16,8 @@ pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 
 /// The facts of one crash: its kind, its message, its error, and where it happened.
 ///
-/// A crash is cheap to clone; all observers of one end get clones of one `Crash`. OTP: the exit
-/// term, which is any term, and its stack trace.
+/// A `Crash` is cheap to clone. All observers of the end of a process receive clones of the same
+/// `Crash`. OTP: the exit reason, which may be any term, and its stack trace.
 ///
 /// # Examples
 ///
@@ -36,11 +36,11 @@ pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 #[derive(Clone)]
 pub struct Crash(Arc<CrashData>);
 
-/// A reference to a crash that does not keep it.
+/// A weak reference to a crash. It does not keep the crash alive.
 pub(crate) struct WeakCrash(Weak<CrashData>);
 
 impl WeakCrash {
-    /// Returns the crash, if it is still kept.
+    /// Returns the crash, if a [`Crash`] still keeps it alive.
     pub(crate) fn upgrade(&self) -> Option<Crash> {
         self.0.upgrade().map(Crash)
     }
@@ -49,16 +49,16 @@ impl WeakCrash {
 struct CrashData {
     kind: CrashKind,
     message: Box<str>,
-    /// The error, in a `CaughtDrop`, since errors may be nested deeply: for example, the error of a
-    /// supervisor that gave up contains the exit reason of its child, which may contain an error as
-    /// well.
+    /// The error. [`CaughtDrop`] bounds the stack depth while the error is dropped, since errors
+    /// may be nested deeply. For example, the error of a supervisor that gave up contains the exit
+    /// reason of its child, and that exit reason may contain an error as well.
     error: Option<CaughtDrop<BoxError>>,
     location: Option<CrashLocation>,
     backtrace: Option<Backtrace>,
 }
 
-/// The payload of a panic that was caught and is resumed. The payload holds the crash that was made
-/// from the panic when it was caught.
+/// The payload with which a caught panic is resumed. The payload holds the crash that was made from
+/// the panic when the panic was caught.
 pub(crate) struct CaughtPanic(pub(crate) Crash);
 
 /// How a process crashed.
@@ -95,9 +95,9 @@ impl Crash {
         Crash::new(CrashKind::Error, text_of(&error), Some(error), location.map(|at| (at, None)))
     }
 
-    /// Returns the crash of a caught panic. Dropping the payload may panic as well. That second
-    /// panic is caught, and cannot overwrite the note of the first panic, which is taken before the
-    /// drop.
+    /// Returns the crash of a caught panic. Dropping the payload may panic as well. The second
+    /// panic is caught. It cannot overwrite the note of the first panic, because this function
+    /// takes that note before the drop.
     pub(crate) fn from_panic(payload: Box<dyn Any + Send>) -> Self {
         let payload = match payload.downcast::<CaughtPanic>() {
             Ok(caught) => return caught.0,
@@ -122,8 +122,7 @@ impl Crash {
         Crash(Arc::new(CrashData { kind, message, error, location, backtrace }))
     }
 
-    /// Returns the crash without its location, if the crash has no clones; otherwise returns it
-    /// unchanged.
+    /// Returns the crash without its location. A crash that has clones is returned unchanged.
     pub(crate) fn without_location(mut self) -> Self {
         if let Some(data) = Arc::get_mut(&mut self.0) {
             data.location = None;
@@ -136,7 +135,8 @@ impl Crash {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// Returns a text of the kind, the message and, if there is an error, its causes, each once.
+    /// Returns the kind and the message as text. If there is an error, its causes follow, except
+    /// those that the text already contains.
     pub(crate) fn with_causes(&self) -> String {
         let text = format!("{}{}", self.prefix(), self.message());
         match self.error() {
@@ -160,10 +160,10 @@ impl Crash {
     }
 
     /// The message of the panic, the text of the error, or the text that was passed to
-    /// [`ExitReason::crashed`](crate::ExitReason::crashed). If the payload of a panic is not text,
-    /// or the `Display` of an error panics or fails, the message says so. The message does not
-    /// contain the causes of an error; `{:#}` of the crash or of its reason shows them too.
-    /// [`Crash`] has an example.
+    /// [`ExitReason::crashed`](crate::ExitReason::crashed). The message says so if the payload of a
+    /// panic is not text, and if the `Display` of an error panics or fails. The message does not
+    /// contain the causes of an error. To show the causes too, format the crash or its reason with
+    /// `{:#}`. [`Crash`] has an example.
     pub fn message(&self) -> &str {
         &self.0.message
     }
@@ -179,10 +179,10 @@ impl Crash {
         self.error()?.downcast_ref()
     }
 
-    /// The location of the crash, if it is known. For an error it is the `?` or the `From`
-    /// conversion; an error with which this crate itself ends a process has no location. For a
-    /// panic it is known only if [`install_panic_hook`](crate::install_panic_hook) was called. An
-    /// explicit reason has none. [`Crash`] has an example.
+    /// The location of the crash, if it is known. The location of an error is that of the `?` or of
+    /// the `From` conversion. An error with which this crate itself ends a process has no location.
+    /// The location of a panic is known only if [`install_panic_hook`](crate::install_panic_hook)
+    /// was called. An explicit reason has no location. [`Crash`] has an example.
     pub fn location(&self) -> Option<&CrashLocation> {
         self.0.location.as_ref()
     }
@@ -193,23 +193,23 @@ impl Crash {
         self.0.backtrace.as_ref()
     }
 
-    /// Returns the [backtrace](Self::backtrace) as text for people: at most 16 KiB, with a last line
-    /// that says if the rest was left out, and with controls escaped. The names of functions are
-    /// looked up when this is called first, which may take a second and blocks the thread.
+    /// Returns the [backtrace](Self::backtrace) as text for people. The text has at most 16 KiB. If
+    /// the rest was left out, the last line says so. Control characters are escaped. The first call
+    /// looks up the names of functions. The look-up may take a second, and blocks the thread.
     /// [`Runtime::backtrace_of`](crate::Runtime::backtrace_of) has an example.
     pub fn backtrace_text(&self) -> Option<String> {
         Some(backtrace_text(&self.backtrace()?.to_string()))
     }
 
-    /// Returns a reference that does not keep the crash.
+    /// Returns a weak reference, which does not keep the crash alive.
     pub(crate) fn downgrade(&self) -> WeakCrash {
         WeakCrash(Arc::downgrade(&self.0))
     }
 }
 
-/// Displays the kind and the message on one line; with `{:#}` also the causes of an error, each
-/// once, and the location. Line breaks and other controls are escaped in this text, but not in
-/// [`message`](Crash::message).
+/// Displays the kind and the message on one line. `{:#}` also displays the location, and the causes
+/// of an error that the text does not already contain. Line breaks and other control characters are
+/// escaped in this text, but not in [`message`](Crash::message).
 impl fmt::Display for Crash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !f.alternate() {
@@ -281,7 +281,7 @@ impl Detail {
     }
 }
 
-/// Displays the [`text`](Detail::text) on one line, with controls escaped.
+/// Displays the [`text`](Detail::text) on one line, with control characters escaped.
 impl fmt::Display for Detail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", one_line(self.text()))

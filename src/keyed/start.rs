@@ -1,11 +1,13 @@
-//! Finds the holder of a key, or starts one.
+//! Finds the server that holds a key, or starts a server under the key.
 //!
-//! 1. A start in progress under the key is joined.
-//! 2. A process that holds the key is the result, also during its `init`: its mailbox takes the
-//!    request.
-//! 3. A key that is reserved for a restart is waited for.
-//! 4. If the key is free, a start is led. If it fails although another process holds the key, or is
-//!    about to, the key is looked up again.
+//! 1. If a start under the key is in progress, the request waits for the outcome of that start.
+//! 2. If a process holds the key, that process is the result. This is so even before its `init` has
+//!    finished, because its mailbox already accepts the request.
+//! 3. If the key is reserved for a restart, the request waits for a change, and looks the key up
+//!    again.
+//! 4. If the key is free, the request leads a start. A failed start is an error only if the key was
+//!    not the reason and is still free. Otherwise another process has taken or reserved the key,
+//!    and the key is looked up again.
 
 use std::future::pending;
 use std::hash::Hash;
@@ -27,8 +29,9 @@ use crate::server::{GenServer, ServerProcess, ServerSpec, limited, wait_edge};
 use crate::time::timer_queue::after;
 
 /// The pause before the third start for one request. Each further pause is twice as long, up to
-/// [`LONGEST_PAUSE`]. Without pauses, servers that end at once would be started in a busy loop, in
-/// which a paused clock would never reach the time limit.
+/// [`LONGEST_PAUSE`]. Without pauses, servers that end at once would be started in a busy loop.
+/// During such a loop a paused clock of tokio would not advance, and would never reach the time
+/// limit.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -39,13 +42,13 @@ pub(super) struct Attempt<'a, K> {
     pub(super) due: Option<Instant>,
     /// The number of starts that the request has waited for.
     starts: u32,
-    /// The pause before the next start, or zero if the request has paused.
+    /// The pause before the next start, or zero if no pause is due.
     pause: Duration,
 }
 
 impl<'a, K: Clone> Attempt<'a, K> {
-    /// The deadline of the call that the running code handles shortens the limit, if deadlines are
-    /// propagated.
+    /// Starts the time limit of a request. If deadlines are propagated, the limit ends no later
+    /// than the deadline of the call that the running code handles.
     pub(super) fn new(kernel: &Kernel, key: &'a K, limit: Duration) -> Self {
         let now = Instant::now();
         let far = after(now, limit);
@@ -80,7 +83,7 @@ impl<'a, K: Clone> Attempt<'a, K> {
         Ok(())
     }
 
-    /// Counts a start, and sets the pause before the next one.
+    /// Counts a start, and sets the pause before the next start.
     fn count_start(&mut self) {
         self.starts += 1;
         if let Some(doublings) = self.starts.checked_sub(2) {
@@ -89,8 +92,8 @@ impl<'a, K: Clone> Attempt<'a, K> {
         }
     }
 
-    /// Pauses before a start, if a pause is due. Returns whether it has paused: the key is then to be
-    /// looked up again.
+    /// Pauses before a start, if a pause is due. Returns true after a pause. The caller must then
+    /// look the key up again.
     async fn has_paused(&mut self, kernel: &Arc<Kernel>) -> bool {
         let pause = std::mem::take(&mut self.pause);
         if pause.is_zero() {
@@ -108,8 +111,8 @@ where
     K: Eq + Hash + Clone + Send + Sync + 'static,
     S: GenServer,
 {
-    /// Returns the server that holds the key. `None` also if there is something to wait for or to
-    /// report.
+    /// Returns the server that holds the key. Returns `None` if the key is free or reserved, if a
+    /// start under the key is in progress, or if the holder has another type.
     pub(super) fn running(&self, key: &K) -> Option<ServerProcess<S>> {
         if self.starts.is_pending(key) {
             return None;
@@ -120,7 +123,7 @@ where
         }
     }
 
-    /// Returns the server that holds the key. Starts one if there is none.
+    /// Returns the server that holds the key. If no process holds the key, starts a server.
     pub(super) async fn find_or_start(
         &self,
         spec: &mut impl FnMut() -> ServerSpec<S>,
@@ -134,7 +137,8 @@ where
             }
             let changed = kernel.name_changes.notified();
             let mut changed = pin!(changed);
-            // The notification is enabled before the lookup, so a change after it is not missed.
+            // The notification is enabled before the lookup, so a change after the lookup is not
+            // missed.
             changed.as_mut().enable();
             if !self.starts.is_pending(key) {
                 match self.registry.status(key) {
@@ -159,8 +163,8 @@ where
         }
     }
 
-    /// Leads the start under the key, or joins the one in progress. `Ok` means that the key is to be
-    /// looked up again.
+    /// Leads a start under the key, or joins the start in progress. `Ok` means that the caller must
+    /// look the key up again.
     async fn start_or_join(
         &self,
         spec: &mut impl FnMut() -> ServerSpec<S>,
@@ -169,7 +173,7 @@ where
         let (key, kernel) = (attempt.key, self.supervisor.server.kernel());
         let refused = |error| KeyedError::NotStarted { key: key.clone(), error };
         let part = self.starts.take_part(key);
-        // A start that was in progress has finished since the lookup.
+        // Another start has finished since the lookup, so the key must be looked up again.
         if matches!(part, Part::Lead(_)) && !self.is_free(key) {
             return Ok(());
         }
@@ -187,8 +191,8 @@ where
         outcome.ok_or_else(|| attempt.not_ready())?.map_err(refused)
     }
 
-    /// Adds the wait of the caller for the supervisor to the wait graph, as a call of the supervisor
-    /// does.
+    /// Adds an edge from the caller to the supervisor to the wait graph. A call to the supervisor
+    /// adds the same edge.
     fn wait_edge(&self) -> Result<Option<WaitEdge>, CallError> {
         self.supervisor.server.resolve().map_or(Ok(None), |supervisor| wait_edge(&supervisor))
     }
@@ -197,8 +201,8 @@ where
         matches!(self.registry.status(key), KeyStatus::Free)
     }
 
-    /// Starts a server under the key in a task, which no caller can delay. An outcome of `Ok` means
-    /// that the key is to be looked up again.
+    /// Starts a server under the key in a task of its own, so that no caller can delay the start.
+    /// An outcome of `Ok` means that the key must be looked up again.
     fn lead(&self, lead: Lead<K>, spec: ServerSpec<S>, key: &K) -> Joined {
         let mut child = OnceChild::from(spec);
         child.spec.set_key(self.registry.start_key(key.clone(), (), type_text));
@@ -218,7 +222,8 @@ where
     }
 }
 
-/// Returns whether another process holds this key, or did when the start was refused.
+/// Returns whether the start was refused because another process held this key, or because the key
+/// was reserved.
 fn is_about_key<K>(error: &StartError, key: &K) -> bool {
     match error {
         StartError::AlreadyStarted { name, .. } | StartError::NameReserved { name, .. } => {
@@ -228,7 +233,8 @@ fn is_about_key<K>(error: &StartError, key: &K) -> bool {
     }
 }
 
-/// The text of a key in an error that the caller never gets: the caller gets the key.
+/// Returns the text that names a key in a [`StartError`]. The caller never gets that error. The
+/// caller's [`KeyedError`] contains the key itself.
 fn type_text<K>(_: &K) -> String {
     format!("a key of the type {}", std::any::type_name::<K>())
 }

@@ -1,4 +1,5 @@
-//! How a handler postpones its event. [`event_queue`](crate::machine::event_queue) keeps the postponed events.
+//! How a handler postpones its event. [`event_queue`](crate::machine::event_queue) keeps the
+//! postponed events, and [`event_order`](crate::machine::event_order) decides when they are handled again.
 
 use crate::base::eviction::evict;
 use crate::call::Reply;

@@ -1,10 +1,10 @@
 //! The receive operation of a suspended server. It takes only urgent items: system requests,
 //! requests to stop, and the exit of the server's parent. All other items stay queued in order.
 //!
-//! In a mailbox that is not counted, the search is a selective receive. A counted mailbox is
-//! searched in place: the items that fill it stay in the inbox, where they can be evicted, and an
-//! item that is taken is counted out in the same step. The search may run under the lock, because
-//! `urgent` runs no user code.
+//! In a mailbox without counts, the operation is a selective receive. A mailbox with counts is
+//! searched in place, under the lock. The items that are not urgent stay in the inbox, where they
+//! can be evicted. An urgent item is taken and counted out under the same lock. The search may run
+//! under the lock, because `urgent` runs no user code.
 
 use std::task::{Context, Poll, ready};
 
@@ -15,8 +15,9 @@ use crate::mailbox::inbox::Item;
 use crate::mailbox::receive::{Mailbox, count_out};
 
 impl<M: Item> Mailbox<M> {
-    /// Waits for an item for which `urgent` returns true. Sets `cursor` to the position from which
-    /// [`take_at`](Self::take_at) then takes the item. `cursor` is 0 before the first poll.
+    /// Waits for an item for which `urgent` returns true. Sets `cursor` to the position of that
+    /// item. [`take_at`](Self::take_at) takes the item from that position. `cursor` must be 0
+    /// before the first poll.
     pub(crate) fn poll_urgent(
         &mut self,
         cx: &mut Context<'_>,
@@ -48,7 +49,7 @@ impl<M: Item> Mailbox<M> {
         }
     }
 
-    /// Called when the suspension ends: a later search starts at the front of the inbox again.
+    /// Makes the next search start at the front of the inbox. Called when the suspension ends.
     pub(crate) fn read_on(&mut self) {
         if let Some(counts) = self.process.state.lock().core.counts() {
             counts.passed = 0;

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Notify;
 
-/// Whether there were changes since the last line of the census, and the state of the task that
-/// logs the census.
+/// The state of the task that logs the census, and whether there were changes since the last line
+/// of the census.
 #[derive(Debug, Default)]
 pub(crate) struct CensusWake {
     changed: Notify,
@@ -16,7 +16,7 @@ pub(crate) struct CensusWake {
 }
 
 impl CensusWake {
-    /// Records a change, and wakes the task for the first change since the last line.
+    /// Records a change. The first change since the last line wakes the task.
     pub(crate) fn mark_changed(&self) {
         if !self.has_changes.swap(true, Ordering::SeqCst) {
             self.changed.notify_one();

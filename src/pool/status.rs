@@ -5,7 +5,7 @@ use std::fmt;
 /// The counts of a pool at one moment, from [`PoolRef::status`](crate::PoolRef::status), which has an
 /// example.
 ///
-/// Each worker is counted once: `idle`, `lent`, `starting` or `stopping`.
+/// Each worker is counted in exactly one of `idle`, `lent`, `starting` and `stopping`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PoolStatus {
@@ -13,9 +13,9 @@ pub struct PoolStatus {
     pub size: usize,
     /// The number of further workers that the pool may start while all workers are lent.
     pub overflow: usize,
-    /// Workers that a client can have at once.
+    /// Workers that clients can check out without a wait for a worker.
     pub idle: usize,
-    /// Workers that clients have.
+    /// Workers that clients have checked out.
     pub lent: usize,
     /// Workers that are being started or restarted, or wait for their restart.
     pub starting: usize,

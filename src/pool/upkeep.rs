@@ -1,5 +1,5 @@
-//! Which workers of a pool become idle, are stopped or are started: the decisions of the server of
-//! a pool.
+//! Which workers of a pool become idle, are stopped or are started, also after the end of a client that holds
+//! one. The server of a pool makes these decisions.
 
 use std::time::Duration;
 

@@ -1,18 +1,20 @@
-//! Removes signals from the inbox that an unlink, a demonitor or the join of a task has revoked.
+//! Removes from the inbox the signals that an unlink, a demonitor or the join of a task has
+//! revoked.
 //!
 //! A signal is revoked by the removal of its ticket, and the reader then skips that signal. But a
 //! process that never receives would keep its revoked signals, and the errors in their reasons. So
-//! revoked signals are removed from the inbox as well. Each removal searches the whole inbox under
-//! the lock:
+//! revoked signals are removed from the inbox as well. A removal searches the whole inbox under the
+//! lock. The number of revoked signals per search depends on the length of the inbox:
 //!
 //! * An inbox of up to [`SHORT_INBOX`] items is searched for each revoked signal.
-//! * A longer one is searched once for [`BATCH`] signals.
-//! * A very long one is searched once for a number of signals that is about a sixteenth of its
-//!   length: from [`LONG_INBOX`] items on, a signal counts as less than one.
+//! * A longer inbox is searched once per [`BATCH`] revoked signals.
+//! * In an inbox of [`LONG_INBOX`] items or more, a revoked signal counts as less than one. A very
+//!   long inbox is searched when the number of its revoked signals is about a sixteenth of its
+//!   length.
 //!
-//! So in an inbox that is not short, a revoked signal costs on average the check of about sixteen
-//! items at most. A revoked signal that the reader has already moved out of the inbox is not
-//! removed here: the reader skips that signal.
+//! So in an inbox of more than [`SHORT_INBOX`] items, a revoked signal costs on average no more
+//! than the check of about sixteen items. A revoked signal that the reader has already moved out of
+//! the inbox is not removed here: the reader skips that signal.
 
 use crate::base::pid::Pid;
 use crate::base::random::Random;
@@ -22,7 +24,7 @@ use crate::process::{Locked, Unread};
 /// An inbox of up to this many items is searched for each revoked signal.
 const SHORT_INBOX: usize = 64;
 
-/// A longer inbox is searched once for this many revoked signals.
+/// The count of revoked signals at which an inbox of more than [`SHORT_INBOX`] items is searched.
 const BATCH: u8 = 64;
 
 /// In an inbox of `n` times this length, `n + 1` revoked signals count as one.
@@ -73,9 +75,9 @@ impl Locked {
     }
 }
 
-/// Returns the number that is added to the count of revoked signals. The count is one byte, because
-/// every process has it, so it holds no fractions: a signal that counts as a fraction adds one with
-/// that probability.
+/// Returns the number that is added to the count of revoked signals. Every process has such a
+/// count, so the count is only one byte and holds no fractions. A signal that counts as a fraction
+/// adds one, with the probability of that fraction.
 fn counted_share(signals: usize, queued: usize) -> usize {
     let each = queued / LONG_INBOX + 1;
     let (whole, rest) = (signals / each, signals % each);

@@ -24,7 +24,8 @@ pub(super) struct Watchdog {
 }
 
 impl Watchdog {
-    /// Starts the thread, and waits until it listens to the signals (invariant 1).
+    /// Starts the thread, and waits until it listens to the signals (invariant 1 of
+    /// [`signal_and_watchdog_thread`]).
     pub(super) fn start(config: WatchdogConfig) -> io::Result<Self> {
         let (request_sender, requests) = mpsc::unbounded_channel();
         let (notices, notice_receiver) = mpsc::unbounded_channel();
@@ -56,7 +57,7 @@ impl Watchdog {
         }
     }
 
-    /// Makes this request the next one again.
+    /// Puts this request back, so that [`next`](Self::next) returns it again.
     pub(super) fn put_back(&mut self, request: SignalRequest) {
         self.put_back = Some(request);
     }
@@ -68,15 +69,16 @@ impl Watchdog {
         let _ = self.notices.send(Notice::StopBegan(cause.clone(), deadline));
     }
 
-    /// Reports that the run still runs async code and now forces the stop. From this notice on, the
-    /// thread counts the time after which it ends the process.
+    /// Reports that the run now forces the stop. The report also shows that the run still runs
+    /// async code. The thread ends the process of the operating system if the run does not return
+    /// within a fixed time after the last such notice.
     pub(super) fn notify_forcing(&self) {
         let _ = self.notices.send(Notice::Forcing);
     }
 
     /// Reports that the tree has stopped, and restores the default actions of the signals. The
-    /// thread ends the process if the rest of the program takes longer than `limit` and a margin;
-    /// never if `limit` is `None`.
+    /// thread ends the process of the operating system if the rest of the program takes longer than
+    /// `limit` plus a margin. If `limit` is `None`, the rest of the program may take any time.
     pub(super) fn run_returned(&mut self, limit: Option<Duration>) {
         self.handled_signals = None;
         let _ = self.notices.send(Notice::Returned(limit));

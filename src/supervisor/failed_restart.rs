@@ -2,9 +2,9 @@
 //! restart.
 
 use crate::child::Spec;
-use crate::supervisor::end_decision::by_policy;
 use crate::supervisor::incarnation::is_name_taken;
 use crate::supervisor::report::Report;
+use crate::supervisor::restart_override::by_policy;
 use crate::supervisor::{Decision, NotStarted};
 
 /// Returns the decision after a failed restart, or a failed retry of a first start. Call this only

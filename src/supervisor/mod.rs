@@ -22,7 +22,7 @@ pub(crate) mod report;
 mod report_limits;
 pub(crate) mod stop;
 mod child_exit;
-mod end_decision;
+mod restart_override;
 mod exact_child;
 mod wait_until;
 mod start_attempt;
@@ -39,7 +39,6 @@ pub use crate::restart::{Exhausted, History, Incarnation, RestartBudget};
 pub use context::SupervisorContext;
 pub use dynamic::fold::FoldedCounts;
 pub use dynamic::{DynamicSupervisor, DynamicSupervisorRef};
-pub(crate) use end_decision::{Decision, decision, own_decision};
 pub(crate) use end_record::EndRecord;
 pub(crate) use exact_child::ExactChild;
 pub(crate) use failed_restart::decision_after;
@@ -56,6 +55,7 @@ pub(crate) use published_state::{
     PublishedState, ReadyShare, Step,
 };
 pub(crate) use report::{Report, RestartNotice};
+pub(crate) use restart_override::{Decision, decision, own_decision};
 pub(crate) use server_start::{Begun, begin_server};
 pub use spec::{AutoShutdown, Finding, Lint, LintError, Supervisor, SupervisorSpec};
 pub(crate) use spec::{Partitions, Position, Strategy, check_child, check_single_name, invalid};

@@ -1,8 +1,8 @@
 //! The interactive view: applies items and keys, and draws frames.
 //!
-//! The reports of the source, the keys and the signals arrive in one bounded queue. An event causes
-//! a new frame. Two frames are at least [`FRAME`] apart. Without an event, the next frame follows
-//! after [`TICK`], because the durations on the screen grow.
+//! Keys, signals and the reports of the source arrive in one bounded queue. An event causes a new
+//! frame. Two frames are at least [`FRAME`] apart. If no event arrives within [`TICK`], a new frame
+//! is drawn anyway, because the durations on the screen grow.
 
 use std::time::{Duration, Instant};
 
@@ -133,7 +133,8 @@ impl App {
         }
         let pid = self.view.pid(&self.state.model).filter(|_| self.view.screen == Screen::Process);
         self.chosen.send_if_modified(|chosen| std::mem::replace(chosen, pid) != pid);
-        // The next key acts on the rows that this key leaves, so the rows are laid out again.
+        // This key can change the rows, and the next key can arrive before the next frame is drawn.
+        // The rows are laid out again here, so that the next key acts on the changed rows.
         self.lay_out();
         wish != Wish::Quit
     }
@@ -161,7 +162,7 @@ impl App {
         self.keep_chosen();
     }
 
-    /// Moves the selection to the row that the chosen node of the tree has now.
+    /// Moves the selection of the tree to the row that now shows the chosen node.
     fn find_chosen(&mut self) {
         if self.view.screen != Screen::Tree {
             return;

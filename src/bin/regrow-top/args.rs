@@ -53,7 +53,7 @@ pub(crate) enum From {
     File(PathBuf),
 }
 
-/// How to run, and on which program or recording.
+/// The options, and the program or the recording that `regrow-top` shows.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Args {
     pub(crate) from: From,
@@ -82,7 +82,7 @@ struct Given {
 }
 
 impl Given {
-    /// Takes an option that has a value.
+    /// Stores the value of an option.
     fn set(&mut self, name: &str, value: String) -> Result<(), String> {
         match name {
             "-H" | "--header" => self.args.headers.push(header(&value)?),
@@ -96,7 +96,8 @@ impl Given {
     }
 }
 
-/// Reads the arguments, without the name of the program. The error says what to change.
+/// Reads the arguments. `args` does not contain the name of the program. The error says what to
+/// change.
 pub(crate) fn parse(args: impl IntoIterator<Item = String>) -> Result<Asked, String> {
     let mut rest = args.into_iter();
     let args = Args {

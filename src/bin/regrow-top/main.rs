@@ -1,9 +1,9 @@
-//! Shows the supervision trees of a running program in a terminal. The screens show what the
-//! observer's page shows, from the same items. `regrow-top` also records the items to a file, and
-//! replays a recorded file.
+//! Shows the supervision trees of a running program in a terminal. The screens show the same data
+//! as the observer's page, because the program sends the same items to both. `regrow-top` also
+//! records the items to a file, and replays a recorded file.
 //!
 //! The modules are declared in the order of dependence: each uses only modules above it. A
-//! *picture* is an item that the program sends, with all its nodes. A *frame* is what the terminal
+//! *picture* is an item that contains all nodes of the program. A *frame* is what the terminal
 //! shows.
 
 mod clock;
@@ -40,10 +40,10 @@ use source::{News, Program, Target, first_items};
 use terminal::Terminal;
 use view::{Chosen, Screen, View};
 
-/// How many reports of the source are queued at most.
+/// The maximum number of queued reports of the source.
 const QUEUE: usize = 256;
 
-/// Why the program ends with an error.
+/// Why `regrow-top` ends with an error.
 enum Failure {
     /// The arguments are wrong.
     Arguments(String),
@@ -69,12 +69,12 @@ fn main() -> ExitCode {
         Err(Failure::Arguments(why)) => (why, 2),
         Err(Failure::Other(why)) => (why, 1),
     };
-    // A closed standard error can't be reported anywhere.
+    // A failure to write to standard error can't be reported anywhere.
     let _ = writeln!(std::io::stderr(), "regrow-top: {}", Shown::new(&why));
     ExitCode::from(code)
 }
 
-/// Prints a text. A closed pipe is no error, because its reader needs no more.
+/// Prints a text. A closed pipe is not an error, because the reader of the pipe needs no more text.
 fn print(text: &str) -> Result<(), Failure> {
     match stdout().write_all(text.as_bytes()).and_then(|()| stdout().flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
@@ -109,7 +109,7 @@ fn run(args: Args) -> Result<(), Failure> {
     }
 }
 
-/// Returns the view at the start: the screen and the process that the arguments name.
+/// Returns the first view, with the screen and the process that the arguments name.
 fn first_view(args: &Args) -> View {
     let mut view = View::default();
     if let Some(pid) = args.pid {
@@ -192,7 +192,8 @@ async fn show(
     Ok(outcome?)
 }
 
-/// Listens to the signals that end the view, so that the terminal is restored before the end.
+/// Listens to the signals that end the view, so that `regrow-top` restores the terminal before it
+/// ends.
 #[cfg(unix)]
 fn signals(queue: &mpsc::Sender<Event>) -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};

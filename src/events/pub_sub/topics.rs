@@ -1,13 +1,14 @@
-//! The tables of a [`PubSub`](crate::PubSub): the subscribers of each topic, and the subscriptions of
-//! each process.
+//! The tables of a [`PubSub`](crate::PubSub): the subscribers of each topic, and the subscriptions
+//! of each process.
 //!
 //! Each subscription has a number, greater than the numbers of all earlier subscriptions. A publish
 //! takes a snapshot of the subscribers of its topic. The snapshot is kept until the subscribers
-//! change. So to add or remove a subscriber copies no list, and a publish copies the list only
-//! after a change.
+//! change. So adding or removing a subscriber copies no list, and a publish copies the list only if
+//! the subscribers have changed since the last snapshot.
 //!
-//! The destructors of subscribers and keys are user code. So the methods that remove a subscription
-//! return its subscriber and its keys, and the caller drops them after it has released the lock.
+//! The destructors of subscribers and keys are user code. So a method that removes a subscription
+//! returns the subscriber and the keys of that subscription. The caller drops them after the lock
+//! is released.
 
 use std::collections::BTreeMap;
 use std::hash::Hash;
@@ -22,16 +23,16 @@ use crate::events::pub_sub::subscriber::Deliver;
 /// The subscribers of a topic at one moment, in the order of their subscriptions.
 pub(super) type Snapshot<T> = Arc<[(u64, Arc<dyn Deliver<T>>)]>;
 
-/// The subscribers here, and the way to those elsewhere.
+/// The subscribers in these tables, and the [`Elsewhere`] that sends to all other subscribers.
 pub(super) type Receivers<K, T> = (Option<Snapshot<T>>, Option<Arc<dyn Elsewhere<K, T>>>);
 
 pub(super) struct Topics<K, T> {
     topics: Map<K, Topic<T>>,
-    /// The topic of each subscription, and its process if it is that of a server.
+    /// The topic of each subscription, and the pid of the server if the subscriber is a server.
     subscriptions: Map<u64, (K, Option<Pid>)>,
     by_pid: Map<Pid, SmallMap<u64, ()>>,
     last: u64,
-    /// The way to the subscribers that are not in these tables, if there is one.
+    /// Sends to the subscribers that are not in these tables. `None` while no [`Elsewhere`] is set.
     pub(super) elsewhere: Option<Arc<dyn Elsewhere<K, T>>>,
 }
 
@@ -45,7 +46,7 @@ pub(super) struct Removed<K, T> {
     _subscriber: Option<Arc<dyn Deliver<T>>>,
     _snapshot: Option<Snapshot<T>>,
     _keys: (K, Option<K>),
-    /// The process that has no subscription any more.
+    /// The subscribed process, if it has no other subscription.
     pub(super) left: Option<Pid>,
 }
 
@@ -57,8 +58,9 @@ impl<K, T> Default for Topics<K, T> {
 }
 
 impl<K: Eq + Hash + Clone, T> Topics<K, T> {
-    /// Adds a subscription. The key is given twice, once for each table. Returns the number, and the
-    /// key that no table needs, if the topic had subscribers.
+    /// Adds a subscription. The key is given twice, once for each table. Returns the number of the
+    /// subscription. If the topic already had subscribers, one of the two keys is not needed and is
+    /// also returned.
     pub(super) fn add(
         &mut self,
         [key, own]: [K; 2],
@@ -72,7 +74,8 @@ impl<K: Eq + Hash + Clone, T> Topics<K, T> {
         }
         if let Some(topic) = self.topics.get_mut(&key) {
             topic.subscribers.insert(self.last, subscriber);
-            // Each subscriber of the snapshot is in the list, so none is dropped here.
+            // `subscribers` contains each subscriber of the snapshot, so no subscriber is dropped
+            // here.
             topic.snapshot = None;
             return (self.last, Some(key));
         }
@@ -81,7 +84,7 @@ impl<K: Eq + Hash + Clone, T> Topics<K, T> {
         (self.last, None)
     }
 
-    /// Returns all that a publish of this topic reaches.
+    /// Returns all receivers of an event that is published to this topic.
     pub(super) fn receivers(&mut self, key: &K) -> Receivers<K, T> {
         (self.snapshot(key), self.elsewhere.clone())
     }
@@ -127,7 +130,7 @@ impl<K: Eq + Hash + Clone, T> Topics<K, T> {
 }
 
 impl<K, T> Topics<K, T> {
-    /// Returns the number of topics, and of subscriptions.
+    /// Returns the number of topics and the number of subscriptions.
     pub(super) fn counts(&self) -> (usize, usize) {
         (self.topics.len(), self.subscriptions.len())
     }

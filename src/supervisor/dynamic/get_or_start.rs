@@ -1,11 +1,12 @@
-//! `get_or_start`: finds the holder of a name, or starts a child under it. The steps:
+//! `get_or_start` finds the process that holds a name, or starts a child under the name. The steps:
 //!
-//! 1. The first request for a name looks the name up. Later requests for the same name wait in
-//!    `name_waiters` for the same answer, so concurrent requests start one child.
-//! 2. The pid of a holder that runs is the answer. A free name leads to a start, whose result is
-//!    the answer.
-//! 3. If the holder is in its `init`, is ending, or is about to be restarted, a background task
-//!    waits for a change, and the name is looked up again.
+//! 1. The first request for a name looks the name up. Until the first request is answered, later
+//!    requests for the same name wait in `name_waiters` for the same answer. So concurrent requests
+//!    start one child.
+//! 2. If the holder has finished its `init` and is not ending, the pid of the holder is the answer.
+//!    If the name is free, a child is started, and the result of the start is the answer.
+//! 3. Otherwise the holder is in its `init` or is ending, or the name is reserved for a restart. A
+//!    background task waits for a change. Then the name is looked up again.
 //! 4. If a start fails because another process has registered the name since the lookup, the name
 //!    is looked up again.
 
@@ -54,9 +55,9 @@ pub(crate) fn name_status(kernel: &Kernel, name: &str) -> NameStatus {
 
 /// Returns the status of a name with this holder.
 ///
-/// The stage of the holder, and the mark that the holder is in its `init`, are read under one lock.
-/// A teardown removes that mark. So with two locks, a process that is killed in its `init` could
-/// look like a process that has finished its `init`.
+/// The stage of the holder, and the mark that the holder is in its `init`, are read under one lock,
+/// because a teardown removes the mark. If the lock were released between the two reads, a process
+/// that is killed in its `init` could look like a process that has finished its `init`.
 fn holder_status(holder: Arc<dyn AnyProcess>) -> NameStatus {
     let (live, starting) = holder.with(|locked| {
         let core = locked.core();
@@ -92,7 +93,7 @@ impl DynamicServer {
         self.resolve_name(name, spec, ctx)
     }
 
-    /// Looks up a name for its waiting callers. Steps 2 and 3.
+    /// Steps 2 and 3: looks up a name for the callers in `name_waiters`.
     pub(super) fn resolve_name(
         &mut self,
         name: SharedStr,
@@ -135,8 +136,11 @@ impl DynamicServer {
     }
 }
 
-/// Waits until the holder has finished its `init` or has ended, or until a reserved name is held or
-/// free. Step 3.
+/// Step 3: waits until the status of a name changes.
+///
+/// - `Starting`: waits until the holder has finished its `init` or has ended.
+/// - `Ending`: waits until the holder has ended.
+/// - `Restarting`: waits until the name is held or free.
 async fn wait_for_change(runtime: &Runtime, name: &str, status: NameStatus) {
     let Kernel { names, name_changes, .. } = &*runtime.kernel;
     match status {

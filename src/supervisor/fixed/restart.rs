@@ -44,7 +44,7 @@
 //! and has never run is a group of its own. Its retry stops and starts no other child. If it fails
 //! in a restart of its group, that restart continues.
 //!
-//! **Decisions.** A child may [decide](crate::supervisor::end_decision) by the reason of its end
+//! **Decisions.** A child may [decide](crate::supervisor::restart_override) by the reason of its end
 //! that it is not restarted; in that case the child is given up. It may also decide that its tree
 //! ends; in that case the supervisor ends. The `on_failure` of a child may make the same decisions
 //! after a failure.

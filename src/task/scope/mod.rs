@@ -8,7 +8,7 @@ mod error;
 mod owner;
 mod state;
 mod handle;
-mod driver;
+mod run_and_stop;
 
 use std::fmt;
 use std::sync::Arc;
@@ -110,7 +110,7 @@ where
     async move {
         consume_budget().await;
         let scope = Scope { state: state.clone() };
-        driver::drive(&state, async move { body(scope).await }).await
+        run_and_stop::drive(&state, async move { body(scope).await }).await
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::base::random::{Random, mixed};
 use crate::testing::chaos::fault::{Effect, Fault, PlannedFault, Target};
 
-/// What the faults are drawn from.
+/// The kinds of faults to draw, and the limits of their number, times and values.
 #[derive(Debug, Clone)]
 pub(super) struct Ranges {
     pub(super) kinds: Vec<Fault>,
@@ -43,7 +43,8 @@ impl Ranges {
         planned.collect()
     }
 
-    /// Draws the number of faults. If they do not fit into the duration, there are fewer.
+    /// Draws the number of faults. A number that does not fit into the duration is reduced to the
+    /// largest number that fits.
     fn count(&self, random: &mut Random) -> usize {
         if self.kinds.is_empty() {
             return 0;

@@ -1,6 +1,6 @@
-//! Reads the fields of an item. A field that is absent, or that has another type than expected,
-//! reads as `None` or as an empty value, because another version of the program may not send the
-//! field.
+//! Reads the fields of an item. A field that is absent or has an unexpected type is read as `None`,
+//! `false` or an empty value. Such fields are no error, because another version of the program may
+//! not send the field.
 
 use serde_json::Value;
 
