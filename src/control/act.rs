@@ -1,5 +1,5 @@
 //! Carries out the action of a control request, and reports the outcome. The
-//! [supervisor](crate::supervisor::exact_child) refuses the restart of a child that can't be restarted now.
+//! supervisor refuses the restart of a child that can't be restarted now, in `supervisor/exact_child.rs`.
 
 use crate::base::Pid;
 use crate::control::ask::{ask_server, ask_supervisor};

@@ -1,5 +1,5 @@
 //! The calls of one kind to a server, as a service of tower. Whether the service is ready is decided by
-//! the [reserved place](crate::server::handle::reserved_place) in the mailbox.
+//! `server/handle/reserved_place.rs`: a place in the mailbox.
 
 use std::fmt;
 use std::marker::PhantomData;
