@@ -18,6 +18,6 @@ pub use breaker_error::{BreakerError, BreakerOpen};
 pub use breaker_rules::BreakerRules;
 pub use breaker_state::BreakerState;
 pub use permit::BreakerPermit;
-pub(crate) use rate::Bucket;
+pub(crate) use rate::{Bucket, Token};
 pub use rate::{RateLimit, RateLimited};
 pub use token_bucket::TokenBucket;

@@ -41,7 +41,7 @@ pub(super) struct Plan {
 
 impl Plan {
     pub(super) fn new(drain: Drain) -> Self {
-        let replacements = Arc::<Replacements>::default();
+        let replacements = Replacements::new();
         Plan { children: vec![replacements.child(&drain)], drain, replacements }
     }
 

@@ -5,6 +5,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::base::{MonitorRef, ignore_panic};
+use crate::limits::Token;
 use crate::pool::state::Taken;
 use crate::pool::table::Table;
 use crate::server::{GenServer, ServerRef};
@@ -39,14 +40,14 @@ pub struct Checkout<S: GenServer> {
     pub(super) monitor: Option<MonitorRef>,
     /// Whether the worker is stopped and replaced when the checkout is dropped.
     is_broken: bool,
-    /// Whether a token of the pool's rate limit is put back when the checkout is dropped, because
+    /// The token of the pool's rate limit that is put back when the checkout is dropped, because
     /// the client has not received it.
-    has_token: bool,
+    token: Option<Token>,
 }
 
 impl<S: GenServer> Checkout<S> {
     pub(super) fn new(table: Arc<Table<S>>, taken: Taken<ServerRef<S>>) -> Self {
-        let Taken { worker, lease, incarnation, has_token, handle } = taken;
+        let Taken { worker, lease, incarnation, token, handle } = taken;
         let lease = (worker, lease);
         Checkout {
             worker: handle,
@@ -55,13 +56,15 @@ impl<S: GenServer> Checkout<S> {
             incarnation,
             monitor: None,
             is_broken: false,
-            has_token,
+            token,
         }
     }
 
     /// Marks the checkout as received by its client. From now on its token is used.
     pub(super) fn received(mut self) -> Self {
-        self.has_token = false;
+        if let Some(token) = self.token.take() {
+            self.table.spend_token(token);
+        }
         self
     }
 
@@ -117,8 +120,8 @@ impl<S: GenServer> Drop for Checkout<S> {
                 self.worker.kernel().demonitor(monitor, true);
             }
             self.table.give_back(self.lease, self.incarnation, self.is_broken);
-            if self.has_token {
-                self.table.put_token_back();
+            if let Some(token) = self.token {
+                self.table.put_token_back(token);
             }
         });
     }

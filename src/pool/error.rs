@@ -22,7 +22,8 @@ pub enum PoolError {
         /// Why the last start of a worker failed, unless a worker has been started since.
         start_error: Option<StartError>,
         /// Whether the [rate limit](crate::Pool::limit_rate) of the pool let no client pass at the
-        /// end of the limit. False if the handle has not reached the pool before.
+        /// end of the limit. False if the handle has not reached the pool before, and if the
+        /// [check](crate::Pool::check_on_checkout) of a worker was not over.
         rate_limited: bool,
     },
     /// As many clients wait as [`Pool::queue_limit`](crate::Pool::queue_limit) allows.

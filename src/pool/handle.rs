@@ -242,7 +242,11 @@ impl<S: GenServer> PoolRef<S> {
                     checkout.discard();
                     ignore_panic(|| drop(payload));
                 }
-                None => return Err(self.timeout(limit)),
+                // The client had a token, so the rate limit was not the reason.
+                None => {
+                    let start_error = checkout.table().start_error();
+                    return Err(PoolError::Timeout { limit, start_error, rate_limited: false });
+                }
             }
         }
     }

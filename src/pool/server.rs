@@ -34,7 +34,7 @@ pub(crate) enum Cast {
     Started(Option<StartError>),
     /// The pause after a failed round of starts is over.
     StartAgain,
-    /// The rate limit has a token for the first client.
+    /// The rate limit has one more token.
     Token,
     /// Look for workers whose time is up.
     Sweep,
@@ -52,8 +52,8 @@ pub(crate) struct PoolServer<S: GenServer> {
     adopted: Map<u64, MonitorRef>,
     /// Whether no worker is started, since a round of starts has failed.
     pauses: bool,
-    /// Whether a timer for the next token of the rate limit is set.
-    pub(super) awaits_token: bool,
+    /// When the timer for the next token of the rate limit ends, if it is set.
+    pub(super) token_due: Option<Instant>,
     is_checking: bool,
 }
 
@@ -91,7 +91,7 @@ impl<S: GenServer> GenServer for PoolServer<S> {
             waiters: Waiters::new(),
             adopted,
             pauses: false,
-            awaits_token: false,
+            token_due: None,
             is_checking: false,
         };
         pool.start_first(ctx).await?;
@@ -126,7 +126,7 @@ impl<S: GenServer> GenServer for PoolServer<S> {
             Cast::Started(Some(error)) => self.table.0.set_start_error(error),
             Cast::Started(None) => {}
             Cast::StartAgain => self.pauses = false,
-            Cast::Token => self.awaits_token = false,
+            Cast::Token => self.token_due = None,
             Cast::Sweep => {
                 self.table.0.with(|state| state.sweep(Instant::now()));
             }

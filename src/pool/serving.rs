@@ -18,7 +18,13 @@ impl<S: GenServer> PoolServer<S> {
             let waiting = self.waiters.len() + 1;
             match self.table.0.take_or_wait(client.caller(), waiting) {
                 Found::Worker(taken) => self.hand_over(taken, client, ctx),
-                Found::NoWorker => return self.waiters.put_back(client),
+                Found::NoWorker => {
+                    // With this token, the pool may start one more worker.
+                    if let Some(due) = self.table.0.with(|state| state.next_wanted()) {
+                        self.serve_again_at(due, ctx);
+                    }
+                    return self.waiters.put_back(client);
+                }
                 Found::NoToken(due) => {
                     self.serve_again_at(due, ctx);
                     return self.waiters.put_back(client);
@@ -28,9 +34,10 @@ impl<S: GenServer> PoolServer<S> {
         self.table.0.with(|state| state.waiting = 0);
     }
 
-    /// Sets the timer for the next token, unless it is set.
+    /// Sets the timer for the next token, unless it is set for this time or an earlier one.
     fn serve_again_at(&mut self, due: Instant, ctx: &mut ServerContext<Self>) {
-        if !std::mem::replace(&mut self.awaits_token, true) {
+        if self.token_due.is_none_or(|set| due < set) {
+            self.token_due = Some(due);
             let left = due.saturating_duration_since(Instant::now());
             ctx.cast_after_as("token", left, Cast::Token);
         }

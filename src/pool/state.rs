@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use crate::base::Pid;
 use crate::base::random::Map;
-use crate::limits::Bucket;
+use crate::limits::{Bucket, Token};
 use crate::pool::failure_pause::Failures;
 use crate::pool::worker_limits::Limits;
 
@@ -87,8 +87,8 @@ pub(super) struct Taken<H> {
     pub(super) worker: u64,
     pub(super) lease: u64,
     pub(super) incarnation: u64,
-    /// Whether a token of the rate limit was taken with it.
-    pub(super) has_token: bool,
+    /// The token of the rate limit that was taken with it.
+    pub(super) token: Option<Token>,
     pub(super) handle: H,
 }
 
@@ -217,7 +217,7 @@ impl<H: Clone> State<H> {
         let (lease, handle) = (self.last_lease, handle.clone());
         worker.place = Place::Lent { lease, client };
         let incarnation = self.incarnation;
-        Some(Taken { worker: number, lease, incarnation, has_token: false, handle })
+        Some(Taken { worker: number, lease, incarnation, token: None, handle })
     }
 
     /// The number of workers that are being started for the first time.

@@ -10,6 +10,7 @@ use futures_util::future::BoxFuture;
 
 use crate::base::{CaughtDrop, Pid, PlainMutex, SharedStr};
 use crate::child::ChildSpec;
+use crate::limits::Token;
 use crate::pool::PoolStatus;
 use crate::pool::state::{State, Taken};
 use crate::pool::tokens::Found;
@@ -111,8 +112,13 @@ impl<S: GenServer> Table<S> {
     }
 
     /// Puts back a token of the rate limit, whose client has not received its worker.
-    pub(super) fn put_token_back(&self) {
-        self.change(|shared| ((), shared.state.put_token_back()));
+    pub(super) fn put_token_back(&self, token: Token) {
+        self.change(|shared| ((), shared.state.put_token_back(token)));
+    }
+
+    /// Uses up a token of the rate limit, whose client has received its worker.
+    pub(super) fn spend_token(&self, token: Token) {
+        self.shared.lock().state.spend_token(token);
     }
 
     /// Records that an incarnation of this worker is ready.

@@ -10,6 +10,7 @@
 use tokio::time::Instant;
 
 use crate::base::Pid;
+use crate::limits::Token;
 use crate::pool::state::{State, Taken};
 
 /// What there is for a client now.
@@ -30,26 +31,33 @@ impl<H: Clone> State<H> {
         waited: bool,
         is_alive: impl Fn(&H) -> bool,
     ) -> Found<H> {
-        if let Some(bucket) = &mut self.bucket
-            && let Err(due) = bucket.take(Instant::now(), waited)
-        {
-            return Found::NoToken(due);
-        }
+        let reserved = self.bucket.as_mut().map(|bucket| bucket.reserve(Instant::now(), waited));
+        let token = match reserved.transpose() {
+            Ok(token) => token,
+            Err(due) => return Found::NoToken(due),
+        };
         match self.take(client, is_alive) {
-            Some(taken) => Found::Worker(Taken { has_token: self.bucket.is_some(), ..taken }),
+            Some(taken) => Found::Worker(Taken { token, ..taken }),
             None => {
-                self.put_token_back();
+                token.into_iter().for_each(|token| _ = self.put_token_back(token));
                 Found::NoWorker
             }
         }
     }
 
     /// Puts back a token that was not used. Returns whether a client waits that may take it.
-    pub(super) fn put_token_back(&mut self) -> bool {
+    pub(super) fn put_token_back(&mut self, token: Token) -> bool {
         if let Some(bucket) = &mut self.bucket {
-            bucket.put_back();
+            bucket.put_back(token);
         }
         self.waiting > 0
+    }
+
+    /// Uses a token up: its client has received its worker.
+    pub(super) fn spend_token(&mut self, token: Token) {
+        if let Some(bucket) = &mut self.bucket {
+            bucket.spend(token);
+        }
     }
 
     /// The number of tokens, if the pool has a rate limit.
@@ -64,5 +72,14 @@ impl<H: Clone> State<H> {
         let with_token = self.waiting.min(bucket.tokens(Instant::now(), true));
         // Their clients have only been waiting for a token.
         with_token.saturating_sub(self.idle.len())
+    }
+
+    /// When the next token is due, if it may let one more worker be [wanted](Self::wanted), and
+    /// there is room for this worker.
+    pub(super) fn next_wanted(&self) -> Option<Instant> {
+        let (bucket, now) = (self.bucket.as_ref()?, Instant::now());
+        let has_room = self.workers.len() < self.limits.size + self.limits.overflow;
+        let is_short = bucket.tokens(now, true) < self.waiting;
+        if has_room && is_short { bucket.next_token(now) } else { None }
     }
 }

@@ -16,9 +16,10 @@ use regrow::{
     ExitReason, Pipeline, PipelineCounts, PipelineSpec, Runtime, StartError, Supervisor,
     SupervisorRef,
 };
-use support::{assert_nothing_left, drained, killed, settled};
+use support::{OnDrop, assert_nothing_left, drained, killed, settled, until};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Notify, Semaphore};
+use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep};
 
 fn ms(ms: u64) -> Duration {
@@ -539,6 +540,97 @@ async fn a_batch_whose_worker_is_killed_during_a_stop_keeps_its_items_in_order()
     assert_eq!(received(&mut receiver), [(0..taken).collect::<Vec<_>>()]);
     assert_eq!(lost(&counts, "batch"), (8, 0, 0));
     assert_nothing_left(&rt).await;
+}
+
+/// The child `replacements` may be killed before the worker, after it, or between the making of the
+/// replacement and its first poll.
+#[tokio::test(start_paused = true)]
+async fn without_the_child_that_replaces_workers_a_stop_ends_at_once_and_counts_the_loss() {
+    let rt = Runtime::new();
+    for (order, waits) in [([0, 1], true), ([0, 1], false), ([1, 0], true), ([1, 0], false)] {
+        let (_, source) = counted(usize::MAX);
+        let held = source.max_demand(4).map("held", |_| pending::<regrow::Result<usize>>());
+        let (spec, counts, _receiver) = collected(held);
+        let tree = spec.drain_within(Duration::MAX).start(&rt).await.unwrap();
+        settled().await;
+        let mut children = Vec::new();
+        for id in ["replacements", "held"] {
+            children.push(tree.which_child(id).await.unwrap().pid().unwrap());
+        }
+        let stopping = tokio::spawn(async move { tree.stop().await });
+        settled().await;
+        for child in order {
+            assert!(rt.kill(children[child]));
+            if waits {
+                settled().await;
+            }
+        }
+        let stopped = tokio::time::timeout(ms(1_000), stopping).await;
+        stopped.unwrap_or_else(|_| panic!("{order:?} {waits}: the stop hangs")).unwrap().unwrap();
+        settled().await;
+        assert_eq!(lost(&counts, "held"), (0, 4, 0), "{order:?} {waits}");
+    }
+    assert_nothing_left(&rt).await;
+}
+
+/// A `replacements` that was killed before the stop is restarted, and then replaces a worker.
+#[tokio::test(start_paused = true)]
+async fn the_child_that_replaces_workers_does_so_after_its_restart() {
+    let rt = Runtime::new();
+    let go = Arc::new(Semaphore::new(0));
+    let (_, source) = counted(usize::MAX);
+    let source = source.max_demand(6).at_least_once().map("held", gated(&go));
+    let (spec, counts, mut receiver) = collected(source);
+    let tree = spec.start(&rt).await.unwrap();
+    settled().await;
+    killed(&rt, tree.which_child("replacements").await.unwrap().pid().unwrap()).await;
+    settled().await;
+    let worker = tree.which_child("held").await.unwrap().pid().unwrap();
+    let stopping = tokio::spawn(async move { tree.stop().await });
+    settled().await;
+    killed(&rt, worker).await;
+    go.add_permits(1_000);
+    stopping.await.unwrap().unwrap();
+    assert_eq!(received(&mut receiver), [0, 1, 2, 3, 4, 5]);
+    assert_eq!(lost(&counts, "held"), (6, 0, 1));
+    assert_nothing_left(&rt).await;
+}
+
+/// The destructor of the killed worker's future blocks its thread, and another thread has time to poll
+/// the replacement before the item is put back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replacement_runs_only_after_the_items_of_the_killed_worker_are_put_back() {
+    for items in [1, 3] {
+        let rt = Runtime::new();
+        let calls = Arc::new(AtomicUsize::new(0));
+        let called = calls.clone();
+        let source = move || stream::iter(0..items).chain(stream::pending());
+        let source = Pipeline::from_stream("endless", source).at_least_once();
+        let (spec, counts, mut receiver) = collected(source.map("held", move |n: usize| {
+            let hangs = called.fetch_add(1, SeqCst) == 0;
+            async move {
+                if hangs {
+                    let _slow = OnDrop::new(|| block_in_place(|| std::thread::sleep(ms(100))));
+                    pending::<()>().await;
+                }
+                Ok(n)
+            }
+        }));
+        let tree = spec.start(&rt).await.unwrap();
+        let queued = || counts.stage("held").unwrap().accepted as usize == items;
+        until("the items are queued, and one is held", || queued() && calls.load(SeqCst) == 1)
+            .await;
+        let pid = async |id| tree.which_child(id).await.unwrap().pid().unwrap();
+        let (worker, producer) = (pid("held").await, pid("producer").await);
+        let producer_has_ended = rt.ended(producer);
+        let stopping = tokio::spawn(async move { tree.stop().await });
+        producer_has_ended.await;
+        killed(&rt, worker).await;
+        stopping.await.unwrap().unwrap();
+        assert_eq!(received(&mut receiver), (0..items).collect::<Vec<_>>());
+        assert_eq!(lost(&counts, "held"), (items as u64, 0, 1));
+        assert_nothing_left(&rt).await;
+    }
 }
 
 /// The replacement ends with the time limit of the stop, as a worker does.

@@ -29,6 +29,8 @@ const SECOND: Duration = Duration::from_secs(1);
 struct Site {
     /// The number of workers that were started.
     starts: AtomicUsize,
+    /// How long a start takes.
+    start_time: Mutex<Duration>,
     is_down: AtomicBool,
     /// The workers that clients use at this moment.
     in_use: Mutex<HashSet<Pid>>,
@@ -56,6 +58,10 @@ impl GenServer for Connection {
     async fn init(site: Arc<Site>, _: &mut ServerContext<Self>) -> Result<Self> {
         if site.is_down.load(Ordering::SeqCst) {
             return Err("the site is down".into());
+        }
+        let start_time = *site.start_time.lock().unwrap();
+        if !start_time.is_zero() {
+            tokio::time::sleep(start_time).await;
         }
         let number = site.starts.fetch_add(1, Ordering::SeqCst) + 1;
         Ok(Connection { number, is_usable: true })

@@ -1,7 +1,7 @@
 //! Pools with a rate limit.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -164,6 +164,70 @@ async fn a_client_that_waits_for_a_token_has_no_worker_started() {
     for client in waiting {
         drop(client.await.unwrap());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn workers_are_started_as_tokens_become_due_although_the_first_start_is_slow() {
+    let (rt, site) = (Runtime::new(), Arc::new(Site::default()));
+    let pool = pool_of(&site).size(1).overflow(10).limit_rate(RateLimit::new(10, SECOND));
+    let pool = pool.start(&rt).await.unwrap();
+    for _ in 0..8 {
+        drop(pool.checkout().await.unwrap());
+    }
+    let _lent = pool.checkout().await.unwrap();
+    assert_eq!(tokens(&pool).await, Some(1));
+    *site.start_time.lock().unwrap() = SECOND;
+    let start = Instant::now();
+    let clients: Vec<_> = (0..10)
+        .map(|_| {
+            let own = pool.clone();
+            tokio::spawn(async move { own.checkout_within(60 * SECOND).await.unwrap() })
+        })
+        .collect();
+    assert_eq!(counts(&pool).await, [0, 1, 1, 10]);
+    tokio::time::sleep(SECOND * 19 / 20).await;
+    assert_eq!(counts(&pool).await, [0, 1, 10, 10]);
+    let mut checkouts = Vec::new();
+    for client in clients {
+        checkouts.push(client.await.unwrap());
+    }
+    assert!(start.elapsed() < 2 * SECOND, "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_that_hangs_is_not_blamed_on_the_rate_limit() {
+    let (rt, site) = (Runtime::new(), Arc::new(Site::default()));
+    let hangs = async |_| std::future::pending::<bool>().await;
+    let hangs = move |worker: ServerRef<Connection>| hangs(worker);
+    let pool = pool_of(&site).size(1).check_on_checkout(hangs).limit_rate(only(1));
+    let pool = pool.start(&rt).await.unwrap();
+    let error = pool.checkout_within(SECOND).await.unwrap_err();
+    assert_eq!(error, PoolError::Timeout { limit: SECOND, start_error: None, rate_limited: false });
+    assert_eq!(tokens(&pool).await, Some(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_that_fails_late_lets_no_more_clients_pass_than_the_burst() {
+    let (rt, site) = (Runtime::new(), Arc::new(Site::default()));
+    let is_first = Arc::new(AtomicBool::new(true));
+    let fails_late = move |_: ServerRef<Connection>| {
+        let is_first = is_first.swap(false, Ordering::SeqCst);
+        async move {
+            if is_first {
+                tokio::time::sleep(10 * SECOND + SECOND / 100).await;
+            }
+            !is_first
+        }
+    };
+    let pool = pool_of(&site).size(4).check_on_checkout(fails_late);
+    let pool = pool.limit_rate(RateLimit::new(2, SECOND)).start(&rt).await.unwrap();
+    let own = pool.clone();
+    let first = tokio::spawn(async move { own.checkout_within(60 * SECOND).await.unwrap() });
+    tokio::time::sleep(10 * SECOND).await;
+    let _second = pool.checkout().await.unwrap();
+    // The first client takes another worker now, with the last token.
+    let _first = first.await.unwrap();
+    assert_eq!(tokens(&pool).await, Some(0));
 }
 
 #[tokio::test(start_paused = true)]
