@@ -604,13 +604,20 @@ async fn a_replacement_runs_only_after_the_items_of_the_killed_worker_are_put_ba
         let rt = Runtime::new();
         let calls = Arc::new(AtomicUsize::new(0));
         let called = calls.clone();
+        let (taken, is_taken) = std::sync::mpsc::channel();
+        let is_taken = Arc::new(std::sync::Mutex::new(is_taken));
         let source = move || stream::iter(0..items).chain(stream::pending());
         let source = Pipeline::from_stream("endless", source).at_least_once();
         let (spec, counts, mut receiver) = collected(source.map("held", move |n: usize| {
             let hangs = called.fetch_add(1, SeqCst) == 0;
+            let (taken, is_taken) = (taken.clone(), is_taken.clone());
             async move {
-                if hangs {
-                    let _slow = OnDrop::new(|| block_in_place(|| std::thread::sleep(ms(100))));
+                if !hangs {
+                    let _ = taken.send(());
+                } else {
+                    // Waits for a replacement that takes an item too early.
+                    let wait = move || is_taken.lock().unwrap().recv_timeout(ms(100));
+                    let _slow = OnDrop::new(move || drop(block_in_place(wait)));
                     pending::<()>().await;
                 }
                 Ok(n)
