@@ -617,7 +617,9 @@ async fn a_replacement_runs_only_after_the_items_of_the_killed_worker_are_put_ba
                 } else {
                     // Waits for a replacement that takes an item too early.
                     let wait = move || is_taken.lock().unwrap().recv_timeout(ms(100));
-                    let _slow = OnDrop::new(move || drop(block_in_place(wait)));
+                    let _slow = OnDrop::new(move || {
+                        let _ = block_in_place(wait);
+                    });
                     pending::<()>().await;
                 }
                 Ok(n)
