@@ -4,8 +4,8 @@
 use crate::support;
 
 use std::path::Path;
-use std::process::Command;
 
+use support::cargo::cargo;
 use support::source::{Source, files, read, sources};
 
 /// The folder with the output that the book shows: one file for each example, with the same name.
@@ -13,7 +13,7 @@ const SHOWN: &str = "book/src/output";
 
 /// Runs an example as a reader would, and returns its output.
 fn printed(example: &str) -> String {
-    let mut cargo = Command::new(env!("CARGO"));
+    let mut cargo = cargo();
     cargo.args(["run", "--quiet", "--example", example]);
     if cfg!(feature = "serde") {
         cargo.arg("--all-features"); // built already
@@ -21,7 +21,7 @@ fn printed(example: &str) -> String {
     if example == "chat" {
         cargo.args(["--", "--selftest"]);
     }
-    let run = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("cargo runs");
+    let run = cargo.output().expect("cargo runs");
     let told = String::from_utf8_lossy(&run.stderr);
     assert!(run.status.success(), "{example} failed:\n{told}");
     String::from_utf8(run.stdout).expect("examples print text")

@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 
+use crate::support::cargo::cargo;
+
 /// The version of the compiler that made the `.stderr` files.
 const RECORDED: &str = "rustc 1.95.";
 
@@ -93,17 +95,25 @@ fn comparable(errors: &str) -> String {
 }
 
 /// Returns the file of the library that the tests are linked with.
+///
+/// # Panics
+///
+/// If cargo compiles the library again: other programs may be linked with it at the same time.
 fn library() -> PathBuf {
-    let mut cargo = Command::new(env!("CARGO"));
+    let mut cargo = cargo();
     cargo.args(["test", "--no-run", "--test", "stress", "--message-format", "json"]);
     if cfg!(feature = "serde") {
         cargo.arg("--all-features"); // built already
     }
-    let built = cargo.current_dir(ROOT).output().expect("cargo runs");
+    let built = cargo.output().expect("cargo runs");
     let messages = String::from_utf8_lossy(&built.stdout);
     let mut artifacts = messages.lines().filter(|line| line.contains(r#""name":"regrow""#));
-    let library = artifacts.find_map(|line| line.split('"').find(|text| text.ends_with(".rlib")));
-    library.unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&built.stderr))).into()
+    let found = artifacts
+        .find_map(|line| Some((line, line.split('"').find(|text| text.ends_with(".rlib"))?)));
+    let errors = String::from_utf8_lossy(&built.stderr);
+    let (artifact, library) = found.unwrap_or_else(|| panic!("{errors}"));
+    assert!(artifact.contains(r#""fresh":true"#), "the library was compiled again:\n{errors}");
+    library.into()
 }
 
 fn compiler() -> std::ffi::OsString {

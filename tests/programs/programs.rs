@@ -1,6 +1,7 @@
 //! The example `daemon` as a real process. Real signals stop it while it works and while one of its
 //! children hangs.
 
+use crate::support::cargo::cargo;
 use crate::support::program;
 
 use std::path::{Path, PathBuf};
@@ -14,11 +15,11 @@ use program::{Program, reported};
 fn daemon() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
-        let mut cargo = Command::new(env!("CARGO"));
+        let mut cargo = cargo();
         cargo.args(["build", "--quiet", "--example", "daemon"]);
         // With the features of this test, the example is usually built already.
         let feature = if cfg!(feature = "serde") { "--all-features" } else { "--features=process" };
-        cargo.arg(feature).current_dir(env!("CARGO_MANIFEST_DIR"));
+        cargo.arg(feature);
         assert!(cargo.status().unwrap().success());
         let here = std::env::current_exe().unwrap();
         here.ancestors().nth(2).unwrap().join("examples/daemon")

@@ -3,6 +3,7 @@
 #![allow(dead_code, unused_imports, unreachable_pub)] // no test file uses all of it
 #![allow(clippy::needless_pass_by_value, clippy::manual_async_fn)] // checks are closures
 
+pub mod cargo;
 pub mod injected_panics;
 pub mod kinds;
 pub mod ledger;
