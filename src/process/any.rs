@@ -75,7 +75,7 @@ impl dyn AnyProcess + '_ {
     }
 
     /// Returns the number of items that the process handles or has in its mailbox. Those in the mailbox
-    /// are counted only if the mailbox is. The greatest number for a process that is ending.
+    /// are counted only if the mailbox is. Returns `usize::MAX` for a process that is ending.
     pub(crate) fn load(&self) -> usize {
         self.with(|locked| {
             let core = locked.core();

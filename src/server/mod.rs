@@ -297,7 +297,8 @@ pub trait GenServer: Sized + Send + 'static {
     }
 
     /// Runs when the loop begins to wait, and before it handles an item that is no call, cast or
-    /// message. Only a [state machine](crate::StateMachine) uses it: it reads the clock once between two waits.
+    /// message. Only a [state machine](crate::StateMachine) implements this function: the machine reads the clock
+    /// once between two waits.
     #[doc(hidden)]
     #[inline]
     fn before_wait(&mut self) {}
